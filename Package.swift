@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+
+let package = Package(
+    name: "H2Client",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "H2Client", targets: ["H2Client"]),
+        .executable(name: "h2get", targets: ["h2get"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibnghttp2", pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"]), .brew(["nghttp2"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .target(name: "CNghttp2", dependencies: ["CLibnghttp2", "COpenSSL"]),
+        .target(name: "H2Client", dependencies: ["CNghttp2", httpTypes], swiftSettings: strict),
+        .target(name: "H2Origin", dependencies: ["CNghttp2", "H2Client", httpTypes], swiftSettings: strict),
+        .executableTarget(
+            name: "h2get",
+            dependencies: [
+                "H2Client", "H2Origin", httpTypes,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "h2bench", dependencies: ["H2Client", httpTypes], path: "Benchmarks/h2bench", swiftSettings: strict),
+        .target(
+            name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2Origin", httpTypes],
+            path: "Tests/H2TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "H2ClientTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["H2Client", "H2TestSupport", httpTypes], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["H2Client", "H2Origin", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)

@@ -1,0 +1,145 @@
+// The only door to nghttp2, OpenSSL and the kernel's event queue. Whatever Swift can call as it stands (SSL_read,
+// nghttp2_submit_ping, ...) is called directly through this header; a ch2_ function exists only where Swift cannot
+// (macros, variadic functions, unions, names that differ between versions) and says so.
+#ifndef CNGHTTP2_H
+#define CNGHTTP2_H
+
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#if defined(__linux__)
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#elif defined(__APPLE__)
+#include <sys/event.h>
+#endif
+
+// MARK: - nghttp2
+
+// nghttp2 1.60 renamed its size type and every function that carries it; both are a pointer-sized signed integer,
+// so Swift sees one type (Int) and one name for each function, on every version.
+#if NGHTTP2_VERSION_NUM >= 0x013c00
+typedef nghttp2_ssize ch2_ssize;
+typedef nghttp2_data_source_read_callback2 ch2_data_source_read_callback;
+#else
+typedef ssize_t ch2_ssize;
+typedef nghttp2_data_source_read_callback ch2_data_source_read_callback;
+#endif
+
+/// nghttp2_session_mem_recv or, from 1.60 on, nghttp2_session_mem_recv2.
+static inline ch2_ssize ch2_session_mem_recv(nghttp2_session *session, const uint8_t *in, size_t length) {
+#if NGHTTP2_VERSION_NUM >= 0x013c00
+  return nghttp2_session_mem_recv2(session, in, length);
+#else
+  return nghttp2_session_mem_recv(session, in, length);
+#endif
+}
+
+/// nghttp2_session_mem_send or, from 1.60 on, nghttp2_session_mem_send2.
+static inline ch2_ssize ch2_session_mem_send(nghttp2_session *session, const uint8_t **data) {
+#if NGHTTP2_VERSION_NUM >= 0x013c00
+  return nghttp2_session_mem_send2(session, data);
+#else
+  return nghttp2_session_mem_send(session, data);
+#endif
+}
+
+/// nghttp2_submit_request(2). Swift cannot name both data provider types; NULL `read` means no body.
+int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
+                           ch2_data_source_read_callback read, void *source, void *stream_user_data);
+
+/// nghttp2_submit_response(2), as above. For the server side.
+int ch2_submit_response(nghttp2_session *session, int32_t stream_id, const nghttp2_nv *nva, size_t nvlen,
+                        ch2_data_source_read_callback read, void *source);
+
+/// nghttp2_data_source is a union, whose pointer member Swift reaches only by way of a C function.
+static inline void *ch2_data_source_pointer(const nghttp2_data_source *source) { return source->ptr; }
+
+// nghttp2_frame is a union: Swift imports its members as computed copies of the whole union, which is slow in a
+// callback that runs for every frame. These read the one member that is asked for.
+static inline const nghttp2_frame_hd *ch2_frame_hd(const nghttp2_frame *frame) { return &frame->hd; }
+static inline nghttp2_headers_category ch2_frame_headers_category(const nghttp2_frame *frame) {
+  return frame->headers.cat;
+}
+static inline size_t ch2_frame_data_padlen(const nghttp2_frame *frame) { return frame->data.padlen; }
+static inline uint32_t ch2_frame_rst_error_code(const nghttp2_frame *frame) { return frame->rst_stream.error_code; }
+static inline const nghttp2_goaway *ch2_frame_goaway(const nghttp2_frame *frame) { return &frame->goaway; }
+static inline const uint8_t *ch2_frame_ping_opaque(const nghttp2_frame *frame) { return frame->ping.opaque_data; }
+static inline const nghttp2_settings *ch2_frame_settings(const nghttp2_frame *frame) { return &frame->settings; }
+static inline int32_t ch2_frame_window_increment(const nghttp2_frame *frame) {
+  return frame->window_update.window_size_increment;
+}
+/// The PRIORITY_UPDATE frame's payload, or NULL where this build of nghttp2 did not decode one.
+static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const nghttp2_frame *frame) {
+  return (const nghttp2_ext_priority_update *)frame->ext.payload;
+}
+
+/// Bytes of one nghttp2_rcbuf (nghttp2_rcbuf_get_buf returns a struct by value, which costs Swift a copy and a call).
+static inline const uint8_t *ch2_rcbuf_bytes(nghttp2_rcbuf *buf, size_t *length) {
+  nghttp2_vec vec = nghttp2_rcbuf_get_buf(buf);
+  *length = vec.len;
+  return vec.base;
+}
+
+/// The version that this was compiled against, and the one that is loaded at run time.
+static inline const char *ch2_nghttp2_version(void) { return nghttp2_version(0)->version_str; }
+
+// MARK: - OpenSSL: macros that Swift cannot see, and ALPN
+
+/// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer`
+/// bytes, no renegotiation, no compression. NULL on failure (see ERR_get_error).
+SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer);
+
+/// A server context as above, that chooses from `alpn` (wire format; kept by the context's owner) by its own order.
+SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t *alpn, unsigned alpn_length);
+
+/// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
+bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
+
+/// ERR_get_error's queue has to be emptied before a call whose SSL_get_error is to be believed.
+static inline void ch2_ssl_clear_errors(void) { ERR_clear_error(); }
+
+/// SSL_get_peer_certificate is a macro in OpenSSL 3. The caller owns the result.
+static inline X509 *ch2_ssl_peer_certificate(const SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
+
+/// True where the peer ended without close_notify, which OpenSSL 3 reports as an SSL error of its own.
+bool ch2_ssl_is_unexpected_eof(unsigned long error);
+
+/// Makes a throw-away P-256 key and a certificate for the comma-separated `names` (DNS names and IP addresses), signed
+/// by a throw-away CA, and installs both in `ctx`. Writes the CA's PEM to `*ca_pem` (free with ch2_free) and the
+/// server certificate's SHA-256 to `fingerprint` (32 bytes). False on failure.
+bool ch2_self_signed(SSL_CTX *ctx, const char *names, int days, char **ca_pem, size_t *ca_length, uint8_t *fingerprint);
+void ch2_free(void *pointer);
+
+// MARK: - Threads and system calls
+
+/// The event loop whose thread this is, or NULL. Swift has no thread-local variables that cost one instruction.
+extern _Thread_local void *ch2_current_loop_storage;
+static inline void *ch2_current_loop(void) { return ch2_current_loop_storage; }
+static inline void ch2_set_current_loop(void *loop) { ch2_current_loop_storage = loop; }
+
+#if defined(__linux__)
+/// `import Glibc` does not offer eventfd (its header is missing from the module map).
+static inline int ch2_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+/// epoll_event is packed and holds a union, which Swift writes only by way of a temporary.
+static inline int ch2_epoll_ctl(int epoll, int operation, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  return epoll_ctl(epoll, operation, fd, &event);
+}
+static inline uint64_t ch2_epoll_data(const struct epoll_event *event) { return event->data.u64; }
+static inline uint32_t ch2_epoll_events(const struct epoll_event *event) { return event->events; }
+#endif
+
+/// open is variadic.
+int ch2_open(const char *path, int flags, int mode);
+/// fcntl is variadic.
+int ch2_set_nonblocking(int fd);
+
+#endif

@@ -1,0 +1,173 @@
+#include "CNghttp2.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+// MARK: - Contexts
+
+static SSL_CTX *new_context(const SSL_METHOD *method, int min, int max, size_t read_buffer) {
+  SSL_CTX *ctx = SSL_CTX_new(method);
+  if (ctx == NULL) return NULL;
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_ALL);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(ctx, 1);
+  SSL_CTX_set_default_read_buffer_len(ctx, read_buffer);
+  if (SSL_CTX_set_min_proto_version(ctx, min ? min : TLS1_2_VERSION) != 1 ||
+      SSL_CTX_set_max_proto_version(ctx, max) != 1) {
+    SSL_CTX_free(ctx);
+    return NULL;
+  }
+  return ctx;
+}
+
+SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer) {
+  return new_context(TLS_client_method(), min, max, read_buffer);
+}
+
+struct alpn_list {
+  const uint8_t *bytes;
+  unsigned length;
+};
+
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
+                       unsigned in_length, void *arg) {
+  (void)arg;
+  struct alpn_list *list = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+  if (SSL_select_next_proto((unsigned char **)out, out_length, list->bytes, list->length, in, in_length) ==
+      OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_OK;
+  // RFC 7301 section 3.2: nothing in common is fatal.
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t *alpn, unsigned alpn_length) {
+  SSL_CTX *ctx = new_context(TLS_server_method(), min, max, read_buffer);
+  if (ctx == NULL) return NULL;
+  if (alpn_length > 0) {
+    // One small list for the life of a server, kept with the context.
+    struct alpn_list *list = malloc(sizeof *list + alpn_length);
+    if (list == NULL) {
+      SSL_CTX_free(ctx);
+      return NULL;
+    }
+    memcpy(list + 1, alpn, alpn_length);
+    *list = (struct alpn_list){.bytes = (uint8_t *)(list + 1), .length = alpn_length};
+    SSL_CTX_set_app_data(ctx, list);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+  }
+  return ctx;
+}
+
+// MARK: - Peers
+
+bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify) {
+  X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+  if (!is_ip_address && SSL_set_tlsext_host_name(ssl, host) != 1) return false;
+  if (!verify) {
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    return true;
+  }
+  SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+  if (is_ip_address) return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
+}
+
+bool ch2_ssl_is_unexpected_eof(unsigned long error) {
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+  return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+#else
+  (void)error;
+  return false;
+#endif
+}
+
+// MARK: - A throw-away certificate
+
+static X509 *make_certificate(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP_PKEY *issuer_key,
+                              const char *names, int days) {
+  X509 *cert = X509_new();
+  if (cert == NULL) return NULL;
+  uint8_t serial[8];
+  bool ok = RAND_bytes(serial, sizeof serial) == 1;
+  serial[0] &= 0x7f;
+  BIGNUM *number = BN_bin2bn(serial, sizeof serial, NULL);
+  ok = ok && number != NULL && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
+  BN_free(number);
+  X509_NAME *subject = X509_get_subject_name(cert);
+  ok = ok && X509_set_version(cert, 2) == 1 && X509_gmtime_adj(X509_getm_notBefore(cert), -60) != NULL &&
+       X509_gmtime_adj(X509_getm_notAfter(cert), 86400L * days) != NULL && X509_set_pubkey(cert, key) == 1 &&
+       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const uint8_t *)common_name, -1, -1, 0) == 1 &&
+       X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : subject) == 1;
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer ? issuer : cert, cert, NULL, NULL, 0);
+  const struct {
+    int nid;
+    const char *value;
+  } extensions[] = {
+      {NID_basic_constraints, issuer ? "critical,CA:FALSE" : "critical,CA:TRUE"},
+      {NID_key_usage, issuer ? "critical,digitalSignature" : "critical,keyCertSign,cRLSign"},
+      {NID_subject_key_identifier, "hash"},
+      {NID_authority_key_identifier, issuer ? "keyid:always" : NULL},
+      {NID_ext_key_usage, issuer ? "serverAuth" : NULL},
+      {NID_subject_alt_name, names},
+  };
+  for (size_t i = 0; ok && i < sizeof extensions / sizeof *extensions; i++) {
+    if (extensions[i].value == NULL) continue;
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, extensions[i].nid, extensions[i].value);
+    ok = extension != NULL && X509_add_ext(cert, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+  }
+  if (ok && X509_sign(cert, issuer ? issuer_key : key, EVP_sha256()) > 0) return cert;
+  X509_free(cert);
+  return NULL;
+}
+
+// "localhost,127.0.0.1" -> "DNS:localhost,IP:127.0.0.1"; the caller frees it.
+static char *alternative_names(const char *names) {
+  char *copy = strdup(names), *out = calloc(1, strlen(names) * 6 + 1), *rest = copy;
+  if (copy != NULL && out != NULL) {
+    for (char *name; (name = strsep(&rest, ",")) != NULL;) {
+      if (*name == 0) continue;
+      ASN1_OCTET_STRING *ip = a2i_IPADDRESS(name);
+      if (*out) strcat(out, ",");
+      strcat(strcat(out, ip ? "IP:" : "DNS:"), name);
+      ASN1_OCTET_STRING_free(ip);
+    }
+  }
+  free(copy);
+  return out;
+}
+
+bool ch2_self_signed(SSL_CTX *ctx, const char *names, int days, char **ca_pem, size_t *ca_length,
+                     uint8_t *fingerprint) {
+  EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
+  char *alternatives = alternative_names(names);
+  X509 *ca = NULL, *cert = NULL;
+  BIO *pem = BIO_new(BIO_s_mem());
+  bool ok = ca_key != NULL && key != NULL && alternatives != NULL && pem != NULL;
+  ok = ok && (ca = make_certificate(ca_key, "H2Origin throw-away CA", NULL, NULL, NULL, days)) != NULL;
+  ok = ok && (cert = make_certificate(key, "H2Origin", ca, ca_key, alternatives, days)) != NULL;
+  ok = ok && SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+  unsigned length = 32;
+  ok = ok && X509_digest(cert, EVP_sha256(), fingerprint, &length) == 1 && PEM_write_bio_X509(pem, ca) == 1;
+  if (ok) {
+    char *bytes = NULL;
+    long count = BIO_get_mem_data(pem, &bytes);
+    *ca_pem = malloc((size_t)count);
+    ok = *ca_pem != NULL;
+    if (ok) memcpy(*ca_pem, bytes, *ca_length = (size_t)count);
+  }
+  BIO_free(pem);
+  X509_free(cert);
+  X509_free(ca);
+  free(alternatives);
+  EVP_PKEY_free(key);
+  EVP_PKEY_free(ca_key);
+  return ok;
+}
+
+void ch2_free(void *pointer) { free(pointer); }

@@ -1,0 +1,91 @@
+/// Every option and every limit of a connection, with units and defaults.
+public struct Configuration: Sendable {
+    public var tls = TLS()
+    public var timeouts = Timeouts()
+    public var windows = Windows()
+    public var limits = Limits()
+
+    /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
+    /// asked for and verified stays the origin's.
+    public var connectTo: (host: String, port: Int)?
+    /// SO_SNDBUF and SO_RCVBUF stay the system's; TCP_NODELAY is always set.
+    /// Sees each frame that is sent and received, on the connection's event loop. It must not block. nil costs nothing.
+    public var onFrame: (@Sendable (FrameRecord) -> Void)?
+
+    public init() {}
+
+    /// TLS options.
+    public struct TLS: Sendable {
+        /// Verify the peer's certificate and host name. Off is curl's `-k`: anybody can then read and answer.
+        public var verifiesPeer = true
+        /// A PEM file of the authorities to trust, instead of the system's.
+        public var caFile: String?
+        /// A folder of authorities, hashed as `openssl rehash` does, instead of the system's.
+        public var caDirectory: String?
+        public var minimumVersion = Version.tls12
+        public var maximumVersion = Version.tls13
+        /// The name for SNI and verification, instead of the origin's host.
+        public var serverName: String?
+        /// A PEM file with our certificate chain, and one with its key, for a server that asks for them.
+        public var certificateFile: String?
+        public var privateKeyFile: String?
+
+        public enum Version: Sendable, Hashable { case tls12, tls13 }
+
+        public init() {}
+    }
+
+    /// Time limits of a connection. Those of a request are in `RequestOptions`.
+    public struct Timeouts: Sendable {
+        /// Looking up the host's addresses. Default 10 s.
+        public var resolve: Duration = .seconds(10)
+        /// From the first TCP attempt to an established connection, over all addresses. Default 30 s.
+        public var connect: Duration = .seconds(30)
+        /// The TLS handshake. Default 15 s.
+        public var tls: Duration = .seconds(15)
+        /// Until the server's SETTINGS acknowledges ours (RFC 9113 section 6.5.3). Default 30 s.
+        public var settings: Duration = .seconds(30)
+        /// How long `close()` waits for streams under way. Default 30 s.
+        public var drain: Duration = .seconds(30)
+        /// The head start of one address before the next is tried as well (RFC 8305 section 5). Default 250 ms.
+        public var connectionAttemptDelay: Duration = .milliseconds(250)
+
+        public init() {}
+    }
+
+    /// Receive windows, in bytes (RFC 9113 section 5.2): how much a server may send ahead of the reader.
+    public struct Windows: Sendable {
+        /// SETTINGS_INITIAL_WINDOW_SIZE. 65,535 to 2^31-1. Default 1 MiB.
+        public var stream = 1 << 20
+        /// The connection's window. 65,535 to 2^31-1. Default 4 MiB.
+        public var connection = 4 << 20
+        /// Windows grow with the measured bandwidth-delay product up to this; equal to `stream` turns that off.
+        /// Default 16 MiB.
+        public var maximum = 16 << 20
+        /// What all streams together may hold unread before the connection's window waits for readers as well, so that
+        /// slow readers bound the memory of a connection. Default 32 MiB.
+        public var unreadLimit = 32 << 20
+
+        public init() {}
+    }
+
+    /// Limits on what a peer may make us hold or do. Each ends in a `limitExceeded` error that names it.
+    public struct Limits: Sendable {
+        /// Bytes of one header block, counted as RFC 9113 section 6.5.2 does (name + value + 32 a field). Default 64 KiB.
+        public var headerListSize = 64 << 10
+        /// CONTINUATION frames of one header block. Default 16.
+        public var continuationFrames = 16
+        /// Informational (1xx) responses to one request. Default 16.
+        public var informationalResponses = 16
+        /// Frames that bring nothing (SETTINGS, PING, PRIORITY, WINDOW_UPDATE beyond what was sent, RST_STREAM of closed
+        /// streams, empty DATA, unknown types): so many at once, and `fruitlessFramesPerSecond` on top. Default 1,000.
+        public var fruitlessFrames = 1_000
+        public var fruitlessFramesPerSecond = 100
+        /// Requests that wait for a stream slot. Default 1,000,000.
+        public var waitingRequests = 1_000_000
+        /// Streams at once, whatever the peer allows. Default: no limit of ours.
+        public var concurrentStreams = Int.max
+
+        public init() {}
+    }
+}

@@ -1,0 +1,57 @@
+/// The state of a connection at one moment.
+public struct ConnectionSnapshot: Sendable {
+    public enum State: String, Sendable, Hashable { case active, draining, closed }
+
+    public struct Settings: Sendable, Hashable {
+        public var headerTableSize: Int
+        /// nil: no limit was announced.
+        public var maxConcurrentStreams: Int?
+        public var initialWindowSize: Int
+        public var maxFrameSize: Int
+        /// nil: no limit was announced.
+        public var maxHeaderListSize: Int?
+    }
+
+    public var state: State
+    public var localSettings: Settings
+    public var remoteSettings: Settings
+    /// Streams that are open, and requests that wait for a slot.
+    public var openStreams: Int
+    public var waitingRequests: Int
+    /// Requests that got a stream, in all.
+    public var requests: Int
+    /// Bytes on the wire, before TLS.
+    public var bytesSent: Int
+    public var bytesReceived: Int
+    /// Response bytes that have arrived and were not read.
+    public var unreadBytes: Int
+    /// The connection's windows, in bytes.
+    public var receiveWindow: Int
+    public var sendWindow: Int
+    /// What the server said in GOAWAY, if it did.
+    public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
+    /// The last measured round trip, by PING.
+    public var roundTripTime: Duration?
+}
+
+/// Facts that hold for a connection's life.
+public struct ConnectionInfo: Sendable, Hashable {
+    public var id: ConnectionID
+    public var origin: Origin
+    /// Numeric addresses with ports, such as `127.0.0.1:8443`.
+    public var remoteAddress: String
+    public var localAddress: String
+    /// Such as `TLSv1.3` and `TLS_AES_256_GCM_SHA384`; nil in cleartext.
+    public var tlsVersion: String?
+    public var cipher: String?
+    /// The peer's certificate: subject and issuer in one line each, and its last day.
+    public var certificateSubject: String?
+    public var certificateIssuer: String?
+    public var certificateExpiry: String?
+    /// Whether the certificate was verified.
+    public var isPeerVerified: Bool
+    /// How long each step took.
+    public var resolve: Duration
+    public var connect: Duration
+    public var tls: Duration?
+}

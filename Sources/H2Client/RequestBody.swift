@@ -1,0 +1,65 @@
+public import HTTPTypes
+
+/// What a request carries after its header fields.
+///
+/// `content-length` is set from a known length unless the request names one, which then has to match.
+public struct RequestBody: Sendable {
+    enum Content: Sendable {
+        case none
+        case bytes([UInt8])
+        case file(path: String)
+        case stream(length: Int?, pump: @Sendable (RequestBodyWriter) async throws -> Void)
+    }
+
+    let content: Content
+    /// Sent after the body (RFC 9113 section 8.1).
+    let trailers: HTTPFields?
+
+    /// No body: END_STREAM goes with the header fields.
+    public static let none = RequestBody(content: .none, trailers: nil)
+
+    /// A body in memory.
+    public static func bytes(_ bytes: [UInt8], trailers: HTTPFields? = nil) -> RequestBody {
+        RequestBody(content: .bytes(bytes), trailers: trailers)
+    }
+
+    /// The UTF-8 bytes of a string.
+    public static func string(_ string: String) -> RequestBody { .bytes(Array(string.utf8)) }
+
+    /// A regular file, from its beginning to its end, read as the windows allow. A file that cannot be read fails the
+    /// request with `localIO`; one that changes its length while it is sent, too.
+    public static func file(_ path: String, trailers: HTTPFields? = nil) -> RequestBody {
+        RequestBody(content: .file(path: path), trailers: trailers)
+    }
+
+    /// The chunks of a sequence, pulled as the windows allow (backpressure). An error it throws resets the stream
+    /// (CANCEL) and is thrown from `send`.
+    /// - Parameter length: bytes in all, where known; another number is an error.
+    public static func stream<Chunks: AsyncSequence & Sendable>(
+        _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil
+    ) -> RequestBody where Chunks.Element == [UInt8] {
+        .writer(length: length, trailers: trailers) { writer in
+            for try await chunk in chunks { try await writer.write(chunk) }
+        }
+    }
+
+    /// A closure that writes the body; `write` suspends while the windows are full. The body ends when it returns.
+    public static func writer(
+        length: Int? = nil, trailers: HTTPFields? = nil,
+        _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void
+    ) -> RequestBody {
+        RequestBody(content: .stream(length: length, pump: pump), trailers: trailers)
+    }
+}
+
+/// Takes the chunks of one request's body.
+public struct RequestBodyWriter: Sendable {
+    let exchange: Exchange
+
+    /// Hands over one chunk and suspends until the connection has taken it, so that at most one chunk is held.
+    /// - Throws: `CancellationError`, also once the response is complete and the rest of the body is unwanted; `H2Error`
+    ///   where the stream failed.
+    public nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws {
+        try await exchange.writeBody(chunk)
+    }
+}

@@ -1,0 +1,1 @@
+import H2Client

@@ -45,7 +45,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     private var dirty: [any Flushable] = []
     private var flushing: [any Flushable] = []
     private var isStopping = false
-    /// Monotonic nanoseconds, taken once a turn.
+    /// Monotonic nanoseconds, taken at a turn's start and after its wait.
     package private(set) var now: UInt64
 
     /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
@@ -219,6 +219,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
             }
         }
         poller.wait(nanoseconds: timeout)
+        // The wait may have been long, and a timer that a handler sets counts from its own now.
+        now = clock?() ?? EventLoop.monotonicNanoseconds()
+        poller.dispatch()
         return !isStopping
     }
 
@@ -295,6 +298,7 @@ private final class IdlePoller: Poller {
     func update(_ descriptor: CInt, readable: Bool, writable: Bool) {}
     func deregister(_ descriptor: CInt) {}
     func wait(nanoseconds: UInt64?) {}
+    func dispatch() {}
     func wake() {}
 }
 

@@ -7,6 +7,7 @@
         private static let capacity = 256
         private let queue: CInt
         private let events: UnsafeMutablePointer<kevent>
+        private var count = 0
         private var table = DescriptorTable()
 
         init() {
@@ -52,12 +53,15 @@
                 limit = timespec(
                     tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
             }
-            let count =
+            let found =
                 nanoseconds == nil
                 ? kevent(queue, nil, 0, events, CInt(Self.capacity), nil)
                 : kevent(queue, nil, 0, events, CInt(Self.capacity), &limit)
-            guard count > 0 else { return }
-            for index in 0..<Int(count) where Int(events[index].filter) != Int(EVFILT_USER) {
+            count = Int(max(found, 0))
+        }
+
+        func dispatch() {
+            for index in 0..<count where Int(events[index].filter) != Int(EVFILT_USER) {
                 guard let handler = table.handler(for: UInt64(UInt(bitPattern: events[index].udata))) else { continue }
                 let broken = Int32(events[index].flags) & (EV_EOF | EV_ERROR) != 0
                 handler.ready(

@@ -18,8 +18,10 @@ protocol Poller: AnyObject {
     func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler)
     func update(_ descriptor: CInt, readable: Bool, writable: Bool)
     func deregister(_ descriptor: CInt)
-    /// Waits at most so long (nil: until woken) and tells the handlers.
+    /// Waits at most so long (nil: until woken).
     func wait(nanoseconds: UInt64?)
+    /// Tells the handlers what the last `wait` found. Apart from it, so that the loop can look at its clock between.
+    func dispatch()
     /// Ends a `wait` from any thread.
     func wake()
 }
@@ -61,6 +63,7 @@ struct DescriptorTable {
         private let epoll: CInt
         private let wakeup: CInt
         private let events: UnsafeMutablePointer<epoll_event>
+        private var count = 0
         private var table = DescriptorTable()
         // No descriptor has this token: tokens hold a non-negative descriptor in their low half.
         private static let wakeToken = UInt64.max
@@ -108,9 +111,11 @@ struct DescriptorTable {
                 case 0?: 0
                 case let nanoseconds?: CInt(clamping: min(nanoseconds, 86_400_000_000_000) / 1_000_000 + 1)
                 }
-            let count = epoll_wait(epoll, events, CInt(Self.capacity), timeout)
-            guard count > 0 else { return }
-            for index in 0..<Int(count) {
+            count = Int(max(epoll_wait(epoll, events, CInt(Self.capacity), timeout), 0))
+        }
+
+        func dispatch() {
+            for index in 0..<count {
                 let token = ch2_epoll_data(events + index)
                 if token == Self.wakeToken {
                     var value: UInt64 = 0

@@ -119,7 +119,9 @@ struct Target {
                 bytes.append(byte)
                 continue
             }
-            guard let high = digit(rest.popFirst()), let low = digit(rest.popFirst()), high | low != 0 else { return nil }
+            guard let high = digit(rest.popFirst()), let low = digit(rest.popFirst()), high | low != 0 else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         return String(validating: bytes, as: UTF8.self)

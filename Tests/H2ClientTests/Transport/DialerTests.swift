@@ -56,7 +56,9 @@ import Testing
         return try result.get()
     }
 
-    private func trusting(_ server: OriginServer, _ change: (inout Configuration) -> Void = { _ in }) throws -> (
+    private func trusting(
+        _ server: OriginServer, _ change: (inout Configuration) -> Void = { _ in }
+    ) throws -> (
         Configuration, TLSContext
     ) {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")

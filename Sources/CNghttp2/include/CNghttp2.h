@@ -102,6 +102,9 @@ SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer);
 /// A server context as above, that chooses from `alpn` (wire format; kept by the context's owner) by its own order.
 SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t *alpn, unsigned alpn_length);
 
+/// SSL_CTX_free, and the ALPN list that ch2_server_context keeps. To be called when no SSL of the context is left.
+void ch2_context_free(SSL_CTX *ctx);
+
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
 

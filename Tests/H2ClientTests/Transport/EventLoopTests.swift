@@ -178,6 +178,22 @@ import Testing
         loop.shutdown()
     }
 
+    @Test func `A loop that was shut down goes with its last user, though its door stays`() async {
+        weak var observed: EventLoop?
+        var door: (any TaskExecutor)?
+        do {
+            let loop = EventLoop()
+            observed = loop
+            door = loop.taskExecutor
+            await withCheckedContinuation { continuation in loop.execute { continuation.resume() } }
+            loop.shutdown()
+        }
+        // Bounded: its thread is in its last turn.
+        for _ in 0..<20_000 where observed != nil { usleep(100) }
+        #expect(observed == nil)
+        #expect(door != nil)
+    }
+
     // MARK: - Simulation
 
     private final class Flusher: Flushable {

@@ -184,6 +184,9 @@ int ch2_socket_port(int fd);
 /// both directions end here and now, so that TLS cannot say close_notify.
 void ch2_break_connection(int fd, bool reset);
 
+/// openat2(2) with RESOLVE_BENEATH: the kernel refuses (EXDEV) what leads out of `folder` by dots or symbolic links, in
+/// one step that nobody can get between. ENOSYS where there is no such call.
+int ch2_open_beneath(int folder, const char *path, int flags);
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.

@@ -21,7 +21,7 @@ import Testing
         }
         let links = [
             "out": "../secret.txt", "outer": "..", "absolute": "/etc/passwd", "beside": "../root-beside.txt",
-            "inside": "a.txt", "loop": "loop",
+            "inside": "a.txt", "loop": "loop", "absolute-inside": root.appendingPathComponent("a.txt").path,
         ]
         for (name, target) in links {
             try files.createSymbolicLink(
@@ -44,7 +44,7 @@ import Testing
             let expected = [
                 "/a.txt": "a.txt", "/a%20b.html": "a b.html", "/%C3%BC.json": "ü.json", "/%61.txt": "a.txt",
                 "/sub/": "sub/index.html", "/sub/index.html": "sub/index.html", "//a.txt": "a.txt",
-                "/inside": "a.txt", "/noextension": "noextension",
+                "/inside": "a.txt", "/absolute-inside": "a.txt", "/noextension": "noextension",
             ]
             for (path, text) in expected { #expect(content(site.find(path[...])) == text, "\(path)") }
         }

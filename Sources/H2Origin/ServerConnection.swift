@@ -13,8 +13,9 @@ import H2Client
 /// `output` and writes it, up to a fair share. nghttp2 forbids entering it from its own callbacks, so whatever a callback
 /// wants done to the connection is noted in `wish` and done after.
 final class ServerConnection: ReadinessHandler, Flushable {
-    // The listener outlives its connections: it closes them all before it goes, and `OriginServer` holds it.
-    unowned let listener: Listener
+    // The listener closes its connections before it goes: the loop holds it while it listens, and while it drains its
+    // grace timer does.
+    unowned(unsafe) let listener: Listener
     let loop: EventLoop
     let counters: Counters
     // Made in `init`, which needs `self` for it, and deleted in `deinit`.

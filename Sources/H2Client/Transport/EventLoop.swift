@@ -34,19 +34,19 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    private var inbox = Inbox()
+    @exclusivity(unchecked) private var inbox = Inbox()
 
     private let poller: any Poller
     private let clock: (() -> UInt64)?
-    private var jobs: [QueuedJob] = []
-    private var runningJobs: [QueuedJob] = []
-    private var calls: [@Sendable () -> Void] = []
-    private var timers = TimerQueue()
-    private var dirty: [any Flushable] = []
-    private var flushing: [any Flushable] = []
-    private var isStopping = false
-    /// Monotonic nanoseconds, taken at a turn's start and after its wait.
-    package private(set) var now: UInt64
+    @exclusivity(unchecked) private var jobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var runningJobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var calls: [@Sendable () -> Void] = []
+    @exclusivity(unchecked) private var timers = TimerQueue()
+    @exclusivity(unchecked) private var dirty: [any Flushable] = []
+    @exclusivity(unchecked) private var flushing: [any Flushable] = []
+    @exclusivity(unchecked) private var isStopping = false
+    /// Monotonic nanoseconds, taken once a turn.
+    @exclusivity(unchecked) package private(set) var now: UInt64
 
     /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
     package let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -115,6 +115,14 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// Runs a call on the loop's thread, in a later part of this turn or the next turn. From any thread.
     package func execute(_ call: @escaping @Sendable () -> Void) {
         if isCurrent { calls.append(call) } else { post { $0.calls.append(call) } }
+    }
+
+    /// Runs `body` on the loop's thread: at once where that is the caller's, else by a hop there and back.
+    nonisolated(nonsending) func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        if isCurrent { return body() }
+        return await withUnsafeContinuation { continuation in
+            execute { continuation.resume(returning: body()) }
+        }
     }
 
     private func post(_ change: (inout Inbox) -> Void) {
@@ -200,7 +208,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         ch2_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { ch2_set_current_loop(outer) }
 
-        now = clock?() ?? EventLoop.monotonicNanoseconds()
+        // A simulated loop's clock has moved since its last turn; a real one's was read after the wait.
+        if let clock { now = clock() }
         takeInbox()
         // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
         var generations = 0
@@ -224,8 +233,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         }
         poller.wait(nanoseconds: timeout)
         // The wait may have been long, and a timer that a handler sets counts from its own now.
-        now = clock?() ?? EventLoop.monotonicNanoseconds()
-        poller.dispatch()
+        now = preciseNow
+        poller.tellHandlers()
         return !isStopping
     }
 
@@ -290,7 +299,7 @@ package protocol Flushable: AnyObject {
 /// from any thread.
 private final class TaskDoor: TaskExecutor, @unchecked Sendable {
     // Weak, so that a loop that was shut down goes with its last user. Its thread keeps it until then.
-    weak var loop: EventLoop?
+    @exclusivity(unchecked) weak var loop: EventLoop?
 
     func enqueue(_ job: consuming ExecutorJob) {
         // On the loop's own thread the loop is there for sure, and no weak reference needs to be loaded.
@@ -315,7 +324,7 @@ private final class IdlePoller: Poller {
     func update(_ descriptor: CInt, readable: Bool, writable: Bool) {}
     func deregister(_ descriptor: CInt) {}
     func wait(nanoseconds: UInt64?) {}
-    func dispatch() {}
+    func tellHandlers() {}
     func wake() {}
 }
 

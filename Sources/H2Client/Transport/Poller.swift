@@ -20,8 +20,8 @@ protocol Poller: AnyObject {
     func deregister(_ descriptor: CInt)
     /// Waits at most so long (nil: until woken).
     func wait(nanoseconds: UInt64?)
-    /// Tells the handlers what the last `wait` found. Apart from it, so that the loop can look at its clock between.
-    func dispatch()
+    /// Tells the handlers what the last wait brought.
+    func tellHandlers()
     /// Ends a `wait` from any thread.
     func wake()
 }
@@ -63,8 +63,8 @@ struct DescriptorTable {
         private let epoll: CInt
         private let wakeup: CInt
         private let events: UnsafeMutablePointer<epoll_event>
-        private var count = 0
         private var table = DescriptorTable()
+        private var count = 0
         // No descriptor has this token: tokens hold a non-negative descriptor in their low half.
         private static let wakeToken = UInt64.max
 
@@ -111,10 +111,10 @@ struct DescriptorTable {
                 case 0?: 0
                 case let nanoseconds?: CInt(clamping: min(nanoseconds, 86_400_000_000_000) / 1_000_000 + 1)
                 }
-            count = Int(max(epoll_wait(epoll, events, CInt(Self.capacity), timeout), 0))
+            count = max(0, Int(epoll_wait(epoll, events, CInt(Self.capacity), timeout)))
         }
 
-        func dispatch() {
+        func tellHandlers() {
             for index in 0..<count {
                 let token = ch2_epoll_data(events + index)
                 if token == Self.wakeToken {

@@ -1,4 +1,4 @@
-import CNghttp2
+import HTTPTypes
 import Synchronization
 
 /// The loop's side of an `HTTP2Connection`: session, wire, slots, pings, the end.
@@ -86,14 +86,14 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     // MARK: - Requests
 
     /// Opens a stream for the exchange, queues it, or fails it.
-    func start(_ exchange: Exchange) {
+    func start(_ exchange: Exchange, _ request: HTTPRequest) {
         guard !exchange.isOver else { return exchange.progressed() }
         switch state {
         case .active: break
         case .draining(let error), .closed(let error): return exchange.fail(error)
         }
         if waitingCount == 0 && session.hasFreeSlot {
-            if exchange.open(on: session) { markDirty() }
+            if exchange.open(request) { markDirty() }
             return
         }
         guard waitingCount < configuration.limits.waitingRequests else {
@@ -104,7 +104,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         }
         queue.append(exchange)
         waitingCount += 1
-        exchange.waitForSlot()
+        exchange.waitForSlot(request)
     }
 
     /// A waiting exchange gave up.
@@ -120,7 +120,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1
-            if next.open(on: session) { markDirty() }
+            if next.openAfterWaiting() { markDirty() }
         }
     }
 

@@ -103,10 +103,16 @@ extension HTTP2Session {
     /// Every frame header that arrives, CONTINUATION too: figures and floods.
     func beganFrame(_ pointer: UnsafePointer<nghttp2_frame_hd>) {
         let header = pointer.pointee
-        current = header.stream_id == 0 ? nil : openStream(header.stream_id)
+        if header.stream_id != 0, let user = nghttp2_session_get_stream_user_data(raw, header.stream_id) {
+            Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.bytesReceived += 9 + header.length
+                current = $0
+            }
+        } else {
+            current = nil
+        }
         guard violation == nil else { return }
         let type = Int32(header.type)
-        current?.bytesReceived += 9 + header.length
         let isFruitless: Bool
         switch UInt32(type) {
         case NGHTTP2_DATA.rawValue:

@@ -114,6 +114,9 @@ SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer);
 /// A server context as above, that chooses from `alpn` (wire format; kept by the context's owner) by its own order.
 SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t *alpn, unsigned alpn_length);
 
+/// SSL_CTX_free, and the ALPN list that ch2_server_context keeps. To be called when no SSL of the context is left.
+void ch2_context_free(SSL_CTX *ctx);
+
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
 
@@ -182,6 +185,20 @@ int ch2_socket_error(int fd);
 /// send(2) without SIGPIPE.
 ssize_t ch2_send(int fd, const void *bytes, size_t count);
 
+/// A listening socket on a literal IPv4 or IPv6 address, made as ch2_tcp_socket does; -1 with errno. sockaddr's casts are
+/// clumsy in Swift.
+int ch2_listen(const char *address, uint16_t port, int backlog);
+/// accept4(2) (which Darwin lacks): the connection is non-blocking, close-on-exec, with TCP_NODELAY.
+int ch2_accept(int listener);
+/// The port of a bound socket, or -1.
+int ch2_socket_port(int fd);
+/// Makes the close of a socket abrupt: `reset` sends a TCP RST (SO_LINGER's struct differs between systems), otherwise
+/// both directions end here and now, so that TLS cannot say close_notify.
+void ch2_break_connection(int fd, bool reset);
+
+/// openat2(2) with RESOLVE_BENEATH: the kernel refuses (EXDEV) what leads out of `folder` by dots or symbolic links, in
+/// one step that nobody can get between. ENOSYS where there is no such call.
+int ch2_open_beneath(int folder, const char *path, int flags);
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.

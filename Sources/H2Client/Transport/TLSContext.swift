@@ -48,7 +48,8 @@ package final class TLSContext: @unchecked Sendable {
         alpn = nil
     }
 
-    deinit { SSL_CTX_free(context) }
+    // Wires free their SSL before they let go of this.
+    deinit { ch2_context_free(context) }
 
     // MARK: - Certificates
 
@@ -81,6 +82,14 @@ package final class TLSContext: @unchecked Sendable {
         defer { ch2_free(pem) }
         let bytes = UnsafeRawBufferPointer(start: pem, count: length)
         return (String(decoding: bytes, as: UTF8.self), fingerprint)
+    }
+
+    /// SHA-256 of our certificate (DER); nil before one is loaded or made.
+    package var certificateFingerprint: [UInt8]? {
+        guard let certificate = SSL_CTX_get0_certificate(context) else { return nil }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var length: UInt32 = 32
+        return X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 ? digest : nil
     }
 
     /// The system's trust: the hashed folder first, since it is looked up lazily and a bundle costs 30 ms to parse.

@@ -17,8 +17,6 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
 
     /// Where a server takes uploads.
     public enum Upload: Sendable {
-        /// It has no place for them.
-        case none
         /// POST to `/echo` comes back.
         case echo
         /// PUT to `/up/NAME` makes a file that can be fetched there.
@@ -30,6 +28,8 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
     /// The command that it is.
     public let command: String
     public let upload: Upload
+    /// Whether `Options.streamLimit` can be set.
+    public let setsStreamLimit: Bool
     /// Whether responses end in the trailer field `x-trailer: yes`.
     public let sendsTrailers: Bool
     /// The signal on which it tells its connections GOAWAY and lets their streams finish; nil where it knows none.

@@ -6,7 +6,8 @@ extension RealServer {
 
     /// nghttp2's own server.
     public static let nghttpd = RealServer(
-        name: "nghttpd", command: "nghttpd", upload: .echo, sendsTrailers: true, gracefulSignal: nil,
+        name: "nghttpd", command: "nghttpd", upload: .echo, setsStreamLimit: true, sendsTrailers: true,
+        gracefulSignal: nil,
         outlivesGracefulSignal: false
     ) { site in
         // One process serves one port.
@@ -23,7 +24,8 @@ extension RealServer {
 
     /// nginx, with WebDAV's PUT.
     public static let nginx = RealServer(
-        name: "nginx", command: "nginx", upload: .put, sendsTrailers: false, gracefulSignal: SIGHUP,
+        name: "nginx", command: "nginx", upload: .put, setsStreamLimit: true, sendsTrailers: false,
+        gracefulSignal: SIGHUP,
         outlivesGracefulSignal: true
     ) { site in
         try writeText(
@@ -64,7 +66,8 @@ extension RealServer {
 
     /// Apache httpd with mod_http2, and WebDAV's PUT.
     public static let apache2 = RealServer(
-        name: "apache2", command: "apache2", upload: .put, sendsTrailers: false, gracefulSignal: SIGUSR1,
+        name: "apache2", command: "apache2", upload: .put, setsStreamLimit: true, sendsTrailers: false,
+        gracefulSignal: SIGUSR1,
         outlivesGracefulSignal: true
     ) { site in
         for (folder, mode) in [("run", 0o755), ("lock", 0o777)] as [(String, mode_t)] {
@@ -128,7 +131,8 @@ extension RealServer {
 
     /// h2o; a few lines of mruby echo uploads.
     public static let h2o = RealServer(
-        name: "h2o", command: "h2o", upload: .echo, sendsTrailers: false, gracefulSignal: SIGTERM,
+        name: "h2o", command: "h2o", upload: .echo, setsStreamLimit: true, sendsTrailers: false,
+        gracefulSignal: SIGTERM,
         outlivesGracefulSignal: false
     ) { site in
         try writeText(
@@ -171,7 +175,8 @@ extension RealServer {
 
     /// HAProxy, which speaks HTTP/2 on both sides here, before nghttpd.
     public static let haproxy = RealServer(
-        name: "haproxy", command: "haproxy", upload: .echo, sendsTrailers: true, gracefulSignal: SIGUSR1,
+        name: "haproxy", command: "haproxy", upload: .echo, setsStreamLimit: true, sendsTrailers: true,
+        gracefulSignal: SIGUSR1,
         outlivesGracefulSignal: false
     ) { site in
         // HAProxy reads a certificate and its key from one file, and OpenSSL from the file of either name.
@@ -204,9 +209,10 @@ extension RealServer {
         ]
     }
 
-    /// Caddy, so Go's HTTP/2; uploads go on to nghttpd.
+    /// Caddy, so Go's HTTP/2 with its 250 streams; uploads go on to nghttpd.
     public static let caddy = RealServer(
-        name: "caddy", command: "caddy", upload: .echo, sendsTrailers: false, gracefulSignal: SIGTERM,
+        name: "caddy", command: "caddy", upload: .echo, setsStreamLimit: false, sendsTrailers: false,
+        gracefulSignal: SIGTERM,
         outlivesGracefulSignal: false
     ) { site in
         try writeText(

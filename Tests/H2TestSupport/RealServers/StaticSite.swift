@@ -36,7 +36,9 @@ public struct StaticSite: Sendable {
                 "sh",
                 ["-c", "head -c \(size) /dev/zero | openssl enc -aes-128-ctr -K 0123 -iv 4567 >'\(path)' 2>/dev/null"])
             chmod(path, 0o644)
-            return File(name: String(path.split(separator: "/").last!), size: size, sha256: try H2TestSupport.sha256(ofFile: path))
+            return File(
+                name: String(path.split(separator: "/").last!), size: size,
+                sha256: try H2TestSupport.sha256(ofFile: path))
         }
         try writeText("abc", to: "\(folder)/small.txt")
         small = File(name: "small.txt", size: 3, sha256: try H2TestSupport.sha256(ofFile: "\(folder)/small.txt"))

@@ -17,14 +17,22 @@ public enum Program {
             .first { access($0, X_OK) == 0 }
     }
 
-    /// Runs a program to its end and returns what it wrote to standard output and standard error.
+    /// What a program that ended had to say.
+    public struct Outcome: Sendable {
+        /// The exit code; 128 and the signal's number where a signal ended it.
+        public var exitCode: Int
+        /// Standard output and standard error, in the order of writing.
+        public var output: String
+    }
+
+    /// Runs a program to its end, which has to come soon, and returns what it wrote to standard output and standard error.
     /// - Throws: `ProcessFailure`, with that text, where the program is missing or does not exit with 0.
     @discardableResult
-    public static func run(_ command: String, _ arguments: [String], input: String = "/dev/null") throws -> String {
+    public static func run(_ command: String, _ arguments: [String]) throws -> String {
         guard let program = path(of: command) else { throw ProcessFailure("\(command) is not installed") }
         let log = try TemporaryDirectory.shared.newPath("run")
         defer { unlink(log) }
-        let pid = try spawn(program, arguments, input: input, output: log)
+        let pid = try spawn(program, arguments, output: log)
         var status: CInt = 0
         while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
         let text = try readText(log)
@@ -32,6 +40,34 @@ public enum Program {
             throw ProcessFailure("\(command) \(arguments.joined(separator: " ")) ended with \(status): \(text)")
         }
         return text
+    }
+
+    /// As `run`, for a program that takes longer: blocks no thread, and ends the program where the task is cancelled.
+    /// - Parameter program: a command, or a path with a slash.
+    /// - Throws: `ProcessFailure` where the program is missing, `CancellationError`.
+    public static func finish(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], input: String = "/dev/null"
+    ) async throws -> Outcome {
+        guard let path = program.contains("/") ? program : path(of: program) else {
+            throw ProcessFailure("\(program) is not installed")
+        }
+        let log = try TemporaryDirectory.shared.newPath("run")
+        defer { unlink(log) }
+        let pid = try spawn(path, arguments, environment: environment, input: input, output: log)
+        TemporaryDirectory.shared.started(pid)
+        defer { TemporaryDirectory.shared.ended(pid) }
+        var status: CInt = 0
+        while waitpid(pid, &status, WNOHANG) == 0 {
+            do {
+                try await Task.sleep(for: .milliseconds(5))
+            } catch {
+                kill(-pid, SIGKILL)
+                while waitpid(pid, nil, 0) < 0 && errno == EINTR {}
+                throw error
+            }
+        }
+        let signal = Int(status & 0x7f)
+        return Outcome(exitCode: signal == 0 ? Int(status >> 8) & 0xff : 128 + signal, output: try readText(log))
     }
 
     /// Starts a program in a process group of its own, with nothing of this process but its environment.

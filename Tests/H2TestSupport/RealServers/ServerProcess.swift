@@ -13,6 +13,9 @@ public actor ServerProcess {
     private let stopSignal: CInt
     private var pid: pid_t?
 
+    /// The first process, whose group the others are in; nil where it does not run.
+    public var processID: Int32? { pid }
+
     /// - Parameters:
     ///   - ports: those on 127.0.0.1 that must accept before the server counts as started.
     ///   - stopSignal: what ends it at once, without waiting for connections.
@@ -54,7 +57,7 @@ public actor ServerProcess {
     }
 
     /// Sends a signal to the server's first process.
-    public func signal(_ signal: CInt) {
+    public func signal(_ signal: Int32) {
         if let pid { kill(pid, signal) }
     }
 

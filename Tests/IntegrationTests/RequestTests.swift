@@ -106,7 +106,7 @@ extension RealServers {
                     #expect(time > .zero && time < .seconds(5))
                     let snapshot = await connection.snapshot()
                     #expect(snapshot.state == .active)
-                    #expect(snapshot.remoteSettings.maxConcurrentStreams == (server.setsStreamLimit ? 77 : 250))
+                    #expect(snapshot.remoteSettings.maxConcurrentStreams == server.fixedStreamLimit ?? 77)
                     #expect(snapshot.localSettings.initialWindowSize == Configuration().windows.stream)
                     #expect(snapshot.roundTripTime == time)
                     #expect(snapshot.openStreams == 0)

@@ -18,7 +18,7 @@ extension RealServers {
 
             static let all = [
                 Bad(name: "expired", leaf: \.expired, caFile: \.caFile, verifyResult: 10, word: "expired"),
-                Bad(name: "wrong host", leaf: \.wrongHost, caFile: \.caFile, verifyResult: 62, word: "localhost"),
+                Bad(name: "wrong host", leaf: \.wrongHost, caFile: \.caFile, verifyResult: 62, word: "hostname"),
                 Bad(name: "self-signed", leaf: \.selfSigned, caFile: \.caFile, verifyResult: 18, word: "self-signed"),
                 Bad(name: "unknown authority", leaf: \.valid, caFile: \.otherCAFile, verifyResult: 20, word: "issuer"),
             ]

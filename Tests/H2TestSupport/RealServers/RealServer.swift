@@ -28,8 +28,8 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
     /// The command that it is.
     public let command: String
     public let upload: Upload
-    /// Whether `Options.streamLimit` can be set.
-    public let setsStreamLimit: Bool
+    /// The SETTINGS_MAX_CONCURRENT_STREAMS that it announces whatever `Options.streamLimit` says; nil where it obeys.
+    public let fixedStreamLimit: Int?
     /// Whether responses end in the trailer field `x-trailer: yes`.
     public let sendsTrailers: Bool
     /// The signal on which it tells its connections GOAWAY and lets their streams finish; nil where it knows none.

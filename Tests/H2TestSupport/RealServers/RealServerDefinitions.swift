@@ -6,7 +6,7 @@ extension RealServer {
 
     /// nghttp2's own server.
     public static let nghttpd = RealServer(
-        name: "nghttpd", command: "nghttpd", upload: .echo, setsStreamLimit: true, sendsTrailers: true,
+        name: "nghttpd", command: "nghttpd", upload: .echo, fixedStreamLimit: nil, sendsTrailers: true,
         gracefulSignal: nil,
         outlivesGracefulSignal: false
     ) { site in
@@ -24,7 +24,7 @@ extension RealServer {
 
     /// nginx, with WebDAV's PUT.
     public static let nginx = RealServer(
-        name: "nginx", command: "nginx", upload: .put, setsStreamLimit: true, sendsTrailers: false,
+        name: "nginx", command: "nginx", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
         gracefulSignal: SIGHUP,
         outlivesGracefulSignal: true
     ) { site in
@@ -46,6 +46,7 @@ extension RealServer {
                 client_max_body_size 0;
                 keepalive_requests 100000;
                 http2_max_concurrent_streams \(site.streamLimit);
+                ssl_protocols TLSv1.2 TLSv1.3;
                 ssl_certificate \(site.leaf.certificateFile);
                 ssl_certificate_key \(site.leaf.keyFile);
                 server {
@@ -66,7 +67,7 @@ extension RealServer {
 
     /// Apache httpd with mod_http2, and WebDAV's PUT.
     public static let apache2 = RealServer(
-        name: "apache2", command: "apache2", upload: .put, setsStreamLimit: true, sendsTrailers: false,
+        name: "apache2", command: "apache2", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
         gracefulSignal: SIGUSR1,
         outlivesGracefulSignal: true
     ) { site in
@@ -129,9 +130,9 @@ extension RealServer {
         ]
     }
 
-    /// h2o; a few lines of mruby echo uploads.
+    /// h2o, whose announced 100 streams are not an option; a few lines of mruby echo uploads.
     public static let h2o = RealServer(
-        name: "h2o", command: "h2o", upload: .echo, setsStreamLimit: true, sendsTrailers: false,
+        name: "h2o", command: "h2o", upload: .echo, fixedStreamLimit: 100, sendsTrailers: false,
         gracefulSignal: SIGTERM,
         outlivesGracefulSignal: false
     ) { site in
@@ -141,7 +142,6 @@ extension RealServer {
             error-log: /dev/stderr
             num-threads: 1
             http2-graceful-shutdown-timeout: 30
-            http2-max-concurrent-requests-per-connection: \(site.streamLimit)
             limit-request-body: 1073741824
             listen:
               host: 127.0.0.1
@@ -175,7 +175,7 @@ extension RealServer {
 
     /// HAProxy, which speaks HTTP/2 on both sides here, before nghttpd.
     public static let haproxy = RealServer(
-        name: "haproxy", command: "haproxy", upload: .echo, setsStreamLimit: true, sendsTrailers: true,
+        name: "haproxy", command: "haproxy", upload: .echo, fixedStreamLimit: nil, sendsTrailers: true,
         gracefulSignal: SIGUSR1,
         outlivesGracefulSignal: false
     ) { site in
@@ -211,7 +211,7 @@ extension RealServer {
 
     /// Caddy, so Go's HTTP/2 with its 250 streams; uploads go on to nghttpd.
     public static let caddy = RealServer(
-        name: "caddy", command: "caddy", upload: .echo, setsStreamLimit: false, sendsTrailers: false,
+        name: "caddy", command: "caddy", upload: .echo, fixedStreamLimit: 250, sendsTrailers: false,
         gracefulSignal: SIGTERM,
         outlivesGracefulSignal: false
     ) { site in

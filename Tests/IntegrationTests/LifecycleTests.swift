@@ -54,11 +54,16 @@ extension RealServers {
                     to: running.origin, configuration: running.configuration)
                 defer { connection.closeNow() }
                 // Unread, it fills its window and stays open for as long as the test wants.
-                let running1 = try await connection.send(.get("/\(file.name)"))
+                let response = try await connection.send(.get("/\(file.name)"))
                 await running.process.signal(signal)
 
-                // Some servers say GOAWAY at once, some with the next response. Until then requests may succeed, and
-                // one that crosses the GOAWAY is told that it was not processed.
+                // Some servers say GOAWAY at once, Apache when something comes (but breaks the connection off where that
+                // is a request), nginx with its next response.
+                try? await eventually("GOAWAY came", within: .seconds(1)) {
+                    _ = try? await connection.ping()
+                    return connection.isDraining
+                }
+                // Until then requests may succeed, and one that crosses the GOAWAY is told that it was not processed.
                 var refusal: H2Error?
                 try await eventually("a request is refused") {
                     do {
@@ -79,7 +84,7 @@ extension RealServers {
                 #expect(snapshot.goAway?.code == .noError)
                 #expect(snapshot.openStreams == 1)
 
-                let (size, hash) = try await running1.hashed()
+                let (size, hash) = try await response.hashed()
                 #expect(size == file.size)
                 #expect(hash == file.sha256)
                 try await eventually("the connection closes after its last stream") {

@@ -128,7 +128,27 @@ extension RealServers {
                         try await connection.send(.get("/small.txt")).text()
                     }
                 }
-                #expect([.connectionClosed, .protocolViolation].contains(error.code), "\(error)")
+                // Some answer in HTTP/1.1, some with a TLS alert, some just close.
+                let codes: [H2Error.Code] = [.connectionClosed, .protocolViolation, .http2NotNegotiated, .notProcessed]
+                #expect(codes.contains(error.code), "\(error)")
+            }
+        }
+
+        @Test
+        func `a server that answers HTTP/1.1 to cleartext HTTP/2 is named as such, whatever comes first`() async throws
+        {
+            try await RealServer.nginx.run { running in
+                // nginx tells a client that forgot TLS so in HTTP/1.1. Whether that comes before or after the request is
+                // a race, so it is run often.
+                let origin = try Origin(scheme: .http, host: "localhost", port: running.http1Origin.port)
+                for _ in 0..<50 {
+                    let error = try await h2Error {
+                        try await HTTP2Connection.withConnection(to: origin) { connection in
+                            try await connection.send(.get("/small.txt")).text()
+                        }
+                    }
+                    #expect(error.code == .http2NotNegotiated, "\(error)")
+                }
             }
         }
 

@@ -38,7 +38,7 @@ enum StreamingUpload {
                 }
                 return (response.status, size)
             }
-            log("\(status): \(size) bytes came back")
+            log("\(status.code): \(size) bytes came back")
         }
     }
 

@@ -47,9 +47,11 @@ nonisolated(nonsending) func caller(
 ) async throws -> (bytes: Int, good: Int) {
     var bytes = 0
     var good = 0
+    let scheme = target.origin.scheme.rawValue
+    let authority = target.origin.authority
     for _ in 0..<count {
         let request = HTTPRequest(
-            method: .get, scheme: target.origin.scheme.rawValue, authority: target.origin.authority, path: target.path)
+            method: .get, scheme: scheme, authority: authority, path: target.path)
         let response = try await connection.send(request)
         switch body {
         case "discard": bytes += try await response.body.discard()

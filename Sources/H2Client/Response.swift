@@ -2,7 +2,7 @@ public import HTTPTypes
 
 /// The final response to a request: its header fields are here, its body may still be on its way.
 public struct Response: Sendable {
-    let exchange: Exchange
+    var exchange: Exchange { body.exchange }
 
     /// The status code.
     public let status: HTTPResponse.Status

@@ -14,9 +14,9 @@ final class Exchange: StreamState, @unchecked Sendable {
     let calledAt: UInt64
 
     /// The request until it is submitted.
-    private(set) var request: HTTPRequest?
+    @exclusivity(unchecked) private(set) var request: HTTPRequest?
     /// The body while `expect: 100-continue` holds it back.
-    private var heldBody: Outgoing?
+    @exclusivity(unchecked) private var heldBody: Outgoing?
 
     /// Whom the next event resumes. One at a time: a response has one reader.
     private enum Waiter {
@@ -36,22 +36,22 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     enum Destination { case descriptor(CInt), nowhere }
 
-    private var waiter = Waiter.none
-    private var headError: (any Error)?
+    @exclusivity(unchecked) private var waiter = Waiter.none
+    @exclusivity(unchecked) private var headError: (any Error)?
     /// The whole response had arrived when its head was delivered.
-    private(set) var isWhole = false
-    private(set) var isConnectionReused = false
-    private var isWaitingForSlot = false
-    private var hasReleasedSlot = false
-    private var submittedAt: UInt64 = 0
+    @exclusivity(unchecked) private(set) var isWhole = false
+    @exclusivity(unchecked) private(set) var isConnectionReused = false
+    @exclusivity(unchecked) private var isWaitingForSlot = false
+    @exclusivity(unchecked) private var hasReleasedSlot = false
+    @exclusivity(unchecked) private var submittedAt: UInt64 = 0
 
-    private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-    private var uploadWaiter: UnsafeContinuation<Void, Never>?
+    @exclusivity(unchecked) private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+    @exclusivity(unchecked) private var uploadWaiter: UnsafeContinuation<Void, Never>?
 
-    private var totalTimer: LoopTimer?
-    private var phaseTimer: LoopTimer?
-    private var continueTimer: LoopTimer?
-    private var progressAt: UInt64 = 0
+    @exclusivity(unchecked) private var totalTimer: LoopTimer?
+    @exclusivity(unchecked) private var phaseTimer: LoopTimer?
+    @exclusivity(unchecked) private var continueTimer: LoopTimer?
+    @exclusivity(unchecked) private var progressAt: UInt64 = 0
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -90,6 +90,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     /// - Throws: `H2Error`, `CancellationError`.
+    @inline(__always)
     nonisolated(nonsending) func perform() async throws {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
@@ -110,7 +111,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// The response, once `perform` has returned.
     func response() -> Response {
         Response(
-            exchange: self, status: HTTPResponse.Status(code: status),
+            status: HTTPResponse.Status(code: status),
             body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
     }
 
@@ -177,7 +178,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
-    private var bodyReadSoFar = 0
+    @exclusivity(unchecked) private var bodyReadSoFar = 0
 
     private func writeOut(_ descriptor: CInt) throws {
         let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
@@ -354,10 +355,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     private func deliverInformational() {
         let heads = informational
         informational = []
-        for (status, box) in heads {
-            if status == 100 { releaseBody() }
+        for head in heads {
+            if head.status == 100 { releaseBody() }
             if let listener = options.onInformational {
-                listener(HTTPResponse(status: HTTPResponse.Status(code: status), headerFields: box.block.fields))
+                listener(
+                    HTTPResponse(status: HTTPResponse.Status(code: head.status), headerFields: head.block.fields))
             }
         }
     }
@@ -502,7 +504,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    private var suppliedBytes = 0
+    @exclusivity(unchecked) private var suppliedBytes = 0
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
@@ -522,9 +524,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch outgoing {
         case .done:
             heldBody = nil
-            resumeWriter(uploadError())
-            uploadWaiter?.resume()
-            uploadWaiter = nil
+            if writeWaiter != nil { resumeWriter(uploadError()) }
+            if let uploadWaiter {
+                self.uploadWaiter = nil
+                uploadWaiter.resume()
+            }
         case .awaitingChunk: resumeWriter(nil)
         default: break
         }

@@ -24,27 +24,27 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     private let wire: any Wire
     private let configuration: Configuration
-    private var state = State.active
-    private var isMarkedDirty = false
-    private var isWriteBlocked = false
+    @exclusivity(unchecked) private var state = State.active
+    @exclusivity(unchecked) private var isMarkedDirty = false
+    @exclusivity(unchecked) private var isWriteBlocked = false
 
     /// Requests that wait for a stream, in order. Those that gave up stay here until their turn.
-    private var queue: [Exchange?] = []
-    private var queueHead = 0
-    private var waitingCount = 0
+    @exclusivity(unchecked) private var queue: [Exchange?] = []
+    @exclusivity(unchecked) private var queueHead = 0
+    @exclusivity(unchecked) private var waitingCount = 0
 
     private struct Ping {
         let sentAt: UInt64
         let completion: (Result<Duration, H2Error>) -> Void
         let timer: LoopTimer
     }
-    private var pings: [UInt64: Ping] = [:]
-    private var lastPing: UInt64 = 0
-    private var roundTripTime: Duration?
+    @exclusivity(unchecked) private var pings: [UInt64: Ping] = [:]
+    @exclusivity(unchecked) private var lastPing: UInt64 = 0
+    @exclusivity(unchecked) private var roundTripTime: Duration?
 
-    private var settingsTimer: LoopTimer?
-    private var drainTimer: LoopTimer?
-    private var closeWaiters: [() -> Void] = []
+    @exclusivity(unchecked) private var settingsTimer: LoopTimer?
+    @exclusivity(unchecked) private var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
 
     private static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.

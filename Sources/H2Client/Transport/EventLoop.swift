@@ -34,19 +34,19 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    private var inbox = Inbox()
+    @exclusivity(unchecked) private var inbox = Inbox()
 
     private let poller: any Poller
     private let clock: (() -> UInt64)?
-    private var jobs: [QueuedJob] = []
-    private var runningJobs: [QueuedJob] = []
-    private var calls: [@Sendable () -> Void] = []
-    private var timers = TimerQueue()
-    private var dirty: [any Flushable] = []
-    private var flushing: [any Flushable] = []
-    private var isStopping = false
+    @exclusivity(unchecked) private var jobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var runningJobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var calls: [@Sendable () -> Void] = []
+    @exclusivity(unchecked) private var timers = TimerQueue()
+    @exclusivity(unchecked) private var dirty: [any Flushable] = []
+    @exclusivity(unchecked) private var flushing: [any Flushable] = []
+    @exclusivity(unchecked) private var isStopping = false
     /// Monotonic nanoseconds, taken once a turn.
-    package private(set) var now: UInt64
+    @exclusivity(unchecked) package private(set) var now: UInt64
 
     /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
     package let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -293,7 +293,7 @@ package protocol Flushable: AnyObject {
 /// Invariant behind `@unchecked Sendable`: `loop` is set once, before the object is shared.
 private final class TaskDoor: TaskExecutor, @unchecked Sendable {
     // A cycle, on purpose: a task may still prefer the door of a loop whose thread has ended.
-    var loop: EventLoop!
+    @exclusivity(unchecked) var loop: EventLoop!
 
     func enqueue(_ job: consuming ExecutorJob) { loop.enqueueFromTaskDoor(UnownedJob(job)) }
 

@@ -352,7 +352,14 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch phase {
         case .awaitingHead: return
         case .body, .ended: deliverHeadOrBody()
-        case .failed(let error): resumeAll(error)
+        case .failed(let error):
+            if case .head(let continuation) = waiter, firstByteAt != 0 {
+                // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
+                // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
+                waiter = .none
+                continuation.resume()
+            }
+            resumeAll(error)
         }
         if isOver { finish() }
     }

@@ -265,8 +265,11 @@ extension HTTP2Session {
         stream.lastByteAt = now
         touch(stream)
         if !stream.isOutgoingDone {
-            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1).
-            reset(stream, .noError)
+            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1). What it brought stays
+            // for its reader, so this is no `reset`.
+            nghttp2_submit_rst_stream(
+                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, ErrorCode.noError.rawValue)
+            stream.stopSending()
         }
     }
 
@@ -340,6 +343,14 @@ extension HTTP2Session {
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = openStream(header.stream_id),
             stream.localFailure == nil
         else { return }
+        if var cause = violation {
+            // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
+            cause.scope = .stream(stream.id)
+            cause.message = "the request was not sent: \(cause.message)"
+            cause.isRetryable = true
+            stream.localFailure = cause
+            return
+        }
         stream.localFailure = H2Error(
             .notProcessed, scope: .stream(stream.id), cause: .none,
             message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",

@@ -1,6 +1,15 @@
+#define _GNU_SOURCE
 #include "CNghttp2.h"
 
 #include <fcntl.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 _Thread_local void *ch2_current_loop_storage;
 
@@ -9,4 +18,73 @@ int ch2_open(const char *path, int flags, int mode) { return open(path, flags | 
 int ch2_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL, 0);
   return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void ch2_name_this_thread(const char *name) {
+#if defined(__APPLE__)
+  pthread_setname_np(name);
+#else
+  pthread_setname_np(pthread_self(), name);
+#endif
+}
+
+// MARK: - Sockets
+
+bool ch2_address_text(const struct sockaddr *address, char text[64]) {
+  char host[46] = "";
+  if (address->sa_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    if (inet_ntop(AF_INET, &in->sin_addr, host, sizeof host) == NULL) return false;
+    snprintf(text, 64, "%s:%u", host, ntohs(in->sin_port));
+    return true;
+  }
+  if (address->sa_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
+    if (inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host) == NULL) return false;
+    snprintf(text, 64, "[%s]:%u", host, ntohs(in->sin6_port));
+    return true;
+  }
+  return false;
+}
+
+bool ch2_socket_name(int fd, bool peer, char text[64]) {
+  struct sockaddr_storage storage;
+  socklen_t length = sizeof storage;
+  struct sockaddr *address = (struct sockaddr *)&storage;
+  if ((peer ? getpeername : getsockname)(fd, address, &length) != 0) return false;
+  return ch2_address_text(address, text);
+}
+
+int ch2_tcp_socket(int family) {
+#if defined(__linux__)
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd < 0) return fd;
+#else
+  int fd = socket(family, SOCK_STREAM, IPPROTO_TCP);
+  if (fd < 0) return fd;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  ch2_set_nonblocking(fd);
+  int quiet = 1;
+  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &quiet, sizeof quiet);
+#endif
+  int yes = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  return fd;
+}
+
+int ch2_socket_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+#if !defined(MSG_NOSIGNAL)
+#define MSG_NOSIGNAL 0
+#endif
+
+ssize_t ch2_send(int fd, const void *bytes, size_t count) {
+  ssize_t sent;
+  do sent = send(fd, bytes, count, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent;
 }

@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 // MARK: - Contexts
 
@@ -59,6 +60,73 @@ SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t 
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
   }
   return ctx;
+}
+
+// MARK: - The socket as OpenSSL sees it
+
+static int socket_of(BIO *bio) { return (int)(intptr_t)BIO_get_data(bio); }
+
+static bool is_retryable(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *written) {
+  BIO_clear_retry_flags(bio);
+  ssize_t result = ch2_send(socket_of(bio), bytes, count);
+  if (result < 0) {
+    if (is_retryable()) BIO_set_retry_write(bio);
+    return 0;
+  }
+  *written = (size_t)result;
+  return 1;
+}
+
+static int bio_read(BIO *bio, char *bytes, size_t count, size_t *taken) {
+  BIO_clear_retry_flags(bio);
+  ssize_t result;
+  do result = recv(socket_of(bio), bytes, count, 0);
+  while (result < 0 && errno == EINTR);
+  if (result > 0) {
+    *taken = (size_t)result;
+    return 1;
+  }
+  if (result < 0 && is_retryable()) BIO_set_retry_read(bio);
+  if (result == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return 0;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer) {
+  (void)number;
+  (void)pointer;
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+    case BIO_CTRL_DUP: return 1;
+    case BIO_CTRL_EOF: return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+    default: return 0;
+  }
+}
+
+static int bio_create(BIO *bio) {
+  BIO_set_init(bio, 1);
+  return 1;
+}
+
+static BIO_METHOD *socket_method;
+static CRYPTO_ONCE socket_method_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_socket_method(void) {
+  BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE");
+  if (method == NULL) return;
+  BIO_meth_set_write_ex(method, bio_write);
+  BIO_meth_set_read_ex(method, bio_read);
+  BIO_meth_set_ctrl(method, bio_control);
+  BIO_meth_set_create(method, bio_create);
+  socket_method = method;
+}
+
+BIO *ch2_socket_bio(int fd) {
+  if (CRYPTO_THREAD_run_once(&socket_method_once, make_socket_method) != 1 || socket_method == NULL) return NULL;
+  BIO *bio = BIO_new(socket_method);
+  if (bio != NULL) BIO_set_data(bio, (void *)(intptr_t)fd);
+  return bio;
 }
 
 // MARK: - Peers

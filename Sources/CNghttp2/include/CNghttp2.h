@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #if defined(__linux__)
 #include <sys/epoll.h>
@@ -109,6 +111,15 @@ static inline void ch2_ssl_clear_errors(void) { ERR_clear_error(); }
 /// SSL_get_peer_certificate is a macro in OpenSSL 3. The caller owns the result.
 static inline X509 *ch2_ssl_peer_certificate(const SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
 
+/// A BIO on a socket that sends with MSG_NOSIGNAL: OpenSSL's own uses write(2), which raises SIGPIPE in whoever uses
+/// this library. The BIO does not own the descriptor.
+BIO *ch2_socket_bio(int fd);
+
+/// XN_FLAG_ONELINE is a compound macro. One line, UTF-8 left as it is, control characters escaped.
+static inline int ch2_print_name(BIO *out, const X509_NAME *name) {
+  return X509_NAME_print_ex(out, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
+}
+
 /// True where the peer ended without close_notify, which OpenSSL 3 reports as an SSL error of its own.
 bool ch2_ssl_is_unexpected_eof(unsigned long error);
 
@@ -136,6 +147,28 @@ static inline int ch2_epoll_ctl(int epoll, int operation, int fd, uint32_t event
 static inline uint64_t ch2_epoll_data(const struct epoll_event *event) { return event->data.u64; }
 static inline uint32_t ch2_epoll_events(const struct epoll_event *event) { return event->events; }
 #endif
+
+/// CLOCK_MONOTONIC in nanoseconds: `timespec` reaches Swift through an overlay that MemberImportVisibility hides.
+static inline uint64_t ch2_monotonic_nanoseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/// pthread_setname_np is a GNU extension that Glibc's module leaves out, and has another signature on Darwin.
+void ch2_name_this_thread(const char *name);
+
+/// Addresses of a socket as text, `127.0.0.1:80` or `[::1]:80`, into `text` (64 bytes). sockaddr's casts are clumsy and
+/// its unions unreachable in Swift.
+bool ch2_socket_name(int fd, bool peer, char text[64]);
+bool ch2_address_text(const struct sockaddr *address, char text[64]);
+
+/// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
+int ch2_tcp_socket(int family);
+/// The pending error of a socket (SO_ERROR).
+int ch2_socket_error(int fd);
+/// send(2) without SIGPIPE.
+ssize_t ch2_send(int fd, const void *bytes, size_t count);
 
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);

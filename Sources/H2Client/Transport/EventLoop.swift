@@ -1,10 +1,311 @@
+import CNghttp2
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// A thread with epoll, timers and a job queue; the executor of the connections that live on it.
-public final class EventLoop: Sendable {
-    /// The process-wide loop, started at its first use.
+///
+/// It has two doors. As a `SerialExecutor` it is the executor of the `HTTP2Connection` actors on it. Its `taskExecutor`
+/// is what callers prefer, so that their tasks run on the same thread and reach a connection without a hop.
+///
+/// One turn: jobs, timers, one flush of each connection that has something to send, one wait for readiness.
+///
+/// Invariant behind `@unchecked Sendable`: `inbox` is touched under `lock` alone; everything else is touched only by the
+/// thread that runs the loop, which `preconditionInLoop` checks.
+public final class EventLoop: SerialExecutor, @unchecked Sendable {
+    /// The process-wide loop, started at its first use and never stopped.
     public static let shared = EventLoop()
-    public init() {}
-    /// Stops the thread once its connections are closed.
-    public func shutdown() {}
-    /// The door that tasks can prefer.
-    public var taskExecutor: any TaskExecutor { fatalError("stub") }
+
+    /// The door that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
+    public let taskExecutor: any TaskExecutor
+    private let door: TaskDoor
+
+    private enum Door { case serial, task }
+    private typealias QueuedJob = (job: UnownedJob, door: Door)
+
+    private struct Inbox {
+        var jobs: [QueuedJob] = []
+        var calls: [@Sendable () -> Void] = []
+        var isAsleep = false
+        var isStopping = false
+    }
+
+    private let lock = PthreadLock()
+    private var inbox = Inbox()
+
+    private let poller: any Poller
+    private let clock: (() -> UInt64)?
+    private var jobs: [QueuedJob] = []
+    private var runningJobs: [QueuedJob] = []
+    private var calls: [@Sendable () -> Void] = []
+    private var timers = TimerQueue()
+    private var dirty: [any Flushable] = []
+    private var flushing: [any Flushable] = []
+    private var isStopping = false
+    /// Monotonic nanoseconds, taken once a turn.
+    package private(set) var now: UInt64
+
+    /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
+    package let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+
+    /// Starts a thread. It lives until `shutdown()`.
+    public convenience init() {
+        self.init(poller: makePoller(), clock: nil)
+        startThread()
+    }
+
+    /// A loop without a thread, whose time is `clock`: somebody calls `turn()`. For simulation.
+    package convenience init(simulatedClock clock: @escaping () -> UInt64) {
+        self.init(poller: IdlePoller(), clock: clock)
+    }
+
+    private init(poller: any Poller, clock: (() -> UInt64)?) {
+        let door = TaskDoor()
+        self.door = door
+        self.taskExecutor = door
+        self.poller = poller
+        self.clock = clock
+        self.now = clock?() ?? EventLoop.monotonicNanoseconds()
+        door.loop = self
+    }
+
+    /// Ends the thread after the turn it is in. Connections on the loop must be closed first; tasks that still prefer
+    /// the loop are never run again. Does nothing to `shared`.
+    public func shutdown() {
+        guard self !== EventLoop.shared else { return }
+        lock.withLock { inbox.isStopping = true }
+        poller.wake()
+    }
+
+    // MARK: - Executor
+
+    public func enqueue(_ job: consuming ExecutorJob) { enqueue(UnownedJob(job), door: .serial) }
+
+    fileprivate func enqueueFromTaskDoor(_ job: UnownedJob) { enqueue(job, door: .task) }
+
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+    public func checkIsolated() { preconditionInLoop() }
+
+    public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+    /// True on the thread that runs this loop.
+    package var isCurrent: Bool {
+        @inline(__always) get { ch2_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
+    }
+
+    /// Traps off the loop's thread: what a loop owns has no other protection.
+    package func preconditionInLoop() {
+        precondition(isCurrent, "this runs on its EventLoop's thread only")
+    }
+
+    private func enqueue(_ job: UnownedJob, door: Door) {
+        if isCurrent {
+            jobs.append((job, door))
+        } else {
+            post { $0.jobs.append((job, door)) }
+        }
+    }
+
+    /// Runs a call on the loop's thread, in a later part of this turn or the next turn. From any thread.
+    package func execute(_ call: @escaping @Sendable () -> Void) {
+        if isCurrent { calls.append(call) } else { post { $0.calls.append(call) } }
+    }
+
+    private func post(_ change: (inout Inbox) -> Void) {
+        let mustWake = lock.withLock {
+            change(&inbox)
+            defer { inbox.isAsleep = false }
+            return inbox.isAsleep
+        }
+        if mustWake { poller.wake() }
+    }
+
+    // MARK: - On the loop's thread
+
+    /// Flushes at the end of this turn.
+    package func markDirty(_ flushable: any Flushable) { dirty.append(flushable) }
+
+    /// Runs `action` on the loop's thread once `nanoseconds` have passed, unless cancelled.
+    package func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
+        let timer = LoopTimer(deadline: now &+ min(nanoseconds, UInt64.max / 4), action: action)
+        timers.insert(timer)
+        return timer
+    }
+
+    package func cancel(_ timer: LoopTimer) { timers.remove(timer) }
+
+    package func register(_ descriptor: CInt, writable: Bool = false, handler: any ReadinessHandler) {
+        poller.register(descriptor, writable: writable, handler: handler)
+    }
+
+    package func update(_ descriptor: CInt, readable: Bool = true, writable: Bool) {
+        poller.update(descriptor, readable: readable, writable: writable)
+    }
+
+    package func deregister(_ descriptor: CInt) { poller.deregister(descriptor) }
+
+    // MARK: - Turns
+
+    private func startThread() {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
+        #if canImport(Glibc)
+            var thread = pthread_t()
+        #else
+            var thread: pthread_t?
+        #endif
+        // The thread owns this reference until the loop is shut down.
+        let reference = Unmanaged.passRetained(self)
+        let result = pthread_create(
+            &thread, &attributes,
+            { argument in
+                #if canImport(Glibc)
+                    let argument = argument!
+                #endif
+                ch2_name_this_thread("h2-loop")
+                Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, reference.toOpaque())
+        pthread_attr_destroy(&attributes)
+        precondition(result == 0, "cannot start an event loop's thread, error \(result)")
+    }
+
+    private func run() {
+        while turn(mayWait: true) {}
+    }
+
+    /// One turn without waiting, on the calling thread, which becomes the loop's for its length. For simulation.
+    package func turn() { _ = turn(mayWait: false) }
+
+    /// True while the loop has something to do at once. For simulation.
+    package var hasWork: Bool {
+        !jobs.isEmpty || !calls.isEmpty || !dirty.isEmpty
+            || lock.withLock { !inbox.jobs.isEmpty || !inbox.calls.isEmpty }
+    }
+
+    /// The next timer's time, if any. For simulation.
+    package var nextTimer: UInt64? { timers.earliestDeadline }
+
+    private func turn(mayWait: Bool) -> Bool {
+        let outer = ch2_current_loop()
+        ch2_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        defer { ch2_set_current_loop(outer) }
+
+        now = clock?() ?? EventLoop.monotonicNanoseconds()
+        takeInbox()
+        // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
+        var generations = 0
+        while !(jobs.isEmpty && calls.isEmpty), generations < 16 {
+            runJobs()
+            generations += 1
+        }
+        while let action = timers.popDue(now: now) { action() }
+        flush()
+
+        var timeout: UInt64? = 0
+        if mayWait && jobs.isEmpty && calls.isEmpty && dirty.isEmpty {
+            let isIdle = lock.withLock {
+                let isIdle = inbox.jobs.isEmpty && inbox.calls.isEmpty && !inbox.isStopping
+                inbox.isAsleep = isIdle
+                return isIdle
+            }
+            if isIdle {
+                timeout = timers.earliestDeadline.map { $0 > now ? $0 - now : 0 }
+            }
+        }
+        poller.wait(nanoseconds: timeout)
+        return !isStopping
+    }
+
+    private func takeInbox() {
+        lock.withLock {
+            inbox.isAsleep = false
+            isStopping = inbox.isStopping
+            if !inbox.jobs.isEmpty {
+                jobs.append(contentsOf: inbox.jobs)
+                inbox.jobs.removeAll(keepingCapacity: true)
+            }
+            if !inbox.calls.isEmpty {
+                calls.append(contentsOf: inbox.calls)
+                inbox.calls.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    private func runJobs() {
+        if !calls.isEmpty {
+            let batch = calls
+            calls = []
+            for call in batch { call() }
+        }
+        swap(&jobs, &runningJobs)
+        let serial = asUnownedSerialExecutor()
+        let task = door.asUnownedTaskExecutor()
+        for index in runningJobs.indices {
+            let (job, door) = runningJobs[index]
+            switch door {
+            case .serial: job.runSynchronously(on: serial)
+            case .task: job.runSynchronously(on: task)
+            }
+        }
+        runningJobs.removeAll(keepingCapacity: true)
+    }
+
+    private func flush() {
+        guard !dirty.isEmpty else { return }
+        swap(&dirty, &flushing)
+        for flushable in flushing { flushable.flush() }
+        flushing.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: - Time
+
+    package static func monotonicNanoseconds() -> UInt64 { ch2_monotonic_nanoseconds() }
+
+    /// The time as this loop counts it, read now rather than once a turn; from any thread.
+    package var preciseNow: UInt64 { clock?() ?? EventLoop.monotonicNanoseconds() }
+}
+
+/// What has something to send at the end of a turn.
+package protocol Flushable: AnyObject {
+    func flush()
+}
+
+/// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
+/// call on the same loop for a change of executors, and enqueue it.
+///
+/// Invariant behind `@unchecked Sendable`: `loop` is set once, before the object is shared.
+private final class TaskDoor: TaskExecutor, @unchecked Sendable {
+    // A cycle, on purpose: a task may still prefer the door of a loop whose thread has ended.
+    var loop: EventLoop!
+
+    func enqueue(_ job: consuming ExecutorJob) { loop.enqueueFromTaskDoor(UnownedJob(job)) }
+
+    func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
+}
+
+/// Waits for nothing: a simulated loop's wires are not descriptors.
+private final class IdlePoller: Poller {
+    func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) {}
+    func update(_ descriptor: CInt, readable: Bool, writable: Bool) {}
+    func deregister(_ descriptor: CInt) {}
+    func wait(nanoseconds: UInt64?) {}
+    func wake() {}
+}
+
+extension Duration {
+    /// Nanoseconds, clamped to 0... and to what a timer can take.
+    package var clampedNanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? UInt64.max / 4 : min(product &+ UInt64(attoseconds / 1_000_000_000), UInt64.max / 4)
+    }
+
+    package init(nanoseconds: UInt64) { self = .nanoseconds(Int64(clamping: nanoseconds)) }
 }

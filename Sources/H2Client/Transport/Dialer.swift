@@ -1,0 +1,317 @@
+import CNghttp2
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// One attempt to reach an origin: resolve, connect (Happy Eyeballs, RFC 8305), shake hands.
+///
+/// Belongs to its loop's thread. It ends with exactly one call of `completion`; after `cancel` with none.
+final class Dialer {
+    struct Connected {
+        let wire: any Wire
+        let info: ConnectionInfo
+        /// What ALPN chose; nil in cleartext, or where the server chose nothing.
+        let applicationProtocol: String?
+    }
+
+    private let origin: Origin
+    private let configuration: Configuration
+    private let tls: TLSContext?
+    private let loop: EventLoop
+    private let id: ConnectionID
+    private var completion: ((Result<Connected, H2Error>) -> Void)?
+
+    private var untried: [SocketAddress] = []
+    private var attempts: [Attempt] = []
+    private var failures: [(address: SocketAddress, error: CInt)] = []
+    private var phaseTimer: LoopTimer?
+    private var headStartTimer: LoopTimer?
+    private var handshaker: Handshaker?
+
+    private var phaseStart: UInt64
+    private var resolveTime: UInt64 = 0
+    private var connectTime: UInt64 = 0
+
+    /// `tls` nil dials in cleartext.
+    init(
+        origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, loop: EventLoop,
+        completion: @escaping (Result<Connected, H2Error>) -> Void
+    ) {
+        self.origin = origin
+        self.id = id
+        self.configuration = configuration
+        self.tls = tls
+        self.loop = loop
+        self.completion = completion
+        phaseStart = loop.preciseNow
+    }
+
+    // MARK: - Resolve
+
+    func start() {
+        loop.preconditionInLoop()
+        let host = configuration.connectTo?.host ?? origin.host
+        let port = configuration.connectTo?.port ?? origin.port
+        startTimer(.resolve, configuration.timeouts.resolve)
+        let box = LoopBound(self)
+        Resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
+    }
+
+    private func resolved(_ result: Result<[SocketAddress], H2Error>) {
+        guard completion != nil, attempts.isEmpty, handshaker == nil else { return }
+        resolveTime = endPhase()
+        switch result {
+        case .failure(let error): finish(.failure(error))
+        case .success(let addresses):
+            untried = Self.interleaved(addresses)
+            startTimer(.connect, configuration.timeouts.connect)
+            tryNext()
+        }
+    }
+
+    /// RFC 8305 section 4: families by turns, beginning with that of the resolver's first choice.
+    static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
+        guard let first = addresses.first?.family else { return [] }
+        var same = addresses.filter { $0.family == first }[...]
+        var other = addresses.filter { $0.family != first }[...]
+        var result: [SocketAddress] = []
+        while !(same.isEmpty && other.isEmpty) {
+            if let next = same.popFirst() { result.append(next) }
+            if let next = other.popFirst() { result.append(next) }
+        }
+        return result
+    }
+
+    // MARK: - Connect
+
+    private func tryNext() {
+        if let timer = headStartTimer { loop.cancel(timer) }
+        headStartTimer = nil
+        while !untried.isEmpty {
+            let address = untried.removeFirst()
+            let descriptor = ch2_tcp_socket(address.family)
+            guard descriptor >= 0 else {
+                failures.append((address, errno))
+                continue
+            }
+            let status = address.withSockaddr { connect(descriptor, $0, $1) }
+            let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)
+            if status == 0 { return connected(attempt) }
+            guard errno == EINPROGRESS else {
+                failures.append((address, errno))
+                close(descriptor)
+                continue
+            }
+            attempts.append(attempt)
+            loop.register(descriptor, writable: true, handler: attempt)
+            if !untried.isEmpty {
+                headStartTimer = loop.schedule(
+                    after: configuration.timeouts.connectionAttemptDelay.clampedNanoseconds
+                ) { [weak self] in self?.tryNext() }
+            }
+            return
+        }
+        if attempts.isEmpty { finish(.failure(connectError())) }
+    }
+
+    private func ready(_ attempt: Attempt) {
+        guard let index = attempts.firstIndex(where: { $0 === attempt }) else { return }
+        loop.deregister(attempt.descriptor)
+        attempts.remove(at: index)
+        let status = ch2_socket_error(attempt.descriptor)
+        guard status == 0 else {
+            close(attempt.descriptor)
+            failures.append((attempt.address, status))
+            return tryNext()
+        }
+        connected(attempt)
+    }
+
+    private func connected(_ attempt: Attempt) {
+        connectTime = endPhase()
+        abandonAttempts()
+        let descriptor = attempt.descriptor
+        guard let tls else {
+            let wire = TCPWire(descriptor: descriptor)
+            return finish(.success(connection(wire, descriptor: descriptor, tls: nil)))
+        }
+        let name = configuration.tls.serverName ?? origin.host
+        do {
+            let wire = try TLSWire(
+                descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name))
+            startTimer(.tls, configuration.timeouts.tls)
+            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, descriptor) }
+            self.handshaker = handshaker
+            handshaker.start()
+        } catch {
+            finish(.failure(error as? H2Error ?? H2Error(.tlsFailed, message: "\(error)")))
+        }
+    }
+
+    private func connectError() -> H2Error {
+        let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
+        let refused = failures.contains { $0.error == ECONNREFUSED }
+        return H2Error(
+            .connectFailed, scope: .connection, initiator: .remote,
+            cause: failures.last.map { .errno($0.error) } ?? .none,
+            message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
+            remedy: refused ? "is the server running, and is the port right?" : "is the host reachable from here?",
+            isRetryable: true)
+    }
+
+    // MARK: - Shake hands
+
+    private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
+        handshaker = nil
+        if let error = wire.failure {
+            wire.close()
+            return finish(.failure(error))
+        }
+        let time = endPhase()
+        finish(.success(connection(wire, descriptor: descriptor, tls: (wire, time))))
+    }
+
+    private func connection(_ wire: any Wire, descriptor: CInt, tls: (wire: TLSWire, time: UInt64)?) -> Connected {
+        let certificate = tls?.wire.peerCertificate
+        let info = ConnectionInfo(
+            id: id, origin: origin, remoteAddress: Self.name(descriptor, peer: true),
+            localAddress: Self.name(descriptor, peer: false), tlsVersion: tls?.wire.version,
+            cipher: tls?.wire.cipher, certificateSubject: certificate?.subject,
+            certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
+            isPeerVerified: tls?.wire.isPeerVerified ?? false, resolve: Duration(nanoseconds: resolveTime),
+            connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
+        return Connected(wire: wire, info: info, applicationProtocol: tls?.wire.selectedProtocol)
+    }
+
+    private static func name(_ descriptor: CInt, peer: Bool) -> String {
+        var text = [CChar](repeating: 0, count: 64)
+        guard ch2_socket_name(descriptor, peer, &text) else { return "" }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    // MARK: - End
+
+    /// Drops everything without a call of `completion`. Harmless after the end.
+    func cancel() {
+        loop.preconditionInLoop()
+        completion = nil
+        cleanUp()
+    }
+
+    private func finish(_ result: Result<Connected, H2Error>) {
+        guard let completion else { return }
+        self.completion = nil
+        cleanUp()
+        completion(result)
+    }
+
+    private func cleanUp() {
+        _ = endPhase()
+        abandonAttempts()
+        handshaker?.abandon()
+        handshaker = nil
+        untried = []
+    }
+
+    private func abandonAttempts() {
+        if let timer = headStartTimer { loop.cancel(timer) }
+        headStartTimer = nil
+        for attempt in attempts {
+            loop.deregister(attempt.descriptor)
+            close(attempt.descriptor)
+        }
+        attempts = []
+    }
+
+    private func startTimer(_ phase: H2Error.Phase, _ limit: Duration) {
+        phaseStart = loop.preciseNow
+        phaseTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+            guard let self else { return }
+            let (code, what): (H2Error.Code, String) =
+                switch phase {
+                case .resolve: (.timeout, "looking up '\(origin.host)'")
+                case .connect: (.timeout, "connecting to \(origin)")
+                default: (.timeout, "the TLS handshake with \(origin)")
+                }
+            finish(
+                .failure(
+                    H2Error(
+                        code, scope: .connection, cause: .timeout(phase, after: limit),
+                        message: "\(what) took longer than \(limit)",
+                        remedy: "is the host reachable? a longer limit can be set",
+                        isRetryable: true)))
+        }
+    }
+
+    private func endPhase() -> UInt64 {
+        if let timer = phaseTimer { loop.cancel(timer) }
+        phaseTimer = nil
+        return loop.preciseNow &- phaseStart
+    }
+
+    /// One socket on its way to one address.
+    private final class Attempt: ReadinessHandler {
+        unowned let dialer: Dialer
+        let address: SocketAddress
+        let descriptor: CInt
+
+        init(dialer: Dialer, address: SocketAddress, descriptor: CInt) {
+            self.dialer = dialer
+            self.address = address
+            self.descriptor = descriptor
+        }
+
+        func ready(readable: Bool, writable: Bool) { dialer.ready(self) }
+    }
+}
+
+/// Drives a TLS handshake by readiness and calls `completion` at its end, good (`wire.failure` is nil) or bad.
+package final class Handshaker: ReadinessHandler {
+    private let wire: TLSWire
+    private let loop: EventLoop
+    private var completion: (() -> Void)?
+
+    package init(wire: TLSWire, loop: EventLoop, completion: @escaping () -> Void) {
+        self.wire = wire
+        self.loop = loop
+        self.completion = completion
+    }
+
+    package func start() {
+        wire.attach(to: loop, handler: self)
+        step()
+    }
+
+    package func ready(readable: Bool, writable: Bool) { step() }
+
+    private func step() {
+        guard let completion else { return }
+        switch wire.handshake() {
+        case .wantsRead: wire.watch(readable: true, writable: false)
+        case .wantsWrite: wire.watch(readable: false, writable: true)
+        case .done, .failed:
+            self.completion = nil
+            wire.detach()
+            completion()
+        }
+    }
+
+    /// Closes the wire without a call of `completion`.
+    package func abandon() {
+        guard completion != nil else { return }
+        completion = nil
+        wire.close()
+    }
+}
+
+/// Carries something loop-bound through a `@Sendable` closure that runs on that loop.
+///
+/// Invariant behind `@unchecked Sendable`: whoever makes one hands it only to `execute` or `resolve` of the loop that
+/// owns the value.
+package struct LoopBound<Value>: @unchecked Sendable {
+    package let value: Value
+    package init(_ value: Value) { self.value = value }
+}

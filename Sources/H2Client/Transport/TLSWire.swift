@@ -1,0 +1,173 @@
+import CNghttp2
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// TLS over a socket, by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
+package final class TLSWire: SocketWire, Wire {
+    private let ssl: OpaquePointer
+    private let context: TLSContext
+    private var isEstablished = false
+    // OpenSSL forbids SSL_shutdown after a fatal error.
+    private var isBroken = false
+
+    /// Takes ownership of the descriptor. `serverName` nil makes it the server's side.
+    package init(descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false) throws {
+        guard
+            let ssl = context.makeConnection(descriptor: descriptor, serverName: serverName, isAddress: isAddress)
+        else {
+            close_(descriptor)
+            throw TLSContext.configurationError("cannot set up TLS for '\(serverName ?? "")'", "check the server name")
+        }
+        self.ssl = ssl
+        self.context = context
+        super.init(descriptor: descriptor)
+    }
+
+    deinit { SSL_free(ssl) }
+
+    // MARK: - Handshake
+
+    package enum HandshakeStep: Equatable { case done, wantsRead, wantsWrite, failed }
+
+    /// One step; to be called again when the descriptor is ready for what it wants.
+    package func handshake() -> HandshakeStep {
+        ch2_ssl_clear_errors()
+        let result = SSL_do_handshake(ssl)
+        if result == 1 {
+            isEstablished = true
+            return .done
+        }
+        let savedErrno = errno
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ: return .wantsRead
+        case SSL_ERROR_WANT_WRITE: return .wantsWrite
+        default:
+            isBroken = true
+            failure = handshakeError(errno: savedErrno)
+            return .failed
+        }
+    }
+
+    private func handshakeError(errno code: CInt) -> H2Error {
+        let packed = ERR_get_error()
+        let verdict = SSL_get_verify_result(ssl)
+        if context.verifiesPeer, verdict != Int(X509_V_OK) {
+            let reason = String(cString: X509_verify_cert_error_string(verdict))
+            return H2Error(
+                .certificateRejected, scope: .connection, cause: .certificate(verdict),
+                message: "the server's certificate was rejected: \(reason)",
+                remedy: Self.certificateRemedy(verdict))
+        }
+        if packed == 0 {
+            let reason = code == 0 ? "the server closed the connection" : describeErrno(code)
+            return H2Error(
+                .tlsFailed, scope: .connection, initiator: .remote, cause: .errno(code),
+                message: "the TLS handshake failed: \(reason)", remedy: "is this a TLS port?")
+        }
+        let text = Self.describe(packed)
+        let isNoProtocol = text.contains("no application protocol")
+        return H2Error(
+            isNoProtocol ? .http2NotNegotiated : .tlsFailed, scope: .connection, initiator: .remote,
+            cause: .tls(packed), message: "the TLS handshake failed: \(text)",
+            remedy: isNoProtocol ? "the server does not speak h2 here" : "is this a TLS port, of TLS 1.2 or newer?")
+    }
+
+    private static func certificateRemedy(_ verdict: Int) -> String {
+        switch CInt(verdict) {
+        case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID:
+            "renew it on the server, or check this machine's clock"
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+            "use a name that stands in the certificate"
+        default: "name its authority with a CA file, or turn verification off if you must"
+        }
+    }
+
+    // MARK: - Facts
+
+    /// What ALPN chose; nil where nothing was.
+    package var selectedProtocol: String? {
+        var bytes: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &bytes, &length)
+        guard let bytes, length > 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
+    }
+
+    package var version: String { String(cString: SSL_get_version(ssl)) }
+    package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
+    package var isPeerVerified: Bool { context.verifiesPeer }
+
+    /// Subject, issuer and last day of the peer's certificate.
+    package var peerCertificate: (subject: String, issuer: String, expiry: String)? {
+        guard let certificate = ch2_ssl_peer_certificate(ssl) else { return nil }
+        defer { X509_free(certificate) }
+        func text(_ write: (OpaquePointer) -> Void) -> String {
+            guard let bio = BIO_new(BIO_s_mem()) else { return "" }
+            defer { BIO_free(bio) }
+            write(bio)
+            var buffer = [UInt8](repeating: 0, count: 512)
+            let count = BIO_read(bio, &buffer, CInt(buffer.count))
+            return String(decoding: buffer.prefix(Int(max(count, 0))), as: UTF8.self)
+        }
+        return (
+            text { ch2_print_name($0, X509_get_subject_name(certificate)) },
+            text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
+            text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) }
+        )
+    }
+
+    // MARK: - Bytes
+
+    package var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
+
+    package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        let count = SSL_read(ssl, buffer.baseAddress!, CInt(clamping: buffer.count))
+        return count > 0 ? .bytes(Int(count)) : failed(count, "reading", errno: errno)
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        let count = SSL_write(ssl, bytes.baseAddress!, CInt(clamping: bytes.count))
+        return count > 0 ? .bytes(Int(count)) : failed(count, "writing", errno: errno)
+    }
+
+    private func failed(_ result: CInt, _ operation: String, errno code: CInt) -> WireResult {
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+        case SSL_ERROR_ZERO_RETURN: return .end
+        case SSL_ERROR_SYSCALL:
+            isBroken = true
+            return fail(operation, errno: code)
+        default:
+            isBroken = true
+            let packed = ERR_get_error()
+            let isTruncated = ch2_ssl_is_unexpected_eof(packed)
+            failure = H2Error(
+                .connectionClosed, scope: .connection, initiator: .remote, cause: .tls(packed),
+                message: isTruncated
+                    ? "the peer closed the connection without close_notify"
+                    : "\(operation) TLS failed: \(Self.describe(packed))",
+                remedy: "the connection is gone; connect anew")
+            return .failed
+        }
+    }
+
+    package func close() {
+        guard !isClosed else { return }
+        if isEstablished && !isBroken { SSL_shutdown(ssl) }
+        _ = closeDescriptor()
+    }
+
+    /// OpenSSL's reason, without its file and library names.
+    static func describe(_ code: UInt) -> String {
+        guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
+        return String(cString: reason)
+    }
+}
+
+private func close_(_ descriptor: CInt) { _ = close(descriptor) }

@@ -1,0 +1,123 @@
+import CNghttp2
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What a read or write of a wire came to.
+package enum WireResult: Equatable {
+    case bytes(Int)
+    /// Nothing now; the wire's loop will say when.
+    case wouldBlock
+    /// The peer ended its side, in TLS with close_notify.
+    case end
+    /// See the wire's `failure`.
+    case failed
+}
+
+/// A connected, non-blocking byte stream: TCP, TLS over it, or a simulated one.
+///
+/// Not safe for concurrent use: it belongs to one loop's thread.
+package protocol Wire: AnyObject {
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult
+    func write(_ bytes: UnsafeRawBufferPointer) -> WireResult
+    /// True where bytes wait above the descriptor, so that readiness will not be told for them.
+    var hasBufferedInput: Bool { get }
+    /// Why the last call failed.
+    var failure: H2Error? { get }
+    /// Starts to tell `handler` about readiness.
+    func attach(to loop: EventLoop, handler: any ReadinessHandler)
+    /// Whether the handler is told about room to write, and (false: stop reading) about input.
+    func watch(readable: Bool, writable: Bool)
+    /// Sends close_notify where TLS wants it, detaches and closes. Harmless twice.
+    func close()
+}
+
+/// The descriptor part of TCP and TLS wires.
+package class SocketWire {
+    package let descriptor: CInt
+    private var loop: EventLoop?
+    private var watched = (readable: true, writable: false)
+    package internal(set) var failure: H2Error?
+    private(set) var isClosed = false
+
+    /// Takes ownership of the descriptor.
+    package init(descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit {
+        if !isClosed { _ = closeDescriptor() }
+    }
+
+    package final func attach(to loop: EventLoop, handler: any ReadinessHandler) {
+        self.loop = loop
+        loop.register(descriptor, handler: handler)
+    }
+
+    package final func watch(readable: Bool, writable: Bool) {
+        guard let loop, !isClosed, watched != (readable, writable) else { return }
+        watched = (readable, writable)
+        loop.update(descriptor, readable: readable, writable: writable)
+    }
+
+    /// Stops telling the handler; the descriptor stays open, for another handler.
+    package final func detach() {
+        guard !isClosed else { return }
+        loop?.deregister(descriptor)
+        loop = nil
+        watched = (true, false)
+    }
+
+    final func closeDescriptor() -> Bool {
+        guard !isClosed else { return false }
+        isClosed = true
+        loop?.deregister(descriptor)
+        loop = nil
+        #if canImport(Glibc)
+            _ = Glibc.close(descriptor)
+        #else
+            _ = Darwin.close(descriptor)
+        #endif
+        return true
+    }
+
+    final func fail(_ operation: String, errno code: CInt) -> WireResult {
+        failure = H2Error(
+            .connectionClosed, scope: .connection, initiator: .remote, cause: .errno(code),
+            message: "\(operation) failed: \(describeErrno(code))",
+            remedy: "the connection is gone; connect anew")
+        return .failed
+    }
+}
+
+/// Cleartext TCP.
+package final class TCPWire: SocketWire, Wire {
+    package var hasBufferedInput: Bool { false }
+
+    package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress!, buffer.count, 0)
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .end }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            default: return fail("reading", errno: errno)
+            }
+        }
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
+        let count = ch2_send(descriptor, bytes.baseAddress!, bytes.count)
+        if count >= 0 { return .bytes(count) }
+        return errno == EAGAIN ? .wouldBlock : fail("writing", errno: errno)
+    }
+
+    package func close() { _ = closeDescriptor() }
+}
+
+/// strerror's text with the number.
+package func describeErrno(_ code: CInt) -> String {
+    "\(String(cString: strerror(code))) (errno \(code))"
+}

@@ -15,7 +15,7 @@ struct BodyOutput {
         if case .descriptor(STDOUT_FILENO, _) = target { true } else { false }
     }
 
-    static let standardOutput = BodyOutput(target: .descriptor(STDOUT_FILENO, name: "stdout"))
+    static var standardOutput: BodyOutput { BodyOutput(target: .descriptor(STDOUT_FILENO, name: "stdout")) }
 
     init(target: Target) { self.target = target }
 

@@ -3,8 +3,7 @@ import Glibc
 /// The system's words for an errno.
 func errnoText(_ code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
-    // The XSI form: fills the buffer, and says "Unknown error N" for what it does not know.
-    _ = __xpg_strerror_r(code, &buffer, buffer.count)
+    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 

@@ -13,8 +13,11 @@ struct Main {
             switch arguments.first {
             case "serve": try serve(try CommandLineReader.read(ServeCommand.self, Array(arguments.dropFirst())))
             case "help":
-                let isServe = arguments.dropFirst().first == "serve"
-                CommandLineReader.printHelp(isServe ? ServeCommand.self : GetCommand.self)
+                if arguments.dropFirst().first == "serve" {
+                    CommandLineReader.printHelp(ServeCommand.self)
+                } else {
+                    CommandLineReader.printHelp(GetCommand.self)
+                }
                 exit(0)
             default: try fetch(try CommandLineReader.read(GetCommand.self, arguments))
             }

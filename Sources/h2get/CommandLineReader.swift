@@ -6,7 +6,8 @@ enum CommandLineReader {
     /// Reads `arguments`; help and version are printed, and end the process.
     /// - Throws: `Failure` (`usage`).
     static func read<Command: ParsableCommand>(_ type: Command.Type, _ arguments: [String]) throws -> Command {
-        let (parsed, urls) = split(arguments)
+        let (words, urls) = split(arguments)
+        let parsed = type == GetCommand.self ? separated(words) : words
         do {
             let command = try type.parseAsRoot(parsed)
             guard var command = command as? Command else {
@@ -28,8 +29,33 @@ enum CommandLineReader {
         }
     }
 
-    static func printHelp<Command: ParsableCommand>(_ type: Command.Type) {
-        print(type.helpMessage(columns: 120))
+    static func printHelp<Command: ParsableCommand>(_ type: Command.Type) { print(help(type)) }
+
+    static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: 120) }
+
+    /// The letters whose options take a value.
+    static let lettersWithValue = Set("XHAdTmoE".utf8)
+
+    /// `-sXPUT` and `-sSo FILE`, which the parser does not know, as `-s -X PUT` and `-sS -o FILE`.
+    static func separated(_ arguments: [String]) -> [String] {
+        var out: [String] = []
+        var isValue = false
+        for (index, argument) in arguments.enumerated() {
+            if argument == "--" { return out + arguments[index...] }
+            let word = Array(argument.utf8)
+            let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
+            guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
+                out.append(argument)
+                // What follows a long option may be its value, which must stay as it is.
+                isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
+                continue
+            }
+            if place > 1 { out.append(String(decoding: word[..<place], as: UTF8.self)) }
+            out.append("-" + String(decoding: [word[place]], as: UTF8.self))
+            if place + 1 < word.count { out.append(String(decoding: word[(place + 1)...], as: UTF8.self)) }
+            isValue = place + 1 == word.count
+        }
+        return out
     }
 
     /// Takes the URLs at the end off: the parser's cost grows with the square of what it is given, 2 s for 10,000.

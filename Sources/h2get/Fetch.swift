@@ -21,7 +21,7 @@ actor Fetch {
     var bodyBytes = 0
     var inFlight = 0
     var mostInFlight = 0
-    private var firstFailure: (index: Int, status: ExitStatus)?
+    private var firstFailure: (index: Int, status: ExitReason)?
     /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
     private var isStopped = false
     private let start = ContinuousClock.now
@@ -42,7 +42,7 @@ actor Fetch {
 
     /// Fetches all, closes the connections, and says what there is to say.
     /// - Returns: what the first failed URL, in their order, ended with.
-    func run() async -> ExitStatus {
+    func run() async -> ExitReason {
         if console.wantsProgress {
             await withTaskGroup(of: Bool.self) { group in
                 group.addTask { await self.work(); return true }
@@ -129,7 +129,11 @@ actor Fetch {
         var failure: Failure
         switch error {
         case let error as Failure: failure = error
-        case let error as H2Error: failure = Failure(error, during: transfer.phase)
+        case let error as H2Error:
+            failure = Failure(error, during: transfer.phase)
+            // The line begins with the URL as it is.
+            let repeated = "bad URL '\(transfer.url)': "
+            if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
         default: failure = Failure(.stream, "\(error)")
         }
         if let partPath = transfer.partPath {
@@ -138,7 +142,7 @@ actor Fetch {
         return failure
     }
 
-    private func note(_ status: ExitStatus, at index: Int) {
+    private func note(_ status: ExitReason, at index: Int) {
         if firstFailure.map({ index < $0.index }) ?? true { firstFailure = (index, status) }
     }
 

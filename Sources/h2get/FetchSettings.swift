@@ -44,7 +44,7 @@ struct FetchSettings: Sendable {
     init(_ command: GetCommand) throws {
         urls = command.urls
         inputFile = command.output.inputFile
-        guard !urls.isEmpty || inputFile != nil else { throw Failure.usage("no URL given") }
+        guard !urls.isEmpty || inputFile != nil else { throw Failure.usage("no URL given; 'h2get --help' lists the options") }
         let request = command.request
         guard command.output.parallelMaximum > 0 else { throw Failure.usage("--parallel-max must be at least 1") }
         parallelMaximum = min(command.output.parallelMaximum, 100_000)

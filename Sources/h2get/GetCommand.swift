@@ -22,7 +22,9 @@ struct GetCommand: ParsableCommand {
               h2get -T - https://example.org/upload < file
               h2get -vv https://example.org/                       every frame, with the running windows
 
-            Letters mean what they mean for curl. Several bodies on stdout come one after another, in the order of the URLs.
+            Letters and exit codes mean what they mean for curl: 22 status with -f, 23 writing, 28 time limit, 60 certificate,
+            92 stream, 130 Ctrl-C. Of several failures the first in the order of the URLs decides. Several bodies on stdout
+            come one after another in that order. A file has its name only when it is whole; till then it is NAME.part.
             """,
         version: "h2get \(version)")
 

@@ -26,7 +26,7 @@ struct Main {
             exit(failure.status.rawValue)
         } catch {
             Console(showsErrors: true, hidesProgress: true).say("h2get: \(printable("\(error)"))")
-            exit(ExitStatus.usage.rawValue)
+            exit(ExitReason.usage.rawValue)
         }
     }
 

@@ -1,7 +1,7 @@
 import H2Client
 
 /// What the process ends with: curl's numbers, so that scripts written for curl keep their meaning.
-enum ExitStatus: Int32, Sendable, CaseIterable {
+enum ExitReason: Int32, Sendable, CaseIterable {
     case success = 0
     /// The command line cannot be used.
     case usage = 2
@@ -43,7 +43,7 @@ enum TransferPhase: Sendable {
     case response
 }
 
-extension ExitStatus {
+extension ExitReason {
     init(_ error: H2Error, during phase: TransferPhase) {
         self =
             switch error.code {
@@ -57,7 +57,7 @@ extension ExitStatus {
             case .http2NotNegotiated, .connectionDraining, .notProcessed: .http2
             case .protocolViolation, .limitExceeded: error.scope.isStream ? .stream : .http2
             case .streamReset: .stream
-            case .connectionClosed: ExitStatus(closedBy: error, during: phase)
+            case .connectionClosed: ExitReason(closedBy: error, during: phase)
             case .timeout: .timeout
             case .bodyTooLarge: .tooBig
             case .localIO: phase == .request ? .readFailed : .writeFailed
@@ -86,17 +86,17 @@ extension H2Error.Scope {
 
 /// Why a transfer, or the whole run, failed: a number for scripts and a sentence for people.
 struct Failure: Error, Sendable, Equatable {
-    var status: ExitStatus
+    var status: ExitReason
     /// What happened and what to try, in one line.
     var message: String
 
-    init(_ status: ExitStatus, _ message: String) {
+    init(_ status: ExitReason, _ message: String) {
         self.status = status
         self.message = message
     }
 
     init(_ error: H2Error, during phase: TransferPhase) {
-        status = ExitStatus(error, during: phase)
+        status = ExitReason(error, during: phase)
         message = error.message
         if let code = error.http2Code, !message.contains(code.name) { message += " (error \(code))" }
         if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.contains(debugText) {

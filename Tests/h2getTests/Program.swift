@@ -54,13 +54,13 @@ enum Program {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-        if output == nil { FileManager.default.createFile(atPath: outputPath, contents: nil) }
-        FileManager.default.createFile(atPath: scratch.path("err"), contents: nil)
-        process.standardOutput = try #require(FileHandle(forWritingAtPath: outputPath))
-        process.standardError = try #require(FileHandle(forWritingAtPath: scratch.path("err")))
+        if output == nil { try scratch.write("", to: "out") }
+        try scratch.write("", to: "err")
+        process.standardOutput = FileHandle(forWritingAtPath: outputPath)
+        process.standardError = FileHandle(forWritingAtPath: scratch.path("err"))
         if let input {
             try input.write(to: URL(fileURLWithPath: scratch.path("in")))
-            process.standardInput = try #require(FileHandle(forReadingAtPath: scratch.path("in")))
+            process.standardInput = FileHandle(forReadingAtPath: scratch.path("in"))
         } else {
             process.standardInput = FileHandle.nullDevice
         }

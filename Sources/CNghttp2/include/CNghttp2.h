@@ -170,6 +170,17 @@ int ch2_socket_error(int fd);
 /// send(2) without SIGPIPE.
 ssize_t ch2_send(int fd, const void *bytes, size_t count);
 
+/// A listening socket on a literal IPv4 or IPv6 address, made as ch2_tcp_socket does; -1 with errno. sockaddr's casts are
+/// clumsy in Swift.
+int ch2_listen(const char *address, uint16_t port, int backlog);
+/// accept4(2) (which Darwin lacks): the connection is non-blocking, close-on-exec, with TCP_NODELAY.
+int ch2_accept(int listener);
+/// The port of a bound socket, or -1.
+int ch2_socket_port(int fd);
+/// Makes the close of a socket abrupt: `reset` sends a TCP RST (SO_LINGER's struct differs between systems), otherwise
+/// both directions end here and now, so that TLS cannot say close_notify.
+void ch2_break_connection(int fd, bool reset);
+
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.

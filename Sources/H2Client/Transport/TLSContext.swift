@@ -83,6 +83,14 @@ package final class TLSContext: @unchecked Sendable {
         return (String(decoding: bytes, as: UTF8.self), fingerprint)
     }
 
+    /// SHA-256 of our certificate (DER); nil before one is loaded or made.
+    package var certificateFingerprint: [UInt8]? {
+        guard let certificate = SSL_CTX_get0_certificate(context) else { return nil }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var length: UInt32 = 32
+        return X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 ? digest : nil
+    }
+
     /// The system's trust: the hashed folder first, since it is looked up lazily and a bundle costs 30 ms to parse.
     private func loadTrust(_ configuration: Configuration.TLS) throws {
         ERR_clear_error()

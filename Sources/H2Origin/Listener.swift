@@ -1,0 +1,183 @@
+import CNghttp2
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The listening socket and the connections that came from it. Belongs to its loop's thread.
+final class Listener: ReadinessHandler {
+    let configuration: OriginServer.Configuration
+    let site: Site
+    let counters: Counters
+    let loop: EventLoop
+    /// Scratch for response fields, filled and submitted within one call.
+    let fields = FieldList()
+
+    private let descriptor: CInt
+    private let tls: TLSContext?
+    private var isListening = false
+    private var connections: [ServerConnection] = []
+    private var handshakes: [ObjectIdentifier: (handshaker: Handshaker, timer: LoopTimer)] = [:]
+    private var muteWires: [any Wire] = []
+    private var whenClosed: [() -> Void] = []
+
+    private enum State { case listening, draining, closed }
+    private var state = State.listening
+
+    /// Takes ownership of the descriptor.
+    init(
+        descriptor: CInt, configuration: OriginServer.Configuration, tls: TLSContext?, site: Site, counters: Counters,
+        loop: EventLoop
+    ) {
+        self.descriptor = descriptor
+        self.configuration = configuration
+        self.tls = tls
+        self.site = site
+        self.counters = counters
+        self.loop = loop
+    }
+
+    func start() {
+        guard state == .listening else { return }
+        loop.register(descriptor, handler: self)
+        isListening = true
+    }
+
+    // MARK: - Accept
+
+    func ready(readable: Bool, writable: Bool) {
+        // A fair share: the rest is told again in the next turn.
+        for _ in 0..<64 {
+            let accepted = ch2_accept(descriptor)
+            guard accepted >= 0 else {
+                if errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM { pauseAccepting() }
+                return
+            }
+            counters.connectionsAccepted.add(1)
+            guard connections.count + handshakes.count + muteWires.count < configuration.limits.connections else {
+                close(accepted)
+                continue
+            }
+            counters.connectionsOpen.add(1)
+            take(accepted)
+        }
+    }
+
+    /// Out of descriptors or memory: the socket would be told ready for ever, so look again a little later.
+    private func pauseAccepting() {
+        loop.update(descriptor, readable: false, writable: false)
+        _ = loop.schedule(after: 50_000_000) { [weak self] in
+            guard let self, isListening else { return }
+            loop.update(descriptor, readable: true, writable: false)
+        }
+    }
+
+    private func take(_ accepted: CInt) {
+        if configuration.faults.isMute {
+            muteWires.append(TCPWire(descriptor: accepted))
+            return
+        }
+        guard let tls else { return open(TCPWire(descriptor: accepted), descriptor: accepted) }
+        guard let wire = try? TLSWire(descriptor: accepted, context: tls, serverName: nil) else {
+            return counters.connectionsOpen.add(-1)
+        }
+        let key = ObjectIdentifier(wire)
+        let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, accepted) }
+        let timer = loop.schedule(after: configuration.limits.handshake.clampedNanoseconds) { [weak self] in
+            guard let self, let entry = handshakes.removeValue(forKey: key) else { return }
+            entry.handshaker.abandon()
+            counters.connectionsOpen.add(-1)
+            closedOne()
+        }
+        handshakes[key] = (handshaker, timer)
+        handshaker.start()
+    }
+
+    private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
+        if let entry = handshakes.removeValue(forKey: ObjectIdentifier(wire)) { loop.cancel(entry.timer) }
+        guard wire.failure == nil, wire.selectedProtocol == "h2" else {
+            wire.close()
+            counters.connectionsOpen.add(-1)
+            return closedOne()
+        }
+        open(wire, descriptor: descriptor)
+    }
+
+    private func open(_ wire: any Wire, descriptor: CInt) {
+        let connection = ServerConnection(wire: wire, descriptor: descriptor, listener: self)
+        connection.slot = connections.count
+        connections.append(connection)
+        connection.start()
+        if state == .draining { connection.drain() }
+    }
+
+    /// Called by a connection when it has closed.
+    func closed(_ connection: ServerConnection) {
+        let last = connections.removeLast()
+        if last !== connection {
+            connections[connection.slot] = last
+            last.slot = connection.slot
+        }
+        counters.connectionsOpen.add(-1)
+        closedOne()
+    }
+
+    // MARK: - Stop
+
+    func drain(grace: Duration, whenClosed: @escaping () -> Void) {
+        self.whenClosed.append(whenClosed)
+        stopListening()
+        if state == .listening { state = .draining }
+        for connection in connections { connection.drain() }
+        closeMuteWires()
+        closedOne()
+        guard state == .draining else { return }
+        _ = loop.schedule(after: grace.clampedNanoseconds) { [weak self] in self?.closeAll() }
+    }
+
+    func closeAll() {
+        stopListening()
+        if state == .listening { state = .draining }
+        for (handshaker, timer) in handshakes.values {
+            loop.cancel(timer)
+            handshaker.abandon()
+            counters.connectionsOpen.add(-1)
+        }
+        handshakes = [:]
+        closeMuteWires()
+        while let connection = connections.last { connection.close() }
+        closedOne()
+    }
+
+    private func closeMuteWires() {
+        for wire in muteWires {
+            wire.close()
+            counters.connectionsOpen.add(-1)
+        }
+        muteWires = []
+    }
+
+    private func stopListening() {
+        if isListening { loop.deregister(descriptor) }
+        isListening = false
+        if state == .listening { close(descriptor) }
+    }
+
+    private func closedOne() {
+        guard state == .draining, connections.isEmpty, handshakes.isEmpty else {
+            if state == .closed { tellClosed() }
+            return
+        }
+        state = .closed
+        tellClosed()
+    }
+
+    private func tellClosed() {
+        let callers = whenClosed
+        whenClosed = []
+        for caller in callers { caller() }
+    }
+}

@@ -1,0 +1,136 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A request's fields as they came: one arena of bytes and offsets into it, kept for the next stream.
+struct RequestFields {
+    struct Entry {
+        var name: Range<Int>
+        var value: Range<Int>
+    }
+
+    private(set) var arena: [UInt8] = []
+    private(set) var entries: [Entry] = []
+    /// Trailers begin here.
+    private(set) var trailerStart = Int.max
+    private(set) var isTooLarge = false
+    private var size = 0
+    private var limit = 0
+    private var methodIndex = -1
+    private var pathIndex = -1
+
+    mutating func reset(limit: Int) {
+        // A spare stream keeps no more than an ordinary request needs.
+        arena.removeAll(keepingCapacity: arena.capacity <= 4096)
+        entries.removeAll(keepingCapacity: true)
+        trailerStart = .max
+        isTooLarge = false
+        (size, self.limit, methodIndex, pathIndex) = (0, limit, -1, -1)
+    }
+
+    /// nghttp2 has checked names, values and the set of pseudo-fields (RFC 9113 section 8).
+    mutating func add(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
+        size += name.count + value.count + 32
+        guard size <= limit else {
+            isTooLarge = true
+            return
+        }
+        if name[0] == UInt8(ascii: ":"), name.count >= 5 {
+            switch name[1] {
+            case UInt8(ascii: "m"): methodIndex = entries.count
+            case UInt8(ascii: "p") where name[2] == UInt8(ascii: "a"): pathIndex = entries.count
+            default: break
+            }
+        }
+        let start = arena.count
+        arena.append(contentsOf: name)
+        arena.append(contentsOf: value)
+        let middle = start + name.count
+        entries.append(Entry(name: start..<middle, value: middle..<arena.count))
+    }
+
+    mutating func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
+
+    var method: String { methodIndex < 0 ? "" : text(entries[methodIndex].value) }
+    /// The path with its query.
+    var target: String { pathIndex < 0 ? "" : text(entries[pathIndex].value) }
+
+    func text(_ range: Range<Int>) -> String { String(decoding: arena[range], as: UTF8.self) }
+
+    /// The first field of this name (lower case), not among the trailers.
+    func value(_ name: StaticString) -> String? {
+        for entry in entries.prefix(trailerStart) where isNamed(entry, name) { return text(entry.value) }
+        return nil
+    }
+
+    var hasTrailers: Bool { trailerStart < entries.count }
+    var trailers: ArraySlice<Entry> { hasTrailers ? entries[trailerStart...] : [] }
+
+    private func isNamed(_ entry: Entry, _ name: StaticString) -> Bool {
+        guard entry.name.count == name.utf8CodeUnitCount else { return false }
+        return arena.withUnsafeBufferPointer {
+            memcmp($0.baseAddress! + entry.name.lowerBound, name.utf8Start, entry.name.count) == 0
+        }
+    }
+}
+
+/// A request target's path, still percent-encoded, and its query, decoded.
+struct Target {
+    let path: Substring
+    private let query: Substring
+
+    init(_ text: String) {
+        if let mark = text.utf8.firstIndex(of: UInt8(ascii: "?")) {
+            path = text[..<mark]
+            query = text[text.utf8.index(after: mark)...]
+        } else {
+            path = text[...]
+            query = ""
+        }
+    }
+
+    /// `/bytes/3` is ("bytes", "3"), `/` is ("", nil). Further slashes stay in the argument.
+    var route: (name: Substring, argument: Substring?) {
+        let rest = path.utf8.first == UInt8(ascii: "/") ? path.dropFirst() : path
+        guard let slash = rest.utf8.firstIndex(of: UInt8(ascii: "/")) else { return (rest, nil) }
+        return (rest[..<slash], rest[rest.utf8.index(after: slash)...])
+    }
+
+    subscript(name: String) -> String? {
+        guard !query.isEmpty else { return nil }
+        for pair in query.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts[0] == name { return parts.count == 2 ? Target.decoded(parts[1]) ?? "" : "" }
+        }
+        return nil
+    }
+
+    func number(_ name: String) -> Int? { self[name].flatMap { Int($0) } }
+
+    /// Percent-decoding; nil for a broken escape, for NUL, and for what is not UTF-8.
+    static func decoded(_ text: Substring) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = digit(rest.popFirst()), let low = digit(rest.popFirst()), high | low != 0 else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8?) -> UInt8? {
+        switch byte {
+        case let byte? where (48...57).contains(byte): byte - 48
+        case let byte? where (65...70).contains(byte): byte - 55
+        case let byte? where (97...102).contains(byte): byte - 87
+        default: nil
+        }
+    }
+}

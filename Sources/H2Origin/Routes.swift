@@ -1,0 +1,322 @@
+import CNghttp2
+import H2Client
+
+/// What each path answers.
+extension ServerStream {
+    private static let help = """
+        GET  /bytes/N              N bytes; byte i is i modulo 251
+        GET  /delay/MS             3 bytes, after MS milliseconds
+        any  /echo                 the request body, content-type and trailers, as they arrive
+        any  /upload               the number of bytes of the request body, and their SHA-256
+        any  /100                  as /upload, with 100 (Continue) whether it was expected or not
+        any  /early                200 before the request body is read, then RST_STREAM(NO_ERROR)
+        GET  /status/N             that status (200 to 599)
+        GET  /drip?bytes=N&chunk=N&interval=MS
+        GET  /trailers             a body, then trailer fields
+        GET  /103?n=N              N times 103 (Early Hints), then 200
+        GET  /headers              the request fields
+        GET  /large-headers?n=N&size=M
+        GET  /priority?wait=MS     the priority field and PRIORITY_UPDATE
+        GET  /reset/CODE?after=N   RST_STREAM with CODE (after N bytes of body)
+        GET  /stall?after=N        never ends (sends N bytes of body; without: no answer)
+        GET  /goaway?code=N&debug=TEXT&last=ID
+        GET  /close?after=N&how=fin|reset|notify
+        GET  /settings?max-concurrent-streams=N&initial-window-size=N&max-frame-size=N&header-table-size=N&delay=MS
+        GET  /ping                 a PING frame, then 200
+        GET  /PATH                 a file of the document root, where there is one
+
+        """
+
+    /// Answers the request, whose fields are complete and whose body may still be arriving.
+    func route() {
+        guard !request.isTooLarge else {
+            take(.discard)
+            return answer(431, "the request's header fields are too large\n")
+        }
+        let target = Target(request.target)
+        let (name, argument) = target.route
+        let method = request.method
+        switch name {
+        // These take a body, and any method.
+        case "echo" where argument == nil: return echo(method)
+        case "upload" where argument == nil: return upload(isAsked: false)
+        case "100" where argument == nil: return upload(isAsked: true)
+        case "early" where argument == nil: return early()
+        default: break
+        }
+        take(.discard)
+        let isHead = method == "HEAD"
+        guard method == "GET" || isHead else {
+            let fields = fields(405)
+            fields.add("allow", "GET, HEAD")
+            return finish(fields, "only GET and HEAD work here\n", isHead: false)
+        }
+        guard answerRoute(name, argument, target, isHead: isHead) else { return file(target.path, isHead: isHead) }
+    }
+
+    /// False where there is no such route.
+    private func answerRoute(_ name: Substring, _ argument: Substring?, _ target: Target, isHead: Bool) -> Bool {
+        if let argument {
+            // Int takes a sign, which none of these numbers has.
+            guard argument.utf8.first.map({ (48...57).contains($0) }) == true, let number = Int(argument) else {
+                return false
+            }
+            switch name {
+            case "bytes" where number <= 1_000_000_000_000: pattern(number, isHead: isHead)
+            case "delay" where number <= 86_400_000:
+                schedule(after: .milliseconds(number)) { $0.answer(200, "ok\n", isHead: isHead) }
+            case "status" where (200...599).contains(number): status(number, isHead: isHead)
+            case "reset" where number <= Int(UInt32.max):
+                cutBody(target, .reset(UInt32(number))) { $0.reset(UInt32(number)) }
+            default: return false
+            }
+            return true
+        }
+        switch name {
+        case "": return root(isHead: isHead)
+        case "drip": drip(target, isHead: isHead)
+        case "trailers": trailers(isHead: isHead)
+        case "103": earlyHints(target, isHead: isHead)
+        case "headers": echoFields(isHead: isHead)
+        case "large-headers": largeFields(target, isHead: isHead)
+        case "priority": priority(target, isHead: isHead)
+        case "stall": cutBody(target, .stall) { _ in }
+        case "goaway": goAway(target, isHead: isHead)
+        case "close": closeConnection(target)
+        case "settings": changeSettings(target, isHead: isHead)
+        case "ping":
+            nghttp2_submit_ping(connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+            answer(200, "pinged\n", isHead: isHead)
+        default: return false
+        }
+        return true
+    }
+
+    // MARK: - Answers
+
+    func answer(_ status: Int, _ text: String, isHead: Bool = false) {
+        finish(fields(status), text, isHead: isHead)
+    }
+
+    private func finish(_ fields: FieldList, _ text: String, isHead: Bool) {
+        let bytes = Array(text.utf8)
+        fields.add("content-type", "text/plain; charset=utf-8")
+        fields.add("content-length", number: bytes.count)
+        respond(fields, .text(bytes), count: bytes.count, isHead: isHead)
+    }
+
+    private func pattern(_ count: Int, isHead: Bool) {
+        let fields = fields(200)
+        fields.add("content-type", "application/octet-stream")
+        fields.add("content-length", number: count)
+        respond(fields, .pattern, count: count, isHead: isHead)
+    }
+
+    private func root(isHead: Bool) -> Bool {
+        if case .file(let file) = connection.listener.site.find("/") {
+            send(file, isHead: isHead)
+        } else {
+            answer(200, Self.help, isHead: isHead)
+        }
+        return true
+    }
+
+    private func status(_ status: Int, isHead: Bool) {
+        // RFC 9110 section 6.4.1: no content in these.
+        guard status != 204, status != 304 else { return respond(fields(status)) }
+        answer(status, "status \(status)\n", isHead: isHead)
+    }
+
+    // MARK: - Request bodies
+
+    private func continueIfExpected(isAsked: Bool = false) {
+        guard !hasRequestEnded, isAsked || request.value("expect")?.lowercased() == "100-continue" else { return }
+        inform(fields(100))
+    }
+
+    private func echo(_ method: String) {
+        continueIfExpected()
+        let fields = fields(200)
+        if let type = request.value("content-type") { fields.add("content-type", text: type) }
+        if let length = request.value("content-length") { fields.add("content-length", text: length) }
+        take(.echo)
+        respond(fields, .echo, isHead: method == "HEAD")
+    }
+
+    private func upload(isAsked: Bool) {
+        continueIfExpected(isAsked: isAsked)
+        let digest = BodyDigest()
+        take(.digest(digest)) { $0.answer(200, "\($0.receivedBytes) \(digest.finish())\n") }
+    }
+
+    private func early() {
+        // Not consumed, so that the client soon runs out of window and has to see the answer.
+        if !hasRequestEnded { resetAfterEnd() }
+        answer(200, "answered before the request body was read\n")
+    }
+
+    // MARK: - Responses of many parts
+
+    private func drip(_ target: Target, isHead: Bool) {
+        let count = min(max(target.number("bytes") ?? 10, 0), 1 << 40)
+        let chunk = max(target.number("chunk") ?? 1, 1)
+        let interval = Duration.milliseconds(max(target.number("interval") ?? 100, 0))
+        release(0)
+        pattern(count, isHead: isHead)
+        guard !isHead, count > 0 else { return }
+        dripNext(chunk: chunk, released: 0, interval: interval)
+    }
+
+    private func dripNext(chunk: Int, released: Int, interval: Duration) {
+        let (sum, overflow) = released.addingReportingOverflow(chunk)
+        let total = overflow ? Int.max : sum
+        release(total)
+        guard !isBodyReleased else { return }
+        schedule(after: interval) { $0.dripNext(chunk: chunk, released: total, interval: interval) }
+    }
+
+    private func trailers(isHead: Bool) {
+        let text = "two trailer fields follow\n"
+        setTrailers([("x-checksum", "sum of nothing"), ("x-body-length", "\(text.utf8.count)")])
+        let fields = fields(200)
+        fields.add("content-type", "text/plain; charset=utf-8")
+        fields.add("trailer", "x-checksum, x-body-length")
+        let bytes = Array(text.utf8)
+        respond(fields, .text(bytes), count: bytes.count, isHead: isHead)
+    }
+
+    private func earlyHints(_ target: Target, isHead: Bool) {
+        for _ in 0..<min(max(target.number("n") ?? 1, 0), 1000) {
+            let fields = fields(103)
+            fields.add("link", "</style.css>; rel=preload; as=style")
+            inform(fields)
+        }
+        answer(200, "hinted\n", isHead: isHead)
+    }
+
+    // MARK: - Fields
+
+    private func echoFields(isHead: Bool) {
+        var text = ""
+        for entry in request.entries {
+            text += "\(request.text(entry.name)): \(request.text(entry.value))\n"
+        }
+        answer(200, text, isHead: isHead)
+    }
+
+    private func largeFields(_ target: Target, isHead: Bool) {
+        let count = min(max(target.number("n") ?? 10, 0), 10_000)
+        let size = min(max(target.number("size") ?? 1_000, 0), 1 << 20)
+        guard count * (size + 48) <= 2 << 20 else { return answer(400, "at most 2 MiB of fields\n") }
+        let fields = fields(200)
+        let value = [UInt8](repeating: UInt8(ascii: "v"), count: size)
+        value.withUnsafeBufferPointer { value in
+            for index in 0..<count {
+                var name = "x-filler-\(index)"
+                name.withUTF8 { fields.add(nameBytes: $0, bytes: value) }
+            }
+        }
+        finish(fields, "large\n", isHead: isHead)
+    }
+
+    private func priority(_ target: Target, isHead: Bool) {
+        let wait = min(max(target.number("wait") ?? 0, 0), 60_000)
+        guard wait == 0 else {
+            return schedule(after: .milliseconds(wait)) { $0.answerPriority(isHead: isHead) }
+        }
+        answerPriority(isHead: isHead)
+    }
+
+    private func answerPriority(isHead: Bool) {
+        let field = request.value("priority") ?? "none"
+        answer(200, "field: \(field)\nupdate: \(priorityUpdate ?? "none")\n", isHead: isHead)
+    }
+
+    // MARK: - Misbehaviour
+
+    /// With `after`: 200, so many bytes of a body that claims to be longer, then the cut. Without: `atOnce`.
+    private func cutBody(_ target: Target, _ kind: Cut, atOnce: (ServerStream) -> Void) {
+        guard let after = target.number("after").map({ min(max($0, 0), 1 << 40) }) else { return atOnce(self) }
+        cut(after: after, kind)
+        pattern(after + (1 << 20), isHead: false)
+    }
+
+    private func goAway(_ target: Target, isHead: Bool) {
+        let code = UInt32(clamping: target.number("code") ?? 0)
+        // GOAWAY's debug data has to fit in one frame.
+        let debug = String((target["debug"] ?? "").prefix(4_000))
+        connection.goAway(last: Int32(clamping: target.number("last") ?? Int(id)), code: code, debug: debug)
+        answer(200, "going away\n", isHead: isHead)
+    }
+
+    private func closeConnection(_ target: Target) {
+        let ending: ServerConnection.Ending =
+            switch target["how"] {
+            case "reset": .withReset
+            case "notify": .politely
+            default: .abruptly
+            }
+        let after = min(max(target.number("after") ?? 1_024, 0), 1 << 40)
+        cut(after: after, .close(ending))
+        pattern(after + (1 << 20), isHead: false)
+    }
+
+    private func changeSettings(_ target: Target, isHead: Bool) {
+        let names: [(String, nghttp2_settings_id)] = [
+            ("max-concurrent-streams", NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
+            ("initial-window-size", NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE),
+            ("max-frame-size", NGHTTP2_SETTINGS_MAX_FRAME_SIZE),
+            ("header-table-size", NGHTTP2_SETTINGS_HEADER_TABLE_SIZE),
+        ]
+        let entries = names.compactMap { name, id in
+            target.number(name).map {
+                nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: $0))
+            }
+        }
+        let delay = min(max(target.number("delay") ?? 0, 0), 60_000)
+        connection.submit(settings: entries, after: .milliseconds(delay))
+        answer(200, "\(entries.count) settings\n", isHead: isHead)
+    }
+
+    // MARK: - Files
+
+    private func file(_ path: Substring, isHead: Bool) {
+        switch connection.listener.site.find(path) {
+        case .file(let file): send(file, isHead: isHead)
+        case .missing: answer(404, "not found\n", isHead: isHead)
+        case .forbidden: answer(403, "not readable\n", isHead: isHead)
+        case .folder:
+            let fields = fields(301)
+            fields.add("location", text: "\(path)/")
+            finish(fields, "it is a folder\n", isHead: isHead)
+        }
+    }
+
+    private func send(_ file: Site.File, isHead: Bool) {
+        if let known = request.value("if-none-match"), known == "*" || known.contains(file.entityTag) {
+            let fields = fields(304)
+            fields.add("etag", text: file.entityTag)
+            // The source closes the descriptor with the stream.
+            return respond(fields, .file(file.descriptor, start: 0), isHead: true)
+        }
+        let range = request.value("range").flatMap { Site.range($0, size: file.size) }
+        if let range, range.isEmpty {
+            let fields = fields(416)
+            fields.add("content-range", text: "bytes */\(file.size)")
+            fields.add("content-length", number: 0)
+            return respond(fields, .file(file.descriptor, start: 0), isHead: true)
+        }
+        let fields = fields(range == nil ? 200 : 206)
+        fields.add("content-type", file.contentType)
+        fields.add("content-length", number: range?.count ?? file.size)
+        if let range {
+            fields.add("content-range", text: "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(file.size)")
+        }
+        fields.add("accept-ranges", "bytes")
+        fields.add("last-modified", text: Site.httpDate(file.modified))
+        fields.add("etag", text: file.entityTag)
+        respond(
+            fields, .file(file.descriptor, start: range?.lowerBound ?? 0), count: range?.count ?? file.size,
+            isHead: isHead)
+    }
+}

@@ -1,0 +1,99 @@
+import CNghttp2
+
+/// The nghttp2 side of a server connection: its callback table, and its options.
+///
+/// Each callback's `user_data` is the unretained `ServerConnection`, which deletes its session before it goes; each
+/// stream's user data is the unretained `ServerStream`, which the connection's `streams` keeps until the stream closes.
+enum ServerSession {
+    // nghttp2 copies the table into each session; it is made once and never changed.
+    private nonisolated(unsafe) static let callbacks = makeCallbacks(isSilencing: false)
+    private nonisolated(unsafe) static let silencingCallbacks = makeCallbacks(isSilencing: true)
+
+    static func make(_ connection: ServerConnection, faults: OriginServer.Faults) -> OpaquePointer? {
+        var option: OpaquePointer?
+        guard nghttp2_option_new(&option) == 0 else { return nil }
+        defer { nghttp2_option_del(option) }
+        nghttp2_option_set_no_auto_window_update(option, 1)
+        nghttp2_option_set_max_send_header_block_length(option, 4 << 20)
+        nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
+        // Nobody asks about closed streams; keeping them only costs memory.
+        nghttp2_option_set_no_closed_streams(option, 1)
+        var session: OpaquePointer?
+        let silences = faults.omitsSettingsAcknowledgement || faults.omitsPingAcknowledgement
+        let status = nghttp2_session_server_new2(
+            &session, silences ? silencingCallbacks : callbacks, Unmanaged.passUnretained(connection).toOpaque(), option)
+        return status == 0 ? session : nil
+    }
+
+    private static func makeCallbacks(isSilencing: Bool) -> OpaquePointer? {
+        var table: OpaquePointer?
+        precondition(nghttp2_session_callbacks_new(&table) == 0, "no memory for nghttp2's callback table")
+        nghttp2_session_callbacks_set_on_begin_headers_callback(table) { session, frame, user in
+            let id = ch2_frame_hd(frame).pointee.stream_id
+            if ch2_frame_headers_category(frame) == NGHTTP2_HCAT_REQUEST {
+                withConnection(user) { $0.beginRequest(id) }
+            } else if let stream = serverStream(session, id) {
+                stream._withUnsafeGuaranteedRef { $0.request.beginTrailers() }
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_header_callback(table) { session, frame, name, nameCount, value, count, _, _ in
+            guard let stream = serverStream(session, ch2_frame_hd(frame).pointee.stream_id) else { return 0 }
+            stream._withUnsafeGuaranteedRef {
+                $0.request.add(
+                    UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: count))
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, user in
+            withConnection(user) { $0.received(frame!) }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { session, _, id, bytes, count, user in
+            if let stream = serverStream(session, id) {
+                stream._withUnsafeGuaranteedRef { $0.receive(UnsafeBufferPointer(start: bytes, count: count)) }
+            } else {
+                nghttp2_session_consume(session, id, count)
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_stream_close_callback(table) { session, id, _, user in
+            if let stream = serverStream(session, id) {
+                withConnection(user) { $0.closed(stream.takeUnretainedValue()) }
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, count, source, user in
+            let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
+            var result: CInt = 0
+            withConnection(user) { connection in
+                stream._withUnsafeGuaranteedRef { result = connection.sendData(of: $0, head: head!, count: count) }
+            }
+            return result
+        }
+        if isSilencing {
+            nghttp2_session_callbacks_set_before_frame_send_callback(table) { _, frame, user in
+                var isSilenced = false
+                withConnection(user) { isSilenced = $0.isSilenced(ch2_frame_hd(frame).pointee) }
+                return isSilenced ? NGHTTP2_ERR_CANCEL.rawValue : 0
+            }
+        }
+        return table
+    }
+
+    /// What produces a response's body: see `ServerStream.produce`.
+    static let read: ch2_data_source_read_callback = { _, _, _, length, flags, source, _ in
+        let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
+        var result = 0
+        stream._withUnsafeGuaranteedRef { result = $0.produce(length, flags: flags!) }
+        return result
+    }
+}
+
+private func withConnection(_ user: UnsafeMutableRawPointer?, _ body: (ServerConnection) -> Void) {
+    Unmanaged<ServerConnection>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)
+}
+
+private func serverStream(_ session: OpaquePointer?, _ id: Int32) -> Unmanaged<ServerStream>? {
+    nghttp2_session_get_stream_user_data(session, id).map { Unmanaged<ServerStream>.fromOpaque($0) }
+}

@@ -1,0 +1,343 @@
+import CNghttp2
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// One request and its response. Reused for later streams of its connection.
+final class ServerStream {
+    // Set while the stream is open, and its connection outlives it.
+    private(set) unowned(unsafe) var connection: ServerConnection!
+    private(set) var id: Int32 = 0
+    /// Where this stands among the connection's streams.
+    var slot = 0
+
+    // MARK: Request
+    var request = RequestFields()
+    var hasRequestEnded = false
+    var priorityUpdate: String?
+    private var intake = Intake.hold
+    /// Bytes of the request body that wait: unrouted, or to be echoed. Bounded by the stream's window, since they are
+    /// consumed only when they leave.
+    private var held: [UInt8] = []
+    private var heldStart = 0
+    private(set) var receivedBytes = 0
+    private var whenRequestEnds: ((ServerStream) -> Void)?
+
+    /// What becomes of the request body.
+    enum Intake {
+        /// It waits for a route.
+        case hold
+        case discard
+        case digest(BodyDigest)
+        /// It waits to be sent back.
+        case echo
+    }
+
+    // MARK: Response
+    private var source = Source.none
+    private var offset = 0
+    private var end = 0
+    private var released = Int.max
+    private var isDeferred = false
+    private var hasResponded = false
+    private var resetsAfterEnd = false
+    private var trailers: [(name: String, value: String)] = []
+    private var cutOffset = Int.max
+    private var cutKind = Cut.stall
+    private var timer: LoopTimer?
+
+    /// Where the response body comes from.
+    enum Source {
+        case none
+        case pattern
+        case text([UInt8])
+        /// Closed when the stream ends.
+        case file(CInt, start: Int)
+        case echo
+    }
+
+    /// What happens instead of the rest of a body.
+    enum Cut {
+        case reset(UInt32)
+        case stall
+        case close(ServerConnection.Ending)
+    }
+
+    // MARK: - Life
+
+    func begin(id: Int32, connection: ServerConnection, headerLimit: Int) {
+        self.id = id
+        self.connection = connection
+        request.reset(limit: headerLimit)
+    }
+
+    /// The stream has closed, in whatever way: gives back what it holds, and is as new.
+    func release() {
+        if let timer { connection.loop.cancel(timer) }
+        timer = nil
+        if case .file(let descriptor, _) = source { close(descriptor) }
+        source = .none
+        // The stream's window is gone with it; the connection's has to be given back.
+        let unread = held.count - heldStart
+        if unread > 0 { nghttp2_session_consume_connection(connection.session, unread) }
+        held.removeAll(keepingCapacity: held.capacity <= 64 << 10)
+        heldStart = 0
+        intake = .hold
+        (hasRequestEnded, hasResponded, isDeferred, resetsAfterEnd) = (false, false, false, false)
+        (offset, end, released, receivedBytes, cutOffset) = (0, 0, .max, 0, .max)
+        priorityUpdate = nil
+        whenRequestEnds = nil
+        trailers = []
+    }
+
+    /// One timer a stream: a new one replaces the last. It is cancelled when the stream ends.
+    func schedule(after delay: Duration, _ action: @escaping (ServerStream) -> Void) {
+        let loop = connection.loop
+        if let timer { loop.cancel(timer) }
+        timer = loop.schedule(after: delay.clampedNanoseconds) { [unowned self] in
+            timer = nil
+            let connection = connection!
+            action(self)
+            connection.scheduleFlush()
+        }
+    }
+
+    func reset(_ code: UInt32) {
+        nghttp2_submit_rst_stream(connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, code)
+    }
+
+    // MARK: - Request body
+
+    func receive(_ bytes: UnsafeBufferPointer<UInt8>) {
+        receivedBytes += bytes.count
+        switch intake {
+        case .hold: held.append(contentsOf: bytes)
+        case .echo:
+            held.append(contentsOf: bytes)
+            resume()
+        case .discard: consume(bytes.count)
+        case .digest(let digest):
+            digest.update(UnsafeRawBufferPointer(bytes))
+            consume(bytes.count)
+        }
+    }
+
+    func endRequest() {
+        hasRequestEnded = true
+        if case .echo = intake { resume() }
+        if let action = whenRequestEnds {
+            whenRequestEnds = nil
+            action(self)
+        }
+    }
+
+    /// Decides what becomes of the request body, of which some may have arrived; `then` runs once it is complete.
+    func take(_ intake: Intake, then action: ((ServerStream) -> Void)? = nil) {
+        self.intake = intake
+        let unread = held.count - heldStart
+        if unread > 0 {
+            switch intake {
+            case .hold, .echo: break
+            case .digest(let digest):
+                held.withUnsafeBytes { digest.update(UnsafeRawBufferPointer(rebasing: $0[heldStart...])) }
+                dropHeld(unread)
+            case .discard: dropHeld(unread)
+            }
+        }
+        if hasRequestEnded { action?(self) } else { whenRequestEnds = action }
+    }
+
+    private func dropHeld(_ count: Int) {
+        heldStart += count
+        if heldStart == held.count {
+            held.removeAll(keepingCapacity: true)
+            heldStart = 0
+        } else if heldStart > 256 << 10 {
+            held.removeFirst(heldStart)
+            heldStart = 0
+        }
+        consume(count)
+    }
+
+    private func consume(_ count: Int) { nghttp2_session_consume(connection.session, id, count) }
+
+    // MARK: - Response
+
+    /// Begins the fields of the response; `respond` submits them, with nothing in between that begins another.
+    func fields(_ status: Int) -> FieldList {
+        let fields = connection.listener.fields
+        fields.begin(status: status)
+        return fields
+    }
+
+    func inform(_ fields: FieldList) {
+        nghttp2_submit_headers(
+            connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, nil, fields.pointer, fields.count, nil)
+    }
+
+    /// Submits the response. `count` is the body's length where it is known beforehand (it is not for an echo).
+    func respond(_ fields: FieldList, _ source: Source = .none, count: Int = 0, isHead: Bool = false) {
+        guard !hasResponded else { return }
+        hasResponded = true
+        self.source = source
+        end = count
+        var hasBody = !isHead && (count > 0 || !trailers.isEmpty)
+        if case .echo = source { hasBody = !isHead }
+        ch2_submit_response(
+            connection.session, id, fields.pointer, fields.count, hasBody ? ServerSession.read : nil,
+            Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// Fields that follow the body; to be set before `respond`.
+    func setTrailers(_ trailers: [(name: String, value: String)]) { self.trailers = trailers }
+
+    /// The response's end is followed by RST_STREAM(NO_ERROR), which asks the client to stop sending (RFC 9113 8.1).
+    func resetAfterEnd() { resetsAfterEnd = true }
+
+    func cut(after bytes: Int, _ kind: Cut) {
+        cutOffset = max(0, bytes)
+        cutKind = kind
+    }
+
+    /// Holds the body back but for its first `count` bytes.
+    func release(_ count: Int) {
+        released = count
+        resume()
+    }
+
+    var isBodyReleased: Bool { released >= end }
+
+    private func resume() {
+        guard isDeferred else { return }
+        isDeferred = false
+        nghttp2_session_resume_data(connection.session, id)
+        connection.scheduleFlush()
+    }
+
+    /// nghttp2's read callback: how much of the body can go now.
+    func produce(_ length: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+        var available: Int
+        let isWhole: Bool
+        if case .echo = source {
+            available = held.count - heldStart
+            isWhole = hasRequestEnded
+        } else {
+            available = min(end, released) - offset
+            isWhole = released >= end
+        }
+        if available > cutOffset - offset || isWhole && offset == cutOffset {
+            available = cutOffset - offset
+            guard available > 0 else {
+                performCut()
+                return deferred()
+            }
+            flags.pointee = NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+            return min(available, length)
+        }
+        guard available > 0 || isWhole else { return deferred() }
+        let count = min(available, length)
+        flags.pointee = count > 0 ? NGHTTP2_DATA_FLAG_NO_COPY.rawValue : 0
+        if count == available && isWhole { finish(flags) }
+        return count
+    }
+
+    private func deferred() -> Int {
+        isDeferred = true
+        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    }
+
+    private func finish(_ flags: UnsafeMutablePointer<UInt32>) {
+        flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+        var hasTrailers = !trailers.isEmpty
+        if case .echo = source, request.hasTrailers { hasTrailers = true }
+        if hasTrailers {
+            flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+            submitTrailers()
+        } else if resetsAfterEnd {
+            reset(NGHTTP2_NO_ERROR.rawValue)
+        }
+    }
+
+    private func submitTrailers() {
+        let list = FieldList()
+        for (name, value) in trailers {
+            var (name, value) = (name, value)
+            name.withUTF8 { name in value.withUTF8 { list.add(nameBytes: name, bytes: $0) } }
+        }
+        if case .echo = source {
+            request.arena.withUnsafeBufferPointer { arena in
+                for entry in request.trailers {
+                    list.add(
+                        nameBytes: UnsafeBufferPointer(rebasing: arena[entry.name]),
+                        bytes: UnsafeBufferPointer(rebasing: arena[entry.value]))
+                }
+            }
+        }
+        nghttp2_submit_trailer(connection.session, id, list.pointer, list.count)
+    }
+
+    private func performCut() {
+        switch cutKind {
+        case .reset(let code): reset(code)
+        case .stall: break
+        case .close(let ending): connection.requestClose(ending)
+        }
+    }
+
+    /// Copies the next `count` bytes of the body; false where a file no longer has them.
+    func copyBody(to target: UnsafeMutableRawPointer, count: Int) -> Bool {
+        switch source {
+        case .none: return count == 0
+        case .pattern: BodyPattern.copy(from: offset, to: target, count: count)
+        case .text(let bytes):
+            bytes.withUnsafeBytes { target.copyMemory(from: $0.baseAddress! + offset, byteCount: count) }
+        case .file(let descriptor, let start):
+            var done = 0
+            while done < count {
+                let got = pread(descriptor, target + done, count - done, off_t(start + offset + done))
+                if got < 0 && errno == EINTR { continue }
+                guard got > 0 else { return false }
+                done += got
+            }
+        case .echo:
+            held.withUnsafeBytes { target.copyMemory(from: $0.baseAddress! + heldStart, byteCount: count) }
+            dropHeld(count)
+        }
+        offset += count
+        return true
+    }
+}
+
+/// The bytes of `/bytes/N` and its like: byte i is i modulo 251, a prime, so that a lost, doubled or moved block of any
+/// usual size shows.
+enum BodyPattern {
+    static let period = 251
+    // Longer than any DATA frame by a period, so that each is one copy. Filled once, then only read.
+    private static let table: [UInt8] = (0..<(16 << 10) + period).map { UInt8($0 % period) }
+
+    static func copy(from offset: Int, to target: UnsafeMutableRawPointer, count: Int) {
+        table.withUnsafeBytes { target.copyMemory(from: $0.baseAddress! + offset % period, byteCount: count) }
+    }
+}
+
+/// SHA-256 of a request body, as it arrives.
+final class BodyDigest {
+    private let context = EVP_MD_CTX_new()
+
+    init() { EVP_DigestInit_ex(context, EVP_sha256(), nil) }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    func update(_ bytes: UnsafeRawBufferPointer) { EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) }
+
+    /// Lower-case hexadecimal. To be called once, at the end.
+    func finish() -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        EVP_DigestFinal_ex(context, &digest, nil)
+        return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}

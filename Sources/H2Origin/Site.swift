@@ -1,0 +1,175 @@
+import CNghttp2
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The folder of files that an origin serves.
+///
+/// Files are opened and read on the loop: from a page cache that costs less than a thread would.
+struct Site {
+    /// The folder with all symbolic links resolved, without a trailing slash; nil serves no files.
+    private let root: String?
+
+    /// - Throws: `localIO` where the folder does not exist or is none.
+    init(documentRoot: String?) throws {
+        guard let documentRoot else {
+            root = nil
+            return
+        }
+        var status = stat()
+        guard let resolved = Site.resolved(documentRoot), stat(resolved, &status) == 0,
+            status.st_mode & S_IFMT == S_IFDIR
+        else {
+            let code = errno == 0 ? ENOTDIR : errno
+            throw H2Error(
+                .localIO, cause: .errno(code), message: "cannot serve the folder '\(documentRoot)'",
+                remedy: "it must be a folder that exists")
+        }
+        root = resolved == "/" ? "" : resolved
+    }
+
+    struct File {
+        /// The caller's, to be closed.
+        var descriptor: CInt
+        var size: Int
+        /// Seconds since 1970.
+        var modified: Int
+        var entityTag: String
+        var contentType: StaticString
+    }
+
+    enum Finding {
+        case file(File)
+        /// A folder that was asked for without its trailing slash.
+        case folder
+        case forbidden
+        case missing
+    }
+
+    var servesFiles: Bool { root != nil }
+
+    // MARK: - Look-up
+
+    /// Looks a request's path up (percent-encoded, without its query). What leads outside the folder, by `..`, by an
+    /// encoded slash or by a symbolic link, is not found. The check and the opening are two steps, so whoever can
+    /// change the folder meanwhile can get round it; it is their folder.
+    func find(_ path: Substring) -> Finding {
+        guard let root else { return .missing }
+        var local = root
+        for part in path.utf8.split(separator: UInt8(ascii: "/")) {
+            guard let name = Target.decoded(Substring(part)), name != "..", name != ".",
+                !name.utf8.contains(UInt8(ascii: "/"))
+            else { return .missing }
+            local += "/" + name
+        }
+        let asksForFolder = path.utf8.last == UInt8(ascii: "/")
+        guard let found = resolvedInside(local, root: root) else { return .missing }
+        var status = stat()
+        guard stat(found, &status) == 0 else { return .missing }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            guard asksForFolder else { return .folder }
+            guard let index = resolvedInside(found + "/index.html", root: root) else { return .missing }
+            return open(index)
+        }
+        return asksForFolder ? .missing : open(found)
+    }
+
+    private func open(_ path: String) -> Finding {
+        // Non-blocking: a FIFO must not hold the loop up before it is seen to be none of ours.
+        let descriptor = ch2_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+        guard descriptor >= 0 else { return errno == EACCES ? .forbidden : .missing }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            return .missing
+        }
+        #if canImport(Glibc)
+            let modified = status.st_mtim
+        #else
+            let modified = status.st_mtimespec
+        #endif
+        let size = Int(status.st_size)
+        let tag =
+            "\"" + String(Int(modified.tv_sec), radix: 16) + "." + String(Int(modified.tv_nsec), radix: 16) + "-"
+            + String(size, radix: 16) + "\""
+        return .file(
+            File(
+                descriptor: descriptor, size: size, modified: Int(modified.tv_sec), entityTag: tag,
+                contentType: Site.contentType(of: path)))
+    }
+
+    private func resolvedInside(_ path: String, root: String) -> String? {
+        guard let resolved = Site.resolved(path), resolved == root || resolved.hasPrefix(root + "/") else { return nil }
+        return resolved
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    // MARK: - Facts about files
+
+    private static func contentType(of path: String) -> StaticString {
+        guard let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return "application/octet-stream" }
+        switch path[path.utf8.index(after: dot)...].lowercased() {
+        case "html", "htm": return "text/html; charset=utf-8"
+        case "txt", "md", "log": return "text/plain; charset=utf-8"
+        case "css": return "text/css; charset=utf-8"
+        case "js", "mjs": return "text/javascript; charset=utf-8"
+        case "json": return "application/json"
+        case "xml": return "application/xml"
+        case "csv": return "text/csv; charset=utf-8"
+        case "svg": return "image/svg+xml"
+        case "png": return "image/png"
+        case "jpg", "jpeg": return "image/jpeg"
+        case "gif": return "image/gif"
+        case "webp": return "image/webp"
+        case "ico": return "image/x-icon"
+        case "pdf": return "application/pdf"
+        case "wasm": return "application/wasm"
+        case "woff2": return "font/woff2"
+        case "mp4": return "video/mp4"
+        case "gz": return "application/gzip"
+        case "zip": return "application/zip"
+        default: return "application/octet-stream"
+        }
+    }
+
+    /// Such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7), whatever the locale.
+    static func httpDate(_ seconds: Int) -> String {
+        var moment = time_t(seconds)
+        var parts = tm()
+        gmtime_r(&moment, &parts)
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        func two(_ number: CInt) -> String { (number < 10 ? "0" : "") + String(number) }
+        return "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + parts.tm_year) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
+    }
+
+    /// The bytes that a Range field asks for (RFC 9110 section 14): one range; nil where the field is to be ignored,
+    /// an empty range where nothing of it exists.
+    static func range(_ field: String, size: Int) -> Range<Int>? {
+        guard field.hasPrefix("bytes="), !field.utf8.contains(UInt8(ascii: ",")) else { return nil }
+        let parts = field.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        switch (parts[0].isEmpty, parts[1].isEmpty) {
+        case (true, true): return nil
+        case (true, false):
+            guard let suffix = Int(parts[1]), suffix >= 0 else { return nil }
+            return max(0, size - suffix)..<size
+        case (false, _):
+            guard let first = Int(parts[0]), first >= 0 else { return nil }
+            guard let last = parts[1].isEmpty ? size - 1 : Int(parts[1]), parts[1].isEmpty || last >= first else {
+                return nil
+            }
+            return first < size ? first..<min(last + 1, size) : 0..<0
+        }
+    }
+}

@@ -79,7 +79,79 @@ enum Program {
             output: output == nil ? try scratch.data("out") : Data(), errors: try scratch.read("err"))
     }
 
+    /// Runs a script with bash; its exit code.
+    static func runShell(_ script: String, in folder: String) async throws -> Int32 {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Swift.Result {
+                        let process = Process()
+                        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+                        process.arguments = ["-c", script]
+                        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+                        process.standardInput = FileHandle.nullDevice
+                        try process.run()
+                        let end = Date().addingTimeInterval(60)
+                        while process.isRunning, Date() < end { usleep(2000) }
+                        if process.isRunning {
+                            process.terminate()
+                            Issue.record("the script did not end within 60 s: \(script)")
+                        }
+                        process.waitUntilExit()
+                        return process.terminationStatus
+                    })
+            }
+        }
+    }
+
+    /// Runs it with stdout and stderr on a terminal; `output` is what the terminal got.
+    static func runOnTerminal(_ arguments: [String]) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments) })
+            }
+        }
+    }
+
+    private static func runOnTerminalBlocking(_ arguments: [String]) throws -> Result {
+        var (ours, theirs): (Int32, Int32) = (-1, -1)
+        try #require(openpty(&ours, &theirs, nil, nil, nil) == 0)
+        defer { close(ours) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
+        process.standardError = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
+        try process.run()
+        close(theirs)
+        var output = Data()
+        let end = Date().addingTimeInterval(30)
+        // The last writer's end is told as an error (EIO).
+        while Date() < end {
+            var entry = pollfd(fd: ours, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, 100) > 0 else { continue }
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = read(ours, &buffer, buffer.count)
+            guard count > 0 else { break }
+            output += buffer.prefix(count)
+        }
+        if process.isRunning, Date() >= end { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+        return Result(status: process.terminationStatus, output: output, errors: "")
+    }
+
     /// Waits for something to become true, 20 s at most.
+    static func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
+        let end = Date().addingTimeInterval(20)
+        while Date() < end {
+            if condition() { return true }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+        return false
+    }
+
+    /// The same for `whileRunning`, which has a thread of its own.
     static func waitUntil(_ condition: () -> Bool) -> Bool {
         let end = Date().addingTimeInterval(20)
         while Date() < end {

@@ -74,7 +74,8 @@ struct BodyOutput {
                 if isFirstOnTerminal, chunk.prefix(2000).contains(0) {
                     throw Failure(
                         .writeFailed,
-                        "the body is binary, which can upset a terminal; save it with -o FILE, or use -o - | cat to see it")
+                        "the body is binary, which can upset a terminal; save it with -o FILE, or use -o - | cat to see it"
+                    )
                 }
                 isFirstOnTerminal = false
                 try await Self.write(chunk, to: descriptor, name: name)
@@ -87,7 +88,8 @@ struct BodyOutput {
     /// Writes without blocking the loop: a pipe takes PIPE_BUF bytes at once when it says that it is ready, and a
     /// reader that is slower than the server is waited for elsewhere. The response's window fills meanwhile, which
     /// holds the server back.
-    private static nonisolated(nonsending) func write(_ bytes: [UInt8], to descriptor: CInt, name: String) async throws {
+    private static nonisolated(nonsending) func write(_ bytes: [UInt8], to descriptor: CInt, name: String) async throws
+    {
         var start = 0
         while start < bytes.count {
             try await waitUntilReady(descriptor, POLLOUT)

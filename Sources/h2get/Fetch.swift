@@ -45,8 +45,12 @@ actor Fetch {
     func run() async -> ExitReason {
         if console.wantsProgress {
             await withTaskGroup(of: Bool.self) { group in
-                group.addTask { await self.work(); return true }
-                group.addTask { await self.showProgress(); return false }
+                group.addTask {
+                    await self.work(); return true
+                }
+                group.addTask {
+                    await self.showProgress(); return false
+                }
                 for await isWork in group where isWork { group.cancelAll() }
             }
         } else {

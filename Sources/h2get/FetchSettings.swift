@@ -44,7 +44,9 @@ struct FetchSettings: Sendable {
     init(_ command: GetCommand) throws {
         urls = command.urls
         inputFile = command.output.inputFile
-        guard !urls.isEmpty || inputFile != nil else { throw Failure.usage("no URL given; 'h2get --help' lists the options") }
+        guard !urls.isEmpty || inputFile != nil else {
+            throw Failure.usage("no URL given; 'h2get --help' lists the options")
+        }
         let request = command.request
         guard command.output.parallelMaximum > 0 else { throw Failure.usage("--parallel-max must be at least 1") }
         parallelMaximum = min(command.output.parallelMaximum, 100_000)
@@ -156,7 +158,8 @@ struct FetchSettings: Sendable {
                 throw Failure.usage("'\(printable(line))' is no header field; write 'Name: value' (-H)")
             }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
-                throw Failure.usage("\(field.name) has no meaning in HTTP/2 (RFC 9113 section 8.2.2): leave that -H out")
+                throw Failure.usage(
+                    "\(field.name) has no meaning in HTTP/2 (RFC 9113 section 8.2.2): leave that -H out")
             }
             if seen.insert(name).inserted { fields[values: name] = [] }
             if let value = field.value {
@@ -201,7 +204,9 @@ struct FetchSettings: Sendable {
         readers += request.uploads.filter { $0 == "-" }.map { _ in "-T -" }
         readers += (request.data + request.binaryData).filter { $0.text == "@-" }.map { _ in "-d @-" }
         readers += request.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
-        guard readers.count <= 1 else { throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one") }
+        guard readers.count <= 1 else {
+            throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
+        }
         var isReadOnce = false
         if case .descriptor = body { isReadOnce = true }
         if case .uploads(["-"]) = body { isReadOnce = true }
@@ -246,11 +251,14 @@ struct FetchSettings: Sendable {
         }
         configuration.connectTo = connectRules.first { $0.matches(origin) }.map { $0.target(for: origin) }
         if writesInOrder {
-            // Responses whose turn it is not are not read. All of them together must stay under the limit past which
-            // the connection's window waits for readers, or they would use it up before the one whose turn it is.
-            configuration.windows.stream = 256 << 10
-            configuration.windows.unreadLimit =
-                max(32 << 20, parallelMaximum * configuration.windows.stream + configuration.windows.maximum)
+            // Responses whose turn it is not are not read. All of them together must stay within the limit past which
+            // the connection's window waits for readers: else they would use it up, and the one whose turn it is would
+            // wait for ever. So the streams share 64 MiB, and do not grow.
+            let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
+            let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
+            configuration.windows.stream = stream
+            configuration.windows.maximum = stream
+            configuration.windows.unreadLimit = atOnce * stream
         }
         return configuration
     }

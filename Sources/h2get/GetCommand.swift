@@ -101,7 +101,8 @@ struct OutputArguments: ParsableArguments {
             "One a URL, in order; - is stdout. A single -o /dev/null discards every body.", valueName: "FILE"))
     var files: [String] = []
 
-    @Flag(name: [.customShort("O"), .customLong("remote-name")], help: "Files named as the URLs' last part (all URLs).")
+    @Flag(
+        name: [.customShort("O"), .customLong("remote-name")], help: "Files named as the URLs' last part (all URLs).")
     var remoteName = false
 
     @Option(
@@ -112,7 +113,8 @@ struct OutputArguments: ParsableArguments {
     @Flag(name: .customLong("create-dirs"), help: "Make missing folders.")
     var createDirectories = false
 
-    @Flag(name: [.customShort("i"), .customLong("include")], help: "Write the response's header fields before its body.")
+    @Flag(
+        name: [.customShort("i"), .customLong("include")], help: "Write the response's header fields before its body.")
     var include = false
 
     @Flag(name: [.customShort("f"), .customLong("fail")], help: "A status of 400 or more is a failure (22).")
@@ -135,7 +137,8 @@ struct ConnectionArguments: ParsableArguments {
         name: .customLong("cacert"), help: ArgumentHelp("Trust these authorities only (PEM).", valueName: "FILE"))
     var authorityFile: String?
 
-    @Option(name: .customLong("capath"), help: ArgumentHelp("The same, a folder made by openssl rehash.", valueName: "DIR"))
+    @Option(
+        name: .customLong("capath"), help: ArgumentHelp("The same, a folder made by openssl rehash.", valueName: "DIR"))
     var authorityDirectory: String?
 
     @Option(

@@ -84,7 +84,8 @@ struct ServeCommand: ParsableCommand {
         var text = "serving \(directory ?? "the routes") at \(origin.url)\n"
         if let fingerprint = origin.fingerprint { text += "certificate SHA-256 \(fingerprint)\n" }
         if let caFile { text += "authority in \(caFile): h2get --cacert \(caFile) \(origin.url)/\n" }
-        text += "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
+        text +=
+            "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
         _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
         // Last: who waits for this file finds the others.
         if let portFile { try Self.writeAtomically("\(origin.port)\n", to: portFile) }

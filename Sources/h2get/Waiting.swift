@@ -75,10 +75,12 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
     // Balanced by takeRetainedValue in the thread, which always starts where pthread_create returns 0.
     let start = Unmanaged.passRetained(ThreadStart(body))
     var thread = pthread_t()
-    let result = pthread_create(&thread, nil, { argument in
-        Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue().body()
-        return nil
-    }, start.toOpaque())
+    let result = pthread_create(
+        &thread, nil,
+        { argument in
+            Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue().body()
+            return nil
+        }, start.toOpaque())
     if result == 0 {
         pthread_detach(thread)
     } else {

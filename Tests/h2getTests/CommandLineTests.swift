@@ -83,7 +83,9 @@ private func usageError(_ arguments: String...) -> String? {
         for line in help.split(separator: "\n") {
             // `  -X, --request <METHOD>  The method.`
             let word = Array(line.utf8.drop { $0 == UInt8(ascii: " ") })
-            guard line.hasPrefix("  -"), word.count > 2, word[2] == UInt8(ascii: ","), line.contains(" <") else { continue }
+            guard line.hasPrefix("  -"), word.count > 2, word[2] == UInt8(ascii: ","), line.contains(" <") else {
+                continue
+            }
             letters.insert(word[1])
         }
         #expect(letters == CommandLineReader.lettersWithValue)

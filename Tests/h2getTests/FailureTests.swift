@@ -63,7 +63,9 @@ import Testing
         let served = try Served()
         let refused = try await Program.run([served.url("/bytes/1")])
         #expect(refused.status == 60)
-        #expect(refused.errors.contains("--cacert") || refused.errors.contains("-k") || refused.errors.contains("certificate"))
+        #expect(
+            refused.errors.contains("--cacert") || refused.errors.contains("-k")
+                || refused.errors.contains("certificate"))
         #expect(try await Program.run(["-k", served.url("/bytes/1")]).status == 0)
     }
 
@@ -123,7 +125,8 @@ import Testing
     func `cleanly when interrupted, without a file that looks whole`(_ signal: Int32, _ status: Int32) async throws {
         let served = try Served()
         let part = served.folder.path("f.part")
-        let result = try await served.get(["-o", "f", served.url("/stall?after=1000"), served.url("/stall")]) { number in
+        let result = try await served.get(["-o", "f", served.url("/stall?after=1000"), served.url("/stall")]) {
+            number in
             _ = Program.waitUntil {
                 ((try? FileManager.default.attributesOfItem(atPath: part))?[.size] as? Int ?? 0) >= 1000
             }

@@ -58,7 +58,8 @@ import Testing
         // The first is held up until the others have filled their windows.
         let served = try Served { $0.settings.maxConcurrentStreams = 10 }
         let size = 6_000_000
-        let urls = [served.url("/drip?bytes=1000&chunk=100&interval=40")] + (0..<20).map { _ in served.url("/bytes/\(size)") }
+        let urls =
+            [served.url("/drip?bytes=1000&chunk=100&interval=40")] + (0..<20).map { _ in served.url("/bytes/\(size)") }
         let result = try await served.get(urls)
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.count == 1000 + 20 * size)
@@ -203,7 +204,9 @@ import Testing
 
     @Test func `no binary to a terminal`() async throws {
         let served = try Served()
-        let binary = try await Program.runOnTerminal(["--cacert", served.folder.path("ca.pem"), served.url("/bytes/300")])
+        let binary = try await Program.runOnTerminal([
+            "--cacert", served.folder.path("ca.pem"), served.url("/bytes/300"),
+        ])
         #expect(binary.status == 23)
         #expect(binary.text.contains("-o FILE"))
         #expect(!binary.output.contains(0))

@@ -116,7 +116,9 @@ import Testing
         let served = try Served()
         let result = try await served.get("-vv", "-o", "/dev/null", served.url("/bytes/100000"))
         let lines = result.errors.split(separator: "\n")
-        for frame in ["> SETTINGS stream 0", "< SETTINGS stream 0", "> HEADERS stream 1", "< HEADERS stream 1", "< DATA stream 1"] {
+        for frame in [
+            "> SETTINGS stream 0", "< SETTINGS stream 0", "> HEADERS stream 1", "< HEADERS stream 1", "< DATA stream 1",
+        ] {
             let line = lines.first { $0.contains(" ms #1 \(frame)") }
             #expect(line?.hasSuffix("]") == true, "\(frame) is not in:\n\(result.errors)")
         }
@@ -177,7 +179,8 @@ import Testing
             #expect(fetched.status == 92, "\(fetched.errors)")
         }
         #expect(result.status == 0)
-        let reset = try await serve(["--cleartext", "--reset-after-bytes", "100", "--latency", "300"], in: folder) { port in
+        let reset = try await serve(["--cleartext", "--reset-after-bytes", "100", "--latency", "300"], in: folder) {
+            port in
             let start = ContinuousClock.now
             let fetched = try await Program.run(["--http2-prior-knowledge", "http://127.0.0.1:\(port)/bytes/1000"])
             #expect(fetched.status == 92, "\(fetched.errors)")

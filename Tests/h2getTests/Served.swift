@@ -24,7 +24,8 @@ final class Served: Sendable {
 
     /// Runs h2get in the folder, trusting the origin.
     func get(
-        _ arguments: [String], input: Data? = nil, output: String? = nil, whileRunning: (@Sendable (Int32) -> Void)? = nil
+        _ arguments: [String], input: Data? = nil, output: String? = nil,
+        whileRunning: (@Sendable (Int32) -> Void)? = nil
     ) async throws -> Program.Result {
         let trust = origin.caPEM == nil ? ["--http2-prior-knowledge"] : ["--cacert", folder.path("ca.pem")]
         return try await Program.run(

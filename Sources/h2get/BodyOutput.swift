@@ -1,5 +1,10 @@
-import Glibc
 import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// One response's bytes on their way to where they go.
 struct BodyOutput {
@@ -35,7 +40,7 @@ struct BodyOutput {
 
     /// Closes what was opened here; a download closes itself.
     func close() {
-        if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { Glibc.close(descriptor) }
+        if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { closeDescriptor(descriptor) }
     }
 
     var download: Download? {

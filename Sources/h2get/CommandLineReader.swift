@@ -1,5 +1,10 @@
 internal import ArgumentParser
-import Glibc
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// swift-argument-parser with our way of saying errors, and without its cost for thousands of URLs.
 enum CommandLineReader {

@@ -1,6 +1,11 @@
-import Glibc
 import H2Client
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// stderr: everything said to people, a whole line at a time.
 final class Console: Sendable {

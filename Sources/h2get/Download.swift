@@ -1,4 +1,8 @@
-import Glibc
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// A file that gets its name only when it is whole: until then the bytes are in `NAME.part`.
 ///

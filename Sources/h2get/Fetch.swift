@@ -1,6 +1,11 @@
-import Glibc
 import H2Client
 import HTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// One run: the URLs, the workers that take them in order, and what came of it.
 ///
@@ -24,6 +29,7 @@ actor Fetch {
     private var firstFailure: (index: Int, status: ExitReason)?
     /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
     private var isStopped = false
+    private var hasListFailed = false
     private let start = ContinuousClock.now
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
@@ -93,9 +99,9 @@ actor Fetch {
                 guard let (index, url) = try await list.next() else { return }
                 await fetch(url, index)
             } catch let failure as Failure {
-                // The list broke off; each worker may meet that, one says so.
-                guard !isStopped else { return }
-                isStopped = true
+                // The list broke off; each worker may meet that, one says so. What is under way goes on.
+                guard !hasListFailed else { return }
+                hasListFailed = true
                 console.error(failure)
                 note(failure.status, at: list.count)
                 return

@@ -1,6 +1,11 @@
-import Glibc
 import H2Client
 import HTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// What the options mean, checked as a whole before anything is sent.
 struct FetchSettings: Sendable {

@@ -1,5 +1,10 @@
-import Glibc
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Ctrl-C and `kill`: the first asks for a clean end, the second ends the process at once.
 ///
@@ -34,7 +39,12 @@ enum Interruption {
         // A shell starts background jobs of scripts with SIGINT ignored: the Ctrl-C is meant for others then.
         var action = sigaction()
         sigaction(SIGINT, nil, &action)
-        if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) {
+        #if canImport(Glibc)
+            let handler = action.__sigaction_handler.sa_handler
+        #else
+            let handler = action.__sigaction_u.__sa_handler
+        #endif
+        if unsafeBitCast(handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) {
             sigaddset(&set, SIGINT)
         }
         return set

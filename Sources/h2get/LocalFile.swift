@@ -1,4 +1,8 @@
-import Glibc
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// The system's words for an errno.
 func errnoText(_ code: Int32) -> String {
@@ -67,6 +71,9 @@ func readChunk(_ descriptor: CInt, name: String) throws -> [UInt8] {
     }
     return chunk
 }
+
+/// `close(2)`, for types that have a `close` of their own.
+func closeDescriptor(_ descriptor: CInt) { close(descriptor) }
 
 /// Writes all of `bytes`; the errno of a failure, else 0.
 func writeAll(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> Int32 {

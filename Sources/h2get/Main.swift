@@ -1,5 +1,10 @@
-import Glibc
 import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// `h2get serve ...` is the one subcommand; everything else fetches. The first word alone decides, so that no option's
 /// value can be mistaken for a subcommand.

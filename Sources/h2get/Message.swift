@@ -1,6 +1,11 @@
-import Glibc
 import H2Client
 import HTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// A request's body as the command line has it, for one URL.
 enum MessageBody: Sendable {

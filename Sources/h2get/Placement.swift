@@ -1,5 +1,10 @@
-import Glibc
 import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Where each URL's body goes: -o by position, then -O, then stdout.
 struct Placement: Sendable {

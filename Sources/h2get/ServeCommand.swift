@@ -1,6 +1,11 @@
 internal import ArgumentParser
-import Glibc
 import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// `h2get serve [DIR]`: an origin on this machine to try things on, with faults on demand.
 struct ServeCommand: ParsableCommand {

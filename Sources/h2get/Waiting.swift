@@ -1,5 +1,10 @@
-import Glibc
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Waits that would block, kept off the event loop: there they would hold up every other transfer, and answers to the
 /// server's PINGs.

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Everything that can go wrong in this library, save a task's own cancellation, which is `CancellationError`.
 ///
 /// An error says what happened (`code`), to what (`scope`), who ended it (`initiator`), what lay below (`cause`),
@@ -114,4 +120,9 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 
     /// The message, then the remedy.
     public var description: String { remedy.isEmpty ? message : "\(message); \(remedy)" }
+}
+
+/// strerror's text with the number.
+package func describeErrno(_ code: CInt) -> String {
+    "\(String(cString: strerror(code))) (errno \(code))"
 }

@@ -1,16 +1,581 @@
 import HTTPTypes
-final class Exchange: Sendable {
-    struct Head { var fields: HTTPFields { fatalError("stub") }; func firstValue(of: String) -> String? { fatalError("stub") } }
+
+/// One request and its response: the stream as the protocol sees it, and whoever waits for it.
+///
+/// Invariant behind `@unchecked Sendable`: everything here belongs to the connection's loop, with these exceptions, each
+/// ordered by the continuation that resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`,
+/// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
+/// body and the figures as well, which belong to the response's reader from then on.
+final class Exchange: StreamState, @unchecked Sendable {
+    let connection: HTTP2Multiplexer
+    let options: RequestOptions
+    let contentLength: Int?
+    /// When `send` was called.
+    let calledAt: UInt64
+
+    /// The request until it is submitted.
+    private(set) var request: HTTPRequest?
+    /// The body while `expect: 100-continue` holds it back.
+    private var heldBody: Outgoing?
+
+    /// Whom the next event resumes. One at a time: a response has one reader.
+    private enum Waiter {
+        case none
+        case head(UnsafeContinuation<Void, Never>)
+        case chunk(UnsafeContinuation<BodyStep, Never>)
+        /// Wants the end only; the sink takes the bytes.
+        case end(UnsafeContinuation<BodyStep, Never>)
+    }
+
+    /// What a reader of the body is told.
+    enum BodyStep: Sendable {
+        case chunk([UInt8])
+        case end
+        case failed(any Error)
+    }
+
     enum Destination { case descriptor(CInt), nowhere }
-    var head: Head { fatalError("stub") }
-    var connectionID: ConnectionID { fatalError("stub") }
-    var id: Int32 { fatalError("stub") }
-    var isConnectionReused: Bool { fatalError("stub") }
-    nonisolated(nonsending) func metrics() async -> ResponseMetrics { fatalError("stub") }
-    nonisolated(nonsending) func trailerFields() async -> HTTPFields? { fatalError("stub") }
-    nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws { fatalError("stub") }
-    nonisolated(nonsending) func readBody() async throws -> [UInt8]? { fatalError("stub") }
-    nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] { fatalError("stub") }
-    nonisolated(nonsending) func drainBody(to: Destination) async throws -> Int { fatalError("stub") }
-    func abandonBody() { }
+
+    private var waiter = Waiter.none
+    private var headError: (any Error)?
+    /// The whole response had arrived when its head was delivered.
+    private(set) var isWhole = false
+    private(set) var isConnectionReused = false
+    private var isWaitingForSlot = false
+    private var hasReleasedSlot = false
+    private var submittedAt: UInt64 = 0
+
+    private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+    private var uploadWaiter: UnsafeContinuation<Void, Never>?
+
+    private var totalTimer: LoopTimer?
+    private var phaseTimer: LoopTimer?
+    private var continueTimer: LoopTimer?
+    private var progressAt: UInt64 = 0
+
+    var connectionID: ConnectionID { connection.info.id }
+
+    /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
+    init(
+        connection: HTTP2Multiplexer, request: HTTPRequest, body: RequestBody, options: RequestOptions
+    ) throws {
+        self.connection = connection
+        self.request = request
+        self.options = options
+        calledAt = connection.loop.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        var outgoing = Outgoing.done
+        switch body.content {
+        case .none: contentLength = nil
+        case .bytes(let bytes):
+            contentLength = bytes.count
+            if !bytes.isEmpty { outgoing = .bytes(bytes, offset: 0) }
+        case .file(let path):
+            let (descriptor, length) = try openBodyFile(path)
+            contentLength = length
+            outgoing = .file(descriptor: descriptor, offset: 0, remaining: length)
+        case .stream(let length, _):
+            contentLength = length
+            outgoing = .awaitingChunk
+        }
+        super.init()
+        outgoingTrailers = body.trailers
+        if options.expectContinue != nil, case .done = outgoing {} else if options.expectContinue != nil {
+            heldBody = outgoing
+            outgoing = .awaitingChunk
+        }
+        self.outgoing = outgoing
+    }
+
+    // MARK: - Caller's side: the head
+
+    /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
+    /// - Throws: `H2Error`, `CancellationError`.
+    nonisolated(nonsending) func perform() async throws {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                // Nobody else knows this exchange yet.
+                waiter = .head(continuation)
+                if connection.loop.isCurrent {
+                    connection.start(self)
+                } else {
+                    connection.loop.execute { self.connection.start(self) }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
+        }
+        if let headError { throw headError }
+    }
+
+    /// The response, once `perform` has returned.
+    func response() -> Response {
+        Response(
+            exchange: self, status: HTTPResponse.Status(code: status),
+            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
+    }
+
+    // MARK: - Caller's side: the body
+
+    nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
+        let step: BodyStep
+        if isWhole {
+            step = takeChunk() ?? .end
+        } else if Task.isCancelled {
+            connection.loop.execute { self.fail(CancellationError()) }
+            throw CancellationError()
+        } else if connection.loop.isCurrent, let ready = takeChunk() {
+            step = ready
+        } else {
+            step = await wait { .chunk($0) }
+        }
+        return switch step {
+        case .chunk(let bytes): bytes
+        case .end: nil
+        case .failed(let error): throw error
+        }
+    }
+
+    nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
+        if isWhole {
+            guard body.count <= limit else { throw bodyTooLarge(limit) }
+            defer { body = [] }
+            return body
+        }
+        let step = await wait {
+            self.sink = .collect(limit: limit)
+            if self.body.count > limit { self.fail(self.bodyTooLarge(limit)) }
+            self.connection.session.consumed(self, self.unread)
+            return .end($0)
+        }
+        if case .failed(let error) = step { throw error }
+        // The stream has ended: nothing on the loop touches the body any more.
+        defer { body = [] }
+        return body
+    }
+
+    nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
+        if isWhole {
+            defer { body = [] }
+            let count = body.count
+            if case .descriptor(let descriptor) = destination { try writeOut(descriptor) }
+            return count
+        }
+        let before = bodyReadSoFar
+        let step = await wait {
+            switch destination {
+            case .nowhere: self.sink = .nowhere
+            case .descriptor(let descriptor):
+                self.sink = .descriptor(descriptor)
+                do { try self.writeOut(descriptor) } catch { self.fail(error) }
+            }
+            self.connection.session.consumed(self, self.unread)
+            self.body = []
+            return .end($0)
+        }
+        if case .failed(let error) = step { throw error }
+        return bodyReceived - before
+    }
+
+    /// Body bytes that readers took before a drain began: a drain counts its own alone.
+    private var bodyReadSoFar = 0
+
+    private func writeOut(_ descriptor: CInt) throws {
+        let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
+        if status != 0 { throw H2Error.cannotWrite(status, stream: id) }
+    }
+
+    /// Waits, on the loop, for what `makeWaiter` names. Cancelling resets the stream.
+    private nonisolated(nonsending) func wait(
+        _ makeWaiter: @escaping (UnsafeContinuation<BodyStep, Never>) -> Waiter
+    ) async -> BodyStep {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let begin = LoopBound { self.begin(makeWaiter(continuation)) }
+                if connection.loop.isCurrent { begin.value() } else { connection.loop.execute { begin.value() } }
+            }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
+        }
+    }
+
+    nonisolated(nonsending) func metrics() async -> ResponseMetrics {
+        if isWhole { return currentMetrics() }
+        return await connection.loop.run { self.currentMetrics() }
+    }
+
+    nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
+        if isWhole { return currentTrailers() }
+        return await connection.loop.run { self.currentTrailers() }
+    }
+
+    /// The last copy of the body was dropped. From any thread.
+    func abandonBody() {
+        connection.loop.execute {
+            if self.isOver {
+                self.connection.session.dropUnread(self)
+            } else {
+                self.fail(
+                    H2Error(
+                        .streamReset, scope: .stream(self.id), initiator: .user,
+                        cause: .http2(.cancel, debugText: ""),
+                        message: "the response's body was dropped before its end"))
+            }
+        }
+    }
+
+    // MARK: - Caller's side: the upload
+
+    /// Hands a chunk over and waits until it is on its way.
+    nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws {
+        guard !chunk.isEmpty else { return }
+        let error = await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
+                if connection.loop.isCurrent {
+                    supply(chunk, continuation)
+                } else {
+                    connection.loop.execute { self.supply(chunk, continuation) }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.resumeWriter(CancellationError()) }
+        }
+        if let error { throw error }
+    }
+
+    /// The writer is done: `error` nil ends the body, else the stream is reset.
+    nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
+        await connection.loop.run {
+            if let error { return self.fail(error) }
+            self.finishBody()
+        }
+    }
+
+    /// Waits until the body is sent, or will not be.
+    nonisolated(nonsending) func uploadEnd() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            connection.loop.execute {
+                if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+            }
+        }
+    }
+
+    // MARK: - Loop's side: start
+
+    /// The request has to wait for a slot.
+    func waitForSlot() {
+        isWaitingForSlot = true
+        startTotalTimer()
+        if let limit = options.queueTimeout { startPhaseTimer(.queued, limit) }
+    }
+
+    /// A slot is free: opens the stream. False where the exchange is over already, or cannot be sent.
+    func open(on session: HTTP2Session) -> Bool {
+        guard !isOver, let request else { return false }
+        if !isWaitingForSlot { startTotalTimer() }
+        isWaitingForSlot = false
+        self.request = nil
+        submittedAt = connection.loop.now
+        isConnectionReused = session.requests > 0
+        do {
+            try session.submit(
+                self, request, scheme: connection.scheme, authority: connection.authority,
+                contentLength: contentLength, expectsContinue: heldBody != nil, priority: options.priority)
+        } catch {
+            fail(error)
+            return false
+        }
+        if let limit = options.firstByteTimeout {
+            startPhaseTimer(.firstByte, limit)
+        } else {
+            stopPhaseTimer()
+        }
+        if let limit = options.expectContinue, heldBody != nil {
+            continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+                self?.releaseBody()
+            }
+        }
+        return true
+    }
+
+    private func startTotalTimer() {
+        guard let limit = options.timeout, totalTimer == nil else { return }
+        let passed = connection.loop.now &- calledAt
+        let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
+        totalTimer = connection.loop.schedule(after: left) { [weak self] in
+            self?.timedOut(.wholeRequest, limit)
+        }
+    }
+
+    private func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration) {
+        stopPhaseTimer()
+        phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+            self?.timedOut(phase, limit)
+        }
+    }
+
+    private func stopPhaseTimer() {
+        if let phaseTimer { connection.loop.cancel(phaseTimer) }
+        phaseTimer = nil
+    }
+
+    private func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
+        if phase == .betweenBytes {
+            // The timer is not moved for each piece that arrives; it looks when the last one came.
+            let quiet = connection.loop.now &- progressAt
+            if quiet < limit.clampedNanoseconds {
+                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) { [weak self] in
+                    self?.timedOut(phase, limit)
+                }
+                return
+            }
+        }
+        fail(H2Error.timeout(phase, limit, stream: id))
+    }
+
+    // MARK: - Loop's side: events
+
+    override func progressed() {
+        if !informational.isEmpty { deliverInformational() }
+        switch phase {
+        case .awaitingHead: return
+        case .body, .ended: deliverHeadOrBody()
+        case .failed(let error): resumeAll(error)
+        }
+        if isOver { finish() }
+    }
+
+    private func deliverInformational() {
+        let heads = informational
+        informational = []
+        for (status, box) in heads {
+            if status == 100 { releaseBody() }
+            if let listener = options.onInformational {
+                listener(HTTPResponse(status: HTTPResponse.Status(code: status), headerFields: box.block.fields))
+            }
+        }
+    }
+
+    private func deliverHeadOrBody() {
+        switch waiter {
+        case .none: break
+        case .head(let continuation):
+            waiter = .none
+            stopPhaseTimer()
+            if case .ended = phase {
+                // The memory is the caller's from here on.
+                connection.session.consumed(self, unread)
+                isWhole = true
+            }
+            continuation.resume()
+        case .chunk(let continuation):
+            progressAt = connection.loop.now
+            guard let step = takeChunk() else { return }
+            waiter = .none
+            stopPhaseTimer()
+            continuation.resume(returning: step)
+        case .end(let continuation):
+            progressAt = connection.loop.now
+            guard case .ended = phase else { return }
+            waiter = .none
+            stopPhaseTimer()
+            continuation.resume(returning: .end)
+        }
+    }
+
+    /// What is there to read: all of it, the end, the failure; nil where a reader has to wait.
+    private func takeChunk() -> BodyStep? {
+        if !body.isEmpty {
+            let chunk = body
+            body = []
+            if !isWhole {
+                bodyReadSoFar += chunk.count
+                connection.session.consumed(self, unread)
+                connection.markDirty()
+            }
+            return .chunk(chunk)
+        }
+        return switch phase {
+        case .ended: .end
+        case .failed(let error): .failed(error)
+        case .awaitingHead, .body: nil
+        }
+    }
+
+    private func begin(_ newWaiter: Waiter) {
+        waiter = newWaiter
+        progressAt = connection.loop.now
+        // What was read may have opened a window.
+        connection.markDirty()
+        switch phase {
+        case .failed(let error): resumeAll(error)
+        default: deliverHeadOrBody()
+        }
+        if case .none = waiter { return }
+        if let limit = options.bodyProgressTimeout { startPhaseTimer(.betweenBytes, limit) }
+    }
+
+    /// Ends the exchange from our side: resets the stream if it is open and tells whoever waits.
+    func fail(_ error: any Error) {
+        guard !isOver else { return }
+        phase = .failed(error)
+        request = nil
+        connection.session.reset(self, .cancel)
+        stopSending()
+        connection.markDirty()
+        if isWaitingForSlot {
+            isWaitingForSlot = false
+            connection.leftQueue()
+        }
+        resumeAll(error)
+        finish()
+    }
+
+    private func resumeAll(_ error: any Error) {
+        let waiter = waiter
+        self.waiter = .none
+        switch waiter {
+        case .none: break
+        case .head(let continuation):
+            headError = error
+            continuation.resume()
+        case .chunk(let continuation), .end(let continuation): continuation.resume(returning: .failed(error))
+        }
+        resumeWriter(error)
+    }
+
+    /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
+    private func finish() {
+        if let totalTimer { connection.loop.cancel(totalTimer) }
+        if let continueTimer { connection.loop.cancel(continueTimer) }
+        stopPhaseTimer()
+        (totalTimer, continueTimer) = (nil, nil)
+        if slot < 0 && id > 0 && !hasReleasedSlot {
+            hasReleasedSlot = true
+            connection.slotFreed()
+        }
+    }
+
+    // MARK: - Loop's side: the upload
+
+    /// 100 came, or was waited for long enough, or is no longer needed.
+    private func releaseBody() {
+        guard let held = heldBody else { return }
+        heldBody = nil
+        if let continueTimer { connection.loop.cancel(continueTimer) }
+        continueTimer = nil
+        guard !isOver, slot >= 0 else { return }
+        if case .awaitingChunk = held { return }
+        put(held)
+    }
+
+    private func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
+        precondition(writeWaiter == nil, "one write at a time")
+        if let error = uploadError() {
+            continuation.resume(returning: error)
+            return
+        }
+        writeWaiter = continuation
+        if let limit = contentLength, suppliedBytes + chunk.count > limit {
+            return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
+        }
+        suppliedBytes += chunk.count
+        put(.chunk(chunk, offset: 0))
+    }
+
+    /// The next part of the body, to be sent now, or once the server has said 100.
+    private func put(_ next: Outgoing) {
+        guard heldBody == nil else {
+            heldBody = next
+            return
+        }
+        outgoing = next
+        if slot >= 0 {
+            connection.session.resumeBody(self)
+            connection.markDirty()
+        }
+    }
+
+    private var suppliedBytes = 0
+
+    private func uploadError() -> (any Error)? {
+        if case .failed(let error) = phase { return error }
+        // The response is whole and the rest is unwanted.
+        return isOutgoingDone ? CancellationError() : nil
+    }
+
+    private func finishBody() {
+        guard !isOver, !isOutgoingDone else { return }
+        if let contentLength, suppliedBytes != contentLength {
+            return fail(H2Error.bodyLength(suppliedBytes, stated: contentLength, stream: id))
+        }
+        put(.finished)
+    }
+
+    override func wantsBody() {
+        switch outgoing {
+        case .done:
+            heldBody = nil
+            resumeWriter(uploadError())
+            uploadWaiter?.resume()
+            uploadWaiter = nil
+        case .awaitingChunk: resumeWriter(nil)
+        default: break
+        }
+    }
+
+    private func resumeWriter(_ error: (any Error)?) {
+        guard let waiter = writeWaiter else { return }
+        writeWaiter = nil
+        waiter.resume(returning: error)
+    }
+
+    // MARK: - Facts
+
+    private func currentTrailers() -> HTTPFields? {
+        guard case .ended = phase, hasTrailers else { return nil }
+        return trailers.fields
+    }
+
+    private func currentMetrics() -> ResponseMetrics {
+        func sinceCall(_ time: UInt64) -> Duration? {
+            time == 0 ? nil : Duration(nanoseconds: time > calledAt ? time - calledAt : 0)
+        }
+        let info = connection.info
+        return ResponseMetrics(
+            queued: sinceCall(submittedAt) ?? .zero,
+            resolve: isConnectionReused ? nil : info.resolve,
+            connect: isConnectionReused ? nil : info.connect,
+            tls: isConnectionReused ? nil : info.tls,
+            requestSent: sinceCall(sentAt) ?? .zero,
+            firstByte: sinceCall(firstByteAt), lastByte: sinceCall(lastByteAt),
+            bytesSent: bytesSent, bytesReceived: bytesReceived, bodyBytesReceived: bodyReceived)
+    }
+}
+
+extension H2Error {
+    static func timeout(_ phase: Phase, _ limit: Duration, stream: Int32) -> H2Error {
+        let (what, remedy) =
+            switch phase {
+            case .queued: ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
+            case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
+            case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
+            default: ("the request took longer than \(limit)", "allow more time")
+            }
+        return H2Error(
+            .timeout, scope: .stream(stream), cause: .timeout(phase, after: limit), message: what, remedy: remedy,
+            isRetryable: phase == .queued)
+    }
+
+    static func bodyLength(_ count: Int, stated: Int, stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message: "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
+            remedy: "state the right length, or none")
+    }
+
+    static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {
+        H2Error(
+            .localIO, scope: .stream(stream), initiator: .user, cause: .errno(status),
+            message: "cannot write the body: \(describeErrno(status))", remedy: "is there room and right to write?")
+    }
 }

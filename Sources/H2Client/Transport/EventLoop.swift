@@ -115,6 +115,14 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         if isCurrent { calls.append(call) } else { post { $0.calls.append(call) } }
     }
 
+    /// Runs `body` on the loop's thread: at once where that is the caller's, else by a hop there and back.
+    nonisolated(nonsending) func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        if isCurrent { return body() }
+        return await withUnsafeContinuation { continuation in
+            execute { continuation.resume(returning: body()) }
+        }
+    }
+
     private func post(_ change: (inout Inbox) -> Void) {
         let mustWake = lock.withLock {
             change(&inbox)
@@ -196,7 +204,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         ch2_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { ch2_set_current_loop(outer) }
 
-        now = clock?() ?? EventLoop.monotonicNanoseconds()
+        // A simulated loop's clock has moved since its last turn; a real one's was read after the wait.
+        if let clock { now = clock() }
         takeInbox()
         // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
         var generations = 0
@@ -219,6 +228,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
             }
         }
         poller.wait(nanoseconds: timeout)
+        now = preciseNow
+        poller.tellHandlers()
         return !isStopping
     }
 
@@ -295,6 +306,7 @@ private final class IdlePoller: Poller {
     func update(_ descriptor: CInt, readable: Bool, writable: Bool) {}
     func deregister(_ descriptor: CInt) {}
     func wait(nanoseconds: UInt64?) {}
+    func tellHandlers() {}
     func wake() {}
 }
 

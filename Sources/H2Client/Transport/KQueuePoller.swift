@@ -8,6 +8,7 @@
         private let queue: CInt
         private let events: UnsafeMutablePointer<kevent>
         private var table = DescriptorTable()
+        private var count = 0
 
         init() {
             queue = kqueue()
@@ -52,12 +53,15 @@
                 limit = timespec(
                     tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
             }
-            let count =
+            let result =
                 nanoseconds == nil
                 ? kevent(queue, nil, 0, events, CInt(Self.capacity), nil)
                 : kevent(queue, nil, 0, events, CInt(Self.capacity), &limit)
-            guard count > 0 else { return }
-            for index in 0..<Int(count) where Int(events[index].filter) != Int(EVFILT_USER) {
+            count = max(0, Int(result))
+        }
+
+        func tellHandlers() {
+            for index in 0..<count where Int(events[index].filter) != Int(EVFILT_USER) {
                 guard let handler = table.handler(for: UInt64(UInt(bitPattern: events[index].udata))) else { continue }
                 let broken = Int32(events[index].flags) & (EV_EOF | EV_ERROR) != 0
                 handler.ready(

@@ -18,8 +18,10 @@ protocol Poller: AnyObject {
     func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler)
     func update(_ descriptor: CInt, readable: Bool, writable: Bool)
     func deregister(_ descriptor: CInt)
-    /// Waits at most so long (nil: until woken) and tells the handlers.
+    /// Waits at most so long (nil: until woken).
     func wait(nanoseconds: UInt64?)
+    /// Tells the handlers what the last wait brought.
+    func tellHandlers()
     /// Ends a `wait` from any thread.
     func wake()
 }
@@ -62,6 +64,7 @@ struct DescriptorTable {
         private let wakeup: CInt
         private let events: UnsafeMutablePointer<epoll_event>
         private var table = DescriptorTable()
+        private var count = 0
         // No descriptor has this token: tokens hold a non-negative descriptor in their low half.
         private static let wakeToken = UInt64.max
 
@@ -108,9 +111,11 @@ struct DescriptorTable {
                 case 0?: 0
                 case let nanoseconds?: CInt(clamping: min(nanoseconds, 86_400_000_000_000) / 1_000_000 + 1)
                 }
-            let count = epoll_wait(epoll, events, CInt(Self.capacity), timeout)
-            guard count > 0 else { return }
-            for index in 0..<Int(count) {
+            count = max(0, Int(epoll_wait(epoll, events, CInt(Self.capacity), timeout)))
+        }
+
+        func tellHandlers() {
+            for index in 0..<count {
                 let token = ch2_epoll_data(events + index)
                 if token == Self.wakeToken {
                     var value: UInt64 = 0

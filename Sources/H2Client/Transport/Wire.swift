@@ -116,8 +116,3 @@ package final class TCPWire: SocketWire, Wire {
 
     package func close() { _ = closeDescriptor() }
 }
-
-/// strerror's text with the number.
-package func describeErrno(_ code: CInt) -> String {
-    "\(String(cString: strerror(code))) (errno \(code))"
-}

@@ -1,0 +1,497 @@
+import CNghttp2
+import HTTPTypes
+
+/// nghttp2's callback table. The trampolines find session and stream and record; nothing else happens inside nghttp2.
+///
+/// Lifetimes: the user data is the session's `SessionReference`, which lives as long as the nghttp2 session; a stream's
+/// user data is its `StreamState`, which `openStreams` owns until `on_stream_close`. Both are therefore unretained.
+enum HTTP2Callbacks {
+    static func make(logsFrames: Bool) -> OpaquePointer? {
+        var callbacks: OpaquePointer?
+        nghttp2_session_callbacks_new(&callbacks)
+        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, user in
+            sessionOf(user).beganFrame(header!.pointee)
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { raw, frame, user in
+            streamOf(raw, ch2_frame_hd(frame).pointee.stream_id)?.beginHead()
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_header_callback(callbacks) {
+            raw, frame, name, nameLength, value, valueLength, _, user in
+            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
+            return sessionOf(user).field(stream, name!, nameLength, value, valueLength) ? ok : resetStream
+        }
+        nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) {
+            raw, frame, name, nameLength, value, valueLength, _, user in
+            // Without this nghttp2 would drop the field and take the message (RFC 9113 section 8.2.1 says malformed).
+            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
+            let field = HTTP2Callbacks.escaped(name, nameLength) + ": " + HTTP2Callbacks.escaped(value, valueLength)
+            sessionOf(user).reject(stream, "an invalid field: '\(field)'")
+            return resetStream
+        }
+        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { raw, frame, user in
+            sessionOf(user).receivedFrame(frame!)
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { raw, _, id, data, length, user in
+            sessionOf(user).receivedData(streamOf(raw, id), data!, length)
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { raw, id, code, user in
+            if let stream = streamOf(raw, id) { sessionOf(user).closed(stream, ErrorCode(rawValue: code)) }
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { raw, frame, status, user in
+            sessionOf(user).invalidFrame(streamOf(raw, ch2_frame_hd(frame).pointee.stream_id), status)
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { raw, frame, user in
+            sessionOf(user).sentFrame(frame!)
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { raw, frame, status, user in
+            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
+            sessionOf(user).notSent(stream, frame!, status)
+            return ok
+        }
+        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, source, user in
+            // The source is the stream that `submit` gave.
+            let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
+            return sessionOf(user).sendData(stream, header!, length) ? ok : resetStream
+        }
+        nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
+            sessionOf(user).diagnostic = HTTP2Callbacks.escaped(
+                UnsafeRawPointer(message)?.assumingMemoryBound(to: UInt8.self), length)
+            return ok
+        }
+        return callbacks
+    }
+
+    /// How much of a body goes into the next DATA frame. The bytes themselves follow in `sendData` (NO_COPY).
+    static let readBody: ch2_data_source_read_callback = { raw, id, _, length, flags, source, user in
+        let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
+        return sessionOf(user).nextBodyLength(stream, limit: length, flags: flags!)
+    }
+
+    /// Bytes of the peer as text that is safe to print.
+    static func escaped(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> String {
+        guard let bytes else { return "" }
+        var text = ""
+        for byte in UnsafeBufferPointer(start: bytes, count: min(count, 512)) {
+            if (0x20..<0x7f).contains(byte) {
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return text
+    }
+}
+
+// C function pointers capture nothing, not even a type: what the trampolines use is global.
+
+private let ok: CInt = 0
+/// Makes nghttp2 reset the stream that the callback was about.
+private let resetStream = CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+
+@inline(__always)
+private func sessionOf(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
+    Unmanaged<SessionReference>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef { $0.session }
+}
+
+@inline(__always)
+private func streamOf(_ raw: OpaquePointer?, _ id: Int32) -> StreamState? {
+    guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
+    return Unmanaged<StreamState>.fromOpaque(user).takeUnretainedValue()
+}
+
+// MARK: - What the trampolines record
+
+extension HTTP2Session {
+    /// Every frame header that arrives, CONTINUATION too: figures and floods.
+    func beganFrame(_ header: nghttp2_frame_hd) {
+        guard violation == nil else { return }
+        let type = Int32(header.type)
+        if header.stream_id != 0, let stream = streamOf(raw, header.stream_id) {
+            stream.bytesReceived += 9 + header.length
+        }
+        let isFruitless: Bool
+        switch UInt32(type) {
+        case NGHTTP2_DATA.rawValue:
+            isFruitless = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
+        case NGHTTP2_HEADERS.rawValue:
+            continuationFrames = 0
+            isFruitless = false
+        case NGHTTP2_CONTINUATION.rawValue:
+            continuationFrames += 1
+            isFruitless = false
+            if continuationFrames > limits.continuationFrames {
+                violation = flood("more than \(limits.continuationFrames) CONTINUATION frames in one header block")
+            }
+        case NGHTTP2_PUSH_PROMISE.rawValue:
+            isFruitless = false
+            // RFC 9113 section 8.4: push is disabled by our SETTINGS.
+            violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
+        default:
+            isFruitless = true
+        }
+        if isFruitless && !fruitless.add(now: now) {
+            violation = flood("a flood of frames that bring nothing (the last of type \(FrameLog.name(type)))")
+        }
+    }
+
+    private func flood(_ what: String) -> H2Error {
+        H2Error(
+            .limitExceeded, scope: .connection, initiator: .local, cause: .http2(.enhanceYourCalm, debugText: ""),
+            message: "the server sent \(what)", remedy: "the fault is the server's; see Configuration.Limits")
+    }
+
+    /// One header field; false resets the stream.
+    func field(
+        _ stream: StreamState, _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?,
+        _ valueLength: Int
+    ) -> Bool {
+        if stream.hasTrailers {
+            stream.trailers.account(nameLength, valueLength)
+            guard stream.trailers.listSize <= limits.headerListSize else { return tooLarge(stream) }
+            stream.trailers.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
+            return true
+        }
+        stream.head.account(nameLength, valueLength)
+        guard stream.head.listSize <= limits.headerListSize else { return tooLarge(stream) }
+        if name[0] == UInt8(ascii: ":") {
+            // nghttp2 lets only a three-digit :status through, before other fields, once.
+            if let value {
+                stream.status = UnsafeBufferPointer(start: value, count: valueLength)
+                    .reduce(0) { $0 * 10 + Int($1) - 0x30 }
+            }
+            return true
+        }
+        stream.head.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
+        return true
+    }
+
+    private func tooLarge(_ stream: StreamState) -> Bool {
+        stream.localFailure = H2Error(
+            .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
+            message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
+            remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
+        return false
+    }
+
+    func reject(_ stream: StreamState, _ what: String) {
+        guard stream.localFailure == nil else { return }
+        stream.localFailure = H2Error(
+            .protocolViolation, scope: .stream(stream.id), cause: .http2(.protocolError, debugText: ""),
+            message: "stream \(stream.id): the server sent \(what)",
+            remedy: "the response is malformed (RFC 9113 section 8); the fault is the server's")
+    }
+
+    /// A frame that nghttp2 will answer with RST_STREAM or GOAWAY.
+    func invalidFrame(_ stream: StreamState?, _ status: CInt) {
+        let text = diagnostic.isEmpty ? String(cString: nghttp2_strerror(status)) : diagnostic
+        if let stream { reject(stream, "something invalid: \(text)") }
+    }
+
+    func receivedFrame(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = ch2_frame_hd(frame).pointee
+        let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+        switch UInt32(header.type) {
+        case NGHTTP2_HEADERS.rawValue:
+            if let stream = streamOf(raw, header.stream_id) { receivedHead(stream, endsStream: endsStream) }
+        case NGHTTP2_DATA.rawValue:
+            if endsStream, let stream = streamOf(raw, header.stream_id) { receivedEnd(stream) }
+        case NGHTTP2_SETTINGS.rawValue:
+            let isAck = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
+            events.append(isAck ? .localSettingsAcknowledged : .remoteSettingsChanged)
+        case NGHTTP2_PING.rawValue:
+            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
+                let mark = UnsafeRawPointer(ch2_frame_ping_opaque(frame)!).loadUnaligned(as: UInt64.self).bigEndian
+                events.append(.pingAcknowledged(mark))
+            }
+        case NGHTTP2_GOAWAY.rawValue:
+            let frame = ch2_frame_goaway(frame).pointee
+            goAway = GoAway(
+                lastStreamID: frame.last_stream_id, code: ErrorCode(rawValue: frame.error_code),
+                debugText: HTTP2Callbacks.escaped(frame.opaque_data, frame.opaque_data_len))
+            events.append(.goAway)
+        case NGHTTP2_RST_STREAM.rawValue:
+            if let stream = streamOf(raw, header.stream_id) {
+                stream.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame))
+            }
+        default: break
+        }
+        if let onFrame { log(frame, .received, onFrame) }
+    }
+
+    private func receivedHead(_ stream: StreamState, endsStream: Bool) {
+        guard case .awaitingHead = stream.phase else {
+            if endsStream { receivedEnd(stream) }
+            return
+        }
+        if stream.status < 200 {
+            stream.informationalCount += 1
+            if stream.informationalCount > limits.informationalResponses {
+                stream.localFailure = H2Error(
+                    .limitExceeded, scope: .stream(stream.id), cause: .http2(.enhanceYourCalm, debugText: ""),
+                    message: "stream \(stream.id): more than \(limits.informationalResponses) informational responses",
+                    remedy: "the fault is the server's; see Configuration.Limits")
+                reset(stream, .enhanceYourCalm)
+                return
+            }
+            stream.informational.append((stream.status, stream.takeHead()))
+            touch(stream)
+            return
+        }
+        stream.phase = .body
+        stream.firstByteAt = now
+        if endsStream { receivedEnd(stream) } else { touch(stream) }
+    }
+
+    /// END_STREAM. nghttp2 has checked content-length by now; a mismatch came as an invalid frame instead.
+    private func receivedEnd(_ stream: StreamState) {
+        guard case .body = stream.phase, stream.localFailure == nil else { return }
+        stream.phase = .ended
+        stream.lastByteAt = now
+        touch(stream)
+        if !stream.isOutgoingDone {
+            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1).
+            reset(stream, .noError)
+        }
+    }
+
+    func receivedData(_ stream: StreamState?, _ data: UnsafePointer<UInt8>, _ count: Int) {
+        let bytes = UnsafeRawBufferPointer(start: data, count: count)
+        guard let stream, violation == nil, stream.localFailure == nil else {
+            credit(nil, window.arrived(count, buffered: false), count)
+            return
+        }
+        stream.bodyReceived += count
+        switch stream.sink {
+        case .buffer:
+            stream.unread += count
+            stream.body.append(contentsOf: bytes)
+            credit(nil, window.arrived(count, buffered: true), 0)
+        case .collect(let limit):
+            if stream.body.count + count > limit {
+                stream.localFailure = stream.bodyTooLarge(limit)
+                reset(stream, .cancel)
+            } else {
+                stream.body.append(contentsOf: bytes)
+            }
+            credit(stream, window.arrived(count, buffered: false), count)
+        case .nowhere:
+            credit(stream, window.arrived(count, buffered: false), count)
+        case .descriptor(let descriptor):
+            let status = writeFully(descriptor, bytes)
+            if status != 0 {
+                stream.localFailure = H2Error.cannotWrite(status, stream: stream.id)
+                reset(stream, .cancel)
+            }
+            credit(stream, window.arrived(count, buffered: false), count)
+        }
+        touch(stream)
+    }
+
+    private func credit(_ stream: StreamState?, _ connectionCount: Int, _ streamCount: Int) {
+        if connectionCount > 0 { nghttp2_session_consume_connection(raw, connectionCount) }
+        if let stream, streamCount > 0 { nghttp2_session_consume_stream(raw, stream.id, streamCount) }
+    }
+
+    /// nghttp2 has forgotten the stream: give its slot back and decide how it ended.
+    func closed(_ stream: StreamState, _ code: ErrorCode) {
+        let slot = stream.slot
+        guard slot >= 0 else { return }
+        let last = openStreams.removeLast()
+        if last !== stream {
+            openStreams[slot] = last
+            last.slot = slot
+        }
+        stream.slot = -1
+        switch stream.phase {
+        case .ended, .failed: break
+        case .awaitingHead, .body: stream.phase = .failed(closeError(stream, code))
+        }
+        stream.stopSending()
+        touch(stream)
+    }
+
+    private func closeError(_ stream: StreamState, _ code: ErrorCode) -> H2Error {
+        if let failure = stream.localFailure { return failure }
+        if let goAway, stream.remoteReset == nil, stream.id > goAway.lastStreamID {
+            return goAway.notProcessed(stream.id)
+        }
+        return H2Error.reset(stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote)
+    }
+
+    func notSent(_ stream: StreamState, _ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
+        guard UInt32(ch2_frame_hd(frame).pointee.type) == NGHTTP2_HEADERS.rawValue, stream.localFailure == nil else {
+            return
+        }
+        stream.localFailure = H2Error(
+            .notProcessed, scope: .stream(stream.id), cause: .none,
+            message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",
+            remedy: "send it on a new connection", isRetryable: true)
+    }
+
+    // MARK: - Request bodies
+
+    /// The length of the next DATA frame, or nghttp2's DEFERRED.
+    func nextBodyLength(_ stream: StreamState, limit: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+        flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        let available: Int
+        switch stream.outgoing {
+        case .awaitingChunk: return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        case .bytes(let bytes, let offset): available = bytes.count - offset
+        case .file(_, _, let remaining): available = remaining
+        case .chunk(let bytes, let offset):
+            // More chunks may follow: this one does not end the stream.
+            return min(limit, bytes.count - offset)
+        case .finished, .done: available = 0
+        }
+        if available <= limit {
+            flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+            if let trailers = stream.outgoingTrailers {
+                stream.outgoingTrailers = nil
+                guard submitTrailers(stream, trailers) else {
+                    reject(stream, "nothing wrong; our trailer fields are invalid")
+                    return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+                }
+                flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+                // nghttp2 sends no empty DATA frame ahead of trailers, so `sendData` will not hear of this end.
+                if available == 0 { stream.stopSending() }
+            }
+        }
+        return min(limit, available)
+    }
+
+    /// Appends one DATA frame to the output; false resets the stream.
+    func sendData(_ stream: StreamState, _ header: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        let to = output.append(count: 9 + count)
+        to.copyMemory(from: header, byteCount: 9)
+        let payload = UnsafeMutableRawBufferPointer(start: to + 9, count: count)
+        switch stream.outgoing {
+        case .bytes(let bytes, let offset):
+            copy(bytes, offset, to: payload)
+            stream.outgoing = offset + count == bytes.count ? .done : .bytes(bytes, offset: offset + count)
+        case .chunk(let bytes, let offset):
+            copy(bytes, offset, to: payload)
+            if offset + count == bytes.count {
+                stream.outgoing = .awaitingChunk
+                stream.wantsBody()
+            } else {
+                stream.outgoing = .chunk(bytes, offset: offset + count)
+            }
+        case .file(let descriptor, let offset, let remaining):
+            guard readExactly(descriptor, offset: offset, into: payload) else {
+                output.removeLast(9 + count)
+                stream.localFailure = H2Error(
+                    .localIO, scope: .stream(stream.id), initiator: .user,
+                    message: "the request body's file became shorter, or cannot be read, at byte \(offset)",
+                    remedy: "leave the file alone while it is sent")
+                return false
+            }
+            if remaining == count {
+                stream.stopSending()
+            } else {
+                stream.outgoing = .file(descriptor: descriptor, offset: offset + count, remaining: remaining - count)
+            }
+        case .finished: stream.stopSending()
+        case .awaitingChunk, .done: break
+        }
+        sentData(9 + count)
+        return true
+    }
+
+    private func copy(_ bytes: [UInt8], _ offset: Int, to payload: UnsafeMutableRawBufferPointer) {
+        guard payload.count > 0 else { return }
+        bytes.withUnsafeBytes {
+            payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + payload.count]))
+        }
+    }
+
+    func sentFrame(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = ch2_frame_hd(frame).pointee
+        if header.stream_id != 0, let stream = streamOf(raw, header.stream_id) {
+            stream.bytesSent += 9 + header.length
+            if stream.sentAt == 0 { stream.sentAt = now }
+        }
+        if UInt32(header.type) == NGHTTP2_GOAWAY.rawValue, violation == nil {
+            let goAway = ch2_frame_goaway(frame).pointee
+            if goAway.error_code != 0 {
+                // nghttp2 has found a connection error on its own; its reason is the debug text.
+                let reason = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
+                violation = protocolError(
+                    reason.isEmpty ? diagnostic : reason, ErrorCode(rawValue: goAway.error_code))
+            }
+        }
+        if let onFrame { log(frame, .sent, onFrame) }
+    }
+}
+
+extension StreamState {
+    /// Begins a header block: the head's, or, once that is here, the trailers'.
+    func beginHead() {
+        if case .awaitingHead = phase {
+            head.removeAll()
+            status = 0
+        } else {
+            hasTrailers = true
+        }
+    }
+
+    /// Takes an informational head's fields away and makes room for the next head.
+    func takeHead() -> HeaderBlockBox {
+        var taken = HeaderBlock()
+        swap(&taken, &head)
+        return HeaderBlockBox(taken)
+    }
+
+    func bodyTooLarge(_ limit: Int) -> H2Error {
+        H2Error(
+            .bodyTooLarge, scope: .stream(id), initiator: .user,
+            message: "the response's body is longer than \(limit) bytes",
+            remedy: "collect more, or read it in pieces")
+    }
+}
+
+extension HTTP2Session.GoAway {
+    /// RFC 9113 section 6.8: streams above the last identifier were not and will not be processed.
+    func notProcessed(_ id: Int32) -> H2Error {
+        H2Error(
+            .notProcessed, scope: .stream(id), initiator: .remote, cause: .http2(code, debugText: debugText),
+            message: "\(id == 0 ? "the request" : "stream \(id)") was not processed: the server said GOAWAY "
+                + "(last stream \(lastStreamID), \(describedCode))",
+            remedy: "send it again on a new connection", isRetryable: true)
+    }
+
+    var describedCode: String { debugText.isEmpty ? "\(code)" : "\(code), \"\(debugText)\"" }
+}
+
+extension H2Error {
+    static func reset(stream id: Int32, code: ErrorCode, by initiator: Initiator) -> H2Error {
+        let remedy =
+            switch code {
+            case .refusedStream: "the server did not process it: send it again, with fewer at once"
+            case .enhanceYourCalm: "the server wants less load: send fewer requests at once"
+            case .http11Required: "the server wants HTTP/1.1 for this"
+            case .internalError: "the server failed; its log may say why"
+            case .cancel: "the server gave it up; its log may say why"
+            case .noError: "the server ended it before its response was whole"
+            default: "its log may say why"
+            }
+        let who = initiator == .remote ? "reset by server" : "reset by us"
+        if initiator == .local && code == .protocolError {
+            return H2Error(
+                .protocolViolation, scope: .stream(id), initiator: .local, cause: .http2(code, debugText: ""),
+                message: "stream \(id): the response's body does not match its header fields "
+                    + "(content-length, or DATA where none may be)",
+                remedy: "the response is malformed or was cut short; the fault is the server's")
+        }
+        return H2Error(
+            .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),
+            message: "stream \(id) \(who) (error \(code))", remedy: remedy,
+            isRetryable: code == .refusedStream && initiator == .remote)
+    }
+}

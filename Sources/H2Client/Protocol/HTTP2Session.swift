@@ -1,0 +1,341 @@
+import CNghttp2
+import HTTPTypes
+
+/// The client's side of one HTTP/2 connection, sans I/O: bytes in by `receive`, bytes out by `output`, time as an
+/// argument. Owns the nghttp2 session.
+///
+/// nghttp2's callbacks only record: on the streams, whose changed ones are told once `receive` has digested its input
+/// (`progressed`), and in `events`.
+///
+/// Not safe for concurrent use. nghttp2 forbids sending and receiving from inside its callbacks: that traps.
+final class HTTP2Session {
+    /// What happened to the connection rather than to a stream.
+    enum Event {
+        case remoteSettingsChanged
+        case localSettingsAcknowledged
+        case goAway
+        case pingAcknowledged(UInt64)
+    }
+
+    struct GoAway {
+        var lastStreamID: Int32
+        var code: ErrorCode
+        var debugText: String
+    }
+
+    /// The nghttp2 session; set at the end of `init`, valid until `deinit`.
+    let raw: OpaquePointer
+    let limits: Configuration.Limits
+    let connectionID: ConnectionID
+    let onFrame: (@Sendable (FrameRecord) -> Void)?
+
+    // State that the callbacks change.
+    var window: ReceiveWindow
+    var fruitless: FruitlessFrames
+    var openStreams: [StreamState] = []
+    var touched: [StreamState] = []
+    var events: [Event] = []
+    var goAway: GoAway?
+    /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
+    var violation: H2Error?
+    /// nghttp2's words about the last thing it found wrong.
+    var diagnostic = ""
+    var continuationFrames = 0
+    var output = OutputBuffer(capacity: 32 << 10)
+    var now: UInt64
+    let startedAt: UInt64
+    var isInsideNghttp2 = false
+    private var probeCount: UInt64 = 0
+    private var requestHead = RequestHead()
+
+    private(set) var bytesSent = 0
+    private(set) var bytesReceived = 0
+    private(set) var requests = 0
+
+    /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
+    static let probeMark: UInt64 = 0xbd9a_0000_0000_0000
+
+    init(configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
+        limits = configuration.limits
+        self.connectionID = connectionID
+        onFrame = configuration.onFrame
+        window = ReceiveWindow(configuration.windows)
+        fruitless = FruitlessFrames(configuration.limits)
+        self.now = now
+        startedAt = now
+
+        var option: OpaquePointer?
+        nghttp2_option_new(&option)
+        nghttp2_option_set_no_auto_window_update(option, 1)
+        nghttp2_option_set_no_closed_streams(option, 1)
+        // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
+        nghttp2_option_set_peer_max_concurrent_streams(option, 100)
+        let callbacks = HTTP2Callbacks.make(logsFrames: onFrame != nil)
+        var session: OpaquePointer?
+        let placeholder = SessionReference()
+        let status = nghttp2_session_client_new2(
+            &session, callbacks, Unmanaged.passUnretained(placeholder).toOpaque(), option)
+        nghttp2_session_callbacks_del(callbacks)
+        nghttp2_option_del(option)
+        // Only memory can be lacking here.
+        precondition(status == 0, "nghttp2_session_client_new2: \(String(cString: nghttp2_strerror(status)))")
+        raw = session!
+        reference = placeholder
+        placeholder.session = self
+
+        submitPreface(configuration)
+    }
+
+    deinit { nghttp2_session_del(raw) }
+
+    /// What the callbacks get as user data, alive as long as this session.
+    private let reference: SessionReference
+
+    private func submitPreface(_ configuration: Configuration) {
+        func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
+            nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: value))
+        }
+        let settings = [
+            entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0),
+            entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window.stream),
+            entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerListSize),
+            // RFC 9218 section 2.1: we send no RFC 7540 priorities.
+            entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
+        ]
+        check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count))
+        check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
+    }
+
+    /// For calls that fail only for want of memory or by a mistake of ours.
+    private func check(_ status: CInt) {
+        precondition(status == 0, "nghttp2: \(String(cString: nghttp2_strerror(status)))")
+    }
+
+    // MARK: - Requests
+
+    /// How many streams may be open at once: the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
+    var maxConcurrentStreams: Int {
+        min(
+            Int(nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)),
+            limits.concurrentStreams)
+    }
+
+    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams }
+
+    /// Opens a stream for a request. Its body is `stream.outgoing`.
+    /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.
+    func submit(
+        _ stream: StreamState, _ request: HTTPRequest, scheme: String, authority: String, contentLength: Int?,
+        expectsContinue: Bool, priority: Priority?
+    ) throws(H2Error) {
+        try requestHead.fill(
+            request, scheme: scheme, authority: authority, contentLength: contentLength,
+            expectsContinue: expectsContinue, priority: priority)
+        let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
+        let user = Unmanaged.passUnretained(stream).toOpaque()
+        let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
+        let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }
+        guard id > 0 else {
+            throw H2Error(
+                .connectionDraining, scope: .connection,
+                message: "the connection takes no more requests: \(String(cString: nghttp2_strerror(id)))",
+                remedy: "send it on a new connection", isRetryable: true)
+        }
+        stream.id = id
+        // The list owns the stream while nghttp2 holds its address.
+        stream.slot = openStreams.count
+        openStreams.append(stream)
+        requests += 1
+        fruitless.forgive(1)
+    }
+
+    /// Continues a body that had nothing to send.
+    func resumeBody(_ stream: StreamState) { nghttp2_session_resume_data(raw, stream.id) }
+
+    /// Submits a body's trailer fields; called from inside the read callback, where nghttp2 allows it.
+    func submitTrailers(_ stream: StreamState, _ trailers: HTTPFields) -> Bool {
+        guard (try? requestHead.fill(trailers: trailers)) != nil else { return false }
+        return requestHead.withPairs { nghttp2_submit_trailer(raw, stream.id, $0, $1) } == 0
+    }
+
+    /// Resets a stream and gives back the connection's credit for what nobody will read.
+    func reset(_ stream: StreamState, _ code: ErrorCode) {
+        dropUnread(stream)
+        guard stream.slot >= 0 else { return }
+        nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
+        // nghttp2 closes the stream when RST_STREAM is sent: nothing more is kept for it from here on.
+        stream.sink = .nowhere
+        stream.stopSending()
+    }
+
+    func updatePriority(_ priority: Priority, of id: Int32) -> Bool {
+        Array(priority.fieldValue.utf8).withUnsafeBufferPointer {
+            nghttp2_submit_priority_update(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, $0.baseAddress, $0.count) == 0
+        }
+    }
+
+    func ping(_ mark: UInt64) {
+        withUnsafeBytes(of: mark.bigEndian) {
+            _ = nghttp2_submit_ping(
+                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), $0.baseAddress!.assumingMemoryBound(to: UInt8.self))
+        }
+    }
+
+    /// Says GOAWAY: no stream of the peer's was or will be processed, ours go on.
+    func sayGoAway(_ code: ErrorCode, debugText: String = "") {
+        let text = Array(debugText.utf8)
+        nghttp2_submit_goaway(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, code.rawValue, text, text.count)
+    }
+
+    // MARK: - Reading
+
+    /// The reader took `count` bytes of a stream's body: both windows are credited as the policy says.
+    func consumed(_ stream: StreamState, _ count: Int) {
+        guard count > 0 else { return }
+        stream.unread -= count
+        let credit = window.taken(count)
+        if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
+        if stream.slot >= 0 { nghttp2_session_consume_stream(raw, stream.id, count) }
+    }
+
+    /// Nobody will read what a stream holds: the connection gets its credit back, and the memory is freed.
+    func dropUnread(_ stream: StreamState) {
+        if stream.unread > 0 {
+            let credit = window.taken(stream.unread)
+            if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
+            stream.unread = 0
+        }
+        stream.body = []
+    }
+
+    /// Feeds received bytes. Streams that changed are told before this returns.
+    /// - Throws: `H2Error` (`protocolViolation`, `limitExceeded`) where the peer must be left, after `fillOutput` has
+    ///   fetched the GOAWAY. What nghttp2 finds wrong by itself shows as `violation` once `fillOutput` sent its GOAWAY.
+    func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error) {
+        precondition(!isInsideNghttp2, "receive must not be called from a callback")
+        self.now = now
+        bytesReceived += bytes.count
+        isInsideNghttp2 = true
+        let count = ch2_session_mem_recv(raw, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+        isInsideNghttp2 = false
+        tellTouched()
+        if let violation {
+            nghttp2_session_terminate_session(raw, (violation.http2Code ?? .protocolError).rawValue)
+            throw violation
+        }
+        guard count == bytes.count else {
+            throw protocolError(String(cString: nghttp2_strerror(CInt(truncatingIfNeeded: count))), .protocolError)
+        }
+        if window.shouldProbe(now: now) {
+            probeCount += 1
+            ping(Self.probeMark | probeCount)
+        }
+    }
+
+    func protocolError(_ text: String, _ code: ErrorCode) -> H2Error {
+        H2Error(
+            .protocolViolation, scope: .connection, initiator: .local, cause: .http2(code, debugText: ""),
+            message: "the server broke HTTP/2: \(text)", remedy: "the fault is the server's; try HTTP/1.1 with it")
+    }
+
+    /// A PING of the window policy came back.
+    func probeReturned() {
+        guard window.probed(now: now) else { return }
+        var entry = nghttp2_settings_entry(
+            settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: UInt32(window.stream))
+        check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), &entry, 1))
+        check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
+    }
+
+    func tellTouched() {
+        while !touched.isEmpty {
+            let changed = touched
+            touched.removeAll(keepingCapacity: true)
+            for stream in changed {
+                stream.isTouched = false
+                stream.progressed()
+            }
+        }
+    }
+
+    func touch(_ stream: StreamState) {
+        guard !stream.isTouched else { return }
+        stream.isTouched = true
+        touched.append(stream)
+    }
+
+    // MARK: - Sending
+
+    /// Moves what nghttp2 has to send into `output`, until about `limit` bytes wait there. Streams that ended by it (a
+    /// reset that was sent) are told before this returns.
+    func fillOutput(limit: Int, now: UInt64) {
+        precondition(!isInsideNghttp2, "fillOutput must not be called from a callback")
+        self.now = now
+        isInsideNghttp2 = true
+        while output.count < limit {
+            let before = output.count
+            var data: UnsafePointer<UInt8>?
+            let count = ch2_session_mem_send(raw, &data)
+            if count > 0, let data {
+                bytesSent += count
+                output.append(data, count: count)
+            } else if output.count == before {
+                // Nothing more, or an error that the next receive reports. DATA frames have grown `output` by themselves.
+                break
+            }
+        }
+        isInsideNghttp2 = false
+        tellTouched()
+    }
+
+    func sentData(_ count: Int) {
+        bytesSent += count
+        fruitless.forgive(2)
+    }
+
+    /// True while nghttp2 or the buffer has something to send.
+    var hasOutput: Bool { !output.isEmpty || nghttp2_session_want_write(raw) != 0 }
+
+    // MARK: - End
+
+    /// Ends all streams with one error, for a connection that is gone.
+    func failAll(_ error: (StreamState) -> H2Error) {
+        let streams = openStreams
+        openStreams = []
+        for stream in streams {
+            stream.slot = -1
+            if !stream.isOver {
+                stream.phase = .failed(error(stream))
+                stream.stopSending()
+            }
+            touch(stream)
+        }
+        tellTouched()
+    }
+
+    // MARK: - Facts
+
+    func settings(remote: Bool) -> ConnectionSnapshot.Settings {
+        func value(_ id: nghttp2_settings_id) -> Int {
+            Int(remote ? nghttp2_session_get_remote_settings(raw, id) : nghttp2_session_get_local_settings(raw, id))
+        }
+        func limit(_ id: nghttp2_settings_id) -> Int? { value(id) >= Int(UInt32.max >> 1) ? nil : value(id) }
+        return ConnectionSnapshot.Settings(
+            headerTableSize: value(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE),
+            maxConcurrentStreams: limit(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
+            initialWindowSize: value(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE),
+            maxFrameSize: value(NGHTTP2_SETTINGS_MAX_FRAME_SIZE),
+            maxHeaderListSize: limit(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE))
+    }
+
+    var receiveWindow: Int {
+        Int(nghttp2_session_get_local_window_size(raw))
+    }
+
+    var sendWindow: Int { Int(nghttp2_session_get_remote_window_size(raw)) }
+}
+
+/// Breaks the circle between a session and the user data that nghttp2 wants when it is made.
+final class SessionReference {
+    unowned(unsafe) var session: HTTP2Session!
+}

@@ -1,0 +1,175 @@
+import CNghttp2
+import HTTPTypes
+
+/// Turns a request's fields into nghttp2's name-value pairs, in scratch memory that is kept from request to request:
+/// nghttp2 copies them before `submit` returns.
+struct RequestHead: ~Copyable {
+    private var bytes: OutputBuffer
+    private var pairs: UnsafeMutablePointer<nghttp2_nv>
+    private var capacity: Int
+    private(set) var count = 0
+    // Values stand in `bytes`, which may move while it grows: until the end, pairs hold offsets.
+    private var offset = 0
+
+    init() {
+        bytes = OutputBuffer(capacity: 1024)
+        capacity = 32
+        pairs = .allocate(capacity: capacity)
+    }
+
+    deinit { pairs.deallocate() }
+
+    mutating func removeAll() {
+        bytes.removeFirst(bytes.count)
+        count = 0
+        offset = 0
+    }
+
+    /// Names that never change have static memory, which nghttp2 need not copy.
+    mutating func append(staticName: StaticString, value: String) {
+        let start = offset
+        appendBytes(of: value)
+        push(
+            name: UnsafeMutablePointer(mutating: staticName.utf8Start), nameLength: staticName.utf8CodeUnitCount,
+            valueStart: start, flags: UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue))
+    }
+
+    mutating func append(_ field: HTTPField) {
+        let start = offset
+        appendBytes(of: field.name.canonicalName)
+        let nameLength = offset - start
+        let valueStart = offset
+        field.withUnsafeBytesOfValue { value in
+            if let base = value.baseAddress { bytes.append(base, count: value.count) }
+            offset += value.count
+        }
+        // RFC 7541 section 7.1.3: what must not be guessed by watching sizes stays out of the table.
+        let isSecret =
+            field.indexingStrategy == .disallow || field.name == .authorization || field.name == .proxyAuthorization
+            || (field.name == .cookie && offset - valueStart < 20)
+        push(
+            name: UnsafeMutablePointer(bitPattern: start &+ 1), nameLength: nameLength, valueStart: valueStart,
+            flags: isSecret ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0)
+    }
+
+    private mutating func appendBytes(of string: String) {
+        var string = string
+        string.withUTF8 { utf8 in
+            if let base = utf8.baseAddress { bytes.append(base, count: utf8.count) }
+            offset += utf8.count
+        }
+    }
+
+    private mutating func push(
+        name: UnsafeMutablePointer<UInt8>?, nameLength: Int, valueStart: Int, flags: UInt8
+    ) {
+        if count == capacity {
+            let larger = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: capacity * 2)
+            larger.moveInitialize(from: pairs, count: count)
+            pairs.deallocate()
+            pairs = larger
+            capacity *= 2
+        }
+        (pairs + count).initialize(
+            to: nghttp2_nv(
+                name: name, value: UnsafeMutablePointer(bitPattern: valueStart &+ 1), namelen: nameLength,
+                valuelen: offset - valueStart, flags: flags))
+        count += 1
+    }
+
+    /// The pairs, with their pointers made good; valid until the next change.
+    mutating func withPairs<R>(_ body: (UnsafePointer<nghttp2_nv>, Int) -> R) -> R {
+        if let base = bytes.bytes.baseAddress {
+            let memory = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self))
+            for index in 0..<count {
+                if pairs[index].flags & UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue) == 0 {
+                    pairs[index].name = memory + (Int(bitPattern: pairs[index].name) &- 1)
+                }
+                pairs[index].value = memory + (Int(bitPattern: pairs[index].value) &- 1)
+            }
+        }
+        return body(pairs, count)
+    }
+}
+
+extension RequestHead {
+    private enum Kind { case regular, forbidden, host }
+
+    /// Whether RFC 9113 section 8.2.2 forbids a field, or it is `host`, for which :authority stands.
+    private static func kind(_ field: HTTPField) -> Kind {
+        switch field.name.canonicalName {
+        case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade": .forbidden
+        case "te": field.value == "trailers" ? .regular : .forbidden
+        case "host": .host
+        default: .regular
+        }
+    }
+
+    /// Replaces the contents by a request's.
+    /// - Parameters:
+    ///   - contentLength: sent as `content-length` where the request has none.
+    /// - Throws: `H2Error` (`invalidRequest`).
+    mutating func fill(
+        _ request: HTTPRequest, scheme: String, authority: String, contentLength: Int?, expectsContinue: Bool,
+        priority: Priority?
+    ) throws(H2Error) {
+        removeAll()
+        let method = request.method
+        append(staticName: ":method", value: method.rawValue)
+        let host = request.headerFields.first { Self.kind($0) == .host }?.value
+        if method == .connect && request.extendedConnectProtocol == nil {
+            guard let authority = request.authority ?? host else {
+                throw Self.invalid("a CONNECT request needs an authority", "name host:port")
+            }
+            append(staticName: ":authority", value: authority)
+        } else {
+            let path = request.path ?? "/"
+            guard path.utf8.first == UInt8(ascii: "/") || (path == "*" && method == .options),
+                path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
+            else {
+                throw Self.invalid(
+                    "bad path '\(path)'", "a path begins with '/', and what is not visible ASCII is percent-encoded")
+            }
+            append(staticName: ":scheme", value: request.scheme ?? scheme)
+            append(staticName: ":authority", value: request.authority ?? host ?? authority)
+            append(staticName: ":path", value: path)
+            if let name = request.extendedConnectProtocol { append(staticName: ":protocol", value: name) }
+        }
+        for field in request.headerFields {
+            switch Self.kind(field) {
+            case .regular: append(field)
+            case .host: break
+            case .forbidden:
+                throw Self.invalid(
+                    "the field '\(field.name)' has no place in HTTP/2", "leave it out (RFC 9113 section 8.2.2)")
+            }
+        }
+        if let contentLength {
+            if let stated = request.headerFields[.contentLength] {
+                guard stated == String(contentLength) else {
+                    throw Self.invalid(
+                        "content-length says \(stated), the body has \(contentLength) bytes", "leave the field out")
+                }
+            } else {
+                append(staticName: "content-length", value: String(contentLength))
+            }
+        }
+        if expectsContinue { append(staticName: "expect", value: "100-continue") }
+        if let priority { append(staticName: "priority", value: priority.fieldValue) }
+    }
+
+    /// Replaces the contents by trailer fields.
+    mutating func fill(trailers: HTTPFields) throws(H2Error) {
+        removeAll()
+        for field in trailers {
+            if Self.kind(field) != .regular {
+                throw Self.invalid("the trailer field '\(field.name)' has no place in HTTP/2", "leave it out")
+            }
+            append(field)
+        }
+    }
+
+    private static func invalid(_ message: String, _ remedy: String) -> H2Error {
+        H2Error(.invalidRequest, initiator: .user, message: message, remedy: remedy)
+    }
+}

@@ -1,0 +1,125 @@
+import HTTPTypes
+
+/// What the protocol knows of one stream: filled in by the session's callbacks, read by whoever waits.
+///
+/// Not safe for concurrent use: it belongs to its session's thread until the stream has ended.
+class StreamState {
+    /// Where a response stands. Can go: awaitingHead → body → ended; any but ended → failed.
+    enum Phase {
+        /// No final header fields yet (informational ones may have come).
+        case awaitingHead
+        /// The final header fields are here, the body is on its way.
+        case body
+        /// END_STREAM was received and everything was in order.
+        case ended
+        /// The stream is over, and not well.
+        case failed(any Error)
+    }
+
+    /// What goes out as DATA. Can go: any → done.
+    enum Outgoing {
+        /// Nothing, or nothing more.
+        case done
+        case bytes([UInt8], offset: Int)
+        /// The descriptor is closed when the stream ends or the body is sent.
+        case file(descriptor: CInt, offset: Int, remaining: Int)
+        /// A chunk at a time; between chunks nghttp2 is told DEFERRED.
+        case chunk([UInt8], offset: Int)
+        case awaitingChunk
+        /// The writer has finished: end the stream at the next chance.
+        case finished
+    }
+
+    /// Where the arriving body goes.
+    enum Sink {
+        /// Into `body`, until somebody takes it.
+        case buffer
+        /// Into `body`, credited at once, at most so many bytes.
+        case collect(limit: Int)
+        case nowhere
+        case descriptor(CInt)
+    }
+
+    // MARK: Identity
+
+    /// 0 before the stream is submitted.
+    final var id: Int32 = 0
+    /// Its place in the session's list of open streams; -1 when it is not there.
+    final var slot = -1
+    /// Whether it stands in the session's list of changed streams.
+    final var isTouched = false
+
+    // MARK: Response
+
+    final var phase = Phase.awaitingHead
+    final var status = 0
+    final var head = HeaderBlock()
+    final var hasTrailers = false
+    final var trailers = HeaderBlock()
+    final var informational: [(status: Int, head: HeaderBlockBox)] = []
+    final var informationalCount = 0
+    /// Unread body.
+    final var body: [UInt8] = []
+    final var sink = Sink.buffer
+    /// Body bytes received.
+    final var bodyReceived = 0
+    /// Unread bytes that the stream's window still waits for.
+    final var unread = 0
+    /// Why the local side will reset, or did reset, the stream; kept for the error of its close.
+    final var localFailure: H2Error?
+    /// RST_STREAM's code, where the peer sent one.
+    final var remoteReset: ErrorCode?
+
+    // MARK: Request
+
+    final var outgoing = Outgoing.done
+    /// Sent after the body.
+    final var outgoingTrailers: HTTPFields?
+
+    // MARK: Figures
+
+    final var bytesSent = 0
+    final var bytesReceived = 0
+    /// Monotonic nanoseconds; 0 where it has not happened.
+    final var sentAt: UInt64 = 0
+    final var firstByteAt: UInt64 = 0
+    final var lastByteAt: UInt64 = 0
+
+    init() {}
+
+    deinit { closeFile() }
+
+    /// Called after the session has digested its input, once for each stream that changed.
+    func progressed() {}
+
+    /// Called when the session has taken all of a chunk, or needs no more of the body.
+    func wantsBody() {}
+
+    final var isOver: Bool {
+        switch phase {
+        case .ended, .failed: true
+        default: false
+        }
+    }
+
+    final var isOutgoingDone: Bool {
+        if case .done = outgoing { true } else { false }
+    }
+
+    /// Drops what was still to be sent.
+    final func stopSending() {
+        closeFile()
+        outgoing = .done
+        wantsBody()
+    }
+
+    private final func closeFile() {
+        if case .file(let descriptor, _, _) = outgoing { closeDescriptor(descriptor) }
+    }
+}
+
+/// A header block that can stand in an array, for the rare informational response.
+final class HeaderBlockBox {
+    let block: HeaderBlock
+    init(_ block: consuming HeaderBlock) { self.block = block }
+}

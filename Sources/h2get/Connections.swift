@@ -10,21 +10,27 @@ final class Connections {
         let connection: HTTP2Connection
         /// Transfers on it now.
         fileprivate(set) var users = 0
-        /// Transfers that got a response on it.
-        fileprivate var served = 0
+        fileprivate let entry: Entry
         /// No new transfer gets it; it is closed when the last one is done.
         fileprivate var isRetired = false
 
-        init(_ connection: HTTP2Connection) { self.connection = connection }
+        fileprivate init(_ connection: HTTP2Connection, _ entry: Entry) {
+            self.connection = connection
+            self.entry = entry
+        }
     }
 
-    private final class Entry {
+    fileprivate final class Entry {
         var lease: Lease?
         var isDialing = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [(index: Int, continuation: CheckedContinuation<Void, Never>)] = []
         /// Why the origin is given up.
         var failure: (any Error)?
-        /// Connections in a row that ended before they had served anything.
+        /// Transfers that got a response, on any of the connections.
+        var served = 0
+        /// The same when the last connection was made: without progress since then it was of no use.
+        var servedBefore = 0
+        /// Connections in a row that were of no use.
         var fruitless = 0
     }
 
@@ -53,11 +59,11 @@ final class Connections {
         self.onConnected = onConnected
     }
 
-    /// The origin's connection, made at the first call; who asks meanwhile waits, and goes on in the order of asking.
-    /// The caller must `release` it.
+    /// The origin's connection, made at the first call; who asks meanwhile waits, and goes on in the order of the URLs,
+    /// so that none is left behind again and again. The caller must `release` it.
     /// - Throws: why connecting failed, for every later call too: one dead origin must not cost a timeout for each of
     ///   its URLs.
-    nonisolated(nonsending) func lease(for origin: Origin) async throws -> Lease {
+    nonisolated(nonsending) func lease(for origin: Origin, index: Int) async throws -> Lease {
         let entry = entry(for: origin)
         while true {
             try Task.checkCancellation()
@@ -67,7 +73,7 @@ final class Connections {
             }
             if let failure = entry.failure { throw failure }
             if entry.isDialing {
-                await withCheckedContinuation { entry.waiters.append($0) }
+                await withCheckedContinuation { entry.waiters.append((index, $0)) }
                 continue
             }
             entry.isDialing = true
@@ -75,7 +81,7 @@ final class Connections {
                 entry.isDialing = false
                 let waiters = entry.waiters
                 entry.waiters = []
-                for waiter in waiters { waiter.resume() }
+                for waiter in waiters.sorted(by: { $0.index < $1.index }) { waiter.continuation.resume() }
             }
             if let ended = entry.lease { await retire(ended, of: entry) }
             guard entry.fruitless < Self.fruitlessLimit else {
@@ -87,7 +93,7 @@ final class Connections {
                 throw failure
             }
             do {
-                let lease = try await dial(origin)
+                let lease = try await dial(origin, entry)
                 lease.users += 1
                 entry.lease = lease
                 return lease
@@ -100,16 +106,17 @@ final class Connections {
 
     /// A connection for one transfer alone. The caller must `release` it.
     nonisolated(nonsending) func leaseAlone(for origin: Origin) async throws -> Lease {
-        let lease = try await dial(origin)
+        let lease = try await dial(origin, entry(for: origin))
         lease.isRetired = true
         lease.users = 1
         return lease
     }
 
-    /// - Parameter served: whether the transfer got a response.
-    nonisolated(nonsending) func release(_ lease: Lease, served: Bool) async {
+    /// A transfer got a response on it.
+    func served(by lease: Lease) { lease.entry.served += 1 }
+
+    nonisolated(nonsending) func release(_ lease: Lease) async {
         lease.users -= 1
-        if served { lease.served += 1 }
         if lease.isRetired, lease.users == 0 { await close(lease) }
     }
 
@@ -141,7 +148,8 @@ final class Connections {
 
     private nonisolated(nonsending) func retire(_ lease: Lease, of entry: Entry) async {
         entry.lease = nil
-        entry.fruitless = lease.served == 0 ? entry.fruitless + 1 : 0
+        entry.fruitless = entry.served == entry.servedBefore ? entry.fruitless + 1 : 0
+        entry.servedBefore = entry.served
         lease.isRetired = true
         if lease.users == 0 { await close(lease) }
     }
@@ -157,14 +165,14 @@ final class Connections {
 
     // MARK: - Dialing
 
-    private nonisolated(nonsending) func dial(_ origin: Origin) async throws -> Lease {
+    private nonisolated(nonsending) func dial(_ origin: Origin, _ entry: Entry) async throws -> Lease {
         var configuration = settings.configuration(for: origin)
         configuration.onFrame = onFrame
         let connection = try await connect(origin, configuration)
         count += 1
         if first == nil { first = connection.info }
         onConnected(connection.info)
-        let lease = Lease(connection)
+        let lease = Lease(connection, entry)
         open.append(lease)
         return lease
     }

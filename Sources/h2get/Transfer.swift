@@ -17,7 +17,8 @@ struct Transfer {
 
 extension Fetch {
     /// A transfer is sent again where the server cannot have processed it, on another connection, so often at most.
-    private static let attemptsLimit = 10
+    /// Each time others made progress on the connection, or the origin is given up.
+    private static let attemptsLimit = 100
 
     func run(_ transfer: inout Transfer) async throws {
         let start = ContinuousClock.now
@@ -34,19 +35,24 @@ extension Fetch {
         for attempt in 1... {
             let lease =
                 try await needsOwnConnection
-                ? connections.leaseAlone(for: target.origin) : connections.lease(for: target.origin)
+                ? connections.leaseAlone(for: target.origin)
+                : connections.lease(for: target.origin, index: transfer.index)
             inFlight += 1
             mostInFlight = max(mostInFlight, inFlight)
             transfer.phase = .request
+            let streamsAtStart = lease.users
             do {
-                try await exchange(request, body, on: lease.connection, since: start, filePath: filePath, &transfer)
+                try await exchange(request, body, on: lease, since: start, filePath: filePath, &transfer)
             } catch {
                 inFlight -= 1
-                await connections.release(lease, served: transfer.phase == .response)
+                await connections.release(lease)
                 guard transfer.phase == .request, attempt < Self.attemptsLimit, let error = error as? H2Error else {
                     throw error
                 }
-                switch retry(after: error, turn: transfer.turn, since: start) {
+                let limit = await lease.connection.snapshot().remoteSettings.maxConcurrentStreams ?? Int.max
+                switch retry(
+                    after: error, turn: transfer.turn, since: start, wasOverLimit: streamsAtStart > limit)
+                {
                 case .no: throw error
                 case .yes: break
                 case .onOwnConnection: needsOwnConnection = true
@@ -56,14 +62,19 @@ extension Fetch {
                 continue
             }
             inFlight -= 1
-            await connections.release(lease, served: true)
+            await connections.release(lease)
             return
         }
     }
 
     private enum Retry { case no, yes, onOwnConnection }
 
-    private func retry(after error: H2Error, turn: Int?, since start: ContinuousClock.Instant) -> Retry {
+    private func retry(
+        after error: H2Error, turn: Int?, since start: ContinuousClock.Instant, wasOverLimit: Bool
+    ) -> Retry {
+        // Before the server has told its limit, more streams may be opened than it allows; it refuses the rest. Now the
+        // limit is known and kept. Any other refusal is the server's own wish, and for the user to know.
+        if error.isRetryable, error.http2Code == .refusedStream, wasOverLimit { return .yes }
         // GOAWAY without a reproach, or a connection that began to drain just before: nothing was processed.
         if error.isRetryable, error.code == .notProcessed || error.code == .connectionDraining {
             if let code = error.http2Code, code != .noError { return .no }
@@ -81,7 +92,7 @@ extension Fetch {
     // MARK: - One exchange
 
     private func exchange(
-        _ request: HTTPRequest, _ body: MessageBody, on connection: HTTP2Connection,
+        _ request: HTTPRequest, _ body: MessageBody, on lease: Connections.Lease,
         since start: ContinuousClock.Instant, filePath: String?, _ transfer: inout Transfer
     ) async throws {
         var options = settings.options
@@ -89,9 +100,10 @@ extension Fetch {
             options.timeout = max(maxTime - (ContinuousClock.now - start), .milliseconds(1))
         }
         if transfer.turn != nil, settings.writesInOrder { options.queueTimeout = .seconds(2) }
-        verbose.sending(request, transfer, on: connection, &options)
-        let response = try await connection.send(request, body: body.content(settings.trailers), options: options)
+        verbose.sending(request, transfer, &options)
+        let response = try await lease.connection.send(request, body: body.content(settings.trailers), options: options)
         transfer.phase = .response
+        connections.served(by: lease)
         verbose.received(response, transfer)
         if settings.failsOnStatus, response.status.code >= 400 {
             throw Failure(

@@ -32,7 +32,7 @@ struct Verbose: Sendable {
 
     /// Says the request, and has informational responses said as they come.
     func sending(
-        _ request: HTTPRequest, _ transfer: Transfer, on connection: HTTP2Connection, _ options: inout RequestOptions
+        _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions
     ) {
         guard isOn else { return }
         let mark = mark(transfer)
@@ -79,7 +79,7 @@ struct Verbose: Sendable {
 
     func retrying(_ transfer: Transfer, _ error: H2Error) {
         guard isOn else { return }
-        console.say("\(mark(transfer))* \(printable(error.message)); trying again on another connection")
+        console.say("\(mark(transfer))* \(printable(error.message)); trying again")
     }
 
     /// Says each frame; nil below -vv, which costs nothing.

@@ -143,6 +143,7 @@ import Testing
         _ arguments: [String], in folder: TemporaryFolder, _ body: @Sendable (Int) async throws -> Void
     ) async throws -> Program.Result {
         let portFile = folder.path("port")
+        try? FileManager.default.removeItem(atPath: folder.path("stop"))
         async let server = Program.run(
             ["serve", "--port", "0", "--port-file", portFile] + arguments, in: folder.root
         ) { number in

@@ -32,6 +32,7 @@ public struct Response: Sendable {
 
 /// Names a connection within the process.
 public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
+    /// Counts up from 1.
     public let number: Int
     public var description: String { "#\(number)" }
 }

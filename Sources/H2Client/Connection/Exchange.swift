@@ -13,7 +13,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// When `send` was called.
     let calledAt: UInt64
 
-    /// The request until it is submitted.
+    /// The request while it waits for the loop or for a slot.
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
     /// The body while `expect: 100-continue` holds it back.
     @exclusivity(unchecked) private var heldBody: Outgoing?
@@ -56,13 +56,15 @@ final class Exchange: StreamState, @unchecked Sendable {
     var connectionID: ConnectionID { connection.info.id }
 
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
-    init(
-        connection: HTTP2Multiplexer, request: HTTPRequest, body: RequestBody, options: RequestOptions
-    ) throws {
+    init(connection: HTTP2Multiplexer, body: RequestBody, options: RequestOptions) throws {
         self.connection = connection
-        self.request = request
         self.options = options
         calledAt = connection.loop.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        if case .none = body.content, body.trailers == nil {
+            contentLength = nil
+            super.init()
+            return
+        }
         var outgoing = Outgoing.done
         switch body.content {
         case .none: contentLength = nil
@@ -91,15 +93,17 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
-    nonisolated(nonsending) func perform() async throws {
+    func perform(_ request: HTTPRequest, isolation: isolated (any Actor)? = #isolation) async throws {
         await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            // Named, so that the closure inherits the caller's isolation: without it there would be two hops.
+            _ = isolation
+            return await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 // Nobody else knows this exchange yet.
                 waiter = .head(continuation)
                 if connection.loop.isCurrent {
-                    connection.start(self)
+                    connection.start(self, request)
                 } else {
-                    connection.loop.execute { self.connection.start(self) }
+                    connection.loop.execute { self.connection.start(self, request) }
                 }
             }
         } onCancel: {
@@ -117,6 +121,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     // MARK: - Caller's side: the body
 
+    @inline(__always)
     nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
         let step: BodyStep
         if isWhole {
@@ -136,6 +141,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
+    @inline(__always)
     nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
         if isWhole {
             guard body.count <= limit else { throw bodyTooLarge(limit) }
@@ -154,6 +160,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         return body
     }
 
+    @inline(__always)
     nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
         if isWhole {
             defer { body = [] }
@@ -263,18 +270,25 @@ final class Exchange: StreamState, @unchecked Sendable {
     // MARK: - Loop's side: start
 
     /// The request has to wait for a slot.
-    func waitForSlot() {
+    func waitForSlot(_ request: HTTPRequest) {
+        self.request = request
         isWaitingForSlot = true
         startTotalTimer()
         if let limit = options.queueTimeout { startPhaseTimer(.queued, limit) }
     }
 
-    /// A slot is free: opens the stream. False where the exchange is over already, or cannot be sent.
-    func open(on session: HTTP2Session) -> Bool {
+    /// The request's turn has come.
+    func openAfterWaiting() -> Bool {
         guard !isOver, let request else { return false }
-        if !isWaitingForSlot { startTotalTimer() }
-        isWaitingForSlot = false
         self.request = nil
+        isWaitingForSlot = false
+        stopPhaseTimer()
+        return open(request)
+    }
+
+    /// Opens the stream. False where the request cannot be sent.
+    func open(_ request: HTTPRequest) -> Bool {
+        let session = connection.session
         submittedAt = connection.loop.now
         isConnectionReused = session.requests > 0
         do {
@@ -285,11 +299,9 @@ final class Exchange: StreamState, @unchecked Sendable {
             fail(error)
             return false
         }
-        if let limit = options.firstByteTimeout {
-            startPhaseTimer(.firstByte, limit)
-        } else {
-            stopPhaseTimer()
-        }
+        if options.areDefaults { return true }
+        startTotalTimer()
+        if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
         if let limit = options.expectContinue, heldBody != nil {
             continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
                 self?.releaseBody()
@@ -340,7 +352,14 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch phase {
         case .awaitingHead: return
         case .body, .ended: deliverHeadOrBody()
-        case .failed(let error): resumeAll(error)
+        case .failed(let error):
+            if case .head(let continuation) = waiter, firstByteAt != 0 {
+                // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
+                // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
+                waiter = .none
+                continuation.resume()
+            }
+            resumeAll(error)
         }
         if isOver { finish() }
     }

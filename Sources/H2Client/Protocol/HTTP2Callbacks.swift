@@ -103,10 +103,16 @@ extension HTTP2Session {
     /// Every frame header that arrives, CONTINUATION too: figures and floods.
     func beganFrame(_ pointer: UnsafePointer<nghttp2_frame_hd>) {
         let header = pointer.pointee
-        current = header.stream_id == 0 ? nil : openStream(header.stream_id)
+        if header.stream_id != 0, let user = nghttp2_session_get_stream_user_data(raw, header.stream_id) {
+            Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.bytesReceived += 9 + header.length
+                current = $0
+            }
+        } else {
+            current = nil
+        }
         guard violation == nil else { return }
         let type = Int32(header.type)
-        current?.bytesReceived += 9 + header.length
         let isFruitless: Bool
         switch UInt32(type) {
         case NGHTTP2_DATA.rawValue:
@@ -259,8 +265,11 @@ extension HTTP2Session {
         stream.lastByteAt = now
         touch(stream)
         if !stream.isOutgoingDone {
-            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1).
-            reset(stream, .noError)
+            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1). What it brought stays
+            // for its reader, so this is no `reset`.
+            nghttp2_submit_rst_stream(
+                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, ErrorCode.noError.rawValue)
+            stream.stopSending()
         }
     }
 
@@ -334,6 +343,14 @@ extension HTTP2Session {
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = openStream(header.stream_id),
             stream.localFailure == nil
         else { return }
+        if var cause = violation {
+            // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
+            cause.scope = .stream(stream.id)
+            cause.message = "the request was not sent: \(cause.message)"
+            cause.isRetryable = true
+            stream.localFailure = cause
+            return
+        }
         stream.localFailure = H2Error(
             .notProcessed, scope: .stream(stream.id), cause: .none,
             message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",

@@ -294,7 +294,8 @@ final class HTTP2Session {
 
     func sentData(_ count: Int) {
         bytesSent += count
-        fruitless.forgive(2)
+        // HAProxy acknowledges each piece of a DATA frame as it reads it, on the stream and on the connection.
+        fruitless.forgive(2 + count >> 10)
     }
 
     /// True while nghttp2 or the buffer has something to send.

@@ -1,0 +1,76 @@
+internal import ArgumentParser
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// swift-argument-parser with our way of saying errors, and without its cost for thousands of URLs.
+enum CommandLineReader {
+    /// Reads `arguments`; help and version are printed, and end the process.
+    /// - Throws: `Failure` (`usage`).
+    static func read<Command: ParsableCommand>(_ type: Command.Type, _ arguments: [String]) throws -> Command {
+        let (words, urls) = split(arguments)
+        let parsed = type == GetCommand.self ? separated(words) : words
+        do {
+            let command = try type.parseAsRoot(parsed)
+            guard var command = command as? Command else {
+                printHelp(type)
+                exit(0)
+            }
+            if var get = command as? GetCommand, !urls.isEmpty {
+                get.urls += urls
+                if let whole = get as? Command { command = whole }
+            }
+            return command
+        } catch {
+            if type.exitCode(for: error) == .success {
+                print(type.fullMessage(for: error))
+                exit(0)
+            }
+            let name = type == GetCommand.self ? "h2get" : "h2get serve"
+            throw Failure.usage("\(type.message(for: error)); '\(name) --help' lists the options")
+        }
+    }
+
+    static func printHelp<Command: ParsableCommand>(_ type: Command.Type) { print(help(type)) }
+
+    static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: 120) }
+
+    /// The letters whose options take a value.
+    static let lettersWithValue = Set("XHAdTmoE".utf8)
+
+    /// `-sXPUT` and `-sSo FILE`, which the parser does not know, as `-s -X PUT` and `-sS -o FILE`.
+    static func separated(_ arguments: [String]) -> [String] {
+        var out: [String] = []
+        var isValue = false
+        for (index, argument) in arguments.enumerated() {
+            if argument == "--" { return out + arguments[index...] }
+            let word = Array(argument.utf8)
+            let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
+            guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
+                out.append(argument)
+                // What follows a long option may be its value, which must stay as it is.
+                isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
+                continue
+            }
+            if place > 1 { out.append(String(decoding: word[..<place], as: UTF8.self)) }
+            out.append("-" + String(decoding: [word[place]], as: UTF8.self))
+            if place + 1 < word.count { out.append(String(decoding: word[(place + 1)...], as: UTF8.self)) }
+            isValue = place + 1 == word.count
+        }
+        return out
+    }
+
+    /// Takes the URLs at the end off: the parser's cost grows with the square of what it is given, 2 s for 10,000.
+    ///
+    /// No option takes two values, so in a run of words without a dash only the first can be an option's value. That one
+    /// is left to the parser.
+    static func split(_ arguments: [String]) -> (parsed: [String], urls: [String]) {
+        guard arguments.count > 32 else { return (arguments, []) }
+        let lastOption = arguments.lastIndex { $0.utf8.first == UInt8(ascii: "-") } ?? -1
+        let end = min(lastOption + 2, arguments.count)
+        return (Array(arguments[..<end]), Array(arguments[end...]))
+    }
+}

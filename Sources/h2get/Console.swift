@@ -1,0 +1,56 @@
+import H2Client
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// stderr: everything said to people, a whole line at a time.
+final class Console: Sendable {
+    let isTerminal: Bool
+    let showsErrors: Bool
+    private let showsProgress: Bool
+    /// Whether a progress line stands there, which the next line has to wipe.
+    private let hasProgressLine = Atomic<Bool>(false)
+
+    /// - Parameter hidesProgress: the terminal is used by the bodies themselves, or nothing shall be said.
+    init(showsErrors: Bool, hidesProgress: Bool) {
+        isTerminal = isatty(STDERR_FILENO) == 1
+        self.showsErrors = showsErrors
+        showsProgress = isTerminal && !hidesProgress
+    }
+
+    var wantsProgress: Bool { showsProgress }
+
+    func say(_ line: String) {
+        let wipe = hasProgressLine.exchange(false, ordering: .relaxed) ? "\r\u{1b}[K" : ""
+        Console.put(wipe + line + "\n")
+    }
+
+    func error(_ failure: Failure, url: String? = nil) {
+        guard showsErrors else { return }
+        let subject = url.map { "\(printable(withoutUserInfo($0))): " } ?? ""
+        say("h2get: (\(failure.status.rawValue)) \(subject)\(printable(failure.message))")
+    }
+
+    /// Shows `line` until the next one, no wider than the terminal.
+    func progress(_ line: String) {
+        guard showsProgress else { return }
+        var size = winsize()
+        let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
+        hasProgressLine.store(true, ordering: .relaxed)
+        Console.put("\r\u{1b}[K" + String(line.prefix(width - 1)))
+    }
+
+    func wipeProgress() {
+        if hasProgressLine.exchange(false, ordering: .relaxed) { Console.put("\r\u{1b}[K") }
+    }
+
+    private static func put(_ text: String) {
+        var text = text
+        // Nobody is left to tell where stderr cannot be written.
+        _ = text.withUTF8 { writeAll(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
+    }
+}

@@ -1,0 +1,110 @@
+import H2Client
+
+/// What the process ends with: curl's numbers, so that scripts written for curl keep their meaning.
+enum ExitReason: Int32, Sendable, CaseIterable {
+    case success = 0
+    /// The command line cannot be used.
+    case usage = 2
+    /// The URL cannot be used.
+    case badURL = 3
+    case resolveFailed = 6
+    case connectFailed = 7
+    /// HTTP/2 itself failed, on the connection.
+    case http2 = 16
+    /// The connection ended in the middle of a response.
+    case partial = 18
+    /// The server answered 400 or more, and -f was given.
+    case statusRefused = 22
+    /// A body could not be written to where it should go.
+    case writeFailed = 23
+    /// A body to send, or a list of URLs, could not be read.
+    case readFailed = 26
+    case timeout = 28
+    case tlsFailed = 35
+    /// The connection ended before any response.
+    case emptyReply = 52
+    case sendFailed = 55
+    case receiveFailed = 56
+    case clientCertificate = 58
+    case notVerified = 60
+    case tooBig = 63
+    case authorityFile = 77
+    /// One stream failed.
+    case stream = 92
+    case interrupted = 130
+    case terminated = 143
+}
+
+/// Where a transfer was when it failed: the same error means different things before and after the response's head.
+enum TransferPhase: Sendable {
+    /// Connecting, or waiting for the head.
+    case request
+    /// The head has come, the body was on its way.
+    case response
+}
+
+extension ExitReason {
+    init(_ error: H2Error, during phase: TransferPhase) {
+        self =
+            switch error.code {
+            case .invalidURL: .badURL
+            case .invalidRequest: .usage
+            case .resolveFailed: .resolveFailed
+            case .connectFailed: .connectFailed
+            case .tlsFailed: .tlsFailed
+            case .certificateRejected: .notVerified
+            case .tlsConfiguration: .authorityFile
+            case .http2NotNegotiated, .connectionDraining, .notProcessed: .http2
+            case .protocolViolation, .limitExceeded: error.scope.isStream ? .stream : .http2
+            case .streamReset: .stream
+            case .connectionClosed: ExitReason(closedBy: error, during: phase)
+            case .timeout: .timeout
+            case .bodyTooLarge: .tooBig
+            case .localIO: phase == .request ? .readFailed : .writeFailed
+            }
+    }
+
+    /// A connection that ended: an HTTP/2 code says more than an errno, and that more than a bare end.
+    private init(closedBy error: H2Error, during phase: TransferPhase) {
+        if case .http2(let code, _) = error.cause, code != .noError {
+            self = .http2
+        } else if phase == .response {
+            self = .partial
+        } else if case .errno = error.cause {
+            self = .receiveFailed
+        } else {
+            self = .emptyReply
+        }
+    }
+}
+
+extension H2Error.Scope {
+    var isStream: Bool {
+        if case .stream = self { true } else { false }
+    }
+}
+
+/// Why a transfer, or the whole run, failed: a number for scripts and a sentence for people.
+struct Failure: Error, Sendable, Equatable {
+    var status: ExitReason
+    /// What happened and what to try, in one line.
+    var message: String
+
+    init(_ status: ExitReason, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    init(_ error: H2Error, during phase: TransferPhase) {
+        status = ExitReason(error, during: phase)
+        message = error.message
+        if let code = error.http2Code, !message.contains(code.name) { message += " (error \(code))" }
+        if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.contains(debugText) {
+            message += ", server says \"\(debugText)\""
+        }
+        if !error.remedy.isEmpty { message += "; \(error.remedy)" }
+    }
+
+    /// A command line that cannot be used.
+    static func usage(_ message: String) -> Failure { Failure(.usage, message) }
+}

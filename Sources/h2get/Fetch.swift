@@ -1,0 +1,199 @@
+import H2Client
+import HTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// One run: the URLs, the workers that take them in order, and what came of it.
+///
+/// Its executor is the event loop on which the connections live, so that nothing here changes threads.
+actor Fetch {
+    let settings: FetchSettings
+    let console: Console
+    let list: URLList
+    let connections: Connections
+    let turns = Turns()
+    let verbose: Verbose
+    /// Names of files that this run writes, hashed: two URLs must not write one file.
+    private var claimedFiles: Set<Int> = []
+
+    // What came of it.
+    var done = 0
+    var failed = 0
+    var bodyBytes = 0
+    var inFlight = 0
+    var mostInFlight = 0
+    private var firstFailure: (index: Int, status: ExitReason)?
+    /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
+    private var isStopped = false
+    private var hasListFailed = false
+    private let start = ContinuousClock.now
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
+
+    /// - Throws: `Failure` where the list of URLs cannot be opened.
+    init(_ settings: FetchSettings, console: Console) throws {
+        self.settings = settings
+        self.console = console
+        list = try URLList(urls: settings.urls, inputFile: settings.inputFile)
+        let isAlone = settings.inputFile == nil && settings.urls.count == 1
+        let verbose = Verbose(console: console, level: settings.verbosity, numbersTransfers: !isAlone)
+        self.verbose = verbose
+        connections = Connections(
+            settings: settings, onFrame: verbose.frameLogger, onConnected: { verbose.connected($0) })
+    }
+
+    /// Fetches all, closes the connections, and says what there is to say.
+    /// - Returns: what the first failed URL, in their order, ended with.
+    func run() async -> ExitReason {
+        if console.wantsProgress {
+            await withTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    await self.work(); return true
+                }
+                group.addTask {
+                    await self.showProgress(); return false
+                }
+                for await isWork in group where isWork { group.cancelAll() }
+            }
+        } else {
+            await work()
+        }
+        console.wipeProgress()
+        let isCancelled = Task.isCancelled
+        let wire = await connections.bytesOnWire()
+        await connections.closeAll(atOnce: isCancelled)
+        if isCancelled {
+            console.error(
+                Failure(
+                    .interrupted,
+                    "interrupted: \(counted(done, "transfer")) ended before it; unfinished files are named *.part"))
+        } else if failed > 0, list.count > 1 {
+            let status = firstFailure?.status ?? .stream
+            console.error(Failure(status, "\(failed) of \(list.count) transfers failed"))
+        }
+        if settings.wantsSummary || settings.verbosity > 0 || console.wantsProgress {
+            console.say(summary(wire: wire))
+        }
+        return firstFailure?.status ?? .success
+    }
+
+    // MARK: - Workers
+
+    /// A fixed number of workers, not a task a URL: memory stays flat however many URLs there are.
+    private func work() async {
+        let workers =
+            settings.inputFile == nil ? min(settings.parallelMaximum, settings.urls.count) : settings.parallelMaximum
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<workers { group.addTask { await self.workUntilEnd() } }
+            for await _ in group where isStopped { group.cancelAll() }
+        }
+    }
+
+    private func workUntilEnd() async {
+        while !isStopped, !Task.isCancelled {
+            do {
+                guard let (index, url) = try await list.next() else { return }
+                await fetch(url, index)
+            } catch let failure as Failure {
+                // The list broke off; each worker may meet that, one says so. What is under way goes on.
+                guard !hasListFailed else { return }
+                hasListFailed = true
+                console.error(failure)
+                note(failure.status, at: list.count)
+                return
+            } catch {
+                return
+            }
+        }
+    }
+
+    private func fetch(_ url: String, _ index: Int) async {
+        let destination = settings.placement.destination(ofURLAt: index)
+        let turn = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
+        defer { if let turn { turns.end(turn) } }
+        var transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
+        do {
+            try await run(&transfer)
+            done += 1
+        } catch is CancellationError {
+            // The run is cancelled or stopped; that is said once.
+        } catch {
+            let failure = describe(error, transfer)
+            // One closed stdout is one failure, however many bodies were on their way to it.
+            if isStopped { return }
+            failed += 1
+            console.error(failure, url: url)
+            note(failure.status, at: index)
+            if transfer.standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) {
+                isStopped = true
+            }
+        }
+        bodyBytes += transfer.bodyBytes
+    }
+
+    private func describe(_ error: any Error, _ transfer: Transfer) -> Failure {
+        var failure: Failure
+        switch error {
+        case let error as Failure: failure = error
+        case let error as H2Error:
+            failure = Failure(error, during: transfer.phase)
+            // The line begins with the URL as it is.
+            let repeated = "bad URL '\(transfer.url)': "
+            if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
+        default: failure = Failure(.stream, "\(error)")
+        }
+        if let partPath = transfer.partPath {
+            failure.message += "; \(byteCount(transfer.partSize)) of it are in \(partPath)"
+        }
+        return failure
+    }
+
+    private func note(_ status: ExitReason, at index: Int) {
+        if firstFailure.map({ index < $0.index }) ?? true { firstFailure = (index, status) }
+    }
+
+    /// False where the run already writes `path`, or its `.part` file.
+    func claim(_ path: String) -> Bool {
+        let hashes = [path.hashValue, "\(path).part".hashValue]
+        guard !hashes.contains(where: claimedFiles.contains) else { return false }
+        claimedFiles.formUnion(hashes)
+        return true
+    }
+
+    // MARK: - Messages
+
+    private func showProgress() async {
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
+            let elapsed = (ContinuousClock.now - start).seconds
+            let received = await connections.bytesOnWire().received
+            if Task.isCancelled { return }
+            let total = list.total.map { "/\($0)" } ?? ""
+            console.progress(
+                "\(done + failed)\(total) done, \(inFlight) in flight, \(byteCount(received)), "
+                    + "\(byteCount(Int(Double(received) / max(elapsed, 0.001))))/s"
+                    + (failed > 0 ? ", \(failed) failed" : ""))
+        }
+    }
+
+    /// The closing numbers, and what proves that it was one connection.
+    private func summary(wire: (sent: Int, received: Int)) -> String {
+        let elapsed = max((ContinuousClock.now - start).seconds, 1e-6)
+        let requests = done + failed
+        var over = "over \(counted(connections.count, "connection"))"
+        if connections.count == 1, let info = connections.first {
+            let security = info.tlsVersion.map { "\($0), h2" } ?? "h2 in cleartext"
+            over += " to \(info.remoteAddress) (\(security))"
+        }
+        return """
+            h2get: \(counted(requests, "request")) \(over), at most \(mostInFlight) at once, \(failed) failed
+            h2get: \(byteCount(bodyBytes)) of bodies, \(byteCount(wire.received)) received and \(byteCount(wire.sent)) \
+            sent in all, in \(fixed(elapsed, 3)) s: \(fixed(Double(requests) / elapsed, 0)) requests/s, \
+            \(byteCount(Int(Double(wire.received) / elapsed)))/s
+            """
+    }
+}

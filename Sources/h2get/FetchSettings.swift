@@ -1,0 +1,384 @@
+import H2Client
+import HTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What the options mean, checked as a whole before anything is sent.
+struct FetchSettings: Sendable {
+    /// What a request carries as its body, as far as the command line says.
+    enum Body: Sendable, Equatable {
+        case none
+        case bytes([UInt8])
+        case file(String)
+        /// Read as it goes: stdin, a pipe, a device.
+        case descriptor(CInt)
+        /// -T: one path for all URLs, or one a URL.
+        case uploads([String])
+    }
+
+    var urls: [String] = []
+    /// The list to read after `urls`; nil where there is none.
+    var inputFile: String?
+    var method = HTTPRequest.Method.get
+    var fields = HTTPFields()
+    /// From -H 'Host: ...'.
+    var authority: String?
+    var body = Body.none
+    var trailers: HTTPFields?
+    var options = RequestOptions()
+    var maxTime: Duration?
+    var connectTimeout: Duration?
+    var parallelMaximum = 100
+    var allowsCleartext = false
+    var failsOnStatus = false
+    var includesHead = false
+    var placement = Placement()
+    var connectRules: [ConnectRule] = []
+    var tls = Configuration.TLS()
+    var isSilent = false
+    var showsErrors = true
+    var verbosity = 0
+    var wantsSummary = false
+
+    init() {}
+
+    init(_ command: GetCommand) throws {
+        urls = command.urls
+        inputFile = command.output.inputFile
+        guard !urls.isEmpty || inputFile != nil else {
+            throw Failure.usage("no URL given; 'h2get --help' lists the options")
+        }
+        let request = command.request
+        guard command.output.parallelMaximum > 0 else { throw Failure.usage("--parallel-max must be at least 1") }
+        parallelMaximum = min(command.output.parallelMaximum, 100_000)
+        try setBody(request)
+        try setMethod(request)
+        try setFields(request)
+        try setTrailers(request)
+        options.priority = try request.priority.map(Priority.init(option:))
+        if request.expectContinue { options.expectContinue = .seconds(1) }
+        maxTime = request.maxTime?.duration
+        connectTimeout = command.connection.connectTimeout?.duration
+        try setConnection(command.connection)
+        placement = try Placement(command.output, urlCount: inputFile == nil ? urls.count : nil)
+        failsOnStatus = command.output.fail
+        includesHead = command.output.include || method == .head
+        isSilent = command.messages.silent
+        showsErrors = !isSilent || command.messages.showError
+        verbosity = command.messages.verbosity
+        wantsSummary = command.messages.summary
+        try checkStandardInput(request)
+    }
+
+    // MARK: - Request
+
+    private mutating func setBody(_ request: RequestArguments) throws {
+        let data = (request.data + request.binaryData).sorted { $0.place < $1.place }
+        guard data.isEmpty || request.uploads.isEmpty else {
+            throw Failure.usage("-d and -T exclude each other: the first is a POST, the second a PUT")
+        }
+        guard !request.head || (data.isEmpty && request.uploads.isEmpty) else {
+            throw Failure.usage("-I asks without a body: leave out -d and -T, or -I")
+        }
+        if !request.uploads.isEmpty {
+            guard request.uploads.count == 1 || (inputFile == nil && request.uploads.count == urls.count) else {
+                throw Failure.usage("give one -T for all URLs, or as many as there are URLs")
+            }
+            body = .uploads(request.uploads)
+        } else if data.count == 1, data[0].isBinary, data[0].text.first == "@" {
+            body = try Self.streamed(path: String(data[0].text.dropFirst()))
+        } else if !data.isEmpty {
+            body = .bytes(try Self.joined(data))
+        }
+    }
+
+    /// A body that is read while it is sent: of a regular file each request reads its own, anything else can be read
+    /// only once.
+    static func streamed(path: String) throws -> Body {
+        if path == "-" { return .descriptor(STDIN_FILENO) }
+        switch FileKind(path: path) {
+        case .regular: return .file(path)
+        case .folder: throw Failure(.readFailed, "\(path) is a folder; name a file")
+        case .missing(let code): throw Failure(.readFailed, "cannot read \(path): \(errnoText(code))")
+        case .other:
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
+            return .descriptor(descriptor)
+        }
+    }
+
+    /// curl's -d: pieces joined by &, the line ends of files left out unless binary.
+    private static func joined(_ data: [OrderedData]) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for (index, piece) in data.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: "&")) }
+            guard piece.text.first == "@" else {
+                bytes += piece.text.utf8
+                continue
+            }
+            var content = try readWhole(String(piece.text.dropFirst()))
+            if !piece.isBinary { content.removeAll { $0 == 0x0a || $0 == 0x0d || $0 == 0 } }
+            bytes += content
+        }
+        return bytes
+    }
+
+    private mutating func setMethod(_ request: RequestArguments) throws {
+        if let name = request.method {
+            guard let given = HTTPRequest.Method(name) else { throw Failure.usage("'\(name)' is no method (-X)") }
+            guard given != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
+            method = given
+        } else if request.head {
+            method = .head
+        } else {
+            switch body {
+            case .none: method = .get
+            case .uploads: method = .put
+            case .bytes, .file, .descriptor: method = .post
+            }
+        }
+    }
+
+    private mutating func setFields(_ request: RequestArguments) throws {
+        fields[.userAgent] = request.userAgent ?? "h2get/\(version)"
+        if fields[.userAgent] == "" { fields[.userAgent] = nil }
+        fields[.accept] = "*/*"
+        switch body {
+        case .bytes, .file, .descriptor: fields[.contentType] = "application/x-www-form-urlencoded"
+        case .none, .uploads: break
+        }
+        // A name's first -H takes the default's place, more of them add: `-H 'Accept: a' -H 'Accept: b'` sends both.
+        var seen: Set<HTTPField.Name> = []
+        for line in try Self.fieldLines(request.fields) {
+            let field = try FieldArgument(line)
+            if field.name.lowercased() == "host" {
+                authority = field.value
+                continue
+            }
+            guard let name = HTTPField.Name(field.name) else {
+                throw Failure.usage("'\(printable(line))' is no header field; write 'Name: value' (-H)")
+            }
+            guard !FieldArgument.isConnectionSpecific(field.name) else {
+                throw Failure.usage(
+                    "\(field.name) has no meaning in HTTP/2 (RFC 9113 section 8.2.2): leave that -H out")
+            }
+            if seen.insert(name).inserted { fields[values: name] = [] }
+            if let value = field.value {
+                fields.append(HTTPField(name: name, value: value))
+            }
+        }
+    }
+
+    private static func fieldLines(_ arguments: [String]) throws -> [String] {
+        var lines: [String] = []
+        for argument in arguments {
+            guard argument.first == "@" else {
+                lines.append(argument)
+                continue
+            }
+            let content = try readWhole(String(argument.dropFirst()))
+            for line in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
+                lines.append(String(decoding: line, as: UTF8.self))
+            }
+        }
+        return lines
+    }
+
+    private mutating func setTrailers(_ request: RequestArguments) throws {
+        guard !request.trailers.isEmpty else { return }
+        guard !request.head else { throw Failure.usage("-I asks without a body, so no --trailer can follow one") }
+        var trailers = HTTPFields()
+        for line in request.trailers {
+            let field = try FieldArgument(line)
+            guard let name = HTTPField.Name(field.name), let value = field.value else {
+                throw Failure.usage("'\(printable(line))' is no trailer field; write 'Name: value' (--trailer)")
+            }
+            trailers.append(HTTPField(name: name, value: value))
+        }
+        self.trailers = trailers
+    }
+
+    /// stdin can be read once, by one reader.
+    private func checkStandardInput(_ request: RequestArguments) throws {
+        var readers: [String] = []
+        if inputFile == "-" { readers.append("--input-file -") }
+        readers += request.uploads.filter { $0 == "-" }.map { _ in "-T -" }
+        readers += (request.data + request.binaryData).filter { $0.text == "@-" }.map { _ in "-d @-" }
+        readers += request.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
+        guard readers.count <= 1 else {
+            throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
+        }
+        var isReadOnce = false
+        if case .descriptor = body { isReadOnce = true }
+        if case .uploads(["-"]) = body { isReadOnce = true }
+        guard !isReadOnce || (urls.count == 1 && inputFile == nil) else {
+            throw Failure.usage("a body from stdin or a pipe can be sent once only; give one URL, or a regular file")
+        }
+    }
+
+    // MARK: - Connection
+
+    private mutating func setConnection(_ connection: ConnectionArguments) throws {
+        allowsCleartext = connection.priorKnowledge
+        tls.verifiesPeer = !connection.insecure
+        tls.caFile = connection.authorityFile
+        tls.caDirectory = connection.authorityDirectory
+        tls.certificateFile = connection.certificate
+        tls.privateKeyFile = connection.key ?? connection.certificate
+        guard connection.key == nil || connection.certificate != nil else {
+            throw Failure.usage("--key goes with --cert")
+        }
+        connectRules =
+            try connection.connectTo.map(ConnectRule.init(connectTo:))
+            + connection.resolve.map(ConnectRule.init(resolve:))
+    }
+
+    /// Whether several bodies go to stdout, which puts them into the order of the URLs.
+    var writesInOrder: Bool {
+        let known = inputFile == nil ? urls.count : Int.max
+        return placement.standardOutputCount(ofFirst: known) > 1
+    }
+
+    /// What a connection to `origin` is made with.
+    func configuration(for origin: Origin) -> Configuration {
+        var configuration = Configuration()
+        configuration.tls = tls
+        // At the end nothing is under way any more; a peer that does not close must not hold the user up.
+        configuration.timeouts.drain = .seconds(1)
+        if let limit = [connectTimeout, maxTime].compactMap({ $0 }).min() {
+            configuration.timeouts.resolve = limit
+            configuration.timeouts.connect = limit
+            configuration.timeouts.tls = limit
+        }
+        configuration.connectTo = connectRules.first { $0.matches(origin) }.map { $0.target(for: origin) }
+        if writesInOrder {
+            // Responses whose turn it is not are not read. All of them together must stay within the limit past which
+            // the connection's window waits for readers: else they would use it up, and the one whose turn it is would
+            // wait for ever. So the streams share 64 MiB, and do not grow.
+            let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
+            let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
+            configuration.windows.stream = stream
+            configuration.windows.maximum = stream
+            configuration.windows.unreadLimit = atOnce * stream
+        }
+        return configuration
+    }
+}
+
+/// One -H or --trailer line.
+struct FieldArgument: Equatable {
+    let name: String
+    /// nil: `Name:`, which removes a default.
+    let value: String?
+
+    init(_ line: String) throws {
+        func trimmed(_ text: Substring) -> String {
+            var text = text
+            while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+            while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+            return String(text)
+        }
+        if let colon = line.firstIndex(of: ":"), colon > line.startIndex {
+            name = trimmed(line[..<colon])
+            let rest = trimmed(line[line.index(after: colon)...])
+            value = rest.isEmpty ? nil : rest
+            guard rest.utf8.allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }) else {
+                throw Failure.usage("control character in the value of '\(printable(name))'")
+            }
+        } else if line.last == ";", line.count > 1 {
+            name = trimmed(line.dropLast())
+            value = ""
+        } else {
+            throw Failure.usage("'\(printable(line))' is no header field; write 'Name: value'")
+        }
+    }
+
+    /// RFC 9113 section 8.2.2.
+    static func isConnectionSpecific(_ name: String) -> Bool {
+        ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"].contains(name.lowercased())
+    }
+}
+
+/// --connect-to and --resolve: another place to connect to, under the same name.
+struct ConnectRule: Sendable, Equatable {
+    /// nil: any host, any port.
+    var host: String?
+    var port: Int?
+    /// nil: the origin's own.
+    var targetHost: String?
+    var targetPort: Int?
+
+    init(connectTo argument: String) throws {
+        let parts = Self.split(argument)
+        guard parts.count == 4 else {
+            throw Failure.usage("'\(argument)': write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
+        }
+        host = parts[0].isEmpty ? nil : parts[0].lowercased()
+        port = try Self.port(parts[1], in: argument)
+        targetHost = parts[2].isEmpty ? nil : parts[2]
+        targetPort = try Self.port(parts[3], in: argument)
+    }
+
+    init(resolve argument: String) throws {
+        let parts = Self.split(argument)
+        guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty, let port = try Self.port(parts[1], in: argument)
+        else {
+            throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
+        }
+        host = parts[0] == "*" ? nil : parts[0].lowercased()
+        self.port = port
+        targetHost = parts[2]
+    }
+
+    func matches(_ origin: Origin) -> Bool {
+        (host == nil || host == origin.host) && (port == nil || port == origin.port)
+    }
+
+    func target(for origin: Origin) -> (host: String, port: Int) {
+        (targetHost ?? origin.host, targetPort ?? origin.port)
+    }
+
+    /// Splits at colons outside brackets, and takes the brackets off.
+    private static func split(_ text: String) -> [String] {
+        var parts = [""]
+        var isInBrackets = false
+        for character in text {
+            switch character {
+            case "[": isInBrackets = true
+            case "]": isInBrackets = false
+            case ":" where !isInBrackets: parts.append("")
+            default: parts[parts.count - 1].append(character)
+            }
+        }
+        return parts
+    }
+
+    private static func port(_ text: String, in argument: String) throws -> Int? {
+        if text.isEmpty { return nil }
+        guard let port = Int(text), (1...65535).contains(port) else {
+            throw Failure.usage("'\(argument)': '\(text)' is no port, use 1 to 65535")
+        }
+        return port
+    }
+}
+
+extension Priority {
+    /// `u=N`, `i`, or both with a comma, as the field has it.
+    init(option text: String) throws {
+        self.init()
+        for part in text.split(separator: ",") {
+            let item = part.filter { $0 != " " }
+            if item == "i" || item == "i=?1" {
+                isIncremental = true
+            } else if item.hasPrefix("u="), item.count == 3, let urgency = Int(item.dropFirst(2)), urgency <= 7 {
+                self.urgency = urgency
+            } else {
+                throw Failure.usage("'\(text)' is no priority; write u=0 (first) to u=7 (last), and i for incremental")
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The system's words for an errno.
+func errnoText(_ code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// What a path names, links followed.
+enum FileKind: Equatable {
+    case regular
+    case folder
+    /// A pipe, a device, a socket.
+    case other
+    case missing(Int32)
+
+    init(path: String) {
+        var status = stat()
+        self = stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    init(descriptor: CInt) {
+        var status = stat()
+        self = fstat(descriptor, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    private init(mode: mode_t) {
+        switch mode & S_IFMT {
+        case S_IFREG: self = .regular
+        case S_IFDIR: self = .folder
+        default: self = .other
+        }
+    }
+}
+
+/// A whole file in memory; `-` is stdin. For what has to be in memory anyway, before anything is sent.
+func readWhole(_ path: String) throws -> [UInt8] {
+    var descriptor = STDIN_FILENO
+    if path != "-" {
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
+    }
+    defer { if path != "-" { close(descriptor) } }
+    var bytes: [UInt8] = []
+    while true {
+        let chunk = try readChunk(descriptor, name: path)
+        if chunk.isEmpty { return bytes }
+        bytes += chunk
+        guard bytes.count <= 1 << 30 else {
+            throw Failure(.readFailed, "\(path) is over 1 GiB; send it with -T, or alone with --data-binary @FILE")
+        }
+    }
+}
+
+/// The next bytes, at most 64 KiB; empty at the end.
+func readChunk(_ descriptor: CInt, name: String) throws -> [UInt8] {
+    var code: Int32 = 0
+    let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
+        var result = read(descriptor, buffer.baseAddress, buffer.count)
+        while result < 0, errno == EINTR { result = read(descriptor, buffer.baseAddress, buffer.count) }
+        if result < 0 { code = errno }
+        count = max(result, 0)
+    }
+    guard code == 0 else {
+        throw Failure(.readFailed, "cannot read \(name == "-" ? "stdin" : name): \(errnoText(code))")
+    }
+    return chunk
+}
+
+/// `close(2)`, for types that have a `close` of their own.
+func closeDescriptor(_ descriptor: CInt) { close(descriptor) }
+
+/// Writes all of `bytes`; the errno of a failure, else 0.
+func writeAll(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+        let result = UnsafeRawBufferPointer(rebasing: rest).withMemoryRebound(to: UInt8.self) {
+            write(descriptor, $0.baseAddress, $0.count)
+        }
+        if result >= 0 {
+            rest = rest.dropFirst(result)
+        } else if errno == EAGAIN {
+            // Somebody else made our stdout or stderr non-blocking; waiting is what a blocking write does.
+            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            _ = poll(&entry, 1, -1)
+        } else if errno != EINTR {
+            return errno
+        }
+    }
+    return 0
+}

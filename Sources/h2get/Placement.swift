@@ -1,0 +1,90 @@
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Where each URL's body goes: -o by position, then -O, then stdout.
+struct Placement: Sendable {
+    enum Destination: Sendable, Equatable {
+        case discard
+        case standardOutput
+        case file(String)
+        /// Named by the URL, once it is known.
+        case remoteName
+    }
+
+    private(set) var files: [String] = []
+    /// How many of the files before each place are stdout.
+    private var standardOutputsBefore = [0]
+    var usesRemoteName = false
+    var directory: String?
+    var createsDirectories = false
+
+    init() {}
+
+    init(_ arguments: OutputArguments, urlCount: Int?) throws {
+        files = arguments.files
+        for file in files { standardOutputsBefore.append(standardOutputsBefore.last! + (file == "-" ? 1 : 0)) }
+        usesRemoteName = arguments.remoteName
+        directory = arguments.directory
+        createsDirectories = arguments.createDirectories
+        if let urlCount, files.count > urlCount {
+            throw Failure.usage("\(files.count) -o for \(counted(urlCount, "URL")); give at most one a URL")
+        }
+        if let empty = files.first(where: \.isEmpty) { throw Failure.usage("-o '\(empty)' names no file") }
+        // Two transfers that write one file at once would leave neither's bytes.
+        var seen: Set<String> = []
+        for file in files where file != "-" && FileKind(path: file) != .other {
+            guard seen.insert(file).inserted else { throw Failure.usage("-o \(file) is given twice; use another name") }
+        }
+        if directory == "" { throw Failure.usage("--output-dir names no folder") }
+    }
+
+    /// What the command line says for the URL at `index`.
+    func destination(ofURLAt index: Int) -> Destination {
+        if files == ["/dev/null"] { return .discard }
+        if index < files.count {
+            switch files[index] {
+            case "-": return .standardOutput
+            case "/dev/null": return .discard
+            case let file: return .file(path(of: file))
+            }
+        }
+        return usesRemoteName ? .remoteName : .standardOutput
+    }
+
+    /// How many of the first `count` URLs have their body go to stdout.
+    func standardOutputCount(ofFirst count: Int) -> Int {
+        if files == ["/dev/null"] { return 0 }
+        return standardOutputsBefore[min(count, files.count)] + (usesRemoteName ? 0 : max(0, count - files.count))
+    }
+
+    /// Whether every URL from `index` on has its body go to stdout, so that nothing is left to do once it is closed.
+    func isAllStandardOutput(from index: Int) -> Bool {
+        !usesRemoteName && files != ["/dev/null"] && files.dropFirst(index).allSatisfy { $0 == "-" }
+    }
+
+    /// The file that a name means: under --output-dir unless it is absolute.
+    func path(of name: String) -> String {
+        guard let directory, name.utf8.first != UInt8(ascii: "/") else { return name }
+        return directory.utf8.last == UInt8(ascii: "/") ? directory + name : "\(directory)/\(name)"
+    }
+
+    /// -O: the last segment of the path and nothing else, so that no URL can name a file outside the folder.
+    /// - Throws: `Failure`, with what to do, where the URL has no usable name.
+    static func remoteName(of target: RequestTarget) throws -> String {
+        let path = target.path.utf8.prefix { $0 != UInt8(ascii: "?") }
+        let start = path.lastIndex(of: UInt8(ascii: "/")).map { path.index(after: $0) } ?? path.startIndex
+        let name = String(decoding: path[start...], as: UTF8.self)
+        guard !name.isEmpty else {
+            throw Failure(.writeFailed, "the URL ends in no file name for -O; name one with -o FILE")
+        }
+        guard name != ".", name != "..", !name.utf8.contains(0) else {
+            throw Failure(.writeFailed, "'\(name)' cannot be a file's name for -O; name one with -o FILE")
+        }
+        return name
+    }
+}

@@ -1,0 +1,112 @@
+internal import ArgumentParser
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// `h2get serve [DIR]`: an origin on this machine to try things on, with faults on demand.
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "h2get serve",
+        abstract: "Serves a folder and some routes over HTTP/2, for trying and testing.",
+        usage: "h2get serve [options] [DIR]",
+        discussion: """
+            EXAMPLES:
+              h2get serve --ca-file ca.pem public/
+              h2get --cacert ca.pem https://localhost:8443/bytes/1000000 -o /dev/null
+
+            Runs until Ctrl-C. Without --cert it makes a certificate for localhost, 127.0.0.1 and ::1 that is valid for
+            seven days; its authority is in --ca-file, and nothing else should ever trust it.
+            """)
+
+    @Option(help: ArgumentHelp("0 for any free one.", valueName: "PORT"))
+    var port = 8443
+
+    @Option(help: ArgumentHelp("Where to listen; 0.0.0.0 lets other machines in.", valueName: "ADDRESS"))
+    var address = "127.0.0.1"
+
+    @Flag(help: "HTTP/2 in cleartext, without TLS.")
+    var cleartext = false
+
+    @Option(help: ArgumentHelp("Write the authority to trust there (PEM).", valueName: "FILE"))
+    var caFile: String?
+
+    @Option(help: ArgumentHelp("Write the port there, once it listens; removed at the end.", valueName: "FILE"))
+    var portFile: String?
+
+    @Option(help: ArgumentHelp("A certificate chain of your own (PEM).", valueName: "FILE"))
+    var cert: String?
+
+    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "FILE"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("Wait so long before every answer.", valueName: "MS"))
+    var latency = 0
+
+    @Option(help: ArgumentHelp("Say GOAWAY after N requests of a connection.", valueName: "N"))
+    var goawayAfter: Int?
+
+    @Option(help: ArgumentHelp("Reset every Nth stream with REFUSED_STREAM.", valueName: "N"))
+    var refuseEvery: Int?
+
+    @Option(help: ArgumentHelp("Allow N streams at once.", valueName: "N"))
+    var maxStreams: Int?
+
+    @Option(help: ArgumentHelp("Reset each response after N bytes of its body.", valueName: "N"))
+    var resetAfterBytes: Int?
+
+    @Argument(help: ArgumentHelp("The folder to serve; none: the routes alone.", valueName: "DIR"))
+    var directory: String?
+
+    mutating func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is out of range: 0 to 65535") }
+        guard (cert == nil) == (key == nil) else { throw ValidationError("--cert and --key go together") }
+        guard !cleartext || (cert == nil && caFile == nil) else {
+            throw ValidationError("--cleartext has no certificate: leave out --cert, --key and --ca-file")
+        }
+        guard cert == nil || caFile == nil else {
+            throw ValidationError("--ca-file is for the certificate made here; with --cert you have your own authority")
+        }
+        guard (0...86_400_000).contains(latency) else { throw ValidationError("--latency: 0 ms to a day") }
+        for (name, count) in [
+            ("--goaway-after", goawayAfter), ("--refuse-every", refuseEvery), ("--reset-after-bytes", resetAfterBytes),
+        ] {
+            if let count, count < 1 { throw ValidationError("\(name) must be at least 1") }
+        }
+        if let maxStreams, !(0...Int(Int32.max)).contains(maxStreams) {
+            throw ValidationError("--max-streams: 0 to \(Int32.max)")
+        }
+    }
+
+    /// Listens, writes the files, says where.
+    /// - Throws: `Failure`.
+    func start() throws -> ServedOrigin {
+        let origin = try ServedOrigin(self)
+        if let caFile, let pem = origin.caPEM { try Self.writeAtomically(pem, to: caFile) }
+        var text = "serving \(directory ?? "the routes") at \(origin.url)\n"
+        if let fingerprint = origin.fingerprint { text += "certificate SHA-256 \(fingerprint)\n" }
+        if let caFile { text += "authority in \(caFile): h2get --cacert \(caFile) \(origin.url)/\n" }
+        text +=
+            "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
+        _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        // Last: who waits for this file finds the others.
+        if let portFile { try Self.writeAtomically("\(origin.port)\n", to: portFile) }
+        return origin
+    }
+
+    func removePortFile() {
+        if let portFile { unlink(portFile) }
+    }
+
+    /// Whoever waits for the file sees nothing or all of it.
+    private static func writeAtomically(_ text: String, to path: String) throws {
+        let download = try Download(path: path, createsDirectories: false)
+        var text = text
+        let code = text.withUTF8 { writeAll(download.descriptor, UnsafeRawBufferPointer($0)) }
+        guard code == 0 else { throw BodyOutput.failure(code, name: path) }
+        try download.finish()
+    }
+}

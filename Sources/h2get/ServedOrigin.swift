@@ -1,0 +1,42 @@
+import H2Client
+import H2Origin
+
+/// The origin that `h2get serve` runs.
+final class ServedOrigin: Sendable {
+    private let server: OriginServer
+
+    var port: Int { server.port }
+    var url: String { server.url }
+    /// SHA-256 of the certificate; nil in cleartext.
+    var fingerprint: String? { server.fingerprint }
+    var caPEM: String? { server.caPEM }
+
+    /// Listens.
+    /// - Throws: `Failure`.
+    init(_ command: ServeCommand) throws {
+        var configuration = OriginServer.Configuration()
+        configuration.address = command.address
+        configuration.port = command.port
+        configuration.documentRoot = command.directory
+        if command.cleartext {
+            configuration.security = .cleartext
+        } else if let certificate = command.cert, let key = command.key {
+            configuration.security = .identity(certificateFile: certificate, keyFile: key)
+        } else if !["127.0.0.1", "::1", "0.0.0.0", "::"].contains(command.address) {
+            configuration.security = .selfSigned(names: ["localhost", "127.0.0.1", "::1", command.address])
+        }
+        if let maximum = command.maxStreams { configuration.settings.maxConcurrentStreams = UInt32(maximum) }
+        configuration.faults.latency = .milliseconds(command.latency)
+        configuration.faults.goAwayAfterRequests = command.goawayAfter
+        configuration.faults.refuseEvery = command.refuseEvery
+        configuration.faults.resetAfterBodyBytes = command.resetAfterBytes
+        do {
+            server = try OriginServer.start(configuration)
+        } catch let error as H2Error {
+            throw Failure(error.code == .tlsConfiguration ? .clientCertificate : .usage, error.description)
+        }
+    }
+
+    /// Lets what is under way end, for a few seconds.
+    func stop() async { await server.stop(grace: .seconds(2)) }
+}

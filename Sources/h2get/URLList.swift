@@ -1,0 +1,125 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The URLs in order: those of the command line, then those of the list, which is read as it is used, so that a list of
+/// a million needs no more memory than one of ten.
+///
+/// Belongs to one actor; several of its tasks may be in `next()` at once.
+final class URLList {
+    private static let longestLine = 1 << 20
+
+    private let urls: [String]
+    private var urlsTaken = 0
+    private let descriptor: CInt?
+    private let name: String
+    private let mayBlock: Bool
+    private var buffer: [UInt8] = []
+    private var position = 0
+    private var hasEnded = false
+    private var failure: Failure?
+    private var isReading = false
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private(set) var lineNumber = 0
+    /// The place of the next URL among all.
+    private(set) var count = 0
+
+    /// - Throws: `Failure` (`readFailed`) where the list cannot be opened.
+    init(urls: [String], inputFile: String?) throws {
+        self.urls = urls
+        name = inputFile ?? ""
+        guard let inputFile else {
+            (descriptor, mayBlock) = (nil, false)
+            return
+        }
+        let descriptor = inputFile == "-" ? STDIN_FILENO : open(inputFile, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw Failure(.readFailed, "cannot read the list \(inputFile): \(errnoText(errno))")
+        }
+        self.descriptor = descriptor
+        mayBlock = FileKind(descriptor: descriptor) != .regular
+    }
+
+    deinit { if let descriptor, descriptor != STDIN_FILENO { close(descriptor) } }
+
+    /// How many there are; nil while the list is not read to its end.
+    var total: Int? { descriptor == nil ? urls.count : hasEnded && position == buffer.count ? count : nil }
+
+    /// The next URL and its place; nil at the end.
+    /// - Throws: `Failure` (`readFailed`), `CancellationError`.
+    nonisolated(nonsending) func next() async throws -> (index: Int, url: String)? {
+        while true {
+            if urlsTaken < urls.count {
+                urlsTaken += 1
+                return number(urls[urlsTaken - 1])
+            }
+            guard let descriptor else { return nil }
+            if let line = takeLine() { return number(line) }
+            if let failure { throw failure }
+            if hasEnded { return nil }
+            if isReading {
+                await withCheckedContinuation { waiters.append($0) }
+            } else {
+                try await fill(from: descriptor)
+            }
+        }
+    }
+
+    private func number(_ url: String) -> (index: Int, url: String) {
+        defer { count += 1 }
+        return (count, url)
+    }
+
+    private nonisolated(nonsending) func fill(from descriptor: CInt) async throws {
+        isReading = true
+        defer {
+            isReading = false
+            for waiter in waiters { waiter.resume() }
+            waiters = []
+        }
+        do {
+            if mayBlock { try await waitUntilReady(descriptor, POLLIN) }
+            let chunk = try readChunk(descriptor, name: name)
+            buffer.removeFirst(position)
+            position = 0
+            if chunk.isEmpty {
+                hasEnded = true
+            } else {
+                buffer += chunk
+                guard buffer.count <= Self.longestLine + chunk.count else {
+                    throw Failure(.readFailed, "line \(lineNumber + 1) of \(name) is over 1 MiB; is it a list of URLs?")
+                }
+            }
+        } catch {
+            hasEnded = true
+            failure = error as? Failure
+            throw error
+        }
+    }
+
+    /// The next line that holds a URL, as far as what is read goes.
+    private func takeLine() -> String? {
+        while position < buffer.count {
+            var end = position
+            while end < buffer.count, buffer[end] != 0x0a { end += 1 }
+            // The last line needs no line end; before the end of the file half a line is no line.
+            guard end < buffer.count || hasEnded else { return nil }
+            let line = buffer[position..<end]
+            position = min(end + 1, buffer.count)
+            lineNumber += 1
+            let trimmed = Self.trimmed(line)
+            if trimmed.isEmpty || trimmed.first == UInt8(ascii: "#") { continue }
+            return String(decoding: trimmed, as: UTF8.self)
+        }
+        return nil
+    }
+
+    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var line = line
+        while let first = line.first, first <= 0x20 { line = line.dropFirst() }
+        while let last = line.last, last <= 0x20 { line = line.dropLast() }
+        return line
+    }
+}

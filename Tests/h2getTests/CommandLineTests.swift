@@ -1,0 +1,197 @@
+import H2Client
+import HTTPTypes
+import Testing
+
+@testable import h2get
+
+/// What the words on the command line come to.
+private func settings(_ arguments: String...) throws -> FetchSettings {
+    try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments))
+}
+
+private func usageError(_ arguments: String...) -> String? {
+    do {
+        _ = try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments))
+        return nil
+    } catch let failure as Failure {
+        return failure.status == .usage ? failure.message : "status \(failure.status)"
+    } catch {
+        return "other: \(error)"
+    }
+}
+
+@Suite struct `Command line` {
+    @Test func `a URL alone is a GET with our user agent`() throws {
+        let settings = try settings("https://localhost/")
+        #expect(settings.method == .get)
+        #expect(settings.urls == ["https://localhost/"])
+        #expect(settings.fields[.userAgent] == "h2get/\(version)")
+        #expect(settings.fields[.accept] == "*/*")
+        #expect(settings.body == .none)
+        #expect(settings.parallelMaximum == 100)
+    }
+
+    @Test func `pieces of -d and --data-binary are joined in the order in which they stand`() throws {
+        let settings = try settings("-d", "a=1", "--data-binary", "b=2", "-d", "c=3", "https://localhost/")
+        #expect(settings.body == .bytes(Array("a=1&b=2&c=3".utf8)))
+        #expect(settings.method == .post)
+        #expect(settings.fields[.contentType] == "application/x-www-form-urlencoded")
+    }
+
+    @Test func `-d leaves the line ends of a file out and --data-binary keeps them`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("one\r\ntwo\n", to: "data")
+        #expect(try settings("-d", "@\(file)", "https://localhost/").body == .bytes(Array("onetwo".utf8)))
+        #expect(
+            try settings("--data-binary", "@\(file)", "-d", "x", "https://localhost/").body
+                == .bytes(Array("one\r\ntwo\n&x".utf8)))
+    }
+
+    @Test func `--data-binary of one file is streamed rather than read`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("content", to: "data")
+        #expect(try settings("--data-binary", "@\(file)", "https://localhost/").body == .file(file))
+        #expect(try settings("--data-binary", "@-", "https://localhost/").body == .descriptor(0))
+    }
+
+    @Test func `values may begin with a dash`() throws {
+        let settings = try settings("-d", "-5", "-o", "-", "-H", "--x: y", "https://localhost/")
+        #expect(settings.body == .bytes(Array("-5".utf8)))
+        #expect(settings.placement.destination(ofURLAt: 0) == .standardOutput)
+        #expect(settings.fields[try #require(HTTPField.Name("--x"))] == "y")
+    }
+
+    @Test func `letters can be joined as for curl`() throws {
+        let settings = try settings("-sSvvXPURGE", "https://localhost/")
+        #expect(settings.isSilent && settings.showsErrors)
+        #expect(settings.verbosity == 2)
+        #expect(settings.method.rawValue == "PURGE")
+    }
+
+    @Test(arguments: [
+        (["-sXPUT", "u"], ["-s", "-X", "PUT", "u"]), (["-sSo", "-fd", "u"], ["-sS", "-o", "-fd", "u"]),
+        (["-H", "-sXa", "-d@f"], ["-H", "-sXa", "-d", "@f"]), (["--data", "-sXa", "-v"], ["--data", "-sXa", "-v"]),
+        (["-vv", "--", "-sXa"], ["-vv", "--", "-sXa"]), (["-", "-o", "-", "-i"], ["-", "-o", "-", "-i"]),
+    ])
+    func `joined letters are told apart from values`(_ given: [String], _ expected: [String]) {
+        #expect(CommandLineReader.separated(given) == expected)
+    }
+
+    @Test func `every letter with a value is known to the one that takes joined letters apart`() {
+        let help = CommandLineReader.help(GetCommand.self)
+        var letters: Set<UInt8> = []
+        for line in help.split(separator: "\n") {
+            // `  -X, --request <METHOD>  The method.`
+            let word = Array(line.utf8.drop { $0 == UInt8(ascii: " ") })
+            guard line.hasPrefix("  -"), word.count > 2, word[2] == UInt8(ascii: ","), line.contains(" <") else {
+                continue
+            }
+            letters.insert(word[1])
+        }
+        #expect(letters == CommandLineReader.lettersWithValue)
+    }
+
+    @Test func `-H replaces, repeats, empties and removes`() throws {
+        let settings = try settings(
+            "-H", "Accept: text/html", "-H", "Accept: text/plain", "-H", "User-Agent:", "-H", "X-Empty;",
+            "-H", "Host: other.example", "https://localhost/")
+        #expect(settings.fields[values: .accept] == ["text/html", "text/plain"])
+        #expect(settings.fields[.userAgent] == nil)
+        #expect(settings.fields[try #require(HTTPField.Name("x-empty"))] == "")
+        #expect(settings.authority == "other.example")
+    }
+
+    @Test func `-H reads lines from a file`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("X-A: 1\r\nX-B: 2\n", to: "fields")
+        let settings = try settings("-H", "@\(file)", "https://localhost/")
+        #expect(settings.fields[try #require(HTTPField.Name("x-a"))] == "1")
+        #expect(settings.fields[try #require(HTTPField.Name("x-b"))] == "2")
+    }
+
+    @Test func `-I is a HEAD whose fields are shown, -T a PUT`() throws {
+        let head = try settings("-I", "https://localhost/")
+        #expect(head.method == .head)
+        #expect(head.includesHead)
+        #expect(try settings("-T", "file", "https://localhost/").method == .put)
+        #expect(try settings("-T", "file", "-X", "POST", "https://localhost/").method == .post)
+    }
+
+    @Test func `time limits take decimals, and 0 is no limit`() throws {
+        #expect(try settings("-m", "2.5", "https://localhost/").maxTime == .milliseconds(2500))
+        #expect(try settings("-m", "0", "https://localhost/").maxTime == nil)
+        #expect(try settings("--connect-timeout", "0.2", "https://localhost/").connectTimeout == .milliseconds(200))
+        #expect(usageError("-m", "soon", "https://localhost/") != nil)
+        #expect(usageError("-m", "-1", "https://localhost/") != nil)
+    }
+
+    @Test func `priority is RFC 9218's`() throws {
+        let priority = try #require(try settings("--priority", "u=1, i", "https://localhost/").options.priority)
+        #expect(priority.urgency == 1)
+        #expect(priority.isIncremental)
+        #expect(usageError("--priority", "u=9", "https://localhost/") != nil)
+        #expect(usageError("--priority", "high", "https://localhost/") != nil)
+    }
+
+    @Test func `what cannot work together is refused with a reason`() {
+        #expect(usageError("-d", "a", "-T", "b", "https://localhost/")?.contains("exclude") == true)
+        #expect(usageError("-I", "-d", "a", "https://localhost/") != nil)
+        #expect(usageError("-o", "a", "-o", "b", "https://localhost/")?.contains("at most one a URL") == true)
+        #expect(usageError("-o", "a", "-o", "a", "https://localhost/1", "https://localhost/2") != nil)
+        #expect(usageError("-T", "a", "-T", "b", "https://localhost/1") != nil)
+        #expect(usageError("--input-file", "-", "-d", "@-") != nil)
+        #expect(usageError("-T", "-", "https://localhost/1", "https://localhost/2") != nil)
+        #expect(usageError("--parallel-max", "0", "https://localhost/") != nil)
+        #expect(usageError("-X", "NO METHOD", "https://localhost/") != nil)
+        #expect(usageError("-X", "CONNECT", "https://localhost/") != nil)
+        #expect(usageError("-H", "no colon", "https://localhost/") != nil)
+        #expect(usageError("-H", "Transfer-Encoding: chunked", "https://localhost/") != nil)
+        #expect(usageError("-H", "X: a\u{1}b", "https://localhost/") != nil)
+        #expect(usageError("--key", "k", "https://localhost/") != nil)
+        #expect(usageError() != nil)
+    }
+
+    @Test func `a wrong option points at --help`() {
+        #expect(usageError("--nope", "https://localhost/")?.contains("'h2get --help'") == true)
+    }
+
+    @Test func `--connect-to and --resolve change where to connect for the matching origin only`() throws {
+        let settings = try settings(
+            "--connect-to", "a.example:443:[::1]:8443", "--resolve", "B.example:444:127.0.0.1", "https://localhost/")
+        #expect(settings.connectRules.count == 2)
+        let first = try #require(settings.configuration(for: try Origin("https://a.example/")).connectTo)
+        #expect(first.host == "::1" && first.port == 8443)
+        let second = try #require(settings.configuration(for: try Origin("https://b.example:444/")).connectTo)
+        #expect(second.host == "127.0.0.1" && second.port == 444)
+        #expect(settings.configuration(for: try Origin("https://a.example:444/")).connectTo == nil)
+        #expect(usageError("--connect-to", "a:b", "https://localhost/") != nil)
+        #expect(usageError("--resolve", "a:99999:b", "https://localhost/") != nil)
+    }
+
+    @Test func `thousands of URLs at the end do not go through the parser`() throws {
+        let urls = (1...5000).map { "https://localhost/\($0)" }
+        let (parsed, taken) = CommandLineReader.split(["-o", "/dev/null"] + urls)
+        #expect(parsed == ["-o", "/dev/null"])
+        #expect(taken == urls)
+        // The word after the last option may be its value.
+        let (withValue, rest) = CommandLineReader.split(urls + ["-m", "5"] + urls)
+        #expect(withValue.suffix(2) == ["-m", "5"])
+        #expect(rest == urls)
+        let command = try CommandLineReader.read(GetCommand.self, ["-s"] + urls)
+        #expect(command.urls == urls)
+    }
+
+    @Test func `serve refuses what makes no sense`() {
+        func fails(_ arguments: String...) -> Bool {
+            do {
+                _ = try CommandLineReader.read(ServeCommand.self, arguments)
+                return false
+            } catch { return (error as? Failure)?.status == .usage }
+        }
+        #expect(fails("--port", "70000"))
+        #expect(fails("--cert", "a"))
+        #expect(fails("--cleartext", "--ca-file", "a"))
+        #expect(fails("--goaway-after", "0"))
+        #expect(!fails("--port", "0", "--latency", "5", "."))
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import H2Origin
+import Testing
+
+@Suite(.timeLimit(.minutes(3))) struct `h2get fails` {
+    @Test func `with 3 for a bad URL, and fetches the others`() async throws {
+        let served = try Served()
+        let result = try await served.get("nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")
+        #expect(result.status == 3)
+        #expect(result.output == Served.pattern(4))
+        #expect(result.errors.contains("h2get: (3) nonsense: no scheme"))
+        #expect(result.errors.contains("2 of 3 transfers failed"))
+        #expect(!result.errors.contains("secret"))
+    }
+
+    @Test func `with 6 for a name without an address`() async throws {
+        // No resolver is asked for a label of more than 63 bytes.
+        let result = try await Program.run(["https://\(String(repeating: "a", count: 70)).test/"])
+        #expect(result.status == 6, "\(result.errors)")
+    }
+
+    @Test func `with 7 where nobody listens, once for each URL`() async throws {
+        let port = try closedPort()
+        let result = try await Program.run(["https://127.0.0.1:\(port)/1", "https://127.0.0.1:\(port)/2"])
+        #expect(result.status == 7)
+        #expect(result.errors.contains("h2get: (7) https://127.0.0.1:\(port)/1: "))
+        #expect(result.errors.contains("2 of 2 transfers failed"))
+    }
+
+    @Test func `with 16 where the server does not speak HTTP/2`() async throws {
+        let served = try Served { $0.security = .cleartext }
+        // TLS to a cleartext server: no handshake.
+        let result = try await Program.run(["-k", "https://localhost:\(served.origin.port)/"])
+        #expect(result.status == 35, "\(result.errors)")
+    }
+
+    @Test func `with 22 for a status of 400 or more with -f, and writes nothing`() async throws {
+        let served = try Served()
+        let result = try await served.get("-f", "-o", "f", served.url("/status/404"))
+        #expect(result.status == 22)
+        #expect(result.errors.contains("404"))
+        #expect(served.files.isEmpty)
+        let without = try await served.get(served.url("/status/404"))
+        #expect(without.status == 0)
+        #expect(without.text == "status 404\n")
+    }
+
+    @Test func `with 28 for -m, and with --connect-timeout at a server that does not shake hands`() async throws {
+        let served = try Served()
+        let slow = try await served.get("-m", "0.3", served.url("/stall"))
+        #expect(slow.status == 28)
+        let body = try await served.get("-m", "0.3", "-o", "f", served.url("/stall?after=100"))
+        #expect(body.status == 28)
+        #expect(served.files == ["f.part"])
+        let mute = try Served { $0.faults.isMute = true }
+        let connecting = try await mute.get("--connect-timeout", "0.3", mute.url("/"))
+        #expect(connecting.status == 28, "\(connecting.errors)")
+        let whole = try await mute.get("-m", "0.3", mute.url("/"))
+        #expect(whole.status == 28, "\(whole.errors)")
+    }
+
+    @Test func `with 60 for a certificate that nobody vouches for, unless -k`() async throws {
+        let served = try Served()
+        let refused = try await Program.run([served.url("/bytes/1")])
+        #expect(refused.status == 60)
+        #expect(
+            refused.errors.contains("--cacert") || refused.errors.contains("-k")
+                || refused.errors.contains("certificate"))
+        #expect(try await Program.run(["-k", served.url("/bytes/1")]).status == 0)
+    }
+
+    @Test func `with 77 for an authority file that is not there`() async throws {
+        let served = try Served()
+        let result = try await Program.run(["--cacert", "/nonexistent.pem", served.url("/bytes/1")])
+        #expect(result.status == 77, "\(result.errors)")
+    }
+
+    @Test func `with 92 for a refused stream, with its number, code and what to try`() async throws {
+        let served = try Served { $0.faults.refuseEvery = 2 }
+        let result = try await served.get("-o", "/dev/null", served.url("/bytes/1"), served.url("/bytes/2"))
+        #expect(result.status == 92)
+        let line = try #require(result.errors.split(separator: "\n").first { $0.hasPrefix("h2get: (92) https://") })
+        #expect(line.contains("stream 3"))
+        #expect(line.contains("0x7 REFUSED_STREAM"))
+        #expect(line.contains(";"))
+        #expect(result.errors.contains("1 of 2 transfers failed"))
+    }
+
+    @Test func `with the code of the first URL that failed, whichever failed first`() async throws {
+        let served = try Served()
+        let result = try await served.get("-f", "-o", "/dev/null", served.url("/reset/2?after=100000"), "nonsense")
+        #expect(result.status == 92)
+    }
+
+    @Test func `leaving what it has in a part file, and says so`() async throws {
+        let served = try Served()
+        let reset = try await served.get("-o", "r", served.url("/reset/2?after=5000000"))
+        #expect(reset.status == 92)
+        #expect(reset.errors.contains("r.part"))
+        let closed = try await served.get("-o", "c", served.url("/close?after=5000000"))
+        #expect(closed.status == 18, "\(closed.errors)")
+        #expect(served.files == ["c.part", "r.part"])
+        for name in ["c.part", "r.part"] {
+            let part = try served.folder.data(name)
+            #expect(!part.isEmpty)
+            #expect(Served.pattern(5_000_000).starts(with: part))
+        }
+        let refused = try Served { $0.faults.refuseEvery = 1 }
+        _ = try await refused.get("-o", "x", refused.url("/bytes/1"))
+        #expect(refused.files.isEmpty)
+    }
+
+    @Test func `silently with -s, but not with -sS`() async throws {
+        let served = try Served()
+        let silent = try await served.get("-s", "-f", served.url("/status/500"))
+        #expect(silent.status == 22)
+        #expect(silent.errors == "")
+        let shown = try await served.get("-sSf", served.url("/status/500"))
+        #expect(shown.errors.contains("(22)"))
+    }
+
+    @Test func `with 2 for a wrong option`() async throws {
+        let result = try await Program.run(["--nope"])
+        #expect(result.status == 2)
+        #expect(result.errors.contains("'h2get --help'"))
+    }
+
+    @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143))])
+    func `cleanly when interrupted, without a file that looks whole`(_ signal: Int32, _ status: Int32) async throws {
+        let served = try Served()
+        let part = served.folder.path("f.part")
+        let result = try await served.get(["-o", "f", served.url("/stall?after=1000"), served.url("/stall")]) {
+            number in
+            _ = Program.waitUntil {
+                ((try? FileManager.default.attributesOfItem(atPath: part))?[.size] as? Int ?? 0) >= 1000
+            }
+            kill(number, signal)
+        }
+        #expect(result.status == status)
+        #expect(result.errors.contains("interrupted"))
+        #expect(served.files == ["f.part"])
+        #expect(await Program.eventually { served.origin.statistics.connectionsOpen == 0 })
+    }
+
+    @Test func `when interrupted while it connects`() async throws {
+        let served = try Served { $0.faults.isMute = true }
+        let result = try await served.get([served.url("/")]) { number in
+            _ = Program.waitUntil { served.origin.statistics.connectionsAccepted == 1 }
+            kill(number, SIGINT)
+        }
+        #expect(result.status == 130)
+    }
+}

@@ -1,0 +1,101 @@
+import H2Client
+import Testing
+
+@testable import h2get
+
+@Suite struct `Where bodies go` {
+    private func placement(_ arguments: String...) throws -> Placement {
+        try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments)).placement
+    }
+
+    @Test func `-o names the URLs in order and the rest goes to stdout`() throws {
+        let placement = try placement("-o", "a", "-o", "-", "u1", "u2", "u3")
+        #expect(placement.destination(ofURLAt: 0) == .file("a"))
+        #expect(placement.destination(ofURLAt: 1) == .standardOutput)
+        #expect(placement.destination(ofURLAt: 2) == .standardOutput)
+        #expect((0...3).map { placement.standardOutputCount(ofFirst: $0) } == [0, 0, 1, 2])
+    }
+
+    @Test func `-O names the URLs that no -o names`() throws {
+        let placement = try placement("-o", "a", "-O", "u1", "u2")
+        #expect(placement.destination(ofURLAt: 0) == .file("a"))
+        #expect(placement.destination(ofURLAt: 1) == .remoteName)
+        #expect(!placement.isAllStandardOutput(from: 0))
+    }
+
+    @Test func `a single -o to the null device discards every body`() throws {
+        let placement = try placement("-o", "/dev/null", "u1", "u2")
+        #expect(placement.destination(ofURLAt: 1) == .discard)
+        #expect(placement.standardOutputCount(ofFirst: 2) == 0)
+    }
+
+    @Test func `--output-dir holds for relative names only`() throws {
+        let placement = try placement("--output-dir", "dir", "-o", "a", "-o", "/b", "u1", "u2")
+        #expect(placement.destination(ofURLAt: 0) == .file("dir/a"))
+        #expect(placement.destination(ofURLAt: 1) == .file("/b"))
+    }
+
+    @Test(arguments: [
+        ("https://localhost/a/b.txt", "b.txt"), ("https://localhost/a?x=/../y", "a"),
+        ("https://localhost/%2e%2e", "%2e%2e"), ("https://localhost/a/..%2fb", "..%2fb"),
+        ("https://localhost/.hidden#f", ".hidden"),
+    ])
+    func `-O takes the last part of the path and nothing else`(_ url: String, _ name: String) throws {
+        #expect(try Placement.remoteName(of: try RequestTarget(url)) == name)
+    }
+
+    @Test(arguments: ["https://localhost", "https://localhost/a/", "https://localhost/..", "https://localhost/a/."])
+    func `-O refuses a URL without a usable name`(_ url: String) throws {
+        let target = try RequestTarget(url)
+        #expect(throws: Failure.self) { try Placement.remoteName(of: target) }
+    }
+}
+
+@Suite struct Downloads {
+    @Test func `a file has its name only once it is finished`() throws {
+        let folder = try TemporaryFolder()
+        let download = try Download(path: folder.path("f"), createsDirectories: false)
+        #expect(folder.names == ["f.part"])
+        try download.finish()
+        #expect(folder.names == ["f"])
+    }
+
+    @Test func `an unfinished download leaves its part file and the old file`() throws {
+        let folder = try TemporaryFolder()
+        _ = try folder.write("old", to: "f")
+        do { _ = try Download(path: folder.path("f"), createsDirectories: false) }
+        #expect(folder.names == ["f", "f.part"])
+        #expect(try folder.read("f") == "old")
+    }
+
+    @Test func `no symbolic link is written through`() throws {
+        let folder = try TemporaryFolder()
+        let target = try folder.write("precious", to: "target")
+        try folder.link("f.part", to: target)
+        let error = #expect(throws: Failure.self) {
+            try Download(path: folder.path("f"), createsDirectories: false)
+        }
+        #expect(error?.message.contains("symbolic link") == true)
+        try folder.link("g", to: target)
+        try Download(path: folder.path("g"), createsDirectories: false).finish()
+        #expect(try folder.read("target") == "precious")
+        #expect(try folder.read("g") == "")
+    }
+
+    @Test func `folders are made only when asked for`() throws {
+        let folder = try TemporaryFolder()
+        let error = #expect(throws: Failure.self) {
+            try Download(path: folder.path("a/b/f"), createsDirectories: false)
+        }
+        #expect(error?.status == .writeFailed)
+        #expect(error?.message.contains("--create-dirs") == true)
+        try Download(path: folder.path("a/b/f"), createsDirectories: true).finish()
+        #expect(try folder.read("a/b/f") == "")
+    }
+
+    @Test func `a folder is no file`() throws {
+        let folder = try TemporaryFolder()
+        #expect(throws: Failure.self) { try Download(path: folder.path(""), createsDirectories: false) }
+        #expect(throws: Failure.self) { try Download(path: folder.root, createsDirectories: false) }
+    }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+/// The h2get binary as a user runs it.
+enum Program {
+    struct Result: Sendable {
+        var status: Int32
+        var output: Data
+        var errors: String
+
+        var text: String { String(decoding: output, as: UTF8.self) }
+    }
+
+    /// Beside the test bundle, where the package manager puts it.
+    static let path: String = {
+        var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+            .deletingLastPathComponent()
+        for _ in 0..<6 {
+            let candidate = folder.appendingPathComponent("h2get").path
+            var isFolder: ObjCBool = false
+            if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
+                return candidate
+            }
+            folder = folder.deletingLastPathComponent()
+        }
+        return "h2get"
+    }()
+
+    /// Runs it to its end, or kills it after `limit` seconds, which no test here needs.
+    /// - Parameter whileRunning: gets the process's number; called off the cooperative pool.
+    static func run(
+        _ arguments: [String], input: Data? = nil, in folder: String? = nil, limit: Double = 60,
+        output: String? = nil, whileRunning: (@Sendable (Int32) -> Void)? = nil
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Swift.Result {
+                        try runBlocking(
+                            arguments, input: input, folder: folder, limit: limit, output: output,
+                            whileRunning: whileRunning)
+                    })
+            }
+        }
+    }
+
+    private static func runBlocking(
+        _ arguments: [String], input: Data?, folder: String?, limit: Double, output: String?,
+        whileRunning: (@Sendable (Int32) -> Void)?
+    ) throws -> Result {
+        // Files rather than pipes: they cannot fill up.
+        let scratch = try TemporaryFolder()
+        let outputPath = output ?? scratch.path("out")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+        if output == nil { try scratch.write("", to: "out") }
+        try scratch.write("", to: "err")
+        process.standardOutput = FileHandle(forWritingAtPath: outputPath)
+        process.standardError = FileHandle(forWritingAtPath: scratch.path("err"))
+        if let input {
+            try input.write(to: URL(fileURLWithPath: scratch.path("in")))
+            process.standardInput = FileHandle(forReadingAtPath: scratch.path("in"))
+        } else {
+            process.standardInput = FileHandle.nullDevice
+        }
+        try process.run()
+        let number = process.processIdentifier
+        if let whileRunning { Thread.detachNewThread { whileRunning(number) } }
+        let end = Date().addingTimeInterval(limit)
+        while process.isRunning, Date() < end { usleep(2000) }
+        if process.isRunning {
+            kill(number, SIGKILL)
+            process.waitUntilExit()
+            Issue.record("h2get \(arguments.joined(separator: " ")) did not end within \(limit) s")
+        }
+        return Result(
+            status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
+            output: output == nil ? try scratch.data("out") : Data(), errors: try scratch.read("err"))
+    }
+
+    /// Runs a script with bash; its exit code.
+    static func runShell(_ script: String, in folder: String) async throws -> Int32 {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Swift.Result {
+                        let process = Process()
+                        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+                        process.arguments = ["-c", script]
+                        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+                        process.standardInput = FileHandle.nullDevice
+                        try process.run()
+                        let end = Date().addingTimeInterval(60)
+                        while process.isRunning, Date() < end { usleep(2000) }
+                        if process.isRunning {
+                            process.terminate()
+                            Issue.record("the script did not end within 60 s: \(script)")
+                        }
+                        process.waitUntilExit()
+                        return process.terminationStatus
+                    })
+            }
+        }
+    }
+
+    /// Runs it with stdout and stderr on a terminal; `output` is what the terminal got.
+    static func runOnTerminal(_ arguments: [String]) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments) })
+            }
+        }
+    }
+
+    private static func runOnTerminalBlocking(_ arguments: [String]) throws -> Result {
+        var (ours, theirs): (Int32, Int32) = (-1, -1)
+        try #require(openpty(&ours, &theirs, nil, nil, nil) == 0)
+        defer { close(ours) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
+        process.standardError = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
+        try process.run()
+        close(theirs)
+        var output = Data()
+        let end = Date().addingTimeInterval(30)
+        // The last writer's end is told as an error (EIO).
+        while Date() < end {
+            var entry = pollfd(fd: ours, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, 100) > 0 else { continue }
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = read(ours, &buffer, buffer.count)
+            guard count > 0 else { break }
+            output += buffer.prefix(count)
+        }
+        if process.isRunning, Date() >= end { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+        return Result(status: process.terminationStatus, output: output, errors: "")
+    }
+
+    /// Waits for something to become true, 20 s at most.
+    static func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
+        let end = Date().addingTimeInterval(20)
+        while Date() < end {
+            if condition() { return true }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+        return false
+    }
+
+    /// The same for `whileRunning`, which has a thread of its own.
+    static func waitUntil(_ condition: () -> Bool) -> Bool {
+        let end = Date().addingTimeInterval(20)
+        while Date() < end {
+            if condition() { return true }
+            usleep(2000)
+        }
+        return false
+    }
+}

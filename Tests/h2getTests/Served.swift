@@ -1,0 +1,59 @@
+import Foundation
+import H2Origin
+import Testing
+
+/// An origin in this process, and the folder in which its client works.
+final class Served: Sendable {
+    let origin: OriginServer
+    let folder: TemporaryFolder
+
+    init(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws {
+        folder = try TemporaryFolder()
+        var configuration = OriginServer.Configuration()
+        change(&configuration)
+        origin = try OriginServer.start(configuration)
+        if let pem = origin.caPEM { try folder.write(pem, to: "ca.pem") }
+    }
+
+    deinit { origin.stopNow() }
+
+    func url(_ path: String) -> String {
+        let scheme = origin.fingerprint == nil ? "http" : "https"
+        return "\(scheme)://localhost:\(origin.port)\(path)"
+    }
+
+    /// Runs h2get in the folder, trusting the origin.
+    func get(
+        _ arguments: [String], input: Data? = nil, output: String? = nil,
+        whileRunning: (@Sendable (Int32) -> Void)? = nil
+    ) async throws -> Program.Result {
+        let trust = origin.caPEM == nil ? ["--http2-prior-knowledge"] : ["--cacert", folder.path("ca.pem")]
+        return try await Program.run(
+            trust + arguments, input: input, in: folder.root, output: output, whileRunning: whileRunning)
+    }
+
+    func get(_ arguments: String...) async throws -> Program.Result { try await get(arguments) }
+
+    /// The folder's files, the CA's aside.
+    var files: [String] { folder.names.filter { $0 != "ca.pem" } }
+
+    /// What `/bytes/N` answers.
+    static func pattern(_ count: Int) -> Data { Data((0..<count).map { UInt8($0 % 251) }) }
+}
+
+/// A port of this machine on which nobody listens.
+func closedPort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
+        }
+    }
+    try #require(result)
+    return Int(UInt16(bigEndian: address.sin_port))
+}

@@ -26,7 +26,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
     /// Where this stands among the listener's connections.
     @exclusivity(unchecked) var slot = 0
 
-    private let wire: any Wire
+    private let wire: any SocketWire & Wire
     private let descriptor: CInt
     private let output = OutputBuffer()
     private let faults: OriginServer.Faults
@@ -39,6 +39,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
     @exclusivity(unchecked) private var lastActivity: UInt64
     @exclusivity(unchecked) private var idleTimer: LoopTimer?
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private var lingerTimer: LoopTimer?
 
     @exclusivity(unchecked) private var isDirty = false
     @exclusivity(unchecked) private var isInsideNghttp2 = false
@@ -58,7 +59,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
     private static let readsPerTurn = 16
     private static let buffersPerTurn = 16
 
-    init(wire: any Wire, descriptor: CInt, listener: Listener) {
+    init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
         self.wire = wire
         self.descriptor = descriptor
         self.listener = listener
@@ -123,6 +124,10 @@ final class ServerConnection: ReadinessHandler, Flushable {
             if result == .wouldBlock { break }
             guard case .bytes(let count) = result else { return close(.politely) }
             counters.bytesReceived.add(count)
+            if lingerTimer != nil {
+                guard wire.hasBufferedInput else { break }
+                continue
+            }
             isInsideNghttp2 = true
             let status = ch2_session_mem_recv(
                 session, loop.readBuffer.baseAddress!.assumingMemoryBound(to: UInt8.self), count)
@@ -174,7 +179,16 @@ final class ServerConnection: ReadinessHandler, Flushable {
         }
         guard !isClosed else { return }
         wire.watch(readable: true, writable: false)
-        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 { close(.politely) }
+        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 { linger() }
+    }
+
+    /// Everything was said. A close now, with frames of the client unread (WINDOW_UPDATEs of the last response, say),
+    /// would make the system reset the connection and throw away what the client has not read yet. So only our side
+    /// ends, and the client has a second to end its own.
+    private func linger() {
+        guard lingerTimer == nil else { return }
+        wire.finishWriting()
+        lingerTimer = loop.schedule(after: 1_000_000_000) { [weak self] in self?.close(.politely) }
     }
 
     /// Takes frames from nghttp2 up to the buffer's mark; true where it has no more now.
@@ -385,7 +399,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
         precondition(!isInsideNghttp2, "a callback of nghttp2 asks for the end by requestClose")
         guard !isClosed else { return }
         isClosed = true
-        for timer in [idleTimer, drainTimer] { if let timer { loop.cancel(timer) } }
+        for timer in [idleTimer, drainTimer, lingerTimer] { if let timer { loop.cancel(timer) } }
         while let stream = streams.last { forget(stream) }
         spareStreams = []
         switch ending {

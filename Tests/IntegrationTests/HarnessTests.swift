@@ -49,6 +49,15 @@ extension RealServers {
             #expect(!LoopbackPort.accepts(port))
         }
 
+        @Test
+        func `hands none of this process's descriptors on to a program`() async throws {
+            // Made without FD_CLOEXEC, as those of code that is not ours may be for a moment.
+            let descriptor = dup(STDIN_FILENO)
+            defer { close(descriptor) }
+            let listing = try await Program.finish("sh", ["-c", "cd /proc/$$/fd && echo *"])
+            #expect(listing.output == "0 1 2\n")
+        }
+
         /// Whether all that is left of a process group are children that the system's first process has not reaped: no
         /// one here can do that for it.
         private func isZombie(group: pid_t) -> Bool {

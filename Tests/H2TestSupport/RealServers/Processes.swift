@@ -88,6 +88,10 @@ public enum Program {
         _ program: String, _ arguments: [String], environment: [String: String] = [:],
         actions: inout posix_spawn_file_actions_t
     ) throws -> pid_t {
+        // A descriptor of another test that came along would keep its other end waiting for as long as this program runs;
+        // Foundation's Process, for one, learns of a child's end from a socket that only the child should hold.
+        _ = closeFrom?(&actions, 3)
+
         // Signals that a test runner ignores or blocks would stay so in the program: a server that ignores SIGPIPE by
         // inheritance, or never sees SIGTERM, is not the server that users run.
         var attributes = posix_spawnattr_t()
@@ -117,6 +121,13 @@ public enum Program {
         guard error == 0 else { throw ProcessFailure("cannot start \(program): \(String(cString: strerror(error)))") }
         return pid
     }
+
+    /// posix_spawn_file_actions_addclosefrom_np of glibc 2.34, which is declared for _GNU_SOURCE alone.
+    private static let closeFrom: CloseFrom? =
+        dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map { unsafeBitCast($0, to: CloseFrom.self) }
+
+    private typealias CloseFrom =
+        @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, CInt) -> CInt
 
     private static func withCStrings<R>(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> R

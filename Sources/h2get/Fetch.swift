@@ -16,6 +16,7 @@ actor Fetch {
     let list: URLList
     let connections: Connections
     let turns = Turns()
+    let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
     /// Names of files that this run writes, hashed: two URLs must not write one file.
     private var claimedFiles: Set<Int> = []
@@ -114,7 +115,6 @@ actor Fetch {
     private func fetch(_ url: String, _ index: Int) async {
         let destination = settings.placement.destination(ofURLAt: index)
         let turn = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
-        defer { if let turn { turns.end(turn) } }
         var transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
         do {
             try await run(&transfer)
@@ -122,17 +122,31 @@ actor Fetch {
         } catch is CancellationError {
             // The run is cancelled or stopped; that is said once.
         } catch {
-            let failure = describe(error, transfer)
-            // One closed stdout is one failure, however many bodies were on their way to it.
-            if isStopped { return }
-            failed += 1
-            console.error(failure, url: url)
-            note(failure.status, at: index)
-            if transfer.standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) {
-                isStopped = true
-            }
+            fail(describe(error, transfer), transfer.standardOutputIsBroken, url, index)
         }
         bodyBytes += transfer.bodyBytes
+        if let turn { await end(turn, url, index) }
+    }
+
+    private func fail(_ failure: Failure, _ standardOutputIsBroken: Bool, _ url: String, _ index: Int) {
+        // One closed stdout is one failure, however many bodies were on their way to it.
+        if isStopped { return }
+        failed += 1
+        console.error(failure, url: url)
+        note(failure.status, at: index)
+        if standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) { isStopped = true }
+    }
+
+    /// Ends a turn on stdout, and writes what waited for it.
+    private func end(_ turn: Int, _ url: String, _ index: Int) async {
+        turns.end(turn)
+        do {
+            try await turns.writeDeposits { try await BodyOutput.standardOutput.write($0) }
+        } catch let failure as Failure {
+            fail(failure, true, url, index)
+        } catch {
+            // Cancelled: what waits is dropped.
+        }
     }
 
     private func describe(_ error: any Error, _ transfer: Transfer) -> Failure {

@@ -39,7 +39,7 @@ struct Main {
         let settings = try FetchSettings(command)
         // Progress in the middle of bodies on the same terminal would spoil both.
         let bodiesOnTerminal =
-            isatty(STDOUT_FILENO) == 1 && settings.placement.standardOutputCount(ofFirst: Int.max) > 0
+            isatty(STDOUT_FILENO) == 1 && settings.standardOutputCount > 0
         let console = Console(
             showsErrors: settings.showsErrors,
             hidesProgress: settings.isSilent || bodiesOnTerminal || settings.verbosity > 0)

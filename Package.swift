@@ -44,7 +44,8 @@ let package = Package(
             name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2Origin", httpTypes],
             path: "Tests/H2TestSupport", swiftSettings: strict),
         .testTarget(
-            name: "H2ClientTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
+            name: "H2ClientTests",
+            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "SimulationTests", dependencies: ["H2Client", "H2TestSupport", httpTypes], swiftSettings: strict),

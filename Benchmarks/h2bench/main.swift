@@ -7,15 +7,16 @@ struct Options: Sendable {
     var url = ""
     var requests = 1_000
     var streams = 1
-    /// Whether callers run on the connection's loop or on Swift's global pool.
-    var onLoop = true
+    /// Where callers run: isolated to the connection (on its loop), preferring the loop as task executor, or on Swift's
+    /// global pool.
+    var place = "isolated"
     /// What is done with bodies: collect (read whole), discard, chunks (pulled one by one).
     var body = "collect"
     var caFile: String?
 }
 
 func usage() -> Never {
-    print("usage: h2bench URL [-n requests] [-m streams] [--global] [--discard | --chunks] [--cacert FILE]")
+    print("usage: h2bench URL [-n requests] [-m streams] [--task-executor | --global] [--discard | --chunks] [--cacert FILE]")
     exit(2)
 }
 
@@ -30,7 +31,8 @@ func parse() -> Options {
         switch argument {
         case "-n": options.requests = number(arguments.popFirst())
         case "-m": options.streams = number(arguments.popFirst())
-        case "--global": options.onLoop = false
+        case "--global": options.place = "global"
+        case "--task-executor": options.place = "executor"
         case "--discard": options.body = "discard"
         case "--chunks": options.body = "chunks"
         case "--cacert": options.caFile = arguments.popFirst()
@@ -47,9 +49,11 @@ nonisolated(nonsending) func caller(
 ) async throws -> (bytes: Int, good: Int) {
     var bytes = 0
     var good = 0
+    let scheme = target.origin.scheme.rawValue
+    let authority = target.origin.authority
     for _ in 0..<count {
         let request = HTTPRequest(
-            method: .get, scheme: target.origin.scheme.rawValue, authority: target.origin.authority, path: target.path)
+            method: .get, scheme: scheme, authority: authority, path: target.path)
         let response = try await connection.send(request)
         switch body {
         case "discard": bytes += try await response.body.discard()
@@ -69,12 +73,15 @@ nonisolated(nonsending) func caller(
     configuration.tls.verifiesPeer = options.caFile != nil
     let connection = try await HTTP2Connection.connect(to: target.origin, configuration: configuration)
     let start = ContinuousClock.now
-    let executor: (any TaskExecutor)? = options.onLoop ? connection.executor : nil
+    let executor: (any TaskExecutor)? = options.place == "executor" ? connection.executor : nil
     let total = try await withThrowingTaskGroup(of: (bytes: Int, good: Int).self) { group in
         for index in 0..<options.streams {
             let share = options.requests / options.streams + (index < options.requests % options.streams ? 1 : 0)
             group.addTask(executorPreference: executor) {
-                try await caller(connection, target, share, options.body)
+                guard options.place == "isolated" else {
+                    return try await caller(connection, target, share, options.body)
+                }
+                return try await connection.isolated { try await caller($0, target, share, options.body) }
             }
         }
         return try await group.reduce((bytes: 0, good: 0)) { ($0.bytes + $1.bytes, $0.good + $1.good) }

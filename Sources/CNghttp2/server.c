@@ -6,7 +6,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__linux__) && defined(SYS_openat2)
+#include <linux/openat2.h>
+#endif
 
 int ch2_listen(const char *address, uint16_t port, int backlog) {
   struct sockaddr_storage storage;
@@ -74,4 +78,16 @@ void ch2_break_connection(int fd, bool reset) {
   } else {
     shutdown(fd, SHUT_RDWR);
   }
+}
+
+int ch2_open_beneath(int folder, const char *path, int flags) {
+#if defined(__linux__) && defined(SYS_openat2)
+  struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH};
+  // glibc has no wrapper for it yet.
+  return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+#else
+  (void)folder, (void)path, (void)flags;
+  errno = ENOSYS;
+  return -1;
+#endif
 }

@@ -62,6 +62,11 @@ SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t 
   return ctx;
 }
 
+void ch2_context_free(SSL_CTX *ctx) {
+  free(SSL_CTX_get_app_data(ctx));
+  SSL_CTX_free(ctx);
+}
+
 // MARK: - The socket as OpenSSL sees it
 
 static int socket_of(BIO *bio) { return (int)(intptr_t)BIO_get_data(bio); }

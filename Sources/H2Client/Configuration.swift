@@ -1,14 +1,19 @@
 /// Every option and every limit of a connection, with units and defaults.
+///
+/// SO_SNDBUF and SO_RCVBUF stay the system's; TCP_NODELAY is always set.
 public struct Configuration: Sendable {
+    /// Whom to trust, and what to show.
     public var tls = TLS()
+    /// How long each step of a connection may take.
     public var timeouts = Timeouts()
+    /// How much a server may send ahead of the reader.
     public var windows = Windows()
+    /// What a peer may make us hold or do.
     public var limits = Limits()
 
     /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
     /// asked for and verified stays the origin's.
     public var connectTo: (host: String, port: Int)?
-    /// SO_SNDBUF and SO_RCVBUF stay the system's; TCP_NODELAY is always set.
     /// Sees each frame that is sent and received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
 
@@ -22,6 +27,7 @@ public struct Configuration: Sendable {
         public var caFile: String?
         /// A folder of authorities, hashed as `openssl rehash` does, instead of the system's.
         public var caDirectory: String?
+        /// The oldest version to speak, and the newest. Default: TLS 1.2 and TLS 1.3.
         public var minimumVersion = Version.tls12
         public var maximumVersion = Version.tls13
         /// The name for SNI and verification, instead of the origin's host.
@@ -30,6 +36,7 @@ public struct Configuration: Sendable {
         public var certificateFile: String?
         public var privateKeyFile: String?
 
+        /// A version that HTTP/2 may be spoken over (RFC 9113 section 9.2).
         public enum Version: Sendable, Hashable { case tls12, tls13 }
 
         public init() {}

@@ -1,19 +1,27 @@
 /// The state of a connection at one moment.
 public struct ConnectionSnapshot: Sendable {
+    /// `active` takes requests; `draining` takes none and finishes those under way; `closed` is over.
     public enum State: String, Sendable, Hashable { case active, draining, closed }
 
+    /// What one side announced in SETTINGS (RFC 9113 section 6.5.2), or else the protocol's defaults.
     public struct Settings: Sendable, Hashable {
+        /// Bytes of the table that the other side's header compression may use.
         public var headerTableSize: Int
         /// nil: no limit was announced.
         public var maxConcurrentStreams: Int?
+        /// Bytes that the other side may send on a new stream before it is given more.
         public var initialWindowSize: Int
+        /// Bytes of the longest frame payload that is accepted.
         public var maxFrameSize: Int
         /// nil: no limit was announced.
         public var maxHeaderListSize: Int?
     }
 
+    /// Where the connection is in its life.
     public var state: State
+    /// What this side announced and the peer acknowledged.
     public var localSettings: Settings
+    /// What the peer announced.
     public var remoteSettings: Settings
     /// Streams that are open, and requests that wait for a slot.
     public var openStreams: Int
@@ -36,7 +44,9 @@ public struct ConnectionSnapshot: Sendable {
 
 /// Facts that hold for a connection's life.
 public struct ConnectionInfo: Sendable, Hashable {
+    /// Names the connection within the process.
     public var id: ConnectionID
+    /// What it was opened for.
     public var origin: Origin
     /// Numeric addresses with ports, such as `127.0.0.1:8443`.
     public var remoteAddress: String

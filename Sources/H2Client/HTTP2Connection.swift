@@ -75,6 +75,13 @@ public actor HTTP2Connection {
         return HTTP2Connection(try result.get())
     }
 
+    /// Runs `body` isolated to the connection, on its loop's thread: the cheapest place to send many requests from.
+    public func isolated<R: Sendable>(
+        _ body: @Sendable (isolated HTTP2Connection) async throws -> R
+    ) async rethrows -> R {
+        try await body(self)
+    }
+
     // MARK: - Requests
 
     /// Sends a request and waits for the final response's header fields. Missing `scheme`, `authority` and `path` are
@@ -87,14 +94,14 @@ public actor HTTP2Connection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        let exchange = try Exchange(connection: multiplexer, request: request, body: body, options: options)
+        let exchange = try Exchange(connection: multiplexer, body: body, options: options)
         if case .stream(_, let pump) = body.content {
-            return try await Self.uploading(exchange, pump) { response in
+            return try await Self.uploading(exchange, request, pump) { response in
                 await exchange.uploadEnd()
                 return response
             }
         }
-        try await exchange.perform()
+        try await exchange.perform(request)
         return exchange.response()
     }
 
@@ -104,17 +111,18 @@ public actor HTTP2Connection {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        let exchange = try Exchange(connection: multiplexer, request: request, body: body, options: options)
+        let exchange = try Exchange(connection: multiplexer, body: body, options: options)
         if case .stream(_, let pump) = body.content {
-            return try await Self.uploading(exchange, pump, handle)
+            return try await Self.uploading(exchange, request, pump, handle)
         }
-        try await exchange.perform()
+        try await exchange.perform(request)
         return try await handle(exchange.response())
     }
 
     /// Runs the writer as a child task beside the response, and ends it with it.
     private static nonisolated(nonsending) func uploading<R>(
-        _ exchange: Exchange, _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void,
+        _ exchange: Exchange, _ request: HTTPRequest,
+        _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void,
         _ handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -128,7 +136,7 @@ public actor HTTP2Connection {
                 }
             }
             defer { group.cancelAll() }
-            try await exchange.perform()
+            try await exchange.perform(request)
             return try await handle(exchange.response())
         }
     }

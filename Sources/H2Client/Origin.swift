@@ -1,14 +1,17 @@
 /// Scheme, host and port (RFC 6454): what a connection serves.
 public struct Origin: Sendable, Hashable, CustomStringConvertible {
+    /// How an origin's connections are protected.
     public enum Scheme: String, Sendable, Hashable {
         /// TLS, with HTTP/2 chosen by ALPN.
         case https
         /// Cleartext HTTP/2 by prior knowledge (RFC 9113 section 3.3).
         case http
 
+        /// The port of a URL that names none.
         public var defaultPort: Int { self == .https ? 443 : 80 }
     }
 
+    /// `https` or `http`.
     public let scheme: Scheme
     /// Lower case; an IPv6 address stands here without its brackets.
     public let host: String
@@ -62,6 +65,7 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
 
 /// An absolute URL split into what a request needs.
 public struct RequestTarget: Sendable, Hashable {
+    /// Where to connect.
     public let origin: Origin
     /// The value of `:path`: path and query, never empty, without the fragment.
     public let path: String

@@ -1,25 +1,85 @@
 public import HTTPTypes
 
 /// What one request asks for besides its fields and body.
+///
+/// All defaults are one null pointer: a request without options pays nothing for them.
 public struct RequestOptions: Sendable {
-    /// From the call to the last byte of the response. Past it the stream is reset (CANCEL) and the call throws
-    /// `H2Error` (`timeout`). Default: none.
-    public var timeout: Duration?
-    /// Waiting for a stream slot. Default: none but `timeout`.
-    public var queueTimeout: Duration?
-    /// From the request's sending to the response's header fields. Default: none but `timeout`.
-    public var firstByteTimeout: Duration?
-    /// Between two pieces of the response's body, while somebody waits for one. Default: none but `timeout`.
-    public var bodyProgressTimeout: Duration?
-    /// RFC 9218 priority, sent as the `priority` field.
-    public var priority: Priority?
-    /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed
-    /// (RFC 9110 section 10.1.1). Default nil: send at once.
-    public var expectContinue: Duration?
-    /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block.
-    public var onInformational: (@Sendable (HTTPResponse) -> Void)?
+    private struct Values: Sendable {
+        var timeout: Duration?
+        var queueTimeout: Duration?
+        var firstByteTimeout: Duration?
+        var bodyProgressTimeout: Duration?
+        var priority: Priority?
+        var expectContinue: Duration?
+        var onInformational: (@Sendable (HTTPResponse) -> Void)?
+    }
+
+    /// Invariant behind `@unchecked Sendable`: changed only while one RequestOptions alone refers to it.
+    private final class Storage: @unchecked Sendable {
+        var values: Values
+        init(_ values: Values) { self.values = values }
+    }
+
+    private var storage: Storage?
+
+    private mutating func change(_ body: (inout Values) -> Void) {
+        if storage == nil {
+            storage = Storage(Values())
+        } else if !isKnownUniquelyReferenced(&storage) {
+            storage = Storage(storage!.values)
+        }
+        body(&storage!.values)
+    }
 
     public init() {}
+
+    /// From the call to the last byte of the response. Past it the stream is reset (CANCEL) and the call throws
+    /// `H2Error` (`timeout`). Default: none.
+    public var timeout: Duration? {
+        get { storage?.values.timeout }
+        set { change { $0.timeout = newValue } }
+    }
+
+    /// Waiting for a stream slot. Default: none but `timeout`.
+    public var queueTimeout: Duration? {
+        get { storage?.values.queueTimeout }
+        set { change { $0.queueTimeout = newValue } }
+    }
+
+    /// From the request's sending to the response's header fields. Default: none but `timeout`.
+    public var firstByteTimeout: Duration? {
+        get { storage?.values.firstByteTimeout }
+        set { change { $0.firstByteTimeout = newValue } }
+    }
+
+    /// Between two pieces of the response's body, while somebody waits for one. Default: none but `timeout`.
+    public var bodyProgressTimeout: Duration? {
+        get { storage?.values.bodyProgressTimeout }
+        set { change { $0.bodyProgressTimeout = newValue } }
+    }
+
+    /// RFC 9218 priority, sent as the `priority` field. Default: none.
+    public var priority: Priority? {
+        get { storage?.values.priority }
+        set { change { $0.priority = newValue } }
+    }
+
+    /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed
+    /// (RFC 9110 section 10.1.1). Default nil: send at once.
+    public var expectContinue: Duration? {
+        get { storage?.values.expectContinue }
+        set { change { $0.expectContinue = newValue } }
+    }
+
+    /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block.
+    public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
+        get { storage?.values.onInformational }
+        set { change { $0.onInformational = newValue } }
+    }
+
+    /// True where nothing was set.
+    @inline(__always)
+    var areDefaults: Bool { storage == nil }
 }
 
 /// An RFC 9218 priority.

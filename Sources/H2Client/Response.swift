@@ -2,7 +2,7 @@ public import HTTPTypes
 
 /// The final response to a request: its header fields are here, its body may still be on its way.
 public struct Response: Sendable {
-    let exchange: Exchange
+    var exchange: Exchange { body.exchange }
 
     /// The status code.
     public let status: HTTPResponse.Status
@@ -32,6 +32,7 @@ public struct Response: Sendable {
 
 /// Names a connection within the process.
 public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
+    /// Counts up from 1.
     public let number: Int
     public var description: String { "#\(number)" }
 }

@@ -50,7 +50,8 @@ extension OriginServer {
         public var headerListSize = 64 << 10
         /// From accept to the end of the TLS handshake. Default 15 s.
         public var handshake = Duration.seconds(15)
-        /// A connection without any traffic for so long is told GOAWAY and closed. Default: never.
+        /// A connection without any traffic for so long is told GOAWAY, and is closed if it stays quiet for another
+        /// second; a stream that waits for its answer makes no traffic. Default: never.
         public var idle: Duration?
 
         public init() {}

@@ -104,7 +104,8 @@ final class FieldList {
             (entries, capacity) = (wider, capacity * 2)
         }
         entries[count] = nghttp2_nv(
-            name: name, value: value, namelen: nameCount, valuelen: valueCount, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue))
+            name: name, value: value, namelen: nameCount, valuelen: valueCount,
+            flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue))
         count += 1
     }
 }

@@ -23,6 +23,7 @@ final class Listener: ReadinessHandler {
     private var handshakes: [ObjectIdentifier: (handshaker: Handshaker, timer: LoopTimer)] = [:]
     private var muteWires: [any Wire] = []
     private var whenClosed: [() -> Void] = []
+    private var graceTimer: LoopTimer?
 
     private enum State { case listening, draining, closed }
     private var state = State.listening
@@ -135,7 +136,8 @@ final class Listener: ReadinessHandler {
         closeMuteWires()
         closedOne()
         guard state == .draining else { return }
-        _ = loop.schedule(after: grace.clampedNanoseconds) { [weak self] in self?.closeAll() }
+        if let graceTimer { loop.cancel(graceTimer) }
+        graceTimer = loop.schedule(after: grace.clampedNanoseconds) { self.closeAll() }
     }
 
     func closeAll() {
@@ -176,6 +178,8 @@ final class Listener: ReadinessHandler {
     }
 
     private func tellClosed() {
+        if let graceTimer { loop.cancel(graceTimer) }
+        graceTimer = nil
         let callers = whenClosed
         whenClosed = []
         for caller in callers { caller() }

@@ -25,7 +25,7 @@ public final class OriginServer: Sendable {
 
     private let listener: LoopBound<Listener>
     private let loop: EventLoop
-    private let ownsLoop: Bool
+    private let lifetime: LoopLifetime
     private let counters: Counters
 
     /// Binds, listens and returns; clients can connect from then on.
@@ -70,8 +70,8 @@ public final class OriginServer: Sendable {
         port = Int(ch2_socket_port(descriptor))
         address = configuration.address
         counters = Counters()
-        ownsLoop = loop == nil
         self.loop = loop ?? EventLoop()
+        lifetime = LoopLifetime(self.loop, isOurs: loop == nil)
         let listener = LoopBound(
             Listener(
                 descriptor: descriptor, configuration: configuration, tls: tls, site: site, counters: counters,
@@ -91,26 +91,60 @@ public final class OriginServer: Sendable {
 
     /// Stops listening, says GOAWAY on each connection in two steps (RFC 9113 section 6.8), lets streams under way
     /// finish, and returns when every connection is closed. After `grace` those that are left are closed as they are.
-    /// Cancelling the calling task changes nothing.
+    /// Cancelling the calling task changes nothing. Harmless twice.
     public func stop(grace: Duration = .seconds(5)) async {
         await withCheckedContinuation { continuation in
-            loop.execute { [listener] in
+            let isRunning = lifetime.execute { [listener] in
                 listener.value.drain(grace: grace) { continuation.resume() }
             }
+            // The loop has ended, so everything is closed.
+            if !isRunning { continuation.resume() }
         }
-        if ownsLoop { loop.shutdown() }
+        lifetime.end()
     }
 
     /// Stops listening and closes every connection as it is, in the loop's next turn. Returns at once. Harmless twice.
     public func stopNow() {
-        loop.execute { [listener, loop, ownsLoop] in
+        _ = lifetime.execute { [listener, lifetime] in
             listener.value.closeAll()
-            if ownsLoop { loop.shutdown() }
+            lifetime.end()
         }
     }
 
     private static func hexadecimal(_ byte: UInt8) -> String {
         let digits = String(byte, radix: 16)
         return digits.utf8.count == 1 ? "0" + digits : digits
+    }
+}
+
+/// Ends an origin's own loop once, and takes no more calls for it then: they would never run.
+///
+/// Invariant behind `@unchecked Sendable`: `hasEnded` is touched under `lock` alone.
+private final class LoopLifetime: @unchecked Sendable {
+    private let loop: EventLoop
+    private let isOurs: Bool
+    private let lock = PthreadLock()
+    private var hasEnded = false
+
+    init(_ loop: EventLoop, isOurs: Bool) {
+        self.loop = loop
+        self.isOurs = isOurs
+    }
+
+    /// False where the loop has ended. A call that is taken before the end does run: the loop's last turn takes what was
+    /// posted before `shutdown`.
+    func execute(_ call: @escaping @Sendable () -> Void) -> Bool {
+        lock.withLock {
+            if !hasEnded { loop.execute(call) }
+            return !hasEnded
+        }
+    }
+
+    func end() {
+        lock.withLock {
+            guard isOurs, !hasEnded else { return }
+            hasEnded = true
+            loop.shutdown()
+        }
     }
 }

@@ -5,7 +5,9 @@
 #endif
 
 /// A request's fields as they came: one arena of bytes and offsets into it, kept for the next stream.
-struct RequestFields {
+///
+/// A class, so that asking for one field copies and retains nothing.
+final class RequestFields {
     struct Entry {
         var name: Range<Int>
         var value: Range<Int>
@@ -21,7 +23,7 @@ struct RequestFields {
     private var methodIndex = -1
     private var pathIndex = -1
 
-    mutating func reset(limit: Int) {
+    func reset(limit: Int) {
         // A spare stream keeps no more than an ordinary request needs.
         arena.removeAll(keepingCapacity: arena.capacity <= 4096)
         entries.removeAll(keepingCapacity: true)
@@ -31,7 +33,7 @@ struct RequestFields {
     }
 
     /// nghttp2 has checked names, values and the set of pseudo-fields (RFC 9113 section 8).
-    mutating func add(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
+    func add(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
         size += name.count + value.count + 32
         guard size <= limit else {
             isTooLarge = true
@@ -51,7 +53,7 @@ struct RequestFields {
         entries.append(Entry(name: start..<middle, value: middle..<arena.count))
     }
 
-    mutating func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
+    func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
 
     var method: String { methodIndex < 0 ? "" : text(entries[methodIndex].value) }
     /// The path with its query.
@@ -119,7 +121,9 @@ struct Target {
                 bytes.append(byte)
                 continue
             }
-            guard let high = digit(rest.popFirst()), let low = digit(rest.popFirst()), high | low != 0 else { return nil }
+            guard let high = digit(rest.popFirst()), let low = digit(rest.popFirst()), high | low != 0 else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         return String(validating: bytes, as: UTF8.self)

@@ -287,7 +287,8 @@ extension ServerStream {
         case .forbidden: answer(403, "not readable\n", isHead: isHead)
         case .folder:
             let fields = fields(301)
-            fields.add("location", text: "\(path)/")
+            // One slash in front: two would name another host (RFC 3986 section 4.2).
+            fields.add("location", text: "/\(path.drop { $0 == "/" })/")
             finish(fields, "it is a folder\n", isHead: isHead)
         }
     }

@@ -13,11 +13,13 @@ import H2Client
 /// `output` and writes it, up to a fair share. nghttp2 forbids entering it from its own callbacks, so whatever a callback
 /// wants done to the connection is noted in `wish` and done after.
 final class ServerConnection: ReadinessHandler, Flushable {
-    // The listener outlives its connections: it closes them all before it goes, and `OriginServer` holds it.
-    unowned let listener: Listener
+    // The listener closes its connections before it goes: the loop holds it while it listens, and while it drains its
+    // grace timer does.
+    unowned(unsafe) let listener: Listener
     let loop: EventLoop
     let counters: Counters
-    private(set) var session: OpaquePointer
+    // Made in `init`, which needs `self` for it, and deleted in `deinit`.
+    private(set) var session: OpaquePointer!
     /// Where this stands among the listener's connections.
     var slot = 0
 
@@ -46,7 +48,8 @@ final class ServerConnection: ReadinessHandler, Flushable {
     private enum Wish { case goOn, close(Ending, flushing: Bool) }
     private var wish = Wish.goOn
 
-    private enum Draining { case no, noticed, final }
+    /// no → noticed (the first GOAWAY waits to be sent) → asked (its PING is under way) → final.
+    private enum Draining { case no, noticed, asked, final }
     private var draining = Draining.no
 
     private static let readsPerTurn = 16
@@ -60,9 +63,8 @@ final class ServerConnection: ReadinessHandler, Flushable {
         counters = listener.counters
         faults = listener.configuration.faults
         lastActivity = loop.now
-        session = OpaquePointer(bitPattern: 1)!
-        guard let made = ServerSession.make(self, faults: faults) else { fatalError("no memory for an nghttp2 session") }
-        session = made
+        session = ServerSession.make(self, faults: faults)
+        precondition(session != nil, "no memory for an nghttp2 session")
     }
 
     deinit { nghttp2_session_del(session) }
@@ -156,6 +158,12 @@ final class ServerConnection: ReadinessHandler, Flushable {
         while !isClosed {
             guard writeOutput() else { return }
             if case .close(let ending, _) = wish { return close(ending) }
+            if isDrained, draining == .noticed {
+                // Only now: nghttp2 sends PING before all else, and its answer is to come after the GOAWAY was read.
+                draining = .asked
+                nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+                isDrained = false
+            }
             if isDrained { break }
             guard buffers < Self.buffersPerTurn else { return scheduleFlush() }
             buffers += 1
@@ -251,7 +259,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
         case NGHTTP2_DATA:
             if isEnd { stream(head.stream_id)?.endRequest() }
         case NGHTTP2_PING:
-            if head.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0, draining == .noticed { drainFinally() }
+            if head.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0, draining == .asked { drainFinally() }
         case NGHTTP2_PRIORITY_UPDATE:
             if let update = ch2_frame_priority_update(frame) { priorityChanged(update.pointee) }
         default: break
@@ -276,7 +284,11 @@ final class ServerConnection: ReadinessHandler, Flushable {
         }
         if requestCount == faults.closeAfterRequests { wish = .close(.abruptly, flushing: false) }
         if requestCount == faults.goAwayAfterRequests {
-            if faults.goAwayIsTwoStep { drain() } else { goAway(last: lastStreamID, code: faults.goAwayCode, debug: "") }
+            if faults.goAwayIsTwoStep {
+                drain()
+            } else {
+                goAway(last: lastStreamID, code: faults.goAwayCode, debug: "")
+            }
         }
         if let every = faults.stallEvery, every > 0, requestCount % every == 0 { return }
         if let bytes = faults.resetAfterBodyBytes { stream.cut(after: bytes, .reset(faults.resetCode)) }
@@ -339,13 +351,12 @@ final class ServerConnection: ReadinessHandler, Flushable {
         guard draining == .no else { return }
         draining = .noticed
         nghttp2_submit_shutdown_notice(session)
-        nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
         drainTimer = loop.schedule(after: 1_000_000_000) { [weak self] in self?.drainFinally() }
         scheduleFlush()
     }
 
     private func drainFinally() {
-        guard draining == .noticed else { return }
+        guard draining == .noticed || draining == .asked else { return }
         draining = .final
         if let drainTimer { loop.cancel(drainTimer) }
         goAway(last: nghttp2_session_get_last_proc_stream_id(session), code: faults.goAwayCode, debug: "")

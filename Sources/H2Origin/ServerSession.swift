@@ -21,7 +21,8 @@ enum ServerSession {
         var session: OpaquePointer?
         let silences = faults.omitsSettingsAcknowledgement || faults.omitsPingAcknowledgement
         let status = nghttp2_session_server_new2(
-            &session, silences ? silencingCallbacks : callbacks, Unmanaged.passUnretained(connection).toOpaque(), option)
+            &session, silences ? silencingCallbacks : callbacks, Unmanaged.passUnretained(connection).toOpaque(), option
+        )
         return status == 0 ? session : nil
     }
 

@@ -16,7 +16,7 @@ final class ServerStream {
     var slot = 0
 
     // MARK: Request
-    var request = RequestFields()
+    let request = RequestFields()
     var hasRequestEnded = false
     var priorityUpdate: String?
     private var intake = Intake.hold

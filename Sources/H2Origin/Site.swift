@@ -10,14 +10,15 @@ import H2Client
 /// The folder of files that an origin serves.
 ///
 /// Files are opened and read on the loop: from a page cache that costs less than a thread would.
-struct Site {
+final class Site {
     /// The folder with all symbolic links resolved, without a trailing slash; nil serves no files.
     private let root: String?
+    private let rootDescriptor: CInt
 
     /// - Throws: `localIO` where the folder does not exist or is none.
     init(documentRoot: String?) throws {
         guard let documentRoot else {
-            root = nil
+            (root, rootDescriptor) = (nil, -1)
             return
         }
         var status = stat()
@@ -30,6 +31,11 @@ struct Site {
                 remedy: "it must be a folder that exists")
         }
         root = resolved == "/" ? "" : resolved
+        rootDescriptor = ch2_open(resolved, O_RDONLY | O_DIRECTORY, 0)
+    }
+
+    deinit {
+        if rootDescriptor >= 0 { close(rootDescriptor) }
     }
 
     struct File {
@@ -44,7 +50,7 @@ struct Site {
 
     enum Finding {
         case file(File)
-        /// A folder that was asked for without its trailing slash.
+        /// A folder, asked for without its trailing slash.
         case folder
         case forbidden
         case missing
@@ -55,37 +61,46 @@ struct Site {
     // MARK: - Look-up
 
     /// Looks a request's path up (percent-encoded, without its query). What leads outside the folder, by `..`, by an
-    /// encoded slash or by a symbolic link, is not found. The check and the opening are two steps, so whoever can
-    /// change the folder meanwhile can get round it; it is their folder.
+    /// encoded slash or by a symbolic link, is not found.
     func find(_ path: Substring) -> Finding {
-        guard let root else { return .missing }
-        var local = root
+        guard root != nil else { return .missing }
+        var local = ""
         for part in path.utf8.split(separator: UInt8(ascii: "/")) {
             guard let name = Target.decoded(Substring(part)), name != "..", name != ".",
                 !name.utf8.contains(UInt8(ascii: "/"))
             else { return .missing }
-            local += "/" + name
+            if !local.isEmpty { local += "/" }
+            local += name
         }
         let asksForFolder = path.utf8.last == UInt8(ascii: "/")
-        guard let found = resolvedInside(local, root: root) else { return .missing }
-        var status = stat()
-        guard stat(found, &status) == 0 else { return .missing }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            guard asksForFolder else { return .folder }
-            guard let index = resolvedInside(found + "/index.html", root: root) else { return .missing }
-            return open(index)
+        switch open(local.isEmpty ? "." : local) {
+        case .folder where asksForFolder:
+            let index = open(local.isEmpty ? "index.html" : local + "/index.html")
+            if case .folder = index { return .missing }
+            return index
+        case .file(let file) where asksForFolder:
+            close(file.descriptor)
+            return .missing
+        case let finding: return finding
         }
-        return asksForFolder ? .missing : open(found)
     }
 
     private func open(_ path: String) -> Finding {
         // Non-blocking: a FIFO must not hold the loop up before it is seen to be none of ours.
-        let descriptor = ch2_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+        let flags = O_RDONLY | O_NONBLOCK
+        var descriptor = ch2_open_beneath(rootDescriptor, path, flags)
+        if descriptor < 0 && errno != ENOENT && errno != EACCES && errno != ENOTDIR {
+            // The kernel has no such call, or the path has an absolute link, which may lead back inside. The check and
+            // the opening are two steps here: whoever can change the folder can get between, and it is their folder.
+            guard let root, let resolved = resolvedInside(root + "/" + path, root: root) else { return .missing }
+            descriptor = ch2_open(resolved, flags | O_NOFOLLOW, 0)
+        }
         guard descriptor >= 0 else { return errno == EACCES ? .forbidden : .missing }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            let isFolder = status.st_mode & S_IFMT == S_IFDIR
             close(descriptor)
-            return .missing
+            return isFolder ? .folder : .missing
         }
         #if canImport(Glibc)
             let modified = status.st_mtim
@@ -149,7 +164,8 @@ struct Site {
         let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         func two(_ number: CInt) -> String { (number < 10 ? "0" : "") + String(number) }
-        return "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + parts.tm_year) "
+        return
+            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + parts.tm_year) "
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
     }
 

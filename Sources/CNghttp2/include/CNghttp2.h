@@ -53,6 +53,18 @@ static inline ch2_ssize ch2_session_mem_send(nghttp2_session *session, const uin
 #endif
 }
 
+/// A free-list allocator for one nghttp2 session: a stream is made of four small blocks, and with a hundred streams in
+/// step malloc's per-thread cache (seven blocks a size in glibc) misses nearly all of them. Blocks up to 1 KiB are kept,
+/// at most `CH2_POOL_KEPT` of a size; larger ones go to malloc. One thread at a time, as nghttp2 itself.
+typedef struct ch2_pool ch2_pool;
+ch2_pool *ch2_pool_new(void);
+/// After nghttp2_session_del.
+void ch2_pool_delete(ch2_pool *pool);
+/// nghttp2_session_client_new3 and nghttp2_session_server_new3 with the pool as nghttp2_mem, whose function pointers
+/// Swift could only fill in with trampolines.
+int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
+                           const nghttp2_option *option, ch2_pool *pool);
+
 /// nghttp2_submit_request(2). Swift cannot name both data provider types; NULL `read` means no body.
 int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
                            ch2_data_source_read_callback read, void *source, void *stream_user_data);
@@ -101,6 +113,9 @@ SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer);
 
 /// A server context as above, that chooses from `alpn` (wire format; kept by the context's owner) by its own order.
 SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t *alpn, unsigned alpn_length);
+
+/// SSL_CTX_free, and the ALPN list that ch2_server_context keeps. To be called when no SSL of the context is left.
+void ch2_context_free(SSL_CTX *ctx);
 
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
@@ -181,6 +196,9 @@ int ch2_socket_port(int fd);
 /// both directions end here and now, so that TLS cannot say close_notify.
 void ch2_break_connection(int fd, bool reset);
 
+/// openat2(2) with RESOLVE_BENEATH: the kernel refuses (EXDEV) what leads out of `folder` by dots or symbolic links, in
+/// one step that nobody can get between. ENOSYS where there is no such call.
+int ch2_open_beneath(int folder, const char *path, int flags);
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.

@@ -13,10 +13,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// When `send` was called.
     let calledAt: UInt64
 
-    /// The request until it is submitted.
-    private(set) var request: HTTPRequest?
+    /// The request while it waits for the loop or for a slot.
+    @exclusivity(unchecked) private(set) var request: HTTPRequest?
     /// The body while `expect: 100-continue` holds it back.
-    private var heldBody: Outgoing?
+    @exclusivity(unchecked) private var heldBody: Outgoing?
 
     /// Whom the next event resumes. One at a time: a response has one reader.
     private enum Waiter {
@@ -36,33 +36,35 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     enum Destination { case descriptor(CInt), nowhere }
 
-    private var waiter = Waiter.none
-    private var headError: (any Error)?
+    @exclusivity(unchecked) private var waiter = Waiter.none
+    @exclusivity(unchecked) private var headError: (any Error)?
     /// The whole response had arrived when its head was delivered.
-    private(set) var isWhole = false
-    private(set) var isConnectionReused = false
-    private var isWaitingForSlot = false
-    private var hasReleasedSlot = false
-    private var submittedAt: UInt64 = 0
+    @exclusivity(unchecked) private(set) var isWhole = false
+    @exclusivity(unchecked) private(set) var isConnectionReused = false
+    @exclusivity(unchecked) private var isWaitingForSlot = false
+    @exclusivity(unchecked) private var hasReleasedSlot = false
+    @exclusivity(unchecked) private var submittedAt: UInt64 = 0
 
-    private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-    private var uploadWaiter: UnsafeContinuation<Void, Never>?
+    @exclusivity(unchecked) private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+    @exclusivity(unchecked) private var uploadWaiter: UnsafeContinuation<Void, Never>?
 
-    private var totalTimer: LoopTimer?
-    private var phaseTimer: LoopTimer?
-    private var continueTimer: LoopTimer?
-    private var progressAt: UInt64 = 0
+    @exclusivity(unchecked) private var totalTimer: LoopTimer?
+    @exclusivity(unchecked) private var phaseTimer: LoopTimer?
+    @exclusivity(unchecked) private var continueTimer: LoopTimer?
+    @exclusivity(unchecked) private var progressAt: UInt64 = 0
 
     var connectionID: ConnectionID { connection.info.id }
 
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
-    init(
-        connection: HTTP2Multiplexer, request: HTTPRequest, body: RequestBody, options: RequestOptions
-    ) throws {
+    init(connection: HTTP2Multiplexer, body: RequestBody, options: RequestOptions) throws {
         self.connection = connection
-        self.request = request
         self.options = options
         calledAt = connection.loop.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        if case .none = body.content, body.trailers == nil {
+            contentLength = nil
+            super.init()
+            return
+        }
         var outgoing = Outgoing.done
         switch body.content {
         case .none: contentLength = nil
@@ -90,15 +92,18 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     /// - Throws: `H2Error`, `CancellationError`.
-    nonisolated(nonsending) func perform() async throws {
+    @inline(__always)
+    func perform(_ request: HTTPRequest, isolation: isolated (any Actor)? = #isolation) async throws {
         await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            // Named, so that the closure inherits the caller's isolation: without it there would be two hops.
+            _ = isolation
+            return await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 // Nobody else knows this exchange yet.
                 waiter = .head(continuation)
                 if connection.loop.isCurrent {
-                    connection.start(self)
+                    connection.start(self, request)
                 } else {
-                    connection.loop.execute { self.connection.start(self) }
+                    connection.loop.execute { self.connection.start(self, request) }
                 }
             }
         } onCancel: {
@@ -110,12 +115,13 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// The response, once `perform` has returned.
     func response() -> Response {
         Response(
-            exchange: self, status: HTTPResponse.Status(code: status),
+            status: HTTPResponse.Status(code: status),
             body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
     }
 
     // MARK: - Caller's side: the body
 
+    @inline(__always)
     nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
         let step: BodyStep
         if isWhole {
@@ -135,6 +141,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
+    @inline(__always)
     nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
         if isWhole {
             guard body.count <= limit else { throw bodyTooLarge(limit) }
@@ -153,6 +160,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         return body
     }
 
+    @inline(__always)
     nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
         if isWhole {
             defer { body = [] }
@@ -177,7 +185,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
-    private var bodyReadSoFar = 0
+    @exclusivity(unchecked) private var bodyReadSoFar = 0
 
     private func writeOut(_ descriptor: CInt) throws {
         let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
@@ -262,18 +270,25 @@ final class Exchange: StreamState, @unchecked Sendable {
     // MARK: - Loop's side: start
 
     /// The request has to wait for a slot.
-    func waitForSlot() {
+    func waitForSlot(_ request: HTTPRequest) {
+        self.request = request
         isWaitingForSlot = true
         startTotalTimer()
         if let limit = options.queueTimeout { startPhaseTimer(.queued, limit) }
     }
 
-    /// A slot is free: opens the stream. False where the exchange is over already, or cannot be sent.
-    func open(on session: HTTP2Session) -> Bool {
+    /// The request's turn has come.
+    func openAfterWaiting() -> Bool {
         guard !isOver, let request else { return false }
-        if !isWaitingForSlot { startTotalTimer() }
-        isWaitingForSlot = false
         self.request = nil
+        isWaitingForSlot = false
+        stopPhaseTimer()
+        return open(request)
+    }
+
+    /// Opens the stream. False where the request cannot be sent.
+    func open(_ request: HTTPRequest) -> Bool {
+        let session = connection.session
         submittedAt = connection.loop.now
         isConnectionReused = session.requests > 0
         do {
@@ -284,11 +299,9 @@ final class Exchange: StreamState, @unchecked Sendable {
             fail(error)
             return false
         }
-        if let limit = options.firstByteTimeout {
-            startPhaseTimer(.firstByte, limit)
-        } else {
-            stopPhaseTimer()
-        }
+        if options.areDefaults { return true }
+        startTotalTimer()
+        if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
         if let limit = options.expectContinue, heldBody != nil {
             continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
                 self?.releaseBody()
@@ -339,7 +352,14 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch phase {
         case .awaitingHead: return
         case .body, .ended: deliverHeadOrBody()
-        case .failed(let error): resumeAll(error)
+        case .failed(let error):
+            if case .head(let continuation) = waiter, firstByteAt != 0 {
+                // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
+                // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
+                waiter = .none
+                continuation.resume()
+            }
+            resumeAll(error)
         }
         if isOver { finish() }
     }
@@ -347,10 +367,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     private func deliverInformational() {
         let heads = informational
         informational = []
-        for (status, box) in heads {
-            if status == 100 { releaseBody() }
+        for head in heads {
+            if head.status == 100 { releaseBody() }
             if let listener = options.onInformational {
-                listener(HTTPResponse(status: HTTPResponse.Status(code: status), headerFields: box.block.fields))
+                listener(
+                    HTTPResponse(status: HTTPResponse.Status(code: head.status), headerFields: head.block.fields))
             }
         }
     }
@@ -495,7 +516,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    private var suppliedBytes = 0
+    @exclusivity(unchecked) private var suppliedBytes = 0
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
@@ -515,9 +536,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch outgoing {
         case .done:
             heldBody = nil
-            resumeWriter(uploadError())
-            uploadWaiter?.resume()
-            uploadWaiter = nil
+            if writeWaiter != nil { resumeWriter(uploadError()) }
+            if let uploadWaiter {
+                self.uploadWaiter = nil
+                uploadWaiter.resume()
+            }
         case .awaitingChunk: resumeWriter(nil)
         default: break
         }

@@ -1,4 +1,4 @@
-import CNghttp2
+import HTTPTypes
 import Synchronization
 
 /// The loop's side of an `HTTP2Connection`: session, wire, slots, pings, the end.
@@ -24,27 +24,27 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     private let wire: any Wire
     private let configuration: Configuration
-    private var state = State.active
-    private var isMarkedDirty = false
-    private var isWriteBlocked = false
+    @exclusivity(unchecked) private var state = State.active
+    @exclusivity(unchecked) private var isMarkedDirty = false
+    @exclusivity(unchecked) private var isWriteBlocked = false
 
     /// Requests that wait for a stream, in order. Those that gave up stay here until their turn.
-    private var queue: [Exchange?] = []
-    private var queueHead = 0
-    private var waitingCount = 0
+    @exclusivity(unchecked) private var queue: [Exchange?] = []
+    @exclusivity(unchecked) private var queueHead = 0
+    @exclusivity(unchecked) private var waitingCount = 0
 
     private struct Ping {
         let sentAt: UInt64
         let completion: (Result<Duration, H2Error>) -> Void
         let timer: LoopTimer
     }
-    private var pings: [UInt64: Ping] = [:]
-    private var lastPing: UInt64 = 0
-    private var roundTripTime: Duration?
+    @exclusivity(unchecked) private var pings: [UInt64: Ping] = [:]
+    @exclusivity(unchecked) private var lastPing: UInt64 = 0
+    @exclusivity(unchecked) private var roundTripTime: Duration?
 
-    private var settingsTimer: LoopTimer?
-    private var drainTimer: LoopTimer?
-    private var closeWaiters: [() -> Void] = []
+    @exclusivity(unchecked) private var settingsTimer: LoopTimer?
+    @exclusivity(unchecked) private var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
 
     private static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.
@@ -86,14 +86,20 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     // MARK: - Requests
 
     /// Opens a stream for the exchange, queues it, or fails it.
-    func start(_ exchange: Exchange) {
+    func start(_ exchange: Exchange, _ request: HTTPRequest) {
         guard !exchange.isOver else { return exchange.progressed() }
         switch state {
         case .active: break
-        case .draining(let error), .closed(let error): return exchange.fail(error)
+        case .draining(let error): return exchange.fail(error)
+        case .closed(let cause):
+            var error = cause
+            // Whatever ended the connection, this request had not begun.
+            error.scope = .stream(0)
+            error.isRetryable = true
+            return exchange.fail(error)
         }
         if waitingCount == 0 && session.hasFreeSlot {
-            if exchange.open(on: session) { markDirty() }
+            if exchange.open(request) { markDirty() }
             return
         }
         guard waitingCount < configuration.limits.waitingRequests else {
@@ -104,7 +110,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         }
         queue.append(exchange)
         waitingCount += 1
-        exchange.waitForSlot()
+        exchange.waitForSlot(request)
     }
 
     /// A waiting exchange gave up.
@@ -120,7 +126,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1
-            if next.open(on: session) { markDirty() }
+            if next.openAfterWaiting() { markDirty() }
         }
     }
 
@@ -172,12 +178,15 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// False where the connection has died.
     private func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let isFirst = session.bytesReceived == 0
+        // To nghttp2 this would be a frame of absurd length, and its own GOAWAY the only trace of it.
+        if session.bytesReceived == 0 && bytes.prefix(5).elementsEqual("HTTP/".utf8) {
+            die(Self.answeredHTTP1(), saying: nil)
+            return false
+        }
         do {
             try session.receive(bytes, now: loop.now)
         } catch {
-            let isHTTP1 = isFirst && bytes.prefix(5).elementsEqual("HTTP/".utf8)
-            die(isHTTP1 ? Self.answeredHTTP1() : error, saying: nil)
+            die(error, saying: nil)
             return false
         }
         if !session.events.isEmpty { handleEvents() }

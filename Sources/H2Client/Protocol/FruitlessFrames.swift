@@ -16,7 +16,7 @@ struct FruitlessFrames {
 
     /// Adds one; false where that is too many.
     mutating func add(now: UInt64) -> Bool {
-        if level == 0 { drainedAt = now }
+        if level <= 0 { drainedAt = now }
         level += 1
         guard level > limit else { return true }
         let drained = Int(clamping: (now &- drainedAt) / 1_000_000) * perSecond / 1_000
@@ -27,6 +27,9 @@ struct FruitlessFrames {
         return level <= limit
     }
 
-    /// Forgives as many.
-    mutating func forgive(_ count: Int) { level = max(0, level - count) }
+    /// Forgives as many, in advance too: a server may answer a whole window of DATA with WINDOW_UPDATEs at once.
+    mutating func forgive(_ count: Int) { level = max(-Self.advance, level - count) }
+
+    /// How many frames can be forgiven in advance: one a KiB, those for 256 MiB of DATA.
+    private static let advance = 1 << 18
 }

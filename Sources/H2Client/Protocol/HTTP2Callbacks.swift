@@ -3,66 +3,63 @@ import HTTPTypes
 
 /// nghttp2's callback table. The trampolines find session and stream and record; nothing else happens inside nghttp2.
 ///
-/// Lifetimes: the user data is the session's `SessionReference`, which lives as long as the nghttp2 session; a stream's
-/// user data is its `StreamState`, which `openStreams` owns until `on_stream_close`. Both are therefore unretained.
+/// Lifetimes: the user data is the `HTTP2Session`, which deletes the nghttp2 session when it goes; a stream's user data is
+/// its `StreamState`, which `openStreams` owns until `on_stream_close`. Both are therefore unretained.
 enum HTTP2Callbacks {
-    static func make(logsFrames: Bool) -> OpaquePointer? {
+    static func make() -> OpaquePointer? {
         var callbacks: OpaquePointer?
         nghttp2_session_callbacks_new(&callbacks)
         nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, user in
-            sessionOf(user).beganFrame(header!.pointee)
+            withSession(user) { $0.beganFrame(header.unsafelyUnwrapped) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { raw, frame, user in
-            streamOf(raw, ch2_frame_hd(frame).pointee.stream_id)?.beginHead()
+        nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, _, user in
+            withSession(user) { $0.beganHead() }
             return ok
         }
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
-            raw, frame, name, nameLength, value, valueLength, _, user in
-            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
-            return sessionOf(user).field(stream, name!, nameLength, value, valueLength) ? ok : resetStream
+            _, _, name, nameLength, value, valueLength, _, user in
+            withSession(user) { $0.field(name.unsafelyUnwrapped, nameLength, value, valueLength) } ? ok : resetStream
         }
         nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) {
-            raw, frame, name, nameLength, value, valueLength, _, user in
+            _, _, name, nameLength, value, valueLength, _, user in
             // Without this nghttp2 would drop the field and take the message (RFC 9113 section 8.2.1 says malformed).
-            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
             let field = HTTP2Callbacks.escaped(name, nameLength) + ": " + HTTP2Callbacks.escaped(value, valueLength)
-            sessionOf(user).reject(stream, "an invalid field: '\(field)'")
+            withSession(user) { $0.invalidField(field) }
             return resetStream
         }
-        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { raw, frame, user in
-            sessionOf(user).receivedFrame(frame!)
+        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
+            withSession(user) { $0.receivedFrame(frame.unsafelyUnwrapped) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { raw, _, id, data, length, user in
-            sessionOf(user).receivedData(streamOf(raw, id), data!, length)
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, _, data, length, user in
+            withSession(user) { $0.receivedData(data.unsafelyUnwrapped, length) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { raw, id, code, user in
-            if let stream = streamOf(raw, id) { sessionOf(user).closed(stream, ErrorCode(rawValue: code)) }
+        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, user in
+            withSession(user) { $0.closed(id, ErrorCode(rawValue: code)) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { raw, frame, status, user in
-            sessionOf(user).invalidFrame(streamOf(raw, ch2_frame_hd(frame).pointee.stream_id), status)
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, _, status, user in
+            withSession(user) { $0.invalidFrame(status) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { raw, frame, user in
-            sessionOf(user).sentFrame(frame!)
+        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
+            withSession(user) { $0.sentFrame(frame.unsafelyUnwrapped) }
             return ok
         }
-        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { raw, frame, status, user in
-            guard let stream = streamOf(raw, ch2_frame_hd(frame).pointee.stream_id) else { return ok }
-            sessionOf(user).notSent(stream, frame!, status)
+        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, status, user in
+            withSession(user) { $0.notSent(frame.unsafelyUnwrapped, status) }
             return ok
         }
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, source, user in
             // The source is the stream that `submit` gave.
             let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
-            return sessionOf(user).sendData(stream, header!, length) ? ok : resetStream
+            return withSession(user) { $0.sendData(stream, header.unsafelyUnwrapped, length) } ? ok : resetStream
         }
         nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
-            sessionOf(user).diagnostic = HTTP2Callbacks.escaped(
-                UnsafeRawPointer(message)?.assumingMemoryBound(to: UInt8.self), length)
+            let text = HTTP2Callbacks.escaped(UnsafeRawPointer(message)?.assumingMemoryBound(to: UInt8.self), length)
+            withSession(user) { $0.diagnostic = text }
             return ok
         }
         return callbacks
@@ -71,7 +68,7 @@ enum HTTP2Callbacks {
     /// How much of a body goes into the next DATA frame. The bytes themselves follow in `sendData` (NO_COPY).
     static let readBody: ch2_data_source_read_callback = { raw, id, _, length, flags, source, user in
         let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
-        return sessionOf(user).nextBodyLength(stream, limit: length, flags: flags!)
+        return withSession(user) { $0.nextBodyLength(stream, limit: length, flags: flags!) }
     }
 
     /// Bytes of the peer as text that is safe to print.
@@ -96,26 +93,26 @@ private let ok: CInt = 0
 private let resetStream = CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
 
 @inline(__always)
-private func sessionOf(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
-    Unmanaged<SessionReference>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef { $0.session }
-}
-
-@inline(__always)
-private func streamOf(_ raw: OpaquePointer?, _ id: Int32) -> StreamState? {
-    guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
-    return Unmanaged<StreamState>.fromOpaque(user).takeUnretainedValue()
+private func withSession<R>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> R) -> R {
+    Unmanaged<HTTP2Session>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef(body)
 }
 
 // MARK: - What the trampolines record
 
 extension HTTP2Session {
     /// Every frame header that arrives, CONTINUATION too: figures and floods.
-    func beganFrame(_ header: nghttp2_frame_hd) {
+    func beganFrame(_ pointer: UnsafePointer<nghttp2_frame_hd>) {
+        let header = pointer.pointee
+        if header.stream_id != 0, let user = nghttp2_session_get_stream_user_data(raw, header.stream_id) {
+            Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.bytesReceived += 9 + header.length
+                current = $0
+            }
+        } else {
+            current = nil
+        }
         guard violation == nil else { return }
         let type = Int32(header.type)
-        if header.stream_id != 0, let stream = streamOf(raw, header.stream_id) {
-            stream.bytesReceived += 9 + header.length
-        }
         let isFruitless: Bool
         switch UInt32(type) {
         case NGHTTP2_DATA.rawValue:
@@ -147,37 +144,45 @@ extension HTTP2Session {
             message: "the server sent \(what)", remedy: "the fault is the server's; see Configuration.Limits")
     }
 
+    /// The stream that nghttp2 has open under an identifier. Unretained user data: see above.
+    func openStream(_ id: Int32) -> StreamState? {
+        guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
+        return Unmanaged<StreamState>.fromOpaque(user).takeUnretainedValue()
+    }
+
+    func beganHead() {
+        scratch.removeAll()
+        if let current, case .awaitingHead = current.phase {} else { current?.hasTrailers = true }
+    }
+
     /// One header field; false resets the stream.
     func field(
-        _ stream: StreamState, _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?,
-        _ valueLength: Int
+        _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
     ) -> Bool {
-        if stream.hasTrailers {
-            stream.trailers.account(nameLength, valueLength)
-            guard stream.trailers.listSize <= limits.headerListSize else { return tooLarge(stream) }
-            stream.trailers.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
-            return true
-        }
-        stream.head.account(nameLength, valueLength)
-        guard stream.head.listSize <= limits.headerListSize else { return tooLarge(stream) }
+        scratch.account(nameLength, valueLength)
+        guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
             // nghttp2 lets only a three-digit :status through, before other fields, once.
             if let value {
-                stream.status = UnsafeBufferPointer(start: value, count: valueLength)
-                    .reduce(0) { $0 * 10 + Int($1) - 0x30 }
+                for index in 0..<valueLength { scratch.status = scratch.status * 10 + Int(value[index]) - 0x30 }
             }
             return true
         }
-        stream.head.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
+        scratch.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
         return true
     }
 
-    private func tooLarge(_ stream: StreamState) -> Bool {
+    private func tooLarge() -> Bool {
+        guard let stream = current else { return true }
         stream.localFailure = H2Error(
             .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
             message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
             remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
         return false
+    }
+
+    func invalidField(_ field: String) {
+        if let current { reject(current, "an invalid field: '\(field)'") }
     }
 
     func reject(_ stream: StreamState, _ what: String) {
@@ -189,9 +194,9 @@ extension HTTP2Session {
     }
 
     /// A frame that nghttp2 will answer with RST_STREAM or GOAWAY.
-    func invalidFrame(_ stream: StreamState?, _ status: CInt) {
+    func invalidFrame(_ status: CInt) {
         let text = diagnostic.isEmpty ? String(cString: nghttp2_strerror(status)) : diagnostic
-        if let stream { reject(stream, "something invalid: \(text)") }
+        if let stream = current { reject(stream, "something invalid: \(text)") }
     }
 
     func receivedFrame(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -199,9 +204,9 @@ extension HTTP2Session {
         let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
-            if let stream = streamOf(raw, header.stream_id) { receivedHead(stream, endsStream: endsStream) }
+            if let current { receivedHead(current, endsStream: endsStream) }
         case NGHTTP2_DATA.rawValue:
-            if endsStream, let stream = streamOf(raw, header.stream_id) { receivedEnd(stream) }
+            if endsStream, let current { receivedEnd(current) }
         case NGHTTP2_SETTINGS.rawValue:
             let isAck = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
             events.append(isAck ? .localSettingsAcknowledged : .remoteSettingsChanged)
@@ -217,8 +222,8 @@ extension HTTP2Session {
                 debugText: HTTP2Callbacks.escaped(frame.opaque_data, frame.opaque_data_len))
             events.append(.goAway)
         case NGHTTP2_RST_STREAM.rawValue:
-            if let stream = streamOf(raw, header.stream_id) {
-                stream.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame))
+            if let current {
+                current.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame))
             }
         default: break
         }
@@ -227,10 +232,11 @@ extension HTTP2Session {
 
     private func receivedHead(_ stream: StreamState, endsStream: Bool) {
         guard case .awaitingHead = stream.phase else {
+            if stream.hasTrailers { stream.trailers = HeaderBlock(copying: scratch) }
             if endsStream { receivedEnd(stream) }
             return
         }
-        if stream.status < 200 {
+        if scratch.status < 200 {
             stream.informationalCount += 1
             if stream.informationalCount > limits.informationalResponses {
                 stream.localFailure = H2Error(
@@ -240,10 +246,13 @@ extension HTTP2Session {
                 reset(stream, .enhanceYourCalm)
                 return
             }
-            stream.informational.append((stream.status, stream.takeHead()))
+            stream.informational.append(
+                InformationalHead(status: scratch.status, block: HeaderBlock(copying: scratch)))
             touch(stream)
             return
         }
+        stream.status = scratch.status
+        stream.head = HeaderBlock(copying: scratch)
         stream.phase = .body
         stream.firstByteAt = now
         if endsStream { receivedEnd(stream) } else { touch(stream) }
@@ -256,14 +265,17 @@ extension HTTP2Session {
         stream.lastByteAt = now
         touch(stream)
         if !stream.isOutgoingDone {
-            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1).
-            reset(stream, .noError)
+            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1). What it brought stays
+            // for its reader, so this is no `reset`.
+            nghttp2_submit_rst_stream(
+                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, ErrorCode.noError.rawValue)
+            stream.stopSending()
         }
     }
 
-    func receivedData(_ stream: StreamState?, _ data: UnsafePointer<UInt8>, _ count: Int) {
+    func receivedData(_ data: UnsafePointer<UInt8>, _ count: Int) {
         let bytes = UnsafeRawBufferPointer(start: data, count: count)
-        guard let stream, violation == nil, stream.localFailure == nil else {
+        guard let stream = current, violation == nil, stream.localFailure == nil else {
             credit(nil, window.arrived(count, buffered: false), count)
             return
         }
@@ -300,9 +312,10 @@ extension HTTP2Session {
     }
 
     /// nghttp2 has forgotten the stream: give its slot back and decide how it ended.
-    func closed(_ stream: StreamState, _ code: ErrorCode) {
+    func closed(_ id: Int32, _ code: ErrorCode) {
+        guard let stream = openStream(id), stream.slot >= 0 else { return }
         let slot = stream.slot
-        guard slot >= 0 else { return }
+        if current === stream { current = nil }
         let last = openStreams.removeLast()
         if last !== stream {
             openStreams[slot] = last
@@ -325,8 +338,17 @@ extension HTTP2Session {
         return H2Error.reset(stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote)
     }
 
-    func notSent(_ stream: StreamState, _ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
-        guard UInt32(ch2_frame_hd(frame).pointee.type) == NGHTTP2_HEADERS.rawValue, stream.localFailure == nil else {
+    func notSent(_ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
+        let header = ch2_frame_hd(frame).pointee
+        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = openStream(header.stream_id),
+            stream.localFailure == nil
+        else { return }
+        if var cause = violation {
+            // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
+            cause.scope = .stream(stream.id)
+            cause.message = "the request was not sent: \(cause.message)"
+            cause.isRetryable = true
+            stream.localFailure = cause
             return
         }
         stream.localFailure = H2Error(
@@ -413,7 +435,7 @@ extension HTTP2Session {
 
     func sentFrame(_ frame: UnsafePointer<nghttp2_frame>) {
         let header = ch2_frame_hd(frame).pointee
-        if header.stream_id != 0, let stream = streamOf(raw, header.stream_id) {
+        if header.stream_id != 0, let stream = openStream(header.stream_id) {
             stream.bytesSent += 9 + header.length
             if stream.sentAt == 0 { stream.sentAt = now }
         }
@@ -431,23 +453,6 @@ extension HTTP2Session {
 }
 
 extension StreamState {
-    /// Begins a header block: the head's, or, once that is here, the trailers'.
-    func beginHead() {
-        if case .awaitingHead = phase {
-            head.removeAll()
-            status = 0
-        } else {
-            hasTrailers = true
-        }
-    }
-
-    /// Takes an informational head's fields away and makes room for the next head.
-    func takeHead() -> HeaderBlockBox {
-        var taken = HeaderBlock()
-        swap(&taken, &head)
-        return HeaderBlockBox(taken)
-    }
-
     func bodyTooLarge(_ limit: Int) -> H2Error {
         H2Error(
             .bodyTooLarge, scope: .stream(id), initiator: .user,

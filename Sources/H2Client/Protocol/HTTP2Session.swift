@@ -25,32 +25,37 @@ final class HTTP2Session {
 
     /// The nghttp2 session; set at the end of `init`, valid until `deinit`.
     let raw: OpaquePointer
+    private let pool: OpaquePointer
     let limits: Configuration.Limits
     let connectionID: ConnectionID
     let onFrame: (@Sendable (FrameRecord) -> Void)?
 
-    // State that the callbacks change.
-    var window: ReceiveWindow
-    var fruitless: FruitlessFrames
-    var openStreams: [StreamState] = []
-    var touched: [StreamState] = []
-    var events: [Event] = []
-    var goAway: GoAway?
+    // State that the callbacks change. Exclusivity is not checked at run time (it costs a tenth of a request): one thread
+    // touches a session, nothing here is passed inout to code that could come back to it.
+    @exclusivity(unchecked) var window: ReceiveWindow
+    @exclusivity(unchecked) var fruitless: FruitlessFrames
+    /// The stream of the frame that is arriving, looked up once a frame; nil for none, or one that is closed.
+    @exclusivity(unchecked) unowned(unsafe) var current: StreamState?
+    @exclusivity(unchecked) var scratch = HeaderScratch()
+    @exclusivity(unchecked) var openStreams: [StreamState] = []
+    @exclusivity(unchecked) var touched: [StreamState] = []
+    @exclusivity(unchecked) var events: [Event] = []
+    @exclusivity(unchecked) var goAway: GoAway?
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
-    var violation: H2Error?
+    @exclusivity(unchecked) var violation: H2Error?
     /// nghttp2's words about the last thing it found wrong.
-    var diagnostic = ""
-    var continuationFrames = 0
-    var output = OutputBuffer(capacity: 32 << 10)
-    var now: UInt64
+    @exclusivity(unchecked) var diagnostic = ""
+    @exclusivity(unchecked) var continuationFrames = 0
+    @exclusivity(unchecked) var output = OutputBuffer(capacity: 32 << 10)
+    @exclusivity(unchecked) var now: UInt64
     let startedAt: UInt64
-    var isInsideNghttp2 = false
-    private var probeCount: UInt64 = 0
-    private var requestHead = RequestHead()
+    @exclusivity(unchecked) var isInsideNghttp2 = false
+    @exclusivity(unchecked) private var probeCount: UInt64 = 0
+    @exclusivity(unchecked) private var requestHead = RequestHead()
 
-    private(set) var bytesSent = 0
-    private(set) var bytesReceived = 0
-    private(set) var requests = 0
+    @exclusivity(unchecked) private(set) var bytesSent = 0
+    @exclusivity(unchecked) private(set) var bytesReceived = 0
+    @exclusivity(unchecked) private(set) var requests = 0
 
     /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
     static let probeMark: UInt64 = 0xbd9a_0000_0000_0000
@@ -70,26 +75,25 @@ final class HTTP2Session {
         nghttp2_option_set_no_closed_streams(option, 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
-        let callbacks = HTTP2Callbacks.make(logsFrames: onFrame != nil)
+        let callbacks = HTTP2Callbacks.make()
         var session: OpaquePointer?
-        let placeholder = SessionReference()
-        let status = nghttp2_session_client_new2(
-            &session, callbacks, Unmanaged.passUnretained(placeholder).toOpaque(), option)
+        pool = ch2_pool_new()
+        let status = ch2_session_client_new(&session, callbacks, option, pool)
         nghttp2_session_callbacks_del(callbacks)
         nghttp2_option_del(option)
         // Only memory can be lacking here.
-        precondition(status == 0, "nghttp2_session_client_new2: \(String(cString: nghttp2_strerror(status)))")
+        precondition(status == 0, "nghttp2_session_client_new3: \(String(cString: nghttp2_strerror(status)))")
         raw = session!
-        reference = placeholder
-        placeholder.session = self
+        // Unretained: nghttp2's session is deleted in `deinit`.
+        nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
 
         submitPreface(configuration)
     }
 
-    deinit { nghttp2_session_del(raw) }
-
-    /// What the callbacks get as user data, alive as long as this session.
-    private let reference: SessionReference
+    deinit {
+        nghttp2_session_del(raw)
+        ch2_pool_delete(pool)
+    }
 
     private func submitPreface(_ configuration: Configuration) {
         func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
@@ -290,7 +294,8 @@ final class HTTP2Session {
 
     func sentData(_ count: Int) {
         bytesSent += count
-        fruitless.forgive(2)
+        // HAProxy acknowledges each piece of a DATA frame as it reads it, on the stream and on the connection.
+        fruitless.forgive(2 + count >> 10)
     }
 
     /// True while nghttp2 or the buffer has something to send.
@@ -333,9 +338,4 @@ final class HTTP2Session {
     }
 
     var sendWindow: Int { Int(nghttp2_session_get_remote_window_size(raw)) }
-}
-
-/// Breaks the circle between a session and the user data that nghttp2 wants when it is made.
-final class SessionReference {
-    unowned(unsafe) var session: HTTP2Session!
 }

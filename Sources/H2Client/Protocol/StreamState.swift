@@ -43,47 +43,47 @@ class StreamState {
     // MARK: Identity
 
     /// 0 before the stream is submitted.
-    final var id: Int32 = 0
+    @exclusivity(unchecked) final var id: Int32 = 0
     /// Its place in the session's list of open streams; -1 when it is not there.
-    final var slot = -1
+    @exclusivity(unchecked) final var slot = -1
     /// Whether it stands in the session's list of changed streams.
-    final var isTouched = false
+    @exclusivity(unchecked) final var isTouched = false
 
     // MARK: Response
 
-    final var phase = Phase.awaitingHead
-    final var status = 0
-    final var head = HeaderBlock()
-    final var hasTrailers = false
-    final var trailers = HeaderBlock()
-    final var informational: [(status: Int, head: HeaderBlockBox)] = []
-    final var informationalCount = 0
+    @exclusivity(unchecked) final var phase = Phase.awaitingHead
+    @exclusivity(unchecked) final var status = 0
+    @exclusivity(unchecked) final var head = HeaderBlock()
+    @exclusivity(unchecked) final var hasTrailers = false
+    @exclusivity(unchecked) final var trailers = HeaderBlock()
+    @exclusivity(unchecked) final var informational: [InformationalHead] = []
+    @exclusivity(unchecked) final var informationalCount = 0
     /// Unread body.
-    final var body: [UInt8] = []
-    final var sink = Sink.buffer
+    @exclusivity(unchecked) final var body: [UInt8] = []
+    @exclusivity(unchecked) final var sink = Sink.buffer
     /// Body bytes received.
-    final var bodyReceived = 0
+    @exclusivity(unchecked) final var bodyReceived = 0
     /// Unread bytes that the stream's window still waits for.
-    final var unread = 0
+    @exclusivity(unchecked) final var unread = 0
     /// Why the local side will reset, or did reset, the stream; kept for the error of its close.
-    final var localFailure: H2Error?
+    @exclusivity(unchecked) final var localFailure: H2Error?
     /// RST_STREAM's code, where the peer sent one.
-    final var remoteReset: ErrorCode?
+    @exclusivity(unchecked) final var remoteReset: ErrorCode?
 
     // MARK: Request
 
-    final var outgoing = Outgoing.done
+    @exclusivity(unchecked) final var outgoing = Outgoing.done
     /// Sent after the body.
-    final var outgoingTrailers: HTTPFields?
+    @exclusivity(unchecked) final var outgoingTrailers: HTTPFields?
 
     // MARK: Figures
 
-    final var bytesSent = 0
-    final var bytesReceived = 0
+    @exclusivity(unchecked) final var bytesSent = 0
+    @exclusivity(unchecked) final var bytesReceived = 0
     /// Monotonic nanoseconds; 0 where it has not happened.
-    final var sentAt: UInt64 = 0
-    final var firstByteAt: UInt64 = 0
-    final var lastByteAt: UInt64 = 0
+    @exclusivity(unchecked) final var sentAt: UInt64 = 0
+    @exclusivity(unchecked) final var firstByteAt: UInt64 = 0
+    @exclusivity(unchecked) final var lastByteAt: UInt64 = 0
 
     init() {}
 
@@ -118,8 +118,13 @@ class StreamState {
     }
 }
 
-/// A header block that can stand in an array, for the rare informational response.
-final class HeaderBlockBox {
+/// An informational response (RFC 9110 section 15.2).
+final class InformationalHead {
+    let status: Int
     let block: HeaderBlock
-    init(_ block: consuming HeaderBlock) { self.block = block }
+
+    init(status: Int, block: consuming HeaderBlock) {
+        self.status = status
+        self.block = block
+    }
 }

@@ -21,7 +21,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// The door that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
-    private let door: TaskDoor
+    fileprivate let door: TaskDoor
 
     private enum Door { case serial, task }
     private typealias QueuedJob = (job: UnownedJob, door: Door)
@@ -34,19 +34,19 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    private var inbox = Inbox()
+    @exclusivity(unchecked) private var inbox = Inbox()
 
     private let poller: any Poller
     private let clock: (() -> UInt64)?
-    private var jobs: [QueuedJob] = []
-    private var runningJobs: [QueuedJob] = []
-    private var calls: [@Sendable () -> Void] = []
-    private var timers = TimerQueue()
-    private var dirty: [any Flushable] = []
-    private var flushing: [any Flushable] = []
-    private var isStopping = false
+    @exclusivity(unchecked) private var jobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var runningJobs: [QueuedJob] = []
+    @exclusivity(unchecked) private var calls: [@Sendable () -> Void] = []
+    @exclusivity(unchecked) private var timers = TimerQueue()
+    @exclusivity(unchecked) private var dirty: [any Flushable] = []
+    @exclusivity(unchecked) private var flushing: [any Flushable] = []
+    @exclusivity(unchecked) private var isStopping = false
     /// Monotonic nanoseconds, taken once a turn.
-    package private(set) var now: UInt64
+    @exclusivity(unchecked) package private(set) var now: UInt64
 
     /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
     package let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -71,6 +71,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         self.now = clock?() ?? EventLoop.monotonicNanoseconds()
         door.loop = self
     }
+
+    deinit { readBuffer.deallocate() }
 
     /// Ends the thread after the turn it is in. Connections on the loop must be closed first; tasks that still prefer
     /// the loop are never run again. Does nothing to `shared`.
@@ -185,6 +187,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     private func run() {
         while turn(mayWait: true) {}
+        // What timers hold may hold the loop.
+        timers = TimerQueue()
     }
 
     /// One turn without waiting, on the calling thread, which becomes the loop's for its length. For simulation.
@@ -228,6 +232,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
             }
         }
         poller.wait(nanoseconds: timeout)
+        // The wait may have been long, and a timer that a handler sets counts from its own now.
         now = preciseNow
         poller.tellHandlers()
         return !isStopping
@@ -290,12 +295,25 @@ package protocol Flushable: AnyObject {
 /// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
 /// call on the same loop for a change of executors, and enqueue it.
 ///
-/// Invariant behind `@unchecked Sendable`: `loop` is set once, before the object is shared.
+/// Invariant behind `@unchecked Sendable`: `loop` is set once, before the object is shared; weak references may be read
+/// from any thread.
 private final class TaskDoor: TaskExecutor, @unchecked Sendable {
-    // A cycle, on purpose: a task may still prefer the door of a loop whose thread has ended.
-    var loop: EventLoop!
+    // Weak, so that a loop that was shut down goes with its last user. Its thread keeps it until then.
+    @exclusivity(unchecked) weak var loop: EventLoop?
 
-    func enqueue(_ job: consuming ExecutorJob) { loop.enqueueFromTaskDoor(UnownedJob(job)) }
+    func enqueue(_ job: consuming ExecutorJob) {
+        // On the loop's own thread the loop is there for sure, and no weak reference needs to be loaded.
+        if let current = ch2_current_loop() {
+            let current = Unmanaged<EventLoop>.fromOpaque(current)
+            let isOurs = current._withUnsafeGuaranteedRef { $0.door === self }
+            if isOurs {
+                let job = UnownedJob(job)
+                return current._withUnsafeGuaranteedRef { $0.enqueueFromTaskDoor(job) }
+            }
+        }
+        // A loop that is gone never runs it, as `shutdown` tells.
+        loop?.enqueueFromTaskDoor(UnownedJob(job))
+    }
 
     func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 }

@@ -48,7 +48,8 @@ package final class TLSContext: @unchecked Sendable {
         alpn = nil
     }
 
-    deinit { SSL_CTX_free(context) }
+    // Wires free their SSL before they let go of this.
+    deinit { ch2_context_free(context) }
 
     // MARK: - Certificates
 

@@ -1,0 +1,22 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, that uses H2Client as any other package would.
+let h2client: Target.Dependency = .product(name: "H2Client", package: "H2Client")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+
+let package = Package(
+    name: "Examples",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        // Elsewhere: .package(url: "…", from: "…")
+        .package(name: "H2Client", path: ".."),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    ],
+    targets: [
+        .executableTarget(name: "ParallelFetch", dependencies: [h2client, httpTypes]),
+        .executableTarget(name: "StreamingUpload", dependencies: [h2client, httpTypes]),
+        .executableTarget(name: "DownloadWithCancellation", dependencies: [h2client, httpTypes]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,227 @@
+import CNghttp2
+import Foundation
+import H2Origin
+import Testing
+
+@testable import H2Client
+
+@Suite(.timeLimit(.minutes(1))) struct DialerTests {
+    // MARK: - RFC 8305 section 4
+
+    private func addresses(_ names: String) -> [SocketAddress] {
+        names.split(separator: " ").map { name in
+            SocketAddress(bytes: Array(name.utf8), family: name.hasPrefix("6") ? AF_INET6 : AF_INET)
+        }
+    }
+
+    @Test(arguments: [
+        ("", ""), ("4a 4b 4c", "4a 4b 4c"), ("6a 6b 4a 4b", "6a 4a 6b 4b"), ("4a 6a 6b 6c", "4a 6a 6b 6c"),
+        ("6a 6b 6c 4a", "6a 4a 6b 6c"), ("4a 4b 6a", "4a 6a 4b"), ("6a 4a 4b 6b", "6a 4a 6b 4b"),
+    ])
+    func `Address families take turns, the resolver's first choice first`(given: String, expected: String) {
+        let result = Dialer.interleaved(addresses(given)).map { String(decoding: $0.bytes, as: UTF8.self) }
+        #expect(result.joined(separator: " ") == expected)
+    }
+
+    // MARK: - Dialing
+
+    private struct Reached: Sendable {
+        var info: ConnectionInfo
+        var applicationProtocol: String?
+    }
+
+    private func dial(
+        _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil
+    ) async throws -> Reached {
+        let loop = EventLoop()
+        defer { loop.shutdown() }
+        let origin = try Origin(url)
+        let result: Result<Reached, H2Error> = await withCheckedContinuation { continuation in
+            loop.execute {
+                var dialer: Dialer?
+                dialer = Dialer(
+                    origin: origin, id: ConnectionID(number: 1), configuration: configuration, tls: tls, loop: loop
+                ) { result in
+                    _ = dialer
+                    dialer = nil
+                    continuation.resume(
+                        returning: result.map { connected in
+                            connected.wire.close()
+                            return Reached(info: connected.info, applicationProtocol: connected.applicationProtocol)
+                        })
+                }
+                dialer?.start()
+            }
+        }
+        return try result.get()
+    }
+
+    private func trusting(
+        _ server: OriginServer, _ change: (inout Configuration) -> Void = { _ in }
+    ) throws -> (
+        Configuration, TLSContext
+    ) {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
+        try #require(server.caPEM).write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        var configuration = Configuration()
+        configuration.tls.caFile = file.path
+        change(&configuration)
+        return (configuration, try TLSContext(client: configuration.tls))
+    }
+
+    private func cleartext(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
+        var configuration = OriginServer.Configuration()
+        configuration.security = .cleartext
+        change(&configuration)
+        return try OriginServer.start(configuration)
+    }
+
+    @Test func `A cleartext connection tells its addresses and no TLS`() async throws {
+        let server = try cleartext()
+        defer { server.stopNow() }
+        let reached = try await dial(server.url)
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+        #expect(reached.info.localAddress.hasPrefix("127.0.0.1:"))
+        #expect(reached.info.tlsVersion == nil)
+        #expect(reached.applicationProtocol == nil)
+    }
+
+    @Test func `An address that refuses is followed by the next`() async throws {
+        let server = try cleartext()
+        defer { server.stopNow() }
+        // Where `localhost` is ::1 first, that refuses: the origin listens on 127.0.0.1 alone.
+        let reached = try await dial("http://localhost:\(server.port)")
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+    }
+
+    @Test func `TLS chooses h2 and verifies the certificate against a given authority`() async throws {
+        let server = try OriginServer.start()
+        defer { server.stopNow() }
+        let (configuration, tls) = try trusting(server)
+        let reached = try await dial("https://localhost:\(server.port)", configuration, tls: tls)
+        #expect(reached.applicationProtocol == "h2")
+        #expect(reached.info.isPeerVerified)
+        #expect(reached.info.tlsVersion == "TLSv1.3")
+        #expect(reached.info.certificateSubject?.contains("H2Origin") == true)
+    }
+
+    @Test func `TLS 1.2 works too`() async throws {
+        let server = try OriginServer.start()
+        defer { server.stopNow() }
+        let (configuration, tls) = try trusting(server) { $0.tls.maximumVersion = .tls12 }
+        let reached = try await dial(server.url, configuration, tls: tls)
+        #expect(reached.info.tlsVersion == "TLSv1.2")
+        #expect(reached.applicationProtocol == "h2")
+    }
+
+    @Test func `A certificate of another authority is rejected`() async throws {
+        let server = try OriginServer.start()
+        let stranger = try OriginServer.start()
+        defer {
+            server.stopNow()
+            stranger.stopNow()
+        }
+        let (configuration, tls) = try trusting(stranger)
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("https://localhost:\(server.port)", configuration, tls: tls)
+        }
+        #expect(error?.code == .certificateRejected)
+        #expect(error?.scope == .connection)
+    }
+
+    @Test func `A certificate for another name is rejected, and the error says so`() async throws {
+        let server = try OriginServer.start()
+        defer { server.stopNow() }
+        let (configuration, tls) = try trusting(server) { $0.tls.serverName = "elsewhere.example" }
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("https://localhost:\(server.port)", configuration, tls: tls)
+        }
+        #expect(error?.code == .certificateRejected)
+        #expect(error?.cause == .certificate(Int(X509_V_ERR_HOSTNAME_MISMATCH)))
+        #expect(error?.remedy.contains("name") == true)
+    }
+
+    @Test func `Verification that is off accepts any certificate, and says that it is not verified`() async throws {
+        let server = try OriginServer.start()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.tls.verifiesPeer = false
+        let reached = try await dial(server.url, configuration, tls: try TLSContext(client: configuration.tls))
+        #expect(!reached.info.isPeerVerified)
+    }
+
+    @Test func `A server that shares no protocol is a clear error`() async throws {
+        let server = try OriginServer.start()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.tls.verifiesPeer = false
+        let tls = try TLSContext(client: configuration.tls, protocols: ["spdy/1"])
+        let error = await #expect(throws: H2Error.self) { try await dial(server.url, configuration, tls: tls) }
+        #expect(error?.code == .http2NotNegotiated)
+    }
+
+    @Test func `TLS to a cleartext port is a TLS error`() async throws {
+        let server = try cleartext()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.tls.verifiesPeer = false
+        let tls = try TLSContext(client: configuration.tls)
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("https://127.0.0.1:\(server.port)", configuration, tls: tls)
+        }
+        #expect(error?.code == .tlsFailed)
+    }
+
+    @Test func `A port that nobody listens on is a retryable error that names address and errno`() async throws {
+        let server = try cleartext()
+        let port = server.port
+        await server.stop()
+        let error = await #expect(throws: H2Error.self) { try await dial("http://127.0.0.1:\(port)") }
+        #expect(error?.code == .connectFailed)
+        #expect(error?.cause == .errno(ECONNREFUSED))
+        #expect(error?.isRetryable == true)
+        #expect(error?.message.contains("127.0.0.1:\(port)") == true)
+    }
+
+    @Test func `A server that never answers the handshake is a timeout of that phase`() async throws {
+        let server = try cleartext { $0.faults.isMute = true }
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.tls.verifiesPeer = false
+        configuration.timeouts.tls = .milliseconds(50)
+        let tls = try TLSContext(client: configuration.tls)
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("https://127.0.0.1:\(server.port)", configuration, tls: tls)
+        }
+        #expect(error?.code == .timeout)
+        #expect(error?.cause == .timeout(.tls, after: .milliseconds(50)))
+    }
+
+    @Test func `A cancelled dial never completes, not even by its time limit`() async throws {
+        let server = try cleartext { $0.faults.isMute = true }
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.tls.verifiesPeer = false
+        configuration.timeouts.tls = .milliseconds(50)
+        let tls = try TLSContext(client: configuration.tls)
+        let origin = try Origin("https://127.0.0.1:\(server.port)")
+        let loop = EventLoop()
+        let fixed = configuration
+        let completions: Int = await withCheckedContinuation { continuation in
+            loop.execute {
+                final class Count { var value = 0 }
+                let count = Count()
+                let dialer = Dialer(
+                    origin: origin, id: ConnectionID(number: 1), configuration: fixed, tls: tls, loop: loop
+                ) { _ in count.value += 1 }
+                dialer.start()
+                // While the handshake waits; well before its limit, and the look is well after.
+                _ = loop.schedule(after: 20_000_000) { dialer.cancel() }
+                _ = loop.schedule(after: 120_000_000) { continuation.resume(returning: count.value) }
+            }
+        }
+        #expect(completions == 0)
+        loop.shutdown()
+    }
+}

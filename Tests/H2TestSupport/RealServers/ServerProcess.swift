@@ -1,0 +1,151 @@
+public import Glibc
+
+/// A server that a test started: waited for, signalled, restarted, and ended by its process group, so that nothing of it
+/// stays behind.
+public actor ServerProcess {
+    /// The command's name, for messages.
+    public nonisolated let name: String
+    private let program: String
+    private let arguments: [String]
+    private let environment: [String: String]
+    private let logFile: String
+    private let ports: [Int]
+    private let stopSignal: CInt
+    private var pid: pid_t?
+
+    /// The first process, whose group the others are in; nil where it does not run.
+    public var processID: Int32? { pid }
+
+    /// - Parameters:
+    ///   - ports: those on 127.0.0.1 that must accept before the server counts as started.
+    ///   - stopSignal: what ends it at once, without waiting for connections.
+    public init(
+        _ command: String, _ arguments: [String], environment: [String: String] = [:], ports: [Int],
+        stopSignal: CInt = SIGTERM
+    ) throws {
+        guard let program = Program.path(of: command) else { throw ProcessFailure("\(command) is not installed") }
+        self.name = command
+        self.program = program
+        self.arguments = arguments
+        self.environment = environment
+        self.ports = ports
+        self.stopSignal = stopSignal
+        self.logFile = try TemporaryDirectory.shared.newPath("\(command).log")
+    }
+
+    /// What the server wrote so far.
+    public nonisolated var log: String { (try? readText(logFile)) ?? "" }
+
+    /// Starts the server and waits until each of its ports accepts.
+    /// - Throws: `ProcessFailure`, with the server's log, where it ends or does not accept within 15 seconds.
+    public func start() async throws {
+        precondition(pid == nil, "\(name) runs already")
+        let pid = try Program.spawn(program, arguments, environment: environment, output: logFile)
+        self.pid = pid
+        TemporaryDirectory.shared.started(pid)
+        let deadline = ContinuousClock.now + .seconds(15)
+        for port in ports {
+            while !LoopbackPort.accepts(port) {
+                if hasEnded() { throw ProcessFailure("\(name) ended instead of serving:\n\(log)") }
+                guard ContinuousClock.now < deadline else {
+                    await stop()
+                    throw ProcessFailure("\(name) does not accept on port \(port):\n\(log)")
+                }
+                try await Task.sleep(for: .milliseconds(5))
+            }
+        }
+    }
+
+    /// Sends a signal to the server's first process.
+    public func signal(_ signal: Int32) {
+        if let pid { kill(pid, signal) }
+    }
+
+    /// Ends the server and all its children, and waits until it is gone. Does nothing where it does not run.
+    public func stop() async {
+        guard let pid else { return }
+        kill(pid, stopSignal)
+        let deadline = ContinuousClock.now + .seconds(3)
+        while !hasEnded() && ContinuousClock.now < deadline { await pause() }
+        crash()
+        // Children that outlived the first process are in its group still.
+        kill(-pid, SIGKILL)
+    }
+
+    /// Kills the server and all its children at once, as a crash would.
+    public func crash() {
+        guard let pid else { return }
+        kill(-pid, SIGKILL)
+        while waitpid(pid, nil, 0) < 0 && errno == EINTR {}
+        forget()
+    }
+
+    /// Crashes the server and starts it again on the same ports.
+    public func restart() async throws {
+        crash()
+        try await start()
+    }
+
+    /// Waits until the server's first process has ended by itself; false where it still runs after `limit`.
+    public func ends(within limit: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while !hasEnded() {
+            guard ContinuousClock.now < deadline else { return false }
+            await pause()
+        }
+        return true
+    }
+
+    private func hasEnded() -> Bool {
+        guard let pid else { return true }
+        guard waitpid(pid, nil, WNOHANG) == pid else { return false }
+        forget()
+        return true
+    }
+
+    private func forget() {
+        if let pid { TemporaryDirectory.shared.ended(pid) }
+        pid = nil
+    }
+
+    /// 5 ms that also pass where the task is cancelled, since a server has to be ended then most of all.
+    private func pause() async {
+        await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+    }
+}
+
+/// Ports on 127.0.0.1.
+public enum LoopbackPort {
+    private static let next = Counter(.random(in: 12_000...30_000))
+
+    /// A port that nothing listens on, never the same twice in a process. It is below those that the system gives to
+    /// outgoing connections, so that a client's socket does not take it before the server does.
+    public static func unused() throws -> Int {
+        for _ in 0..<1_000 {
+            let port = next.increment()
+            if withSocket(port, { Glibc.bind($0, $1, $2) }) == 0 { return port }
+        }
+        throw ProcessFailure("no unused port")
+    }
+
+    /// Whether something accepts connections there.
+    public static func accepts(_ port: Int) -> Bool { withSocket(port) { Glibc.connect($0, $1, $2) } == 0 }
+
+    private static func withSocket(
+        _ port: Int, _ body: (CInt, UnsafePointer<sockaddr>, socklen_t) -> CInt
+    ) -> CInt {
+        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var yes: CInt = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<CInt>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+}

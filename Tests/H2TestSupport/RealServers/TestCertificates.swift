@@ -1,0 +1,98 @@
+import Glibc
+
+/// An authority and certificates that it signed, made once in a test process with the openssl command.
+public struct TestCertificates: Sendable {
+    /// A certificate with its key, as PEM files.
+    public struct Leaf: Sendable {
+        public var certificateFile: String
+        public var keyFile: String
+    }
+
+    /// The authority that signed all but `selfSigned`.
+    public let caFile: String
+    /// An authority that signed nothing of these.
+    public let otherCAFile: String
+    /// For localhost, 127.0.0.1 and ::1, valid now.
+    public let valid: Leaf
+    /// As `valid`, but its last day was 1 February 2020.
+    public let expired: Leaf
+    /// For `elsewhere.test`, which nothing here is called.
+    public let wrongHost: Leaf
+    /// For localhost, signed by itself.
+    public let selfSigned: Leaf
+
+    /// The certificates of this process.
+    /// - Throws: `ProcessFailure` where openssl is missing or fails.
+    public static var shared: TestCertificates { get throws { try made.get() } }
+
+    private static let made = Result { try TestCertificates() }
+
+    private init() throws {
+        let folder = try TemporaryDirectory.shared.newFolder("certificates")
+        let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        func leaf(_ name: String) -> Leaf {
+            Leaf(certificateFile: "\(folder)/\(name).pem", keyFile: "\(folder)/\(name).key")
+        }
+        func authority(_ name: String) throws -> Leaf {
+            let leaf = leaf(name)
+            try Program.run(
+                "openssl",
+                ["req", "-x509", "-days", "30", "-subj", "/CN=H2Client tests \(name)", "-keyout", leaf.keyFile, "-out"]
+                    + [leaf.certificateFile, "-addext", "keyUsage=critical,keyCertSign,cRLSign"] + newKey)
+            return leaf
+        }
+        let authorityLeaf = try authority("authority")
+        caFile = authorityLeaf.certificateFile
+        otherCAFile = try authority("other-authority").certificateFile
+
+        let local = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
+        try writeText("\(local)\nbasicConstraints=CA:FALSE\n", to: "\(folder)/local.ext")
+        try writeText("subjectAltName=DNS:elsewhere.test\nbasicConstraints=CA:FALSE\n", to: "\(folder)/elsewhere.ext")
+        try writeText("", to: "\(folder)/index.txt")
+        try writeText("01\n", to: "\(folder)/serial")
+        // `openssl x509` of OpenSSL 3.0 cannot set dates in the past; `openssl ca` can, and wants this ledger for it.
+        try writeText(
+            """
+            [ca]
+            default_ca = ledger
+            [ledger]
+            database = \(folder)/index.txt
+            new_certs_dir = \(folder)
+            serial = \(folder)/serial
+            unique_subject = no
+            default_md = sha256
+            policy = names
+            [names]
+            commonName = supplied
+            """, to: "\(folder)/ca.cnf")
+        func signed(_ name: String, subject: String, from: String, until: String, extensions: String) throws -> Leaf {
+            let leaf = leaf(name)
+            try Program.run(
+                "openssl",
+                ["req", "-new", "-subj", "/CN=\(subject)", "-keyout", leaf.keyFile, "-out", "\(folder)/\(name).csr"]
+                    + newKey)
+            try Program.run(
+                "openssl",
+                ["ca", "-batch", "-notext", "-config", "\(folder)/ca.cnf", "-cert", authorityLeaf.certificateFile]
+                    + ["-keyfile", authorityLeaf.keyFile, "-in", "\(folder)/\(name).csr", "-extfile", extensions]
+                    + ["-startdate", from, "-enddate", until, "-out", leaf.certificateFile])
+            return leaf
+        }
+        valid = try signed(
+            "valid", subject: "localhost", from: "20200101000000Z", until: "20491231000000Z",
+            extensions: "\(folder)/local.ext")
+        expired = try signed(
+            "expired", subject: "localhost", from: "20200101000000Z", until: "20200201000000Z",
+            extensions: "\(folder)/local.ext")
+        wrongHost = try signed(
+            "wrong-host", subject: "elsewhere.test", from: "20200101000000Z", until: "20491231000000Z",
+            extensions: "\(folder)/elsewhere.ext")
+        selfSigned = leaf("self-signed")
+        try Program.run(
+            "openssl",
+            ["req", "-x509", "-days", "30", "-subj", "/CN=localhost", "-addext", local, "-keyout", selfSigned.keyFile]
+                + ["-out", selfSigned.certificateFile] + newKey)
+        // Servers that give up root's rights read their keys later, on a reload.
+        for file in [valid, expired, wrongHost, selfSigned] { chmod(file.keyFile, 0o644) }
+    }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import H2Client
+import H2TestSupport
+import Testing
+
+extension RealServers {
+    /// The package in Examples, built as a consumer builds it and run as its reader would.
+    @Suite("The examples", .timeLimit(.minutes(5)))
+    struct Examples {
+        @Test
+        func `each example builds as a package of its own, and does what it says`() async throws {
+            let binaries = try await build()
+            let site = try StaticSite.shared
+            try await RealServer.nghttpd.run { running in
+                let origin = try running.origin
+                let caFile = try TestCertificates.shared.caFile
+
+                let fetch = try await Program.finish(
+                    "\(binaries)/ParallelFetch", ["\(origin)/\(site.hundredKiB.name)", "200", caFile])
+                #expect(fetch.exitCode == 0, "\(fetch.output)")
+                #expect(fetch.output.contains("200 responses, \(200 * site.hundredKiB.size) bytes, 200 streams"))
+
+                let echo = try TemporaryDirectory.shared.newPath("echo")
+                defer { unlink(echo) }
+                let upload = try await Program.finish(
+                    "/bin/sh",
+                    ["-c", "\"$0\" \"$1\" \"$2\" >\"$3\"", "\(binaries)/StreamingUpload"]
+                        + ["\(origin)/echo", caFile, echo], input: site.uploadPath)
+                #expect(upload.exitCode == 0, "\(upload.output)")
+                #expect(upload.output.contains("200: \(site.upload.size) bytes came back"))
+                #expect(try sha256(ofFile: echo) == site.upload.sha256)
+
+                let file = try TemporaryDirectory.shared.newPath("download")
+                defer { unlink(file) }
+                let url = "\(origin)/\(site.hundredMiB.name)"
+                let download = "\(binaries)/DownloadWithCancellation"
+                let cancelled = try await Program.finish(download, [url, file, "0", caFile])
+                #expect(cancelled.exitCode == 1)
+                #expect(cancelled.output.contains("cancelled"), "\(cancelled.output)")
+                #expect(access(file, F_OK) != 0)
+                #expect(access("\(file).part", F_OK) != 0)
+
+                let whole = try await Program.finish(download, [url, file, "60", caFile])
+                #expect(whole.exitCode == 0, "\(whole.output)")
+                #expect(try sha256(ofFile: file) == site.hundredMiB.sha256)
+                #expect(access("\(file).part", F_OK) != 0)
+            }
+        }
+
+        /// Builds the examples in a scratch folder of their own, since this build's is locked; the folder of the binaries.
+        private func build() async throws -> String {
+            let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+            let arguments = [
+                "build", "--package-path", "\(root)/Examples", "--scratch-path", "\(root)/.build-examples",
+            ]
+            let outcome = try await Program.finish("swift", arguments)
+            guard outcome.exitCode == 0 else { throw ProcessFailure("the examples do not build:\n\(outcome.output)") }
+            let place = try await Program.finish("swift", arguments + ["--show-bin-path"])
+            return String(place.output.split(separator: "\n").last ?? "")
+        }
+    }
+}

@@ -1,0 +1,220 @@
+import H2Client
+import H2Origin
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+extension OriginTests {
+    @Suite("Faults")
+    struct Faults {
+        @Test
+        func `a refused stream says so, may be sent again, and leaves its siblings alone`() async throws {
+            var configuration = OriginServer.Configuration()
+            configuration.faults.refuseEvery = 4
+            try await withOrigin(configuration) { connection, _ in
+                let (served, refused) = (Counter(), Counter())
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<100 {
+                        group.addTask {
+                            do {
+                                try await connection.send(.get("/bytes/1000")).body.discard()
+                                served.increment()
+                            } catch let error as H2Error {
+                                #expect(error.code == .streamReset, "\(error)")
+                                #expect(error.http2Code == .refusedStream)
+                                #expect(error.initiator == .remote)
+                                #expect(error.isRetryable)
+                                refused.increment()
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(served.value == 75)
+                #expect(refused.value == 25)
+            }
+        }
+
+        @Test(arguments: [true, false])
+        func `after GOAWAY what the server took is answered, and the rest is told that it was not processed`(
+            _ isTwoStep: Bool
+        ) async throws {
+            var configuration = OriginServer.Configuration()
+            configuration.faults.goAwayAfterRequests = 20
+            configuration.faults.goAwayIsTwoStep = isTwoStep
+            try await withOrigin(configuration) { connection, _ in
+                let (served, unprocessed) = (Counter(), Counter())
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<100 {
+                        group.addTask {
+                            do {
+                                let text = try await connection.send(.get("/delay/20")).text()
+                                #expect(text == "ok\n")
+                                served.increment()
+                            } catch let error as H2Error {
+                                #expect([.notProcessed, .connectionDraining].contains(error.code), "\(error)")
+                                #expect(error.isRetryable)
+                                unprocessed.increment()
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(served.value + unprocessed.value == 100)
+                #expect(isTwoStep ? served.value >= 20 : served.value == 20)
+                #expect(connection.isDraining)
+            }
+        }
+
+        @Test
+        func `the code and text of GOAWAY reach each stream that it ends`() async throws {
+            try await withOrigin { connection, _ in
+                let waiting = (0..<3).map { _ in
+                    Task { try await h2Error { try await connection.send(.get("/stall")) } }
+                }
+                try await eventually("three streams are open") { await connection.snapshot().openStreams == 3 }
+                // 11 is ENHANCE_YOUR_CALM; stream 0: none of them was processed.
+                _ = try? await connection.send(.get("/goaway?code=11&last=0&debug=slow+down"))
+                for task in waiting {
+                    let error = try await task.value
+                    #expect(error.code == .notProcessed, "\(error)")
+                    #expect(error.http2Code == .enhanceYourCalm)
+                    #expect(error.description.contains("slow"), "\(error)")
+                }
+            }
+        }
+
+        @Test
+        func `a reset in the middle of a body names its code, and siblings go on`() async throws {
+            try await withOrigin { connection, _ in
+                async let sibling = connection.send(.get("/bytes/5000000")).body.discard()
+                let response = try await connection.send(.get("/reset/2?after=1000"))
+                #expect(response.status == .ok)
+                let error = try await h2Error { try await response.body.discard() }
+                #expect(error.code == .streamReset, "\(error)")
+                #expect(error.http2Code == .internalError)
+                #expect(error.scope == .stream(response.streamID))
+                #expect(!error.isRetryable)
+                #expect(try await sibling == 5_000_000)
+            }
+        }
+
+        @Test(arguments: ["fin", "reset", "notify"])
+        func `a connection that ends in the middle of a body is an error, however it ends`(_ how: String) async throws {
+            try await withOrigin { connection, _ in
+                let response = try await connection.send(.get("/close?after=1000&how=\(how)"))
+                let error = try await h2Error { try await response.body.discard() }
+                #expect(error.code == .connectionClosed, "\(error)")
+                #expect(!error.isRetryable)
+                #expect(connection.isDraining)
+            }
+        }
+
+        @Test
+        func `each time limit of a request ends it alone and names its phase`() async throws {
+            try await withOrigin { connection, _ in
+                func phase(_ path: String, _ set: (inout RequestOptions) -> Void) async throws -> H2Error.Phase? {
+                    var options = RequestOptions()
+                    set(&options)
+                    let error = try await h2Error(path) {
+                        try await connection.send(.get(path), options: options).body.discard()
+                    }
+                    #expect(error.code == .timeout, "\(error)")
+                    if case .timeout(let phase, after: .milliseconds(100)) = error.cause { return phase }
+                    return nil
+                }
+                #expect(try await phase("/stall") { $0.timeout = .milliseconds(100) } == .wholeRequest)
+                #expect(try await phase("/stall") { $0.firstByteTimeout = .milliseconds(100) } == .firstByte)
+                let between = try await phase("/stall?after=1000") { $0.bodyProgressTimeout = .milliseconds(100) }
+                #expect(between == .betweenBytes)
+                #expect(try await connection.send(.get("/bytes/1")).body.discard() == 1)
+                try await eventually("every stream is closed") { await connection.snapshot().openStreams == 0 }
+            }
+        }
+
+        @Test
+        func `a PING that is not answered ends with a timeout`() async throws {
+            var configuration = OriginServer.Configuration()
+            configuration.faults.omitsPingAcknowledgement = true
+            try await withOrigin(configuration) { connection, _ in
+                let error = try await h2Error { try await connection.ping(timeout: .milliseconds(100)) }
+                #expect(error.code == .timeout, "\(error)")
+                #expect(error.cause == .timeout(.ping, after: .milliseconds(100)))
+            }
+        }
+
+        @Test
+        func `SETTINGS that are never acknowledged end the connection`() async throws {
+            var configuration = OriginServer.Configuration()
+            configuration.faults.omitsSettingsAcknowledgement = true
+            let error = try await h2Error {
+                try await withOrigin(configuration, { $0.timeouts.settings = .milliseconds(200) }) { connection, _ in
+                    try await connection.send(.get("/stall")).body.discard()
+                }
+            }
+            #expect(error.code == .timeout, "\(error)")
+            #expect(error.cause == .timeout(.settings, after: .milliseconds(200)))
+        }
+
+        @Test
+        func `a server that accepts and says nothing is not waited for longer than the handshake may take`()
+            async throws
+        {
+            var configuration = OriginServer.Configuration()
+            configuration.faults.isMute = true
+            let error = try await h2Error {
+                try await withOrigin(configuration, { $0.timeouts.tls = .milliseconds(200) }) { _, _ in }
+            }
+            #expect(error.code == .timeout, "\(error)")
+            #expect(error.cause == .timeout(.tls, after: .milliseconds(200)))
+        }
+
+        @Test
+        func `header fields over the limit end the stream with an error that names it`() async throws {
+            try await withOrigin { connection, _ in
+                let error = try await h2Error { try await connection.send(.get("/large-headers?n=100&size=1000")) }
+                #expect(error.code == .limitExceeded, "\(error)")
+                #expect(try await connection.send(.get("/bytes/1")).body.discard() == 1)
+            }
+        }
+
+        @Test
+        func `a body longer than the caller takes is an error and resets its stream`() async throws {
+            try await withOrigin { connection, server in
+                let error = try await h2Error {
+                    try await connection.send(.get("/bytes/100000000")).body.collect(upTo: 1_000)
+                }
+                #expect(error.code == .bodyTooLarge, "\(error)")
+                try await eventually("the server sees the reset") { server.statistics.streamsOpen == 0 }
+                #expect(try await connection.send(.get("/bytes/1000")).body.collect(upTo: 1_000).count == 1_000)
+            }
+        }
+
+        @Test
+        func `a slow reader does not hold its siblings up`() async throws {
+            try await withOrigin { connection, _ in
+                let slow = try await connection.send(.get("/bytes/50000000"))
+                let more = try await connection.send(.get("/bytes/50000000"))
+                #expect(try await connection.send(.get("/bytes/20000000")).body.discard() == 20_000_000)
+                #expect(try await slow.body.discard() == 50_000_000)
+                #expect(try await more.body.discard() == 50_000_000)
+                #expect(await connection.snapshot().unreadBytes == 0)
+            }
+        }
+
+        @Test
+        func `the server's own shutdown lets streams finish and closes the connection`() async throws {
+            try await withOrigin { connection, server in
+                let response = try await connection.send(.get("/bytes/30000000"))
+                async let stopped: Void = server.stop(grace: .seconds(20))
+                try await eventually("the connection drains") { connection.isDraining }
+                let error = try await h2Error { try await connection.send(.get("/bytes/1")) }
+                #expect(error.code == .connectionDraining, "\(error)")
+                #expect(error.isRetryable)
+                #expect(try await response.body.discard() == 30_000_000)
+                await stopped
+                try await eventually("the connection is closed") { await connection.snapshot().state == .closed }
+            }
+        }
+    }
+}

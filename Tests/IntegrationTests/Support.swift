@@ -1,0 +1,82 @@
+import Glibc
+import H2Client
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+extension RunningServer {
+    /// A verified TLS connection to the server.
+    func withConnection<R>(
+        _ body: nonisolated(nonsending) (HTTP2Connection) async throws -> R
+    ) async throws -> R {
+        try await HTTP2Connection.withConnection(to: origin, configuration: configuration, body)
+    }
+}
+
+extension HTTPRequest {
+    /// The connection's origin fills in the rest.
+    static func get(_ path: String) -> HTTPRequest { make(.get, path) }
+
+    static func make(_ method: HTTPRequest.Method, _ path: String, _ fields: HTTPFields = [:]) -> HTTPRequest {
+        HTTPRequest(method: method, scheme: nil, authority: nil, path: path, headerFields: fields)
+    }
+}
+
+extension Response {
+    /// The body as text; 1 MiB at most.
+    nonisolated(nonsending) func text() async throws -> String {
+        String(decoding: try await body.collect(upTo: 1 << 20), as: UTF8.self)
+    }
+
+    /// Writes the body to a file, and returns its length and SHA-256.
+    nonisolated(nonsending) func hashed() async throws -> (size: Int, sha256: String) {
+        let path = try TemporaryDirectory.shared.newPath("body")
+        let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw ProcessFailure("cannot make \(path)") }
+        defer {
+            close(file)
+            unlink(path)
+        }
+        let size = try await body.write(to: file)
+        return (size, try sha256(ofFile: path))
+    }
+}
+
+/// One more request over a connection, which has to be answered.
+nonisolated(nonsending) func expectService(
+    over connection: HTTP2Connection, sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let response = try await connection.send(.get("/small.txt"))
+    #expect(response.status == .ok, sourceLocation: sourceLocation)
+    let text = try await response.text()
+    #expect(text == "abc", sourceLocation: sourceLocation)
+}
+
+/// Runs `operation`, which has to fail with an `H2Error`, and returns that.
+func h2Error<R>(
+    _ comment: String = "", sourceLocation: SourceLocation = #_sourceLocation,
+    _ operation: nonisolated(nonsending) () async throws -> R
+) async throws -> H2Error {
+    do {
+        _ = try await operation()
+    } catch let error as H2Error {
+        return error
+    } catch {
+        Issue.record("\(comment) threw \(error), which is no H2Error", sourceLocation: sourceLocation)
+        throw error
+    }
+    Issue.record("\(comment) did not fail", sourceLocation: sourceLocation)
+    throw ProcessFailure("no error")
+}
+
+/// Waits until a condition holds, looking every 5 ms.
+/// - Throws: `ProcessFailure` where it does not within `limit`.
+func eventually(
+    _ what: String, within limit: Duration = .seconds(10), _ condition: nonisolated(nonsending) () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try await !condition() {
+        guard ContinuousClock.now < deadline else { throw ProcessFailure("\(what): not within \(limit)") }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}

@@ -79,8 +79,7 @@ struct BodyOutput {
                 if isFirstOnTerminal, chunk.prefix(2000).contains(0) {
                     throw Failure(
                         .writeFailed,
-                        "the body is binary, which can upset a terminal; save it with -o FILE, or use -o - | cat to see it"
-                    )
+                        "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
                 }
                 isFirstOnTerminal = false
                 try await Self.write(chunk, to: descriptor, name: name)

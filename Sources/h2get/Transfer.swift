@@ -75,8 +75,8 @@ extension Fetch {
         // Before the server has told its limit, more streams may be opened than it allows; it refuses the rest. Now the
         // limit is known and kept. Any other refusal is the server's own wish, and for the user to know.
         if error.isRetryable, error.http2Code == .refusedStream, wasOverLimit { return .yes }
-        // GOAWAY without a reproach, or a connection that began to drain just before: nothing was processed.
-        if error.isRetryable, error.code == .notProcessed || error.code == .connectionDraining {
+        // GOAWAY without a reproach, or a connection that began to drain or ended just before: nothing was processed.
+        if error.isRetryable, [.notProcessed, .connectionDraining, .connectionClosed].contains(error.code) {
             if let code = error.http2Code, code != .noError { return .no }
             return .yes
         }

@@ -115,12 +115,20 @@ struct Failure: Error, Sendable, Equatable {
     /// What to try: the library's advice, in terms of our options where there is one for it.
     private static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
+        // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another authority would not help.
+        case (.certificateRejected, .certificate(62...64)):
+            "it is for another name: use that in the URL, with --connect-to HOST:PORT:HOST:PORT if it leads elsewhere"
+        // X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
+        case (.certificateRejected, .certificate(9...10)): "renew it, or accept any certificate with -k"
         case (.certificateRejected, _): "name its authority with --cacert FILE, or accept any certificate with -k"
         case (.timeout, .timeout(.resolve, _)), (.timeout, .timeout(.connect, _)), (.timeout, .timeout(.tls, _)):
             "is the server up? allow more time with --connect-timeout or -m"
         case (.timeout, .timeout(.wholeRequest, _)): "allow more time with -m"
+        case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
+        case (_, .http2(.enhanceYourCalm, _)): "the server wants less load: try a lower --parallel-max"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
-        default: error.remedy
+        // What only a program can set is no help here.
+        default: error.remedy.contains("Configuration.") ? "" : error.remedy
         }
     }
 

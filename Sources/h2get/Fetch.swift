@@ -155,6 +155,11 @@ actor Fetch {
         case let error as Failure: failure = error
         case let error as H2Error:
             failure = Failure(error, during: transfer.phase)
+            if case .timeout(.wholeRequest, _) = error.cause, let limit = settings.maxTime {
+                // The library was given what was left of the time.
+                failure.message = "it took longer than \(limit.brief); allow more time with -m"
+            }
+            if error.code == .tlsConfiguration, isOurCertificate(error) { failure.status = .clientCertificate }
             // The line begins with the URL as it is.
             let repeated = "bad URL '\(transfer.url)': "
             if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
@@ -164,6 +169,13 @@ actor Fetch {
             failure.message += "; \(byteCount(transfer.partSize)) of it are in \(partPath)"
         }
         return failure
+    }
+
+    /// Whether the file that cannot be used is --cert's or --key's, rather than --cacert's.
+    private func isOurCertificate(_ error: H2Error) -> Bool {
+        [settings.tls.certificateFile, settings.tls.privateKeyFile].contains { path in
+            path.map { error.message.contains("'\($0)'") } ?? false
+        }
     }
 
     private func note(_ status: ExitReason, at index: Int) {

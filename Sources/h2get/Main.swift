@@ -43,6 +43,8 @@ struct Main {
         let console = Console(
             showsErrors: settings.showsErrors,
             hidesProgress: settings.isSilent || bodiesOnTerminal || settings.verbosity > 0)
+        // Besides the downloads: connections, the event loop, the standard three.
+        allowOpenFiles(settings.parallelMaximum + 100)
         let fetch = try Fetch(settings, console: console)
         Interruption.block()
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {

@@ -4,14 +4,14 @@ import CNghttp2
 ///
 /// One list serves all responses of a loop: nothing is allocated for an ordinary one.
 final class FieldList {
-    private(set) var count = 0
-    private var capacity = 32
-    private var entries: UnsafeMutablePointer<nghttp2_nv>
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity = 32
+    @exclusivity(unchecked) private var entries: UnsafeMutablePointer<nghttp2_nv>
     private let arena: UnsafeMutablePointer<UInt8>
-    private var used = 0
+    @exclusivity(unchecked) private var used = 0
     private static let arenaSize = 4096
     // Values that do not fit in the arena, until the next `begin`.
-    private var overflow: [UnsafeMutablePointer<UInt8>] = []
+    @exclusivity(unchecked) private var overflow: [UnsafeMutablePointer<UInt8>] = []
 
     init() {
         entries = .allocate(capacity: capacity)

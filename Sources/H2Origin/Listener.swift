@@ -107,7 +107,7 @@ final class Listener: ReadinessHandler {
         open(wire, descriptor: descriptor)
     }
 
-    private func open(_ wire: any Wire, descriptor: CInt) {
+    private func open(_ wire: any SocketWire & Wire, descriptor: CInt) {
         let connection = ServerConnection(wire: wire, descriptor: descriptor, listener: self)
         connection.slot = connections.count
         connections.append(connection)

@@ -10,10 +10,10 @@ final class OutputBuffer {
     static let mark = 64 << 10
     private static let largestFrame = 9 + (16 << 10)
 
-    private var base: UnsafeMutableRawPointer
-    private var capacity: Int
-    private var start = 0
-    private var end = 0
+    @exclusivity(unchecked) private var base: UnsafeMutableRawPointer
+    @exclusivity(unchecked) private var capacity: Int
+    @exclusivity(unchecked) private var start = 0
+    @exclusivity(unchecked) private var end = 0
 
     init() {
         capacity = Self.mark + Self.largestFrame

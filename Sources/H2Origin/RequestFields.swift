@@ -7,21 +7,22 @@
 /// A request's fields as they came: one arena of bytes and offsets into it, kept for the next stream.
 ///
 /// A class, so that asking for one field copies and retains nothing.
+/// Unchecked exclusivity: on one thread, and no method is in the middle of a change when another begins.
 final class RequestFields {
     struct Entry {
         var name: Range<Int>
         var value: Range<Int>
     }
 
-    private(set) var arena: [UInt8] = []
-    private(set) var entries: [Entry] = []
+    @exclusivity(unchecked) private(set) var arena: [UInt8] = []
+    @exclusivity(unchecked) private(set) var entries: [Entry] = []
     /// Trailers begin here.
-    private(set) var trailerStart = Int.max
-    private(set) var isTooLarge = false
-    private var size = 0
-    private var limit = 0
-    private var methodIndex = -1
-    private var pathIndex = -1
+    @exclusivity(unchecked) private(set) var trailerStart = Int.max
+    @exclusivity(unchecked) private(set) var isTooLarge = false
+    @exclusivity(unchecked) private var size = 0
+    @exclusivity(unchecked) private var limit = 0
+    @exclusivity(unchecked) private var methodIndex = -1
+    @exclusivity(unchecked) private var pathIndex = -1
 
     func reset(limit: Int) {
         // A spare stream keeps no more than an ordinary request needs.

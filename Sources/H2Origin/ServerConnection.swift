@@ -12,6 +12,9 @@ import H2Client
 /// Readable: bytes go to nghttp2, whose callbacks submit responses. At the end of the turn one flush drains nghttp2 into
 /// `output` and writes it, up to a fair share. nghttp2 forbids entering it from its own callbacks, so whatever a callback
 /// wants done to the connection is noted in `wish` and done after.
+///
+/// The run-time checks of exclusive access are off for what is touched per frame, here and in the classes below: it is
+/// all on one thread, and no property is held `inout` across a call into nghttp2.
 final class ServerConnection: ReadinessHandler, Flushable {
     // The listener closes its connections before it goes: the loop holds it while it listens, and while it drains its
     // grace timer does.
@@ -19,43 +22,44 @@ final class ServerConnection: ReadinessHandler, Flushable {
     let loop: EventLoop
     let counters: Counters
     // Made in `init`, which needs `self` for it, and deleted in `deinit`.
-    private(set) var session: OpaquePointer!
+    @exclusivity(unchecked) private(set) var session: OpaquePointer!
     /// Where this stands among the listener's connections.
-    var slot = 0
+    @exclusivity(unchecked) var slot = 0
 
-    private let wire: any Wire
+    private let wire: any SocketWire & Wire
     private let descriptor: CInt
     private let output = OutputBuffer()
     private let faults: OriginServer.Faults
-    private var streams: [ServerStream] = []
-    private var spareStreams: [ServerStream] = []
+    @exclusivity(unchecked) private var streams: [ServerStream] = []
+    @exclusivity(unchecked) private var spareStreams: [ServerStream] = []
     /// PRIORITY_UPDATE values of streams that are not open yet (RFC 9218 section 7.1), a few.
-    private var earlyPriorities: [(stream: Int32, value: String)] = []
-    private var requestCount = 0
-    private var lastStreamID: Int32 = 0
-    private var lastActivity: UInt64
-    private var idleTimer: LoopTimer?
-    private var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private var earlyPriorities: [(stream: Int32, value: String)] = []
+    @exclusivity(unchecked) private var requestCount = 0
+    @exclusivity(unchecked) private var lastStreamID: Int32 = 0
+    @exclusivity(unchecked) private var lastActivity: UInt64
+    @exclusivity(unchecked) private var idleTimer: LoopTimer?
+    @exclusivity(unchecked) private var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private var lingerTimer: LoopTimer?
 
-    private var isDirty = false
-    private var isInsideNghttp2 = false
-    private var isReadQueued = false
-    private var wasOutputFull = false
-    private(set) var isClosed = false
+    @exclusivity(unchecked) private var isDirty = false
+    @exclusivity(unchecked) private var isInsideNghttp2 = false
+    @exclusivity(unchecked) private var isReadQueued = false
+    @exclusivity(unchecked) private var wasOutputFull = false
+    @exclusivity(unchecked) private(set) var isClosed = false
 
     /// How a connection ends.
     enum Ending { case politely, abruptly, withReset }
     private enum Wish { case goOn, close(Ending, flushing: Bool) }
-    private var wish = Wish.goOn
+    @exclusivity(unchecked) private var wish = Wish.goOn
 
     /// no → noticed (the first GOAWAY waits to be sent) → asked (its PING is under way) → final.
     private enum Draining { case no, noticed, asked, final }
-    private var draining = Draining.no
+    @exclusivity(unchecked) private var draining = Draining.no
 
     private static let readsPerTurn = 16
     private static let buffersPerTurn = 16
 
-    init(wire: any Wire, descriptor: CInt, listener: Listener) {
+    init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
         self.wire = wire
         self.descriptor = descriptor
         self.listener = listener
@@ -120,6 +124,10 @@ final class ServerConnection: ReadinessHandler, Flushable {
             if result == .wouldBlock { break }
             guard case .bytes(let count) = result else { return close(.politely) }
             counters.bytesReceived.add(count)
+            if lingerTimer != nil {
+                guard wire.hasBufferedInput else { break }
+                continue
+            }
             isInsideNghttp2 = true
             let status = ch2_session_mem_recv(
                 session, loop.readBuffer.baseAddress!.assumingMemoryBound(to: UInt8.self), count)
@@ -171,7 +179,16 @@ final class ServerConnection: ReadinessHandler, Flushable {
         }
         guard !isClosed else { return }
         wire.watch(readable: true, writable: false)
-        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 { close(.politely) }
+        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 { linger() }
+    }
+
+    /// Everything was said. A close now, with frames of the client unread (WINDOW_UPDATEs of the last response, say),
+    /// would make the system reset the connection and throw away what the client has not read yet. So only our side
+    /// ends, and the client has a second to end its own.
+    private func linger() {
+        guard lingerTimer == nil else { return }
+        wire.finishWriting()
+        lingerTimer = loop.schedule(after: 1_000_000_000) { [weak self] in self?.close(.politely) }
     }
 
     /// Takes frames from nghttp2 up to the buffer's mark; true where it has no more now.
@@ -382,7 +399,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
         precondition(!isInsideNghttp2, "a callback of nghttp2 asks for the end by requestClose")
         guard !isClosed else { return }
         isClosed = true
-        for timer in [idleTimer, drainTimer] { if let timer { loop.cancel(timer) } }
+        for timer in [idleTimer, drainTimer, lingerTimer] { if let timer { loop.cancel(timer) } }
         while let stream = streams.last { forget(stream) }
         spareStreams = []
         switch ending {

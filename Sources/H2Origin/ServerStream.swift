@@ -10,22 +10,22 @@ import H2Client
 /// One request and its response. Reused for later streams of its connection.
 final class ServerStream {
     // Set while the stream is open, and its connection outlives it.
-    private(set) unowned(unsafe) var connection: ServerConnection!
-    private(set) var id: Int32 = 0
+    @exclusivity(unchecked) private(set) unowned(unsafe) var connection: ServerConnection!
+    @exclusivity(unchecked) private(set) var id: Int32 = 0
     /// Where this stands among the connection's streams.
-    var slot = 0
+    @exclusivity(unchecked) var slot = 0
 
     // MARK: Request
     let request = RequestFields()
-    var hasRequestEnded = false
-    var priorityUpdate: String?
-    private var intake = Intake.hold
+    @exclusivity(unchecked) var hasRequestEnded = false
+    @exclusivity(unchecked) var priorityUpdate: String?
+    @exclusivity(unchecked) private var intake = Intake.hold
     /// Bytes of the request body that wait: unrouted, or to be echoed. Bounded by the stream's window, since they are
     /// consumed only when they leave.
-    private var held: [UInt8] = []
-    private var heldStart = 0
-    private(set) var receivedBytes = 0
-    private var whenRequestEnds: ((ServerStream) -> Void)?
+    @exclusivity(unchecked) private var held: [UInt8] = []
+    @exclusivity(unchecked) private var heldStart = 0
+    @exclusivity(unchecked) private(set) var receivedBytes = 0
+    @exclusivity(unchecked) private var whenRequestEnds: ((ServerStream) -> Void)?
 
     /// What becomes of the request body.
     enum Intake {
@@ -38,17 +38,17 @@ final class ServerStream {
     }
 
     // MARK: Response
-    private var source = Source.none
-    private var offset = 0
-    private var end = 0
-    private var released = Int.max
-    private var isDeferred = false
-    private var hasResponded = false
-    private var resetsAfterEnd = false
-    private var trailers: [(name: String, value: String)] = []
-    private var cutOffset = Int.max
-    private var cutKind = Cut.stall
-    private var timer: LoopTimer?
+    @exclusivity(unchecked) private var source = Source.none
+    @exclusivity(unchecked) private var offset = 0
+    @exclusivity(unchecked) private var end = 0
+    @exclusivity(unchecked) private var released = Int.max
+    @exclusivity(unchecked) private var isDeferred = false
+    @exclusivity(unchecked) private var hasResponded = false
+    @exclusivity(unchecked) private var resetsAfterEnd = false
+    @exclusivity(unchecked) private var trailers: [(name: String, value: String)] = []
+    @exclusivity(unchecked) private var cutOffset = Int.max
+    @exclusivity(unchecked) private var cutKind = Cut.stall
+    @exclusivity(unchecked) private var timer: LoopTimer?
 
     /// Where the response body comes from.
     enum Source {

@@ -157,6 +157,11 @@ package final class TLSWire: SocketWire, Wire {
         }
     }
 
+    package override func finishWriting() {
+        if !isClosed && isEstablished && !isBroken { SSL_shutdown(ssl) }
+        super.finishWriting()
+    }
+
     package func close() {
         guard !isClosed else { return }
         if isEstablished && !isBroken { SSL_shutdown(ssl) }

@@ -69,6 +69,12 @@ package class SocketWire {
         watched = (true, false)
     }
 
+    /// Ends our side alone, in TLS with close_notify: the peer reads to the end, and what it sends can still be read.
+    package func finishWriting() {
+        guard !isClosed else { return }
+        shutdown(descriptor, CInt(SHUT_WR))
+    }
+
     final func closeDescriptor() -> Bool {
         guard !isClosed else { return false }
         isClosed = true

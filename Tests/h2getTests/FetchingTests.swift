@@ -193,7 +193,8 @@ import Testing
 
     @Test func `more downloads at once than the shell's limit of open files`() async throws {
         let served = try Served()
-        try served.folder.write((300_001...300_150).map { served.url("/bytes/\($0)") }.joined(separator: "\n"), to: "list")
+        let urls = (300_001...300_150).map { served.url("/bytes/\($0)") }
+        try served.folder.write(urls.joined(separator: "\n"), to: "list")
         let script = """
             ulimit -S -n 64
             exec "\(Program.path)" --cacert ca.pem -O --output-dir out --create-dirs --input-file list 2> errors

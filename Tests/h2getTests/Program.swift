@@ -87,17 +87,12 @@ enum Program {
                 continuation.resume(
                     with: Swift.Result {
                         let process = Process()
-                        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-                        process.arguments = ["-c", script]
+                        // timeout ends the whole pipeline, which no signal to bash alone would.
+                        process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+                        process.arguments = ["-k", "2", "60", "/bin/bash", "-c", script]
                         process.currentDirectoryURL = URL(fileURLWithPath: folder)
                         process.standardInput = FileHandle.nullDevice
                         try process.run()
-                        let end = Date().addingTimeInterval(60)
-                        while process.isRunning, Date() < end { usleep(2000) }
-                        if process.isRunning {
-                            process.terminate()
-                            Issue.record("the script did not end within 60 s: \(script)")
-                        }
                         process.waitUntilExit()
                         return process.terminationStatus
                     })

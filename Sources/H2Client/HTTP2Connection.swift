@@ -101,8 +101,7 @@ public actor HTTP2Connection {
                 return response
             }
         }
-        try await exchange.perform(request)
-        return exchange.response()
+        return try await exchange.perform(request)
     }
 
     /// As above, with the response handled while the request's body may still be on its way (full duplex). When `handle`
@@ -115,8 +114,7 @@ public actor HTTP2Connection {
         if case .stream(_, let pump) = body.content {
             return try await Self.uploading(exchange, request, pump, handle)
         }
-        try await exchange.perform(request)
-        return try await handle(exchange.response())
+        return try await handle(exchange.perform(request))
     }
 
     /// Runs the writer as a child task beside the response, and ends it with it.
@@ -136,8 +134,7 @@ public actor HTTP2Connection {
                 }
             }
             defer { group.cancelAll() }
-            try await exchange.perform(request)
-            return try await handle(exchange.response())
+            return try await handle(exchange.perform(request))
         }
     }
 

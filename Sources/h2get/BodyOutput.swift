@@ -79,8 +79,7 @@ struct BodyOutput {
                 if isFirstOnTerminal, chunk.prefix(2000).contains(0) {
                     throw Failure(
                         .writeFailed,
-                        "the body is binary, which can upset a terminal; save it with -o FILE, or use -o - | cat to see it"
-                    )
+                        "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
                 }
                 isFirstOnTerminal = false
                 try await Self.write(chunk, to: descriptor, name: name)
@@ -90,11 +89,23 @@ struct BodyOutput {
         }
     }
 
+    /// Bytes that are in memory already.
+    /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
+    nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
+        guard case .descriptor(let descriptor, let name) = target else { return }
+        try await Self.write(bytes, to: descriptor, name: name)
+    }
+
     /// Writes without blocking the loop: a pipe takes PIPE_BUF bytes at once when it says that it is ready, and a
     /// reader that is slower than the server is waited for elsewhere. The response's window fills meanwhile, which
     /// holds the server back.
     private static nonisolated(nonsending) func write(_ bytes: [UInt8], to descriptor: CInt, name: String) async throws
     {
+        if FileKind(descriptor: descriptor) == .regular {
+            let code = bytes.withUnsafeBytes { writeAll(descriptor, $0) }
+            guard code == 0 else { throw failure(code, name: name) }
+            return
+        }
         var start = 0
         while start < bytes.count {
             try await waitUntilReady(descriptor, POLLOUT)

@@ -31,6 +31,7 @@ final class Download {
                 case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
                 case ELOOP: "; there is a symbolic link of that name: remove it"
                 case EACCES, EPERM, EROFS: "; choose a folder that you may write to with --output-dir"
+                case EMFILE, ENFILE: "; use a lower --parallel-max"
                 case ENAMETOOLONG: "; name it with -o FILE"
                 default: ""
                 }

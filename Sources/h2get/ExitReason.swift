@@ -1,5 +1,11 @@
 import H2Client
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// What the process ends with: curl's numbers, so that scripts written for curl keep their meaning.
 enum ExitReason: Int32, Sendable, CaseIterable {
     case success = 0
@@ -102,7 +108,28 @@ struct Failure: Error, Sendable, Equatable {
         if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.contains(debugText) {
             message += ", server says \"\(debugText)\""
         }
-        if !error.remedy.isEmpty { message += "; \(error.remedy)" }
+        let remedy = Failure.remedy(for: error)
+        if !remedy.isEmpty { message += "; \(remedy)" }
+    }
+
+    /// What to try: the library's advice, in terms of our options where there is one for it.
+    private static func remedy(for error: H2Error) -> String {
+        switch (error.code, error.cause) {
+        // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another authority would not help.
+        case (.certificateRejected, .certificate(62...64)):
+            "it is for another name: use that in the URL, with --connect-to HOST:PORT:HOST:PORT if it leads elsewhere"
+        // X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
+        case (.certificateRejected, .certificate(9...10)): "renew it, or accept any certificate with -k"
+        case (.certificateRejected, _): "name its authority with --cacert FILE, or accept any certificate with -k"
+        case (.timeout, .timeout(.resolve, _)), (.timeout, .timeout(.connect, _)), (.timeout, .timeout(.tls, _)):
+            "is the server up? allow more time with --connect-timeout or -m"
+        case (.timeout, .timeout(.wholeRequest, _)): "allow more time with -m"
+        case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
+        case (_, .http2(.enhanceYourCalm, _)): "the server wants less load: try a lower --parallel-max"
+        case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
+        // What only a program can set is no help here.
+        default: error.remedy.contains("Configuration.") ? "" : error.remedy
+        }
     }
 
     /// A command line that cannot be used.

@@ -16,6 +16,7 @@ actor Fetch {
     let list: URLList
     let connections: Connections
     let turns = Turns()
+    let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
     /// Names of files that this run writes, hashed: two URLs must not write one file.
     private var claimedFiles: Set<Int> = []
@@ -114,7 +115,6 @@ actor Fetch {
     private func fetch(_ url: String, _ index: Int) async {
         let destination = settings.placement.destination(ofURLAt: index)
         let turn = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
-        defer { if let turn { turns.end(turn) } }
         var transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
         do {
             try await run(&transfer)
@@ -122,17 +122,31 @@ actor Fetch {
         } catch is CancellationError {
             // The run is cancelled or stopped; that is said once.
         } catch {
-            let failure = describe(error, transfer)
-            // One closed stdout is one failure, however many bodies were on their way to it.
-            if isStopped { return }
-            failed += 1
-            console.error(failure, url: url)
-            note(failure.status, at: index)
-            if transfer.standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) {
-                isStopped = true
-            }
+            fail(describe(error, transfer), transfer.standardOutputIsBroken, url, index)
         }
         bodyBytes += transfer.bodyBytes
+        if let turn { await end(turn, url, index) }
+    }
+
+    private func fail(_ failure: Failure, _ standardOutputIsBroken: Bool, _ url: String, _ index: Int) {
+        // One closed stdout is one failure, however many bodies were on their way to it.
+        if isStopped { return }
+        failed += 1
+        console.error(failure, url: url)
+        note(failure.status, at: index)
+        if standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) { isStopped = true }
+    }
+
+    /// Ends a turn on stdout, and writes what waited for it.
+    private func end(_ turn: Int, _ url: String, _ index: Int) async {
+        turns.end(turn)
+        do {
+            try await turns.writeDeposits { try await BodyOutput.standardOutput.write($0) }
+        } catch let failure as Failure {
+            fail(failure, true, url, index)
+        } catch {
+            // Cancelled: what waits is dropped.
+        }
     }
 
     private func describe(_ error: any Error, _ transfer: Transfer) -> Failure {
@@ -141,6 +155,11 @@ actor Fetch {
         case let error as Failure: failure = error
         case let error as H2Error:
             failure = Failure(error, during: transfer.phase)
+            if case .timeout(.wholeRequest, _) = error.cause, let limit = settings.maxTime {
+                // The library was given what was left of the time.
+                failure.message = "it took longer than \(limit.brief); allow more time with -m"
+            }
+            if error.code == .tlsConfiguration, isOurCertificate(error) { failure.status = .clientCertificate }
             // The line begins with the URL as it is.
             let repeated = "bad URL '\(transfer.url)': "
             if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
@@ -150,6 +169,13 @@ actor Fetch {
             failure.message += "; \(byteCount(transfer.partSize)) of it are in \(partPath)"
         }
         return failure
+    }
+
+    /// Whether the file that cannot be used is --cert's or --key's, rather than --cacert's.
+    private func isOurCertificate(_ error: H2Error) -> Bool {
+        [settings.tls.certificateFile, settings.tls.privateKeyFile].contains { path in
+            path.map { error.message.contains("'\($0)'") } ?? false
+        }
     }
 
     private func note(_ status: ExitReason, at index: Int) {

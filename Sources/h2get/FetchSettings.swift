@@ -237,11 +237,11 @@ struct FetchSettings: Sendable {
             + connection.resolve.map(ConnectRule.init(resolve:))
     }
 
+    /// How many bodies go to stdout; the most there can be where the list is not read yet.
+    var standardOutputCount: Int { placement.standardOutputCount(ofFirst: inputFile == nil ? urls.count : Int.max) }
+
     /// Whether several bodies go to stdout, which puts them into the order of the URLs.
-    var writesInOrder: Bool {
-        let known = inputFile == nil ? urls.count : Int.max
-        return placement.standardOutputCount(ofFirst: known) > 1
-    }
+    var writesInOrder: Bool { standardOutputCount > 1 }
 
     /// What a connection to `origin` is made with.
     func configuration(for origin: Origin) -> Configuration {

@@ -72,6 +72,19 @@ func readChunk(_ descriptor: CInt, name: String) throws -> [UInt8] {
     return chunk
 }
 
+/// Lets the process open so many files, as far as the system permits: each download under way needs one.
+func allowOpenFiles(_ count: Int) {
+    var limit = rlimit()
+    #if canImport(Glibc)
+        let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+    #else
+        let resource = RLIMIT_NOFILE
+    #endif
+    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(count) else { return }
+    limit.rlim_cur = min(rlim_t(count), limit.rlim_max)
+    _ = setrlimit(resource, &limit)
+}
+
 /// `close(2)`, for types that have a `close` of their own.
 func closeDescriptor(_ descriptor: CInt) { close(descriptor) }
 

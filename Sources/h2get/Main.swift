@@ -39,10 +39,12 @@ struct Main {
         let settings = try FetchSettings(command)
         // Progress in the middle of bodies on the same terminal would spoil both.
         let bodiesOnTerminal =
-            isatty(STDOUT_FILENO) == 1 && settings.placement.standardOutputCount(ofFirst: Int.max) > 0
+            isatty(STDOUT_FILENO) == 1 && settings.standardOutputCount > 0
         let console = Console(
             showsErrors: settings.showsErrors,
             hidesProgress: settings.isSilent || bodiesOnTerminal || settings.verbosity > 0)
+        // Besides the downloads: connections, the event loop, the standard three.
+        allowOpenFiles(settings.parallelMaximum + 100)
         let fetch = try Fetch(settings, console: console)
         Interruption.block()
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {

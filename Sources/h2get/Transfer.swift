@@ -75,8 +75,8 @@ extension Fetch {
         // Before the server has told its limit, more streams may be opened than it allows; it refuses the rest. Now the
         // limit is known and kept. Any other refusal is the server's own wish, and for the user to know.
         if error.isRetryable, error.http2Code == .refusedStream, wasOverLimit { return .yes }
-        // GOAWAY without a reproach, or a connection that began to drain just before: nothing was processed.
-        if error.isRetryable, error.code == .notProcessed || error.code == .connectionDraining {
+        // GOAWAY without a reproach, or a connection that began to drain or ended just before: nothing was processed.
+        if error.isRetryable, [.notProcessed, .connectionDraining, .connectionClosed].contains(error.code) {
             if let code = error.http2Code, code != .noError { return .no }
             return .yes
         }
@@ -110,7 +110,13 @@ extension Fetch {
                 .statusRefused,
                 "the server answered \(response.status.code)\(reason(response.status)); leave out -f to see its body")
         }
-        if let turn = transfer.turn { try await turns.wait(for: turn) }
+        if let turn = transfer.turn {
+            if let length = depositLength(response) {
+                try await deposit(response, length, turn, &transfer)
+                return await verbose.finished(response, transfer)
+            }
+            try await turns.wait(for: turn)
+        }
         let output = try output(for: transfer, filePath)
         defer { output.close() }
         transfer.partPath = output.download?.partPath
@@ -121,12 +127,43 @@ extension Fetch {
             transfer.partPath = nil
         } catch {
             transfer.partSize = output.download?.size ?? 0
-            if output.isStandardOutput, (error as? Failure)?.status == .writeFailed {
-                transfer.standardOutputIsBroken = true
-            }
+            transfer.standardOutputIsBroken = output.isStandardOutput && isWriteFailure(error)
             throw error
         }
         await verbose.finished(response, transfer)
+    }
+
+    // MARK: - Bodies in order
+
+    /// A body up to this size is taken into memory rather than held back until its turn.
+    private static let depositLimit = 64 << 10
+
+    /// The body's length, where the response should go to stdout by way of `Turns`.
+    private func depositLength(_ response: Response) -> Int? {
+        guard settings.writesInOrder, !isStandardOutputTerminal else { return nil }
+        if settings.method == .head { return 0 }
+        guard let length = response.firstValue(of: "content-length").flatMap({ Int($0) }) else { return nil }
+        return length <= Self.depositLimit ? length : nil
+    }
+
+    private func deposit(_ response: Response, _ length: Int, _ turn: Int, _ transfer: inout Transfer) async throws {
+        var bytes = settings.includesHead ? Array(headText(response).utf8) : []
+        let body = try await response.body.collect(upTo: length)
+        transfer.bodyBytes = body.count
+        if bytes.isEmpty { bytes = body } else { bytes += body }
+        if turns.deposit(bytes, for: turn) { return }
+        try await turns.wait(for: turn)
+        do {
+            try await BodyOutput.standardOutput.write(bytes)
+        } catch {
+            transfer.standardOutputIsBroken = error is Failure
+            throw error
+        }
+    }
+
+    /// Whether the bytes could not be written, rather than read.
+    private func isWriteFailure(_ error: any Error) -> Bool {
+        (error as? Failure)?.status == .writeFailed || (error as? H2Error)?.code == .localIO
     }
 
     private func reason(_ status: HTTPResponse.Status) -> String {

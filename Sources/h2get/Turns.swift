@@ -1,36 +1,82 @@
 /// Who may write to stdout: one response at a time, in the order of the URLs.
 ///
-/// A response whose turn it is not is not read; its window fills and holds the server back, so that what waits is
-/// bounded. The one whose turn it is was always sent before those that wait for it.
+/// 1. A small response whose turn it is not leaves its bytes here, and its worker goes on to the next URL.
+/// 2. A large one waits for its turn, and is not read meanwhile: its window fills and holds the server back.
+/// 3. So what waits is bounded: by `depositLimit` and `depositBytesLimit`, and by the windows of the streams at once.
+/// 4. The one whose turn it is was always sent before those that wait for it, so that it can always come to its end.
 ///
 /// Belongs to one actor.
 final class Turns {
-    private var issued = 0
-    private var current = 0
-    private var ended: Set<Int> = []
-    private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    /// So many small responses may be left here, of so many bytes in all.
+    private static let depositLimit = 4096
+    private static let depositBytesLimit = 16 << 20
 
-    /// A place in the order, for the next URL.
-    func take() -> Int {
-        defer { issued += 1 }
-        return issued
+    private enum Outcome {
+        /// Nothing (more) is to be written.
+        case ended
+        case deposit([UInt8])
     }
 
-    func isCurrent(_ turn: Int) -> Bool { turn == current }
+    /// The turn that may write now.
+    private var current = 0
+    private var outcomes: [Int: Outcome] = [:]
+    private var depositBytes = 0
+    private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    private var isWriting = false
 
-    /// Returns when it is this turn. A cancelled task too waits for those before it, which end at once then.
+    func isCurrent(_ turn: Int) -> Bool { turn == current && !isWriting }
+
+    /// Returns when it is this turn; until its `end`, nobody else writes. A cancelled task too waits for those before
+    /// it, which end at once then.
     /// - Throws: `CancellationError`.
     nonisolated(nonsending) func wait(for turn: Int) async throws {
-        if turn != current {
+        if !isCurrent(turn) {
             await withCheckedContinuation { waiting[turn] = $0 }
         }
         try Task.checkCancellation()
     }
 
-    /// Every turn taken must end exactly once, whether it was used or not.
+    /// The turn has written all that it had to, left its bytes here, or failed. Every turn must end, and `writeDeposits`
+    /// follow.
     func end(_ turn: Int) {
-        ended.insert(turn)
-        while ended.remove(current) != nil { current += 1 }
-        waiting.removeValue(forKey: current)?.resume()
+        if turn >= current, outcomes[turn] == nil { outcomes[turn] = .ended }
+    }
+
+    /// Takes over a whole response; false where no more is taken.
+    func deposit(_ bytes: [UInt8], for turn: Int) -> Bool {
+        guard outcomes.count < Self.depositLimit, depositBytes + bytes.count <= Self.depositBytesLimit else {
+            return false
+        }
+        depositBytes += bytes.count
+        outcomes[turn] = .deposit(bytes)
+        return true
+    }
+
+    /// Writes what was left here and is next in the order, then lets the next that waits write.
+    ///
+    /// One of the callers writes for all.
+    /// - Throws: what `write` throws.
+    nonisolated(nonsending) func writeDeposits(
+        _ write: nonisolated(nonsending) ([UInt8]) async throws -> Void
+    ) async throws {
+        guard !isWriting, outcomes[current] != nil else { return }
+        isWriting = true
+        defer {
+            isWriting = false
+            waiting.removeValue(forKey: current)?.resume()
+        }
+        // What arrived together is left here one after the other: wait for all of it, and write it at once.
+        await Task.yield()
+        while outcomes[current] != nil {
+            var bytes: [UInt8] = []
+            while bytes.count < 1 << 20, let outcome = outcomes.removeValue(forKey: current) {
+                current += 1
+                if case .deposit(let more) = outcome {
+                    if bytes.isEmpty { bytes = more } else { bytes += more }
+                }
+            }
+            depositBytes -= bytes.count
+            if !bytes.isEmpty { try await write(bytes) }
+        }
     }
 }

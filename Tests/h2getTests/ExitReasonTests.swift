@@ -50,12 +50,16 @@ import Testing
     @Test func `the line names the code, the server's words and what to try`() {
         let error = H2Error(
             .streamReset, scope: .stream(5), initiator: .remote, cause: .http2(.refusedStream, debugText: "busy"),
-            message: "stream 5 reset by server", remedy: "try again")
+            message: "stream 5 reset by server", remedy: "the library's advice")
         #expect(
             Failure(error, during: .request).message
-                == "stream 5 reset by server (error 0x7 REFUSED_STREAM), server says \"busy\"; try again")
+                == "stream 5 reset by server (error 0x7 REFUSED_STREAM), server says \"busy\"; "
+                + "try it again, with a lower --parallel-max")
         var complete = error
-        complete.message = "stream 5 reset by server (error 0x7 REFUSED_STREAM: busy)"
-        #expect(Failure(complete, during: .request).message == "\(complete.message); try again")
+        complete.cause = .http2(.internalError, debugText: "busy")
+        complete.message = "stream 5 reset by server (error 0x2 INTERNAL_ERROR: busy)"
+        #expect(Failure(complete, during: .request).message == "\(complete.message); the library's advice")
+        complete.remedy = "raise Configuration.Limits.something"
+        #expect(Failure(complete, during: .request).message == complete.message)
     }
 }

@@ -191,6 +191,20 @@ import Testing
         #expect(served.origin.statistics.requests < 3000)
     }
 
+    @Test func `more downloads at once than the shell's limit of open files`() async throws {
+        let served = try Served()
+        let urls = (300_001...300_150).map { served.url("/bytes/\($0)") }
+        try served.folder.write(urls.joined(separator: "\n"), to: "list")
+        let script = """
+            ulimit -S -n 64
+            exec "\(Program.path)" --cacert ca.pem -O --output-dir out --create-dirs --input-file list 2> errors
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        let errors = try served.folder.read("errors")
+        #expect(status == 0, "\(errors)")
+        #expect(try served.folder.data("out/300150") == Served.pattern(300_150))
+    }
+
     @Test func `a reader slower than the server gets every byte`() async throws {
         let served = try Served()
         let script = """

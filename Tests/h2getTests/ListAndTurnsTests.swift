@@ -44,36 +44,76 @@ import Testing
 @Suite struct `Turns on stdout` {
     /// The order in which bodies were written, on one actor as in the tool.
     private actor Stage {
-        let turns = Turns()
-        var written: [Int] = []
+        enum Way { case streams, deposits, fails }
 
-        func perform(_ turn: Int, delay: Int, fails: Bool) async {
-            defer { turns.end(turn) }
+        let turns = Turns()
+        var written: [UInt8] = []
+        var writes = 0
+
+        func perform(_ turn: Int, delay: Int, _ way: Way) async {
             for _ in 0..<delay { await Task.yield() }
-            if fails { return }
-            try? await turns.wait(for: turn)
-            written.append(turn)
+            switch way {
+            case .fails: break
+            case .deposits: #expect(turns.deposit([UInt8(turn)], for: turn))
+            case .streams:
+                try? await turns.wait(for: turn)
+                await write([UInt8(turn)])
+                // Nobody else may come in between.
+                await Task.yield()
+                await write([UInt8(turn)])
+            }
+            turns.end(turn)
+            try? await turns.writeDeposits { await self.write($0) }
         }
+
+        private func write(_ bytes: [UInt8]) async {
+            written += bytes
+            writes += 1
+            await Task.yield()
+        }
+    }
+
+    private func perform(_ delays: [Int], _ way: @Sendable (Int) -> Stage.Way) async -> (written: [UInt8], writes: Int)
+    {
+        let stage = Stage()
+        await withTaskGroup(of: Void.self) { group in
+            for (turn, delay) in delays.enumerated() {
+                let way = way(turn)
+                group.addTask { await stage.perform(turn, delay: delay, way) }
+            }
+        }
+        return (await stage.written, await stage.writes)
     }
 
     @Test(arguments: [[3, 1, 2, 0], [0, 0, 0, 0], [0, 5, 1, 9]])
     func `bodies come in the order of the URLs, however their heads come`(_ delays: [Int]) async {
-        let stage = Stage()
-        await withTaskGroup(of: Void.self) { group in
-            for (turn, delay) in delays.enumerated() {
-                group.addTask { await stage.perform(turn, delay: delay, fails: false) }
-            }
-        }
-        #expect(await stage.written == [0, 1, 2, 3])
+        #expect(await perform(delays) { _ in .streams }.written == [0, 0, 1, 1, 2, 2, 3, 3])
+        #expect(await perform(delays) { _ in .deposits }.written == [0, 1, 2, 3])
+        #expect(await perform(delays) { $0 % 2 == 0 ? .streams : .deposits }.written == [0, 0, 1, 2, 2, 3])
+        #expect(await perform(delays) { $0 % 2 == 0 ? .deposits : .streams }.written == [0, 1, 1, 2, 3, 3])
     }
 
     @Test func `a failed transfer gives its turn away`() async {
-        let stage = Stage()
-        await withTaskGroup(of: Void.self) { group in
-            for turn in 0..<6 {
-                group.addTask { await stage.perform(turn, delay: 6 - turn, fails: turn % 2 == 0) }
-            }
-        }
-        #expect(await stage.written == [1, 3, 5])
+        let delays = [6, 5, 4, 3, 2, 1]
+        #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .streams }.written == [1, 1, 3, 3, 5, 5])
+        #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .deposits }.written == [1, 3, 5])
+    }
+
+    @Test func `what is there together is written together`() async {
+        let result = await perform([9] + Array(repeating: 0, count: 99)) { _ in .deposits }
+        #expect(result.written == Array(0..<100))
+        #expect(result.writes <= 2)
+    }
+
+    @Test func `what is left for later is bounded`() {
+        let turns = Turns()
+        let megabyte = [UInt8](repeating: 0, count: 1 << 20)
+        var taken = 0
+        while taken < 100, turns.deposit(megabyte, for: taken + 1) { taken += 1 }
+        #expect(taken == 16)
+        let many = Turns()
+        taken = 0
+        while taken < 10_000, many.deposit([], for: taken + 1) { taken += 1 }
+        #expect(taken == 4096)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import H2TestSupport
 import Testing
 
 /// The h2get binary as a user runs it.
@@ -51,33 +52,22 @@ enum Program {
         // Files rather than pipes: they cannot fill up.
         let scratch = try TemporaryFolder()
         let outputPath = output ?? scratch.path("out")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-        if output == nil { try scratch.write("", to: "out") }
-        try scratch.write("", to: "err")
-        process.standardOutput = FileHandle(forWritingAtPath: outputPath)
-        process.standardError = FileHandle(forWritingAtPath: scratch.path("err"))
+        var standardInput = ChildProcess.Stream.nothing
         if let input {
             try input.write(to: URL(fileURLWithPath: scratch.path("in")))
-            process.standardInput = FileHandle(forReadingAtPath: scratch.path("in"))
-        } else {
-            process.standardInput = FileHandle.nullDevice
+            standardInput = .file(scratch.path("in"))
         }
-        try process.run()
-        let number = process.processIdentifier
-        if let whileRunning { Thread.detachNewThread { whileRunning(number) } }
-        let end = Date().addingTimeInterval(limit)
-        while process.isRunning, Date() < end { usleep(2000) }
-        if process.isRunning {
-            kill(number, SIGKILL)
-            process.waitUntilExit()
-            Issue.record("h2get \(arguments.joined(separator: " ")) did not end within \(limit) s")
-        }
+        if output == nil { try scratch.write("", to: "out") }
+        try scratch.write("", to: "err")
+        let process = try ChildProcess(
+            path, arguments, in: folder, input: standardInput, output: .file(outputPath),
+            errors: .file(scratch.path("err")))
+        if let whileRunning { Thread.detachNewThread { whileRunning(process.pid) } }
+        let end = process.wait(seconds: limit)
+        if end == nil { Issue.record("h2get \(arguments.joined(separator: " ")) did not end within \(limit) s") }
         return Result(
-            status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
-            output: output == nil ? try scratch.data("out") : Data(), errors: try scratch.read("err"))
+            status: end?.status ?? -SIGKILL, output: output == nil ? try scratch.data("out") : Data(),
+            errors: try scratch.read("err"))
     }
 
     /// Runs a script with bash; its exit code.
@@ -86,20 +76,11 @@ enum Program {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Swift.Result {
-                        let process = Process()
-                        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-                        process.arguments = ["-c", script]
-                        process.currentDirectoryURL = URL(fileURLWithPath: folder)
-                        process.standardInput = FileHandle.nullDevice
-                        try process.run()
-                        let end = Date().addingTimeInterval(60)
-                        while process.isRunning, Date() < end { usleep(2000) }
-                        if process.isRunning {
-                            process.terminate()
-                            Issue.record("the script did not end within 60 s: \(script)")
-                        }
-                        process.waitUntilExit()
-                        return process.terminationStatus
+                        let process = try ChildProcess("/bin/bash", ["-c", script], in: folder)
+                        // Past the limit the whole pipeline is killed, which is a process group.
+                        let end = process.wait(seconds: 60)
+                        if end == nil { Issue.record("the script did not end within 60 s: \(script)") }
+                        return end?.status ?? -SIGKILL
                     })
             }
         }
@@ -118,13 +99,8 @@ enum Program {
         var (ours, theirs): (Int32, Int32) = (-1, -1)
         try #require(openpty(&ours, &theirs, nil, nil, nil) == 0)
         defer { close(ours) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
-        process.standardError = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
-        try process.run()
+        let process = try ChildProcess(
+            path, arguments, output: .descriptor(theirs), errors: .descriptor(theirs))
         close(theirs)
         var output = Data()
         let end = Date().addingTimeInterval(30)
@@ -137,9 +113,8 @@ enum Program {
             guard count > 0 else { break }
             output += buffer.prefix(count)
         }
-        if process.isRunning, Date() >= end { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
-        return Result(status: process.terminationStatus, output: output, errors: "")
+        let status = process.wait(seconds: max(1, end.timeIntervalSinceNow))?.status ?? -SIGKILL
+        return Result(status: status, output: output, errors: "")
     }
 
     /// Waits for something to become true, 20 s at most.

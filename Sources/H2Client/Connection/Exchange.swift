@@ -91,13 +91,14 @@ final class Exchange: StreamState, @unchecked Sendable {
     // MARK: - Caller's side: the head
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
+    ///
+    /// The response is made inside the cancellation handler's operation, so that nothing is left to do when that returns:
+    /// each await that something follows costs a change of executor, even to the same one.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
-    func perform(_ request: HTTPRequest, isolation: isolated (any Actor)? = #isolation) async throws {
-        await withTaskCancellationHandler {
-            // Named, so that the closure inherits the caller's isolation: without it there would be two hops.
-            _ = isolation
-            return await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+    nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
+        try await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 // Nobody else knows this exchange yet.
                 waiter = .head(continuation)
                 if connection.loop.isCurrent {
@@ -106,17 +107,13 @@ final class Exchange: StreamState, @unchecked Sendable {
                     connection.loop.execute { self.connection.start(self, request) }
                 }
             }
+            if let headError { throw headError }
+            return Response(
+                status: HTTPResponse.Status(code: status),
+                body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
         }
-        if let headError { throw headError }
-    }
-
-    /// The response, once `perform` has returned.
-    func response() -> Response {
-        Response(
-            status: HTTPResponse.Status(code: status),
-            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
     }
 
     // MARK: - Caller's side: the body
@@ -293,8 +290,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         isConnectionReused = session.requests > 0
         do {
             try session.submit(
-                self, request, scheme: connection.scheme, authority: connection.authority,
-                contentLength: contentLength, expectsContinue: heldBody != nil, priority: options.priority)
+                self, request, contentLength: contentLength, expectsContinue: heldBody != nil, priority: options.priority)
         } catch {
             fail(error)
             return false

@@ -16,8 +16,6 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     let loop: EventLoop
     let info: ConnectionInfo
-    let scheme: String
-    let authority: String
     let session: HTTP2Session
     /// Read from any thread.
     let isDraining = Atomic<Bool>(false)
@@ -55,9 +53,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         self.info = info
         self.configuration = configuration
         self.loop = loop
-        scheme = info.origin.scheme.rawValue
-        authority = info.origin.authority
-        session = HTTP2Session(configuration: configuration, connectionID: info.id, now: loop.now)
+        session = HTTP2Session(
+            origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
     }
 
     /// Attaches the wire and sends the preface. From here until the close, the loop's poller keeps the connection alive.

@@ -60,7 +60,10 @@ final class HTTP2Session {
     /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
     static let probeMark: UInt64 = 0xbd9a_0000_0000_0000
 
-    init(configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
+    private let known: RequestHead.Known
+
+    init(origin: Origin, configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
+        known = RequestHead.Known(scheme: origin.scheme.rawValue, authority: origin.authority)
         limits = configuration.limits
         self.connectionID = connectionID
         onFrame = configuration.onFrame
@@ -129,12 +132,11 @@ final class HTTP2Session {
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, scheme: String, authority: String, contentLength: Int?,
-        expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool,
+        priority: Priority?
     ) throws(H2Error) {
         try requestHead.fill(
-            request, scheme: scheme, authority: authority, contentLength: contentLength,
-            expectsContinue: expectsContinue, priority: priority)
+            request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil

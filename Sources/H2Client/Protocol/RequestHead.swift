@@ -25,6 +25,50 @@ struct RequestHead: ~Copyable {
         offset = 0
     }
 
+    /// Fields that hardly ever change: the connection's own scheme and authority, and GET.
+    struct Known: ~Copyable {
+        let scheme: String
+        let authority: String
+        private let memory: UnsafeMutablePointer<UInt8>
+        fileprivate let schemeBytes: UnsafeMutableBufferPointer<UInt8>
+        fileprivate let authorityBytes: UnsafeMutableBufferPointer<UInt8>
+
+        /// Lives as long as the session, so that nghttp2 may refer to its bytes.
+        init(scheme: String, authority: String) {
+            self.scheme = scheme
+            self.authority = authority
+            let bytes = Array(scheme.utf8) + Array(authority.utf8)
+            memory = .allocate(capacity: bytes.count)
+            memory.initialize(from: bytes, count: bytes.count)
+            schemeBytes = UnsafeMutableBufferPointer(start: memory, count: scheme.utf8.count)
+            authorityBytes = UnsafeMutableBufferPointer(
+                start: memory + scheme.utf8.count, count: authority.utf8.count)
+        }
+
+        deinit { memory.deallocate() }
+    }
+
+    private static let get: StaticString = "GET"
+    private static let noCopy = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
+
+    /// A value that stays where it is until the session goes.
+    private mutating func append(staticName: StaticString, lastingValue: UnsafeMutableBufferPointer<UInt8>) {
+        makeRoom()
+        (pairs + count).initialize(
+            to: nghttp2_nv(
+                name: UnsafeMutablePointer(mutating: staticName.utf8Start), value: lastingValue.baseAddress,
+                namelen: staticName.utf8CodeUnitCount, valuelen: lastingValue.count, flags: Self.noCopy))
+        count += 1
+    }
+
+    private mutating func appendMethod(_ method: HTTPRequest.Method) {
+        guard method == .get else { return append(staticName: ":method", value: method.rawValue) }
+        append(
+            staticName: ":method",
+            lastingValue: UnsafeMutableBufferPointer(
+                start: UnsafeMutablePointer(mutating: Self.get.utf8Start), count: Self.get.utf8CodeUnitCount))
+    }
+
     /// Names that never change have static memory, which nghttp2 need not copy.
     mutating func append(staticName: StaticString, value: String) {
         let start = offset
@@ -63,13 +107,7 @@ struct RequestHead: ~Copyable {
     private mutating func push(
         name: UnsafeMutablePointer<UInt8>?, nameLength: Int, valueStart: Int, flags: UInt8
     ) {
-        if count == capacity {
-            let larger = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: capacity * 2)
-            larger.moveInitialize(from: pairs, count: count)
-            pairs.deallocate()
-            pairs = larger
-            capacity *= 2
-        }
+        makeRoom()
         (pairs + count).initialize(
             to: nghttp2_nv(
                 name: name, value: UnsafeMutablePointer(bitPattern: valueStart &+ 1), namelen: nameLength,
@@ -77,11 +115,21 @@ struct RequestHead: ~Copyable {
         count += 1
     }
 
+    private mutating func makeRoom() {
+        if count == capacity {
+            let larger = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: capacity * 2)
+            larger.moveInitialize(from: pairs, count: count)
+            pairs.deallocate()
+            pairs = larger
+            capacity *= 2
+        }
+    }
+
     /// The pairs, with their pointers made good; valid until the next change.
     mutating func withPairs<R>(_ body: (UnsafePointer<nghttp2_nv>, Int) -> R) -> R {
         if let base = bytes.bytes.baseAddress {
             let memory = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self))
-            for index in 0..<count {
+            for index in 0..<count where pairs[index].flags & UInt8(NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue) == 0 {
                 if pairs[index].flags & UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue) == 0 {
                     pairs[index].name = memory + (Int(bitPattern: pairs[index].name) &- 1)
                 }
@@ -110,13 +158,14 @@ extension RequestHead {
     ///   - contentLength: sent as `content-length` where the request has none.
     /// - Throws: `H2Error` (`invalidRequest`).
     mutating func fill(
-        _ request: HTTPRequest, scheme: String, authority: String, contentLength: Int?, expectsContinue: Bool,
+        _ request: HTTPRequest, known: borrowing Known, contentLength: Int?, expectsContinue: Bool,
         priority: Priority?
     ) throws(H2Error) {
         removeAll()
         let method = request.method
-        append(staticName: ":method", value: method.rawValue)
-        let host = request.headerFields.first { Self.kind($0) == .host }?.value
+        appendMethod(method)
+        let host =
+            request.headerFields.isEmpty ? nil : request.headerFields.first { Self.kind($0) == .host }?.value
         if method == .connect && request.extendedConnectProtocol == nil {
             guard let authority = request.authority ?? host else {
                 throw Self.invalid("a CONNECT request needs an authority", "name host:port")
@@ -130,8 +179,16 @@ extension RequestHead {
                 throw Self.invalid(
                     "bad path '\(path)'", "a path begins with '/', and what is not visible ASCII is percent-encoded")
             }
-            append(staticName: ":scheme", value: request.scheme ?? scheme)
-            append(staticName: ":authority", value: request.authority ?? host ?? authority)
+            if let scheme = request.scheme, scheme != known.scheme {
+                append(staticName: ":scheme", value: scheme)
+            } else {
+                append(staticName: ":scheme", lastingValue: known.schemeBytes)
+            }
+            if let authority = request.authority ?? host, authority != known.authority {
+                append(staticName: ":authority", value: authority)
+            } else {
+                append(staticName: ":authority", lastingValue: known.authorityBytes)
+            }
             append(staticName: ":path", value: path)
             if let name = request.extendedConnectProtocol { append(staticName: ":protocol", value: name) }
         }

@@ -21,7 +21,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Whom the next event resumes. One at a time: a response has one reader.
     private enum Waiter {
         case none
-        case head(UnsafeContinuation<Void, Never>)
+        case head(UnsafeContinuation<Bool, Never>)
         case chunk(UnsafeContinuation<BodyStep, Never>)
         /// Wants the end only; the sink takes the bytes.
         case end(UnsafeContinuation<BodyStep, Never>)
@@ -42,6 +42,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private(set) var isWhole = false
     @exclusivity(unchecked) private(set) var isConnectionReused = false
     @exclusivity(unchecked) private var isWaitingForSlot = false
+    /// Whether the waiting task was asked to watch for its cancellation.
+    @exclusivity(unchecked) private var isWatched = false
     @exclusivity(unchecked) private var hasReleasedSlot = false
     @exclusivity(unchecked) private var submittedAt: UInt64 = 0
 
@@ -92,25 +94,40 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     ///
-    /// The response is made inside the cancellation handler's operation, so that nothing is left to do when that returns:
-    /// each await that something follows costs a change of executor, even to the same one.
+    /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
+    /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
+    /// If it is not answered within `HTTP2Multiplexer.watchAfter`, or has to queue, the loop wakes it to install one;
+    /// until then a cancellation waits for that.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        try await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                // Nobody else knows this exchange yet.
-                waiter = .head(continuation)
+        try Task.checkCancellation()
+        let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+            // Nobody else knows this exchange yet.
+            waiter = .head(continuation)
+            if connection.loop.isCurrent {
+                connection.start(self, request)
+            } else {
+                connection.loop.execute { self.connection.start(self, request) }
+            }
+        }
+        if !isHeadHere { await waitForHead() }
+        if let headError { throw headError }
+        return Response(
+            status: HTTPResponse.Status(code: status),
+            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
+    }
+
+    /// Waits for the head under a cancellation handler.
+    private nonisolated(nonsending) func waitForHead() async {
+        await withTaskCancellationHandler {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
                 if connection.loop.isCurrent {
-                    connection.start(self, request)
+                    waitForHead(continuation)
                 } else {
-                    connection.loop.execute { self.connection.start(self, request) }
+                    connection.loop.execute { self.waitForHead(continuation) }
                 }
             }
-            if let headError { throw headError }
-            return Response(
-                status: HTTPResponse.Status(code: status),
-                body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
         }
@@ -272,6 +289,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         isWaitingForSlot = true
         startTotalTimer()
         if let limit = options.queueTimeout { startPhaseTimer(.queued, limit) }
+        watchForCancellation()
     }
 
     /// The request's turn has come.
@@ -341,6 +359,20 @@ final class Exchange: StreamState, @unchecked Sendable {
         fail(H2Error.timeout(phase, limit, stream: id))
     }
 
+    /// Wakes the waiting task to install a cancellation handler; it comes back by `waitForHead`.
+    func watchForCancellation() {
+        guard !isWatched, case .head(let continuation) = waiter else { return }
+        isWatched = true
+        waiter = .none
+        continuation.resume(returning: false)
+    }
+
+    /// The task is back, under a handler. What happened meanwhile has waited for it.
+    private func waitForHead(_ continuation: UnsafeContinuation<Bool, Never>) {
+        waiter = .head(continuation)
+        progressed()
+    }
+
     // MARK: - Loop's side: events
 
     override func progressed() {
@@ -353,7 +385,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
                 // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
                 waiter = .none
-                continuation.resume()
+                continuation.resume(returning: true)
             }
             resumeAll(error)
         }
@@ -383,7 +415,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 connection.session.consumed(self, unread)
                 isWhole = true
             }
-            continuation.resume()
+            continuation.resume(returning: true)
         case .chunk(let continuation):
             progressAt = connection.loop.now
             guard let step = takeChunk() else { return }
@@ -454,7 +486,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .none: break
         case .head(let continuation):
             headError = error
-            continuation.resume()
+            continuation.resume(returning: true)
         case .chunk(let continuation), .end(let continuation): continuation.resume(returning: .failed(error))
         }
         resumeWriter(error)

@@ -83,7 +83,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         super.init()
         outgoingTrailers = body.trailers
-        if options.expectContinue != nil, case .done = outgoing {} else if options.expectContinue != nil {
+        if options.expectContinue != nil, case .done = outgoing {
+        } else if options.expectContinue != nil {
             heldBody = outgoing
             outgoing = .awaitingChunk
         }
@@ -308,7 +309,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         isConnectionReused = session.requests > 0
         do {
             try session.submit(
-                self, request, contentLength: contentLength, expectsContinue: heldBody != nil, priority: options.priority)
+                self, request, contentLength: contentLength, expectsContinue: heldBody != nil,
+                priority: options.priority)
         } catch {
             fail(error)
             return false
@@ -607,7 +609,8 @@ extension H2Error {
     static func timeout(_ phase: Phase, _ limit: Duration, stream: Int32) -> H2Error {
         let (what, remedy) =
             switch phase {
-            case .queued: ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
+            case .queued:
+                ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
             case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
             case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
             default: ("the request took longer than \(limit)", "allow more time")
@@ -620,7 +623,8 @@ extension H2Error {
     static func bodyLength(_ count: Int, stated: Int, stream: Int32) -> H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream), initiator: .user,
-            message: "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
+            message:
+                "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
             remedy: "state the right length, or none")
     }
 

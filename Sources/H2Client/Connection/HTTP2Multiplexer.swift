@@ -371,7 +371,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func closeNow() {
         die(
             H2Error(
-                .connectionClosed, scope: .connection, initiator: .user, message: "the connection was closed by its user"),
+                .connectionClosed, scope: .connection, initiator: .user,
+                message: "the connection was closed by its user"),
             saying: .noError)
     }
 

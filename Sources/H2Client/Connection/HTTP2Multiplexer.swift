@@ -150,6 +150,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     private func startWaiting() {
+        // The end of the connection frees slots too, and nobody would ever send or fail what took one then.
+        if case .closed = state { return }
         while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1

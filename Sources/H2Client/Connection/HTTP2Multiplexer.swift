@@ -26,7 +26,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var isMarkedDirty = false
     @exclusivity(unchecked) private var isWriteBlocked = false
 
-    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn.
+    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
     @exclusivity(unchecked) private var queue: [Exchange?] = []
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private var waitingCount = 0
@@ -119,8 +119,14 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         exchange.waitForSlot(request)
     }
 
-    /// A waiting exchange gave up.
-    func leftQueue() { waitingCount -= 1 }
+    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
+    func leftQueue() {
+        waitingCount -= 1
+        let kept = queue.count - queueHead
+        guard kept > 2 * waitingCount + 64 else { return }
+        queue = queue[queueHead...].filter { $0.map { !$0.isOver } ?? false }
+        queueHead = 0
+    }
 
     /// nghttp2 has closed a stream.
     func slotFreed() {

@@ -47,6 +47,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private var hasReleasedSlot = false
     @exclusivity(unchecked) private var submittedAt: UInt64 = 0
 
+    /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
+    @exclusivity(unchecked) private var isWritingCancelled = false
     @exclusivity(unchecked) private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
     @exclusivity(unchecked) private var uploadWaiter: UnsafeContinuation<Void, Never>?
 
@@ -260,7 +262,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 }
             }
         } onCancel: {
-            connection.loop.execute { self.resumeWriter(CancellationError()) }
+            connection.loop.execute { self.cancelWriting() }
         }
         if let error { throw error }
     }
@@ -273,12 +275,16 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Waits until the body is sent, or will not be.
+    /// Waits until the body is sent, or will not be. Cancelling resets the stream, of which the body's reader is told.
     nonisolated(nonsending) func uploadEnd() async {
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            connection.loop.execute {
-                if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                connection.loop.execute {
+                    if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+                }
             }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
         }
     }
 
@@ -551,12 +557,15 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
+        if isWritingCancelled { return CancellationError() }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }
 
     private func finishBody() {
         guard !isOver, !isOutgoingDone else { return }
+        // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
+        if isWritingCancelled { return fail(CancellationError()) }
         if let contentLength, suppliedBytes != contentLength {
             return fail(H2Error.bodyLength(suppliedBytes, stated: contentLength, stream: id))
         }
@@ -575,6 +584,12 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .awaitingChunk: resumeWriter(nil)
         default: break
         }
+    }
+
+    /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
+    private func cancelWriting() {
+        isWritingCancelled = true
+        resumeWriter(CancellationError())
     }
 
     private func resumeWriter(_ error: (any Error)?) {

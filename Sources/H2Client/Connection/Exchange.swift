@@ -93,6 +93,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.outgoing = outgoing
     }
 
+    deinit { dropHeldBody() }
+
     // MARK: - Caller's side: the head
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
@@ -518,12 +520,18 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// 100 came, or was waited for long enough, or is no longer needed.
     private func releaseBody() {
         guard let held = heldBody else { return }
-        heldBody = nil
         if let continueTimer { connection.loop.cancel(continueTimer) }
         continueTimer = nil
-        guard !isOver, slot >= 0 else { return }
+        guard !isOver, slot >= 0 else { return dropHeldBody() }
+        heldBody = nil
         if case .awaitingChunk = held { return }
         put(held)
+    }
+
+    /// Closes the file of a body that was held back and is not wanted any more.
+    private func dropHeldBody() {
+        if case .file(let descriptor, _, _)? = heldBody { closeDescriptor(descriptor) }
+        heldBody = nil
     }
 
     private func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
@@ -575,7 +583,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     override func wantsBody() {
         switch outgoing {
         case .done:
-            heldBody = nil
+            dropHeldBody()
             if writeWaiter != nil { resumeWriter(uploadError()) }
             if let uploadWaiter {
                 self.uploadWaiter = nil

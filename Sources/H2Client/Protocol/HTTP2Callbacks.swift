@@ -55,7 +55,10 @@ enum HTTP2Callbacks {
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, source, user in
             // The source is the stream that `submit` gave.
             let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
-            return withSession(user) { $0.sendData(stream, header.unsafelyUnwrapped, length) } ? ok : resetStream
+            return withSession(user) {
+                guard $0.sendData(stream, header.unsafelyUnwrapped, length) else { return resetStream }
+                return $0.isOutputFull ? pause : ok
+            }
         }
         nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
             let text = HTTP2Callbacks.escaped(UnsafeRawPointer(message)?.assumingMemoryBound(to: UInt8.self), length)
@@ -91,6 +94,8 @@ enum HTTP2Callbacks {
 private let ok: CInt = 0
 /// Makes nghttp2 reset the stream that the callback was about.
 private let resetStream = CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+/// Makes nghttp2 return after the DATA frame that the callback was about.
+private let pause = CInt(NGHTTP2_ERR_PAUSE.rawValue)
 
 @inline(__always)
 private func withSession<R>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> R) -> R {

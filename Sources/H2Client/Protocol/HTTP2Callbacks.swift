@@ -348,6 +348,20 @@ extension HTTP2Session {
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = openStream(header.stream_id),
             stream.localFailure == nil
         else { return }
+        let isRequest = ch2_frame_headers_category(frame) == NGHTTP2_HCAT_REQUEST
+        if status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue {
+            // No connection takes these: nghttp2 sends no header block above 64 KiB.
+            stream.localFailure = H2Error(
+                .invalidRequest, scope: .stream(stream.id), initiator: .user,
+                message: "the \(isRequest ? "header" : "trailer") fields are too long to be sent",
+                remedy: "keep them under 64 KiB")
+        }
+        guard isRequest else {
+            // Trailer fields: what went before them has been sent, and without them the request has no end.
+            if stream.localFailure != nil { reset(stream, .cancel) }
+            return
+        }
+        guard stream.localFailure == nil else { return }
         if var cause = violation {
             // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
             cause.scope = .stream(stream.id)

@@ -241,6 +241,11 @@ extension HTTP2Session {
             if endsStream { receivedEnd(stream) }
             return
         }
+        if scratch.status < 100 {
+            // nghttp2 asks for three digits alone.
+            reject(stream, "an invalid field: ':status: \(scratch.status)'")
+            return reset(stream, .protocolError)
+        }
         if scratch.status < 200 {
             stream.informationalCount += 1
             if stream.informationalCount > limits.informationalResponses {
@@ -340,7 +345,9 @@ extension HTTP2Session {
         if let goAway, stream.remoteReset == nil, stream.id > goAway.lastStreamID {
             return goAway.notProcessed(stream.id)
         }
-        return H2Error.reset(stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote)
+        return H2Error.reset(
+            stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote,
+            hasAnswered: stream.firstByteAt != 0)
     }
 
     func notSent(_ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
@@ -494,9 +501,13 @@ extension HTTP2Session.GoAway {
 }
 
 extension H2Error {
-    static func reset(stream id: Int32, code: ErrorCode, by initiator: Initiator) -> H2Error {
+    /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
+    static func reset(
+        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool
+    ) -> H2Error {
         let remedy =
             switch code {
+            case .refusedStream where hasAnswered: "the server refused it after it had answered; its log may say why"
             case .refusedStream: "the server did not process it: send it again, with fewer at once"
             case .enhanceYourCalm: "the server wants less load: send fewer requests at once"
             case .http11Required: "the server wants HTTP/1.1 for this"
@@ -516,6 +527,6 @@ extension H2Error {
         return H2Error(
             .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),
             message: "stream \(id) \(who) (error \(code))", remedy: remedy,
-            isRetryable: code == .refusedStream && initiator == .remote)
+            isRetryable: code == .refusedStream && initiator == .remote && !hasAnswered)
     }
 }

@@ -108,12 +108,15 @@ final class Exchange: StreamState, @unchecked Sendable {
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
         try Task.checkCancellation()
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            // Nobody else knows this exchange yet.
-            waiter = .head(continuation)
+            // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
             if connection.loop.isCurrent {
+                waiter = .head(continuation)
                 connection.start(self, request)
             } else {
-                connection.loop.execute { self.connection.start(self, request) }
+                connection.loop.execute {
+                    self.waiter = .head(continuation)
+                    self.connection.start(self, request)
+                }
             }
         }
         if !isHeadHere { await waitForHead() }

@@ -424,8 +424,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             waiter = .none
             stopPhaseTimer()
-            if case .ended = phase {
-                // The memory is the caller's from here on.
+            if case .ended = phase, slot < 0 {
+                // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
+                // of it would still be counted.
                 connection.session.consumed(self, unread)
                 isWhole = true
             }

@@ -171,6 +171,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             return body
         }
         let step = await wait {
+            guard self.mayBegin else { return .end($0) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.fail(self.bodyTooLarge(limit)) }
             self.connection.session.consumed(self, self.unread)
@@ -192,6 +193,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         let before = bodyReadSoFar
         let step = await wait {
+            guard self.mayBegin else { return .end($0) }
             switch destination {
             case .nowhere: self.sink = .nowhere
             case .descriptor(let descriptor):
@@ -465,7 +467,16 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
+    /// False while another reader waits.
+    private var mayBegin: Bool { if case .none = waiter { true } else { false } }
+
     private func begin(_ newWaiter: Waiter) {
+        if mayBegin {
+        } else if case .chunk(let second) = newWaiter {
+            return second.resume(returning: .failed(H2Error.secondReader(id)))
+        } else if case .end(let second) = newWaiter {
+            return second.resume(returning: .failed(H2Error.secondReader(id)))
+        }
         waiter = newWaiter
         progressAt = connection.loop.now
         // What was read may have opened a window.
@@ -654,6 +665,13 @@ extension H2Error {
             message:
                 "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
             remedy: "state the right length, or none")
+    }
+
+    static func secondReader(_ stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message: "stream \(stream): the response's body is being read already",
+            remedy: "one reader at a time")
     }
 
     static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {

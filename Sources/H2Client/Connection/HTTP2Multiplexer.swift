@@ -427,8 +427,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if let code { session.sayGoAway(code) }
         sendLastBytes()
         wire.close()
-        session.failAll { stream in Self.lost(stream, error) }
-        failWaiting { Self.lost($0, error) }
+        session.failAll { stream in lost(stream, error) }
+        failWaiting { lost($0, error) }
         for ping in pings.values {
             loop.cancel(ping.timer)
             ping.completion(.failure(error))
@@ -450,10 +450,12 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     /// What a stream's requester is told when its connection is gone.
-    private static func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
+    private func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
         var error = cause
         error.scope = .stream(stream.id)
-        if stream.sentAt == 0 {
+        // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only when
+        // it is asked for more: what fell between the two may have reached the server.
+        if stream.sentAt == 0 && session.openStream(stream.id) == nil {
             // Its header fields never left.
             error.isRetryable = true
             if error.code == .connectionClosed { error.code = .notProcessed }

@@ -471,11 +471,12 @@ final class Exchange: StreamState, @unchecked Sendable {
     private var mayBegin: Bool { if case .none = waiter { true } else { false } }
 
     private func begin(_ newWaiter: Waiter) {
-        if mayBegin {
-        } else if case .chunk(let second) = newWaiter {
-            return second.resume(returning: .failed(H2Error.secondReader(id)))
-        } else if case .end(let second) = newWaiter {
-            return second.resume(returning: .failed(H2Error.secondReader(id)))
+        if !mayBegin {
+            switch newWaiter {
+            case .chunk(let second), .end(let second):
+                return second.resume(returning: .failed(H2Error.secondReader(id)))
+            case .none, .head: break
+            }
         }
         waiter = newWaiter
         progressAt = connection.loop.now

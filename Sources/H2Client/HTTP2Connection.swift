@@ -23,6 +23,18 @@ public actor HTTP2Connection {
         info = multiplexer.info
     }
 
+    /// A connection over a wire that is established already. On the loop's thread. For simulation.
+    package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
+        loop.preconditionInLoop()
+        let id = ConnectionID(number: Self.lastID.add(1, ordering: .relaxed).newValue)
+        let info = ConnectionInfo(
+            id: id, origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
+            connect: .zero)
+        let multiplexer = HTTP2Multiplexer(wire: wire, info: info, configuration: configuration, loop: loop)
+        multiplexer.activate()
+        self.init(multiplexer)
+    }
+
     deinit { closeNow() }
 
     /// The connection's loop.

@@ -4,7 +4,11 @@ package import H2Client
 package struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    package init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 0x1234_5678_9abc_def1 }
+    package init(seed: UInt64) {
+        // Far apart: SplitMix64's streams of neighbouring states are one stream, shifted.
+        state = (seed ^ (seed >> 31)) &* 0xd6e8_feb8_6659_fd93
+        state = next() ^ (seed &* 0xff51_afd7_ed55_8ccd)
+    }
 
     package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15

@@ -27,7 +27,7 @@ final class Simulation: @unchecked Sendable {
     private var connection: HTTP2Connection?
     private weak var multiplexer: HTTP2Multiplexer?
     private let plans: [Plan]
-    private let calamity: Calamity
+    let calamity: Calamity
     private var tasks: [Task<Void, Never>] = []
 
     /// How each request ended; a second end would be a problem of its own.
@@ -132,7 +132,7 @@ final class Simulation: @unchecked Sendable {
         let ending = world.run(within: .seconds(3600)) { outcomes.allSatisfy { $0 != nil } }
         if ending != .done {
             let left = plans.filter { outcomes[$0.index] == nil }
-            problems.append("\(ending): \(left.count) requests never ended, such as \(left.first!)")
+            problems.append("\(ending), state \(String(describing: multiplexer?.snapshot())): \(left.count) requests never ended, such as \(left.first!)")
             return Result(problems: problems, trace: trace)
         }
         tasks = []

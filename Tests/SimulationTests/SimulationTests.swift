@@ -9,6 +9,7 @@ import Testing
     private static func run(_ seed: UInt64) -> Simulation.Result {
         let simulation = Simulation(seed: seed)
         var result = simulation.run()
+        if !result.problems.isEmpty { result.problems.insert("calamity: \(simulation.calamity)", at: 0) }
         if result.problems.isEmpty && !simulation.isConnectionReleased {
             result.problems.append("something still holds the connection")
         }

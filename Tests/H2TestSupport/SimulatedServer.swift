@@ -36,6 +36,8 @@ package final class SimulatedServer {
     package var onRequest: (SimulatedStream) -> Void = { _ in }
     /// The request is whole.
     package var onRequestEnd: (SimulatedStream) -> Void = { _ in }
+    /// END_STREAM of an answer was sent.
+    package var onAnswerEnd: (SimulatedStream) -> Void = { _ in }
 
     package init(_ world: SimulatedWorld, _ wire: SimulatedWire, settings: Settings = Settings(), seed: UInt64 = 0) {
         self.world = world
@@ -146,6 +148,11 @@ package final class SimulatedServer {
         }
     }
 
+    fileprivate func sent(_ header: nghttp2_frame_hd) {
+        guard header.type <= 1, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return }
+        if let stream = streams[header.stream_id] { onAnswerEnd(stream) }
+    }
+
     fileprivate func received(_ id: Int32, _ bytes: UnsafeBufferPointer<UInt8>) {
         streams[id]?.received += bytes
         let count = bytes.count
@@ -189,6 +196,10 @@ package final class SimulatedServer {
         }
         nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, user in
             server(user).received(frame!)
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, user in
+            server(user).sent(ch2_frame_hd(frame).pointee)
             return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { _, _, id, bytes, count, user in

@@ -49,6 +49,7 @@ final class Simulation: @unchecked Sendable {
         self.random = random
         server.onRequest = { [unowned self] in serve($0) }
         server.onRequestEnd = { [unowned self] in requestEnded($0) }
+        server.onAnswerEnd = { [unowned self] in answered($0) }
     }
 
     private static func calamity(_ random: inout SeededGenerator) -> Calamity {
@@ -165,7 +166,9 @@ final class Simulation: @unchecked Sendable {
         for _ in 0..<(random.oneIn(2) ? random.int(0...5) : 0) {
             var settings = SimulatedServer.Settings()
             if random.oneIn(2) { settings.maxConcurrentStreams = random.int(0...20) }
-            if random.oneIn(2) { settings.initialWindowSize = random.size(upTo: 100_000) }
+            if random.oneIn(2) { settings.initialWindowSize = random.int(0...100_000) }
+            // nghttp2 acknowledges every piece on its own while its window is none.
+            if random.oneIn(6), wire.shape.piece >= 500 { settings.initialWindowSize = 0 }
             if random.oneIn(3) { settings.headerTableSize = random.int(0...5000) }
             world.after(UInt64(random.int(0...50_000_000))) { [self] in server.announce(settings) }
         }
@@ -383,15 +386,17 @@ final class Simulation: @unchecked Sendable {
     private func sendPiece(_ number: Int, _ offset: Int, _ stream: SimulatedStream, _ plan: Plan) {
         guard number < plan.pieces.count else {
             stream.finish(trailers: plan.hasTrailers ? [("x-sum", "\(plan.bodySize)")] : [])
-            if plan.misdeed == .resetAfterAnswer, !stream.isRequestWhole {
-                world.after(2_000_000) { stream.reset(0) }
-            }
             return
         }
         if case .resetInBody(let code) = plan.misdeed, number == plan.pieces.count / 2 { return stream.reset(code) }
         let end = offset + plan.pieces[number]
         stream.write(Plan.bytes(plan.index, offset..<end))
         world.after(plan.pieceDelay) { [self] in sendPiece(number + 1, end, stream, plan) }
+    }
+
+    private func answered(_ stream: SimulatedStream) {
+        guard let plan = plan(stream), plan.misdeed == .resetAfterAnswer, !stream.isRequestWhole else { return }
+        world.after(2_000_000) { stream.reset(0) }
     }
 
     // MARK: - The invariants

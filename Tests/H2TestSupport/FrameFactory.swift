@@ -93,10 +93,10 @@ public struct Frame: Hashable, Sendable, CustomStringConvertible {
         Frame(Kind.continuation, flags: endHeaders ? Flag.endHeaders : 0, streamID: streamID, payload: block)
     }
 
-    public static func settings(_ entries: [(id: UInt16, value: UInt32)] = []) -> Frame {
+    public static func settings(_ entries: KeyValuePairs<UInt16, UInt32> = [:]) -> Frame {
         Frame(
             Kind.settings,
-            payload: entries.flatMap { [UInt8($0.id >> 8), UInt8($0.id & 255)] + bytes($0.value) })
+            payload: entries.flatMap { [UInt8($0.key >> 8), UInt8($0.key & 255)] + bytes($0.value) })
     }
 
     public static let settingsAck = Frame(Kind.settings, flags: Flag.ack)

@@ -19,7 +19,7 @@ final class SessionRig {
     /// `greets`: SETTINGS have been exchanged and acknowledged, and what the client said first was taken.
     init(
         _ configuration: Configuration = Configuration(), greets: Bool = true,
-        settings: [(id: UInt16, value: UInt32)] = []
+        settings: KeyValuePairs<UInt16, UInt32> = [:]
     ) {
         session = HTTP2Session(configuration: configuration, connectionID: ConnectionID(number: 1), now: now)
         guard greets else { return }

@@ -167,7 +167,8 @@ public actor HTTP2Connection {
         }.get()
     }
 
-    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream.
+    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing where the server has not said
+    /// SETTINGS_NO_RFC7540_PRIORITIES, without which it need not know the frame.
     /// - Throws: `H2Error` where there is no such stream, or the connection is closed.
     public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
         let multiplexer = multiplexer

@@ -469,6 +469,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Ends the exchange from our side: resets the stream if it is open and tells whoever waits.
     func fail(_ error: any Error) {
         guard !isOver else { return }
+        // What the session has found already is the reason, and this one of its consequences.
+        let error: any Error = localFailure ?? error
         phase = .failed(error)
         request = nil
         connection.session.reset(self, .cancel)
@@ -551,6 +553,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
+        if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }

@@ -124,6 +124,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// nghttp2 has closed a stream.
     func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
         if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
     }

@@ -21,7 +21,9 @@ final class SessionRig {
         _ configuration: Configuration = Configuration(), greets: Bool = true,
         settings: KeyValuePairs<UInt16, UInt32> = [:]
     ) {
-        session = HTTP2Session(configuration: configuration, connectionID: ConnectionID(number: 1), now: now)
+        session = HTTP2Session(
+            origin: try! Origin(scheme: .https, host: "example.org"), configuration: configuration,
+            connectionID: ConnectionID(number: 1), now: now)
         guard greets else { return }
         sent()
         receive(.settings(settings), .settingsAck)
@@ -90,7 +92,7 @@ final class SessionRig {
         stream.outgoingTrailers = trailers
         try session.submit(
             stream, HTTPRequest(method: method, scheme: nil, authority: nil, path: path, headerFields: fields),
-            scheme: "https", authority: "example.org", contentLength: contentLength, expectsContinue: false,
+            contentLength: contentLength, expectsContinue: false,
             priority: nil)
         return stream
     }

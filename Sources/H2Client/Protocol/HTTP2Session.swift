@@ -130,7 +130,8 @@ final class HTTP2Session {
             limits.concurrentStreams)
     }
 
-    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams }
+    /// After GOAWAY there is none: streams that it ends make no room for others.
+    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.

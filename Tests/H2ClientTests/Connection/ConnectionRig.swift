@@ -22,10 +22,11 @@ final class ConnectionRig: @unchecked Sendable {
 
     /// - Parameters:
     ///   - isScripted: no server: the test sends frames itself, and reads `received`.
+    ///   - says: the script's first SETTINGS.
     ///   - latency: one way, nanoseconds.
     init(
         _ configuration: Configuration = Configuration(), settings: SimulatedServer.Settings = .init(),
-        isScripted: Bool = false, latency: Int = 1_000_000
+        isScripted: Bool = false, says: KeyValuePairs<UInt16, UInt32> = [:], latency: Int = 1_000_000
     ) {
         var shape = SimulatedWire.Shape()
         shape.latency = latency...latency
@@ -41,7 +42,7 @@ final class ConnectionRig: @unchecked Sendable {
                 over: wire.value, to: try! Origin(scheme: .http, host: "rig.example"), configuration: configuration,
                 on: world.loop)
         }
-        if isScripted { wire.value.send(.settings(), .settingsAck) }
+        if isScripted { wire.value.send(.settings(says), .settingsAck) }
         world.advance(.milliseconds(10))
     }
 

@@ -364,6 +364,10 @@ extension HTTP2Session {
             stream.localFailure = cause
             return
         }
+        if let goAway {
+            stream.localFailure = goAway.notProcessed(stream.id)
+            return
+        }
         stream.localFailure = H2Error(
             .notProcessed, scope: .stream(stream.id), cause: .none,
             message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",

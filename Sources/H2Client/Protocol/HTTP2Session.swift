@@ -81,6 +81,7 @@ final class HTTP2Session {
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
+        ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         let callbacks = HTTP2Callbacks.make()
@@ -132,7 +133,8 @@ final class HTTP2Session {
             limits.concurrentStreams)
     }
 
-    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams }
+    /// After GOAWAY there is none: streams that it ends make no room for others.
+    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.

@@ -241,6 +241,18 @@ import Testing
         #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == ErrorCode.enhanceYourCalm.rawValue)
     }
 
+    @Test func `By default 16 CONTINUATION frames are taken, whatever nghttp2's own limit is`() throws {
+        let rig = SessionRig()
+        let stream = try rig.sentRequest()
+        rig.receive(.headers(stream.id, rig.encoder.encode([(":status", "200")]), endStream: true, endHeaders: false))
+        for number in 1...16 { rig.receive(.continuation(stream.id, [], endHeaders: number == 16)) }
+        #expect(stream.hasEnded)
+        let other = try rig.sentRequest()
+        rig.receive(.headers(other.id, rig.encoder.encode([(":status", "200")]), endHeaders: false))
+        for _ in 1...16 { #expect(rig.receive(.continuation(other.id, [], endHeaders: false)) == nil) }
+        #expect(rig.receive(.continuation(other.id, [], endHeaders: true))?.code == .limitExceeded)
+    }
+
     @Test func `The limit of CONTINUATION frames is that of one header section`() throws {
         var configuration = Configuration()
         configuration.limits.continuationFrames = 2

@@ -35,10 +35,12 @@ final class HTTP2Session {
     @exclusivity(unchecked) var window: ReceiveWindow
     @exclusivity(unchecked) var fruitless: FruitlessFrames
     /// The stream of the frame that is arriving, looked up once a frame; nil for none, or one that is closed.
-    @exclusivity(unchecked) unowned(unsafe) var current: StreamState?
+    /// Unretained: `openStreams` owns it, and `closed` clears this.
+    @exclusivity(unchecked) var current: Unmanaged<StreamState>?
     @exclusivity(unchecked) var scratch = HeaderScratch()
-    @exclusivity(unchecked) var openStreams: [StreamState] = []
-    @exclusivity(unchecked) var touched: [StreamState] = []
+    @exclusivity(unchecked) var openStreams = StreamList()
+    @exclusivity(unchecked) var touched = StreamList()
+    @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
     @exclusivity(unchecked) var goAway: GoAway?
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
@@ -262,10 +264,11 @@ final class HTTP2Session {
     }
 
     func tellTouched() {
+        // Whoever is told may send, and a failure to send touches again; but nobody comes back to here meanwhile.
         while !touched.isEmpty {
-            let changed = touched
-            touched.removeAll(keepingCapacity: true)
-            for stream in changed {
+            precondition(telling.isEmpty, "streams are told one after another")
+            swap(&touched, &telling)
+            telling.removeAll { stream in
                 stream.isTouched = false
                 stream.progressed()
             }
@@ -315,9 +318,9 @@ final class HTTP2Session {
 
     /// Ends all streams with one error, for a connection that is gone.
     func failAll(_ error: (StreamState) -> H2Error) {
-        let streams = openStreams
-        openStreams = []
-        for stream in streams {
+        var streams = StreamList()
+        swap(&streams, &openStreams)
+        streams.removeAll { stream in
             stream.slot = -1
             if !stream.isOver {
                 stream.phase = .failed(error(stream))

@@ -91,7 +91,9 @@ import Testing
         #expect(seen == [Self.expected, Self.expected])
     }
 
-    @Test func `A thousand callers at once on the global pool each get their own answer over one connection`() async throws {
+    @Test func `A thousand callers at once on the global pool each get their own answer over one connection`()
+        async throws
+    {
         try await withConnection { connection, server in
             let sizes = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<1_000 {
@@ -155,7 +157,11 @@ import Testing
                             return error is H2Error
                         }
                     }
-                    if number == 150 { group.addTask { connection.closeNow(); return true } }
+                    if number == 150 {
+                        group.addTask {
+                            connection.closeNow(); return true
+                        }
+                    }
                 }
                 return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }

@@ -285,7 +285,8 @@ import Testing
         let wire = LoopBound(SimulatedWire(world))
         let connection = world.onLoop {
             HTTP2Connection(
-                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: Configuration(), on: world.loop)
+                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: Configuration(),
+                on: world.loop)
         }
         let error = Noted<H2Error>()
         world.task {
@@ -318,7 +319,8 @@ import Testing
         wire.value.onReceive = { frames += reader.read($0) }
         let connection = world.onLoop { [configuration] in
             HTTP2Connection(
-                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: configuration, on: world.loop)
+                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: configuration,
+                on: world.loop)
         }
         let error = Noted<H2Error>()
         world.task {
@@ -327,7 +329,10 @@ import Testing
         world.run { error.value != nil }
         #expect(error.value?.cause == .timeout(.settings, after: .seconds(3)))
         world.advance(.milliseconds(1))
-        #expect(frames.filter { $0.type == Frame.Kind.goAway }.map { $0.number(at: 4) } == [ErrorCode.settingsTimeout.rawValue])
+        #expect(
+            frames.filter { $0.type == Frame.Kind.goAway }.map { $0.number(at: 4) } == [
+                ErrorCode.settingsTimeout.rawValue
+            ])
         #expect(wire.value.isClosed)
     }
 
@@ -410,7 +415,8 @@ import Testing
 
     @Test func `The snapshot tells what is going on`() {
         let rig = ConnectionRig(limited(2), isScripted: true)
-        rig.wire.send(.settings([Setting.maxConcurrentStreams: 9, Setting.initialWindowSize: 1_234]), .windowUpdate(0, 1_000))
+        rig.wire.send(
+            .settings([Setting.maxConcurrentStreams: 9, Setting.initialWindowSize: 1_234]), .windowUpdate(0, 1_000))
         let pending = (0..<3).map { _ in get(rig) }
         let unread = rig.start { connection in
             let response = try await connection.send(.to())

@@ -59,7 +59,8 @@ final class ConnectionRig: @unchecked Sendable {
     /// What `body` came to, run on the loop; nil, and an issue, where it never ends.
     @discardableResult
     func run<R>(
-        sourceLocation: SourceLocation = #_sourceLocation, _ body: @escaping @Sendable (HTTP2Connection) async throws -> R
+        sourceLocation: SourceLocation = #_sourceLocation,
+        _ body: @escaping @Sendable (HTTP2Connection) async throws -> R
     ) -> Result<R, any Error>? {
         let pending = start(body)
         finish(pending, sourceLocation: sourceLocation)

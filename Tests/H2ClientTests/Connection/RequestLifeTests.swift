@@ -25,7 +25,8 @@ import Testing
             let response = try await connection.send(.to("/x"))
             let body = try await response.body.collect(upTo: 100)
             return (
-                response.status.code, response.headerFields[HTTPField.Name("x-a")!], body, await response.trailerFields(),
+                response.status.code, response.headerFields[HTTPField.Name("x-a")!], body,
+                await response.trailerFields(),
                 await response.metrics(), response.isConnectionReused, response.streamID
             )
         }
@@ -369,7 +370,9 @@ import Testing
         let seen = Noted<[String]>()
         seen.value = []
         var options = RequestOptions()
-        options.onInformational = { seen.value?.append("\($0.status.code) \($0.headerFields[HTTPField.Name("link")!] ?? "")") }
+        options.onInformational = {
+            seen.value?.append("\($0.status.code) \($0.headerFields[HTTPField.Name("link")!] ?? "")")
+        }
         rig.run { [options] in try await $0.send(.to(), options: options).status }
         #expect(seen.value == ["103 </a>", "103 </b>"])
         rig.expectNothingLeft()

@@ -13,7 +13,8 @@ import Testing
     private func countingRig(_ settings: SimulatedServer.Settings = .init()) -> ConnectionRig {
         let rig = ConnectionRig(settings: settings)
         rig.server.onRequestEnd = { stream in
-            stream.respond(200, [("x-count", "\(stream.received.count)"), ("x-trailer", stream.trailers.first?.value ?? "")])
+            stream.respond(
+                200, [("x-count", "\(stream.received.count)"), ("x-trailer", stream.trailers.first?.value ?? "")])
             stream.write(stream.received)
             stream.finish()
         }
@@ -36,10 +37,11 @@ import Testing
             .bytes(bytes), .bytes(bytes, trailers: trailers), .file(path), .file(path, trailers: trailers),
             .writer { for piece in pieces { try await $0.write(piece) } },
             .writer(length: count, trailers: trailers) { for piece in pieces { try await $0.write(piece) } },
-            .stream(AsyncStream { continuation in
-                for piece in pieces { continuation.yield(piece) }
-                continuation.finish()
-            }),
+            .stream(
+                AsyncStream { continuation in
+                    for piece in pieces { continuation.yield(piece) }
+                    continuation.finish()
+                }),
         ]
         for (index, body) in bodies.enumerated() {
             let result = rig.run { connection in
@@ -105,7 +107,8 @@ import Testing
         let rig = ConnectionRig(isScripted: true)
         let pending = rig.start { connection in
             try await connection.send(
-                .to("/", .post), body: .writer(length: stated) { try await $0.write([UInt8](repeating: 0, count: real)) }
+                .to("/", .post),
+                body: .writer(length: stated) { try await $0.write([UInt8](repeating: 0, count: real)) }
             ).status
         }
         rig.finish(pending)
@@ -150,7 +153,8 @@ import Testing
         var options = RequestOptions()
         options.timeout = .milliseconds(100)
         let pending = rig.start { [options] connection in
-            try await connection.send(.to("/", .post), body: .writer { try await $0.write([1]) }, options: options).status
+            try await connection.send(.to("/", .post), body: .writer { try await $0.write([1]) }, options: options)
+                .status
         }
         rig.finish(pending)
         #expect(pending.h2Error?.code == .timeout)

@@ -10,7 +10,8 @@ import Testing
         let rig = SessionRig()
         let stream = try rig.sentRequest()
         rig.receive(
-            rig.head(stream, [("server", "x"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("empty", "")], status: "404"))
+            rig.head(
+                stream, [("server", "x"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("empty", "")], status: "404"))
         #expect(stream.status == 404)
         #expect(stream.head.count == 4)
         #expect(stream.head.firstValue(of: "server") == "x")
@@ -99,7 +100,8 @@ import Testing
         let stream = try rig.sentRequest()
         rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a\r\nb")])))
         rig.sent()
-        #expect(stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
+        #expect(
+            stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
     }
 
     @Test func `A status outside of 100 to 599 with three digits is kept as it is`() throws {
@@ -266,7 +268,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [Frame.ping(), .data(1, [1]), .headers(3, []), .settings(), .continuation(3, [], endHeaders: true)])
+    @Test(arguments: [
+        Frame.ping(), .data(1, [1]), .headers(3, []), .settings(), .continuation(3, [], endHeaders: true),
+    ])
     func `Another frame between HEADERS and its CONTINUATION ends the connection`(_ frame: Frame) throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

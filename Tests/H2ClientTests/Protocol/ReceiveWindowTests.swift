@@ -158,13 +158,19 @@ import Testing
         rig.receive(answer)
         #expect(
             rig.session.events.contains {
-                if case .pingAcknowledged(let mark) = $0 { mark & HTTP2Session.probeMark == HTTP2Session.probeMark }
-                else { false }
+                if case .pingAcknowledged(let mark) = $0 {
+                    mark & HTTP2Session.probeMark == HTTP2Session.probeMark
+                } else {
+                    false
+                }
             })
         rig.session.probeReturned()
         let frames = rig.sent()
         #expect(frames.first { $0.type == Frame.Kind.settings }?.settings[Setting.initialWindowSize] == 131_070)
-        #expect(frames.contains { $0.type == Frame.Kind.windowUpdate && $0.streamID == 0 && $0.number() == 262_140 - 65_535 })
+        #expect(
+            frames.contains {
+                $0.type == Frame.Kind.windowUpdate && $0.streamID == 0 && $0.number() == 262_140 - 65_535
+            })
         #expect(rig.receive(.settingsAck) == nil)
         #expect(try rig.isConnectionWindowWhole())
     }

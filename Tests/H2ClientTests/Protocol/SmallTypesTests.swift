@@ -180,7 +180,8 @@ import Testing
             Good("https://example.org/caf\u{e9}", "https://example.org", "/caf%C3%A9"),
             Good("https://example.org/%20", "https://example.org", "/%20"),
             Good("https://example.org/a://b", "https://example.org", "/a://b"),
-        ]) func `A URL is split into what a request needs`(_ good: Good) throws {
+        ]) func `A URL is split into what a request needs`(_ good: Good) throws
+    {
         let target = try RequestTarget(good.url)
         #expect(target.origin.description == good.origin)
         #expect(target.path == good.path)
@@ -193,10 +194,12 @@ import Testing
             "", "example.org", "/path", "ftp://example.org", "://example.org", "https://", "https:///path",
             "https://:443/", "https://example.org:0/", "https://example.org:65536/", "https://example.org:abc/",
             "https://example.org:-1/", "https://example.org:+5/", "https://exa mple.org/", "https://example.org/a b",
-            "https://example.org/a\nb", "https://example.org/\u{7f}", "https://[::1/", "https://[::1]x/", "https://::1/",
+            "https://example.org/a\nb", "https://example.org/\u{7f}", "https://[::1/", "https://[::1]x/",
+            "https://::1/",
             "https://b\u{fc}cher.example/", "https://example.org\\@evil/", "https://exa\0mple.org/",
             "https://example.org:99999999999999999999/",
-        ]) func `A bad URL is refused with what to write instead`(_ url: String) {
+        ]) func `A bad URL is refused with what to write instead`(_ url: String)
+    {
         let error = #expect(throws: H2Error.self) { try RequestTarget(url) }
         #expect(error?.code == .invalidURL)
         #expect(error?.remedy.isEmpty == false)

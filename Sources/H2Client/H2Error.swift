@@ -114,6 +114,9 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     }
 
     /// The HTTP/2 error code, where one was involved.
+    // Swift 6.3.1 inlines this across modules in release builds, and crashes on the result (an ownership error) in the
+    // package of whoever reads it in a catch clause. Nobody needs it fast.
+    @inline(never)
     public var http2Code: ErrorCode? {
         if case .http2(let code, _) = cause { code } else { nil }
     }

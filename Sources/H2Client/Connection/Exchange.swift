@@ -308,7 +308,9 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func startTotalTimer() {
         guard let limit = options.timeout, totalTimer == nil else { return }
-        let passed = connection.loop.now &- calledAt
+        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
+        let now = connection.loop.now
+        let passed = now > calledAt ? now - calledAt : 0
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
         totalTimer = connection.loop.schedule(after: left) { [weak self] in
             self?.timedOut(.wholeRequest, limit)

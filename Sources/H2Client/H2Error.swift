@@ -33,7 +33,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case streamReset
         /// The server said GOAWAY before it processed this request.
         case notProcessed
-        /// The connection ended while the request was under way.
+        /// The connection ended while the request was under way, or before it began (`isRetryable` tells).
         case connectionClosed
         /// The connection is closing (drained by us or by GOAWAY) and takes no new request.
         case connectionDraining

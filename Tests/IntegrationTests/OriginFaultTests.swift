@@ -201,6 +201,19 @@ extension OriginTests {
         }
 
         @Test
+        func `a request whose header fields are too large is the caller's error, and siblings go on`() async throws {
+            try await withOrigin { connection, _ in
+                let fields: HTTPFields = [.userAgent: String(repeating: "a", count: 70_000)]
+                let error = try await h2Error {
+                    try await connection.send(.make(.get, "/bytes/3", fields)).body.discard()
+                }
+                #expect(error.code == .invalidRequest, "\(error)")
+                #expect(!error.isRetryable)
+                #expect(try await connection.send(.get("/bytes/3")).body.discard() == 3)
+            }
+        }
+
+        @Test
         func `a body longer than the caller takes is an error and resets its stream`() async throws {
             try await withOrigin { connection, server in
                 let error = try await h2Error {

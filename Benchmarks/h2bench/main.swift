@@ -16,7 +16,9 @@ struct Options: Sendable {
 }
 
 func usage() -> Never {
-    print("usage: h2bench URL [-n requests] [-m streams] [--task-executor | --global] [--discard | --chunks] [--cacert FILE]")
+    print(
+        "usage: h2bench URL [-n requests] [-m streams] [--task-executor | --global] [--discard | --chunks] [--cacert FILE]"
+    )
     exit(2)
 }
 

@@ -31,6 +31,9 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private var waitingCount = 0
 
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
+    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
+
     private struct Ping {
         let sentAt: UInt64
         let completion: (Result<Duration, H2Error>) -> Void
@@ -40,10 +43,13 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
     @exclusivity(unchecked) private var roundTripTime: Duration?
 
+    @exclusivity(unchecked) private var watchTimer: LoopTimer?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
     @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
 
+    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
+    static let watchAfter: UInt64 = 10_000_000
     private static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.
     private static let fairShare = 1 << 20
@@ -61,8 +67,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func activate() {
         wire.attach(to: loop, handler: self)
         let limit = configuration.timeouts.settings
-        settingsTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-            self?.die(
+        settingsTimer = loop.schedule(after: limit.clampedNanoseconds) {
+            self.die(
                 H2Error(
                     .timeout, scope: .connection, cause: .timeout(.settings, after: limit),
                     message: "the server did not acknowledge our SETTINGS within \(limit)",
@@ -96,7 +102,10 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
             return exchange.fail(error)
         }
         if waitingCount == 0 && session.hasFreeSlot {
-            if exchange.open(request) { markDirty() }
+            if exchange.open(request) {
+                markDirty()
+                if watchTimer == nil { startWatchTimer() }
+            }
             return
         }
         guard waitingCount < configuration.limits.waitingRequests else {
@@ -115,8 +124,31 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// nghttp2 has closed a stream.
     func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
         if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
+    }
+
+    private func startWatchTimer() {
+        watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
+    }
+
+    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
+    private func watch() {
+        watchTimer = nil
+        let now = loop.now
+        var hasYounger = false
+        for stream in session.openStreams {
+            // All streams of a connection are exchanges: `start` opens no others.
+            let exchange = unsafeDowncast(stream, to: Exchange.self)
+            if now &- exchange.calledAt >= Self.watchAfter {
+                exchange.watchForCancellation()
+            } else {
+                hasYounger = true
+            }
+        }
+        if hasYounger { startWatchTimer() }
     }
 
     private func startWaiting() {
@@ -295,8 +327,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         lastPing += 1
         let mark = lastPing
         // Armed before the write, so that a connection that cannot write is found out as well.
-        let timer = loop.schedule(after: timeout.clampedNanoseconds) { [weak self] in
-            guard let ping = self?.pings.removeValue(forKey: mark) else { return }
+        let timer = loop.schedule(after: timeout.clampedNanoseconds) {
+            guard let ping = self.pings.removeValue(forKey: mark) else { return }
             ping.completion(
                 .failure(
                     H2Error(
@@ -329,8 +361,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .active = state { drain(Self.draining("it is being closed")) }
         if drainTimer == nil {
             let limit = configuration.timeouts.drain
-            drainTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-                self?.die(
+            drainTimer = loop.schedule(after: limit.clampedNanoseconds) {
+                self.die(
                     H2Error(
                         .timeout, scope: .connection, cause: .timeout(.close, after: limit),
                         message: "the connection was closed: requests took longer than \(limit) after close()",
@@ -344,7 +376,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func closeNow() {
         die(
             H2Error(
-                .connectionClosed, scope: .connection, initiator: .user, message: "the connection was closed by its user"),
+                .connectionClosed, scope: .connection, initiator: .user,
+                message: "the connection was closed by its user"),
             saying: .noError)
     }
 
@@ -381,10 +414,10 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .closed = state { return }
         state = .closed(error)
         isDraining.store(true, ordering: .relaxed)
-        for timer in [settingsTimer, drainTimer] {
+        for timer in [settingsTimer, drainTimer, watchTimer] {
             if let timer { loop.cancel(timer) }
         }
-        (settingsTimer, drainTimer) = (nil, nil)
+        (settingsTimer, drainTimer, watchTimer) = (nil, nil, nil)
         if let code { session.sayGoAway(code) }
         sendLastBytes()
         wire.close()

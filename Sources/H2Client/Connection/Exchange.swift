@@ -63,7 +63,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     init(connection: HTTP2Multiplexer, body: RequestBody, options: RequestOptions) throws {
         self.connection = connection
         self.options = options
-        calledAt = connection.loop.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        calledAt = connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow
         if case .none = body.content, body.trailers == nil {
             contentLength = nil
             super.init()
@@ -106,10 +106,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        try Task.checkCancellation()
+        if Task.isCancelled { throw CancellationError() }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
-            if connection.loop.isCurrent {
+            if connection.loopIdentity.isCurrent {
                 waiter = .head(continuation)
                 connection.start(self, request)
             } else {
@@ -130,7 +130,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     private nonisolated(nonsending) func waitForHead() async {
         await withTaskCancellationHandler {
             _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-                if connection.loop.isCurrent {
+                if connection.loopIdentity.isCurrent {
                     waitForHead(continuation)
                 } else {
                     connection.loop.execute { self.waitForHead(continuation) }
@@ -151,7 +151,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         } else if Task.isCancelled {
             connection.loop.execute { self.fail(CancellationError()) }
             throw CancellationError()
-        } else if connection.loop.isCurrent, let ready = takeChunk() {
+        } else if connection.loopIdentity.isCurrent, let ready = takeChunk() {
             step = ready
         } else {
             step = await wait { .chunk($0) }
@@ -223,7 +223,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 let begin = LoopBound { self.begin(makeWaiter(continuation)) }
-                if connection.loop.isCurrent { begin.value() } else { connection.loop.execute { begin.value() } }
+                if connection.loopIdentity.isCurrent {
+                    begin.value()
+                } else {
+                    connection.loop.execute { begin.value() }
+                }
             }
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
@@ -262,7 +266,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         guard !chunk.isEmpty else { return }
         let error = await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
-                if connection.loop.isCurrent {
+                if connection.loopIdentity.isCurrent {
                     supply(chunk, continuation)
                 } else {
                     connection.loop.execute { self.supply(chunk, continuation) }
@@ -342,7 +346,9 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func startTotalTimer() {
         guard let limit = options.timeout, totalTimer == nil else { return }
-        let passed = connection.loop.now &- calledAt
+        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
+        let now = connection.loop.now
+        let passed = now > calledAt ? now - calledAt : 0
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
         totalTimer = connection.loop.schedule(after: left) {
             self.timedOut(.wholeRequest, limit)
@@ -493,6 +499,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Ends the exchange from our side: resets the stream if it is open and tells whoever waits.
     func fail(_ error: any Error) {
         guard !isOver else { return }
+        // What the session has found already is the reason, and this one of its consequences.
+        let error: any Error = localFailure ?? error
         phase = .failed(error)
         request = nil
         connection.session.reset(self, .cancel)
@@ -521,10 +529,13 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
     private func finish() {
-        if let totalTimer { connection.loop.cancel(totalTimer) }
-        if let continueTimer { connection.loop.cancel(continueTimer) }
-        stopPhaseTimer()
-        (totalTimer, continueTimer) = (nil, nil)
+        // Only options set timers, but for that of a body read, which a reader's waking stops.
+        if !options.areDefaults {
+            if let totalTimer { connection.loop.cancel(totalTimer) }
+            if let continueTimer { connection.loop.cancel(continueTimer) }
+            (totalTimer, continueTimer) = (nil, nil)
+            stopPhaseTimer()
+        }
         if slot < 0 && id > 0 && !hasReleasedSlot {
             hasReleasedSlot = true
             connection.slotFreed()
@@ -582,6 +593,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
         if isWritingCancelled { return CancellationError() }
+        if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }

@@ -15,6 +15,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     let loop: EventLoop
+    let loopIdentity: LoopIdentity
     let info: ConnectionInfo
     let session: HTTP2Session
     /// Read from any thread.
@@ -59,6 +60,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         self.info = info
         self.configuration = configuration
         self.loop = loop
+        loopIdentity = loop.identity
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
     }
@@ -130,6 +132,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// nghttp2 has closed a stream.
     func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
         if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
     }
@@ -143,7 +147,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         watchTimer = nil
         let now = loop.now
         var hasYounger = false
-        for stream in session.openStreams {
+        session.openStreams.forEach { stream in
             // All streams of a connection are exchanges: `start` opens no others.
             let exchange = unsafeDowncast(stream, to: Exchange.self)
             if now &- exchange.calledAt >= Self.watchAfter {
@@ -156,8 +160,6 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     private func startWaiting() {
-        // The end of the connection frees slots too, and nobody would ever send or fail what took one then.
-        if case .closed = state { return }
         while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1
@@ -455,7 +457,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         error.scope = .stream(stream.id)
         // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only when
         // it is asked for more: what fell between the two may have reached the server.
-        if stream.sentAt == 0 && session.openStream(stream.id) == nil {
+        if stream.sentAt == 0 && !session.isOpen(stream.id) {
             // Its header fields never left.
             error.isRetryable = true
             if error.code == .connectionClosed { error.code = .notProcessed }

@@ -549,7 +549,7 @@ extension HTTP2Session.GoAway {
 extension H2Error {
     /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
     static func reset(
-        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool
+        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool = false
     ) -> H2Error {
         let remedy =
             switch code {

@@ -137,6 +137,8 @@ final class HTTP2Session {
     }
 
     /// After GOAWAY there is none: streams that it ends make no room for others.
+    var openStreamCount: Int { openStreams.count }
+
     var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.

@@ -9,7 +9,7 @@ private let headers: UInt8 = 1
 private let reset: UInt8 = 3
 
 /// What a review found: hangs, leaks and misreports, each by a server that provokes it.
-@Suite(.timeLimit(.minutes(1))) struct ReviewTests {
+@Suite(.timeLimit(.minutes(3))) struct ReviewTests {
     private func connect(
         _ server: PuppetServer, _ change: (inout Configuration) -> Void = { _ in }
     ) async throws -> HTTP2Connection {
@@ -174,7 +174,7 @@ private let reset: UInt8 = 3
         server.play(settings: PuppetServer.setting(4, 0x7fff_ffff)) { server in
             server.send(RawPeer.frame(8, stream: 0, RawPeer.bytes(0x7fff_ffff - 65_535)))
             // Reads nothing.
-            for _ in 0..<500 where !mayEnd.isFull { usleep(10_000) }
+            for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
         }
         let connection = try await connect(server)
         defer {
@@ -312,7 +312,7 @@ private let reset: UInt8 = 3
         server.play { server in
             guard let head = server.next(headers) else { return }
             server.head(head.stream)
-            for _ in 0..<500 where !maySend.isFull { usleep(10_000) }
+            for _ in 0..<6_000 where !maySend.isFull { usleep(10_000) }
             server.send(RawPeer.frame(data, flags: 1, stream: head.stream, [1, 2]))
             _ = server.next(7)
         }

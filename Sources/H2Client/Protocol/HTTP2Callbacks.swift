@@ -121,6 +121,8 @@ extension HTTP2Session {
             current = nil
         }
         guard violation == nil else { return }
+        // What nghttp2 said about an earlier frame explains nothing about this one.
+        if !diagnostic.isEmpty { diagnostic = "" }
         let type = Int32(header.type)
         let isFruitless: Bool
         switch UInt32(type) {
@@ -514,10 +516,11 @@ extension HTTP2Session {
         if UInt32(header.type) == NGHTTP2_GOAWAY.rawValue, violation == nil {
             let goAway = ch2_frame_goaway(frame).pointee
             if goAway.error_code != 0 {
-                // nghttp2 has found a connection error on its own; its reason is the debug text.
+                // nghttp2 has found a connection error on its own; its reason is the debug text, if it gives one.
                 let reason = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
-                violation = protocolError(
-                    reason.isEmpty ? diagnostic : reason, ErrorCode(rawValue: goAway.error_code))
+                let code = ErrorCode(rawValue: goAway.error_code)
+                let reasons = [reason, diagnostic, "error \(code)"]
+                violation = protocolError(reasons.first { !$0.isEmpty } ?? "", code)
             }
         }
         if let onFrame { log(frame, .sent, onFrame) }
@@ -569,6 +572,12 @@ extension H2Error {
                 message: "stream \(id): the response's body does not match its header fields "
                     + "(content-length, or DATA where none may be)",
                 remedy: "the response is malformed or was cut short; the fault is the server's")
+        }
+        if initiator == .local && code == .flowControlError {
+            return H2Error(
+                .protocolViolation, scope: .stream(id), initiator: .local, cause: .http2(code, debugText: ""),
+                message: "stream \(id): the server sent more than the stream's window allowed",
+                remedy: "the fault is the server's")
         }
         return H2Error(
             .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),

@@ -125,7 +125,8 @@ struct Failure: Error, Sendable, Equatable {
             "is the server up? allow more time with --connect-timeout or -m"
         case (.timeout, .timeout(.wholeRequest, _)): "allow more time with -m"
         case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
-        case (_, .http2(.enhanceYourCalm, _)): "the server wants less load: try a lower --parallel-max"
+        case (_, .http2(.enhanceYourCalm, _)) where error.initiator == .remote:
+            "the server wants less load: try a lower --parallel-max"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
         // What only a program can set is no help here.
         default: error.remedy.contains("Configuration.") ? "" : error.remedy

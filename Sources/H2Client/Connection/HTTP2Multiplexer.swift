@@ -239,6 +239,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     private func finishReading() {
+        // nghttp2 passes over all input from here on, and a server that does not read will never get the GOAWAY.
+        if isWriteBlocked, let violation = session.unsentViolation { return die(violation, saying: nil) }
         if session.hasOutput { markDirty() }
     }
 

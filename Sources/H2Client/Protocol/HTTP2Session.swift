@@ -251,6 +251,15 @@ final class HTTP2Session {
         }
     }
 
+    /// The connection error that nghttp2 has found by itself, while its GOAWAY is still to be sent. nghttp2 does not tell:
+    /// it allows no requests any more, though the peer has not said GOAWAY and there are stream identifiers left.
+    var unsentViolation: H2Error? {
+        guard goAway == nil, nghttp2_session_check_request_allowed(raw) == 0,
+            nghttp2_session_get_next_stream_id(raw) <= UInt32(Int32.max)
+        else { return nil }
+        return protocolError(diagnostic.isEmpty ? "a connection error" : diagnostic, .protocolError)
+    }
+
     func protocolError(_ text: String, _ code: ErrorCode) -> H2Error {
         H2Error(
             .protocolViolation, scope: .connection, initiator: .local, cause: .http2(code, debugText: ""),

@@ -197,6 +197,31 @@ private let reset: UInt8 = 3
         #expect(sent < 64 << 20)
     }
 
+    @Test func `A server that neither reads nor keeps to the protocol is left`() async throws {
+        let server = try PuppetServer()
+        let mayEnd = Mailbox<Bool>()
+        server.play(settings: PuppetServer.setting(4, 0x7fff_ffff)) { server in
+            server.send(RawPeer.frame(8, stream: 0, RawPeer.bytes(0x7fff_ffff - 65_535)))
+            // By now the client has sent what the sockets hold, and waits.
+            usleep(500_000)
+            server.send(RawPeer.frame(data, stream: 0, [1]))
+            for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
+        }
+        let connection = try await connect(server)
+        defer {
+            connection.closeNow()
+            mayEnd.put(true)
+        }
+        let result = await ending { [self] in
+            try await connection.send(post(), body: .bytes([UInt8](repeating: 7, count: 64 << 20))).status
+        }
+        guard case .failure(let error as H2Error)? = result else {
+            Issue.record("\(String(describing: result))")
+            return
+        }
+        #expect(error.code == .protocolViolation)
+    }
+
     @Test func `A file that 100-continue held back is closed when its request is refused`() async throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("held-\(UUID().uuidString)").path
         try Data([1, 2, 3]).write(to: URL(fileURLWithPath: path))

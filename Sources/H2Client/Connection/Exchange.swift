@@ -98,12 +98,15 @@ final class Exchange: StreamState, @unchecked Sendable {
             // Named, so that the closure inherits the caller's isolation: without it there would be two hops.
             _ = isolation
             return await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                // Nobody else knows this exchange yet.
-                waiter = .head(continuation)
+                // On the loop: a task that was cancelled before has posted its failure there already.
                 if connection.loop.isCurrent {
+                    waiter = .head(continuation)
                     connection.start(self, request)
                 } else {
-                    connection.loop.execute { self.connection.start(self, request) }
+                    connection.loop.execute {
+                        self.waiter = .head(continuation)
+                        self.connection.start(self, request)
+                    }
                 }
             }
         } onCancel: {
@@ -245,7 +248,12 @@ final class Exchange: StreamState, @unchecked Sendable {
                 }
             }
         } onCancel: {
-            connection.loop.execute { self.resumeWriter(CancellationError()) }
+            connection.loop.execute {
+                // For good: what was sent of the chunk is not known to the writer, and a task that is cancelled before
+                // it writes posts this before its chunk.
+                self.isWriterCancelled = true
+                self.resumeWriter(CancellationError())
+            }
         }
         if let error { throw error }
     }
@@ -519,10 +527,12 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     @exclusivity(unchecked) private var suppliedBytes = 0
+    @exclusivity(unchecked) private var isWriterCancelled = false
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
         if let localFailure { return localFailure }
+        if isWriterCancelled { return CancellationError() }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }

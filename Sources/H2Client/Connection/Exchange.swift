@@ -173,7 +173,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         let step = await wait {
             guard self.mayBegin else { return .end($0) }
             self.sink = .collect(limit: limit)
-            if self.body.count > limit { self.fail(self.bodyTooLarge(limit)) }
+            if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
             self.connection.session.consumed(self, self.unread)
             return .end($0)
         }
@@ -198,7 +198,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             case .nowhere: self.sink = .nowhere
             case .descriptor(let descriptor):
                 self.sink = .descriptor(descriptor)
-                do { try self.writeOut(descriptor) } catch { self.fail(error) }
+                do { try self.writeOut(descriptor) } catch { self.failReading(error) }
             }
             self.connection.session.consumed(self, self.unread)
             self.body = []
@@ -512,6 +512,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         resumeAll(error)
         finish()
+    }
+
+    /// The reader cannot take what is there. The stream may have ended well meanwhile: for its reader it has not.
+    private func failReading(_ error: any Error) {
+        if case .ended = phase { phase = .failed(error) } else { fail(error) }
     }
 
     private func resumeAll(_ error: any Error) {

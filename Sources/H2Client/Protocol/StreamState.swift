@@ -4,7 +4,7 @@ import HTTPTypes
 ///
 /// Not safe for concurrent use: it belongs to its session's thread until the stream has ended.
 class StreamState {
-    /// Where a response stands. Can go: awaitingHead → body → ended; any but ended → failed.
+    /// Where a response stands. Can go: awaitingHead → body → ended; any → failed, from ended only by its reader's fault.
     enum Phase {
         /// No final header fields yet (informational ones may have come).
         case awaitingHead

@@ -145,6 +145,29 @@ import Testing
         }
     }
 
+    @Test func `Tasks that are cancelled before they send all come back`() async throws {
+        try await withConnection { connection, _ in
+            let ended = await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<2_000 {
+                    group.addTask {
+                        let task = Task {
+                            // Cancelled for sure by the time it sends.
+                            while !Task.isCancelled { await Task.yield() }
+                            return try await connection.send(.to("/bytes/10")).status.code
+                        }
+                        task.cancel()
+                        return (try? await task.value) == nil
+                    }
+                }
+                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(ended == 2_000)
+            let snapshot = await connection.snapshot()
+            #expect(snapshot.openStreams == 0)
+            #expect(snapshot.waitingRequests == 0)
+        }
+    }
+
     @Test func `closeNow from another thread ends callers everywhere, once each`() async throws {
         try await withConnection { connection, _ in
             let failed = await withTaskGroup(of: Bool.self) { group in

@@ -403,6 +403,25 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    @Test(arguments: [true, false])
+    func `A body that was whole before its reader came is held to the reader's limits`(_ collects: Bool) {
+        let rig = ConnectionRig(isScripted: true)
+        let world = rig.world
+        let pending = rig.start { connection in
+            let response = try await connection.send(.to())
+            await world.sleep(.milliseconds(200))
+            return collects
+                ? try await response.body.collect(upTo: 3).count : try await response.body.write(to: -1)
+        }
+        rig.settle()
+        rig.wire.send(head(rig, 1))
+        rig.settle()
+        rig.wire.send(.data(1, [1, 2, 3, 4], endStream: true))
+        rig.finish(pending)
+        #expect(pending.h2Error?.code == (collects ? .bodyTooLarge : .localIO))
+        rig.expectNothingLeft()
+    }
+
     @Test func `A descriptor that cannot be written fails the request and resets the stream`() {
         for isWhole in [false, true] {
             let rig = ConnectionRig(isScripted: true)

@@ -261,6 +261,30 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    @Test func `A writer that begins to write only after it was given up is not left waiting`() {
+        var settings = SimulatedServer.Settings()
+        settings.initialWindowSize = 0
+        let rig = ConnectionRig(settings: settings)
+        let world = rig.world
+        rig.server.onRequest = { stream in stream.respond(200) }
+        // The response outlives the handler, so that nothing else ends the stream.
+        let pending = rig.start { connection in
+            try await connection.send(
+                .to("/", .post),
+                body: .writer { writer in
+                    await world.sleep(.milliseconds(100))
+                    try await writer.write([1, 2, 3])
+                }
+            ) { $0 }
+        }
+        rig.advance(1_000)
+        #expect(pending.isOver)
+        pending.task?.cancel()
+        rig.connection.closeNow()
+        rig.finish(pending)
+        rig.expectNothingLeft()
+    }
+
     // MARK: - expect: 100-continue
 
     private func expecting(

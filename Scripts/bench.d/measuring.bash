@@ -105,7 +105,7 @@ shown() {
 # verdict VALUE BAR: BAR is <=NUMBER, <NUMBER or >=NUMBER.
 verdict() {
     [ -n "$2" ] && [ -n "$1" ] || return 0
-    awk -v value="$1" "BEGIN { print value ${2/[^<>=]*/} ${2##*[<>=]} ? \"PASS\" : \"MISS\" }"
+    awk -v value="$1" "BEGIN { print (value ${2/[^<>=]*/} ${2##*[<>=]}) ? \"PASS\" : \"MISS\" }"
 }
 
 line() { printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$@" >>"$work/table"; }

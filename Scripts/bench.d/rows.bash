@@ -41,7 +41,7 @@ row_global() {
 
 # The server runs on the same core as the client, so nothing but their own work is between two requests.
 row_latency() {
-    local base=500 n=20500 base_wall name
+    local base=2000 n=22000 base_wall name
     serve_nghttpd taskset -c 0
     for ((round = 1; round <= rounds; round++)); do
         for name in executor isolated h2load ${gobench:+Go}; do

@@ -88,9 +88,13 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case timeout(Phase, after: Duration)
     }
 
+    /// What happened, for code that decides by it.
     public var code: Code
+    /// What it happened to.
     public var scope: Scope
+    /// Who ended it.
     public var initiator: Initiator
+    /// What lay below, where something did.
     public var cause: Cause
     /// What happened, in words, without the remedy.
     public var message: String
@@ -100,6 +104,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     /// is not idempotent may be sent again.
     public var isRetryable: Bool
 
+    /// An error of one's own, for tests and for code that wraps the library.
     public init(
         _ code: Code, scope: Scope = .client, initiator: Initiator = .local, cause: Cause = .none,
         message: String, remedy: String = "", isRetryable: Bool = false

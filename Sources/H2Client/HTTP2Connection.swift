@@ -156,7 +156,9 @@ public actor HTTP2Connection {
     /// - Throws: `H2Error` where there is no such stream, or the connection is closed.
     public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
         let multiplexer = multiplexer
-        if let error = await multiplexer.loop.run({ multiplexer.updatePriority(priority, ofStream: id) }) { throw error }
+        if let error = await multiplexer.loop.run({ multiplexer.updatePriority(priority, ofStream: id) }) {
+            throw error
+        }
     }
 
     /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), says GOAWAY

@@ -284,6 +284,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
     }
 
     func stream(_ id: Int32) -> ServerStream? {
+        // Unretained: `streams` owns it until `closed`, which takes it out of nghttp2's hands first.
         nghttp2_session_get_stream_user_data(session, id).map {
             Unmanaged<ServerStream>.fromOpaque($0).takeUnretainedValue()
         }

@@ -65,6 +65,7 @@ enum ServerSession {
             return 0
         }
         nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, count, source, user in
+            // The source is the stream that `respond` gave; its connection owns it until the stream is closed.
             let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
             var result: CInt = 0
             withConnection(user) { connection in
@@ -90,6 +91,9 @@ enum ServerSession {
         return result
     }
 }
+
+// User data of the session and of its streams. Both are unretained: the connection owns its session and its streams, and
+// takes a stream out of nghttp2's hands before it lets it go.
 
 private func withConnection(_ user: UnsafeMutableRawPointer?, _ body: (ServerConnection) -> Void) {
     Unmanaged<ServerConnection>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)

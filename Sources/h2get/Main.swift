@@ -14,6 +14,10 @@ struct Main {
         // A closed pipe is an error of the write that meets it, not the process's end.
         signal(SIGPIPE, SIG_IGN)
         let arguments = Array(CommandLine.arguments.dropFirst())
+        // Signals are the main thread's: to be blocked before the loop's thread starts and inherits that.
+        Interruption.block()
+        // OpenSSL gets ready on the loop's thread while the command line is parsed on this one.
+        if arguments.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
         do {
             switch arguments.first {
             case "serve": try serve(try CommandLineReader.read(ServeCommand.self, Array(arguments.dropFirst())))
@@ -46,7 +50,6 @@ struct Main {
         // Besides the downloads: connections, the event loop, the standard three.
         allowOpenFiles(settings.parallelMaximum + 100)
         let fetch = try Fetch(settings, console: console)
-        Interruption.block()
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {
             let status = await fetch.run()
             // Everything is written with write(2): there is nothing that exit() would have to flush, and its
@@ -57,7 +60,6 @@ struct Main {
     }
 
     private static func serve(_ command: ServeCommand) throws -> Never {
-        Interruption.block()
         let origin = try command.start()
         Interruption.wait {
             // Ctrl-C is how a server is meant to end.

@@ -40,10 +40,13 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
     @exclusivity(unchecked) private var roundTripTime: Duration?
 
+    @exclusivity(unchecked) private var watchTimer: LoopTimer?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
     @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
 
+    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
+    static let watchAfter: UInt64 = 10_000_000
     private static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.
     private static let fairShare = 1 << 20
@@ -96,7 +99,10 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
             return exchange.fail(error)
         }
         if waitingCount == 0 && session.hasFreeSlot {
-            if exchange.open(request) { markDirty() }
+            if exchange.open(request) {
+                markDirty()
+                if watchTimer == nil { startWatchTimer() }
+            }
             return
         }
         guard waitingCount < configuration.limits.waitingRequests else {
@@ -117,6 +123,27 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func slotFreed() {
         if waitingCount > 0 { startWaiting() }
         if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
+    }
+
+    private func startWatchTimer() {
+        watchTimer = loop.schedule(after: Self.watchAfter) { [weak self] in self?.watch() }
+    }
+
+    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
+    private func watch() {
+        watchTimer = nil
+        let now = loop.now
+        var hasYounger = false
+        for stream in session.openStreams {
+            // All streams of a connection are exchanges: `start` opens no others.
+            let exchange = unsafeDowncast(stream, to: Exchange.self)
+            if now &- exchange.calledAt >= Self.watchAfter {
+                exchange.watchForCancellation()
+            } else {
+                hasYounger = true
+            }
+        }
+        if hasYounger { startWatchTimer() }
     }
 
     private func startWaiting() {
@@ -344,7 +371,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func closeNow() {
         die(
             H2Error(
-                .connectionClosed, scope: .connection, initiator: .user, message: "the connection was closed by its user"),
+                .connectionClosed, scope: .connection, initiator: .user,
+                message: "the connection was closed by its user"),
             saying: .noError)
     }
 
@@ -381,10 +409,10 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .closed = state { return }
         state = .closed(error)
         isDraining.store(true, ordering: .relaxed)
-        for timer in [settingsTimer, drainTimer] {
+        for timer in [settingsTimer, drainTimer, watchTimer] {
             if let timer { loop.cancel(timer) }
         }
-        (settingsTimer, drainTimer) = (nil, nil)
+        (settingsTimer, drainTimer, watchTimer) = (nil, nil, nil)
         if let code { session.sayGoAway(code) }
         sendLastBytes()
         wire.close()

@@ -13,38 +13,22 @@ import CNghttp2
 ///
 /// One turn: jobs, timers, one flush of each connection that has something to send, one wait for readiness.
 ///
-/// Invariant behind `@unchecked Sendable`: `inbox` is touched under `lock` alone; everything else is touched only by the
-/// thread that runs the loop, which `preconditionInLoop` checks.
+/// Invariant behind `@unchecked Sendable`: everything that changes here is touched only by the thread that runs the loop,
+/// which `preconditionInLoop` checks; other threads get no further than `JobQueue`.
 public final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// The process-wide loop, started at its first use and never stopped.
     public static let shared = EventLoop()
 
     /// The door that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
-    fileprivate let door: TaskDoor
-
-    private enum Door { case serial, task }
-    private typealias QueuedJob = (job: UnownedJob, door: Door)
-
-    private struct Inbox {
-        var jobs: [QueuedJob] = []
-        var calls: [@Sendable () -> Void] = []
-        var isAsleep = false
-        var isStopping = false
-    }
-
-    private let lock = PthreadLock()
-    @exclusivity(unchecked) private var inbox = Inbox()
-
+    private let door: TaskDoor
+    private let queue: JobQueue
     private let poller: any Poller
     private let clock: (() -> UInt64)?
-    @exclusivity(unchecked) private var jobs: [QueuedJob] = []
-    @exclusivity(unchecked) private var runningJobs: [QueuedJob] = []
-    @exclusivity(unchecked) private var calls: [@Sendable () -> Void] = []
+    @exclusivity(unchecked) private var runningJobs: [JobQueue.Job] = []
     @exclusivity(unchecked) private var timers = TimerQueue()
     @exclusivity(unchecked) private var dirty: [any Flushable] = []
     @exclusivity(unchecked) private var flushing: [any Flushable] = []
-    @exclusivity(unchecked) private var isStopping = false
     /// Monotonic nanoseconds, taken once a turn.
     @exclusivity(unchecked) package private(set) var now: UInt64
 
@@ -63,13 +47,12 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     }
 
     private init(poller: any Poller, clock: (() -> UInt64)?) {
-        let door = TaskDoor()
-        self.door = door
-        self.taskExecutor = door
+        queue = JobQueue(poller: poller)
+        door = TaskDoor(queue: queue)
+        taskExecutor = door
         self.poller = poller
         self.clock = clock
         self.now = clock?() ?? EventLoop.monotonicNanoseconds()
-        door.loop = self
     }
 
     deinit { readBuffer.deallocate() }
@@ -78,15 +61,17 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// the loop are never run again. Does nothing to `shared`.
     public func shutdown() {
         guard self !== EventLoop.shared else { return }
-        lock.withLock { inbox.isStopping = true }
-        poller.wake()
+        queue.stop()
     }
+
+    /// Loads, on the loop's thread, what the process's first TLS connection needs, so that a program can do something else
+    /// meanwhile (parse its command line, say). Optional: the first connection does it otherwise, and takes 2 to 3 ms
+    /// longer.
+    public func prepareTLS() { execute { TLSContext.warmUp() } }
 
     // MARK: - Executor
 
-    public func enqueue(_ job: consuming ExecutorJob) { enqueue(UnownedJob(job), door: .serial) }
-
-    fileprivate func enqueueFromTaskDoor(_ job: UnownedJob) { enqueue(job, door: .task) }
+    public func enqueue(_ job: consuming ExecutorJob) { queue.enqueue(UnownedJob(job), door: .serial) }
 
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
@@ -96,7 +81,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// True on the thread that runs this loop.
     package var isCurrent: Bool {
-        @inline(__always) get { ch2_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
+        @inline(__always) get { queue.isCurrent }
     }
 
     /// Traps off the loop's thread: what a loop owns has no other protection.
@@ -104,17 +89,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         precondition(isCurrent, "this runs on its EventLoop's thread only")
     }
 
-    private func enqueue(_ job: UnownedJob, door: Door) {
-        if isCurrent {
-            jobs.append((job, door))
-        } else {
-            post { $0.jobs.append((job, door)) }
-        }
-    }
-
     /// Runs a call on the loop's thread, in a later part of this turn or the next turn. From any thread.
     package func execute(_ call: @escaping @Sendable () -> Void) {
-        if isCurrent { calls.append(call) } else { post { $0.calls.append(call) } }
+        queue.enqueue(call)
     }
 
     /// Runs `body` on the loop's thread: at once where that is the caller's, else by a hop there and back.
@@ -123,15 +100,6 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         return await withUnsafeContinuation { continuation in
             execute { continuation.resume(returning: body()) }
         }
-    }
-
-    private func post(_ change: (inout Inbox) -> Void) {
-        let mustWake = lock.withLock {
-            change(&inbox)
-            defer { inbox.isAsleep = false }
-            return inbox.isAsleep
-        }
-        if mustWake { poller.wake() }
     }
 
     // MARK: - On the loop's thread
@@ -196,24 +164,22 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// True while the loop has something to do at once. For simulation.
     package var hasWork: Bool {
-        !jobs.isEmpty || !calls.isEmpty || !dirty.isEmpty
-            || lock.withLock { !inbox.jobs.isEmpty || !inbox.calls.isEmpty }
+        !queue.isEmpty || !dirty.isEmpty || queue.hasPosted
     }
 
     /// The next timer's time, if any. For simulation.
     package var nextTimer: UInt64? { timers.earliestDeadline }
 
     private func turn(mayWait: Bool) -> Bool {
-        let outer = ch2_current_loop()
-        ch2_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        let outer = queue.enter()
         defer { ch2_set_current_loop(outer) }
 
         // A simulated loop's clock has moved since its last turn; a real one's was read after the wait.
         if let clock { now = clock() }
-        takeInbox()
+        let mayGoOn = queue.takeInbox()
         // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
         var generations = 0
-        while !(jobs.isEmpty && calls.isEmpty), generations < 16 {
+        while !queue.isEmpty, generations < 16 {
             runJobs()
             generations += 1
         }
@@ -221,45 +187,23 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         flush()
 
         var timeout: UInt64? = 0
-        if mayWait && jobs.isEmpty && calls.isEmpty && dirty.isEmpty {
-            let isIdle = lock.withLock {
-                let isIdle = inbox.jobs.isEmpty && inbox.calls.isEmpty && !inbox.isStopping
-                inbox.isAsleep = isIdle
-                return isIdle
-            }
-            if isIdle {
-                timeout = timers.earliestDeadline.map { $0 > now ? $0 - now : 0 }
-            }
+        if mayWait && mayGoOn && queue.isEmpty && dirty.isEmpty && queue.mayFallAsleep() {
+            timeout = timers.earliestDeadline.map { $0 > now ? $0 - now : 0 }
         }
         poller.wait(nanoseconds: timeout)
         // The wait may have been long, and a timer that a handler sets counts from its own now.
         now = preciseNow
         poller.tellHandlers()
-        return !isStopping
-    }
-
-    private func takeInbox() {
-        lock.withLock {
-            inbox.isAsleep = false
-            isStopping = inbox.isStopping
-            if !inbox.jobs.isEmpty {
-                jobs.append(contentsOf: inbox.jobs)
-                inbox.jobs.removeAll(keepingCapacity: true)
-            }
-            if !inbox.calls.isEmpty {
-                calls.append(contentsOf: inbox.calls)
-                inbox.calls.removeAll(keepingCapacity: true)
-            }
-        }
+        return mayGoOn
     }
 
     private func runJobs() {
-        if !calls.isEmpty {
-            let batch = calls
-            calls = []
+        if !queue.calls.isEmpty {
+            let batch = queue.calls
+            queue.calls = []
             for call in batch { call() }
         }
-        swap(&jobs, &runningJobs)
+        swap(&queue.jobs, &runningJobs)
         let serial = asUnownedSerialExecutor()
         let task = door.asUnownedTaskExecutor()
         for index in runningJobs.indices {
@@ -290,32 +234,6 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 /// What has something to send at the end of a turn.
 package protocol Flushable: AnyObject {
     func flush()
-}
-
-/// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
-/// call on the same loop for a change of executors, and enqueue it.
-///
-/// Invariant behind `@unchecked Sendable`: `loop` is set once, before the object is shared; weak references may be read
-/// from any thread.
-private final class TaskDoor: TaskExecutor, @unchecked Sendable {
-    // Weak, so that a loop that was shut down goes with its last user. Its thread keeps it until then.
-    @exclusivity(unchecked) weak var loop: EventLoop?
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        // On the loop's own thread the loop is there for sure, and no weak reference needs to be loaded.
-        if let current = ch2_current_loop() {
-            let current = Unmanaged<EventLoop>.fromOpaque(current)
-            let isOurs = current._withUnsafeGuaranteedRef { $0.door === self }
-            if isOurs {
-                let job = UnownedJob(job)
-                return current._withUnsafeGuaranteedRef { $0.enqueueFromTaskDoor(job) }
-            }
-        }
-        // A loop that is gone never runs it, as `shutdown` tells.
-        loop?.enqueueFromTaskDoor(UnownedJob(job))
-    }
-
-    func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 }
 
 /// Waits for nothing: a simulated loop's wires are not descriptors.

@@ -1,12 +1,15 @@
 # Two lists of functions by callgrind_annotate, of 2,000 and of 12,000 requests: prints what one request costs, by kind of
 # code and by function. What the compiler inlined counts where it was inlined.
 
-function kind(object, symbol) {
+function kind(object, source, symbol) {
+    # The list names an object only at its first use of a source file; only libc has sources to name.
+    if (source ~ /^\.\//) return "libc"
     if (object ~ /libnghttp2/) return "nghttp2"
     if (object ~ /libcrypto|libssl/) return "TLS (OpenSSL)"
     if (object ~ /libc\.so|libc-|ld-linux|libpthread|vgpreload/) return "libc"
     if (object ~ /libstdc|libev|libgcc/) return "C++ and libev"
-    if (symbol ~ /^ch2_/ || symbol ~ /^\$s8H2Client/) return "H2Client"
+    if (object ~ /\/h2load$/) return "h2load"
+    if (symbol ~ /^(ch2|pool)_/ || symbol ~ /^\$s8H2Client/) return "H2Client"
     if (symbol ~ /^\$s9HTTPTypes/) return "HTTPTypes"
     if (symbol ~ /^\$s7h2bench/) return "the caller (h2bench)"
     if (symbol ~ /swift_(task|job|continuation|defaultActor|async|get_|executor|distributed)|AsyncTask|TaskGroup|TaskStatus|TaskLocal|StackAllocator|ActorImpl|_Concurrency|^\$sSc|ExecutorTracking|[Ee]xecutor|ActiveTask|taskFuture|swift::Job|removeStatusRecord|addStatusRecord|cancellationHandler|CancellationHandler|withContinuation/)
@@ -28,12 +31,14 @@ FNR == 1 { file++ }
         object = substr(symbol, RSTART + 2, RLENGTH - 3)
         symbol = substr(symbol, 1, RSTART - 1)
     }
+    source = symbol
+    sub(/:.*/, "", source)
     sub(/^[^:]*:/, "", symbol)
     if (symbol == "" || symbol ~ /PROGRAM TOTALS/) next
     sign = file == 1 ? -1 : 1
-    kinds[kind(object, symbol)] += sign * count / 10000
+    kinds[kind(object, source, symbol)] += sign * count / 10000
     functions[symbol] += sign * count / 10000
-    kind_of[symbol] = kind(object, symbol)
+    kind_of[symbol] = kind(object, source, symbol)
     sum += sign * count / 10000
 }
 END {

@@ -48,7 +48,8 @@ let package = Package(
             dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
-            name: "SimulationTests", dependencies: ["H2Client", "H2TestSupport", httpTypes], swiftSettings: strict),
+            name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["H2Client", "H2Origin", "H2TestSupport", httpTypes],
             swiftSettings: strict),

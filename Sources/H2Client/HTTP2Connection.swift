@@ -23,6 +23,18 @@ public actor HTTP2Connection {
         info = multiplexer.info
     }
 
+    /// A connection over a wire that is established already. On the loop's thread. For simulation.
+    package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
+        loop.preconditionInLoop()
+        let id = ConnectionID(number: Self.lastID.add(1, ordering: .relaxed).newValue)
+        let info = ConnectionInfo(
+            id: id, origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
+            connect: .zero)
+        let multiplexer = HTTP2Multiplexer(wire: wire, info: info, configuration: configuration, loop: loop)
+        multiplexer.activate()
+        self.init(multiplexer)
+    }
+
     deinit { closeNow() }
 
     /// The connection's loop.
@@ -152,7 +164,8 @@ public actor HTTP2Connection {
         }.get()
     }
 
-    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream.
+    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing where the server has not said
+    /// SETTINGS_NO_RFC7540_PRIORITIES, without which it need not know the frame.
     /// - Throws: `H2Error` where there is no such stream, or the connection is closed.
     public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
         let multiplexer = multiplexer

@@ -50,8 +50,10 @@ extension RealServers {
         /// Builds the examples in a scratch folder of their own, since this build's is locked; the folder of the binaries.
         private func build() async throws -> String {
             let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+            // A cached plan does not know of files that were added to the library since.
             let arguments = [
-                "build", "--package-path", "\(root)/Examples", "--scratch-path", "\(root)/.build-examples",
+                "build", "--disable-build-manifest-caching", "--package-path", "\(root)/Examples", "--scratch-path",
+                "\(root)/.build-examples",
             ]
             let outcome = try await Program.finish("swift", arguments)
             guard outcome.exitCode == 0 else { throw ProcessFailure("the examples do not build:\n\(outcome.output)") }

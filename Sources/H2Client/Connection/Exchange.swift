@@ -283,6 +283,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     // MARK: - Loop's side: start
+    // Timers hold the exchange until `finish` cancels them, which every exchange comes to.
 
     /// The request has to wait for a slot.
     func waitForSlot(_ request: HTTPRequest) {
@@ -319,8 +320,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
         if let limit = options.expectContinue, heldBody != nil {
-            continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-                self?.releaseBody()
+            continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
+                self.releaseBody()
             }
         }
         return true
@@ -330,15 +331,15 @@ final class Exchange: StreamState, @unchecked Sendable {
         guard let limit = options.timeout, totalTimer == nil else { return }
         let passed = connection.loop.now &- calledAt
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
-        totalTimer = connection.loop.schedule(after: left) { [weak self] in
-            self?.timedOut(.wholeRequest, limit)
+        totalTimer = connection.loop.schedule(after: left) {
+            self.timedOut(.wholeRequest, limit)
         }
     }
 
     private func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration) {
         stopPhaseTimer()
-        phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-            self?.timedOut(phase, limit)
+        phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
+            self.timedOut(phase, limit)
         }
     }
 
@@ -352,8 +353,8 @@ final class Exchange: StreamState, @unchecked Sendable {
             // The timer is not moved for each piece that arrives; it looks when the last one came.
             let quiet = connection.loop.now &- progressAt
             if quiet < limit.clampedNanoseconds {
-                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) { [weak self] in
-                    self?.timedOut(phase, limit)
+                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
+                    self.timedOut(phase, limit)
                 }
                 return
             }
@@ -468,6 +469,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Ends the exchange from our side: resets the stream if it is open and tells whoever waits.
     func fail(_ error: any Error) {
         guard !isOver else { return }
+        // What the session has found already is the reason, and this one of its consequences.
+        let error: any Error = localFailure ?? error
         phase = .failed(error)
         request = nil
         connection.session.reset(self, .cancel)
@@ -550,6 +553,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
+        if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }

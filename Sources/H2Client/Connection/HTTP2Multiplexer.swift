@@ -31,6 +31,9 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private var waitingCount = 0
 
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
+    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
+
     private struct Ping {
         let sentAt: UInt64
         let completion: (Result<Duration, H2Error>) -> Void
@@ -64,8 +67,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     func activate() {
         wire.attach(to: loop, handler: self)
         let limit = configuration.timeouts.settings
-        settingsTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-            self?.die(
+        settingsTimer = loop.schedule(after: limit.clampedNanoseconds) {
+            self.die(
                 H2Error(
                     .timeout, scope: .connection, cause: .timeout(.settings, after: limit),
                     message: "the server did not acknowledge our SETTINGS within \(limit)",
@@ -121,12 +124,14 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// nghttp2 has closed a stream.
     func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
         if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
     }
 
     private func startWatchTimer() {
-        watchTimer = loop.schedule(after: Self.watchAfter) { [weak self] in self?.watch() }
+        watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
     }
 
     /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
@@ -322,8 +327,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         lastPing += 1
         let mark = lastPing
         // Armed before the write, so that a connection that cannot write is found out as well.
-        let timer = loop.schedule(after: timeout.clampedNanoseconds) { [weak self] in
-            guard let ping = self?.pings.removeValue(forKey: mark) else { return }
+        let timer = loop.schedule(after: timeout.clampedNanoseconds) {
+            guard let ping = self.pings.removeValue(forKey: mark) else { return }
             ping.completion(
                 .failure(
                     H2Error(
@@ -356,8 +361,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .active = state { drain(Self.draining("it is being closed")) }
         if drainTimer == nil {
             let limit = configuration.timeouts.drain
-            drainTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-                self?.die(
+            drainTimer = loop.schedule(after: limit.clampedNanoseconds) {
+                self.die(
                     H2Error(
                         .timeout, scope: .connection, cause: .timeout(.close, after: limit),
                         message: "the connection was closed: requests took longer than \(limit) after close()",

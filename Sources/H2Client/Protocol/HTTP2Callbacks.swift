@@ -32,6 +32,11 @@ enum HTTP2Callbacks {
             withSession(user) { $0.receivedFrame(frame.unsafelyUnwrapped) }
             return ok
         }
+        nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, payload, _, _ in
+            // Nothing of it is kept: it is only to be counted and logged.
+            payload?.pointee = nil
+            return ok
+        }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, _, data, length, user in
             withSession(user) { $0.receivedData(data.unsafelyUnwrapped, length) }
             return ok
@@ -133,9 +138,12 @@ extension HTTP2Session {
         default:
             isFruitless = true
         }
-        if isFruitless && !fruitless.add(now: now) {
-            violation = flood("a flood of frames that bring nothing (the last of type \(FrameLog.name(type)))")
-        }
+        if isFruitless { addFruitless(type) }
+    }
+
+    private func addFruitless(_ type: Int32) {
+        guard violation == nil, !fruitless.add(now: now) else { return }
+        violation = flood("a flood of frames that bring nothing (the last of type \(FrameLog.name(type)))")
     }
 
     private func flood(_ what: String) -> H2Error {
@@ -206,7 +214,12 @@ extension HTTP2Session {
         case NGHTTP2_HEADERS.rawValue:
             if let current { receivedHead(current, endsStream: endsStream) }
         case NGHTTP2_DATA.rawValue:
-            if endsStream, let current { receivedEnd(current) }
+            if endsStream {
+                if let current { receivedEnd(current) }
+            } else if header.length > 0, header.length == ch2_frame_data_padlen(frame) {
+                // Padding alone is as empty as nothing.
+                addFruitless(Int32(header.type))
+            }
         case NGHTTP2_SETTINGS.rawValue:
             let isAck = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
             events.append(isAck ? .localSettingsAcknowledged : .remoteSettingsChanged)
@@ -376,8 +389,12 @@ extension HTTP2Session {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
             if let trailers = stream.outgoingTrailers {
                 stream.outgoingTrailers = nil
-                guard submitTrailers(stream, trailers) else {
-                    reject(stream, "nothing wrong; our trailer fields are invalid")
+                do {
+                    try submitTrailers(stream, trailers)
+                } catch {
+                    var error = error
+                    error.scope = .stream(stream.id)
+                    stream.localFailure = error
                     return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
                 }
                 flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue

@@ -76,6 +76,11 @@ final class HTTP2Session {
         nghttp2_option_new(&option)
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
+        // nghttp2 passes over frames of unknown types in silence, unless it is told that we know them: they are to be
+        // counted (a flood of them) and logged.
+        for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
+            nghttp2_option_set_user_recv_extension_type(option, type)
+        }
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         let callbacks = HTTP2Callbacks.make()
@@ -159,9 +164,10 @@ final class HTTP2Session {
     func resumeBody(_ stream: StreamState) { nghttp2_session_resume_data(raw, stream.id) }
 
     /// Submits a body's trailer fields; called from inside the read callback, where nghttp2 allows it.
-    func submitTrailers(_ stream: StreamState, _ trailers: HTTPFields) -> Bool {
-        guard (try? requestHead.fill(trailers: trailers)) != nil else { return false }
-        return requestHead.withPairs { nghttp2_submit_trailer(raw, stream.id, $0, $1) } == 0
+    /// - Throws: `H2Error` (`invalidRequest`).
+    func submitTrailers(_ stream: StreamState, _ trailers: HTTPFields) throws(H2Error) {
+        try requestHead.fill(trailers: trailers)
+        check(requestHead.withPairs { nghttp2_submit_trailer(raw, stream.id, $0, $1) })
     }
 
     /// Resets a stream and gives back the connection's credit for what nobody will read.

@@ -1,1 +1,0 @@
-import H2Client

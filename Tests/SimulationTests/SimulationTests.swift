@@ -1,0 +1,45 @@
+import Foundation
+import H2TestSupport
+import Testing
+
+@testable import H2Client
+
+/// Requests over a simulated wire, in virtual time. `H2_SEEDS=from..to` runs other seeds than usual.
+@Suite(.timeLimit(.minutes(30))) struct SimulationTests {
+    private static func run(_ seed: UInt64) -> Simulation.Result {
+        let simulation = Simulation(seed: seed)
+        var result = simulation.run()
+        if !result.problems.isEmpty { result.problems.insert("calamity: \(simulation.calamity)", at: 0) }
+        if result.problems.isEmpty && !simulation.isConnectionReleased {
+            result.problems.append("something still holds the connection")
+        }
+        return result
+    }
+
+    private static var seeds: ClosedRange<UInt64> {
+        guard let text = ProcessInfo.processInfo.environment["H2_SEEDS"] else { return 1...300 }
+        let bounds = text.split(separator: ".").compactMap { UInt64($0) }
+        guard let first = bounds.first, let last = bounds.last, first <= last else {
+            Issue.record("H2_SEEDS is '\(text)', not from..to")
+            return 1...1
+        }
+        return first...last
+    }
+
+    @Test func `Whatever happens on the wire, every request ends once, and nothing is left over`() {
+        var failures = 0
+        for seed in Self.seeds where failures < 10 {
+            let problems = Self.run(seed).problems
+            if problems.isEmpty { continue }
+            failures += 1
+            Issue.record("seed \(seed): \(problems.prefix(5).joined(separator: "\n    "))")
+        }
+    }
+
+    @Test func `One seed has one outcome`() {
+        for seed in Self.seeds.prefix(30) {
+            let (first, second) = (Self.run(seed), Self.run(seed))
+            #expect(first == second, "seed \(seed)")
+        }
+    }
+}

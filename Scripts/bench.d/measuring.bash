@@ -166,7 +166,7 @@ facts() {
     have valgrind && valgrind --version
     [ -z "$ahcbench" ] || echo "AsyncHTTPClient: $(ahc_version)"
     echo "TLS between h2get and nghttpd: $("$h2get" -v --cacert "$ca" -o /dev/null "$origin/small" 2>&1 |
-        grep -oE 'TLSv[0-9.]+[^,]*' | head -1)"
+        sed -nE 's/.*(TLSv[0-9.]+, TLS_[A-Z0-9_]+).*/\1/p' | head -1)"
 }
 ahc_version() {
     sed -nE '/async-http-client/,/version/ s/.*"version" : "([^"]+)".*/\1/p' \

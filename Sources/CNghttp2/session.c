@@ -110,6 +110,13 @@ int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_call
 
 // MARK: - The version bridge
 
+// Weak: NULL where the nghttp2 that is loaded lacks it.
+extern void nghttp2_option_set_max_continuations(nghttp2_option *option, size_t limit) __attribute__((weak));
+
+void ch2_option_set_max_continuations(nghttp2_option *option, size_t limit) {
+  if (nghttp2_option_set_max_continuations) nghttp2_option_set_max_continuations(option, limit);
+}
+
 int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
                            ch2_data_source_read_callback read, void *source, void *stream_user_data) {
 #if NGHTTP2_VERSION_NUM >= 0x013c00

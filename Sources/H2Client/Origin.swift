@@ -91,6 +91,10 @@ public struct RequestTarget: Sendable, Hashable {
         var userInfo: String?
         if let at = authority.lastIndex(of: "@") {
             userInfo = String(authority[..<at])
+            // Browsers read '\' as '/', so that such a URL would lead elsewhere than it seems to.
+            for byte in authority[..<at].utf8 where byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "\\") {
+                throw bad("a character in the user name that no URL has", "percent-encode it")
+            }
             authority = authority[authority.index(after: at)...]
         }
         let (host, port): (Substring, Substring?)

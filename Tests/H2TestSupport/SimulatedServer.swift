@@ -66,7 +66,9 @@ package final class SimulatedServer {
     package func announce(_ settings: Settings) {
         var entries: [nghttp2_settings_entry] = []
         func add(_ id: nghttp2_settings_id, _ value: Int?) {
-            if let value { entries.append(nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(value))) }
+            if let value {
+                entries.append(nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(value)))
+            }
         }
         add(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, settings.headerTableSize)
         add(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.maxConcurrentStreams)

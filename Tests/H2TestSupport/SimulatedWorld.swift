@@ -122,11 +122,11 @@ package final class SimulatedWorld: @unchecked Sendable {
     ) -> Ending {
         let end = clock.now &+ limit
         for _ in 0..<turns {
-            if isDone() { return .done }
             loop.turn()
+            if isDone() { return .done }
             if loop.hasWork { continue }
             guard let next = [events.first?.time, loop.nextTimer].compactMap(\.self).min(), next <= end else {
-                return isDone() ? .done : .idle
+                return .idle
             }
             clock.now = max(clock.now, next)
             while let first = events.first, first.time <= clock.now {

@@ -133,7 +133,9 @@ final class Simulation: @unchecked Sendable {
         let ending = world.run(within: .seconds(3600)) { outcomes.allSatisfy { $0 != nil } }
         if ending != .done {
             let left = plans.filter { outcomes[$0.index] == nil }
-            problems.append("\(ending), state \(String(describing: multiplexer?.snapshot())): \(left.count) requests never ended, such as \(left.first!)")
+            problems.append(
+                "\(ending), state \(String(describing: multiplexer?.snapshot())): \(left.count) requests never ended, such as \(left.first!)"
+            )
             return Result(problems: problems, trace: trace)
         }
         tasks = []
@@ -373,7 +375,9 @@ final class Simulation: @unchecked Sendable {
         if plan.expectContinue != nil, plan.index % 3 == 0 { stream.inform(100) }
         world.after(plan.answerDelay) { [self] in
             if case .resetBeforeHead(let code) = plan.misdeed { return stream.reset(code) }
-            var fields = [("x-index", "\(plan.index)"), ("x-filler", String(repeating: "f", count: plan.index * 13 % 300))]
+            var fields = [
+                ("x-index", "\(plan.index)"), ("x-filler", String(repeating: "f", count: plan.index * 13 % 300)),
+            ]
             var length = plan.bodySize
             if case .wrongContentLength(let off) = plan.misdeed { length += off }
             if plan.statesLength || length != plan.bodySize { fields.append(("content-length", "\(length)")) }
@@ -461,7 +465,9 @@ final class Simulation: @unchecked Sendable {
             await connection.close()
             isClosed.value = true
         }
-        if world.run(within: .seconds(60), until: { isClosed.value == true }) != .done { problems.append("close() did not return") }
+        if world.run(within: .seconds(60), until: { isClosed.value == true }) != .done {
+            problems.append("close() did not return")
+        }
         self.connection = nil
     }
 

@@ -65,6 +65,10 @@ void ch2_pool_delete(ch2_pool *pool);
 int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
                            const nghttp2_option *option, ch2_pool *pool);
 
+/// nghttp2_option_set_max_continuations where this nghttp2 has it: a fix of 2024 that distributions brought to older
+/// versions too, so that no version number tells. Its own limit, 8 by default, would come before ours.
+void ch2_option_set_max_continuations(nghttp2_option *option, size_t limit);
+
 /// nghttp2_submit_request(2). Swift cannot name both data provider types; NULL `read` means no body.
 int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
                            ch2_data_source_read_callback read, void *source, void *stream_user_data);

@@ -61,7 +61,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     init(connection: HTTP2Multiplexer, body: RequestBody, options: RequestOptions) throws {
         self.connection = connection
         self.options = options
-        calledAt = connection.loop.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        calledAt = connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow
         if case .none = body.content, body.trailers == nil {
             contentLength = nil
             super.init()
@@ -102,11 +102,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        try Task.checkCancellation()
+        if Task.isCancelled { throw CancellationError() }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // Nobody else knows this exchange yet.
             waiter = .head(continuation)
-            if connection.loop.isCurrent {
+            if connection.loopIdentity.isCurrent {
                 connection.start(self, request)
             } else {
                 connection.loop.execute { self.connection.start(self, request) }
@@ -123,7 +123,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     private nonisolated(nonsending) func waitForHead() async {
         await withTaskCancellationHandler {
             _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-                if connection.loop.isCurrent {
+                if connection.loopIdentity.isCurrent {
                     waitForHead(continuation)
                 } else {
                     connection.loop.execute { self.waitForHead(continuation) }
@@ -144,7 +144,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         } else if Task.isCancelled {
             connection.loop.execute { self.fail(CancellationError()) }
             throw CancellationError()
-        } else if connection.loop.isCurrent, let ready = takeChunk() {
+        } else if connection.loopIdentity.isCurrent, let ready = takeChunk() {
             step = ready
         } else {
             step = await wait { .chunk($0) }
@@ -214,7 +214,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 let begin = LoopBound { self.begin(makeWaiter(continuation)) }
-                if connection.loop.isCurrent { begin.value() } else { connection.loop.execute { begin.value() } }
+                if connection.loopIdentity.isCurrent { begin.value() } else { connection.loop.execute { begin.value() } }
             }
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
@@ -253,7 +253,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         guard !chunk.isEmpty else { return }
         let error = await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
-                if connection.loop.isCurrent {
+                if connection.loopIdentity.isCurrent {
                     supply(chunk, continuation)
                 } else {
                     connection.loop.execute { self.supply(chunk, continuation) }
@@ -499,10 +499,13 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
     private func finish() {
-        if let totalTimer { connection.loop.cancel(totalTimer) }
-        if let continueTimer { connection.loop.cancel(continueTimer) }
-        stopPhaseTimer()
-        (totalTimer, continueTimer) = (nil, nil)
+        // Only options set timers, but for that of a body read, which a reader's waking stops.
+        if !options.areDefaults {
+            if let totalTimer { connection.loop.cancel(totalTimer) }
+            if let continueTimer { connection.loop.cancel(continueTimer) }
+            (totalTimer, continueTimer) = (nil, nil)
+            stopPhaseTimer()
+        }
         if slot < 0 && id > 0 && !hasReleasedSlot {
             hasReleasedSlot = true
             connection.slotFreed()

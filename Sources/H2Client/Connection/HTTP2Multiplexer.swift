@@ -15,6 +15,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     let loop: EventLoop
+    let loopIdentity: LoopIdentity
     let info: ConnectionInfo
     let session: HTTP2Session
     /// Read from any thread.
@@ -59,6 +60,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         self.info = info
         self.configuration = configuration
         self.loop = loop
+        loopIdentity = loop.identity
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
     }
@@ -139,7 +141,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         watchTimer = nil
         let now = loop.now
         var hasYounger = false
-        for stream in session.openStreams {
+        session.openStreams.forEach { stream in
             // All streams of a connection are exchanges: `start` opens no others.
             let exchange = unsafeDowncast(stream, to: Exchange.self)
             if now &- exchange.calledAt >= Self.watchAfter {

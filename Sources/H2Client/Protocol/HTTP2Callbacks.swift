@@ -109,10 +109,9 @@ extension HTTP2Session {
     func beganFrame(_ pointer: UnsafePointer<nghttp2_frame_hd>) {
         let header = pointer.pointee
         if header.stream_id != 0, let user = nghttp2_session_get_stream_user_data(raw, header.stream_id) {
-            Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef {
-                $0.bytesReceived += 9 + header.length
-                current = $0
-            }
+            let stream = Unmanaged<StreamState>.fromOpaque(user)
+            stream._withUnsafeGuaranteedRef { $0.bytesReceived += 9 + header.length }
+            current = stream
         } else {
             current = nil
         }
@@ -153,14 +152,22 @@ extension HTTP2Session {
     }
 
     /// The stream that nghttp2 has open under an identifier. Unretained user data: see above.
-    func openStream(_ id: Int32) -> StreamState? {
-        guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
-        return Unmanaged<StreamState>.fromOpaque(user).takeUnretainedValue()
+    @inline(__always)
+    func withOpenStream(_ id: Int32, _ body: (StreamState) -> Void) {
+        guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return }
+        Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef(body)
     }
+
+    /// The stream of the frame that is arriving.
+    @inline(__always)
+    private func withCurrent(_ body: (StreamState) -> Void) { current?._withUnsafeGuaranteedRef(body) }
 
     func beganHead() {
         scratch.removeAll()
-        if let current, case .awaitingHead = current.phase {} else { current?.hasTrailers = true }
+        withCurrent { stream in
+            if case .awaitingHead = stream.phase { return }
+            stream.hasTrailers = true
+        }
     }
 
     /// One header field; false resets the stream.
@@ -181,7 +188,8 @@ extension HTTP2Session {
     }
 
     private func tooLarge() -> Bool {
-        guard let stream = current else { return true }
+        guard let current else { return true }
+        let stream = current.takeUnretainedValue()
         stream.localFailure = H2Error(
             .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
             message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
@@ -190,7 +198,7 @@ extension HTTP2Session {
     }
 
     func invalidField(_ field: String) {
-        if let current { reject(current, "an invalid field: '\(field)'") }
+        withCurrent { reject($0, "an invalid field: '\(field)'") }
     }
 
     func reject(_ stream: StreamState, _ what: String) {
@@ -204,7 +212,7 @@ extension HTTP2Session {
     /// A frame that nghttp2 will answer with RST_STREAM or GOAWAY.
     func invalidFrame(_ status: CInt) {
         let text = diagnostic.isEmpty ? String(cString: nghttp2_strerror(status)) : diagnostic
-        if let stream = current { reject(stream, "something invalid: \(text)") }
+        withCurrent { reject($0, "something invalid: \(text)") }
     }
 
     func receivedFrame(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -212,10 +220,10 @@ extension HTTP2Session {
         let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
-            if let current { receivedHead(current, endsStream: endsStream) }
+            withCurrent { receivedHead($0, endsStream: endsStream) }
         case NGHTTP2_DATA.rawValue:
             if endsStream {
-                if let current { receivedEnd(current) }
+                withCurrent(receivedEnd)
             } else if header.length > 0, header.length == ch2_frame_data_padlen(frame) {
                 // Padding alone is as empty as nothing.
                 addFruitless(Int32(header.type))
@@ -235,9 +243,7 @@ extension HTTP2Session {
                 debugText: HTTP2Callbacks.escaped(frame.opaque_data, frame.opaque_data_len))
             events.append(.goAway)
         case NGHTTP2_RST_STREAM.rawValue:
-            if let current {
-                current.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame))
-            }
+            withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
         default: break
         }
         if let onFrame { log(frame, .received, onFrame) }
@@ -288,7 +294,16 @@ extension HTTP2Session {
 
     func receivedData(_ data: UnsafePointer<UInt8>, _ count: Int) {
         let bytes = UnsafeRawBufferPointer(start: data, count: count)
-        guard let stream = current, violation == nil, stream.localFailure == nil else {
+        guard let current, violation == nil else {
+            credit(nil, window.arrived(count, buffered: false), count)
+            return
+        }
+        current._withUnsafeGuaranteedRef { receivedData($0, bytes) }
+    }
+
+    private func receivedData(_ stream: StreamState, _ bytes: UnsafeRawBufferPointer) {
+        let count = bytes.count
+        guard stream.localFailure == nil else {
             credit(nil, window.arrived(count, buffered: false), count)
             return
         }
@@ -326,21 +341,21 @@ extension HTTP2Session {
 
     /// nghttp2 has forgotten the stream: give its slot back and decide how it ended.
     func closed(_ id: Int32, _ code: ErrorCode) {
-        guard let stream = openStream(id), stream.slot >= 0 else { return }
-        let slot = stream.slot
-        if current === stream { current = nil }
-        let last = openStreams.removeLast()
-        if last !== stream {
-            openStreams[slot] = last
-            last.slot = slot
-        }
-        stream.slot = -1
+        withOpenStream(id) { closed($0, code) }
+    }
+
+    private func closed(_ stream: StreamState, _ code: ErrorCode) {
+        guard stream.slot >= 0 else { return }
+        let owned = openStreams.remove(stream)
+        if current?.toOpaque() == owned.toOpaque() { current = nil }
         switch stream.phase {
         case .ended, .failed: break
         case .awaitingHead, .body: stream.phase = .failed(closeError(stream, code))
         }
         stream.stopSending()
         touch(stream)
+        // `touched` keeps it now, and then only who waits for it.
+        owned.release()
     }
 
     private func closeError(_ stream: StreamState, _ code: ErrorCode) -> H2Error {
@@ -353,15 +368,22 @@ extension HTTP2Session {
 
     func notSent(_ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
         let header = ch2_frame_hd(frame).pointee
-        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = openStream(header.stream_id),
-            stream.localFailure == nil
-        else { return }
+        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue else { return }
+        withOpenStream(header.stream_id) { notSent($0, status) }
+    }
+
+    private func notSent(_ stream: StreamState, _ status: CInt) {
+        guard stream.localFailure == nil else { return }
         if var cause = violation {
             // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
             cause.scope = .stream(stream.id)
             cause.message = "the request was not sent: \(cause.message)"
             cause.isRetryable = true
             stream.localFailure = cause
+            return
+        }
+        if let goAway {
+            stream.localFailure = goAway.notProcessed(stream.id)
             return
         }
         stream.localFailure = H2Error(
@@ -452,9 +474,11 @@ extension HTTP2Session {
 
     func sentFrame(_ frame: UnsafePointer<nghttp2_frame>) {
         let header = ch2_frame_hd(frame).pointee
-        if header.stream_id != 0, let stream = openStream(header.stream_id) {
-            stream.bytesSent += 9 + header.length
-            if stream.sentAt == 0 { stream.sentAt = now }
+        if header.stream_id != 0 {
+            withOpenStream(header.stream_id) { stream in
+                stream.bytesSent += 9 + header.length
+                if stream.sentAt == 0 { stream.sentAt = now }
+            }
         }
         if UInt32(header.type) == NGHTTP2_GOAWAY.rawValue, violation == nil {
             let goAway = ch2_frame_goaway(frame).pointee

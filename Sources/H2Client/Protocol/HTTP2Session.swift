@@ -35,10 +35,12 @@ final class HTTP2Session {
     @exclusivity(unchecked) var window: ReceiveWindow
     @exclusivity(unchecked) var fruitless: FruitlessFrames
     /// The stream of the frame that is arriving, looked up once a frame; nil for none, or one that is closed.
-    @exclusivity(unchecked) unowned(unsafe) var current: StreamState?
+    /// Unretained: `openStreams` owns it, and `closed` clears this.
+    @exclusivity(unchecked) var current: Unmanaged<StreamState>?
     @exclusivity(unchecked) var scratch = HeaderScratch()
-    @exclusivity(unchecked) var openStreams: [StreamState] = []
-    @exclusivity(unchecked) var touched: [StreamState] = []
+    @exclusivity(unchecked) var openStreams = StreamList()
+    @exclusivity(unchecked) var touched = StreamList()
+    @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
     @exclusivity(unchecked) var goAway: GoAway?
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
@@ -81,6 +83,7 @@ final class HTTP2Session {
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
+        ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         let callbacks = HTTP2Callbacks.make()
@@ -132,7 +135,8 @@ final class HTTP2Session {
             limits.concurrentStreams)
     }
 
-    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams }
+    /// After GOAWAY there is none: streams that it ends make no room for others.
+    var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.
@@ -260,10 +264,11 @@ final class HTTP2Session {
     }
 
     func tellTouched() {
+        // Whoever is told may send, and a failure to send touches again; but nobody comes back to here meanwhile.
         while !touched.isEmpty {
-            let changed = touched
-            touched.removeAll(keepingCapacity: true)
-            for stream in changed {
+            precondition(telling.isEmpty, "streams are told one after another")
+            swap(&touched, &telling)
+            telling.removeAll { stream in
                 stream.isTouched = false
                 stream.progressed()
             }
@@ -313,9 +318,9 @@ final class HTTP2Session {
 
     /// Ends all streams with one error, for a connection that is gone.
     func failAll(_ error: (StreamState) -> H2Error) {
-        let streams = openStreams
-        openStreams = []
-        for stream in streams {
+        var streams = StreamList()
+        swap(&streams, &openStreams)
+        streams.removeAll { stream in
             stream.slot = -1
             if !stream.isOver {
                 stream.phase = .failed(error(stream))

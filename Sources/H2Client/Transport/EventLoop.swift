@@ -84,6 +84,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
         @inline(__always) get { queue.isCurrent }
     }
 
+    /// For what asks `isCurrent` for every request.
+    var identity: LoopIdentity { LoopIdentity(queue) }
+
     /// Traps off the loop's thread: what a loop owns has no other protection.
     package func preconditionInLoop() {
         precondition(isCurrent, "this runs on its EventLoop's thread only")

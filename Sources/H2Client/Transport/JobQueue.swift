@@ -95,6 +95,18 @@ final class JobQueue: @unchecked Sendable {
     var hasPosted: Bool { lock.withLock { !inbox.jobs.isEmpty || !inbox.calls.isEmpty } }
 }
 
+/// Which loop something lives on, to be compared with the thread's own without a retain of the loop.
+struct LoopIdentity: @unchecked Sendable {
+    // Never dereferenced: only compared.
+    private let queue: UnsafeMutableRawPointer
+
+    init(_ queue: JobQueue) { self.queue = Unmanaged.passUnretained(queue).toOpaque() }
+
+    /// True on the thread that runs the loop.
+    @inline(__always)
+    var isCurrent: Bool { ch2_current_loop() == queue }
+}
+
 /// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
 /// call on the same loop for a change of executors, and enqueue it.
 final class TaskDoor: TaskExecutor {

@@ -79,10 +79,15 @@ import Testing
         let stream = try rig.sentRequest()
         rig.session.reset(stream, .cancel)
         rig.sent()
-        rig.receive(.headers(stream.id, rig.encoder.encode([(":status", "200")]), endHeaders: false))
+        #expect(rig.receive(.headers(stream.id, rig.encoder.encode([(":status", "200")]), endHeaders: false)) == nil)
         var error: H2Error?
-        for _ in 0..<100 where error == nil { error = rig.receive(.continuation(stream.id, [], endHeaders: false)) }
-        #expect(error?.http2Code == .enhanceYourCalm)
+        var count = 0
+        while error == nil && count < 100 {
+            error = rig.receive(.continuation(stream.id, [], endHeaders: false))
+            count += 1
+        }
+        // nghttp2 tells nobody of these frames: its own limit, one above ours, ends it.
+        #expect(error?.message.contains("CONTINUATION") == true, "\(String(describing: error)) after \(count)")
     }
 
     @Test func `An acknowledgement of SETTINGS that were not sent ends the connection`() {

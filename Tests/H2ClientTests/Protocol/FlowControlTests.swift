@@ -151,7 +151,8 @@ import Testing
             rig.receive(rig.head(stream))
             for _ in 0..<random.int(0...3) {
                 rig.receive(
-                    .data(stream.id, bytes(random.int(0...2_000)), padding: random.oneIn(2) ? random.int(0...255) : nil))
+                    .data(stream.id, bytes(random.int(0...2_000)), padding: random.oneIn(2) ? random.int(0...255) : nil)
+                )
                 if random.oneIn(2) { _ = rig.read(stream) }
             }
             switch random.int(0...4) {

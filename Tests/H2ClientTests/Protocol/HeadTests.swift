@@ -10,7 +10,8 @@ import Testing
         let rig = SessionRig()
         let stream = try rig.sentRequest()
         rig.receive(
-            rig.head(stream, [("server", "x"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("empty", "")], status: "404"))
+            rig.head(
+                stream, [("server", "x"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("empty", "")], status: "404"))
         #expect(stream.status == 404)
         #expect(stream.head.count == 4)
         #expect(stream.head.firstValue(of: "server") == "x")
@@ -99,7 +100,8 @@ import Testing
         let stream = try rig.sentRequest()
         rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a\r\nb")])))
         rig.sent()
-        #expect(stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
+        #expect(
+            stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
     }
 
     @Test func `A status outside of 100 to 599 with three digits is kept as it is`() throws {
@@ -241,6 +243,18 @@ import Testing
         #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == ErrorCode.enhanceYourCalm.rawValue)
     }
 
+    @Test func `By default 16 CONTINUATION frames are taken, whatever nghttp2's own limit is`() throws {
+        let rig = SessionRig()
+        let stream = try rig.sentRequest()
+        rig.receive(.headers(stream.id, rig.encoder.encode([(":status", "200")]), endStream: true, endHeaders: false))
+        for number in 1...16 { rig.receive(.continuation(stream.id, [], endHeaders: number == 16)) }
+        #expect(stream.hasEnded)
+        let other = try rig.sentRequest()
+        rig.receive(.headers(other.id, rig.encoder.encode([(":status", "200")]), endHeaders: false))
+        for _ in 1...16 { #expect(rig.receive(.continuation(other.id, [], endHeaders: false)) == nil) }
+        #expect(rig.receive(.continuation(other.id, [], endHeaders: true))?.code == .limitExceeded)
+    }
+
     @Test func `The limit of CONTINUATION frames is that of one header section`() throws {
         var configuration = Configuration()
         configuration.limits.continuationFrames = 2
@@ -254,7 +268,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [Frame.ping(), .data(1, [1]), .headers(3, []), .settings(), .continuation(3, [], endHeaders: true)])
+    @Test(arguments: [
+        Frame.ping(), .data(1, [1]), .headers(3, []), .settings(), .continuation(3, [], endHeaders: true),
+    ])
     func `Another frame between HEADERS and its CONTINUATION ends the connection`(_ frame: Frame) throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

@@ -15,7 +15,8 @@ import Testing
         #expect(frames.dropFirst().first?.number() == UInt32(4 << 20) - 65_535)
     }
 
-    @Test func `SETTINGS turn push off and say the window, the header limit and that RFC 7540 priorities are not used`() {
+    @Test func `SETTINGS turn push off and say the window, the header limit and that RFC 7540 priorities are not used`()
+    {
         var configuration = Configuration()
         configuration.windows.stream = 123_456
         configuration.limits.headerListSize = 7_777

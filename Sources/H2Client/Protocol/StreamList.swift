@@ -1,0 +1,59 @@
+/// Owns streams, in memory of its own: an Array of references costs a retain for each look at it.
+struct StreamList: ~Copyable {
+    private var base: UnsafeMutablePointer<Unmanaged<StreamState>>
+    private var capacity: Int
+    private(set) var count = 0
+
+    init() {
+        capacity = 16
+        base = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        // Each element holds the reference that `append` took.
+        for index in 0..<count { base[index].release() }
+        base.deallocate()
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// Takes a reference.
+    mutating func append(_ stream: StreamState) {
+        if count == capacity {
+            let larger = UnsafeMutablePointer<Unmanaged<StreamState>>.allocate(capacity: capacity * 2)
+            larger.moveInitialize(from: base, count: count)
+            base.deallocate()
+            base = larger
+            capacity *= 2
+        }
+        (base + count).initialize(to: .passRetained(stream))
+        count += 1
+    }
+
+    /// Removes the stream at its own `slot`, which another takes. The caller gets the reference.
+    mutating func remove(_ stream: StreamState) -> Unmanaged<StreamState> {
+        let slot = stream.slot
+        let removed = base[slot]
+        count -= 1
+        if slot != count {
+            base[slot] = base[count]
+            base[slot]._withUnsafeGuaranteedRef { $0.slot = slot }
+        }
+        stream.slot = -1
+        return removed
+    }
+
+    /// The streams, whom `body` must not add to or take from.
+    func forEach(_ body: (StreamState) -> Void) {
+        for index in 0..<count { base[index]._withUnsafeGuaranteedRef(body) }
+    }
+
+    /// Calls `body` for each stream and gives it up. `body` must not touch this list.
+    mutating func removeAll(_ body: (StreamState) -> Void) {
+        for index in 0..<count {
+            base[index]._withUnsafeGuaranteedRef(body)
+            base[index].release()
+        }
+        count = 0
+    }
+}

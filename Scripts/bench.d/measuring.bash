@@ -173,18 +173,33 @@ ahc_version() {
         Benchmarks/peers/async-http-client/Package.resolved | head -1
 }
 
+# report_markdown FILE: the table and the facts; where the file has the marks, what is between them is replaced.
 report_markdown() {
-    echo '| work | ours | peer | | ratio | bar | |'
-    echo '|---|---|---|---|---|---|---|'
-    awk -F'\t' '
-        { for (field = 2; field <= 8; field++) { gsub(/</, "\\&lt;", $field); gsub(/>/, "\\&gt;", $field) }
-          print "| " $2 " | " $3 " | " $4 " | " $5 " | " $6 " | " $7 " | " $8 " |" }' "$work/table"
-    if [ -s "$work/instructions.profile" ]; then
+    local begin='<!-- Scripts/bench writes from here -->' end='<!-- Scripts/bench writes to here -->'
+    {
+        echo '| work | ours | peer | | ratio | bar | |'
+        echo '|---|---|---|---|---|---|---|'
+        awk -F'\t' '
+            {
+                for (field = 2; field <= 8; field++) { gsub(/</, "\\&lt;", $field); gsub(/>/, "\\&gt;", $field) }
+                print "| " $2 " | " $3 " | " $4 " | " $5 " | " $6 " | " $7 " | " $8 " |"
+            }' "$work/table"
         echo
-        echo '```text'
-        cat "$work/instructions.profile"
-        echo '```'
+        sed 's/^/- /' "$work/facts"
+        if [ -s "$work/instructions.profile" ]; then
+            echo
+            echo '```text'
+            cat "$work/instructions.profile"
+            echo '```'
+        fi
+    } >"$work/markdown"
+    if [ -f "$1" ] && grep -qF "$begin" "$1"; then
+        awk -v begin="$begin" -v end="$end" -v part="$work/markdown" '
+            $0 == begin { print; while ((getline line < part) > 0) print line; skipping = 1; next }
+            $0 == end { skipping = 0 }
+            !skipping' "$1" >"$work/page"
+        cat "$work/page" >"$1"
+    else
+        cat "$work/markdown" >"$1"
     fi
-    echo
-    sed 's/^/- /' "$work/facts"
 }

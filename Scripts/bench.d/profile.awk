@@ -47,8 +47,9 @@ END {
     for (k in kinds) if (kinds[k] >= sum / 1000) printf "%8.0f  %4.1f %%  %s\n", kinds[k], 100 * kinds[k] / sum, k | sorted
     close(sorted)
     print "  of which:"
-    sorted = "sort -rn | head -" (name == "h2load" ? 12 : 40)
+    sorted = "sort -rn | head -" (name == "h2load" ? 8 : 32)
     for (f in functions)
-        if (functions[f] >= sum / 400) printf "%8.0f  %-22s  %.140s\n", functions[f], kind_of[f], f | sorted
+        # A stripped library has functions without names.
+        if (f !~ /^0x/ && functions[f] >= sum / 400) printf "%8.0f  %-22s  %s\n", functions[f], kind_of[f], f | sorted
     close(sorted)
 }

@@ -168,9 +168,9 @@ row_scale() {
         done
     done
     for m in 1 10 1000 10000; do
-        compare "$m streams, beside 100: CPU a request" scale cpu us "$best-$m-streams" "$best-100-streams" "<=1.15"
+        compare "$m stream(s), beside 100: CPU a request" scale cpu us "$best-$m-streams" "$best-100-streams" "<=1.15"
         compare "h2load's own, likewise" scale cpu us "h2load-$m-streams" "h2load-100-streams"
-        compare "$m streams, beside h2load" scale cpu us "$best-$m-streams" "h2load-$m-streams"
+        compare "$m stream(s), beside h2load" scale cpu us "$best-$m-streams" "h2load-$m-streams"
     done
     compare "10000 streams, beside h2load: peak memory" scale rss MB "$best-10000-streams" h2load-10000-streams
     for n in "${requests[@]:1}"; do
@@ -188,7 +188,7 @@ row_scale() {
 }
 
 row_instructions() {
-    local name n group
+    local name n
     have valgrind || fail "instructions: valgrind is not installed"
     # valgrind 3.19 cannot read the debug information that Swift 6.3 writes; the names of functions stay.
     strip -g -o "$work/h2bench" "$h2bench"
@@ -231,5 +231,6 @@ profile() {
     for n in 2000 12000; do
         callgrind_annotate --threshold=100 --show-percs=no "$work/$1-$n.callgrind" >"$work/$1-$n.functions"
     done
-    awk -v name="$1" -f Scripts/bench.d/profile.awk "$work/$1-2000.functions" "$work/$1-12000.functions"
+    awk -v name="$1" -f Scripts/bench.d/profile.awk "$work/$1-2000.functions" "$work/$1-12000.functions" |
+        swift demangle --simplified | cut -c1-150
 }

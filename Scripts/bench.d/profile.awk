@@ -4,6 +4,7 @@
 function kind(object, source, symbol) {
     # The list names an object only at its first use of a source file; only libc has sources to name.
     if (source ~ /^\.\//) return "libc"
+    if (symbol ~ /^(malloc|free|calloc|realloc)$/) return "libc"
     if (object ~ /libnghttp2/) return "nghttp2"
     if (object ~ /libcrypto|libssl/) return "TLS (OpenSSL)"
     if (object ~ /libc\.so|libc-|ld-linux|libpthread|vgpreload/) return "libc"

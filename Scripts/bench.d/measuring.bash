@@ -170,7 +170,7 @@ facts() {
 }
 ahc_version() {
     sed -nE '/async-http-client/,/version/ s/.*"version" : "([^"]+)".*/\1/p' \
-        Benchmarks/peers/async-http-client/Package.resolved | head -1
+        Benchmarks/peers/ahc/Package.resolved | head -1
 }
 
 # report_markdown FILE: the table and the facts; where the file has the marks, what is between them is replaced.

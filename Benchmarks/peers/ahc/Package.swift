@@ -2,7 +2,8 @@
 import PackageDescription
 
 // A package of its own, so that nobody who builds H2Client needs AsyncHTTPClient. Scripts/bench builds it where
-// H2_BENCH_AHC=1 is set: it takes minutes.
+// H2_BENCH_AHC=1 is set: it takes minutes. (Its folder must not be called async-http-client: SwiftPM would take the two for
+// one package.)
 let package = Package(
     name: "ahcbench",
     platforms: [.macOS(.v15)],

@@ -10,9 +10,10 @@ run() {
         pin=(-c "$2")
         shift 2
     fi
-    if ! "$measure" -o "$work/measured" -t 180 "${pin[@]}" "$@" >"$work/out" 2>"$work/err"; then
+    local limit=$((${long:-0} ? 900 : 180))
+    if ! "$measure" -o "$work/measured" -t "$limit" "${pin[@]}" "$@" >"$work/out" 2>"$work/err"; then
         tail -5 "$work/out" "$work/err" >&2
-        fail "this failed, or took over 180 s: $*"
+        fail "this failed, or took over $limit s: $*"
     fi
     read -r wall cpu rss <"$work/measured"
 }

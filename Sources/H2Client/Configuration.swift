@@ -66,8 +66,8 @@ public struct Configuration: Sendable {
         public var stream = 1 << 20
         /// The connection's window. 65,535 to 2^31-1. Default 4 MiB.
         public var connection = 4 << 20
-        /// Windows grow with the measured bandwidth-delay product up to this; equal to `stream` turns that off.
-        /// Default 16 MiB.
+        /// A stream's window grows with the measured bandwidth-delay product up to this, and the connection's to twice a
+        /// stream's; equal to `stream` turns that off. Default 16 MiB.
         public var maximum = 16 << 20
         /// What all streams together may hold unread before the connection's window waits for readers as well, so that
         /// slow readers bound the memory of a connection. Default 32 MiB.
@@ -76,7 +76,8 @@ public struct Configuration: Sendable {
         public init() {}
     }
 
-    /// Limits on what a peer may make us hold or do. Each ends in a `limitExceeded` error that names it.
+    /// Limits on what a peer may make us hold or do. Each ends in a `limitExceeded` error that says which it was, but for
+    /// `concurrentStreams`, over which requests wait.
     public struct Limits: Sendable {
         /// Bytes of one header block, counted as RFC 9113 section 6.5.2 does (name + value + 32 a field). Default 64 KiB.
         public var headerListSize = 64 << 10

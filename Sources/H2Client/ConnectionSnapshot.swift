@@ -38,7 +38,7 @@ public struct ConnectionSnapshot: Sendable {
     public var sendWindow: Int
     /// What the server said in GOAWAY, if it did.
     public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
-    /// The last measured round trip, by PING.
+    /// The round trip that the last `ping()` measured; nil before one was answered.
     public var roundTripTime: Duration?
 }
 

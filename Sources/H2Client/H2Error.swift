@@ -33,7 +33,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case streamReset
         /// The server said GOAWAY before it processed this request.
         case notProcessed
-        /// The connection ended while the request was under way.
+        /// The connection ended while the request was under way, or before it began (`isRetryable` tells).
         case connectionClosed
         /// The connection is closing (drained by us or by GOAWAY) and takes no new request.
         case connectionDraining
@@ -118,7 +118,10 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         self.isRetryable = isRetryable
     }
 
+    // Swift 6.3.1 inlines this across modules in release builds, and crashes on the result (an ownership error) in the
+    // package of whoever reads it in a catch clause. Nobody needs it fast.
     /// The HTTP/2 error code, where one was involved.
+    @inline(never)
     public var http2Code: ErrorCode? {
         if case .http2(let code, _) = cause { code } else { nil }
     }

@@ -27,7 +27,7 @@ public struct RequestBody: Sendable {
     public static func string(_ string: String) -> RequestBody { .bytes(Array(string.utf8)) }
 
     /// A regular file, from its beginning to its end, read as the windows allow. A file that cannot be read fails the
-    /// request with `localIO`; one that changes its length while it is sent, too.
+    /// request with `localIO`; one that becomes shorter while it is sent, too. What is added meanwhile is not sent.
     public static func file(_ path: String, trailers: HTTPFields? = nil) -> RequestBody {
         RequestBody(content: .file(path: path), trailers: trailers)
     }

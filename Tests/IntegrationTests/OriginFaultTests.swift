@@ -1,3 +1,4 @@
+import Glibc
 import H2Client
 import H2Origin
 import H2TestSupport
@@ -133,6 +134,27 @@ extension OriginTests {
         }
 
         @Test
+        func `a request from another thread in the middle of a loop's turn has all of its time`() async throws {
+            try await withOrigin { connection, _ in
+                let loop = EventLoop.shared
+                let holder = try LoopHolder()
+                loop.execute { loop.register(holder.input, handler: holder) }
+                holder.begin()
+                try await eventually("the loop is held up") { holder.hasBegun.value > 0 }
+                var options = RequestOptions()
+                options.timeout = .seconds(30)
+                let size = try await connection.send(.get("/bytes/3"), options: options).body.discard()
+                #expect(size == 3)
+                await withCheckedContinuation { continuation in
+                    loop.execute {
+                        loop.deregister(holder.input)
+                        continuation.resume()
+                    }
+                }
+            }
+        }
+
+        @Test
         func `a PING that is not answered ends with a timeout`() async throws {
             var configuration = OriginServer.Configuration()
             configuration.faults.omitsPingAcknowledgement = true
@@ -179,6 +201,19 @@ extension OriginTests {
         }
 
         @Test
+        func `a request whose header fields are too large is the caller's error, and siblings go on`() async throws {
+            try await withOrigin { connection, _ in
+                let fields: HTTPFields = [.userAgent: String(repeating: "a", count: 70_000)]
+                let error = try await h2Error {
+                    try await connection.send(.make(.get, "/bytes/3", fields)).body.discard()
+                }
+                #expect(error.code == .invalidRequest, "\(error)")
+                #expect(!error.isRetryable)
+                #expect(try await connection.send(.get("/bytes/3")).body.discard() == 3)
+            }
+        }
+
+        @Test
         func `a body longer than the caller takes is an error and resets its stream`() async throws {
             try await withOrigin { connection, server in
                 let error = try await h2Error {
@@ -216,5 +251,32 @@ extension OriginTests {
                 try await eventually("the connection is closed") { await connection.snapshot().state == .closed }
             }
         }
+    }
+}
+
+/// Holds a loop up for a while after it has read its clock and before it takes what other threads posted.
+private final class LoopHolder: ReadinessHandler, Sendable {
+    let input: CInt
+    private let output: CInt
+    let hasBegun = Counter()
+
+    init() throws {
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw ProcessFailure("no pipe") }
+        (input, output) = (ends[0], ends[1])
+    }
+
+    deinit {
+        close(input)
+        close(output)
+    }
+
+    func begin() { _ = write(output, "x", 1) }
+
+    func ready(readable: Bool, writable: Bool) {
+        var byte: UInt8 = 0
+        _ = read(input, &byte, 1)
+        hasBegun.increment()
+        usleep(200_000)
     }
 }

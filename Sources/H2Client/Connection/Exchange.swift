@@ -214,7 +214,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 let begin = LoopBound { self.begin(makeWaiter(continuation)) }
-                if connection.loopIdentity.isCurrent { begin.value() } else { connection.loop.execute { begin.value() } }
+                if connection.loopIdentity.isCurrent {
+                    begin.value()
+                } else {
+                    connection.loop.execute { begin.value() }
+                }
             }
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
@@ -329,7 +333,9 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func startTotalTimer() {
         guard let limit = options.timeout, totalTimer == nil else { return }
-        let passed = connection.loop.now &- calledAt
+        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
+        let now = connection.loop.now
+        let passed = now > calledAt ? now - calledAt : 0
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
         totalTimer = connection.loop.schedule(after: left) {
             self.timedOut(.wholeRequest, limit)

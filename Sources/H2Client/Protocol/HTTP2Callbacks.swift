@@ -386,6 +386,13 @@ extension HTTP2Session {
             stream.localFailure = goAway.notProcessed(stream.id)
             return
         }
+        if status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue {
+            stream.localFailure = H2Error(
+                .invalidRequest, scope: .stream(stream.id), initiator: .user,
+                message: "the request was not sent: its header fields are larger than nghttp2 sends (64 KiB)",
+                remedy: "send less in header fields, and more in the body")
+            return
+        }
         stream.localFailure = H2Error(
             .notProcessed, scope: .stream(stream.id), cause: .none,
             message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",

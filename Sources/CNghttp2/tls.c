@@ -9,11 +9,18 @@
 
 // MARK: - Contexts
 
+// OpenSSL's own asks on the terminal, and waits there.
+static int no_password(char *buffer, int size, int writing, void *arg) {
+  (void)buffer, (void)size, (void)writing, (void)arg;
+  return -1;
+}
+
 static SSL_CTX *new_context(const SSL_METHOD *method, int min, int max, size_t read_buffer) {
   SSL_CTX *ctx = SSL_CTX_new(method);
   if (ctx == NULL) return NULL;
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_ALL);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_default_passwd_cb(ctx, no_password);
   SSL_CTX_set_read_ahead(ctx, 1);
   SSL_CTX_set_default_read_buffer_len(ctx, read_buffer);
   if (SSL_CTX_set_min_proto_version(ctx, min ? min : TLS1_2_VERSION) != 1 ||
@@ -145,7 +152,10 @@ bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verif
   }
   SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
   if (is_ip_address) return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
-  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // OpenSSL takes an empty name for "any", and one that begins with a dot for any name under it.
+  if (*host == 0 || *host == '.') return false;
+  // RFC 9110 section 4.3.4: names stand in the certificate's alternative names, not in its subject.
+  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
 }
 

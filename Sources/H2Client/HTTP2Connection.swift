@@ -258,7 +258,12 @@ private final class Dial: @unchecked Sendable {
     private func establish(_ connected: Dialer.Connected) -> Outcome {
         if tls != nil, connected.applicationProtocol != "h2" {
             connected.wire.close()
-            let choice = connected.applicationProtocol.map { "chose '\($0)'" } ?? "chose no protocol (no ALPN)"
+            let choice =
+                connected.applicationProtocol.map { name in
+                    // The peer's bytes: OpenSSL 3.0 does not look whether we had offered them.
+                    let bytes = Array(name.utf8)
+                    return "chose '\(HTTP2Callbacks.escaped(bytes, bytes.count))'"
+                } ?? "chose no protocol (no ALPN)"
             return .failure(
                 H2Error(
                     .http2NotNegotiated, scope: .connection, initiator: .remote,

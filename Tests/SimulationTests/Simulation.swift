@@ -411,7 +411,7 @@ final class Simulation: @unchecked Sendable {
         if !complaints.isEmpty { problems.append("the server complains: \(complaints)") }
         guard let multiplexer else { return problems.append("the connection is gone") }
         let session = multiplexer.session
-        if !session.openStreams.isEmpty { problems.append("\(session.openStreams.count) streams are open") }
+        if session.openStreamCount != 0 { problems.append("\(session.openStreamCount) streams are open") }
         let snapshot = multiplexer.snapshot()
         if snapshot.waitingRequests != 0 { problems.append("\(snapshot.waitingRequests) requests wait") }
         guard snapshot.state == .active else {

@@ -47,6 +47,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private var hasReleasedSlot = false
     @exclusivity(unchecked) private var submittedAt: UInt64 = 0
 
+    /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
+    @exclusivity(unchecked) private var isWritingCancelled = false
     @exclusivity(unchecked) private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
     @exclusivity(unchecked) private var uploadWaiter: UnsafeContinuation<Void, Never>?
 
@@ -91,6 +93,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.outgoing = outgoing
     }
 
+    deinit { dropHeldBody() }
+
     // MARK: - Caller's side: the head
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
@@ -104,12 +108,15 @@ final class Exchange: StreamState, @unchecked Sendable {
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
         if Task.isCancelled { throw CancellationError() }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            // Nobody else knows this exchange yet.
-            waiter = .head(continuation)
+            // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
             if connection.loopIdentity.isCurrent {
+                waiter = .head(continuation)
                 connection.start(self, request)
             } else {
-                connection.loop.execute { self.connection.start(self, request) }
+                connection.loop.execute {
+                    self.waiter = .head(continuation)
+                    self.connection.start(self, request)
+                }
             }
         }
         if !isHeadHere { await waitForHead() }
@@ -164,6 +171,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             return body
         }
         let step = await wait {
+            guard self.mayBegin else { return .end($0) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.fail(self.bodyTooLarge(limit)) }
             self.connection.session.consumed(self, self.unread)
@@ -185,6 +193,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         let before = bodyReadSoFar
         let step = await wait {
+            guard self.mayBegin else { return .end($0) }
             switch destination {
             case .nowhere: self.sink = .nowhere
             case .descriptor(let descriptor):
@@ -264,7 +273,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 }
             }
         } onCancel: {
-            connection.loop.execute { self.resumeWriter(CancellationError()) }
+            connection.loop.execute { self.cancelWriting() }
         }
         if let error { throw error }
     }
@@ -277,12 +286,16 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Waits until the body is sent, or will not be.
+    /// Waits until the body is sent, or will not be. Cancelling resets the stream, of which the body's reader is told.
     nonisolated(nonsending) func uploadEnd() async {
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            connection.loop.execute {
-                if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                connection.loop.execute {
+                    if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+                }
             }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
         }
     }
 
@@ -419,8 +432,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             waiter = .none
             stopPhaseTimer()
-            if case .ended = phase {
-                // The memory is the caller's from here on.
+            if case .ended = phase, slot < 0 {
+                // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
+                // of it would still be counted.
                 connection.session.consumed(self, unread)
                 isWhole = true
             }
@@ -459,7 +473,17 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
+    /// False while another reader waits.
+    private var mayBegin: Bool { if case .none = waiter { true } else { false } }
+
     private func begin(_ newWaiter: Waiter) {
+        if !mayBegin {
+            switch newWaiter {
+            case .chunk(let second), .end(let second):
+                return second.resume(returning: .failed(H2Error.secondReader(id)))
+            case .none, .head: break
+            }
+        }
         waiter = newWaiter
         progressAt = connection.loop.now
         // What was read may have opened a window.
@@ -523,12 +547,18 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// 100 came, or was waited for long enough, or is no longer needed.
     private func releaseBody() {
         guard let held = heldBody else { return }
-        heldBody = nil
         if let continueTimer { connection.loop.cancel(continueTimer) }
         continueTimer = nil
-        guard !isOver, slot >= 0 else { return }
+        guard !isOver, slot >= 0 else { return dropHeldBody() }
+        heldBody = nil
         if case .awaitingChunk = held { return }
         put(held)
+    }
+
+    /// Closes the file of a body that was held back and is not wanted any more.
+    private func dropHeldBody() {
+        if case .file(let descriptor, _, _)? = heldBody { closeDescriptor(descriptor) }
+        heldBody = nil
     }
 
     private func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
@@ -562,6 +592,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
+        if isWritingCancelled { return CancellationError() }
         if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
@@ -569,6 +600,8 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     private func finishBody() {
         guard !isOver, !isOutgoingDone else { return }
+        // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
+        if isWritingCancelled { return fail(CancellationError()) }
         if let contentLength, suppliedBytes != contentLength {
             return fail(H2Error.bodyLength(suppliedBytes, stated: contentLength, stream: id))
         }
@@ -578,7 +611,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     override func wantsBody() {
         switch outgoing {
         case .done:
-            heldBody = nil
+            dropHeldBody()
             if writeWaiter != nil { resumeWriter(uploadError()) }
             if let uploadWaiter {
                 self.uploadWaiter = nil
@@ -587,6 +620,12 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .awaitingChunk: resumeWriter(nil)
         default: break
         }
+    }
+
+    /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
+    private func cancelWriting() {
+        isWritingCancelled = true
+        resumeWriter(CancellationError())
     }
 
     private func resumeWriter(_ error: (any Error)?) {
@@ -639,6 +678,13 @@ extension H2Error {
             message:
                 "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
             remedy: "state the right length, or none")
+    }
+
+    static func secondReader(_ stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message: "stream \(stream): the response's body is being read already",
+            remedy: "one reader at a time")
     }
 
     static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {

@@ -27,7 +27,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var isMarkedDirty = false
     @exclusivity(unchecked) private var isWriteBlocked = false
 
-    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn.
+    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
     @exclusivity(unchecked) private var queue: [Exchange?] = []
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private var waitingCount = 0
@@ -121,8 +121,14 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         exchange.waitForSlot(request)
     }
 
-    /// A waiting exchange gave up.
-    func leftQueue() { waitingCount -= 1 }
+    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
+    func leftQueue() {
+        waitingCount -= 1
+        let kept = queue.count - queueHead
+        guard kept > 2 * waitingCount + 64 else { return }
+        queue = queue[queueHead...].filter { $0.map { !$0.isOver } ?? false }
+        queueHead = 0
+    }
 
     /// nghttp2 has closed a stream.
     func slotFreed() {
@@ -423,8 +429,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if let code { session.sayGoAway(code) }
         sendLastBytes()
         wire.close()
-        session.failAll { stream in Self.lost(stream, error) }
-        failWaiting { Self.lost($0, error) }
+        session.failAll { stream in lost(stream, error) }
+        failWaiting { lost($0, error) }
         for ping in pings.values {
             loop.cancel(ping.timer)
             ping.completion(.failure(error))
@@ -446,10 +452,12 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     /// What a stream's requester is told when its connection is gone.
-    private static func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
+    private func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
         var error = cause
         error.scope = .stream(stream.id)
-        if stream.sentAt == 0 {
+        // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only when
+        // it is asked for more: what fell between the two may have reached the server.
+        if stream.sentAt == 0 && !session.isOpen(stream.id) {
             // Its header fields never left.
             error.isRetryable = true
             if error.code == .connectionClosed { error.code = .notProcessed }

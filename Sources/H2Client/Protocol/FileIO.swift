@@ -14,7 +14,8 @@ func openBodyFile(_ path: String) throws -> (descriptor: CInt, length: Int) {
     func failure(_ what: String, _ remedy: String) -> H2Error {
         H2Error(.localIO, initiator: .user, cause: .errno(errno), message: what, remedy: remedy)
     }
-    let descriptor = ch2_open(path, O_RDONLY, 0)
+    // To open a pipe blocks until somebody writes to it; for a regular file O_NONBLOCK changes nothing.
+    let descriptor = ch2_open(path, O_RDONLY | O_NONBLOCK, 0)
     guard descriptor >= 0 else {
         throw failure("cannot read '\(path)': \(String(cString: strerror(errno)))", "check the path and its rights")
     }

@@ -60,7 +60,10 @@ enum HTTP2Callbacks {
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, source, user in
             // The source is the stream that `submit` gave.
             let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
-            return withSession(user) { $0.sendData(stream, header.unsafelyUnwrapped, length) } ? ok : resetStream
+            return withSession(user) {
+                guard $0.sendData(stream, header.unsafelyUnwrapped, length) else { return resetStream }
+                return $0.isOutputFull ? pause : ok
+            }
         }
         nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
             let text = HTTP2Callbacks.escaped(UnsafeRawPointer(message)?.assumingMemoryBound(to: UInt8.self), length)
@@ -96,6 +99,8 @@ enum HTTP2Callbacks {
 private let ok: CInt = 0
 /// Makes nghttp2 reset the stream that the callback was about.
 private let resetStream = CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+/// Makes nghttp2 return after the DATA frame that the callback was about.
+private let pause = CInt(NGHTTP2_ERR_PAUSE.rawValue)
 
 @inline(__always)
 private func withSession<R>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> R) -> R {
@@ -150,6 +155,9 @@ extension HTTP2Session {
             .limitExceeded, scope: .connection, initiator: .local, cause: .http2(.enhanceYourCalm, debugText: ""),
             message: "the server sent \(what)", remedy: "the fault is the server's; see Configuration.Limits")
     }
+
+    /// Whether nghttp2 has the stream: from when it writes the request's header fields down until the stream is closed.
+    func isOpen(_ id: Int32) -> Bool { nghttp2_session_get_stream_user_data(raw, id) != nil }
 
     /// The stream that nghttp2 has open under an identifier. Unretained user data: see above.
     @inline(__always)
@@ -254,6 +262,11 @@ extension HTTP2Session {
             if stream.hasTrailers { stream.trailers = HeaderBlock(copying: scratch) }
             if endsStream { receivedEnd(stream) }
             return
+        }
+        if scratch.status < 100 {
+            // nghttp2 asks for three digits alone.
+            reject(stream, "an invalid field: ':status: \(scratch.status)'")
+            return reset(stream, .protocolError)
         }
         if scratch.status < 200 {
             stream.informationalCount += 1
@@ -363,17 +376,28 @@ extension HTTP2Session {
         if let goAway, stream.remoteReset == nil, stream.id > goAway.lastStreamID {
             return goAway.notProcessed(stream.id)
         }
-        return H2Error.reset(stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote)
+        return H2Error.reset(
+            stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote,
+            hasAnswered: stream.firstByteAt != 0)
     }
 
     func notSent(_ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {
         let header = ch2_frame_hd(frame).pointee
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue else { return }
-        withOpenStream(header.stream_id) { notSent($0, status) }
+        let isRequest = ch2_frame_headers_category(frame) == NGHTTP2_HCAT_REQUEST
+        withOpenStream(header.stream_id) { notSent($0, status, isRequest: isRequest) }
     }
 
-    private func notSent(_ stream: StreamState, _ status: CInt) {
+    private func notSent(_ stream: StreamState, _ status: CInt, isRequest: Bool) {
         guard stream.localFailure == nil else { return }
+        guard isRequest else {
+            // Trailer fields. Where the stream is closing that is that; else the request would be left without an end.
+            guard status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue else { return }
+            stream.localFailure = H2Error(
+                .invalidRequest, scope: .stream(stream.id), initiator: .user,
+                message: "the trailer fields are larger than nghttp2 sends (64 KiB)", remedy: "send less in them")
+            return reset(stream, .cancel)
+        }
         if var cause = violation {
             // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
             cause.scope = .stream(stream.id)
@@ -523,9 +547,13 @@ extension HTTP2Session.GoAway {
 }
 
 extension H2Error {
-    static func reset(stream id: Int32, code: ErrorCode, by initiator: Initiator) -> H2Error {
+    /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
+    static func reset(
+        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool
+    ) -> H2Error {
         let remedy =
             switch code {
+            case .refusedStream where hasAnswered: "the server refused it after it had answered; its log may say why"
             case .refusedStream: "the server did not process it: send it again, with fewer at once"
             case .enhanceYourCalm: "the server wants less load: send fewer requests at once"
             case .http11Required: "the server wants HTTP/1.1 for this"
@@ -545,6 +573,6 @@ extension H2Error {
         return H2Error(
             .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),
             message: "stream \(id) \(who) (error \(code))", remedy: remedy,
-            isRetryable: code == .refusedStream && initiator == .remote)
+            isRetryable: code == .refusedStream && initiator == .remote && !hasAnswered)
     }
 }

@@ -49,6 +49,7 @@ final class HTTP2Session {
     @exclusivity(unchecked) var diagnostic = ""
     @exclusivity(unchecked) var continuationFrames = 0
     @exclusivity(unchecked) var output = OutputBuffer(capacity: 32 << 10)
+    @exclusivity(unchecked) private var outputLimit = 0
     @exclusivity(unchecked) var now: UInt64
     let startedAt: UInt64
     @exclusivity(unchecked) var isInsideNghttp2 = false
@@ -136,6 +137,8 @@ final class HTTP2Session {
     }
 
     /// After GOAWAY there is none: streams that it ends make no room for others.
+    var openStreamCount: Int { openStreams.count }
+
     var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.
@@ -283,13 +286,18 @@ final class HTTP2Session {
 
     // MARK: - Sending
 
+    /// Whether `fillOutput` has as much as it was asked for. nghttp2 itself goes on from one DATA frame to the next until a
+    /// window is used up, however large that is, so `sendData`'s caller stops it.
+    var isOutputFull: Bool { output.count >= outputLimit }
+
     /// Moves what nghttp2 has to send into `output`, until about `limit` bytes wait there. Streams that ended by it (a
     /// reset that was sent) are told before this returns.
     func fillOutput(limit: Int, now: UInt64) {
         precondition(!isInsideNghttp2, "fillOutput must not be called from a callback")
         self.now = now
         isInsideNghttp2 = true
-        while output.count < limit {
+        outputLimit = limit
+        while !isOutputFull {
             let before = output.count
             var data: UnsafePointer<UInt8>?
             let count = ch2_session_mem_send(raw, &data)

@@ -138,7 +138,7 @@ final class Dialer {
             let wire = TCPWire(descriptor: descriptor)
             return finish(.success(connection(wire, descriptor: descriptor, tls: nil)))
         }
-        let name = configuration.tls.serverName ?? origin.host
+        let name = Self.certificateName(configuration.tls.serverName ?? origin.host)
         do {
             let wire = try TLSWire(
                 descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name))
@@ -149,6 +149,13 @@ final class Dialer {
         } catch {
             finish(.failure(error as? H2Error ?? H2Error(.tlsFailed, message: "\(error)")))
         }
+    }
+
+    /// A host as certificates and SNI write it (RFC 6066 section 3): without the final dot of an absolute name, and without
+    /// the zone of a link-local address.
+    static func certificateName(_ host: String) -> String {
+        if Resolver.isAddress(host) { return String(host.prefix { $0 != "%" }) }
+        return host.count > 1 && host.last == "." ? String(host.dropLast()) : host
     }
 
     private func connectError() -> H2Error {

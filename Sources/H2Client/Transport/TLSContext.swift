@@ -67,7 +67,7 @@ package final class TLSContext: @unchecked Sendable {
             SSL_CTX_check_private_key(context) == 1
         else {
             throw Self.configurationError(
-                "cannot use the key file '\(key)'", "it must be PEM and belong to the certificate")
+                "cannot use the key file '\(key)'", "it must be PEM without a password and belong to the certificate")
         }
     }
 

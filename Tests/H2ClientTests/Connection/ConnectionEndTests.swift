@@ -282,6 +282,7 @@ import Testing
 
     @Test func `An answer in HTTP-1 is told as that`() {
         let world = SimulatedWorld()
+        defer { world.run() }
         let wire = LoopBound(SimulatedWire(world))
         let connection = world.onLoop {
             HTTP2Connection(
@@ -313,6 +314,7 @@ import Testing
         rig.expectNothingLeft()
 
         let world = SimulatedWorld()
+        defer { world.run() }
         let wire = LoopBound(SimulatedWire(world))
         let reader = FrameReader(expectsPreface: true)
         var frames: [Frame] = []
@@ -443,6 +445,7 @@ import Testing
 
     @Test func `A connection that is dropped unclosed closes`() {
         let world = SimulatedWorld()
+        defer { world.run() }
         let wire = LoopBound(SimulatedWire(world))
         weak var multiplexer: HTTP2Multiplexer?
         do {

@@ -46,6 +46,12 @@ final class ConnectionRig: @unchecked Sendable {
         world.advance(.milliseconds(10))
     }
 
+    deinit {
+        // A dropped connection posts its end to the loop, which nobody would turn any more.
+        connection = nil
+        world.run()
+    }
+
     var session: HTTP2Session { connection.multiplexer.session }
     var snapshot: ConnectionSnapshot {
         let multiplexer = connection.multiplexer

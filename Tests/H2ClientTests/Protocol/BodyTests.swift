@@ -16,7 +16,7 @@ import Testing
         #expect(stream.hasEnded)
         #expect(stream.bodyText == "abcde")
         #expect(stream.bodyReceived == 5)
-        #expect(rig.session.openStreams.isEmpty)
+        #expect(rig.session.openStreamCount == 0)
     }
 
     @Test func `An empty DATA frame with END_STREAM ends the response`() throws {
@@ -163,7 +163,7 @@ import Testing
         let lost = H2Error(.connectionClosed, scope: .connection, message: "gone")
         rig.session.failAll { _ in lost }
         #expect(stream.failure?.code == .connectionClosed)
-        #expect(rig.session.openStreams.isEmpty)
+        #expect(rig.session.openStreamCount == 0)
     }
 
     // MARK: - Trailers

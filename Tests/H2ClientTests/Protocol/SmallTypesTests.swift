@@ -124,9 +124,13 @@ import Testing
     }
 
     @Test func `A refused stream may be sent again, unless we refused it, and ENHANCE_YOUR_CALM never`() {
-        #expect(H2Error.reset(stream: 1, code: .refusedStream, by: .remote).isRetryable)
-        #expect(!H2Error.reset(stream: 1, code: .refusedStream, by: .local).isRetryable)
-        #expect(!H2Error.reset(stream: 1, code: .enhanceYourCalm, by: .remote).isRetryable)
+        func reset(_ code: ErrorCode, by initiator: H2Error.Initiator, hasAnswered: Bool = false) -> H2Error {
+            .reset(stream: 1, code: code, by: initiator, hasAnswered: hasAnswered)
+        }
+        #expect(reset(.refusedStream, by: .remote).isRetryable)
+        #expect(!reset(.refusedStream, by: .remote, hasAnswered: true).isRetryable)
+        #expect(!reset(.refusedStream, by: .local).isRetryable)
+        #expect(!reset(.enhanceYourCalm, by: .remote).isRetryable)
     }
 
     @Test(arguments: [H2Error.Phase.queued, .firstByte, .betweenBytes, .wholeRequest])

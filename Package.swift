@@ -18,7 +18,8 @@ let package = Package(
         .executable(name: "h2get", targets: ["h2get"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        // No traits: one of them brings FoundationEssentials into every binary, for HTTPRequest(url:), which is not used here.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
     targets: [

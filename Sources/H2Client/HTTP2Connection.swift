@@ -90,13 +90,13 @@ public actor HTTP2Connection {
     /// Runs `body` isolated to the connection, on its loop's thread: nothing else of the connection happens between two
     /// of its steps that do not wait.
     ///
-    /// To send many requests, have the task prefer `executor` as well: what resumes a task goes by way of the executor
-    /// that the task prefers, and without one by way of Swift's global pool.
+    /// The task prefers `executor` meanwhile: what resumes a task goes by way of the executor that it prefers, and without
+    /// one by way of Swift's global pool.
     /// - Throws: what `body` throws. Cancellation is left to `body`.
-    public func isolated<R: Sendable>(
+    public nonisolated func isolated<R: Sendable>(
         _ body: @Sendable (isolated HTTP2Connection) async throws -> R
     ) async rethrows -> R {
-        try await body(self)
+        try await withTaskExecutorPreference(executor) { try await body(self) }
     }
 
     // MARK: - Requests

@@ -50,7 +50,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
 
     /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
-    static let watchAfter: UInt64 = 10_000_000
+    static let watchAfter: UInt64 = 50_000_000
     private static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.
     private static let fairShare = 1 << 20
@@ -150,7 +150,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         session.openStreams.forEach { stream in
             // All streams of a connection are exchanges: `start` opens no others.
             let exchange = unsafeDowncast(stream, to: Exchange.self)
-            if now &- exchange.calledAt >= Self.watchAfter {
+            // `calledAt` of another thread's call may be later than this turn's beginning.
+            if now >= exchange.calledAt &+ Self.watchAfter {
                 exchange.watchForCancellation()
             } else {
                 hasYounger = true

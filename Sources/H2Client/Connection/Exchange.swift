@@ -333,6 +333,15 @@ final class Exchange: StreamState, @unchecked Sendable {
             fail(error)
             return false
         }
+        if let stated = statedLength {
+            // A writer that was quick has supplied some, or all, already.
+            var isShort = false
+            if case .finished = outgoing { isShort = suppliedBytes < stated }
+            if isShort || suppliedBytes > stated {
+                fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+                return false
+            }
+        }
         if options.areDefaults { return true }
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
@@ -573,7 +582,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             return
         }
         writeWaiter = continuation
-        if let limit = contentLength, suppliedBytes + chunk.count > limit {
+        if let limit = contentLength ?? statedLength, suppliedBytes + chunk.count > limit {
             return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
         }
         suppliedBytes += chunk.count
@@ -607,8 +616,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         guard !isOver, !isOutgoingDone else { return }
         // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
         if isWritingCancelled { return fail(CancellationError()) }
-        if let contentLength, suppliedBytes != contentLength {
-            return fail(H2Error.bodyLength(suppliedBytes, stated: contentLength, stream: id))
+        if let stated = contentLength ?? statedLength, suppliedBytes != stated {
+            return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
         }
         put(.finished)
     }

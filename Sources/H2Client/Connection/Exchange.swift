@@ -16,10 +16,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// The request while it waits for the loop or for a slot.
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
     /// The body while `expect: 100-continue` holds it back.
-    @exclusivity(unchecked) private var heldBody: Outgoing?
+    @exclusivity(unchecked) var heldBody: Outgoing?
 
     /// Whom the next event resumes. One at a time: a response has one reader.
-    private enum Waiter {
+    enum Waiter {
         case none
         case head(UnsafeContinuation<Bool, Never>)
         case chunk(UnsafeContinuation<BodyStep, Never>)
@@ -36,26 +36,31 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     enum Destination { case descriptor(CInt), nowhere }
 
-    @exclusivity(unchecked) private var waiter = Waiter.none
-    @exclusivity(unchecked) private var headError: (any Error)?
+    @exclusivity(unchecked) var waiter = Waiter.none
+    @exclusivity(unchecked) var headError: (any Error)?
     /// The whole response had arrived when its head was delivered.
     @exclusivity(unchecked) private(set) var isWhole = false
     @exclusivity(unchecked) private(set) var isConnectionReused = false
-    @exclusivity(unchecked) private var isWaitingForSlot = false
+    @exclusivity(unchecked) var isWaitingForSlot = false
     /// Whether the waiting task was asked to watch for its cancellation.
-    @exclusivity(unchecked) private var isWatched = false
-    @exclusivity(unchecked) private var hasReleasedSlot = false
-    @exclusivity(unchecked) private var submittedAt: UInt64 = 0
+    @exclusivity(unchecked) var isWatched = false
+    @exclusivity(unchecked) var hasReleasedSlot = false
+    @exclusivity(unchecked) var submittedAt: UInt64 = 0
 
     /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
-    @exclusivity(unchecked) private var isWritingCancelled = false
-    @exclusivity(unchecked) private var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-    @exclusivity(unchecked) private var uploadWaiter: UnsafeContinuation<Void, Never>?
+    @exclusivity(unchecked) var isWritingCancelled = false
+    /// What the writer has handed over.
+    @exclusivity(unchecked) var suppliedBytes = 0
+    @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+    @exclusivity(unchecked) var uploadWaiter: UnsafeContinuation<Void, Never>?
 
-    @exclusivity(unchecked) private var totalTimer: LoopTimer?
-    @exclusivity(unchecked) private var phaseTimer: LoopTimer?
-    @exclusivity(unchecked) private var continueTimer: LoopTimer?
-    @exclusivity(unchecked) private var progressAt: UInt64 = 0
+    /// Body bytes that readers took before a drain began: a drain counts its own alone.
+    @exclusivity(unchecked) var bodyReadSoFar = 0
+
+    @exclusivity(unchecked) var totalTimer: LoopTimer?
+    @exclusivity(unchecked) var phaseTimer: LoopTimer?
+    @exclusivity(unchecked) var continueTimer: LoopTimer?
+    @exclusivity(unchecked) var progressAt: UInt64 = 0
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -94,210 +99,6 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     deinit { dropHeldBody() }
-
-    // MARK: - Caller's side: the head
-
-    /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
-    ///
-    /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
-    /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
-    /// If it is not answered within `HTTP2Multiplexer.watchAfter`, or has to queue, the loop wakes it to install one;
-    /// until then a cancellation waits for that.
-    /// - Throws: `H2Error`, `CancellationError`.
-    @inline(__always)
-    nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        if Task.isCancelled { throw CancellationError() }
-        let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
-            if connection.loopIdentity.isCurrent {
-                waiter = .head(continuation)
-                connection.start(self, request)
-            } else {
-                connection.loop.execute {
-                    self.waiter = .head(continuation)
-                    self.connection.start(self, request)
-                }
-            }
-        }
-        if !isHeadHere { await waitForHead() }
-        if let headError { throw headError }
-        return Response(
-            status: HTTPResponse.Status(code: status),
-            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
-    }
-
-    /// Waits for the head under a cancellation handler.
-    private nonisolated(nonsending) func waitForHead() async {
-        await withTaskCancellationHandler {
-            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-                if connection.loopIdentity.isCurrent {
-                    waitForHead(continuation)
-                } else {
-                    connection.loop.execute { self.waitForHead(continuation) }
-                }
-            }
-        } onCancel: {
-            connection.loop.execute { self.fail(CancellationError()) }
-        }
-    }
-
-    // MARK: - Caller's side: the body
-
-    @inline(__always)
-    nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
-        let step: BodyStep
-        if isWhole {
-            step = takeChunk() ?? .end
-        } else if Task.isCancelled {
-            connection.loop.execute { self.fail(CancellationError()) }
-            throw CancellationError()
-        } else if connection.loopIdentity.isCurrent, let ready = takeChunk() {
-            step = ready
-        } else {
-            step = await wait { .chunk($0) }
-        }
-        return switch step {
-        case .chunk(let bytes): bytes
-        case .end: nil
-        case .failed(let error): throw error
-        }
-    }
-
-    @inline(__always)
-    nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
-        if isWhole {
-            guard body.count <= limit else { throw bodyTooLarge(limit) }
-            defer { body = [] }
-            return body
-        }
-        let step = await wait {
-            guard self.mayBegin else { return .end($0) }
-            self.sink = .collect(limit: limit)
-            if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
-            self.connection.session.consumed(self, self.unread)
-            return .end($0)
-        }
-        if case .failed(let error) = step { throw error }
-        // The stream has ended: nothing on the loop touches the body any more.
-        defer { body = [] }
-        return body
-    }
-
-    @inline(__always)
-    nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
-        if isWhole {
-            defer { body = [] }
-            let count = body.count
-            if case .descriptor(let descriptor) = destination { try writeOut(descriptor) }
-            return count
-        }
-        let before = bodyReadSoFar
-        let step = await wait {
-            guard self.mayBegin else { return .end($0) }
-            switch destination {
-            case .nowhere: self.sink = .nowhere
-            case .descriptor(let descriptor):
-                self.sink = .descriptor(descriptor)
-                do { try self.writeOut(descriptor) } catch { self.failReading(error) }
-            }
-            self.connection.session.consumed(self, self.unread)
-            self.body = []
-            return .end($0)
-        }
-        if case .failed(let error) = step { throw error }
-        return bodyReceived - before
-    }
-
-    /// Body bytes that readers took before a drain began: a drain counts its own alone.
-    @exclusivity(unchecked) private var bodyReadSoFar = 0
-
-    private func writeOut(_ descriptor: CInt) throws {
-        let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
-        if status != 0 { throw H2Error.cannotWrite(status, stream: id) }
-    }
-
-    /// Waits, on the loop, for what `makeWaiter` names. Cancelling resets the stream.
-    private nonisolated(nonsending) func wait(
-        _ makeWaiter: @escaping (UnsafeContinuation<BodyStep, Never>) -> Waiter
-    ) async -> BodyStep {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                let begin = LoopBound { self.begin(makeWaiter(continuation)) }
-                if connection.loopIdentity.isCurrent {
-                    begin.value()
-                } else {
-                    connection.loop.execute { begin.value() }
-                }
-            }
-        } onCancel: {
-            connection.loop.execute { self.fail(CancellationError()) }
-        }
-    }
-
-    nonisolated(nonsending) func metrics() async -> ResponseMetrics {
-        if isWhole { return currentMetrics() }
-        return await connection.loop.run { self.currentMetrics() }
-    }
-
-    nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
-        if isWhole { return currentTrailers() }
-        return await connection.loop.run { self.currentTrailers() }
-    }
-
-    /// The last copy of the body was dropped. From any thread.
-    func abandonBody() {
-        connection.loop.execute {
-            if self.isOver {
-                self.connection.session.dropUnread(self)
-            } else {
-                self.fail(
-                    H2Error(
-                        .streamReset, scope: .stream(self.id), initiator: .user,
-                        cause: .http2(.cancel, debugText: ""),
-                        message: "the response's body was dropped before its end"))
-            }
-        }
-    }
-
-    // MARK: - Caller's side: the upload
-
-    /// Hands a chunk over and waits until it is on its way.
-    nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws {
-        guard !chunk.isEmpty else { return }
-        let error = await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
-                if connection.loopIdentity.isCurrent {
-                    supply(chunk, continuation)
-                } else {
-                    connection.loop.execute { self.supply(chunk, continuation) }
-                }
-            }
-        } onCancel: {
-            connection.loop.execute { self.cancelWriting() }
-        }
-        if let error { throw error }
-    }
-
-    /// The writer is done: `error` nil ends the body, else the stream is reset.
-    nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
-        await connection.loop.run {
-            if let error { return self.fail(error) }
-            self.finishBody()
-        }
-    }
-
-    /// Waits until the body is sent, or will not be. Cancelling resets the stream, of which the body's reader is told.
-    nonisolated(nonsending) func uploadEnd() async {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                connection.loop.execute {
-                    if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
-                }
-            }
-        } onCancel: {
-            connection.loop.execute { self.fail(CancellationError()) }
-        }
-    }
 
     // MARK: - Loop's side: start
     // Timers hold the exchange until `finish` cancels them, which every exchange comes to.
@@ -353,7 +154,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         return true
     }
 
-    private func startTotalTimer() {
+    func startTotalTimer() {
         guard let limit = options.timeout, totalTimer == nil else { return }
         // The turn's time is older than the call where that came from another thread while the loop was in its turn.
         let now = connection.loop.now
@@ -364,19 +165,19 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    private func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration) {
+    func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration) {
         stopPhaseTimer()
         phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
             self.timedOut(phase, limit)
         }
     }
 
-    private func stopPhaseTimer() {
+    func stopPhaseTimer() {
         if let phaseTimer { connection.loop.cancel(phaseTimer) }
         phaseTimer = nil
     }
 
-    private func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
+    func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
         if phase == .betweenBytes {
             // The timer is not moved for each piece that arrives; it looks when the last one came.
             let quiet = connection.loop.now &- progressAt
@@ -399,7 +200,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// The task is back, under a handler. What happened meanwhile has waited for it.
-    private func waitForHead(_ continuation: UnsafeContinuation<Bool, Never>) {
+    func waitForHead(_ continuation: UnsafeContinuation<Bool, Never>) {
         waiter = .head(continuation)
         progressed()
     }
@@ -423,7 +224,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         if isOver { finish() }
     }
 
-    private func deliverInformational() {
+    func deliverInformational() {
         let heads = informational
         informational = []
         for head in heads {
@@ -435,7 +236,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    private func deliverHeadOrBody() {
+    func deliverHeadOrBody() {
         switch waiter {
         case .none: break
         case .head(let continuation):
@@ -464,7 +265,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// What is there to read: all of it, the end, the failure; nil where a reader has to wait.
-    private func takeChunk() -> BodyStep? {
+    func takeChunk() -> BodyStep? {
         if !body.isEmpty {
             let chunk = body
             body = []
@@ -483,9 +284,9 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// False while another reader waits.
-    private var mayBegin: Bool { if case .none = waiter { true } else { false } }
+    var mayBegin: Bool { if case .none = waiter { true } else { false } }
 
-    private func begin(_ newWaiter: Waiter) {
+    func begin(_ newWaiter: Waiter) {
         if !mayBegin {
             switch newWaiter {
             case .chunk(let second), .end(let second):
@@ -524,11 +325,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// The reader cannot take what is there. The stream may have ended well meanwhile: for its reader it has not.
-    private func failReading(_ error: any Error) {
+    func failReading(_ error: any Error) {
         if case .ended = phase { phase = .failed(error) } else { fail(error) }
     }
 
-    private func resumeAll(_ error: any Error) {
+    func resumeAll(_ error: any Error) {
         let waiter = waiter
         self.waiter = .none
         switch waiter {
@@ -542,7 +343,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
-    private func finish() {
+    func finish() {
         // Only options set timers, but for that of a body read, which a reader's waking stops.
         if !options.areDefaults {
             if let totalTimer { connection.loop.cancel(totalTimer) }
@@ -554,72 +355,6 @@ final class Exchange: StreamState, @unchecked Sendable {
             hasReleasedSlot = true
             connection.slotFreed()
         }
-    }
-
-    // MARK: - Loop's side: the upload
-
-    /// 100 came, or was waited for long enough, or is no longer needed.
-    private func releaseBody() {
-        guard let held = heldBody else { return }
-        if let continueTimer { connection.loop.cancel(continueTimer) }
-        continueTimer = nil
-        guard !isOver, slot >= 0 else { return dropHeldBody() }
-        heldBody = nil
-        if case .awaitingChunk = held { return }
-        put(held)
-    }
-
-    /// Closes the file of a body that was held back and is not wanted any more.
-    private func dropHeldBody() {
-        if case .file(let descriptor, _, _)? = heldBody { closeDescriptor(descriptor) }
-        heldBody = nil
-    }
-
-    private func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
-        precondition(writeWaiter == nil, "one write at a time")
-        if let error = uploadError() {
-            continuation.resume(returning: error)
-            return
-        }
-        writeWaiter = continuation
-        if let limit = contentLength ?? statedLength, suppliedBytes + chunk.count > limit {
-            return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
-        }
-        suppliedBytes += chunk.count
-        put(.chunk(chunk, offset: 0))
-    }
-
-    /// The next part of the body, to be sent now, or once the server has said 100.
-    private func put(_ next: Outgoing) {
-        guard heldBody == nil else {
-            heldBody = next
-            return
-        }
-        outgoing = next
-        if slot >= 0 {
-            connection.session.resumeBody(self)
-            connection.markDirty()
-        }
-    }
-
-    @exclusivity(unchecked) private var suppliedBytes = 0
-
-    private func uploadError() -> (any Error)? {
-        if case .failed(let error) = phase { return error }
-        if isWritingCancelled { return CancellationError() }
-        if let localFailure { return localFailure }
-        // The response is whole and the rest is unwanted.
-        return isOutgoingDone ? CancellationError() : nil
-    }
-
-    private func finishBody() {
-        guard !isOver, !isOutgoingDone else { return }
-        // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
-        if isWritingCancelled { return fail(CancellationError()) }
-        if let stated = contentLength ?? statedLength, suppliedBytes != stated {
-            return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
-        }
-        put(.finished)
     }
 
     override func wantsBody() {
@@ -636,26 +371,14 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
-    private func cancelWriting() {
-        isWritingCancelled = true
-        resumeWriter(CancellationError())
-    }
-
-    private func resumeWriter(_ error: (any Error)?) {
-        guard let waiter = writeWaiter else { return }
-        writeWaiter = nil
-        waiter.resume(returning: error)
-    }
-
     // MARK: - Facts
 
-    private func currentTrailers() -> HTTPFields? {
+    func currentTrailers() -> HTTPFields? {
         guard case .ended = phase, hasTrailers else { return nil }
         return trailers.fields
     }
 
-    private func currentMetrics() -> ResponseMetrics {
+    func currentMetrics() -> ResponseMetrics {
         func sinceCall(_ time: UInt64) -> Duration? {
             time == 0 ? nil : Duration(nanoseconds: time > calledAt ? time - calledAt : 0)
         }
@@ -668,42 +391,5 @@ final class Exchange: StreamState, @unchecked Sendable {
             requestSent: sinceCall(sentAt) ?? .zero,
             firstByte: sinceCall(firstByteAt), lastByte: sinceCall(lastByteAt),
             bytesSent: bytesSent, bytesReceived: bytesReceived, bodyBytesReceived: bodyReceived)
-    }
-}
-
-extension H2Error {
-    static func timeout(_ phase: Phase, _ limit: Duration, stream: Int32) -> H2Error {
-        let (what, remedy) =
-            switch phase {
-            case .queued:
-                ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
-            case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
-            case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
-            default: ("the request took longer than \(limit)", "allow more time")
-            }
-        return H2Error(
-            .timeout, scope: .stream(stream), cause: .timeout(phase, after: limit), message: what, remedy: remedy,
-            isRetryable: phase == .queued)
-    }
-
-    static func bodyLength(_ count: Int, stated: Int, stream: Int32) -> H2Error {
-        H2Error(
-            .invalidRequest, scope: .stream(stream), initiator: .user,
-            message:
-                "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
-            remedy: "state the right length, or none")
-    }
-
-    static func secondReader(_ stream: Int32) -> H2Error {
-        H2Error(
-            .invalidRequest, scope: .stream(stream), initiator: .user,
-            message: "stream \(stream): the response's body is being read already",
-            remedy: "one reader at a time")
-    }
-
-    static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {
-        H2Error(
-            .localIO, scope: .stream(stream), initiator: .user, cause: .errno(status),
-            message: "cannot write the body: \(describeErrno(status))", remedy: "is there room and right to write?")
     }
 }

@@ -1,0 +1,236 @@
+# What is measured; sourced by Scripts/bench. Each `row_…` measures in interleaved rounds, then adds its lines to the table.
+
+# Which place for callers on the loop is the cheaper one; `small` and `instructions` look, the others follow.
+best=executor
+choose_best() {
+    local isolated executor
+    isolated="$(summary "$1" isolated "$2")" executor="$(summary "$1" executor "$2")"
+    best="$(awk -v a="${isolated%% *}" -v b="${executor%% *}" 'BEGIN { print a < b ? "isolated" : "executor" }')"
+}
+described() {
+    case "$1" in
+        isolated) echo "callers isolated to the connection" ;;
+        executor) echo "callers prefer the connection's executor" ;;
+    esac
+}
+other_place() { [ "$best" = isolated ] && echo executor || echo isolated; }
+
+row_small() {
+    for ((round = 1; round <= rounds; round++)); do
+        for name in executor h2load isolated; do
+            per_request small "$name" 1000 101000 100 "$origin/small" "$name"
+        done
+        [ -z "$gobench" ] || per_request small Go 1000 21000 100 "$origin/small" Go
+        [ -z "$ahcbench" ] || per_request small AHC 1000 21000 100 "$origin/small" AHC
+    done
+    choose_best small cpu
+    compare "3-byte GETs, 100 streams, $(described "$best"): CPU a request" small cpu us "$best" h2load "<=1.4"
+    compare "the same, $(described "$(other_place)")" small cpu us "$(other_place)" h2load
+    [ -z "$gobench" ] || compare "the same, beside Go" small cpu us "$best" Go
+    [ -z "$ahcbench" ] || compare "the same, beside AsyncHTTPClient" small cpu us "$best" AHC
+}
+
+row_global() {
+    for ((round = 1; round <= rounds; round++)); do
+        for name in global h2load; do
+            per_request global "$name" 1000 101000 100 "$origin/small" "$name"
+        done
+    done
+    compare "3-byte GETs, 100 streams, callers on the global pool: CPU a request" global cpu us global h2load "<=2.5"
+}
+
+# The server runs on the same core as the client, so nothing but their own work is between two requests.
+row_latency() {
+    local base=2000 n=22000 base_wall name
+    serve_nghttpd taskset -c 0
+    for ((round = 1; round <= rounds; round++)); do
+        for name in executor isolated h2load ${gobench:+Go}; do
+            client -c 0 "$name" "$base" 1 "$url/small"
+            base_wall=$wall
+            client -c 0 "$name" "$n" 1 "$url/small"
+            record latency "$name" wall "($wall - $base_wall) / ($n - $base)"
+            # The percentiles are of another run, so that taking the time twice a request is not in the figure above.
+            case "$name" in
+                h2load)
+                    rm -f "$work/log"
+                    run -c 0 h2load -c 1 -t 1 -m 1 -n "$base" --log-file="$work/log" "$url/small"
+                    record latency h2load p50 "$(cut -f3 "$work/log" | sort -n | sed -n "$((base / 2))p")"
+                    ;;
+                Go)
+                    run -c 0 "$gobench" -n "$base" -m 1 -cacert "$ca" -latency "$url/small"
+                    record latency Go p50 "$(said p50_us)"
+                    ;;
+                *)
+                    client -c 0 "$name" "$base" 1 "$url/small" --latency
+                    record latency "$name" p50 "$(said p50_us)"
+                    ;;
+            esac
+        done
+    done
+    choose_best latency wall
+    compare "one stream at a time, client and server on one core: time a request" latency wall us "$best" h2load "<=1.2"
+    compare "the same: p50 of the latency" latency p50 us "$best" h2load
+    compare "the same, $(described "$(other_place)"): time a request" latency wall us "$(other_place)" h2load
+    if [ -n "$gobench" ]; then
+        compare "one stream at a time, beside Go: p50 of the latency" latency p50 us "$best" Go "<1"
+    fi
+}
+
+row_bulk() {
+    local name size n m
+    for size in 100m 100k; do
+        n=10 m=10
+        [ $size = 100m ] || n=5000 m=100
+        for ((round = 1; round <= rounds; round++)); do
+            for name in "$best" h2load; do
+                bulk_run "$size" "$name" "$name" "$n" "$m" --write-null
+            done
+            [ $size = 100m ] || bulk_run "$size" collect "$best" "$n" "$m"
+        done
+    done
+    compare "10 x 100 MB at once to /dev/null: CPU s a GiB" bulk cpu-100m s "$best" h2load "<=1.1"
+    compare "the same: MB/s" bulk speed-100m MB/s "$best" h2load ">=1"
+    compare "5,000 x 100 KB, 100 streams, to /dev/null: CPU s a GiB" bulk cpu-100k s "$best" h2load "<=1.1"
+    compare "the same: MB/s" bulk speed-100k MB/s "$best" h2load ">=1"
+    compare "the same, each body collected into an array: CPU s a GiB" bulk cpu-100k s collect h2load
+}
+# bulk_run SIZE LABEL CLIENT REQUESTS STREAMS [OPTION…]: whole processes, less what a small GET costs them.
+bulk_run() {
+    local bytes=100000000 base_wall base_cpu
+    [ "$1" = 100m ] || bytes=102400
+    client "$3" 1 1 "$origin/small"
+    base_wall=$wall base_cpu=$cpu
+    client "$3" "$4" "$5" "$origin/$1" "${@:6}"
+    record bulk "$2" "cpu-$1" "($cpu - $base_cpu) / 1e6 / ($4 * $bytes / (1024 * 1024 * 1024))"
+    record bulk "$2" "speed-$1" "$4 * $bytes / ($wall - $base_wall)"
+}
+
+row_oneget() {
+    for ((round = 1; round <= rounds * 10; round++)); do
+        run "$h2get" -s --cacert "$ca" -o /dev/null "$origin/small" && oneget_record h2get
+        if have curl; then
+            run curl -s --http2 --cacert "$ca" -o /dev/null "$origin/small" && oneget_record curl
+        fi
+        if [ -n "$gobench" ]; then run "$gobench" -n 1 -cacert "$ca" "$origin/small" && oneget_record Go; fi
+        # nghttp verifies nothing.
+        if have nghttp; then run nghttp -n "$origin/small" && oneget_record nghttp; fi
+    done
+    compare "one GET, whole process: wall time" oneget wall ms h2get curl "<=1"
+    absolute "the same, the aim" oneget wall ms h2get "<=7"
+    compare "the same, beside Go" oneget wall ms h2get Go
+    compare "the same, beside nghttp" oneget wall ms h2get nghttp
+    compare "one GET, whole process: CPU time" oneget cpu ms h2get curl
+    compare "one GET, whole process: peak memory" oneget rss MB h2get curl
+    absolute "the same, the aim" oneget rss MB h2get "<=12"
+}
+oneget_record() {
+    record oneget "$1" wall "$wall / 1000"
+    record oneget "$1" cpu "$cpu / 1000"
+    record oneget "$1" rss "$rss * 1024 / 1e6"
+}
+
+row_memory() {
+    local index urls=()
+    for ((index = 0; index < 1000; index++)); do echo "$origin/100k"; done >"$work/urls"
+    for ((round = 1; round <= rounds; round++)); do
+        memory_run chunks "$best" --chunks
+        memory_run null "$best" --write-null
+        memory_run h2load h2load
+        [ -z "$ahcbench" ] || memory_run AHC AHC
+        run "$h2get" -s --cacert "$ca" --parallel-max 1000 -o /dev/null --input-file "$work/urls"
+        record memory h2get rss "$rss * 1024 / 1e6"
+    done
+    compare "1,000 streams x 100 KB, chunks pulled: peak memory" memory rss MB chunks h2load
+    absolute "the same, the bar" memory rss MB chunks "<=20"
+    absolute "1,000 streams x 100 KB, each written to /dev/null" memory rss MB null "<=20"
+    absolute "1,000 streams x 100 KB by h2get -o /dev/null" memory rss MB h2get "<=20"
+    [ -z "$ahcbench" ] || compare "1,000 streams x 100 KB, beside AsyncHTTPClient" memory rss MB chunks AHC
+}
+memory_run() {
+    client "$2" 1000 1000 "$origin/100k" "${@:3}"
+    record memory "$1" rss "$rss * 1024 / 1e6"
+}
+
+# Fewer rounds than elsewhere suffice: what is looked for here grows with a number or does not.
+row_scale() {
+    local m n name requests=(10000 100000 1000000) repeats=$(((rounds + 1) / 2))
+    [ -z "$long" ] || requests+=(10000000)
+    for ((round = 1; round <= repeats; round++)); do
+        for m in 1 10 100 1000 10000; do
+            n=$((m < 100 ? 20000 : 100000 + m))
+            for name in "$best" h2load; do
+                per_request scale "$name-$m-streams" "$m" "$n" "$m" "$origin/small" "$name"
+            done
+        done
+        for n in "${requests[@]}"; do
+            [ "$round" -eq 1 ] || [ "$n" -lt 10000000 ] || continue
+            per_request scale "$best-$n-requests" 1000 $((n + 1000)) 100 "$origin/small" "$best"
+        done
+    done
+    for m in 1 10 1000 10000; do
+        compare "$m stream(s), beside 100: CPU a request" scale cpu us "$best-$m-streams" "$best-100-streams" "<=1.15"
+        compare "h2load's own, likewise" scale cpu us "h2load-$m-streams" "h2load-100-streams"
+        compare "$m stream(s), beside h2load" scale cpu us "$best-$m-streams" "h2load-$m-streams"
+    done
+    compare "10000 streams, beside h2load: peak memory" scale rss MB "$best-10000-streams" h2load-10000-streams
+    for n in "${requests[@]:1}"; do
+        compare "$n requests, beside 10000: CPU a request" scale cpu us "$best-$n-requests" "$best-10000-requests" "<=1.15"
+        compare "the same: peak memory" scale rss MB "$best-$n-requests" "$best-10000-requests" "<=1.15"
+    done
+    # The same number of streams at once against another server: h2get's own.
+    serve_origin
+    for ((round = 1; round <= repeats; round++)); do
+        for m in 100 10000; do
+            per_request scale "$best-$m-H2Origin" "$m" $((50000 + m)) "$m" "$url/small" "$best"
+        done
+    done
+    compare "10000 streams at H2Origin, beside 100" scale cpu us "$best-10000-H2Origin" "$best-100-H2Origin" "<=1.15"
+}
+
+row_instructions() {
+    local name n
+    have valgrind || fail "instructions: valgrind is not installed"
+    # valgrind 3.19 cannot read the debug information that Swift 6.3 writes; the names of functions stay.
+    strip -g -o "$work/h2bench" "$h2bench"
+    round=1
+    for name in executor isolated global h2load; do
+        for n in 2000 12000; do
+            callgrind "$name" "$n"
+        done
+        record instructions "$name" count \
+            "($(total "$work/$name-12000.callgrind") - $(total "$work/$name-2000.callgrind")) / 10000"
+    done
+    choose_best instructions count
+    compare "3-byte GETs, 100 streams, $(described "$best"): instructions a request" \
+        instructions count "" "$best" h2load "<=1.4"
+    compare "the same, $(described "$(other_place)")" instructions count "" "$(other_place)" h2load
+    compare "the same, callers on the global pool" instructions count "" global h2load "<=2.5"
+    for name in "$best" h2load; do
+        profile "$name"
+    done >"$work/instructions.profile"
+}
+callgrind() {
+    local program
+    case "$1" in
+        h2load) program=(h2load -c 1 -t 1 -n "$2" -m 100 "$origin/small") ;;
+        *)
+            program=("$work/h2bench" "$origin/small" -n "$2" -m 100 --cacert "$ca")
+            case "$1" in
+                executor) program+=(--task-executor) ;;
+                global) program+=(--global) ;;
+            esac
+            ;;
+    esac
+    run valgrind -q --tool=callgrind --callgrind-out-file="$work/$1-$2.callgrind" "${program[@]}"
+}
+total() { sed -nE 's/^(totals|summary): ([0-9]+).*/\2/p' "$1" | tail -1; }
+
+# profile CLIENT: where the instructions of one request go.
+profile() {
+    local n
+    for n in 2000 12000; do
+        callgrind_annotate --threshold=100 --show-percs=no "$work/$1-$n.callgrind" >"$work/$1-$n.functions"
+    done
+    awk -v name="$1" -f Scripts/bench.d/profile.awk "$work/$1-2000.functions" "$work/$1-12000.functions" |
+        swift demangle --simplified | cut -c1-150
+}

@@ -1,0 +1,166 @@
+import HTTPTypes
+
+// What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
+
+extension Exchange {
+    // MARK: - Caller's side: the head
+
+    /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
+    ///
+    /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
+    /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
+    /// If it is not answered within `HTTP2Multiplexer.watchAfter`, or has to queue, the loop wakes it to install one;
+    /// until then a cancellation waits for that.
+    /// - Throws: `H2Error`, `CancellationError`.
+    @inline(__always)
+    nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
+        if Task.isCancelled { throw CancellationError() }
+        let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+            // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
+            if connection.loopIdentity.isCurrent {
+                waiter = .head(continuation)
+                connection.start(self, request)
+            } else {
+                connection.loop.execute {
+                    self.waiter = .head(continuation)
+                    self.connection.start(self, request)
+                }
+            }
+        }
+        if !isHeadHere { await waitForHead() }
+        if let headError { throw headError }
+        return Response(
+            status: HTTPResponse.Status(code: status),
+            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
+    }
+
+    /// Waits for the head under a cancellation handler.
+    nonisolated(nonsending) func waitForHead() async {
+        await withTaskCancellationHandler {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+                if connection.loopIdentity.isCurrent {
+                    waitForHead(continuation)
+                } else {
+                    connection.loop.execute { self.waitForHead(continuation) }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
+        }
+    }
+
+    // MARK: - Caller's side: the body
+
+    @inline(__always)
+    nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
+        let step: BodyStep
+        if isWhole {
+            step = takeChunk() ?? .end
+        } else if Task.isCancelled {
+            connection.loop.execute { self.fail(CancellationError()) }
+            throw CancellationError()
+        } else if connection.loopIdentity.isCurrent, let ready = takeChunk() {
+            step = ready
+        } else {
+            step = await wait { .chunk($0) }
+        }
+        return switch step {
+        case .chunk(let bytes): bytes
+        case .end: nil
+        case .failed(let error): throw error
+        }
+    }
+
+    @inline(__always)
+    nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
+        if isWhole {
+            guard body.count <= limit else { throw bodyTooLarge(limit) }
+            defer { body = [] }
+            return body
+        }
+        let step = await wait {
+            guard self.mayBegin else { return .end($0) }
+            self.sink = .collect(limit: limit)
+            if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
+            self.connection.session.consumed(self, self.unread)
+            return .end($0)
+        }
+        if case .failed(let error) = step { throw error }
+        // The stream has ended: nothing on the loop touches the body any more.
+        defer { body = [] }
+        return body
+    }
+
+    @inline(__always)
+    nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
+        if isWhole {
+            defer { body = [] }
+            let count = body.count
+            if case .descriptor(let descriptor) = destination { try writeOut(descriptor) }
+            return count
+        }
+        let before = bodyReadSoFar
+        let step = await wait {
+            guard self.mayBegin else { return .end($0) }
+            switch destination {
+            case .nowhere: self.sink = .nowhere
+            case .descriptor(let descriptor):
+                self.sink = .descriptor(descriptor)
+                do { try self.writeOut(descriptor) } catch { self.failReading(error) }
+            }
+            self.connection.session.consumed(self, self.unread)
+            self.body = []
+            return .end($0)
+        }
+        if case .failed(let error) = step { throw error }
+        return bodyReceived - before
+    }
+
+    func writeOut(_ descriptor: CInt) throws {
+        let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
+        if status != 0 { throw H2Error.cannotWrite(status, stream: id) }
+    }
+
+    /// Waits, on the loop, for what `makeWaiter` names. Cancelling resets the stream.
+    nonisolated(nonsending) func wait(
+        _ makeWaiter: @escaping (UnsafeContinuation<BodyStep, Never>) -> Waiter
+    ) async -> BodyStep {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let begin = LoopBound { self.begin(makeWaiter(continuation)) }
+                if connection.loopIdentity.isCurrent {
+                    begin.value()
+                } else {
+                    connection.loop.execute { begin.value() }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
+        }
+    }
+
+    nonisolated(nonsending) func metrics() async -> ResponseMetrics {
+        if isWhole { return currentMetrics() }
+        return await connection.loop.run { self.currentMetrics() }
+    }
+
+    nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
+        if isWhole { return currentTrailers() }
+        return await connection.loop.run { self.currentTrailers() }
+    }
+
+    /// The last copy of the body was dropped. From any thread.
+    func abandonBody() {
+        connection.loop.execute {
+            if self.isOver {
+                self.connection.session.dropUnread(self)
+            } else {
+                self.fail(
+                    H2Error(
+                        .streamReset, scope: .stream(self.id), initiator: .user,
+                        cause: .http2(.cancel, debugText: ""),
+                        message: "the response's body was dropped before its end"))
+            }
+        }
+    }
+}

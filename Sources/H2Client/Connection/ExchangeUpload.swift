@@ -1,0 +1,119 @@
+// A streamed request body: the writer's side, from any thread, and the loop's.
+
+extension Exchange {
+    // MARK: - Caller's side: the upload
+
+    /// Hands a chunk over and waits until it is on its way.
+    nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws {
+        guard !chunk.isEmpty else { return }
+        let error = await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
+                if connection.loopIdentity.isCurrent {
+                    supply(chunk, continuation)
+                } else {
+                    connection.loop.execute { self.supply(chunk, continuation) }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.cancelWriting() }
+        }
+        if let error { throw error }
+    }
+
+    /// The writer is done: `error` nil ends the body, else the stream is reset.
+    nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
+        await connection.loop.run {
+            if let error { return self.fail(error) }
+            self.finishBody()
+        }
+    }
+
+    /// Waits until the body is sent, or will not be. Cancelling resets the stream, of which the body's reader is told.
+    nonisolated(nonsending) func uploadEnd() async {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                connection.loop.execute {
+                    if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+                }
+            }
+        } onCancel: {
+            connection.loop.execute { self.fail(CancellationError()) }
+        }
+    }
+
+    // MARK: - Loop's side: the upload
+
+    /// 100 came, or was waited for long enough, or is no longer needed.
+    func releaseBody() {
+        guard let held = heldBody else { return }
+        if let continueTimer { connection.loop.cancel(continueTimer) }
+        continueTimer = nil
+        guard !isOver, slot >= 0 else { return dropHeldBody() }
+        heldBody = nil
+        if case .awaitingChunk = held { return }
+        put(held)
+    }
+
+    /// Closes the file of a body that was held back and is not wanted any more.
+    func dropHeldBody() {
+        if case .file(let descriptor, _, _)? = heldBody { closeDescriptor(descriptor) }
+        heldBody = nil
+    }
+
+    func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
+        precondition(writeWaiter == nil, "one write at a time")
+        if let error = uploadError() {
+            continuation.resume(returning: error)
+            return
+        }
+        writeWaiter = continuation
+        if let limit = contentLength ?? statedLength, suppliedBytes + chunk.count > limit {
+            return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
+        }
+        suppliedBytes += chunk.count
+        put(.chunk(chunk, offset: 0))
+    }
+
+    /// The next part of the body, to be sent now, or once the server has said 100.
+    func put(_ next: Outgoing) {
+        guard heldBody == nil else {
+            heldBody = next
+            return
+        }
+        outgoing = next
+        if slot >= 0 {
+            connection.session.resumeBody(self)
+            connection.markDirty()
+        }
+    }
+
+    func uploadError() -> (any Error)? {
+        if case .failed(let error) = phase { return error }
+        if isWritingCancelled { return CancellationError() }
+        if let localFailure { return localFailure }
+        // The response is whole and the rest is unwanted.
+        return isOutgoingDone ? CancellationError() : nil
+    }
+
+    func finishBody() {
+        guard !isOver, !isOutgoingDone else { return }
+        // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
+        if isWritingCancelled { return fail(CancellationError()) }
+        if let stated = contentLength ?? statedLength, suppliedBytes != stated {
+            return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+        }
+        put(.finished)
+    }
+
+    /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
+    func cancelWriting() {
+        isWritingCancelled = true
+        resumeWriter(CancellationError())
+    }
+
+    func resumeWriter(_ error: (any Error)?) {
+        guard let waiter = writeWaiter else { return }
+        writeWaiter = nil
+        waiter.resume(returning: error)
+    }
+}

@@ -1,0 +1,95 @@
+// What went wrong with a stream, in words.
+
+extension StreamState {
+    func bodyTooLarge(_ limit: Int) -> H2Error {
+        H2Error(
+            .bodyTooLarge, scope: .stream(id), initiator: .user,
+            message: "the response's body is longer than \(limit) bytes",
+            remedy: "collect more, or read it in pieces")
+    }
+}
+
+extension HTTP2Session.GoAway {
+    /// RFC 9113 section 6.8: streams above the last identifier were not and will not be processed.
+    func notProcessed(_ id: Int32) -> H2Error {
+        H2Error(
+            .notProcessed, scope: .stream(id), initiator: .remote, cause: .http2(code, debugText: debugText),
+            message: "\(id == 0 ? "the request" : "stream \(id)") was not processed: the server said GOAWAY "
+                + "(last stream \(lastStreamID), \(describedCode))",
+            remedy: "send it again on a new connection", isRetryable: true)
+    }
+
+    var describedCode: String { debugText.isEmpty ? "\(code)" : "\(code), \"\(debugText)\"" }
+}
+
+extension H2Error {
+    /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
+    static func reset(
+        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool = false
+    ) -> H2Error {
+        let remedy =
+            switch code {
+            case .refusedStream where hasAnswered: "the server refused it after it had answered; its log may say why"
+            case .refusedStream: "the server did not process it: send it again, with fewer at once"
+            case .enhanceYourCalm: "the server wants less load: send fewer requests at once"
+            case .http11Required: "the server wants HTTP/1.1 for this"
+            case .internalError: "the server failed; its log may say why"
+            case .cancel: "the server gave it up; its log may say why"
+            case .noError: "the server ended it before its response was whole"
+            default: "its log may say why"
+            }
+        let who = initiator == .remote ? "reset by server" : "reset by us"
+        if initiator == .local && code == .protocolError {
+            return H2Error(
+                .protocolViolation, scope: .stream(id), initiator: .local, cause: .http2(code, debugText: ""),
+                message: "stream \(id): the response's body does not match its header fields "
+                    + "(content-length, or DATA where none may be)",
+                remedy: "the response is malformed or was cut short; the fault is the server's")
+        }
+        if initiator == .local && code == .flowControlError {
+            return H2Error(
+                .protocolViolation, scope: .stream(id), initiator: .local, cause: .http2(code, debugText: ""),
+                message: "stream \(id): the server sent more than the stream's window allowed",
+                remedy: "the fault is the server's")
+        }
+        return H2Error(
+            .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),
+            message: "stream \(id) \(who) (error \(code))", remedy: remedy,
+            isRetryable: code == .refusedStream && initiator == .remote && !hasAnswered)
+    }
+
+    static func timeout(_ phase: Phase, _ limit: Duration, stream: Int32) -> H2Error {
+        let (what, remedy) =
+            switch phase {
+            case .queued:
+                ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
+            case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
+            case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
+            default: ("the request took longer than \(limit)", "allow more time")
+            }
+        return H2Error(
+            .timeout, scope: .stream(stream), cause: .timeout(phase, after: limit), message: what, remedy: remedy,
+            isRetryable: phase == .queued)
+    }
+
+    static func bodyLength(_ count: Int, stated: Int, stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message:
+                "the request's body has \(count)\(count > stated ? " or more" : "") bytes, not \(stated) as stated",
+            remedy: "state the right length, or none")
+    }
+
+    static func secondReader(_ stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message: "stream \(stream): the response's body is being read already",
+            remedy: "one reader at a time")
+    }
+
+    static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {
+        H2Error(
+            .localIO, scope: .stream(stream), initiator: .user, cause: .errno(status),
+            message: "cannot write the body: \(describeErrno(status))", remedy: "is there room and right to write?")
+    }
+}

@@ -134,6 +134,15 @@ final class Exchange: StreamState, @unchecked Sendable {
             fail(error)
             return false
         }
+        if let stated = statedLength {
+            // A writer that was quick has supplied some, or all, already.
+            var isShort = false
+            if case .finished = outgoing { isShort = suppliedBytes < stated }
+            if isShort || suppliedBytes > stated {
+                fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+                return false
+            }
+        }
         if options.areDefaults { return true }
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }

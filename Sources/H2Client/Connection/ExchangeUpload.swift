@@ -67,7 +67,7 @@ extension Exchange {
             return
         }
         writeWaiter = continuation
-        if let limit = contentLength, suppliedBytes + chunk.count > limit {
+        if let limit = contentLength ?? statedLength, suppliedBytes + chunk.count > limit {
             return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
         }
         suppliedBytes += chunk.count
@@ -99,8 +99,8 @@ extension Exchange {
         guard !isOver, !isOutgoingDone else { return }
         // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
         if isWritingCancelled { return fail(CancellationError()) }
-        if let contentLength, suppliedBytes != contentLength {
-            return fail(H2Error.bodyLength(suppliedBytes, stated: contentLength, stream: id))
+        if let stated = contentLength ?? statedLength, suppliedBytes != stated {
+            return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
         }
         put(.finished)
     }

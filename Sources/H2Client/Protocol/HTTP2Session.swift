@@ -150,6 +150,15 @@ final class HTTP2Session {
         try requestHead.fill(
             request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
+        if contentLength == nil, let stated = requestHead.statedLength {
+            // RFC 9113 section 8.1.1: such a request is malformed, and whoever makes HTTP/1.1 of it would wait for more.
+            guard hasBody || stated == 0 else {
+                throw H2Error(
+                    .invalidRequest, initiator: .user, message: "content-length says \(stated), but there is no body",
+                    remedy: "leave the field out")
+            }
+            stream.statedLength = stated
+        }
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
         let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }

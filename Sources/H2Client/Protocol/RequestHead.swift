@@ -8,6 +8,8 @@ struct RequestHead: ~Copyable {
     private var pairs: UnsafeMutablePointer<nghttp2_nv>
     private var capacity: Int
     private(set) var count = 0
+    /// What the request's own `content-length` says.
+    private(set) var statedLength: Int?
     // Values stand in `bytes`, which may move while it grows: until the end, pairs hold offsets.
     private var offset = 0
 
@@ -23,6 +25,7 @@ struct RequestHead: ~Copyable {
         bytes.removeFirst(bytes.count)
         count = 0
         offset = 0
+        statedLength = nil
     }
 
     /// Fields that hardly ever change: the connection's own scheme and authority, and GET.
@@ -141,7 +144,7 @@ struct RequestHead: ~Copyable {
 }
 
 extension RequestHead {
-    private enum Kind { case regular, forbidden, host }
+    private enum Kind { case regular, forbidden, host, contentLength }
 
     /// Whether RFC 9113 section 8.2.2 forbids a field, or it is `host`, for which :authority stands.
     private static func kind(_ field: HTTPField) -> Kind {
@@ -149,6 +152,7 @@ extension RequestHead {
         case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade": .forbidden
         case "te": field.value == "trailers" ? .regular : .forbidden
         case "host": .host
+        case "content-length": .contentLength
         default: .regular
         }
     }
@@ -207,14 +211,22 @@ extension RequestHead {
             switch Self.kind(field) {
             case .regular: append(field)
             case .host: break
+            case .contentLength:
+                guard let length = Int(field.value), length >= 0, String(length) == field.value,
+                    statedLength ?? length == length
+                else {
+                    throw Self.invalid("bad content-length '\(field.value)'", "leave the field out")
+                }
+                if statedLength == nil { append(field) }
+                statedLength = length
             case .forbidden:
                 throw Self.invalid(
                     "the field '\(field.name)' has no place in HTTP/2", "leave it out (RFC 9113 section 8.2.2)")
             }
         }
         if let contentLength {
-            if let stated = request.headerFields[.contentLength] {
-                guard stated == String(contentLength) else {
+            if let stated = statedLength {
+                guard stated == contentLength else {
                     throw Self.invalid(
                         "content-length says \(stated), the body has \(contentLength) bytes", "leave the field out")
                 }

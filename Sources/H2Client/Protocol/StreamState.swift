@@ -73,6 +73,8 @@ class StreamState {
     // MARK: Request
 
     @exclusivity(unchecked) final var outgoing = Outgoing.done
+    /// What `content-length` promised for a body whose length was not known otherwise.
+    @exclusivity(unchecked) final var statedLength: Int?
     /// Sent after the body.
     @exclusivity(unchecked) final var outgoingTrailers: HTTPFields?
 

@@ -295,6 +295,23 @@ private let reset: UInt8 = 3
         #expect(!error.isRetryable)
     }
 
+    @Test(arguments: [0, 3, 9]) func `A content-length that the body does not have is refused`(sent: Int) async throws {
+        let server = try PuppetServer()
+        server.play { server in _ = server.next(7) }
+        let connection = try await connect(server)
+        defer { connection.closeNow() }
+        var request = post()
+        request.headerFields[.contentLength] = "5"
+        let body: RequestBody =
+            sent == 0 ? .none : .writer { writer in try await writer.write([UInt8](repeating: 1, count: sent)) }
+        let result = await ending { [request] in try await connection.send(request, body: body).status }
+        guard case .failure(let error as H2Error)? = result else {
+            Issue.record("\(String(describing: result))")
+            return
+        }
+        #expect(error.code == .invalidRequest)
+    }
+
     @Test(arguments: ["099", "000"]) func `A status below 100 is malformed`(status: String) async throws {
         let server = try PuppetServer()
         server.play { server in

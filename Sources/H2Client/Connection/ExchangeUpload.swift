@@ -61,7 +61,9 @@ extension Exchange {
     }
 
     func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
-        precondition(writeWaiter == nil, "one write at a time")
+        guard writeWaiter == nil else {
+            return continuation.resume(returning: H2Error.secondWriter(id))
+        }
         if let error = uploadError() {
             continuation.resume(returning: error)
             return

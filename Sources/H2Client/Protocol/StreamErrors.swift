@@ -80,6 +80,13 @@ extension H2Error {
             remedy: "state the right length, or none")
     }
 
+    static func secondWriter(_ stream: Int32) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream), initiator: .user,
+            message: "stream \(stream): a chunk of the request's body is being written already",
+            remedy: "await one write before the next")
+    }
+
     static func secondReader(_ stream: Int32) -> H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream), initiator: .user,

@@ -152,7 +152,11 @@ package final class TLSContext: @unchecked Sendable {
 
     /// An SSL object over a connected descriptor, not yet shaken hands.
     func makeConnection(descriptor: CInt, serverName: String?, isAddress: Bool) -> OpaquePointer? {
-        guard let ssl = SSL_new(context), let bio = ch2_socket_bio(descriptor) else { return nil }
+        guard let ssl = SSL_new(context) else { return nil }
+        guard let bio = ch2_socket_bio(descriptor) else {
+            SSL_free(ssl)
+            return nil
+        }
         SSL_set_bio(ssl, bio, bio)
         guard let serverName else {
             SSL_set_accept_state(ssl)

@@ -95,11 +95,14 @@ final class ConnectionRig: @unchecked Sendable {
     /// Lets whatever is under way at this moment arrive.
     func settle() { world.advance(.milliseconds(20)) }
 
+    /// Long enough for a fresh request to notice that its task was cancelled.
+    func settleCancellations() { world.advance(2 * HTTP2Multiplexer.watchAfter) }
+
     func advance(_ milliseconds: Int) { world.advance(.milliseconds(milliseconds)) }
 
     /// Closes, and checks that nothing is left: streams, waiting requests, timers.
     func expectNothingLeft(sourceLocation: SourceLocation = #_sourceLocation) {
-        settle()
+        settleCancellations()
         let snapshot = snapshot
         #expect(snapshot.openStreams == 0, sourceLocation: sourceLocation)
         #expect(snapshot.waitingRequests == 0, sourceLocation: sourceLocation)

@@ -75,7 +75,7 @@ import Testing
         let second = rig.start { try await $0.send(.to("/2")).status.code }
         rig.settle()
         first.task?.cancel()
-        rig.settle()
+        rig.settleCancellations()
         #expect(first.error is CancellationError)
         #expect(resets(rig).map(\.0) == [1])
         #expect(resets(rig).map(\.1) == [.cancel])

@@ -84,6 +84,33 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    @Test func `A write beside another is refused, and the first goes on`() {
+        var settings = SimulatedServer.Settings()
+        settings.initialWindowSize = 0
+        let rig = countingRig(settings)
+        let second = Noted<any Error>()
+        let pending = rig.start { connection in
+            try await connection.send(
+                .to("/", .post),
+                body: .writer { writer in
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for _ in 0..<2 {
+                            group.addTask {
+                                do { try await writer.write([1]) } catch { second.value = error }
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                })
+        }
+        rig.settle()
+        #expect((second.value as? H2Error)?.code == .invalidRequest)
+        #expect(!pending.isOver)
+        pending.task?.cancel()
+        rig.finish(pending)
+        rig.expectNothingLeft()
+    }
+
     @Test func `An error of the writer resets the stream with CANCEL and reaches the caller`() {
         let rig = ConnectionRig(isScripted: true)
         let pending = rig.start { connection in

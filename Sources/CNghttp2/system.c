@@ -20,6 +20,24 @@ int ch2_set_nonblocking(int fd) {
   return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+// MARK: - ThreadSanitizer
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CH2_THREAD_SANITIZER 1
+#endif
+#endif
+
+#ifdef CH2_THREAD_SANITIZER
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+void ch2_hand_over(const void *object) { __tsan_release((void *)object); }
+void ch2_take_over(const void *object) { __tsan_acquire((void *)object); }
+#else
+void ch2_hand_over(const void *object) { (void)object; }
+void ch2_take_over(const void *object) { (void)object; }
+#endif
+
 void ch2_name_this_thread(const char *name) {
 #if defined(__APPLE__)
   pthread_setname_np(name);

@@ -84,6 +84,7 @@ public actor HTTP2Connection {
         } onCancel: {
             loop.execute { dial.cancel() }
         }
+        Handover.take(dial)
         return HTTP2Connection(try result.get())
     }
 
@@ -162,11 +163,16 @@ public actor HTTP2Connection {
     /// - Throws: `H2Error`: `timeout`, or why the connection is closed.
     public nonisolated(nonsending) func ping(timeout: Duration = .seconds(15)) async throws -> Duration {
         let multiplexer = multiplexer
-        return try await withUnsafeContinuation { continuation in
+        let result: Result<Duration, H2Error> = await withUnsafeContinuation { continuation in
             multiplexer.loop.execute {
-                multiplexer.ping(timeout: timeout) { continuation.resume(returning: $0) }
+                multiplexer.ping(timeout: timeout) {
+                    Handover.give(multiplexer)
+                    continuation.resume(returning: $0)
+                }
             }
-        }.get()
+        }
+        Handover.take(multiplexer)
+        return try result.get()
     }
 
     /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing where the server has not said
@@ -237,7 +243,9 @@ private final class Dial: @unchecked Sendable {
         let dialer = Dialer(origin: origin, id: id, configuration: configuration, tls: tls, loop: loop) {
             [self] result in
             state = .done
-            continuation.resume(returning: result.mapError { $0 as any Error }.flatMap(establish))
+            let outcome = result.mapError { $0 as any Error }.flatMap(establish)
+            Handover.give(self)
+            continuation.resume(returning: outcome)
         }
         state = .dialing(dialer, continuation)
         dialer.start()

@@ -150,6 +150,12 @@ void ch2_free(void *pointer);
 
 // MARK: - Threads and system calls
 
+/// Tell ThreadSanitizer that what one thread did to an object before the first call is done before the second returns on
+/// another. Swift's runtime orders a continuation's two sides by a compare-and-swap that ThreadSanitizer does not see.
+/// Functions, since the clang module that Swift imports does not know whether Swift is sanitized; empty otherwise.
+void ch2_hand_over(const void *object);
+void ch2_take_over(const void *object);
+
 /// The event loop whose thread this is, or NULL. Swift has no thread-local variables that cost one instruction.
 extern _Thread_local void *ch2_current_loop_storage;
 static inline void *ch2_current_loop(void) { return ch2_current_loop_storage; }

@@ -196,7 +196,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         guard !isWatched, case .head(let continuation) = waiter else { return }
         isWatched = true
         waiter = .none
-        continuation.resume(returning: false)
+        resume(continuation, isHeadHere: false)
     }
 
     /// The task is back, under a handler. What happened meanwhile has waited for it.
@@ -217,7 +217,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
                 // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
                 waiter = .none
-                continuation.resume(returning: true)
+                resume(continuation, isHeadHere: true)
             }
             resumeAll(error)
         }
@@ -248,20 +248,30 @@ final class Exchange: StreamState, @unchecked Sendable {
                 connection.session.consumed(self, unread)
                 isWhole = true
             }
-            continuation.resume(returning: true)
+            resume(continuation, isHeadHere: true)
         case .chunk(let continuation):
             progressAt = connection.loop.now
             guard let step = takeChunk() else { return }
             waiter = .none
             stopPhaseTimer()
-            continuation.resume(returning: step)
+            resume(continuation, step)
         case .end(let continuation):
             progressAt = connection.loop.now
             guard case .ended = phase else { return }
             waiter = .none
             stopPhaseTimer()
-            continuation.resume(returning: .end)
+            resume(continuation, .end)
         }
+    }
+
+    func resume(_ continuation: UnsafeContinuation<Bool, Never>, isHeadHere: Bool) {
+        Handover.give(self)
+        continuation.resume(returning: isHeadHere)
+    }
+
+    func resume(_ continuation: UnsafeContinuation<BodyStep, Never>, _ step: BodyStep) {
+        Handover.give(self)
+        continuation.resume(returning: step)
     }
 
     /// What is there to read: all of it, the end, the failure; nil where a reader has to wait.
@@ -336,8 +346,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .none: break
         case .head(let continuation):
             headError = error
-            continuation.resume(returning: true)
-        case .chunk(let continuation), .end(let continuation): continuation.resume(returning: .failed(error))
+            resume(continuation, isHeadHere: true)
+        case .chunk(let continuation), .end(let continuation): resume(continuation, .failed(error))
         }
         resumeWriter(error)
     }

@@ -28,6 +28,7 @@ extension Exchange {
             }
         }
         if !isHeadHere { await waitForHead() }
+        Handover.take(self)
         if let headError { throw headError }
         return Response(
             status: HTTPResponse.Status(code: status),
@@ -125,7 +126,7 @@ extension Exchange {
     nonisolated(nonsending) func wait(
         _ makeWaiter: @escaping (UnsafeContinuation<BodyStep, Never>) -> Waiter
     ) async -> BodyStep {
-        await withTaskCancellationHandler {
+        let step = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 let begin = LoopBound { self.begin(makeWaiter(continuation)) }
                 if connection.loopIdentity.isCurrent {
@@ -137,6 +138,8 @@ extension Exchange {
         } onCancel: {
             connection.loop.execute { self.fail(CancellationError()) }
         }
+        Handover.take(self)
+        return step
     }
 
     nonisolated(nonsending) func metrics() async -> ResponseMetrics {

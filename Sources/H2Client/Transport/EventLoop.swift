@@ -100,9 +100,15 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// Runs `body` on the loop's thread: at once where that is the caller's, else by a hop there and back.
     nonisolated(nonsending) func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
         if isCurrent { return body() }
-        return await withUnsafeContinuation { continuation in
-            execute { continuation.resume(returning: body()) }
+        let result = await withUnsafeContinuation { continuation in
+            execute {
+                let result = body()
+                Handover.give(self)
+                continuation.resume(returning: result)
+            }
         }
+        Handover.take(self)
+        return result
     }
 
     // MARK: - On the loop's thread

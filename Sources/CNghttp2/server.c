@@ -47,20 +47,11 @@ int ch2_accept(int listener) {
   int fd;
 #if defined(__linux__)
   do fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-  if (fd < 0) return fd;
 #else
   do fd = accept(listener, NULL, NULL);
-  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-  if (fd < 0) return fd;
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  ch2_set_nonblocking(fd);
-  int quiet = 1;
-  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &quiet, sizeof quiet);
 #endif
-  int yes = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  return fd;
+  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return ch2_tcp_options(fd);
 }
 
 int ch2_socket_port(int fd) {

@@ -73,21 +73,24 @@ bool ch2_socket_name(int fd, bool peer, char text[64]) {
   return ch2_address_text(address, text);
 }
 
-int ch2_tcp_socket(int family) {
-#if defined(__linux__)
-  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+int ch2_tcp_options(int fd) {
   if (fd < 0) return fd;
-#else
-  int fd = socket(family, SOCK_STREAM, IPPROTO_TCP);
-  if (fd < 0) return fd;
+  int yes = 1;
+#if !defined(__linux__)
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   ch2_set_nonblocking(fd);
-  int quiet = 1;
-  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &quiet, sizeof quiet);
+  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
 #endif
-  int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   return fd;
+}
+
+int ch2_tcp_socket(int family) {
+#if defined(__linux__)
+  return ch2_tcp_options(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+#else
+  return ch2_tcp_options(socket(family, SOCK_STREAM, IPPROTO_TCP));
+#endif
 }
 
 int ch2_socket_error(int fd) {

@@ -28,7 +28,10 @@ final class ServerConnection: ReadinessHandler, Flushable {
 
     private let wire: any SocketWire & Wire
     private let descriptor: CInt
-    private let output = OutputBuffer()
+    /// Filled up to `outputMark` by frames, then emptied by writes; a frame that was begun below the mark still fits.
+    @exclusivity(unchecked) private var output = OutputBuffer(capacity: ServerConnection.outputMark + 9 + (16 << 10))
+    private static let outputMark = 64 << 10
+    private var isOutputFull: Bool { output.count >= Self.outputMark }
     private let faults: OriginServer.Faults
     @exclusivity(unchecked) private var streams: [ServerStream] = []
     @exclusivity(unchecked) private var spareStreams: [ServerStream] = []
@@ -196,7 +199,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
         isInsideNghttp2 = true
         defer { isInsideNghttp2 = false }
         wasOutputFull = false
-        while !output.isFull {
+        while !isOutputFull {
             var bytes: UnsafePointer<UInt8>?
             let count = ch2_session_mem_send(session, &bytes)
             guard count > 0, let bytes else {
@@ -213,7 +216,7 @@ final class ServerConnection: ReadinessHandler, Flushable {
         while !output.isEmpty {
             switch wire.write(output.bytes) {
             case .bytes(let count):
-                output.consume(count)
+                output.removeFirst(count)
                 counters.bytesSent.add(count)
                 lastActivity = loop.now
             case .wouldBlock:
@@ -229,14 +232,14 @@ final class ServerConnection: ReadinessHandler, Flushable {
 
     /// nghttp2's send_data_callback: a DATA frame whose payload comes straight from the stream.
     func sendData(of stream: ServerStream, head: UnsafePointer<UInt8>, count: Int) -> CInt {
-        if output.isFull {
+        if isOutputFull {
             wasOutputFull = true
             return NGHTTP2_ERR_WOULDBLOCK.rawValue
         }
-        let target = output.reserve(9 + count)
+        let target = output.append(count: 9 + count)
         target.copyMemory(from: head, byteCount: 9)
         guard stream.copyBody(to: target + 9, count: count) else {
-            output.unreserve(9 + count)
+            output.removeLast(9 + count)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
         return 0

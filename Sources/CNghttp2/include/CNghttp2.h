@@ -188,6 +188,9 @@ void ch2_name_this_thread(const char *name);
 bool ch2_socket_name(int fd, bool peer, char text[64]);
 bool ch2_address_text(const struct sockaddr *address, char text[64]);
 
+/// What every TCP socket of ours has, made or accepted: TCP_NODELAY, and where the system could not be told when it was
+/// made, non-blocking, close-on-exec and no SIGPIPE. Returns `fd`, also a negative one.
+int ch2_tcp_options(int fd);
 /// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
 int ch2_tcp_socket(int family);
 /// The pending error of a socket (SO_ERROR).

@@ -1,36 +1,36 @@
 /// Bytes on their way out: appended at the back, taken from the front, in one piece of memory that is kept.
-struct OutputBuffer: ~Copyable {
+package struct OutputBuffer: ~Copyable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
     private var start = 0
     private var end = 0
 
-    init(capacity: Int) {
+    package init(capacity: Int) {
         self.capacity = capacity
         base = .allocate(byteCount: capacity, alignment: 16)
     }
 
     deinit { base.deallocate() }
 
-    var count: Int { end - start }
-    var isEmpty: Bool { start == end }
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: count) }
+    package var count: Int { end - start }
+    package var isEmpty: Bool { start == end }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: count) }
 
     /// Room for `count` more bytes at the back, which the caller fills before anything else happens.
-    mutating func append(count: Int) -> UnsafeMutableRawPointer {
+    package mutating func append(count: Int) -> UnsafeMutableRawPointer {
         if end + count > capacity { makeRoom(for: count) }
         defer { end += count }
         return base + end
     }
 
-    mutating func append(_ bytes: UnsafeRawPointer, count: Int) {
+    package mutating func append(_ bytes: UnsafeRawPointer, count: Int) {
         append(count: count).copyMemory(from: bytes, byteCount: count)
     }
 
     /// Takes back the last `count` bytes.
-    mutating func removeLast(_ count: Int) { end -= count }
+    package mutating func removeLast(_ count: Int) { end -= count }
 
-    mutating func removeFirst(_ count: Int) {
+    package mutating func removeFirst(_ count: Int) {
         start += count
         if start == end { (start, end) = (0, 0) }
     }

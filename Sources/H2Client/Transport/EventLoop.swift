@@ -138,28 +138,12 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     // MARK: - Turns
 
     private func startThread() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        #if canImport(Glibc)
-            var thread = pthread_t()
-        #else
-            var thread: pthread_t?
-        #endif
-        // The thread owns this reference until the loop is shut down.
-        let reference = Unmanaged.passRetained(self)
-        let result = pthread_create(
-            &thread, &attributes,
-            { argument in
-                #if canImport(Glibc)
-                    let argument = argument!
-                #endif
-                ch2_name_this_thread("h2-loop")
-                Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, reference.toOpaque())
-        pthread_attr_destroy(&attributes)
-        precondition(result == 0, "cannot start an event loop's thread, error \(result)")
+        // The thread holds the loop until it is shut down.
+        let status = startDetachedThread { [self] in
+            ch2_name_this_thread("h2-loop")
+            run()
+        }
+        precondition(status == 0, "cannot start an event loop's thread, error \(status)")
     }
 
     private func run() {

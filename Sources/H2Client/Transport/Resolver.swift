@@ -48,32 +48,11 @@ package enum Resolver {
             loop.execute { completion(result) }
             return
         }
-        let work = Unmanaged.passRetained(
-            Work {
-                let result = lookUp(host: host, port: port, flags: 0)
-                loop.execute { completion(result) }
-            })
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        #if canImport(Glibc)
-            var thread = pthread_t()
-        #else
-            var thread: pthread_t?
-        #endif
-        let status = pthread_create(
-            &thread, &attributes,
-            { argument in
-                #if canImport(Glibc)
-                    let argument = argument!
-                #endif
-                // The thread owns the work that was retained for it.
-                Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, work.toOpaque())
-        pthread_attr_destroy(&attributes)
+        let status = startDetachedThread {
+            let result = lookUp(host: host, port: port, flags: 0)
+            loop.execute { completion(result) }
+        }
         if status != 0 {
-            work.release()
             loop.execute {
                 completion(
                     .failure(
@@ -82,11 +61,6 @@ package enum Resolver {
                             message: "cannot start a thread to look up '\(host)': \(describeErrno(status))")))
             }
         }
-    }
-
-    private final class Work: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
     private static func lookUp(host: String, port: Int, flags: CInt) -> Result<[SocketAddress], H2Error> {

@@ -52,6 +52,9 @@ public struct Configuration: Sendable {
         public var tls: Duration = .seconds(15)
         /// Until the server's SETTINGS acknowledges ours (RFC 9113 section 6.5.3). Default 30 s.
         public var settings: Duration = .seconds(30)
+        /// How long the socket may take no byte while something waits to be sent: a peer that stopped reading, or that is
+        /// gone without a word. Past it the connection ends, and what is under way fails with `timeout`. Default 30 s.
+        public var writeStall: Duration = .seconds(30)
         /// How long `close()` waits for streams under way. Default 30 s.
         public var drain: Duration = .seconds(30)
         /// The head start of one address before the next is tried as well (RFC 8305 section 5). Default 250 ms.

@@ -69,7 +69,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 
     /// The phase of a request that a time limit watched.
     public enum Phase: String, Sendable, Hashable {
-        case resolve, connect, tls, settings, queued, firstByte, betweenBytes, wholeRequest, close, ping
+        case resolve, connect, tls, settings, queued, firstByte, betweenBytes, wholeRequest, close, ping, writeStall
     }
 
     /// What lay below.

@@ -45,6 +45,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var roundTripTime: Duration?
 
     @exclusivity(unchecked) private var watchTimer: LoopTimer?
+    @exclusivity(unchecked) private var stallTimer: LoopTimer?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
     @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
@@ -312,10 +313,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
                 session.output.removeFirst(count)
                 share -= count
                 if share <= 0 { return markDirty() }
-            case .wouldBlock:
-                isWriteBlocked = true
-                wire.watch(readable: true, writable: true)
-                return
+            case .wouldBlock: return blockWriting()
             case .end, .failed:
                 // What the peer said before it left may explain why.
                 readInput()
@@ -325,8 +323,23 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .draining = state, session.openStreams.isEmpty, waitingCount == 0 { finishDraining() }
     }
 
+    private func blockWriting() {
+        isWriteBlocked = true
+        wire.watch(readable: true, writable: true)
+        let limit = configuration.timeouts.writeStall
+        stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
+            self.die(
+                H2Error(
+                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
+                    message: "the server took no byte for \(limit)", remedy: "it may be dead: connect anew"),
+                saying: nil)
+        }
+    }
+
     private func unblockWriting() {
         isWriteBlocked = false
+        if let stallTimer { loop.cancel(stallTimer) }
+        stallTimer = nil
         wire.watch(readable: true, writable: false)
         markDirty()
     }
@@ -425,10 +438,10 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .closed = state { return }
         state = .closed(error)
         isDraining.store(true, ordering: .relaxed)
-        for timer in [settingsTimer, drainTimer, watchTimer] {
+        for timer in [settingsTimer, drainTimer, watchTimer, stallTimer] {
             if let timer { loop.cancel(timer) }
         }
-        (settingsTimer, drainTimer, watchTimer) = (nil, nil, nil)
+        (settingsTimer, drainTimer, watchTimer, stallTimer) = (nil, nil, nil, nil)
         if let code { session.sayGoAway(code) }
         sendLastBytes()
         wire.close()

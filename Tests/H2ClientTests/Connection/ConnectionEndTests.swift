@@ -24,6 +24,50 @@ import Testing
         return configuration
     }
 
+    // MARK: - A peer that stops reading
+
+    private func uploading(_ rig: ConnectionRig) -> Pending<Int> {
+        rig.start {
+            try await $0.send(.to("/", .post), body: .bytes([UInt8](repeating: 1, count: 60_000))).body.discard()
+        }
+    }
+
+    @Test func `A peer that reads nothing is left when the socket took no byte for the limit`() {
+        var configuration = Configuration()
+        configuration.timeouts.writeStall = .seconds(5)
+        let rig = ConnectionRig(configuration, isScripted: true)
+        rig.wire.shape.room = 1_000
+        rig.wire.isStalled = true
+        let upload = uploading(rig)
+        rig.advance(4_900)
+        #expect(!upload.isOver)
+        rig.advance(300)
+        #expect(upload.h2Error?.code == .timeout)
+        #expect(upload.h2Error?.cause == .timeout(.writeStall, after: .seconds(5)))
+        #expect(rig.snapshot.state == .closed)
+        rig.expectNothingLeft()
+    }
+
+    @Test func `A peer that reads on in time is not left, however often it stalls`() {
+        var configuration = Configuration()
+        configuration.timeouts.writeStall = .seconds(5)
+        let rig = ConnectionRig(configuration, isScripted: true)
+        rig.wire.shape.room = 20_000
+        rig.wire.isStalled = true
+        let upload = uploading(rig)
+        for _ in 0..<5 {
+            rig.advance(4_000)
+            rig.wire.isStalled = false
+            rig.settle()
+            rig.wire.isStalled = true
+        }
+        rig.wire.isStalled = false
+        rig.wire.send(head(rig, 1, endStream: true))
+        rig.finish(upload)
+        #expect(upload.value == 0)
+        rig.expectNothingLeft()
+    }
+
     // MARK: - close
 
     @Test func `close lets what was accepted finish, the waiting too, takes nothing new, and says GOAWAY`() {

@@ -1,5 +1,6 @@
 import CNghttp2
 import Foundation
+import Glibc
 import H2Origin
 import Testing
 
@@ -93,6 +94,34 @@ import Testing
         // Where `localhost` is ::1 first, that refuses: the origin listens on 127.0.0.1 alone.
         let reached = try await dial("http://localhost:\(server.port)")
         #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+    }
+
+    @Test func `A host that does not answer ends in a time-out of connecting`() async throws {
+        // The queue of a listener that accepts nothing takes a connection or two; the kernel drops what comes after.
+        let listener = ch2_tcp_socket(AF_INET)
+        defer { close(listener) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
+            withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
+        }
+        try #require(withAddress { Glibc.bind(listener, $0, length) } == 0)
+        try #require(listen(listener, 0) == 0)
+        address.sin_port = UInt16(ch2_socket_port(listener)).bigEndian
+        let fillers = (0..<4).map { _ in ch2_tcp_socket(AF_INET) }
+        defer { for filler in fillers { close(filler) } }
+        for filler in fillers { _ = withAddress { Glibc.connect(filler, $0, length) } }
+
+        var configuration = Configuration()
+        configuration.timeouts.connect = .milliseconds(100)
+        let error = await #expect(throws: H2Error.self) {
+            _ = try await dial("http://127.0.0.1:\(ch2_socket_port(listener))", configuration)
+        }
+        #expect(error?.code == .timeout)
+        #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
+        #expect(error?.isRetryable == true)
     }
 
     @Test func `TLS chooses h2 and verifies the certificate against a given authority`() async throws {

@@ -81,8 +81,20 @@ public actor ServerProcess {
     }
 
     /// Crashes the server and starts it again on the same ports.
+    /// - Throws: `ProcessFailure`, as `start`, and where a port still accepts 5 seconds after the crash.
     public func restart() async throws {
         crash()
+        // Children that were killed hold their listening sockets until they are gone, which is not ours to wait for: a
+        // port that accepts by one of them would be taken for the new server's.
+        let deadline = ContinuousClock.now + .seconds(5)
+        for port in ports {
+            while LoopbackPort.accepts(port) {
+                guard ContinuousClock.now < deadline else {
+                    throw ProcessFailure("\(name) was killed, and port \(port) still accepts")
+                }
+                await pause()
+            }
+        }
         try await start()
     }
 

@@ -99,16 +99,6 @@ static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const
   return (const nghttp2_ext_priority_update *)frame->ext.payload;
 }
 
-/// Bytes of one nghttp2_rcbuf (nghttp2_rcbuf_get_buf returns a struct by value, which costs Swift a copy and a call).
-static inline const uint8_t *ch2_rcbuf_bytes(nghttp2_rcbuf *buf, size_t *length) {
-  nghttp2_vec vec = nghttp2_rcbuf_get_buf(buf);
-  *length = vec.len;
-  return vec.base;
-}
-
-/// The version that this was compiled against, and the one that is loaded at run time.
-static inline const char *ch2_nghttp2_version(void) { return nghttp2_version(0)->version_str; }
-
 // MARK: - OpenSSL: macros that Swift cannot see, and ALPN
 
 /// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer`

@@ -90,12 +90,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         super.init()
         outgoingTrailers = body.trailers
-        if options.expectContinue != nil, case .done = outgoing {
-        } else if options.expectContinue != nil {
-            heldBody = outgoing
-            outgoing = .awaitingChunk
-        }
         self.outgoing = outgoing
+        if options.expectContinue != nil && !isOutgoingDone {
+            heldBody = outgoing
+            self.outgoing = .awaitingChunk
+        }
     }
 
     deinit { dropHeldBody() }

@@ -32,9 +32,6 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private var waitingCount = 0
 
-    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
-    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
-
     private struct Ping {
         let sentAt: UInt64
         let completion: (Result<Duration, H2Error>) -> Void
@@ -44,6 +41,8 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
     @exclusivity(unchecked) private var roundTripTime: Duration?
 
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
+    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
     @exclusivity(unchecked) private var watchTimer: LoopTimer?
     @exclusivity(unchecked) private var stallTimer: LoopTimer?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?

@@ -55,7 +55,7 @@ extension HTTP2Session {
     /// Whether nghttp2 has the stream: from when it writes the request's header fields down until the stream is closed.
     func isOpen(_ id: Int32) -> Bool { nghttp2_session_get_stream_user_data(raw, id) != nil }
 
-    /// The stream that nghttp2 has open under an identifier. Unretained user data: see above.
+    /// The stream that nghttp2 has open under an identifier. Unretained user data: see `HTTP2Callbacks`.
     @inline(__always)
     func withOpenStream(_ id: Int32, _ body: (StreamState) -> Void) {
         guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return }
@@ -92,13 +92,13 @@ extension HTTP2Session {
     }
 
     func tooLarge() -> Bool {
-        guard let current else { return true }
-        let stream = current.takeUnretainedValue()
-        stream.localFailure = H2Error(
-            .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
-            message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
-            remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
-        return false
+        withCurrent { stream in
+            stream.localFailure = H2Error(
+                .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
+                message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
+                remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
+        }
+        return current == nil
     }
 
     func invalidField(_ field: String) {
@@ -186,7 +186,7 @@ extension HTTP2Session {
         if endsStream { receivedEnd(stream) } else { touch(stream) }
     }
 
-    /// END_STREAM. nghttp2 has checked content-length by now; a mismatch came as an invalid frame instead.
+    /// END_STREAM. nghttp2 has checked content-length by now; a mismatch made it reset the stream instead.
     func receivedEnd(_ stream: StreamState) {
         guard case .body = stream.phase, stream.localFailure == nil else { return }
         stream.phase = .ended

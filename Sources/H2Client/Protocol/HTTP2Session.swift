@@ -136,9 +136,9 @@ final class HTTP2Session {
             limits.concurrentStreams)
     }
 
-    /// After GOAWAY there is none: streams that it ends make no room for others.
     var openStreamCount: Int { openStreams.count }
 
+    /// After GOAWAY there is none: streams that it ends make no room for others.
     var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.

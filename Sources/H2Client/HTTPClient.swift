@@ -1,0 +1,3 @@
+/// A client that reuses connections.
+public final class HTTPClient: Sendable {
+}

@@ -262,16 +262,19 @@ private final class Dial: @unchecked Sendable {
         }
     }
 
+    /// What the server chose instead of h2.
+    private static func refusal(_ choice: ProtocolChoice) -> String? {
+        switch choice {
+        case .cleartext, .chosen("h2"): nil
+        case .chosen(let name), .unoffered(let name): "chose '\(name)'"
+        case .nothing: "chose no protocol (no ALPN)"
+        }
+    }
+
     /// ALPN decides here, and nowhere else, what is spoken.
     private func establish(_ connected: Dialer.Connected) -> Outcome {
-        if tls != nil, connected.applicationProtocol != "h2" {
+        if let choice = Self.refusal(connected.applicationProtocol) {
             connected.wire.close()
-            let choice =
-                connected.applicationProtocol.map { name in
-                    // The peer's bytes: OpenSSL 3.0 does not look whether we had offered them.
-                    let bytes = Array(name.utf8)
-                    return "chose '\(HTTP2Callbacks.escaped(bytes, bytes.count))'"
-                } ?? "chose no protocol (no ALPN)"
             return .failure(
                 H2Error(
                     .http2NotNegotiated, scope: .connection, initiator: .remote,

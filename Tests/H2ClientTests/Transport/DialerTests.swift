@@ -26,49 +26,12 @@ import Testing
 
     // MARK: - Dialing
 
-    private struct Reached: Sendable {
-        var info: ConnectionInfo
-        var applicationProtocol: String?
-    }
-
-    private func dial(
-        _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil
-    ) async throws -> Reached {
-        let loop = EventLoop()
-        defer { loop.shutdown() }
-        let origin = try Origin(url)
-        let result: Result<Reached, H2Error> = await withCheckedContinuation { continuation in
-            loop.execute {
-                var dialer: Dialer?
-                dialer = Dialer(
-                    origin: origin, id: ConnectionID(number: 1), configuration: configuration, tls: tls, loop: loop
-                ) { result in
-                    _ = dialer
-                    dialer = nil
-                    continuation.resume(
-                        returning: result.map { connected in
-                            connected.wire.close()
-                            return Reached(info: connected.info, applicationProtocol: connected.applicationProtocol)
-                        })
-                }
-                dialer?.start()
-            }
-        }
-        return try result.get()
-    }
-
     private func trusting(
         _ server: OriginServer, _ change: (inout Configuration) -> Void = { _ in }
     ) throws -> (
         Configuration, TLSContext
     ) {
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
-        try #require(server.caPEM).write(to: file, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: file) }
-        var configuration = Configuration()
-        configuration.tls.caFile = file.path
-        change(&configuration)
-        return (configuration, try TLSContext(client: configuration.tls))
+        try H2ClientTests.trusting(try #require(server.caPEM), change)
     }
 
     private func cleartext(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
@@ -85,7 +48,7 @@ import Testing
         #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
         #expect(reached.info.localAddress.hasPrefix("127.0.0.1:"))
         #expect(reached.info.tlsVersion == nil)
-        #expect(reached.applicationProtocol == nil)
+        #expect(reached.applicationProtocol == .cleartext)
     }
 
     @Test func `An address that refuses is followed by the next`() async throws {
@@ -129,7 +92,7 @@ import Testing
         defer { server.stopNow() }
         let (configuration, tls) = try trusting(server)
         let reached = try await dial("https://localhost:\(server.port)", configuration, tls: tls)
-        #expect(reached.applicationProtocol == "h2")
+        #expect(reached.applicationProtocol == .chosen("h2"))
         #expect(reached.info.isPeerVerified)
         #expect(reached.info.tlsVersion == "TLSv1.3")
         #expect(reached.info.certificateSubject?.contains("H2Origin") == true)
@@ -141,7 +104,7 @@ import Testing
         let (configuration, tls) = try trusting(server) { $0.tls.maximumVersion = .tls12 }
         let reached = try await dial(server.url, configuration, tls: tls)
         #expect(reached.info.tlsVersion == "TLSv1.2")
-        #expect(reached.applicationProtocol == "h2")
+        #expect(reached.applicationProtocol == .chosen("h2"))
     }
 
     @Test func `A certificate of another authority is rejected`() async throws {
@@ -185,9 +148,66 @@ import Testing
         defer { server.stopNow() }
         var configuration = Configuration()
         configuration.tls.verifiesPeer = false
-        let tls = try TLSContext(client: configuration.tls, protocols: ["spdy/1"])
-        let error = await #expect(throws: H2Error.self) { try await dial(server.url, configuration, tls: tls) }
-        #expect(error?.code == .http2NotNegotiated)
+        let tls = try TLSContext(client: configuration.tls)
+        let error = await #expect(throws: H2Error.self) {
+            try await dial(server.url, configuration, tls: tls, protocols: ["spdy/1"])
+        }
+        #expect(error?.code == .tlsFailed)
+        #expect(error?.remedy == "the server does not speak 'spdy/1' here")
+    }
+
+    // MARK: - ALPN
+
+    @Test(arguments: [
+        (["h2"], "h2"), (["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"),
+    ])
+    func `Dials over one TLS context offer each what they are told to`(offered: [String], chosen: String) async throws {
+        let peer = try TLSPeer(protocols: ["h2", "http/1.1"])
+        defer { peer.stop() }
+        let (configuration, tls) = try H2ClientTests.trusting(peer.caPEM)
+        let other = try await dial(peer.url, configuration, tls: tls, protocols: ["http/1.1"])
+        #expect(other.applicationProtocol == .chosen("http/1.1"))
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: offered)
+        #expect(reached.applicationProtocol == .chosen(chosen))
+        #expect(reached.info.isPeerVerified)
+    }
+
+    @Test func `A server that does not know ALPN has chosen nothing`() async throws {
+        let peer = try TLSPeer(protocols: [])
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        for offered in [["h2", "http/1.1"], ["http/1.1"], []] {
+            let reached = try await dial(peer.url, configuration, tls: tls, protocols: offered)
+            #expect(reached.applicationProtocol == .nothing)
+        }
+    }
+
+    @Test func `A server that chose what was not offered is told apart`() async throws {
+        let peer = try TLSPeer(protocols: [], chooseUnoffered)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        #expect(reached.applicationProtocol == .unoffered("spdy/1"))
+    }
+
+    @Test func `A server that shares nothing of what was offered is an error that names all of it`() async throws {
+        let peer = try TLSPeer(protocols: ["spdy/1"])
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        func failure(_ offered: [String]) async -> H2Error? {
+            await #expect(throws: H2Error.self) {
+                try await dial(peer.url, configuration, tls: tls, protocols: offered)
+            }
+        }
+        let only = await failure(["h2"])
+        #expect(only?.code == .http2NotNegotiated)
+        #expect(only?.remedy == "the server does not speak 'h2' here")
+        let both = await failure(["h2", "http/1.1"])
+        #expect(both?.code == .http2NotNegotiated)
+        #expect(both?.remedy == "the server speaks none of 'h2', 'http/1.1' here")
+        let old = await failure(["http/1.1"])
+        #expect(old?.code == .tlsFailed)
+        #expect(old?.remedy == "the server does not speak 'http/1.1' here")
     }
 
     @Test func `TLS to a cleartext port is a TLS error`() async throws {

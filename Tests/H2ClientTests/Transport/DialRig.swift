@@ -1,0 +1,68 @@
+import Foundation
+
+@testable import H2Client
+
+/// What a dial came to.
+struct Reached: Sendable {
+    var info: ConnectionInfo
+    var applicationProtocol: ProtocolChoice
+}
+
+/// Dials on a loop of its own, looks at the connection, and closes it.
+///
+/// `look` runs on the loop's thread, and says by calling its second argument that it is done.
+func dial(
+    _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil,
+    protocols: [String] = ["h2"],
+    look: @escaping @Sendable (Dialer.Connected, @escaping () -> Void) -> Void = { $1() }
+) async throws -> Reached {
+    let loop = EventLoop()
+    defer { loop.shutdown() }
+    let origin = try Origin(url)
+    let result: Result<Reached, H2Error> = await withCheckedContinuation { continuation in
+        loop.execute {
+            var dialer: Dialer?
+            dialer = Dialer(
+                origin: origin, id: ConnectionID(number: 1), configuration: configuration, tls: tls,
+                protocols: protocols, loop: loop
+            ) { result in
+                _ = dialer
+                dialer = nil
+                switch result {
+                case .failure(let error): continuation.resume(returning: .failure(error))
+                case .success(let connected):
+                    look(connected) {
+                        connected.wire.close()
+                        continuation.resume(
+                            returning: .success(
+                                Reached(
+                                    info: connected.info, applicationProtocol: connected.applicationProtocol)))
+                    }
+                }
+            }
+            dialer?.start()
+        }
+    }
+    return try result.get()
+}
+
+/// A configuration that trusts one authority, and a context made from it.
+func trusting(
+    _ caPEM: String, _ change: (inout Configuration) -> Void = { _ in }
+) throws -> (Configuration, TLSContext) {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
+    try caPEM.write(to: file, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(at: file) }
+    var configuration = Configuration()
+    configuration.tls.caFile = file.path
+    change(&configuration)
+    return (configuration, try TLSContext(client: configuration.tls))
+}
+
+/// A configuration that trusts anybody.
+func trustingAnybody(_ change: (inout Configuration) -> Void = { _ in }) throws -> (Configuration, TLSContext) {
+    var configuration = Configuration()
+    configuration.tls.verifiesPeer = false
+    change(&configuration)
+    return (configuration, try TLSContext(client: configuration.tls))
+}

@@ -169,11 +169,22 @@ package final class TLSContext: @unchecked Sendable {
             // Of this connection, not of the context: one client offers different things to different origins.
             let list = Self.wireFormat(protocols)
             isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
+            if protocols.contains("h2") {
+                isReady =
+                    isReady && SSL_set_cipher_list(ssl, protocols == ["h2"] ? Self.suites : Self.suitesFirst) == 1
+            }
         }
         if isReady { return ssl }
         SSL_free(ssl)
         return nil
     }
+
+    /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves but for DHE,
+    /// whose groups the server alone would choose. Those of TLS 1.3 are not touched by this.
+    private static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    /// For an offer of HTTP/1.1 as well: a server that has none of them may still speak that (RFC 9113 section 9.2.2).
+    /// What it must not do is to choose one of the others for h2, and `TLSWire.handshake` looks at that.
+    private static let suitesFirst = suites + ":DEFAULT"
 
     private static func number(_ version: Configuration.TLS.Version) -> CInt {
         version == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION

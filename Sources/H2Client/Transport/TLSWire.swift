@@ -58,7 +58,14 @@ package final class TLSWire: SocketWire, Wire {
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
-            return .done
+            guard !protocols.isEmpty, selectedProtocol == "h2", let suite = SSL_get_current_cipher(ssl),
+                Self.isProhibited(suite, version: SSL_version(ssl))
+            else { return .done }
+            failure = H2Error(
+                .tlsFailed, scope: .connection, initiator: .remote,
+                message: "the server chose h2 over \(cipher), which HTTP/2 prohibits (RFC 9113 section 9.2.2)",
+                remedy: "let it prefer suites with ECDHE and AES-GCM, or speak HTTP/1.1 alone")
+            return .failed
         }
         let savedErrno = errno
         switch SSL_get_error(ssl, result) {
@@ -69,6 +76,15 @@ package final class TLSWire: SocketWire, Wire {
             failure = handshakeError(errno: savedErrno)
             return .failed
         }
+    }
+
+    /// Whether RFC 9113 Appendix A has the suite: in TLS 1.2 all without ephemeral keys, without AEAD or without a
+    /// certificate.
+    static func isProhibited(_ suite: OpaquePointer, version: CInt) -> Bool {
+        guard version < TLS1_3_VERSION else { return false }
+        let exchange = SSL_CIPHER_get_kx_nid(suite)
+        return SSL_CIPHER_is_aead(suite) != 1 || (exchange != NID_kx_ecdhe && exchange != NID_kx_dhe)
+            || SSL_CIPHER_get_auth_nid(suite) == NID_auth_null
     }
 
     private func handshakeError(errno code: CInt) -> H2Error {

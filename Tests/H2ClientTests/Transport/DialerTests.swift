@@ -156,6 +156,77 @@ import Testing
         #expect(error?.remedy == "the server does not speak 'spdy/1' here")
     }
 
+    // MARK: - Cipher suites
+
+    /// A server of TLS 1.2 alone that has one suite alone.
+    private func peer(only suite: String, protocols: [String] = ["h2", "http/1.1"]) throws -> TLSPeer {
+        try TLSPeer(protocols: protocols) {
+            SSL_CTX_ctrl($0.context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
+            precondition(SSL_CTX_set_cipher_list($0.context, suite) == 1)
+        }
+    }
+
+    @Test(arguments: ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"])
+    func `A TLS 1.2 suite that HTTP/2 allows is spoken`(suite: String) async throws {
+        let peer = try peer(only: suite)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let reached = try await dial(peer.url, configuration, tls: tls)
+        #expect(reached.applicationProtocol == .chosen("h2"))
+        #expect(reached.info.cipher == suite)
+        #expect(reached.info.tlsVersion == "TLSv1.2")
+    }
+
+    @Test(arguments: ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"])
+    func `A TLS 1.2 suite that HTTP/2 prohibits is not offered with h2 alone, but for HTTP/1.1`(
+        suite: String
+    ) async throws {
+        let peer = try peer(only: suite)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let error = await #expect(throws: H2Error.self) { try await dial(peer.url, configuration, tls: tls) }
+        #expect(error?.code == .tlsFailed)
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: ["http/1.1"])
+        #expect(reached.info.cipher == suite)
+
+        // An old server that speaks HTTP/1.1 alone is served, also where h2 would have been welcome.
+        let old = try self.peer(only: suite, protocols: ["http/1.1"])
+        defer { old.stop() }
+        let served = try await dial(old.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        #expect(served.applicationProtocol == .chosen("http/1.1"))
+        #expect(served.info.cipher == suite)
+    }
+
+    @Test func `A server that chooses h2 over a prohibited suite is left`() async throws {
+        let peer = try peer(only: "ECDHE-ECDSA-AES128-SHA")
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let error = await #expect(throws: H2Error.self) {
+            try await dial(peer.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        }
+        #expect(error?.code == .tlsFailed)
+        #expect(error?.message.contains("ECDHE-ECDSA-AES128-SHA") == true)
+    }
+
+    @Test func `Of the suites that OpenSSL has, those are prohibited that RFC 9113 lists`() throws {
+        let context = try TLSContext(client: Configuration.TLS())
+        #expect(SSL_CTX_set_cipher_list(context.context, "ALL:!PSK:!SRP") == 1)
+        let suites = try #require(SSL_CTX_get_ciphers(context.context))
+        var seen = 0
+        for index in 0..<OPENSSL_sk_num(suites) {
+            let suite = OpaquePointer(try #require(OPENSSL_sk_value(suites, index)))
+            let name = String(cString: SSL_CIPHER_get_name(suite))
+            let isModern = name.hasPrefix("TLS_")
+            let isEphemeral = name.hasPrefix("ECDHE-") || name.hasPrefix("DHE-")
+            let isAEAD = ["GCM", "CHACHA20", "CCM"].contains { name.contains($0) }
+            #expect(
+                TLSWire.isProhibited(suite, version: isModern ? TLS1_3_VERSION : TLS1_2_VERSION)
+                    == !(isModern || isEphemeral && isAEAD), "\(name)")
+            seen += 1
+        }
+        #expect(seen > 20)
+    }
+
     // MARK: - ALPN
 
     @Test(arguments: [

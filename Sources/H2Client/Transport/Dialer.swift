@@ -22,9 +22,11 @@ final class Dialer {
     private let tls: TLSContext?
     private let protocols: [String]
     private let loop: EventLoop
+    private let resolver: Resolver
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
 
+    private var query: Resolver.Query?
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
@@ -41,7 +43,7 @@ final class Dialer {
     ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
     init(
         origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
-        loop: EventLoop, completion: @escaping (Result<Connected, H2Error>) -> Void
+        loop: EventLoop, resolver: Resolver = .shared, completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
         self.id = id
@@ -49,6 +51,7 @@ final class Dialer {
         self.tls = tls
         self.protocols = protocols
         self.loop = loop
+        self.resolver = resolver
         self.completion = completion
         phaseStart = loop.preciseNow
     }
@@ -61,11 +64,12 @@ final class Dialer {
         let port = configuration.connectTo?.port ?? origin.port
         startTimer(.resolve, configuration.timeouts.resolve)
         let box = LoopBound(self)
-        Resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
+        query = resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
     }
 
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
         guard completion != nil, attempts.isEmpty, handshaker == nil else { return }
+        query = nil
         resolveTime = endPhase()
         switch result {
         case .failure(let error): finish(.failure(error))
@@ -222,6 +226,8 @@ final class Dialer {
 
     private func cleanUp() {
         _ = endPhase()
+        query?.cancel()
+        query = nil
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil

@@ -1,4 +1,6 @@
+import CNghttp2
 import Foundation
+import Glibc
 
 @testable import H2Client
 
@@ -13,7 +15,7 @@ struct Reached: Sendable {
 /// `look` runs on the loop's thread, and says by calling its second argument that it is done.
 func dial(
     _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil,
-    protocols: [String] = ["h2"],
+    protocols: [String] = ["h2"], resolver: Resolver = .shared,
     look: @escaping @Sendable (Dialer.Connected, @escaping () -> Void) -> Void = { $1() }
 ) async throws -> Reached {
     let loop = EventLoop()
@@ -24,7 +26,7 @@ func dial(
             var dialer: Dialer?
             dialer = Dialer(
                 origin: origin, id: ConnectionID(number: 1), configuration: configuration, tls: tls,
-                protocols: protocols, loop: loop
+                protocols: protocols, loop: loop, resolver: resolver
             ) { result in
                 _ = dialer
                 dialer = nil
@@ -65,4 +67,36 @@ func trustingAnybody(_ change: (inout Configuration) -> Void = { _ in }) throws 
     configuration.tls.verifiesPeer = false
     change(&configuration)
     return (configuration, try TLSContext(client: configuration.tls))
+}
+
+/// A port of loopback that never answers: the queue of a listener that accepts nothing takes a connection or two, and the
+/// kernel drops what comes after.
+final class SilentPort {
+    private let listener = ch2_tcp_socket(AF_INET)
+    private var fillers: [CInt] = []
+    let number: Int
+
+    init() throws {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
+            withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
+        }
+        guard withAddress({ Glibc.bind(listener, $0, length) }) == 0, listen(listener, 0) == 0 else {
+            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+        }
+        number = Int(ch2_socket_port(listener))
+        address.sin_port = UInt16(number).bigEndian
+        for _ in 0..<4 {
+            let filler = ch2_tcp_socket(AF_INET)
+            _ = withAddress { Glibc.connect(filler, $0, length) }
+            fillers.append(filler)
+        }
+    }
+
+    deinit {
+        for descriptor in fillers + [listener] { close(descriptor) }
+    }
 }

@@ -1,4 +1,5 @@
 import CNghttp2
+import Dispatch
 import Foundation
 import Glibc
 import H2Origin
@@ -60,31 +61,78 @@ import Testing
     }
 
     @Test func `A host that does not answer ends in a time-out of connecting`() async throws {
-        // The queue of a listener that accepts nothing takes a connection or two; the kernel drops what comes after.
-        let listener = ch2_tcp_socket(AF_INET)
-        defer { close(listener) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
-            withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
-        }
-        try #require(withAddress { Glibc.bind(listener, $0, length) } == 0)
-        try #require(listen(listener, 0) == 0)
-        address.sin_port = UInt16(ch2_socket_port(listener)).bigEndian
-        let fillers = (0..<4).map { _ in ch2_tcp_socket(AF_INET) }
-        defer { for filler in fillers { close(filler) } }
-        for filler in fillers { _ = withAddress { Glibc.connect(filler, $0, length) } }
-
+        let silent = try SilentPort()
         var configuration = Configuration()
         configuration.timeouts.connect = .milliseconds(100)
         let error = await #expect(throws: H2Error.self) {
-            _ = try await dial("http://127.0.0.1:\(ch2_socket_port(listener))", configuration)
+            _ = try await dial("http://127.0.0.1:\(silent.number)", configuration)
         }
         #expect(error?.code == .timeout)
         #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
         #expect(error?.isRetryable == true)
+    }
+
+    /// A resolver that knows these ports of 127.0.0.1 for any name.
+    private func resolver(_ ports: [Int]) -> Resolver {
+        Resolver { _, _ in
+            .success(
+                ports.flatMap {
+                    (try? Resolver.addresses(host: "127.0.0.1", port: $0, flags: AI_NUMERICHOST).get()) ?? []
+                })
+        }
+    }
+
+    @Test func `An address that does not answer has a head start, and then the next is tried as well`() async throws {
+        let silent = try SilentPort()
+        let server = try cleartext()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.timeouts.connectionAttemptDelay = .milliseconds(60)
+        let reached = try await dial(
+            "http://two.example:1", configuration, resolver: resolver([silent.number, server.port]))
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+        #expect(reached.info.connect >= .milliseconds(60))
+
+        // With a longer head start than there is time, the good one has no turn.
+        configuration.timeouts.connectionAttemptDelay = .seconds(60)
+        configuration.timeouts.connect = .milliseconds(100)
+        let fixed = configuration
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("http://two.example:1", fixed, resolver: resolver([silent.number, server.port]))
+        }
+        #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
+    }
+
+    @Test func `An address that does not answer costs no more than its head start where the next refuses`() async throws {
+        let silent = try SilentPort()
+        let server = try cleartext()
+        let gone = try cleartext()
+        let goneAt = gone.port
+        await gone.stop()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.timeouts.connectionAttemptDelay = .milliseconds(20)
+        let reached = try await dial(
+            "http://three.example:1", configuration, resolver: resolver([silent.number, goneAt, server.port]))
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+    }
+
+    @Test func `A look-up that takes too long is a timeout of that phase`() async throws {
+        let isOver = DispatchSemaphore(value: 0)
+        let resolver = Resolver { _, _ in
+            isOver.wait()
+            return .success([])
+        }
+        var configuration = Configuration()
+        configuration.timeouts.resolve = .milliseconds(50)
+        let fixed = configuration
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("http://slow.example", fixed, resolver: resolver)
+        }
+        #expect(error?.code == .timeout)
+        #expect(error?.cause == .timeout(.resolve, after: .milliseconds(50)))
+        #expect(error?.isRetryable == true)
+        isOver.signal()
     }
 
     @Test func `TLS chooses h2 and verifies the certificate against a given authority`() async throws {

@@ -10,6 +10,8 @@ public struct Configuration: Sendable {
     public var windows = Windows()
     /// What a peer may make us hold or do.
     public var limits = Limits()
+    /// How the system finds out that a peer has vanished. nil leaves it to the system's defaults, which are none. Default: on.
+    public var tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive()
 
     /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
     /// asked for and verified stays the origin's.
@@ -59,6 +61,26 @@ public struct Configuration: Sendable {
         public var drain: Duration = .seconds(30)
         /// The head start of one address before the next is tried as well (RFC 8305 section 5). Default 250 ms.
         public var connectionAttemptDelay: Duration = .milliseconds(250)
+
+        public init() {}
+    }
+
+    /// TCP keep-alive (RFC 9293 section 3.8.4), and how long sent bytes may stay unacknowledged. Both find a peer that is
+    /// gone without a word, below whatever is spoken: for HTTP/1.1 there is nothing else that does.
+    ///
+    /// Where the system has no such option, that part is left out.
+    public struct TCPKeepAlive: Sendable, Hashable {
+        /// How long the connection may be silent before the system probes the peer. Rounded up to whole seconds, 1 to
+        /// 32,767. Default 60 s.
+        public var idle: Duration = .seconds(60)
+        /// Between one probe and the next. Rounded up to whole seconds, 1 to 32,767. Default 15 s.
+        public var interval: Duration = .seconds(15)
+        /// How many probes may stay unanswered. 1 to 127. Default 4.
+        public var count = 4
+        /// How long bytes that were sent, and probes, may stay unacknowledged before the system ends the connection
+        /// (RFC 5482; TCP_USER_TIMEOUT), which fails what is under way with `connectionClosed` (ETIMEDOUT). On Linux this
+        /// decides instead of `count`. In milliseconds, at least 1. nil, the default: idle + count × interval.
+        public var userTimeout: Duration?
 
         public init() {}
     }

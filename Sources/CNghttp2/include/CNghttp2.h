@@ -183,6 +183,11 @@ bool ch2_address_text(const struct sockaddr *address, char text[64]);
 int ch2_tcp_options(int fd);
 /// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
 int ch2_tcp_socket(int family);
+/// TCP keep-alive: a probe after `idle` seconds without a segment from the peer, another each `interval` seconds, `count` of
+/// them; and the end of the connection once what was sent stays unacknowledged for `user_timeout` milliseconds (Linux:
+/// TCP_USER_TIMEOUT; Darwin, in seconds: TCP_RXT_CONNDROPTIME). The options have other names on each system.
+/// False where the system refused one of them.
+bool ch2_keep_alive(int fd, int idle, int interval, int count, int user_timeout);
 /// The pending error of a socket (SO_ERROR).
 int ch2_socket_error(int fd);
 /// send(2) without SIGPIPE.

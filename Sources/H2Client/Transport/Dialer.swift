@@ -142,6 +142,8 @@ final class Dialer {
         connectTime = endPhase()
         abandonAttempts()
         let descriptor = attempt.descriptor
+        // A system that refuses an option has it not: the connection is as good as without.
+        if let keepAlive = configuration.tcpKeepAlive { _ = keepAlive.apply(to: descriptor) }
         guard let tls else {
             let wire = TCPWire(descriptor: descriptor)
             return finish(.success(connection(wire, descriptor: descriptor, tls: nil)))

@@ -40,7 +40,8 @@ package final class Resolver: @unchecked Sendable {
         fileprivate let completion: @Sendable (Result<[SocketAddress], H2Error>) -> Void
 
         fileprivate init(
-            _ resolver: Resolver, host: String, port: Int, loop: EventLoop, completion: @escaping @Sendable (Outcome) -> Void
+            _ resolver: Resolver, host: String, port: Int, loop: EventLoop,
+            completion: @escaping @Sendable (Outcome) -> Void
         ) {
             self.resolver = resolver
             key = (host, port)

@@ -103,7 +103,8 @@ import Testing
         #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
     }
 
-    @Test func `An address that does not answer costs no more than its head start where the next refuses`() async throws {
+    @Test func `An address that does not answer costs no more than its head start where the next refuses`() async throws
+    {
         let silent = try SilentPort()
         let server = try cleartext()
         let gone = try cleartext()

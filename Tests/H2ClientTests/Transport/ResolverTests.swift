@@ -46,7 +46,8 @@ import Testing
         final class Order { var events: [String] = [] }
         let order = LoopBound(Order())
         loop.execute {
-            Resolver.shared.resolve(host: "127.0.0.1", port: 1, on: loop) { _ in order.value.events.append("completed") }
+            Resolver.shared.resolve(host: "127.0.0.1", port: 1, on: loop) { _ in order.value.events.append("completed")
+            }
             order.value.events.append("returned")
         }
         loop.turn()

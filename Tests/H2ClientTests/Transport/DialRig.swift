@@ -12,11 +12,11 @@ struct Reached: Sendable {
 
 /// Dials on a loop of its own, looks at the connection, and closes it.
 ///
-/// `look` runs on the loop's thread, and says by calling its second argument that it is done.
+/// `look` runs on the loop's thread, and says by calling its last argument that it is done.
 func dial(
     _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil,
     protocols: [String] = ["h2"], resolver: Resolver = .shared,
-    look: @escaping @Sendable (Dialer.Connected, @escaping () -> Void) -> Void = { $1() }
+    look: @escaping @Sendable (Dialer.Connected, EventLoop, @escaping () -> Void) -> Void = { $2() }
 ) async throws -> Reached {
     let loop = EventLoop()
     defer { loop.shutdown() }
@@ -33,7 +33,7 @@ func dial(
                 switch result {
                 case .failure(let error): continuation.resume(returning: .failure(error))
                 case .success(let connected):
-                    look(connected) {
+                    look(connected, loop) {
                         connected.wire.close()
                         continuation.resume(
                             returning: .success(
@@ -84,7 +84,8 @@ final class SilentPort {
         func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
             withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
         }
-        guard withAddress({ Glibc.bind(listener, $0, length) }) == 0, listen(listener, 0) == 0 else {
+        let bound = withAddress { [listener] in Glibc.bind(listener, $0, length) }
+        guard bound == 0, listen(listener, 0) == 0 else {
             throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
         }
         number = Int(ch2_socket_port(listener))

@@ -25,7 +25,7 @@ import Testing
         defer { server.stopNow() }
         let found = Found()
         let tls = https ? try trustingAnybody().1 : nil
-        _ = try await dial(server.url, configuration, tls: tls) { connected, done in
+        _ = try await dial(server.url, configuration, tls: tls) { connected, _, done in
             found.options = Self.options((connected.wire as? SocketWire)?.descriptor ?? -1)
             done()
         }

@@ -10,6 +10,8 @@ public struct Configuration: Sendable {
     public var windows = Windows()
     /// What a peer may make us hold or do.
     public var limits = Limits()
+    /// When a quiet HTTP/2 connection is asked whether its peer is still there.
+    public var keepAlive = KeepAlive()
     /// How the system finds out that a peer has vanished. nil leaves it to the system's defaults, which are none. Default: on.
     public var tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive()
 
@@ -61,6 +63,24 @@ public struct Configuration: Sendable {
         public var drain: Duration = .seconds(30)
         /// The head start of one address before the next is tried as well (RFC 8305 section 5). Default 250 ms.
         public var connectionAttemptDelay: Duration = .milliseconds(250)
+
+        public init() {}
+    }
+
+    /// PINGs (RFC 9113 section 6.7) that find a server which is gone without a word. Apart from how long an idle connection
+    /// is kept; and a server that takes no bytes is found by `Timeouts.writeStall` too.
+    public struct KeepAlive: Sendable, Hashable {
+        /// After so long without any byte from the server a PING is sent. nil turns it off. Default 60 s.
+        public var interval: Duration? = .seconds(60)
+        /// No byte within this after the PING ends the connection, and what is under way fails with `timeout`
+        /// (`isRetryable` only for what had not left). Default 15 s.
+        public var timeout: Duration = .seconds(15)
+        /// Also while no request is under way. Default false.
+        public var whileIdle = false
+        /// While nothing but acknowledgements of PINGs arrives, and no request begins, the interval doubles up to 5
+        /// minutes: servers of gRPC end a connection (ENHANCE_YOUR_CALM, "too_many_pings") that pings more than twice
+        /// at shorter intervals than that with nothing of theirs in between. Default true.
+        public var backsOff = true
 
         public init() {}
     }

@@ -40,6 +40,9 @@ public struct ConnectionSnapshot: Sendable {
     public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
     /// The round trip that the last `ping()` measured; nil before one was answered.
     public var roundTripTime: Duration?
+    /// The origins for which the server says that it answers here, such as `https://example.com` (RFC 8336); nil where it
+    /// says nothing about that.
+    public var originSet: Set<String>?
 }
 
 /// Facts that hold for a connection's life.

@@ -121,6 +121,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                     ping.completion(.success(time))
                 }
             case .goAway: receivedGoAway()
+            // Who wants to send requests of another origin here asks `session.originSet` then.
+            case .originSetChanged: break
             }
             if case .closed = state { return }
         }
@@ -288,6 +290,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             openStreams: session.openStreams.count, waitingRequests: waitingCount, requests: session.requests,
             bytesSent: session.bytesSent, bytesReceived: session.bytesReceived, unreadBytes: session.window.unread,
             receiveWindow: session.receiveWindow, sendWindow: session.sendWindow,
-            goAway: session.goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: roundTripTime)
+            goAway: session.goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: roundTripTime,
+            originSet: session.originSet?.descriptions)
     }
 }

@@ -13,6 +13,8 @@ final class Dialer {
     struct Connected {
         let wire: any Wire
         let info: ConnectionInfo
+        /// The address that answered, to be compared with those of other hosts.
+        let remoteAddress: SocketAddress
         /// What ALPN came to. What to make of it is the caller's.
         let applicationProtocol: ProtocolChoice
     }
@@ -146,7 +148,7 @@ final class Dialer {
         if let keepAlive = configuration.tcpKeepAlive { _ = keepAlive.apply(to: descriptor) }
         guard let tls else {
             let wire = TCPWire(descriptor: descriptor)
-            return finish(.success(connection(wire, descriptor: descriptor, tls: nil)))
+            return finish(.success(connection(wire, attempt, tls: nil)))
         }
         let name = Self.certificateName(configuration.tls.serverName ?? origin.host)
         do {
@@ -154,7 +156,7 @@ final class Dialer {
                 descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name),
                 protocols: protocols)
             startTimer(.tls, configuration.timeouts.tls)
-            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, descriptor) }
+            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, attempt) }
             self.handshaker = handshaker
             handshaker.start()
         } catch {
@@ -182,26 +184,30 @@ final class Dialer {
 
     // MARK: - Shake hands
 
-    private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
+    private func shookHands(_ wire: TLSWire, _ attempt: Attempt) {
         handshaker = nil
         if let error = wire.failure {
             wire.close()
             return finish(.failure(error))
         }
         let time = endPhase()
-        finish(.success(connection(wire, descriptor: descriptor, tls: (wire, time))))
+        finish(.success(connection(wire, attempt, tls: (wire, time))))
     }
 
-    private func connection(_ wire: any Wire, descriptor: CInt, tls: (wire: TLSWire, time: UInt64)?) -> Connected {
+    private func connection(
+        _ wire: any Wire, _ attempt: Attempt, tls: (wire: TLSWire, time: UInt64)?
+    ) -> Connected {
         let certificate = tls?.wire.peerCertificate
         let info = ConnectionInfo(
-            id: id, origin: origin, remoteAddress: Self.name(descriptor, peer: true),
-            localAddress: Self.name(descriptor, peer: false), tlsVersion: tls?.wire.version,
+            id: id, origin: origin, remoteAddress: Self.name(attempt.descriptor, peer: true),
+            localAddress: Self.name(attempt.descriptor, peer: false), tlsVersion: tls?.wire.version,
             cipher: tls?.wire.cipher, certificateSubject: certificate?.subject,
             certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
             isPeerVerified: tls?.wire.isPeerVerified ?? false, resolve: Duration(nanoseconds: resolveTime),
             connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
-        return Connected(wire: wire, info: info, applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
+        return Connected(
+            wire: wire, info: info, remoteAddress: attempt.address,
+            applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
     }
 
     private static func name(_ descriptor: CInt, peer: Bool) -> String {

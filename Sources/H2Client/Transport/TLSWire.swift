@@ -159,6 +159,20 @@ package final class TLSWire: SocketWire, Wire {
     package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
     package var isPeerVerified: Bool { context.verifiesPeer }
 
+    package func isCertificateValid(for host: String) -> Bool {
+        guard context.verifiesPeer, isEstablished, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+            let certificate = ch2_ssl_peer_certificate(ssl)
+        else { return false }
+        defer { X509_free(certificate) }
+        let name = Dialer.certificateName(host)
+        if Resolver.isAddress(name) { return X509_check_ip_asc(certificate, name, 0) == 1 }
+        // As `ch2_ssl_set_peer` has the handshake do it: names of the subject do not count, and to OpenSSL an empty name
+        // and one that begins with a dot are others than they seem.
+        guard !name.isEmpty, name.first != "." else { return false }
+        let flags = UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+        return X509_check_host(certificate, name, name.utf8.count, flags, nil) == 1
+    }
+
     /// Subject, issuer and last day of the peer's certificate.
     package var peerCertificate: (subject: String, issuer: String, expiry: String)? {
         guard let certificate = ch2_ssl_peer_certificate(ssl) else { return nil }

@@ -39,6 +39,10 @@ public struct Configuration: Sendable {
         /// A PEM file with our certificate chain, and one with its key, for a server that asks for them.
         public var certificateFile: String?
         public var privateKeyFile: String?
+        /// Resume TLS sessions (RFC 8446 section 2.2, RFC 5077), which saves the certificates and their verification: where
+        /// connections share a configuration and a client, and go to the same name and port. Never with early data.
+        /// Default true.
+        public var resumesSessions = true
 
         /// A version that HTTP/2 may be spoken over (RFC 9113 section 9.2).
         public enum Version: Sendable, Hashable { case tls12, tls13 }

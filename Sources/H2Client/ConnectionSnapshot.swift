@@ -63,6 +63,8 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var certificateExpiry: String?
     /// Whether the certificate was verified.
     public var isPeerVerified: Bool
+    /// Whether the TLS session is an earlier connection's, so that the certificate was verified then.
+    public var isTLSResumed = false
     /// How long each step took.
     public var resolve: Duration
     public var connect: Duration

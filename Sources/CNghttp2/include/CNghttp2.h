@@ -118,6 +118,10 @@ void ch2_context_free(SSL_CTX *ctx);
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
 
+/// Has the sessions of a client's connections told to `keep`, which may duplicate them and returns 0; the context keeps
+/// none (SSL_CTX_set_session_cache_mode is a macro).
+void ch2_tell_sessions(SSL_CTX *ctx, int (*keep)(SSL *ssl, SSL_SESSION *session));
+
 /// ERR_get_error's queue has to be emptied before a call whose SSL_get_error is to be believed.
 static inline void ch2_ssl_clear_errors(void) { ERR_clear_error(); }
 

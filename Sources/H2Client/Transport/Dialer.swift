@@ -154,7 +154,7 @@ final class Dialer {
         do {
             let wire = try TLSWire(
                 descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name),
-                protocols: protocols)
+                protocols: protocols, port: origin.port)
             startTimer(.tls, configuration.timeouts.tls)
             let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, attempt) }
             self.handshaker = handshaker
@@ -203,7 +203,8 @@ final class Dialer {
             localAddress: Self.name(attempt.descriptor, peer: false), tlsVersion: tls?.wire.version,
             cipher: tls?.wire.cipher, certificateSubject: certificate?.subject,
             certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
-            isPeerVerified: tls?.wire.isPeerVerified ?? false, resolve: Duration(nanoseconds: resolveTime),
+            isPeerVerified: tls?.wire.isPeerVerified ?? false, isTLSResumed: tls?.wire.isResumed ?? false,
+            resolve: Duration(nanoseconds: resolveTime),
             connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
         return Connected(
             wire: wire, info: info, remoteAddress: attempt.address,

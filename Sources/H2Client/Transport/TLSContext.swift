@@ -10,10 +10,12 @@ import CNghttp2
 /// in the protocols they offer.
 ///
 /// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are
-/// atomic.
+/// atomic; `sessions` has a lock.
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
+    /// What later connections can resume; nil where that is off, and for servers.
+    let sessions: TLSSessionCache?
 
     /// TLS records are read ahead so much at a time.
     private static let readBuffer = 32 << 10
@@ -29,6 +31,13 @@ package final class TLSContext: @unchecked Sendable {
         }
         self.context = context
         verifiesPeer = configuration.verifiesPeer
+        sessions = configuration.resumesSessions ? TLSSessionCache() : nil
+        if sessions != nil {
+            ch2_tell_sessions(context) { ssl, session in
+                if let ssl, let session { TLSWire.keep(session, of: ssl) }
+                return 0
+            }
+        }
         if verifiesPeer { try loadTrust(configuration) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
@@ -44,6 +53,7 @@ package final class TLSContext: @unchecked Sendable {
         guard let context else { throw Self.configurationError("cannot make a TLS context", "") }
         self.context = context
         verifiesPeer = false
+        sessions = nil
     }
 
     // Wires free their SSL before they let go of this.

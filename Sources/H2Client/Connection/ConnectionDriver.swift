@@ -7,8 +7,11 @@ protocol ConnectionOwner: AnyObject, Sendable {
     func released(_ connection: ConnectionDriver, _ exchange: Exchange)
     /// The peer allows another number of streams at once.
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int)
-    /// It takes no new requests, and finishes those that it has.
-    func draining(_ connection: ConnectionDriver, why: H2Error)
+    /// It takes no new requests, and finishes those that it has: `answers` of all that were sent on it, where the server
+    /// said so.
+    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
+    /// An HTTP/1.1 server said how many more requests it takes on the connection, and how long it keeps it idle.
+    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?)
     /// It is gone. What was on it has been told.
     func closed(_ connection: ConnectionDriver, why: H2Error)
 }
@@ -21,8 +24,8 @@ protocol ConnectionOwner: AnyObject, Sendable {
 /// request's place is free again; what arrives is recorded in it as `StreamState` says, and it is told by `progressed` when
 /// all input has been digested, also when its slot has become -1; `wantsBody` is called as its body leaves.
 ///
-/// Invariant behind `@unchecked Sendable`: everything but the constants and `isDraining` belongs to the loop's thread;
-/// whoever is elsewhere goes by `loop.execute` or `loop.run`.
+/// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
+/// loop's thread; whoever is elsewhere goes by `loop.execute` or `loop.run`.
 class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     /// Can go: active → draining → closed, active → closed.
     enum State {
@@ -37,18 +40,18 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final let info: ConnectionInfo
     final let configuration: Configuration
     final let wire: any Wire
-    /// Read from any thread.
-    final let isDraining = Atomic<Bool>(false)
+    private final let drainingFlag = Atomic<Bool>(false)
+    private final let answeredFlag = Atomic<Bool>(false)
     /// Set once, before the first request.
     @exclusivity(unchecked) final var owner: (any ConnectionOwner)?
     /// What the owner knows the connection by.
     @exclusivity(unchecked) final var ownerKey: UInt64 = 0
+    /// What is spoken.
+    var version: HTTPVersion { preconditionFailure("overridden") }
 
     @exclusivity(unchecked) final private(set) var state = State.active
     @exclusivity(unchecked) private final var isMarkedDirty = false
     @exclusivity(unchecked) final private(set) var isWriteBlocked = false
-    /// Responses whose head has come.
-    @exclusivity(unchecked) final var responses = 0
 
     /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
     @exclusivity(unchecked) private final var queue: [Exchange?] = []
@@ -61,6 +64,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private final var stallTimer: LoopTimer?
     @exclusivity(unchecked) private final var drainTimer: LoopTimer?
     @exclusivity(unchecked) private final var closeWaiters: [() -> Void] = []
+    @exclusivity(unchecked) private final var quietWaiters: [() -> Void] = []
 
     /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
     static let watchAfter: UInt64 = 50_000_000
@@ -76,6 +80,21 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         loopIdentity = loop.identity
     }
 
+    // MARK: - For any thread
+
+    /// Whether it takes no new requests.
+    final var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
+    /// Whether a response's head has come.
+    final var hasAnswered: Bool {
+        @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
+    }
+
+    /// Notes that a response's head has come.
+    @inline(__always)
+    final func noteAnswer() {
+        if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
+    }
+
     // MARK: - What the version decides
 
     /// Whether another request may begin.
@@ -84,6 +103,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     var openStreamCount: Int { preconditionFailure("overridden") }
     /// Requests that began, in all.
     var requests: Int { preconditionFailure("overridden") }
+    /// How many may be under way at once, as far as is known.
+    var maxConcurrentStreams: Int { 1 }
     func forEachOpenStream(_ body: (StreamState) -> Void) { preconditionFailure("overridden") }
 
     /// Begins a request. Its body is `exchange.outgoing`.
@@ -186,7 +207,20 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         // In the connection's end all slots become free, and nothing may be opened any more.
         if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
-        if openStreamCount == 0 && waitingCount == 0, case .draining = state { markDirty() }
+        if openStreamCount == 0 && waitingCount == 0 { becameQuiet() }
+    }
+
+    private final func becameQuiet() {
+        if case .draining = state { markDirty() }
+        guard !quietWaiters.isEmpty else { return }
+        let waiters = quietWaiters
+        quietWaiters = []
+        for waiter in waiters { waiter() }
+    }
+
+    /// Calls `body` when nothing is under way or waits, at once where that is so, and at the latest when the connection ends.
+    final func whenQuiet(_ body: @escaping () -> Void) {
+        if openStreamCount == 0 && waitingCount == 0 { body() } else { quietWaiters.append(body) }
     }
 
     private final func startWatchTimer() {
@@ -315,10 +349,10 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     // MARK: - The end
 
     /// Takes no new requests, and closes when the accepted ones are done. `completion` is called at the end.
-    final func close(completion: @escaping () -> Void) {
+    final func close(because why: String = "it is being closed", completion: @escaping () -> Void) {
         if case .closed = state { return completion() }
         closeWaiters.append(completion)
-        drain(Self.draining("it is being closed"))
+        drain(Self.draining(why))
         if drainTimer == nil {
             let limit = configuration.timeouts.drain
             drainTimer = loop.schedule(after: limit.clampedNanoseconds) {
@@ -333,11 +367,9 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         markDirty()
     }
 
-    final func closeNow() {
+    final func closeNow(because why: String = "the connection was closed by its user") {
         die(
-            H2Error(
-                .connectionClosed, scope: .connection, initiator: .user,
-                message: "the connection was closed by its user"),
+            H2Error(.connectionClosed, scope: .connection, initiator: .user, message: why),
             saying: .noError)
     }
 
@@ -348,11 +380,11 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     /// From now on new requests get this error. Does nothing to a connection that drains already.
-    final func drain(_ error: H2Error) {
+    final func drain(_ error: H2Error, answers: Int? = nil) {
         guard case .active = state else { return }
         state = .draining(error)
-        isDraining.store(true, ordering: .relaxed)
-        owner?.draining(self, why: error)
+        drainingFlag.store(true, ordering: .relaxed)
+        owner?.draining(self, why: error, answers: answers)
     }
 
     private final func finishDraining() {
@@ -367,23 +399,22 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final func die(_ error: H2Error, saying code: ErrorCode?) {
         if case .closed = state { return }
         state = .closed(error)
-        isDraining.store(true, ordering: .relaxed)
+        drainingFlag.store(true, ordering: .relaxed)
         for timer in [drainTimer, watchTimer, stallTimer] {
             if let timer { loop.cancel(timer) }
         }
         (drainTimer, watchTimer, stallTimer) = (nil, nil, nil)
         // First of all: whoever is told below may ask the owner for another connection, and must not get this one.
-        let owner = owner
-        self.owner = nil
         owner?.closed(self, why: error)
         sendLastBytes(code)
         wire.close()
         failOpenStreams { stream in lost(stream, error) }
         failWaiting { lost($0, error) }
         didDie(error)
-        let waiters = closeWaiters
-        closeWaiters = []
+        let waiters = quietWaiters + closeWaiters
+        (quietWaiters, closeWaiters) = ([], [])
         for waiter in waiters { waiter() }
+        owner = nil
     }
 
     /// Whatever goes out without waiting: GOAWAY, mostly.

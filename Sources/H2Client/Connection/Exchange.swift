@@ -45,8 +45,12 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Whether the waiting task was asked to watch for its cancellation.
     @exclusivity(unchecked) var isWatched = false
     @exclusivity(unchecked) var hasReleasedSlot = false
-    /// The connection's owner counts it, and wants to know of its end. Set before it starts.
-    @exclusivity(unchecked) var isLeased = false
+    /// What the connection's owner counts it by, and wants to be told of at its end; 0 for none. Set before it starts.
+    @exclusivity(unchecked) var lease: UInt64 = 0
+    /// What the request is known by in its client's events; 0 for nothing.
+    @exclusivity(unchecked) var number = 0
+    /// What the request has been through before this attempt. Set before it starts.
+    @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
     /// The connection had answered a request before this one was sent: it was alive then.
     @exclusivity(unchecked) private(set) var wasConnectionProven = false
     @exclusivity(unchecked) var submittedAt: UInt64 = 0
@@ -68,11 +72,13 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     var connectionID: ConnectionID { connection.info.id }
 
+    /// - Parameter calledAt: when the request began its life, where that was before now.
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
-    init(connection: ConnectionDriver, body: RequestBody, options: RequestOptions) throws {
+    init(connection: ConnectionDriver, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
         self.connection = connection
         self.options = options
-        calledAt = connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        self.calledAt =
+            calledAt ?? (connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow)
         if case .none = body.content, body.trailers == nil {
             contentLength = nil
             super.init()
@@ -128,7 +134,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     func open(_ request: HTTPRequest) -> Bool {
         submittedAt = connection.loop.now
         isConnectionReused = connection.requests > 0
-        wasConnectionProven = connection.responses > 0
+        wasConnectionProven = connection.hasAnswered
         do {
             try connection.submit(self, request, expectsContinue: heldBody != nil)
         } catch {
@@ -243,7 +249,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             waiter = .none
             stopPhaseTimer()
-            connection.responses += 1
+            connection.noteAnswer()
             if case .ended = phase, slot < 0 {
                 // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
                 // of it would still be counted.
@@ -366,7 +372,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         if slot < 0 && !hasReleasedSlot {
             hasReleasedSlot = true
             if id > 0 { connection.slotFreed() }
-            if isLeased { connection.owner?.released(connection, self) }
+            if lease != 0 { connection.owner?.released(connection, self) }
         }
     }
 
@@ -385,6 +391,12 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     // MARK: - Facts
+
+    /// The status, where there is one, or why there is none.
+    var outcome: Result<Int, any Error> {
+        if case .failed(let error) = phase, firstByteAt == 0 { return .failure(error) }
+        return .success(status)
+    }
 
     func currentTrailers() -> HTTPFields? {
         guard case .ended = phase, hasTrailers else { return nil }

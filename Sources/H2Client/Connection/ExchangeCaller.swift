@@ -3,6 +3,35 @@ import HTTPTypes
 // What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
 
 extension Exchange {
+    // MARK: - Caller's side: a request on one connection
+
+    /// `HTTP2Connection.send`, on whatever connection.
+    @inline(__always)
+    static nonisolated(nonsending) func send(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver
+    ) async throws -> Response {
+        let exchange = try Exchange(connection: connection, body: body, options: options)
+        if case .stream(_, let pump) = body.content {
+            return try await uploading(exchange, request, pump) { response in
+                await exchange.uploadEnd()
+                return response
+            }
+        }
+        return try await exchange.perform(request)
+    }
+
+    /// The same in full duplex.
+    static nonisolated(nonsending) func send<R>(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        let exchange = try Exchange(connection: connection, body: body, options: options)
+        if case .stream(_, let pump) = body.content {
+            return try await uploading(exchange, request, pump, handle)
+        }
+        return try await handle(exchange.perform(request))
+    }
+
     // MARK: - Caller's side: the head
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
@@ -14,7 +43,11 @@ extension Exchange {
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        if Task.isCancelled { throw CancellationError() }
+        if Task.isCancelled {
+            // The connection's owner waits for the end of what it has counted.
+            if lease != 0 { connection.loop.execute { self.fail(CancellationError()) } }
+            throw CancellationError()
+        }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
             if connection.loopIdentity.isCurrent {

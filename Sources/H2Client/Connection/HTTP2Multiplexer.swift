@@ -40,9 +40,11 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     // MARK: - Requests
 
+    override var version: HTTPVersion { .http2 }
     override var hasFreeSlot: Bool { session.hasFreeSlot }
     override var openStreamCount: Int { session.openStreams.count }
     override var requests: Int { session.requests }
+    override var maxConcurrentStreams: Int { session.maxConcurrentStreams }
     override func forEachOpenStream(_ body: (StreamState) -> Void) { session.openStreams.forEach(body) }
 
     override func submit(
@@ -116,7 +118,11 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     private func receivedGoAway() {
         guard let goAway = session.goAway else { return }
-        drain(Self.draining("the server said GOAWAY (\(goAway.describedCode))"))
+        // The notice that a graceful shutdown begins names the largest identifier there is (RFC 9113 section 6.8).
+        let isCount = goAway.code == .noError && goAway.lastStreamID != Int32.max
+        drain(
+            Self.draining("the server said GOAWAY (\(goAway.describedCode))"),
+            answers: isCount ? Int(goAway.lastStreamID + 1) / 2 : nil)
         failWaiting { goAway.notProcessed($0.id) }
         if goAway.code != .noError {
             // The server gave up on the connection; what it still answers, if anything, cannot be relied on.

@@ -188,17 +188,17 @@ import Testing
         #expect(adaptive.refused * 100 < fixed.refused, "\(adaptive) \(fixed)")
     }
 
-    @Test(arguments: [4, 20, 60], 1...3 as ClosedRange<UInt64>)
+    @Test(arguments: [4, 20, 60], 1...2 as ClosedRange<UInt64>)
     func `A server that queues without end is known by its latency`(workers: Int, seed: UInt64) {
         var model = ModelServer(
             workers: workers, queue: 1_000_000, limit: .adaptive(limit { $0.initial = 4 }), seed: seed,
             service: ModelServer.about(milliseconds: 20))
-        _ = model.run(seconds: 20)
-        for _ in 0..<5 {
-            let tally = model.run(seconds: 20)
+        _ = model.run(seconds: 10)
+        for _ in 0..<3 {
+            let tally = model.run(seconds: 10)
             #expect(tally.least >= workers, "seed \(seed): \(tally)")
-            #expect(tally.most <= workers * 4, "seed \(seed): \(tally)")
-            #expect(tally.completed > workers * 20 * 50 * 9 / 10, "seed \(seed): \(tally)")
+            #expect(tally.most <= workers * 5, "seed \(seed): \(tally)")
+            #expect(tally.completed > workers * 10 * 50 * 9 / 10, "seed \(seed): \(tally)")
         }
     }
 
@@ -229,24 +229,23 @@ import Testing
         model.service = ModelServer.about(milliseconds: change.after)
         _ = model.run(seconds: change.after * 0.4)
         let tally = model.run(seconds: change.after * 0.4)
-        #expect(tally.least >= 10 && tally.meanLimit >= 20 && tally.most <= 130, "seed \(seed): \(tally)")
+        #expect(tally.least >= 10 && tally.meanLimit >= 20 && tally.most <= 200, "seed \(seed): \(tally)")
         #expect(tally.completed > 20 * 400 * 8 / 10, "seed \(seed): \(tally)")
     }
 
-    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    @Test(arguments: 1...2 as ClosedRange<UInt64>)
     func `Noise, and resources that take fifty times as long as others, are no overload`(seed: UInt64) {
         for isMixed in [false, true] {
             var model = ModelServer(workers: 1_000, queue: 0, limit: .adaptive(limit()), seed: seed) { random in
                 if isMixed { return UInt8.random(in: 0..<5, using: &random) == 0 ? 50_000_000 : 1_000_000 }
-                // Exponential: a mean of 10 ms, and one in a hundred beyond 46 ms.
-                let noise = Double.random(in: 0.000_000_1..<1, using: &random)
-                return UInt64((0..<1_000).first { noise > 1 - Double($0) / 1_000 } ?? 1_000) * 20_000
+                // A long tail: a mean of 10 ms, a median of 5, and up to 125.
+                return UInt64(2_500_000 / Double.random(in: 0.02..<1, using: &random))
             }
             model.demand = 50
             _ = model.run(seconds: 5)
-            let tally = model.run(seconds: 60)
+            let tally = model.run(seconds: 20)
             #expect(tally.meanLimit > 60, "seed \(seed): \(tally)")
-            #expect(tally.completed > 50 * 60 * 1_000 / 13 * 8 / 10, "seed \(seed): \(tally)")
+            #expect(tally.completed > 50 * 20 * 1_000 / 13 * 8 / 10, "seed \(seed): \(tally)")
         }
     }
 

@@ -107,7 +107,7 @@ struct ModelServer {
         while inFlight < min(limit.now, demand) {
             inFlight += 1
             let arrival = now + roundTrip / 2
-            finishing.removeFirst(finishing.firstIndex { $0 > arrival } ?? finishing.count)
+            finishing.removeFirst(place(after: arrival))
             guard finishing.count < workers + queue else {
                 schedule(arrival + roundTrip / 2, .refused(sentAt: now))
                 continue
@@ -115,9 +115,19 @@ struct ModelServer {
             // It begins when so many have finished that a worker is free.
             let start = finishing.count < workers ? arrival : finishing[finishing.count - workers]
             let done = start + service(&random)
-            finishing.insert(done, at: finishing.firstIndex { $0 > done } ?? finishing.count)
+            finishing.insert(done, at: place(after: done))
             schedule(done + roundTrip / 2, .completed(sentAt: now))
         }
+    }
+
+    /// Where in `finishing` what is later begins.
+    private func place(after time: UInt64) -> Int {
+        var (low, high) = (0, finishing.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if finishing[middle] <= time { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     private mutating func schedule(_ time: UInt64, _ event: Event) {

@@ -30,7 +30,7 @@ import Testing
         #expect(wait(date, now: Self.then - 90) == 90 * Self.second)
         #expect(wait(date, now: Self.then) == 0)
         #expect(wait(date, now: Self.then + 90) == 0)
-        #expect(wait(date, now: .min) == 2_147_483_647 * Self.second)
+        #expect(wait(date, now: 0) == 784_111_777 * Self.second)
         #expect(wait(" \(date) ", now: Self.then - 1) == Self.second)
     }
 
@@ -73,10 +73,10 @@ import Testing
                 }
             }
         }
-        #expect(next == 10_445_068_800)
+        #expect(next == 10_445_328_000)
     }
 
-    @Test(arguments: [("70", 1970), ("94", 1994), ("99", 1999), ("00", 2000), ("24", 2024), ("73", 2073), ("75", 1975)])
+    @Test(arguments: [("70", 2070), ("94", 1994), ("99", 1999), ("00", 2000), ("24", 2024), ("73", 2073), ("75", 1975)])
     func `A year of two digits is the one that is at most 50 years ahead`(digits: String, year: Int) {
         let now = 1_700_000_000  // 2023
         #expect(

@@ -113,7 +113,7 @@ import Testing
         for first in stride(from: 0, to: taken.count, by: 7) {
             for last in first..<taken.count {
                 let came = UInt128(taken[last] - taken[first]) * units
-                let isWithin = UInt128(last - first + 1) * token <= came + UInt128(burst) * token
+                let isWithin = UInt128(last - first + 1) * token <= came + UInt128(burst) * token + units
                 #expect(isWithin, "seed \(seed): \(first)...\(last)")
             }
         }

@@ -9,7 +9,7 @@ extension Exchange {
     ///
     /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
     /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
-    /// If it is not answered within `HTTP2Multiplexer.watchAfter`, or has to queue, the loop wakes it to install one;
+    /// If it is not answered within `ConnectionDriver.watchAfter`, or has to queue, the loop wakes it to install one;
     /// until then a cancellation waits for that.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
@@ -83,7 +83,7 @@ extension Exchange {
             guard self.mayBegin else { return .end($0) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
-            self.connection.session.consumed(self, self.unread)
+            self.connection.consumed(self, self.unread)
             return .end($0)
         }
         if case .failed(let error) = step { throw error }
@@ -109,7 +109,7 @@ extension Exchange {
                 self.sink = .descriptor(descriptor)
                 do { try self.writeOut(descriptor) } catch { self.failReading(error) }
             }
-            self.connection.session.consumed(self, self.unread)
+            self.connection.consumed(self, self.unread)
             self.body = []
             return .end($0)
         }
@@ -156,7 +156,7 @@ extension Exchange {
     func abandonBody() {
         connection.loop.execute {
             if self.isOver {
-                self.connection.session.dropUnread(self)
+                self.connection.dropUnread(self)
             } else {
                 self.fail(
                     H2Error(

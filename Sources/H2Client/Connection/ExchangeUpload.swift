@@ -84,7 +84,7 @@ extension Exchange {
         }
         outgoing = next
         if slot >= 0 {
-            connection.session.resumeBody(self)
+            connection.resumeBody(self)
             connection.markDirty()
         }
     }

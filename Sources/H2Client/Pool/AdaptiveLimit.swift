@@ -90,8 +90,8 @@ struct AdaptiveLimit: Sendable {
             lower(inFlight, now)
         case .good:
             guard isNews else { return }
-            if limit - 1 <= (inFlight &- 1) &* 2 { credited() }
             measured(latency, inFlight, now)
+            if limit - 1 <= (inFlight &- 1) &* 2 { credited() }
         }
     }
 

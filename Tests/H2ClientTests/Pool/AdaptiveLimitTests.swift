@@ -109,7 +109,7 @@ import Testing
         for turn in 0..<18 as Range<UInt64> {
             limit.answered(.good, latency: 40, inFlight: 18, now: 3_000 + turn)
         }
-        #expect(limit.limit == 13)
+        #expect(limit.limit == 12)
         #expect(limit.pausedUntil == 0)
     }
 
@@ -162,13 +162,14 @@ import Testing
         var model = ModelServer(
             workers: shape.workers, queue: shape.queue, limit: .adaptive(limit()),
             service: ModelServer.about(milliseconds: milliseconds))
-        let room = shape.workers + shape.queue
+        // Workers, the queue, and what is on its way there and back (1 ms) meanwhile.
+        let room = shape.workers + shape.queue + Int(Double(shape.workers) / milliseconds)
         // Some 400 rounds, each of which adds one at most.
         _ = model.run(seconds: milliseconds * 0.4 + 1)
         let seconds = milliseconds * 0.3 + 1
         let tally = model.run(seconds: seconds)
         #expect(tally.meanLimit >= Double(shape.workers) * 0.8 && tally.meanLimit <= Double(room))
-        #expect(tally.most <= room + 2)
+        #expect(tally.most <= room + 2 + room / 50)
         #expect(tally.refusedShare < 0.2 / Double(min(room, 10)) + 0.05, "\(tally)")
         let capacity = Double(shape.workers) * seconds * 1_000 / milliseconds
         #expect(Double(tally.completed) > (milliseconds == 1 ? 0.6 : 0.85) * capacity, "\(tally) of \(capacity)")

@@ -100,8 +100,8 @@ struct PoolState: ~Copyable {
         streamsPerConnection = Int32(clamping: max(1, pool.streamsPerConnection))
         connectionLimit = max(1, pool.connections)
         waitingLimit = max(0, pool.waitingRequests)
-        idleTimeout = max(1, nanoseconds(pool.idleTimeout))
-        maximumAge = pool.maximumAge.map(nanoseconds) ?? .max
+        idleTimeout = max(1, pool.idleTimeout.clampedNanoseconds)
+        maximumAge = pool.maximumAge?.clampedNanoseconds ?? .max
         requestsPerConnection = max(1, pool.requestsPerConnection)
         requestsPerOrigin = max(1, politeness.concurrentRequestsPerOrigin)
         requestLimit = max(1, politeness.concurrentRequests)
@@ -356,13 +356,4 @@ struct PoolState: ~Copyable {
             }
         }
     }
-}
-
-/// A duration as the pool's time; negative is 0.
-func nanoseconds(_ duration: Duration) -> UInt64 {
-    let (seconds, attoseconds) = duration.components
-    guard seconds >= 0, attoseconds >= 0 else { return 0 }
-    let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-    // Half of the range is 292 years, so that adding it to a time does not overflow.
-    return overflow ? 1 << 62 : min(whole + UInt64(attoseconds) / 1_000_000_000, 1 << 62)
 }

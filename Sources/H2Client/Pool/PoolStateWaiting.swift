@@ -18,9 +18,9 @@ extension PoolState {
         let record = origins[origin]
         if record.pointee.heldUntil > now { return .held }
         if record.pointee.inFlight >= requestsPerOrigin { return .full }
-        if adaptive != nil, let limit = record.pointee.adaptive {
-            if limit.pausedUntil > now { return .held }
-            if record.pointee.inFlight >= limit.limit { return .full }
+        if adaptive != nil {
+            if record.pointee.adaptive?.pausedUntil ?? 0 > now { return .held }
+            if record.pointee.inFlight >= record.pointee.adaptive?.limit ?? .max { return .full }
         }
         return inFlight >= requestLimit ? .turn : .open
     }
@@ -30,9 +30,9 @@ extension PoolState {
         let record = origins[origin]
         guard record.pointee.heldUntil <= now else { return 0 }
         var allowed = min(requestsPerOrigin - record.pointee.inFlight, requestLimit - inFlight)
-        if let limit = record.pointee.adaptive {
-            guard limit.pausedUntil <= now else { return 0 }
-            allowed = min(allowed, limit.limit - record.pointee.inFlight)
+        if adaptive != nil {
+            guard record.pointee.adaptive?.pausedUntil ?? 0 <= now else { return 0 }
+            allowed = min(allowed, (record.pointee.adaptive?.limit ?? .max) - record.pointee.inFlight)
         }
         return max(0, rate == nil ? allowed : min(allowed, burst))
     }

@@ -348,7 +348,8 @@ struct PoolState: ~Copyable {
                 if dialOne(origin, now: now, into: &actions), wantsDial(origin, now: now) != nil {
                     wantRoom(origin, now: now)
                 } else {
-                    lookAfterDialHold(origin, now: now, into: &actions)
+                    // What it waits for now may be another thing: its turn, say.
+                    concern(origin)
                 }
             } else {
                 makeRoom(now: now, into: &actions)

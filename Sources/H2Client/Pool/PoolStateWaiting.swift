@@ -71,13 +71,14 @@ extension PoolState {
         _ origin: Int32, now: UInt64, kind: LeaseKind, into actions: inout [PoolAction]
     ) -> LeaseResult {
         guard life == .running else { return .fail(.shutDown) }
+        if kind.contains(.http1), !allowsHTTP1 { return .fail(.http1NotAllowed) }
         if kind.contains(.own) {
             leaveShared(origin)
+            // Those that wait already may have waited for the connection that was shared.
+            concern(origin)
             origins[origin].pointee.mayCoalesce = false
             origins[origin].pointee.wantsOwn = origins[origin].pointee.http2.isEmpty
         }
-        let needsHTTP1 = kind.contains(.http1)
-        if needsHTTP1, mode(origin) == .http2, !allowsHTTP1(origin) { return .fail(.http1NotAllowed) }
         if let connection = takeAtOnce(origin, now: now, kind: kind, into: &actions) {
             let key = connections.key(connection)
             settle(now: now, into: &actions)

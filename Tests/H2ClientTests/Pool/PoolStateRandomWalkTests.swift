@@ -5,7 +5,7 @@ import Testing
 /// Random options and events. After each event all that must hold is checked; what the pool does is checked against a model
 /// of the connections and requests that its owner would keep.
 @Suite struct PoolStateRandomWalkTests {
-    @Test(arguments: 1...300) func `Whatever happens, limits hold and each request ends once`(seed: UInt64) {
+    @Test(arguments: 1...1500) func `Whatever happens, limits hold and each request ends once`(seed: UInt64) {
         let walk = PoolWalk(seed: seed)
         for _ in 0..<400 where walk.complaint == nil { walk.step() }
         walk.finish()
@@ -129,8 +129,10 @@ final class PoolWalk {
         case 94: if random.one(in: 4) { act { $0.closeIdle(now: $1, into: &$2) } }
         case 95: if random.one(in: 10) { act { $0.requireHTTP1(origin, now: $1, into: &$2) } }
         case 96, 97:
-            guard let connection, act({ $0.coalesced(origin, onto: connection, now: $1, into: &$2) }) else { return }
-            if connections[connection]?.isEnding != false { complain("an ending connection is shared") }
+            guard let connection else { return }
+            let isEnding = connections[connection]?.isEnding != false
+            let isShared = act { $0.coalesced(origin, onto: connection, now: $1, into: &$2) }
+            if isEnding, isShared { complain("an ending connection is shared") }
         case 98: if random.one(in: 6) { act { $0.cannotCoalesce(origin, now: $1, into: &$2) } }
         default: replaceOrigin(origin)
         }

@@ -235,6 +235,8 @@ struct PoolState: ~Copyable {
         }
         if connection.pointee.version == .http2 {
             if connection.pointee.isFree { becomeIdle(slot, now: now, into: &actions) }
+            // The last request of an origin that left the shared connection meanwhile.
+            if connection.pointee.origin != origin { noteIfUnused(origin) }
             if connection.pointee.guests.isEmpty {
                 if origins[origin].pointee.waiting > 0 { concern(origin) }
             } else {
@@ -304,14 +306,16 @@ struct PoolState: ~Copyable {
         if !origins[origin].pointee.pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
     }
 
-    /// Has `settle` look at all who share a connection, its own origin and the others first in turn, and `origin`.
+    /// Has `settle` look at all who share a connection, and at `origin`. Every second time the connection's own origin comes
+    /// first, else the others in turn.
     mutating func concernAll(of slot: Int32, _ origin: Int32) {
         if connections.isTaken(Int(slot)) {
             let connection = connections[slot]
             connection.pointee.ownerFirst.toggle()
-            if connection.pointee.ownerFirst { concern(connection.pointee.origin) }
             let first = connection.pointee.guests.first
-            if first != noSlot {
+            if connection.pointee.ownerFirst {
+                concern(connection.pointee.origin)
+            } else if first != noSlot {
                 connection.pointee.guests.remove(first, guestLinks, origins.memory)
                 connection.pointee.guests.append(first, guestLinks, origins.memory)
             }

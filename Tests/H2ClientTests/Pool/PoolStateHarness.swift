@@ -158,6 +158,12 @@ final class PoolHarness {
 
     // MARK: Shorter ways
 
+    // `#expect` copies what a method is called on, which a PoolState cannot be.
+    func figures(of origin: OriginKey) -> PoolState.Figures { state.figures(of: origin) }
+    func figures() -> [(OriginKey, PoolState.Figures)] { state.figures() }
+    func isUnused(_ origin: OriginKey) -> Bool { state.isUnused(origin) }
+    func mayCoalesce(_ origin: OriginKey) -> Bool { state.mayCoalesce(origin) }
+
     struct Unexpected: Error, CustomStringConvertible {
         let description: String
         init(_ description: String) { self.description = description }

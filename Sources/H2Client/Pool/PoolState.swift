@@ -235,8 +235,11 @@ struct PoolState: ~Copyable {
         }
         if connection.pointee.version == .http2 {
             if connection.pointee.isFree { becomeIdle(slot, now: now, into: &actions) }
-            // The last request of an origin that left the shared connection meanwhile.
-            if connection.pointee.origin != origin { noteIfUnused(origin) }
+            if connection.pointee.origin != origin {
+                // It may be the last request of an origin that does not share the connection any more.
+                noteIfUnused(origin)
+                concern(connection.pointee.origin)
+            }
             if connection.pointee.guests.isEmpty {
                 if origins[origin].pointee.waiting > 0 { concern(origin) }
             } else {

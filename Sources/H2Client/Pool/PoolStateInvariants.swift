@@ -163,7 +163,11 @@ extension PoolState {
             guard connection.origin == slot || Int(origin.shared) == index else { continue }
             if connection.state == .closing || !connection.isFree { isBusy = true }
             guard connection.state == .open else { continue }
-            guard connection.usableUntil > now else { continue }
+            guard connection.usableUntil > now else {
+                // The tick that ends it comes soon, and finds another for those who wait.
+                if armed < .max { isBusy = true }
+                continue
+            }
             if connection.version == .http2 {
                 serves = true
                 if connection.streams < connection.limit { hasStream = true }

@@ -158,4 +158,15 @@ import Testing
         try pool.wait(two)
         #expect(pool.dials.count == 1)
     }
+
+    @Test func `A stream that an origin leaves behind on a shared connection goes to who waits for it`() throws {
+        let pool = PoolHarness(.automatic, { $0.streamsPerConnection = 1 })
+        let (one, two) = (pool.origin(), pool.origin())
+        let key = try pool.openIdle(one, .http2)
+        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        _ = try pool.use(two)
+        pool.event { $0.cannotCoalesce(two, now: $1, into: &$2) }
+        let waiter = try pool.wait(one)
+        #expect(pool.release(key, two) == [.assign(waiter, key)])
+    }
 }

@@ -8,6 +8,12 @@ protocol SlotKey: Hashable, Sendable {
 
 extension SlotKey {
     var slot: Int { Int(index) }
+
+    /// Both in one number, never 0, for whoever does not know the type.
+    @inline(__always) var packed: UInt64 { UInt64(generation) << 32 | UInt64(index) }
+    @inline(__always) init(packed: UInt64) {
+        self.init(index: UInt32(truncatingIfNeeded: packed), generation: UInt32(truncatingIfNeeded: packed >> 32))
+    }
 }
 
 /// An origin that the pool knows.

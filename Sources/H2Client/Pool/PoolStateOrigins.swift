@@ -66,14 +66,16 @@ extension PoolState {
     // MARK: Load
 
     /// What an answer says about the load that an origin takes, for the adaptive limit. To be told before the request's
-    /// lease is given back.
+    /// lease is given back. `pause`: nanoseconds for which the origin wants to be left alone, whatever it answered.
     mutating func answered(
-        _ key: OriginKey, _ answer: AdaptiveLimit.Answer, latency: UInt64, now: UInt64, into actions: inout [PoolAction]
+        _ key: OriginKey, _ answer: AdaptiveLimit.Answer, latency: UInt64, pause: UInt64? = nil, now: UInt64,
+        into actions: inout [PoolAction]
     ) {
         let origin = origins.find(key)
         guard adaptive != nil, origin != noSlot else { return }
         let record = origins[origin]
         record.pointee.adaptive?.answered(answer, latency: latency, inFlight: record.pointee.inFlight, now: now)
+        if let pause { record.pointee.adaptive?.pause(for: pause, now: now) }
         guard record.pointee.waiting > 0 else { return }
         concern(origin)
         settle(now: now, into: &actions)

@@ -135,6 +135,7 @@ enum RetryDecision: Sendable, Hashable {
         case .invalidURL, .invalidRequest, .resolveFailed, .connectFailed, .tlsFailed, .certificateRejected,
             .tlsConfiguration, .http2NotNegotiated, .limitExceeded, .bodyTooLarge, .localIO:
             return .no(.wouldNotHelp)
+        case .clientShutDown: return .no(.endedByUs)
         case .timeout: return afterTimeout(error, situation)
         case .streamReset:
             return error.isRetryable ? .after(atLeast: 0) : .no(.mayHaveBeenProcessed)

@@ -6,21 +6,23 @@ import CNghttp2
     import Darwin
 #endif
 
-/// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections.
+/// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections, which differ in the name they ask for and
+/// in the protocols they offer.
 ///
 /// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are
-/// atomic.
+/// atomic; `sessions` has a lock.
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
-    private let alpn: [UInt8]?
+    /// What later connections can resume; nil where that is off, and for servers.
+    let sessions: TLSSessionCache?
 
     /// TLS records are read ahead so much at a time.
     private static let readBuffer = 32 << 10
 
-    /// A client's context.
+    /// A client's context, which loads what it trusts: to be shared by all connections with this configuration.
     /// - Throws: `H2Error` (`tlsConfiguration`) for a file or folder that cannot be used.
-    package init(client configuration: Configuration.TLS, protocols: [String] = ["h2"]) throws {
+    package init(client configuration: Configuration.TLS) throws {
         guard
             let context = ch2_client_context(
                 Self.number(configuration.minimumVersion), Self.number(configuration.maximumVersion), Self.readBuffer)
@@ -29,7 +31,13 @@ package final class TLSContext: @unchecked Sendable {
         }
         self.context = context
         verifiesPeer = configuration.verifiesPeer
-        alpn = Self.wireFormat(protocols)
+        sessions = configuration.resumesSessions ? TLSSessionCache() : nil
+        if sessions != nil {
+            ch2_tell_sessions(context) { ssl, session in
+                if let ssl, let session { TLSWire.keep(session, of: ssl) }
+                return 0
+            }
+        }
         if verifiesPeer { try loadTrust(configuration) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
@@ -45,7 +53,7 @@ package final class TLSContext: @unchecked Sendable {
         guard let context else { throw Self.configurationError("cannot make a TLS context", "") }
         self.context = context
         verifiesPeer = false
-        alpn = nil
+        sessions = nil
     }
 
     // Wires free their SSL before they let go of this.
@@ -150,8 +158,11 @@ package final class TLSContext: @unchecked Sendable {
 
     // MARK: - Connections
 
-    /// An SSL object over a connected descriptor, not yet shaken hands.
-    func makeConnection(descriptor: CInt, serverName: String?, isAddress: Bool) -> OpaquePointer? {
+    /// An SSL object over a connected descriptor, not yet shaken hands. `protocols` is what a client offers by ALPN
+    /// (RFC 7301), the best first; none offers nothing.
+    func makeConnection(
+        descriptor: CInt, serverName: String?, isAddress: Bool, protocols: [String]
+    ) -> OpaquePointer? {
         guard let ssl = SSL_new(context) else { return nil }
         guard let bio = ch2_socket_bio(descriptor) else {
             SSL_free(ssl)
@@ -164,11 +175,26 @@ package final class TLSContext: @unchecked Sendable {
         }
         SSL_set_connect_state(ssl)
         var isReady = ch2_ssl_set_peer(ssl, serverName, isAddress, verifiesPeer)
-        if let alpn, !alpn.isEmpty { isReady = isReady && SSL_set_alpn_protos(ssl, alpn, UInt32(alpn.count)) == 0 }
+        if !protocols.isEmpty {
+            // Of this connection, not of the context: one client offers different things to different origins.
+            let list = Self.wireFormat(protocols)
+            isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
+            if protocols.contains("h2") {
+                isReady =
+                    isReady && SSL_set_cipher_list(ssl, protocols == ["h2"] ? Self.suites : Self.suitesFirst) == 1
+            }
+        }
         if isReady { return ssl }
         SSL_free(ssl)
         return nil
     }
+
+    /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves but for DHE,
+    /// whose groups the server alone would choose. Those of TLS 1.3 are not touched by this.
+    private static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    /// For an offer of HTTP/1.1 as well: a server that has none of them may still speak that (RFC 9113 section 9.2.2).
+    /// What it must not do is to choose one of the others for h2, and `TLSWire.handshake` looks at that.
+    private static let suitesFirst = suites + ":DEFAULT"
 
     private static func number(_ version: Configuration.TLS.Version) -> CInt {
         version == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION

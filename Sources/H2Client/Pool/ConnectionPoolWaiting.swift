@@ -1,0 +1,88 @@
+// Requests that wait: for a connection or stream, or before they are sent again.
+
+/// By when something must have happened.
+struct Deadline {
+    /// Monotonic nanoseconds.
+    let at: UInt64
+    let phase: H2Error.Phase
+    /// From the call.
+    let limit: Duration
+}
+
+extension ConnectionPool {
+    /// Waits until the request is given a connection. Cancelling gives up its place.
+    /// - Throws: `H2Error`: why there is none; `timeout`; `CancellationError`.
+    nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> ConnectionDriver {
+        let alarm = deadline.map { deadline in
+            LoopAlarm(clock, after: deadline.at > now ? deadline.at - now : 0) {
+                self.giveUp(ticket, H2Error.timeout(deadline.phase, deadline.limit, stream: 0))
+            }
+        }
+        defer { alarm?.stop() }
+        let outcome = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in suspend(ticket, continuation) }
+        } onCancel: {
+            giveUp(ticket, CancellationError())
+        }
+        return try outcome.get()
+    }
+
+    private func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
+        lock.withLock {
+            if case .decided(let outcome) = ticket.progress {
+                ticket.progress = .over
+                continuation.resume(returning: outcome)
+            } else {
+                ticket.progress = .suspended(continuation)
+            }
+        }
+    }
+
+    /// Where it was decided already, that stands.
+    private func giveUp(_ ticket: Ticket, _ error: any Error) {
+        change { state, now, actions in
+            guard ticket.decide(.failure(error)) else { return }
+            waiting[ticket.waiter.slot] = nil
+            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
+        }
+    }
+
+    /// Waits before a request is sent again.
+    /// - Throws: `CancellationError`.
+    nonisolated(nonsending) func pause(_ time: Duration) async throws {
+        guard time > .zero else { return }
+        let clock = clock
+        let pause = Pause()
+        let alarm = LoopAlarm(clock, after: time.clampedNanoseconds) { pause.end() }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in clock.execute { pause.begin(continuation) } }
+        } onCancel: {
+            clock.execute { pause.end() }
+        }
+        alarm.stop()
+        try Task.checkCancellation()
+    }
+}
+
+/// One wait, which may end before it begins.
+///
+/// Invariant behind `@unchecked Sendable`: touched on the clock's loop alone.
+private final class Pause: @unchecked Sendable {
+    private enum State {
+        case idle
+        case waiting(UnsafeContinuation<Void, Never>)
+        case over
+    }
+
+    private var state = State.idle
+
+    func begin(_ continuation: UnsafeContinuation<Void, Never>) {
+        if case .over = state { return continuation.resume() }
+        state = .waiting(continuation)
+    }
+
+    func end() {
+        if case .waiting(let continuation) = state { continuation.resume() }
+        state = .over
+    }
+}

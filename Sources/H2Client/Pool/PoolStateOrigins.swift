@@ -81,14 +81,6 @@ extension PoolState {
         settle(now: now, into: &actions)
     }
 
-    /// Leaves an origin alone for so many nanoseconds: a RateLimit field of a good answer. Only where the adaptive limit is
-    /// on; never longer than its `maximumPause`.
-    mutating func pause(_ key: OriginKey, for time: UInt64, now: UInt64) {
-        let origin = origins.find(key)
-        guard origin != noSlot else { return }
-        origins[origin].pointee.adaptive?.pause(for: time, now: now)
-    }
-
     // MARK: Coalescing
 
     /// Whether an origin may share another's connection: it has none of its own, was not told otherwise, and speaks HTTP/2

@@ -80,7 +80,7 @@ import Testing
         let pool = PoolHarness(politeness: { $0.adaptive = HTTPClient.Politeness.Adaptive() })
         let origin = pool.origin()
         let key = try pool.openIdle(origin, .http2)
-        pool.event { state, now, _ in state.pause(origin, for: 2_000_000_000, now: now) }
+        pool.event { $0.answered(origin, .good, latency: 1_000, pause: 2_000_000_000, now: $1, into: &$2) }
         let waiter = try pool.wait(origin)
         #expect(pool.advance(1.9).isEmpty)
         #expect(pool.advance(0.2) == [.assign(waiter, key)])

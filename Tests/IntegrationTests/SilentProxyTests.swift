@@ -7,7 +7,7 @@ extension RealServers {
     /// The relay that loses connections, judged with curl.
     @Suite("The silent proxy", .timeLimit(.minutes(1)))
     struct Silence {
-        @Test(arguments: [Duration.zero, .milliseconds(20)])
+        @Test(arguments: [Duration.zero, .milliseconds(5)])
         func `forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {
             let site = try StaticSite.shared
             let copy = try TemporaryDirectory.shared.newPath("copy")
@@ -118,7 +118,9 @@ extension RealServers {
         func `resets a client whose server is not there`() async throws {
             try await SilentProxy.run(to: LoopbackPort.unused()) { proxy in
                 let outcome = try await curlOutcome(["http://localhost:\(proxy.port)/"])
-                #expect(outcome.exitCode == Curl.receiveFailed, "\(outcome.output)")
+                // The RST may come before curl looks whether it is connected.
+                #expect([Curl.notConnected, Curl.receiveFailed].contains(outcome.exitCode), "\(outcome.output)")
+                #expect(proxy.counts.accepted == 1)
                 #expect(proxy.counts.open == 0)
             }
         }

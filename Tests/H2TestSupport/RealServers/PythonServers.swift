@@ -132,7 +132,7 @@ extension RealServer {
                     "--worker-class", "gthread", "--threads", "\(site.options.threads ?? 8)",
                     "--keep-alive", "\(site.options.keepAliveSeconds ?? 2)", "--graceful-timeout", "20",
                 ] + more + ["application:app"],
-                environment: ["PYTHONDONTWRITEBYTECODE": "1"], ports: [port], stopSignal: SIGQUIT)
+                environment: ["PYTHONDONTWRITEBYTECODE": "1"], ports: [port], stopSignal: SIGKILL)
         }
         return [
             try process(site.http1Cleartext, []),
@@ -140,11 +140,12 @@ extension RealServer {
         ]
     }
 
-    /// hypercorn: HTTP/2 and HTTP/1.1, over TLS and in cleartext. Its HTTP/2 takes uploads slowly: 1 MB in some seconds.
+    /// hypercorn: HTTP/2 and HTTP/1.1, over TLS and in cleartext. Its HTTP/2 takes uploads slowly, 1 MB in some seconds,
+    /// and the time after which it is to close idle connections does not work in Debian's version.
     public static let hypercorn = RealServer(
         name: "hypercorn", command: PythonApplication.script("hypercorn"), upload: .echo, fixedStreamLimit: nil,
         sendsTrailers: false, gracefulSignal: SIGTERM, outlivesGracefulSignal: false,
-        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext], obeys: [.keepAliveSeconds, .threads],
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext], obeys: [.threads],
         content: .application, obstacle: { hypercornObstacle }
     ) { site in
         try PythonApplication.write(to: site.folder)
@@ -155,7 +156,6 @@ extension RealServer {
             certfile = "\(site.leaf.certificateFile)"
             keyfile = "\(site.leaf.keyFile)"
             h2_max_concurrent_streams = \(site.streamLimit)
-            keep_alive_timeout = \(site.options.keepAliveSeconds ?? 5)
 
             """, to: "\(site.folder)/hypercorn.toml")
         return [

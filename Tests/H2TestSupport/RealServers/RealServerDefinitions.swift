@@ -39,11 +39,11 @@ extension RealServer {
             switch site.options.refusal?.above {
             case .requestsPerSecond(let rate, let burst):
                 (
-                    "limit_req_zone $server_name zone=refusal:1m rate=\(rate)r/s;",
+                    "limit_req_zone all zone=refusal:1m rate=\(rate)r/s;",
                     "limit_req zone=refusal burst=\(burst) nodelay;"
                 )
             case .requestsAtATime(let count):
-                ("limit_conn_zone $server_name zone=refusal:1m;", "limit_conn refusal \(count);")
+                ("limit_conn_zone all zone=refusal:1m;", "limit_conn refusal \(count);")
             case nil: ("", "")
             }
         let refused = site.options.refusal?.status ?? 503

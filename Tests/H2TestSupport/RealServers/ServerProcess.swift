@@ -113,9 +113,17 @@ public actor ServerProcess {
     /// - Throws: `ProcessFailure` where it has none within 10 seconds.
     func renewWorkers(by signal: Int32) async throws {
         guard let pid else { throw ProcessFailure("\(name) does not run") }
-        let old = Self.children(of: pid)
-        kill(pid, signal)
         let deadline = ContinuousClock.now + .seconds(10)
+        // A server that has no worker yet may not have its signal handlers either.
+        var old = Self.children(of: pid)
+        while old.isEmpty {
+            guard ContinuousClock.now < deadline, !hasEnded() else {
+                throw ProcessFailure("\(name) has no worker:\n\(log)")
+            }
+            await pause()
+            old = Self.children(of: pid)
+        }
+        kill(pid, signal)
         while Self.children(of: pid).isSubset(of: old) {
             guard ContinuousClock.now < deadline, !hasEnded() else {
                 throw ProcessFailure("\(name) has no new worker:\n\(log)")

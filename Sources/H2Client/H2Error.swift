@@ -37,6 +37,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case connectionClosed
         /// The connection is closing (drained by us or by GOAWAY) and takes no new request.
         case connectionDraining
+        /// The client was shut down.
+        case clientShutDown
         /// A time limit passed.
         case timeout
         /// A limit of the configuration was hit.
@@ -69,7 +71,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 
     /// The phase of a request that a time limit watched.
     public enum Phase: String, Sendable, Hashable {
-        case resolve, connect, tls, settings, queued, firstByte, betweenBytes, wholeRequest, close, ping, writeStall
+        case resolve, connect, tls, settings, queued, sending, firstByte, betweenBytes, wholeRequest, close, ping,
+            writeStall
     }
 
     /// What lay below.

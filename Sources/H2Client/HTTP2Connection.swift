@@ -1,5 +1,4 @@
 public import HTTPTypes
-import Synchronization
 
 /// One TCP or TLS connection on which HTTP/2 streams are multiplexed.
 ///
@@ -16,8 +15,6 @@ public actor HTTP2Connection {
     public nonisolated let info: ConnectionInfo
     nonisolated let multiplexer: HTTP2Multiplexer
 
-    private static let lastID = Atomic<Int>(0)
-
     init(_ multiplexer: HTTP2Multiplexer) {
         self.multiplexer = multiplexer
         info = multiplexer.info
@@ -26,7 +23,7 @@ public actor HTTP2Connection {
     /// A connection over a wire that is established already. On the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         loop.preconditionInLoop()
-        let id = ConnectionID(number: Self.lastID.add(1, ordering: .relaxed).newValue)
+        let id = ConnectionID.next()
         let info = ConnectionInfo(
             id: id, origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
             connect: .zero)
@@ -73,19 +70,12 @@ public actor HTTP2Connection {
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP2Connection {
-        try Task.checkCancellation()
-        let tls = origin.scheme == .https ? try TLSContext(client: configuration.tls) : nil
-        let id = ConnectionID(number: lastID.add(1, ordering: .relaxed).newValue)
-        let dial = Dial(origin: origin, id: id, configuration: configuration, tls: tls, loop: loop)
-        let result = await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                loop.execute { dial.start(continuation) }
-            }
-        } onCancel: {
-            loop.execute { dial.cancel() }
-        }
-        Handover.take(dial)
-        return HTTP2Connection(try result.get())
+        let driver = try await Dial.connect(
+            to: origin, speaking: origin.scheme == .https ? .offer(["h2"]) : .http2, configuration: configuration,
+            on: loop)
+        // Nothing else was offered.
+        guard let multiplexer = driver as? HTTP2Multiplexer else { preconditionFailure("h2 was chosen") }
+        return HTTP2Connection(multiplexer)
     }
 
     /// Runs `body` isolated to the connection, on its loop's thread: nothing else of the connection happens between two
@@ -112,14 +102,7 @@ public actor HTTP2Connection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        let exchange = try Exchange(connection: multiplexer, body: body, options: options)
-        if case .stream(_, let pump) = body.content {
-            return try await Self.uploading(exchange, request, pump) { response in
-                await exchange.uploadEnd()
-                return response
-            }
-        }
-        return try await exchange.perform(request)
+        try await Exchange.send(request, body: body, options: options, on: multiplexer)
     }
 
     /// As above, with the response handled while the request's body may still be on its way (full duplex). When `handle`
@@ -128,32 +111,7 @@ public actor HTTP2Connection {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        let exchange = try Exchange(connection: multiplexer, body: body, options: options)
-        if case .stream(_, let pump) = body.content {
-            return try await Self.uploading(exchange, request, pump, handle)
-        }
-        return try await handle(exchange.perform(request))
-    }
-
-    /// Runs the writer as a child task beside the response, and ends it with it.
-    private static nonisolated(nonsending) func uploading<R>(
-        _ exchange: Exchange, _ request: HTTPRequest,
-        _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void,
-        _ handle: nonisolated(nonsending) (Response) async throws -> R
-    ) async throws -> R {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await pump(RequestBodyWriter(exchange: exchange))
-                    await exchange.finishUpload(nil)
-                } catch {
-                    // Where the response is complete already, this changes nothing.
-                    await exchange.finishUpload(error)
-                }
-            }
-            defer { group.cancelAll() }
-            return try await handle(exchange.perform(request))
-        }
+        try await Exchange.send(request, body: body, options: options, on: multiplexer, handlingResponse: handle)
     }
 
     // MARK: - Care
@@ -190,7 +148,7 @@ public actor HTTP2Connection {
     public nonisolated(nonsending) func close() async {
         let multiplexer = multiplexer
         await withUnsafeContinuation { continuation in
-            multiplexer.loop.execute { multiplexer.close { continuation.resume() } }
+            multiplexer.loop.execute { multiplexer.close(completion: { continuation.resume() }) }
         }
     }
 
@@ -201,86 +159,11 @@ public actor HTTP2Connection {
     }
 
     /// True once no new request is taken: after `close()`, after the server's GOAWAY, after the end.
-    public nonisolated var isDraining: Bool { multiplexer.isDraining.load(ordering: .relaxed) }
+    public nonisolated var isDraining: Bool { multiplexer.isDraining }
 
     /// The connection's state at this moment.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
         let multiplexer = multiplexer
         return await multiplexer.loop.run { multiplexer.snapshot() }
-    }
-}
-
-/// One call of `connect`, on its loop.
-///
-/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
-private final class Dial: @unchecked Sendable {
-    typealias Outcome = Result<HTTP2Multiplexer, any Error>
-
-    private enum State {
-        case created
-        case cancelled
-        case dialing(Dialer, UnsafeContinuation<Outcome, Never>)
-        case done
-    }
-
-    private let origin: Origin
-    private let id: ConnectionID
-    private let configuration: Configuration
-    private let tls: TLSContext?
-    private let loop: EventLoop
-    private var state = State.created
-
-    init(origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, loop: EventLoop) {
-        self.origin = origin
-        self.id = id
-        self.configuration = configuration
-        self.tls = tls
-        self.loop = loop
-    }
-
-    func start(_ continuation: UnsafeContinuation<Outcome, Never>) {
-        if case .cancelled = state { return continuation.resume(returning: .failure(CancellationError())) }
-        let dialer = Dialer(origin: origin, id: id, configuration: configuration, tls: tls, loop: loop) {
-            [self] result in
-            state = .done
-            let outcome = result.mapError { $0 as any Error }.flatMap(establish)
-            Handover.give(self)
-            continuation.resume(returning: outcome)
-        }
-        state = .dialing(dialer, continuation)
-        dialer.start()
-    }
-
-    func cancel() {
-        switch state {
-        case .created: state = .cancelled
-        case .dialing(let dialer, let continuation):
-            state = .done
-            dialer.cancel()
-            continuation.resume(returning: .failure(CancellationError()))
-        case .cancelled, .done: break
-        }
-    }
-
-    /// ALPN decides here, and nowhere else, what is spoken.
-    private func establish(_ connected: Dialer.Connected) -> Outcome {
-        if tls != nil, connected.applicationProtocol != "h2" {
-            connected.wire.close()
-            let choice =
-                connected.applicationProtocol.map { name in
-                    // The peer's bytes: OpenSSL 3.0 does not look whether we had offered them.
-                    let bytes = Array(name.utf8)
-                    return "chose '\(HTTP2Callbacks.escaped(bytes, bytes.count))'"
-                } ?? "chose no protocol (no ALPN)"
-            return .failure(
-                H2Error(
-                    .http2NotNegotiated, scope: .connection, initiator: .remote,
-                    message: "\(origin) does not speak HTTP/2: it \(choice)",
-                    remedy: "enable h2 on the server; HTTP/1.1 is not spoken here yet"))
-        }
-        let multiplexer = HTTP2Multiplexer(
-            wire: connected.wire, info: connected.info, configuration: configuration, loop: loop)
-        multiplexer.activate()
-        return .success(multiplexer)
     }
 }

@@ -1,3 +1,149 @@
-/// A client that reuses connections.
+public import HTTPTypes
+
+/// A client that reuses connections: it opens as few as it may, multiplexes over them or keeps them alive, sends again what
+/// is safe to send again, and closes what is no longer needed.
+///
+/// Which version is spoken is negotiated (`Versions`). A request takes a stream of an HTTP/2 connection or a whole HTTP/1.1
+/// connection; where none is free it opens one or waits, as `Pool` says. All of it may be used from any task; `send` keeps
+/// its caller's isolation. Every loop of the configuration is a thread, and a caller on the loop of its connection (see
+/// `EventLoop.taskExecutor`) costs the least.
+///
+/// A client that is dropped closes its connections at once. `shutdown` lets what is under way finish.
 public final class HTTPClient: Sendable {
+    /// The process's own client, with the default configuration. It is never shut down.
+    public static let shared = HTTPClient()
+
+    /// What the client was made with.
+    public let configuration: Configuration
+    let pool: ConnectionPool
+
+    /// A client without connections. Nothing can fail here: files that the configuration names are read when the first
+    /// connection is made.
+    public init(configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+        pool = ConnectionPool(configuration)
+    }
+
+    deinit { pool.shutdownNow() }
+
+    // MARK: - Requests
+
+    /// Sends a request, on a connection that is there, or a new one, and waits for the response's header fields.
+    ///
+    /// `scheme` and `authority` say where it goes; `HTTPRequest(url:)` fills them in. What `RetryPolicy` allows is sent
+    /// again, and shows in the response's `failedAttempts`. A body that is streamed is sent before this returns; to read the
+    /// response meanwhile, use `send(_:body:options:handlingResponse:)`. Cancelling the task gives up the request wherever
+    /// it is: waiting, being connected, on its way (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
+    /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; what the body's own sequence or writer threw.
+    public nonisolated(nonsending) func send(
+        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
+    ) async throws -> Response {
+        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        let calledAt = pool.now
+        var attempts: Attempts?
+        while true {
+            let exchange = try await lease(for: request, body, options, calledAt, &attempts)
+            do {
+                let response: Response
+                if case .stream(_, let pump) = body.content {
+                    response = try await Exchange.uploading(exchange, request, pump) { response in
+                        await exchange.uploadEnd()
+                        return response
+                    }
+                } else {
+                    response = try await exchange.perform(request)
+                }
+                if pool.takesAllAnswers { return response }
+                if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
+            } catch {
+                try await prepareRetry(of: request, body, exchange, error, &attempts)
+            }
+        }
+    }
+
+    /// As above, with the response handled while the request's body may still be on its way (full duplex). When `handle`
+    /// returns, what is left of a streamed body is given up. Nothing is sent again once `handle` was called.
+    public nonisolated(nonsending) func send<R>(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
+        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        guard case .stream(_, let pump) = body.content else {
+            return try await handle(send(request, body: body, options: options))
+        }
+        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        let calledAt = pool.now
+        var attempts: Attempts?
+        while true {
+            let exchange = try await lease(for: request, body, options, calledAt, &attempts)
+            var wasHandled = false
+            do {
+                return try await Exchange.uploading(exchange, request, pump) { response in
+                    wasHandled = true
+                    return try await handle(response)
+                }
+            } catch {
+                if wasHandled { throw error }
+                try await prepareRetry(of: request, body, exchange, error, &attempts)
+            }
+        }
+    }
+
+    /// Lends one connection, for reuse logic of one's own: whatever is sent on it goes over the same connection.
+    ///
+    /// An HTTP/1.1 connection is nobody else's meanwhile. An HTTP/2 connection also serves other requests of the client, and
+    /// is kept open. Limits on concurrency and rate, and retrying, are the caller's business here.
+    /// - Throws: what connecting and `body` throw.
+    public nonisolated(nonsending) func withConnection<R>(
+        to origin: Origin, _ body: nonisolated(nonsending) (HTTPConnection) async throws -> R
+    ) async throws -> R {
+        let loan = try await pool.lend(origin)
+        defer { pool.giveBack(loan) }
+        return try await body(HTTPConnection(driver: loan.driver))
+    }
+
+    // MARK: - Care
+
+    /// Closes the connections that serve nothing at the moment.
+    public func closeIdle() { pool.closeIdle() }
+
+    /// Takes no new requests, fails those that wait, lets those under way finish until `deadline` has passed, and closes
+    /// all connections. Cancelling the task does not shorten the wait. Does nothing to `shared`.
+    public nonisolated(nonsending) func shutdown(deadline: Duration = .seconds(30)) async {
+        if self === Self.shared { return }
+        await pool.shutdown(deadline: deadline)
+    }
+
+    /// Fails what is under way or waits, and closes all connections at once. Does nothing to `shared`.
+    public func shutdownNow() {
+        if self === Self.shared { return }
+        pool.shutdownNow()
+    }
+
+    /// What the client has done, and holds at this moment.
+    public nonisolated(nonsending) func statistics() async -> Statistics { await pool.statistics() }
+
+    /// What happens from now on: connections opened, reused, drained and closed, and why; requests queued, sent, finished.
+    ///
+    /// Each call gets a stream of its own. Where its reader is slow, the oldest of `bufferingNewest` events are dropped.
+    /// Without a reader events cost nothing.
+    public func events(bufferingNewest limit: Int = 10_000) -> AsyncStream<Event> {
+        pool.events(bufferingNewest: limit)
+    }
+}
+
+/// Makes a client, runs `body`, and shuts the client down on every exit: gracefully after a return, at once after an error.
+/// - Throws: what `body` throws.
+public nonisolated(nonsending) func withHTTPClient<R>(
+    configuration: HTTPClient.Configuration = HTTPClient.Configuration(),
+    _ body: nonisolated(nonsending) (HTTPClient) async throws -> R
+) async throws -> R {
+    let client = HTTPClient(configuration: configuration)
+    do {
+        let result = try await body(client)
+        await client.shutdown()
+        return result
+    } catch {
+        client.shutdownNow()
+        throw error
+    }
 }

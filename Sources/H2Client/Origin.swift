@@ -19,7 +19,7 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     public let port: Int
 
     /// - Throws: `H2Error` (`invalidURL`) for an empty host, a host with a character no host has, or a port out of range.
-    public init(scheme: Scheme, host: String, port: Int? = nil) throws {
+    public init(scheme: Scheme, host: String, port: Int? = nil) throws(H2Error) {
         let port = port ?? scheme.defaultPort
         guard (1...65535).contains(port) else {
             throw H2Error(.invalidURL, message: "port \(port) is out of range", remedy: "use 1 to 65535")
@@ -36,7 +36,7 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
 
     /// The origin of an absolute `http` or `https` URL; path and query are passed over.
     /// - Throws: `H2Error` (`invalidURL`).
-    public init(_ url: String) throws {
+    public init(_ url: String) throws(H2Error) {
         self = try RequestTarget(url).origin
     }
 
@@ -75,7 +75,7 @@ public struct RequestTarget: Sendable, Hashable {
     /// Splits `scheme://[userinfo@]host[:port][/path][?query][#fragment]` (RFC 3986). Spaces and bytes that no URL may
     /// hold are refused rather than guessed at, except that non-ASCII bytes of the path are percent-encoded.
     /// - Throws: `H2Error` (`invalidURL`), with what to write instead.
-    public init(_ url: String) throws {
+    public init(_ url: String) throws(H2Error) {
         func bad(_ why: String, _ remedy: String) -> H2Error {
             H2Error(.invalidURL, message: "bad URL '\(url)': \(why)", remedy: remedy)
         }
@@ -119,7 +119,7 @@ public struct RequestTarget: Sendable, Hashable {
         }
         do {
             self.origin = try Origin(scheme: scheme, host: String(host), port: number)
-        } catch let error as H2Error {
+        } catch {
             throw bad(error.message, error.remedy)
         }
         var path = String(rest[end...].prefix { $0 != "#" })

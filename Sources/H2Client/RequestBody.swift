@@ -14,6 +14,15 @@ public struct RequestBody: Sendable {
     let content: Content
     /// Sent after the body (RFC 9113 section 8.1).
     let trailers: HTTPFields?
+    /// Whether it can be sent again from its beginning: what is in memory or in a file can, a stream only where its maker
+    /// says so.
+    public let isReplayable: Bool
+
+    init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true) {
+        self.content = content
+        self.trailers = trailers
+        self.isReplayable = isReplayable
+    }
 
     /// No body: END_STREAM goes with the header fields.
     public static let none = RequestBody(content: .none, trailers: nil)
@@ -34,21 +43,27 @@ public struct RequestBody: Sendable {
 
     /// The chunks of a sequence, pulled as the windows allow (backpressure). An error it throws resets the stream
     /// (CANCEL) and is thrown from `send`.
-    /// - Parameter length: bytes in all, where known; another number is an error.
+    /// - Parameters:
+    ///   - length: bytes in all, where known; another number is an error.
+    ///   - isReplayable: whether each iteration of the sequence yields the same chunks, so that an `HTTPClient` may send the
+    ///     request again.
     public static func stream<Chunks: AsyncSequence & Sendable>(
-        _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil
+        _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false
     ) -> RequestBody where Chunks.Element == [UInt8] {
-        .writer(length: length, trailers: trailers) { writer in
+        .writer(length: length, trailers: trailers, isReplayable: isReplayable) { writer in
             for try await chunk in chunks { try await writer.write(chunk) }
         }
     }
 
     /// A closure that writes the body; `write` suspends while the windows are full. The body ends when it returns.
+    /// - Parameter isReplayable: whether the closure may be called again, and then writes the same, so that an `HTTPClient`
+    ///   may send the request again.
     public static func writer(
-        length: Int? = nil, trailers: HTTPFields? = nil,
+        length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false,
         _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void
     ) -> RequestBody {
-        RequestBody(content: .stream(length: length, pump: pump), trailers: trailers)
+        RequestBody(
+            content: .stream(length: length, pump: pump), trailers: trailers, isReplayable: isReplayable)
     }
 }
 

@@ -8,7 +8,9 @@ public struct RequestOptions: Sendable {
         var timeout: Duration?
         var queueTimeout: Duration?
         var firstByteTimeout: Duration?
+        var sendTimeout: Duration?
         var bodyProgressTimeout: Duration?
+        var origin: Origin?
         var priority: Priority?
         var expectContinue: Duration?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
@@ -40,7 +42,8 @@ public struct RequestOptions: Sendable {
         set { change { $0.timeout = newValue } }
     }
 
-    /// Waiting for a stream slot. Default: none but `timeout`.
+    /// Waiting for a stream, and in a client for a connection as well, the making of one included. Default: none but
+    /// `timeout`.
     public var queueTimeout: Duration? {
         get { storage?.values.queueTimeout }
         set { change { $0.queueTimeout = newValue } }
@@ -52,10 +55,24 @@ public struct RequestOptions: Sendable {
         set { change { $0.firstByteTimeout = newValue } }
     }
 
+    /// While the request's body is sent: between two pieces of it that the connection takes (its windows are open, the
+    /// socket has room). Default: none but `timeout`.
+    public var sendTimeout: Duration? {
+        get { storage?.values.sendTimeout }
+        set { change { $0.sendTimeout = newValue } }
+    }
+
     /// Between two pieces of the response's body, while somebody waits for one. Default: none but `timeout`.
     public var bodyProgressTimeout: Duration? {
         get { storage?.values.bodyProgressTimeout }
         set { change { $0.bodyProgressTimeout = newValue } }
+    }
+
+    /// Where an `HTTPClient` connects to, where that is not what the request's scheme and authority say: the authority is sent
+    /// as it is, and the certificate is verified for this origin. Default: what they say.
+    public var origin: Origin? {
+        get { storage?.values.origin }
+        set { change { $0.origin = newValue } }
     }
 
     /// RFC 9218 priority, sent as the `priority` field. Default: none.
@@ -75,6 +92,26 @@ public struct RequestOptions: Sendable {
     public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
         get { storage?.values.onInformational }
         set { change { $0.onInformational = newValue } }
+    }
+
+    /// These, and where they say nothing, `others`.
+    func over(_ others: RequestOptions) -> RequestOptions {
+        guard let mine = storage?.values, let theirs = others.storage?.values else {
+            return storage == nil ? others : self
+        }
+        var result = RequestOptions()
+        result.change { values in
+            values.timeout = mine.timeout ?? theirs.timeout
+            values.queueTimeout = mine.queueTimeout ?? theirs.queueTimeout
+            values.firstByteTimeout = mine.firstByteTimeout ?? theirs.firstByteTimeout
+            values.sendTimeout = mine.sendTimeout ?? theirs.sendTimeout
+            values.bodyProgressTimeout = mine.bodyProgressTimeout ?? theirs.bodyProgressTimeout
+            values.origin = mine.origin ?? theirs.origin
+            values.priority = mine.priority ?? theirs.priority
+            values.expectContinue = mine.expectContinue ?? theirs.expectContinue
+            values.onInformational = mine.onInformational ?? theirs.onInformational
+        }
+        return result
     }
 
     /// True where nothing was set.

@@ -1,4 +1,5 @@
 public import HTTPTypes
+import Synchronization
 
 /// The final response to a request: its header fields are here, its body may still be on its way.
 public struct Response: Sendable {
@@ -20,8 +21,12 @@ public struct Response: Sendable {
     public var connectionID: ConnectionID { exchange.connectionID }
     /// The stream that served it.
     public var streamID: Int32 { exchange.id }
+    /// What is spoken on that connection.
+    public var version: HTTPVersion { exchange.connection.version }
     /// Whether the connection had served a request before.
     public var isConnectionReused: Bool { exchange.isConnectionReused }
+    /// The attempts before the one that this is the response to, the first one first; empty where the request was sent once.
+    public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
 
     /// When what happened, and the bytes on the wire, so far; final once the body has ended.
     public nonisolated(nonsending) func metrics() async -> ResponseMetrics { await exchange.metrics() }
@@ -30,10 +35,27 @@ public struct Response: Sendable {
     public nonisolated(nonsending) func trailerFields() async -> HTTPFields? { await exchange.trailerFields() }
 }
 
+/// An attempt to send a request, after which an `HTTPClient` sent it again.
+public struct FailedAttempt: Sendable {
+    /// The connection it was sent on.
+    public var connectionID: ConnectionID
+    /// Why it failed; nil where its response's status was the reason.
+    public var error: H2Error?
+    /// The status, where that was the reason.
+    public var status: HTTPResponse.Status?
+    /// How long was waited before the next attempt.
+    public var wait: Duration
+}
+
 /// Names a connection within the process.
 public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
     /// Counts up from 1.
     public let number: Int
+
+    private static let last = Atomic<Int>(0)
+
+    static func next() -> ConnectionID { ConnectionID(number: last.add(1, ordering: .relaxed).newValue) }
+
     public var description: String { "#\(number)" }
 }
 

@@ -60,7 +60,7 @@ extension ExitReason {
             case .tlsFailed: .tlsFailed
             case .certificateRejected: .notVerified
             case .tlsConfiguration: .authorityFile
-            case .http2NotNegotiated, .connectionDraining, .notProcessed: .http2
+            case .http2NotNegotiated, .connectionDraining, .notProcessed, .clientShutDown: .http2
             case .protocolViolation, .limitExceeded: error.scope.isStream ? .stream : .http2
             case .streamReset: .stream
             case .connectionClosed: ExitReason(closedBy: error, during: phase)

@@ -54,8 +54,8 @@ extension Fetch {
             }
         }
         var fields = settings.fields
-        if let userInfo = target.userInfo, fields[.authorization] == nil {
-            fields[.authorization] = basicCredentials(userInfo)
+        if fields[.authorization] == nil, let credentials = target.basicCredentials {
+            fields[.authorization] = credentials
         }
         let request = HTTPRequest(
             method: settings.method, scheme: target.origin.scheme.rawValue,
@@ -76,37 +76,6 @@ func uploadName(_ file: String) -> String {
             UInt8(ascii: "~"):
             out.append(byte)
         default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-    }
-    return String(decoding: out, as: UTF8.self)
-}
-
-/// `user:password` of a URL as Basic credentials (RFC 7617).
-func basicCredentials(_ userInfo: String) -> String {
-    var bytes: [UInt8] = []
-    var rest = Array(userInfo.utf8)[...]
-    while let byte = rest.popFirst() {
-        if byte == UInt8(ascii: "%"), rest.count >= 2,
-            let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-        {
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        } else {
-            bytes.append(byte)
-        }
-    }
-    if !bytes.contains(UInt8(ascii: ":")) { bytes.append(UInt8(ascii: ":")) }
-    return "Basic \(base64(bytes))"
-}
-
-private func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var out: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let value = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-        for place in 0..<4 {
-            out.append(place <= group.count ? alphabet[value >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
         }
     }
     return String(decoding: out, as: UTF8.self)

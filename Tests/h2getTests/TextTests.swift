@@ -48,10 +48,10 @@ import Testing
         #expect(Verbose.line(frame) == "1.50 ms #1 < GOAWAY stream 0, 12 B, A+B, debug \\x1b[2J [10 | 5/20]")
     }
 
-    @Test func `credentials of a URL become Basic, percent-decoded`() {
-        #expect(basicCredentials("user:p%40ss") == "Basic dXNlcjpwQHNz")
-        #expect(basicCredentials("Aladdin:open%20sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
-        #expect(basicCredentials("a") == "Basic YTo=")
+    @Test func `credentials of a URL become Basic, percent-decoded`() throws {
+        #expect(try RequestTarget("http://user:p%40ss@h").basicCredentials == "Basic dXNlcjpwQHNz")
+        #expect(try RequestTarget("http://Aladdin:open%20sesame@h").basicCredentials == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+        #expect(try RequestTarget("http://a@h").basicCredentials == "Basic YTo=")
     }
 
     @Test func `a file's name in a URL is percent-encoded`() {

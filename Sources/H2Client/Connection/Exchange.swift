@@ -7,7 +7,7 @@ import HTTPTypes
 /// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
 /// body and the figures as well, which belong to the response's reader from then on.
 final class Exchange: StreamState, @unchecked Sendable {
-    let connection: HTTP2Multiplexer
+    let connection: ConnectionDriver
     let options: RequestOptions
     let contentLength: Int?
     /// When `send` was called.
@@ -45,6 +45,14 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Whether the waiting task was asked to watch for its cancellation.
     @exclusivity(unchecked) var isWatched = false
     @exclusivity(unchecked) var hasReleasedSlot = false
+    /// What the connection's owner counts it by, and wants to be told of at its end; 0 for none. Set before it starts.
+    @exclusivity(unchecked) var lease: UInt64 = 0
+    /// What the request is known by in its client's events; 0 for nothing.
+    @exclusivity(unchecked) var number = 0
+    /// What the request has been through before this attempt. Set before it starts.
+    @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
+    /// The connection had answered a request before this one was sent: it was alive then.
+    @exclusivity(unchecked) private(set) var wasConnectionProven = false
     @exclusivity(unchecked) var submittedAt: UInt64 = 0
 
     /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
@@ -64,11 +72,13 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     var connectionID: ConnectionID { connection.info.id }
 
+    /// - Parameter calledAt: when the request began its life, where that was before now.
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
-    init(connection: HTTP2Multiplexer, body: RequestBody, options: RequestOptions) throws {
+    init(connection: ConnectionDriver, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
         self.connection = connection
         self.options = options
-        calledAt = connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow
+        self.calledAt =
+            calledAt ?? (connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow)
         if case .none = body.content, body.trailers == nil {
             contentLength = nil
             super.init()
@@ -122,13 +132,11 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Opens the stream. False where the request cannot be sent.
     func open(_ request: HTTPRequest) -> Bool {
-        let session = connection.session
         submittedAt = connection.loop.now
-        isConnectionReused = session.requests > 0
+        isConnectionReused = connection.requests > 0
+        wasConnectionProven = connection.hasAnswered
         do {
-            try session.submit(
-                self, request, contentLength: contentLength, expectsContinue: heldBody != nil,
-                priority: options.priority)
+            try connection.submit(self, request, expectsContinue: heldBody != nil)
         } catch {
             fail(error)
             return false
@@ -241,10 +249,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             waiter = .none
             stopPhaseTimer()
+            connection.noteAnswer()
             if case .ended = phase, slot < 0 {
                 // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
                 // of it would still be counted.
-                connection.session.consumed(self, unread)
+                connection.consumed(self, unread)
                 isWhole = true
             }
             resume(continuation, isHeadHere: true)
@@ -280,7 +289,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             body = []
             if !isWhole {
                 bodyReadSoFar += chunk.count
-                connection.session.consumed(self, unread)
+                connection.consumed(self, unread)
                 connection.markDirty()
             }
             return .chunk(chunk)
@@ -322,7 +331,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         let error: any Error = localFailure ?? error
         phase = .failed(error)
         request = nil
-        connection.session.reset(self, .cancel)
+        connection.reset(self)
         stopSending()
         connection.markDirty()
         if isWaitingForSlot {
@@ -360,9 +369,10 @@ final class Exchange: StreamState, @unchecked Sendable {
             (totalTimer, continueTimer) = (nil, nil)
             stopPhaseTimer()
         }
-        if slot < 0 && id > 0 && !hasReleasedSlot {
+        if slot < 0 && !hasReleasedSlot {
             hasReleasedSlot = true
-            connection.slotFreed()
+            if id > 0 { connection.slotFreed() }
+            if lease != 0 { connection.owner?.released(connection, self) }
         }
     }
 
@@ -381,6 +391,12 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     // MARK: - Facts
+
+    /// The status, where there is one, or why there is none.
+    var outcome: Result<Int, any Error> {
+        if case .failed(let error) = phase, firstByteAt == 0 { return .failure(error) }
+        return .success(status)
+    }
 
     func currentTrailers() -> HTTPFields? {
         guard case .ended = phase, hasTrailers else { return nil }

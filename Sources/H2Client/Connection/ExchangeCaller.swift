@@ -3,18 +3,51 @@ import HTTPTypes
 // What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
 
 extension Exchange {
+    // MARK: - Caller's side: a request on one connection
+
+    /// `HTTP2Connection.send`, on whatever connection.
+    @inline(__always)
+    static nonisolated(nonsending) func send(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver
+    ) async throws -> Response {
+        let exchange = try Exchange(connection: connection, body: body, options: options)
+        if case .stream(_, let pump) = body.content {
+            return try await uploading(exchange, request, pump) { response in
+                await exchange.uploadEnd()
+                return response
+            }
+        }
+        return try await exchange.perform(request)
+    }
+
+    /// The same in full duplex.
+    static nonisolated(nonsending) func send<R>(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        let exchange = try Exchange(connection: connection, body: body, options: options)
+        if case .stream(_, let pump) = body.content {
+            return try await uploading(exchange, request, pump, handle)
+        }
+        return try await handle(exchange.perform(request))
+    }
+
     // MARK: - Caller's side: the head
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     ///
     /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
     /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
-    /// If it is not answered within `HTTP2Multiplexer.watchAfter`, or has to queue, the loop wakes it to install one;
+    /// If it is not answered within `ConnectionDriver.watchAfter`, or has to queue, the loop wakes it to install one;
     /// until then a cancellation waits for that.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        if Task.isCancelled { throw CancellationError() }
+        if Task.isCancelled {
+            // The connection's owner waits for the end of what it has counted.
+            if lease != 0 { connection.loop.execute { self.fail(CancellationError()) } }
+            throw CancellationError()
+        }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
             if connection.loopIdentity.isCurrent {
@@ -83,7 +116,7 @@ extension Exchange {
             guard self.mayBegin else { return .end($0) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
-            self.connection.session.consumed(self, self.unread)
+            self.connection.consumed(self, self.unread)
             return .end($0)
         }
         if case .failed(let error) = step { throw error }
@@ -109,7 +142,7 @@ extension Exchange {
                 self.sink = .descriptor(descriptor)
                 do { try self.writeOut(descriptor) } catch { self.failReading(error) }
             }
-            self.connection.session.consumed(self, self.unread)
+            self.connection.consumed(self, self.unread)
             self.body = []
             return .end($0)
         }
@@ -156,7 +189,7 @@ extension Exchange {
     func abandonBody() {
         connection.loop.execute {
             if self.isOver {
-                self.connection.session.dropUnread(self)
+                self.connection.dropUnread(self)
             } else {
                 self.fail(
                     H2Error(

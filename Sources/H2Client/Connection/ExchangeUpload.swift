@@ -1,7 +1,30 @@
+import HTTPTypes
+
 // A streamed request body: the writer's side, from any thread, and the loop's.
 
 extension Exchange {
     // MARK: - Caller's side: the upload
+
+    /// Runs the writer as a child task beside the response, and ends it with it.
+    static nonisolated(nonsending) func uploading<R>(
+        _ exchange: Exchange, _ request: HTTPRequest,
+        _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void,
+        _ handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await pump(RequestBodyWriter(exchange: exchange))
+                    await exchange.finishUpload(nil)
+                } catch {
+                    // Where the response is complete already, this changes nothing.
+                    await exchange.finishUpload(error)
+                }
+            }
+            defer { group.cancelAll() }
+            return try await handle(exchange.perform(request))
+        }
+    }
 
     /// Hands a chunk over and waits until it is on its way.
     nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws {
@@ -84,7 +107,7 @@ extension Exchange {
         }
         outgoing = next
         if slot >= 0 {
-            connection.session.resumeBody(self)
+            connection.resumeBody(self)
             connection.markDirty()
         }
     }

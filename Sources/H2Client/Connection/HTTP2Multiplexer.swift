@@ -1,36 +1,10 @@
 import HTTPTypes
-import Synchronization
 
-/// The loop's side of an `HTTP2Connection`: session, wire, slots, pings, the end.
+/// The loop's side of an `HTTP2Connection`: session, slots, pings.
 ///
-/// Invariant behind `@unchecked Sendable`: everything but the constants and `isDraining` belongs to the loop's thread;
-/// whoever is elsewhere goes by `loop.execute` or `loop.run`.
-final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
-    /// Can go: active → draining → closed, active → closed.
-    private enum State {
-        case active
-        /// No new requests; those that were accepted finish. The error is what a new request gets.
-        case draining(H2Error)
-        case closed(H2Error)
-    }
-
-    let loop: EventLoop
-    let loopIdentity: LoopIdentity
-    let info: ConnectionInfo
+/// Invariant behind `@unchecked Sendable`: that of `ConnectionDriver`.
+final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     let session: HTTP2Session
-    /// Read from any thread.
-    let isDraining = Atomic<Bool>(false)
-
-    private let wire: any Wire
-    private let configuration: Configuration
-    @exclusivity(unchecked) private var state = State.active
-    @exclusivity(unchecked) private var isMarkedDirty = false
-    @exclusivity(unchecked) private var isWriteBlocked = false
-
-    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
-    @exclusivity(unchecked) private var queue: [Exchange?] = []
-    @exclusivity(unchecked) private var queueHead = 0
-    @exclusivity(unchecked) private var waitingCount = 0
 
     private struct Ping {
         let sentAt: UInt64
@@ -40,34 +14,18 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private var pings: [UInt64: Ping] = [:]
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
     @exclusivity(unchecked) private var roundTripTime: Duration?
-
-    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
-    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
-    @exclusivity(unchecked) private var watchTimer: LoopTimer?
-    @exclusivity(unchecked) private var stallTimer: LoopTimer?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
-    @exclusivity(unchecked) private var drainTimer: LoopTimer?
-    @exclusivity(unchecked) private var closeWaiters: [() -> Void] = []
+    /// What the owner was told last.
+    @exclusivity(unchecked) private var knownStreamLimit = 0
 
-    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
-    static let watchAfter: UInt64 = 50_000_000
-    private static let outputLimit = 32 << 10
-    /// How much one connection reads or writes before the others of its loop have their turn.
-    private static let fairShare = 1 << 20
-
-    init(wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop) {
-        self.wire = wire
-        self.info = info
-        self.configuration = configuration
-        self.loop = loop
-        loopIdentity = loop.identity
+    override init(wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop) {
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
+        super.init(wire: wire, info: info, configuration: configuration, loop: loop)
     }
 
-    /// Attaches the wire and sends the preface. From here until the close, the loop's poller keeps the connection alive.
-    func activate() {
-        wire.attach(to: loop, handler: self)
+    /// Attaches the wire and sends the preface.
+    override func activate() {
         let limit = configuration.timeouts.settings
         settingsTimer = loop.schedule(after: limit.clampedNanoseconds) {
             self.die(
@@ -77,145 +35,34 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
                     remedy: "does it speak HTTP/2 here?"),
                 saying: ErrorCode.settingsTimeout)
         }
-        markDirty()
-        // Bytes that came with the handshake may wait above the descriptor already.
-        if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
-    }
-
-    func markDirty() {
-        guard !isMarkedDirty else { return }
-        isMarkedDirty = true
-        loop.markDirty(self)
+        super.activate()
     }
 
     // MARK: - Requests
 
-    /// Opens a stream for the exchange, queues it, or fails it.
-    func start(_ exchange: Exchange, _ request: HTTPRequest) {
-        guard !exchange.isOver else { return exchange.progressed() }
-        switch state {
-        case .active: break
-        case .draining(let error): return exchange.fail(error)
-        case .closed(let cause):
-            var error = cause
-            // Whatever ended the connection, this request had not begun.
-            error.scope = .stream(0)
-            error.isRetryable = true
-            return exchange.fail(error)
-        }
-        if waitingCount == 0 && session.hasFreeSlot {
-            if exchange.open(request) {
-                markDirty()
-                if watchTimer == nil { startWatchTimer() }
-            }
-            return
-        }
-        guard waitingCount < configuration.limits.waitingRequests else {
-            return exchange.fail(
-                H2Error(
-                    .limitExceeded, message: "\(waitingCount) requests wait for a stream already",
-                    remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
-        }
-        queue.append(exchange)
-        waitingCount += 1
-        exchange.waitForSlot(request)
+    override var version: HTTPVersion { .http2 }
+    override var hasFreeSlot: Bool { session.hasFreeSlot }
+    override var openStreamCount: Int { session.openStreams.count }
+    override var requests: Int { session.requests }
+    override var maxConcurrentStreams: Int { session.maxConcurrentStreams }
+    override func forEachOpenStream(_ body: (StreamState) -> Void) { session.openStreams.forEach(body) }
+
+    override func submit(
+        _ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool
+    ) throws(H2Error) {
+        try session.submit(
+            exchange, request, contentLength: exchange.contentLength, expectsContinue: expectsContinue,
+            priority: exchange.options.priority)
     }
 
-    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
-    func leftQueue() {
-        waitingCount -= 1
-        let kept = queue.count - queueHead
-        guard kept > 2 * waitingCount + 64 else { return }
-        queue = queue[queueHead...].filter { $0.map { !$0.isOver } ?? false }
-        queueHead = 0
-    }
-
-    /// nghttp2 has closed a stream.
-    func slotFreed() {
-        // In the connection's end all slots become free, and nothing may be opened any more.
-        if case .closed = state { return }
-        if waitingCount > 0 { startWaiting() }
-        if session.openStreams.isEmpty && waitingCount == 0, case .draining = state { markDirty() }
-    }
-
-    private func startWatchTimer() {
-        watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
-    }
-
-    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
-    private func watch() {
-        watchTimer = nil
-        let now = loop.now
-        var hasYounger = false
-        session.openStreams.forEach { stream in
-            // All streams of a connection are exchanges: `start` opens no others.
-            let exchange = unsafeDowncast(stream, to: Exchange.self)
-            // `calledAt` of another thread's call may be later than this turn's beginning.
-            if now >= exchange.calledAt &+ Self.watchAfter {
-                exchange.watchForCancellation()
-            } else {
-                hasYounger = true
-            }
-        }
-        if hasYounger { startWatchTimer() }
-    }
-
-    private func startWaiting() {
-        while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
-            guard !next.isOver else { continue }
-            waitingCount -= 1
-            if next.openAfterWaiting() { markDirty() }
-        }
-    }
-
-    private func popQueue() -> Exchange? {
-        guard queueHead < queue.count else { return nil }
-        defer {
-            queue[queueHead] = nil
-            queueHead += 1
-            if queueHead == queue.count || queueHead > 1024 && queueHead * 2 > queue.count {
-                queue.removeFirst(queueHead)
-                queueHead = 0
-            }
-        }
-        return queue[queueHead]
-    }
-
-    private func failWaiting(_ error: (Exchange) -> H2Error) {
-        while let next = popQueue() {
-            if !next.isOver { next.fail(error(next)) }
-        }
-    }
+    override func reset(_ exchange: Exchange) { session.reset(exchange, .cancel) }
+    override func consumed(_ exchange: Exchange, _ count: Int) { session.consumed(exchange, count) }
+    override func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
+    override func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
 
     // MARK: - Bytes in
 
-    func ready(readable: Bool, writable: Bool) {
-        if case .closed = state { return }
-        if writable && isWriteBlocked { unblockWriting() }
-        if readable { readInput() }
-    }
-
-    private func readInput() {
-        var share = Self.fairShare
-        while share > 0 {
-            switch wire.read(into: loop.readBuffer) {
-            case .bytes(let count):
-                share -= count
-                guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return }
-                // Level-triggered readiness brings us back for what the descriptor still holds.
-                if !wire.hasBufferedInput { return finishReading() }
-            case .wouldBlock: return finishReading()
-            case .end: return ended(nil)
-            case .failed: return ended(wire.failure)
-            }
-        }
-        finishReading()
-        // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
-        loop.execute { self.ready(readable: true, writable: false) }
-    }
-
-    /// False where the connection has died.
-    private func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    override func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
         // To nghttp2 this would be a frame of absurd length, and its own GOAWAY the only trace of it.
         if session.bytesReceived == 0 && bytes.prefix(5).elementsEqual("HTTP/".utf8) {
             die(Self.answeredHTTP1(), saying: nil)
@@ -239,7 +86,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
             remedy: "it does not speak cleartext HTTP/2 by prior knowledge here; try https or HTTP/1.1")
     }
 
-    private func finishReading() {
+    override func finishReading() {
         // nghttp2 passes over all input from here on, and a server that does not read will never get the GOAWAY.
         if isWriteBlocked, let violation = session.unsentViolation { return die(violation, saying: nil) }
         if session.hasOutput { markDirty() }
@@ -250,7 +97,7 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         session.events.removeAll(keepingCapacity: true)
         for event in events {
             switch event {
-            case .remoteSettingsChanged: startWaiting()
+            case .remoteSettingsChanged: remoteSettingsChanged()
             case .localSettingsAcknowledged:
                 if let settingsTimer { loop.cancel(settingsTimer) }
                 settingsTimer = nil
@@ -271,7 +118,11 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     private func receivedGoAway() {
         guard let goAway = session.goAway else { return }
-        if case .active = state { drain(Self.draining("the server said GOAWAY (\(goAway.describedCode))")) }
+        // The notice that a graceful shutdown begins names the largest identifier there is (RFC 9113 section 6.8).
+        let isCount = goAway.code == .noError && goAway.lastStreamID != Int32.max
+        drain(
+            Self.draining("the server said GOAWAY (\(goAway.describedCode))"),
+            answers: isCount ? Int(goAway.lastStreamID + 1) / 2 : nil)
         failWaiting { goAway.notProcessed($0.id) }
         if goAway.code != .noError {
             // The server gave up on the connection; what it still answers, if anything, cannot be relied on.
@@ -288,60 +139,23 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         }
     }
 
-    private static func draining(_ why: String) -> H2Error {
-        H2Error(
-            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
-            remedy: "send it on a new connection", isRetryable: true)
+    private func remoteSettingsChanged() {
+        startWaiting()
+        let limit = session.maxConcurrentStreams
+        guard limit != knownStreamLimit else { return }
+        knownStreamLimit = limit
+        owner?.streamLimitChanged(self, to: limit)
     }
 
     // MARK: - Bytes out
 
-    func flush() {
-        isMarkedDirty = false
-        if case .closed = state { return }
-        guard !isWriteBlocked else { return }
-        var share = Self.fairShare
-        while true {
-            session.fillOutput(limit: Self.outputLimit, now: loop.now)
-            if let violation = session.violation {
-                return die(violation, saying: nil)
-            }
-            guard !session.output.isEmpty else { break }
-            switch wire.write(session.output.bytes) {
-            case .bytes(let count):
-                session.output.removeFirst(count)
-                share -= count
-                if share <= 0 { return markDirty() }
-            case .wouldBlock: return blockWriting()
-            case .end, .failed:
-                // What the peer said before it left may explain why.
-                readInput()
-                return ended(wire.failure)
-            }
-        }
-        if case .draining = state, session.openStreams.isEmpty, waitingCount == 0 { finishDraining() }
+    override func fillOutput() -> H2Error? {
+        session.fillOutput(limit: Self.outputLimit, now: loop.now)
+        return session.violation
     }
 
-    private func blockWriting() {
-        isWriteBlocked = true
-        wire.watch(readable: true, writable: true)
-        let limit = configuration.timeouts.writeStall
-        stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
-            self.die(
-                H2Error(
-                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
-                    message: "the server took no byte for \(limit)", remedy: "it may be dead: connect anew"),
-                saying: nil)
-        }
-    }
-
-    private func unblockWriting() {
-        isWriteBlocked = false
-        if let stallTimer { loop.cancel(stallTimer) }
-        stallTimer = nil
-        wire.watch(readable: true, writable: false)
-        markDirty()
-    }
+    override var outputBytes: UnsafeRawBufferPointer { session.output.bytes }
+    override func outputTaken(_ count: Int) { session.output.removeFirst(count) }
 
     // MARK: - PING and PRIORITY_UPDATE
 
@@ -377,48 +191,30 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
 
     // MARK: - The end
 
-    /// Takes no new requests, and closes when the accepted ones are done. `completion` is called at the end.
-    func close(completion: @escaping () -> Void) {
-        if case .closed = state { return completion() }
-        closeWaiters.append(completion)
-        if case .active = state { drain(Self.draining("it is being closed")) }
-        if drainTimer == nil {
-            let limit = configuration.timeouts.drain
-            drainTimer = loop.schedule(after: limit.clampedNanoseconds) {
-                self.die(
-                    H2Error(
-                        .timeout, scope: .connection, cause: .timeout(.close, after: limit),
-                        message: "the connection was closed: requests took longer than \(limit) after close()",
-                        remedy: "allow more time (Configuration.Timeouts.drain)"),
-                    saying: .noError)
-            }
+    override func sayFarewell(_ code: ErrorCode?) {
+        if let code { session.sayGoAway(code) }
+    }
+
+    override func mayHaveLeft(_ stream: StreamState) -> Bool {
+        // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only when
+        // it is asked for more: what fell between the two may have reached the server.
+        stream.sentAt != 0 || session.isOpen(stream.id)
+    }
+
+    override func failOpenStreams(_ error: (StreamState) -> H2Error) { session.failAll(error) }
+
+    override func didDie(_ error: H2Error) {
+        if let settingsTimer { loop.cancel(settingsTimer) }
+        settingsTimer = nil
+        for ping in pings.values {
+            loop.cancel(ping.timer)
+            ping.completion(.failure(error))
         }
-        markDirty()
-    }
-
-    func closeNow() {
-        die(
-            H2Error(
-                .connectionClosed, scope: .connection, initiator: .user,
-                message: "the connection was closed by its user"),
-            saying: .noError)
-    }
-
-    private func drain(_ error: H2Error) {
-        state = .draining(error)
-        isDraining.store(true, ordering: .relaxed)
-    }
-
-    private func finishDraining() {
-        die(
-            H2Error(
-                .connectionClosed, scope: .connection, message: "the connection was closed",
-                remedy: "send it on a new connection", isRetryable: true),
-            saying: .noError)
+        pings = [:]
     }
 
     /// The peer's side of the wire is over.
-    private func ended(_ failure: H2Error?) {
+    override func ended(_ failure: H2Error?) {
         if case .closed = state { return }
         var error =
             failure
@@ -432,61 +228,9 @@ final class HTTP2Multiplexer: Flushable, ReadinessHandler, @unchecked Sendable {
         die(error, saying: nil)
     }
 
-    /// Ends everything: says GOAWAY where `code` is given, closes the wire, fails what is under way.
-    private func die(_ error: H2Error, saying code: ErrorCode?) {
-        if case .closed = state { return }
-        state = .closed(error)
-        isDraining.store(true, ordering: .relaxed)
-        for timer in [settingsTimer, drainTimer, watchTimer, stallTimer] {
-            if let timer { loop.cancel(timer) }
-        }
-        (settingsTimer, drainTimer, watchTimer, stallTimer) = (nil, nil, nil, nil)
-        if let code { session.sayGoAway(code) }
-        sendLastBytes()
-        wire.close()
-        session.failAll { stream in lost(stream, error) }
-        failWaiting { lost($0, error) }
-        for ping in pings.values {
-            loop.cancel(ping.timer)
-            ping.completion(.failure(error))
-        }
-        pings = [:]
-        let waiters = closeWaiters
-        closeWaiters = []
-        for waiter in waiters { waiter() }
-    }
-
-    /// Whatever goes out without waiting: GOAWAY, mostly.
-    private func sendLastBytes() {
-        guard wire.failure == nil else { return }
-        session.fillOutput(limit: Self.outputLimit, now: loop.now)
-        while !session.output.isEmpty {
-            guard case .bytes(let count) = wire.write(session.output.bytes) else { return }
-            session.output.removeFirst(count)
-        }
-    }
-
-    /// What a stream's requester is told when its connection is gone.
-    private func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
-        var error = cause
-        error.scope = .stream(stream.id)
-        // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only when
-        // it is asked for more: what fell between the two may have reached the server.
-        if stream.sentAt == 0 && !session.isOpen(stream.id) {
-            // Its header fields never left.
-            error.isRetryable = true
-            if error.code == .connectionClosed { error.code = .notProcessed }
-            error.message = "the request was not sent: \(cause.message)"
-        } else {
-            error.isRetryable = false
-            error.message = "stream \(stream.id) was cut off: \(cause.message)"
-        }
-        return error
-    }
-
     // MARK: - Facts
 
-    func snapshot() -> ConnectionSnapshot {
+    override func snapshot() -> ConnectionSnapshot {
         let name: ConnectionSnapshot.State =
             switch state {
             case .active: .active

@@ -13,13 +13,14 @@ final class Dialer {
     struct Connected {
         let wire: any Wire
         let info: ConnectionInfo
-        /// What ALPN chose; nil in cleartext, or where the server chose nothing.
-        let applicationProtocol: String?
+        /// What ALPN came to. What to make of it is the caller's.
+        let applicationProtocol: ProtocolChoice
     }
 
     private let origin: Origin
     private let configuration: Configuration
     private let tls: TLSContext?
+    private let protocols: [String]
     private let loop: EventLoop
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
@@ -35,15 +36,18 @@ final class Dialer {
     private var resolveTime: UInt64 = 0
     private var connectTime: UInt64 = 0
 
-    /// `tls` nil dials in cleartext.
+    /// - Parameters:
+    ///   - tls: nil dials in cleartext. May be shared by any number of dials, on any loops.
+    ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
     init(
-        origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, loop: EventLoop,
-        completion: @escaping (Result<Connected, H2Error>) -> Void
+        origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
+        loop: EventLoop, completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
         self.id = id
         self.configuration = configuration
         self.tls = tls
+        self.protocols = protocols
         self.loop = loop
         self.completion = completion
         phaseStart = loop.preciseNow
@@ -141,7 +145,8 @@ final class Dialer {
         let name = Self.certificateName(configuration.tls.serverName ?? origin.host)
         do {
             let wire = try TLSWire(
-                descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name))
+                descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name),
+                protocols: protocols)
             startTimer(.tls, configuration.timeouts.tls)
             let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, descriptor) }
             self.handshaker = handshaker
@@ -190,7 +195,7 @@ final class Dialer {
             certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
             isPeerVerified: tls?.wire.isPeerVerified ?? false, resolve: Duration(nanoseconds: resolveTime),
             connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
-        return Connected(wire: wire, info: info, applicationProtocol: tls?.wire.selectedProtocol)
+        return Connected(wire: wire, info: info, applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
     }
 
     private static func name(_ descriptor: CInt, peer: Bool) -> String {

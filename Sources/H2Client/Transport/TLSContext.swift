@@ -6,21 +6,21 @@ import CNghttp2
     import Darwin
 #endif
 
-/// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections.
+/// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections, which differ in the name they ask for and
+/// in the protocols they offer.
 ///
 /// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are
 /// atomic.
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
-    private let alpn: [UInt8]?
 
     /// TLS records are read ahead so much at a time.
     private static let readBuffer = 32 << 10
 
-    /// A client's context.
+    /// A client's context, which loads what it trusts: to be shared by all connections with this configuration.
     /// - Throws: `H2Error` (`tlsConfiguration`) for a file or folder that cannot be used.
-    package init(client configuration: Configuration.TLS, protocols: [String] = ["h2"]) throws {
+    package init(client configuration: Configuration.TLS) throws {
         guard
             let context = ch2_client_context(
                 Self.number(configuration.minimumVersion), Self.number(configuration.maximumVersion), Self.readBuffer)
@@ -29,7 +29,6 @@ package final class TLSContext: @unchecked Sendable {
         }
         self.context = context
         verifiesPeer = configuration.verifiesPeer
-        alpn = Self.wireFormat(protocols)
         if verifiesPeer { try loadTrust(configuration) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
@@ -45,7 +44,6 @@ package final class TLSContext: @unchecked Sendable {
         guard let context else { throw Self.configurationError("cannot make a TLS context", "") }
         self.context = context
         verifiesPeer = false
-        alpn = nil
     }
 
     // Wires free their SSL before they let go of this.
@@ -150,8 +148,11 @@ package final class TLSContext: @unchecked Sendable {
 
     // MARK: - Connections
 
-    /// An SSL object over a connected descriptor, not yet shaken hands.
-    func makeConnection(descriptor: CInt, serverName: String?, isAddress: Bool) -> OpaquePointer? {
+    /// An SSL object over a connected descriptor, not yet shaken hands. `protocols` is what a client offers by ALPN
+    /// (RFC 7301), the best first; none offers nothing.
+    func makeConnection(
+        descriptor: CInt, serverName: String?, isAddress: Bool, protocols: [String]
+    ) -> OpaquePointer? {
         guard let ssl = SSL_new(context) else { return nil }
         guard let bio = ch2_socket_bio(descriptor) else {
             SSL_free(ssl)
@@ -164,7 +165,11 @@ package final class TLSContext: @unchecked Sendable {
         }
         SSL_set_connect_state(ssl)
         var isReady = ch2_ssl_set_peer(ssl, serverName, isAddress, verifiesPeer)
-        if let alpn, !alpn.isEmpty { isReady = isReady && SSL_set_alpn_protos(ssl, alpn, UInt32(alpn.count)) == 0 }
+        if !protocols.isEmpty {
+            // Of this connection, not of the context: one client offers different things to different origins.
+            let list = Self.wireFormat(protocols)
+            isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
+        }
         if isReady { return ssl }
         SSL_free(ssl)
         return nil

@@ -6,24 +6,43 @@ import CNghttp2
     import Darwin
 #endif
 
+/// What came of the protocols that a client offered by ALPN (RFC 7301).
+package enum ProtocolChoice: Sendable, Hashable {
+    /// There is no TLS, so nobody asked.
+    case cleartext
+    /// One of those that were offered.
+    case chosen(String)
+    /// The server chose nothing: it does not know ALPN. To a client that speaks it, that means HTTP/1.1.
+    case nothing
+    /// The server chose what was not offered; its bytes as printable text.
+    case unoffered(String)
+}
+
 /// TLS over a socket, by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
 package final class TLSWire: SocketWire, Wire {
     private let ssl: OpaquePointer
     private let context: TLSContext
+    /// What we offered by ALPN; empty on the server's side.
+    private let protocols: [String]
     private var isEstablished = false
     // OpenSSL forbids SSL_shutdown after a fatal error.
     private var isBroken = false
 
     /// Takes ownership of the descriptor. `serverName` nil makes it the server's side.
-    package init(descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false) throws {
+    /// - Parameter protocols: what a client offers by ALPN, the best first.
+    package init(
+        descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = []
+    ) throws {
         guard
-            let ssl = context.makeConnection(descriptor: descriptor, serverName: serverName, isAddress: isAddress)
+            let ssl = context.makeConnection(
+                descriptor: descriptor, serverName: serverName, isAddress: isAddress, protocols: protocols)
         else {
             close_(descriptor)
             throw TLSContext.configurationError("cannot set up TLS for '\(serverName ?? "")'", "check the server name")
         }
         self.ssl = ssl
         self.context = context
+        self.protocols = protocols
         super.init(descriptor: descriptor)
     }
 
@@ -71,9 +90,17 @@ package final class TLSWire: SocketWire, Wire {
         let text = Self.describe(packed)
         let isNoProtocol = text.contains("no application protocol")
         return H2Error(
-            isNoProtocol ? .http2NotNegotiated : .tlsFailed, scope: .connection, initiator: .remote,
-            cause: .tls(packed), message: "the TLS handshake failed: \(text)",
-            remedy: isNoProtocol ? "the server does not speak h2 here" : "is this a TLS port, of TLS 1.2 or newer?")
+            isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
+            scope: .connection, initiator: .remote, cause: .tls(packed), message: "the TLS handshake failed: \(text)",
+            remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
+    }
+
+    /// RFC 7301 section 3.2: the server has ended the handshake, since it speaks nothing of what was offered.
+    private var noProtocolRemedy: String {
+        let offered = protocols.map { "'\($0)'" }
+        return offered.count == 1
+            ? "the server does not speak \(offered[0]) here"
+            : "the server speaks none of \(offered.joined(separator: ", ")) here"
     }
 
     private static func certificateRemedy(_ verdict: Int) -> String {
@@ -95,6 +122,21 @@ package final class TLSWire: SocketWire, Wire {
         SSL_get0_alpn_selected(ssl, &bytes, &length)
         guard let bytes, length > 0 else { return nil }
         return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
+    }
+
+    /// What the server made of what we offered.
+    package var protocolChoice: ProtocolChoice {
+        guard let name = selectedProtocol else { return .nothing }
+        // OpenSSL 3.0 does not look whether we had offered it.
+        return protocols.contains(name) ? .chosen(name) : .unoffered(Self.printable(name))
+    }
+
+    /// Bytes of the peer as text that is safe to show.
+    private static func printable(_ name: String) -> String {
+        name.utf8.prefix(64).map { byte in
+            (0x20..<0x7f).contains(byte)
+                ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }.joined()
     }
 
     package var version: String { String(cString: SSL_get_version(ssl)) }

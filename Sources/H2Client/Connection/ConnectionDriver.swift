@@ -1,0 +1,445 @@
+import HTTPTypes
+import Synchronization
+
+/// Whoever shares a connection among requests, and so wants to know what becomes of it. Called on the connection's loop.
+protocol ConnectionOwner: AnyObject, Sendable {
+    /// One request that was counted against the connection is over, and its place is free.
+    func released(_ connection: ConnectionDriver, _ exchange: Exchange)
+    /// The peer allows another number of streams at once.
+    func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int)
+    /// It takes no new requests, and finishes those that it has: `answers` of all that were sent on it, where the server
+    /// said so.
+    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
+    /// An HTTP/1.1 server said how many more requests it takes on the connection, and how long it keeps it idle.
+    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?)
+    /// It is gone. What was on it has been told.
+    func closed(_ connection: ConnectionDriver, why: H2Error)
+}
+
+/// The loop's side of a connection, whatever version of HTTP it speaks: its wire, its requests in their order, its end.
+/// What it speaks is its subclass's (`HTTP2Multiplexer`, `HTTP1Driver`), which overrides the calls under "What the version
+/// decides".
+///
+/// What a version owes an exchange: `submit` gives it an `id` above 0 and a `slot` of 0 or more, which becomes -1 when the
+/// request's place is free again; what arrives is recorded in it as `StreamState` says, and it is told by `progressed` when
+/// all input has been digested, also when its slot has become -1; `wantsBody` is called as its body leaves.
+///
+/// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
+/// loop's thread; whoever is elsewhere goes by `loop.execute` or `loop.run`.
+class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
+    /// Can go: active → draining → closed, active → closed.
+    enum State {
+        case active
+        /// No new requests; those that were accepted finish. The error is what a new request gets.
+        case draining(H2Error)
+        case closed(H2Error)
+    }
+
+    final let loop: EventLoop
+    final let loopIdentity: LoopIdentity
+    final let info: ConnectionInfo
+    final let configuration: Configuration
+    final let wire: any Wire
+    private final let drainingFlag = Atomic<Bool>(false)
+    private final let answeredFlag = Atomic<Bool>(false)
+    /// Set once, before the first request.
+    @exclusivity(unchecked) final var owner: (any ConnectionOwner)?
+    /// What the owner knows the connection by.
+    @exclusivity(unchecked) final var ownerKey: UInt64 = 0
+    /// What is spoken.
+    var version: HTTPVersion { preconditionFailure("overridden") }
+
+    @exclusivity(unchecked) final private(set) var state = State.active
+    @exclusivity(unchecked) private final var isMarkedDirty = false
+    @exclusivity(unchecked) final private(set) var isWriteBlocked = false
+
+    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
+    @exclusivity(unchecked) private final var queue: [Exchange?] = []
+    @exclusivity(unchecked) private final var queueHead = 0
+    @exclusivity(unchecked) final private(set) var waitingCount = 0
+
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
+    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
+    @exclusivity(unchecked) private final var watchTimer: LoopTimer?
+    @exclusivity(unchecked) private final var stallTimer: LoopTimer?
+    @exclusivity(unchecked) private final var drainTimer: LoopTimer?
+    @exclusivity(unchecked) private final var closeWaiters: [() -> Void] = []
+    @exclusivity(unchecked) private final var quietWaiters: [() -> Void] = []
+
+    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
+    static let watchAfter: UInt64 = 50_000_000
+    static let outputLimit = 32 << 10
+    /// How much one connection reads or writes before the others of its loop have their turn.
+    private static let fairShare = 1 << 20
+
+    init(wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop) {
+        self.wire = wire
+        self.info = info
+        self.configuration = configuration
+        self.loop = loop
+        loopIdentity = loop.identity
+    }
+
+    // MARK: - For any thread
+
+    /// Whether it takes no new requests.
+    final var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
+    /// Whether a response's head has come.
+    final var hasAnswered: Bool {
+        @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
+    }
+
+    /// Notes that a response's head has come.
+    @inline(__always)
+    final func noteAnswer() {
+        if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
+    }
+
+    // MARK: - What the version decides
+
+    /// Whether another request may begin.
+    var hasFreeSlot: Bool { preconditionFailure("overridden") }
+    /// Requests under way.
+    var openStreamCount: Int { preconditionFailure("overridden") }
+    /// Requests that began, in all.
+    var requests: Int { preconditionFailure("overridden") }
+    /// How many may be under way at once, as far as is known.
+    var maxConcurrentStreams: Int { 1 }
+    func forEachOpenStream(_ body: (StreamState) -> Void) { preconditionFailure("overridden") }
+
+    /// Begins a request. Its body is `exchange.outgoing`.
+    func submit(
+        _ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool
+    ) throws(H2Error) { preconditionFailure("overridden") }
+    /// Ends a request that is not over, or drops what is unread of one that is.
+    func reset(_ exchange: Exchange) { preconditionFailure("overridden") }
+    /// The reader took so many bytes of the body.
+    func consumed(_ exchange: Exchange, _ count: Int) { preconditionFailure("overridden") }
+    /// Nobody will read what the exchange holds.
+    func dropUnread(_ exchange: Exchange) { preconditionFailure("overridden") }
+    /// `exchange.outgoing` has something to send again.
+    func resumeBody(_ exchange: Exchange) { preconditionFailure("overridden") }
+
+    /// Takes what was read. False where the connection has died of it.
+    func digest(_ bytes: UnsafeRawBufferPointer) -> Bool { preconditionFailure("overridden") }
+    /// Whether more may be read now.
+    var wantsInput: Bool { true }
+    /// All that was there has been read.
+    func finishReading() {}
+    /// The peer ended its side: `failure` nil where it did so properly.
+    func ended(_ failure: H2Error?) { preconditionFailure("overridden") }
+    /// Puts what there is to send into the output, up to about `outputLimit`; an error where the connection has to die.
+    func fillOutput() -> H2Error? { preconditionFailure("overridden") }
+    /// What waits to be written, and that so many bytes of it were.
+    var outputBytes: UnsafeRawBufferPointer { preconditionFailure("overridden") }
+    func outputTaken(_ count: Int) { preconditionFailure("overridden") }
+
+    /// Puts the connection's last words into the output, where the version has some.
+    func sayFarewell(_ code: ErrorCode?) {}
+    /// Whether any of a request may have reached the peer.
+    func mayHaveLeft(_ stream: StreamState) -> Bool { preconditionFailure("overridden") }
+    /// The connection is over: fails what is under way.
+    func failOpenStreams(_ error: (StreamState) -> H2Error) { preconditionFailure("overridden") }
+    /// The connection is over, and everybody knows: stops what else there is.
+    func didDie(_ error: H2Error) {}
+    func snapshot() -> ConnectionSnapshot { preconditionFailure("overridden") }
+
+    // MARK: - Begin
+
+    /// Attaches the wire. From here until the close, the loop's poller keeps the connection alive.
+    func activate() {
+        wire.attach(to: loop, handler: self)
+        markDirty()
+        // Bytes that came with the handshake may wait above the descriptor already.
+        if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    final func markDirty() {
+        guard !isMarkedDirty else { return }
+        isMarkedDirty = true
+        loop.markDirty(self)
+    }
+
+    // MARK: - Requests
+
+    /// Begins the exchange's request, queues it, or fails it.
+    final func start(_ exchange: Exchange, _ request: HTTPRequest) {
+        guard !exchange.isOver else { return exchange.progressed() }
+        switch state {
+        case .active: break
+        case .draining(let error): return exchange.fail(error)
+        case .closed(let cause):
+            var error = cause
+            // Whatever ended the connection, this request had not begun.
+            error.scope = .stream(0)
+            error.isRetryable = true
+            return exchange.fail(error)
+        }
+        if waitingCount == 0 && hasFreeSlot {
+            if exchange.open(request) {
+                markDirty()
+                if watchTimer == nil { startWatchTimer() }
+            }
+            return
+        }
+        guard waitingCount < configuration.limits.waitingRequests else {
+            return exchange.fail(
+                H2Error(
+                    .limitExceeded, message: "\(waitingCount) requests wait for a stream already",
+                    remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
+        }
+        queue.append(exchange)
+        waitingCount += 1
+        exchange.waitForSlot(request)
+    }
+
+    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
+    final func leftQueue() {
+        waitingCount -= 1
+        let kept = queue.count - queueHead
+        guard kept > 2 * waitingCount + 64 else { return }
+        queue = queue[queueHead...].filter { $0.map { !$0.isOver } ?? false }
+        queueHead = 0
+    }
+
+    /// A request is over, and its place is free.
+    final func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
+        if waitingCount > 0 { startWaiting() }
+        if openStreamCount == 0 && waitingCount == 0 { becameQuiet() }
+    }
+
+    private final func becameQuiet() {
+        if case .draining = state { markDirty() }
+        guard !quietWaiters.isEmpty else { return }
+        let waiters = quietWaiters
+        quietWaiters = []
+        for waiter in waiters { waiter() }
+    }
+
+    /// Calls `body` when nothing is under way or waits, at once where that is so, and at the latest when the connection ends.
+    final func whenQuiet(_ body: @escaping () -> Void) {
+        if openStreamCount == 0 && waitingCount == 0 { body() } else { quietWaiters.append(body) }
+    }
+
+    private final func startWatchTimer() {
+        watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
+    }
+
+    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
+    private final func watch() {
+        watchTimer = nil
+        let now = loop.now
+        var hasYounger = false
+        forEachOpenStream { stream in
+            // All streams of a connection are exchanges: `start` opens no others.
+            let exchange = unsafeDowncast(stream, to: Exchange.self)
+            // `calledAt` of another thread's call may be later than this turn's beginning.
+            if now >= exchange.calledAt &+ Self.watchAfter {
+                exchange.watchForCancellation()
+            } else {
+                hasYounger = true
+            }
+        }
+        if hasYounger { startWatchTimer() }
+    }
+
+    final func startWaiting() {
+        while waitingCount > 0 && hasFreeSlot, let next = popQueue() {
+            guard !next.isOver else { continue }
+            waitingCount -= 1
+            if next.openAfterWaiting() { markDirty() }
+        }
+    }
+
+    private final func popQueue() -> Exchange? {
+        guard queueHead < queue.count else { return nil }
+        defer {
+            queue[queueHead] = nil
+            queueHead += 1
+            if queueHead == queue.count || queueHead > 1024 && queueHead * 2 > queue.count {
+                queue.removeFirst(queueHead)
+                queueHead = 0
+            }
+        }
+        return queue[queueHead]
+    }
+
+    final func failWaiting(_ error: (Exchange) -> H2Error) {
+        while let next = popQueue() {
+            if !next.isOver { next.fail(error(next)) }
+        }
+    }
+
+    // MARK: - Bytes in
+
+    final func ready(readable: Bool, writable: Bool) {
+        if case .closed = state { return }
+        if writable && isWriteBlocked { unblockWriting() }
+        if readable { readInput() }
+    }
+
+    final func readInput() {
+        var share = Self.fairShare
+        while share > 0 && wantsInput {
+            switch wire.read(into: loop.readBuffer) {
+            case .bytes(let count):
+                share -= count
+                guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return }
+                // Level-triggered readiness brings us back for what the descriptor still holds.
+                if !wire.hasBufferedInput { return finishReading() }
+            case .wouldBlock: return finishReading()
+            case .end: return ended(nil)
+            case .failed: return ended(wire.failure)
+            }
+        }
+        finishReading()
+        // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
+        if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    // MARK: - Bytes out
+
+    final func flush() {
+        isMarkedDirty = false
+        if case .closed = state { return }
+        guard !isWriteBlocked else { return }
+        var share = Self.fairShare
+        while true {
+            if let violation = fillOutput() { return die(violation, saying: nil) }
+            let bytes = outputBytes
+            guard !bytes.isEmpty else { break }
+            switch wire.write(bytes) {
+            case .bytes(let count):
+                outputTaken(count)
+                share -= count
+                if share <= 0 { return markDirty() }
+            case .wouldBlock: return blockWriting()
+            case .end, .failed:
+                // What the peer said before it left may explain why.
+                readInput()
+                return ended(wire.failure)
+            }
+        }
+        if case .draining = state, openStreamCount == 0, waitingCount == 0 { finishDraining() }
+    }
+
+    private final func blockWriting() {
+        isWriteBlocked = true
+        wire.watch(readable: wantsInput, writable: true)
+        let limit = configuration.timeouts.writeStall
+        stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
+            self.die(
+                H2Error(
+                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
+                    message: "the server took no byte for \(limit)", remedy: "it may be dead: connect anew"),
+                saying: nil)
+        }
+    }
+
+    private final func unblockWriting() {
+        isWriteBlocked = false
+        if let stallTimer { loop.cancel(stallTimer) }
+        stallTimer = nil
+        wire.watch(readable: wantsInput, writable: false)
+        markDirty()
+    }
+
+    // MARK: - The end
+
+    /// Takes no new requests, and closes when the accepted ones are done. `completion` is called at the end.
+    final func close(because why: String = "it is being closed", completion: @escaping () -> Void) {
+        if case .closed = state { return completion() }
+        closeWaiters.append(completion)
+        drain(Self.draining(why))
+        if drainTimer == nil {
+            let limit = configuration.timeouts.drain
+            drainTimer = loop.schedule(after: limit.clampedNanoseconds) {
+                self.die(
+                    H2Error(
+                        .timeout, scope: .connection, cause: .timeout(.close, after: limit),
+                        message: "the connection was closed: requests took longer than \(limit) after close()",
+                        remedy: "allow more time (Configuration.Timeouts.drain)"),
+                    saying: .noError)
+            }
+        }
+        markDirty()
+    }
+
+    final func closeNow(because why: String = "the connection was closed by its user") {
+        die(
+            H2Error(.connectionClosed, scope: .connection, initiator: .user, message: why),
+            saying: .noError)
+    }
+
+    static func draining(_ why: String) -> H2Error {
+        H2Error(
+            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
+            remedy: "send it on a new connection", isRetryable: true)
+    }
+
+    /// From now on new requests get this error. Does nothing to a connection that drains already.
+    final func drain(_ error: H2Error, answers: Int? = nil) {
+        guard case .active = state else { return }
+        state = .draining(error)
+        drainingFlag.store(true, ordering: .relaxed)
+        owner?.draining(self, why: error, answers: answers)
+    }
+
+    private final func finishDraining() {
+        die(
+            H2Error(
+                .connectionClosed, scope: .connection, message: "the connection was closed",
+                remedy: "send it on a new connection", isRetryable: true),
+            saying: .noError)
+    }
+
+    /// Ends everything: says its last words, closes the wire, fails what is under way.
+    final func die(_ error: H2Error, saying code: ErrorCode?) {
+        if case .closed = state { return }
+        state = .closed(error)
+        drainingFlag.store(true, ordering: .relaxed)
+        for timer in [drainTimer, watchTimer, stallTimer] {
+            if let timer { loop.cancel(timer) }
+        }
+        (drainTimer, watchTimer, stallTimer) = (nil, nil, nil)
+        // First of all: whoever is told below may ask the owner for another connection, and must not get this one.
+        owner?.closed(self, why: error)
+        sendLastBytes(code)
+        wire.close()
+        failOpenStreams { stream in lost(stream, error) }
+        failWaiting { lost($0, error) }
+        didDie(error)
+        let waiters = quietWaiters + closeWaiters
+        (quietWaiters, closeWaiters) = ([], [])
+        for waiter in waiters { waiter() }
+        owner = nil
+    }
+
+    /// Whatever goes out without waiting: GOAWAY, mostly.
+    private final func sendLastBytes(_ code: ErrorCode?) {
+        sayFarewell(code)
+        guard wire.failure == nil else { return }
+        _ = fillOutput()
+        while case let bytes = outputBytes, !bytes.isEmpty {
+            guard case .bytes(let count) = wire.write(bytes) else { return }
+            outputTaken(count)
+        }
+    }
+
+    /// What a stream's requester is told when its connection is gone.
+    private final func lost(_ stream: StreamState, _ cause: H2Error) -> H2Error {
+        var error = cause
+        error.scope = .stream(stream.id)
+        if mayHaveLeft(stream) {
+            error.isRetryable = false
+            error.message = "stream \(stream.id) was cut off: \(cause.message)"
+        } else {
+            error.isRetryable = true
+            if error.code == .connectionClosed { error.code = .notProcessed }
+            error.message = "the request was not sent: \(cause.message)"
+        }
+        return error
+    }
+}

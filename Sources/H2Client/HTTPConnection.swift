@@ -1,0 +1,44 @@
+public import HTTPTypes
+
+/// A connection that a client lends, of either version of HTTP.
+public struct HTTPConnection: Sendable {
+    let driver: ConnectionDriver
+
+    /// Facts that hold for the connection's life.
+    public var info: ConnectionInfo { driver.info }
+    /// What is spoken on it.
+    public var version: HTTPVersion { driver.version }
+    /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
+    public var executor: any TaskExecutor { driver.loop.taskExecutor }
+    /// True once it takes no new request: the server said so, or it is closed.
+    public var isDraining: Bool { driver.isDraining }
+
+    /// Sends a request on this connection. Over HTTP/2 requests sent at once share it; over HTTP/1.1 they wait in order.
+    /// As `HTTP2Connection.send` otherwise.
+    /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
+    public nonisolated(nonsending) func send(
+        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
+    ) async throws -> Response {
+        try await Exchange.send(request, body: body, options: options, on: driver)
+    }
+
+    /// As above, with the response handled while the request's body may still be on its way (full duplex).
+    public nonisolated(nonsending) func send<R>(
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
+        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        try await Exchange.send(request, body: body, options: options, on: driver, handlingResponse: handle)
+    }
+
+    /// The connection's state at this moment.
+    public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
+        let driver = driver
+        return await driver.loop.run { driver.snapshot() }
+    }
+}
+
+/// A version of HTTP that is spoken here.
+public enum HTTPVersion: String, Sendable, Hashable {
+    case http1 = "HTTP/1.1"
+    case http2 = "HTTP/2"
+}

@@ -1,0 +1,348 @@
+import HTTPTypes
+import Synchronization
+
+/// The connections of a client: runs what `PoolState` decides.
+///
+/// One lock is around the state, and around all that is noted beside it: a lease costs no hop between threads. What the
+/// state asks for is done under the lock as well, so that it happens in the order of the decisions; all of it only posts to
+/// loops and resumes tasks, none of it comes back here.
+///
+/// Invariant behind `@unchecked Sendable`: everything that changes is touched under `lock`, but for atomics.
+final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
+    /// An origin and what it is known by; kept as long as the state remembers it.
+    final class OriginEntry: Sendable {
+        let origin: Origin
+        let key: OriginKey
+        /// As requests write it.
+        let scheme: String
+        let authority: String
+
+        init(origin: Origin, key: OriginKey, scheme: String, authority: String) {
+            self.origin = origin
+            self.key = key
+            self.scheme = scheme
+            self.authority = authority
+        }
+    }
+
+    /// What a connection key stands for.
+    enum Member {
+        case none
+        case dialing(PoolDial)
+        case open(ConnectionDriver)
+    }
+
+    /// Where a request that waits stands.
+    enum Waiting {
+        case none
+        case undecided(WaiterKey)
+        /// Decided before its task came to wait.
+        case decided(Outcome)
+        case suspended(WaiterKey, UnsafeContinuation<Outcome, Never>)
+    }
+    typealias Outcome = Result<ConnectionDriver, any Error>
+
+    /// A request is given a connection, or waits.
+    enum Lease {
+        case use(ConnectionDriver, OriginEntry)
+        case wait(WaiterKey, OriginEntry)
+    }
+
+    let configuration: HTTPClient.Configuration
+    /// Where no response is a reason to send a request again.
+    let takesAllAnswers: Bool
+    let clock: EventLoop
+    private let isClockLoop: LoopIdentity
+
+    let lock = PthreadLock()
+    @exclusivity(unchecked) var state: PoolState
+    @exclusivity(unchecked) var actions: [PoolAction] = []
+    @exclusivity(unchecked) var members: [Member] = []
+    @exclusivity(unchecked) var waiting: [Waiting] = []
+    @exclusivity(unchecked) var originsBySlot: [OriginEntry?] = []
+    @exclusivity(unchecked) private var originsByName: [String: OriginEntry] = [:]
+    @exclusivity(unchecked) private var lastOrigin: OriginEntry?
+    @exclusivity(unchecked) var nextLoop = 0
+    @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
+    @exclusivity(unchecked) var retryBudget: RetryBudget
+    /// Figures of what is gone, and what the state does not count.
+    @exclusivity(unchecked) var figures = Figures()
+    @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
+    @exclusivity(unchecked) var lastObserver = 0
+    private let observedFlag = Atomic<Bool>(false)
+    private let lastRequest = Atomic<Int>(0)
+    /// Made for the first dial that needs it; under `tlsLock`, since reading a CA bundle takes long.
+    let tlsLock = PthreadLock()
+    @exclusivity(unchecked) var tlsContext: Result<TLSContext, H2Error>?
+    /// Why the dial failed of which the state is being told.
+    @exclusivity(unchecked) var dialError: H2Error?
+
+    /// What is counted beside the state.
+    struct Figures {
+        var bytesSent = 0
+        var bytesReceived = 0
+        var handshakes = 0
+        var handshakesResumed = 0
+        var secureRequests = 0
+        var retries = 0
+    }
+
+    init(_ configuration: HTTPClient.Configuration) {
+        precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
+        self.configuration = configuration
+        clock = configuration.eventLoops[0]
+        isClockLoop = clock.identity
+        takesAllAnswers =
+            configuration.retry.statuses.isEmpty && !configuration.pool.coalesces
+        state = PoolState(
+            versions: configuration.versions, pool: configuration.pool, politeness: configuration.politeness)
+        retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
+    }
+
+    /// Monotonic nanoseconds; taken once a turn on the loop's own thread.
+    var now: UInt64 { isClockLoop.isCurrent ? clock.now : clock.preciseNow }
+
+    /// Whether somebody wants events.
+    var isObserved: Bool {
+        @inline(__always) get { observedFlag.load(ordering: .relaxed) }
+        set { observedFlag.store(newValue, ordering: .relaxed) }
+    }
+
+    /// What the next request is known by in events; 0 where nobody listens.
+    func nextRequestNumber() -> Int { isObserved ? lastRequest.add(1, ordering: .relaxed).newValue : 0 }
+
+    // MARK: - Origins
+
+    /// The origin of a request. Under the lock.
+    private func entry(for request: HTTPRequest) throws(H2Error) -> OriginEntry {
+        guard let scheme = request.scheme, let authority = request.authority else {
+            throw H2Error(
+                .invalidRequest, initiator: .user, message: "the request does not say where to send it",
+                remedy: "give it a scheme and an authority, or make it with HTTPRequest(url:)")
+        }
+        // Most requests follow one to the same origin: comparing is much cheaper than hashing.
+        if let lastOrigin, lastOrigin.authority == authority, lastOrigin.scheme == scheme { return lastOrigin }
+        let name = "\(scheme)://\(authority)"
+        if let known = originsByName[name], originsBySlot[known.key.slot]?.key == known.key {
+            lastOrigin = known
+            return known
+        }
+        let origin = try Origin(name)
+        // Whatever way it is written: `HTTPS://Example.com:443` is `https://example.com`.
+        let key = entry(for: origin).key
+        let entry = OriginEntry(origin: origin, key: key, scheme: scheme, authority: authority)
+        originsByName[name] = entry
+        lastOrigin = entry
+        return entry
+    }
+
+    /// Under the lock.
+    func entry(for origin: Origin) -> OriginEntry {
+        let name = origin.description
+        if let known = originsByName[name], originsBySlot[known.key.slot]?.key == known.key { return known }
+        let key = state.addOrigin(isSecure: origin.scheme == .https)
+        let entry = OriginEntry(
+            origin: origin, key: key, scheme: origin.scheme.rawValue, authority: origin.authority)
+        while originsBySlot.count <= key.slot { originsBySlot.append(nil) }
+        originsBySlot[key.slot] = entry
+        originsByName[name] = entry
+        if let oldest = state.forgettableOrigin { forget(oldest) }
+        return entry
+    }
+
+    /// Under the lock.
+    private func forget(_ key: OriginKey) {
+        originsBySlot[key.slot] = nil
+        state.removeOrigin(key)
+        if lastOrigin?.key == key { lastOrigin = nil }
+        // Other ways of writing its name go when there are many, since finding them is a look at all.
+        guard originsByName.count > 4 * PoolState.rememberedOrigins else { return }
+        originsByName = originsByName.filter { originsBySlot[$0.value.key.slot]?.key == $0.value.key }
+    }
+
+    // MARK: - Leases
+
+    /// A connection for a request, or a place in the queue.
+    /// - Throws: `H2Error`: `invalidURL`, `invalidRequest`, `limitExceeded`, `clientShutDown`.
+    func lease(
+        for request: HTTPRequest, to origin: Origin?, kind: LeaseKind = [], now: UInt64
+    ) throws(H2Error) -> Lease {
+        try lock.withLock { () throws(H2Error) in
+            let entry = if let origin { entry(for: origin) } else { try entry(for: request) }
+            return try lease(entry, kind, now)
+        }
+    }
+
+    /// Under the lock.
+    func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
+        let result = state.lease(entry.key, now: now, kind: kind, into: &actions)
+        if case .wait(let waiter) = result {
+            while waiting.count <= waiter.slot { waiting.append(.none) }
+            waiting[waiter.slot] = .undecided(waiter)
+        }
+        if !actions.isEmpty { perform() }
+        switch result {
+        case .use(let key):
+            guard case .open(let driver) = members[key.slot] else {
+                preconditionFailure("the state leases what is open")
+            }
+            if entry.origin.scheme == .https { figures.secureRequests += 1 }
+            return .use(driver, entry)
+        case .wait(let waiter): return .wait(waiter, entry)
+        case .fail(let failure): throw error(failure)
+        }
+    }
+
+    /// An exchange for a leased connection, which gives the lease back at its end.
+    /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
+    func exchange(
+        on driver: ConnectionDriver, _ entry: OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        calledAt: UInt64
+    ) throws -> Exchange {
+        do {
+            let exchange = try Exchange(connection: driver, body: body, options: options, calledAt: calledAt)
+            exchange.lease = entry.key.packed
+            return exchange
+        } catch {
+            released(driver, entry.key, mayReuse: true)
+            throw error
+        }
+    }
+
+    private func released(_ driver: ConnectionDriver, _ origin: OriginKey, mayReuse: Bool) {
+        let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
+        lock.withLock {
+            state.released(lease, mayReuse: mayReuse, now: now, into: &actions)
+            if !actions.isEmpty { perform() }
+        }
+    }
+
+    // MARK: - What connections say, on their loops
+
+    func released(_ connection: ConnectionDriver, _ exchange: Exchange) {
+        if configuration.politeness.adaptive != nil { learn(from: exchange) }
+        released(connection, OriginKey(packed: exchange.lease), mayReuse: true)
+        if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
+    }
+
+    func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) {
+        change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit, now: $1, into: &$2) }
+    }
+
+    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) {
+        tell(.connectionDraining(connection.info.id, reason: why.message))
+        change { $0.draining(ConnectionKey(packed: connection.ownerKey), served: answers, now: $1, into: &$2) }
+    }
+
+    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {
+        let key = ConnectionKey(packed: connection.ownerKey)
+        // A request that is sent in the last moment crosses the server's close: a tenth of the time, and half a second, are
+        // left to it.
+        let margin = UInt64(500_000_000)
+        change { state, now, actions in
+            let idleUntil = idle.map { idle in
+                let time = idle.clampedNanoseconds
+                return now &+ (time > 2 * margin ? time - max(margin, time / 10) : time / 2)
+            }
+            state.serverLimits(key, requests: requests, idleUntil: idleUntil, now: now, into: &actions)
+        }
+    }
+
+    func closed(_ connection: ConnectionDriver, why: H2Error) {
+        let snapshot = connection.snapshot()
+        tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
+        let key = ConnectionKey(packed: connection.ownerKey)
+        lock.withLock {
+            figures.bytesSent += snapshot.bytesSent
+            figures.bytesReceived += snapshot.bytesReceived
+            members[key.slot] = .none
+            state.closed(key, now: now, into: &actions)
+            perform()
+        }
+    }
+
+    /// One event for the state, and what follows from it.
+    func change(_ body: (inout PoolState, UInt64, inout [PoolAction]) -> Void) {
+        lock.withLock {
+            body(&state, now, &actions)
+            if !actions.isEmpty { perform() }
+        }
+    }
+
+    // MARK: - What the state wants done
+
+    /// Under the lock.
+    func perform() {
+        // Nothing here adds to them.
+        for action in actions {
+            switch action {
+            case .dial(let key, let origin, let versions, let reason): dial(key, origin, versions, reason)
+            case .assign(let waiter, let key):
+                guard case .open(let driver) = members[key.slot] else {
+                    preconditionFailure("the state assigns what is open")
+                }
+                if driver.info.origin.scheme == .https { figures.secureRequests += 1 }
+                decide(waiter, .success(driver))
+            case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
+            case .close(let key, let reason), .abort(let key, let reason): close(key, reason, gracefully: false)
+            case .drain(let key, let reason): close(key, reason, gracefully: true)
+            case .cancelDial(let key, _):
+                if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
+            case .wakeAt(let time): wake(at: time)
+            case .drained:
+                for waiter in drainWaiters { waiter.resume() }
+                drainWaiters = []
+                for observer in observers.values { observer.finish() }
+                observers = [:]
+            }
+        }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    private func decide(_ waiter: WaiterKey, _ outcome: Outcome) {
+        switch waiting[waiter.slot] {
+        case .undecided: waiting[waiter.slot] = .decided(outcome)
+        case .suspended(_, let continuation):
+            waiting[waiter.slot] = .none
+            continuation.resume(returning: outcome)
+        case .none, .decided: preconditionFailure("a request that waits is decided once")
+        }
+    }
+
+    private func close(_ key: ConnectionKey, _ reason: CloseReason, gracefully: Bool) {
+        guard case .open(let driver) = members[key.slot] else { return }
+        let why = reason.sentence
+        driver.loop.execute {
+            if gracefully { driver.close(because: why) {} } else { driver.closeNow(because: why) }
+        }
+    }
+
+    private func wake(at time: UInt64) {
+        let clock = clock
+        clock.execute { [weak self] in
+            let now = clock.now
+            _ = clock.schedule(after: time > now ? time - now : 0) {
+                self?.change { $0.tick(now: $1, into: &$2) }
+            }
+        }
+    }
+
+    // MARK: - The end
+
+    func closeIdle() { change { $0.closeIdle(now: $1, into: &$2) } }
+
+    nonisolated(nonsending) func shutdown(deadline: Duration) async {
+        let alarm = LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() }
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            lock.withLock {
+                if case .ended = state.life { return continuation.resume() }
+                drainWaiters.append(continuation)
+                state.shutdown(now: now, into: &actions)
+                perform()
+            }
+        }
+        alarm.stop()
+    }
+
+    func shutdownNow() { change { $0.shutdownNow(now: $1, into: &$2) } }
+}

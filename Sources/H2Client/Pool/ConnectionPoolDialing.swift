@@ -1,0 +1,136 @@
+// Connections in the making.
+
+extension ConnectionPool {
+    /// Begins to connect. Under the lock.
+    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ versions: DialVersions, _ reason: DialReason) {
+        guard let entry = originsBySlot[origin.slot] else { preconditionFailure("an origin that is dialled is known") }
+        let loops = configuration.eventLoops
+        let loop = loops[nextLoop % loops.count]
+        nextLoop &+= 1
+        let dial = PoolDial(key, entry, versions, HTTPClient.OpenReason(reason), pool: self, loop: loop)
+        while members.count <= key.slot { members.append(.none) }
+        members[key.slot] = .dialing(dial)
+        loop.execute { dial.start() }
+    }
+
+    /// On the dial's loop.
+    func connected(_ dial: PoolDial, _ driver: ConnectionDriver) {
+        driver.owner = self
+        driver.ownerKey = dial.key.packed
+        // The exchange of SETTINGS begins before anybody can send.
+        driver.activate()
+        tell(.connectionOpened(driver.info, driver.version, reason: dial.reason))
+        lock.withLock {
+            members[dial.key.slot] = .open(driver)
+            if driver.info.tlsVersion != nil {
+                figures.handshakes += 1
+            }
+            state.connected(
+                dial.key, protocol: driver.version == .http2 ? .http2 : .http1,
+                maxStreams: driver.maxConcurrentStreams, now: now, into: &actions)
+            perform()
+        }
+    }
+
+    /// On the dial's loop.
+    func dialFailed(_ dial: PoolDial, _ error: any Error) {
+        let error = error as? H2Error ?? H2Error(.connectFailed, scope: .connection, message: "\(error)")
+        tell(.connectFailed(dial.entry.origin, error))
+        lock.withLock {
+            members[dial.key.slot] = .none
+            dialError = error
+            state.dialFailed(dial.key, now: now, into: &actions)
+            perform()
+            dialError = nil
+        }
+    }
+
+    /// On the dial's loop.
+    func dialCancelled(_ dial: PoolDial) {
+        lock.withLock {
+            members[dial.key.slot] = .none
+            state.closed(dial.key, now: now, into: &actions)
+            perform()
+        }
+    }
+
+    /// One context for all connections of the client: what it trusts is loaded once.
+    /// - Throws: `H2Error` (`tlsConfiguration`), the same for each dial.
+    func sharedTLS() throws(H2Error) -> TLSContext {
+        try tlsLock.withLock { () throws(H2Error) in
+            if let tlsContext { return try tlsContext.get() }
+            let made: Result<TLSContext, H2Error>
+            do {
+                made = .success(try TLSContext(client: configuration.connection.tls))
+            } catch {
+                made = .failure(error as? H2Error ?? H2Error(.tlsConfiguration, message: "\(error)"))
+            }
+            tlsContext = made
+            return try made.get()
+        }
+    }
+
+    // MARK: - Words
+
+    /// What a request is told that gets no connection. Under the lock.
+    func error(_ failure: PoolFailure) -> H2Error {
+        switch failure {
+        case .dialFailed:
+            return dialError
+                ?? H2Error(
+                    .connectFailed, message: "the server ended its connection without having allowed a request",
+                    remedy: "its log may say why")
+        case .saturated:
+            return H2Error(
+                .limitExceeded, message: "all streams and connections of the origin are taken",
+                remedy: "send fewer at once, or choose another HTTPClient.Pool.whenSaturated than fail",
+                isRetryable: true)
+        case .tooManyWaiting:
+            return H2Error(
+                .limitExceeded,
+                message: "\(configuration.pool.waitingRequests) requests wait for a connection already",
+                remedy: "send fewer at once, or raise HTTPClient.Pool.waitingRequests", isRetryable: true)
+        case .http1NotAllowed:
+            return H2Error(
+                .http2NotNegotiated, initiator: .remote, message: "the server wants HTTP/1.1 for this request",
+                remedy: "this client speaks HTTP/2 alone: choose another HTTPClient.Versions")
+        case .shutDown:
+            return H2Error(
+                .clientShutDown, initiator: .user, message: "the client was shut down", remedy: "use another client",
+                isRetryable: true)
+        }
+    }
+}
+
+extension CloseReason {
+    /// Continues "the connection takes no new requests: ", and stands alone as well.
+    var sentence: String {
+        switch self {
+        case .idleTimeout: "it was idle for long enough"
+        case .maximumAge: "it is as old as connections may become"
+        case .maximumRequests: "it has served as many requests as connections may"
+        case .learnedRequests: "its server ends connections after so many requests"
+        case .makeRoom: "another origin needs the place"
+        case .closeIdle: "idle connections are closed"
+        case .shutdown: "the client is shut down"
+        case .notNeeded: "it is not needed"
+        case .coalesced: "another origin's connection is shared instead"
+        case .serverLimit: "its server said that it would end it"
+        case .serverSaid: "its server ended it"
+        case .http1Required: "its server wants HTTP/1.1"
+        }
+    }
+}
+
+extension HTTPClient.OpenReason {
+    init(_ reason: DialReason) {
+        switch reason {
+        case .first: self = .first
+        case .allTaken: self = .allTaken
+        case .replacement: self = .replacement
+        case .exclusive: self = .lent
+        case .http1Required: self = .http1Required
+        case .ownAfter421: self = .ownAfterMisdirection
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/// How many retries a client may add to its requests, so that a server in trouble is not asked for a multiple.
+///
+/// Each second allows `minimumPerSecond` retries; further ones are drawn from a share of the requests of the last 10
+/// seconds, less what was drawn in them.
+struct RetryBudget: Sendable {
+    private static let seconds = 10
+    private static let second: UInt64 = 1_000_000_000
+
+    private let share: Double
+    private let freePerSecond: UInt32
+    /// The end of the second that is being counted, monotonic nanoseconds.
+    private var secondEndsAt: UInt64
+    private var freeTaken: UInt32 = 0
+    /// Requests of the second that is being counted.
+    private var sentNow: UInt32 = 0
+    private var drawnNow: UInt32 = 0
+    /// The nine whole seconds before (of sixteen places, since there is no vector of nine).
+    private var sent = SIMD16<UInt32>()
+    private var drawn = SIMD16<UInt32>()
+    private var sentBefore = 0
+    private var drawnBefore = 0
+    private var place = 0
+
+    /// - Parameter now: monotonic nanoseconds, as everywhere here.
+    init(_ policy: HTTPClient.RetryPolicy, now: UInt64) {
+        share = policy.budget > 0 ? policy.budget : 0
+        freePerSecond = UInt32(clamping: policy.minimumPerSecond)
+        secondEndsAt = now.saturatingSum(Self.second)
+    }
+
+    /// A request was sent for the first time; a retry does not enlarge the budget.
+    mutating func sent(now: UInt64) {
+        if now >= secondEndsAt { turn(now) }
+        sentNow &+= 1
+    }
+
+    /// Takes a retry from the budget.
+    ///
+    /// - Returns: false where nothing is left of it.
+    mutating func takeRetry(now: UInt64) -> Bool {
+        if now >= secondEndsAt { turn(now) }
+        if freeTaken < freePerSecond {
+            freeTaken += 1
+            return true
+        }
+        guard Double(drawnBefore + Int(drawnNow) + 1) <= share * Double(sentBefore + Int(sentNow)) else {
+            return false
+        }
+        drawnNow += 1
+        return true
+    }
+
+    /// Begins the second that `now` is in.
+    private mutating func turn(_ now: UInt64) {
+        let passed = (now - secondEndsAt) / Self.second + 1
+        secondEndsAt = secondEndsAt.saturatingSum(passed * Self.second)
+        for _ in 0..<min(passed, UInt64(Self.seconds)) {
+            sentBefore += Int(sentNow) - Int(sent[place])
+            drawnBefore += Int(drawnNow) - Int(drawn[place])
+            sent[place] = sentNow
+            drawn[place] = drawnNow
+            place = (place + 1) % (Self.seconds - 1)
+            (sentNow, drawnNow) = (0, 0)
+        }
+        freeTaken = 0
+    }
+}
+
+extension UInt64 {
+    /// The sum, or the greatest number there is.
+    func saturatingSum(_ other: UInt64) -> UInt64 {
+        let (sum, isOverflow) = addingReportingOverflow(other)
+        return isOverflow ? .max : sum
+    }
+}

@@ -1,0 +1,36 @@
+/// A timer that is set and stopped from any thread.
+///
+/// Invariant behind `@unchecked Sendable`: what changes is touched on the loop's thread alone.
+package final class LoopAlarm: @unchecked Sendable {
+    private enum State {
+        case idle
+        case set(LoopTimer)
+        case over
+    }
+
+    private let loop: EventLoop
+    private var state = State.idle
+
+    /// Runs `action` on the loop once `nanoseconds` have passed, unless stopped before.
+    package init(_ loop: EventLoop, after nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
+        self.loop = loop
+        loop.execute { self.start(nanoseconds, action) }
+    }
+
+    private func start(_ nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
+        guard case .idle = state else { return }
+        state = .set(
+            loop.schedule(after: nanoseconds) {
+                self.state = .over
+                action()
+            })
+    }
+
+    /// Harmless twice, and after the end.
+    package func stop() {
+        loop.execute {
+            if case .set(let timer) = self.state { self.loop.cancel(timer) }
+            self.state = .over
+        }
+    }
+}

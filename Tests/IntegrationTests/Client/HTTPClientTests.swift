@@ -1,0 +1,114 @@
+import H2Client
+import H2Origin
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+@Suite("A client that reuses connections", .serialized, .timeLimit(.minutes(1)))
+struct HTTPClientTests {
+    @Test
+    func `A thousand first requests at once open one HTTP/2 connection`() async throws {
+        try await withOriginAndClient { client, server in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<1_000 {
+                    group.addTask { try await client.get("\(server.url)/bytes/\(number)").body.count }
+                }
+                let total = try await group.reduce(0, +)
+                #expect(total == (0..<1_000).reduce(0, +))
+            }
+            let statistics = await client.statistics()
+            #expect(statistics.connectionsOpened == 1)
+            #expect(statistics.requests == 1_000)
+            #expect(statistics.requestsOnReusedConnections == 999)
+            #expect(statistics.handshakesSaved == 999)
+            #expect(server.statistics.connectionsAccepted == 1)
+        }
+    }
+
+    @Test
+    func `A client that was shut down refuses, and its connections are gone`() async throws {
+        try await withOriginAndClient { client, server in
+            _ = try await client.get("\(server.url)/bytes/1")
+            await client.shutdown()
+            let error = try await h2Error { try await client.get("\(server.url)/bytes/1") }
+            #expect(error.code == .clientShutDown)
+            try await eventually("the origin sees the end") { server.statistics.connectionsOpen == 0 }
+        }
+    }
+
+    @Test
+    func `A cancelled request leaves the client whole`() async throws {
+        try await withOriginAndClient { client, server in
+            let slow = Task { try await client.get("\(server.url)/delay/20000") }
+            try await eventually("it is under way") { server.statistics.requests == 1 }
+            slow.cancel()
+            await #expect(throws: CancellationError.self) { try await slow.value }
+            #expect(try await client.get("\(server.url)/bytes/3").body.count == 3)
+            try await eventually("nothing is open") {
+                await client.statistics().origins.allSatisfy { $0.openStreams == 0 }
+            }
+        }
+    }
+
+    @Test
+    func `What GOAWAY left unprocessed is sent again on a new connection`() async throws {
+        var origin = OriginServer.Configuration()
+        origin.faults.goAwayAfterRequests = 20
+        try await withOriginAndClient(origin) { client, server in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<500 {
+                    group.addTask { _ = try await client.get("\(server.url)/bytes/10") }
+                }
+                try await group.waitForAll()
+            }
+            let statistics = await client.statistics()
+            #expect(statistics.connectionsOpened >= 25)
+            #expect(statistics.retries > 0)
+        }
+    }
+
+    @Test
+    func `A lent connection is the same for all that is sent on it`() async throws {
+        try await withOriginAndClient { client, server in
+            let numbers = try await client.withConnection(to: Origin(server.url)) { connection in
+                #expect(connection.version == .http2)
+                var numbers: Set<Int> = []
+                for _ in 0..<3 {
+                    let response = try await connection.send(.get("/bytes/5"))
+                    #expect(try await response.body.collect(upTo: 10).count == 5)
+                    numbers.insert(response.connectionID.number)
+                }
+                return numbers
+            }
+            #expect(numbers.count == 1)
+            #expect(try await client.get("\(server.url)/bytes/1").response.connectionID.number == numbers.first)
+        }
+    }
+
+    @Test
+    func `Events tell why a connection was opened and closed`() async throws {
+        try await withOriginAndClient { client, server in
+            let events = client.events()
+            _ = try await client.get("\(server.url)/bytes/1")
+            await client.shutdown()
+            var told: [String] = []
+            for await event in events {
+                switch event.kind {
+                case .connecting(_, let reason): told.append("connecting: \(reason.rawValue)")
+                case .connectionOpened(_, let version, _): told.append("opened \(version.rawValue)")
+                case .requestQueued: told.append("queued")
+                case .requestSent(_, _, let isReused): told.append("sent \(isReused)")
+                case .requestFinished(_, let result): told.append("finished \((try? result.get()) ?? 0)")
+                case .connectionClosed(_, let reason, let requests): told.append("closed after \(requests): \(reason)")
+                default: break
+                }
+            }
+            #expect(told.contains("connecting: the origin had none"))
+            #expect(told.contains("opened HTTP/2"))
+            #expect(told.contains("queued"))
+            #expect(told.contains("sent false"))
+            #expect(told.contains("finished 200"))
+            #expect(told.contains { $0.hasPrefix("closed after 1") })
+        }
+    }
+}

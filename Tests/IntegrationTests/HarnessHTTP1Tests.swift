@@ -204,7 +204,7 @@ extension RealServers {
                     try await eventually("the download is under way") { proxy.counts.bytesToClient > 30_000 }
                     try await running.reload()
                     #expect(proxy.counts.bytesToClient < file.size)
-                    try await download.value
+                    _ = try await download.value
                     #expect(try sha256(ofFile: copy) == file.sha256)
                     #expect(proxy.counts.accepted == 1)
                 }

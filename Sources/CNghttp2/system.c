@@ -93,6 +93,32 @@ int ch2_tcp_socket(int family) {
 #endif
 }
 
+static bool set_tcp(int fd, int option, int value) {
+  return setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value) == 0;
+}
+
+bool ch2_keep_alive(int fd, int idle, int interval, int count, int user_timeout) {
+  int yes = 1;
+  bool ok = setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes) == 0;
+#if defined(TCP_KEEPIDLE)
+  ok = set_tcp(fd, TCP_KEEPIDLE, idle) && ok;
+#elif defined(TCP_KEEPALIVE)
+  ok = set_tcp(fd, TCP_KEEPALIVE, idle) && ok;
+#endif
+#if defined(TCP_KEEPINTVL)
+  ok = set_tcp(fd, TCP_KEEPINTVL, interval) && ok;
+#endif
+#if defined(TCP_KEEPCNT)
+  ok = set_tcp(fd, TCP_KEEPCNT, count) && ok;
+#endif
+#if defined(TCP_USER_TIMEOUT)
+  ok = set_tcp(fd, TCP_USER_TIMEOUT, user_timeout) && ok;
+#elif defined(TCP_RXT_CONNDROPTIME)
+  ok = set_tcp(fd, TCP_RXT_CONNDROPTIME, (user_timeout + 999) / 1000) && ok;
+#endif
+  return ok;
+}
+
 int ch2_socket_error(int fd) {
   int error = 0;
   socklen_t length = sizeof error;

@@ -35,6 +35,11 @@ SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer) {
   return new_context(TLS_client_method(), min, max, read_buffer);
 }
 
+void ch2_tell_sessions(SSL_CTX *ctx, int (*keep)(SSL *ssl, SSL_SESSION *session)) {
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(ctx, keep);
+}
+
 struct alpn_list {
   const uint8_t *bytes;
   unsigned length;

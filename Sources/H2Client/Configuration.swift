@@ -10,6 +10,10 @@ public struct Configuration: Sendable {
     public var windows = Windows()
     /// What a peer may make us hold or do.
     public var limits = Limits()
+    /// When a quiet HTTP/2 connection is asked whether its peer is still there.
+    public var keepAlive = KeepAlive()
+    /// How the system finds out that a peer has vanished. nil leaves it to the system's defaults, which are none. Default: on.
+    public var tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive()
 
     /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
     /// asked for and verified stays the origin's.
@@ -35,6 +39,10 @@ public struct Configuration: Sendable {
         /// A PEM file with our certificate chain, and one with its key, for a server that asks for them.
         public var certificateFile: String?
         public var privateKeyFile: String?
+        /// Resume TLS sessions (RFC 8446 section 2.2, RFC 5077), which saves the certificates and their verification: where
+        /// connections share a configuration and a client, and go to the same name and port. Never with early data.
+        /// Default true.
+        public var resumesSessions = true
 
         /// A version that HTTP/2 may be spoken over (RFC 9113 section 9.2).
         public enum Version: Sendable, Hashable { case tls12, tls13 }
@@ -59,6 +67,44 @@ public struct Configuration: Sendable {
         public var drain: Duration = .seconds(30)
         /// The head start of one address before the next is tried as well (RFC 8305 section 5). Default 250 ms.
         public var connectionAttemptDelay: Duration = .milliseconds(250)
+
+        public init() {}
+    }
+
+    /// PINGs (RFC 9113 section 6.7) that find a server which is gone without a word. Apart from how long an idle connection
+    /// is kept; and a server that takes no bytes is found by `Timeouts.writeStall` too.
+    public struct KeepAlive: Sendable, Hashable {
+        /// After so long without any byte from the server a PING is sent. nil turns it off. Default 60 s.
+        public var interval: Duration? = .seconds(60)
+        /// No byte within this after the PING ends the connection, and what is under way fails with `timeout`
+        /// (`isRetryable` only for what had not left). Default 15 s.
+        public var timeout: Duration = .seconds(15)
+        /// Also while no request is under way. Default false.
+        public var whileIdle = false
+        /// While nothing but acknowledgements of PINGs arrives, and no request begins, the interval doubles up to 5
+        /// minutes: servers of gRPC end a connection (ENHANCE_YOUR_CALM, "too_many_pings") that pings more than twice
+        /// at shorter intervals than that with nothing of theirs in between. Default true.
+        public var backsOff = true
+
+        public init() {}
+    }
+
+    /// TCP keep-alive (RFC 9293 section 3.8.4), and how long sent bytes may stay unacknowledged. Both find a peer that is
+    /// gone without a word, below whatever is spoken: for HTTP/1.1 there is nothing else that does.
+    ///
+    /// Where the system has no such option, that part is left out.
+    public struct TCPKeepAlive: Sendable, Hashable {
+        /// How long the connection may be silent before the system probes the peer. Rounded up to whole seconds, 1 to
+        /// 32,767. Default 60 s.
+        public var idle: Duration = .seconds(60)
+        /// Between one probe and the next. Rounded up to whole seconds, 1 to 32,767. Default 15 s.
+        public var interval: Duration = .seconds(15)
+        /// How many probes may stay unanswered. 1 to 127. Default 4.
+        public var count = 4
+        /// How long bytes that were sent, and probes, may stay unacknowledged before the system ends the connection
+        /// (RFC 5482; TCP_USER_TIMEOUT), which fails what is under way with `connectionClosed` (ETIMEDOUT). On Linux this
+        /// decides instead of `count`. In milliseconds, at least 1. nil, the default: idle + count × interval.
+        public var userTimeout: Duration?
 
         public init() {}
     }

@@ -40,6 +40,9 @@ public struct ConnectionSnapshot: Sendable {
     public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
     /// The round trip that the last `ping()` measured; nil before one was answered.
     public var roundTripTime: Duration?
+    /// The origins for which the server says that it answers here, such as `https://example.com` (RFC 8336); nil where it
+    /// says nothing about that.
+    public var originSet: Set<String>?
 }
 
 /// Facts that hold for a connection's life.
@@ -60,6 +63,8 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var certificateExpiry: String?
     /// Whether the certificate was verified.
     public var isPeerVerified: Bool
+    /// Whether the TLS session is an earlier connection's, so that the certificate was verified then.
+    public var isTLSResumed = false
     /// How long each step took.
     public var resolve: Duration
     public var connect: Duration

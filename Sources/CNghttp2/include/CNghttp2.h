@@ -94,6 +94,10 @@ static inline const nghttp2_settings *ch2_frame_settings(const nghttp2_frame *fr
 static inline int32_t ch2_frame_window_increment(const nghttp2_frame *frame) {
   return frame->window_update.window_size_increment;
 }
+/// The ORIGIN frame's payload, or NULL where this build of nghttp2 did not decode one.
+static inline const nghttp2_ext_origin *ch2_frame_origin(const nghttp2_frame *frame) {
+  return (const nghttp2_ext_origin *)frame->ext.payload;
+}
 /// The PRIORITY_UPDATE frame's payload, or NULL where this build of nghttp2 did not decode one.
 static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const nghttp2_frame *frame) {
   return (const nghttp2_ext_priority_update *)frame->ext.payload;
@@ -113,6 +117,10 @@ void ch2_context_free(SSL_CTX *ctx);
 
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
+
+/// Has the sessions of a client's connections told to `keep`, which may duplicate them and returns 0; the context keeps
+/// none (SSL_CTX_set_session_cache_mode is a macro).
+void ch2_tell_sessions(SSL_CTX *ctx, int (*keep)(SSL *ssl, SSL_SESSION *session));
 
 /// ERR_get_error's queue has to be emptied before a call whose SSL_get_error is to be believed.
 static inline void ch2_ssl_clear_errors(void) { ERR_clear_error(); }
@@ -183,6 +191,11 @@ bool ch2_address_text(const struct sockaddr *address, char text[64]);
 int ch2_tcp_options(int fd);
 /// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
 int ch2_tcp_socket(int family);
+/// TCP keep-alive: a probe after `idle` seconds without a segment from the peer, another each `interval` seconds, `count` of
+/// them; and the end of the connection once what was sent stays unacknowledged for `user_timeout` milliseconds (Linux:
+/// TCP_USER_TIMEOUT; Darwin, in seconds: TCP_RXT_CONNDROPTIME). The options have other names on each system.
+/// False where the system refused one of them.
+bool ch2_keep_alive(int fd, int idle, int interval, int count, int user_timeout);
 /// The pending error of a socket (SO_ERROR).
 int ch2_socket_error(int fd);
 /// send(2) without SIGPIPE.

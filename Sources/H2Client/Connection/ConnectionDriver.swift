@@ -185,7 +185,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         guard waitingCount < configuration.limits.waitingRequests else {
             return exchange.fail(
                 H2Error(
-                    .limitExceeded, message: "\(waitingCount) requests wait for a stream already",
+                    .limitExceeded, message: "\(waitingCount) requests wait on this connection already",
                     remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
         }
         queue.append(exchange)
@@ -434,7 +434,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         error.scope = .stream(stream.id)
         if mayHaveLeft(stream) {
             error.isRetryable = false
-            error.message = "stream \(stream.id) was cut off: \(cause.message)"
+            error.message = "\(stream.title) was cut off: \(cause.message)"
         } else {
             error.isRetryable = true
             if error.code == .connectionClosed { error.code = .notProcessed }

@@ -308,7 +308,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         if !mayBegin {
             switch newWaiter {
             case .chunk(let second), .end(let second):
-                return second.resume(returning: .failed(H2Error.secondReader(id)))
+                return second.resume(returning: .failed(H2Error.secondReader(self)))
             case .none, .head: break
             }
         }

@@ -15,12 +15,20 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
     @exclusivity(unchecked) private var roundTripTime: Duration?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
+    @exclusivity(unchecked) private var keepAlive: KeepAlivePing?
+    /// nil while there is nothing to watch.
+    @exclusivity(unchecked) private var keepAliveTimer: LoopTimer?
+    @exclusivity(unchecked) private var keepAlivePings: UInt64 = 0
+    @exclusivity(unchecked) private var pingAcknowledgements = 0
+    @exclusivity(unchecked) private var lastByteAt: UInt64
     /// What the owner was told last.
     @exclusivity(unchecked) private var knownStreamLimit = 0
 
     override init(wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop) {
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
+        keepAlive = KeepAlivePing(configuration.keepAlive)
+        lastByteAt = loop.now
         super.init(wire: wire, info: info, configuration: configuration, loop: loop)
     }
 
@@ -35,6 +43,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                     remedy: "does it speak HTTP/2 here?"),
                 saying: ErrorCode.settingsTimeout)
         }
+        if keepAlive?.whileIdle == true { watchPeer() }
         super.activate()
     }
 
@@ -53,6 +62,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         try session.submit(
             exchange, request, contentLength: exchange.contentLength, expectsContinue: expectsContinue,
             priority: exchange.options.priority)
+        if keepAliveTimer == nil { watchPeer() }
     }
 
     override func reset(_ exchange: Exchange) { session.reset(exchange, .cancel) }
@@ -68,6 +78,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             die(Self.answeredHTTP1(), saying: nil)
             return false
         }
+        lastByteAt = loop.now
         do {
             try session.receive(bytes, now: loop.now)
         } catch {
@@ -102,6 +113,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                 if let settingsTimer { loop.cancel(settingsTimer) }
                 settingsTimer = nil
             case .pingAcknowledged(let mark):
+                pingAcknowledgements += 1
                 if mark & HTTP2Session.probeMark == HTTP2Session.probeMark {
                     session.probeReturned()
                 } else if let ping = pings.removeValue(forKey: mark) {
@@ -111,6 +123,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                     ping.completion(.success(time))
                 }
             case .goAway: receivedGoAway()
+            // Who wants to send requests of another origin here asks `session.originSet` then.
+            case .originSetChanged: break
             }
             if case .closed = state { return }
         }
@@ -178,6 +192,44 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         markDirty()
     }
 
+    /// Begins to look for signs of life; see `KeepAlivePing`.
+    private func watchPeer() {
+        guard let at = keepAlive?.begin(now: loop.now) else { return }
+        scheduleLook(at)
+    }
+
+    private func scheduleLook(_ time: UInt64) {
+        keepAliveTimer = loop.schedule(after: time > loop.now ? time - loop.now : 0) { self.lookForLife() }
+    }
+
+    private func lookForLife() {
+        keepAliveTimer = nil
+        // The loop may have been busy for longer than any limit: then what the peer said waits in the socket.
+        readInput()
+        if case .closed = state { return }
+        let traffic = KeepAlivePing.Traffic(
+            bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
+        let step = keepAlive?.look(
+            now: loop.now, lastByteAt: lastByteAt, traffic: traffic, hasOpenStreams: openStreamCount > 0)
+        switch step {
+        case nil, .rest: break
+        case .look(let time): scheduleLook(time)
+        case .ping(let time):
+            scheduleLook(time)
+            keepAlivePings += 1
+            session.ping(KeepAlivePing.mark | keepAlivePings)
+            markDirty()
+        case .gone:
+            let limit = configuration.keepAlive.timeout
+            die(
+                H2Error(
+                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.ping, after: limit),
+                    message: "the server said nothing within \(limit) after a PING",
+                    remedy: "it may be dead: connect anew"),
+                saying: nil)
+        }
+    }
+
     func updatePriority(_ priority: Priority, ofStream id: Int32) -> H2Error? {
         if case .closed(let error) = state { return error }
         guard session.updatePriority(priority, of: id) else {
@@ -206,6 +258,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     override func didDie(_ error: H2Error) {
         if let settingsTimer { loop.cancel(settingsTimer) }
         settingsTimer = nil
+        if let keepAliveTimer { loop.cancel(keepAliveTimer) }
+        keepAliveTimer = nil
         for ping in pings.values {
             loop.cancel(ping.timer)
             ping.completion(.failure(error))
@@ -242,6 +296,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             openStreams: session.openStreams.count, waitingRequests: waitingCount, requests: session.requests,
             bytesSent: session.bytesSent, bytesReceived: session.bytesReceived, unreadBytes: session.window.unread,
             receiveWindow: session.receiveWindow, sendWindow: session.sendWindow,
-            goAway: session.goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: roundTripTime)
+            goAway: session.goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: roundTripTime,
+            originSet: session.originSet?.descriptions)
     }
 }

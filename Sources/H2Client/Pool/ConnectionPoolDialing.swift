@@ -24,6 +24,7 @@ extension ConnectionPool {
             members[dial.key.slot] = .open(driver)
             if driver.info.tlsVersion != nil {
                 figures.handshakes += 1
+                if driver.info.isTLSResumed { figures.handshakesResumed += 1 }
             }
             state.connected(
                 dial.key, protocol: driver.version == .http2 ? .http2 : .http1,

@@ -6,6 +6,7 @@ enum FrameLog {
         "DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE",
         "CONTINUATION", "ALTSVC", "UNKNOWN(0xb)", "ORIGIN",
     ]
+    private static let shownOrigins = 16
     private static let priorityUpdate: Int32 = 0x10
 
     static func name(_ type: Int32) -> String {
@@ -57,6 +58,12 @@ enum FrameLog {
             let text = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
             return "last stream \(goAway.last_stream_id), \(ErrorCode(rawValue: goAway.error_code))"
                 + (text.isEmpty ? "" : ", \"\(text)\"")
+        case NGHTTP2_ORIGIN.rawValue:
+            guard let payload = ch2_frame_origin(frame)?.pointee else { return "" }
+            let names = UnsafeBufferPointer(start: payload.ov, count: payload.nov).prefix(shownOrigins)
+                .map { HTTP2Callbacks.escaped($0.origin, $0.origin_len) }
+            let rest = payload.nov - names.count
+            return names.joined(separator: " ") + (rest > 0 ? " and \(rest) more" : "")
         case NGHTTP2_WINDOW_UPDATE.rawValue: return "+\(ch2_frame_window_increment(frame))"
         default: return ""
         }

@@ -148,9 +148,26 @@ extension HTTP2Session {
             events.append(.goAway)
         case NGHTTP2_RST_STREAM.rawValue:
             withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
+        case NGHTTP2_ORIGIN.rawValue:
+            // RFC 8336 section 2.2: these flags are kept for later, and it means nothing in cleartext. nghttp2 has passed
+            // over those on a stream, and those that are cut off.
+            if header.flags & 0x0f == 0, origin.scheme == .https, let payload = ch2_frame_origin(frame) {
+                receivedOrigins(payload.pointee)
+            }
         default: break
         }
         if let onFrame { log(frame, .received, onFrame) }
+    }
+
+    private func receivedOrigins(_ payload: nghttp2_ext_origin) {
+        var set = originSet ?? OriginSet(origin)
+        var hasChanged = originSet == nil
+        for entry in UnsafeBufferPointer(start: payload.ov, count: payload.nov) {
+            if set.add(UnsafeBufferPointer(start: entry.origin, count: entry.origin_len)) { hasChanged = true }
+        }
+        guard hasChanged else { return }
+        originSet = set
+        events.append(.originSetChanged)
     }
 
     func receivedHead(_ stream: StreamState, endsStream: Bool) {
@@ -216,28 +233,11 @@ extension HTTP2Session {
             credit(nil, window.arrived(count, buffered: false), count)
             return
         }
-        stream.bodyReceived += count
-        switch stream.sink {
-        case .buffer:
-            stream.unread += count
-            stream.body.append(contentsOf: bytes)
-            credit(nil, window.arrived(count, buffered: true), 0)
-        case .collect(let limit):
-            if stream.body.count + count > limit {
-                stream.localFailure = stream.bodyTooLarge(limit)
-                reset(stream, .cancel)
-            } else {
-                stream.body.append(contentsOf: bytes)
-            }
-            credit(stream, window.arrived(count, buffered: false), count)
-        case .nowhere:
-            credit(stream, window.arrived(count, buffered: false), count)
-        case .descriptor(let descriptor):
-            let status = writeFully(descriptor, bytes)
-            if status != 0 {
-                stream.localFailure = H2Error.cannotWrite(status, stream: stream.id)
-                reset(stream, .cancel)
-            }
+        switch stream.arrived(bytes) {
+        case .buffered: credit(nil, window.arrived(count, buffered: true), 0)
+        case .taken: credit(stream, window.arrived(count, buffered: false), count)
+        case .refused:
+            reset(stream, .cancel)
             credit(stream, window.arrived(count, buffered: false), count)
         }
         touch(stream)

@@ -15,6 +15,7 @@ final class HTTP2Session {
         case localSettingsAcknowledged
         case goAway
         case pingAcknowledged(UInt64)
+        case originSetChanged
     }
 
     struct GoAway {
@@ -43,6 +44,10 @@ final class HTTP2Session {
     @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
     @exclusivity(unchecked) var goAway: GoAway?
+    /// What the server says it answers for; nil before it has said anything (RFC 8336).
+    @exclusivity(unchecked) var originSet: OriginSet?
+    /// What the connection was opened for.
+    let origin: Origin
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
     @exclusivity(unchecked) var violation: H2Error?
     /// nghttp2's words about the last thing it found wrong.
@@ -67,6 +72,7 @@ final class HTTP2Session {
 
     init(origin: Origin, configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
         known = RequestHead.Known(scheme: origin.scheme.rawValue, authority: origin.authority)
+        self.origin = origin
         limits = configuration.limits
         self.connectionID = connectionID
         onFrame = configuration.onFrame
@@ -82,8 +88,10 @@ final class HTTP2Session {
         // nghttp2 passes over frames of unknown types in silence, unless it is told that we know them: they are to be
         // counted (a flood of them) and logged.
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
+            if UInt32(type) == NGHTTP2_ORIGIN.rawValue { continue }
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
+        nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_ORIGIN.rawValue))
         ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
@@ -151,12 +159,7 @@ final class HTTP2Session {
             request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
         if contentLength == nil, let stated = requestHead.statedLength {
-            // RFC 9113 section 8.1.1: such a request is malformed, and whoever makes HTTP/1.1 of it would wait for more.
-            guard hasBody || stated == 0 else {
-                throw H2Error(
-                    .invalidRequest, initiator: .user, message: "content-length says \(stated), but there is no body",
-                    remedy: "leave the field out")
-            }
+            try RequestRules.hasBody(hasBody, stated: stated)
             stream.statedLength = stated
         }
         let user = Unmanaged.passUnretained(stream).toOpaque()

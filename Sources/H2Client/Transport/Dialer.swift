@@ -13,6 +13,8 @@ final class Dialer {
     struct Connected {
         let wire: any Wire
         let info: ConnectionInfo
+        /// The address that answered, to be compared with those of other hosts.
+        let remoteAddress: SocketAddress
         /// What ALPN came to. What to make of it is the caller's.
         let applicationProtocol: ProtocolChoice
     }
@@ -22,9 +24,11 @@ final class Dialer {
     private let tls: TLSContext?
     private let protocols: [String]
     private let loop: EventLoop
+    private let resolver: Resolver
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
 
+    private var query: Resolver.Query?
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
@@ -41,7 +45,7 @@ final class Dialer {
     ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
     init(
         origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
-        loop: EventLoop, completion: @escaping (Result<Connected, H2Error>) -> Void
+        loop: EventLoop, resolver: Resolver = .shared, completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
         self.id = id
@@ -49,6 +53,7 @@ final class Dialer {
         self.tls = tls
         self.protocols = protocols
         self.loop = loop
+        self.resolver = resolver
         self.completion = completion
         phaseStart = loop.preciseNow
     }
@@ -61,11 +66,12 @@ final class Dialer {
         let port = configuration.connectTo?.port ?? origin.port
         startTimer(.resolve, configuration.timeouts.resolve)
         let box = LoopBound(self)
-        Resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
+        query = resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
     }
 
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
         guard completion != nil, attempts.isEmpty, handshaker == nil else { return }
+        query = nil
         resolveTime = endPhase()
         switch result {
         case .failure(let error): finish(.failure(error))
@@ -138,17 +144,19 @@ final class Dialer {
         connectTime = endPhase()
         abandonAttempts()
         let descriptor = attempt.descriptor
+        // A system that refuses an option has it not: the connection is as good as without.
+        if let keepAlive = configuration.tcpKeepAlive { _ = keepAlive.apply(to: descriptor) }
         guard let tls else {
             let wire = TCPWire(descriptor: descriptor)
-            return finish(.success(connection(wire, descriptor: descriptor, tls: nil)))
+            return finish(.success(connection(wire, attempt, tls: nil)))
         }
         let name = Self.certificateName(configuration.tls.serverName ?? origin.host)
         do {
             let wire = try TLSWire(
                 descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name),
-                protocols: protocols)
+                protocols: protocols, port: origin.port)
             startTimer(.tls, configuration.timeouts.tls)
-            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, descriptor) }
+            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, attempt) }
             self.handshaker = handshaker
             handshaker.start()
         } catch {
@@ -176,26 +184,31 @@ final class Dialer {
 
     // MARK: - Shake hands
 
-    private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
+    private func shookHands(_ wire: TLSWire, _ attempt: Attempt) {
         handshaker = nil
         if let error = wire.failure {
             wire.close()
             return finish(.failure(error))
         }
         let time = endPhase()
-        finish(.success(connection(wire, descriptor: descriptor, tls: (wire, time))))
+        finish(.success(connection(wire, attempt, tls: (wire, time))))
     }
 
-    private func connection(_ wire: any Wire, descriptor: CInt, tls: (wire: TLSWire, time: UInt64)?) -> Connected {
+    private func connection(
+        _ wire: any Wire, _ attempt: Attempt, tls: (wire: TLSWire, time: UInt64)?
+    ) -> Connected {
         let certificate = tls?.wire.peerCertificate
         let info = ConnectionInfo(
-            id: id, origin: origin, remoteAddress: Self.name(descriptor, peer: true),
-            localAddress: Self.name(descriptor, peer: false), tlsVersion: tls?.wire.version,
+            id: id, origin: origin, remoteAddress: Self.name(attempt.descriptor, peer: true),
+            localAddress: Self.name(attempt.descriptor, peer: false), tlsVersion: tls?.wire.version,
             cipher: tls?.wire.cipher, certificateSubject: certificate?.subject,
             certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
-            isPeerVerified: tls?.wire.isPeerVerified ?? false, resolve: Duration(nanoseconds: resolveTime),
+            isPeerVerified: tls?.wire.isPeerVerified ?? false, isTLSResumed: tls?.wire.isResumed ?? false,
+            resolve: Duration(nanoseconds: resolveTime),
             connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
-        return Connected(wire: wire, info: info, applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
+        return Connected(
+            wire: wire, info: info, remoteAddress: attempt.address,
+            applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
     }
 
     private static func name(_ descriptor: CInt, peer: Bool) -> String {
@@ -222,6 +235,8 @@ final class Dialer {
 
     private func cleanUp() {
         _ = endPhase()
+        query?.cancel()
+        query = nil
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil

@@ -163,6 +163,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// The next timer's time, if any. For simulation.
     package var nextTimer: UInt64? { timers.earliestDeadline }
 
+    /// Timers that are set. For simulation.
+    package var timerCount: Int { timers.count }
+
     private func turn(mayWait: Bool) -> Bool {
         let outer = queue.enter()
         defer { ch2_set_current_loop(outer) }

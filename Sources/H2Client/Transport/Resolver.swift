@@ -6,30 +6,74 @@ import CNghttp2
     import Darwin
 #endif
 
-/// A socket address as connect(2) takes it.
-package struct SocketAddress: Sendable, CustomStringConvertible {
-    /// A sockaddr_in or sockaddr_in6.
-    let bytes: [UInt8]
-    let family: CInt
+/// Names to addresses, by getaddrinfo on threads of its own, so that a slow name server never holds a loop up.
+///
+/// Who asks for what is being looked up already shares that look-up. At most `threadLimit` run at once; others wait in
+/// order. Nothing is remembered: that is the name service's affair.
+///
+/// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+package final class Resolver: @unchecked Sendable {
+    typealias Outcome = Result<[SocketAddress], H2Error>
 
-    package var description: String {
-        var text = [CChar](repeating: 0, count: 64)
-        let isKnown = bytes.withUnsafeBytes {
-            ch2_address_text($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &text)
-        }
-        return isKnown
-            ? String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : "unknown address"
+    /// The process's.
+    package static let shared = Resolver()
+    /// Look-ups at once. A thread is held for as long as the name servers take, 5 to 30 s where they are silent.
+    static let threadLimit = 16
+    /// Look-ups that wait for a thread.
+    static let waitingLimit = 10_000
+
+    private struct Key: Hashable {
+        let host: String
+        let port: Int
     }
 
-    func withSockaddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
-        bytes.withUnsafeBytes {
-            body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
-        }
+    private struct Lookup {
+        var queries: [Query] = []
+        var isRunning = false
     }
-}
 
-/// Names to addresses, by getaddrinfo on a thread of its own, so that a slow name server never holds a loop up.
-package enum Resolver {
+    /// Somebody who waits for an answer.
+    package final class Query: Sendable {
+        private let resolver: Resolver
+        fileprivate let key: (host: String, port: Int)
+        fileprivate let loop: EventLoop
+        fileprivate let completion: @Sendable (Result<[SocketAddress], H2Error>) -> Void
+
+        fileprivate init(
+            _ resolver: Resolver, host: String, port: Int, loop: EventLoop,
+            completion: @escaping @Sendable (Outcome) -> Void
+        ) {
+            self.resolver = resolver
+            key = (host, port)
+            self.loop = loop
+            self.completion = completion
+        }
+
+        /// Waits no more: a look-up that nobody waits for is not begun. From any thread; an answer that is on its way to
+        /// the loop already still comes. Harmless after the answer.
+        package func cancel() { resolver.cancel(self) }
+    }
+
+    private let lookUp: @Sendable (_ host: String, _ port: Int) -> Outcome
+    private let threadLimit: Int
+    private let lock = PthreadLock()
+    private var lookups: [Key: Lookup] = [:]
+    /// Those that wait for a thread, in order. One that was given up is found missing in `lookups`, or running again.
+    private var waiting: [Key] = []
+    private var waitingHead = 0
+    private var threads = 0
+
+    /// - Parameter lookUp: instead of getaddrinfo, for tests. It may block.
+    init(
+        threadLimit: Int = Resolver.threadLimit,
+        lookUp: @escaping @Sendable (_ host: String, _ port: Int) -> Result<[SocketAddress], H2Error> = {
+            Resolver.addresses(host: $0, port: $1, flags: 0)
+        }
+    ) {
+        self.threadLimit = threadLimit
+        self.lookUp = lookUp
+    }
+
     /// True for an IPv4 or IPv6 literal, which has no name to send or to look up.
     package static func isAddress(_ host: String) -> Bool {
         var storage = in6_addr()
@@ -37,33 +81,127 @@ package enum Resolver {
         return inet_pton(AF_INET, bare, &storage) == 1 || inet_pton(AF_INET6, bare, &storage) == 1
     }
 
+    // MARK: - Asking
+
     /// Calls `completion` on the loop's thread, later, with addresses in getaddrinfo's order.
-    static func resolve(
+    /// - Returns: what to cancel, unless the answer is on its way already.
+    @discardableResult
+    package func resolve(
         host: String, port: Int, on loop: EventLoop,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
-    ) {
-        if isAddress(host) {
+    ) -> Query? {
+        if Self.isAddress(host) {
             // Nothing to wait for: a literal is parsed, not looked up.
-            let result = lookUp(host: host, port: port, flags: AI_NUMERICHOST)
+            let result = Self.addresses(host: host, port: port, flags: AI_NUMERICHOST)
             loop.execute { completion(result) }
-            return
+            return nil
         }
-        let status = startDetachedThread {
-            let result = lookUp(host: host, port: port, flags: 0)
-            loop.execute { completion(result) }
-        }
-        if status != 0 {
-            loop.execute {
-                completion(
-                    .failure(
-                        H2Error(
-                            .resolveFailed, cause: .errno(status),
-                            message: "cannot start a thread to look up '\(host)': \(describeErrno(status))")))
-            }
+        let query = Query(self, host: host, port: port, loop: loop, completion: completion)
+        guard let refusal = add(query) else { return query }
+        loop.execute { completion(.failure(refusal)) }
+        return nil
+    }
+
+    /// Look-ups that run and that wait.
+    var counts: (running: Int, waiting: Int) {
+        lock.withLock {
+            let running = lookups.values.count { $0.isRunning }
+            return (running, lookups.count - running)
         }
     }
 
-    private static func lookUp(host: String, port: Int, flags: CInt) -> Result<[SocketAddress], H2Error> {
+    private func add(_ query: Query) -> H2Error? {
+        let key = Key(host: query.key.host, port: query.key.port)
+        let isThreadWanted: Bool? = lock.withLock {
+            if lookups[key] == nil {
+                // `waiting` holds those given up as well, until their turn: they count too, so that it has an end.
+                guard waiting.count - waitingHead < Self.waitingLimit else { return nil }
+                lookups[key] = Lookup()
+                waiting.append(key)
+            }
+            lookups[key]?.queries.append(query)
+            guard threads < threadLimit, waitingHead < waiting.count else { return false }
+            threads += 1
+            return true
+        }
+        guard let isThreadWanted else {
+            return H2Error(
+                .limitExceeded,
+                message: "cannot look up '\(key.host)': \(Self.waitingLimit) look-ups wait already",
+                remedy: "connect to fewer hosts at once", isRetryable: true)
+        }
+        if isThreadWanted {
+            let status = startDetachedThread { self.serve() }
+            if status != 0 { noThread(status) }
+        }
+        return nil
+    }
+
+    private func cancel(_ query: Query) {
+        let key = Key(host: query.key.host, port: query.key.port)
+        lock.withLock {
+            guard var lookup = lookups[key] else { return }
+            lookup.queries.removeAll { $0 === query }
+            lookups[key] = lookup.queries.isEmpty && !lookup.isRunning ? nil : lookup
+        }
+    }
+
+    // MARK: - Looking up
+
+    /// A thread's life: it takes what waits until there is nothing.
+    private func serve() {
+        ch2_name_this_thread("h2-resolver")
+        while let key = next() {
+            let outcome = lookUp(key.host, key.port)
+            answer(key, outcome)
+        }
+    }
+
+    private func next() -> Key? {
+        lock.withLock {
+            while waitingHead < waiting.count {
+                let key = waiting[waitingHead]
+                waitingHead += 1
+                if waitingHead > 64 && waitingHead * 2 > waiting.count {
+                    waiting.removeFirst(waitingHead)
+                    waitingHead = 0
+                }
+                guard let lookup = lookups[key], !lookup.isRunning else { continue }
+                lookups[key]?.isRunning = true
+                return key
+            }
+            waiting = []
+            waitingHead = 0
+            threads -= 1
+            return nil
+        }
+    }
+
+    private func answer(_ key: Key, _ outcome: Outcome) {
+        let queries = lock.withLock { lookups.removeValue(forKey: key)?.queries ?? [] }
+        for query in queries { query.loop.execute { query.completion(outcome) } }
+    }
+
+    /// The system gave no thread: where others run, they will come to what waits; else it fails.
+    private func noThread(_ status: CInt) {
+        let failed: [(Key, Lookup)] = lock.withLock {
+            threads -= 1
+            guard threads == 0 else { return [] }
+            waiting = []
+            waitingHead = 0
+            let all = lookups.map { ($0.key, $0.value) }
+            lookups = [:]
+            return all
+        }
+        for (key, lookup) in failed {
+            let error = H2Error(
+                .resolveFailed, cause: .errno(status),
+                message: "cannot start a thread to look up '\(key.host)': \(describeErrno(status))")
+            for query in lookup.queries { query.loop.execute { query.completion(.failure(error)) } }
+        }
+    }
+
+    static func addresses(host: String, port: Int, flags: CInt) -> Result<[SocketAddress], H2Error> {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_flags = flags | AI_NUMERICSERV

@@ -10,10 +10,12 @@ import CNghttp2
 /// in the protocols they offer.
 ///
 /// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are
-/// atomic.
+/// atomic; `sessions` has a lock.
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
+    /// What later connections can resume; nil where that is off, and for servers.
+    let sessions: TLSSessionCache?
 
     /// TLS records are read ahead so much at a time.
     private static let readBuffer = 32 << 10
@@ -29,6 +31,13 @@ package final class TLSContext: @unchecked Sendable {
         }
         self.context = context
         verifiesPeer = configuration.verifiesPeer
+        sessions = configuration.resumesSessions ? TLSSessionCache() : nil
+        if sessions != nil {
+            ch2_tell_sessions(context) { ssl, session in
+                if let ssl, let session { TLSWire.keep(session, of: ssl) }
+                return 0
+            }
+        }
         if verifiesPeer { try loadTrust(configuration) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
@@ -44,6 +53,7 @@ package final class TLSContext: @unchecked Sendable {
         guard let context else { throw Self.configurationError("cannot make a TLS context", "") }
         self.context = context
         verifiesPeer = false
+        sessions = nil
     }
 
     // Wires free their SSL before they let go of this.
@@ -169,11 +179,22 @@ package final class TLSContext: @unchecked Sendable {
             // Of this connection, not of the context: one client offers different things to different origins.
             let list = Self.wireFormat(protocols)
             isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
+            if protocols.contains("h2") {
+                isReady =
+                    isReady && SSL_set_cipher_list(ssl, protocols == ["h2"] ? Self.suites : Self.suitesFirst) == 1
+            }
         }
         if isReady { return ssl }
         SSL_free(ssl)
         return nil
     }
+
+    /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves but for DHE,
+    /// whose groups the server alone would choose. Those of TLS 1.3 are not touched by this.
+    private static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    /// For an offer of HTTP/1.1 as well: a server that has none of them may still speak that (RFC 9113 section 9.2.2).
+    /// What it must not do is to choose one of the others for h2, and `TLSWire.handshake` looks at that.
+    private static let suitesFirst = suites + ":DEFAULT"
 
     private static func number(_ version: Configuration.TLS.Version) -> CInt {
         version == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION

@@ -24,14 +24,19 @@ package final class TLSWire: SocketWire, Wire {
     private let context: TLSContext
     /// What we offered by ALPN; empty on the server's side.
     private let protocols: [String]
+    /// What the connection's sessions are kept under; nil on the server's side.
+    private let sessionKey: TLSSessionCache.Key?
     private var isEstablished = false
     // OpenSSL forbids SSL_shutdown after a fatal error.
     private var isBroken = false
 
     /// Takes ownership of the descriptor. `serverName` nil makes it the server's side.
-    /// - Parameter protocols: what a client offers by ALPN, the best first.
+    /// - Parameters:
+    ///   - protocols: what a client offers by ALPN, the best first.
+    ///   - port: the origin's, where a client resumes sessions.
     package init(
-        descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = []
+        descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = [],
+        port: Int = 0
     ) throws {
         guard
             let ssl = context.makeConnection(
@@ -43,10 +48,26 @@ package final class TLSWire: SocketWire, Wire {
         self.ssl = ssl
         self.context = context
         self.protocols = protocols
+        sessionKey = serverName.map { TLSSessionCache.Key(serverName: $0, port: port, protocols: protocols) }
         super.init(descriptor: descriptor)
+        // Unretained: the SSL is this wire's alone, and asks for it only inside calls that the wire makes.
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+        if let sessionKey, let session = context.sessions?.take(for: sessionKey) {
+            SSL_set_session(ssl, session)
+            SSL_SESSION_free(session)
+        }
     }
 
     deinit { SSL_free(ssl) }
+
+    /// OpenSSL has a session for later connections: at the end of a handshake, in TLS 1.3 whenever the server sends one.
+    static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) {
+        guard let user = SSL_get_ex_data(ssl, 0) else { return }
+        // Unretained: see `init`.
+        Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { wire in
+            if let key = wire.sessionKey { wire.context.sessions?.add(session, for: key) }
+        }
+    }
 
     // MARK: - Handshake
 
@@ -58,7 +79,15 @@ package final class TLSWire: SocketWire, Wire {
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
-            return .done
+            guard !protocols.isEmpty, selectedProtocol == "h2", let suite = SSL_get_current_cipher(ssl),
+                Self.isProhibited(suite, version: SSL_version(ssl))
+            else { return .done }
+            failure = H2Error(
+                .tlsFailed, scope: .connection, initiator: .remote,
+                message: "the server chose h2 over \(cipher), which HTTP/2 prohibits (RFC 9113 section 9.2.2)",
+                remedy: "let it prefer suites with ECDHE and AES-GCM, or speak HTTP/1.1 alone")
+            forgetSessions()
+            return .failed
         }
         let savedErrno = errno
         switch SSL_get_error(ssl, result) {
@@ -67,8 +96,23 @@ package final class TLSWire: SocketWire, Wire {
         default:
             isBroken = true
             failure = handshakeError(errno: savedErrno)
+            forgetSessions()
             return .failed
         }
+    }
+
+    /// What a handshake failed with is not tried again.
+    private func forgetSessions() {
+        if let sessionKey { context.sessions?.remove(for: sessionKey) }
+    }
+
+    /// Whether RFC 9113 Appendix A has the suite: in TLS 1.2 all without ephemeral keys, without AEAD or without a
+    /// certificate.
+    static func isProhibited(_ suite: OpaquePointer, version: CInt) -> Bool {
+        guard version < TLS1_3_VERSION else { return false }
+        let exchange = SSL_CIPHER_get_kx_nid(suite)
+        return SSL_CIPHER_is_aead(suite) != 1 || (exchange != NID_kx_ecdhe && exchange != NID_kx_dhe)
+            || SSL_CIPHER_get_auth_nid(suite) == NID_auth_null
     }
 
     private func handshakeError(errno code: CInt) -> H2Error {
@@ -141,7 +185,23 @@ package final class TLSWire: SocketWire, Wire {
 
     package var version: String { String(cString: SSL_get_version(ssl)) }
     package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
+    /// Whether the session is an earlier connection's.
+    package var isResumed: Bool { SSL_session_reused(ssl) == 1 }
     package var isPeerVerified: Bool { context.verifiesPeer }
+
+    package func isCertificateValid(for host: String) -> Bool {
+        guard context.verifiesPeer, isEstablished, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+            let certificate = ch2_ssl_peer_certificate(ssl)
+        else { return false }
+        defer { X509_free(certificate) }
+        let name = Dialer.certificateName(host)
+        if Resolver.isAddress(name) { return X509_check_ip_asc(certificate, name, 0) == 1 }
+        // As `ch2_ssl_set_peer` has the handshake do it: names of the subject do not count, and to OpenSSL an empty name
+        // and one that begins with a dot are others than they seem.
+        guard !name.isEmpty, name.first != "." else { return false }
+        let flags = UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+        return X509_check_host(certificate, name, name.utf8.count, flags, nil) == 1
+    }
 
     /// Subject, issuer and last day of the peer's certificate.
     package var peerCertificate: (subject: String, issuer: String, expiry: String)? {

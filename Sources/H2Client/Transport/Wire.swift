@@ -27,12 +27,19 @@ package protocol Wire: AnyObject {
     var hasBufferedInput: Bool { get }
     /// Why the last call failed.
     var failure: H2Error? { get }
+    /// Whether the peer has shown, and we have verified, a certificate that is valid for this host name or address: such a
+    /// connection may carry its requests (RFC 9113 section 9.1.1). False in cleartext.
+    func isCertificateValid(for host: String) -> Bool
     /// Starts to tell `handler` about readiness.
     func attach(to loop: EventLoop, handler: any ReadinessHandler)
     /// Whether the handler is told about room to write, and (false: stop reading) about input.
     func watch(readable: Bool, writable: Bool)
     /// Sends close_notify where TLS wants it, detaches and closes. Harmless twice.
     func close()
+}
+
+extension Wire {
+    package func isCertificateValid(for host: String) -> Bool { false }
 }
 
 /// The descriptor part of TCP and TLS wires.

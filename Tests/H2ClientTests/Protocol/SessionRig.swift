@@ -18,11 +18,11 @@ final class SessionRig {
 
     /// `greets`: SETTINGS have been exchanged and acknowledged, and what the client said first was taken.
     init(
-        _ configuration: Configuration = Configuration(), greets: Bool = true,
+        _ configuration: Configuration = Configuration(), greets: Bool = true, scheme: Origin.Scheme = .https,
         settings: KeyValuePairs<UInt16, UInt32> = [:]
     ) {
         session = HTTP2Session(
-            origin: try! Origin(scheme: .https, host: "example.org"), configuration: configuration,
+            origin: try! Origin(scheme: scheme, host: "example.org"), configuration: configuration,
             connectionID: ConnectionID(number: 1), now: now)
         guard greets else { return }
         sent()

@@ -390,6 +390,7 @@ private let reset: UInt8 = 3
 
     @Test(arguments: ["", ".example.com"]) func `A server name that would match any is refused`(name: String) throws {
         let context = try TLSContext(client: Configuration.TLS())
-        #expect(context.makeConnection(descriptor: -1, serverName: name, isAddress: false) == nil)
+        #expect(
+            context.makeConnection(descriptor: -1, serverName: name, isAddress: false, protocols: ["h2"]) == nil)
     }
 }

@@ -1,4 +1,5 @@
 import CNghttp2
+import Dispatch
 import Foundation
 import Glibc
 import H2Origin
@@ -26,49 +27,12 @@ import Testing
 
     // MARK: - Dialing
 
-    private struct Reached: Sendable {
-        var info: ConnectionInfo
-        var applicationProtocol: String?
-    }
-
-    private func dial(
-        _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil
-    ) async throws -> Reached {
-        let loop = EventLoop()
-        defer { loop.shutdown() }
-        let origin = try Origin(url)
-        let result: Result<Reached, H2Error> = await withCheckedContinuation { continuation in
-            loop.execute {
-                var dialer: Dialer?
-                dialer = Dialer(
-                    origin: origin, id: ConnectionID(number: 1), configuration: configuration, tls: tls, loop: loop
-                ) { result in
-                    _ = dialer
-                    dialer = nil
-                    continuation.resume(
-                        returning: result.map { connected in
-                            connected.wire.close()
-                            return Reached(info: connected.info, applicationProtocol: connected.applicationProtocol)
-                        })
-                }
-                dialer?.start()
-            }
-        }
-        return try result.get()
-    }
-
     private func trusting(
         _ server: OriginServer, _ change: (inout Configuration) -> Void = { _ in }
     ) throws -> (
         Configuration, TLSContext
     ) {
-        let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
-        try #require(server.caPEM).write(to: file, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: file) }
-        var configuration = Configuration()
-        configuration.tls.caFile = file.path
-        change(&configuration)
-        return (configuration, try TLSContext(client: configuration.tls))
+        try H2ClientTests.trusting(try #require(server.caPEM), change)
     }
 
     private func cleartext(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
@@ -85,7 +49,7 @@ import Testing
         #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
         #expect(reached.info.localAddress.hasPrefix("127.0.0.1:"))
         #expect(reached.info.tlsVersion == nil)
-        #expect(reached.applicationProtocol == nil)
+        #expect(reached.applicationProtocol == .cleartext)
     }
 
     @Test func `An address that refuses is followed by the next`() async throws {
@@ -97,31 +61,79 @@ import Testing
     }
 
     @Test func `A host that does not answer ends in a time-out of connecting`() async throws {
-        // The queue of a listener that accepts nothing takes a connection or two; the kernel drops what comes after.
-        let listener = ch2_tcp_socket(AF_INET)
-        defer { close(listener) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
-            withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
-        }
-        try #require(withAddress { Glibc.bind(listener, $0, length) } == 0)
-        try #require(listen(listener, 0) == 0)
-        address.sin_port = UInt16(ch2_socket_port(listener)).bigEndian
-        let fillers = (0..<4).map { _ in ch2_tcp_socket(AF_INET) }
-        defer { for filler in fillers { close(filler) } }
-        for filler in fillers { _ = withAddress { Glibc.connect(filler, $0, length) } }
-
+        let silent = try SilentPort()
         var configuration = Configuration()
         configuration.timeouts.connect = .milliseconds(100)
         let error = await #expect(throws: H2Error.self) {
-            _ = try await dial("http://127.0.0.1:\(ch2_socket_port(listener))", configuration)
+            _ = try await dial("http://127.0.0.1:\(silent.number)", configuration)
         }
         #expect(error?.code == .timeout)
         #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
         #expect(error?.isRetryable == true)
+    }
+
+    /// A resolver that knows these ports of 127.0.0.1 for any name.
+    private func resolver(_ ports: [Int]) -> Resolver {
+        Resolver { _, _ in
+            .success(
+                ports.flatMap {
+                    (try? Resolver.addresses(host: "127.0.0.1", port: $0, flags: AI_NUMERICHOST).get()) ?? []
+                })
+        }
+    }
+
+    @Test func `An address that does not answer has a head start, and then the next is tried as well`() async throws {
+        let silent = try SilentPort()
+        let server = try cleartext()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.timeouts.connectionAttemptDelay = .milliseconds(60)
+        let reached = try await dial(
+            "http://two.example:1", configuration, resolver: resolver([silent.number, server.port]))
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+        #expect(reached.info.connect >= .milliseconds(60))
+
+        // With a longer head start than there is time, the good one has no turn.
+        configuration.timeouts.connectionAttemptDelay = .seconds(60)
+        configuration.timeouts.connect = .milliseconds(100)
+        let fixed = configuration
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("http://two.example:1", fixed, resolver: resolver([silent.number, server.port]))
+        }
+        #expect(error?.cause == .timeout(.connect, after: .milliseconds(100)))
+    }
+
+    @Test func `An address that does not answer costs no more than its head start where the next refuses`() async throws
+    {
+        let silent = try SilentPort()
+        let server = try cleartext()
+        let gone = try cleartext()
+        let goneAt = gone.port
+        await gone.stop()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.timeouts.connectionAttemptDelay = .milliseconds(20)
+        let reached = try await dial(
+            "http://three.example:1", configuration, resolver: resolver([silent.number, goneAt, server.port]))
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+    }
+
+    @Test func `A look-up that takes too long is a timeout of that phase`() async throws {
+        let isOver = DispatchSemaphore(value: 0)
+        let resolver = Resolver { _, _ in
+            isOver.wait()
+            return .success([])
+        }
+        var configuration = Configuration()
+        configuration.timeouts.resolve = .milliseconds(50)
+        let fixed = configuration
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("http://slow.example", fixed, resolver: resolver)
+        }
+        #expect(error?.code == .timeout)
+        #expect(error?.cause == .timeout(.resolve, after: .milliseconds(50)))
+        #expect(error?.isRetryable == true)
+        isOver.signal()
     }
 
     @Test func `TLS chooses h2 and verifies the certificate against a given authority`() async throws {
@@ -129,7 +141,7 @@ import Testing
         defer { server.stopNow() }
         let (configuration, tls) = try trusting(server)
         let reached = try await dial("https://localhost:\(server.port)", configuration, tls: tls)
-        #expect(reached.applicationProtocol == "h2")
+        #expect(reached.applicationProtocol == .chosen("h2"))
         #expect(reached.info.isPeerVerified)
         #expect(reached.info.tlsVersion == "TLSv1.3")
         #expect(reached.info.certificateSubject?.contains("H2Origin") == true)
@@ -141,7 +153,7 @@ import Testing
         let (configuration, tls) = try trusting(server) { $0.tls.maximumVersion = .tls12 }
         let reached = try await dial(server.url, configuration, tls: tls)
         #expect(reached.info.tlsVersion == "TLSv1.2")
-        #expect(reached.applicationProtocol == "h2")
+        #expect(reached.applicationProtocol == .chosen("h2"))
     }
 
     @Test func `A certificate of another authority is rejected`() async throws {
@@ -185,9 +197,137 @@ import Testing
         defer { server.stopNow() }
         var configuration = Configuration()
         configuration.tls.verifiesPeer = false
-        let tls = try TLSContext(client: configuration.tls, protocols: ["spdy/1"])
-        let error = await #expect(throws: H2Error.self) { try await dial(server.url, configuration, tls: tls) }
-        #expect(error?.code == .http2NotNegotiated)
+        let tls = try TLSContext(client: configuration.tls)
+        let error = await #expect(throws: H2Error.self) {
+            try await dial(server.url, configuration, tls: tls, protocols: ["spdy/1"])
+        }
+        #expect(error?.code == .tlsFailed)
+        #expect(error?.remedy == "the server does not speak 'spdy/1' here")
+    }
+
+    // MARK: - Cipher suites
+
+    /// A server of TLS 1.2 alone that has one suite alone.
+    private func peer(only suite: String, protocols: [String] = ["h2", "http/1.1"]) throws -> TLSPeer {
+        try TLSPeer(protocols: protocols) {
+            SSL_CTX_ctrl($0.context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
+            precondition(SSL_CTX_set_cipher_list($0.context, suite) == 1)
+        }
+    }
+
+    @Test(arguments: ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"])
+    func `A TLS 1.2 suite that HTTP/2 allows is spoken`(suite: String) async throws {
+        let peer = try peer(only: suite)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let reached = try await dial(peer.url, configuration, tls: tls)
+        #expect(reached.applicationProtocol == .chosen("h2"))
+        #expect(reached.info.cipher == suite)
+        #expect(reached.info.tlsVersion == "TLSv1.2")
+    }
+
+    @Test(arguments: ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"])
+    func `A TLS 1.2 suite that HTTP/2 prohibits is not offered with h2 alone, but for HTTP/1.1`(
+        suite: String
+    ) async throws {
+        let peer = try peer(only: suite)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let error = await #expect(throws: H2Error.self) { try await dial(peer.url, configuration, tls: tls) }
+        #expect(error?.code == .tlsFailed)
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: ["http/1.1"])
+        #expect(reached.info.cipher == suite)
+
+        // An old server that speaks HTTP/1.1 alone is served, also where h2 would have been welcome.
+        let old = try self.peer(only: suite, protocols: ["http/1.1"])
+        defer { old.stop() }
+        let served = try await dial(old.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        #expect(served.applicationProtocol == .chosen("http/1.1"))
+        #expect(served.info.cipher == suite)
+    }
+
+    @Test func `A server that chooses h2 over a prohibited suite is left`() async throws {
+        let peer = try peer(only: "ECDHE-ECDSA-AES128-SHA")
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let error = await #expect(throws: H2Error.self) {
+            try await dial(peer.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        }
+        #expect(error?.code == .tlsFailed)
+        #expect(error?.message.contains("ECDHE-ECDSA-AES128-SHA") == true)
+    }
+
+    @Test func `Of the suites that OpenSSL has, those are prohibited that RFC 9113 lists`() throws {
+        let context = try TLSContext(client: Configuration.TLS())
+        #expect(SSL_CTX_set_cipher_list(context.context, "ALL:!PSK:!SRP") == 1)
+        let suites = try #require(SSL_CTX_get_ciphers(context.context))
+        var seen = 0
+        for index in 0..<OPENSSL_sk_num(suites) {
+            let suite = OpaquePointer(try #require(OPENSSL_sk_value(suites, index)))
+            let name = String(cString: SSL_CIPHER_get_name(suite))
+            let isModern = name.hasPrefix("TLS_")
+            let isEphemeral = name.hasPrefix("ECDHE-") || name.hasPrefix("DHE-")
+            let isAEAD = ["GCM", "CHACHA20", "CCM"].contains { name.contains($0) }
+            #expect(
+                TLSWire.isProhibited(suite, version: isModern ? TLS1_3_VERSION : TLS1_2_VERSION)
+                    == !(isModern || isEphemeral && isAEAD), "\(name)")
+            seen += 1
+        }
+        #expect(seen > 20)
+    }
+
+    // MARK: - ALPN
+
+    @Test(arguments: [
+        (["h2"], "h2"), (["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"),
+    ])
+    func `Dials over one TLS context offer each what they are told to`(offered: [String], chosen: String) async throws {
+        let peer = try TLSPeer(protocols: ["h2", "http/1.1"])
+        defer { peer.stop() }
+        let (configuration, tls) = try H2ClientTests.trusting(peer.caPEM)
+        let other = try await dial(peer.url, configuration, tls: tls, protocols: ["http/1.1"])
+        #expect(other.applicationProtocol == .chosen("http/1.1"))
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: offered)
+        #expect(reached.applicationProtocol == .chosen(chosen))
+        #expect(reached.info.isPeerVerified)
+    }
+
+    @Test func `A server that does not know ALPN has chosen nothing`() async throws {
+        let peer = try TLSPeer(protocols: [])
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        for offered in [["h2", "http/1.1"], ["http/1.1"], []] {
+            let reached = try await dial(peer.url, configuration, tls: tls, protocols: offered)
+            #expect(reached.applicationProtocol == .nothing)
+        }
+    }
+
+    @Test func `A server that chose what was not offered is told apart`() async throws {
+        let peer = try TLSPeer(protocols: [], chooseUnoffered)
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        let reached = try await dial(peer.url, configuration, tls: tls, protocols: ["h2", "http/1.1"])
+        #expect(reached.applicationProtocol == .unoffered("spdy/1"))
+    }
+
+    @Test func `A server that shares nothing of what was offered is an error that names all of it`() async throws {
+        let peer = try TLSPeer(protocols: ["spdy/1"])
+        defer { peer.stop() }
+        let (configuration, tls) = try trustingAnybody()
+        func failure(_ offered: [String]) async -> H2Error? {
+            await #expect(throws: H2Error.self) {
+                try await dial(peer.url, configuration, tls: tls, protocols: offered)
+            }
+        }
+        let only = await failure(["h2"])
+        #expect(only?.code == .http2NotNegotiated)
+        #expect(only?.remedy == "the server does not speak 'h2' here")
+        let both = await failure(["h2", "http/1.1"])
+        #expect(both?.code == .http2NotNegotiated)
+        #expect(both?.remedy == "the server speaks none of 'h2', 'http/1.1' here")
+        let old = await failure(["http/1.1"])
+        #expect(old?.code == .tlsFailed)
+        #expect(old?.remedy == "the server does not speak 'http/1.1' here")
     }
 
     @Test func `TLS to a cleartext port is a TLS error`() async throws {

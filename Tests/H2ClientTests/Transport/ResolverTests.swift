@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import H2Client
@@ -8,7 +9,7 @@ import Testing
         defer { loop.shutdown() }
         return await withCheckedContinuation { continuation in
             loop.execute {
-                Resolver.resolve(host: host, port: port, on: loop) {
+                Resolver.shared.resolve(host: host, port: port, on: loop) {
                     continuation.resume(returning: ($0, loop.isCurrent))
                 }
             }
@@ -45,11 +46,142 @@ import Testing
         final class Order { var events: [String] = [] }
         let order = LoopBound(Order())
         loop.execute {
-            Resolver.resolve(host: "127.0.0.1", port: 1, on: loop) { _ in order.value.events.append("completed") }
+            Resolver.shared.resolve(host: "127.0.0.1", port: 1, on: loop) { _ in order.value.events.append("completed")
+            }
             order.value.events.append("returned")
         }
         loop.turn()
         #expect(order.value.events == ["returned", "completed"])
+    }
+
+    // MARK: - Many look-ups
+
+    /// A resolver whose look-ups wait until they are let go, and that counts them.
+    ///
+    /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+    private final class Slow: @unchecked Sendable {
+        private let lock = PthreadLock()
+        private var hosts: [String] = []
+        private var isOpen = false
+        private(set) var resolver: Resolver!
+
+        init(threadLimit: Int = Resolver.threadLimit) {
+            resolver = Resolver(threadLimit: threadLimit) { [unowned self] host, port in
+                lock.withLock { hosts.append(host) }
+                waitUntil { self.lock.withLock { self.isOpen } }
+                return Resolver.addresses(host: "127.0.0.1", port: port, flags: AI_NUMERICHOST)
+            }
+        }
+
+        var lookedUp: [String] { lock.withLock { hosts } }
+        func letGo() { lock.withLock { isOpen = true } }
+        /// Its threads are done with it.
+        func finish() {
+            letGo()
+            waitUntil { self.resolver.counts == (0, 0) }
+        }
+    }
+
+    /// Answers as they come, on any thread.
+    ///
+    /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+    private final class Answers: @unchecked Sendable {
+        private let lock = PthreadLock()
+        private var texts: [String] = []
+
+        func note(_ result: Result<[SocketAddress], H2Error>) {
+            let text = (try? result.get().map(\.description).joined(separator: " ")) ?? "failed"
+            lock.withLock { texts.append(text) }
+        }
+        var all: [String] { lock.withLock { texts } }
+    }
+
+    @Test func `No more than 16 look-ups run at once, and the others follow in order`() {
+        let (slow, answers, loop) = (Slow(), Answers(), EventLoop())
+        defer { loop.shutdown() }
+        for number in 0..<40 {
+            slow.resolver.resolve(host: "h\(number).example", port: number + 1, on: loop) { answers.note($0) }
+        }
+        waitUntil { slow.lookedUp.count == 16 }
+        #expect(slow.resolver.counts == (16, 24))
+        #expect(answers.all.isEmpty)
+        slow.finish()
+        waitUntil { answers.all.count == 40 }
+        #expect(Set(answers.all) == Set((1...40).map { "127.0.0.1:\($0)" }))
+        #expect(slow.lookedUp.count == 40)
+    }
+
+    @Test func `Those who ask for the same host and port share one look-up, on whatever loop`() {
+        let (slow, answers, loops) = (Slow(), Answers(), [EventLoop(), EventLoop()])
+        defer { for loop in loops { loop.shutdown() } }
+        for number in 0..<20 {
+            let loop = loops[number % 2]
+            slow.resolver.resolve(host: "same.example", port: 443, on: loop) {
+                #expect(loop.isCurrent)
+                answers.note($0)
+            }
+        }
+        slow.resolver.resolve(host: "same.example", port: 444, on: loops[0]) { answers.note($0) }
+        waitUntil { slow.lookedUp.count == 2 }
+        slow.finish()
+        waitUntil { answers.all.count == 21 }
+        #expect(slow.lookedUp.count == 2)
+        // Nothing is remembered: who asks later gets a new look-up.
+        slow.resolver.resolve(host: "same.example", port: 443, on: loops[0]) { answers.note($0) }
+        waitUntil { answers.all.count == 22 }
+        #expect(slow.lookedUp.count == 3)
+    }
+
+    @Test func `A look-up that nobody waits for any more is not begun`() {
+        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), EventLoop())
+        defer { loop.shutdown() }
+        func ask(_ host: String) -> Resolver.Query? {
+            slow.resolver.resolve(host: host, port: 1, on: loop) { answers.note($0) }
+        }
+        _ = ask("first.example")
+        waitUntil { slow.lookedUp == ["first.example"] }
+        let shared = [ask("shared.example"), ask("shared.example")]
+        let lonely = ask("lonely.example")
+        lonely?.cancel()
+        lonely?.cancel()
+        shared[0]?.cancel()
+        #expect(slow.resolver.counts == (1, 1))
+        slow.finish()
+        waitUntil { answers.all.count == 2 }
+        #expect(slow.lookedUp == ["first.example", "shared.example"])
+    }
+
+    @Test func `An answer that nobody waits for any more goes to nobody`() {
+        let (slow, answers, loop) = (Slow(), Answers(), EventLoop())
+        defer { loop.shutdown() }
+        let query = slow.resolver.resolve(host: "a.example", port: 1, on: loop) { answers.note($0) }
+        waitUntil { slow.lookedUp.count == 1 }
+        query?.cancel()
+        // While it still runs somebody else comes, and shares it.
+        slow.resolver.resolve(host: "a.example", port: 1, on: loop) { answers.note($0) }
+        slow.finish()
+        waitUntil { answers.all.count == 1 }
+        #expect(slow.lookedUp.count == 1)
+    }
+
+    @Test func `Look-ups that wait have a limit`() async {
+        let (slow, loop) = (Slow(threadLimit: 1), EventLoop())
+        defer { loop.shutdown() }
+        for number in 0...Resolver.waitingLimit {
+            slow.resolver.resolve(host: "h\(number).example", port: 1, on: loop) { _ in }
+            if number == 0 { waitUntil { slow.lookedUp.count == 1 } }
+        }
+        let code: H2Error.Code? = await withCheckedContinuation { continuation in
+            slow.resolver.resolve(host: "one-more.example", port: 1, on: loop) { result in
+                if case .failure(let error) = result {
+                    continuation.resume(returning: error.code)
+                } else {
+                    continuation.resume(returning: nil)
+                }
+            }
+        }
+        #expect(code == .limitExceeded)
+        slow.finish()
     }
 
     @Test func `A name without an address is an error that names it`() async throws {
@@ -65,5 +197,17 @@ import Testing
             return
         }
         #expect(onLoop)
+    }
+}
+
+/// Waits for a condition that another thread brings about; an issue after ten seconds.
+func waitUntil(sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) {
+    let end = EventLoop.monotonicNanoseconds() + 10_000_000_000
+    while !condition() {
+        guard EventLoop.monotonicNanoseconds() < end else {
+            Issue.record("it never came about", sourceLocation: sourceLocation)
+            return
+        }
+        usleep(1_000)
     }
 }

@@ -1,0 +1,17 @@
+import CNghttp2
+
+extension Configuration.TCPKeepAlive {
+    /// Sets the options of a socket; false where the system refused one.
+    func apply(to descriptor: CInt) -> Bool {
+        let (idle, interval) = (Self.seconds(idle), Self.seconds(interval))
+        let count = min(max(count, 1), 127)
+        let derived = (Int(idle) + count * Int(interval)) * 1_000
+        let timeout = userTimeout.map { Int(clamping: ($0.clampedNanoseconds + 999_999) / 1_000_000) } ?? derived
+        return ch2_keep_alive(descriptor, idle, interval, CInt(count), CInt(clamping: max(timeout, 1)))
+    }
+
+    /// Whole seconds as the system takes them: no fraction, none, and not more than it can count.
+    private static func seconds(_ duration: Duration) -> CInt {
+        CInt(min(max((duration.clampedNanoseconds + 999_999_999) / 1_000_000_000, 1), 32_767))
+    }
+}

@@ -74,6 +74,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let configuration: HTTPClient.Configuration
     /// Where no response is a reason to send a request again.
     let takesAllAnswers: Bool
+    /// nil: sockets.
+    let network: (any SimulatedNetwork)?
     let clock: EventLoop
     private let isClockLoop: LoopIdentity
 
@@ -111,9 +113,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         var retries = 0
     }
 
-    init(_ configuration: HTTPClient.Configuration) {
+    init(_ configuration: HTTPClient.Configuration, network: (any SimulatedNetwork)? = nil) {
         precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
         self.configuration = configuration
+        self.network = network
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =

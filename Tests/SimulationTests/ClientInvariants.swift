@@ -37,7 +37,7 @@ extension ClientSimulation {
     func checkLog() {
         for (id, arrivals) in network.arrivals {
             guard let index = id.split(separator: ".").first.flatMap({ Int($0) }) else { continue }
-            let plan = plans[index]
+            let plan = network.plans[index]
             for (earlier, later) in zip(arrivals, arrivals.dropFirst()) {
                 if let breach = breach(plan, earlier) {
                     problems.append(
@@ -49,7 +49,9 @@ extension ClientSimulation {
             if !RetryDecision.isIdempotent(plan.method), processed > 1 {
                 problems.append("request \(id) was processed \(processed) times: \(plan)")
             }
-            if !plan.isReplayable, arrivals.count > 1 { problems.append("request \(id) has a body for one time: \(plan)") }
+            if !plan.isReplayable, arrivals.count > 1 {
+                problems.append("request \(id) has a body for one time: \(plan)")
+            }
             if arrivals.count > configuration.retry.maximumAttempts + RetryDecision.replayLimit + 2 {
                 problems.append("request \(id) came \(arrivals.count) times")
             }

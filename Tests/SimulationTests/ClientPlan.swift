@@ -98,6 +98,11 @@ struct ClientPlan: Sendable {
         if !isCalm { planMisdeeds(&random) }
     }
 
+    /// A plain GET that is answered well.
+    init(index: Int, to origin: Int) {
+        (self.index, self.origin, startAt) = (index, origin, 0)
+    }
+
     private mutating func planMisdeeds(_ random: inout SeededGenerator) {
         guard random.oneIn(3) else { return }
         for _ in 0..<random.int(1...3) {

@@ -66,8 +66,9 @@ final class ClientSimulation: @unchecked Sendable {
         var configuration = Self.configuration(&random, isCalm: isCalm)
         configuration.eventLoops = [world.loop]
         self.configuration = configuration
+        let further = (0..<siteCount).map { ClientPlan(index: count + $0, to: $0) }
         network = FaultyNetwork(
-            world, sites: sites, plans: plans, isCalm: isCalm, calmAt: world.now + .seconds(1),
+            world, sites: sites, plans: plans + further, isCalm: isCalm, calmAt: world.now + .seconds(1),
             random: SeededGenerator(seed: random.next()), shape: Self.shape(&random))
         outcomes = Array(repeating: nil, count: count)
         startedAt = world.now
@@ -84,7 +85,8 @@ final class ClientSimulation: @unchecked Sendable {
 
     private static func configuration(_ random: inout SeededGenerator, isCalm: Bool) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
-        configuration.versions = [.automatic, .automatic, .http1Only, .http2PriorKnowledge, .http2Only][random.int(0...4)]
+        configuration.versions =
+            [.automatic, .automatic, .http1Only, .http2PriorKnowledge, .http2Only][random.int(0...4)]
         switch random.int(0...9) {
         case 0...4: break
         case 5: configuration.pool.whenSaturated = .fail
@@ -128,8 +130,7 @@ final class ClientSimulation: @unchecked Sendable {
     }
 
     func run() -> Result {
-        let made = HTTPClient(configuration: configuration, network: network)
-        (client, weakClient, pool) = (made, made, made.pool)
+        makeClient()
         network.onArrival = { [unowned self] in record("\($0.id) on \($0.endpoint.number) at \(world.now)") }
         for plan in plans { start(plan) }
         planActions()
@@ -139,7 +140,8 @@ final class ClientSimulation: @unchecked Sendable {
         }
         if end != .done {
             let left = plans.filter { outcomes[$0.index] == nil }
-            problems.append("\(end): \(left.count) requests never ended, such as \(left.first!); \(pool?.stateInWords ?? "")")
+            problems.append(
+                "\(end): \(left.count) requests never ended, such as \(left.first!); \(pool?.stateInWords ?? "")")
         } else {
             if !ending.isEarly { comeToRest() }
             finish()
@@ -148,8 +150,19 @@ final class ClientSimulation: @unchecked Sendable {
         return Result(problems: problems + network.problems, trace: trace)
     }
 
+    /// Apart, so that no local variable outlives it.
+    private func makeClient() {
+        let client = HTTPClient(configuration: configuration, network: network)
+        (self.client, weakClient, pool) = (client, client, client.pool)
+    }
+
     /// After the end of `run`: each exchange holds its connection, each connection its pool while it lives.
     var isReleased: Bool { pool == nil && weakClient == nil }
+    /// For the report of a problem.
+    var whatIsHeld: String {
+        "client \(weakClient != nil), pool \(pool != nil), \(ending), lent \(plans.contains { $0.lent != nil }): "
+            + "\(pool?.stateInWords ?? "")"
+    }
 
     private func start(_ plan: ClientPlan) {
         world.after(plan.startAt) { [self] in
@@ -193,14 +206,16 @@ final class ClientSimulation: @unchecked Sendable {
         guard let client else { return "no client" }
         do {
             guard let count = plan.lent else {
-                let response = try await client.send(request(plan, "\(plan.index)"), body: body(plan), options: options(plan))
+                let response = try await client.send(
+                    request(plan, "\(plan.index)"), body: body(plan), options: options(plan))
                 return "ok \(try await read(response, plan, "\(plan.index)"))"
             }
             return try await client.withConnection(to: sites[plan.origin].origin) { connection in
                 var total = 0
                 for part in 0..<count {
                     let id = "\(plan.index).\(part)"
-                    let response = try await connection.send(request(plan, id), body: body(plan), options: options(plan))
+                    let response = try await connection.send(
+                        request(plan, id), body: body(plan), options: options(plan))
                     total += try await read(response, plan, id)
                     await world.sleep(plan.pauseWithLoan)
                 }
@@ -294,7 +309,9 @@ final class ClientSimulation: @unchecked Sendable {
         say(living <= limits.connections, "\(living) connections, more than \(limits.connections)")
         // What the client has given up may still be on its way to be told so.
         let open = network.open.filter { arrival in
-            guard let index = Int(arrival.id), outcomes[index] == nil, !arrival.endpoint.wire.isClosed else { return false }
+            guard let index = Int(arrival.id), plans.indices.contains(index), outcomes[index] == nil,
+                !arrival.endpoint.wire.isClosed
+            else { return false }
             return arrival.endpoint.wire.failure == nil && network.arrivals[arrival.id]?.last === arrival
         }
         say(open.count <= politeness.concurrentRequests, "\(open.count) requests at once")
@@ -322,7 +339,9 @@ final class ClientSimulation: @unchecked Sendable {
             return false
         }
         guard let pool else { return problems.append("the pool is gone") }
-        if !network.isEverythingClosed { problems.append("\(network.livingConnections) connections stay; \(pool.stateInWords)") }
+        if !network.isEverythingClosed {
+            problems.append("\(network.livingConnections) connections stay; \(pool.stateInWords)")
+        }
         if pool.state.inFlight != 0 { problems.append("\(pool.state.inFlight) requests are under way") }
         if pool.state.waiters.count != 0 { problems.append("\(pool.state.waiters.count) requests wait") }
         if !network.open.isEmpty { problems.append("servers are at \(network.open.map(\.id))") }
@@ -330,11 +349,11 @@ final class ClientSimulation: @unchecked Sendable {
     }
 
     private func askOnceMore(_ site: Int) {
-        guard mayBeReached(site), let plan = plans.first(where: { $0.origin == site && $0.lent == nil }) else { return }
+        guard mayBeReached(site) else { return }
         let outcome = Noted<String>()
         let request = HTTPRequest(
             method: .get, scheme: sites[site].origin.scheme.rawValue, authority: sites[site].origin.authority,
-            path: "/\(plan.index).more")
+            path: "/\(plans.count + site)")
         world.task { [self] in
             guard let client else { return }
             do {
@@ -352,7 +371,8 @@ final class ClientSimulation: @unchecked Sendable {
         if outcome.value != "200" {
             // With no place to wait, and none that is free, there is no other answer.
             if configuration.pool.waitingRequests == 0 || configuration.pool.whenSaturated == .fail { return }
-            problems.append("a further request to site \(site): \(outcome.value ?? "no end"); \(pool?.stateInWords ?? "")")
+            problems.append(
+                "a further request to site \(site): \(outcome.value ?? "no end"); \(pool?.stateInWords ?? "")")
         }
     }
 
@@ -377,7 +397,9 @@ final class ClientSimulation: @unchecked Sendable {
             if world.run(within: .seconds(60), until: { isClosed.value == true }) != .done {
                 problems.append("shutdown() did not return; \(pool?.stateInWords ?? "")")
             }
-            if !network.isEverythingClosed { problems.append("\(network.livingConnections) connections outlive the client") }
+            if !network.isEverythingClosed {
+                problems.append("\(network.livingConnections) connections outlive the client")
+            }
         case .shutdownNow: client?.shutdownNow()
         case .dropped: break
         }

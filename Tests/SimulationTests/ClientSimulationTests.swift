@@ -8,7 +8,9 @@ import Testing
     private static func run(_ seed: UInt64) -> ClientSimulation.Result {
         let simulation = ClientSimulation(seed: seed)
         var result = simulation.run()
-        if result.problems.isEmpty, !simulation.isReleased { result.problems.append("something still holds the client") }
+        if result.problems.isEmpty, !simulation.isReleased {
+            result.problems.append("something still holds the client: \(simulation.whatIsHeld)")
+        }
         return result
     }
 

@@ -239,13 +239,19 @@ final class Endpoint {
             if misdeed == .endInBody { return end() }
             if misdeed == .breakOffInBody { return breakOff() }
         }
-        guard piece < plan.pieceCount, size > 0, plan.method != .head else {
-            network.over(arrival)
-            return call.finish()
+        if size > 0, plan.method != .head {
+            call.write(Plan.bytes(plan.index, size * piece / plan.pieceCount..<size * (piece + 1) / plan.pieceCount))
+            // With its last byte the answer is whole.
+            if piece + 1 == plan.pieceCount { return finish(call, arrival) }
+        } else {
+            return finish(call, arrival)
         }
-        let range = size * piece / plan.pieceCount..<size * (piece + 1) / plan.pieceCount
-        call.write(Plan.bytes(plan.index, range))
         world.after(plan.pieceDelay) { [self] in send(piece + 1, size, call, arrival, plan, misdeed) }
+    }
+
+    private func finish(_ call: any ServedCall, _ arrival: FaultyNetwork.Arrival) {
+        network.over(arrival)
+        call.finish()
     }
 
     /// HTTP/1.1: the connection is idle from here.

@@ -145,7 +145,9 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
     var livingConnections: Int { dials.count + endpoints.reduce(0) { $0 + ($1.wire.isClosed ? 0 : 1) } }
 
     func livingHTTP1(_ site: Int) -> Int {
-        endpoints.reduce(0) { $0 + ($1.site == site && $1.http1 != nil && !$1.wire.isClosed && $1.requests > 0 ? 1 : 0) }
+        endpoints.reduce(0) {
+            $0 + ($1.site == site && $1.http1 != nil && !$1.wire.isClosed && $1.requests > 0 ? 1 : 0)
+        }
     }
 
     var isEverythingClosed: Bool { livingConnections == 0 }

@@ -334,9 +334,11 @@ final class ClientSimulation: @unchecked Sendable {
 
     /// All is told, and nothing goes wrong any more: what is idle goes, and a further request is served.
     private func comeToRest() {
-        world.run(within: .seconds(60)) {
+        var isLater = false
+        world.after(.seconds(60)) { isLater = true }
+        world.run {
             check()
-            return false
+            return isLater
         }
         guard let pool else { return problems.append("the pool is gone") }
         if !network.isEverythingClosed {

@@ -47,7 +47,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final let wire: any Wire
     private final let drainingFlag = Atomic<Bool>(false)
     private final let answeredFlag = Atomic<Bool>(false)
-    /// Set once, before the first request.
+    /// Set once, before the first request. It lets go of the connection when that is closed, so this is no cycle.
     @exclusivity(unchecked) final var owner: (any ConnectionOwner)?
     /// What the owner knows the connection by.
     @exclusivity(unchecked) final var ownerKey: UInt64 = 0
@@ -435,7 +435,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         let waiters = quietWaiters + closeWaiters
         (quietWaiters, closeWaiters) = ([], [])
         for waiter in waiters { waiter() }
-        owner = nil
+        // The owner stays: what it counted against the connection and has not begun yet will be given back.
     }
 
     /// Whatever goes out without waiting: GOAWAY, mostly.

@@ -35,6 +35,10 @@ extension HTTP2Session {
             isFruitless = false
             // RFC 9113 section 8.4: push is disabled by our SETTINGS.
             violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
+        case NGHTTP2_ORIGIN.rawValue:
+            isFruitless = true
+            // nghttp2 looks at the other four, and then forgets them all.
+            hasOriginFlags = header.flags & 0x0f != 0
         default:
             isFruitless = true
         }
@@ -151,7 +155,7 @@ extension HTTP2Session {
         case NGHTTP2_ORIGIN.rawValue:
             // RFC 8336 section 2.2: these flags are kept for later, and it means nothing in cleartext. nghttp2 has passed
             // over those on a stream, and those that are cut off.
-            if header.flags & 0x0f == 0, origin.scheme == .https, let payload = ch2_frame_origin(frame) {
+            if !hasOriginFlags, origin.scheme == .https, let payload = ch2_frame_origin(frame) {
                 receivedOrigins(payload.pointee)
             }
         default: break

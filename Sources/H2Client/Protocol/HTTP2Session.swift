@@ -46,6 +46,8 @@ final class HTTP2Session {
     @exclusivity(unchecked) var goAway: GoAway?
     /// What the server says it answers for; nil before it has said anything (RFC 8336).
     @exclusivity(unchecked) var originSet: OriginSet?
+    /// Whether the frame that is arriving is an ORIGIN frame with a flag that is kept for later.
+    @exclusivity(unchecked) var hasOriginFlags = false
     /// What the connection was opened for.
     let origin: Origin
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.

@@ -9,6 +9,8 @@ extension OriginServer {
         public var security = Security.selfSigned(names: ["localhost", "127.0.0.1", "::1"])
         /// The folder whose files are served under their paths; nil serves the routes alone.
         public var documentRoot: String?
+        /// Which versions of HTTP it offers.
+        public var versions = Versions.both
         public var settings = Settings()
         public var limits = Limits()
         public var faults = Faults()
@@ -16,9 +18,26 @@ extension OriginServer {
         public init() {}
     }
 
+    /// Versions of HTTP that an origin offers, over TLS by ALPN. A client that has no ALPN gets HTTP/1.1, or is left if
+    /// that is not offered.
+    public enum Versions: Sendable {
+        /// HTTP/2 rather than HTTP/1.1; in cleartext HTTP/2 for those that begin with its preface (prior knowledge).
+        case both
+        case http2
+        case http1
+
+        var protocols: [String] {
+            switch self {
+            case .both: ["h2", "http/1.1"]
+            case .http2: ["h2"]
+            case .http1: ["http/1.1"]
+            }
+        }
+    }
+
     /// How connections are protected.
     public enum Security: Sendable {
-        /// HTTP/2 in cleartext, by prior knowledge.
+        /// No TLS.
         case cleartext
         /// TLS with a certificate made on the fly for these DNS names and addresses, valid for seven days.
         case selfSigned(names: [String])
@@ -46,38 +65,73 @@ extension OriginServer {
     public struct Limits: Sendable {
         /// Connections at once, those that shake hands included; more are closed at accept. Default 10,000.
         public var connections = 10_000
-        /// Bytes of one header block (name + value + 32 a field); more is answered with 431. Default 64 KiB.
+        /// Bytes of one header block (name + value + 32 a field); more is answered with 431, a request line of HTTP/1.1
+        /// that is longer with 414. Default 64 KiB.
         public var headerListSize = 64 << 10
         /// From accept to the end of the TLS handshake. Default 15 s.
         public var handshake = Duration.seconds(15)
         /// A connection without any traffic for so long is told GOAWAY, and is closed if it stays quiet for another
-        /// second; a stream that waits for its answer makes no traffic. Default: never.
+        /// second; a stream that waits for its answer makes no traffic. On HTTP/1.1 a connection without a request is
+        /// closed at once. Default: never.
         public var idle: Duration?
+        /// A server that can do only so much at once. Default: no such limit.
+        public var workers: Workers?
 
         public init() {}
     }
 
+    /// A small number of workers over all connections, such as many servers have behind them: what an adaptive limit of
+    /// a client is to find out.
+    public struct Workers: Sendable {
+        /// Requests that are worked on at once. Each takes its worker until its response was handed to the connection.
+        public var count: Int
+        /// Requests that wait for a worker, in order; more are refused. Default 0.
+        public var queue = 0
+        /// How long each request keeps its worker before it is looked at. Default none.
+        public var serviceTime = Duration.zero
+        /// How the rest is refused. Default 503 without more.
+        public var refusal = Refusal.unavailable(retryAfter: nil)
+
+        /// What becomes of requests for which there is neither a worker nor a place to wait.
+        public enum Refusal: Sendable {
+            /// 503, with `Retry-After` of so many seconds.
+            case unavailable(retryAfter: Int?)
+            /// RST_STREAM(REFUSED_STREAM) on HTTP/2, which says that nothing was done; on HTTP/1.1 503.
+            case refusedStream
+        }
+
+        /// - Parameter count: at least 1; less counts as 1.
+        public init(count: Int) { self.count = max(count, 1) }
+    }
+
     /// Misbehaviour of every connection, for tests of clients. Routes such as `/reset/CODE` misbehave for one request.
     /// Counts are per connection, and begin with 1.
+    ///
+    /// HTTP/1.1 has no streams that could be reset. What resets one on HTTP/2 ends the connection there, without a word
+    /// after what was sent so far (in TLS without close_notify); what refuses one is answered with 503.
     public struct Faults: Sendable {
         /// Waits so long before it looks at any request.
         public var latency = Duration.zero
         /// Says GOAWAY when this many requests have arrived; later ones are ignored, as RFC 9113 section 6.8 lets it.
+        /// On HTTP/1.1 the response to that request says `Connection: close`, and is the last.
         public var goAwayAfterRequests: Int?
         /// First a GOAWAY that names the highest stream, then, a round trip later, the final one.
         public var goAwayIsTwoStep = false
         /// The code of that GOAWAY.
         public var goAwayCode: UInt32 = 0
-        /// Resets every so many-th stream with REFUSED_STREAM.
+        /// Resets every so many-th stream with REFUSED_STREAM; on HTTP/1.1 answers 503.
         public var refuseEvery: Int?
         /// Never answers every so many-th stream.
         public var stallEvery: Int?
-        /// Resets each response with `resetCode` after so many bytes of its body.
+        /// Resets each response with `resetCode` after so many bytes of its body; on HTTP/1.1 closes the connection.
         public var resetAfterBodyBytes: Int?
         /// Default INTERNAL_ERROR.
         public var resetCode: UInt32 = 2
-        /// Closes the connection without a word when this many requests have arrived.
+        /// Closes the connection without a word when this many requests have arrived; the last is not answered.
         public var closeAfterRequests: Int?
+        /// Closes the connection when this many responses are complete, without having announced it: no GOAWAY, no
+        /// `Connection: close`. A client that sends its next request meanwhile has lost a race.
+        public var closeAfterResponses: Int?
         /// Does not acknowledge SETTINGS.
         public var omitsSettingsAcknowledgement = false
         /// Does not answer PING.

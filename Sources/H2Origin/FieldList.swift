@@ -1,6 +1,12 @@
 import CNghttp2
 
-/// Fields of one response, on their way to nghttp2, which copies them at submission.
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Fields of one response, on their way to nghttp2, which copies them at submission, or into the output of HTTP/1.1.
 ///
 /// One list serves all responses of a loop: nothing is allocated for an ordinary one.
 final class FieldList {
@@ -25,6 +31,24 @@ final class FieldList {
     }
 
     var pointer: UnsafePointer<nghttp2_nv> { UnsafePointer(entries) }
+
+    // For HTTP/1.1, which writes the list out.
+
+    /// What `begin(status:)` was given.
+    var status: Int {
+        let digits = entries[0].value!
+        return Int(digits[0]) * 100 + Int(digits[1]) * 10 + Int(digits[2]) - 48 * 111
+    }
+
+    /// Three digits.
+    func copyStatus(to target: UnsafeMutablePointer<UInt8>) { target.update(from: entries[0].value, count: 3) }
+
+    var hasContentLength: Bool {
+        for index in 1..<max(count, 1) where entries[index].namelen == 14 {
+            if memcmp(entries[index].name, "content-length", 14) == 0 { return true }
+        }
+        return false
+    }
 
     /// Forgets the last response and begins one with this status.
     func begin(status: Int) {

@@ -15,6 +15,8 @@ final class Listener: ReadinessHandler {
     let loop: EventLoop
     /// Scratch for response fields, filled and submitted within one call.
     let fields = FieldList()
+    /// nil where any number of requests is worked on at once.
+    let workers: Workers?
 
     private let descriptor: CInt
     private let tls: TLSContext?
@@ -39,6 +41,7 @@ final class Listener: ReadinessHandler {
         self.site = site
         self.counters = counters
         self.loop = loop
+        workers = configuration.limits.workers.map { Workers($0, counters: counters) }
     }
 
     func start() {
@@ -63,6 +66,7 @@ final class Listener: ReadinessHandler {
                 continue
             }
             counters.connectionsOpen.add(1)
+            counters.connectionsPeak.raise(to: counters.connectionsOpen.current)
             take(accepted)
         }
     }
@@ -81,7 +85,14 @@ final class Listener: ReadinessHandler {
             muteWires.append(TCPWire(descriptor: accepted))
             return
         }
-        guard let tls else { return open(TCPWire(descriptor: accepted), descriptor: accepted) }
+        guard let tls else {
+            let wire = TCPWire(descriptor: accepted)
+            return switch configuration.versions {
+            case .both: open(UndecidedConnection(wire: wire, descriptor: accepted, listener: self))
+            case .http2: open(HTTP2ServerConnection(wire: wire, descriptor: accepted, listener: self))
+            case .http1: open(HTTP1ServerConnection(wire: wire, descriptor: accepted, listener: self))
+            }
+        }
         guard let wire = try? TLSWire(descriptor: accepted, context: tls, serverName: nil) else {
             return counters.connectionsOpen.add(-1)
         }
@@ -99,20 +110,33 @@ final class Listener: ReadinessHandler {
 
     private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
         if let entry = handshakes.removeValue(forKey: ObjectIdentifier(wire)) { loop.cancel(entry.timer) }
-        guard wire.failure == nil, wire.selectedProtocol == "h2" else {
-            wire.close()
-            counters.connectionsOpen.add(-1)
-            return closedOne()
+        if wire.failure == nil {
+            // By ALPN (RFC 7301), which lets a client choose only what is offered; without it, it is HTTP/1.1.
+            if wire.selectedProtocol == "h2" {
+                return open(HTTP2ServerConnection(wire: wire, descriptor: descriptor, listener: self))
+            }
+            if configuration.versions != .http2 {
+                return open(HTTP1ServerConnection(wire: wire, descriptor: descriptor, listener: self))
+            }
         }
-        open(wire, descriptor: descriptor)
+        wire.close()
+        counters.connectionsOpen.add(-1)
+        closedOne()
     }
 
-    private func open(_ wire: any SocketWire & Wire, descriptor: CInt) {
-        let connection = ServerConnection(wire: wire, descriptor: descriptor, listener: self)
+    private func open(_ connection: ServerConnection) {
         connection.slot = connections.count
         connections.append(connection)
         connection.start()
         if state == .draining { connection.drain() }
+    }
+
+    /// Puts a connection in the place of one that has handed over its wire and what it had read of it.
+    func replace(_ old: ServerConnection, _ new: ServerConnection, input: UnsafeMutableRawBufferPointer) {
+        new.slot = old.slot
+        connections[new.slot] = new
+        new.start(input: input)
+        if state == .draining { new.drain() }
     }
 
     /// Called by a connection when it has closed.

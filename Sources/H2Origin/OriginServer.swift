@@ -7,7 +7,7 @@ public import H2Client
     import Darwin
 #endif
 
-/// A small HTTP/2 origin server: for demos, benchmarks and tests, and the peer that tests tell to misbehave.
+/// A small origin server for HTTP/2 and HTTP/1.1: for demos, benchmarks and tests, and the peer that tests tell to misbehave.
 ///
 /// It serves the routes that `GET /` lists, and the files of a folder. It is one event loop's worth of server: give each
 /// of several loops an origin of its own to use more cores. It is not meant to face the internet.
@@ -46,11 +46,11 @@ public final class OriginServer: Sendable {
         case .cleartext:
             (tls, caPEM) = (nil, nil)
         case .selfSigned(let names):
-            let context = try TLSContext(serverProtocols: ["h2"])
+            let context = try TLSContext(serverProtocols: configuration.versions.protocols)
             caPEM = try context.makeSelfSigned(names: names, days: 7).caPEM
             tls = context
         case .identity(let certificateFile, let keyFile):
-            let context = try TLSContext(serverProtocols: ["h2"])
+            let context = try TLSContext(serverProtocols: configuration.versions.protocols)
             try context.loadIdentity(certificate: certificateFile, key: keyFile)
             (tls, caPEM) = (context, nil)
         }
@@ -89,8 +89,9 @@ public final class OriginServer: Sendable {
     /// What it has done so far; from any thread.
     public var statistics: Statistics { counters.snapshot }
 
-    /// Stops listening, says GOAWAY on each connection in two steps (RFC 9113 section 6.8), lets streams under way
-    /// finish, and returns when every connection is closed. After `grace` those that are left are closed as they are.
+    /// Stops listening, says GOAWAY on each connection in two steps (RFC 9113 section 6.8), on HTTP/1.1 `Connection: close`
+    /// in the next response, lets requests under way finish, and returns when every connection is closed. Connections of
+    /// HTTP/1.1 without a request are closed at once. After `grace` those that are left are closed as they are.
     /// Cancelling the calling task changes nothing. Harmless twice.
     public func stop(grace: Duration = .seconds(5)) async {
         await withCheckedContinuation { continuation in

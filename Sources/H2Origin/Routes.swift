@@ -23,7 +23,12 @@ extension ServerStream {
         GET  /close?after=N&how=fin|reset|notify
         GET  /settings?max-concurrent-streams=N&initial-window-size=N&max-frame-size=N&header-table-size=N&delay=MS
         GET  /ping                 a PING frame, then 200
+        GET  /stats                what this origin has done so far, as JSON
         GET  /PATH                 a file of the document root, where there is one
+
+        On HTTP/1.1, where streams cannot be reset, what resets a stream closes the connection: /reset at once or after
+        the bytes, /early after its answer, which says so. /goaway answers with Connection: close; /settings and /ping
+        only answer.
 
         """
 
@@ -83,9 +88,11 @@ extension ServerStream {
         case "stall": cutBody(target, .stall) { _ in }
         case "goaway": goAway(target, isHead: isHead)
         case "close": closeConnection(target)
+        case "stats":
+            finish(fields(200), connection.counters.snapshot.json, isHead: isHead, type: "application/json")
         case "settings": changeSettings(target, isHead: isHead)
         case "ping":
-            nghttp2_submit_ping(connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+            connection.ping()
             answer(200, "pinged\n", isHead: isHead)
         default: return false
         }
@@ -98,9 +105,11 @@ extension ServerStream {
         finish(fields(status), text, isHead: isHead)
     }
 
-    private func finish(_ fields: FieldList, _ text: String, isHead: Bool) {
+    private func finish(
+        _ fields: FieldList, _ text: String, isHead: Bool, type: StaticString = "text/plain; charset=utf-8"
+    ) {
         let bytes = Array(text.utf8)
-        fields.add("content-type", "text/plain; charset=utf-8")
+        fields.add("content-type", type)
         fields.add("content-length", number: bytes.count)
         respond(fields, .text(bytes), count: bytes.count, isHead: isHead)
     }
@@ -125,6 +134,22 @@ extension ServerStream {
         // RFC 9110 section 6.4.1: no content in these.
         guard status != 204, status != 304 else { return respond(fields(status)) }
         answer(status, "status \(status)\n", isHead: isHead)
+    }
+
+    /// More requests than workers and places to wait.
+    func refuseForWantOfWorkers(_ refusal: OriginServer.Workers.Refusal) {
+        take(.discard)
+        switch refusal {
+        case .refusedStream where connection.canRefuseStreams: connection.refuse(self)
+        case .refusedStream, .unavailable(retryAfter: nil): unavailable("all workers are busy\n", retryAfter: nil)
+        case .unavailable(let seconds): unavailable("all workers are busy\n", retryAfter: seconds)
+        }
+    }
+
+    func unavailable(_ text: String, retryAfter seconds: Int?) {
+        let fields = fields(503)
+        if let seconds { fields.add("retry-after", number: max(seconds, 0)) }
+        finish(fields, text, isHead: request.method == "HEAD")
     }
 
     // MARK: - Request bodies
@@ -274,8 +299,8 @@ extension ServerStream {
             }
         }
         let delay = min(max(target.number("delay") ?? 0, 0), 60_000)
-        connection.submit(settings: entries, after: .milliseconds(delay))
-        answer(200, "\(entries.count) settings\n", isHead: isHead)
+        let isSent = connection.submit(settings: entries, after: .milliseconds(delay))
+        answer(200, isSent ? "\(entries.count) settings\n" : "HTTP/1.1 has no settings\n", isHead: isHead)
     }
 
     // MARK: - Files

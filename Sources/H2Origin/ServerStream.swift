@@ -14,14 +14,16 @@ final class ServerStream {
     @exclusivity(unchecked) private(set) var id: Int32 = 0
     /// Where this stands among the connection's streams.
     @exclusivity(unchecked) var slot = 0
+    /// Where this stands with the origin's workers.
+    @exclusivity(unchecked) var place = Workers.Place.none
 
     // MARK: Request
     let request = RequestFields()
     @exclusivity(unchecked) var hasRequestEnded = false
     @exclusivity(unchecked) var priorityUpdate: String?
     @exclusivity(unchecked) private var intake = Intake.hold
-    /// Bytes of the request body that wait: unrouted, or to be echoed. Bounded by the stream's window, since they are
-    /// consumed only when they leave.
+    /// Bytes of the request body that wait: unrouted, or to be echoed. Bounded by the stream's window (on HTTP/1.1
+    /// by as much), since they are consumed only when they leave.
     @exclusivity(unchecked) private var held: [UInt8] = []
     @exclusivity(unchecked) private var heldStart = 0
     @exclusivity(unchecked) private(set) var receivedBytes = 0
@@ -43,8 +45,8 @@ final class ServerStream {
     @exclusivity(unchecked) private var end = 0
     @exclusivity(unchecked) private var released = Int.max
     @exclusivity(unchecked) private var isDeferred = false
-    @exclusivity(unchecked) private var hasResponded = false
-    @exclusivity(unchecked) private var resetsAfterEnd = false
+    @exclusivity(unchecked) private(set) var hasResponded = false
+    @exclusivity(unchecked) private(set) var resetsAfterEnd = false
     @exclusivity(unchecked) private var trailers: [(name: String, value: String)] = []
     @exclusivity(unchecked) private var cutOffset = Int.max
     @exclusivity(unchecked) private var cutKind = Cut.stall
@@ -81,9 +83,7 @@ final class ServerStream {
         timer = nil
         if case .file(let descriptor, _) = source { close(descriptor) }
         source = .none
-        // The stream's window is gone with it; the connection's has to be given back.
-        let unread = held.count - heldStart
-        if unread > 0 { nghttp2_session_consume_connection(connection.session, unread) }
+        if unreadBytes > 0 { connection.dropped(self, unreadBytes) }
         held.removeAll(keepingCapacity: held.capacity <= 64 << 10)
         heldStart = 0
         intake = .hold
@@ -92,6 +92,7 @@ final class ServerStream {
         priorityUpdate = nil
         whenRequestEnds = nil
         trailers = []
+        connection.listener.workers?.left(self)
     }
 
     /// One timer a stream: a new one replaces the last. It is cancelled when the stream ends.
@@ -106,11 +107,16 @@ final class ServerStream {
         }
     }
 
-    func reset(_ code: UInt32) {
-        nghttp2_submit_rst_stream(connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, code)
+    func reset(_ code: UInt32) { connection.reset(self, code) }
+
+    /// Faults have had their say: a worker takes it, where workers are limited.
+    func enter() {
+        if let workers = connection.listener.workers { workers.admit(self) } else { route() }
     }
 
     // MARK: - Request body
+
+    var unreadBytes: Int { held.count - heldStart }
 
     func receive(_ bytes: UnsafeBufferPointer<UInt8>) {
         receivedBytes += bytes.count
@@ -138,7 +144,7 @@ final class ServerStream {
     /// Decides what becomes of the request body, of which some may have arrived; `then` runs once it is complete.
     func take(_ intake: Intake, then action: ((ServerStream) -> Void)? = nil) {
         self.intake = intake
-        let unread = held.count - heldStart
+        let unread = unreadBytes
         if unread > 0 {
             switch intake {
             case .hold, .echo: break
@@ -163,7 +169,7 @@ final class ServerStream {
         consume(count)
     }
 
-    private func consume(_ count: Int) { nghttp2_session_consume(connection.session, id, count) }
+    private func consume(_ count: Int) { connection.consumed(self, count) }
 
     // MARK: - Response
 
@@ -174,10 +180,7 @@ final class ServerStream {
         return fields
     }
 
-    func inform(_ fields: FieldList) {
-        nghttp2_submit_headers(
-            connection.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, nil, fields.pointer, fields.count, nil)
-    }
+    func inform(_ fields: FieldList) { connection.inform(self, fields) }
 
     /// Submits the response. `count` is the body's length where it is known beforehand (it is not for an echo).
     func respond(_ fields: FieldList, _ source: Source = .none, count: Int = 0, isHead: Bool = false) {
@@ -187,15 +190,14 @@ final class ServerStream {
         end = count
         var hasBody = !isHead && (count > 0 || !trailers.isEmpty)
         if case .echo = source { hasBody = !isHead }
-        ch2_submit_response(
-            connection.session, id, fields.pointer, fields.count, hasBody ? ServerSession.read : nil,
-            Unmanaged.passUnretained(self).toOpaque())
+        connection.respond(self, fields, hasBody: hasBody, isHead: isHead)
     }
 
     /// Fields that follow the body; to be set before `respond`.
     func setTrailers(_ trailers: [(name: String, value: String)]) { self.trailers = trailers }
 
-    /// The response's end is followed by RST_STREAM(NO_ERROR), which asks the client to stop sending (RFC 9113 8.1).
+    /// The response's end is followed by RST_STREAM(NO_ERROR), which asks the client to stop sending (RFC 9113 8.1). On
+    /// HTTP/1.1 the connection ends instead, as the response says beforehand. To be set before `respond`.
     func resetAfterEnd() { resetsAfterEnd = true }
 
     func cut(after bytes: Int, _ kind: Cut) {
@@ -214,16 +216,23 @@ final class ServerStream {
     private func resume() {
         guard isDeferred else { return }
         isDeferred = false
-        nghttp2_session_resume_data(connection.session, id)
-        connection.scheduleFlush()
+        connection.resume(self)
     }
 
-    /// nghttp2's read callback: how much of the body can go now.
-    func produce(_ length: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+    /// What of the body can go now.
+    enum Portion {
+        /// None yet: `ServerConnection.resume` will say when, if ever.
+        case later
+        /// So many bytes, which `copyBody` then copies. After the last, the fields of `trailerFields` follow.
+        case bytes(Int, isLast: Bool)
+    }
+
+    /// At most `length` bytes.
+    func produce(_ length: Int) -> Portion {
         var available: Int
         let isWhole: Bool
         if case .echo = source {
-            available = held.count - heldStart
+            available = unreadBytes
             isWhole = hasRequestEnded
         } else {
             available = min(end, released) - offset
@@ -235,34 +244,24 @@ final class ServerStream {
                 performCut()
                 return deferred()
             }
-            flags.pointee = NGHTTP2_DATA_FLAG_NO_COPY.rawValue
-            return min(available, length)
+            return .bytes(min(available, length), isLast: false)
         }
         guard available > 0 || isWhole else { return deferred() }
         let count = min(available, length)
-        flags.pointee = count > 0 ? NGHTTP2_DATA_FLAG_NO_COPY.rawValue : 0
-        if count == available && isWhole { finish(flags) }
-        return count
+        return .bytes(count, isLast: count == available && isWhole)
     }
 
-    private func deferred() -> Int {
+    private func deferred() -> Portion {
         isDeferred = true
-        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        return .later
     }
 
-    private func finish(_ flags: UnsafeMutablePointer<UInt32>) {
-        flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-        var hasTrailers = !trailers.isEmpty
-        if case .echo = source, request.hasTrailers { hasTrailers = true }
-        if hasTrailers {
-            flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            submitTrailers()
-        } else if resetsAfterEnd {
-            reset(NGHTTP2_NO_ERROR.rawValue)
-        }
+    var hasTrailers: Bool {
+        if case .echo = source, request.hasTrailers { return true }
+        return !trailers.isEmpty
     }
 
-    private func submitTrailers() {
+    func trailerFields() -> FieldList {
         let list = FieldList()
         for (name, value) in trailers {
             var (name, value) = (name, value)
@@ -277,7 +276,7 @@ final class ServerStream {
                 }
             }
         }
-        nghttp2_submit_trailer(connection.session, id, list.pointer, list.count)
+        return list
     }
 
     private func performCut() {

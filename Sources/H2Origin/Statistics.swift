@@ -7,15 +7,49 @@ extension OriginServer {
         public var connectionsAccepted = 0
         /// Connections that are open now, those that shake hands included.
         public var connectionsOpen = 0
+        /// The most connections that were open at once.
+        public var connectionsPeak = 0
+        /// Connections so far that turned out to speak HTTP/1.1, and HTTP/2. The rest never got so far.
+        public var http1Connections = 0
+        public var http2Connections = 0
         /// Requests whose header fields have arrived.
         public var requests = 0
-        /// Streams that are open now, over all connections.
+        /// Those of them that came by HTTP/1.1, and by HTTP/2.
+        public var http1Requests = 0
+        public var http2Requests = 0
+        /// Messages that were no HTTP/1.1 and were answered with an error; they are not among the requests.
+        public var http1Malformed = 0
+        /// Requests that are open now, over all connections: HTTP/2's streams, and requests of HTTP/1.1 that are not
+        /// answered yet.
         public var streamsOpen = 0
-        /// The most streams that were open at once, over all connections.
+        /// The most that were open at once, over all connections.
         public var streamsPeak = 0
-        /// Bytes as HTTP/2 counts them (frames, before TLS).
+        /// Requests that were refused because all workers were busy and all places to wait were taken.
+        public var requestsRefused = 0
+        /// Requests that wait for a worker now.
+        public var requestsWaiting = 0
+        /// Workers that are busy now.
+        public var workersBusy = 0
+        /// Bytes as HTTP counts them, before TLS.
         public var bytesReceived = 0
         public var bytesSent = 0
+
+        /// Connections that have closed, those included that were closed at once because there were too many.
+        public var connectionsClosed: Int { connectionsAccepted - connectionsOpen }
+
+        /// One object, its members named as here.
+        var json: String {
+            let members = [
+                ("connectionsAccepted", connectionsAccepted), ("connectionsOpen", connectionsOpen),
+                ("connectionsClosed", connectionsClosed), ("connectionsPeak", connectionsPeak),
+                ("http1Connections", http1Connections), ("http2Connections", http2Connections),
+                ("requests", requests), ("http1Requests", http1Requests), ("http2Requests", http2Requests),
+                ("http1Malformed", http1Malformed), ("streamsOpen", streamsOpen), ("streamsPeak", streamsPeak),
+                ("requestsRefused", requestsRefused), ("requestsWaiting", requestsWaiting),
+                ("workersBusy", workersBusy), ("bytesReceived", bytesReceived), ("bytesSent", bytesSent),
+            ]
+            return "{" + members.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}\n"
+        }
     }
 }
 
@@ -38,16 +72,29 @@ final class Counters: Sendable {
 
     let connectionsAccepted = Counter()
     let connectionsOpen = Counter()
+    let connectionsPeak = Counter()
+    let http1Connections = Counter()
+    let http2Connections = Counter()
     let requests = Counter()
+    let http1Requests = Counter()
+    let http2Requests = Counter()
+    let http1Malformed = Counter()
     let streamsOpen = Counter()
     let streamsPeak = Counter()
+    let requestsRefused = Counter()
+    let requestsWaiting = Counter()
+    let workersBusy = Counter()
     let bytesReceived = Counter()
     let bytesSent = Counter()
 
     var snapshot: OriginServer.Statistics {
         OriginServer.Statistics(
             connectionsAccepted: connectionsAccepted.current, connectionsOpen: connectionsOpen.current,
-            requests: requests.current, streamsOpen: streamsOpen.current, streamsPeak: streamsPeak.current,
-            bytesReceived: bytesReceived.current, bytesSent: bytesSent.current)
+            connectionsPeak: connectionsPeak.current, http1Connections: http1Connections.current,
+            http2Connections: http2Connections.current, requests: requests.current,
+            http1Requests: http1Requests.current, http2Requests: http2Requests.current,
+            http1Malformed: http1Malformed.current, streamsOpen: streamsOpen.current, streamsPeak: streamsPeak.current,
+            requestsRefused: requestsRefused.current, requestsWaiting: requestsWaiting.current,
+            workersBusy: workersBusy.current, bytesReceived: bytesReceived.current, bytesSent: bytesSent.current)
     }
 }

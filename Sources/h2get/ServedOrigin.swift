@@ -25,6 +25,11 @@ final class ServedOrigin: Sendable {
         } else if !["127.0.0.1", "::1", "0.0.0.0", "::"].contains(command.address) {
             configuration.security = .selfSigned(names: ["localhost", "127.0.0.1", "::1", command.address])
         }
+        if command.http1 { configuration.versions = .http1 }
+        if command.http2 { configuration.versions = .http2 }
+        configuration.limits.idle = command.idleTimeout?.duration
+        configuration.limits.workers = Self.workers(command)
+        configuration.faults.closeAfterResponses = command.closeAfter
         if let maximum = command.maxStreams { configuration.settings.maxConcurrentStreams = UInt32(maximum) }
         configuration.faults.latency = .milliseconds(command.latency)
         configuration.faults.goAwayAfterRequests = command.goawayAfter
@@ -35,6 +40,15 @@ final class ServedOrigin: Sendable {
         } catch let error as H2Error {
             throw Failure(error.code == .tlsConfiguration ? .clientCertificate : .usage, error.description)
         }
+    }
+
+    private static func workers(_ command: ServeCommand) -> OriginServer.Workers? {
+        guard let count = command.workers else { return nil }
+        var workers = OriginServer.Workers(count: count)
+        workers.queue = command.workerQueue ?? 0
+        workers.serviceTime = command.serviceTime?.duration ?? .zero
+        workers.refusal = command.refusedStream ? .refusedStream : .unavailable(retryAfter: command.retryAfter)
+        return workers
     }
 
     /// Lets what is under way end, for a few seconds.

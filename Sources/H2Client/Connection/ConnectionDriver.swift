@@ -12,6 +12,8 @@ protocol ConnectionOwner: AnyObject, Sendable {
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
     /// An HTTP/1.1 server said how many more requests it takes on the connection, and how long it keeps it idle.
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?)
+    /// The server said for which origins it answers here.
+    func originsChanged(_ connection: ConnectionDriver)
     /// It is gone. What was on it has been told.
     func closed(_ connection: ConnectionDriver, why: H2Error)
 }
@@ -84,12 +86,12 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// Whether it takes no new requests.
     final var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
-    /// Whether a response's head has come.
+    /// Whether a response's head has come, or the server said that it would.
     final var hasAnswered: Bool {
         @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
     }
 
-    /// Notes that a response's head has come.
+    /// Notes that a response's head has come, or will.
     @inline(__always)
     final func noteAnswer() {
         if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
@@ -136,6 +138,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// Puts the connection's last words into the output, where the version has some.
     func sayFarewell(_ code: ErrorCode?) {}
+    /// Whether the peer has shown that it may answer for another origin than the connection's own.
+    func mayServe(_ origin: Origin) -> Bool { false }
     /// Whether any of a request may have reached the peer.
     func mayHaveLeft(_ stream: StreamState) -> Bool { preconditionFailure("overridden") }
     /// The connection is over: fails what is under way.
@@ -185,7 +189,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         guard waitingCount < configuration.limits.waitingRequests else {
             return exchange.fail(
                 H2Error(
-                    .limitExceeded, message: "\(waitingCount) requests wait for a stream already",
+                    .limitExceeded, message: "\(waitingCount) requests wait on this connection already",
                     remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
         }
         queue.append(exchange)
@@ -434,7 +438,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         error.scope = .stream(stream.id)
         if mayHaveLeft(stream) {
             error.isRetryable = false
-            error.message = "stream \(stream.id) was cut off: \(cause.message)"
+            error.message = "\(stream.title) was cut off: \(cause.message)"
         } else {
             error.isRetryable = true
             if error.code == .connectionClosed { error.code = .notProcessed }

@@ -152,7 +152,7 @@ extension Exchange {
 
     func writeOut(_ descriptor: CInt) throws {
         let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
-        if status != 0 { throw H2Error.cannotWrite(status, stream: id) }
+        if status != 0 { throw H2Error.cannotWrite(status, stream: self) }
     }
 
     /// Waits, on the loop, for what `makeWaiter` names. Cancelling resets the stream.

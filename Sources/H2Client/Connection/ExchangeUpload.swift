@@ -85,7 +85,7 @@ extension Exchange {
 
     func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
         guard writeWaiter == nil else {
-            return continuation.resume(returning: H2Error.secondWriter(id))
+            return continuation.resume(returning: H2Error.secondWriter(self))
         }
         if let error = uploadError() {
             continuation.resume(returning: error)

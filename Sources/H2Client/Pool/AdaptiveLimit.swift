@@ -29,9 +29,10 @@ struct AdaptiveLimit: Sendable {
 
     /// Answers whose mean is worth comparing.
     private static let fewestAnswers = 16
-    /// How far the best mean goes towards a better one, and towards one that is somewhat worse.
+    /// How far the best mean goes towards a better one, and (divided by the limit) towards one that is somewhat worse:
+    /// slower by far than the one request a round by which the limit's own queue grows, or it would follow that.
     private static let downwards = 0.25
-    private static let upwards = 1.0 / 64
+    private static let upwards = 1.0 / 8
 
     private let range: ClosedRange<Int>
     private let decrease: Double
@@ -89,8 +90,8 @@ struct AdaptiveLimit: Sendable {
             lower(inFlight, now)
         case .good:
             guard isNews else { return }
-            if limit - 1 <= (inFlight &- 1) &* 2 { credited() }
             measured(latency, inFlight, now)
+            if limit - 1 <= (inFlight &- 1) &* 2 { credited() }
         }
     }
 
@@ -130,7 +131,7 @@ struct AdaptiveLimit: Sendable {
             if mean < best {
                 best += (mean - best) * Self.downwards
             } else if mean <= best * likeness {
-                best += (mean - best) * Self.upwards
+                best += (mean - best) * Self.upwards / Double(max(limit, Self.fewestAnswers))
             }
         } else if rowLimit == 0 {
             (rowLimit, rowMean) = (limit, mean)

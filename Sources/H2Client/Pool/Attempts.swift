@@ -31,17 +31,17 @@ extension HTTPClient {
             let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
             if attempts != nil || pool.isObserved { note(exchange, attempts) }
             return exchange
-        case .wait(let waiter, let entry):
-            return try await exchange(after: waiter, entry, body, options, calledAt, attempts)
+        case .wait(let ticket, let entry):
+            return try await exchange(after: ticket, entry, body, options, calledAt, attempts)
         }
     }
 
     private nonisolated(nonsending) func exchange(
-        after waiter: WaiterKey, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody, _ options: RequestOptions,
         _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
         let number = pool.queued(entry.origin)
-        let driver = try await pool.wait(for: waiter, until: Self.deadline(options, calledAt, pool.now))
+        let driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
         let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
         exchange.number = number
         note(exchange, attempts)

@@ -32,20 +32,43 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         case open(ConnectionDriver)
     }
 
-    /// Where a request that waits stands.
-    enum Waiting {
-        case none
-        case undecided(WaiterKey)
-        /// Decided before its task came to wait.
-        case decided(Outcome)
-        case suspended(WaiterKey, UnsafeContinuation<Outcome, Never>)
-    }
     typealias Outcome = Result<ConnectionDriver, any Error>
+
+    /// A place in the queue. The state gives its slot to another as soon as it has decided; whoever waits may hear of that
+    /// later, from here.
+    ///
+    /// Invariant behind `@unchecked Sendable`: touched under the pool's lock.
+    final class Ticket: @unchecked Sendable {
+        enum Progress {
+            case undecided
+            /// Before its task came to wait.
+            case decided(Outcome)
+            case suspended(UnsafeContinuation<Outcome, Never>)
+            case over
+        }
+
+        let waiter: WaiterKey
+        @exclusivity(unchecked) var progress = Progress.undecided
+
+        init(_ waiter: WaiterKey) { self.waiter = waiter }
+
+        /// Tells whoever waits, now or when it comes. False where that was done already.
+        func decide(_ outcome: Outcome) -> Bool {
+            switch progress {
+            case .undecided: progress = .decided(outcome)
+            case .suspended(let continuation):
+                progress = .over
+                continuation.resume(returning: outcome)
+            case .decided, .over: return false
+            }
+            return true
+        }
+    }
 
     /// A request is given a connection, or waits.
     enum Lease {
         case use(ConnectionDriver, OriginEntry)
-        case wait(WaiterKey, OriginEntry)
+        case wait(Ticket, OriginEntry)
     }
 
     let configuration: HTTPClient.Configuration
@@ -58,7 +81,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var state: PoolState
     @exclusivity(unchecked) var actions: [PoolAction] = []
     @exclusivity(unchecked) var members: [Member] = []
-    @exclusivity(unchecked) var waiting: [Waiting] = []
+    /// By the waiter's slot, until it is decided.
+    @exclusivity(unchecked) var waiting: [Ticket?] = []
     @exclusivity(unchecked) var originsBySlot: [OriginEntry?] = []
     @exclusivity(unchecked) private var originsByName: [String: OriginEntry] = [:]
     @exclusivity(unchecked) private var lastOrigin: OriginEntry?
@@ -175,20 +199,22 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Under the lock.
     func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
+        if kind.isEmpty { retryBudget.sent(now: now) }
         let result = state.lease(entry.key, now: now, kind: kind, into: &actions)
+        var ticket: Ticket?
         if case .wait(let waiter) = result {
-            while waiting.count <= waiter.slot { waiting.append(.none) }
-            waiting[waiter.slot] = .undecided(waiter)
+            ticket = Ticket(waiter)
+            while waiting.count <= waiter.slot { waiting.append(nil) }
+            waiting[waiter.slot] = ticket
         }
         if !actions.isEmpty { perform() }
+        if let ticket { return .wait(ticket, entry) }
         switch result {
         case .use(let key):
-            guard case .open(let driver) = members[key.slot] else {
-                preconditionFailure("the state leases what is open")
-            }
+            guard case .open(let driver) = members[key.slot] else { preconditionFailure("the state leases what is open") }
             if entry.origin.scheme == .https { figures.secureRequests += 1 }
             return .use(driver, entry)
-        case .wait(let waiter): return .wait(waiter, entry)
+        case .wait: preconditionFailure("who waits has a ticket")
         case .fail(let failure): throw error(failure)
         }
     }
@@ -292,21 +318,17 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .drained:
                 for waiter in drainWaiters { waiter.resume() }
                 drainWaiters = []
-                for observer in observers.values { observer.finish() }
-                observers = [:]
+                // Not from here: each comes back to say that it has ended.
+                clock.execute { self.endEvents() }
             }
         }
         actions.removeAll(keepingCapacity: true)
     }
 
     private func decide(_ waiter: WaiterKey, _ outcome: Outcome) {
-        switch waiting[waiter.slot] {
-        case .undecided: waiting[waiter.slot] = .decided(outcome)
-        case .suspended(_, let continuation):
-            waiting[waiter.slot] = .none
-            continuation.resume(returning: outcome)
-        case .none, .decided: preconditionFailure("a request that waits is decided once")
-        }
+        let isFirst = waiting[waiter.slot]?.decide(outcome) ?? false
+        precondition(isFirst, "a request that waits is decided once")
+        waiting[waiter.slot] = nil
     }
 
     private func close(_ key: ConnectionKey, _ reason: CloseReason, gracefully: Bool) {

@@ -18,12 +18,12 @@ extension ConnectionPool {
         let entry: OriginEntry
         switch lease {
         case .use(let free, let found): (driver, entry) = (free, found)
-        case .wait(let waiter, let waitedFor):
+        case .wait(let ticket, let waitedFor):
             entry = waitedFor
             let deadline = configuration.requestOptions.queueTimeout.map {
                 Deadline(at: now &+ $0.clampedNanoseconds, phase: .queued, limit: $0)
             }
-            driver = try await wait(for: waiter, until: deadline)
+            driver = try await wait(with: ticket, until: deadline)
         }
         let before = await driver.loop.run { driver.requests }
         return Loan(driver: driver, origin: entry.key, requestsBefore: before)

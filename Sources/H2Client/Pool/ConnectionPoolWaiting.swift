@@ -12,46 +12,38 @@ struct Deadline {
 extension ConnectionPool {
     /// Waits until the request is given a connection. Cancelling gives up its place.
     /// - Throws: `H2Error`: why there is none; `timeout`; `CancellationError`.
-    nonisolated(nonsending) func wait(for waiter: WaiterKey, until deadline: Deadline?) async throws -> ConnectionDriver
-    {
+    nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> ConnectionDriver {
         let alarm = deadline.map { deadline in
             LoopAlarm(clock, after: deadline.at > now ? deadline.at - now : 0) {
-                self.giveUp(waiter, H2Error.timeout(deadline.phase, deadline.limit, stream: 0))
+                self.giveUp(ticket, H2Error.timeout(deadline.phase, deadline.limit, stream: 0))
             }
         }
         defer { alarm?.stop() }
         let outcome = await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in suspend(waiter, continuation) }
+            await withUnsafeContinuation { continuation in suspend(ticket, continuation) }
         } onCancel: {
-            giveUp(waiter, CancellationError())
+            giveUp(ticket, CancellationError())
         }
         return try outcome.get()
     }
 
-    private func suspend(_ waiter: WaiterKey, _ continuation: UnsafeContinuation<Outcome, Never>) {
+    private func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
         lock.withLock {
-            switch waiting[waiter.slot] {
-            case .undecided: waiting[waiter.slot] = .suspended(waiter, continuation)
-            case .decided(let outcome):
-                waiting[waiter.slot] = .none
+            if case .decided(let outcome) = ticket.progress {
+                ticket.progress = .over
                 continuation.resume(returning: outcome)
-            case .none, .suspended: preconditionFailure("one task waits for a place")
+            } else {
+                ticket.progress = .suspended(continuation)
             }
         }
     }
 
     /// Where it was decided already, that stands.
-    private func giveUp(_ waiter: WaiterKey, _ error: any Error) {
+    private func giveUp(_ ticket: Ticket, _ error: any Error) {
         change { state, now, actions in
-            switch waiting[waiter.slot] {
-            // The slot may be another's by now.
-            case .undecided(let tenant) where tenant == waiter: waiting[waiter.slot] = .decided(.failure(error))
-            case .suspended(let tenant, let continuation) where tenant == waiter:
-                waiting[waiter.slot] = .none
-                continuation.resume(returning: .failure(error))
-            default: return
-            }
-            _ = state.giveUp(waiter, now: now, into: &actions)
+            guard ticket.decide(.failure(error)) else { return }
+            waiting[ticket.waiter.slot] = nil
+            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
         }
     }
 

@@ -121,6 +121,13 @@ extension PoolState {
         return true
     }
 
+    /// Another origin's connection that this one shares.
+    func sharedConnection(of key: OriginKey) -> ConnectionKey? {
+        let origin = origins.find(key)
+        guard origin != noSlot, origins[origin].pointee.shared != noSlot else { return nil }
+        return connections.key(origins[origin].pointee.shared)
+    }
+
     /// The origin has connections of its own only, from now on (421, or an ORIGIN frame that leaves it out). What it has
     /// under way on a shared one goes on.
     mutating func cannotCoalesce(_ key: OriginKey, now: UInt64, into actions: inout [PoolAction]) {

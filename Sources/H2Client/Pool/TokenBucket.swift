@@ -12,7 +12,8 @@ struct TokenBucket: Sendable {
     private let unitsPerNanosecond: UInt128
     /// Units of one token (below 2^100).
     private let token: UInt128
-    /// Units of a full bucket (below 2^127).
+    /// Units of a full bucket (below 2^127), and what more can come within the nanosecond that fills it: times are whole,
+    /// and what is over belongs to the next token.
     private let capacity: UInt128
     private var level: UInt128
     /// When `level` was right.
@@ -29,8 +30,8 @@ struct TokenBucket: Sendable {
             perSecond > Self.rates.lowerBound ? min(perSecond, Self.rates.upperBound) : Self.rates.lowerBound
         unitsPerNanosecond = UInt128(rate.significandBitPattern | 1 << Double.significandBitCount)
         token = 1_000_000_000 << UInt128(Double.significandBitCount - Int(rate.exponent))
-        capacity = token * UInt128(min(max(burst, 1), Self.burstLimit))
-        level = capacity
+        level = token * UInt128(min(max(burst, 1), Self.burstLimit))
+        capacity = level + unitsPerNanosecond - 1
         filledAt = now
     }
 

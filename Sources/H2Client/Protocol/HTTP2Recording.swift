@@ -237,28 +237,11 @@ extension HTTP2Session {
             credit(nil, window.arrived(count, buffered: false), count)
             return
         }
-        stream.bodyReceived += count
-        switch stream.sink {
-        case .buffer:
-            stream.unread += count
-            stream.body.append(contentsOf: bytes)
-            credit(nil, window.arrived(count, buffered: true), 0)
-        case .collect(let limit):
-            if stream.body.count + count > limit {
-                stream.localFailure = stream.bodyTooLarge(limit)
-                reset(stream, .cancel)
-            } else {
-                stream.body.append(contentsOf: bytes)
-            }
-            credit(stream, window.arrived(count, buffered: false), count)
-        case .nowhere:
-            credit(stream, window.arrived(count, buffered: false), count)
-        case .descriptor(let descriptor):
-            let status = writeFully(descriptor, bytes)
-            if status != 0 {
-                stream.localFailure = H2Error.cannotWrite(status, stream: stream.id)
-                reset(stream, .cancel)
-            }
+        switch stream.arrived(bytes) {
+        case .buffered: credit(nil, window.arrived(count, buffered: true), 0)
+        case .taken: credit(stream, window.arrived(count, buffered: false), count)
+        case .refused:
+            reset(stream, .cancel)
             credit(stream, window.arrived(count, buffered: false), count)
         }
         touch(stream)

@@ -44,44 +44,12 @@ extension HTTP2Session {
         let to = output.append(count: 9 + count)
         to.copyMemory(from: header, byteCount: 9)
         let payload = UnsafeMutableRawBufferPointer(start: to + 9, count: count)
-        switch stream.outgoing {
-        case .bytes(let bytes, let offset):
-            copy(bytes, offset, to: payload)
-            stream.outgoing = offset + count == bytes.count ? .done : .bytes(bytes, offset: offset + count)
-        case .chunk(let bytes, let offset):
-            copy(bytes, offset, to: payload)
-            if offset + count == bytes.count {
-                stream.outgoing = .awaitingChunk
-                stream.wantsBody()
-            } else {
-                stream.outgoing = .chunk(bytes, offset: offset + count)
-            }
-        case .file(let descriptor, let offset, let remaining):
-            guard readExactly(descriptor, offset: offset, into: payload) else {
-                output.removeLast(9 + count)
-                stream.localFailure = H2Error(
-                    .localIO, scope: .stream(stream.id), initiator: .user,
-                    message: "the request body's file became shorter, or cannot be read, at byte \(offset)",
-                    remedy: "leave the file alone while it is sent")
-                return false
-            }
-            if remaining == count {
-                stream.stopSending()
-            } else {
-                stream.outgoing = .file(descriptor: descriptor, offset: offset + count, remaining: remaining - count)
-            }
-        case .finished: stream.stopSending()
-        case .awaitingChunk, .done: break
+        guard stream.takeOutgoing(into: payload) else {
+            output.removeLast(9 + count)
+            return false
         }
         sentData(9 + count)
         return true
-    }
-
-    func copy(_ bytes: [UInt8], _ offset: Int, to payload: UnsafeMutableRawBufferPointer) {
-        guard payload.count > 0 else { return }
-        bytes.withUnsafeBytes {
-            payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + payload.count]))
-        }
     }
 
     func sentFrame(_ frame: UnsafePointer<nghttp2_frame>) {

@@ -161,12 +161,7 @@ final class HTTP2Session {
             request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
         if contentLength == nil, let stated = requestHead.statedLength {
-            // RFC 9113 section 8.1.1: such a request is malformed, and whoever makes HTTP/1.1 of it would wait for more.
-            guard hasBody || stated == 0 else {
-                throw H2Error(
-                    .invalidRequest, initiator: .user, message: "content-length says \(stated), but there is no body",
-                    remedy: "leave the field out")
-            }
+            try RequestRules.hasBody(hasBody, stated: stated)
             stream.statedLength = stated
         }
         let user = Unmanaged.passUnretained(stream).toOpaque()

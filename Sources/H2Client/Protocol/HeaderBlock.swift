@@ -108,4 +108,16 @@ struct HeaderScratch: ~Copyable {
         if let value { (at + 8 + nameLength).copyMemory(from: value, byteCount: valueLength) }
         count += 1
     }
+
+    /// Makes the name of the field that was appended last lower case, which it is on HTTP/1.1 only if its sender likes.
+    /// - Returns: the name, valid until the next change.
+    @inline(__always)
+    mutating func lowerCaseLastName(
+        _ nameLength: Int, _ valueLength: Int, by lowerCase: UnsafePointer<UInt8>
+    ) -> UnsafePointer<UInt8> {
+        let end = UnsafeMutableRawPointer(mutating: bytes.bytes.baseAddress.unsafelyUnwrapped) + bytes.count
+        let name = (end - valueLength - nameLength).assumingMemoryBound(to: UInt8.self)
+        for index in 0..<nameLength { name[index] = lowerCase[Int(name[index])] }
+        return UnsafePointer(name)
+    }
 }

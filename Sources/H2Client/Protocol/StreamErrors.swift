@@ -1,6 +1,9 @@
 // What went wrong with a stream, in words.
 
 extension StreamState {
+    /// What errors call it: HTTP/1.1 has no streams, and counts the requests of a connection.
+    final var title: String { isNumberedByOrder ? "request \(id)" : "stream \(id)" }
+
     func bodyTooLarge(_ limit: Int) -> H2Error {
         H2Error(
             .bodyTooLarge, scope: .stream(id), initiator: .user,
@@ -62,7 +65,9 @@ extension H2Error {
         let (what, remedy) =
             switch phase {
             case .queued:
-                ("the request waited longer than \(limit) for a stream", "allow more time or send fewer at once")
+                ("the request waited longer than \(limit) for its turn", "allow more time or send fewer at once")
+            case .sending:
+                ("the request's body made no progress for \(limit)", "the server does not take it, or the way stalled")
             case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
             case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
             default: ("the request took longer than \(limit)", "allow more time")
@@ -80,23 +85,23 @@ extension H2Error {
             remedy: "state the right length, or none")
     }
 
-    static func secondWriter(_ stream: Int32) -> H2Error {
+    static func secondWriter(_ stream: StreamState) -> H2Error {
         H2Error(
-            .invalidRequest, scope: .stream(stream), initiator: .user,
-            message: "stream \(stream): a chunk of the request's body is being written already",
+            .invalidRequest, scope: .stream(stream.id), initiator: .user,
+            message: "\(stream.title): a chunk of the request's body is being written already",
             remedy: "await one write before the next")
     }
 
-    static func secondReader(_ stream: Int32) -> H2Error {
+    static func secondReader(_ stream: StreamState) -> H2Error {
         H2Error(
-            .invalidRequest, scope: .stream(stream), initiator: .user,
-            message: "stream \(stream): the response's body is being read already",
+            .invalidRequest, scope: .stream(stream.id), initiator: .user,
+            message: "\(stream.title): the response's body is being read already",
             remedy: "one reader at a time")
     }
 
-    static func cannotWrite(_ status: CInt, stream: Int32) -> H2Error {
+    static func cannotWrite(_ status: CInt, stream: StreamState) -> H2Error {
         H2Error(
-            .localIO, scope: .stream(stream), initiator: .user, cause: .errno(status),
+            .localIO, scope: .stream(stream.id), initiator: .user, cause: .errno(status),
             message: "cannot write the body: \(describeErrno(status))", remedy: "is there room and right to write?")
     }
 }

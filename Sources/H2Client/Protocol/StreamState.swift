@@ -23,7 +23,7 @@ class StreamState {
         case bytes([UInt8], offset: Int)
         /// The descriptor is closed when the stream ends or the body is sent.
         case file(descriptor: CInt, offset: Int, remaining: Int)
-        /// A chunk at a time; between chunks nghttp2 is told DEFERRED.
+        /// A chunk at a time; between chunks nothing is sent (nghttp2 is told DEFERRED).
         case chunk([UInt8], offset: Int)
         case awaitingChunk
         /// The writer has finished: end the stream at the next chance.
@@ -42,8 +42,10 @@ class StreamState {
 
     // MARK: Identity
 
-    /// 0 before the stream is submitted.
+    /// 0 before the stream is submitted. On HTTP/1.1 the ordinal of the request on its connection, from 1.
     @exclusivity(unchecked) final var id: Int32 = 0
+    /// Whether `id` is such an ordinal.
+    @exclusivity(unchecked) final var isNumberedByOrder = false
     /// Its place in the session's list of open streams; -1 when it is not there.
     @exclusivity(unchecked) final var slot = -1
     /// Whether it stands in the session's list of changed streams.
@@ -103,6 +105,9 @@ class StreamState {
         default: false
         }
     }
+
+    /// Whether anything at all was heard of the request.
+    final var hasAnswered: Bool { bytesReceived > 0 }
 
     final var isOutgoingDone: Bool {
         if case .done = outgoing { true } else { false }

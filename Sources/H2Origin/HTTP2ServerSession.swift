@@ -2,14 +2,14 @@ import CNghttp2
 
 /// The nghttp2 side of a server connection: its callback table, and its options.
 ///
-/// Each callback's `user_data` is the unretained `ServerConnection`, which deletes its session before it goes; each
+/// Each callback's `user_data` is the unretained `HTTP2ServerConnection`, which deletes its session before it goes; each
 /// stream's user data is the unretained `ServerStream`, which the connection's `streams` keeps until the stream closes.
-enum ServerSession {
+enum HTTP2ServerSession {
     // nghttp2 copies the table into each session; it is made once and never changed.
     private nonisolated(unsafe) static let callbacks = makeCallbacks(isSilencing: false)
     private nonisolated(unsafe) static let silencingCallbacks = makeCallbacks(isSilencing: true)
 
-    static func make(_ connection: ServerConnection, faults: OriginServer.Faults) -> OpaquePointer? {
+    static func make(_ connection: HTTP2ServerConnection, faults: OriginServer.Faults) -> OpaquePointer? {
         var option: OpaquePointer?
         guard nghttp2_option_new(&option) == 0 else { return nil }
         defer { nghttp2_option_del(option) }
@@ -83,11 +83,13 @@ enum ServerSession {
         return table
     }
 
-    /// What produces a response's body: see `ServerStream.produce`.
-    static let read: ch2_data_source_read_callback = { _, _, _, length, flags, source, _ in
+    /// What produces a response's body: see `HTTP2ServerConnection.produce`.
+    static let read: ch2_data_source_read_callback = { _, _, _, length, flags, source, user in
         let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
         var result = 0
-        stream._withUnsafeGuaranteedRef { result = $0.produce(length, flags: flags!) }
+        withConnection(user) { connection in
+            stream._withUnsafeGuaranteedRef { result = connection.produce($0, length, flags: flags!) }
+        }
         return result
     }
 }
@@ -95,8 +97,8 @@ enum ServerSession {
 // User data of the session and of its streams. Both are unretained: the connection owns its session and its streams, and
 // takes a stream out of nghttp2's hands before it lets it go.
 
-private func withConnection(_ user: UnsafeMutableRawPointer?, _ body: (ServerConnection) -> Void) {
-    Unmanaged<ServerConnection>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)
+private func withConnection(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2ServerConnection) -> Void) {
+    Unmanaged<HTTP2ServerConnection>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)
 }
 
 private func serverStream(_ session: OpaquePointer?, _ id: Int32) -> Unmanaged<ServerStream>? {

@@ -1,0 +1,273 @@
+import HTTPTypes
+
+// Requests, written down (RFC 9112 sections 3, 6 and 7.1).
+
+extension HTTP1Session {
+    /// Body bytes that are moved at once, at most; as much goes into one chunk.
+    private static let pieceLimit = 32 << 10
+
+    // MARK: - The head
+
+    /// Appends request line and fields to the output, which the caller takes back where this throws.
+    /// - Returns: what remains to be written, and whether the request asks for the connection's end.
+    func writeHead(
+        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
+    ) throws(H2Error) -> (upload: Upload, saysClose: Bool) {
+        try writeRequestLine(request)
+        var head = RequestFields(hasBody: !stream.isOutgoingDone || stream.outgoingTrailers != nil)
+        for field in request.headerFields {
+            if try head.take(field, expectsContinue: expectsContinue) { write(field) }
+        }
+        if let trailers = stream.outgoingTrailers {
+            for field in trailers where RequestRules.kind(field) != .regular {
+                throw RequestRules.invalid("the trailer field '\(field.name)' has no place in HTTP/1.1", "leave it out")
+            }
+        }
+        if let stated = head.statedLength {
+            if let contentLength {
+                try RequestRules.agree(stated: stated, body: contentLength)
+            } else {
+                try RequestRules.hasBody(head.hasBody, stated: stated)
+            }
+            // RFC 9112 section 6.2.
+            guard !head.saysChunked else {
+                throw RequestRules.invalid("content-length beside transfer-encoding", "leave one of them out")
+            }
+        }
+        if request.method == .connect, head.hasBody {
+            throw RequestRules.invalid("a CONNECT request has no body (RFC 9110 section 9.3.6)", "leave it out")
+        }
+        let upload = try writeFraming(stream, request.method, head, contentLength: contentLength)
+        if expectsContinue { write("Expect: 100-continue\r\n") }
+        if let priority {
+            write("Priority: ")
+            write(priority.fieldValue)
+            write("\r\n")
+        }
+        switch (head.saysClose, head.saysTrailers) {
+        case (true, true): write("Connection: close, TE\r\n\r\n")
+        case (true, false): write("Connection: close\r\n\r\n")
+        // RFC 9110 section 10.1.4: TE is for the next hop alone.
+        case (false, true): write("Connection: TE\r\n\r\n")
+        case (false, false): write("\r\n")
+        }
+        if contentLength == nil, head.hasBody { stream.statedLength = head.statedLength }
+        return (upload, head.saysClose)
+    }
+
+    private func writeRequestLine(_ request: HTTPRequest) throws(H2Error) {
+        // swift-http-types lets nothing but tokens be a method, unless somebody sets the pseudo-field itself.
+        let method = request.method.rawValue
+        guard TokenBytes.isToken(method) else { throw RequestRules.invalid("bad method '\(method)'", "use a token") }
+        if let scheme = request.scheme, scheme != self.scheme, scheme.lowercased() != self.scheme {
+            // The origin form of a request's target cannot say it.
+            throw RequestRules.invalid(
+                "the request is for '\(scheme)', the connection for '\(self.scheme)'", "connect to the other origin")
+        }
+        guard request.extendedConnectProtocol == nil else {
+            throw RequestRules.invalid("HTTP/1.1 has no extended CONNECT (RFC 8441)", "use HTTP/2")
+        }
+        let host =
+            request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
+        let named = request.authority ?? host
+        if let named, named != authority { try Self.checkAuthority(named) }
+        write(method)
+        write(" ")
+        if request.method == .connect {
+            write(try RequestRules.connectAuthority(named))
+        } else {
+            write(try RequestRules.path(request))
+        }
+        if let named, named != authority {
+            write(" HTTP/1.1\r\nHost: ")
+            write(named)
+            write("\r\n")
+        } else {
+            knownHost.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
+        }
+    }
+
+    /// RFC 9110 section 7.2: a host and perhaps a port; what could end it, or be taken for another part, is refused.
+    private static func checkAuthority(_ authority: String) throws(H2Error) {
+        let bad: StaticString = "/?#@\\\"<>,;"
+        let isGood =
+            RequestRules.isVisibleASCII(authority)
+            && !authority.utf8.contains { byte in
+                UnsafeBufferPointer(start: bad.utf8Start, count: bad.utf8CodeUnitCount).contains(byte)
+            }
+        guard isGood, !authority.isEmpty else {
+            throw RequestRules.invalid("bad authority '\(authority)'", "name host or host:port")
+        }
+    }
+
+    /// What a request's own fields ask for.
+    private struct RequestFields {
+        let hasBody: Bool
+        var statedLength: Int?
+        var saysChunked = false
+        var saysClose = false
+        var saysTrailers = false
+
+        init(hasBody: Bool) { self.hasBody = hasBody }
+
+        /// Looks at a field, and whether it is to be written as it is.
+        mutating func take(_ field: HTTPField, expectsContinue: Bool) throws(H2Error) -> Bool {
+            switch RequestRules.kind(field) {
+            case .regular: return !(expectsContinue && field.name == .expect)
+            case .host: return false
+            case .te:
+                defer { saysTrailers = true }
+                return !saysTrailers
+            case .contentLength:
+                statedLength = try RequestRules.length(field, earlier: statedLength)
+                return false
+            case .transferEncoding:
+                guard field.value.lowercased() == "chunked", !saysChunked, hasBody else {
+                    throw RequestRules.invalid(
+                        "bad transfer-encoding '\(field.value)'", "leave the field out: it follows from the body")
+                }
+                saysChunked = true
+                return false
+            case .connection:
+                for option in field.value.split(separator: ",") {
+                    switch option.lowercased().filter({ $0 != " " && $0 != "\t" }) {
+                    case "close": saysClose = true
+                    case "keep-alive", "te": break
+                    default:
+                        throw RequestRules.invalid(
+                            "the connection option '\(option)' is not spoken here",
+                            "leave it out: close and keep-alive are all there is")
+                    }
+                }
+                return false
+            case .forbidden:
+                throw RequestRules.invalid(
+                    "the field '\(field.name)' has no place in a request here",
+                    "leave it out: connections are kept, and not upgraded")
+            }
+        }
+    }
+
+    /// Says how long the body is (RFC 9112 section 6).
+    private func writeFraming(
+        _ stream: StreamState, _ method: HTTPRequest.Method, _ head: RequestFields, contentLength: Int?
+    ) throws(H2Error) -> Upload {
+        let length = contentLength ?? head.statedLength
+        // Only chunks have trailers behind them.
+        if head.saysChunked || stream.outgoingTrailers != nil || (head.hasBody && length == nil) {
+            write("Transfer-Encoding: chunked\r\n")
+            return .chunked
+        }
+        switch method {
+        case .get, .head, .delete, .options, .trace, .connect:
+            // RFC 9110 section 8.6: where no content is expected, its absence needs no saying.
+            guard head.hasBody || head.statedLength != nil else { return .done }
+        case .post, .put, .patch: break
+        default:
+            guard length != nil else { return .done }
+        }
+        write("Content-Length: ")
+        write(String(length ?? 0))
+        write("\r\n")
+        return head.hasBody ? .plain(sent: 0, of: length ?? 0) : .done
+    }
+
+    private func write(_ field: HTTPField) {
+        // Neither a name nor a value of swift-http-types can have a CR, a LF or a NUL.
+        write(field.name.rawName)
+        write(": ")
+        field.withUnsafeBytesOfValue { value in
+            if let base = value.baseAddress { output.append(base, count: value.count) }
+        }
+        write("\r\n")
+    }
+
+    private func write(_ text: StaticString) { output.append(text.utf8Start, count: text.utf8CodeUnitCount) }
+
+    private func write(_ text: String) {
+        var text = text
+        text.withUTF8 { utf8 in
+            if let base = utf8.baseAddress { output.append(base, count: utf8.count) }
+        }
+    }
+
+    // MARK: - The body
+
+    /// Moves what there is of the request's body into `output`, until about `limit` bytes wait there.
+    func fillOutput(limit: Int, now: UInt64) {
+        guard let stream = current else { return }
+        self.now = now
+        let before = output.count
+        while output.count < limit, writePiece(stream, room: limit - output.count) {}
+        stream.bytesSent += max(output.count - before, 0)
+    }
+
+    /// Whether there is something to send.
+    var hasOutput: Bool {
+        if !output.isEmpty { return true }
+        if case .done = upload { return false }
+        if case .awaitingChunk? = current?.outgoing { return false }
+        return current != nil
+    }
+
+    /// Writes one piece of the body, or its end. False where there is no more for now.
+    private func writePiece(_ stream: StreamState, room: Int) -> Bool {
+        if case .done = upload { return false }
+        let available: Int
+        switch stream.outgoing {
+        case .awaitingChunk: return false
+        case .bytes(let bytes, let offset), .chunk(let bytes, let offset): available = bytes.count - offset
+        case .file(_, _, let remaining): available = remaining
+        case .finished, .done: available = 0
+        }
+        // A piece of a few bytes costs a chunk's frame or a system call as well.
+        let count = min(available, max(room, 1_024), Self.pieceLimit)
+        switch upload {
+        case .done: return false
+        case .plain(let sent, let length):
+            guard sent + available <= length else { return failLength(stream, sent + available, length) }
+            upload = .plain(sent: sent + count, of: length)
+        case .chunked:
+            if count > 0 {
+                write(String(count, radix: 16))
+                write("\r\n")
+            }
+        }
+        let payload = UnsafeMutableRawBufferPointer(start: output.append(count: count), count: count)
+        guard stream.takeOutgoing(into: payload) else {
+            output.removeLast(count)
+            if let failure = stream.localFailure { giveUp(stream, failure) }
+            return false
+        }
+        if case .chunked = upload, count > 0 { write("\r\n") }
+        return stream.isOutgoingDone ? writeEnd(stream) : true
+    }
+
+    private func writeEnd(_ stream: StreamState) -> Bool {
+        switch upload {
+        case .done: break
+        case .plain(let sent, let length):
+            if sent < length { return failLength(stream, sent, length) }
+        case .chunked:
+            write("0\r\n")
+            if let trailers = stream.outgoingTrailers {
+                stream.outgoingTrailers = nil
+                for field in trailers { write(field) }
+            }
+            write("\r\n")
+        }
+        upload = .done
+        return false
+    }
+
+    private func failLength(_ stream: StreamState, _ count: Int, _ stated: Int) -> Bool {
+        giveUp(stream, H2Error.bodyLength(count, stated: stated, stream: stream.id))
+        return false
+    }
+
+    /// The request cannot be written to its end, so that nothing can follow it.
+    private func giveUp(_ stream: StreamState, _ failure: H2Error) {
+        close("a request could not be sent to its end")
+        end(stream, failure)
+    }
+}

@@ -1,0 +1,83 @@
+// How bodies move between a stream and its connection, whatever version of HTTP carries them.
+
+extension StreamState {
+    /// What became of body bytes that arrived.
+    enum Arrival {
+        /// They wait in `body` for their reader.
+        case buffered
+        /// They are where they belong, or nowhere.
+        case taken
+        /// `localFailure` says why they cannot be taken, and the stream has to end.
+        case refused
+    }
+
+    /// Puts body bytes that arrived where the sink says.
+    @inline(__always)
+    final func arrived(_ bytes: UnsafeRawBufferPointer) -> Arrival {
+        bodyReceived += bytes.count
+        switch sink {
+        case .buffer:
+            unread += bytes.count
+            body.append(contentsOf: bytes)
+            return .buffered
+        case .collect(let limit):
+            guard body.count + bytes.count <= limit else {
+                localFailure = bodyTooLarge(limit)
+                return .refused
+            }
+            body.append(contentsOf: bytes)
+            return .taken
+        case .nowhere: return .taken
+        case .descriptor(let descriptor):
+            let status = writeFully(descriptor, bytes)
+            guard status == 0 else {
+                localFailure = H2Error.cannotWrite(status, stream: self)
+                return .refused
+            }
+            return .taken
+        }
+    }
+
+    /// Fills `payload` with the next bytes of the request's body, which has that many. False where they cannot be read:
+    /// `localFailure` says why, and the stream has to end.
+    @inline(__always)
+    final func takeOutgoing(into payload: UnsafeMutableRawBufferPointer) -> Bool {
+        let count = payload.count
+        switch outgoing {
+        case .bytes(let bytes, let offset):
+            Self.copy(bytes, offset, to: payload)
+            outgoing = offset + count == bytes.count ? .done : .bytes(bytes, offset: offset + count)
+        case .chunk(let bytes, let offset):
+            Self.copy(bytes, offset, to: payload)
+            if offset + count == bytes.count {
+                outgoing = .awaitingChunk
+                wantsBody()
+            } else {
+                outgoing = .chunk(bytes, offset: offset + count)
+            }
+        case .file(let descriptor, let offset, let remaining):
+            guard readExactly(descriptor, offset: offset, into: payload) else {
+                localFailure = H2Error(
+                    .localIO, scope: .stream(id), initiator: .user,
+                    message: "the request body's file became shorter, or cannot be read, at byte \(offset)",
+                    remedy: "leave the file alone while it is sent")
+                return false
+            }
+            if remaining == count {
+                stopSending()
+            } else {
+                outgoing = .file(descriptor: descriptor, offset: offset + count, remaining: remaining - count)
+            }
+        case .finished: stopSending()
+        case .awaitingChunk, .done: break
+        }
+        return true
+    }
+
+    private static func copy(_ bytes: [UInt8], _ offset: Int, to payload: UnsafeMutableRawBufferPointer) {
+        guard payload.count > 0 else { return }
+        bytes.withUnsafeBytes {
+            payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + payload.count]))
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import H2Client
+
+/// A connection in cleartext whose first bytes will tell its version: HTTP/2 by prior knowledge begins with a preface
+/// (RFC 9113 section 3.4) that no HTTP/1.1 request can begin with. Then it is replaced by one of that version.
+final class UndecidedConnection: ServerConnection {
+    private static let preface: [UInt8] = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+    // Shorter than the preface, since that would have decided.
+    private var first: [UInt8] = []
+
+    init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
+        super.init(wire: wire, descriptor: descriptor, listener: listener, outputCapacity: 16)
+    }
+
+    override func receive(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        let preface = Self.preface
+        var index = 0
+        while first.count + index < preface.count {
+            guard index < bytes.count else {
+                first.append(contentsOf: bytes)
+                return true
+            }
+            guard bytes[index] == preface[first.count + index] else {
+                decide(HTTP1ServerConnection(wire: wire, descriptor: descriptor, listener: listener), bytes)
+                return true
+            }
+            index += 1
+        }
+        decide(HTTP2ServerConnection(wire: wire, descriptor: descriptor, listener: listener), bytes)
+        return true
+    }
+
+    private func decide(_ connection: ServerConnection, _ bytes: UnsafeMutableRawBufferPointer) {
+        handOver()
+        if first.isEmpty { return listener.replace(self, connection, input: bytes) }
+        var all = first + bytes
+        all.withUnsafeMutableBytes { listener.replace(self, connection, input: $0) }
+    }
+
+    override func fillOutput() -> Bool { true }
+    override var isFinished: Bool { false }
+    override var isDraining: Bool { false }
+    override func drain() { close() }
+    override func dropStreams() {}
+}

@@ -46,8 +46,9 @@ final class HTTP2Session {
     @exclusivity(unchecked) var goAway: GoAway?
     /// What the server says it answers for; nil before it has said anything (RFC 8336).
     @exclusivity(unchecked) var originSet: OriginSet?
-    /// Whether the frame that is arriving is an ORIGIN frame with a flag that is kept for later.
-    @exclusivity(unchecked) var hasOriginFlags = false
+    /// What has come of the ORIGIN frame that is arriving: one frame's payload at most. nghttp2 can decode it too, but takes
+    /// flags away that matter, and tells nobody of such frames that it ignores, so that a flood of them would not count.
+    @exclusivity(unchecked) var originPayload: [UInt8] = []
     /// What the connection was opened for.
     let origin: Origin
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
@@ -90,10 +91,8 @@ final class HTTP2Session {
         // nghttp2 passes over frames of unknown types in silence, unless it is told that we know them: they are to be
         // counted (a flood of them) and logged.
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
-            if UInt32(type) == NGHTTP2_ORIGIN.rawValue { continue }
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
-        nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_ORIGIN.rawValue))
         ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)

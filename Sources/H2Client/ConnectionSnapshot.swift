@@ -70,3 +70,12 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var connect: Duration
     public var tls: Duration?
 }
+
+extension ConnectionInfo {
+    /// That of a connection over a wire that leads nowhere.
+    static func simulated(_ origin: Origin) -> ConnectionInfo {
+        ConnectionInfo(
+            id: .next(), origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
+            connect: .zero)
+    }
+}

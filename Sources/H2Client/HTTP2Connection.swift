@@ -23,11 +23,8 @@ public actor HTTP2Connection {
     /// A connection over a wire that is established already. On the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         loop.preconditionInLoop()
-        let id = ConnectionID.next()
-        let info = ConnectionInfo(
-            id: id, origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
-            connect: .zero)
-        let multiplexer = HTTP2Multiplexer(wire: wire, info: info, configuration: configuration, loop: loop)
+        let multiplexer = HTTP2Multiplexer(
+            wire: wire, info: .simulated(origin), configuration: configuration, loop: loop)
         multiplexer.activate()
         self.init(multiplexer)
     }

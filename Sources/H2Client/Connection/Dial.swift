@@ -39,8 +39,8 @@ enum Speech {
             return HTTP2Multiplexer(
                 wire: connected.wire, info: connected.info, configuration: configuration, loop: loop)
         case .http1:
-            connected.wire.close()
-            throw H2Error(.http2NotNegotiated, scope: .connection, message: "HTTP/1.1 is not spoken here yet")
+            return HTTP1Driver(
+                wire: connected.wire, info: connected.info, configuration: configuration, loop: loop)
         }
     }
 }

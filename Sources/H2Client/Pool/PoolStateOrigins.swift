@@ -45,7 +45,7 @@ extension PoolState {
     /// is done.
     mutating func requireHTTP1(_ key: OriginKey, now: UInt64, into actions: inout [PoolAction]) {
         let origin = origins.find(key)
-        guard origin != noSlot, allowsHTTP1(origin), !origins[origin].pointee.requiresHTTP1 else { return }
+        guard origin != noSlot, allowsHTTP1, !origins[origin].pointee.requiresHTTP1 else { return }
         let record = origins[origin]
         record.pointee.requiresHTTP1 = true
         record.pointee.known = .http1

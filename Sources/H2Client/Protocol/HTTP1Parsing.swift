@@ -23,14 +23,6 @@ enum TokenBytes {
         for byte in "!#$%&'*+-.^_`|~".utf8 { table[Int(byte)] = byte }
         return UnsafePointer(table)
     }()
-
-    static func isToken(_ string: String) -> Bool {
-        var string = string
-        return string.withUTF8 { utf8 in
-            for byte in utf8 where lowerCase[Int(byte)] == 0 { return false }
-            return !utf8.isEmpty
-        }
-    }
 }
 
 extension HTTP1Session {

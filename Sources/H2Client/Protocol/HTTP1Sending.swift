@@ -56,9 +56,6 @@ extension HTTP1Session {
     }
 
     private func writeRequestLine(_ request: HTTPRequest) throws(H2Error) {
-        // swift-http-types lets nothing but tokens be a method, unless somebody sets the pseudo-field itself.
-        let method = request.method.rawValue
-        guard TokenBytes.isToken(method) else { throw RequestRules.invalid("bad method '\(method)'", "use a token") }
         if let scheme = request.scheme, scheme != self.scheme, scheme.lowercased() != self.scheme {
             // The origin form of a request's target cannot say it.
             throw RequestRules.invalid(
@@ -71,7 +68,8 @@ extension HTTP1Session {
             request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
         let named = request.authority ?? host
         if let named, named != authority { try Self.checkAuthority(named) }
-        write(method)
+        // swift-http-types lets nothing but a token be a method.
+        write(request.method.rawValue)
         write(" ")
         if request.method == .connect {
             write(try RequestRules.connectAuthority(named))

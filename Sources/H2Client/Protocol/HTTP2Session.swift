@@ -163,6 +163,7 @@ final class HTTP2Session {
             try RequestRules.hasBody(hasBody, stated: stated)
             stream.statedLength = stated
         }
+        // Unretained: `openStreams` owns the stream while nghttp2 holds its address.
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
         let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }
@@ -173,7 +174,6 @@ final class HTTP2Session {
                 remedy: "send it on a new connection", isRetryable: true)
         }
         stream.id = id
-        // The list owns the stream while nghttp2 holds its address.
         stream.slot = openStreams.count
         openStreams.append(stream)
         requests += 1

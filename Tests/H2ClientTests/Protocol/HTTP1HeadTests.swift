@@ -163,7 +163,7 @@ import Testing
         #expect(stream.hasEnded)
         #expect(stream.bodyText == "ok")
         #expect(rig.violation?.code == .protocolViolation)
-        #expect(stream.bytesReceived == 41)
+        #expect(stream.bytesReceived == 40)
         #expect(throws: H2Error.self) { try rig.request() }
     }
 }

@@ -57,6 +57,17 @@ final class PuppetServer: @unchecked Sendable {
         }
     }
 
+    /// Plays `script` for the next client, which speaks HTTP/1.1.
+    func playHTTP1(_ script: @escaping @Sendable (PuppetServer) -> Void) {
+        Thread.detachNewThread { [self] in
+            descriptor = accept(listener, nil, nil)
+            guard descriptor >= 0 else { return }
+            limit(descriptor)
+            script(self)
+            hangUp()
+        }
+    }
+
     static func setting(_ id: UInt8, _ value: UInt32) -> [UInt8] { [0, id] + RawPeer.bytes(value) }
 
     func hangUp() {
@@ -85,7 +96,7 @@ final class PuppetServer: @unchecked Sendable {
 
     // MARK: - Receiving
 
-    private func read(_ count: Int) -> [UInt8]? {
+    func read(_ count: Int) -> [UInt8]? {
         while buffer.count < count {
             var chunk = [UInt8](repeating: 0, count: 65_536)
             let got = recv(descriptor, &chunk, chunk.count, 0)
@@ -94,6 +105,16 @@ final class PuppetServer: @unchecked Sendable {
         }
         defer { buffer.removeFirst(count) }
         return Array(buffer[..<count])
+    }
+
+    /// The next head of an HTTP/1.1 request; nil at the end or after a minute of nothing.
+    func nextHead() -> String? {
+        var head: [UInt8] = []
+        while let byte = read(1) {
+            head += byte
+            if head.suffix(4).elementsEqual("\r\n\r\n".utf8) { return String(decoding: head, as: UTF8.self) }
+        }
+        return nil
     }
 
     /// The next frame of a type (any by default), others skipped; nil at the end or after a minute of nothing.

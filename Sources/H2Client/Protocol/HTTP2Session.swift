@@ -164,6 +164,7 @@ final class HTTP2Session {
             stream.statedLength = stated
         }
         // Unretained: `openStreams` owns the stream while nghttp2 holds its address.
+        // Unretained: `openStreams` owns it below, for as long as nghttp2 has the address.
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
         let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }

@@ -53,7 +53,8 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
     }
 
     deinit {
-        // A dropped connection posts its end to the loop, which nobody would turn any more.
+        // A dropped connection posts its end to the loop, which nobody would turn any more; and nobody is here to be told.
+        (wire.onReceive, wire.onClose) = ({ _ in }, {})
         connection = nil
         world.run()
     }

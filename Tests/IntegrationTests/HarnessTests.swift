@@ -69,13 +69,5 @@ extension RealServers {
             }
             return states.allSatisfy { $0 == "Z" }
         }
-
-        @discardableResult
-        private func curl(_ arguments: [String]) async throws -> Program.Outcome {
-            let always = ["-sS", "--fail", "--max-time", "20", "--cacert", try TestCertificates.shared.caFile]
-            let outcome = try await Program.finish("curl", always + arguments)
-            #expect(outcome.exitCode == 0, "\(outcome.output)")
-            return outcome
-        }
     }
 }

@@ -80,3 +80,40 @@ func eventually(
         try await Task.sleep(for: .milliseconds(5))
     }
 }
+
+/// Runs curl, which has to succeed, with trust in the tests' authority.
+@discardableResult
+func curl(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws -> Program.Outcome {
+    let outcome = try await curlOutcome(["--fail"] + arguments)
+    #expect(outcome.exitCode == 0, "\(outcome.output)", sourceLocation: sourceLocation)
+    return outcome
+}
+
+/// Runs curl, with trust in the tests' authority.
+func curlOutcome(_ arguments: [String]) async throws -> Program.Outcome {
+    let always = ["-sS", "--max-time", "20", "--cacert", try TestCertificates.shared.caFile]
+    return try await Program.finish("curl", always + arguments)
+}
+
+/// What curl tells of a transfer.
+struct CurlTransfer: Equatable {
+    var status: Int
+    /// `1.1` or `2`.
+    var version: String
+    /// 0 where a connection was used again.
+    var connects: Int
+}
+
+/// Runs curl on one URL, which may stand for many (`[1-100]`), one transfer after another; it has to succeed.
+func curlTransfers(
+    _ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation
+) async throws -> [CurlTransfer] {
+    let report = ["-o", "/dev/null", "-w", "%{http_code} %{http_version} %{num_connects}\n"]
+    let outcome = try await curlOutcome(report + arguments)
+    #expect(outcome.exitCode == 0, "\(outcome.output)", sourceLocation: sourceLocation)
+    return outcome.output.split(separator: "\n").compactMap { line in
+        let words = line.split(separator: " ")
+        guard words.count == 3, let status = Int(words[0]), let connects = Int(words[2]) else { return nil }
+        return CurlTransfer(status: status, version: String(words[1]), connects: connects)
+    }
+}

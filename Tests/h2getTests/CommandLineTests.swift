@@ -192,6 +192,18 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(fails("--cert", "a"))
         #expect(fails("--cleartext", "--ca-file", "a"))
         #expect(fails("--goaway-after", "0"))
+        #expect(fails("--http1.1", "--http2"))
+        #expect(fails("--http1.1", "--max-streams", "5"))
+        #expect(fails("--service-time", "5ms"))
+        #expect(fails("--workers", "0"))
+        #expect(fails("--workers", "1", "--service-time", "five"))
+        #expect(fails("--workers", "1", "--retry-after", "1", "--refused-stream"))
+        #expect(fails("--idle-timeout", "0"))
+        #expect(!fails("--workers", "4", "--worker-queue", "8", "--service-time", "5ms", "--retry-after", "1"))
+        #expect(!fails("--http1.1", "--close-after", "3", "--idle-timeout", "5s"))
+        #expect(ServeDuration(argument: "0.5s")?.duration == .milliseconds(500))
+        #expect(ServeDuration(argument: "7")?.duration == .milliseconds(7))
+        for text in ["", "s", "-1s", "1e3", "nan", "25h", "1.2.3"] { #expect(ServeDuration(argument: text) == nil) }
         #expect(!fails("--port", "0", "--latency", "5", "."))
     }
 }

@@ -12,6 +12,8 @@ protocol ConnectionOwner: AnyObject, Sendable {
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
     /// An HTTP/1.1 server said how many more requests it takes on the connection, and how long it keeps it idle.
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?)
+    /// The server said for which origins it answers here.
+    func originsChanged(_ connection: ConnectionDriver)
     /// It is gone. What was on it has been told.
     func closed(_ connection: ConnectionDriver, why: H2Error)
 }
@@ -84,12 +86,12 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// Whether it takes no new requests.
     final var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
-    /// Whether a response's head has come.
+    /// Whether a response's head has come, or the server said that it would.
     final var hasAnswered: Bool {
         @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
     }
 
-    /// Notes that a response's head has come.
+    /// Notes that a response's head has come, or will.
     @inline(__always)
     final func noteAnswer() {
         if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
@@ -136,6 +138,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     /// Puts the connection's last words into the output, where the version has some.
     func sayFarewell(_ code: ErrorCode?) {}
+    /// Whether the peer has shown that it may answer for another origin than the connection's own.
+    func mayServe(_ origin: Origin) -> Bool { false }
     /// Whether any of a request may have reached the peer.
     func mayHaveLeft(_ stream: StreamState) -> Bool { preconditionFailure("overridden") }
     /// The connection is over: fails what is under way.

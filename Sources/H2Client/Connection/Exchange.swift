@@ -68,6 +68,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var totalTimer: LoopTimer?
     @exclusivity(unchecked) var phaseTimer: LoopTimer?
     @exclusivity(unchecked) var continueTimer: LoopTimer?
+    @exclusivity(unchecked) private var sendTimer: LoopTimer?
     @exclusivity(unchecked) var progressAt: UInt64 = 0
 
     var connectionID: ConnectionID { connection.info.id }
@@ -153,6 +154,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         if options.areDefaults { return true }
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
+        if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
         if let limit = options.expectContinue, heldBody != nil {
             continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
                 self.releaseBody()
@@ -177,6 +179,22 @@ final class Exchange: StreamState, @unchecked Sendable {
         phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
             self.timedOut(phase, limit)
         }
+    }
+
+    /// Looks now and then whether the body makes progress: what a writer has not written yet is no fault of the server's.
+    private func startSendTimer(_ limit: Duration) {
+        let period = max(limit.clampedNanoseconds / 8, 1)
+        var (before, since) = (bytesSent, connection.loop.now)
+        func look() {
+            guard !isOver, !isOutgoingDone else { return sendTimer = nil }
+            let isWaitingForWriter = if case .awaitingChunk = outgoing { true } else { false }
+            if bytesSent != before || isWaitingForWriter || heldBody != nil {
+                (before, since) = (bytesSent, connection.loop.now)
+            }
+            if connection.loop.now - since >= limit.clampedNanoseconds { return timedOut(.sending, limit) }
+            sendTimer = connection.loop.schedule(after: period, look)
+        }
+        sendTimer = connection.loop.schedule(after: period, look)
     }
 
     func stopPhaseTimer() {
@@ -366,7 +384,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         if !options.areDefaults {
             if let totalTimer { connection.loop.cancel(totalTimer) }
             if let continueTimer { connection.loop.cancel(continueTimer) }
-            (totalTimer, continueTimer) = (nil, nil)
+            if let sendTimer { connection.loop.cancel(sendTimer) }
+            (totalTimer, continueTimer, sendTimer) = (nil, nil, nil)
             stopPhaseTimer()
         }
         if slot < 0 && !hasReleasedSlot {

@@ -70,6 +70,11 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     override func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
     override func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
 
+    /// RFC 9113 section 9.1.1, and RFC 8336 section 2.4 where the server sends ORIGIN.
+    override func mayServe(_ origin: Origin) -> Bool {
+        wire.isCertificateValid(for: origin.host) && session.originSet?.contains(origin) ?? true
+    }
+
     // MARK: - Bytes in
 
     override func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -123,8 +128,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                     ping.completion(.success(time))
                 }
             case .goAway: receivedGoAway()
-            // Who wants to send requests of another origin here asks `session.originSet` then.
-            case .originSetChanged: break
+            case .originSetChanged: owner?.originsChanged(self)
             }
             if case .closed = state { return }
         }
@@ -134,6 +138,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         guard let goAway = session.goAway else { return }
         // The notice that a graceful shutdown begins names the largest identifier there is (RFC 9113 section 6.8).
         let isCount = goAway.code == .noError && goAway.lastStreamID != Int32.max
+        // The answers may come behind it; what is left over is told now, and shall know that this server serves.
+        if isCount, goAway.lastStreamID > 0 { noteAnswer() }
         drain(
             Self.draining("the server said GOAWAY (\(goAway.describedCode))"),
             answers: isCount ? Int(goAway.lastStreamID + 1) / 2 : nil)

@@ -199,6 +199,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Under the lock.
     func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
+        if kind.isEmpty { retryBudget.sent(now: now) }
         let result = state.lease(entry.key, now: now, kind: kind, into: &actions)
         var ticket: Ticket?
         if case .wait(let waiter) = result {
@@ -317,8 +318,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .drained:
                 for waiter in drainWaiters { waiter.resume() }
                 drainWaiters = []
-                for observer in observers.values { observer.finish() }
-                observers = [:]
+                // Not from here: each comes back to say that it has ended.
+                clock.execute { self.endEvents() }
             }
         }
         actions.removeAll(keepingCapacity: true)

@@ -33,6 +33,11 @@ extension ConnectionPool {
         }
     }
 
+    /// No more events come.
+    func endEvents() {
+        for observer in lock.withLock({ Array(observers.values) }) { observer.finish() }
+    }
+
     // MARK: - Statistics
 
     nonisolated(nonsending) func statistics() async -> HTTPClient.Statistics {

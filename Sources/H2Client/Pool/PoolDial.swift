@@ -2,8 +2,11 @@
 ///
 /// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
 final class PoolDial: @unchecked Sendable {
+    /// Can go: created → resolving → dialing → over; any → over.
     private enum State {
         case created
+        /// To see whether another origin's connection leads there.
+        case resolving(Resolver.Query?)
         case dialing(Dialer)
         case over
     }
@@ -31,8 +34,40 @@ final class PoolDial: @unchecked Sendable {
     func start() {
         guard case .created = state else { return }
         pool.tell(.connecting(entry.origin, reason: reason))
+        guard pool.hasConnectionToShare(with: self) else { return dial() }
+        state = .resolving(nil)
+        let host = configuration.connectTo?.host ?? entry.origin.host
+        let port = configuration.connectTo?.port ?? entry.origin.port
+        let query = Resolver.shared.resolve(host: host, port: port, on: loop) { self.resolved($0) }
+        if case .resolving = state { state = .resolving(query) }
+    }
+
+    /// Where none of the candidates will do, or the look-up failed, a connection of its own is tried: that says what is wrong.
+    private func resolved(_ result: Result<[SocketAddress], H2Error>) {
+        guard case .resolving = state else { return }
+        let addresses = (try? result.get()) ?? []
+        share(pool.connectionsToShare(leadingTo: addresses.map(\.description))[...])
+    }
+
+    /// Asks one candidate after the other, each on its own loop.
+    private func share(_ candidates: ArraySlice<ConnectionDriver>) {
+        guard case .resolving = state else { return }
+        guard let next = candidates.first else { return dial() }
+        next.loop.execute { [self] in
+            // Where it is shared, the state cancels this dial.
+            if next.mayServe(entry.origin), pool.share(next, with: self) { return }
+            loop.execute { self.share(candidates.dropFirst()) }
+        }
+    }
+
+    private var configuration: Configuration {
         var configuration = pool.configuration.connection
         if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
+        return configuration
+    }
+
+    private func dial() {
+        let configuration = configuration
         do {
             let tls = entry.origin.scheme == .https ? try pool.sharedTLS() : nil
             let dialer = Dialer(
@@ -55,6 +90,7 @@ final class PoolDial: @unchecked Sendable {
         switch state {
         case .over: return
         case .created: break
+        case .resolving(let query): query?.cancel()
         case .dialing(let dialer): dialer.cancel()
         }
         state = .over

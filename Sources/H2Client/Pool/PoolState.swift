@@ -100,8 +100,8 @@ struct PoolState: ~Copyable {
         streamsPerConnection = Int32(clamping: max(1, pool.streamsPerConnection))
         connectionLimit = max(1, pool.connections)
         waitingLimit = max(0, pool.waitingRequests)
-        idleTimeout = max(1, nanoseconds(pool.idleTimeout))
-        maximumAge = pool.maximumAge.map(nanoseconds) ?? .max
+        idleTimeout = max(1, pool.idleTimeout.clampedNanoseconds)
+        maximumAge = pool.maximumAge?.clampedNanoseconds ?? .max
         requestsPerConnection = max(1, pool.requestsPerConnection)
         requestsPerOrigin = max(1, politeness.concurrentRequestsPerOrigin)
         requestLimit = max(1, politeness.concurrentRequests)
@@ -235,6 +235,11 @@ struct PoolState: ~Copyable {
         }
         if connection.pointee.version == .http2 {
             if connection.pointee.isFree { becomeIdle(slot, now: now, into: &actions) }
+            if connection.pointee.origin != origin {
+                // It may be the last request of an origin that does not share the connection any more.
+                noteIfUnused(origin)
+                concern(connection.pointee.origin)
+            }
             if connection.pointee.guests.isEmpty {
                 if origins[origin].pointee.waiting > 0 { concern(origin) }
             } else {
@@ -304,14 +309,16 @@ struct PoolState: ~Copyable {
         if !origins[origin].pointee.pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
     }
 
-    /// Has `settle` look at all who share a connection, its own origin and the others first in turn, and `origin`.
+    /// Has `settle` look at all who share a connection, and at `origin`. Every second time the connection's own origin comes
+    /// first, else the others in turn.
     mutating func concernAll(of slot: Int32, _ origin: Int32) {
         if connections.isTaken(Int(slot)) {
             let connection = connections[slot]
             connection.pointee.ownerFirst.toggle()
-            if connection.pointee.ownerFirst { concern(connection.pointee.origin) }
             let first = connection.pointee.guests.first
-            if first != noSlot {
+            if connection.pointee.ownerFirst {
+                concern(connection.pointee.origin)
+            } else if first != noSlot {
                 connection.pointee.guests.remove(first, guestLinks, origins.memory)
                 connection.pointee.guests.append(first, guestLinks, origins.memory)
             }
@@ -348,7 +355,8 @@ struct PoolState: ~Copyable {
                 if dialOne(origin, now: now, into: &actions), wantsDial(origin, now: now) != nil {
                     wantRoom(origin, now: now)
                 } else {
-                    lookAfterDialHold(origin, now: now, into: &actions)
+                    // What it waits for now may be another thing: its turn, say.
+                    concern(origin)
                 }
             } else {
                 makeRoom(now: now, into: &actions)
@@ -356,13 +364,4 @@ struct PoolState: ~Copyable {
             }
         }
     }
-}
-
-/// A duration as the pool's time; negative is 0.
-func nanoseconds(_ duration: Duration) -> UInt64 {
-    let (seconds, attoseconds) = duration.components
-    guard seconds >= 0, attoseconds >= 0 else { return 0 }
-    let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-    // Half of the range is 292 years, so that adding it to a time does not overflow.
-    return overflow ? 1 << 62 : min(whole + UInt64(attoseconds) / 1_000_000_000, 1 << 62)
 }

@@ -14,12 +14,12 @@ extension PoolState {
         }
     }
 
-    func allowsHTTP1(_ origin: Int32) -> Bool { versions != .http2Only }
+    var allowsHTTP1: Bool { versions != .http2Only }
 
     /// What a dial offers. An origin that chose HTTP/1.1 before is asked again: its server may have learned HTTP/2.
     private func offer(_ origin: Int32, needsHTTP1: Bool) -> DialVersions {
         let record = origins[origin]
-        if needsHTTP1 || versions == .http1Only || record.pointee.requiresHTTP1 && allowsHTTP1(origin) {
+        if needsHTTP1 || versions == .http1Only || record.pointee.requiresHTTP1 && allowsHTTP1 {
             return record.pointee.isSecure ? .http1 : .cleartextHTTP1
         }
         if record.pointee.isSecure { return versions == .http2Only ? .http2 : .either }

@@ -45,7 +45,7 @@ extension PoolState {
     /// is done.
     mutating func requireHTTP1(_ key: OriginKey, now: UInt64, into actions: inout [PoolAction]) {
         let origin = origins.find(key)
-        guard origin != noSlot, allowsHTTP1(origin), !origins[origin].pointee.requiresHTTP1 else { return }
+        guard origin != noSlot, allowsHTTP1, !origins[origin].pointee.requiresHTTP1 else { return }
         let record = origins[origin]
         record.pointee.requiresHTTP1 = true
         record.pointee.known = .http1
@@ -119,6 +119,13 @@ extension PoolState {
         concern(origin)
         settle(now: now, into: &actions)
         return true
+    }
+
+    /// Another origin's connection that this one shares.
+    func sharedConnection(of key: OriginKey) -> ConnectionKey? {
+        let origin = origins.find(key)
+        guard origin != noSlot, origins[origin].pointee.shared != noSlot else { return nil }
+        return connections.key(origins[origin].pointee.shared)
     }
 
     /// The origin has connections of its own only, from now on (421, or an ORIGIN frame that leaves it out). What it has

@@ -18,9 +18,9 @@ extension PoolState {
         let record = origins[origin]
         if record.pointee.heldUntil > now { return .held }
         if record.pointee.inFlight >= requestsPerOrigin { return .full }
-        if adaptive != nil, let limit = record.pointee.adaptive {
-            if limit.pausedUntil > now { return .held }
-            if record.pointee.inFlight >= limit.limit { return .full }
+        if adaptive != nil {
+            if record.pointee.adaptive?.pausedUntil ?? 0 > now { return .held }
+            if record.pointee.inFlight >= record.pointee.adaptive?.limit ?? .max { return .full }
         }
         return inFlight >= requestLimit ? .turn : .open
     }
@@ -30,9 +30,9 @@ extension PoolState {
         let record = origins[origin]
         guard record.pointee.heldUntil <= now else { return 0 }
         var allowed = min(requestsPerOrigin - record.pointee.inFlight, requestLimit - inFlight)
-        if let limit = record.pointee.adaptive {
-            guard limit.pausedUntil <= now else { return 0 }
-            allowed = min(allowed, limit.limit - record.pointee.inFlight)
+        if adaptive != nil {
+            guard record.pointee.adaptive?.pausedUntil ?? 0 <= now else { return 0 }
+            allowed = min(allowed, (record.pointee.adaptive?.limit ?? .max) - record.pointee.inFlight)
         }
         return max(0, rate == nil ? allowed : min(allowed, burst))
     }
@@ -71,13 +71,14 @@ extension PoolState {
         _ origin: Int32, now: UInt64, kind: LeaseKind, into actions: inout [PoolAction]
     ) -> LeaseResult {
         guard life == .running else { return .fail(.shutDown) }
+        if kind.contains(.http1), !allowsHTTP1 { return .fail(.http1NotAllowed) }
         if kind.contains(.own) {
             leaveShared(origin)
+            // Those that wait already may have waited for the connection that was shared.
+            concern(origin)
             origins[origin].pointee.mayCoalesce = false
             origins[origin].pointee.wantsOwn = origins[origin].pointee.http2.isEmpty
         }
-        let needsHTTP1 = kind.contains(.http1)
-        if needsHTTP1, mode(origin) == .http2, !allowsHTTP1(origin) { return .fail(.http1NotAllowed) }
         if let connection = takeAtOnce(origin, now: now, kind: kind, into: &actions) {
             let key = connections.key(connection)
             settle(now: now, into: &actions)

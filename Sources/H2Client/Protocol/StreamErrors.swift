@@ -66,6 +66,8 @@ extension H2Error {
             switch phase {
             case .queued:
                 ("the request waited longer than \(limit) for its turn", "allow more time or send fewer at once")
+            case .sending:
+                ("the request's body made no progress for \(limit)", "the server does not take it, or the way stalled")
             case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
             case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
             default: ("the request took longer than \(limit)", "allow more time")

@@ -9,8 +9,10 @@ public struct ProcessFailure: Error, CustomStringConvertible {
 
 /// Other programs: found, run to their end, or started to be ended later.
 public enum Program {
-    /// The path of a command, looked for in PATH and where Debian keeps its servers; nil where it is not installed.
+    /// The path of a command, looked for in PATH and where Debian keeps its servers; nil where it is not installed. A
+    /// command with a slash is a path already.
     public static func path(of command: String) -> String? {
+        if command.contains("/") { return access(command, X_OK) == 0 ? command : nil }
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         return (path.split(separator: ":").map(String.init) + ["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
             .map { "\($0)/\(command)" }
@@ -48,7 +50,7 @@ public enum Program {
     public static func finish(
         _ program: String, _ arguments: [String], environment: [String: String] = [:], input: String = "/dev/null"
     ) async throws -> Outcome {
-        guard let path = program.contains("/") ? program : path(of: program) else {
+        guard let path = path(of: program) else {
             throw ProcessFailure("\(program) is not installed")
         }
         let log = try TemporaryDirectory.shared.newPath("run")

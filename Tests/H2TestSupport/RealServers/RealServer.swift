@@ -11,8 +11,62 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
         public var streamLimit = 100
         /// The certificate that it shows; nil for the valid one.
         public var leaf: TestCertificates.Leaf?
+        /// Seconds that a connection without a request is kept; nil for the server's own time.
+        public var keepAliveSeconds: Int?
+        /// How many requests a connection serves before the server ends it: of both protocols with nginx, of HTTP/1.1
+        /// with Apache. Nil for as many as come.
+        public var requestsPerConnection: Int?
+        /// What is answered with a refusal; nil for nothing.
+        public var refusal: Refusal?
+        /// How many requests a Python application serves at a time; nil for 8.
+        public var threads: Int?
 
         public init() {}
+    }
+
+    /// Which requests are refused, and how.
+    public struct Refusal: Sendable {
+        public enum Above: Sendable {
+            /// More than that many requests a second of all clients, `burst` of them ahead of time.
+            case requestsPerSecond(Int, burst: Int)
+            /// More than that many requests at a time of all clients; of HTTP/2 each stream counts.
+            case requestsAtATime(Int)
+        }
+
+        public var above: Above
+        /// 429 or 503, with a Retry-After.
+        public var status = 503
+        public var retryAfterSeconds = 1
+
+        public init(above: Above, status: Int = 503, retryAfterSeconds: Int = 1) {
+            self.above = above
+            self.status = status
+            self.retryAfterSeconds = retryAfterSeconds
+        }
+    }
+
+    /// Those of `Options` that not every server knows.
+    public enum Option: Sendable {
+        case keepAliveSeconds, requestsPerConnection, refusal, threads
+    }
+
+    /// Where a server can be reached, and what it speaks there.
+    public struct Endpoints: OptionSet, Sendable {
+        public let rawValue: Int
+        public init(rawValue: Int) { self.rawValue = rawValue }
+
+        /// HTTP/2 at `origin`, by ALPN.
+        public static let http2TLS = Endpoints(rawValue: 1)
+        /// HTTP/1.1 at `origin`, by ALPN or without.
+        public static let http1TLS = Endpoints(rawValue: 2)
+        /// HTTP/2 by prior knowledge at `cleartextOrigin`.
+        public static let http2Cleartext = Endpoints(rawValue: 4)
+        /// HTTP/1.1 at `http1CleartextOrigin`.
+        public static let http1Cleartext = Endpoints(rawValue: 8)
+        /// No HTTP/2 at `http1Origin`.
+        public static let http1OnlyTLS = Endpoints(rawValue: 16)
+        /// No HTTP/1.1 at `http2OnlyOrigin`.
+        public static let http2OnlyTLS = Endpoints(rawValue: 32)
     }
 
     /// Where a server takes uploads.
@@ -21,6 +75,14 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
         case echo
         /// PUT to `/up/NAME` makes a file that can be fetched there.
         case put
+    }
+
+    /// What it serves.
+    public enum Content: Sendable {
+        /// The files of `StaticSite`.
+        case files
+        /// The routes of `PythonApplication`.
+        case application
     }
 
     /// The server's name.
@@ -36,6 +98,11 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
     public let gracefulSignal: CInt?
     /// Whether it goes on serving new connections after that signal (a reload), or ends (a shutdown).
     public let outlivesGracefulSignal: Bool
+    public let endpoints: Endpoints
+    public let obeys: Set<Option>
+    public var content = Content.files
+    /// Why it cannot run here although its command is there; nil where it can.
+    var obstacle: @Sendable () -> String? = { nil }
     let make: @Sendable (Site) throws -> [ServerProcess]
 
     public var testDescription: String { name }
@@ -46,11 +113,16 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
         var root: String
         var uploads: String
         var leaf: TestCertificates.Leaf
-        var streamLimit: Int
-        /// TLS with ALPN h2, cleartext by prior knowledge, TLS with HTTP/1.1 only, and a backend's.
+        var options: Options
+        var streamLimit: Int { options.streamLimit }
+        /// TLS with what ALPN chooses; cleartext by prior knowledge.
         var tls: Int
         var cleartext: Int
+        /// HTTP/1.1 only, over TLS and in cleartext.
         var http1: Int
+        var http1Cleartext: Int
+        /// TLS with HTTP/2 only.
+        var http2Only: Int
         var backend: Int
         /// Servers started by root give its rights up, unless they are told another user.
         var isRoot: Bool
@@ -64,17 +136,29 @@ public struct RealServer: Sendable, CustomTestStringConvertible {
         for command in Set([command, "nghttpd", "openssl"]) where Program.path(of: command) == nil {
             try Self.skip("\(command) is not installed (Scripts/setup test installs it)")
         }
+        if let obstacle = obstacle() { try Self.skip(obstacle) }
+        let asked: [(Option, Bool)] = [
+            (.keepAliveSeconds, options.keepAliveSeconds != nil), (.refusal, options.refusal != nil),
+            (.requestsPerConnection, options.requestsPerConnection != nil), (.threads, options.threads != nil),
+        ]
+        for (option, isAsked) in asked where isAsked && !obeys.contains(option) {
+            throw ProcessFailure("\(name) has no \(option)")
+        }
         let folder = try TemporaryDirectory.shared.newFolder(name)
         let site = Site(
             folder: folder, root: try StaticSite.shared.folder,
             uploads: try TemporaryDirectory.shared.newFolder("uploads", mode: 0o777),
-            leaf: try options.leaf ?? TestCertificates.shared.valid, streamLimit: options.streamLimit,
+            leaf: try options.leaf ?? TestCertificates.shared.valid, options: options,
             tls: try LoopbackPort.unused(), cleartext: try LoopbackPort.unused(), http1: try LoopbackPort.unused(),
+            http1Cleartext: try LoopbackPort.unused(), http2Only: try LoopbackPort.unused(),
             backend: try LoopbackPort.unused(), isRoot: getuid() == 0)
         let processes = try make(site)
         let server = RunningServer(server: self, site: site, processes: processes)
         do {
-            for process in processes { try await process.start() }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for process in processes { group.addTask { try await process.start() } }
+                try await group.waitForAll()
+            }
             let result = try await body(server)
             await server.stop()
             return result
@@ -106,14 +190,31 @@ public struct RunningServer: Sendable {
 
     /// The server's own process; a backend comes after it.
     public var process: ServerProcess { processes.last! }
-    /// https, ALPN h2.
-    public var origin: Origin { get throws { try Origin(scheme: .https, host: "localhost", port: site.tls) } }
+    /// https, where ALPN chooses.
+    public var origin: Origin { get throws { try origin([.http2TLS, .http1TLS], .https, site.tls) } }
     /// http, HTTP/2 by prior knowledge.
-    public var cleartextOrigin: Origin {
-        get throws { try Origin(scheme: .http, host: "localhost", port: site.cleartext) }
+    public var cleartextOrigin: Origin { get throws { try origin(.http2Cleartext, .http, site.cleartext) } }
+    /// https where ALPN knows HTTP/1.1 alone, or there is no ALPN.
+    public var http1Origin: Origin {
+        get throws {
+            try origin(.http1OnlyTLS, .https, server.endpoints.contains(.http2TLS) ? site.http1 : site.tls)
+        }
     }
-    /// https where ALPN knows HTTP/1.1 alone (nginx).
-    public var http1Origin: Origin { get throws { try Origin(scheme: .https, host: "localhost", port: site.http1) } }
+    /// http, HTTP/1.1.
+    public var http1CleartextOrigin: Origin { get throws { try origin(.http1Cleartext, .http, site.http1Cleartext) } }
+    /// https where ALPN knows HTTP/2 alone.
+    public var http2OnlyOrigin: Origin {
+        get throws {
+            try origin(.http2OnlyTLS, .https, server.endpoints.contains(.http1TLS) ? site.http2Only : site.tls)
+        }
+    }
+
+    private func origin(_ endpoint: RealServer.Endpoints, _ scheme: Origin.Scheme, _ port: Int) throws -> Origin {
+        guard !server.endpoints.isDisjoint(with: endpoint) else {
+            throw ProcessFailure("\(server.name) does not serve there")
+        }
+        return try Origin(scheme: scheme, host: "localhost", port: port)
+    }
 
     /// A configuration that trusts the tests' authority.
     public var configuration: Configuration {
@@ -126,6 +227,24 @@ public struct RunningServer: Sendable {
 
     /// What the server and its backend wrote, for messages.
     public var log: String { processes.map(\.log).joined(separator: "\n") }
+
+    /// Has the server read its configuration again, with new workers; the old ones finish what they have and end. Returns
+    /// when there is a new worker.
+    /// - Throws: `ProcessFailure` where the server cannot do that, or does not within 10 seconds.
+    public func reload() async throws {
+        guard let signal = server.gracefulSignal, server.outlivesGracefulSignal else {
+            throw ProcessFailure("\(server.name) cannot reload")
+        }
+        // Two processes are one server on two ports here.
+        for process in processes { try await process.renewWorkers(by: signal) }
+    }
+
+    /// Ends the server's processes and starts them again on the same ports; connections are lost. Between the two, new
+    /// ones are refused.
+    /// - Throws: `ProcessFailure` where a process does not serve again.
+    public func restart(after ending: ServerProcess.Ending = .stop) async throws {
+        for process in processes { try await process.restart(after: ending) }
+    }
 
     func stop() async {
         for process in processes.reversed() { await process.stop() }

@@ -1,14 +1,18 @@
 import Glibc
 
 extension RealServer {
-    /// Every server that tests run against.
+    /// Every server of files that speaks HTTP/2.
     public static let all = [nghttpd, nginx, apache2, h2o, haproxy, caddy]
+
+    /// Every server that speaks HTTP/1.1, of files and Python's.
+    public static let http1 = (all + python).filter { $0.endpoints.contains(.http1TLS) }
 
     /// nghttp2's own server.
     public static let nghttpd = RealServer(
         name: "nghttpd", command: "nghttpd", upload: .echo, fixedStreamLimit: nil, sendsTrailers: true,
         gracefulSignal: nil,
-        outlivesGracefulSignal: false
+        outlivesGracefulSignal: false,
+        endpoints: [.http2TLS, .http2Cleartext, .http2OnlyTLS], obeys: []
     ) { site in
         // One process serves one port.
         let common = [
@@ -22,15 +26,31 @@ extension RealServer {
         ]
     }
 
-    /// nginx, with WebDAV's PUT.
+    /// nginx, with WebDAV's PUT. `/slow/NAME` is a file at 40 KiB a second, and `/connection` tells the number of the
+    /// connection and how many requests it has served, as `12 3`.
     public static let nginx = RealServer(
         name: "nginx", command: "nginx", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
         gracefulSignal: SIGHUP,
-        outlivesGracefulSignal: true
+        outlivesGracefulSignal: true,
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext, .http1OnlyTLS],
+        obeys: [.keepAliveSeconds, .requestsPerConnection, .refusal]
     ) { site in
+        let requests: (zone: String, limit: String) =
+            switch site.options.refusal?.above {
+            case .requestsPerSecond(let rate, let burst):
+                (
+                    "limit_req_zone all zone=refusal:1m rate=\(rate)r/s;",
+                    "limit_req zone=refusal burst=\(burst) nodelay;"
+                )
+            case .requestsAtATime(let count):
+                ("limit_conn_zone all zone=refusal:1m;", "limit_conn refusal \(count);")
+            case nil: ("", "")
+            }
+        let refused = site.options.refusal?.status ?? 503
         try writeText(
             """
             daemon off;
+            error_log stderr notice;
             pid \(site.folder)/pid;
             worker_processes 1;
             worker_shutdown_timeout 30s;
@@ -44,7 +64,14 @@ extension RealServer {
                 uwsgi_temp_path \(site.folder)/uwsgi;
                 scgi_temp_path \(site.folder)/scgi;
                 client_max_body_size 0;
-                keepalive_requests 100000;
+                keepalive_requests \(site.options.requestsPerConnection ?? 100_000);
+                keepalive_timeout \(site.options.keepAliveSeconds ?? 75);
+                \(requests.zone)
+                limit_req_status \(refused);
+                limit_req_log_level info;
+                limit_conn_status \(refused);
+                limit_conn_log_level info;
+                map $status $retry_after { \(refused) \(site.options.refusal?.retryAfterSeconds ?? 1); default ""; }
                 http2_max_concurrent_streams \(site.streamLimit);
                 ssl_protocols TLSv1.2 TLSv1.3;
                 ssl_certificate \(site.leaf.certificateFile);
@@ -53,7 +80,12 @@ extension RealServer {
                     listen 127.0.0.1:\(site.tls) ssl http2;
                     listen 127.0.0.1:\(site.cleartext) http2;
                     listen 127.0.0.1:\(site.http1) ssl;
+                    listen 127.0.0.1:\(site.http1Cleartext);
                     root \(site.root);
+                    add_header Retry-After $retry_after always;
+                    \(requests.limit)
+                    location = /connection { return 200 "$connection $connection_requests"; }
+                    location /slow/ { alias \(site.root)/; limit_rate 40k; }
                     location /up/ { alias \(site.uploads)/; dav_methods PUT DELETE; }
                 }
             }
@@ -61,7 +93,7 @@ extension RealServer {
         return [
             try ServerProcess(
                 "nginx", ["-p", site.folder, "-c", "\(site.folder)/nginx.conf", "-e", "stderr"],
-                ports: [site.tls, site.cleartext, site.http1])
+                ports: [site.tls, site.cleartext, site.http1, site.http1Cleartext])
         ]
     }
 
@@ -69,7 +101,9 @@ extension RealServer {
     public static let apache2 = RealServer(
         name: "apache2", command: "apache2", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
         gracefulSignal: SIGUSR1,
-        outlivesGracefulSignal: true
+        outlivesGracefulSignal: true,
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext, .http1OnlyTLS],
+        obeys: [.keepAliveSeconds, .requestsPerConnection]
     ) { site in
         for (folder, mode) in [("run", 0o755), ("lock", 0o777)] as [(String, mode_t)] {
             mkdir("\(site.folder)/\(folder)", 0o755)
@@ -97,7 +131,9 @@ extension RealServer {
             MinSpareThreads 1
             MaxSpareThreads 64
             GracefulShutdownTimeout 30
-            MaxKeepAliveRequests 0
+            KeepAlive On
+            KeepAliveTimeout \(site.options.keepAliveSeconds ?? 5)
+            MaxKeepAliveRequests \(site.options.requestsPerConnection ?? 0)
             Timeout 30
             SSLSessionCache none
             LimitRequestBody 0
@@ -122,11 +158,23 @@ extension RealServer {
             <VirtualHost *:\(site.cleartext)>
                 Protocols h2c http/1.1
             </VirtualHost>
+            Listen 127.0.0.1:\(site.http1)
+            <VirtualHost *:\(site.http1)>
+                SSLEngine on
+                SSLCertificateFile \(site.leaf.certificateFile)
+                SSLCertificateKeyFile \(site.leaf.keyFile)
+                Protocols http/1.1
+            </VirtualHost>
+            Listen 127.0.0.1:\(site.http1Cleartext)
+            <VirtualHost *:\(site.http1Cleartext)>
+                Protocols http/1.1
+            </VirtualHost>
 
             """, to: "\(site.folder)/httpd.conf")
         return [
             try ServerProcess(
-                "apache2", ["-f", "\(site.folder)/httpd.conf", "-DFOREGROUND"], ports: [site.tls, site.cleartext])
+                "apache2", ["-f", "\(site.folder)/httpd.conf", "-DFOREGROUND"],
+                ports: [site.tls, site.cleartext, site.http1, site.http1Cleartext])
         ]
     }
 
@@ -134,7 +182,8 @@ extension RealServer {
     public static let h2o = RealServer(
         name: "h2o", command: "h2o", upload: .echo, fixedStreamLimit: 100, sendsTrailers: false,
         gracefulSignal: SIGTERM,
-        outlivesGracefulSignal: false
+        outlivesGracefulSignal: false,
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext], obeys: [.keepAliveSeconds]
     ) { site in
         try writeText(
             """
@@ -143,6 +192,8 @@ extension RealServer {
             num-threads: 1
             http2-graceful-shutdown-timeout: 30
             limit-request-body: 1073741824
+            http1-request-timeout: \(site.options.keepAliveSeconds ?? 10)
+            http2-idle-timeout: \(site.options.keepAliveSeconds ?? 10)
             listen:
               host: 127.0.0.1
               port: \(site.tls)
@@ -153,6 +204,9 @@ extension RealServer {
             listen:
               host: 127.0.0.1
               port: \(site.cleartext)
+            listen:
+              host: 127.0.0.1
+              port: \(site.http1Cleartext)
             hosts:
               default:
                 paths:
@@ -169,7 +223,8 @@ extension RealServer {
         // SIGTERM would wait for connections.
         return [
             try ServerProcess(
-                "h2o", ["-c", "\(site.folder)/h2o.conf"], ports: [site.tls, site.cleartext], stopSignal: SIGKILL)
+                "h2o", ["-c", "\(site.folder)/h2o.conf"], ports: [site.tls, site.cleartext, site.http1Cleartext],
+                stopSignal: SIGKILL)
         ]
     }
 
@@ -177,7 +232,9 @@ extension RealServer {
     public static let haproxy = RealServer(
         name: "haproxy", command: "haproxy", upload: .echo, fixedStreamLimit: nil, sendsTrailers: true,
         gracefulSignal: SIGUSR1,
-        outlivesGracefulSignal: false
+        outlivesGracefulSignal: false,
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext, .http1OnlyTLS, .http2OnlyTLS],
+        obeys: [.keepAliveSeconds]
     ) { site in
         // HAProxy reads a certificate and its key from one file, and OpenSSL from the file of either name.
         try writeText(
@@ -194,9 +251,13 @@ extension RealServer {
                 timeout connect 5s
                 timeout client 60s
                 timeout server 60s
+                timeout http-keep-alive \(site.options.keepAliveSeconds ?? 60)s
             frontend all
                 bind 127.0.0.1:\(site.tls) ssl crt \(site.folder)/both.pem alpn h2,http/1.1
                 bind 127.0.0.1:\(site.cleartext) proto h2
+                bind 127.0.0.1:\(site.http1) ssl crt \(site.folder)/both.pem alpn http/1.1
+                bind 127.0.0.1:\(site.http1Cleartext) proto h1
+                bind 127.0.0.1:\(site.http2Only) ssl crt \(site.folder)/both.pem alpn h2 proto h2
                 default_backend files
             backend files
                 server nghttpd 127.0.0.1:\(site.backend) proto h2
@@ -205,7 +266,8 @@ extension RealServer {
         return [
             try backend(site),
             try ServerProcess(
-                "haproxy", ["-db", "-f", "\(site.folder)/haproxy.cfg"], ports: [site.tls, site.cleartext]),
+                "haproxy", ["-db", "-f", "\(site.folder)/haproxy.cfg"],
+                ports: [site.tls, site.cleartext, site.http1, site.http1Cleartext, site.http2Only]),
         ]
     }
 
@@ -213,7 +275,8 @@ extension RealServer {
     public static let caddy = RealServer(
         name: "caddy", command: "caddy", upload: .echo, fixedStreamLimit: 250, sendsTrailers: false,
         gracefulSignal: SIGTERM,
-        outlivesGracefulSignal: false
+        outlivesGracefulSignal: false,
+        endpoints: [.http2TLS, .http1TLS, .http2Cleartext, .http1Cleartext, .http1OnlyTLS], obeys: [.keepAliveSeconds]
     ) { site in
         try writeText(
             """
@@ -225,6 +288,15 @@ extension RealServer {
                 default_bind 127.0.0.1
                 servers {
                     protocols h1 h2 h2c
+                    timeouts {
+                        idle \(site.options.keepAliveSeconds ?? 300)s
+                    }
+                }
+                servers 127.0.0.1:\(site.http1) {
+                    protocols h1
+                    timeouts {
+                        idle \(site.options.keepAliveSeconds ?? 300)s
+                    }
                 }
             }
             (files) {
@@ -240,7 +312,14 @@ extension RealServer {
                 tls \(site.leaf.certificateFile) \(site.leaf.keyFile)
                 import files
             }
+            :\(site.http1) {
+                tls \(site.leaf.certificateFile) \(site.leaf.keyFile)
+                import files
+            }
             :\(site.cleartext) {
+                import files
+            }
+            :\(site.http1Cleartext) {
                 import files
             }
 
@@ -251,7 +330,7 @@ extension RealServer {
             try ServerProcess(
                 "caddy", ["run", "--config", "\(site.folder)/Caddyfile", "--adapter", "caddyfile"],
                 environment: ["HOME": site.folder, "XDG_DATA_HOME": site.folder, "XDG_CONFIG_HOME": site.folder],
-                ports: [site.tls, site.cleartext], stopSignal: SIGQUIT),
+                ports: [site.tls, site.cleartext, site.http1, site.http1Cleartext], stopSignal: SIGQUIT),
         ]
     }
 

@@ -24,13 +24,13 @@ public actor ServerProcess {
         stopSignal: CInt = SIGTERM
     ) throws {
         guard let program = Program.path(of: command) else { throw ProcessFailure("\(command) is not installed") }
-        self.name = command
+        self.name = String(command.split(separator: "/").last ?? "")
         self.program = program
         self.arguments = arguments
         self.environment = environment
         self.ports = ports
         self.stopSignal = stopSignal
-        self.logFile = try TemporaryDirectory.shared.newPath("\(command).log")
+        self.logFile = try TemporaryDirectory.shared.newPath("\(name).log")
     }
 
     /// What the server wrote so far.
@@ -80,22 +80,73 @@ public actor ServerProcess {
         forget()
     }
 
-    /// Crashes the server and starts it again on the same ports.
-    /// - Throws: `ProcessFailure`, as `start`, and where a port still accepts 5 seconds after the crash.
-    public func restart() async throws {
-        crash()
+    /// How a server ends that is restarted.
+    public enum Ending: Sendable {
+        /// By the signal that ends it at once.
+        case stop
+        /// By SIGKILL.
+        case crash
+    }
+
+    /// Ends the server and starts it again on the same ports.
+    /// - Throws: `ProcessFailure`, as `start`, and where a port still accepts 5 seconds after the end.
+    public func restart(after ending: Ending = .crash) async throws {
+        switch ending {
+        case .stop: await stop()
+        case .crash: crash()
+        }
         // Children that were killed hold their listening sockets until they are gone, which is not ours to wait for: a
         // port that accepts by one of them would be taken for the new server's.
         let deadline = ContinuousClock.now + .seconds(5)
         for port in ports {
             while LoopbackPort.accepts(port) {
                 guard ContinuousClock.now < deadline else {
-                    throw ProcessFailure("\(name) was killed, and port \(port) still accepts")
+                    throw ProcessFailure("\(name) was ended, and port \(port) still accepts")
                 }
                 await pause()
             }
         }
         try await start()
+    }
+
+    /// Sends a signal and waits until the first process has a child that it had not before.
+    /// - Throws: `ProcessFailure` where it has none within 10 seconds.
+    func renewWorkers(by signal: Int32) async throws {
+        guard let pid else { throw ProcessFailure("\(name) does not run") }
+        let deadline = ContinuousClock.now + .seconds(10)
+        // A server that has no worker yet may not have its signal handlers either.
+        var old = Self.children(of: pid)
+        while old.isEmpty {
+            guard ContinuousClock.now < deadline, !hasEnded() else {
+                throw ProcessFailure("\(name) has no worker:\n\(log)")
+            }
+            await pause()
+            old = Self.children(of: pid)
+        }
+        kill(pid, signal)
+        while Self.children(of: pid).isSubset(of: old) {
+            guard ContinuousClock.now < deadline, !hasEnded() else {
+                throw ProcessFailure("\(name) has no new worker:\n\(log)")
+            }
+            await pause()
+        }
+    }
+
+    /// The processes whose parent that is, by /proc.
+    private static func children(of parent: pid_t) -> Set<pid_t> {
+        guard let folder = opendir("/proc") else { return [] }
+        defer { closedir(folder) }
+        var children: Set<pid_t> = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            // PID (NAME) STATE PARENT …
+            guard let pid = pid_t(name), let line = try? readText("/proc/\(name)/stat") else { continue }
+            let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
+            if fields.count > 2, fields[2] == "\(parent)" { children.insert(pid) }
+        }
+        return children
     }
 
     /// Waits until the server's first process has ended by itself; false where it still runs after `limit`.

@@ -1,0 +1,53 @@
+// Connections that several origins share (RFC 9113 section 9.1.1): the same address, a certificate that is valid for the other
+// host too, and no ORIGIN frame (RFC 8336) that leaves it out.
+
+extension ConnectionPool {
+    /// Whether there is any connection that the dial's origin might share.
+    func hasConnectionToShare(with dial: PoolDial) -> Bool {
+        // With one name for all hosts, a certificate says nothing of the host.
+        guard configuration.pool.coalesces, configuration.connection.tls.serverName == nil,
+            dial.versions == .either || dial.versions == .http2
+        else { return false }
+        return lock.withLock {
+            state.mayCoalesce(dial.entry.key) && members.contains { isShareable($0) != nil }
+        }
+    }
+
+    /// Those that lead to one of these addresses (with ports).
+    func connectionsToShare(leadingTo addresses: [String]) -> [ConnectionDriver] {
+        lock.withLock {
+            members.compactMap { isShareable($0) }.filter { addresses.contains($0.info.remoteAddress) }
+        }
+    }
+
+    private func isShareable(_ member: Member) -> ConnectionDriver? {
+        guard case .open(let driver) = member, driver.version == .http2, driver.info.isPeerVerified, !driver.isDraining
+        else { return nil }
+        return driver
+    }
+
+    /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
+    func share(_ driver: ConnectionDriver, with dial: PoolDial) -> Bool {
+        let isShared = lock.withLock {
+            let isShared = state.coalesced(
+                dial.entry.key, onto: ConnectionKey(packed: driver.ownerKey), now: now, into: &actions)
+            if !actions.isEmpty { perform() }
+            return isShared
+        }
+        if isShared { tell(.connectionShared(driver.info.id, dial.entry.origin)) }
+        return isShared
+    }
+
+    /// The server has said for which origins it answers on this connection.
+    func originsChanged(_ connection: ConnectionDriver) {
+        let key = ConnectionKey(packed: connection.ownerKey)
+        change { state, now, actions in
+            for entry in originsBySlot {
+                guard let entry, state.sharedConnection(of: entry.key) == key, !connection.mayServe(entry.origin) else {
+                    continue
+                }
+                state.cannotCoalesce(entry.key, now: now, into: &actions)
+            }
+        }
+    }
+}

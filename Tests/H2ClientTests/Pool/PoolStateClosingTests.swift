@@ -1,0 +1,319 @@
+import Testing
+
+@testable import H2Client
+
+/// When connections are closed, rotated, and make room; and the end of the pool.
+@Suite struct PoolStateClosingTests {
+    @Test(arguments: [ConnectionProtocol.http1, .http2])
+    func `A connection with nothing on it is closed after 100 to 105 % of the idle timeout`(
+        _ version: ConnectionProtocol
+    ) throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, version)
+        #expect(pool.advance(59.9).isEmpty)
+        #expect(pool.advance(3.2) == [.close(key, .idleTimeout)])
+        #expect(pool.closed(key).isEmpty)
+    }
+
+    @Test func `A connection that served in the meantime has its idle time begin anew`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, .http2)
+        pool.advance(50)
+        _ = try pool.use(origin)
+        #expect(pool.advance(100).isEmpty)
+        pool.release(key, origin)
+        #expect(pool.advance(59.9).isEmpty)
+        #expect(pool.advance(3.2) == [.close(key, .idleTimeout)])
+    }
+
+    @Test func `Requests arm no timer of their own`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, .http2)
+        let armed = pool.wakes
+        for _ in 0..<1_000 {
+            pool.now += 1_000_000
+            _ = try pool.use(origin)
+            pool.release(key, origin)
+        }
+        #expect(pool.wakes == armed)
+    }
+
+    @Test func `An old connection takes no requests, and is replaced when somebody asks`() throws {
+        let pool = PoolHarness(.automatic, { $0.maximumAge = .seconds(10) })
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        #expect(pool.advance(10.6) == [.drain(key, .maximumAge)])
+        try pool.wait(origin)
+        #expect(pool.actions == [.dial(try pool.dialed(), origin, .either, .replacement)])
+    }
+
+    @Test func `An old connection is not handed out even if the tick is late`() throws {
+        let pool = PoolHarness(.automatic, { $0.maximumAge = .seconds(10) })
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, .http2)
+        pool.now += 10 * PoolHarness.second
+        try pool.wait(origin)
+        #expect(pool.actions.first == .close(key, .maximumAge))
+        #expect(pool.dials.count == 1)
+    }
+
+    @Test func `A connection is drained ahead of its last request, and replaced only for one who waits`() throws {
+        let pool = PoolHarness(.automatic, { $0.requestsPerConnection = 2 })
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        #expect(try pool.use(origin) == key)
+        #expect(pool.actions == [.drain(key, .maximumRequests)])
+        #expect(pool.release(key, origin).isEmpty)
+        #expect(pool.release(key, origin).isEmpty, "it closes by itself")
+        try pool.wait(origin)
+        #expect(pool.dials.count == 1)
+        #expect(pool.closed(key).isEmpty)
+    }
+
+    @Test func `What an HTTP/1.1 server announces tightens the limits of that connection`() throws {
+        let pool = PoolHarness(.http1Only)
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http1)
+        pool.event { $0.serverLimits(key, requests: 1, idleUntil: $1 + 5 * PoolHarness.second, now: $1, into: &$2) }
+        pool.release(key, origin)
+        _ = try pool.use(origin)
+        #expect(pool.actions == [.drain(key, .serverLimit)])
+        let other = try pool.open(origin, .http1)
+        pool.event { $0.serverLimits(other, requests: nil, idleUntil: $1 + 5 * PoolHarness.second, now: $1, into: &$2) }
+        pool.release(other, origin)
+        #expect(pool.advance(4.9).isEmpty)
+        #expect(pool.advance(0.4) == [.close(other, .serverLimit)])
+    }
+
+    @Test func `A connection past the time that its server announced is not handed out`() throws {
+        let pool = PoolHarness(.http1Only)
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http1)
+        pool.event { $0.serverLimits(key, requests: nil, idleUntil: $1 + 5, now: $1, into: &$2) }
+        pool.release(key, origin)
+        pool.now += 5
+        try pool.wait(origin)
+        #expect(pool.actions.first == .close(key, .serverLimit))
+    }
+
+    @Test func `A server that ends connections after so many requests twice is left just before it does`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        for _ in 0..<2 {
+            let key = try pool.open(origin, .http2)
+            for _ in 0..<2 { _ = try pool.use(origin) }
+            pool.draining(key, served: 3)
+            for _ in 0..<3 { pool.release(key, origin) }
+            pool.closed(key)
+        }
+        let key = try pool.open(origin, .http2)
+        _ = try pool.use(origin)
+        #expect(pool.actions.isEmpty)
+        #expect(try pool.use(origin) == key)
+        #expect(pool.actions == [.drain(key, .learnedRequests)])
+    }
+
+    @Test func `Two different numbers teach nothing, and neither does the end of an idle connection`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        for served in [2, 3, 2] {
+            let key = try pool.open(origin, .http2)
+            pool.draining(key, served: served)
+            pool.release(key, origin)
+            pool.closed(key)
+        }
+        for _ in 0..<3 {
+            let key = try pool.openIdle(origin, .http2)
+            pool.draining(key, served: 7)
+            pool.closed(key)
+        }
+        #expect(pool.state.origins[0].pointee.learned == .max)
+    }
+
+    @Test func `A connection that serves more than was learned has it forgotten`() throws {
+        let pool = PoolHarness(
+            .automatic, { ($0.whenSaturated, $0.streamsPerConnection) = (.openConnection(upTo: 3), 2) })
+        let origin = pool.origin()
+        let long = try pool.open(origin, .http2)
+        _ = try pool.use(origin)
+        for _ in 0..<2 {
+            try pool.wait(origin)
+            let key = try pool.dialed()
+            pool.connected(key, .http2)
+            _ = try pool.use(origin)
+            pool.draining(key, served: 2)
+            pool.release(key, origin)
+            pool.release(key, origin)
+            pool.closed(key)
+        }
+        #expect(pool.state.origins[0].pointee.learned == 2)
+        pool.release(long, origin)
+        #expect(try pool.use(origin) == long)
+        #expect(pool.state.origins[0].pointee.learned == .max)
+    }
+
+    @Test func `A dead connection is never handed out`() throws {
+        let pool = PoolHarness(.http1Only)
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, .http1)
+        pool.closed(key)
+        try pool.wait(origin)
+        #expect(pool.dials.count == 1)
+        let other = try pool.dialed()
+        pool.connected(other, .http1)
+        #expect(pool.release(other, origin, reuse: false) == [.close(other, .serverSaid)])
+        try pool.wait(origin)
+        #expect(pool.dials.count == 1)
+    }
+
+    @Test func `Idle connections are closed on request, and those at work are not`() throws {
+        let pool = PoolHarness()
+        let (one, two) = (pool.origin(), pool.origin())
+        let idle = try pool.openIdle(one, .http2)
+        _ = try pool.open(two, .http2)
+        pool.event { $0.closeIdle(now: $1, into: &$2) }
+        #expect(pool.actions == [.close(idle, .closeIdle)])
+    }
+
+    // MARK: Room
+
+    @Test func `Where all connections are taken, the longest idle makes room`() throws {
+        let pool = PoolHarness(.automatic, { $0.connections = 2 })
+        let (one, two, three) = (pool.origin(), pool.origin(), pool.origin())
+        let first = try pool.openIdle(one, .http2)
+        pool.now += 1
+        _ = try pool.openIdle(two, .http1)
+        try pool.wait(three)
+        #expect(pool.actions == [.close(first, .makeRoom)])
+        pool.closed(first)
+        #expect(pool.actions == [.dial(try pool.dialed(), three, .either, .first)])
+    }
+
+    @Test func `Where none is idle, a request waits for one that becomes so`() throws {
+        let pool = PoolHarness(.automatic, { $0.connections = 1 })
+        let (one, two) = (pool.origin(), pool.origin())
+        let key = try pool.open(one, .http2)
+        try pool.wait(two)
+        #expect(pool.actions.isEmpty)
+        #expect(pool.release(key, one) == [.close(key, .makeRoom)])
+        pool.closed(key)
+        #expect(pool.dials.count == 1)
+    }
+
+    @Test func `Origins that wait for room get it in turn`() throws {
+        let pool = PoolHarness(.http1Only, { $0.connections = 1 })
+        let (one, two, three) = (pool.origin(), pool.origin(), pool.origin())
+        let key = try pool.open(one, .http1)
+        for _ in 0..<2 {
+            try pool.wait(two)
+            try pool.wait(three)
+        }
+        pool.closed(key)
+        pool.release(key, one)
+        var order: [OriginKey] = []
+        var last = pool.actions
+        pool.closed(ConnectionKey(index: 99, generation: 1))
+        #expect(pool.actions.isEmpty, "an unknown connection is passed over")
+        for _ in 0..<4 {
+            pool.advance(0)
+            let current = try #require(
+                pool.figures().first { $0.1.dialing + $0.1.http1Active > 0 }?.0)
+            order.append(current)
+            let slot = try #require(
+                (0..<pool.state.connections.bound).first { pool.state.connections.isTaken($0) })
+            let connection = pool.state.connections.key(Int32(slot))
+            pool.connected(connection, .http1)
+            pool.closed(connection)
+            last = pool.actions
+            pool.release(connection, current)
+        }
+        #expect(order == [two, three, two, three])
+        #expect(last.isEmpty)
+    }
+
+    @Test func `An origin with several connections at work gives one to an origin that has none`() throws {
+        let pool = PoolHarness(.http1Only, { $0.connections = 2 })
+        let (one, two) = (pool.origin(), pool.origin())
+        let (first, second) = (try pool.open(one, .http1), try pool.open(one, .http1))
+        try pool.wait(one)
+        try pool.wait(two)
+        let waiter = try pool.wait(one)
+        _ = waiter
+        // The first in the queue for room is `one` itself, which gets no third connection.
+        pool.release(first, one)
+        #expect(pool.assignments.count == 1)
+        pool.release(second, one)
+        pool.advance(1.1)
+        #expect(pool.actions.contains { if case .drain(_, .makeRoom) = $0 { true } else { false } })
+    }
+
+    @Test func `A connection that is at work without end gives room after a second`() throws {
+        let pool = PoolHarness(.automatic, { $0.connections = 1 })
+        let (one, two) = (pool.origin(), pool.origin())
+        let key = try pool.open(one, .http2)
+        try pool.wait(two)
+        #expect(pool.advance(0.9).isEmpty)
+        #expect(pool.advance(0.2) == [.drain(key, .makeRoom)])
+        pool.release(key, one)
+        pool.closed(key)
+        #expect(pool.dials.count == 1)
+    }
+
+    // MARK: The end
+
+    @Test func `A shutdown fails who waits, closes what is idle, drains the rest, and says when it is done`() throws {
+        let pool = PoolHarness()
+        let (one, two, three) = (pool.origin(), pool.origin(), pool.origin())
+        let idle = try pool.openIdle(one, .http2)
+        let busy = try pool.open(two, .http2)
+        let waiter = try pool.wait(three)
+        let dial = try pool.dialed()
+        pool.event { $0.shutdown(now: $1, into: &$2) }
+        #expect(
+            Set(pool.actions) == [
+                .fail(waiter, .shutDown), .close(idle, .shutdown), .drain(busy, .shutdown),
+                .cancelDial(dial, .shutdown),
+            ])
+        #expect(pool.lease(one) == .fail(.shutDown))
+        #expect(pool.closed(idle).isEmpty && pool.closed(dial).isEmpty)
+        pool.release(busy, two)
+        #expect(pool.closed(busy) == [.drained])
+    }
+
+    @Test func `A shutdown at once closes what is at work`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let busy = try pool.open(origin, .http2)
+        pool.event { $0.shutdownNow(now: $1, into: &$2) }
+        #expect(pool.actions.last == .abort(busy, .shutdown))
+        pool.closed(busy)
+        #expect(pool.actions == [.drained])
+        pool.release(busy, origin)
+    }
+
+    @Test func `A pool with nothing in it is shut down at once`() {
+        let pool = PoolHarness()
+        pool.event { $0.shutdown(now: $1, into: &$2) }
+        #expect(pool.actions == [.drained])
+    }
+
+    // MARK: Remembering
+
+    @Test func `Origins that nothing is done with can be forgotten, the longest unused first`() throws {
+        let pool = PoolHarness()
+        let used = pool.origin()
+        try pool.wait(used)
+        let first = pool.state.addOrigin(isSecure: true)
+        for _ in 1..<PoolState.rememberedOrigins { _ = pool.state.addOrigin(isSecure: true) }
+        #expect(pool.state.forgettableOrigin == nil)
+        _ = pool.state.addOrigin(isSecure: true)
+        #expect(pool.state.forgettableOrigin == first)
+        pool.state.removeOrigin(first)
+        #expect(pool.state.forgettableOrigin == nil && !pool.isUnused(first) && !pool.isUnused(used))
+        pool.dialFailed(ConnectionKey(index: 0, generation: 1))
+        #expect(pool.isUnused(used))
+    }
+}

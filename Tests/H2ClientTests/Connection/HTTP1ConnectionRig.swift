@@ -53,8 +53,10 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
     }
 
     deinit {
-        // A dropped connection posts its end to the loop, which nobody would turn any more; and nobody is here to be told.
-        (wire.onReceive, wire.onClose) = ({ _ in }, {})
+        // Whatever still arrives must not find a rig that is going.
+        wire.onReceive = { _ in }
+        wire.onClose = {}
+        // A dropped connection posts its end to the loop, which nobody would turn any more.
         connection = nil
         world.run()
     }

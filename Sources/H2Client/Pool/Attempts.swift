@@ -37,7 +37,8 @@ extension HTTPClient {
     }
 
     private nonisolated(nonsending) func exchange(
-        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody,
+        _ options: RequestOptions,
         _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
         let number = pool.queued(entry.origin)

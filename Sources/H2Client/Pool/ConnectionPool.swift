@@ -211,7 +211,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if let ticket { return .wait(ticket, entry) }
         switch result {
         case .use(let key):
-            guard case .open(let driver) = members[key.slot] else { preconditionFailure("the state leases what is open") }
+            guard case .open(let driver) = members[key.slot] else {
+                preconditionFailure("the state leases what is open")
+            }
             if entry.origin.scheme == .https { figures.secureRequests += 1 }
             return .use(driver, entry)
         case .wait: preconditionFailure("who waits has a ticket")

@@ -54,7 +54,8 @@ let package = Package(
             name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2TestSupport", httpTypes],
+            name: "IntegrationTests",
+            dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
     ],

@@ -37,7 +37,7 @@ struct JSONTests {
 
     @Test
     func `A body that is no such value is the decoder's error`() async throws {
-        try await withOriginAndClient { client, server in
+        _ = try await withOriginAndClient { client, server in
             await #expect(throws: DecodingError.self) {
                 try await client.get("\(server.url)/bytes/10", as: Order.self)
             }

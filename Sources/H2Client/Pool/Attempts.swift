@@ -140,9 +140,7 @@ extension HTTPClient {
         case .after(let atLeast):
             guard pool.takeRetry() else { return nil }
             attempts.counted += 1
-            var generator = SystemRandomNumberGenerator()
-            let backoff = RetryBackoff.wait(before: attempts.counted, configuration.retry, using: &generator)
-            return Duration(nanoseconds: max(backoff, atLeast))
+            return Duration(nanoseconds: max(pool.backoff(before: attempts.counted), atLeast))
         case .overHTTP1:
             pool.requireHTTP1(exchange)
             attempts.kind = [.replay, .http1]

@@ -74,6 +74,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let configuration: HTTPClient.Configuration
     /// Where no response is a reason to send a request again.
     let takesAllAnswers: Bool
+    /// nil: sockets.
+    let network: (any SimulatedNetwork)?
     let clock: EventLoop
     private let isClockLoop: LoopIdentity
 
@@ -111,9 +113,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         var retries = 0
     }
 
-    init(_ configuration: HTTPClient.Configuration) {
+    init(_ configuration: HTTPClient.Configuration, network: (any SimulatedNetwork)? = nil) {
         precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
         self.configuration = configuration
+        self.network = network
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -312,8 +315,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 if driver.info.origin.scheme == .https { figures.secureRequests += 1 }
                 decide(waiter, .success(driver))
             case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
-            case .close(let key, let reason), .abort(let key, let reason): close(key, reason, gracefully: false)
-            case .drain(let key, let reason): close(key, reason, gracefully: true)
+            case .close(let key, let reason), .abort(let key, let reason):
+                guard case .open(let driver) = members[key.slot] else { continue }
+                driver.loop.execute { driver.closeNow(because: reason.sentence) }
+            case .drain(let key, let reason):
+                // Not `close`, which refuses what was given the connection and has not begun, and has a time limit.
+                guard case .open(let driver) = members[key.slot] else { continue }
+                driver.loop.execute { driver.retire(because: reason.sentence) }
             case .cancelDial(let key, _):
                 if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
             case .wakeAt(let time): wake(at: time)
@@ -331,14 +339,6 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         let isFirst = waiting[waiter.slot]?.decide(outcome) ?? false
         precondition(isFirst, "a request that waits is decided once")
         waiting[waiter.slot] = nil
-    }
-
-    private func close(_ key: ConnectionKey, _ reason: CloseReason, gracefully: Bool) {
-        guard case .open(let driver) = members[key.slot] else { return }
-        let why = reason.sentence
-        driver.loop.execute {
-            if gracefully { driver.close(because: why) {} } else { driver.closeNow(because: why) }
-        }
     }
 
     private func wake(at time: UInt64) {

@@ -91,6 +91,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var nextLoop = 0
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
+    @exclusivity(unchecked) private var alarm: LoopAlarm?
     /// Figures of what is gone, and what the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
@@ -328,6 +329,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .drained:
                 for waiter in drainWaiters { waiter.resume() }
                 drainWaiters = []
+                alarm?.stop()
+                alarm = nil
                 // Not from here: each comes back to say that it has ended.
                 clock.execute { self.endEvents() }
             }
@@ -342,13 +345,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     private func wake(at time: UInt64) {
-        let clock = clock
-        clock.execute { [weak self] in
-            let now = clock.now
-            _ = clock.schedule(after: time > now ? time - now : 0) {
-                self?.change { $0.tick(now: $1, into: &$2) }
-            }
-        }
+        alarm?.stop()
+        let now = clock.preciseNow
+        // It holds the pool until it rings, or everything has ended.
+        alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.change { $0.tick(now: $1, into: &$2) } }
     }
 
     // MARK: - The end

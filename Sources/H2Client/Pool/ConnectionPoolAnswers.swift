@@ -71,9 +71,9 @@ extension ConnectionPool {
 
     // MARK: - Events of requests
 
-    /// A request waits; the number it is known by.
-    func queued(_ origin: Origin) -> Int {
-        let number = nextRequestNumber()
+    /// A request waits; the number it is known by, which is `known` where it was sent before.
+    func queued(_ origin: Origin, as known: Int) -> Int {
+        let number = known != 0 ? known : nextRequestNumber()
         if number != 0 { tell(.requestQueued(number, origin)) }
         return number
     }

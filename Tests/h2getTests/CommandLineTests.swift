@@ -159,11 +159,12 @@ private func usageError(_ arguments: String...) -> String? {
         let settings = try settings(
             "--connect-to", "a.example:443:[::1]:8443", "--resolve", "B.example:444:127.0.0.1", "https://localhost/")
         #expect(settings.connectRules.count == 2)
-        let first = try #require(settings.configuration(for: try Origin("https://a.example/")).connectTo)
+        let connectTo = try #require(settings.clientConfiguration().connectTo)
+        let first = try #require(connectTo(try Origin("https://a.example/")))
         #expect(first.host == "::1" && first.port == 8443)
-        let second = try #require(settings.configuration(for: try Origin("https://b.example:444/")).connectTo)
+        let second = try #require(connectTo(try Origin("https://b.example:444/")))
         #expect(second.host == "127.0.0.1" && second.port == 444)
-        #expect(settings.configuration(for: try Origin("https://a.example:444/")).connectTo == nil)
+        #expect(connectTo(try Origin("https://a.example:444/")) == nil)
         #expect(usageError("--connect-to", "a:b", "https://localhost/") != nil)
         #expect(usageError("--resolve", "a:99999:b", "https://localhost/") != nil)
     }

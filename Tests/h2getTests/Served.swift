@@ -22,12 +22,14 @@ final class Served: Sendable {
         return "\(scheme)://localhost:\(origin.port)\(path)"
     }
 
-    /// Runs h2get in the folder, trusting the origin.
+    /// Runs h2get in the folder, trusting the origin; over HTTP/2 in cleartext, unless the arguments say which version.
     func get(
         _ arguments: [String], input: Data? = nil, output: String? = nil,
         whileRunning: (@Sendable (Int32) -> Void)? = nil
     ) async throws -> Program.Result {
-        let trust = origin.caPEM == nil ? ["--http2-prior-knowledge"] : ["--cacert", folder.path("ca.pem")]
+        let saysVersion = arguments.contains { $0 == "--http1.1" || $0 == "--http2" }
+        let cleartext = saysVersion ? [] : ["--http2-prior-knowledge"]
+        let trust = origin.caPEM == nil ? cleartext : ["--cacert", folder.path("ca.pem")]
         return try await Program.run(
             trust + arguments, input: input, in: folder.root, output: output, whileRunning: whileRunning)
     }

@@ -37,7 +37,8 @@ extension HTTPClient {
     }
 
     private nonisolated(nonsending) func exchange(
-        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody,
+        _ options: RequestOptions,
         _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
         let number = pool.queued(entry.origin)
@@ -133,15 +134,16 @@ extension HTTPClient {
             attempts.replays += 1
             return .zero
         case .atOnce(counts: true):
-            guard pool.takeRetry() else { return nil }
+            guard isInTime(0, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
             return .zero
         case .after(let atLeast):
-            guard pool.takeRetry() else { return nil }
-            attempts.counted += 1
             var generator = SystemRandomNumberGenerator()
-            let backoff = RetryBackoff.wait(before: attempts.counted, configuration.retry, using: &generator)
-            return Duration(nanoseconds: max(backoff, atLeast))
+            let backoff = RetryBackoff.wait(before: attempts.counted + 1, configuration.retry, using: &generator)
+            let wait = max(backoff, atLeast)
+            guard isInTime(wait, exchange), pool.takeRetry() else { return nil }
+            attempts.counted += 1
+            return Duration(nanoseconds: wait)
         case .overHTTP1:
             pool.requireHTTP1(exchange)
             attempts.kind = [.replay, .http1]
@@ -151,6 +153,14 @@ extension HTTPClient {
             attempts.kind = [.replay, .own]
             return .zero
         }
+    }
+
+    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time.
+    private func isInTime(_ wait: UInt64, _ exchange: Exchange) -> Bool {
+        guard let limit = configuration.retry.maximumTime else { return true }
+        let now = pool.now
+        let passed = now > exchange.calledAt ? now - exchange.calledAt : 0
+        return passed.saturatingSum(wait) <= limit.clampedNanoseconds
     }
 
     private nonisolated(nonsending) func waitForNext(

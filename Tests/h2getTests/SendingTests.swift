@@ -95,7 +95,8 @@ import Testing
         let result = try await served.get("-v", served.url("/103"))
         for part in [
             "* connection #1 to https://localhost:\(served.origin.port): 127.0.0.1:\(served.origin.port) from 127.0.0.1:",
-            "TLSv1.3", "ALPN chose h2", "certificate of ", "verified", "resolve ", "> GET https://localhost:\(served.origin.port)/103\n",
+            "TLSv1.3", "ALPN chose h2", "certificate of ", "verified", "resolve ",
+            "> GET https://localhost:\(served.origin.port)/103\n",
             "> user-agent: h2get/", "< HTTP 103", "< link: ", "< HTTP/2 200", "< content-length: ",
             "* stream 1 on connection #1 (new), HTTP/2", "first byte at",
         ] {
@@ -176,7 +177,9 @@ import Testing
         let folder = try TemporaryFolder()
         let result = try await serve(["--cleartext", "--refuse-every", "2", "--max-streams", "1"], in: folder) { port in
             let url = "http://127.0.0.1:\(port)/bytes/1"
-            let fetched = try await Program.run(["--http2-prior-knowledge", "--retry", "0", "-o", "/dev/null", url, url])
+            let fetched = try await Program.run([
+                "--http2-prior-knowledge", "--retry", "0", "-o", "/dev/null", url, url,
+            ])
             #expect(fetched.status == 92, "\(fetched.errors)")
         }
         #expect(result.status == 0)

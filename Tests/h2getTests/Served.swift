@@ -39,6 +39,17 @@ final class Served: Sendable {
     /// The folder's files, the CA's aside.
     var files: [String] { folder.names.filter { $0 != "ca.pem" } }
 
+    /// A server that works on so many requests at once, and answers 503 to others.
+    static func workers(
+        _ count: Int, queue: Int = 0, serviceTime: Duration, retryAfter: Int? = nil
+    ) -> OriginServer.Workers {
+        var workers = OriginServer.Workers(count: count)
+        workers.queue = queue
+        workers.serviceTime = serviceTime
+        workers.refusal = .unavailable(retryAfter: retryAfter)
+        return workers
+    }
+
     /// What `/bytes/N` answers.
     static func pattern(_ count: Int) -> Data { Data((0..<count).map { UInt8($0 % 251) }) }
 }

@@ -33,8 +33,9 @@ final class Places {
         }
         records[origin] = record
         await withCheckedContinuation { continuation in
-            let place = records[origin]?.waiting.firstIndex { $0.turn > turn }
-            records[origin]?.waiting.insert((turn, continuation), at: place ?? records[origin]?.waiting.count ?? 0)
+            let waiting = records[origin]?.waiting ?? []
+            let place = waiting.firstIndex { $0.turn > turn } ?? waiting.count
+            records[origin]?.waiting.insert((turn, continuation), at: place)
         }
     }
 

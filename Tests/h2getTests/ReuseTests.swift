@@ -238,10 +238,10 @@ import Testing
 
 @Suite(.timeLimit(.minutes(3))) struct `h2get waits no longer` {
     @Test func `for a connection or stream than --queue-timeout`() async throws {
-        let served = try Served { $0.settings.maxConcurrentStreams = 1 }
+        let served = try Served()
         let result = try await served.get(
-            "--queue-timeout", "0.5", "-m", "3", "-o", "/dev/null", served.url("/bytes/1"), served.url("/stall"),
-            served.url("/bytes/2"))
+            "--http1.1", "--connections-per-origin", "1", "--queue-timeout", "0.5", "-m", "3", "-o", "/dev/null",
+            served.url("/stall"), served.url("/bytes/2"))
         #expect(result.status == 28, "\(result.errors)")
         #expect(result.errors.contains("allow more time with --queue-timeout"), "\(result.errors)")
     }
@@ -262,10 +262,10 @@ import Testing
         for limit in ["--connect-timeout", "-m"] {
             let start = ContinuousClock.now
             let urls = (1...50).map { mute.url("/\($0)") }
-            let result = try await mute.get([limit, "0.5", "--parallel-max", "2", "-o", "/dev/null"] + urls)
+            let result = try await mute.get([limit, "0.5", "--parallel-max", "1", "-o", "/dev/null"] + urls)
             #expect(result.status == 28)
             #expect(result.errors.contains("50 of 50 transfers failed"), "\(result.errors)")
-            #expect(ContinuousClock.now - start < .seconds(8), "25 times half a second")
+            #expect(ContinuousClock.now - start < .seconds(15), "50 times half a second")
         }
     }
 

@@ -82,6 +82,11 @@ import Testing
         #expect(result.errors.contains("takes no new requests: "), "\(result.errors)")
         #expect(result.errors.contains("ended after 5 requests: "), "\(result.errors)")
         #expect(result.errors.contains("opened since the last one takes no requests any more"), "\(result.errors)")
+        let alone = try await served.get(
+            ["--http1.1", "--max-requests-per-connection", "1", "--summary", "-o", "/dev/null"] + urls)
+        #expect(alone.status == 0, "\(alone.errors)")
+        #expect(alone.errors.contains("20 requests over 20 connections"), "\(alone.errors)")
+        #expect(alone.errors.contains("0 retries"), "\(alone.errors)")
     }
 
     @Test func `and says in the summary what that saved`() async throws {

@@ -94,10 +94,6 @@ static inline const nghttp2_settings *ch2_frame_settings(const nghttp2_frame *fr
 static inline int32_t ch2_frame_window_increment(const nghttp2_frame *frame) {
   return frame->window_update.window_size_increment;
 }
-/// The ORIGIN frame's payload, or NULL where this build of nghttp2 did not decode one.
-static inline const nghttp2_ext_origin *ch2_frame_origin(const nghttp2_frame *frame) {
-  return (const nghttp2_ext_origin *)frame->ext.payload;
-}
 /// The PRIORITY_UPDATE frame's payload, or NULL where this build of nghttp2 did not decode one.
 static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const nghttp2_frame *frame) {
   return (const nghttp2_ext_priority_update *)frame->ext.payload;

@@ -38,11 +38,16 @@ extension HTTPClient {
 
     private nonisolated(nonsending) func exchange(
         after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody,
-        _ options: RequestOptions,
-        _ calledAt: UInt64, _ attempts: Attempts?
+        _ options: RequestOptions, _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
-        let number = pool.queued(entry.origin)
-        let driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
+        let number = pool.queued(entry.origin, as: attempts?.number ?? 0)
+        let driver: ConnectionDriver
+        do {
+            driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
+        } catch {
+            if number != 0 { pool.tell(.requestFinished(number, .failure(error))) }
+            throw error
+        }
         let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
         exchange.number = number
         note(exchange, attempts)
@@ -113,7 +118,8 @@ extension HTTPClient {
         of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ attempts: Attempts
     ) -> RetryDecision.Situation {
         var situation = RetryDecision.Situation(method: request.method)
-        situation.bodyCanBeSentAgain = body.isReplayable
+        // The writer of a request that never began has not been asked for anything.
+        situation.bodyCanBeSentAgain = body.isReplayable || exchange.id == 0
         situation.attempts = attempts.counted
         situation.replays = attempts.replays
         let connection = exchange.connection
@@ -138,9 +144,7 @@ extension HTTPClient {
             attempts.counted += 1
             return .zero
         case .after(let atLeast):
-            var generator = SystemRandomNumberGenerator()
-            let backoff = RetryBackoff.wait(before: attempts.counted + 1, configuration.retry, using: &generator)
-            let wait = max(backoff, atLeast)
+            let wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
             guard isInTime(wait, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
             return Duration(nanoseconds: wait)

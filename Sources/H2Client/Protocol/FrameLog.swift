@@ -39,6 +39,15 @@ enum FrameLog {
         5: "MAX_FRAME_SIZE", 6: "MAX_HEADER_LIST_SIZE", 8: "ENABLE_CONNECT_PROTOCOL", 9: "NO_RFC7540_PRIORITIES",
     ]
 
+    static func origins(_ payload: [UInt8]) -> String {
+        guard let entries = OriginSet.entries(payload) else { return "cut off" }
+        let names = entries.prefix(shownOrigins).map { entry in
+            entry.withUnsafeBufferPointer { HTTP2Callbacks.escaped($0.baseAddress, $0.count) }
+        }
+        let rest = entries.count - names.count
+        return names.joined(separator: " ") + (rest > 0 ? " and \(rest) more" : "")
+    }
+
     static func detail(_ frame: UnsafePointer<nghttp2_frame>) -> String {
         switch UInt32(ch2_frame_hd(frame).pointee.type) {
         case NGHTTP2_DATA.rawValue:
@@ -58,12 +67,6 @@ enum FrameLog {
             let text = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
             return "last stream \(goAway.last_stream_id), \(ErrorCode(rawValue: goAway.error_code))"
                 + (text.isEmpty ? "" : ", \"\(text)\"")
-        case NGHTTP2_ORIGIN.rawValue:
-            guard let payload = ch2_frame_origin(frame)?.pointee else { return "" }
-            let names = UnsafeBufferPointer(start: payload.ov, count: payload.nov).prefix(shownOrigins)
-                .map { HTTP2Callbacks.escaped($0.origin, $0.origin_len) }
-            let rest = payload.nov - names.count
-            return names.joined(separator: " ") + (rest > 0 ? " and \(rest) more" : "")
         case NGHTTP2_WINDOW_UPDATE.rawValue: return "+\(ch2_frame_window_increment(frame))"
         default: return ""
         }
@@ -79,10 +82,12 @@ extension HTTP2Session {
         let id = header.stream_id
         // nghttp2 answers -1 for a stream it does not hold.
         func streamWindow(_ size: Int32) -> Int? { id == 0 || size < 0 ? nil : Int(size) }
+        let isOrigin = UInt32(header.type) == NGHTTP2_ORIGIN.rawValue
+        let detail = isOrigin ? FrameLog.origins(originPayload) : FrameLog.detail(frame)
         listener(
             FrameRecord(
                 direction: direction, connectionID: connectionID, type: FrameLog.name(Int32(header.type)),
-                flags: FrameLog.flags(header), streamID: id, length: header.length, detail: FrameLog.detail(frame),
+                flags: FrameLog.flags(header), streamID: id, length: header.length, detail: detail,
                 receiveWindow: (streamWindow(nghttp2_session_get_stream_local_window_size(raw, id)), receiveWindow),
                 sendWindow: (streamWindow(nghttp2_session_get_stream_remote_window_size(raw, id)), sendWindow),
                 time: Duration(nanoseconds: now &- startedAt)))

@@ -33,8 +33,13 @@ enum HTTP2Callbacks {
             return ok
         }
         nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, payload, _, _ in
-            // Nothing of it is kept: it is only to be counted and logged.
+            // Nothing of it is kept here: it is to be counted and logged, and ORIGIN's bytes have come in chunks.
             payload?.pointee = nil
+            return ok
+        }
+        nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(callbacks) { _, header, data, length, user in
+            let isOrigin = UInt32(header.unsafelyUnwrapped.pointee.type) == NGHTTP2_ORIGIN.rawValue
+            if isOrigin { withSession(user) { $0.receivedOriginBytes(data.unsafelyUnwrapped, length) } }
             return ok
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, _, data, length, user in

@@ -35,6 +35,9 @@ extension HTTP2Session {
             isFruitless = false
             // RFC 9113 section 8.4: push is disabled by our SETTINGS.
             violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
+        case NGHTTP2_ORIGIN.rawValue:
+            isFruitless = true
+            originPayload.removeAll(keepingCapacity: true)
         default:
             isFruitless = true
         }
@@ -149,22 +152,22 @@ extension HTTP2Session {
         case NGHTTP2_RST_STREAM.rawValue:
             withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
         case NGHTTP2_ORIGIN.rawValue:
-            // RFC 8336 section 2.2: these flags are kept for later, and it means nothing in cleartext. nghttp2 has passed
-            // over those on a stream, and those that are cut off.
-            if header.flags & 0x0f == 0, origin.scheme == .https, let payload = ch2_frame_origin(frame) {
-                receivedOrigins(payload.pointee)
-            }
+            // RFC 8336 section 2.2: these flags are kept for later, and it means nothing on a stream or in cleartext.
+            if header.stream_id == 0, header.flags & 0x0f == 0, origin.scheme == .https { receivedOrigins() }
         default: break
         }
         if let onFrame { log(frame, .received, onFrame) }
     }
 
-    private func receivedOrigins(_ payload: nghttp2_ext_origin) {
+    func receivedOriginBytes(_ data: UnsafePointer<UInt8>, _ count: Int) {
+        originPayload.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
+    }
+
+    private func receivedOrigins() {
+        guard let entries = OriginSet.entries(originPayload) else { return }
         var set = originSet ?? OriginSet(origin)
         var hasChanged = originSet == nil
-        for entry in UnsafeBufferPointer(start: payload.ov, count: payload.nov) {
-            if set.add(UnsafeBufferPointer(start: entry.origin, count: entry.origin_len)) { hasChanged = true }
-        }
+        for entry in entries where set.add(entry) { hasChanged = true }
         guard hasChanged else { return }
         originSet = set
         events.append(.originSetChanged)

@@ -46,6 +46,9 @@ final class HTTP2Session {
     @exclusivity(unchecked) var goAway: GoAway?
     /// What the server says it answers for; nil before it has said anything (RFC 8336).
     @exclusivity(unchecked) var originSet: OriginSet?
+    /// What has come of the ORIGIN frame that is arriving: one frame's payload at most. nghttp2 can decode it too, but takes
+    /// flags away that matter, and tells nobody of such frames that it ignores, so that a flood of them would not count.
+    @exclusivity(unchecked) var originPayload: [UInt8] = []
     /// What the connection was opened for.
     let origin: Origin
     /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
@@ -88,10 +91,8 @@ final class HTTP2Session {
         // nghttp2 passes over frames of unknown types in silence, unless it is told that we know them: they are to be
         // counted (a flood of them) and logged.
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
-            if UInt32(type) == NGHTTP2_ORIGIN.rawValue { continue }
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
-        nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_ORIGIN.rawValue))
         ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
@@ -163,6 +164,7 @@ final class HTTP2Session {
             stream.statedLength = stated
         }
         // Unretained: `openStreams` owns the stream while nghttp2 holds its address.
+        // Unretained: `openStreams` owns it below, for as long as nghttp2 has the address.
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
         let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }

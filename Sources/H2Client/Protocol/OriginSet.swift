@@ -19,9 +19,23 @@ struct OriginSet {
 
     func contains(_ origin: Origin) -> Bool { origins.contains(origin) }
 
+    /// The entries of an ORIGIN frame's payload (RFC 8336 section 2.1); nil where it is cut off.
+    static func entries(_ payload: [UInt8]) -> [ArraySlice<UInt8>]? {
+        var entries: [ArraySlice<UInt8>] = []
+        var rest = payload[...]
+        while let high = rest.popFirst() {
+            guard let low = rest.popFirst(), case let count = Int(high) << 8 | Int(low), count <= rest.count else {
+                return nil
+            }
+            entries.append(rest.prefix(count))
+            rest = rest.dropFirst(count)
+        }
+        return entries
+    }
+
     /// Adds an entry of an ORIGIN frame. False where nothing changed: it is no ASCII serialisation of an `https` origin,
     /// is there already, or is too much.
-    mutating func add(_ entry: UnsafeBufferPointer<UInt8>) -> Bool {
+    mutating func add(_ entry: ArraySlice<UInt8>) -> Bool {
         guard entry.count <= 512, origins.count < Self.countLimit, byteCount + entry.count <= Self.byteLimit else {
             return false
         }

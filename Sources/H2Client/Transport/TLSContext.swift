@@ -194,7 +194,8 @@ package final class TLSContext: @unchecked Sendable {
     private static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
     /// For an offer of HTTP/1.1 as well: a server that has none of them may still speak that (RFC 9113 section 9.2.2).
     /// What it must not do is to choose one of the others for h2, and `TLSWire.handshake` looks at that.
-    private static let suitesFirst = suites + ":DEFAULT"
+    /// The others are OpenSSL's default, in the words that its documentation gives: DEFAULT is one only in front.
+    private static let suitesFirst = suites + ":ALL:!COMPLEMENTOFDEFAULT:!eNULL"
 
     private static func number(_ version: Configuration.TLS.Version) -> CInt {
         version == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION

@@ -171,7 +171,7 @@ package final class TLSWire: SocketWire, Wire {
     /// What the server made of what we offered.
     package var protocolChoice: ProtocolChoice {
         guard let name = selectedProtocol else { return .nothing }
-        // OpenSSL 3.0 does not look whether we had offered it.
+        // Not every OpenSSL looks whether we had offered it.
         return protocols.contains(name) ? .chosen(name) : .unoffered(Self.printable(name))
     }
 

@@ -98,6 +98,11 @@ import Testing
         var error: H2Error?
         for _ in 0..<2_000 where error == nil { error = rig.receive(frame(["https://a.example"])) }
         #expect(error?.code == .limitExceeded)
+        // Those that are ignored count as well.
+        let ignoring = SessionRig()
+        error = nil
+        for _ in 0..<2_000 where error == nil { error = ignoring.receive(frame([], stream: 1)) }
+        #expect(error?.code == .limitExceeded)
     }
 
     @Test func `The log of frames has what it says`() {

@@ -140,13 +140,14 @@ extension HTTPClient {
             attempts.replays += 1
             return .zero
         case .atOnce(counts: true):
-            guard pool.takeRetry() else { return nil }
+            guard isInTime(0, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
             return .zero
         case .after(let atLeast):
-            guard pool.takeRetry() else { return nil }
+            let wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
+            guard isInTime(wait, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
-            return Duration(nanoseconds: max(pool.backoff(before: attempts.counted), atLeast))
+            return Duration(nanoseconds: wait)
         case .overHTTP1:
             pool.requireHTTP1(exchange)
             attempts.kind = [.replay, .http1]
@@ -156,6 +157,14 @@ extension HTTPClient {
             attempts.kind = [.replay, .own]
             return .zero
         }
+    }
+
+    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time.
+    private func isInTime(_ wait: UInt64, _ exchange: Exchange) -> Bool {
+        guard let limit = configuration.retry.maximumTime else { return true }
+        let now = pool.now
+        let passed = now > exchange.calledAt ? now - exchange.calledAt : 0
+        return passed.saturatingSum(wait) <= limit.clampedNanoseconds
     }
 
     private nonisolated(nonsending) func waitForNext(

@@ -8,6 +8,8 @@ import HTTPTypes
 struct Way: Sendable {
     var name: String
     var callers = 100
+    /// The connection is closed after each request.
+    var closesAfterEach = false
     /// All requests on one connection that the client lends.
     var isByHand = false
     /// Every second request goes to the same server by its other name.
@@ -21,9 +23,9 @@ struct Way: Sendable {
         change(&configuration)
     }
 
-    func with(callers: Int = 100, byHand: Bool = false, twoHosts: Bool = false) -> Way {
+    func with(callers: Int = 100, closing: Bool = false, byHand: Bool = false, twoHosts: Bool = false) -> Way {
         var way = self
-        (way.callers, way.isByHand, way.hasTwoHosts) = (callers, byHand, twoHosts)
+        (way.callers, way.closesAfterEach, way.isByHand, way.hasTwoHosts) = (callers, closing, byHand, twoHosts)
         return way
     }
 
@@ -34,12 +36,10 @@ struct Way: Sendable {
         return [
             Way("a new connection for each request, no TLS resumption", withoutSessions) {
                 $0.versions = .http1Only
-                $0.pool.requestsPerConnection = 1
-            }.with(callers: 1),
+            }.with(callers: 1, closing: true),
             Way("a new connection for each request, TLS resumed", connection) {
                 $0.versions = .http1Only
-                $0.pool.requestsPerConnection = 1
-            }.with(callers: 1),
+            }.with(callers: 1, closing: true),
             Way("HTTP/1.1, one connection by hand", connection) { $0.versions = .http1Only }
                 .with(callers: 1, byHand: true),
             Way("HTTP/1.1, a pool of 8", connection) { $0.versions = .http1Only },
@@ -129,6 +129,7 @@ private nonisolated(nonsending) func requests(
     guard way.hasTwoHosts else {
         return try await all(count) { _, tally in
             try await fetch(hosts[0], target.path, &tally) { try await client.send($0) }
+            if way.closesAfterEach { client.closeIdle() }
         }
     }
     // One before the others: what is to be shared must be there.

@@ -51,13 +51,17 @@ extension RealServers {
                 let caFile = try TestCertificates.shared.caFile
                 let ways = try await Program.finish("\(binaries)/WaysOfReuse", [url, "40", caFile])
                 #expect(ways.exitCode == 0, "\(ways.output)")
-                for (way, connections) in [
-                    ("a connection for each request", 40), ("HTTP/1.1, one connection by hand", 1),
-                    ("HTTP/1.1, a pool of 4", 4), ("one connection by hand", 1), ("multiplexed", 1),
-                    ("up to 3 connections", 3),
+                // Callers that come late may find a stream that is free again, so not all that may be opened need be.
+                for (way, allowed) in [
+                    ("a connection for each request", 40...40), ("HTTP/1.1, one connection by hand", 1...1),
+                    ("HTTP/1.1, a pool of 4", 2...4), ("one connection by hand", 1...1), ("multiplexed", 1...1),
+                    ("up to 3 connections", 2...3),
                 ] {
-                    let line = "\(way): \(connections) connections, \(connections) handshakes,"
-                    #expect(ways.output.split(separator: "\n").contains { $0.hasPrefix(line) }, "\(ways.output)")
+                    let holds = allowed.contains { count in
+                        let line = "\(way): \(count) connections, \(count) handshakes,"
+                        return ways.output.split(separator: "\n").contains { $0.hasPrefix(line) }
+                    }
+                    #expect(holds, "\(way), in:\n\(ways.output)")
                 }
             }
         }

@@ -22,10 +22,7 @@ enum WaysOfReuse {
         var plain = HTTPClient.Configuration()
         plain.connection.tls.caFile = caFile
 
-        var fresh = plain
-        fresh.versions = .http1Only
-        fresh.pool.requestsPerConnection = 1
-        try await report("a connection for each request", fresh) { try await oneByOne($0, url, count) }
+        try await afresh(url, count, plain.connection)
 
         var http1 = plain
         http1.versions = .http1Only
@@ -43,9 +40,19 @@ enum WaysOfReuse {
         try await report("up to 3 connections", several) { try await atOnce($0, url, count) }
     }
 
-    /// One request after the other; the client sees to connections.
-    static func oneByOne(_ client: HTTPClient, _ url: String, _ count: Int) async throws {
-        for _ in 0..<count { try check(await client.get(url).status) }
+    /// No reuse: a connection for each request.
+    static func afresh(_ url: String, _ count: Int, _ configuration: Configuration) async throws {
+        let start = ContinuousClock.now
+        let request = try HTTPRequest(.get, url: url)
+        let origin = try Origin(url)
+        for _ in 0..<count {
+            try await HTTP1Connection.withConnection(to: origin, configuration: configuration) { connection in
+                let response = try await connection.send(request)
+                try check(response.status)
+                try await response.body.discard()
+            }
+        }
+        print("a connection for each request: \(count) connections, \(count) handshakes,", start.duration(to: .now))
     }
 
     /// All requests at once, over as few connections as the configuration allows.

@@ -166,7 +166,7 @@ final class ClientSimulation: @unchecked Sendable {
 
     private func start(_ plan: ClientPlan) {
         world.after(plan.startAt) { [self] in
-            let task = world.task { [self] in
+            let task = world.task(onOtherLoop: plan.isElsewhere) { [self] in
                 let outcome = await perform(plan)
                 if outcomes[plan.index] != nil { problems.append("request \(plan.index) ended twice") }
                 outcomes[plan.index] = outcome

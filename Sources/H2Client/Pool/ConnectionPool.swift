@@ -346,7 +346,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     private func wake(at time: UInt64) {
         alarm?.stop()
-        let now = clock.preciseNow
+        let now = now
         // It holds the pool until it rings, or everything has ended.
         alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.change { $0.tick(now: $1, into: &$2) } }
     }

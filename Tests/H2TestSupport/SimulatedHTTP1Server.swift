@@ -194,7 +194,8 @@ package final class SimulatedHTTP1Request {
             head += "transfer-encoding: chunked\r\n"
             framing = .chunked
         }
-        if closes {
+        // Without a body nothing else would say it.
+        if closes || untilClose && method == "HEAD" {
             head += "connection: close\r\n"
             endsConnection = true
         }

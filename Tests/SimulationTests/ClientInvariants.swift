@@ -65,15 +65,15 @@ extension ClientSimulation {
         if plan.lent != nil { return "it was lent" }
         switch arrival.fate {
         case .unprocessed: return nil
-        case .reset: return "it was reset"
+        case .reset where !arrival.endpoint.isBroken: return "it was reset"
         case .answered(let status) where status != 200:
             if !policy.statuses.contains(status) { return "it was answered \(status)" }
             return RetryDecision.isIdempotent(plan.method) ? nil : "it was answered \(status)"
         case .answered where !arrival.endpoint.isBroken: return "it was answered"
-        case .underWay, .answered:
+        case .underWay, .answered, .reset:
             if !policy.retriesIdempotent || !RetryDecision.isIdempotent(plan.method) { return "it may be processed" }
-            if !arrival.endpoint.hasEnded { return "the connection stays" }
-            return arrival.wasProven ? nil : "the connection was new"
+            if !arrival.endpoint.hasEnded, !arrival.endpoint.requiresHTTP1 { return "the connection stays" }
+            return arrival.wasProven || arrival.endpoint.requiresHTTP1 ? nil : "the connection was new"
         }
     }
 }

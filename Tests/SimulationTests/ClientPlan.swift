@@ -35,6 +35,8 @@ struct ClientPlan: Sendable {
     var index: Int
     var origin: Int
     var startAt: UInt64
+    /// The caller is on another thread than the connections.
+    var isElsewhere = false
     var method = HTTPRequest.Method.get
     var upload = Upload.none
     var cancelAfter: UInt64?
@@ -96,6 +98,7 @@ struct ClientPlan: Sendable {
             pauseWithLoan = UInt64(random.int(0...20_000_000))
         }
         if !isCalm { planMisdeeds(&random) }
+        isElsewhere = random.oneIn(3)
     }
 
     /// A plain GET that is answered well.

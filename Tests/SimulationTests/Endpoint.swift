@@ -18,6 +18,8 @@ final class Endpoint {
     private(set) var hasEnded = false
     /// What was under way may be lost, in both directions.
     private(set) var isBroken = false
+    /// GOAWAY said HTTP_1_1_REQUIRED: what is idempotent may be sent again over that.
+    private(set) var requiresHTTP1 = false
     private(set) var requests = 0
     private var isGoingAway = false
     private var lastAnswered: Int32 = 0
@@ -129,6 +131,7 @@ final class Endpoint {
             network.over(arrival)
         }
         if last > 0 { hasAnswered = true }
+        requiresHTTP1 = code == ErrorCode.http11Required.rawValue
         http2.goAway(lastStreamID: last, code, debugText: "that is it")
         if code != 0 { world.after(5_000_000) { [self] in end() } }
     }
@@ -147,10 +150,14 @@ final class Endpoint {
         switch misdeed {
         case .reset(let code):
             let isRefusal = code == .refusedStream || code == .http11Required
-            arrival.fate = isRefusal ? .unprocessed : .reset
-            network.over(arrival)
+            if isRefusal { arrival.fate = .unprocessed }
             // Not from inside nghttp2's callback.
-            world.after(0) { stream.reset(code.rawValue) }
+            world.after(0) { [self] in
+                guard !hasEnded else { return }
+                if !isRefusal { arrival.fate = .reset }
+                network.over(arrival)
+                stream.reset(code.rawValue)
+            }
         case .end where plan.index % 2 == 0: world.after(0) { [self] in end() }
         case .breakOff where plan.index % 2 == 0: world.after(0) { [self] in breakOff() }
         default: break

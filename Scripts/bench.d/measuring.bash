@@ -193,11 +193,9 @@ ahc_version() {
 report_markdown() {
     local begin='<!-- Scripts/bench writes from here -->' end='<!-- Scripts/bench writes to here -->'
     {
-        if [ -s "$work/reuse.profile" ]; then
-            cat "$work/reuse.profile"
-            echo
-        fi
+        [ ! -s "$work/reuse.profile" ] || cat "$work/reuse.profile"
         if [ -s "$work/table" ]; then
+            [ ! -s "$work/reuse.profile" ] || echo
             echo '| work | ours | peer | | ratio | bar | |'
             echo '|---|---|---|---|---|---|---|'
         fi

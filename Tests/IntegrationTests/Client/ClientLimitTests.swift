@@ -124,9 +124,9 @@ struct ClientLimitTests {
             Self.origin(.http2, streams: 2), { $0.pool.whenSaturated = .openConnection(upTo: 3) }
         ) { client, server in
             _ = try await client.get("\(server.url)/bytes/3")
-            let burst = await client.burst(30, "\(server.url)/delay/50")
-            expectAllServed(burst, 30)
-            #expect(burst.connections.count == 3)
+            // What waits goes to a new connection before that has told its limit, so it may take a second burst to see that
+            // two are not enough.
+            for _ in 0..<2 { expectAllServed(await client.burst(30, "\(server.url)/delay/30"), 30) }
             #expect(server.statistics.http2Connections == 3)
             #expect(server.statistics.streamsPeak <= 6)
             #expect(server.statistics.streamsPeak > 2)
@@ -139,15 +139,15 @@ struct ClientLimitTests {
         let loops = (0..<3).map { _ in EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
         try await withOriginAndClient(
-            Self.origin(versions, streams: 10),
+            Self.origin(versions, streams: 100),
             {
                 $0.eventLoops = loops
                 $0.pool.whenSaturated = .openConnection(upTo: 6)
                 $0.pool.http1ConnectionsPerOrigin = 6
             }
         ) { client, server in
-            for _ in 0..<3 { expectAllServed(await client.burst(300, "\(server.url)/delay/2"), 300) }
-            #expect(server.statistics.requests == 900)
+            for _ in 0..<2 { expectAllServed(await client.burst(1_000, "\(server.url)/delay/2"), 1_000) }
+            #expect(server.statistics.requests == 2_000)
             #expect(server.statistics.connectionsPeak == 6)
             await client.shutdown()
             #expect(await client.open == 0)
@@ -211,8 +211,8 @@ struct ClientLimitTests {
             client.closeIdle()
             try await eventually("one is left") { await client.open == 1 }
             #expect(try await slow.value.body.count == 3)
-            client.closeIdle()
-            try await eventually("none is left") { server.statistics.connectionsOpen == 0 }
+            try await client.closeAllIdle()
+            try await eventually("the origin sees it") { server.statistics.connectionsOpen == 0 }
             #expect(try await client.get("\(server.url)/bytes/3").response.failedAttempts.isEmpty)
         }
     }

@@ -75,6 +75,14 @@ extension HTTPClient {
         }
     }
 
+    /// Closes all connections. The last of a response comes to its reader before the connection is free again.
+    nonisolated(nonsending) func closeAllIdle() async throws {
+        try await eventually("all are closed") {
+            closeIdle()
+            return await open == 0
+        }
+    }
+
     /// How many of its connections there are at this moment.
     var open: Int {
         get async { await statistics().connectionsOpen }

@@ -182,8 +182,7 @@ struct ScriptedServerClientTests {
                 #expect(first.response.failedAttempts.first?.error?.http2Code == .http11Required)
                 let second = try await client.get("\(server.origin)/")
                 #expect(second.response.connectionID == first.response.connectionID)
-                client.closeIdle()
-                try await eventually("all are closed") { await client.open == 0 }
+                try await client.closeAllIdle()
                 let third = try await client.get("\(server.origin)/")
                 #expect(third.response.version == .http1)
                 #expect(third.response.failedAttempts.isEmpty)

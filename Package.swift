@@ -15,6 +15,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "H2Client", targets: ["H2Client"]),
+        .library(name: "H2ClientJSON", targets: ["H2ClientJSON"]),
         .executable(name: "h2get", targets: ["h2get"]),
     ],
     dependencies: [
@@ -31,6 +32,7 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
         .target(name: "CNghttp2", dependencies: ["CLibnghttp2", "COpenSSL"]),
         .target(name: "H2Client", dependencies: ["CNghttp2", httpTypes], swiftSettings: strict),
+        .target(name: "H2ClientJSON", dependencies: ["H2Client", httpTypes], swiftSettings: strict),
         .target(name: "H2Origin", dependencies: ["CNghttp2", "H2Client", httpTypes], swiftSettings: strict),
         .executableTarget(
             name: "h2get",
@@ -52,7 +54,8 @@ let package = Package(
             name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["H2Client", "H2Origin", "H2TestSupport", httpTypes],
+            name: "IntegrationTests",
+            dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
     ],

@@ -17,6 +17,7 @@ let package = Package(
         .executableTarget(name: "ParallelFetch", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "StreamingUpload", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "DownloadWithCancellation", dependencies: [h2client, httpTypes]),
+        .executableTarget(name: "WaysOfReuse", dependencies: [h2client, httpTypes]),
     ],
     swiftLanguageModes: [.v6]
 )

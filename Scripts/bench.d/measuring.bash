@@ -2,8 +2,10 @@
 
 # MARK: One run
 
-# run [-c CPU] COMMAND…: bounded in time; sets wall and cpu in microseconds, rss in KiB; its output is in $work/out.
+# run [-c CPU] COMMAND…: bounded in time; sets wall and cpu in microseconds, rss in KiB; its output is in $work/out. What
+# `before` holds stands before the command.
 wall=0 cpu=0 rss=0
+before=()
 run() {
     local pin=()
     if [ "$1" = -c ]; then
@@ -11,7 +13,7 @@ run() {
         shift 2
     fi
     local limit=$((${long:-0} ? 900 : 180))
-    if ! "$measure" -o "$work/measured" -t "$limit" "${pin[@]}" "$@" >"$work/out" 2>"$work/err"; then
+    if ! "$measure" -o "$work/measured" -t "$limit" "${pin[@]}" "${before[@]}" "$@" >"$work/out" 2>"$work/err"; then
         tail -5 "$work/out" "$work/err" >&2
         fail "this failed, or took over $limit s: $*"
     fi
@@ -31,6 +33,17 @@ client() {
         isolated) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" "$@" ;;
         executor) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --task-executor "$@" ;;
         global) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --global "$@" ;;
+        client) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --client --task-executor "$@" ;;
+        client-global) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --client --global "$@" ;;
+        http1) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --http1 --task-executor "$@" ;;
+        h2load-h1)
+            run "${pin[@]}" h2load --h1 -c "$m" -t 1 -n "$n" "$url"
+            grep -q "status codes: $n 2xx" "$work/out" || { cat "$work/out" >&2 && fail "h2load: not every answer was a 2xx"; }
+            ;;
+        # One process, as many connections; the query tells the requests apart for curl and nobody else.
+        curl-h1)
+            run "${pin[@]}" curl -s -f -Z --parallel-immediate --parallel-max "$m" --http1.1 --cacert "$ca" -o /dev/null "$url?[1-$n]"
+            ;;
         h2load)
             run "${pin[@]}" h2load -c 1 -t 1 -n "$n" -m "$m" "$url"
             grep -q "status codes: $n 2xx" "$work/out" || { cat "$work/out" >&2 && fail "h2load: not every answer was a 2xx"; }
@@ -138,6 +151,7 @@ report_text() {
             for (field = 2; field <= 8; field++) cell[count, field] = $field
         }
         END {
+            if (!count) exit
             for (field = 2; field <= 8; field++) {
                 cell[0, field] = heading[field - 1]
                 for (number = 0; number <= count; number++)
@@ -165,6 +179,7 @@ facts() {
     have curl && curl --version | sed -nE '1s/^(curl [^ ]+).*/\1/p'
     [ -z "$gobench" ] || go version | sed -E 's/^go version go/Go: /'
     have valgrind && valgrind --version
+    [ -z "$nginx" ] || nginx -v 2>&1 | sed -E 's/^nginx version: nginx./nginx /'
     [ -z "$ahcbench" ] || echo "AsyncHTTPClient: $(ahc_version)"
     echo "TLS between h2get and nghttpd: $("$h2get" -v --cacert "$ca" -o /dev/null "$origin/small" 2>&1 |
         sed -nE 's/.*(TLSv[0-9.]+, TLS_[A-Z0-9_]+).*/\1/p' | head -1)"
@@ -178,8 +193,14 @@ ahc_version() {
 report_markdown() {
     local begin='<!-- Scripts/bench writes from here -->' end='<!-- Scripts/bench writes to here -->'
     {
-        echo '| work | ours | peer | | ratio | bar | |'
-        echo '|---|---|---|---|---|---|---|'
+        if [ -s "$work/reuse.profile" ]; then
+            cat "$work/reuse.profile"
+            echo
+        fi
+        if [ -s "$work/table" ]; then
+            echo '| work | ours | peer | | ratio | bar | |'
+            echo '|---|---|---|---|---|---|---|'
+        fi
         awk -F'\t' '
             {
                 for (field = 2; field <= 8; field++) { gsub(/</, "\\&lt;", $field); gsub(/>/, "\\&gt;", $field) }

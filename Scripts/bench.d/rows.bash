@@ -39,6 +39,63 @@ row_global() {
     compare "3-byte GETs, 100 streams, callers on the global pool: CPU a request" global cpu us global h2load "<=2.5"
 }
 
+# What the pool costs, on top of the same connection and with callers in the same place.
+row_client() {
+    local name place
+    for ((round = 1; round <= rounds; round++)); do
+        for name in client executor client-global global; do
+            per_request client "$name" 1000 101000 100 "$origin/small" "$name"
+        done
+    done
+    count_instructions client client executor client-global global
+    for place in executor global; do
+        name="$([ $place = executor ] && echo client || echo client-global)"
+        compare "through HTTPClient, callers on the $([ $place = executor ] && echo "client's loop" || echo "global pool"), beside a bare connection: instructions a request" \
+            client count "" "$name" "$place" "<=1.1"
+        compare "the same: CPU a request" client cpu us "$name" "$place"
+    done
+    profile client >"$work/client.profile"
+}
+
+# nginx answers both, which nghttpd cannot in HTTP/1.1.
+row_http1() {
+    local name peers=(h2load-h1)
+    if have curl; then peers+=(curl-h1); fi
+    serve_nginx
+    for ((round = 1; round <= rounds; round++)); do
+        for name in http1 "${peers[@]}"; do
+            per_request http1 "$name" 1000 21000 100 "$url/small" "$name"
+        done
+    done
+    compare "3-byte GETs, 100 HTTP/1.1 connections: CPU a request" http1 cpu us http1 h2load-h1 "<=1.5"
+    ! have curl || compare "the same, beside curl" http1 cpu us http1 curl-h1 "<1"
+    count_instructions http1 http1 h2load-h1
+    compare "the same, beside h2load: instructions a request" http1 count "" http1 h2load-h1
+    profile http1 >"$work/http1.profile"
+}
+
+# 200 callers are far more than 8 workers with 8 places to wait take; what is refused is not sent again.
+row_adaptive() {
+    local name
+    serve_origin --workers 8 --worker-queue 8 --service-time 5ms
+    for ((round = 1; round <= rounds; round++)); do
+        for name in adaptive fixed; do
+            client client 3000 200 "$url/small" --count-refusals $([ $name = fixed ] || echo --adaptive)
+            record adaptive $name ok "$(said ok)"
+            record adaptive $name refused "$(said refused)"
+            record adaptive $name ratio "$(said refused) / $(said ok)"
+        done
+    done
+    compare "3,000 requests, 200 at once, for a server with 8 workers: completed" adaptive ok "" adaptive fixed ">=2"
+    compare "the same: refused" adaptive refused "" adaptive fixed "<=0.1"
+    compare "the same: refusals for each that was completed" adaptive ratio "" adaptive fixed
+}
+
+row_reuse() {
+    serve_nginx
+    "$h2bench" "$url/1k" --reuse -n 1000 --rounds "$rounds" --cacert "$ca" >"$work/reuse.profile"
+}
+
 # The server runs on the same core as the client, so nothing but their own work is between two requests.
 row_latency() {
     local base=2000 n=22000 base_wall name
@@ -188,18 +245,8 @@ row_scale() {
 }
 
 row_instructions() {
-    local name n
-    have valgrind || fail "instructions: valgrind is not installed"
-    # valgrind 3.19 cannot read the debug information that Swift 6.3 writes; the names of functions stay.
-    strip -g -o "$work/h2bench" "$h2bench"
-    round=1
-    for name in executor isolated global h2load; do
-        for n in 2000 12000; do
-            callgrind "$name" "$n"
-        done
-        record instructions "$name" count \
-            "($(total "$work/$name-12000.callgrind") - $(total "$work/$name-2000.callgrind")) / 10000"
-    done
+    local name
+    count_instructions instructions executor isolated global h2load
     choose_best instructions count
     compare "3-byte GETs, 100 streams, $(described "$best"): instructions a request" \
         instructions count "" "$best" h2load "<=1.4"
@@ -209,20 +256,28 @@ row_instructions() {
         profile "$name"
     done >"$work/instructions.profile"
 }
-callgrind() {
-    local program
-    case "$1" in
-        h2load) program=(h2load -c 1 -t 1 -n "$2" -m 100 "$origin/small") ;;
-        *)
-            program=("$work/h2bench" "$origin/small" -n "$2" -m 100 --cacert "$ca")
-            case "$1" in
-                executor) program+=(--task-executor) ;;
-                global) program+=(--global) ;;
-            esac
-            ;;
-    esac
-    run valgrind -q --tool=callgrind --callgrind-out-file="$work/$1-$2.callgrind" "${program[@]}"
+
+# count_instructions ROW CLIENT…: records what one request more costs each.
+count_instructions() {
+    local row=$1 name n whole=$h2bench
+    shift
+    have valgrind || fail "$row: valgrind is not installed"
+    # valgrind 3.19 cannot read the debug information that Swift 6.3 writes; the names of functions stay.
+    [ -x "$work/h2bench" ] || strip -g -o "$work/h2bench" "$h2bench"
+    h2bench="$work/h2bench"
+    round=1
+    for name in "$@"; do
+        for n in 2000 12000; do
+            before=(valgrind -q --tool=callgrind "--callgrind-out-file=$work/$name-$n.callgrind")
+            client "$name" "$n" 100 "$(at_server "$name")/small"
+            before=()
+        done
+        record "$row" "$name" count \
+            "($(total "$work/$name-12000.callgrind") - $(total "$work/$name-2000.callgrind")) / 10000"
+    done
+    h2bench=$whole
 }
+at_server() { case "$1" in *1) echo "$nginx" ;; *) echo "$origin" ;; esac; }
 total() { sed -nE 's/^(totals|summary): ([0-9]+).*/\2/p' "$1" | tail -1; }
 
 # profile CLIENT: where the instructions of one request go.

@@ -86,11 +86,19 @@ extension HTTPClient {
         public var budget = 0.2
         /// ... and so many a second besides, so that a client with few requests can retry at all. Default 10.
         public var minimumPerSecond = 10
-        /// The wait before the second attempt of the same request; it doubles with each further one. Each wait is
-        /// chosen at random between half of that and all of it. Default 50 ms.
+        /// The wait before the second attempt of the same request; it doubles with each further one. `jitter` is left to
+        /// chance. Default 50 ms.
         public var backoff: Duration = .milliseconds(50)
-        /// The longest wait, also where Retry-After asks for more: then the response is returned as it is. Default 10 s.
+        /// The longest wait. Default 10 s.
         public var maximumBackoff: Duration = .seconds(10)
+        /// The share of each wait that is left to chance, 0 to 1. Default 0.5: between half of it and all.
+        public var jitter = 0.5
+        /// The longest wait that Retry-After may ask for: where it asks for more, the response is returned as it is.
+        /// Default: `maximumBackoff`.
+        public var maximumRetryAfter: Duration?
+        /// No attempt begins later than this after the call; what the last one came to is returned or thrown then. Default:
+        /// no limit.
+        public var maximumTime: Duration?
         /// Whether idempotent requests are sent again after their connection closed before the response's first byte
         /// (RFC 9110 section 9.2.2). Default true.
         public var retriesIdempotent = true

@@ -58,6 +58,8 @@ public struct Configuration: Sendable {
         public var connect: Duration = .seconds(30)
         /// The TLS handshake. Default 15 s.
         public var tls: Duration = .seconds(15)
+        /// Those three together. Default: no limit but theirs.
+        public var establish: Duration?
         /// Until the server's SETTINGS acknowledges ours (RFC 9113 section 6.5.3). Default 30 s.
         public var settings: Duration = .seconds(30)
         /// How long the socket may take no byte while something waits to be sent: a peer that stopped reading, or that is

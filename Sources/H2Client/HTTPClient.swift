@@ -24,6 +24,12 @@ public final class HTTPClient: Sendable {
         pool = ConnectionPool(configuration)
     }
 
+    /// A client whose connections lead into a simulation.
+    init(configuration: Configuration, network: any SimulatedNetwork) {
+        self.configuration = configuration
+        pool = ConnectionPool(configuration, network: network)
+    }
+
     deinit { pool.shutdownNow() }
 
     // MARK: - Requests

@@ -19,6 +19,8 @@ public struct Response: Sendable {
 
     /// The connection that served it.
     public var connectionID: ConnectionID { exchange.connectionID }
+    /// Facts of that connection.
+    public var connectionInfo: ConnectionInfo { exchange.connection.info }
     /// The stream that served it.
     public var streamID: Int32 { exchange.id }
     /// What is spoken on that connection.
@@ -27,6 +29,12 @@ public struct Response: Sendable {
     public var isConnectionReused: Bool { exchange.isConnectionReused }
     /// The attempts before the one that this is the response to, the first one first; empty where the request was sent once.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
+
+    /// How many requests its connection may carry at once, as far as the server has said: 1 over HTTP/1.1.
+    package nonisolated(nonsending) func concurrencyLimit() async -> Int {
+        let connection = exchange.connection
+        return await connection.loop.run { connection.maxConcurrentStreams }
+    }
 
     /// When what happened, and the bytes on the wire, so far; final once the body has ended.
     public nonisolated(nonsending) func metrics() async -> ResponseMetrics { await exchange.metrics() }

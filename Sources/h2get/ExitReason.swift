@@ -15,7 +15,7 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case badURL = 3
     case resolveFailed = 6
     case connectFailed = 7
-    /// HTTP/2 itself failed, on the connection.
+    /// HTTP itself failed, on the connection.
     case http2 = 16
     /// The connection ended in the middle of a response.
     case partial = 18
@@ -124,12 +124,17 @@ struct Failure: Error, Sendable, Equatable {
         case (.timeout, .timeout(.resolve, _)), (.timeout, .timeout(.connect, _)), (.timeout, .timeout(.tls, _)):
             "is the server up? allow more time with --connect-timeout or -m"
         case (.timeout, .timeout(.wholeRequest, _)): "allow more time with -m"
+        case (.timeout, .timeout(.queued, _)): "allow more time with --queue-timeout"
+        case (.timeout, .timeout(.firstByte, _)): "allow more time with --first-byte-timeout"
+        case (.timeout, .timeout(.sending, _)), (.timeout, .timeout(.betweenBytes, _)):
+            "allow more time with --stall-timeout"
+        case (.http2NotNegotiated, _): "leave out --http2-prior-knowledge, and HTTP/1.1 is used"
         case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
         case (_, .http2(.enhanceYourCalm, _)) where error.initiator == .remote:
             "the server wants less load: try a lower --parallel-max"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
         // What only a program can set is no help here.
-        default: error.remedy.contains("Configuration.") ? "" : error.remedy
+        default: ["Configuration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
         }
     }
 

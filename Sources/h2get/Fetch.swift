@@ -14,8 +14,12 @@ actor Fetch {
     let settings: FetchSettings
     let console: Console
     let list: URLList
-    let connections: Connections
+    let client: HTTPClient
+    /// For the transfer whose turn it is, where those that wait for it hold all that the first one may open.
+    private var spareClient: HTTPClient?
     let turns = Turns()
+    let places: Places
+    let origins: KnownOrigins
     let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
     /// Names of files that this run writes, hashed: two URLs must not write one file.
@@ -27,11 +31,16 @@ actor Fetch {
     var bodyBytes = 0
     var inFlight = 0
     var mostInFlight = 0
+    var spoken: Set<HTTPVersion> = []
+    /// The connection that brought the first response.
+    var firstConnection: (info: ConnectionInfo, version: HTTPVersion)?
     private var firstFailure: (index: Int, status: ExitReason)?
     /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
     private var isStopped = false
     private var hasListFailed = false
     private let start = ContinuousClock.now
+    /// What tells of the clients' events with -v.
+    private var narrators: [Task<Void, Never>?] = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
 
@@ -43,13 +52,25 @@ actor Fetch {
         let isAlone = settings.inputFile == nil && settings.urls.count == 1
         let verbose = Verbose(console: console, level: settings.verbosity, numbersTransfers: !isAlone)
         self.verbose = verbose
-        connections = Connections(
-            settings: settings, onFrame: verbose.frameLogger, onConnected: { verbose.connected($0) })
+        client = HTTPClient(
+            configuration: settings.clientConfiguration(onFrame: verbose.frameLogger(settings.versions)))
+        places = Places(limitAtFirst: settings.placesAtFirst)
+        origins = KnownOrigins(atOnce: settings.parallelMaximum)
+    }
+
+    /// The second client, whose connections count by themselves.
+    func clientForTurn() -> HTTPClient {
+        if let spareClient { return spareClient }
+        let client = HTTPClient(configuration: client.configuration)
+        spareClient = client
+        narrators.append(verbose.narrate(client))
+        return client
     }
 
     /// Fetches all, closes the connections, and says what there is to say.
     /// - Returns: what the first failed URL, in their order, ended with.
     func run() async -> ExitReason {
+        narrators.append(verbose.narrate(client))
         if console.wantsProgress {
             await withTaskGroup(of: Bool.self) { group in
                 group.addTask {
@@ -65,8 +86,8 @@ actor Fetch {
         }
         console.wipeProgress()
         let isCancelled = Task.isCancelled
-        let wire = await connections.bytesOnWire()
-        await connections.closeAll(atOnce: isCancelled)
+        let statistics = await statistics()
+        await close(atOnce: isCancelled)
         if isCancelled {
             console.error(
                 Failure(
@@ -77,9 +98,35 @@ actor Fetch {
             console.error(Failure(status, "\(failed) of \(list.count) transfers failed"))
         }
         if settings.wantsSummary || settings.verbosity > 0 || console.wantsProgress {
-            console.say(summary(wire: wire))
+            console.say(summary(statistics))
         }
         return firstFailure?.status ?? .success
+    }
+
+    /// After a cancelled run nothing is waited for.
+    private func close(atOnce: Bool) async {
+        for client in [client, spareClient].compactMap({ $0 }) {
+            if atOnce { client.shutdownNow() } else { await client.shutdown(deadline: .seconds(1)) }
+        }
+        // What happened last is told before the summary.
+        for case .some(let narrator) in narrators where !atOnce { await narrator.value }
+    }
+
+    /// Of both clients.
+    func statistics() async -> HTTPClient.Statistics {
+        var sum = await client.statistics()
+        if let spare = await spareClient?.statistics() {
+            sum.requests += spare.requests
+            sum.requestsOnReusedConnections += spare.requestsOnReusedConnections
+            sum.connectionsOpened += spare.connectionsOpened
+            sum.handshakes += spare.handshakes
+            sum.handshakesResumed += spare.handshakesResumed
+            sum.handshakesSaved += spare.handshakesSaved
+            sum.retries += spare.retries
+            sum.bytesSent += spare.bytesSent
+            sum.bytesReceived += spare.bytesReceived
+        }
+        return sum
     }
 
     // MARK: - Workers
@@ -196,7 +243,7 @@ actor Fetch {
         while !Task.isCancelled {
             do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
             let elapsed = (ContinuousClock.now - start).seconds
-            let received = await connections.bytesOnWire().received
+            let received = await statistics().bytesReceived
             if Task.isCancelled { return }
             let total = list.total.map { "/\($0)" } ?? ""
             console.progress(
@@ -206,20 +253,11 @@ actor Fetch {
         }
     }
 
-    /// The closing numbers, and what proves that it was one connection.
-    private func summary(wire: (sent: Int, received: Int)) -> String {
-        let elapsed = max((ContinuousClock.now - start).seconds, 1e-6)
-        let requests = done + failed
-        var over = "over \(counted(connections.count, "connection"))"
-        if connections.count == 1, let info = connections.first {
-            let security = info.tlsVersion.map { "\($0), h2" } ?? "h2 in cleartext"
-            over += " to \(info.remoteAddress) (\(security))"
-        }
-        return """
-            h2get: \(counted(requests, "request")) \(over), at most \(mostInFlight) at once, \(failed) failed
-            h2get: \(byteCount(bodyBytes)) of bodies, \(byteCount(wire.received)) received and \(byteCount(wire.sent)) \
-            sent in all, in \(fixed(elapsed, 3)) s: \(fixed(Double(requests) / elapsed, 0)) requests/s, \
-            \(byteCount(Int(Double(wire.received) / elapsed)))/s
-            """
+    private func summary(_ statistics: HTTPClient.Statistics) -> String {
+        Summary(
+            requests: done + failed, failed: failed, mostInFlight: mostInFlight, bodyBytes: bodyBytes,
+            elapsed: (ContinuousClock.now - start).seconds, spoken: spoken, first: firstConnection,
+            statistics: statistics
+        ).text
     }
 }

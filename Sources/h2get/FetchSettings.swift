@@ -33,7 +33,12 @@ struct FetchSettings: Sendable {
     var maxTime: Duration?
     var connectTimeout: Duration?
     var parallelMaximum = 100
-    var allowsCleartext = false
+    var versions = HTTPClient.Versions.automatic
+    var pool = HTTPClient.Pool()
+    var retry = HTTPClient.RetryPolicy()
+    var politeness = HTTPClient.Politeness()
+    /// From --keepalive-time.
+    var keepAliveTime: Duration?
     var failsOnStatus = false
     var includesHead = false
     var placement = Placement()
@@ -61,9 +66,10 @@ struct FetchSettings: Sendable {
         try setTrailers(request)
         options.priority = try request.priority.map(Priority.init(option:))
         if request.expectContinue { options.expectContinue = .seconds(1) }
-        maxTime = request.maxTime?.duration
-        connectTimeout = command.connection.connectTimeout?.duration
+        try setTimes(command.times)
+        try setVersions(command.connection)
         try setConnection(command.connection)
+        try setRetry(request)
         placement = try Placement(command.output, urlCount: inputFile == nil ? urls.count : nil)
         failsOnStatus = command.output.fail
         includesHead = command.output.include || method == .head
@@ -164,7 +170,8 @@ struct FetchSettings: Sendable {
             }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
                 throw Failure.usage(
-                    "\(field.name) has no meaning in HTTP/2 (RFC 9113 section 8.2.2): leave that -H out")
+                    "\(field.name) is the connection's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2): "
+                        + "leave that -H out")
             }
             if seen.insert(name).inserted { fields[values: name] = [] }
             if let value = field.value {
@@ -220,53 +227,11 @@ struct FetchSettings: Sendable {
         }
     }
 
-    // MARK: - Connection
-
-    private mutating func setConnection(_ connection: ConnectionArguments) throws {
-        allowsCleartext = connection.priorKnowledge
-        tls.verifiesPeer = !connection.insecure
-        tls.caFile = connection.authorityFile
-        tls.caDirectory = connection.authorityDirectory
-        tls.certificateFile = connection.certificate
-        tls.privateKeyFile = connection.key ?? connection.certificate
-        guard connection.key == nil || connection.certificate != nil else {
-            throw Failure.usage("--key goes with --cert")
-        }
-        connectRules =
-            try connection.connectTo.map(ConnectRule.init(connectTo:))
-            + connection.resolve.map(ConnectRule.init(resolve:))
-    }
-
     /// How many bodies go to stdout; the most there can be where the list is not read yet.
     var standardOutputCount: Int { placement.standardOutputCount(ofFirst: inputFile == nil ? urls.count : Int.max) }
 
     /// Whether several bodies go to stdout, which puts them into the order of the URLs.
     var writesInOrder: Bool { standardOutputCount > 1 }
-
-    /// What a connection to `origin` is made with.
-    func configuration(for origin: Origin) -> Configuration {
-        var configuration = Configuration()
-        configuration.tls = tls
-        // At the end nothing is under way any more; a peer that does not close must not hold the user up.
-        configuration.timeouts.drain = .seconds(1)
-        if let limit = [connectTimeout, maxTime].compactMap({ $0 }).min() {
-            configuration.timeouts.resolve = limit
-            configuration.timeouts.connect = limit
-            configuration.timeouts.tls = limit
-        }
-        configuration.connectTo = connectRules.first { $0.matches(origin) }.map { $0.target(for: origin) }
-        if writesInOrder {
-            // Responses whose turn it is not are not read. All of them together must stay within the limit past which
-            // the connection's window waits for readers: else they would use it up, and the one whose turn it is would
-            // wait for ever. So the streams share 64 MiB, and do not grow.
-            let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
-            let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
-            configuration.windows.stream = stream
-            configuration.windows.maximum = stream
-            configuration.windows.unreadLimit = atOnce * stream
-        }
-        return configuration
-    }
 }
 
 /// One -H or --trailer line.
@@ -300,69 +265,6 @@ struct FieldArgument: Equatable {
     /// RFC 9113 section 8.2.2.
     static func isConnectionSpecific(_ name: String) -> Bool {
         ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"].contains(name.lowercased())
-    }
-}
-
-/// --connect-to and --resolve: another place to connect to, under the same name.
-struct ConnectRule: Sendable, Equatable {
-    /// nil: any host, any port.
-    var host: String?
-    var port: Int?
-    /// nil: the origin's own.
-    var targetHost: String?
-    var targetPort: Int?
-
-    init(connectTo argument: String) throws {
-        let parts = Self.split(argument)
-        guard parts.count == 4 else {
-            throw Failure.usage("'\(argument)': write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
-        }
-        host = parts[0].isEmpty ? nil : parts[0].lowercased()
-        port = try Self.port(parts[1], in: argument)
-        targetHost = parts[2].isEmpty ? nil : parts[2]
-        targetPort = try Self.port(parts[3], in: argument)
-    }
-
-    init(resolve argument: String) throws {
-        let parts = Self.split(argument)
-        guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty, let port = try Self.port(parts[1], in: argument)
-        else {
-            throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
-        }
-        host = parts[0] == "*" ? nil : parts[0].lowercased()
-        self.port = port
-        targetHost = parts[2]
-    }
-
-    func matches(_ origin: Origin) -> Bool {
-        (host == nil || host == origin.host) && (port == nil || port == origin.port)
-    }
-
-    func target(for origin: Origin) -> (host: String, port: Int) {
-        (targetHost ?? origin.host, targetPort ?? origin.port)
-    }
-
-    /// Splits at colons outside brackets, and takes the brackets off.
-    private static func split(_ text: String) -> [String] {
-        var parts = [""]
-        var isInBrackets = false
-        for character in text {
-            switch character {
-            case "[": isInBrackets = true
-            case "]": isInBrackets = false
-            case ":" where !isInBrackets: parts.append("")
-            default: parts[parts.count - 1].append(character)
-            }
-        }
-        return parts
-    }
-
-    private static func port(_ text: String, in argument: String) throws -> Int? {
-        if text.isEmpty { return nil }
-        guard let port = Int(text), (1...65535).contains(port) else {
-            throw Failure.usage("'\(argument)': '\(text)' is no port, use 1 to 65535")
-        }
-        return port
     }
 }
 

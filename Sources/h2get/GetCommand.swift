@@ -8,7 +8,7 @@ let version = "0.1.0"
 struct GetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get",
-        abstract: "Fetches URLs over HTTP/2: all of an origin in parallel over one connection.",
+        abstract: "Fetches URLs over HTTP/2 or HTTP/1.1, in parallel, over as few connections as it takes.",
         usage: """
             h2get [options] URL...
             h2get serve [options] [DIR]     (an origin to try things on: h2get serve --help)
@@ -18,6 +18,7 @@ struct GetCommand: ParsableCommand {
               h2get https://example.org/                           the body to stdout
               h2get -O https://example.org/a.tar https://example.org/b.tar
               h2get -o /dev/null --summary --input-file urls.txt   many requests, one connection
+              h2get --polite --retry 3 -O --input-file urls.txt    as many at once as the server takes
               h2get -d name=value https://example.org/form
               h2get -T - https://example.org/upload < file
               h2get -vv https://example.org/                       every frame, with the running windows
@@ -31,6 +32,7 @@ struct GetCommand: ParsableCommand {
     @OptionGroup(title: "Request") var request: RequestArguments
     @OptionGroup(title: "Where bodies go") var output: OutputArguments
     @OptionGroup(title: "Connection") var connection: ConnectionArguments
+    @OptionGroup(title: "Time limits") var times: TimeArguments
     @OptionGroup(title: "Messages") var messages: MessageArguments
 
     @Argument(help: ArgumentHelp("What to fetch.", valueName: "URL"))
@@ -89,9 +91,56 @@ struct RequestArguments: ParsableArguments {
     var expectContinue = false
 
     @Option(
+        name: .customLong("retry"),
+        help: ArgumentHelp(
+            "Send again, so often at most, after 408, 429, 500, 502, 503, 504 (if idempotent; Retry-After is obeyed) and "
+                + "what the server did not process. 0: nothing is sent twice. Not given: only the unprocessed, 3 times.",
+            valueName: "N"))
+    var retries: Int?
+
+    @Option(
+        name: .customLong("retry-delay"),
+        help: ArgumentHelp("Wait so long before each, rather than 1 s and then doubling.", valueName: "SECONDS"))
+    var retryDelay: Seconds?
+
+    @Option(
+        name: .customLong("retry-max-time"),
+        help: ArgumentHelp("Begin none later than this after a transfer's start.", valueName: "SECONDS"))
+    var retryMaxTime: Seconds?
+}
+
+/// Time limits; none by default, but for those of connecting.
+struct TimeArguments: ParsableArguments {
+    @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-time")],
-        help: ArgumentHelp("For each transfer, from its start to its end.", valueName: "SECONDS"))
+        help: ArgumentHelp("For each transfer, from its start to its end, retries included.", valueName: "SECONDS"))
     var maxTime: Seconds?
+
+    @Option(
+        name: .customLong("connect-timeout"),
+        help: ArgumentHelp("For name lookup, TCP and TLS together.", valueName: "SECONDS"))
+    var connectTimeout: Seconds?
+
+    @Option(
+        name: .customLong("queue-timeout"),
+        help: ArgumentHelp("Waiting for a free connection or stream, connecting included.", valueName: "SECONDS"))
+    var queueTimeout: Seconds?
+
+    @Option(
+        name: .customLong("first-byte-timeout"),
+        help: ArgumentHelp("From a request's sending to the response's head.", valueName: "SECONDS"))
+    var firstByteTimeout: Seconds?
+
+    @Option(
+        name: .customLong("stall-timeout"),
+        help: ArgumentHelp("Between two pieces of a body, sent or received.", valueName: "SECONDS"))
+    var stallTimeout: Seconds?
+
+    @Option(
+        name: .customLong("keepalive-time"),
+        help: ArgumentHelp(
+            "Ask a silent server after so long if it is there: PING, TCP keepalive (60).", valueName: "SECONDS"))
+    var keepAliveTime: Seconds?
 }
 
 struct OutputArguments: ParsableArguments {
@@ -125,7 +174,8 @@ struct OutputArguments: ParsableArguments {
         help: ArgumentHelp("URLs, one a line, # comments; - is stdin. Read as it goes.", valueName: "FILE"))
     var inputFile: String?
 
-    @Option(name: .customLong("parallel-max"), help: ArgumentHelp("Transfers at once.", valueName: "N"))
+    @Option(
+        name: .customLong("parallel-max"), help: ArgumentHelp("Transfers at once, over all origins.", valueName: "N"))
     var parallelMaximum = 100
 }
 
@@ -149,13 +199,39 @@ struct ConnectionArguments: ParsableArguments {
     @Option(name: .customLong("key"), help: ArgumentHelp("Its key, if in another file.", valueName: "FILE"))
     var key: String?
 
-    @Option(
-        name: .customLong("connect-timeout"),
-        help: ArgumentHelp("For name lookup, TCP and TLS together.", valueName: "SECONDS"))
-    var connectTimeout: Seconds?
+    @Flag(name: .customLong("http1.1"), help: "Speak HTTP/1.1 alone.")
+    var http1 = false
 
-    @Flag(name: .customLong("http2-prior-knowledge"), help: "Allow http:// URLs: HTTP/2 in cleartext.")
+    @Flag(
+        name: .customLong("http2"),
+        help: "Over TLS offer HTTP/2, and HTTP/1.1 for servers without it; http:// is HTTP/1.1. The default.")
+    var http2 = false
+
+    @Flag(name: .customLong("http2-prior-knowledge"), help: "Speak HTTP/2 alone, for http:// URLs too.")
     var priorKnowledge = false
+
+    @Option(
+        name: .customLong("connections-per-origin"),
+        help: ArgumentHelp(
+            "HTTP/1.1 connections to one origin (8); more than 1 HTTP/2 connection only if given.", valueName: "N"))
+    var connectionsPerOrigin: Int?
+
+    @Option(
+        name: .customLong("max-requests-per-connection"),
+        help: ArgumentHelp("Then the next one is opened.", valueName: "N"))
+    var requestsPerConnection: Int?
+
+    @Option(
+        name: .customLong("rate"),
+        help: ArgumentHelp(
+            "Begin no more requests to an origin than this: 5/s, 90/m, 1000/h, 1/10s.", valueName: "N/UNIT"))
+    var rate: Rate?
+
+    @Flag(
+        name: .customLong("polite"),
+        help: "Find by each origin's answers how many requests at once it takes; obey Retry-After and RateLimit fields."
+    )
+    var polite = false
 
     @Option(
         name: .customLong("connect-to"),
@@ -177,7 +253,7 @@ struct MessageArguments: ParsableArguments {
 
     @Flag(
         name: [.customShort("v"), .customLong("verbose")],
-        help: "Connection and header fields; -vv: each frame too, with the windows.")
+        help: "Connections and why, header fields; -vv: each HTTP/2 frame too, with the windows.")
     var verbosity: Int
 
     @Flag(name: .customLong("summary"), help: "The closing numbers on stderr, terminal or not.")
@@ -210,6 +286,35 @@ struct Seconds: ExpressibleByArgument, Sendable, Equatable {
             return nil
         }
         duration = value == 0 ? nil : .milliseconds(Int64(min(max(value * 1000, 1), 31_536_000_000)))
+    }
+
+    static var allValueStrings: [String] { [] }
+}
+
+/// So many requests in a unit of time: `5/s`, `90/m`, `1000/h`, `14/d`, `1/10s`, as curl writes it. The unit has to be
+/// there: without one curl means an hour, which few expect.
+struct Rate: ExpressibleByArgument, Sendable, Equatable {
+    let perSecond: Double
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let count = Rate.number(parts[0]), let unit = parts[1].last else { return nil }
+        let several = parts[1].dropLast()
+        guard let units = several.isEmpty ? 1 : Rate.number(several) else { return nil }
+        let seconds: Double
+        switch unit {
+        case "s": seconds = 1
+        case "m": seconds = 60
+        case "h": seconds = 3600
+        case "d": seconds = 86400
+        default: return nil
+        }
+        perSecond = Double(count) / (Double(units) * seconds)
+    }
+
+    private static func number(_ text: Substring) -> Int? {
+        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int(text), value > 0 else { return nil }
+        return value
     }
 
     static var allValueStrings: [String] { [] }

@@ -48,7 +48,7 @@ struct Main {
             showsErrors: settings.showsErrors,
             hidesProgress: settings.isSilent || bodiesOnTerminal || settings.verbosity > 0)
         // Besides the downloads: connections, the event loop, the standard three.
-        allowOpenFiles(settings.parallelMaximum + 100)
+        allowOpenFiles(settings.parallelMaximum + settings.pool.connections + 100)
         let fetch = try Fetch(settings, console: console)
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {
             let status = await fetch.run()

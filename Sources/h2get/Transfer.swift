@@ -16,94 +16,58 @@ struct Transfer {
 }
 
 extension Fetch {
-    /// A transfer is sent again where the server cannot have processed it, on another connection, so often at most.
-    /// Each time others made progress on the connection, or the origin is given up.
-    private static let attemptsLimit = 100
-
     func run(_ transfer: inout Transfer) async throws {
-        let start = ContinuousClock.now
         let target = try RequestTarget(transfer.url)
-        guard target.origin.scheme == .https || settings.allowsCleartext else {
-            throw Failure(
-                .badURL,
-                "http:// needs HTTP/1.1, which h2get does not speak yet; use https://, "
-                    + "or --http2-prior-knowledge if the server speaks HTTP/2 in cleartext")
-        }
         let filePath = try filePath(of: transfer, target)
         let (request, body) = try message(for: target, transfer)
-        var needsOwnConnection = false
-        for attempt in 1... {
-            let lease =
-                try await needsOwnConnection
-                ? connections.leaseAlone(for: target.origin)
-                : connections.lease(for: target.origin, index: transfer.index)
-            inFlight += 1
-            mostInFlight = max(mostInFlight, inFlight)
-            transfer.phase = .request
-            let streamsAtStart = lease.users
-            do {
-                try await exchange(request, body, on: lease, since: start, filePath: filePath, &transfer)
-            } catch {
-                inFlight -= 1
-                await connections.release(lease)
-                guard transfer.phase == .request, attempt < Self.attemptsLimit, let error = error as? H2Error else {
-                    throw error
-                }
-                let limit = await lease.connection.snapshot().remoteSettings.maxConcurrentStreams ?? Int.max
-                switch retry(
-                    after: error, turn: transfer.turn, since: start, wasOverLimit: streamsAtStart > limit)
-                {
-                case .no: throw error
-                case .yes: break
-                case .onOwnConnection: needsOwnConnection = true
-                }
-                if case .descriptor = body { throw error }
-                verbose.retrying(transfer, error)
-                continue
-            }
-            inFlight -= 1
-            await connections.release(lease)
-            return
+        guard let turn = transfer.turn, settings.writesInOrder else {
+            return try await run(request, body, target.origin, filePath, &transfer)
+        }
+        await places.enter(target.origin, turn: turn)
+        defer { places.leave(target.origin) }
+        try await run(request, body, target.origin, filePath, &transfer)
+    }
+
+    private func run(
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ filePath: String?, _ transfer: inout Transfer
+    ) async throws {
+        try Task.checkCancellation()
+        if let failure = origins.failure(of: origin) { throw failure }
+        inFlight += 1
+        mostInFlight = max(mostInFlight, inFlight)
+        defer { inFlight -= 1 }
+        do {
+            try await exchange(request, body, origin, filePath, &transfer)
+        } catch let error as H2Error where transfer.phase == .request {
+            origins.failed(origin, error, isConnected: await isConnected(origin, after: error))
+            throw error
         }
     }
 
-    private enum Retry { case no, yes, onOwnConnection }
-
-    private func retry(
-        after error: H2Error, turn: Int?, since start: ContinuousClock.Instant, wasOverLimit: Bool
-    ) -> Retry {
-        // Before the server has told its limit, more streams may be opened than it allows; it refuses the rest. Now the
-        // limit is known and kept. Any other refusal is the server's own wish, and for the user to know.
-        if error.isRetryable, error.http2Code == .refusedStream, wasOverLimit { return .yes }
-        // GOAWAY without a reproach, or a connection that began to drain or ended just before: nothing was processed.
-        if error.isRetryable, [.notProcessed, .connectionDraining, .connectionClosed].contains(error.code) {
-            if let code = error.http2Code, code != .noError { return .no }
-            return .yes
+    /// Whether there is, or was, a connection to the origin, as far as the error leaves that open.
+    private func isConnected(_ origin: Origin, after error: H2Error) async -> Bool {
+        // -m includes the connecting; whoever waits for the same dead server would wait as long.
+        guard case .timeout(.wholeRequest, _) = error.cause, !origins.hasServed(origin) else { return true }
+        return await client.statistics().origins.contains {
+            $0.origin == origin && $0.active + $0.idle + $0.draining > 0
         }
-        // Those that wait for this one's turn may hold all the streams that the server allows, after a retry put this
-        // one behind them. Waiting for a slot would then last for ever.
-        if case .timeout(.queued, _) = error.cause, let turn {
-            if let maxTime = settings.maxTime, ContinuousClock.now - start >= maxTime { return .no }
-            return turns.isCurrent(turn) ? .onOwnConnection : .yes
-        }
-        return .no
     }
 
     // MARK: - One exchange
 
     private func exchange(
-        _ request: HTTPRequest, _ body: MessageBody, on lease: Connections.Lease,
-        since start: ContinuousClock.Instant, filePath: String?, _ transfer: inout Transfer
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ filePath: String?, _ transfer: inout Transfer
     ) async throws {
-        var options = settings.options
-        if let maxTime = settings.maxTime {
-            options.timeout = max(maxTime - (ContinuousClock.now - start), .milliseconds(1))
-        }
-        if transfer.turn != nil, settings.writesInOrder { options.queueTimeout = .seconds(2) }
-        verbose.sending(request, transfer, &options)
-        let response = try await lease.connection.send(request, body: body.content(settings.trailers), options: options)
+        let response = try await send(request, body, origin, transfer)
         transfer.phase = .response
-        connections.served(by: lease)
+        origins.served(origin)
+        spoken.insert(response.version)
+        if firstConnection == nil { firstConnection = (response.connectionInfo, response.version) }
+        if transfer.turn != nil, settings.writesInOrder, places.isNews(response.connectionID, to: origin) {
+            let limit = await response.concurrencyLimit()
+            let connections = response.version == .http1 ? settings.pool.http1ConnectionsPerOrigin : 1
+            places.allow(min(limit, 1 << 20) * connections, at: origin, says: response.connectionID)
+        }
         verbose.received(response, transfer)
         if settings.failsOnStatus, response.status.code >= 400 {
             throw Failure(
@@ -131,6 +95,37 @@ extension Fetch {
             throw error
         }
         await verbose.finished(response, transfer)
+    }
+
+    /// Sends it, again where the client's policy says so.
+    private func send(
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer
+    ) async throws -> Response {
+        var options = settings.options
+        options.timeout = settings.maxTime
+        // The authority may be another than the URL's.
+        if settings.authority != nil { options.origin = origin }
+        verbose.sending(request, transfer, &options)
+        guard let turn = transfer.turn, settings.writesInOrder else {
+            return try await client.send(request, body: body.content(settings.trailers), options: options)
+        }
+        let start = ContinuousClock.now
+        var client = client
+        while true {
+            let waited = ContinuousClock.now - start
+            options.timeout = settings.maxTime.map { max($0 - waited, .milliseconds(1)) }
+            let patience = settings.options.queueTimeout.map { $0 - waited } ?? .seconds(31_536_000)
+            options.queueTimeout = max(min(patience, settings.longestHonestWait), .milliseconds(1))
+            do {
+                return try await client.send(request, body: body.content(settings.trailers), options: options)
+            } catch let error as H2Error {
+                // `Places` sees to it that this does not happen, but for servers that allow less than they did at first.
+                guard case .timeout(.queued, _) = error.cause, patience > settings.longestHonestWait else {
+                    throw error
+                }
+                if turns.isCurrent(turn) { client = clientForTurn() }
+            }
+        }
     }
 
     // MARK: - Bodies in order
@@ -172,7 +167,7 @@ extension Fetch {
 
     /// As curl writes it for -i and -I.
     private func headText(_ response: Response) -> String {
-        var text = "HTTP/2 \(response.status.code) \r\n"
+        var text = "\(response.version.rawValue) \(response.status.code) \r\n"
         for field in response.headerFields {
             text += "\(field.name.canonicalName): \(field.value)\r\n"
         }

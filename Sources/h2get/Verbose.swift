@@ -11,33 +11,71 @@ struct Verbose: Sendable {
 
     private var isOn: Bool { level > 0 }
 
-    func connected(_ info: ConnectionInfo) {
-        guard isOn else { return }
-        let name = "* connection \(info.id)"
-        var lines = ["\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress)"]
-        if let version = info.tlsVersion {
-            lines.append("\(name): \(version), \(info.cipher ?? "unknown cipher"), ALPN chose h2")
+    /// Tells what happens to the client's connections, until it is shut down.
+    func narrate(_ client: HTTPClient) -> Task<Void, Never>? {
+        guard isOn else { return nil }
+        let events = client.events()
+        return Task(executorPreference: EventLoop.shared.taskExecutor) {
+            for await event in events { tell(event.kind) }
+        }
+    }
+
+    private func tell(_ event: HTTPClient.Event.Kind) {
+        for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
+    }
+
+    /// What -v says of an event; what transfers tell themselves is left out.
+    static func lines(_ event: HTTPClient.Event.Kind) -> [String] {
+        switch event {
+        case .connecting(let origin, let reason): ["connecting to \(origin): \(reason.rawValue)"]
+        case .connectFailed(let origin, let error):
+            ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
+        case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
+        case .connectionShared(let id, let origin): ["connection \(id) serves \(origin) too from now on"]
+        case .connectionDraining(let id, let reason): ["connection \(id) takes no new requests: \(reason)"]
+        case .connectionClosed(let id, let reason, let requests):
+            ["connection \(id) ended after \(counted(requests, "request")): \(reason)"]
+        case .requestRetried(_, let error, let status, let wait):
+            [
+                "\(error?.message ?? "the server answered \(status ?? 0)"); trying again "
+                    + (wait > .zero ? "in \(wait.brief)" : "at once")
+            ]
+        case .requestQueued, .requestSent, .requestFinished: []
+        }
+    }
+
+    private static func opened(
+        _ info: ConnectionInfo, _ version: HTTPVersion, _ reason: HTTPClient.OpenReason
+    ) -> [String] {
+        let name = "connection \(info.id)"
+        var lines = [
+            "\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress), opened since \(reason.rawValue)"
+        ]
+        if let tls = info.tlsVersion {
+            // Without ALPN it is HTTP/1.1, too.
+            let choice = version == .http2 ? "ALPN chose h2" : version.rawValue
+            lines.append("\(name): \(tls), \(info.cipher ?? "unknown cipher"), \(choice)")
             lines.append(
                 "\(name): certificate of \(info.certificateSubject ?? "nobody"), "
                     + "issued by \(info.certificateIssuer ?? "nobody"), until \(info.certificateExpiry ?? "never")"
-                    + (info.isPeerVerified ? ", verified" : ", NOT VERIFIED"))
+                    + (info.isPeerVerified ? ", verified" : ", NOT VERIFIED")
+                    + (info.isTLSResumed ? ", session resumed" : ""))
         } else {
-            lines.append("\(name): cleartext, HTTP/2 by prior knowledge")
+            lines.append("\(name): cleartext, \(version == .http2 ? "HTTP/2 by prior knowledge" : version.rawValue)")
         }
         var times = "resolve \(info.resolve.brief), connect \(info.connect.brief)"
         if let tls = info.tls { times += ", TLS \(tls.brief)" }
-        lines.append("\(name): \(times)")
-        for line in lines { console.say(printable(line)) }
+        return lines + ["\(name): \(times)"]
     }
 
-    /// Says the request, and has informational responses said as they come.
+    /// Says the request, and has informational responses said as they come. Which version it goes over is not known yet.
     func sending(
         _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions
     ) {
         guard isOn else { return }
         let mark = mark(transfer)
-        var text = "\(mark)> \(request.method.rawValue) \(request.path ?? "/") HTTP/2"
-        text += "\n\(mark)> :scheme: \(request.scheme ?? "")\n\(mark)> :authority: \(request.authority ?? "")"
+        let target = "\(request.scheme ?? "")://\(request.authority ?? "")\(request.path ?? "/")"
+        var text = "\(mark)> \(request.method.rawValue) \(printable(target))"
         for field in request.headerFields {
             // A password must not come into a log that is shown around.
             let value = field.name == .authorization ? "(not shown)" : printable(field.value)
@@ -47,17 +85,26 @@ struct Verbose: Sendable {
         console.say("\(text)\n\(mark)>")
         let console = console
         options.onInformational = { response in
-            console.say(Verbose.head(response, mark: mark))
+            console.say(Verbose.head(response, "HTTP", mark: mark))
         }
     }
 
     func received(_ response: Response, _ transfer: Transfer) {
         guard isOn else { return }
-        let reused = response.isConnectionReused ? "reused" : "new"
         let mark = mark(transfer)
-        console.say(
-            "\(mark)* stream \(response.streamID) on connection \(response.connectionID) (\(reused))\n"
-                + Verbose.head(response.head, mark: mark))
+        var text = "\(mark)* \(Verbose.name(response)) on connection \(response.connectionID) "
+        text += "(\(response.isConnectionReused ? "reused" : "new")), \(response.version.rawValue)"
+        for (index, attempt) in response.failedAttempts.enumerated() {
+            text += index == 0 ? "; before that " : ", "
+            text += "on \(attempt.connectionID): "
+            text += printable(attempt.error?.message ?? "status \(attempt.status?.code ?? 0)")
+        }
+        console.say("\(text)\n" + Verbose.head(response.head, response.version.rawValue, mark: mark))
+    }
+
+    /// HTTP/1.1 has no streams.
+    private static func name(_ response: Response) -> String {
+        response.version == .http2 ? "stream \(response.streamID)" : "request"
     }
 
     nonisolated(nonsending) func finished(_ response: Response, _ transfer: Transfer) async {
@@ -73,18 +120,17 @@ struct Verbose: Sendable {
         if let firstByte = metrics.firstByte { times += ", first byte at \(firstByte.brief)" }
         if let lastByte = metrics.lastByte { times += ", whole at \(lastByte.brief)" }
         console.say(
-            "\(mark)* stream \(response.streamID) done: \(times); \(metrics.bodyBytesReceived) B of body, "
+            "\(mark)* \(Verbose.name(response)) done: \(times); \(metrics.bodyBytesReceived) B of body, "
                 + "\(metrics.bytesReceived) B received, \(metrics.bytesSent) B sent")
     }
 
-    func retrying(_ transfer: Transfer, _ error: H2Error) {
-        guard isOn else { return }
-        console.say("\(mark(transfer))* \(printable(error.message)); trying again")
-    }
-
     /// Says each frame; nil below -vv, which costs nothing.
-    var frameLogger: (@Sendable (FrameRecord) -> Void)? {
+    func frameLogger(_ versions: HTTPClient.Versions) -> (@Sendable (FrameRecord) -> Void)? {
         guard level > 1 else { return nil }
+        guard versions != .http1Only else {
+            console.say("* frames are HTTP/2's: with --http1.1 -vv says no more than -v")
+            return nil
+        }
         console.say(
             "* frames: time, connection, < received or > sent, type, stream, payload length, flags, detail, "
                 + "[window for receiving: stream/connection | for sending: stream/connection]")
@@ -104,8 +150,8 @@ struct Verbose: Sendable {
         return printable(text + " [\(window(frame.receiveWindow)) | \(window(frame.sendWindow))]")
     }
 
-    private static func head(_ response: HTTPResponse, mark: String) -> String {
-        var text = "\(mark)< HTTP/2 \(response.status.code)"
+    private static func head(_ response: HTTPResponse, _ version: String, mark: String) -> String {
+        var text = "\(mark)< \(version) \(response.status.code)"
         for field in response.headerFields {
             text += "\n\(mark)< \(field.name.canonicalName): \(printable(field.value))"
         }

@@ -43,6 +43,8 @@ package final class SimulatedWorld: @unchecked Sendable {
     }
 
     package let loop: EventLoop
+    /// A second one, which tasks may run on: to them `loop` is another thread's. It has its turn after `loop`.
+    package let otherLoop: EventLoop
     private let clock: Clock
     // A binary heap by time, then order.
     private var events: [Event] = []
@@ -52,6 +54,7 @@ package final class SimulatedWorld: @unchecked Sendable {
         let clock = Clock()
         self.clock = clock
         loop = EventLoop(simulatedClock: { clock.now })
+        otherLoop = EventLoop(simulatedClock: { clock.now })
     }
 
     /// Nanoseconds.
@@ -99,10 +102,10 @@ package final class SimulatedWorld: @unchecked Sendable {
         await withUnsafeContinuation { continuation in after(nanoseconds) { continuation.resume() } }
     }
 
-    /// A task on the loop.
+    /// A task on the loop, or on the other one.
     @discardableResult
-    package func task(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
-        Task(executorPreference: executor) { await body() }
+    package func task(onOtherLoop: Bool = false, _ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        Task(executorPreference: onOtherLoop ? otherLoop.taskExecutor : executor) { await body() }
     }
 
     // MARK: - Running
@@ -123,8 +126,9 @@ package final class SimulatedWorld: @unchecked Sendable {
         let end = clock.now &+ limit
         for _ in 0..<turns {
             loop.turn()
+            if otherLoop.hasWork { otherLoop.turn() }
             if isDone() { return .done }
-            if loop.hasWork { continue }
+            if loop.hasWork || otherLoop.hasWork { continue }
             guard let next = [events.first?.time, loop.nextTimer].compactMap(\.self).min(), next <= end else {
                 return .idle
             }

@@ -45,6 +45,25 @@ extension RealServers {
                 #expect(try sha256(ofFile: file) == site.hundredMiB.sha256)
                 #expect(access("\(file).part", F_OK) != 0)
             }
+            // It wants both versions at one address.
+            try await RealServer.nginx.run { running in
+                let url = "\(try running.origin)/\(site.hundredKiB.name)"
+                let caFile = try TestCertificates.shared.caFile
+                let ways = try await Program.finish("\(binaries)/WaysOfReuse", [url, "40", caFile])
+                #expect(ways.exitCode == 0, "\(ways.output)")
+                // Callers that come late may find a stream that is free again, so not all that may be opened need be.
+                for (way, allowed) in [
+                    ("a connection for each request", 40...40), ("HTTP/1.1, one connection by hand", 1...1),
+                    ("HTTP/1.1, a pool of 4", 2...4), ("one connection by hand", 1...1), ("multiplexed", 1...1),
+                    ("up to 3 connections", 2...3),
+                ] {
+                    let holds = allowed.contains { count in
+                        let line = "\(way): \(count) connections, \(count) handshakes,"
+                        return ways.output.split(separator: "\n").contains { $0.hasPrefix(line) }
+                    }
+                    #expect(holds, "\(way), in:\n\(ways.output)")
+                }
+            }
         }
 
         /// Builds the examples in a scratch folder of their own, since this build's is locked; the folder of the binaries.

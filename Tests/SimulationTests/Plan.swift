@@ -166,13 +166,19 @@ struct Plan: Sendable {
 
     var readsToTheEnd: Bool { if case .drop = reading { false } else { true } }
 
-    /// A byte of the response's body, or, with another salt, of the request's.
-    static func byte(_ index: Int, _ offset: Int, salt: Int = 0) -> UInt8 {
-        UInt8(truncatingIfNeeded: offset &* 31 &+ index &* 7 &+ offset >> 8 &+ salt)
-    }
-
+    /// A part of the response's body, or, with another salt, of the request's.
     static func bytes(_ index: Int, _ range: Range<Int>, salt: Int = 0) -> [UInt8] {
-        range.map { byte(index, $0, salt: salt) }
+        // Most of a simulation's time would go into `map` and subscripts, which nobody inlines in a debug build.
+        [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            count = range.count
+            guard var at = buffer.baseAddress else { return }
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                at.pointee = UInt8(truncatingIfNeeded: offset &* 31 &+ index &* 7 &+ offset >> 8 &+ salt)
+                at += 1
+                offset &+= 1
+            }
+        }
     }
 
     static let uploadSalt = 101

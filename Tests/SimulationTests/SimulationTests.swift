@@ -1,4 +1,3 @@
-import Foundation
 import H2TestSupport
 import Testing
 
@@ -16,15 +15,7 @@ import Testing
         return result
     }
 
-    private static var seeds: ClosedRange<UInt64> {
-        guard let text = ProcessInfo.processInfo.environment["H2_SEEDS"] else { return 1...300 }
-        let bounds = text.split(separator: ".").compactMap { UInt64($0) }
-        guard let first = bounds.first, let last = bounds.last, first <= last else {
-            Issue.record("H2_SEEDS is '\(text)', not from..to")
-            return 1...1
-        }
-        return first...last
-    }
+    private static var seeds: ClosedRange<UInt64> { Seeds.chosen(usually: 1...300) }
 
     @Test func `Whatever happens on the wire, every request ends once, and nothing is left over`() {
         var failures = 0

@@ -159,13 +159,84 @@ private func usageError(_ arguments: String...) -> String? {
         let settings = try settings(
             "--connect-to", "a.example:443:[::1]:8443", "--resolve", "B.example:444:127.0.0.1", "https://localhost/")
         #expect(settings.connectRules.count == 2)
-        let first = try #require(settings.configuration(for: try Origin("https://a.example/")).connectTo)
+        let connectTo = try #require(settings.clientConfiguration().connectTo)
+        let first = try #require(connectTo(try Origin("https://a.example/")))
         #expect(first.host == "::1" && first.port == 8443)
-        let second = try #require(settings.configuration(for: try Origin("https://b.example:444/")).connectTo)
+        let second = try #require(connectTo(try Origin("https://b.example:444/")))
         #expect(second.host == "127.0.0.1" && second.port == 444)
-        #expect(settings.configuration(for: try Origin("https://a.example:444/")).connectTo == nil)
+        #expect(connectTo(try Origin("https://a.example:444/")) == nil)
         #expect(usageError("--connect-to", "a:b", "https://localhost/") != nil)
         #expect(usageError("--resolve", "a:99999:b", "https://localhost/") != nil)
+    }
+
+    @Test func `versions exclude each other`() throws {
+        #expect(try settings("https://localhost/").versions == .automatic)
+        #expect(try settings("--http2", "https://localhost/").versions == .automatic)
+        #expect(try settings("--http1.1", "https://localhost/").versions == .http1Only)
+        #expect(try settings("--http2-prior-knowledge", "https://localhost/").versions == .http2Only)
+        #expect(usageError("--http1.1", "--http2", "https://localhost/")?.contains("exclude each other") == true)
+    }
+
+    @Test func `--retry is a policy`() throws {
+        let plain = try settings("https://localhost/").clientConfiguration().retry
+        #expect(plain.maximumAttempts == 4 && plain.statuses.isEmpty)
+        let retry = try settings("--retry", "5", "https://localhost/").retry
+        #expect(retry.maximumAttempts == 6)
+        #expect(retry.statuses == [408, 429, 500, 502, 503, 504])
+        #expect(retry.backoff == .seconds(1) && retry.maximumBackoff == .seconds(600))
+        let timed = try settings("--retry", "5", "--retry-delay", "2", "--retry-max-time", "9", "https://localhost/")
+            .retry
+        #expect(timed.backoff == .seconds(2) && timed.maximumBackoff == .seconds(2) && timed.jitter == 0)
+        #expect(timed.maximumRetryAfter == .seconds(600) && timed.maximumTime == .seconds(9))
+        #expect(try settings("--retry", "0", "https://localhost/").retry.maximumAttempts == 1)
+        #expect(usageError("--retry", "-1", "https://localhost/") != nil)
+        #expect(usageError("--retry-delay", "1", "https://localhost/")?.contains("--retry N") == true)
+        #expect(usageError("--retry-max-time", "1", "https://localhost/")?.contains("--retry N") == true)
+        #expect(usageError("--retry", "0", "--retry-delay", "1", "https://localhost/") != nil)
+    }
+
+    @Test func `limits of load are the client's`() throws {
+        let plain = try settings("https://localhost/").clientConfiguration()
+        #expect(plain.pool.http1ConnectionsPerOrigin == 8 && plain.pool.whenSaturated == .queue)
+        #expect(plain.politeness.adaptive == nil && plain.politeness.requestsPerSecondPerOrigin == nil)
+        let one = try settings("--connections-per-origin", "1", "https://localhost/").clientConfiguration().pool
+        #expect(one.http1ConnectionsPerOrigin == 1 && one.whenSaturated == .queue)
+        let four = try settings(
+            "--connections-per-origin", "4", "--max-requests-per-connection", "9", "https://localhost/"
+        ).clientConfiguration().pool
+        #expect(four.http1ConnectionsPerOrigin == 4 && four.whenSaturated == .openConnection(upTo: 4))
+        #expect(four.requestsPerConnection == 9)
+        let polite = try settings("--polite", "--parallel-max", "3", "--rate", "30/m", "https://localhost/")
+            .clientConfiguration().politeness
+        #expect(polite.adaptive?.maximum == 3 && polite.adaptive?.initial == 3)
+        #expect(polite.requestsPerSecondPerOrigin == 0.5)
+        for option in ["--connections-per-origin", "--max-requests-per-connection"] {
+            #expect(usageError(option, "0", "https://localhost/") != nil)
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("5/s", 5), ("90/m", 1.5), ("7200/h", 2), ("86400/d", 1), ("1/10s", 0.1), ("5", nil), ("5/", nil),
+            ("0/s", nil),
+            ("-1/s", nil), ("5/0s", nil), ("5/x", nil), ("1.5/s", nil), ("/s", nil),
+        ] as [(String, Double?)])
+    func `a rate is a number in a unit of time`(_ text: String, _ perSecond: Double?) {
+        #expect(Rate(argument: text)?.perSecond == perSecond)
+    }
+
+    @Test func `each time limit is its own`() throws {
+        let settings = try settings(
+            "--queue-timeout", "1", "--first-byte-timeout", "2", "--stall-timeout", "3", "--keepalive-time", "4",
+            "--connect-timeout", "5", "https://localhost/")
+        #expect(settings.options.queueTimeout == .seconds(1))
+        #expect(settings.options.firstByteTimeout == .seconds(2))
+        #expect(settings.options.sendTimeout == .seconds(3) && settings.options.bodyProgressTimeout == .seconds(3))
+        let connection = settings.clientConfiguration().connection
+        #expect(connection.keepAlive.interval == .seconds(4))
+        #expect(connection.tcpKeepAlive?.idle == .seconds(4) && connection.tcpKeepAlive?.interval == .seconds(4))
+        #expect(connection.timeouts.establish == .seconds(5))
+        #expect(usageError("--keepalive-time", "0", "https://localhost/") != nil)
     }
 
     @Test func `thousands of URLs at the end do not go through the parser`() throws {

@@ -27,7 +27,14 @@ import Testing
         #expect(result.errors.contains("2 of 2 transfers failed"))
     }
 
-    @Test func `with 16 where the server does not speak HTTP/2`() async throws {
+    @Test func `with 16 where the server does not speak the HTTP/2 that is asked for`() async throws {
+        let served = try Served { $0.versions = .http1 }
+        let result = try await served.get("--http2-prior-knowledge", served.url("/bytes/1"))
+        #expect(result.status == 16, "\(result.errors)")
+        #expect(result.errors.contains("leave out --http2-prior-knowledge"))
+    }
+
+    @Test func `with 35 where the server does not speak TLS`() async throws {
         let served = try Served { $0.security = .cleartext }
         // TLS to a cleartext server: no handshake.
         let result = try await Program.run(["-k", "https://localhost:\(served.origin.port)/"])
@@ -90,7 +97,8 @@ import Testing
 
     @Test func `with 92 for a refused stream, with its number, code and what to try`() async throws {
         let served = try Served { $0.faults.refuseEvery = 2 }
-        let result = try await served.get("-o", "/dev/null", served.url("/bytes/1"), served.url("/bytes/2"))
+        let result = try await served.get(
+            "--retry", "0", "-o", "/dev/null", served.url("/bytes/1"), served.url("/bytes/2"))
         #expect(result.status == 92)
         let line = try #require(result.errors.split(separator: "\n").first { $0.hasPrefix("h2get: (92) https://") })
         #expect(line.contains("stream 3"))

@@ -71,12 +71,14 @@ import Testing
         #expect(served.origin.statistics.connectionsAccepted == 1)
     }
 
-    @Test func `in cleartext only when told to`() async throws {
+    @Test func `in cleartext over HTTP/1.1, and over HTTP/2 when told to`() async throws {
         let served = try Served { $0.security = .cleartext }
         #expect(try await served.get(served.url("/bytes/5")).output == Served.pattern(5))
-        let refused = try await Program.run([served.url("/bytes/5")])
-        #expect(refused.status == 3)
-        #expect(refused.errors.contains("--http2-prior-knowledge"))
+        #expect(served.origin.statistics.http2Requests == 1)
+        let plain = try await Program.run(["-i", served.url("/bytes/5")])
+        #expect(plain.status == 0, "\(plain.errors)")
+        #expect(plain.output.starts(with: Data("HTTP/1.1 200 \r\n".utf8)))
+        #expect(served.origin.statistics.http1Requests == 1)
     }
 
     @Test func `a list from stdin, with comments`() async throws {

@@ -22,12 +22,14 @@ final class Served: Sendable {
         return "\(scheme)://localhost:\(origin.port)\(path)"
     }
 
-    /// Runs h2get in the folder, trusting the origin.
+    /// Runs h2get in the folder, trusting the origin; over HTTP/2 in cleartext, unless the arguments say which version.
     func get(
         _ arguments: [String], input: Data? = nil, output: String? = nil,
         whileRunning: (@Sendable (Int32) -> Void)? = nil
     ) async throws -> Program.Result {
-        let trust = origin.caPEM == nil ? ["--http2-prior-knowledge"] : ["--cacert", folder.path("ca.pem")]
+        let saysVersion = arguments.contains { $0 == "--http1.1" || $0 == "--http2" }
+        let cleartext = saysVersion ? [] : ["--http2-prior-knowledge"]
+        let trust = origin.caPEM == nil ? cleartext : ["--cacert", folder.path("ca.pem")]
         return try await Program.run(
             trust + arguments, input: input, in: folder.root, output: output, whileRunning: whileRunning)
     }
@@ -36,6 +38,17 @@ final class Served: Sendable {
 
     /// The folder's files, the CA's aside.
     var files: [String] { folder.names.filter { $0 != "ca.pem" } }
+
+    /// A server that works on so many requests at once, and answers 503 to others.
+    static func workers(
+        _ count: Int, queue: Int = 0, serviceTime: Duration, retryAfter: Int? = nil
+    ) -> OriginServer.Workers {
+        var workers = OriginServer.Workers(count: count)
+        workers.queue = queue
+        workers.serviceTime = serviceTime
+        workers.refusal = .unavailable(retryAfter: retryAfter)
+        return workers
+    }
 
     /// What `/bytes/N` answers.
     static func pattern(_ count: Int) -> Data { Data((0..<count).map { UInt8($0 % 251) }) }

@@ -50,7 +50,9 @@ import Testing
 
     @Test func `credentials of a URL become Basic, percent-decoded`() throws {
         #expect(try RequestTarget("http://user:p%40ss@h").basicCredentials == "Basic dXNlcjpwQHNz")
-        #expect(try RequestTarget("http://Aladdin:open%20sesame@h").basicCredentials == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+        #expect(
+            try RequestTarget("http://Aladdin:open%20sesame@h").basicCredentials == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        )
         #expect(try RequestTarget("http://a@h").basicCredentials == "Basic YTo=")
     }
 

@@ -29,9 +29,12 @@ protocol ConnectionOwner: AnyObject, Sendable {
 /// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
 /// loop's thread; whoever is elsewhere goes by `loop.execute` or `loop.run`.
 class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
-    /// Can go: active → draining → closed, active → closed.
+    /// Can go: active → retiring → draining → closed; any of them may be left out.
     enum State {
         case active
+        /// Its owner closes it when all is over that was counted against it, of which some may not have begun yet. Other
+        /// requests get the error.
+        case retiring(H2Error)
         /// No new requests; those that were accepted finish. The error is what a new request gets.
         case draining(H2Error)
         case closed(H2Error)
@@ -44,7 +47,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final let wire: any Wire
     private final let drainingFlag = Atomic<Bool>(false)
     private final let answeredFlag = Atomic<Bool>(false)
-    /// Set once, before the first request.
+    /// Set once, before the first request. It lets go of the connection when that is closed, so this is no cycle.
     @exclusivity(unchecked) final var owner: (any ConnectionOwner)?
     /// What the owner knows the connection by.
     @exclusivity(unchecked) final var ownerKey: UInt64 = 0
@@ -171,6 +174,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         guard !exchange.isOver else { return exchange.progressed() }
         switch state {
         case .active: break
+        case .retiring(let error):
+            guard exchange.lease != 0 else { return exchange.fail(error) }
         case .draining(let error): return exchange.fail(error)
         case .closed(let cause):
             var error = cause
@@ -383,9 +388,21 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
             remedy: "send it on a new connection", isRetryable: true)
     }
 
+    /// Its owner gives it no more requests.
+    final func retire(because why: String) {
+        guard case .active = state else { return }
+        let error = Self.draining(why)
+        state = .retiring(error)
+        drainingFlag.store(true, ordering: .relaxed)
+        owner?.draining(self, why: error, answers: nil)
+    }
+
     /// From now on new requests get this error. Does nothing to a connection that drains already.
     final func drain(_ error: H2Error, answers: Int? = nil) {
-        guard case .active = state else { return }
+        switch state {
+        case .active, .retiring: break
+        case .draining, .closed: return
+        }
         state = .draining(error)
         drainingFlag.store(true, ordering: .relaxed)
         owner?.draining(self, why: error, answers: answers)
@@ -418,7 +435,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         let waiters = quietWaiters + closeWaiters
         (quietWaiters, closeWaiters) = ([], [])
         for waiter in waiters { waiter() }
-        owner = nil
+        // The owner stays: what it counted against the connection and has not begun yet will be given back.
     }
 
     /// Whatever goes out without waiting: GOAWAY, mostly.

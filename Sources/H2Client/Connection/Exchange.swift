@@ -61,6 +61,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var suppliedBytes = 0
     @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
     @exclusivity(unchecked) var uploadWaiter: UnsafeContinuation<Void, Never>?
+    @exclusivity(unchecked) var beginWaiter: UnsafeContinuation<Bool, Never>?
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
     @exclusivity(unchecked) var bodyReadSoFar = 0
@@ -151,6 +152,7 @@ final class Exchange: StreamState, @unchecked Sendable {
                 return false
             }
         }
+        resumeBeginner()
         if options.areDefaults { return true }
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
@@ -380,6 +382,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
     func finish() {
+        resumeBeginner()
         // Only options set timers, but for that of a body read, which a reader's waking stops.
         if !options.areDefaults {
             if let totalTimer { connection.loop.cancel(totalTimer) }

@@ -13,6 +13,10 @@ extension Exchange {
     ) async throws -> R {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
+                // A client may send again what has not begun, and then the writer must not have been called.
+                if exchange.lease != 0 {
+                    guard await exchange.untilBegun() else { return }
+                }
                 do {
                     try await pump(RequestBodyWriter(exchange: exchange))
                     await exchange.finishUpload(nil)
@@ -43,6 +47,19 @@ extension Exchange {
         if let error { throw error }
     }
 
+    /// Waits until the request has begun; false where it never will.
+    private nonisolated(nonsending) func untilBegun() async -> Bool {
+        await withUnsafeContinuation { continuation in
+            connection.loop.execute {
+                if self.id > 0 || self.isOver {
+                    continuation.resume(returning: self.id > 0)
+                } else {
+                    self.beginWaiter = continuation
+                }
+            }
+        }
+    }
+
     /// The writer is done: `error` nil ends the body, else the stream is reset.
     nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
         await connection.loop.run {
@@ -65,6 +82,13 @@ extension Exchange {
     }
 
     // MARK: - Loop's side: the upload
+
+    /// The request has begun, or never will.
+    func resumeBeginner() {
+        guard let waiter = beginWaiter else { return }
+        beginWaiter = nil
+        waiter.resume(returning: id > 0)
+    }
 
     /// 100 came, or was waited for long enough, or is no longer needed.
     func releaseBody() {

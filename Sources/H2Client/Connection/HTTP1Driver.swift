@@ -168,7 +168,7 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
         let name: ConnectionSnapshot.State =
             switch state {
             case .active: .active
-            case .draining: .draining
+            case .retiring, .draining: .draining
             case .closed: .closed
             }
         let unread = session.current?.unread ?? 0

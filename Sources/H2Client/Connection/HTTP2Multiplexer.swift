@@ -294,7 +294,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         let name: ConnectionSnapshot.State =
             switch state {
             case .active: .active
-            case .draining: .draining
+            case .retiring, .draining: .draining
             case .closed: .closed
             }
         return ConnectionSnapshot(

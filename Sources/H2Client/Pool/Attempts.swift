@@ -37,11 +37,17 @@ extension HTTPClient {
     }
 
     private nonisolated(nonsending) func exchange(
-        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody, _ options: RequestOptions,
-        _ calledAt: UInt64, _ attempts: Attempts?
+        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody,
+        _ options: RequestOptions, _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
-        let number = pool.queued(entry.origin)
-        let driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
+        let number = pool.queued(entry.origin, as: attempts?.number ?? 0)
+        let driver: ConnectionDriver
+        do {
+            driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
+        } catch {
+            if number != 0 { pool.tell(.requestFinished(number, .failure(error))) }
+            throw error
+        }
         let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
         exchange.number = number
         note(exchange, attempts)
@@ -112,7 +118,8 @@ extension HTTPClient {
         of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ attempts: Attempts
     ) -> RetryDecision.Situation {
         var situation = RetryDecision.Situation(method: request.method)
-        situation.bodyCanBeSentAgain = body.isReplayable
+        // The writer of a request that never began has not been asked for anything.
+        situation.bodyCanBeSentAgain = body.isReplayable || exchange.id == 0
         situation.attempts = attempts.counted
         situation.replays = attempts.replays
         let connection = exchange.connection
@@ -133,15 +140,14 @@ extension HTTPClient {
             attempts.replays += 1
             return .zero
         case .atOnce(counts: true):
-            guard pool.takeRetry() else { return nil }
+            guard isInTime(0, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
             return .zero
         case .after(let atLeast):
-            guard pool.takeRetry() else { return nil }
+            let wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
+            guard isInTime(wait, exchange), pool.takeRetry() else { return nil }
             attempts.counted += 1
-            var generator = SystemRandomNumberGenerator()
-            let backoff = RetryBackoff.wait(before: attempts.counted, configuration.retry, using: &generator)
-            return Duration(nanoseconds: max(backoff, atLeast))
+            return Duration(nanoseconds: wait)
         case .overHTTP1:
             pool.requireHTTP1(exchange)
             attempts.kind = [.replay, .http1]
@@ -151,6 +157,14 @@ extension HTTPClient {
             attempts.kind = [.replay, .own]
             return .zero
         }
+    }
+
+    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time.
+    private func isInTime(_ wait: UInt64, _ exchange: Exchange) -> Bool {
+        guard let limit = configuration.retry.maximumTime else { return true }
+        let now = pool.now
+        let passed = now > exchange.calledAt ? now - exchange.calledAt : 0
+        return passed.saturatingSum(wait) <= limit.clampedNanoseconds
     }
 
     private nonisolated(nonsending) func waitForNext(

@@ -74,6 +74,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let configuration: HTTPClient.Configuration
     /// Where no response is a reason to send a request again.
     let takesAllAnswers: Bool
+    /// nil: sockets.
+    let network: (any SimulatedNetwork)?
     let clock: EventLoop
     private let isClockLoop: LoopIdentity
 
@@ -89,6 +91,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var nextLoop = 0
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
+    @exclusivity(unchecked) private var alarm: LoopAlarm?
     /// Figures of what is gone, and what the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
@@ -111,9 +114,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         var retries = 0
     }
 
-    init(_ configuration: HTTPClient.Configuration) {
+    init(_ configuration: HTTPClient.Configuration, network: (any SimulatedNetwork)? = nil) {
         precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
         self.configuration = configuration
+        self.network = network
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -211,7 +215,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if let ticket { return .wait(ticket, entry) }
         switch result {
         case .use(let key):
-            guard case .open(let driver) = members[key.slot] else { preconditionFailure("the state leases what is open") }
+            guard case .open(let driver) = members[key.slot] else {
+                preconditionFailure("the state leases what is open")
+            }
             if entry.origin.scheme == .https { figures.secureRequests += 1 }
             return .use(driver, entry)
         case .wait: preconditionFailure("who waits has a ticket")
@@ -310,14 +316,21 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 if driver.info.origin.scheme == .https { figures.secureRequests += 1 }
                 decide(waiter, .success(driver))
             case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
-            case .close(let key, let reason), .abort(let key, let reason): close(key, reason, gracefully: false)
-            case .drain(let key, let reason): close(key, reason, gracefully: true)
+            case .close(let key, let reason), .abort(let key, let reason):
+                guard case .open(let driver) = members[key.slot] else { continue }
+                driver.loop.execute { driver.closeNow(because: reason.sentence) }
+            case .drain(let key, let reason):
+                // Not `close`, which refuses what was given the connection and has not begun, and has a time limit.
+                guard case .open(let driver) = members[key.slot] else { continue }
+                driver.loop.execute { driver.retire(because: reason.sentence) }
             case .cancelDial(let key, _):
                 if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
             case .wakeAt(let time): wake(at: time)
             case .drained:
                 for waiter in drainWaiters { waiter.resume() }
                 drainWaiters = []
+                alarm?.stop()
+                alarm = nil
                 // Not from here: each comes back to say that it has ended.
                 clock.execute { self.endEvents() }
             }
@@ -331,22 +344,11 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         waiting[waiter.slot] = nil
     }
 
-    private func close(_ key: ConnectionKey, _ reason: CloseReason, gracefully: Bool) {
-        guard case .open(let driver) = members[key.slot] else { return }
-        let why = reason.sentence
-        driver.loop.execute {
-            if gracefully { driver.close(because: why) {} } else { driver.closeNow(because: why) }
-        }
-    }
-
     private func wake(at time: UInt64) {
-        let clock = clock
-        clock.execute { [weak self] in
-            let now = clock.now
-            _ = clock.schedule(after: time > now ? time - now : 0) {
-                self?.change { $0.tick(now: $1, into: &$2) }
-            }
-        }
+        alarm?.stop()
+        let now = clock.preciseNow
+        // It holds the pool until it rings, or everything has ended.
+        alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.change { $0.tick(now: $1, into: &$2) } }
     }
 
     // MARK: - The end

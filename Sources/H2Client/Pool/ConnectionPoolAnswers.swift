@@ -51,6 +51,12 @@ extension ConnectionPool {
     /// Takes a retry from the budget, if there is one.
     func takeRetry() -> Bool { lock.withLock { retryBudget.takeRetry(now: now) } }
 
+    /// Nanoseconds to wait before this attempt.
+    func backoff(before attempt: Int) -> UInt64 {
+        var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
+        return RetryBackoff.wait(before: attempt, configuration.retry, using: &generator)
+    }
+
     func countRetry() { lock.withLock { figures.retries += 1 } }
 
     /// The server wants HTTP/1.1 from the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
@@ -65,9 +71,9 @@ extension ConnectionPool {
 
     // MARK: - Events of requests
 
-    /// A request waits; the number it is known by.
-    func queued(_ origin: Origin) -> Int {
-        let number = nextRequestNumber()
+    /// A request waits; the number it is known by, which is `known` where it was sent before.
+    func queued(_ origin: Origin, as known: Int) -> Int {
+        let number = known != 0 ? known : nextRequestNumber()
         if number != 0 { tell(.requestQueued(number, origin)) }
         return number
     }

@@ -8,6 +8,8 @@ final class PoolDial: @unchecked Sendable {
         /// To see whether another origin's connection leads there.
         case resolving(Resolver.Query?)
         case dialing(Dialer)
+        /// In a simulation: what gives it up.
+        case simulated(cancel: () -> Void)
         case over
     }
 
@@ -68,15 +70,19 @@ final class PoolDial: @unchecked Sendable {
 
     private func dial() {
         let configuration = configuration
+        let completion = { [self] (result: Result<Dialer.Connected, H2Error>) in
+            state = .over
+            finish(result, configuration)
+        }
+        if let network = pool.network {
+            let cancel = network.connect(to: entry.origin, versions: versions, completion: completion)
+            return state = .simulated(cancel: cancel)
+        }
         do {
             let tls = entry.origin.scheme == .https ? try pool.sharedTLS() : nil
             let dialer = Dialer(
                 origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-                protocols: versions.speech.protocols, loop: loop
-            ) { [self] result in
-                state = .over
-                finish(result, configuration)
-            }
+                protocols: versions.speech.protocols, loop: loop, completion: completion)
             state = .dialing(dialer)
             dialer.start()
         } catch {
@@ -92,6 +98,7 @@ final class PoolDial: @unchecked Sendable {
         case .created: break
         case .resolving(let query): query?.cancel()
         case .dialing(let dialer): dialer.cancel()
+        case .simulated(let cancel): cancel()
         }
         state = .over
         pool.dialCancelled(self)

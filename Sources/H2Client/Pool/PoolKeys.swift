@@ -137,7 +137,7 @@ enum CloseReason: UInt8, Hashable, Sendable {
 
 /// What the owner of a `PoolState` has to do, in this order.
 ///
-/// Each `close`, `drain`, `abort` and `cancelDial` is answered with `closed` when it is done: until then the connection
+/// Each `close`, `abort` and `cancelDial` is answered with `closed` when it is done: until then the connection
 /// counts against the limits.
 enum PoolAction: Hashable, Sendable {
     /// Begin to connect; ends with `connected` or `dialFailed`.
@@ -147,7 +147,7 @@ enum PoolAction: Hashable, Sendable {
     case fail(WaiterKey, PoolFailure)
     /// Close at once; nothing is on it.
     case close(ConnectionKey, CloseReason)
-    /// Close when what is on it is done. It gets no new requests.
+    /// It gets no new requests. `close` follows when what is on it is done.
     case drain(ConnectionKey, CloseReason)
     /// Close at once, whatever is on it.
     case abort(ConnectionKey, CloseReason)

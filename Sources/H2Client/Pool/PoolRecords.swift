@@ -79,7 +79,7 @@ struct ConnectionRecord {
         case open
         /// Takes none, and a holder may still send on it; told to drain when that one gives it back. To draining.
         case held
-        /// The connection itself knows, and ends when nothing is on it. To closing or gone.
+        /// Takes none, and is told to close when nothing is on it. To closing or gone.
         case draining
         /// Told to close. To gone.
         case closing
@@ -92,10 +92,8 @@ struct ConnectionRecord {
     var version: ConnectionProtocol?
     let versions: DialVersions
     let origin: Int32
-    /// Why it takes no more requests, where it is `held`.
+    /// Why it takes no more requests, where it is `held` or `draining`.
     var reason = CloseReason.notNeeded
-    /// Whether a `drain` was emitted for it.
-    var toldToDrain = false
     /// On its next turn, its own origin comes before those that share it.
     var ownerFirst = false
 

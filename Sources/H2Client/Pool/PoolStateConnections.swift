@@ -179,8 +179,11 @@ extension PoolState {
             } else {
                 withdraw(slot)
                 connection.pointee.state = .draining
+                connection.pointee.reason = .serverSaid
             }
-        case .held: connection.pointee.state = .draining
+        case .held:
+            connection.pointee.state = .draining
+            connection.pointee.reason = .serverSaid
         default: return
         }
         concernAll(of: slot, owner)
@@ -274,18 +277,18 @@ extension PoolState {
             connection.pointee.reason = reason
         } else {
             connection.pointee.state = .draining
-            connection.pointee.toldToDrain = true
+            connection.pointee.reason = reason
             actions.append(.drain(connections.key(slot), reason))
         }
     }
 
-    /// A draining connection with nothing on it any more closes. One that was told to drain does so by itself.
+    /// A draining connection with nothing on it any more closes.
     mutating func finishDraining(_ slot: Int32, into actions: inout [PoolAction]) {
         let connection = connections[slot]
         guard connection.pointee.state == .draining, connection.pointee.isFree else { return }
         connection.pointee.state = .closing
         closing += 1
-        if !connection.pointee.toldToDrain { actions.append(.close(connections.key(slot), .serverSaid)) }
+        actions.append(.close(connections.key(slot), connection.pointee.reason))
     }
 
     mutating func forgetIfGivenBack(_ slot: Int32, now: UInt64) {

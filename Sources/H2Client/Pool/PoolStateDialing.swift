@@ -35,8 +35,11 @@ extension PoolState {
         guard life == .running, record.pointee.waiting > 0 else { return nil }
         let mode = mode(origin)
         let allowed = allowance(origin, now: now)
-        if record.pointee.dialsHeldUntil > now, record.pointee.serving > 0 || record.pointee.openHTTP1 > 0 {
-            return nil
+        if record.pointee.failures > 0 {
+            let serves = record.pointee.serving > 0 || record.pointee.openHTTP1 > 0
+            // Where nothing serves, those under way show whether the origin can be reached. A dial in the place of each that
+            // failed would leave no moment in which none is under way, and those who wait would never be told.
+            guard serves ? record.pointee.dialsHeldUntil <= now : record.pointee.dials.isEmpty else { return nil }
         }
         let dials = Int(record.pointee.dials.count)
         let http1Dials = Int(record.pointee.dialingHTTP1)

@@ -203,8 +203,11 @@ extension PoolState {
     }
 
     mutating func fail(_ slot: Int32, _ failure: PoolFailure, into actions: inout [PoolAction]) {
+        let origin = waiters[slot].pointee.origin
         actions.append(.fail(waiters.key(slot), failure))
         dequeue(slot)
+        // It may have waited for a time or a turn, with no connection left.
+        noteIfUnused(origin)
     }
 
     // MARK: Serving

@@ -1,7 +1,7 @@
 /// How long to wait before a request is sent again.
 enum RetryBackoff {
-    /// The policy's backoff, doubled with each further attempt up to the longest wait, and of that at random between half
-    /// and all, so that the requests that failed together do not come back together.
+    /// The policy's backoff, doubled with each further attempt up to the longest wait, less a random part of its `jitter`,
+    /// so that the requests that failed together do not come back together.
     ///
     /// - Parameter attempt: the one that follows the wait: 2 is the first retry.
     /// - Returns: nanoseconds.
@@ -13,6 +13,9 @@ enum RetryBackoff {
         let doublings = UInt64(min(max(attempt, 2) - 2, 63))
         let (product, isOverflow) = first.multipliedReportingOverflow(by: 1 << doublings)
         let whole = isOverflow ? longest : min(product, longest)
-        return UInt64.random(in: whole / 2...whole, using: &random)
+        let jitter = policy.jitter > 0 ? min(policy.jitter, 1) : 0
+        let share = Double(whole) * jitter
+        let chance = share < Double(whole) ? min(whole, UInt64(share)) : whole
+        return UInt64.random(in: whole - chance...whole, using: &random)
     }
 }

@@ -41,7 +41,7 @@ enum RetryDecision: Sendable, Hashable {
         case endedByUs
         /// A response that the policy takes as it is.
         case statusIsFinal
-        /// Retry-After asks for more than `maximumBackoff`.
+        /// Retry-After asks for more than `maximumRetryAfter`.
         case waitIsTooLong
     }
 
@@ -116,7 +116,8 @@ enum RetryDecision: Sendable, Hashable {
         guard policy.statuses.contains(status) else { return .no(.statusIsFinal) }
         guard isIdempotent(situation.method) else { return .no(.mayHaveBeenProcessed) }
         let wait = retryAfter ?? 0
-        return wait <= policy.maximumBackoff.clampedNanoseconds ? .after(atLeast: wait) : .no(.waitIsTooLong)
+        let longest = policy.maximumRetryAfter ?? policy.maximumBackoff
+        return wait <= longest.clampedNanoseconds ? .after(atLeast: wait) : .no(.waitIsTooLong)
     }
 
     private static func decide(

@@ -36,6 +36,8 @@ final class Dialer {
     private var headStartTimer: LoopTimer?
     private var handshaker: Handshaker?
 
+    /// When it all began: `establish` limits all phases together.
+    private let beginning: UInt64
     private var phaseStart: UInt64
     private var resolveTime: UInt64 = 0
     private var connectTime: UInt64 = 0
@@ -55,7 +57,8 @@ final class Dialer {
         self.loop = loop
         self.resolver = resolver
         self.completion = completion
-        phaseStart = loop.preciseNow
+        beginning = loop.preciseNow
+        phaseStart = beginning
     }
 
     // MARK: - Resolve
@@ -255,18 +258,26 @@ final class Dialer {
 
     private func startTimer(_ phase: H2Error.Phase, _ limit: Duration) {
         phaseStart = loop.preciseNow
-        phaseTimer = loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-            guard let self else { return }
-            let (code, what): (H2Error.Code, String) =
-                switch phase {
-                case .resolve: (.timeout, "looking up '\(origin.host)'")
-                case .connect: (.timeout, "connecting to \(origin)")
-                default: (.timeout, "the TLS handshake with \(origin)")
-                }
-            finish(
+        var (limit, time) = (limit, limit.clampedNanoseconds)
+        var what =
+            switch phase {
+            case .resolve: "looking up '\(origin.host)'"
+            case .connect: "connecting to \(origin)"
+            default: "the TLS handshake with \(origin)"
+            }
+        if let whole = configuration.timeouts.establish {
+            let passed = phaseStart - beginning
+            let left = whole.clampedNanoseconds > passed ? whole.clampedNanoseconds - passed : 0
+            if left < time {
+                (limit, time) = (whole, left)
+                if phase != .resolve { what += ", with all that went before," }
+            }
+        }
+        phaseTimer = loop.schedule(after: time) { [weak self] in
+            self?.finish(
                 .failure(
                     H2Error(
-                        code, scope: .connection, cause: .timeout(phase, after: limit),
+                        .timeout, scope: .connection, cause: .timeout(phase, after: limit),
                         message: "\(what) took longer than \(limit)",
                         remedy: "is the host reachable? a longer limit can be set",
                         isRetryable: true)))

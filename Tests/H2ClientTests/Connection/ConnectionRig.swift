@@ -47,7 +47,8 @@ final class ConnectionRig: @unchecked Sendable {
     }
 
     deinit {
-        // A dropped connection posts its end to the loop, which nobody would turn any more.
+        // A dropped connection posts its end to the loop, which nobody would turn any more; and nobody is here to be told.
+        (wire.onReceive, wire.onClose) = ({ _ in }, {})
         connection = nil
         world.run()
     }

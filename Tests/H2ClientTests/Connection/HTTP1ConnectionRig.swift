@@ -53,6 +53,9 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
     }
 
     deinit {
+        // Whatever still arrives must not find a rig that is going.
+        wire.onReceive = { _ in }
+        wire.onClose = {}
         // A dropped connection posts its end to the loop, which nobody would turn any more.
         connection = nil
         world.run()

@@ -81,7 +81,8 @@ private let goAway: UInt8 = 7
             // The second SETTINGS frame is the acknowledgement, so the origin has the connection and its request.
             _ = peer.next(settings)
             _ = peer.next(settings)
-            Task { await server.stop() }
+            // Not on the global pool, whose threads tests may hold that wait for a socket.
+            Task(executorPreference: EventLoop.shared.taskExecutor) { await server.stop() }
             let notice = try #require(peer.next(goAway))
             #expect(notice.number(at: 0) == 0x7fff_ffff)
             #expect(notice.number(at: 4) == 0)

@@ -67,7 +67,7 @@ import Testing
         #expect(try pool.use(origin) == key)
         #expect(pool.actions == [.drain(key, .maximumRequests)])
         #expect(pool.release(key, origin).isEmpty)
-        #expect(pool.release(key, origin).isEmpty, "it closes by itself")
+        #expect(pool.release(key, origin) == [.close(key, .maximumRequests)])
         try pool.wait(origin)
         #expect(pool.dials.count == 1)
         #expect(pool.closed(key).isEmpty)

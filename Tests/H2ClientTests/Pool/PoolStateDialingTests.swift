@@ -101,17 +101,32 @@ import Testing
         #expect(pool.dials.count == 1, "nothing serves any more, so there is nothing to lose")
     }
 
-    @Test func `A failed dial fails nobody while another dial is under way`() throws {
+    @Test func `A failed dial is not replaced while another is under way, and the last one fails all who wait`() throws
+    {
+        let pool = PoolHarness(.http1Only)
+        let origin = pool.origin()
+        let a = try pool.wait(origin)
+        let first = try pool.dialed()
+        let b = try pool.wait(origin)
+        let second = try pool.dialed()
+        #expect(pool.dialFailed(first).isEmpty)
+        #expect(pool.advance(20).isEmpty)
+        #expect(pool.dialFailed(second) == [.fail(a, .dialFailed(second)), .fail(b, .dialFailed(second))])
+    }
+
+    @Test func `After a failure one dial tries the origin, and its success opens the others`() throws {
         let pool = PoolHarness(.http1Only)
         let origin = pool.origin()
         try pool.wait(origin)
-        let first = try pool.dialed()
+        pool.dialFailed(try pool.dialed())
         try pool.wait(origin)
-        let second = try pool.dialed()
-        pool.dialFailed(first)
-        #expect(pool.assignments.isEmpty && pool.actions.allSatisfy { if case .fail = $0 { false } else { true } })
-        pool.dialFailed(second)
-        #expect(pool.actions.count { if case .fail = $0 { true } else { false } } == (pool.dials.isEmpty ? 2 : 0))
+        let key = try pool.dialed()
+        for _ in 0..<3 {
+            try pool.wait(origin)
+            #expect(pool.actions.isEmpty)
+        }
+        pool.connected(key, .http1)
+        #expect(pool.dials.count == 3)
     }
 
     @Test func `A connection that never allowed a stream is as a failed dial`() throws {

@@ -117,6 +117,22 @@ import Testing
         }
     }
 
+    @Test func `The jitter is the share that is left to chance`() {
+        var policy = HTTPClient.RetryPolicy()
+        policy.jitter = 0
+        #expect(waits(3, policy) == 100_000_000...100_000_000)
+        policy.jitter = 1
+        let all = waits(3, policy)
+        #expect(all.lowerBound < 2_000_000 && all.upperBound > 98_000_000 && all.upperBound <= 100_000_000)
+        for (odd, share) in [(-1, 0), (.nan, 0), (5, 1), (.infinity, 1)] as [(Double, Double)] {
+            policy.jitter = odd
+            #expect(Double(waits(3, policy).lowerBound) >= 100_000_000 * (1 - share))
+        }
+        policy.jitter = 0.999
+        (policy.backoff, policy.maximumBackoff) = (.seconds(Int64.max), .seconds(Int64.max))
+        _ = waits(Int.max, policy)
+    }
+
     @Test func `No wait is longer than the longest, which is spread like the others`() {
         let policy = HTTPClient.RetryPolicy()
         for attempt in [10, 20, 66, 1_000, Int.max] {

@@ -246,6 +246,10 @@ import Testing
         #expect(decide(503, 10 * second, situation()) == .after(atLeast: 10 * second))
         #expect(decide(503, 10 * second + 1, situation()) == .no(.waitIsTooLong))
         #expect(decide(503, .max, situation()) == .no(.waitIsTooLong))
+        var patient = HTTPClient.RetryPolicy.withStatuses
+        patient.maximumRetryAfter = .seconds(60)
+        #expect(decide(503, 60 * second, situation(), patient) == .after(atLeast: 60 * second))
+        #expect(decide(503, 60 * second + 1, situation(), patient) == .no(.waitIsTooLong))
     }
 
     // MARK: - Whatever it is

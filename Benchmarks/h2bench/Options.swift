@@ -1,0 +1,137 @@
+import Glibc
+import H2Client
+
+/// Where callers run.
+enum Place: Sendable {
+    /// Isolated to the connection, so on its loop's thread.
+    case isolated
+    /// Tasks that prefer the connection's loop as their executor.
+    case taskExecutor
+    /// Tasks on Swift's global pool.
+    case global
+}
+
+/// What requests go through.
+enum Through: Sendable {
+    /// An `HTTP2Connection` that is made by hand.
+    case connection
+    /// An `HTTPClient` with as many streams on its connection as the server allows.
+    case client
+    /// An `HTTPClient` that speaks HTTP/1.1 alone, with a connection for each caller.
+    case http1Client
+    /// One of each way of reusing connections after the other.
+    case allWays
+}
+
+/// What is done with each response's body.
+enum BodyUse: Sendable {
+    /// Read whole, into an array.
+    case collect
+    /// Read and thrown away by the library.
+    case discard
+    /// Pulled chunk by chunk, each dropped.
+    case chunks
+    /// Written to this descriptor, of /dev/null.
+    case write(CInt)
+}
+
+struct Options: Sendable {
+    var url = ""
+    var requests = 1_000
+    var callers = 1
+    var rounds = 3
+    var place = Place.isolated
+    var through = Through.connection
+    var body = BodyUse.collect
+    var caFile: String?
+    var latencies = false
+    /// A 503 is counted and not sent again, instead of being a failure.
+    var countsRefusals = false
+    /// `Politeness.Adaptive` as it comes.
+    var isAdaptive = false
+
+    /// What connections are made with.
+    var configuration: Configuration {
+        var configuration = Configuration()
+        configuration.tls.caFile = caFile
+        configuration.tls.verifiesPeer = caFile != nil
+        return configuration
+    }
+
+    /// What a client is made with.
+    var clientConfiguration: HTTPClient.Configuration {
+        var client = HTTPClient.Configuration()
+        client.connection = configuration
+        if case .http1Client = through {
+            client.versions = .http1Only
+            client.pool.http1ConnectionsPerOrigin = callers
+        }
+        if isAdaptive { client.politeness.adaptive = HTTPClient.Politeness.Adaptive() }
+        if countsRefusals { client.retry = .none }
+        return client
+    }
+}
+
+/// To standard error. (Swift 6 takes C's `stderr` for shared mutable state.)
+func complain(_ text: String) {
+    let line = text + "\n"
+    _ = line.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+func usage() -> Never {
+    complain(
+        """
+        usage: h2bench URL [-n REQUESTS] [-m CALLERS] [--task-executor | --global]
+                       [--client | --http1] [--adaptive] [--count-refusals]
+                       [--discard | --chunks | --write-null] [--latency] [--cacert FILE]
+               h2bench URL --reuse [-n REQUESTS] [--rounds N] [--cacert FILE]
+        Sends REQUESTS GETs over one HTTP/2 connection from CALLERS tasks, and prints name=value pairs. Callers run
+        isolated to the connection unless told otherwise, and read each body whole. --latency adds percentiles. Without
+        --cacert the server's certificate is not verified. Fails unless the server allows CALLERS streams at once and
+        every answer is a 200.
+
+        --client sends through an HTTPClient, --http1 through one that speaks HTTP/1.1 over as many connections; callers
+        prefer the loop then, or run on the global pool, and the client's statistics are printed too. With --adaptive it
+        looks for the load that the server takes. With --count-refusals a 503 is counted, and not sent again.
+
+        --reuse sends REQUESTS in each way of reusing connections there is, and prints a table (Markdown) of what each
+        cost: the medians of N rounds. The server's certificate must be for localhost and 127.0.0.1.
+        """)
+    exit(2)
+}
+
+func parse() -> Options {
+    var options = Options()
+    var arguments = CommandLine.arguments.dropFirst()
+    func number(_ text: String?) -> Int {
+        guard let text, let value = Int(text), value > 0 else { usage() }
+        return value
+    }
+    while let argument = arguments.popFirst() {
+        switch argument {
+        case "-n": options.requests = number(arguments.popFirst())
+        case "-m": options.callers = number(arguments.popFirst())
+        case "--rounds": options.rounds = number(arguments.popFirst())
+        case "--global": options.place = .global
+        case "--task-executor": options.place = .taskExecutor
+        case "--client": options.through = .client
+        case "--http1": options.through = .http1Client
+        case "--reuse": options.through = .allWays
+        case "--adaptive": options.isAdaptive = true
+        case "--count-refusals": options.countsRefusals = true
+        case "--discard": options.body = .discard
+        case "--chunks": options.body = .chunks
+        case "--write-null": options.body = .write(open("/dev/null", O_WRONLY | O_CLOEXEC))
+        case "--latency": options.latencies = true
+        case "--cacert":
+            guard let file = arguments.popFirst() else { usage() }
+            options.caFile = file
+        case _ where argument.hasPrefix("-") || !options.url.isEmpty: usage()
+        default: options.url = argument
+        }
+    }
+    if options.url.isEmpty { usage() }
+    // Both are a client's, and there is nothing to refuse or adapt to otherwise.
+    if options.isAdaptive || options.countsRefusals, case .connection = options.through { usage() }
+    return options
+}

@@ -1,0 +1,155 @@
+import H2Client
+
+/// What the options say about connections, retries, load and time, and the client's configuration that they come to.
+extension FetchSettings {
+    /// After which a request is sent again with --retry: those that curl takes for passing.
+    static let transientStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
+    /// The longest wait between two attempts, and the longest that Retry-After may ask for; as curl.
+    private static let longestRetryWait = Duration.seconds(600)
+
+    mutating func setVersions(_ connection: ConnectionArguments) throws {
+        var given: [String] = []
+        if connection.http1 { (given, versions) = (given + ["--http1.1"], .http1Only) }
+        if connection.http2 { (given, versions) = (given + ["--http2"], .automatic) }
+        if connection.priorKnowledge { (given, versions) = (given + ["--http2-prior-knowledge"], .http2Only) }
+        guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) exclude each other") }
+    }
+
+    mutating func setConnection(_ connection: ConnectionArguments) throws {
+        tls.verifiesPeer = !connection.insecure
+        tls.caFile = connection.authorityFile
+        tls.caDirectory = connection.authorityDirectory
+        tls.certificateFile = connection.certificate
+        tls.privateKeyFile = connection.key ?? connection.certificate
+        guard connection.key == nil || connection.certificate != nil else {
+            throw Failure.usage("--key goes with --cert")
+        }
+        connectRules =
+            try connection.connectTo.map(ConnectRule.init(connectTo:))
+            + connection.resolve.map(ConnectRule.init(resolve:))
+        if let limit = connection.connectionsPerOrigin {
+            guard limit > 0 else { throw Failure.usage("--connections-per-origin must be at least 1") }
+            pool.http1ConnectionsPerOrigin = limit
+            if limit > 1 { pool.whenSaturated = .openConnection(upTo: limit) }
+        }
+        if let limit = connection.requestsPerConnection {
+            guard limit > 0 else { throw Failure.usage("--max-requests-per-connection must be at least 1") }
+            pool.requestsPerConnection = limit
+        }
+        // Each transfer may need one; beyond that idle ones make room.
+        pool.connections = max(256, parallelMaximum)
+        politeness.requestsPerSecondPerOrigin = connection.rate?.perSecond
+        if connection.polite {
+            var adaptive = HTTPClient.Politeness.Adaptive()
+            adaptive.maximum = min(adaptive.maximum, parallelMaximum)
+            adaptive.initial = min(adaptive.initial, adaptive.maximum)
+            politeness.adaptive = adaptive
+        }
+    }
+
+    mutating func setTimes(_ times: TimeArguments) throws {
+        maxTime = times.maxTime?.duration
+        connectTimeout = times.connectTimeout?.duration
+        if let limit = times.queueTimeout?.duration { options.queueTimeout = limit }
+        if let limit = times.firstByteTimeout?.duration { options.firstByteTimeout = limit }
+        if let limit = times.stallTimeout?.duration {
+            options.sendTimeout = limit
+            options.bodyProgressTimeout = limit
+        }
+        if let time = times.keepAliveTime {
+            guard let time = time.duration else { throw Failure.usage("--keepalive-time must be more than 0") }
+            keepAliveTime = time
+        }
+    }
+
+    mutating func setRetry(_ request: RequestArguments) throws {
+        // A server may refuse at once all that is beyond its limit; each of these may be sent again.
+        (retry.budget, retry.minimumPerSecond) = (1, 1_000)
+        guard let retries = request.retries else {
+            guard request.retryDelay == nil else { throw Failure.usage("--retry-delay goes with --retry N") }
+            guard request.retryMaxTime == nil else { throw Failure.usage("--retry-max-time goes with --retry N") }
+            return
+        }
+        guard retries >= 0 else { throw Failure.usage("--retry must be at least 0") }
+        guard retries > 0 || (request.retryDelay == nil && request.retryMaxTime == nil) else {
+            throw Failure.usage("with --retry 0 nothing is sent twice: leave out --retry-delay and --retry-max-time")
+        }
+        retry.maximumAttempts = min(retries, 1_000_000) + 1
+        guard retries > 0 else { return }
+        // How often is the user's to say.
+        retry.minimumPerSecond = .max
+        retry.statuses = Self.transientStatuses
+        (retry.backoff, retry.maximumBackoff) = (.seconds(1), Self.longestRetryWait)
+        if let delay = request.retryDelay?.duration {
+            (retry.backoff, retry.maximumBackoff, retry.jitter) = (delay, delay, 0)
+        }
+        retry.maximumRetryAfter = Self.longestRetryWait
+        retry.maximumTime = request.retryMaxTime?.duration
+    }
+
+    // MARK: - The client
+
+    /// - Parameter onFrame: sees each frame; nil costs nothing.
+    func clientConfiguration(onFrame: (@Sendable (FrameRecord) -> Void)? = nil) -> HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration()
+        configuration.versions = versions
+        configuration.pool = pool
+        configuration.retry = retry
+        configuration.politeness = politeness
+        configuration.connection = connectionConfiguration()
+        configuration.connection.onFrame = onFrame
+        if !connectRules.isEmpty {
+            let rules = connectRules
+            configuration.connectTo = { origin in rules.first { $0.matches(origin) }?.target(for: origin) }
+        }
+        return configuration
+    }
+
+    private func connectionConfiguration() -> Configuration {
+        var configuration = Configuration()
+        configuration.tls = tls
+        // At the end nothing is under way any more; a peer that does not close must not hold the user up.
+        configuration.timeouts.drain = .seconds(1)
+        if let connectTimeout {
+            configuration.timeouts.establish = connectTimeout
+            configuration.timeouts.resolve = connectTimeout
+            configuration.timeouts.connect = connectTimeout
+            configuration.timeouts.tls = connectTimeout
+        }
+        if let keepAliveTime {
+            configuration.keepAlive.interval = keepAliveTime
+            configuration.tcpKeepAlive?.idle = keepAliveTime
+            configuration.tcpKeepAlive?.interval = keepAliveTime
+        }
+        if writesInOrder {
+            // Responses whose turn it is not are not read. All of them together must stay within the limit past which
+            // the connection's window waits for readers: else they would use it up, and the one whose turn it is would
+            // wait for ever. So the streams share 64 MiB, and do not grow.
+            let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
+            let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
+            configuration.windows.stream = stream
+            configuration.windows.maximum = stream
+            configuration.windows.unreadLimit = atOnce * stream
+        }
+        return configuration
+    }
+
+    /// No request should have to wait longer than this for a connection or stream, unless what it waits for is held by
+    /// responses that wait for its turn: connecting and what politeness asks for take less.
+    var longestHonestWait: Duration {
+        let steps = Configuration.Timeouts()
+        var wait = (connectTimeout ?? steps.resolve + steps.connect + steps.tls) + .seconds(2)
+        if let adaptive = politeness.adaptive { wait += adaptive.maximumPause }
+        if let rate = politeness.requestsPerSecondPerOrigin { wait += .seconds(min(1 / rate, 86_400)) }
+        return wait
+    }
+
+    /// How many transfers whose bodies go to stdout in order may be under way at an origin of which nothing is known yet:
+    /// as many as HTTP/1.1 has connections, if it is that for sure.
+    func placesAtFirst(_ origin: Origin) -> Int {
+        switch (versions, origin.scheme) {
+        case (.http1Only, _), (.automatic, .http): pool.http1ConnectionsPerOrigin
+        default: .max
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import H2Client
+
+/// --connect-to and --resolve: another place to connect to, under the same name.
+struct ConnectRule: Sendable, Equatable {
+    /// nil: any host, any port.
+    var host: String?
+    var port: Int?
+    /// nil: the origin's own.
+    var targetHost: String?
+    var targetPort: Int?
+
+    init(connectTo argument: String) throws {
+        let parts = Self.split(argument)
+        guard parts.count == 4 else {
+            throw Failure.usage("'\(argument)': write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
+        }
+        host = parts[0].isEmpty ? nil : parts[0].lowercased()
+        port = try Self.port(parts[1], in: argument)
+        targetHost = parts[2].isEmpty ? nil : parts[2]
+        targetPort = try Self.port(parts[3], in: argument)
+    }
+
+    init(resolve argument: String) throws {
+        let parts = Self.split(argument)
+        guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty, let port = try Self.port(parts[1], in: argument)
+        else {
+            throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
+        }
+        host = parts[0] == "*" ? nil : parts[0].lowercased()
+        self.port = port
+        targetHost = parts[2]
+    }
+
+    func matches(_ origin: Origin) -> Bool {
+        (host == nil || host == origin.host) && (port == nil || port == origin.port)
+    }
+
+    func target(for origin: Origin) -> (host: String, port: Int) {
+        (targetHost ?? origin.host, targetPort ?? origin.port)
+    }
+
+    /// Splits at colons outside brackets, and takes the brackets off.
+    private static func split(_ text: String) -> [String] {
+        var parts = [""]
+        var isInBrackets = false
+        for character in text {
+            switch character {
+            case "[": isInBrackets = true
+            case "]": isInBrackets = false
+            case ":" where !isInBrackets: parts.append("")
+            default: parts[parts.count - 1].append(character)
+            }
+        }
+        return parts
+    }
+
+    private static func port(_ text: String, in argument: String) throws -> Int? {
+        if text.isEmpty { return nil }
+        guard let port = Int(text), (1...65535).contains(port) else {
+            throw Failure.usage("'\(argument)': '\(text)' is no port, use 1 to 65535")
+        }
+        return port
+    }
+}

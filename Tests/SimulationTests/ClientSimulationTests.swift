@@ -1,0 +1,103 @@
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+@testable import H2Client
+
+/// Whole clients with faulty servers, in virtual time. `H2_SEEDS=from..to` runs other seeds than usual.
+@Suite(.timeLimit(.minutes(60))) struct ClientSimulationTests {
+    private static func run(_ seed: UInt64) -> ClientSimulation.Result {
+        let simulation = ClientSimulation(seed: seed)
+        var result = simulation.run()
+        if result.problems.isEmpty, !simulation.isReleased {
+            result.problems.append("something still holds the client: \(simulation.whatIsHeld)")
+        }
+        return result
+    }
+
+    @Test func `Whatever servers do, every request of a client ends once, and nothing is left over`() {
+        var failures = 0
+        for seed in Seeds.chosen(usually: 1...300) where failures < 10 {
+            let problems = Self.run(seed).problems
+            if problems.isEmpty { continue }
+            failures += 1
+            Issue.record("seed \(seed): \(problems.prefix(5).joined(separator: "\n    "))")
+        }
+    }
+
+    @Test func `One seed of a client has one outcome`() {
+        for seed in Seeds.chosen(usually: 1...300).prefix(30) {
+            let (first, second) = (Self.run(seed), Self.run(seed))
+            #expect(first == second, "seed \(seed)")
+        }
+    }
+}
+
+/// One rule of a client at a time.
+@Suite struct ClientLifeTests {
+    /// What became of one GET that a server answers after `delay`, and what else happens meanwhile.
+    private func outcome(
+        answeredAfter delay: UInt64, _ configure: (inout HTTPClient.Configuration) -> Void,
+        meanwhile: (SimulatedWorld, HTTPClient) -> Void = { _, _ in }
+    ) -> String? {
+        let world = SimulatedWorld()
+        var random = SeededGenerator(seed: 1)
+        var plan = ClientPlan(index: 0, to: 0)
+        plan.answerDelay = delay
+        let site = SitePlan(0, &random, isCalm: true)
+        let network = FaultyNetwork(
+            world, sites: [site], plans: [plan], isCalm: true, calmAt: 0, random: random, shape: SimulatedWire.Shape())
+        var configuration = HTTPClient.Configuration()
+        configuration.eventLoops = [world.loop]
+        configuration.retry = .none
+        configure(&configuration)
+        let client = HTTPClient(configuration: configuration, network: network)
+        let outcome = Noted<String>()
+        world.task {
+            let request = HTTPRequest(
+                method: .get, scheme: site.origin.scheme.rawValue, authority: site.origin.authority, path: "/0")
+            do {
+                outcome.value = "\(try await client.send(request).status.code)"
+            } catch {
+                outcome.value = "\(error)"
+            }
+        }
+        meanwhile(world, client)
+        world.run(within: .seconds(1_000)) { outcome.value != nil }
+        client.shutdownNow()
+        world.run(within: .seconds(1_000))
+        return outcome.value
+    }
+
+    @Test(arguments: [HTTPClient.Versions.http2PriorKnowledge, .http1Only])
+    func `A request takes longer than a drain may, on a connection that is too old by then`(
+        _ versions: HTTPClient.Versions
+    ) {
+        let outcome = outcome(answeredAfter: .seconds(100)) {
+            $0.versions = versions
+            $0.pool.maximumAge = .seconds(1)
+            $0.connection.keepAlive.interval = nil
+        }
+        #expect(outcome == "200")
+    }
+
+    @Test(arguments: [HTTPClient.Versions.http2PriorKnowledge, .http1Only])
+    func `The only request that a connection serves waits for nothing but its connection`(
+        _ versions: HTTPClient.Versions
+    ) {
+        let outcome = outcome(answeredAfter: 0) {
+            $0.versions = versions
+            $0.pool.requestsPerConnection = 1
+        }
+        #expect(outcome == "200")
+    }
+
+    @Test func `A shutdown has the deadline that it was given, and no shorter one`() {
+        let outcome = outcome(answeredAfter: .seconds(100)) {
+            $0.connection.keepAlive.interval = nil
+        } meanwhile: { world, client in
+            world.after(.seconds(1)) { world.task { await client.shutdown(deadline: .seconds(200)) } }
+        }
+        #expect(outcome == "200")
+    }
+}

@@ -1,0 +1,93 @@
+@testable import H2Client
+import Testing
+
+@testable import h2get
+
+/// What both touch belongs to one actor.
+private actor Run {
+    let places: Places
+    var entered: [Int] = []
+
+    init(limit: Int) { places = Places { _ in limit } }
+
+    func enter(_ origin: Origin, _ turn: Int) async {
+        await places.enter(origin, turn: turn)
+        entered.append(turn)
+    }
+
+    func leave(_ origin: Origin) { places.leave(origin) }
+
+    func allow(_ limit: Int, at origin: Origin) {
+        places.allow(limit, at: origin, says: ConnectionID(number: 1))
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `Places for bodies` {
+    /// Turns that other tasks take are waited for.
+    private func entered(_ run: Run, count: Int) async -> [Int] {
+        for _ in 0..<100_000 {
+            if await run.entered.count >= count { break }
+            await Task.yield()
+        }
+        return await run.entered
+    }
+
+    @Test func `are as many as the limit of the origin, and are taken in the order of the turns`() async throws {
+        let (origin, other) = (try Origin("https://a.test"), try Origin("https://b.test"))
+        let run = Run(limit: 2)
+        await run.enter(origin, 0)
+        await run.enter(origin, 1)
+        await run.enter(other, 10)
+        await withTaskGroup(of: Void.self) { group in
+            for turn in [4, 2, 3] { group.addTask { await run.enter(origin, turn) } }
+            // All three come to wait.
+            for _ in 0..<1000 { await Task.yield() }
+            #expect(await run.entered == [0, 1, 10])
+            await run.leave(origin)
+            #expect(await entered(run, count: 4) == [0, 1, 10, 2])
+            await run.leave(origin)
+            #expect(await entered(run, count: 5) == [0, 1, 10, 2, 3])
+            await run.leave(origin)
+        }
+        #expect(await run.entered == [0, 1, 10, 2, 3, 4])
+    }
+
+    @Test func `become more when a connection says so`() async throws {
+        let origin = try Origin("https://a.test")
+        let run = Run(limit: 1)
+        await run.enter(origin, 0)
+        await withTaskGroup(of: Void.self) { group in
+            for turn in 1...3 { group.addTask { await run.enter(origin, turn) } }
+            for _ in 0..<1000 { await Task.yield() }
+            #expect(await run.entered == [0])
+            await run.allow(3, at: origin)
+            #expect(await entered(run, count: 3).sorted() == [0, 1, 2])
+            await run.leave(origin)
+        }
+        #expect(await run.entered.sorted() == [0, 1, 2, 3])
+    }
+}
+
+@Suite struct `Known origins` {
+    @Test func `are given up when no connection can be made, or none serves anything`() throws {
+        let origins = KnownOrigins(atOnce: 2)
+        let (dead, fickle, slow) = (
+            try Origin("https://dead.test"), try Origin("https://fickle.test"), try Origin("https://slow.test")
+        )
+        origins.failed(dead, H2Error(.connectFailed, message: "m"), isConnected: true)
+        #expect(origins.failure(of: dead)?.code == .connectFailed)
+        let ended = H2Error(.connectionClosed, scope: .connection, message: "m")
+        for _ in 0..<5 { origins.failed(fickle, ended, isConnected: true) }
+        #expect(origins.failure(of: fickle) == nil)
+        origins.served(fickle)
+        for _ in 0..<5 { origins.failed(fickle, ended, isConnected: true) }
+        #expect(origins.failure(of: fickle) == nil)
+        origins.failed(fickle, ended, isConnected: true)
+        #expect(origins.failure(of: fickle)?.code == .connectionClosed)
+        let late = H2Error(.timeout, cause: .timeout(.wholeRequest, after: .seconds(1)), message: "m")
+        origins.failed(slow, late, isConnected: true)
+        #expect(origins.failure(of: slow) == nil)
+        origins.failed(slow, late, isConnected: false)
+        #expect(origins.failure(of: slow)?.code == .timeout)
+    }
+}

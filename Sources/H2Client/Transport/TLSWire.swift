@@ -132,7 +132,9 @@ package final class TLSWire: SocketWire, Wire {
                 message: "the TLS handshake failed: \(reason)", remedy: "is this a TLS port?")
         }
         let text = Self.describe(packed)
-        let isNoProtocol = text.contains("no application protocol")
+        // The latter is what OpenSSL makes of a server that chose a protocol which was not offered, as Apache does.
+        let isNoProtocol =
+            text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
         return H2Error(
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
             scope: .connection, initiator: .remote, cause: .tls(packed), message: "the TLS handshake failed: \(text)",

@@ -110,6 +110,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     var requests: Int { preconditionFailure("overridden") }
     /// How many may be under way at once, as far as is known.
     var maxConcurrentStreams: Int { 1 }
+    /// Whether the peer has said so.
+    @exclusivity(unchecked) final var knowsStreamLimit = true
     func forEachOpenStream(_ body: (StreamState) -> Void) { preconditionFailure("overridden") }
 
     /// Begins a request. Its body is `exchange.outgoing`.

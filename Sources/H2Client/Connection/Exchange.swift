@@ -53,6 +53,9 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
     /// The connection had answered a request before this one was sent: it was alive then.
     @exclusivity(unchecked) private(set) var wasConnectionProven = false
+    /// It was sent before the server had told its stream limit, and turned out to be above that.
+    @exclusivity(unchecked) private(set) var wasAboveLimit = false
+    @exclusivity(unchecked) private var wasSentBlindly = false
     @exclusivity(unchecked) var submittedAt: UInt64 = 0
 
     /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
@@ -137,6 +140,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         submittedAt = connection.loop.now
         isConnectionReused = connection.requests > 0
         wasConnectionProven = connection.hasAnswered
+        wasSentBlindly = !connection.knowsStreamLimit
         do {
             try connection.submit(self, request, expectsContinue: heldBody != nil)
         } catch {
@@ -240,6 +244,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .awaitingHead: return
         case .body, .ended: deliverHeadOrBody()
         case .failed(let error):
+            if wasSentBlindly { wasAboveLimit = Int(id) / 2 >= connection.maxConcurrentStreams }
             if case .head(let continuation) = waiter, firstByteAt != 0 {
                 // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
                 // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.

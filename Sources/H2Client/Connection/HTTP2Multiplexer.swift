@@ -30,6 +30,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         keepAlive = KeepAlivePing(configuration.keepAlive)
         lastByteAt = loop.now
         super.init(wire: wire, info: info, configuration: configuration, loop: loop)
+        knowsStreamLimit = false
     }
 
     /// Attaches the wire and sends the preface.
@@ -160,6 +161,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     }
 
     private func remoteSettingsChanged() {
+        knowsStreamLimit = true
         startWaiting()
         let limit = session.maxConcurrentStreams
         guard limit != knownStreamLimit else { return }

@@ -127,6 +127,7 @@ extension HTTPClient {
         situation.isCoalesced = pool.origin(of: exchange).map { $0 != connection.info.origin } ?? false
         situation.wasReused = exchange.wasConnectionProven
         situation.connectionServed = connection.hasAnswered
+        situation.wasAboveLimit = exchange.wasAboveLimit
         situation.responseBegan = exchange.firstByteAt != 0
         return situation
     }

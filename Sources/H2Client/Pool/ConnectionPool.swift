@@ -348,7 +348,16 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         alarm?.stop()
         let now = now
         // It holds the pool until it rings, or everything has ended.
-        alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.change { $0.tick(now: $1, into: &$2) } }
+        alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.ring(time) }
+    }
+
+    /// A loop counts from its turn's beginning, so an alarm may ring a little early, and the state's own is still set then.
+    private func ring(_ time: UInt64) {
+        if now < time {
+            lock.withLock { wake(at: time) }
+        } else {
+            change { $0.tick(now: $1, into: &$2) }
+        }
     }
 
     // MARK: - The end

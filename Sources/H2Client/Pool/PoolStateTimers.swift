@@ -24,8 +24,7 @@ extension PoolState {
     /// what is too old, and lets requests go on that were held for a time. Early or superfluous calls do no harm.
     mutating func tick(now: UInt64, into actions: inout [PoolAction]) {
         guard life != .ended else { return }
-        // Also where it came early: there is one alarm, and it has rung.
-        armed = .max
+        if armed <= now { armed = .max }
         while idle.first != noSlot, connections[idle.first].pointee.idleSince + idleTimeout <= now {
             retire(idle.first, .idleTimeout, now: now, into: &actions)
         }

@@ -70,6 +70,9 @@ enum RetryDecision: Sendable, Hashable {
         var wasReused = false
         /// The connection has served any response until it ended.
         var connectionServed = false
+        /// It was sent before the server had told how many streams it allows, and was one too many: our guess, not a sign of
+        /// load.
+        var wasAboveLimit = false
         /// A byte of this request's response has come.
         var responseBegan = false
 
@@ -139,7 +142,8 @@ enum RetryDecision: Sendable, Hashable {
         case .clientShutDown: return .no(.endedByUs)
         case .timeout: return afterTimeout(error, situation)
         case .streamReset:
-            return error.isRetryable ? .after(atLeast: 0) : .no(.mayHaveBeenProcessed)
+            guard error.isRetryable else { return .no(.mayHaveBeenProcessed) }
+            return situation.wasAboveLimit ? .atOnce(counts: false) : .after(atLeast: 0)
         case .notProcessed, .connectionDraining:
             return error.isRetryable ? unprocessed(error, situation) : .no(.mayHaveBeenProcessed)
         case .protocolViolation:

@@ -242,8 +242,15 @@ final class Exchange: StreamState, @unchecked Sendable {
         if !informational.isEmpty { deliverInformational() }
         switch phase {
         case .awaitingHead: return
-        case .body, .ended: deliverHeadOrBody()
+        case .body: deliverHeadOrBody()
+        case .ended:
+            // The place first: its reader, once resumed, may ask for the next, on another thread.
+            connection.noteAnswer()
+            finish()
+            deliverHeadOrBody()
         case .failed(let error):
+            if firstByteAt != 0 { connection.noteAnswer() }
+            finish()
             if wasSentBlindly { wasAboveLimit = Int(id) / 2 >= connection.maxConcurrentStreams }
             if case .head(let continuation) = waiter, firstByteAt != 0 {
                 // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
@@ -253,7 +260,6 @@ final class Exchange: StreamState, @unchecked Sendable {
             }
             resumeAll(error)
         }
-        if isOver { finish() }
     }
 
     func deliverInformational() {
@@ -363,8 +369,8 @@ final class Exchange: StreamState, @unchecked Sendable {
             isWaitingForSlot = false
             connection.leftQueue()
         }
-        resumeAll(error)
         finish()
+        resumeAll(error)
     }
 
     /// The reader cannot take what is there. The stream may have ended well meanwhile: for its reader it has not.

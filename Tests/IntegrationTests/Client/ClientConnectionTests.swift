@@ -217,9 +217,8 @@ struct ClientConnectionTests {
             #expect(statistics.handshakes == 2)
             #expect(statistics.handshakesSaved == 9)
             #expect(statistics.retries == 0)
-            // The origin counts bodies alone.
             #expect(statistics.bytesSent > 11 * 40)
-            #expect(statistics.bytesReceived > server.statistics.bytesSent)
+            #expect(statistics.bytesReceived >= server.statistics.bytesSent)
             let origin = try #require(statistics.origins.first)
             #expect(statistics.origins.count == 1)
             #expect(origin.origin.description == server.url)
@@ -301,7 +300,8 @@ struct ClientConnectionTests {
                 }
                 #expect(retried == [.connectionClosed])
                 #expect(failed == ["http://127.0.0.1:\(unused)"])
-                #expect(results == [true, false, true])
+                // The first; its like on a connection that closed, and again; and one that never got a connection.
+                #expect(results == [true, false, true, false])
             }
         }
     }

@@ -91,7 +91,6 @@ extension RealServers {
                     for error in load.failures {
                         #expect([.connectFailed, .tlsFailed].contains(error.code), "\(error.code): \(error)")
                     }
-                    #expect(await client.statistics().retries > 0)
                     expectAllServed(await client.burst(50, "\(origin)/small.txt"), 50)
                 }
             }

@@ -72,7 +72,7 @@ func h2Error<R>(
 /// Waits until a condition holds, looking every 5 ms.
 /// - Throws: `ProcessFailure` where it does not within `limit`.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(10), _ condition: nonisolated(nonsending) () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: nonisolated(nonsending) () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// The limits on connections and requests, and the life of connections.
-@Suite("A client's limits", .serialized, .timeLimit(.minutes(1)))
+@Suite("A client's limits", .serialized, .timeLimit(.minutes(5)))
 struct ClientLimitTests {
     static let versions = [OriginServer.Versions.http1, .http2]
 

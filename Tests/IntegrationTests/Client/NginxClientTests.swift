@@ -5,7 +5,7 @@ import Testing
 
 extension RealServers {
     /// The client against a server that ends its connections after some requests, reloads and restarts.
-    @Suite("A client of nginx", .timeLimit(.minutes(2)))
+    @Suite("A client of nginx", .timeLimit(.minutes(5)))
     struct NginxClient {
         /// More of it where H2_LONG is set.
         private static let isLong = getenv("H2_LONG") != nil

@@ -5,7 +5,7 @@ import Testing
 
 extension RealServers {
     /// The client against a Flask application.
-    @Suite("A client of Python servers", .timeLimit(.minutes(1)))
+    @Suite("A client of Python servers", .timeLimit(.minutes(5)))
     struct PythonClient {
         /// A way to reach the application.
         struct Way: Sendable, CustomTestStringConvertible {

@@ -5,7 +5,7 @@ import Testing
 
 extension RealServers {
     /// The client against the servers that Debian packages, and which version it speaks with them.
-    @Suite("A client of real servers", .timeLimit(.minutes(1)))
+    @Suite("A client of real servers", .timeLimit(.minutes(5)))
     struct RealServerClient {
         static let servers = [RealServer.nginx, .apache2, .h2o, .haproxy, .caddy]
 

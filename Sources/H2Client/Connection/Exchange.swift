@@ -251,7 +251,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .failed(let error):
             if firstByteAt != 0 { connection.noteAnswer() }
             finish()
-            if wasSentBlindly { wasAboveLimit = Int(id) / 2 >= connection.maxConcurrentStreams }
+            // While its caller waits: once resumed, that reads it on its own thread.
+            if wasSentBlindly, case .head = waiter { wasAboveLimit = Int(id) / 2 >= connection.maxConcurrentStreams }
             if case .head(let continuation) = waiter, firstByteAt != 0 {
                 // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
                 // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.

@@ -10,6 +10,8 @@ let strict: [SwiftSetting] = [
 
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+
 let package = Package(
     name: "H2Client",
     platforms: [.macOS(.v15)],
@@ -22,6 +24,7 @@ let package = Package(
         // No traits: one of them brings FoundationEssentials into every binary, for HTTPRequest(url:), which is not used here.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -34,10 +37,13 @@ let package = Package(
         .target(name: "H2Client", dependencies: ["CNghttp2", httpTypes], swiftSettings: strict),
         .target(name: "H2ClientJSON", dependencies: ["H2Client", httpTypes], swiftSettings: strict),
         .target(name: "H2Origin", dependencies: ["CNghttp2", "H2Client", httpTypes], swiftSettings: strict),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .target(
+            name: "H2Measure", dependencies: ["H2Client", "CZlib", histogram, httpTypes], swiftSettings: strict),
         .executableTarget(
             name: "h2get",
             dependencies: [
-                "H2Client", "H2Origin", httpTypes,
+                "H2Client", "H2Measure", "H2Origin", httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -56,6 +62,10 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "H2MeasureTests",
+            dependencies: ["H2Client", "H2Measure", "H2Origin", "H2TestSupport", histogram, httpTypes],
             swiftSettings: strict),
         .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
     ],

@@ -1,0 +1,101 @@
+package import H2Client
+package import HTTPTypes
+
+/// What a measurement does: which requests, over how many connections and streams, for how long, at what pace.
+package struct BenchPlan: Sendable {
+    /// One request, sent again and again.
+    package struct Request: Sendable {
+        package var request: HTTPRequest
+        /// Sent with it; empty for none.
+        package var body: [UInt8]
+
+        package init(_ request: HTTPRequest, body: [UInt8] = []) {
+            self.request = request
+            self.body = body
+        }
+    }
+
+    /// How much is done.
+    package enum Extent: Sendable, Equatable {
+        /// So many requests.
+        case requests(Int)
+        /// As many as fit into the time.
+        case time(Duration)
+    }
+
+    /// When requests begin.
+    package enum Pace: Sendable, Equatable {
+        /// Closed loop: as soon as one is over the next begins, so that `streams` are always in flight on a connection.
+        case closed
+        /// Open loop: so many begin each second over all connections, whether or not earlier ones are answered. The rate
+        /// goes evenly from the first value to the second within `ramp`, and stays there.
+        case arrivals(from: Double, to: Double, ramp: Duration)
+        /// Open loop: so many begin each second on each connection.
+        case arrivalsPerConnection(Double)
+    }
+
+    /// How connections are opened at the start.
+    package struct ConnectionRamp: Sendable, Equatable {
+        /// So many in each period.
+        package var count: Int
+        package var period: Duration
+
+        package init(count: Int, period: Duration) {
+            self.count = count
+            self.period = period
+        }
+    }
+
+    /// What is spoken.
+    package enum Protocols: Sendable, Equatable {
+        /// Over TLS, what ALPN chooses of these, the best first: `h2`, `http/1.1`.
+        case tls([String])
+        /// HTTP/2 in cleartext, by prior knowledge.
+        case cleartextHTTP2
+        /// HTTP/1.1 in cleartext.
+        case cleartextHTTP1
+    }
+
+    /// By which of the library's doors.
+    package enum API: String, Sendable, Equatable {
+        /// The completion door that costs least.
+        case direct
+        /// `send` and `await`, as programs call it.
+        case async
+    }
+
+    package var origin: Origin
+    /// In turn. At least one.
+    package var requests: [Request]
+    package var extent = Extent.requests(1)
+    package var pace = Pace.closed
+    /// Requests run that long uncounted before the measurement begins.
+    package var warmUp: Duration = .zero
+    /// How long requests that are in flight at the deadline are waited for.
+    package var drain: Duration = .seconds(1)
+    /// Event loops, each a thread of its own.
+    package var threads = 1
+    package var connections = 1
+    /// Requests in flight at once on each connection. HTTP/1.1 has 1.
+    package var streams = 1
+    /// After so many requests a connection is closed and another opened; nil: never.
+    package var requestsPerConnection: Int?
+    package var connectionRamp: ConnectionRamp?
+    /// How long a connection may live before it is closed and the place gives up (h2load's -T); nil: for ever.
+    package var activeTimeout: Duration?
+    /// How long a connection may go without any byte, likewise (h2load's -N).
+    package var inactivityTimeout: Duration?
+    package var protocols = Protocols.tls(["h2", "http/1.1"])
+    /// Of each connection: TLS, windows, time limits, where to connect.
+    package var configuration = Configuration()
+    package var api = API.direct
+    /// Whether each interval's histogram is kept (`BenchResult.Interval.latency`), for an HdrHistogram log.
+    package var keepsIntervalHistograms = false
+    /// Gets a line for each request, if given: see `RequestLog`.
+    package var requestLog: String?
+
+    package init(origin: Origin, requests: [Request]) {
+        self.origin = origin
+        self.requests = requests
+    }
+}

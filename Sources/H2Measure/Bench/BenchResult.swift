@@ -1,0 +1,200 @@
+package import Histogram
+
+/// Latencies in nanoseconds: three significant digits, up to an hour. Longer ones are recorded as an hour.
+package typealias TimeHistogram = Histogram<UInt64>
+
+extension TimeHistogram {
+    package static let longest: UInt64 = 3_600_000_000_000
+
+    /// An empty one, of the layout that all of ours have, so that any two can be added.
+    package static func nanoseconds() -> TimeHistogram {
+        TimeHistogram(lowestDiscernibleValue: 1, highestTrackableValue: longest, numberOfSignificantValueDigits: .three)
+    }
+}
+
+/// What a measurement found. All times are of the measured part alone, without the warm-up, unless they say otherwise.
+package struct BenchResult: Sendable {
+    /// What became of the requests: `sent == done + failed + aborted`.
+    package struct Requests: Sendable, Equatable {
+        /// That were sent in the measured part, each counted once however often it was retried.
+        package var sent = 0
+        /// Answered whole, with whatever status.
+        package var done = 0
+        /// Not answered whole: see `errors`.
+        package var failed = 0
+        /// Still in flight when the drain time after the deadline, or the user's patience, was over.
+        package var aborted = 0
+        /// Of `done`: those that were in flight at the deadline and answered within the drain time.
+        package var drained = 0
+        /// Of an open loop's schedule, or of the requests asked for: those that were never sent.
+        package var dropped = 0
+        /// Attempts beyond the first: unprocessed requests that were sent again on another connection.
+        package var retries = 0
+        /// Answered between the beginning and the deadline, whenever they were sent: what `rate` counts.
+        package var answeredInTime = 0
+
+        package init() {}
+    }
+
+    /// Bytes.
+    package struct Traffic: Sendable, Equatable {
+        /// On the wire, TLS with its handshakes included.
+        package var received = 0
+        package var sent = 0
+        /// Of HTTP, before TLS. 0 with `--api async`.
+        package var receivedHTTP = 0
+        package var sentHTTP = 0
+        /// Response header sections as they came (HPACK), and the names and values that they stand for.
+        package var headers = 0
+        package var headersDecoded = 0
+        /// Bodies of responses, and of requests.
+        package var bodiesReceived = 0
+        package var bodiesSent = 0
+
+        package init() {}
+
+        /// The part of the header bytes that compression saved, 0 to 1.
+        package var headerSaving: Double {
+            headersDecoded == 0 ? 0 : 1 - Double(headers) / Double(headersDecoded)
+        }
+    }
+
+    /// Where requests waited, summed over all of them, in nanoseconds: a second of 100 waiting requests counts 100 s.
+    package struct Waits: Sendable, Equatable {
+        /// For a connection or for one of its streams (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or ours).
+        package var slot: UInt64 = 0
+        package var slotRequests = 0
+        /// For the server to take what was to be sent: the socket's buffer was full.
+        package var sendBlocked: UInt64 = 0
+        /// Uploads for the server's stream window, and for its connection window.
+        package var uploadStreamWindow: UInt64 = 0
+        package var uploadConnectionWindow: UInt64 = 0
+        /// The server for our stream window, and for our connection window, as far as the round trip time tells.
+        package var downloadStreamWindow: UInt64 = 0
+        package var downloadConnectionWindow: UInt64 = 0
+
+        package init() {}
+    }
+
+    package struct Connections: Sendable, Equatable {
+        package var opened = 0
+        /// That could not be established, by cause.
+        package var failed: [String: Int] = [:]
+        /// Of `opened`: instead of another that was closed.
+        package var reopened = 0
+        /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "closed by the server" …).
+        package var lost: [String: Int] = [:]
+        /// Ended on purpose: `requestsPerConnection`, `activeTimeout`, `inactivityTimeout`.
+        package var rotated = 0
+        /// TLS handshakes, and those of them that resumed a session.
+        package var handshakes = 0
+        package var resumed = 0
+        /// Open at once, at most.
+        package var mostOpen = 0
+        /// By version.
+        package var http2 = 0
+        package var http1 = 0
+        /// Such as "TLSv1.3" and "TLS_AES_256_GCM_SHA384", of the first; nil in cleartext.
+        package var tlsVersion: String?
+        package var cipher: String?
+        /// The server's SETTINGS_MAX_CONCURRENT_STREAMS as the last one told; nil for no limit or HTTP/1.1.
+        package var maxConcurrentStreams: Int?
+        /// Round trips that had to wait for each other, on the place where they were most: TCP 1, TLS 1.3 1, TLS 1.2 2 (1
+        /// where a session was resumed), each request 1.
+        package var roundTrips = 0
+
+        package init() {}
+    }
+
+    /// A part of the time line.
+    package struct Interval: Sendable {
+        /// Seconds since the measurement began.
+        package var start: Double
+        package var length: Double
+        package var done = 0
+        package var failed = 0
+        /// Begun (open loop: also when they were late).
+        package var sent = 0
+        package var bytesReceived = 0
+        /// Streams in flight, sampled 100 times a second.
+        package var inFlightMean = 0.0
+        package var inFlightMost = 0
+        package var connections = 0
+        /// Requests whose time had come and that were not sent yet, at the interval's end.
+        package var backlog = 0
+        /// Of the responses that ended in it, nanoseconds; 0 where there are none.
+        package var p50: UInt64 = 0
+        package var p99: UInt64 = 0
+        package var longest: UInt64 = 0
+        /// Kept if `BenchPlan.keepsIntervalHistograms`.
+        package var latency: TimeHistogram?
+
+        package init(start: Double, length: Double) {
+            self.start = start
+            self.length = length
+        }
+    }
+
+    /// What the measuring itself cost.
+    package struct Client: Sendable, Equatable {
+        /// CPU seconds of the whole process.
+        package var userSeconds = 0.0
+        package var systemSeconds = 0.0
+        /// The part of the time that each loop's thread was running, 0 to 1.
+        package var loopBusy: [Double] = []
+        /// How late timers fired, nanoseconds: the 99th percentile and the worst.
+        package var lagP99: UInt64 = 0
+        package var lagMost: UInt64 = 0
+        /// The process's largest resident size, bytes.
+        package var residentBytes = 0
+        package var processors = 0
+
+        package init() {}
+    }
+
+    /// How it ended.
+    package enum End: Sendable, Equatable {
+        case complete
+        /// The user stopped it.
+        case interrupted
+        /// No connection could be had any more.
+        case gaveUp(String)
+    }
+
+    package var end = End.complete
+    /// Seconds since 1970 when the measured part began.
+    package var startedAt = 0.0
+    /// Of the measured part, without the drain, in seconds.
+    package var elapsed = 0.0
+    package var requests = Requests()
+    /// Responses by status; index is the status.
+    package var statuses = [Int](repeating: 0, count: 1000)
+    /// Requests that failed, by cause ("stream reset by the server: REFUSED_STREAM" …).
+    package var errors: [String: Int] = [:]
+    package var traffic = Traffic()
+    package var waits = Waits()
+    package var connections = Connections()
+    package var client = Client()
+    /// From sending a request to its response's last byte.
+    package var latency = TimeHistogram.nanoseconds()
+    /// From when it was to begin, so that waiting for its turn counts: the open loop's schedule, or the end of its
+    /// predecessor in a closed loop. This is the one without coordinated omission.
+    package var corrected = TimeHistogram.nanoseconds()
+    /// From sending a request to its response's first byte.
+    package var firstByte = TimeHistogram.nanoseconds()
+    /// TCP connect, and the TLS handshake, of each connection (those of the warm-up too).
+    package var connect = TimeHistogram.nanoseconds()
+    package var handshake = TimeHistogram.nanoseconds()
+    package var intervals: [Interval] = []
+
+    package init() {}
+
+    /// Responses a second.
+    package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
+    package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }
+
+    /// Responses whose status is 100 × `hundreds` and some.
+    package func statusClass(_ hundreds: Int) -> Int {
+        statuses[(hundreds * 100)..<(hundreds * 100 + 100)].reduce(0, +)
+    }
+}

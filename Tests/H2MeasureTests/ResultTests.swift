@@ -1,0 +1,14 @@
+import H2Measure
+import Testing
+
+@Suite struct ResultTests {
+    @Test func statusClassesAreSums() {
+        var result = BenchResult()
+        result.statuses[200] = 3
+        result.statuses[204] = 2
+        result.statuses[503] = 1
+        #expect(result.statusClass(2) == 5)
+        #expect(result.statusClass(5) == 1)
+        #expect(result.statusClass(4) == 0)
+    }
+}

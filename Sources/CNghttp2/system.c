@@ -7,8 +7,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 _Thread_local void *ch2_current_loop_storage;
@@ -45,6 +50,50 @@ void ch2_name_this_thread(const char *name) {
   pthread_setname_np(pthread_self(), name);
 #endif
 }
+
+// MARK: - Clocks
+
+uint64_t ch2_thread_nanoseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+double ch2_wall_seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+ptrdiff_t ch2_process_usage(double *user, double *system) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  *user = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+  *system = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+#if defined(__APPLE__)
+  return usage.ru_maxrss;
+#else
+  return usage.ru_maxrss * 1024;
+#endif
+}
+
+// MARK: - Waiting
+
+#if defined(__linux__)
+int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds) {
+  if (nanoseconds <= 0) return epoll_wait(epoll, events, capacity, nanoseconds == 0 ? 0 : -1);
+#ifdef SYS_epoll_pwait2
+  static _Atomic bool is_missing;
+  if (!atomic_load_explicit(&is_missing, memory_order_relaxed)) {
+    struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    long count = syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, 0);
+    if (count >= 0 || errno != ENOSYS) return (int)count;
+    atomic_store_explicit(&is_missing, true, memory_order_relaxed);
+  }
+#endif
+  return epoll_wait(epoll, events, capacity, (int)(nanoseconds / 1000000) + 1);
+}
+#endif
 
 // MARK: - Sockets
 

@@ -132,6 +132,9 @@ public struct Configuration: Sendable {
     public struct Limits: Sendable {
         /// Bytes of one header block, counted as RFC 9113 section 6.5.2 does (name + value + 32 a field). Default 64 KiB.
         public var headerListSize = 64 << 10
+        /// SETTINGS_MAX_FRAME_SIZE: bytes of payload that one frame of the server's may have. 16,384 to 2^24-1. Default
+        /// 16,384.
+        public var frameSize = 16_384
         /// CONTINUATION frames of one header block. Default 16.
         public var continuationFrames = 16
         /// Informational (1xx) responses to one request. Default 16.

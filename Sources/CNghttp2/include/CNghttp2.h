@@ -163,6 +163,9 @@ static inline int ch2_epoll_ctl(int epoll, int operation, int fd, uint32_t event
   struct epoll_event event = {.events = events, .data = {.u64 = data}};
   return epoll_ctl(epoll, operation, fd, &event);
 }
+/// epoll_pwait2(2), whose timeout is in nanoseconds, where the kernel has it (5.11), else epoll_wait(2), rounded up to a
+/// millisecond, so that a timer is due when its wait ends. Negative: no timeout.
+int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds);
 static inline uint64_t ch2_epoll_data(const struct epoll_event *event) { return event->data.u64; }
 static inline uint32_t ch2_epoll_events(const struct epoll_event *event) { return event->events; }
 #endif
@@ -173,6 +176,13 @@ static inline uint64_t ch2_monotonic_nanoseconds(void) {
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+
+/// CLOCK_THREAD_CPUTIME_ID in nanoseconds, and CLOCK_REALTIME in seconds, for the same reason.
+uint64_t ch2_thread_nanoseconds(void);
+double ch2_wall_seconds(void);
+/// getrusage, whose structures are out of reach as well and whose sizes have other units on each system: CPU seconds of
+/// the process; returns its largest resident size in bytes.
+ptrdiff_t ch2_process_usage(double *user, double *system);
 
 /// pthread_setname_np is a GNU extension that Glibc's module leaves out, and has another signature on Darwin.
 void ch2_name_this_thread(const char *name);

@@ -57,6 +57,12 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) final private(set) var state = State.active
     @exclusivity(unchecked) private final var isMarkedDirty = false
     @exclusivity(unchecked) final private(set) var isWriteBlocked = false
+    @exclusivity(unchecked) private final var writeBlockedAt: UInt64 = 0
+    @exclusivity(unchecked) private final var writeBlockedTime: UInt64 = 0
+    /// When the last byte came.
+    @exclusivity(unchecked) final private(set) var lastInputAt: UInt64 = 0
+    /// Whether the loop's time is read anew for each piece of input, rather than once a turn.
+    @exclusivity(unchecked) private final var readsClock = false
 
     /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
     @exclusivity(unchecked) private final var queue: [Exchange?] = []
@@ -70,6 +76,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private final var drainTimer: LoopTimer?
     @exclusivity(unchecked) private final var closeWaiters: [() -> Void] = []
     @exclusivity(unchecked) private final var quietWaiters: [() -> Void] = []
+    @exclusivity(unchecked) private final var deathWaiters: [() -> Void] = []
 
     /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
     static let watchAfter: UInt64 = 50_000_000
@@ -118,8 +125,10 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     func submit(
         _ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool
     ) throws(H2Error) { preconditionFailure("overridden") }
+    /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
+    func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) { preconditionFailure("overridden") }
     /// Ends a request that is not over, or drops what is unread of one that is.
-    func reset(_ exchange: Exchange) { preconditionFailure("overridden") }
+    func reset(_ stream: StreamState) { preconditionFailure("overridden") }
     /// The reader took so many bytes of the body.
     func consumed(_ exchange: Exchange, _ count: Int) { preconditionFailure("overridden") }
     /// Nobody will read what the exchange holds.
@@ -152,6 +161,14 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     /// The connection is over, and everybody knows: stops what else there is.
     func didDie(_ error: H2Error) {}
     func snapshot() -> ConnectionSnapshot { preconditionFailure("overridden") }
+    /// Fields of responses are counted and not kept, and times are precise: for a `DirectConnection`.
+    func countsOnly() { readsClock = true }
+    func figures() -> DirectFigures {
+        var figures = DirectFigures()
+        figures.sendBlocked = writeBlockedTime + (isWriteBlocked ? loop.now &- writeBlockedAt : 0)
+        (figures.received, figures.sent) = wire.traffic
+        return figures
+    }
 
     // MARK: - Begin
 
@@ -234,6 +251,9 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         if openStreamCount == 0 && waitingCount == 0 { body() } else { quietWaiters.append(body) }
     }
 
+    /// Calls `body` when the connection has ended and all that was on it has been told.
+    final func whenDead(_ body: @escaping () -> Void) { deathWaiters.append(body) }
+
     private final func startWatchTimer() {
         watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
     }
@@ -244,8 +264,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         let now = loop.now
         var hasYounger = false
         forEachOpenStream { stream in
-            // All streams of a connection are exchanges: `start` opens no others.
-            let exchange = unsafeDowncast(stream, to: Exchange.self)
+            guard let exchange = stream as? Exchange else { return }
             // `calledAt` of another thread's call may be later than this turn's beginning.
             if now >= exchange.calledAt &+ Self.watchAfter {
                 exchange.watchForCancellation()
@@ -297,6 +316,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
             switch wire.read(into: loop.readBuffer) {
             case .bytes(let count):
                 share -= count
+                if readsClock { loop.readClock() }
+                lastInputAt = loop.now
                 guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return }
                 // Level-triggered readiness brings us back for what the descriptor still holds.
                 if !wire.hasBufferedInput { return finishReading() }
@@ -338,6 +359,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     private final func blockWriting() {
         isWriteBlocked = true
+        writeBlockedAt = loop.now
         wire.watch(readable: wantsInput, writable: true)
         let limit = configuration.timeouts.writeStall
         stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
@@ -351,6 +373,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
 
     private final func unblockWriting() {
         isWriteBlocked = false
+        writeBlockedTime += loop.now - writeBlockedAt
         if let stallTimer { loop.cancel(stallTimer) }
         stallTimer = nil
         wire.watch(readable: wantsInput, writable: false)
@@ -434,8 +457,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         failOpenStreams { stream in lost(stream, error) }
         failWaiting { lost($0, error) }
         didDie(error)
-        let waiters = quietWaiters + closeWaiters
-        (quietWaiters, closeWaiters) = ([], [])
+        let waiters = quietWaiters + closeWaiters + deathWaiters
+        (quietWaiters, closeWaiters, deathWaiters) = ([], [], [])
         for waiter in waiters { waiter() }
         // The owner stays: what it counted against the connection and has not begun yet will be given back.
     }

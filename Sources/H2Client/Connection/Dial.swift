@@ -1,5 +1,5 @@
 /// What a new connection may come to speak.
-enum Speech {
+package enum Speech: Sendable {
     /// What ALPN chooses of these, over TLS.
     case offer([String])
     /// In cleartext, by prior knowledge (RFC 9113 section 3.3).

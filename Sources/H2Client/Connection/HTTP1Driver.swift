@@ -39,8 +39,13 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
         tellEnd()
     }
 
-    override func reset(_ exchange: Exchange) {
-        session.reset(exchange, isWriteUnderWay: isWriteBlocked)
+    override func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
+        try session.submit(stream, request)
+        tellEnd()
+    }
+
+    override func reset(_ stream: StreamState) {
+        session.reset(stream, isWriteUnderWay: isWriteBlocked)
         tellEnd()
         // Not in the middle of what the exchange is at.
         if session.isOver { loop.execute { _ = self.settle() } }
@@ -163,6 +168,18 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
     override func failOpenStreams(_ error: (StreamState) -> H2Error) { session.failAll(error) }
 
     // MARK: - Facts
+
+    override func countsOnly() {
+        super.countsOnly()
+        session.keepsFields = false
+    }
+
+    override func figures() -> DirectFigures {
+        var figures = super.figures()
+        (figures.receivedHTTP, figures.sentHTTP) = (session.bytesReceived, session.bytesSent)
+        (figures.headers, figures.headersDecoded) = (session.headerBytes, session.headerBytes)
+        return figures
+    }
 
     override func snapshot() -> ConnectionSnapshot {
         let name: ConnectionSnapshot.State =

@@ -20,7 +20,6 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     @exclusivity(unchecked) private var keepAliveTimer: LoopTimer?
     @exclusivity(unchecked) private var keepAlivePings: UInt64 = 0
     @exclusivity(unchecked) private var pingAcknowledgements = 0
-    @exclusivity(unchecked) private var lastByteAt: UInt64
     /// What the owner was told last.
     @exclusivity(unchecked) private var knownStreamLimit = 0
 
@@ -28,7 +27,6 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
         keepAlive = KeepAlivePing(configuration.keepAlive)
-        lastByteAt = loop.now
         super.init(wire: wire, info: info, configuration: configuration, loop: loop)
         knowsStreamLimit = false
     }
@@ -66,7 +64,12 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         if keepAliveTimer == nil { watchPeer() }
     }
 
-    override func reset(_ exchange: Exchange) { session.reset(exchange, .cancel) }
+    override func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
+        try session.submit(stream, request)
+        if keepAliveTimer == nil { watchPeer() }
+    }
+
+    override func reset(_ stream: StreamState) { session.reset(stream, .cancel) }
     override func consumed(_ exchange: Exchange, _ count: Int) { session.consumed(exchange, count) }
     override func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
     override func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
@@ -84,7 +87,6 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             die(Self.answeredHTTP1(), saying: nil)
             return false
         }
-        lastByteAt = loop.now
         do {
             try session.receive(bytes, now: loop.now)
         } catch {
@@ -218,7 +220,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         let traffic = KeepAlivePing.Traffic(
             bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
         let step = keepAlive?.look(
-            now: loop.now, lastByteAt: lastByteAt, traffic: traffic, hasOpenStreams: openStreamCount > 0)
+            now: loop.now, lastByteAt: lastInputAt, traffic: traffic, hasOpenStreams: openStreamCount > 0)
         switch step {
         case nil, .rest: break
         case .look(let time): scheduleLook(time)
@@ -291,6 +293,19 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     }
 
     // MARK: - Facts
+
+    override func countsOnly() {
+        super.countsOnly()
+        session.countsOnly(roundTrip: info.connect.clampedNanoseconds)
+    }
+
+    override func figures() -> DirectFigures {
+        var figures = super.figures()
+        (figures.receivedHTTP, figures.sentHTTP) = (session.bytesReceived, session.bytesSent)
+        (figures.headers, figures.headersDecoded) = (session.headerBytes, session.headerBytesDecoded)
+        figures.stalls = session.stalls
+        return figures
+    }
 
     override func snapshot() -> ConnectionSnapshot {
         let name: ConnectionSnapshot.State =

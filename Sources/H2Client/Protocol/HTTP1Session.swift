@@ -70,6 +70,10 @@ final class HTTP1Session {
     @exclusivity(unchecked) var extensionBytes = 0
 
     @exclusivity(unchecked) private(set) var requests = 0
+    /// Whether responses keep their fields.
+    @exclusivity(unchecked) var keepsFields = true
+    /// Names and values of responses' fields.
+    @exclusivity(unchecked) var headerBytes = 0
     @exclusivity(unchecked) private(set) var bytesSent = 0
     @exclusivity(unchecked) private(set) var bytesReceived = 0
     /// What the last response's `Keep-Alive` said: the seconds after which the server closes an idle connection, and how
@@ -108,12 +112,7 @@ final class HTTP1Session {
     func submit(
         _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) {
-        precondition(current == nil, "one request at a time")
-        switch life {
-        case .open: break
-        case .closing(let why): throw Self.takesNoMore(why)
-        case .broken(let cause): throw Self.takesNoMore(cause.message)
-        }
+        try checkLife()
         let before = output.count
         let written: (upload: Upload, saysClose: Bool)
         do {
@@ -123,20 +122,69 @@ final class HTTP1Session {
             output.removeLast(output.count - before)
             throw error
         }
-        requests += 1
-        stream.id = Int32(truncatingIfNeeded: requests)
-        stream.isNumberedByOrder = true
-        stream.slot = 0
-        stream.bytesSent += output.count - before
-        current = stream
-        upload = written.upload
-        method =
+        let method: Method =
             switch request.method {
             case .head: .head
             case .connect: .connect
             default: .other
             }
-        if written.saysClose { close("the request said connection: close") }
+        begun(stream, method, written.upload, headBytes: output.count - before, saysClose: written.saysClose)
+    }
+
+    /// The same for a request that was prepared for sending often.
+    func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
+        try checkLife()
+        let head = try request.lines.get()
+        head.bytes.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
+        begun(
+            stream, request.isHead ? .head : .other, head.upload, headBytes: head.bytes.count,
+            saysClose: head.saysClose)
+    }
+
+    /// A request's line and fields as they go out, and what has to be done besides.
+    struct WrittenHead {
+        let bytes: [UInt8]
+        let upload: Upload
+        let saysClose: Bool
+    }
+
+    /// Writes down the head of a request.
+    /// - Parameter body: empty for none.
+    /// - Throws: `H2Error` (`invalidRequest`).
+    static func written(_ request: HTTPRequest, body: [UInt8], to origin: Origin) throws(H2Error) -> WrittenHead {
+        if request.method == .connect {
+            throw RequestRules.invalid("CONNECT cannot be sent again and again: it makes a tunnel", "send another method")
+        }
+        let session = HTTP1Session(origin: origin, configuration: Configuration(), now: 0)
+        let stream = StreamState()
+        if !body.isEmpty { stream.outgoing = .bytes(body, offset: 0) }
+        let written = try session.writeHead(
+            stream, request, contentLength: body.isEmpty ? nil : body.count, expectsContinue: false, priority: nil)
+        return WrittenHead(
+            bytes: Array(session.output.bytes), upload: written.upload, saysClose: written.saysClose)
+    }
+
+    private func checkLife() throws(H2Error) {
+        precondition(current == nil, "one request at a time")
+        switch life {
+        case .open: break
+        case .closing(let why): throw Self.takesNoMore(why)
+        case .broken(let cause): throw Self.takesNoMore(cause.message)
+        }
+    }
+
+    private func begun(
+        _ stream: StreamState, _ method: Method, _ upload: Upload, headBytes: Int, saysClose: Bool
+    ) {
+        requests += 1
+        stream.id = Int32(truncatingIfNeeded: requests)
+        stream.isNumberedByOrder = true
+        stream.slot = 0
+        stream.bytesSent += headBytes
+        current = stream
+        self.upload = upload
+        self.method = method
+        if saysClose { close("the request said connection: close") }
     }
 
     private static func takesNoMore(_ why: String) -> H2Error {
@@ -247,7 +295,8 @@ final class HTTP1Session {
         let status = scratch.status
         guard status >= 200 else { return receivedInformational(stream) }
         stream.status = status
-        stream.head = HeaderBlock(copying: scratch)
+        headerBytes += scratch.listSize - 32 * scratch.count
+        if keepsFields { stream.head = HeaderBlock(copying: scratch) }
         stream.phase = .body
         stream.firstByteAt = now
         touch(stream)

@@ -24,9 +24,11 @@ extension HTTP2Session {
             isFruitless = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
         case NGHTTP2_HEADERS.rawValue:
             continuationFrames = 0
+            headerBytes += header.length
             isFruitless = false
         case NGHTTP2_CONTINUATION.rawValue:
             continuationFrames += 1
+            headerBytes += header.length
             isFruitless = false
             if continuationFrames > limits.continuationFrames {
                 violation = flood("more than \(limits.continuationFrames) CONTINUATION frames in one header block")
@@ -82,6 +84,7 @@ extension HTTP2Session {
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
     ) -> Bool {
         scratch.account(nameLength, valueLength)
+        headerBytesDecoded += nameLength + valueLength
         guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
             // nghttp2 lets only a three-digit :status through, before other fields, once.
@@ -90,6 +93,7 @@ extension HTTP2Session {
             }
             return true
         }
+        guard keepsFields else { return true }
         scratch.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
         return true
     }
@@ -232,6 +236,7 @@ extension HTTP2Session {
 
     func receivedData(_ stream: StreamState, _ bytes: UnsafeRawBufferPointer) {
         let count = bytes.count
+        if stallWatch != nil { noteArrival(stream, count) }
         guard stream.localFailure == nil else {
             credit(nil, window.arrived(count, buffered: false), count)
             return

@@ -41,6 +41,7 @@ extension HTTP2Session {
 
     /// Appends one DATA frame to the output; false resets the stream.
     func sendData(_ stream: StreamState, _ header: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        if stream.stallBeganAt != 0 { endUploadStall(stream) }
         let to = output.append(count: 9 + count)
         to.copyMemory(from: header, byteCount: 9)
         let payload = UnsafeMutableRawBufferPointer(start: to + 9, count: count)
@@ -59,6 +60,9 @@ extension HTTP2Session {
                 stream.bytesSent += 9 + header.length
                 if stream.sentAt == 0 { stream.sentAt = now }
             }
+        }
+        if stallWatch != nil, UInt32(header.type) == NGHTTP2_WINDOW_UPDATE.rawValue {
+            noteGrant(header.stream_id, Int(ch2_frame_window_increment(frame)))
         }
         if UInt32(header.type) == NGHTTP2_GOAWAY.rawValue, violation == nil {
             let goAway = ch2_frame_goaway(frame).pointee

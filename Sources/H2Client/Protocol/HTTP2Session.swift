@@ -67,6 +67,14 @@ final class HTTP2Session {
     @exclusivity(unchecked) private(set) var bytesSent = 0
     @exclusivity(unchecked) private(set) var bytesReceived = 0
     @exclusivity(unchecked) private(set) var requests = 0
+    /// Header sections of responses: as they came, and the names and values that they stand for.
+    @exclusivity(unchecked) var headerBytes = 0
+    @exclusivity(unchecked) var headerBytesDecoded = 0
+    /// Whether responses keep their fields.
+    @exclusivity(unchecked) private(set) var keepsFields = true
+    /// nil where nobody asks for it.
+    @exclusivity(unchecked) var stallWatch: StallWatch?
+    @exclusivity(unchecked) var stalls = WindowStalls()
 
     /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
     static let probeMark: UInt64 = 0xbd9a_0000_0000_0000
@@ -120,13 +128,15 @@ final class HTTP2Session {
         func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
             nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: value))
         }
-        let settings = [
+        var settings = [
             entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0),
             entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window.stream),
             entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerListSize),
             // RFC 9218 section 2.1: we send no RFC 7540 priorities.
             entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
         ]
+        let frameSize = min(max(limits.frameSize, 16_384), (1 << 24) - 1)
+        if frameSize != 16_384 { settings.append(entry(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frameSize)) }
         check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count))
         check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
     }
@@ -163,11 +173,23 @@ final class HTTP2Session {
             try RequestRules.hasBody(hasBody, stated: stated)
             stream.statedLength = stated
         }
-        // Unretained: `openStreams` owns the stream while nghttp2 holds its address.
-        // Unretained: `openStreams` owns it below, for as long as nghttp2 has the address.
+        // Unretained: `opened` has `openStreams` own it, for as long as nghttp2 has the address.
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
-        let id = requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) }
+        try opened(stream, requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) })
+    }
+
+    /// The same for a request that was prepared for sending often.
+    func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
+        let pairs = try request.pairs.get()
+        // Unretained: as above.
+        let user = Unmanaged.passUnretained(stream).toOpaque()
+        let read: ch2_data_source_read_callback? = request.body.isEmpty ? nil : HTTP2Callbacks.readBody
+        try opened(stream, ch2_submit_request(raw, pairs.base, pairs.count, read, user, user))
+        if stallWatch != nil { watchStalls(of: stream, sendsBody: read != nil) }
+    }
+
+    private func opened(_ stream: StreamState, _ id: Int32) throws(H2Error) {
         guard id > 0 else {
             throw H2Error(
                 .connectionDraining, scope: .connection,
@@ -205,6 +227,13 @@ final class HTTP2Session {
         Array(priority.fieldValue.utf8).withUnsafeBufferPointer {
             nghttp2_submit_priority_update(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, $0.baseAddress, $0.count) == 0
         }
+    }
+
+    /// Responses' fields are counted and dropped, and what bodies wait for is measured.
+    /// - Parameter roundTrip: nanoseconds.
+    func countsOnly(roundTrip: UInt64) {
+        keepsFields = false
+        stallWatch = StallWatch(window: window.connection, roundTrip: roundTrip)
     }
 
     func ping(_ mark: UInt64) {
@@ -333,6 +362,7 @@ final class HTTP2Session {
             }
         }
         isInsideNghttp2 = false
+        if stallWatch != nil { noteUploadStalls() }
         tellTouched()
     }
 

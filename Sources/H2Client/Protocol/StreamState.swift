@@ -3,7 +3,7 @@ import HTTPTypes
 /// What the protocol knows of one stream: filled in by the session's callbacks, read by whoever waits.
 ///
 /// Not safe for concurrent use: it belongs to its session's thread until the stream has ended.
-class StreamState {
+package class StreamState {
     /// Where a response stands. Can go: awaitingHead → body → ended; any → failed, from ended only by its reader's fault.
     enum Phase {
         /// No final header fields yet (informational ones may have come).
@@ -88,6 +88,11 @@ class StreamState {
     @exclusivity(unchecked) final var sentAt: UInt64 = 0
     @exclusivity(unchecked) final var firstByteAt: UInt64 = 0
     @exclusivity(unchecked) final var lastByteAt: UInt64 = 0
+    /// What is known of its receive window, where the session measures what bodies wait for.
+    @exclusivity(unchecked) final var windowWatch: WindowWatch?
+    /// Since when its body waits for a window of the peer's, and whether for the connection's; 0 while it does not.
+    @exclusivity(unchecked) final var stallBeganAt: UInt64 = 0
+    @exclusivity(unchecked) final var isStalledByConnection = false
 
     init() {}
 

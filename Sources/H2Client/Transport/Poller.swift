@@ -104,14 +104,8 @@ struct DescriptorTable {
         }
 
         func wait(nanoseconds: UInt64?) {
-            // Rounded up to a millisecond, so that a timer is due when its wait ends.
-            let timeout: CInt =
-                switch nanoseconds {
-                case nil: -1
-                case 0?: 0
-                case let nanoseconds?: CInt(clamping: min(nanoseconds, 86_400_000_000_000) / 1_000_000 + 1)
-                }
-            count = max(0, Int(epoll_wait(epoll, events, CInt(Self.capacity), timeout)))
+            let timeout = nanoseconds.map { Int64(min($0, 86_400_000_000_000)) } ?? -1
+            count = max(0, Int(ch2_epoll_wait(epoll, events, CInt(Self.capacity), timeout)))
         }
 
         func tellHandlers() {

@@ -228,6 +228,13 @@ package final class TLSWire: SocketWire, Wire {
 
     package var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
 
+    package var traffic: (received: Int, sent: Int) {
+        (
+            Int(truncatingIfNeeded: BIO_number_read(SSL_get_rbio(ssl))),
+            Int(truncatingIfNeeded: BIO_number_written(SSL_get_wbio(ssl)))
+        )
+    }
+
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
         ch2_ssl_clear_errors()
         let count = SSL_read(ssl, buffer.baseAddress!, CInt(clamping: buffer.count))

@@ -30,6 +30,8 @@ package protocol Wire: AnyObject {
     /// Whether the peer has shown, and we have verified, a certificate that is valid for this host name or address: such a
     /// connection may carry its requests (RFC 9113 section 9.1.1). False in cleartext.
     func isCertificateValid(for host: String) -> Bool
+    /// Bytes that the descriptor has brought and taken, TLS and its handshake included; 0 where there is none.
+    var traffic: (received: Int, sent: Int) { get }
     /// Starts to tell `handler` about readiness.
     func attach(to loop: EventLoop, handler: any ReadinessHandler)
     /// Whether the handler is told about room to write, and (false: stop reading) about input.
@@ -40,6 +42,7 @@ package protocol Wire: AnyObject {
 
 extension Wire {
     package func isCertificateValid(for host: String) -> Bool { false }
+    package var traffic: (received: Int, sent: Int) { (0, 0) }
 }
 
 /// The descriptor part of TCP and TLS wires.
@@ -107,11 +110,15 @@ package class SocketWire {
 /// Cleartext TCP.
 package final class TCPWire: SocketWire, Wire {
     package var hasBufferedInput: Bool { false }
+    @exclusivity(unchecked) package private(set) var traffic = (received: 0, sent: 0)
 
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
         while true {
             let count = recv(descriptor, buffer.baseAddress!, buffer.count, 0)
-            if count > 0 { return .bytes(count) }
+            if count > 0 {
+                traffic.received += count
+                return .bytes(count)
+            }
             if count == 0 { return .end }
             switch errno {
             case EINTR: continue
@@ -123,7 +130,10 @@ package final class TCPWire: SocketWire, Wire {
 
     package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
         let count = ch2_send(descriptor, bytes.baseAddress!, bytes.count)
-        if count >= 0 { return .bytes(count) }
+        if count >= 0 {
+            traffic.sent += count
+            return .bytes(count)
+        }
         return errno == EAGAIN ? .wouldBlock : fail("writing", errno: errno)
     }
 

@@ -1,8 +1,17 @@
+internal import H2Client
+internal import Histogram
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Runs one measurement.
 package struct Bench: Sendable {
     /// What can be shown while it runs.
     package struct Progress: Sendable {
-        /// Seconds since the measured part began; negative in the warm-up.
+        /// Seconds since the measured part began; 0 in the warm-up.
         package var elapsed = 0.0
         package var done = 0
         package var failed = 0
@@ -18,7 +27,7 @@ package struct Bench: Sendable {
     }
 
     package let plan: BenchPlan
-    /// Called about five times a second, on a thread of its own kind; must not block for long.
+    /// Called about five times a second, off the event loops.
     package var onProgress: (@Sendable (Progress) -> Void)?
 
     package init(_ plan: BenchPlan) { self.plan = plan }
@@ -27,6 +36,173 @@ package struct Bench: Sendable {
     /// - Throws: `H2Error` where not one connection could be established, a request is invalid, or the request log cannot
     ///   be written.
     package func run() async throws -> BenchResult {
-        fatalError("to come")
+        let requests = try plan.requests.map { request throws(H2Error) in
+            try PreparedRequest(request.request, body: request.body, to: plan.origin)
+        }
+        precondition(!requests.isEmpty, "a measurement has a request")
+        let tls: TLSContext? =
+            if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
+        let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
+        let loops = (0..<plan.threads).map { _ in EventLoop() }
+        defer { for loop in loops { loop.shutdown() } }
+        let before = ProcessClocks.usage
+        let startedAt = ProcessClocks.wallSeconds
+        let findings = await withTaskGroup(of: [Worker.Findings]?.self) { group in
+            if let onProgress {
+                group.addTask {
+                    while (try? await Task.sleep(for: .milliseconds(200))) != nil { onProgress(timeline.progress) }
+                    return nil
+                }
+            }
+            group.addTask { await gather(loops, requests, tls, timeline) }
+            var findings: [Worker.Findings] = []
+            for await result in group {
+                guard let result else { continue }
+                findings = result
+                group.cancelAll()
+            }
+            return findings
+        }
+        return try result(findings, timeline, usedBefore: before, startedAt: startedAt)
+    }
+
+    private func gather(
+        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline
+    ) async -> [Worker.Findings] {
+        let workers = Collected<Worker>()
+        return await withTaskCancellationHandler {
+            await withTaskGroup(of: Worker.Findings.self) { group in
+                for (index, loop) in loops.enumerated() {
+                    group.addTask {
+                        await withUnsafeContinuation { continuation in
+                            let worker = Worker(
+                                plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline
+                            ) { continuation.resume(returning: $0) }
+                            workers.add(worker)
+                            loop.execute { worker.start() }
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+        } onCancel: {
+            workers.close { worker in worker.loop.execute { worker.interrupt() } }
+        }
+    }
+
+    private func result(
+        _ all: [Worker.Findings], _ timeline: Timeline, usedBefore: (user: Double, system: Double, residentBytes: Int),
+        startedAt: Double
+    ) throws -> BenchResult {
+        var result = BenchResult()
+        var recorder = Recorder()
+        var lag = TimeHistogram.nanoseconds()
+        for findings in all {
+            result.add(findings)
+            recorder.add(findings.recorder)
+            lag.add(findings.lag)
+        }
+        if result.connections.opened == 0, let error = all.lazy.compactMap(\.connectError).first { throw error }
+        result.startedAt = startedAt + Double(plan.warmUp.clampedNanoseconds) / 1e9
+        let began = all.map(\.beganAt).min() ?? 0
+        let ended = all.map(\.endedAt).max() ?? 0
+        result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
+        (result.latency, result.corrected, result.firstByte) =
+            (recorder.latency, recorder.corrected, recorder.firstByte)
+        result.intervals = timeline.finish()
+        let used = ProcessClocks.usage
+        result.client.userSeconds = used.user - usedBefore.user
+        result.client.systemSeconds = used.system - usedBefore.system
+        result.client.residentBytes = used.residentBytes
+        result.client.loopBusy = all.map(\.busy)
+        result.client.lagP99 = lag.valueAtPercentile(99)
+        result.client.lagMost = lag.maxRecorded
+        result.client.processors = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
+        let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
+        // Sent in turn: each as often as the others.
+        result.traffic.bodiesSent = result.requests.sent * bodies / plan.requests.count
+        return result
+    }
+}
+
+/// Things that are added and then, once, all told something; one that comes later is told at once.
+///
+/// Invariant behind `@unchecked Sendable`: all state is behind the lock.
+private final class Collected<Element: Sendable>: @unchecked Sendable {
+    private let lock = PthreadLock()
+    private var elements: [Element] = []
+    private var told: (@Sendable (Element) -> Void)?
+
+    func add(_ element: Element) {
+        let told = lock.withLock {
+            elements.append(element)
+            return self.told
+        }
+        told?(element)
+    }
+
+    func close(_ tell: @escaping @Sendable (Element) -> Void) {
+        let all = lock.withLock {
+            told = tell
+            return elements
+        }
+        for element in all { tell(element) }
+    }
+}
+
+extension BenchResult {
+    /// Adds what one loop found, but for its times.
+    fileprivate mutating func add(_ findings: Worker.Findings) {
+        switch (end, findings.end) {
+        case (.complete, _): end = findings.end
+        case (.gaveUp, .interrupted): end = findings.end
+        case (.gaveUp, _), (.interrupted, _): break
+        }
+        requests.sent += findings.requests.sent
+        requests.done += findings.requests.done
+        requests.failed += findings.requests.failed
+        requests.aborted += findings.requests.aborted
+        requests.drained += findings.requests.drained
+        requests.dropped += findings.requests.dropped
+        requests.retries += findings.requests.retries
+        requests.answeredInTime += findings.requests.answeredInTime
+        for index in statuses.indices { statuses[index] += findings.statuses[index] }
+        errors.merge(findings.errors, uniquingKeysWith: +)
+        traffic.received += findings.traffic.received
+        traffic.sent += findings.traffic.sent
+        traffic.receivedHTTP += findings.traffic.receivedHTTP
+        traffic.sentHTTP += findings.traffic.sentHTTP
+        traffic.headers += findings.traffic.headers
+        traffic.headersDecoded += findings.traffic.headersDecoded
+        traffic.bodiesReceived += findings.traffic.bodiesReceived
+        waits.slot += findings.waits.slot
+        waits.slotRequests += findings.waits.slotRequests
+        waits.sendBlocked += findings.waits.sendBlocked
+        waits.uploadStreamWindow += findings.waits.uploadStreamWindow
+        waits.uploadConnectionWindow += findings.waits.uploadConnectionWindow
+        waits.downloadStreamWindow += findings.waits.downloadStreamWindow
+        waits.downloadConnectionWindow += findings.waits.downloadConnectionWindow
+        connections.add(findings.connections)
+        connect.add(findings.connect)
+        handshake.add(findings.handshake)
+    }
+}
+
+extension BenchResult.Connections {
+    fileprivate mutating func add(_ other: BenchResult.Connections) {
+        opened += other.opened
+        failed.merge(other.failed, uniquingKeysWith: +)
+        reopened += other.reopened
+        lost.merge(other.lost, uniquingKeysWith: +)
+        rotated += other.rotated
+        handshakes += other.handshakes
+        resumed += other.resumed
+        mostOpen += other.mostOpen
+        http2 += other.http2
+        http1 += other.http1
+        tlsVersion = tlsVersion ?? other.tlsVersion
+        cipher = cipher ?? other.cipher
+        maxConcurrentStreams = other.maxConcurrentStreams ?? maxConcurrentStreams
+        roundTrips = max(roundTrips, other.roundTrips)
     }
 }

@@ -1,0 +1,255 @@
+/// Who sends over a `DirectConnection`, called on its loop, never while one of its own calls is under way but `send`, whose
+/// failure may end streams.
+package protocol DirectConnectionUser: AnyObject {
+    /// A stream's request is over; it may be sent again on this or another connection at once.
+    func ended(_ stream: DirectStream, on connection: DirectConnection)
+    /// The connection takes no new requests.
+    func draining(_ connection: DirectConnection, why: H2Error)
+    /// The peer allows another number of streams.
+    func streamLimitChanged(_ connection: DirectConnection)
+    /// It is gone, and its streams have been told.
+    func closed(_ connection: DirectConnection, why: H2Error)
+}
+
+/// A connection whose answers come by calls on its loop rather than by `await`: the same drivers, sessions and wires as
+/// `HTTP2Connection` and `HTTP1Connection`, without what makes a request safe to use from any task. For whoever sends the
+/// same few requests very often, and looks at figures rather than at responses: bodies and fields are counted and dropped.
+///
+/// Belongs to its loop's thread; that is the invariant behind `@unchecked Sendable`, which `ConnectionOwner` asks for.
+package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
+    private let driver: ConnectionDriver
+    @exclusivity(unchecked) private var user: (any DirectConnectionUser)?
+    /// For its user to know it by.
+    @exclusivity(unchecked) package var tag = 0
+
+    fileprivate init(_ driver: ConnectionDriver, user: any DirectConnectionUser) {
+        self.driver = driver
+        self.user = user
+        driver.owner = self
+        driver.countsOnly()
+        driver.activate()
+    }
+
+    // MARK: - Facts
+
+    package var info: ConnectionInfo { driver.info }
+    package var version: HTTPVersion { driver.version }
+    /// Whether the server has told its stream limit.
+    package var knowsStreamLimit: Bool { driver.knowsStreamLimit }
+    /// Whether `send` would begin a stream now.
+    package var hasFreeSlot: Bool { !driver.isDraining && driver.hasFreeSlot }
+    package var openStreams: Int { driver.openStreamCount }
+    /// Requests that began on it.
+    package var requests: Int { driver.requests }
+    package var isDraining: Bool { driver.isDraining }
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
+    package var announcedStreamLimit: Int? {
+        guard driver.version == .http2, driver.knowsStreamLimit else { return nil }
+        let limit = driver.maxConcurrentStreams
+        return limit >= Int(Int32.max) ? nil : limit
+    }
+    package var figures: DirectFigures { driver.figures() }
+    /// When the last byte came, by the loop's time.
+    package var lastByteAt: UInt64 { driver.lastInputAt }
+
+    // MARK: - Requests
+
+    /// Begins a request on a stream that is free. What there is to send leaves at the end of the loop's turn.
+    /// - Throws: `H2Error` (`invalidRequest`, `connectionDraining`).
+    @inline(__always)
+    package func send(_ request: PreparedRequest, on stream: DirectStream) throws(H2Error) {
+        stream.begin(on: self, body: request.body)
+        try driver.submit(stream, request)
+        driver.markDirty()
+    }
+
+    /// Gives up a request that is under way (RST_STREAM with CANCEL; HTTP/1.1: the connection ends). Its end is told, at
+    /// once or later.
+    package func cancel(_ stream: DirectStream) {
+        guard !stream.isOver else { return }
+        stream.fail(
+            H2Error(.streamReset, scope: .stream(stream.id), initiator: .user, message: "\(stream.title) was given up"))
+        driver.reset(stream)
+        driver.markDirty()
+        // HTTP/1.1 has let go of it; HTTP/2 does when RST_STREAM leaves.
+        if stream.isFree { stream.progressed() }
+    }
+
+    fileprivate func ended(_ stream: DirectStream) {
+        driver.slotFreed()
+        user?.ended(stream, on: self)
+    }
+
+    // MARK: - The end
+
+    /// Takes no new requests, and closes when those under way are over.
+    package func close(because why: String) { driver.close(because: why) {} }
+
+    /// Ends it here and now: what is under way fails.
+    package func closeNow(because why: String) { driver.closeNow(because: why) }
+
+    // MARK: - What the driver tells
+
+    func released(_ connection: ConnectionDriver, _ exchange: Exchange) {}
+    func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) { user?.streamLimitChanged(self) }
+    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) { user?.draining(self, why: why) }
+    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {}
+    func originsChanged(_ connection: ConnectionDriver) {}
+    func closed(_ connection: ConnectionDriver, why: H2Error) {
+        // The streams first: who hears that the connection is gone counts them.
+        driver.whenDead { [self] in
+            let user = user
+            self.user = nil
+            user?.closed(self, why: why)
+        }
+    }
+}
+
+/// A place for one request at a time, kept from one to the next, so that a request allocates nothing.
+package final class DirectStream: StreamState {
+    @exclusivity(unchecked) private var connection: DirectConnection?
+    /// Whether the end of its request is still to be told.
+    @exclusivity(unchecked) private var isUnderWay = false
+    /// For its user to know it by, and what it notes of the request.
+    @exclusivity(unchecked) package var tag = 0
+    @exclusivity(unchecked) package var intendedAt: UInt64 = 0
+    @exclusivity(unchecked) package var beganAt: UInt64 = 0
+    @exclusivity(unchecked) package var attempts = 0
+    /// Round trips that had to wait for each other so far.
+    @exclusivity(unchecked) package var depth = 0
+    /// Whether the request counts.
+    @exclusivity(unchecked) package var isMeasured = false
+    /// Whether it was sent before the server had told its stream limit.
+    @exclusivity(unchecked) package var wasSentBlindly = false
+    /// Which of the requests it is, of those that are sent in turn.
+    @exclusivity(unchecked) package var turn = 0
+
+    package override init() {
+        super.init()
+        sink = .nowhere
+    }
+
+    /// The error that ended the request; nil where its response is whole.
+    package var failure: H2Error? {
+        guard case .failed(let error) = phase else { return nil }
+        return error as? H2Error ?? H2Error(.streamReset, message: "\(error)")
+    }
+
+    /// The response's status; 0 before there is one.
+    package var responseStatus: Int { status }
+    /// When the response's head came; 0 before it has.
+    package var headAt: UInt64 { firstByteAt }
+    /// When the response's last byte came.
+    package var endAt: UInt64 { lastByteAt }
+    /// Bytes of the response's body so far.
+    package var bodyBytes: Int { bodyReceived }
+    package var identifier: Int { Int(id) }
+    /// Whether anything at all was heard of the request.
+    package var wasHeardOf: Bool { bytesReceived > 0 }
+
+    @inline(__always)
+    fileprivate func begin(on connection: DirectConnection, body: [UInt8]) {
+        precondition(slot < 0, "a stream has one request at a time")
+        if self.connection !== connection { self.connection = connection }
+        isUnderWay = true
+        phase = .awaitingHead
+        id = 0
+        status = 0
+        bodyReceived = 0
+        bytesSent = 0
+        bytesReceived = 0
+        sentAt = 0
+        firstByteAt = 0
+        lastByteAt = 0
+        informationalCount = 0
+        if localFailure != nil { localFailure = nil }
+        if remoteReset != nil { remoteReset = nil }
+        statedLength = nil
+        hasTrailers = false
+        sink = .nowhere
+        if !body.isEmpty { outgoing = .bytes(body, offset: 0) }
+    }
+
+    fileprivate var isFree: Bool { slot < 0 }
+    fileprivate func fail(_ error: H2Error) { phase = .failed(error) }
+
+    override func progressed() {
+        if !informational.isEmpty { informational = [] }
+        guard isUnderWay, isOver, slot < 0, let connection else { return }
+        isUnderWay = false
+        connection.ended(self)
+    }
+}
+
+/// What a connection's bytes were, and what it waited for.
+package struct DirectFigures: Sendable {
+    /// On the wire, TLS included.
+    package var received = 0
+    package var sent = 0
+    /// Of HTTP.
+    package var receivedHTTP = 0
+    package var sentHTTP = 0
+    /// Header sections as they came, and as names and values.
+    package var headers = 0
+    package var headersDecoded = 0
+    /// Nanoseconds for which the socket took nothing.
+    package var sendBlocked: UInt64 = 0
+    /// Nanoseconds, summed over streams.
+    package var stalls = WindowStalls()
+
+    package init() {}
+
+    package mutating func add(_ other: DirectFigures) { combine(other, +, &+) }
+    /// `other` is an earlier state of these.
+    package mutating func subtract(_ other: DirectFigures) { combine(other, -, &-) }
+
+    private mutating func combine(
+        _ other: DirectFigures, _ count: (Int, Int) -> Int, _ time: (UInt64, UInt64) -> UInt64
+    ) {
+        received = count(received, other.received)
+        sent = count(sent, other.sent)
+        receivedHTTP = count(receivedHTTP, other.receivedHTTP)
+        sentHTTP = count(sentHTTP, other.sentHTTP)
+        headers = count(headers, other.headers)
+        headersDecoded = count(headersDecoded, other.headersDecoded)
+        sendBlocked = time(sendBlocked, other.sendBlocked)
+        stalls.uploadStream = time(stalls.uploadStream, other.stalls.uploadStream)
+        stalls.uploadConnection = time(stalls.uploadConnection, other.stalls.uploadConnection)
+        stalls.downloadStream = time(stalls.downloadStream, other.stalls.downloadStream)
+        stalls.downloadConnection = time(stalls.downloadConnection, other.stalls.downloadConnection)
+    }
+}
+
+/// One way to a `DirectConnection`, on its loop.
+package final class DirectDial {
+    private var dialer: Dialer?
+
+    /// Dials; `completion` is called once, unless it is cancelled before.
+    /// - Parameter tls: nil in cleartext.
+    package init(
+        to origin: Origin, speaking speech: Speech, configuration: Configuration, tls: TLSContext?, on loop: EventLoop,
+        user: any DirectConnectionUser, completion: @escaping (Result<DirectConnection, H2Error>) -> Void
+    ) {
+        let dialer = Dialer(
+            origin: origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
+            protocols: speech.protocols, loop: loop
+        ) { [self] result in
+            self.dialer = nil
+            completion(
+                result.flatMap { connected in
+                    Result { () throws(H2Error) in
+                        DirectConnection(
+                            try speech.driver(over: connected, configuration: configuration, loop: loop), user: user)
+                    }
+                })
+        }
+        self.dialer = dialer
+        dialer.start()
+    }
+
+    /// Leaves nothing open.
+    package func cancel() {
+        dialer?.cancel()
+        dialer = nil
+    }
+}

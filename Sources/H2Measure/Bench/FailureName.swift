@@ -1,0 +1,27 @@
+internal import H2Client
+
+extension H2Error {
+    /// A short name of what happened, under which such errors are counted together: no numbers of streams, no addresses.
+    var kind: String {
+        switch (code, cause) {
+        case (.streamReset, .http2(let code, _)):
+            "stream reset by the \(initiator == .remote ? "server" : "client"): \(code.name)"
+        case (.notProcessed, .http2(let code, _)): "not processed: GOAWAY \(code.name)"
+        case (.connectionClosed, .http2(let code, _)): "connection ended: GOAWAY \(code.name)"
+        case (.connectionClosed, .errno(let code)) where code != 0: "connection ended: \(describeErrno(code))"
+        case (.connectionClosed, _): initiator == .remote ? "connection closed by the server" : "connection closed"
+        case (.timeout, .timeout(let phase, _)): "timeout: \(phase)"
+        case (.connectFailed, .errno(let code)): "cannot connect: \(describeErrno(code))"
+        case (.protocolViolation, _): "the server broke the protocol"
+        default: Self.spaced(code.rawValue)
+        }
+    }
+
+    /// `connectFailed` as "connect failed".
+    private static func spaced(_ name: String) -> String {
+        name.reduce(into: "") { text, letter in
+            if letter.isUppercase { text += " " }
+            text += letter.lowercased()
+        }
+    }
+}

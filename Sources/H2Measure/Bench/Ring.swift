@@ -1,0 +1,41 @@
+/// A queue in one piece of memory, which grows when it is full and never shrinks: taking and putting allocate nothing.
+struct Ring<Element> {
+    private var elements: [Element?]
+    private var head = 0
+    private(set) var count = 0
+
+    init(capacity: Int = 16) { elements = Array(repeating: nil, count: max(capacity, 1)) }
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ element: Element) {
+        if count == elements.count { grow() }
+        elements[(head + count) % elements.count] = element
+        count += 1
+    }
+
+    mutating func prepend(_ element: Element) {
+        if count == elements.count { grow() }
+        head = (head + elements.count - 1) % elements.count
+        elements[head] = element
+        count += 1
+    }
+
+    mutating func popFirst() -> Element? {
+        guard count > 0 else { return nil }
+        let element = elements[head]
+        elements[head] = nil
+        head = (head + 1) % elements.count
+        count -= 1
+        return element
+    }
+
+    private mutating func grow() {
+        var larger: [Element?] = []
+        larger.reserveCapacity(elements.count * 2)
+        for index in 0..<count { larger.append(elements[(head + index) % elements.count]) }
+        larger += Array(repeating: nil, count: elements.count * 2 - count)
+        elements = larger
+        head = 0
+    }
+}

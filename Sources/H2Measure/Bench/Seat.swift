@@ -1,0 +1,341 @@
+internal import H2Client
+
+/// The place of one connection among those that a measurement keeps: when one is gone, the next is dialled here.
+///
+/// Belongs to its worker's loop.
+final class Seat: DirectConnectionUser {
+    private enum Dialling {
+        case no
+        case waitsForTurn
+        case under(DirectDial)
+        case pausing(LoopTimer)
+        /// No further connection will be made.
+        case gaveUp
+    }
+
+    // The worker owns its seats, and lets go of them after their connections are gone.
+    private unowned let worker: Worker
+    /// Among all seats of the measurement.
+    let number: Int
+    @exclusivity(unchecked) private(set) var connection: DirectConnection?
+    @exclusivity(unchecked) private var dialling = Dialling.no
+    /// Streams whose next request waits for a connection or a slot (closed loop, and retries), in order.
+    @exclusivity(unchecked) private var waiting: Ring<DirectStream>
+    /// Streams that have nothing to do.
+    @exclusivity(unchecked) private var idle: [DirectStream] = []
+    /// Times of requests that this seat alone is to send.
+    @exclusivity(unchecked) private var backlog = Ring<UInt64>(capacity: 4)
+    @exclusivity(unchecked) var isReady = false
+    @exclusivity(unchecked) private var failuresInARow = 0
+    @exclusivity(unchecked) private var hasConnected = false
+    /// Round trips that went before the first request on the connection.
+    @exclusivity(unchecked) private var depthAtConnect = 0
+    @exclusivity(unchecked) private var depth = 0
+    @exclusivity(unchecked) private var sentOnConnection = 0
+    private let requestsPerConnection: Int
+    private let isOpenLoop: Bool
+
+    private static let attemptsToConnect = 5
+    private static let attemptsToSend = 10
+
+    init(_ worker: Worker, streams: Int, number: Int) {
+        self.worker = worker
+        self.number = number
+        waiting = Ring(capacity: streams)
+        requestsPerConnection = worker.plan.requestsPerConnection ?? .max
+        isOpenLoop = worker.isOpenLoop
+        idle.reserveCapacity(streams)
+        for _ in 0..<streams { idle.append(DirectStream()) }
+    }
+
+    // MARK: - Start
+
+    func start() {
+        guard worker.maySend else { return }
+        if !isOpenLoop {
+            let now = worker.loop.now
+            // All of them want to begin now, and wait for the connection.
+            for stream in idle {
+                stream.intendedAt = now
+                waiting.append(stream)
+            }
+            idle.removeAll(keepingCapacity: true)
+        }
+        pump()
+    }
+
+    /// A request of this seat's own schedule.
+    func take(_ time: UInt64) {
+        backlog.append(time)
+        pump()
+    }
+
+    func dropBacklog() { backlog = Ring(capacity: 4) }
+
+    // MARK: - Sending
+
+    /// Sends what waits, as far as there is room, and sees to it that there is a connection.
+    func pump() {
+        guard let connection, !connection.isDraining else { return dialIfNeeded() }
+        while connection === self.connection, connection.hasFreeSlot, let stream = next() {
+            send(stream, on: connection, now: worker.tick())
+        }
+        guard let current = self.connection else { return dialIfNeeded() }
+        if isOpenLoop, !idle.isEmpty, current.hasFreeSlot { worker.markReady(self) }
+    }
+
+    /// The stream whose request is next; nil where there is none.
+    private func next() -> DirectStream? {
+        if !waiting.isEmpty {
+            // A retry is no new request, and may be sent when no other may.
+            guard let stream = waiting.popFirst() else { return nil }
+            if stream.attempts > 0 || worker.maySend { return stream }
+            idle.append(stream)
+            return nil
+        }
+        guard isOpenLoop, worker.maySend, !idle.isEmpty else { return nil }
+        if let time = backlog.popFirst() {
+            worker.tookFromSeatBacklog()
+            return scheduled(time)
+        }
+        return worker.backlog.popFirst().map(scheduled)
+    }
+
+    private func scheduled(_ time: UInt64) -> DirectStream {
+        let stream = idle.removeLast()
+        stream.intendedAt = time
+        return stream
+    }
+
+    @inline(__always)
+    private func send(_ stream: DirectStream, on connection: DirectConnection, now: UInt64) {
+        if stream.depth < depthAtConnect { stream.depth = depthAtConnect }
+        stream.wasSentBlindly = !connection.knowsStreamLimit
+        worker.began(stream, now: now)
+        do {
+            try connection.send(worker.requests[stream.turn], on: stream)
+        } catch {
+            return refused(stream, error)
+        }
+        sentOnConnection += 1
+        if sentOnConnection >= requestsPerConnection { rotate() }
+    }
+
+    /// The connection would not take it.
+    private func refused(_ stream: DirectStream, _ error: H2Error) {
+        if error.isRetryable {
+            worker.didNotBegin(stream)
+            waiting.prepend(stream)
+            if let connection { leave(connection) }
+        } else {
+            worker.ended()
+            worker.failed(stream, error)
+            stream.attempts = 0
+            idle.append(stream)
+        }
+    }
+
+    /// The connection has had as many requests as it is meant to have.
+    private func rotate() {
+        guard let connection else { return }
+        connection.tag = Self.meant
+        leave(connection)
+        connection.close(because: "it has had its number of requests")
+    }
+
+    /// Marks a connection that is ended on purpose.
+    private static let meant = 1
+
+    private func leave(_ connection: DirectConnection) {
+        guard connection === self.connection else { return }
+        self.connection = nil
+    }
+
+    // MARK: - Answers
+
+    func ended(_ stream: DirectStream, on connection: DirectConnection) {
+        worker.ended()
+        let now = worker.tick()
+        if let failure = stream.failure {
+            if isWorthAnother(stream, failure, connection) {
+                stream.attempts += 1
+                worker.retried()
+                waiting.prepend(stream)
+                return pump()
+            }
+            worker.failed(stream, failure)
+        } else {
+            worker.done(stream, now: now)
+        }
+        stream.attempts = 0
+        stream.depth += 1
+        if stream.depth > depth {
+            depth = stream.depth
+            worker.noteDepth(depth)
+        }
+        if isOpenLoop {
+            idle.append(stream)
+            return pump()
+        }
+        guard worker.maySend else { return idle.append(stream) }
+        stream.intendedAt = now
+        if waiting.isEmpty, connection === self.connection, connection.hasFreeSlot {
+            send(stream, on: connection, now: now)
+        } else {
+            waiting.append(stream)
+            pump()
+        }
+    }
+
+    /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
+    /// that. What a server refuses while it lives is a finding, and is counted as it is.
+    private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
+        guard stream.attempts < Self.attemptsToSend else { return false }
+        switch worker.phase {
+        case .warmUp, .measuring: break
+        case .draining, .over: return false
+        }
+        switch error.code {
+        case .notProcessed, .connectionDraining: return true
+        // The server may close a kept-alive connection while a request is on its way (RFC 9112 section 9.3.1).
+        case .connectionClosed:
+            return error.isRetryable
+                || connection.version == .http1 && connection.requests > 1 && !stream.wasHeardOf
+                    && worker.requests[stream.turn].isIdempotent
+        case .streamReset: return error.isRetryable && stream.wasSentBlindly
+        default: return false
+        }
+    }
+
+    func streamLimitChanged(_ connection: DirectConnection) {
+        worker.streamLimit(connection.announcedStreamLimit)
+        pump()
+    }
+
+    func draining(_ connection: DirectConnection, why: H2Error) { leave(connection) }
+
+    func closed(_ connection: DirectConnection, why: H2Error) {
+        leave(connection)
+        worker.disconnected(connection, cause: connection.tag == Self.meant ? nil : why.lossKind)
+        pump()
+    }
+
+    // MARK: - Dialling
+
+    private var wantsConnection: Bool {
+        guard worker.maySend || (waiting.count > 0 && !isOver) else { return false }
+        return isOpenLoop || !waiting.isEmpty
+    }
+
+    private var isOver: Bool {
+        switch worker.phase {
+        case .warmUp, .measuring: false
+        case .draining, .over: true
+        }
+    }
+
+    private func dialIfNeeded() {
+        guard case .no = dialling, connection == nil, wantsConnection else { return }
+        dialling = .waitsForTurn
+        if worker.mayDial(self) { dialNow() }
+    }
+
+    /// Its turn has come; see `Worker.mayDial`.
+    func dialNow() {
+        guard case .waitsForTurn = dialling, wantsConnection else {
+            if case .waitsForTurn = dialling { dialling = .no }
+            return worker.dialEnded()
+        }
+        let plan = worker.plan
+        dialling = .under(
+            DirectDial(
+                to: plan.origin, speaking: worker.speech, configuration: plan.configuration, tls: worker.tls,
+                on: worker.loop, user: self
+            ) { [unowned self] in dialled($0) })
+    }
+
+    private func dialled(_ result: Result<DirectConnection, H2Error>) {
+        dialling = .no
+        worker.dialEnded()
+        switch result {
+        case .success(let connection): connected(connection)
+        case .failure(let error): failed(error)
+        }
+    }
+
+    private func connected(_ connection: DirectConnection) {
+        self.connection = connection
+        failuresInARow = 0
+        sentOnConnection = 0
+        depthAtConnect = depth + connection.info.roundTripsToOpen
+        worker.connected(connection, again: hasConnected)
+        hasConnected = true
+        if let limit = worker.plan.activeTimeout {
+            let timer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak connection] in
+                guard let self, let connection, connection === self.connection else { return }
+                stop()
+                connection.closeNow(because: "it was open for \(limit) (-T)")
+            }
+            _ = timer
+        }
+        pump()
+    }
+
+    private func failed(_ error: H2Error) {
+        worker.connectFailed(error)
+        failuresInARow += 1
+        let isHopeless =
+            switch error.code {
+            case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: true
+            default: failuresInARow >= Self.attemptsToConnect
+            }
+        guard !isHopeless else {
+            dialling = .gaveUp
+            return worker.gaveUp(self, why: error.message)
+        }
+        dialling = .pausing(
+            worker.loop.schedule(after: 100_000_000 << UInt64(failuresInARow - 1)) { [weak self] in
+                guard let self else { return }
+                dialling = .no
+                dialIfNeeded()
+            })
+    }
+
+    // MARK: - The end
+
+    /// The connection that is about to be closed was the last one here.
+    func stop() {
+        connection?.tag = Self.meant
+        if case .gaveUp = dialling { return }
+        dialling = .gaveUp
+        worker.gaveUp(self, why: "every connection came to its time limit (-T, -N)")
+    }
+
+    /// The measurement is over.
+    func end() {
+        switch dialling {
+        case .under(let dial): dial.cancel()
+        case .pausing(let timer): worker.loop.cancel(timer)
+        case .no, .waitsForTurn, .gaveUp: break
+        }
+        dialling = .gaveUp
+    }
+}
+
+extension ConnectionInfo {
+    /// Round trips before the first request can be sent: TCP 1, TLS 1.3 1, TLS 1.2 2, or 1 where a session was resumed.
+    fileprivate var roundTripsToOpen: Int {
+        guard let tlsVersion else { return 1 }
+        return 1 + (tlsVersion == "TLSv1.3" || isTLSResumed ? 1 : 2)
+    }
+}
+
+extension H2Error {
+    /// Why a connection was lost.
+    fileprivate var lossKind: String {
+        switch cause {
+        case .http2(let code, _): "GOAWAY \(code.name)"
+        case .errno, .none, .resolver, .certificate, .tls, .timeout: kind
+        }
+    }
+}

@@ -1,0 +1,547 @@
+internal import H2Client
+internal import Histogram
+
+/// One event loop's part of a measurement: its connections, its share of the requests, its figures.
+///
+/// Invariant behind `@unchecked Sendable`: everything that changes belongs to the loop's thread.
+final class Worker: @unchecked Sendable {
+    /// Can go: warmUp → measuring → draining → over; any of them may be left out.
+    enum Phase { case warmUp, measuring, draining, over }
+
+    /// What the worker found. Times are the loop's.
+    struct Findings: Sendable {
+        var end = BenchResult.End.complete
+        var beganAt: UInt64 = 0
+        var endedAt: UInt64 = 0
+        var requests = BenchResult.Requests()
+        var statuses = [Int](repeating: 0, count: 1000)
+        var errors: [String: Int] = [:]
+        var traffic = BenchResult.Traffic()
+        var waits = BenchResult.Waits()
+        var connections = BenchResult.Connections()
+        var recorder = Recorder()
+        var connect = TimeHistogram.nanoseconds()
+        var handshake = TimeHistogram.nanoseconds()
+        var lag = TimeHistogram.nanoseconds()
+        var busy = 0.0
+        /// The first failure to connect, where nothing ever connected.
+        var connectError: H2Error?
+    }
+
+    let plan: BenchPlan
+    let loop: EventLoop
+    let requests: [PreparedRequest]
+    let tls: TLSContext?
+    let speech: Speech
+    let timeline: Timeline
+    private let index: Int
+    private let completion: (Findings) -> Void
+
+    @exclusivity(unchecked) private(set) var phase = Phase.warmUp
+    @exclusivity(unchecked) var findings = Findings()
+    /// Of the current interval.
+    @exclusivity(unchecked) private var recorder = Recorder()
+    @exclusivity(unchecked) private var seats: [Seat] = []
+    /// Requests that may still be sent.
+    @exclusivity(unchecked) private(set) var left: Int
+    @exclusivity(unchecked) private(set) var inFlight = 0
+    @exclusivity(unchecked) private var turn = 0
+    @exclusivity(unchecked) private var clockCount = 0
+
+    // Open loop.
+    let isOpenLoop: Bool
+    private let arrivals: Arrivals?
+    @exclusivity(unchecked) private var nextArrival = 0
+    @exclusivity(unchecked) private var arrivalsBeganAt: UInt64 = 0
+    /// Times of requests that no connection could take.
+    @exclusivity(unchecked) var backlog = Ring<UInt64>(capacity: 64)
+    @exclusivity(unchecked) private var seatBacklog = 0
+    @exclusivity(unchecked) private var ready = Ring<Seat>(capacity: 64)
+
+    // Connections.
+    @exclusivity(unchecked) private var live: [ObjectIdentifier: DirectConnection] = [:]
+    @exclusivity(unchecked) private var closedFigures = DirectFigures()
+    @exclusivity(unchecked) private var figuresAtBegin = DirectFigures()
+    @exclusivity(unchecked) private var dials = 0
+    @exclusivity(unchecked) private var dialQueue = Ring<Seat>(capacity: 16)
+    @exclusivity(unchecked) private var seatsAlive = 0
+    /// Dials at once: more would only overflow the server's queue of connections that it has not accepted.
+    private static let mostDials = 256
+
+    // Time.
+    @exclusivity(unchecked) private var startedAt: UInt64 = 0
+    @exclusivity(unchecked) private var cpuAtBegin: UInt64 = 0
+    @exclusivity(unchecked) private var timers: [LoopTimer] = []
+    @exclusivity(unchecked) private var intervalIndex = 0
+    @exclusivity(unchecked) private var intervalBeganAt: UInt64 = 0
+    @exclusivity(unchecked) private var samples = Samples()
+    private let intervalLength: UInt64
+    private static let samplePeriod: UInt64 = 10_000_000
+
+    private struct Samples {
+        var count = 0
+        var inFlight = 0
+        var most = 0
+        // At the interval's beginning.
+        var sent = 0
+        var done = 0
+        var failed = 0
+        var bytes = 0
+    }
+
+    /// - Parameters:
+    ///   - index: which of `plan.threads` it is.
+    ///   - completion: called once, on the loop.
+    init(
+        _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
+        timeline: Timeline, completion: @escaping (Findings) -> Void
+    ) {
+        self.plan = plan
+        self.index = index
+        self.loop = loop
+        self.requests = requests
+        self.tls = tls
+        self.timeline = timeline
+        self.completion = completion
+        speech =
+            switch plan.protocols {
+            case .tls(let protocols): .offer(protocols)
+            case .cleartextHTTP2: .http2
+            case .cleartextHTTP1: .http1
+            }
+        switch plan.extent {
+        case .requests(let count): left = Self.share(of: count, index, plan.threads)
+        case .time: left = .max
+        }
+        switch plan.pace {
+        case .closed: (isOpenLoop, arrivals) = (false, nil)
+        case .arrivals(let from, let to, let ramp):
+            (isOpenLoop, arrivals) = (true, Arrivals(from: from, to: to, ramp: Double(ramp.clampedNanoseconds) / 1e9))
+        case .arrivalsPerConnection(let rate):
+            let all = rate * Double(plan.connections)
+            (isOpenLoop, arrivals) = (true, Arrivals(from: all, to: all, ramp: 0))
+        }
+        var length: UInt64 = plan.keepsIntervalHistograms ? 1_000_000_000 : 100_000_000
+        if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
+        intervalLength = length
+    }
+
+    /// The part of `count` that the worker `index` of `count` workers has.
+    static func share(of count: Int, _ index: Int, _ workers: Int) -> Int {
+        count / workers + (index < count % workers ? 1 : 0)
+    }
+
+    // MARK: - Start
+
+    func start() {
+        loop.preconditionInLoop()
+        loop.readClock()
+        startedAt = loop.now
+        let connections = Self.share(of: plan.connections, index, plan.threads)
+        seatsAlive = connections
+        seats = (0..<connections).map { Seat(self, streams: plan.streams, number: $0 * plan.threads + index) }
+        if plan.warmUp > .zero {
+            after(plan.warmUp) { $0.beginMeasuring() }
+        } else {
+            beginMeasuring()
+        }
+        for seat in seats {
+            // Nothing to do for it: a share of requests may be smaller than that of connections.
+            guard let ramp = plan.connectionRamp else {
+                seat.start()
+                continue
+            }
+            let delay = ramp.period * (seat.number / max(ramp.count, 1))
+            if delay == .zero { seat.start() } else { after(delay) { _ in seat.start() } }
+        }
+        if isOpenLoop {
+            arrivalsBeganAt = loop.now
+            takeArrivals()
+        }
+        if let limit = plan.inactivityTimeout { watchActivity(limit.clampedNanoseconds) }
+        sample(due: loop.now)
+    }
+
+    private func after(_ time: Duration, _ body: @escaping (Worker) -> Void) {
+        timers.append(loop.schedule(after: time.clampedNanoseconds) { [unowned self] in body(self) })
+    }
+
+    private func beginMeasuring() {
+        guard case .warmUp = phase else { return }
+        loop.readClock()
+        phase = .measuring
+        findings.beganAt = loop.now
+        intervalBeganAt = loop.now
+        cpuAtBegin = ProcessClocks.threadNanoseconds
+        figuresAtBegin = currentFigures()
+        // The warm-up has its own schedule, and leaves nothing behind.
+        if isOpenLoop, plan.warmUp > .zero {
+            arrivalsBeganAt = loop.now
+            nextArrival = 0
+            backlog = Ring(capacity: 64)
+            for seat in seats { seat.dropBacklog() }
+            seatBacklog = 0
+        }
+        if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
+    }
+
+    // MARK: - Sending
+
+    /// Whether another request may begin now.
+    var maySend: Bool {
+        @inline(__always) get {
+            switch phase {
+            case .measuring: left > 0
+            case .warmUp: true
+            case .draining, .over: false
+            }
+        }
+    }
+
+    /// The loop's time, read anew now and then, so that it is precise to a few requests.
+    @inline(__always)
+    func tick() -> UInt64 {
+        clockCount &+= 1
+        if clockCount & 7 == 0 { loop.readClock() }
+        return loop.now
+    }
+
+    /// A request begins on a stream. Returns which.
+    @inline(__always)
+    func began(_ stream: DirectStream, now: UInt64) {
+        inFlight += 1
+        if inFlight > samples.most { samples.most = inFlight }
+        guard stream.attempts == 0 else { return }
+        stream.beganAt = now
+        stream.turn = turn
+        if requests.count > 1 {
+            turn += 1
+            if turn == requests.count { turn = 0 }
+        }
+        guard case .measuring = phase else {
+            stream.isMeasured = false
+            return
+        }
+        stream.isMeasured = true
+        left -= 1
+        findings.requests.sent += 1
+        if stream.intendedAt < now {
+            findings.waits.slot += now - stream.intendedAt
+            findings.waits.slotRequests += 1
+        }
+    }
+
+    /// What `began` counted did not begin after all: it never left.
+    func didNotBegin(_ stream: DirectStream) {
+        inFlight -= 1
+        guard stream.attempts == 0, stream.isMeasured else { return }
+        left += 1
+        findings.requests.sent -= 1
+    }
+
+    // MARK: - Answers
+
+    /// A request's attempt is over.
+    @inline(__always)
+    func ended() { inFlight -= 1 }
+
+    /// A request's response is whole.
+    @inline(__always)
+    func done(_ stream: DirectStream, now: UInt64) {
+        if case .measuring = phase { findings.requests.answeredInTime += 1 }
+        guard stream.isMeasured else { return }
+        findings.requests.done += 1
+        if case .draining = phase { findings.requests.drained += 1 }
+        findings.statuses[stream.responseStatus] += 1
+        findings.traffic.bodiesReceived += stream.bodyBytes
+        let latency = now - stream.beganAt
+        if stream.intendedAt == stream.beganAt && stream.headAt == stream.endAt {
+            recorder.record(latency)
+        } else {
+            let head = stream.headAt
+            recorder.record(
+                latency: latency, corrected: now - min(stream.intendedAt, now),
+                firstByte: head > stream.beganAt ? min(head - stream.beganAt, latency) : 0)
+        }
+        if left == 0 { checkEnd() }
+    }
+
+    func failed(_ stream: DirectStream, _ error: H2Error) {
+        guard stream.isMeasured else { return }
+        if case .over = phase { return }
+        findings.requests.failed += 1
+        findings.errors[error.kind, default: 0] += 1
+        if left == 0 { checkEnd() }
+    }
+
+    func retried() { findings.requests.retries += 1 }
+
+    private var open: Int { findings.requests.sent - findings.requests.done - findings.requests.failed }
+
+    /// Ends it when there is nothing left to do.
+    private func checkEnd() {
+        guard open == 0 else { return }
+        switch phase {
+        case .measuring where left == 0: finish(.complete)
+        case .draining: finish(findings.end)
+        case .measuring, .warmUp, .over: break
+        }
+    }
+
+    // MARK: - The open loop
+
+    private func takeArrivals() {
+        guard let arrivals, maySend || !backlog.isEmpty else { return }
+        loop.readClock()
+        let now = loop.now
+        while maySend, mayPlan {
+            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, part: index, of: plan.threads)
+            guard time <= now else {
+                timers.append(loop.schedule(after: time - now) { [unowned self] in takeArrivals() })
+                trimTimers()
+                return
+            }
+            nextArrival += 1
+            dispatch(time)
+        }
+    }
+
+    /// Whether the schedule has another request: a number of requests is a number of arrivals.
+    private var mayPlan: Bool {
+        guard case .measuring = phase, case .requests = plan.extent else { return true }
+        return left > backlog.count + seatBacklog
+    }
+
+    private func dispatch(_ time: UInt64) {
+        if case .arrivalsPerConnection = plan.pace {
+            seatBacklog += 1
+            seats[(nextArrival - 1) % seats.count].take(time)
+            return
+        }
+        backlog.append(time)
+        while !backlog.isEmpty, let seat = ready.popFirst() {
+            seat.isReady = false
+            seat.pump()
+        }
+    }
+
+    /// The seat has room for a request that arrives.
+    func markReady(_ seat: Seat) {
+        guard !seat.isReady else { return }
+        seat.isReady = true
+        ready.append(seat)
+    }
+
+    func tookFromSeatBacklog() { seatBacklog -= 1 }
+
+    // MARK: - Connections
+
+    /// Whether the seat may dial now; else it is called back when it may.
+    func mayDial(_ seat: Seat) -> Bool {
+        guard dials < Self.mostDials else {
+            dialQueue.append(seat)
+            return false
+        }
+        dials += 1
+        return true
+    }
+
+    func dialEnded() {
+        dials -= 1
+        if case .over = phase { return }
+        if let next = dialQueue.popFirst() { next.dialNow() }
+    }
+
+    func connected(_ connection: DirectConnection, again: Bool) {
+        live[ObjectIdentifier(connection)] = connection
+        let info = connection.info
+        findings.connections.opened += 1
+        if again { findings.connections.reopened += 1 }
+        findings.connections.mostOpen = max(findings.connections.mostOpen, live.count)
+        if connection.version == .http2 {
+            findings.connections.http2 += 1
+        } else {
+            findings.connections.http1 += 1
+        }
+        findings.connect.record(min(info.connect.clampedNanoseconds, TimeHistogram.longest))
+        guard let time = info.tls else { return }
+        findings.handshake.record(min(time.clampedNanoseconds, TimeHistogram.longest))
+        findings.connections.handshakes += 1
+        if info.isTLSResumed { findings.connections.resumed += 1 }
+        if findings.connections.tlsVersion == nil {
+            findings.connections.tlsVersion = info.tlsVersion
+            findings.connections.cipher = info.cipher
+        }
+    }
+
+    func connectFailed(_ error: H2Error) {
+        findings.connections.failed[error.kind, default: 0] += 1
+        if findings.connectError == nil { findings.connectError = error }
+    }
+
+    func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
+
+    /// - Parameter cause: nil where it was meant.
+    func disconnected(_ connection: DirectConnection, cause: String?) {
+        guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        closedFigures.add(connection.figures)
+        if case .over = phase { return }
+        if let cause {
+            findings.connections.lost[cause, default: 0] += 1
+        } else {
+            findings.connections.rotated += 1
+        }
+    }
+
+    /// A seat cannot go on.
+    func gaveUp(_ seat: Seat, why: String) {
+        seatsAlive -= 1
+        guard seatsAlive == 0 else { return }
+        if case .over = phase { return }
+        finish(.gaveUp(why))
+    }
+
+    func noteDepth(_ depth: Int) {
+        if depth > findings.connections.roundTrips { findings.connections.roundTrips = depth }
+    }
+
+    private func watchActivity(_ limit: UInt64) {
+        let period = max(limit / 8, 1_000_000)
+        func look() {
+            let now = loop.now
+            for connection in live.values {
+                let last = max(connection.lastByteAt, startedAt)
+                guard connection.openStreams > 0, now > last, now - last >= limit else { continue }
+                (seats.first { $0.connection === connection })?.stop()
+                connection.closeNow(because: "no byte came for \(Duration(nanoseconds: limit)) (-N)")
+            }
+            timers.append(loop.schedule(after: period) { look() })
+            trimTimers()
+        }
+        timers.append(loop.schedule(after: period) { look() })
+    }
+
+    private func currentFigures() -> DirectFigures {
+        live.values.reduce(into: closedFigures) { $0.add($1.figures) }
+    }
+
+    // MARK: - Time
+
+    /// Looks how many requests are in flight and how late the loop is, and ends intervals.
+    private func sample(due: UInt64) {
+        if case .over = phase { return }
+        loop.readClock()
+        let now = loop.now
+        if case .measuring = phase {
+            findings.lag.record(min(now - min(due, now), TimeHistogram.longest))
+            samples.count += 1
+            samples.inFlight += inFlight
+            if now - intervalBeganAt >= intervalLength { endInterval(now) }
+        }
+        trimTimers()
+        timers.append(
+            loop.schedule(after: Self.samplePeriod) { [unowned self] in sample(due: now &+ Self.samplePeriod) })
+    }
+
+    private func endInterval(_ now: UInt64) {
+        let bytes = currentReceived()
+        var part = Timeline.Part(
+            index: intervalIndex, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
+            end: Double(now - findings.beganAt) / 1e9)
+        part.sent = findings.requests.sent - samples.sent
+        part.done = findings.requests.answeredInTime - samples.done
+        part.failed = findings.requests.failed - samples.failed
+        part.bytesReceived = bytes - samples.bytes
+        part.inFlightMean =
+            samples.count > 0 ? Double(samples.inFlight) / Double(samples.count) : Double(inFlight)
+        part.inFlightMost = samples.most
+        part.connections = live.count
+        part.backlog = backlog.count + seatBacklog
+        timeline.add(part, recorder)
+        findings.recorder.add(recorder)
+        recorder.reset()
+        samples = Samples(
+            most: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
+            failed: findings.requests.failed, bytes: bytes)
+        intervalBeganAt = now
+        intervalIndex = Int((now - findings.beganAt + intervalLength / 2) / intervalLength)
+    }
+
+    private func currentReceived() -> Int {
+        live.values.reduce(closedFigures.received) { $0 + $1.figures.received }
+    }
+
+    private func trimTimers() {
+        guard timers.count > 64 else { return }
+        timers.removeAll { !$0.isScheduled }
+    }
+
+    // MARK: - The end
+
+    /// The user has had enough.
+    func interrupt() {
+        switch phase {
+        case .warmUp:
+            beginMeasuring()
+            finish(.interrupted)
+        case .measuring, .draining: finish(.interrupted)
+        case .over: break
+        }
+    }
+
+    private func deadline(_ end: BenchResult.End, drain: Duration) {
+        guard case .measuring = phase else { return }
+        loop.readClock()
+        noteEnd()
+        phase = .draining
+        findings.end = end
+        guard open > 0, drain > .zero else { return finish(end) }
+        after(drain) { $0.finish(end) }
+    }
+
+    private func noteEnd() {
+        guard findings.endedAt == 0 else { return }
+        let now = loop.now
+        findings.endedAt = now
+        findings.busy = Double(ProcessClocks.threadNanoseconds - cpuAtBegin) / Double(max(now - findings.beganAt, 1))
+        if now > intervalBeganAt { endInterval(now) }
+        // What was planned and never sent.
+        findings.requests.dropped = backlog.count + seatBacklog
+        if left != .max, left > findings.requests.dropped { findings.requests.dropped = left }
+    }
+
+    private func finish(_ end: BenchResult.End) {
+        if case .over = phase { return }
+        loop.readClock()
+        noteEnd()
+        findings.end = end
+        phase = .over
+        findings.recorder.add(recorder)
+        findings.requests.aborted = open
+        var figures = currentFigures()
+        figures.subtract(figuresAtBegin)
+        findings.take(figures)
+        for timer in timers { loop.cancel(timer) }
+        timers = []
+        for seat in seats { seat.end() }
+        for connection in live.values { connection.closeNow(because: "the measurement is over") }
+        // Not in the middle of what a connection is at.
+        loop.execute { [self] in
+            seats = []
+            completion(findings)
+        }
+    }
+}
+
+extension Worker.Findings {
+    fileprivate mutating func take(_ figures: DirectFigures) {
+        (traffic.received, traffic.sent) = (figures.received, figures.sent)
+        (traffic.receivedHTTP, traffic.sentHTTP) = (figures.receivedHTTP, figures.sentHTTP)
+        (traffic.headers, traffic.headersDecoded) = (figures.headers, figures.headersDecoded)
+        waits.sendBlocked = figures.sendBlocked
+        waits.uploadStreamWindow = figures.stalls.uploadStream
+        waits.uploadConnectionWindow = figures.stalls.uploadConnection
+        waits.downloadStreamWindow = figures.stalls.downloadStream
+        waits.downloadConnectionWindow = figures.stalls.downloadConnection
+    }
+}

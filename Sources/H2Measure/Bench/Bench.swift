@@ -1,5 +1,4 @@
 internal import H2Client
-internal import Histogram
 
 #if canImport(Glibc)
     import Glibc
@@ -95,12 +94,14 @@ package struct Bench: Sendable {
         startedAt: Double
     ) throws -> BenchResult {
         var result = BenchResult()
-        var recorder = Recorder()
-        var lag = TimeHistogram.nanoseconds()
+        let recorder = Recorder()
+        let (lag, connect, handshake) = (LatencyCounts(), LatencyCounts(), LatencyCounts())
         for findings in all {
             result.add(findings)
             recorder.add(findings.recorder)
             lag.add(findings.lag)
+            connect.add(findings.connect)
+            handshake.add(findings.handshake)
         }
         if result.connections.opened == 0, let error = all.lazy.compactMap(\.connectError).first { throw error }
         result.startedAt = startedAt + Double(plan.warmUp.clampedNanoseconds) / 1e9
@@ -109,14 +110,15 @@ package struct Bench: Sendable {
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
         (result.latency, result.corrected, result.firstByte) =
             (recorder.latency, recorder.corrected, recorder.firstByte)
+        (result.connect, result.handshake) = (connect.histogram(), handshake.histogram())
         result.intervals = timeline.finish()
         let used = ProcessClocks.usage
         result.client.userSeconds = used.user - usedBefore.user
         result.client.systemSeconds = used.system - usedBefore.system
         result.client.residentBytes = used.residentBytes
         result.client.loopBusy = all.map(\.busy)
-        result.client.lagP99 = lag.valueAtPercentile(99)
-        result.client.lagMost = lag.maxRecorded
+        result.client.lagP99 = lag.percentile(99)
+        result.client.lagMost = lag.most
         result.client.processors = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Sent in turn: each as often as the others.
@@ -183,8 +185,6 @@ extension BenchResult {
         waits.downloadStreamWindow += findings.waits.downloadStreamWindow
         waits.downloadConnectionWindow += findings.waits.downloadConnectionWindow
         connections.add(findings.connections)
-        connect.add(findings.connect)
-        handshake.add(findings.handshake)
     }
 }
 

@@ -1,52 +1,51 @@
-internal import H2Client
-internal import Histogram
-
 /// Latencies as they come, for one loop.
 ///
 /// Most requests are sent the moment they are to begin, and head and end of their responses come in one read: then
 /// latency, corrected latency and the time to first byte are one number, and it is recorded once. Only others are recorded
 /// three times.
-struct Recorder {
+///
+/// Not safe for concurrent use.
+final class Recorder {
     /// Requests whose three times are the same, and the latencies of the others.
-    private(set) var plain = TimeHistogram.nanoseconds()
-    private(set) var other = TimeHistogram.nanoseconds()
-    private(set) var otherCorrected = TimeHistogram.nanoseconds()
-    private(set) var otherFirstByte = TimeHistogram.nanoseconds()
+    private let plain = LatencyCounts()
+    private let other = LatencyCounts()
+    private let otherCorrected = LatencyCounts()
+    private let otherFirstByte = LatencyCounts()
 
     @inline(__always)
-    mutating func record(_ nanoseconds: UInt64) { plain.record(min(nanoseconds, TimeHistogram.longest)) }
+    func record(_ nanoseconds: UInt64) { plain.record(nanoseconds) }
 
-    mutating func record(latency: UInt64, corrected: UInt64, firstByte: UInt64) {
-        other.record(min(latency, TimeHistogram.longest))
-        otherCorrected.record(min(corrected, TimeHistogram.longest))
-        otherFirstByte.record(min(firstByte, TimeHistogram.longest))
+    func record(latency: UInt64, corrected: UInt64, firstByte: UInt64) {
+        other.record(latency)
+        otherCorrected.record(corrected)
+        otherFirstByte.record(firstByte)
     }
 
-    mutating func reset() {
-        guard plain.totalCount + other.totalCount > 0 else { return }
-        plain.reset()
-        guard other.totalCount > 0 else { return }
-        other.reset()
-        otherCorrected.reset()
-        otherFirstByte.reset()
+    func reset() {
+        for counts in [plain, other, otherCorrected, otherFirstByte] { counts.reset() }
     }
 
-    mutating func add(_ recorder: Recorder) {
-        if recorder.plain.totalCount > 0 { plain.add(recorder.plain) }
-        guard recorder.other.totalCount > 0 else { return }
+    func add(_ recorder: Recorder) {
+        plain.add(recorder.plain)
         other.add(recorder.other)
         otherCorrected.add(recorder.otherCorrected)
         otherFirstByte.add(recorder.otherFirstByte)
     }
 
-    var latency: TimeHistogram { sum(plain, other) }
-    var corrected: TimeHistogram { sum(plain, otherCorrected) }
-    var firstByte: TimeHistogram { sum(plain, otherFirstByte) }
+    /// Adds the latencies to `counts`.
+    func addLatencies(to counts: LatencyCounts) {
+        counts.add(plain)
+        counts.add(other)
+    }
 
-    private func sum(_ first: TimeHistogram, _ second: TimeHistogram) -> TimeHistogram {
-        guard second.totalCount > 0 else { return first }
-        var sum = first
+    var latency: TimeHistogram { sum(other) }
+    var corrected: TimeHistogram { sum(otherCorrected) }
+    var firstByte: TimeHistogram { sum(otherFirstByte) }
+
+    private func sum(_ second: LatencyCounts) -> TimeHistogram {
+        let sum = LatencyCounts()
+        sum.add(plain)
         sum.add(second)
-        return sum
+        return sum.histogram()
     }
 }

@@ -13,8 +13,9 @@ final class Seat: DirectConnectionUser {
         case gaveUp
     }
 
-    // The worker owns its seats, and lets go of them after their connections are gone.
-    private unowned let worker: Worker
+    // Safe, though unchecked: the worker owns its seats, and lets go of them after their connections are gone. Checking
+    // would cost two atomic operations at each use.
+    private unowned(unsafe) let worker: Worker
     /// Among all seats of the measurement.
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
@@ -32,15 +33,19 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
+    /// Requests that it may still send.
+    @exclusivity(unchecked) private var left: Int
     private let requestsPerConnection: Int
     private let isOpenLoop: Bool
 
     private static let attemptsToConnect = 5
     private static let attemptsToSend = 10
 
-    init(_ worker: Worker, streams: Int, number: Int) {
+    /// - Parameter share: how many requests it may send; those of an open loop are their schedule's to share out.
+    init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
+        left = share
         waiting = Ring(capacity: streams)
         requestsPerConnection = worker.plan.requestsPerConnection ?? .max
         isOpenLoop = worker.isOpenLoop
@@ -51,12 +56,12 @@ final class Seat: DirectConnectionUser {
     // MARK: - Start
 
     func start() {
-        guard worker.maySend else { return }
+        guard maySend else { return }
         if !isOpenLoop {
             let now = worker.loop.now
             // All of them want to begin now, and wait for the connection.
             for stream in idle {
-                stream.intendedAt = now
+                stream.notes.pointee.intendedAt = now
                 waiting.append(stream)
             }
             idle.removeAll(keepingCapacity: true)
@@ -74,6 +79,23 @@ final class Seat: DirectConnectionUser {
 
     // MARK: - Sending
 
+    /// Whether another request may begin here now.
+    private var maySend: Bool {
+        @inline(__always) get {
+            switch worker.phase {
+            case .measuring: isOpenLoop ? worker.left > 0 : left > 0 || worker.orphaned > 0
+            case .warmUp: true
+            case .draining, .over: false
+            }
+        }
+    }
+
+    /// There is more to send.
+    func wake() {
+        guard maySend, !idle.isEmpty else { return }
+        start()
+    }
+
     /// Sends what waits, as far as there is room, and sees to it that there is a connection.
     func pump() {
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
@@ -89,11 +111,11 @@ final class Seat: DirectConnectionUser {
         if !waiting.isEmpty {
             // A retry is no new request, and may be sent when no other may.
             guard let stream = waiting.popFirst() else { return nil }
-            if stream.attempts > 0 || worker.maySend { return stream }
+            if stream.notes.pointee.attempts > 0 || maySend { return stream }
             idle.append(stream)
             return nil
         }
-        guard isOpenLoop, worker.maySend, !idle.isEmpty else { return nil }
+        guard isOpenLoop, maySend, !idle.isEmpty else { return nil }
         if let time = backlog.popFirst() {
             worker.tookFromSeatBacklog()
             return scheduled(time)
@@ -103,17 +125,19 @@ final class Seat: DirectConnectionUser {
 
     private func scheduled(_ time: UInt64) -> DirectStream {
         let stream = idle.removeLast()
-        stream.intendedAt = time
+        stream.notes.pointee.intendedAt = time
         return stream
     }
 
     @inline(__always)
     private func send(_ stream: DirectStream, on connection: DirectConnection, now: UInt64) {
-        if stream.depth < depthAtConnect { stream.depth = depthAtConnect }
-        stream.wasSentBlindly = !connection.knowsStreamLimit
-        worker.began(stream, now: now)
+        if stream.notes.pointee.depth < depthAtConnect { stream.notes.pointee.depth = depthAtConnect }
+        stream.notes.pointee.wasSentBlindly = !connection.knowsStreamLimit
+        if worker.began(stream, now: now), !isOpenLoop {
+            if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
+        }
         do {
-            try connection.send(worker.requests[stream.turn], on: stream)
+            try connection.send(worker.requests[stream.notes.pointee.turn], on: stream)
         } catch {
             return refused(stream, error)
         }
@@ -124,13 +148,13 @@ final class Seat: DirectConnectionUser {
     /// The connection would not take it.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
-            worker.didNotBegin(stream)
+            if worker.didNotBegin(stream), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
             if let connection { leave(connection) }
         } else {
             worker.ended()
             worker.failed(stream, error)
-            stream.attempts = 0
+            stream.notes.pointee.attempts = 0
             idle.append(stream)
         }
     }
@@ -158,7 +182,7 @@ final class Seat: DirectConnectionUser {
         let now = worker.tick()
         if let failure = stream.failure {
             if isWorthAnother(stream, failure, connection) {
-                stream.attempts += 1
+                stream.notes.pointee.attempts += 1
                 worker.retried()
                 waiting.prepend(stream)
                 return pump()
@@ -167,18 +191,18 @@ final class Seat: DirectConnectionUser {
         } else {
             worker.done(stream, now: now)
         }
-        stream.attempts = 0
-        stream.depth += 1
-        if stream.depth > depth {
-            depth = stream.depth
+        stream.notes.pointee.attempts = 0
+        stream.notes.pointee.depth += 1
+        if stream.notes.pointee.depth > depth {
+            depth = stream.notes.pointee.depth
             worker.noteDepth(depth)
         }
         if isOpenLoop {
             idle.append(stream)
             return pump()
         }
-        guard worker.maySend else { return idle.append(stream) }
-        stream.intendedAt = now
+        guard maySend else { return idle.append(stream) }
+        stream.notes.pointee.intendedAt = now
         if waiting.isEmpty, connection === self.connection, connection.hasFreeSlot {
             send(stream, on: connection, now: now)
         } else {
@@ -190,7 +214,7 @@ final class Seat: DirectConnectionUser {
     /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
     /// that. What a server refuses while it lives is a finding, and is counted as it is.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
-        guard stream.attempts < Self.attemptsToSend else { return false }
+        guard stream.notes.pointee.attempts < Self.attemptsToSend else { return false }
         switch worker.phase {
         case .warmUp, .measuring: break
         case .draining, .over: return false
@@ -201,8 +225,8 @@ final class Seat: DirectConnectionUser {
         case .connectionClosed:
             return error.isRetryable
                 || connection.version == .http1 && connection.requests > 1 && !stream.wasHeardOf
-                    && worker.requests[stream.turn].isIdempotent
-        case .streamReset: return error.isRetryable && stream.wasSentBlindly
+                    && worker.requests[stream.notes.pointee.turn].isIdempotent
+        case .streamReset: return error.isRetryable && stream.notes.pointee.wasSentBlindly
         default: return false
         }
     }
@@ -223,7 +247,7 @@ final class Seat: DirectConnectionUser {
     // MARK: - Dialling
 
     private var wantsConnection: Bool {
-        guard worker.maySend || (waiting.count > 0 && !isOver) else { return false }
+        guard maySend || (waiting.count > 0 && !isOver) else { return false }
         return isOpenLoop || !waiting.isEmpty
     }
 
@@ -289,10 +313,7 @@ final class Seat: DirectConnectionUser {
             case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: true
             default: failuresInARow >= Self.attemptsToConnect
             }
-        guard !isHopeless else {
-            dialling = .gaveUp
-            return worker.gaveUp(self, why: error.message)
-        }
+        guard !isHopeless else { return giveUp(error.message) }
         dialling = .pausing(
             worker.loop.schedule(after: 100_000_000 << UInt64(failuresInARow - 1)) { [weak self] in
                 guard let self else { return }
@@ -306,9 +327,17 @@ final class Seat: DirectConnectionUser {
     /// The connection that is about to be closed was the last one here.
     func stop() {
         connection?.tag = Self.meant
+        giveUp("every connection came to its time limit (-T, -N)")
+    }
+
+    private func giveUp(_ why: String) {
         if case .gaveUp = dialling { return }
         dialling = .gaveUp
-        worker.gaveUp(self, why: "every connection came to its time limit (-T, -N)")
+        if !isOpenLoop, left != .max {
+            worker.orphaned += left
+            left = 0
+        }
+        worker.gaveUp(self, why: why)
     }
 
     /// The measurement is over.

@@ -1,5 +1,4 @@
 internal import H2Client
-internal import Histogram
 
 /// What all loops of a measurement have seen, by intervals: each loop reports its part at the end of each.
 ///
@@ -23,7 +22,7 @@ final class Timeline: @unchecked Sendable {
 
     private struct Open {
         var interval: BenchResult.Interval
-        var histogram = TimeHistogram.nanoseconds()
+        var latencies: LatencyCounts
         var reports = 0
     }
 
@@ -33,17 +32,21 @@ final class Timeline: @unchecked Sendable {
     private var open: [Int: Open] = [:]
     private var closed: [(index: Int, interval: BenchResult.Interval)] = []
     private var last = Bench.Progress()
+    /// Of intervals that are over.
+    private var spare: [LatencyCounts] = []
 
     init(loops: Int, keepsHistograms: Bool) {
         self.loops = loops
         self.keepsHistograms = keepsHistograms
     }
 
-    func add(_ part: Part, _ recorder: borrowing Recorder) {
+    func add(_ part: Part, _ recorder: Recorder) {
         lock.withLock {
             var entry =
                 open.removeValue(forKey: part.index)
-                ?? Open(interval: BenchResult.Interval(start: part.start, length: part.end - part.start))
+                ?? Open(
+                    interval: BenchResult.Interval(start: part.start, length: part.end - part.start),
+                    latencies: spare.popLast() ?? LatencyCounts())
             entry.interval.length = max(entry.interval.length, part.end - entry.interval.start)
             entry.interval.sent += part.sent
             entry.interval.done += part.done
@@ -53,8 +56,7 @@ final class Timeline: @unchecked Sendable {
             entry.interval.inFlightMost += part.inFlightMost
             entry.interval.connections += part.connections
             entry.interval.backlog += part.backlog
-            if recorder.plain.totalCount > 0 { entry.histogram.add(recorder.plain) }
-            if recorder.other.totalCount > 0 { entry.histogram.add(recorder.other) }
+            recorder.addLatencies(to: entry.latencies)
             entry.reports += 1
             open[part.index] = entry
             last.elapsed = max(last.elapsed, part.end)
@@ -68,12 +70,14 @@ final class Timeline: @unchecked Sendable {
 
     private func close(_ index: Int) {
         guard var entry = open.removeValue(forKey: index) else { return }
-        if entry.histogram.totalCount > 0 {
-            entry.interval.p50 = entry.histogram.valueAtPercentile(50)
-            entry.interval.p99 = entry.histogram.valueAtPercentile(99)
-            entry.interval.longest = entry.histogram.maxRecorded
-            if keepsHistograms { entry.interval.latency = Self.trimmed(entry.histogram) }
+        if entry.latencies.total > 0 {
+            entry.interval.p50 = entry.latencies.percentile(50)
+            entry.interval.p99 = entry.latencies.percentile(99)
+            entry.interval.longest = entry.latencies.most
+            if keepsHistograms { entry.interval.latency = entry.latencies.trimmedHistogram() }
+            entry.latencies.reset()
         }
+        spare.append(entry.latencies)
         closed.append((index, entry.interval))
         last.inFlight = Int(entry.interval.inFlightMean.rounded())
         last.connections = entry.interval.connections
@@ -81,15 +85,6 @@ final class Timeline: @unchecked Sendable {
         let recent = closed.suffix(10).map(\.interval)
         let time = recent.reduce(0) { $0 + $1.length }
         last.rate = time > 0 ? Double(recent.reduce(0) { $0 + $1.done }) / time : 0
-    }
-
-    /// The same without room for longer times than it has.
-    private static func trimmed(_ histogram: TimeHistogram) -> TimeHistogram {
-        var small = TimeHistogram(
-            lowestDiscernibleValue: 1, highestTrackableValue: max(histogram.maxRecorded, 2),
-            numberOfSignificantValueDigits: .three)
-        small.add(histogram)
-        return small
     }
 
     var progress: Bench.Progress { lock.withLock { last } }

@@ -1,5 +1,4 @@
 internal import H2Client
-internal import Histogram
 
 /// One event loop's part of a measurement: its connections, its share of the requests, its figures.
 ///
@@ -9,7 +8,9 @@ final class Worker: @unchecked Sendable {
     enum Phase { case warmUp, measuring, draining, over }
 
     /// What the worker found. Times are the loop's.
-    struct Findings: Sendable {
+    ///
+    /// Invariant behind `@unchecked Sendable`: it is handed over once, when the worker has finished with it.
+    struct Findings: @unchecked Sendable {
         var end = BenchResult.End.complete
         var beganAt: UInt64 = 0
         var endedAt: UInt64 = 0
@@ -19,10 +20,10 @@ final class Worker: @unchecked Sendable {
         var traffic = BenchResult.Traffic()
         var waits = BenchResult.Waits()
         var connections = BenchResult.Connections()
-        var recorder = Recorder()
-        var connect = TimeHistogram.nanoseconds()
-        var handshake = TimeHistogram.nanoseconds()
-        var lag = TimeHistogram.nanoseconds()
+        let recorder = Recorder()
+        let connect = LatencyCounts()
+        let handshake = LatencyCounts()
+        let lag = LatencyCounts()
         var busy = 0.0
         /// The first failure to connect, where nothing ever connected.
         var connectError: H2Error?
@@ -40,10 +41,12 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) private(set) var phase = Phase.warmUp
     @exclusivity(unchecked) var findings = Findings()
     /// Of the current interval.
-    @exclusivity(unchecked) private var recorder = Recorder()
+    private let recorder = Recorder()
     @exclusivity(unchecked) private var seats: [Seat] = []
-    /// Requests that may still be sent.
+    /// Requests that may still be sent, by all seats together.
     @exclusivity(unchecked) private(set) var left: Int
+    /// Of these, those of seats that gave up: whoever has none left of its own may send them.
+    @exclusivity(unchecked) var orphaned = 0
     @exclusivity(unchecked) private(set) var inFlight = 0
     @exclusivity(unchecked) private var turn = 0
     @exclusivity(unchecked) private var clockCount = 0
@@ -110,7 +113,11 @@ final class Worker: @unchecked Sendable {
             case .cleartextHTTP1: .http1
             }
         switch plan.extent {
-        case .requests(let count): left = Self.share(of: count, index, plan.threads)
+        case .requests(let count):
+            // Each seat has its share, so that every connection is used.
+            left = (0..<Self.share(of: plan.connections, index, plan.threads)).reduce(0) {
+                $0 + Self.share(of: count, $1 * plan.threads + index, plan.connections)
+            }
         case .time: left = .max
         }
         switch plan.pace {
@@ -139,14 +146,18 @@ final class Worker: @unchecked Sendable {
         startedAt = loop.now
         let connections = Self.share(of: plan.connections, index, plan.threads)
         seatsAlive = connections
-        seats = (0..<connections).map { Seat(self, streams: plan.streams, number: $0 * plan.threads + index) }
+        seats = (0..<connections).map { place in
+            let number = place * plan.threads + index
+            var share = Int.max
+            if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
+            return Seat(self, streams: plan.streams, number: number, share: share)
+        }
         if plan.warmUp > .zero {
             after(plan.warmUp) { $0.beginMeasuring() }
         } else {
             beginMeasuring()
         }
         for seat in seats {
-            // Nothing to do for it: a share of requests may be smaller than that of connections.
             guard let ramp = plan.connectionRamp else {
                 seat.start()
                 continue
@@ -187,14 +198,12 @@ final class Worker: @unchecked Sendable {
 
     // MARK: - Sending
 
-    /// Whether another request may begin now.
-    var maySend: Bool {
-        @inline(__always) get {
-            switch phase {
-            case .measuring: left > 0
-            case .warmUp: true
-            case .draining, .over: false
-            }
+    /// Whether any other request may begin now.
+    private var maySend: Bool {
+        switch phase {
+        case .measuring: left > 0
+        case .warmUp: true
+        case .draining, .over: false
         }
     }
 
@@ -206,37 +215,39 @@ final class Worker: @unchecked Sendable {
         return loop.now
     }
 
-    /// A request begins on a stream. Returns which.
+    /// A request begins on a stream. Returns whether it is one of those that were asked for, and has not been counted yet.
     @inline(__always)
-    func began(_ stream: DirectStream, now: UInt64) {
+    func began(_ stream: DirectStream, now: UInt64) -> Bool {
         inFlight += 1
         if inFlight > samples.most { samples.most = inFlight }
-        guard stream.attempts == 0 else { return }
-        stream.beganAt = now
-        stream.turn = turn
+        guard stream.notes.pointee.attempts == 0 else { return false }
+        stream.notes.pointee.beganAt = now
+        stream.notes.pointee.turn = turn
         if requests.count > 1 {
             turn += 1
             if turn == requests.count { turn = 0 }
         }
         guard case .measuring = phase else {
-            stream.isMeasured = false
-            return
+            stream.notes.pointee.isMeasured = false
+            return false
         }
-        stream.isMeasured = true
+        stream.notes.pointee.isMeasured = true
         left -= 1
         findings.requests.sent += 1
-        if stream.intendedAt < now {
-            findings.waits.slot += now - stream.intendedAt
+        if stream.notes.pointee.intendedAt < now {
+            findings.waits.slot += now - stream.notes.pointee.intendedAt
             findings.waits.slotRequests += 1
         }
+        return true
     }
 
-    /// What `began` counted did not begin after all: it never left.
-    func didNotBegin(_ stream: DirectStream) {
+    /// What `began` counted did not begin after all: it never left. Returns what that returned.
+    func didNotBegin(_ stream: DirectStream) -> Bool {
         inFlight -= 1
-        guard stream.attempts == 0, stream.isMeasured else { return }
+        guard stream.notes.pointee.attempts == 0, stream.notes.pointee.isMeasured else { return false }
         left += 1
         findings.requests.sent -= 1
+        return true
     }
 
     // MARK: - Answers
@@ -249,25 +260,25 @@ final class Worker: @unchecked Sendable {
     @inline(__always)
     func done(_ stream: DirectStream, now: UInt64) {
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
-        guard stream.isMeasured else { return }
+        guard stream.notes.pointee.isMeasured else { return }
         findings.requests.done += 1
         if case .draining = phase { findings.requests.drained += 1 }
         findings.statuses[stream.responseStatus] += 1
         findings.traffic.bodiesReceived += stream.bodyBytes
-        let latency = now - stream.beganAt
-        if stream.intendedAt == stream.beganAt && stream.headAt == stream.endAt {
+        let latency = now - stream.notes.pointee.beganAt
+        if stream.notes.pointee.intendedAt == stream.notes.pointee.beganAt && stream.headAt == stream.endAt {
             recorder.record(latency)
         } else {
             let head = stream.headAt
             recorder.record(
-                latency: latency, corrected: now - min(stream.intendedAt, now),
-                firstByte: head > stream.beganAt ? min(head - stream.beganAt, latency) : 0)
+                latency: latency, corrected: now - min(stream.notes.pointee.intendedAt, now),
+                firstByte: head > stream.notes.pointee.beganAt ? min(head - stream.notes.pointee.beganAt, latency) : 0)
         }
         if left == 0 { checkEnd() }
     }
 
     func failed(_ stream: DirectStream, _ error: H2Error) {
-        guard stream.isMeasured else { return }
+        guard stream.notes.pointee.isMeasured else { return }
         if case .over = phase { return }
         findings.requests.failed += 1
         findings.errors[error.kind, default: 0] += 1
@@ -291,7 +302,7 @@ final class Worker: @unchecked Sendable {
     // MARK: - The open loop
 
     private func takeArrivals() {
-        guard let arrivals, maySend || !backlog.isEmpty else { return }
+        guard let arrivals else { return }
         loop.readClock()
         let now = loop.now
         while maySend, mayPlan {
@@ -363,9 +374,9 @@ final class Worker: @unchecked Sendable {
         } else {
             findings.connections.http1 += 1
         }
-        findings.connect.record(min(info.connect.clampedNanoseconds, TimeHistogram.longest))
+        findings.connect.record(info.connect.clampedNanoseconds)
         guard let time = info.tls else { return }
-        findings.handshake.record(min(time.clampedNanoseconds, TimeHistogram.longest))
+        findings.handshake.record(time.clampedNanoseconds)
         findings.connections.handshakes += 1
         if info.isTLSResumed { findings.connections.resumed += 1 }
         if findings.connections.tlsVersion == nil {
@@ -395,10 +406,11 @@ final class Worker: @unchecked Sendable {
 
     /// A seat cannot go on.
     func gaveUp(_ seat: Seat, why: String) {
-        seatsAlive -= 1
-        guard seatsAlive == 0 else { return }
         if case .over = phase { return }
-        finish(.gaveUp(why))
+        seatsAlive -= 1
+        guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
+        // Others may have nothing to do, and take what it leaves.
+        if orphaned > 0, !isOpenLoop { for seat in seats { seat.wake() } }
     }
 
     func noteDepth(_ depth: Int) {
@@ -433,7 +445,7 @@ final class Worker: @unchecked Sendable {
         loop.readClock()
         let now = loop.now
         if case .measuring = phase {
-            findings.lag.record(min(now - min(due, now), TimeHistogram.longest))
+            findings.lag.record(now - min(due, now))
             samples.count += 1
             samples.inFlight += inFlight
             if now - intervalBeganAt >= intervalLength { endInterval(now) }
@@ -506,8 +518,10 @@ final class Worker: @unchecked Sendable {
         findings.busy = Double(ProcessClocks.threadNanoseconds - cpuAtBegin) / Double(max(now - findings.beganAt, 1))
         if now > intervalBeganAt { endInterval(now) }
         // What was planned and never sent.
-        findings.requests.dropped = backlog.count + seatBacklog
-        if left != .max, left > findings.requests.dropped { findings.requests.dropped = left }
+        switch plan.extent {
+        case .requests: findings.requests.dropped = left
+        case .time: findings.requests.dropped = backlog.count + seatBacklog
+        }
     }
 
     private func finish(_ end: BenchResult.End) {

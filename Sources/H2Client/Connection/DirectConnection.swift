@@ -43,11 +43,7 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     package var requests: Int { driver.requests }
     package var isDraining: Bool { driver.isDraining }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
-    package var announcedStreamLimit: Int? {
-        guard driver.version == .http2, driver.knowsStreamLimit else { return nil }
-        let limit = driver.maxConcurrentStreams
-        return limit >= Int(Int32.max) ? nil : limit
-    }
+    package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
     package var figures: DirectFigures { driver.figures() }
     /// When the last byte came, by the loop's time.
     package var lastByteAt: UInt64 { driver.lastInputAt }
@@ -129,6 +125,8 @@ package final class DirectStream: StreamState {
         package var wasSentBlindly = false
         /// Which of the requests it is, of those that are sent in turn.
         package var turn = 0
+
+        package init() {}
     }
 
     package override init() {

@@ -133,7 +133,7 @@ final class Seat: DirectConnectionUser {
     private func send(_ stream: DirectStream, on connection: DirectConnection, now: UInt64) {
         if stream.notes.pointee.depth < depthAtConnect { stream.notes.pointee.depth = depthAtConnect }
         stream.notes.pointee.wasSentBlindly = !connection.knowsStreamLimit
-        if worker.began(stream, now: now), !isOpenLoop {
+        if worker.began(stream.notes, now: now), !isOpenLoop {
             if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
         }
         do {
@@ -148,12 +148,12 @@ final class Seat: DirectConnectionUser {
     /// The connection would not take it.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
-            if worker.didNotBegin(stream), !isOpenLoop { left += 1 }
+            if worker.didNotBegin(stream.notes), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
             if let connection { leave(connection) }
         } else {
             worker.ended()
-            worker.failed(stream, error)
+            worker.failed(stream.notes, error)
             stream.notes.pointee.attempts = 0
             idle.append(stream)
         }
@@ -187,9 +187,11 @@ final class Seat: DirectConnectionUser {
                 waiting.prepend(stream)
                 return pump()
             }
-            worker.failed(stream, failure)
+            worker.failed(stream.notes, failure)
         } else {
-            worker.done(stream, now: now)
+            worker.done(
+                stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
+                bodyBytes: stream.bodyBytes)
         }
         stream.notes.pointee.attempts = 0
         stream.notes.pointee.depth += 1
@@ -295,12 +297,12 @@ final class Seat: DirectConnectionUser {
         worker.connected(connection, again: hasConnected)
         hasConnected = true
         if let limit = worker.plan.activeTimeout {
-            let timer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak connection] in
-                guard let self, let connection, connection === self.connection else { return }
+            let opened = ObjectIdentifier(connection)
+            _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+                guard let self, let connection = self.connection, ObjectIdentifier(connection) == opened else { return }
                 stop()
                 connection.closeNow(because: "it was open for \(limit) (-T)")
             }
-            _ = timer
         }
         pump()
     }
@@ -337,7 +339,7 @@ final class Seat: DirectConnectionUser {
             worker.orphaned += left
             left = 0
         }
-        worker.gaveUp(self, why: why)
+        worker.gaveUp(number, why: why)
     }
 
     /// The measurement is over.
@@ -353,7 +355,7 @@ final class Seat: DirectConnectionUser {
 
 extension ConnectionInfo {
     /// Round trips before the first request can be sent: TCP 1, TLS 1.3 1, TLS 1.2 2, or 1 where a session was resumed.
-    fileprivate var roundTripsToOpen: Int {
+    var roundTripsToOpen: Int {
         guard let tlsVersion else { return 1 }
         return 1 + (tlsVersion == "TLSv1.3" || isTLSResumed ? 1 : 2)
     }
@@ -361,7 +363,7 @@ extension ConnectionInfo {
 
 extension H2Error {
     /// Why a connection was lost.
-    fileprivate var lossKind: String {
+    var lossKind: String {
         switch cause {
         case .http2(let code, _): "GOAWAY \(code.name)"
         case .errno, .none, .resolver, .certificate, .tls, .timeout: kind

@@ -43,6 +43,7 @@ final class Worker: @unchecked Sendable {
     /// Of the current interval.
     private let recorder = Recorder()
     @exclusivity(unchecked) private var seats: [Seat] = []
+    @exclusivity(unchecked) private var asyncSeats: [AsyncSeat] = []
     /// Requests that may still be sent, by all seats together.
     @exclusivity(unchecked) private(set) var left: Int
     /// Of these, those of seats that gave up: whoever has none left of its own may send them.
@@ -62,7 +63,7 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) private var ready = Ring<Seat>(capacity: 64)
 
     // Connections.
-    @exclusivity(unchecked) private var live: [ObjectIdentifier: DirectConnection] = [:]
+    @exclusivity(unchecked) private var live: [ObjectIdentifier: any BenchConnection] = [:]
     @exclusivity(unchecked) private var closedFigures = DirectFigures()
     @exclusivity(unchecked) private var figuresAtBegin = DirectFigures()
     @exclusivity(unchecked) private var dials = 0
@@ -146,31 +147,39 @@ final class Worker: @unchecked Sendable {
         startedAt = loop.now
         let connections = Self.share(of: plan.connections, index, plan.threads)
         seatsAlive = connections
-        seats = (0..<connections).map { place in
-            let number = place * plan.threads + index
-            var share = Int.max
-            if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
-            return Seat(self, streams: plan.streams, number: number, share: share)
-        }
+        makeSeats(connections)
         if plan.warmUp > .zero {
             after(plan.warmUp) { $0.beginMeasuring() }
         } else {
             beginMeasuring()
         }
-        for seat in seats {
-            guard let ramp = plan.connectionRamp else {
-                seat.start()
-                continue
-            }
-            let delay = ramp.period * (seat.number / max(ramp.count, 1))
-            if delay == .zero { seat.start() } else { after(delay) { _ in seat.start() } }
-        }
+        openConnections()
         if isOpenLoop {
             arrivalsBeganAt = loop.now
             takeArrivals()
         }
         if let limit = plan.inactivityTimeout { watchActivity(limit.clampedNanoseconds) }
         sample(due: loop.now)
+    }
+
+    private func makeSeats(_ count: Int) {
+        for place in 0..<count {
+            let number = place * plan.threads + index
+            var share = Int.max
+            if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
+            switch plan.api {
+            case .direct: seats.append(Seat(self, streams: plan.streams, number: number, share: share))
+            case .async: asyncSeats.append(AsyncSeat(self, streams: plan.streams, number: number, share: share))
+            }
+        }
+    }
+
+    private func openConnections() {
+        let starts = seats.map { ($0.number, $0.start) } + asyncSeats.map { ($0.number, $0.start) }
+        for (number, start) in starts {
+            let delay = plan.connectionRamp.map { $0.period * (number / max($0.count, 1)) } ?? .zero
+            if delay == .zero { start() } else { after(delay) { _ in start() } }
+        }
     }
 
     private func after(_ time: Duration, _ body: @escaping (Worker) -> Void) {
@@ -217,34 +226,34 @@ final class Worker: @unchecked Sendable {
 
     /// A request begins on a stream. Returns whether it is one of those that were asked for, and has not been counted yet.
     @inline(__always)
-    func began(_ stream: DirectStream, now: UInt64) -> Bool {
+    func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64) -> Bool {
         inFlight += 1
         if inFlight > samples.most { samples.most = inFlight }
-        guard stream.notes.pointee.attempts == 0 else { return false }
-        stream.notes.pointee.beganAt = now
-        stream.notes.pointee.turn = turn
+        guard notes.pointee.attempts == 0 else { return false }
+        notes.pointee.beganAt = now
+        notes.pointee.turn = turn
         if requests.count > 1 {
             turn += 1
             if turn == requests.count { turn = 0 }
         }
         guard case .measuring = phase else {
-            stream.notes.pointee.isMeasured = false
+            notes.pointee.isMeasured = false
             return false
         }
-        stream.notes.pointee.isMeasured = true
+        notes.pointee.isMeasured = true
         left -= 1
         findings.requests.sent += 1
-        if stream.notes.pointee.intendedAt < now {
-            findings.waits.slot += now - stream.notes.pointee.intendedAt
+        if notes.pointee.intendedAt < now {
+            findings.waits.slot += now - notes.pointee.intendedAt
             findings.waits.slotRequests += 1
         }
         return true
     }
 
     /// What `began` counted did not begin after all: it never left. Returns what that returned.
-    func didNotBegin(_ stream: DirectStream) -> Bool {
+    func didNotBegin(_ notes: UnsafeMutablePointer<DirectStream.Notes>) -> Bool {
         inFlight -= 1
-        guard stream.notes.pointee.attempts == 0, stream.notes.pointee.isMeasured else { return false }
+        guard notes.pointee.attempts == 0, notes.pointee.isMeasured else { return false }
         left += 1
         findings.requests.sent -= 1
         return true
@@ -256,29 +265,31 @@ final class Worker: @unchecked Sendable {
     @inline(__always)
     func ended() { inFlight -= 1 }
 
-    /// A request's response is whole.
+    /// A request's response is whole: when its head came and when its end did, and what it was.
     @inline(__always)
-    func done(_ stream: DirectStream, now: UInt64) {
+    func done(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
+        bodyBytes: Int
+    ) {
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
-        guard stream.notes.pointee.isMeasured else { return }
+        guard notes.pointee.isMeasured else { return }
         findings.requests.done += 1
         if case .draining = phase { findings.requests.drained += 1 }
-        findings.statuses[stream.responseStatus] += 1
-        findings.traffic.bodiesReceived += stream.bodyBytes
-        let latency = now - stream.notes.pointee.beganAt
-        if stream.notes.pointee.intendedAt == stream.notes.pointee.beganAt && stream.headAt == stream.endAt {
-            recorder.record(latency)
+        findings.statuses[status] += 1
+        findings.traffic.bodiesReceived += bodyBytes
+        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
+        if intended == began && headAt == endAt {
+            recorder.record(now - began)
         } else {
-            let head = stream.headAt
             recorder.record(
-                latency: latency, corrected: now - min(stream.notes.pointee.intendedAt, now),
-                firstByte: head > stream.notes.pointee.beganAt ? min(head - stream.notes.pointee.beganAt, latency) : 0)
+                latency: now - began, corrected: now - min(intended, now),
+                firstByte: headAt > began ? min(headAt, now) - began : 0)
         }
         if left == 0 { checkEnd() }
     }
 
-    func failed(_ stream: DirectStream, _ error: H2Error) {
-        guard stream.notes.pointee.isMeasured else { return }
+    func failed(_ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error) {
+        guard notes.pointee.isMeasured else { return }
         if case .over = phase { return }
         findings.requests.failed += 1
         findings.errors[error.kind, default: 0] += 1
@@ -363,7 +374,7 @@ final class Worker: @unchecked Sendable {
         if let next = dialQueue.popFirst() { next.dialNow() }
     }
 
-    func connected(_ connection: DirectConnection, again: Bool) {
+    func connected(_ connection: any BenchConnection, again: Bool) {
         live[ObjectIdentifier(connection)] = connection
         let info = connection.info
         findings.connections.opened += 1
@@ -393,7 +404,7 @@ final class Worker: @unchecked Sendable {
     func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
 
     /// - Parameter cause: nil where it was meant.
-    func disconnected(_ connection: DirectConnection, cause: String?) {
+    func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         closedFigures.add(connection.figures)
         if case .over = phase { return }
@@ -405,12 +416,19 @@ final class Worker: @unchecked Sendable {
     }
 
     /// A seat cannot go on.
-    func gaveUp(_ seat: Seat, why: String) {
+    func gaveUp(_ number: Int, why: String) {
         if case .over = phase { return }
         seatsAlive -= 1
         guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
         // Others may have nothing to do, and take what it leaves.
         if orphaned > 0, !isOpenLoop { for seat in seats { seat.wake() } }
+    }
+
+    /// Waits, for a seat whose requests are tasks.
+    nonisolated(nonsending) func pause(_ nanoseconds: UInt64) async {
+        await withUnsafeContinuation { continuation in
+            _ = loop.schedule(after: nanoseconds) { continuation.resume() }
+        }
     }
 
     func noteDepth(_ depth: Int) {
@@ -425,6 +443,7 @@ final class Worker: @unchecked Sendable {
                 let last = max(connection.lastByteAt, startedAt)
                 guard connection.openStreams > 0, now > last, now - last >= limit else { continue }
                 (seats.first { $0.connection === connection })?.stop()
+                (asyncSeats.first { $0.connection === connection })?.stop()
                 connection.closeNow(because: "no byte came for \(Duration(nanoseconds: limit)) (-N)")
             }
             timers.append(loop.schedule(after: period) { look() })
@@ -538,10 +557,13 @@ final class Worker: @unchecked Sendable {
         for timer in timers { loop.cancel(timer) }
         timers = []
         for seat in seats { seat.end() }
+        for seat in asyncSeats { seat.end() }
         for connection in live.values { connection.closeNow(because: "the measurement is over") }
-        // Not in the middle of what a connection is at.
-        loop.execute { [self] in
+        // Not in the middle of what a connection is at, and not before the last task has ended: the loop ends with this.
+        Task(executorPreference: loop.taskExecutor) { [self] in
+            for seat in asyncSeats { await seat.finish() }
             seats = []
+            asyncSeats = []
             completion(findings)
         }
     }

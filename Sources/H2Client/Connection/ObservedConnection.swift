@@ -1,0 +1,34 @@
+/// A connection's figures, for who measures what is sent over it by its own door. On its loop's thread.
+package struct ObservedConnection {
+    private let driver: ConnectionDriver
+
+    fileprivate init(_ driver: ConnectionDriver) {
+        driver.loop.preconditionInLoop()
+        self.driver = driver
+    }
+
+    package var info: ConnectionInfo { driver.info }
+    package var version: HTTPVersion { driver.version }
+    package var figures: DirectFigures { driver.figures() }
+    package var openStreams: Int { driver.openStreamCount }
+    package var lastByteAt: UInt64 { driver.lastInputAt }
+    package var isDraining: Bool { driver.isDraining }
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
+    package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
+}
+
+extension ConnectionDriver {
+    final var announcedStreamLimit: Int? {
+        guard version == .http2, knowsStreamLimit else { return nil }
+        let limit = maxConcurrentStreams
+        return limit >= Int(Int32.max) ? nil : limit
+    }
+}
+
+extension HTTP2Connection {
+    package nonisolated var observed: ObservedConnection { ObservedConnection(multiplexer) }
+}
+
+extension HTTP1Connection {
+    package nonisolated var observed: ObservedConnection { ObservedConnection(driver) }
+}

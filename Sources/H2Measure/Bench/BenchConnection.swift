@@ -1,0 +1,68 @@
+internal import H2Client
+
+/// A connection as a worker sees it, whichever of the library's doors its requests take.
+///
+/// Everything is for the loop's thread.
+protocol BenchConnection: AnyObject {
+    var info: ConnectionInfo { get }
+    var version: HTTPVersion { get }
+    var figures: DirectFigures { get }
+    var openStreams: Int { get }
+    var lastByteAt: UInt64 { get }
+    func closeNow(because why: String)
+}
+
+extension DirectConnection: BenchConnection {}
+
+/// One of the library's actors.
+///
+/// Invariant behind `@unchecked Sendable`: only the tasks of its loop use it.
+final class AsyncConnection: BenchConnection, @unchecked Sendable {
+    enum Kind {
+        case http1(HTTP1Connection)
+        case http2(HTTP2Connection)
+    }
+
+    let kind: Kind
+    /// Requests that began on it.
+    var requests = 0
+
+    init(_ kind: Kind) { self.kind = kind }
+
+    private var observed: ObservedConnection {
+        switch kind {
+        case .http1(let connection): connection.observed
+        case .http2(let connection): connection.observed
+        }
+    }
+
+    var info: ConnectionInfo { observed.info }
+    var version: HTTPVersion { observed.version }
+    var figures: DirectFigures { observed.figures }
+    var openStreams: Int { observed.openStreams }
+    var lastByteAt: UInt64 { observed.lastByteAt }
+    var announcedStreamLimit: Int? { observed.announcedStreamLimit }
+    var isDraining: Bool { observed.isDraining }
+
+    func closeNow(because why: String) {
+        switch kind {
+        case .http1(let connection): connection.closeNow()
+        case .http2(let connection): connection.closeNow()
+        }
+    }
+
+    nonisolated(nonsending) func close() async {
+        switch kind {
+        case .http1(let connection): await connection.close()
+        case .http2(let connection): await connection.close()
+        }
+    }
+
+    nonisolated(nonsending) func send(_ request: BenchPlan.Request) async throws -> Response {
+        let body: RequestBody = request.body.isEmpty ? .none : .bytes(request.body)
+        return switch kind {
+        case .http1(let connection): try await connection.send(request.request, body: body)
+        case .http2(let connection): try await connection.send(request.request, body: body)
+        }
+    }
+}

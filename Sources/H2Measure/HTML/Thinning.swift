@@ -1,0 +1,60 @@
+/// So that a page of a long run stays small and its lines can be read.
+enum Thinning {
+    /// Points of a line at most.
+    static let most = 600
+
+    /// Intervals joined by as many as keep their number within the limit.
+    ///
+    /// Counts add up, and means are weighed by time; p50 is weighed by the responses, and p99 and the longest are the
+    /// worst of the joined, so that no spike is lost.
+    static func joined(_ intervals: [BenchResult.Interval], to most: Int = most) -> [BenchResult.Interval] {
+        guard intervals.count > most, most > 0 else { return intervals }
+        let each = (intervals.count + most - 1) / most
+        return stride(from: 0, to: intervals.count, by: each).map { begin in
+            join(intervals[begin..<min(begin + each, intervals.count)])
+        }
+    }
+
+    private static func join(_ parts: ArraySlice<BenchResult.Interval>) -> BenchResult.Interval {
+        var whole = BenchResult.Interval(start: parts.first?.start ?? 0, length: 0)
+        var middle = 0.0
+        for part in parts {
+            whole.length += part.length
+            whole.done += part.done
+            whole.failed += part.failed
+            whole.sent += part.sent
+            whole.bytesReceived += part.bytesReceived
+            whole.inFlightMean += part.inFlightMean * part.length
+            whole.inFlightMost = max(whole.inFlightMost, part.inFlightMost)
+            whole.connections = max(whole.connections, part.connections)
+            whole.backlog = max(whole.backlog, part.backlog)
+            whole.p99 = max(whole.p99, part.p99)
+            whole.longest = max(whole.longest, part.longest)
+            middle += Double(part.p50) * Double(part.done)
+        }
+        if whole.length > 0 { whole.inFlightMean /= whole.length }
+        if whole.done > 0 { whole.p50 = UInt64(middle / Double(whole.done)) }
+        return whole
+    }
+
+    /// Of each run of neighbours the lowest and the highest, in their order, so that the line keeps its outline.
+    static func outline(_ points: [LineChart.Point], to most: Int = most) -> [LineChart.Point] {
+        guard points.count > most, most >= 2 else { return points }
+        let runs = most / 2
+        var result: [LineChart.Point] = []
+        for run in 0..<runs {
+            let part = points[(run * points.count / runs)..<((run + 1) * points.count / runs)]
+            let known = part.indices.filter { points[$0].y != nil }
+            guard let low = known.min(by: { points[$0].y! < points[$1].y! }),
+                let high = known.max(by: { points[$0].y! < points[$1].y! })
+            else {
+                // Nothing was known here: the gap stays.
+                if let first = part.first { result.append(first) }
+                continue
+            }
+            result.append(points[min(low, high)])
+            if low != high { result.append(points[max(low, high)]) }
+        }
+        return result
+    }
+}

@@ -1,0 +1,197 @@
+/// Throughput and latency over streams and connections, and where the knee is, as one page of HTML.
+package struct SweepPage: Sendable {
+    /// How many connections, and how many streams on each.
+    package struct Setting: Sendable, Hashable {
+        package var connections: Int
+        package var streams: Int
+
+        package init(connections: Int, streams: Int) {
+            self.connections = connections
+            self.streams = streams
+        }
+
+        var text: String { "\(Page.many(connections, "connection")) × \(Page.many(streams, "stream"))" }
+    }
+
+    /// What one setting did.
+    package struct Point: Sendable, Equatable {
+        package var setting: Setting
+        /// Responses a second.
+        package var rate: Double
+        /// Nanoseconds.
+        package var p50: Double
+        package var p99: Double
+        /// Requests that failed or were refused.
+        package var errors: Int
+
+        package init(_ setting: Setting, rate: Double, p50: Double, p99: Double, errors: Int = 0) {
+            self.setting = setting
+            self.rate = rate
+            self.p50 = p50
+            self.p99 = p99
+            self.errors = errors
+        }
+    }
+
+    package struct Input: Sendable, Equatable {
+        package var title: String
+        /// What was done, a line each.
+        package var work: [String] = []
+        package var points: [Point]
+        /// Where throughput stops growing and latency takes over.
+        package var knee: Setting?
+        /// The fastest setting that keeps the limit on latency.
+        package var best: Setting?
+        /// The limit on p99, nanoseconds.
+        package var limit: Double?
+        /// What the server told of its own limits: a name and a value.
+        package var serverLimits: [ServerLimit] = []
+        /// Why the climb ended before its end; nil if it did not.
+        package var stopped: String?
+        package var verdict: [PageSentence] = []
+        package var startedAt = 0.0
+
+        package init(title: String, points: [Point]) {
+            self.title = title
+            self.points = points
+        }
+    }
+
+    package struct ServerLimit: Sendable, Equatable {
+        package var name: String
+        package var value: String
+
+        package init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package let input: Input
+
+    package init(_ input: Input) { self.input = input }
+
+    package func html() -> String {
+        var limits = input.serverLimits.map { ($0.name, $0.value) }
+        if let stopped = input.stopped { limits.append(("The climb ended", stopped)) }
+        let limitTable =
+            limits.isEmpty
+            ? "<p class=\"note\">The server told none.</p>\n"
+            : Page.table(limits.map { Page.Row([.text($0.0), .text($0.1)]) })
+        let body =
+            Page.tiles(tiles)
+            + Page.section(
+                "Throughput and latency over streams",
+                [
+                    Page.card("Throughput", note: "One line for each number of connections.", throughput.svg()),
+                    Page.card("Latency", note: "The 99th percentile.", latency(\.p99, "p99", hasLimit: true).svg()),
+                    Page.card(
+                        "Bought with latency", note: "Up is faster; to the right is slower to answer.", trade.svg()),
+                    Page.card(
+                        "Median latency", note: "The 50th percentile.", latency(\.p50, "median", hasLimit: false).svg()),
+                ])
+            + Page.section(
+                "All settings",
+                [
+                    Page.card("", isWide: true, table),
+                    Page.card("Limits of the server", isWide: true, limitTable),
+                ])
+        let began = Page.date(input.startedAt)
+        return Page.document(
+            title: input.title, subtitle: input.work, verdict: input.verdict, body: body,
+            footer: "h2get sweep\(began.isEmpty ? "" : ", \(began)")")
+    }
+
+    private func point(_ setting: Setting?) -> Point? { input.points.first { $0.setting == setting } }
+
+    private var tiles: [(name: String, figure: String, remark: String)] {
+        var tiles: [(name: String, figure: String, remark: String)] = []
+        func add(_ name: String, _ point: Point?, none: String) {
+            guard let point else { return tiles.append((name, "–", none)) }
+            let time = ChartUnit.nanoseconds
+            tiles.append(
+                (
+                    name, "\(ChartUnit.number(point.rate))/s",
+                    "\(point.setting.text), p50 \(time.text(point.p50)), p99 \(time.text(point.p99))"
+                ))
+        }
+        add("At the knee", point(input.knee), none: "no knee within the settings tried")
+        if let limit = input.limit {
+            let text = ChartUnit.nanoseconds.short(limit)
+            add("Best with p99 within \(text)", point(input.best), none: "no setting keeps it")
+        }
+        add("Fastest", input.points.max { $0.rate < $1.rate }, none: "nothing was measured")
+        return tiles
+    }
+
+    // MARK: Pictures
+
+    private var connectionCounts: [Int] { Set(input.points.map(\.setting.connections)).sorted() }
+
+    private func series(
+        x: (Point) -> Double, y: (Point) -> Double
+    ) -> [LineChart.Series] {
+        connectionCounts.map { count in
+            let points = input.points.filter { $0.setting.connections == count }
+                .sorted { $0.setting.streams < $1.setting.streams }
+            return .init(Page.many(count, "connection"), points.map { .init(x($0), y($0)) }, stroke: .dotted)
+        }
+    }
+
+    private static let streams = (
+        title: "streams on each connection (log scale)", unit: ChartUnit.count, scale: Axis.Scale.logarithmic(base: 2)
+    )
+
+    private var throughput: LineChart {
+        var chart = LineChart(
+            "Throughput over streams", x: Self.streams, y: ("requests per second", .count, .linear),
+            series: series(x: { Double($0.setting.streams) }, y: \.rate))
+        if let knee = point(input.knee) {
+            chart.notes.append(.init(x: Double(knee.setting.streams), y: knee.rate, label: "knee"))
+        }
+        return chart
+    }
+
+    private func latency(_ figure: (Point) -> Double, _ name: String, hasLimit: Bool) -> LineChart {
+        let series = series(x: { Double($0.setting.streams) }, y: figure)
+        var chart = LineChart(
+            "Latency (\(name)) over streams", x: Self.streams,
+            y: (name, .nanoseconds, .suiting(series.flatMap { $0.points.compactMap(\.y) })), series: series)
+        if let knee = point(input.knee) {
+            chart.notes.append(.init(x: Double(knee.setting.streams), y: figure(knee), label: "knee"))
+        }
+        if hasLimit, let limit = input.limit {
+            chart.levels.append(.init(y: limit, label: "limit \(ChartUnit.nanoseconds.short(limit))"))
+        }
+        return chart
+    }
+
+    private var trade: LineChart {
+        var chart = LineChart(
+            "Throughput over latency",
+            x: ("p99 (log scale)", .nanoseconds, .logarithmic(base: 10)), y: ("requests per second", .count, .linear),
+            series: series(x: \.p99, y: \.rate))
+        if let knee = point(input.knee) { chart.notes.append(.init(x: knee.p99, y: knee.rate, label: "knee")) }
+        return chart
+    }
+
+    // MARK: Table
+
+    private var table: String {
+        let time = ChartUnit.nanoseconds
+        return Page.table(
+            head: ["connections", "streams on each", "requests/s", "p50", "p99", "errors", ""], labels: 0,
+            input.points.map { point in
+                var words: [String] = []
+                if point.setting == input.knee { words.append("knee") }
+                if point.setting == input.best { words.append("best") }
+                return Page.Row(
+                    [
+                        .number(ChartUnit.grouped(point.setting.connections)),
+                        .number(ChartUnit.grouped(point.setting.streams)), .number(ChartUnit.number(point.rate)),
+                        .number(time.text(point.p50)), .number(time.text(point.p99)),
+                        .number(ChartUnit.grouped(point.errors)), .number(words.joined(separator: ", ")),
+                    ], isBest: !words.isEmpty)
+            })
+    }
+}

@@ -1,0 +1,151 @@
+import H2Measure
+import Testing
+
+@Suite struct PageTests {
+    private static let hostile = "</td><script>alert('x')</script><img src=\"a\" onerror=\"b\">&\u{1B}[31m"
+
+    @Test func theBenchmarkPageTellsItsFigures() throws {
+        let page = try BenchPage(
+            plan: Sample.plan(), result: Sample.result(errors: Sample.errors), verdict: Sample.verdict
+        ).html()
+        for text in [
+            "<h1>Benchmark of https://shop.example:8443</h1>", ">16,996<", ">TLSv1.3, TLS_AES_256_GCM_SHA384<",
+            ">GOAWAY NO_ERROR<", ">503<", ">timeout: no response within 5 s<", "2,000 to 20,000 requests/s within 20 s",
+            "<li class=\"warn\"><b>Caution:</b>", "2025-11-24 16:00:00 UTC", ">87.4 %<",
+        ] {
+            #expect(page.contains(text), "\(text)")
+        }
+        for label in [
+            "Distribution of latency", "Latency by percentile", "Latency over time", "Throughput over time",
+            "Streams in flight over time", "Requests waiting to be sent over time", "Bytes received over time",
+            "Connections over time", "Mean wait of a request by cause",
+        ] {
+            #expect(page.contains("aria-label=\"\(label)\""), "\(label)")
+        }
+        MarkupCheck.expectWellFormed(page)
+        MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func aLongRunsPageStaysSmall() throws {
+        let page = try BenchPage(plan: Sample.plan(), result: Sample.result(intervals: 36_000, errors: Sample.errors))
+            .html()
+        #expect(page.utf8.count < 300_000)
+    }
+
+    @Test func aMeasurementOfNothingHasAPage() throws {
+        let page = try BenchPage(plan: Sample.plan(), result: BenchResult()).html()
+        #expect(page.contains("no connection"))
+        #expect(page.contains("No response came."))
+        MarkupCheck.expectWellFormed(page)
+        MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test(arguments: [
+        (BenchResult.End.interrupted, "stopped by the user after 60 s"),
+        (.gaveUp("connection <refused>"), "gave up after 60 s: connection &lt;refused&gt;"),
+    ])
+    func anEarlyEndIsTold(_ end: BenchResult.End, _ text: String) throws {
+        var result = Sample.result(intervals: 2)
+        result.end = end
+        #expect(try BenchPage(plan: Sample.plan(), result: result).html().contains(text))
+    }
+
+    @Test func whatTheServerSaysIsText() throws {
+        var result = Sample.result(intervals: 3, errors: [Self.hostile: 4])
+        result.connections.lost = [Self.hostile: 1]
+        result.connections.failed = [Self.hostile: 1]
+        result.connections.cipher = Self.hostile
+        result.end = .gaveUp(Self.hostile)
+        let page = try BenchPage(
+            plan: Sample.plan(path: "/" + "%3Cscript%3E<script>"), result: result,
+            verdict: [.init(isWarning: true, text: Self.hostile)]
+        ).html()
+        MarkupCheck.expectWellFormed(page)
+        #expect(!page.contains("<script"))
+        #expect(!page.contains("<img"))
+        #expect(!page.contains("\u{1B}"))
+        #expect(page.contains("&lt;script&gt;alert(&#39;x&#39;)"))
+    }
+
+    @Test func aThousandCausesAreSummedUp() throws {
+        let errors = Dictionary(uniqueKeysWithValues: (1...1000).map { ("cause \($0)", $0) })
+        let page = try BenchPage(plan: Sample.plan(), result: Sample.result(intervals: 2, errors: errors)).html()
+        #expect(page.contains(">cause 1000<"))
+        #expect(page.contains(">950 other causes<"))
+    }
+
+    @Test func nearlyAllIsNotAll() throws {
+        var result = Sample.result(intervals: 2)
+        result.requests.done = 1_000_000
+        result.requests.aborted = 0
+        result.statuses[200] = 999_999
+        result.statuses[503] = 1
+        let page = try BenchPage(plan: Sample.plan(), result: result).html()
+        #expect(page.contains("&gt; 99.99 %"))
+        #expect(page.contains("&lt; 0.01 %"))
+    }
+
+    // MARK: Comparison
+
+    @Test(arguments: [[0.03], [0, 0.01, 0.05, 0.15]])
+    func theComparisonHasAllFiguresAndReasons(_ distances: [Double]) {
+        let page = ComparePage(Sample.comparison(distances: distances)).html()
+        for text in [
+            ">new connection, session resumed</th>", "it closed the connection</td>", "3.1 × faster than keep-alive",
+            "aria-label=\"Total time by way of reuse\"", "<tr class=\"best\">",
+        ] {
+            #expect(page.contains(text), "\(text)")
+        }
+        // The distances are told apart only where there are several.
+        #expect(page.contains(">\(Int(distances[0] * 1000)) ms round trip</text>") == (distances.count > 1))
+        MarkupCheck.expectWellFormed(page)
+        MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func aComparisonInWhichNothingRanSaysWhy() {
+        let rows = [ComparePage.Row(["HTTP/2"], .couldNot(Self.hostile)), .init([], .couldNot("refused"))]
+        for groups in [[], [.init("0 ms", rows)], [.init("0 ms", rows), ComparePage.Group("10 ms", [])]] {
+            let page = ComparePage(.init(title: Self.hostile, labelTitles: ["way"], groups: groups)).html()
+            MarkupCheck.expectWellFormed(page)
+            #expect(!page.contains("<script"))
+        }
+    }
+
+    @Test func thePictureStandsAlone() {
+        let picture = ComparePage(Sample.comparison(distances: [0, 0.05])).picture()
+        #expect(picture.hasPrefix("<svg xmlns=\"http://www.w3.org/2000/svg\" width="))
+        #expect(picture.contains("prefers-color-scheme:dark"))
+        #expect(picture.contains(">HTTP/2, TLS, 4 connections</text>"))
+        #expect(picture.contains(">50 ms round trip</text>"))
+        MarkupCheck.expectWellFormed(picture)
+        MarkupCheck.expectSelfContained(picture)
+    }
+
+    @Test func figuresThatAreNoNumbersAreDashes() {
+        #expect(ComparePage.Figure(.nan).spread == 0...0)
+        #expect(ComparePage.Figure(2, from: 3, to: 1).spread == 1...3)
+    }
+
+    // MARK: Sweep
+
+    @Test func theSweepMarksTheKneeAndTheBest() {
+        let page = SweepPage(Sample.sweep()).html()
+        for text in [
+            ">knee</text>", ">limit 50 ms</text>", "4 connections × 32 streams", ">Best with p99 within 50 ms<",
+            "SETTINGS_MAX_CONCURRENT_STREAMS", "errors began at 4 connections", ">4 connections</text>",
+        ] {
+            #expect(page.contains(text), "\(text)")
+        }
+        MarkupCheck.expectWellFormed(page)
+        MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func aSweepWithoutPointsHasAPage() {
+        var input = SweepPage.Input(title: "x", points: [])
+        input.knee = .init(connections: 1, streams: 1)
+        input.limit = 5e6
+        let page = SweepPage(input).html()
+        #expect(page.contains("no setting keeps it"))
+        MarkupCheck.expectWellFormed(page)
+    }
+}

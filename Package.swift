@@ -65,7 +65,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "H2MeasureTests",
-            dependencies: ["H2Client", "H2Measure", "H2Origin", "H2TestSupport", histogram, httpTypes],
+            dependencies: ["CZlib", "H2Client", "H2Measure", "H2Origin", "H2TestSupport", histogram, httpTypes],
             swiftSettings: strict),
         .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
     ],

@@ -75,7 +75,7 @@ package struct BenchPage: Sendable {
         let isCorrected = corrected.total > 0
         let latency = isCorrected ? corrected : RecordedValues(result.latency)
         func figure(_ percentile: Double) -> String {
-            latency.value(at: percentile).map { time.text(Double($0)) } ?? "–"
+            latency.reliableValue(at: percentile).map { time.text(Double($0)) } ?? "–"
         }
         let meaning = isCorrected ? "corrected" : "from sending"
         let whole = requests.done + requests.failed + requests.aborted
@@ -84,7 +84,7 @@ package struct BenchPage: Sendable {
         return [
             ("Requests/s", ChartUnit.number(result.rate), Page.many(requests.answeredInTime, "response")),
             ("Median", figure(50), meaning),
-            ("p99", figure(99), meaning),
+            ("p99", figure(99), latency.total > 0 && latency.total < 100 ? "takes 100 responses" : meaning),
             ("Longest", figure(100), meaning),
             (
                 "2xx and 3xx", whole == 0 ? "–" : Self.percent(good, of: whole),
@@ -147,7 +147,7 @@ package struct BenchPage: Sendable {
             rows.filter { $0.1.totalCount > 0 }.map { name, histogram in
                 let recorded = RecordedValues(histogram)
                 let values = ([0] + percentiles + [100]).map {
-                    Page.Cell.number(recorded.value(at: $0).map { Self.time.text(Double($0)) } ?? "–")
+                    Page.Cell.number(recorded.reliableValue(at: $0).map { Self.time.text(Double($0)) } ?? "–")
                 }
                 return Page.Row(
                     [

@@ -68,7 +68,7 @@ enum ChartStyle {
         thead th.n{white-space:normal}
         td small{color:var(--quiet);display:block;font-size:12px;white-space:nowrap}
         tr.best td,tr.best th{background:var(--goodback)}.why{color:var(--quiet);font-style:italic}
-        @media(max-width:760px){.cards{grid-template-columns:minmax(0,1fr)}.tile dd{font-size:20px}}
+        @media screen and (max-width:760px){.cards{grid-template-columns:minmax(0,1fr)}.tile dd{font-size:20px}}
         @media print{body{background:#fff;font-size:12px}.card,.tile,.verdict li,tr{break-inside:avoid}\
         h2{break-after:avoid}main,header,footer{max-width:none;padding-left:0;padding-right:0}.wide svg{min-width:0}\
         .verdict li,.fill,.area,tr.best td{-webkit-print-color-adjust:exact;print-color-adjust:exact}}

@@ -36,6 +36,11 @@ struct RecordedValues {
         return values[low]
     }
 
+    /// The value at a percentile, if there are enough values to tell of it.
+    func reliableValue(at percentile: Double) -> UInt64? {
+        percentile <= highestPercentile || percentile == 100 ? value(at: percentile) : nil
+    }
+
     /// The highest percentile that so few values can tell of.
     var highestPercentile: Double { total == 0 ? 0 : min(100 * (1 - 1 / Double(total)), 99.9999) }
 }
@@ -57,7 +62,8 @@ package struct PercentileChart: Sendable {
             let points = Self.percentiles(upTo: recorded.highestPercentile).map {
                 LineChart.Point($0, recorded.value(at: $0).map { Double($0) })
             }
-            series.append(.init(name, points, stroke: series.count == 1 ? .dashed : .line))
+            // Where two lie on each other, the gaps of the upper show the lower.
+            series.append(.init(name, points, stroke: series.isEmpty ? .line : .dashed))
         }
         let values = series.flatMap { $0.points.compactMap(\.y) }
         return LineChart(
@@ -130,7 +136,6 @@ package struct DistributionChart: Sendable {
         let buckets = Self.buckets(of: all)
         let bars = buckets[0]
         let edges = bars.isEmpty ? [] : [bars[0].lower * 1.000001, bars[bars.count - 1].upper]
-        // The tail decides how wide the axis is; what is between round numbers at its ends would be empty space.
         let x = Axis(
             "latency (log scale)", unit: .nanoseconds, scale: .logarithmic(base: 10), covering: edges, ticks: 5)
         let y = Axis(

@@ -1,4 +1,5 @@
 import H2Measure
+import Histogram
 import Testing
 
 @Suite struct PageTests {
@@ -24,6 +25,16 @@ import Testing
         }
         MarkupCheck.expectWellFormed(page)
         MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func percentilesOfWhichSoFewResponsesCannotTellAreDashes() throws {
+        var result = BenchResult()
+        for value in 1...50 { result.corrected.record(UInt64(value) * 1_000_000) }
+        let page = try BenchPage(plan: Sample.plan(), result: result).html()
+        #expect(page.contains("<dt>p99</dt><dd>–</dd><dd class=\"small\">takes 100 responses</dd>"))
+        // p95, and then p99, p99.9 and p99.99, and the longest.
+        let dash = "<td class=\"n\">–</td>"
+        #expect(page.contains("<td class=\"n\">48.0 ms</td>\(dash)\(dash)\(dash)<td class=\"n\">50.0 ms</td>"))
     }
 
     @Test func aLongRunsPageStaysSmall() throws {

@@ -1,5 +1,6 @@
 import H2Client
 import HTTPTypes
+import Histogram
 
 /// A measurement's result for people to read in a terminal: what ran, what came of it, how long it took, and how far all
 /// that can be trusted.
@@ -58,8 +59,9 @@ package struct BenchSummary {
         if plan.warmUp > .zero { what.append("after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up") }
         if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }
         if plan.api == .async { what.append("async API") }
-        lines += wrapped("  " + what.joined(separator: " · "), width: width, indent: 2)
-        lines += wrapped("  " + spoken, width: width, indent: 2)
+        for text in [what.joined(separator: " · "), spoken] {
+            lines += wrapped(text, width: width - 2).map { "  " + $0 }
+        }
         return lines
     }
 
@@ -156,8 +158,10 @@ package struct BenchSummary {
             (waits.downloadStreamWindow, "the server for our stream window"),
             (waits.downloadConnectionWindow, "the server for our connection window"),
         ].filter { $0.0 > 0 }
+        let total = result.latency.mean * Double(result.latency.totalCount)
         return named.enumerated().flatMap { index, wait in
-            row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)")
+            let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
+            return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")
         }
     }
 

@@ -15,7 +15,7 @@ import Testing
     @Test func itSaysWhatRanAndWhatCameOfIt() {
         let text = summary(sampleResult())
         for part in [
-            "h2get bench: GET https://127.0.0.1:8443/3\n", "200,000 requests · 4 connections × 10 streams · 2 threads",
+            "h2get bench: GET https://127.0.0.1:8443/3\n  200,000 requests · 4 connections × 10 streams · 2 threads",
             "HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)", "the server allows 128",
             "Requests     200,000 sent = 200,000 done + 0 failed + 0 aborted\n",
             "Rate         20,000 responses/s over 10.0 s\n", "Status       200,000 2xx\n",
@@ -32,7 +32,8 @@ import Testing
             "5 × stream reset by the server: REFUSED_STREAM",
             "2 × GOAWAY: \\x1b]0;x\\x07\\u{202e}\\x0a\\", "200: 199,950, 503: 30, 404: 20",
             "  lost       3 × GOAWAY NO_ERROR",
-            "  failed     1 × timed out", "Waits        2.00 s for a connection or a stream (100 requests)",
+            "  failed     1 × timed out",
+            "Waits        2.00 s for a connection or a stream (100 requests) (0.7 % of all",
             "backlog", "failed  ", "warning: ", "note: ",
         ] { #expect(text.contains(part), "\(part) is not in \(text)") }
     }

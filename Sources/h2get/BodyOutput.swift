@@ -1,4 +1,5 @@
 import H2Client
+import H2Measure
 
 #if canImport(Glibc)
     import Glibc

@@ -1,4 +1,5 @@
 import H2Client
+import H2Measure
 
 /// The closing numbers of a run: what was fetched, over how many connections, and what their reuse saved.
 struct Summary {

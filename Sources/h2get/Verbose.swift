@@ -1,4 +1,5 @@
 import H2Client
+import H2Measure
 import HTTPTypes
 
 /// What -v and -vv say. Everything that came from a server is made printable.

@@ -40,7 +40,7 @@ func readExactly(_ descriptor: CInt, offset: Int, into buffer: UnsafeMutableRawB
 }
 
 /// Writes all of `bytes`; 0, or the errno that stopped it.
-func writeFully(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> CInt {
+package func writeFully(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> CInt {
     var done = 0
     while done < bytes.count {
         let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)

@@ -1,0 +1,235 @@
+import H2Client
+import HTTPTypes
+import Histogram
+
+/// A measurement's result for people to read in a terminal: what ran, what came of it, how long it took, and how far all
+/// that can be trusted.
+package struct BenchSummary {
+    private static let labelWidth = 13
+
+    private let result: BenchResult
+    private let plan: BenchPlan
+    private let verdicts: [Verdict]
+    private let width: Int
+    private let style: TextStyle
+
+    /// - Parameters:
+    ///   - width: of the terminal, in characters; below 60 lines are longer than it.
+    ///   - color: whether the text may hold colours. Without, it has no escape sequence at all.
+    package init(_ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], width: Int, color: Bool) {
+        self.result = result
+        self.plan = plan
+        self.verdicts = verdicts
+        self.width = min(max(width, 60), 160)
+        style = TextStyle(color: color)
+    }
+
+    /// Lines, each ended.
+    package var text: String {
+        let parts = [header(), totals(), waits(), machinery(), percentiles(), histogram(), timeLine(), judgement()]
+        return parts.filter { !$0.isEmpty }.map { $0.map { $0 + "\n" }.joined() }.joined(separator: "\n")
+    }
+
+    // MARK: What ran
+
+    private func header() -> [String] {
+        let first = plan.requests[0].request
+        let url = "\(plan.origin)\(first.path ?? "/")"
+        var lines = wrapped("h2get bench: \(first.method.rawValue) \(printable(url))", width: width, indent: 2).map(
+            style.bold)
+        var what: [String] = []
+        if plan.requests.count > 1 { what.append("\(grouped(plan.requests.count)) URLs in turn") }
+        switch plan.extent {
+        case .requests(let count): what.append(count == 1 ? "1 request" : "\(grouped(count)) requests")
+        case .time(let time): what.append("for \(timeText(seconds: time.inSeconds))")
+        }
+        what.append(
+            "\(grouped(plan.connections, "connection")) × \(grouped(plan.streams, "stream"))")
+        what.append(grouped(plan.threads, "thread"))
+        switch plan.pace {
+        case .closed: what.append("closed loop")
+        case .arrivals(let from, let to, let ramp):
+            what.append(
+                from == to || ramp == .zero
+                    ? "open loop, \(rateText(to)) requests/s"
+                    : "open loop, \(rateText(from)) to \(rateText(to)) requests/s within \(timeText(seconds: ramp.inSeconds))"
+            )
+        case .arrivalsPerConnection(let rate): what.append("open loop, \(rateText(rate)) requests/s on each connection")
+        }
+        if plan.warmUp > .zero { what.append("after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up") }
+        if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }
+        if plan.api == .async { what.append("async API") }
+        for text in [what.joined(separator: " · "), spoken] {
+            lines += wrapped(text, width: width - 2).map { "  " + $0 }
+        }
+        return lines
+    }
+
+    /// Such as `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384) · the server allows 128 streams`.
+    private var spoken: String {
+        let connections = result.connections
+        let versions = [(connections.http2, "HTTP/2"), (connections.http1, "HTTP/1.1")].filter { $0.0 > 0 }.map(\.1)
+        var text = versions.isEmpty ? "no connection" : versions.joined(separator: " and ")
+        if let version = connections.tlsVersion {
+            text += " over \(printable(version))"
+            if let cipher = connections.cipher { text += " (\(printable(cipher)))" }
+        } else if !versions.isEmpty {
+            text += " in cleartext"
+        }
+        if let limit = connections.maxConcurrentStreams {
+            text += " · the server allows \(grouped(limit, "stream")) a connection"
+        }
+        return text
+    }
+
+    // MARK: What came of it
+
+    private func totals() -> [String] {
+        let requests = result.requests
+        var lines: [String] = []
+        var identity =
+            "\(grouped(requests.sent)) sent = \(grouped(requests.done)) done + \(grouped(requests.failed)) failed + "
+            + "\(grouped(requests.aborted)) aborted"
+        let asides = [
+            (requests.drained, "done after the end"), (requests.dropped, "never sent"),
+            (requests.retries, requests.retries == 1 ? "retry" : "retries"),
+        ].filter { $0.0 > 0 }.map { "\(grouped($0.0)) \($0.1)" }
+        if !asides.isEmpty { identity += " (\(asides.joined(separator: ", ")))" }
+        lines += row("Requests", identity)
+        lines += row(
+            "Rate", "\(rateText(result.rate)) responses/s over \(timeText(seconds: result.elapsed))", paint: style.bold)
+        let classes = (1...9).map { (result.statusClass($0), "\($0)xx") }.filter { $0.0 > 0 }
+        if !classes.isEmpty {
+            let single = (100..<1000).filter { result.statuses[$0] > 0 }
+            var text = classes.map { "\(grouped($0.0)) \($0.1)" }.joined(separator: ", ")
+            if single != [200] {
+                let shown = single.sorted { result.statuses[$0] > result.statuses[$1] }.prefix(6)
+                text += " (\(shown.map { "\($0): \(grouped(result.statuses[$0]))" }.joined(separator: ", "))"
+                text += single.count > shown.count ? " …)" : ")"
+            }
+            let isGood = result.statusClass(4) == 0 && result.statusClass(5) == 0
+            lines += row("Status", text, paint: isGood ? { $0 } : style.red)
+        }
+        lines += causes("Errors", result.errors)
+        return lines + traffic()
+    }
+
+    private func traffic() -> [String] {
+        let traffic = result.traffic
+        guard traffic.received > 0 || traffic.sent > 0 else { return [] }
+        var text = "\(byteCount(traffic.received)) received, \(byteCount(traffic.sent)) sent"
+        if result.elapsed > 0 { text += " (\(byteCount(Int(Double(traffic.received) / result.elapsed)))/s in)" }
+        var lines = row("Traffic", text)
+        if traffic.headersDecoded > 0 {
+            lines += row(
+                "",
+                "\(byteCount(traffic.headers)) of headers for \(byteCount(traffic.headersDecoded)): "
+                    + "\(percent(traffic.headerSaving)) saved")
+        }
+        if traffic.bodiesReceived > 0 || traffic.bodiesSent > 0 {
+            let sent = traffic.bodiesSent > 0 ? ", \(byteCount(traffic.bodiesSent)) sent" : ""
+            lines += row("", "\(byteCount(traffic.bodiesReceived)) of bodies received\(sent)")
+        }
+        if traffic.receivedHTTP > 0, traffic.received > traffic.receivedHTTP {
+            let layers = traffic.received + traffic.sent - traffic.receivedHTTP - traffic.sentHTTP
+            lines += row("", "\(byteCount(max(layers, 0))) of all that were TLS's own")
+        }
+        return lines
+    }
+
+    private func causes(_ label: String, _ counts: [String: Int]) -> [String] {
+        let sorted = counts.byCount
+        var lines: [String] = []
+        for (index, cause) in sorted.prefix(8).enumerated() {
+            let text = "\(grouped(cause.count)) × \(printable(cause.cause))"
+            lines += row(index == 0 ? label : "", text, paint: style.red)
+        }
+        if sorted.count > 8 { lines += row("", "and \(grouped(sorted.count - 8, "other cause"))") }
+        return lines
+    }
+
+    private func waits() -> [String] {
+        let waits = result.waits
+        let named = [
+            (waits.slot, "for a connection or a stream (\(grouped(waits.slotRequests, "request")))"),
+            (waits.sendBlocked, "for the network to take what was sent"),
+            (waits.uploadStreamWindow, "uploads for the server's stream window"),
+            (waits.uploadConnectionWindow, "uploads for the server's connection window"),
+            (waits.downloadStreamWindow, "the server for our stream window"),
+            (waits.downloadConnectionWindow, "the server for our connection window"),
+        ].filter { $0.0 > 0 }
+        let total = result.latency.mean * Double(result.latency.totalCount)
+        return named.enumerated().flatMap { index, wait in
+            let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
+            return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")
+        }
+    }
+
+    private func machinery() -> [String] {
+        let connections = result.connections
+        var text = "\(grouped(connections.opened)) opened, at most \(grouped(connections.mostOpen)) at once"
+        if connections.handshakes > 0 {
+            text += "; \(grouped(connections.handshakes, "TLS handshake")), \(grouped(connections.resumed)) resumed"
+        }
+        if connections.reopened > 0 { text += "; \(grouped(connections.reopened)) opened again" }
+        if connections.rotated > 0 { text += "; \(grouped(connections.rotated)) closed on purpose" }
+        var lines = row("Connections", text)
+        lines += causes("  lost", connections.lost)
+        lines += causes("  failed", connections.failed)
+
+        let client = result.client
+        var cost = "\(timeText(seconds: result.cpuSeconds)) of CPU"
+        if result.elapsed > 0 { cost += " (\(percent(result.cpuSeconds / result.elapsed)) of one processor)" }
+        let answered = result.requests.done
+        if answered > 0 { cost += ", \(timeText(seconds: result.cpuSeconds / Double(answered))) a response" }
+        lines += row("Client", cost)
+        var state: [String] = []
+        if let busiest = client.loopBusy.max() {
+            let loops = client.loopBusy.count
+            state.append("\(loops == 1 ? "event loop" : "busiest of \(loops) event loops") \(percent(busiest)) busy")
+        }
+        state.append("timers late by \(timeText(client.lagP99)) (p99), \(timeText(client.lagMost)) (max)")
+        if client.residentBytes > 0 { state.append("\(byteCount(client.residentBytes)) of memory") }
+        return lines + row("", state.joined(separator: "; "))
+    }
+
+    // MARK: How long it took
+
+    private func percentiles() -> [String] {
+        PercentileTable([
+            ("latency", result.latency), ("corrected", result.corrected), ("first byte", result.firstByte),
+            ("connect", result.connect), ("TLS", result.handshake),
+        ]).lines(width: width, style: style)
+    }
+
+    private func histogram() -> [String] {
+        let bars = LatencyBars(Distribution(result.latency)).lines(width: width, style: style)
+        return bars.isEmpty ? [] : [style.bold("Latency distribution")] + bars
+    }
+
+    private func timeLine() -> [String] {
+        let curves = TimeLine(result.intervals).lines(width: width, style: style)
+        return curves.isEmpty ? [] : [style.bold("Over time")] + curves
+    }
+
+    // MARK: What it is worth
+
+    private func judgement() -> [String] {
+        verdicts.flatMap { verdict in
+            let (mark, paint): (String, (String) -> String) =
+                switch verdict.severity {
+                case .fine: ("ok: ", style.green)
+                case .note: ("note: ", style.cyan)
+                case .warning: ("warning: ", style.yellow)
+                }
+            return wrapped(mark + printable(verdict.text), width: width, indent: 2).map(paint)
+        }
+    }
+
+    private func row(_ label: String, _ text: String, paint: (String) -> String = { $0 }) -> [String] {
+        let lines = wrapped(text, width: width - Self.labelWidth)
+        return lines.enumerated().map { index, line in
+            padded(index == 0 ? label : "", Self.labelWidth) + paint(line)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Histogram
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A log of histograms in HdrHistogram's format 1.3, which its viewers and libraries read, and which logs of several
+/// measurements can be merged from without loss (`HistogramLogMerge`).
+///
+/// The latency of each interval is a line of its own, without a tag, for that is what viewers show unless they are told
+/// otherwise. What is kept for the whole measurement alone (the corrected latency, the first byte, TCP connect, TLS
+/// handshake) has a line each, with a tag. Values are nanoseconds; the lines' own times are seconds since the
+/// measurement began (`BaseTime`), and their largest value is in milliseconds, as the format has it by custom.
+package enum HistogramLog {
+    /// How lines without a tag are called where they have to be called something.
+    package static let untagged = "latency"
+
+    static let legend = #""StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram""#
+
+    /// The whole log of one measurement. Where the intervals' histograms were not kept (`keepsIntervalHistograms`) the
+    /// latency is one line.
+    package static func text(_ result: BenchResult) -> String {
+        var text = head(startedAt: result.startedAt)
+        let tagged = [
+            ("corrected", result.corrected), ("first_byte", result.firstByte), ("connect", result.connect),
+            ("tls", result.handshake),
+        ]
+        for (tag, histogram) in tagged where histogram.totalCount > 0 {
+            text += line(tag: tag, start: 0, length: result.elapsed, histogram)
+        }
+        let kept = result.intervals.filter { $0.latency != nil }
+        for interval in kept {
+            text += line(tag: nil, start: interval.start, length: interval.length, interval.latency!)
+        }
+        if kept.isEmpty { text += line(tag: nil, start: 0, length: result.elapsed, result.latency) }
+        return text
+    }
+
+    /// - Parameter startedAt: seconds since 1970.
+    static func head(startedAt: Double) -> String {
+        let date = date(startedAt)
+        return """
+            #[h2get bench: nanoseconds; lines without a tag are the latency of responses, by interval]
+            #[Histogram log format version 1.3]
+            #[StartTime: \(fixed(startedAt, 3)) (seconds since epoch)\(date.isEmpty ? "" : ", \(date)")]
+            #[BaseTime: \(fixed(startedAt, 3)) (seconds since epoch)]
+            \(legend)
+
+            """
+    }
+
+    /// - Parameters:
+    ///   - tag: without comma, space or line end; nil for none.
+    ///   - start: seconds since the base time.
+    static func line(tag: String?, start: Double, length: Double, _ histogram: TimeHistogram) -> String {
+        let tag = tag.map { "Tag=\($0)," } ?? ""
+        let most = histogram.totalCount == 0 ? 0 : Double(histogram.maxRecorded) / 1e6
+        let payload = HistogramPayload(histogram).encoded()
+        return "\(tag)\(fixed(start, 3)),\(fixed(length, 3)),\(fixed(most, 3)),\(payload)\n"
+    }
+
+    /// Such as `Wed Sep 09 08:24:39 UTC 2015`; empty for a time that has no date.
+    private static func date(_ seconds: Double) -> String {
+        guard seconds.isFinite, abs(seconds) < 1e11 else { return "" }
+        var time = time_t(seconds.rounded(.down))
+        var parts = tm()
+        guard gmtime_r(&time, &parts) != nil else { return "" }
+        let bytes = [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
+            count = buffer.withMemoryRebound(to: CChar.self) { text in
+                strftime(text.baseAddress!, text.count, "%a %b %d %H:%M:%S UTC %Y", &parts)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

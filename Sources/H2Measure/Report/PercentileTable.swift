@@ -1,0 +1,57 @@
+import Histogram
+
+/// Percentiles of several histograms side by side: a row each, from the smallest value to the largest.
+struct PercentileTable {
+    private static let labelWidth = 9
+    private static let cellWidth = 12
+
+    private let columns: [(title: String, distribution: Distribution)]
+
+    /// Empty histograms have no column.
+    init(_ columns: [(title: String, histogram: TimeHistogram)]) {
+        self.columns = columns.filter { $0.histogram.totalCount > 0 }.map { ($0.title, Distribution($0.histogram)) }
+    }
+
+    /// Where not all columns fit into `width` the others follow below.
+    func lines(width: Int, style: TextStyle) -> [String] {
+        let fitting = max((width - Self.labelWidth) / Self.cellWidth, 1)
+        var lines: [String] = []
+        var isUncertain = false
+        for start in stride(from: 0, to: columns.count, by: fitting) {
+            let part = Array(columns[start..<min(start + fitting, columns.count)])
+            if start > 0 { lines.append("") }
+            lines += block(part, style: style, isUncertain: &isUncertain)
+        }
+        if isUncertain {
+            lines += wrapped("* fewer than \(Percentile.fewest) samples lie above it", width: width).map(style.dim)
+        }
+        return lines
+    }
+
+    private func block(
+        _ columns: [(title: String, distribution: Distribution)], style: TextStyle, isUncertain: inout Bool
+    ) -> [String] {
+        func row(_ label: String, _ cell: (Distribution) -> String) -> String {
+            padded(label, Self.labelWidth)
+                + columns.map { rightAligned(cell($0.distribution), Self.cellWidth) }.joined()
+        }
+        let titles = columns.map { rightAligned(shortened($0.title, Self.cellWidth - 2), Self.cellWidth - 1) + " " }
+        var lines = [style.bold(padded("", Self.labelWidth) + titles.joined())]
+        // A place for the mark behind each number, so that they stand below each other.
+        func time(_ nanoseconds: Double) -> String { timeText(nanoseconds: nanoseconds) + " " }
+        lines.append(row("min") { time(Double($0.min)) })
+        for percentile in Percentile.shown {
+            lines.append(
+                row(percentile.name) { distribution in
+                    let isFew = percentile.above(of: distribution.count) < Percentile.fewest
+                    if isFew { isUncertain = true }
+                    return timeText(distribution.value(percentile)) + (isFew ? "*" : " ")
+                })
+        }
+        lines.append(row("max") { time(Double($0.max)) })
+        lines.append(row("mean") { time($0.mean) })
+        lines.append(row("± sd") { time($0.deviation) })
+        lines.append(row("samples") { grouped($0.count) + " " })
+        return lines
+    }
+}

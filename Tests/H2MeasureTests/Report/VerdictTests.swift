@@ -1,0 +1,272 @@
+import H2Measure
+import Histogram
+import Testing
+
+@Suite struct VerdictTests {
+    private func verdicts(
+        _ plan: BenchPlan = samplePlan(), _ change: (inout BenchResult) -> Void = { _ in }
+    ) -> [Verdict] {
+        var result = sampleResult()
+        change(&result)
+        return Verdict.all(result, plan)
+    }
+
+    /// The one verdict on the topic, and no other.
+    private func only(
+        _ topic: Verdict.Topic, _ severity: Verdict.Severity, _ plan: BenchPlan = samplePlan(),
+        _ change: (inout BenchResult) -> Void
+    ) throws -> String {
+        let found = verdicts(plan, change)
+        #expect(found.map(\.topic) == [topic])
+        let verdict = try #require(found.first { $0.topic == topic })
+        #expect(verdict.severity == severity)
+        return verdict.text
+    }
+
+    @Test func whereNothingIsWrongThatIsSaid() throws {
+        let text = try only(.nothing, .fine) { _ in }
+        #expect(text.contains("Nothing speaks against these figures"))
+        #expect(text.contains("40 %"))
+    }
+
+    @Test func everyVerdictIsOneSentenceAndWarningsComeFirst() {
+        let verdicts = Verdict.all(fullResult(), samplePlan())
+        #expect(verdicts.count >= 5)
+        let severities = verdicts.map { $0.severity == .warning }
+        #expect(severities == severities.sorted { $0 && !$1 })
+        for verdict in verdicts {
+            #expect(verdict.text.hasSuffix(".") && !verdict.text.contains(". "), "\(verdict.text)")
+        }
+    }
+
+    // MARK: The client
+
+    @Test func aBusyLoopMeansThatTheClientIsTheLimit() throws {
+        let text = try only(.clientBusy, .warning) { $0.client.loopBusy = [0.95, 0.5] }
+        #expect(text.contains("1 of its 2 event loops were busy 95 %"))
+        #expect(text.contains("(-t 4)"))
+        #expect(verdicts { $0.client.loopBusy = [0.9, 0.9] }.map(\.topic) == [.nothing])
+    }
+
+    @Test func theRemedyKnowsHowManyThreadsAndConnectionsThereAre() throws {
+        var plan = samplePlan()
+        (plan.threads, plan.connections) = (1, 1)
+        #expect(try only(.clientBusy, .warning, plan) { $0.client.loopBusy = [0.99] }.contains("-t 2 -c 2"))
+        plan.threads = 4
+        let text = try only(.clientBusy, .warning, plan) { $0.client.loopBusy = [0.99, 0.99, 0.99, 0.99] }
+        #expect(text.contains("h2get bench merge"))
+    }
+
+    @Test func fullProcessorsMeanThatTheClientIsTheLimit() throws {
+        let text = try only(.clientBusy, .warning) { $0.client.userSeconds = 36 }
+        #expect(text.contains("3.8 of the machine's 4 processors"))
+    }
+
+    @Test func lateTimersMeanThatLatenciesAreTooLong() throws {
+        #expect(try only(.clientLag, .warning) { $0.client.lagP99 = 6_000_000 }.contains("6.00 ms late"))
+        #expect(try only(.clientLag, .note) { $0.client.lagP99 = 200_000 }.contains("200 µs late"))
+        #expect(verdicts { $0.client.lagP99 = 140_000 }.map(\.topic) == [.nothing])
+    }
+
+    // MARK: The sample
+
+    @Test(arguments: [
+        (99_900, "p99.99 means nothing", "-n 100000", Verdict.Severity.note),
+        (9900, "p99.9 and above mean nothing", "-n 10000", .note),
+        (900, "p99 and above mean nothing", "-n 1000", .warning),
+        (100, "p95 and above mean nothing", "-n 200", .warning),
+    ])
+    func aPercentileAboveWhichFewSamplesLieMeansNothing(
+        _ count: Int, _ what: String, _ remedy: String, _ severity: Verdict.Severity
+    ) throws {
+        let found = Verdict.all(sampleResult(responses: count), samplePlan(requests: count))
+        #expect(found.map(\.topic) == [.sample])
+        #expect(found[0].severity == severity)
+        #expect(found[0].text.contains(what), "\(found[0].text)")
+        #expect(found[0].text.contains(remedy), "\(found[0].text)")
+    }
+
+    @Test func theRemedyIsATimeWhereATimeWasAskedFor() {
+        var plan = samplePlan()
+        plan.extent = .time(.seconds(10))
+        let found = Verdict.all(sampleResult(responses: 5000), plan)
+        // 10,000 samples at 500 a second.
+        #expect(found[0].text.contains("use -D 20s for p99.9"))
+    }
+
+    @Test func noSampleAtAllIsSaid() {
+        let found = Verdict.all(BenchResult(), samplePlan())
+        #expect(found.map(\.topic) == [.sample])
+        #expect(found[0].severity == .warning)
+    }
+
+    @Test func lessThanASecondIsTooShort() throws {
+        let text = try only(.shortTime, .warning) { result in
+            result.elapsed = 0.5
+            result.client.userSeconds = 0.1
+            result.client.systemSeconds = 0.1
+        }
+        #expect(text.contains("500 ms") && text.contains("-D 10s"))
+    }
+
+    // MARK: The server
+
+    @Test(arguments: ["429", "503", "REFUSED_STREAM", "ENHANCE_YOUR_CALM", "ENHANCE_YOUR_CALM at connecting"])
+    func throttlingIsRecognised(_ sign: String) throws {
+        let found = verdicts { result in
+            switch sign {
+            case "429": result.statuses[429] = 7
+            case "503": result.statuses[503] = 7
+            case "REFUSED_STREAM": result.errors = ["stream reset by the server: REFUSED_STREAM": 7]
+            case "ENHANCE_YOUR_CALM": result.connections.lost = ["GOAWAY ENHANCE_YOUR_CALM": 7]
+            default: result.connections.failed = ["GOAWAY ENHANCE_YOUR_CALM": 7]
+            }
+        }
+        let verdict = try #require(found.first { $0.topic == .throttled })
+        #expect(verdict.severity == .warning)
+        #expect(verdict.text.contains("\(sign.prefix { $0 != " " }) 7 times"))
+        #expect(verdict.text.contains("a smaller -m"))
+    }
+
+    @Test func connectionsThatWereOpenedAgainAreSaid() throws {
+        let text = try only(.reconnects, .note) { result in
+            result.connections.lost = ["GOAWAY NO_ERROR": 3, "closed by the server": 1]
+            result.connections.reopened = 4
+        }
+        #expect(text.contains("4 connections ended early (GOAWAY NO_ERROR, 3; closed by the server, 1), with 4 opened"))
+        // On purpose is another matter.
+        let onPurpose = verdicts { result in
+            result.connections.rotated = 4
+            result.connections.reopened = 4
+        }
+        #expect(onPurpose.map(\.topic) == [.nothing])
+    }
+
+    @Test func failuresAndErrorPagesAreSaid() throws {
+        let failures = try only(.errors, .warning) { result in
+            result.requests.failed = 2000
+            result.errors = ["timed out": 1999, "refused": 1]
+        }
+        #expect(failures.contains("2,000 requests of 200,000 failed (timed out, 1,999; refused, 1)"))
+        #expect(try only(.errors, .note) { $0.requests.aborted = 1 }.contains("1 request got no answer"))
+        #expect(
+            try only(.errors, .warning) { $0.connections.failed = ["refused": 3] }
+                .contains("3 connections could not be established (most often: refused)"))
+        let pages = try only(.statuses, .warning) { result in
+            result.statuses[200] = 100_000
+            result.statuses[404] = 100_000
+        }
+        #expect(pages.contains("50.0 % of the responses") && pages.contains("most often 404"))
+        #expect(verdicts { $0.statuses[404] = 100 }.map(\.topic) == [.nothing])
+    }
+
+    @Test func howItEndedIsSaid() throws {
+        #expect(try only(.ended, .note) { $0.end = .interrupted }.contains("stopped early"))
+        #expect(try only(.ended, .warning) { $0.end = .gaveUp("refused") }.contains("(refused)"))
+    }
+
+    // MARK: Waits
+
+    @Test func aStreamLimitBelowWhatWasAskedForIsSaid() throws {
+        let text = try only(.slots, .note) { $0.connections.maxConcurrentStreams = 3 }
+        #expect(text.contains("3 streams on a connection, fewer than -m 10"))
+        #expect(text.contains("use -m 3, or spread them with -c 14"))
+        #expect(verdicts { $0.connections.maxConcurrentStreams = 10 }.map(\.topic) == [.nothing])
+    }
+
+    @Test func streamsOfHTTP1AreSaidToBeNone() throws {
+        let text = try only(.slots, .note) { result in
+            (result.connections.http1, result.connections.http2) = (4, 0)
+            result.connections.maxConcurrentStreams = nil
+        }
+        #expect(text.contains("-c 40"))
+    }
+
+    /// All requests together took 300 s.
+    @Test func waitsAreSaidWhereTheyExplainSomething() throws {
+        let much: UInt64 = 20_000_000_000
+        #expect(
+            try only(.slots, .note) { ($0.waits.slot, $0.waits.slotRequests) = (much, 5) }.contains("5 requests waited")
+        )
+        #expect(try only(.windows, .note) { $0.waits.downloadStreamWindow = much }.contains("a larger -w"))
+        #expect(try only(.windows, .note) { $0.waits.downloadConnectionWindow = much }.contains("a larger -W"))
+        #expect(try only(.windows, .note) { $0.waits.uploadStreamWindow = much }.contains("window of the stream"))
+        #expect(try only(.windows, .note) { $0.waits.uploadConnectionWindow = much }.contains("with -c"))
+        #expect(try only(.sendBlocked, .note) { $0.waits.sendBlocked = much }.contains("20.0 s"))
+        let little = verdicts { result in
+            result.waits.slot = much / 2
+            result.waits.slotRequests = 1
+            result.waits.sendBlocked = much / 2
+            result.waits.downloadStreamWindow = much / 2
+            result.waits.uploadConnectionWindow = much / 2
+        }
+        #expect(little.map(\.topic) == [.nothing])
+    }
+
+    // MARK: The pace
+
+    private var openPlan: BenchPlan {
+        var plan = samplePlan()
+        plan.extent = .time(.seconds(10))
+        plan.pace = .arrivals(from: 20_000, to: 20_000, ramp: .zero)
+        return plan
+    }
+
+    @Test func aRateThatWasNotReachedIsSaid() throws {
+        #expect(verdicts(openPlan).map(\.topic) == [.nothing])
+        let text = try only(.rateMissed, .warning, openPlan) { result in
+            result.requests.sent = 150_000
+            result.requests.done = 150_000
+            result.requests.dropped = 50_000
+        }
+        #expect(text.contains("Of 20,000 requests a second only 15,000 were sent (50,000 never were)"))
+    }
+
+    @Test func aRampAsksForLessThanItsEnd() {
+        var plan = openPlan
+        // 1,000 × 10 × 4 connections would be too little, and the ramp asks for 10,000 × 5 / 2 + 20,000 × 5.
+        plan.pace = .arrivals(from: 0, to: 20_000, ramp: .seconds(5))
+        #expect(verdicts(plan) { $0.requests.sent = 150_000 }.allSatisfy { $0.topic != .rateMissed })
+        #expect(verdicts(plan) { $0.requests.sent = 140_000 }.contains { $0.topic == .rateMissed })
+        plan.pace = .arrivalsPerConnection(5000)
+        #expect(verdicts(plan).allSatisfy { $0.topic != .rateMissed })
+        #expect(verdicts(plan) { $0.requests.sent = 190_000 }.contains { $0.topic == .rateMissed })
+        // No more than were to be sent at all.
+        plan.extent = .requests(190_000)
+        #expect(verdicts(plan) { $0.requests.sent = 190_000 }.allSatisfy { $0.topic != .rateMissed })
+    }
+
+    @Test func aBacklogThatGrowsIsSaid() throws {
+        let text = try only(.backlog, .warning, openPlan) { result in
+            for index in result.intervals.indices { result.intervals[index].backlog = index * 100 }
+        }
+        #expect(text.contains("50.0 waited to be sent at first, 850 at the end"))
+        let steady = verdicts(openPlan) { result in
+            for index in result.intervals.indices { result.intervals[index].backlog = 100 }
+        }
+        #expect(steady.map(\.topic) == [.nothing])
+    }
+
+    @Test func aCorrectedLatencyFarAboveTheOtherIsSaid() throws {
+        let text = try only(.coordinatedOmission, .warning, openPlan) {
+            $0.corrected.record(500_000_000, count: 10_000)
+        }
+        #expect(text.contains("p99 of 1.98 ms") && text.contains("500 ms"))
+        #expect(
+            try only(.coordinatedOmission, .note) { $0.corrected.record(500_000_000, count: 10_000) }.contains("quote"))
+    }
+
+    @Test func halvesThatDifferAreSaid() throws {
+        func change(_ result: inout BenchResult) {
+            for index in result.intervals.indices { result.intervals[index].done = index < 5 ? 15_000 : 25_000 }
+        }
+        var plan = samplePlan()
+        #expect(
+            try only(.unsteady, .note, plan, change).contains("15,000 responses a second in the first half and 25,000"))
+        plan.warmUp = .zero
+        #expect(try only(.unsteady, .note, plan, change).contains("--warm-up-time 5s"))
+        // Where the load was to change it is no wonder.
+        plan.connectionRamp = .init(count: 1, period: .seconds(1))
+        #expect(verdicts(plan, change).map(\.topic) == [.nothing])
+    }
+}

@@ -47,7 +47,8 @@ package final class PreparedRequest: @unchecked Sendable {
         var head = RequestHead()
         let known = RequestHead.Known(scheme: origin.scheme.rawValue, authority: origin.authority)
         try head.fill(
-            request, known: known, contentLength: body.isEmpty ? nil : body.count, expectsContinue: false, priority: nil)
+            request, known: known, contentLength: body.isEmpty ? nil : body.count, expectsContinue: false, priority: nil
+        )
         if body.isEmpty, let stated = head.statedLength { try RequestRules.hasBody(false, stated: stated) }
         return head.withPairs { source, count in
             let size = (0..<count).reduce(0) { $0 + source[$1].namelen + source[$1].valuelen }

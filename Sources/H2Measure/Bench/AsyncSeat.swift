@@ -42,8 +42,15 @@ final class AsyncSeat: @unchecked Sendable {
         }
     }
 
-    /// The connection that is about to be closed was the last one here.
-    func stop() { giveUp("every connection came to its time limit (-T, -N)") }
+    /// Ends the connection, which was the last one here; what is under way on it fails.
+    func stop() {
+        guard !hasGivenUp, let connection else { return }
+        hasGivenUp = true
+        self.connection = nil
+        connection.closeNow(because: "")
+        worker.disconnected(connection, cause: nil)
+        leaveRest("every connection came to its time limit (-T, -N)")
+    }
 
     /// The measurement is over: what is under way is given up.
     func end() {
@@ -60,6 +67,10 @@ final class AsyncSeat: @unchecked Sendable {
     private func giveUp(_ why: String) {
         guard !hasGivenUp else { return }
         hasGivenUp = true
+        leaveRest(why)
+    }
+
+    private func leaveRest(_ why: String) {
         if left != .max {
             worker.orphaned += left
             left = 0
@@ -105,6 +116,7 @@ final class AsyncSeat: @unchecked Sendable {
             let response = try await connection.send(worker.plan.requests[notes.pointee.turn])
             let headAt = worker.loop.now
             let bytes = try await response.body.discard()
+            guard !isOver else { return false }
             worker.ended()
             worker.streamLimit(connection.announcedStreamLimit)
             worker.done(
@@ -113,8 +125,8 @@ final class AsyncSeat: @unchecked Sendable {
             if connection.isDraining { leave(connection, nil) }
             return false
         } catch {
-            worker.ended()
             guard !isOver, let failure = error as? H2Error else { return false }
+            worker.ended()
             if connection.isDraining { leave(connection, failure) }
             if isWorthAnother(failure), notes.pointee.attempts < Self.attemptsToSend {
                 worker.retried()
@@ -156,6 +168,12 @@ final class AsyncSeat: @unchecked Sendable {
                     throw CancellationError()
                 }
                 connection = made
+                if let limit = worker.plan.activeTimeout {
+                    _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
+                        guard let self, made != nil, made === connection else { return }
+                        stop()
+                    }
+                }
                 depthAtConnect = depth + made.info.roundTripsToOpen
                 worker.connected(made, again: hasConnected)
                 hasConnected = true

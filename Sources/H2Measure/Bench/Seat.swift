@@ -300,8 +300,7 @@ final class Seat: DirectConnectionUser {
             let opened = ObjectIdentifier(connection)
             _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
                 guard let self, let connection = self.connection, ObjectIdentifier(connection) == opened else { return }
-                stop()
-                connection.closeNow(because: "it was open for \(limit) (-T)")
+                stop(because: "it was open for \(limit) (-T)")
             }
         }
         pump()
@@ -326,15 +325,23 @@ final class Seat: DirectConnectionUser {
 
     // MARK: - The end
 
-    /// The connection that is about to be closed was the last one here.
-    func stop() {
+    /// Ends the connection, which was the last one here; what is under way on it fails.
+    func stop(because why: String) {
+        if case .gaveUp = dialling { return }
+        dialling = .gaveUp
         connection?.tag = Self.meant
-        giveUp("every connection came to its time limit (-T, -N)")
+        connection?.closeNow(because: why)
+        leaveRest("every connection came to its time limit (-T, -N)")
     }
 
     private func giveUp(_ why: String) {
         if case .gaveUp = dialling { return }
         dialling = .gaveUp
+        leaveRest(why)
+    }
+
+    /// Others may send what it was to send.
+    private func leaveRest(_ why: String) {
         if !isOpenLoop, left != .max {
             worker.orphaned += left
             left = 0

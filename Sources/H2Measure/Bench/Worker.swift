@@ -442,9 +442,9 @@ final class Worker: @unchecked Sendable {
             for connection in live.values {
                 let last = max(connection.lastByteAt, startedAt)
                 guard connection.openStreams > 0, now > last, now - last >= limit else { continue }
-                (seats.first { $0.connection === connection })?.stop()
+                let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
+                (seats.first { $0.connection === connection })?.stop(because: why)
                 (asyncSeats.first { $0.connection === connection })?.stop()
-                connection.closeNow(because: "no byte came for \(Duration(nanoseconds: limit)) (-N)")
             }
             timers.append(loop.schedule(after: period) { look() })
             trimTimers()

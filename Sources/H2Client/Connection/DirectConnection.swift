@@ -25,6 +25,7 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     fileprivate init(_ driver: ConnectionDriver, user: any DirectConnectionUser) {
         self.driver = driver
         self.user = user
+        number = driver.info.id.number
         driver.owner = self
         driver.countsOnly()
         driver.activate()
@@ -33,6 +34,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     // MARK: - Facts
 
     package var info: ConnectionInfo { driver.info }
+    /// `info.id`'s.
+    package let number: Int
     package var version: HTTPVersion { driver.version }
     /// Whether the server has told its stream limit.
     package var knowsStreamLimit: Bool { driver.knowsStreamLimit }

@@ -153,7 +153,8 @@ final class HTTP1Session {
     /// - Throws: `H2Error` (`invalidRequest`).
     static func written(_ request: HTTPRequest, body: [UInt8], to origin: Origin) throws(H2Error) -> WrittenHead {
         if request.method == .connect {
-            throw RequestRules.invalid("CONNECT makes a tunnel, and cannot be sent again and again", "send another method")
+            throw RequestRules.invalid(
+                "CONNECT makes a tunnel, and cannot be sent again and again", "send another method")
         }
         let session = HTTP1Session(origin: origin, configuration: Configuration(), now: 0)
         let stream = StreamState()

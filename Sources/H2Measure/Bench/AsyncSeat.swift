@@ -121,7 +121,8 @@ final class AsyncSeat: @unchecked Sendable {
             worker.streamLimit(connection.announcedStreamLimit)
             worker.done(
                 notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
-                bodyBytes: bytes)
+                bodyBytes: bytes,
+                on: Worker.Place(connection: response.connectionID.number, stream: Int(response.streamID)))
             if connection.isDraining { leave(connection, nil) }
             return false
         } catch {
@@ -132,7 +133,7 @@ final class AsyncSeat: @unchecked Sendable {
                 worker.retried()
                 return true
             }
-            worker.failed(notes, failure)
+            worker.failed(notes, failure, on: Worker.Place(connection: connection.info.id.number, stream: 0))
             return false
         }
     }

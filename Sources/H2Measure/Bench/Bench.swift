@@ -42,6 +42,8 @@ package struct Bench: Sendable {
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
+        let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
+        let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
         let loops = (0..<plan.threads).map { _ in EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
         let before = ProcessClocks.usage
@@ -53,7 +55,7 @@ package struct Bench: Sendable {
                     return nil
                 }
             }
-            group.addTask { await gather(loops, requests, tls, timeline) }
+            group.addTask { await gather(loops, requests, tls, timeline, logs) }
             var findings: [Worker.Findings] = []
             for await result in group {
                 guard let result else { continue }
@@ -62,11 +64,12 @@ package struct Bench: Sendable {
             }
             return findings
         }
+        for log in logs.all { try log?.finish() }
         return try result(findings, timeline, usedBefore: before, startedAt: startedAt)
     }
 
     private func gather(
-        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline
+        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline, _ logs: Logs
     ) async -> [Worker.Findings] {
         let workers = Collected<Worker>()
         return await withTaskCancellationHandler {
@@ -75,7 +78,8 @@ package struct Bench: Sendable {
                     group.addTask {
                         await withUnsafeContinuation { continuation in
                             let worker = Worker(
-                                plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline
+                                plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
+                                log: logs.all[index]
                             ) { continuation.resume(returning: $0) }
                             workers.add(worker)
                             loop.execute { worker.start() }
@@ -125,6 +129,14 @@ package struct Bench: Sendable {
         result.traffic.bodiesSent = result.requests.sent * bodies / plan.requests.count
         return result
     }
+}
+
+/// A log for each loop.
+///
+/// Invariant behind `@unchecked Sendable`: each is its loop's alone until that has ended.
+private struct Logs: @unchecked Sendable {
+    let all: [RequestLog?]
+    init(_ all: [RequestLog?]) { self.all = all }
 }
 
 /// Things that are added and then, once, all told something; one that comes later is told at once.

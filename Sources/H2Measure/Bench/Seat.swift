@@ -153,7 +153,7 @@ final class Seat: DirectConnectionUser {
             if let connection { leave(connection) }
         } else {
             worker.ended()
-            worker.failed(stream.notes, error)
+            worker.failed(stream.notes, error, on: Worker.Place(connection: 0, stream: 0))
             stream.notes.pointee.attempts = 0
             idle.append(stream)
         }
@@ -187,11 +187,13 @@ final class Seat: DirectConnectionUser {
                 waiting.prepend(stream)
                 return pump()
             }
-            worker.failed(stream.notes, failure)
+            worker.failed(
+                stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
+                bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
         } else {
             worker.done(
                 stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
-                bodyBytes: stream.bodyBytes)
+                bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
         }
         stream.notes.pointee.attempts = 0
         stream.notes.pointee.depth += 1
@@ -211,6 +213,11 @@ final class Seat: DirectConnectionUser {
             waiting.append(stream)
             pump()
         }
+    }
+
+    @inline(__always)
+    private func place(of stream: DirectStream, _ connection: DirectConnection) -> Worker.Place {
+        Worker.Place(connection: connection.number, stream: stream.identifier)
     }
 
     /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over

@@ -36,6 +36,7 @@ final class Worker: @unchecked Sendable {
     let speech: Speech
     let timeline: Timeline
     private let index: Int
+    private let log: RequestLog?
     private let completion: (Findings) -> Void
 
     @exclusivity(unchecked) private(set) var phase = Phase.warmUp
@@ -95,10 +96,11 @@ final class Worker: @unchecked Sendable {
 
     /// - Parameters:
     ///   - index: which of `plan.threads` it is.
+    ///   - log: this worker's alone.
     ///   - completion: called once, on the loop.
     init(
         _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
-        timeline: Timeline, completion: @escaping (Findings) -> Void
+        timeline: Timeline, log: RequestLog?, completion: @escaping (Findings) -> Void
     ) {
         self.plan = plan
         self.index = index
@@ -106,6 +108,7 @@ final class Worker: @unchecked Sendable {
         self.requests = requests
         self.tls = tls
         self.timeline = timeline
+        self.log = log
         self.completion = completion
         speech =
             switch plan.protocols {
@@ -269,7 +272,7 @@ final class Worker: @unchecked Sendable {
     @inline(__always)
     func done(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
-        bodyBytes: Int
+        bodyBytes: Int, on place: Place
     ) {
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
         guard notes.pointee.isMeasured else { return }
@@ -285,15 +288,43 @@ final class Worker: @unchecked Sendable {
                 latency: now - began, corrected: now - min(intended, now),
                 firstByte: headAt > began ? min(headAt, now) - began : 0)
         }
+        if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
         if left == 0 { checkEnd() }
     }
 
-    func failed(_ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error) {
+    /// The place on the wire where a request was: the connection's number, and the stream's.
+    struct Place {
+        var connection: Int
+        var stream: Int
+    }
+
+    func failed(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
+        bodyBytes: Int = 0, on place: Place
+    ) {
         guard notes.pointee.isMeasured else { return }
-        if case .over = phase { return }
+        var isAborted = false
+        if case .over = phase { isAborted = true }
+        let kind = isAborted ? "aborted" : error.kind
+        if log != nil { note(notes, loop.now, headAt: headAt, status, bodyBytes, place, .failed(kind)) }
+        // Those count already.
+        if isAborted { return }
         findings.requests.failed += 1
-        findings.errors[error.kind, default: 0] += 1
+        findings.errors[kind, default: 0] += 1
         if left == 0 { checkEnd() }
+    }
+
+    private func note(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ now: UInt64, headAt: UInt64, _ status: Int,
+        _ bodyBytes: Int, _ place: Place, _ result: RequestLog.Result
+    ) {
+        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
+        log?.append(
+            start: Int64(began) - Int64(findings.beganAt), intendedStart: Int64(intended) - Int64(findings.beganAt),
+            latency: now - min(began, now), corrected: now - min(intended, now),
+            firstByte: headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0, status: status,
+            bytes: bodyBytes, connection: place.connection, stream: place.stream, result: result,
+            attempts: notes.pointee.attempts + 1)
     }
 
     func retried() { findings.requests.retries += 1 }

@@ -26,10 +26,14 @@ struct BodyOutput {
     init(target: Target) { self.target = target }
 
     /// A file: a download, or as it is where the name is a pipe's or a device's.
+    /// - Parameter advice: what to try after an errno, where it is not what fetching has options for.
     /// - Throws: `Failure` (`writeFailed`).
-    init(path: String, createsDirectories: Bool) throws {
+    init(
+        path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice
+    ) throws {
         guard FileKind(path: path) == .other else {
-            target = .download(try Download(path: path, createsDirectories: createsDirectories))
+            target = .download(
+                try Download(path: path, createsDirectories: createsDirectories, advice: advice))
             return
         }
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)

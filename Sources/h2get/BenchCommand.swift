@@ -28,7 +28,7 @@ struct BenchCommand: URLCommand {
             failed; 28 not one was answered in time; 130 Ctrl-C, after which what was measured is shown.
             """)
 
-    static let lettersWithValue = Set("ncmtDriBHdTNwWpX".utf8)
+    static let lettersWithValue = Set("ncmtDrifBHdTNwWpX".utf8)
 
     @OptionGroup(title: "Load") var load: BenchLoadArguments
     @OptionGroup(title: "Requests") var request: BenchRequestArguments
@@ -174,6 +174,12 @@ struct BenchConnectionArguments: ParsableArguments {
         name: [.customShort("W", allowingJoined: true), .customLong("connection-window-bits")],
         help: ArgumentHelp("Connection window of 2^N - 1 bytes (30).", valueName: "N"), transform: windowBits)
     var connectionWindowBits: Int?
+
+    @Option(
+        name: [.customShort("f", allowingJoined: true), .customLong("max-frame-size")],
+        help: ArgumentHelp("The largest frame that the server may send (16K).", valueName: "SIZE"),
+        transform: Quantity.size(in: 16_384...16_777_215))
+    var frameSize: Int?
 
     @Option(
         name: .customLong("api"),

@@ -10,7 +10,7 @@ struct BenchSettings: Sendable {
     static let openLoopStreams = 100
 
     private(set) var plan: BenchPlan
-    private(set) var outputs: ResultFiles
+    let files: ResultFiles
     let isSilent: Bool
     let isVerbose: Bool
 
@@ -20,7 +20,10 @@ struct BenchSettings: Sendable {
         let urls = try MeasuredURLs(
             patterns: command.urls, inputFile: request.inputFile, base: request.base, command: "h2get bench")
         let connection = MeasuredConnection(origin: urls.origin)
-        plan = BenchPlan(origin: urls.origin, requests: try Self.requests(urls, request, command.field.fields))
+        let method = try Self.method(request)
+        let body = try request.data.map(Self.content) ?? []
+        plan = BenchPlan(
+            origin: urls.origin, requests: try urls.requests(method, fields: command.field.fields, body: body))
         plan.protocols = try connection.protocols(command.versions)
         plan.configuration = try connection.configuration(command.connection)
         plan.connections = load.connections
@@ -28,7 +31,7 @@ struct BenchSettings: Sendable {
         plan.api = place.api
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
-        outputs = try ResultFiles([
+        files = try ResultFiles([
             (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
             (.html, command.output.html),
         ])
@@ -36,31 +39,10 @@ struct BenchSettings: Sendable {
         try setPace(load)
         try setExtent(load)
         try setConnections(place)
-        plan.keepsIntervalHistograms = outputs.contains(.hdr)
+        plan.keepsIntervalHistograms = files.contains(.hdr)
     }
 
     // MARK: - Requests
-
-    private static func requests(
-        _ urls: MeasuredURLs, _ request: BenchRequestArguments, _ fieldArguments: [String]
-    ) throws -> [BenchPlan.Request] {
-        var fields = HTTPFields()
-        fields[.userAgent] = "h2get/\(version)"
-        let authority = try FetchSettings.apply(fieldArguments, to: &fields)
-        let method = try method(request)
-        let body = try request.data.map(content) ?? []
-        return urls.targets.map { target in
-            var fields = fields
-            if fields[.authorization] == nil, let credentials = target.basicCredentials {
-                fields[.authorization] = credentials
-            }
-            return BenchPlan.Request(
-                HTTPRequest(
-                    method: method, scheme: urls.origin.scheme.rawValue,
-                    authority: authority ?? urls.origin.authority, path: target.path, headerFields: fields),
-                body: body)
-        }
-    }
 
     private static func method(_ request: BenchRequestArguments) throws -> HTTPRequest.Method {
         guard !request.head || request.data == nil else {
@@ -114,7 +96,7 @@ struct BenchSettings: Sendable {
             }
             plan.pace = .arrivals(from: from, to: to, ramp: ramp)
         }
-        guard plan.isHTTP1 else {
+        guard plan.protocols.isHTTP1 else {
             plan.streams = load.streams ?? (plan.pace == .closed ? 1 : Self.openLoopStreams)
             return
         }
@@ -165,9 +147,13 @@ struct BenchSettings: Sendable {
         plan.requestsPerConnection = place.requestsPerConnection
         plan.activeTimeout = place.activeTimeout
         plan.inactivityTimeout = place.inactivityTimeout
-        guard !plan.isHTTP1 || (place.windowBits == nil && place.connectionWindowBits == nil) else {
+        guard !plan.protocols.isHTTP1 || (place.windowBits == nil && place.connectionWindowBits == nil) else {
             throw Failure.usage("-w and -W are windows of HTTP/2, and HTTP/1.1 has none: leave them out")
         }
+        guard !plan.protocols.isHTTP1 || place.frameSize == nil else {
+            throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
+        }
+        plan.configuration.limits.frameSize = place.frameSize ?? plan.configuration.limits.frameSize
         let stream = 1 << (place.windowBits ?? Self.defaultWindowBits) - 1
         let connection = 1 << (place.connectionWindowBits ?? Self.defaultWindowBits) - 1
         plan.configuration.windows.stream = stream
@@ -178,7 +164,7 @@ struct BenchSettings: Sendable {
     }
 }
 
-extension BenchPlan {
+extension BenchPlan.Protocols {
     /// Whether no HTTP/2 can come of it.
-    var isHTTP1: Bool { protocols == .cleartextHTTP1 || protocols == .tls(["http/1.1"]) }
+    var isHTTP1: Bool { self == .cleartextHTTP1 || self == .tls(["http/1.1"]) }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+import H2Measure
 
 /// `h2get compare [options] URL...`: what connection reuse gains.
 struct CompareCommand: URLCommand {
@@ -15,7 +16,8 @@ struct CompareCommand: URLCommand {
 
             Rounds run in a random order (--seed repeats one); the table has medians. --rtt and --loss put a proxy of this
             process in between, so that the server seems to be that far away. A way that cannot be tried says why.
-            TIME takes s and ms. Exit codes are those of 'h2get bench'.
+            Give an http:// URL besides the https:// one to compare without TLS as well. TIME takes s and ms, PERCENT a %.
+            Exit codes are those of 'h2get bench'; 92 where no way could be measured.
             """)
 
     static let lettersWithValue = Set("ncmH".utf8)
@@ -46,7 +48,7 @@ struct CompareWorkArguments: ParsableArguments {
 
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-concurrent-streams")],
-        help: ArgumentHelp("Requests at once on an HTTP/2 connection (100).", valueName: "N"),
+        help: ArgumentHelp("Requests at once over HTTP/2 (100).", valueName: "N"),
         transform: Quantity.count(in: 1...100_000))
     var streams = 100
 
@@ -66,27 +68,20 @@ struct CompareDistanceArguments: ParsableArguments {
         name: .customLong("rtt"),
         help: ArgumentHelp("Round trip to the server; a table for each of several (0).", valueName: "TIME,..."),
         transform: roundTrips)
-    var roundTrips: [Duration] = []
+    var roundTrips: [UInt64]?
 
     @Option(
         name: .customLong("loss"), help: ArgumentHelp("Segments that get lost on the way.", valueName: "PERCENT"),
-        transform: loss)
-    var loss = 0.0
+        transform: { try OptionValue.loss($0) })
+    var loss: Double?
 
-    @Sendable private static func roundTrips(_ text: String) throws -> [Duration] {
-        try text.split(separator: ",", omittingEmptySubsequences: false).map {
-            let time = try Quantity.time($0 == "0" ? "0s" : String($0))
-            guard time <= .seconds(10) else { throw BadValue("use 10s at most") }
-            return time
+    /// Nanoseconds, ascending as they are given.
+    @Sendable private static func roundTrips(_ text: String) throws -> [UInt64] {
+        let times = try text.split(separator: ",", omittingEmptySubsequences: false).map {
+            try OptionValue.roundTrip(String($0))
         }
-    }
-
-    @Sendable private static func loss(_ text: String) throws -> Double {
-        let digits = text.last == "%" ? text.dropLast() : text[...]
-        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }),
-            let percent = Double(digits), percent <= 50
-        else { throw BadValue("write a part of 0% to 50%, such as 1%") }
-        return percent / 100
+        guard Set(times).count == times.count else { throw BadValue("one of them stands there twice") }
+        return times
     }
 }
 

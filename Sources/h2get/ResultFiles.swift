@@ -1,3 +1,5 @@
+import H2Measure
+
 #if canImport(Glibc)
     import Glibc
 #else

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+import H2Measure
 
 /// `h2get sweep [options] URL`: how many streams and connections a server takes.
 struct SweepCommand: URLCommand {
@@ -13,7 +14,7 @@ struct SweepCommand: URLCommand {
               h2get sweep --slo p99=50ms https://localhost:8443/     the best setting that keeps to it
 
             LIST is 1,2,4 or A..B, which doubles from A to B. It stops climbing when errors or refusals begin.
-            Exit codes are those of 'h2get bench'.
+            Exit codes are those of 'h2get bench'; 92 where not one request was answered.
             """)
 
     static let lettersWithValue = Set("DtpH".utf8)
@@ -33,28 +34,31 @@ struct SweepCommand: URLCommand {
 struct SweepLoadArguments: ParsableArguments {
     @Option(
         name: .customLong("streams"),
-        help: ArgumentHelp("Requests at once on a connection (1..1024; HTTP/1.1: 1).", valueName: "LIST"))
-    var streams: String?
+        help: ArgumentHelp("Requests at once on a connection (1..1024; HTTP/1.1: 1).", valueName: "LIST"),
+        transform: { try OptionValue.steps($0, upTo: 1_000_000) })
+    var streams: [Int]?
 
     @Option(
-        name: .customLong("connections"), help: ArgumentHelp("Connections (1; HTTP/1.1: 1..256).", valueName: "LIST"))
-    var connections: String?
+        name: .customLong("connections"), help: ArgumentHelp("Connections (1; HTTP/1.1: 1..256).", valueName: "LIST"),
+        transform: { try OptionValue.steps($0, upTo: 100_000) })
+    var connections: [Int]?
 
     @Option(
         name: [.customShort("D", allowingJoined: true), .customLong("duration")],
         help: ArgumentHelp("Time of each point (1s).", valueName: "TIME"), transform: Quantity.positiveTime)
-    var duration: Duration = .seconds(1)
+    var duration: Duration?
 
     @Option(
         name: .customLong("warm-up-time"),
-        help: ArgumentHelp("Run that long before each point counts (100ms).", valueName: "TIME"),
+        help: ArgumentHelp("Run that long before each point counts (200ms).", valueName: "TIME"),
         transform: Quantity.time)
-    var warmUp: Duration = .milliseconds(100)
+    var warmUp: Duration?
 
     @Option(
         name: .customLong("slo"),
-        help: ArgumentHelp("A latency to keep to, such as p99=50ms; several must all hold.", valueName: "LIMIT"))
-    var limits: [String] = []
+        help: ArgumentHelp("A latency to keep to, such as p99=50ms; several must all hold.", valueName: "LIMIT"),
+        transform: { try OptionValue.latencyLimits($0) })
+    var limits: [[LatencyLimit]] = []
 
     @Option(
         name: [.customShort("t", allowingJoined: true), .customLong("threads")],

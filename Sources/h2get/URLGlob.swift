@@ -1,3 +1,5 @@
+import H2Measure
+
 /// A URL with curl's ranges and lists: `[1-100]`, `[001-100:5]`, `[a-z]`, `{one,two}`, and all combinations of them.
 ///
 /// 1. A backslash takes the meaning off `[`, `]`, `{`, `}`, `,` and itself; before anything else it is a backslash.

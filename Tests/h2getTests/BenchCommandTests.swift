@@ -104,6 +104,8 @@ private func refusal(_ arguments: [String]) -> String? {
         let windows = try planned("-w", "16", "-W20", url).configuration.windows
         #expect(windows.stream == 65_535 && windows.maximum == 65_535 && windows.connection == 1_048_575)
         #expect(windows.unreadLimit == 1_048_575)
+        #expect(try planned("-f", "1M", url).configuration.limits.frameSize == 1 << 20)
+        #expect(try planned(url).configuration.limits.frameSize == 16_384)
     }
 
     @Test func `what is spoken is chosen by ALPN, or in cleartext by -p`() throws {
@@ -163,8 +165,8 @@ private func refusal(_ arguments: [String]) -> String? {
 
     @Test func `the log of histograms keeps one for each interval, and nothing else does`() throws {
         #expect(try planned("--hdr", "f", url).keepsIntervalHistograms)
-        #expect(try settings(["--json", "-", url]).outputs.onStandardOutput == .json)
-        #expect(try settings(["--json", "f", "--csv", "g", url]).outputs.onStandardOutput == nil)
+        #expect(try settings(["--json", "-", url]).files.onStandardOutput == .json)
+        #expect(try settings(["--json", "f", "--csv", "g", url]).files.onStandardOutput == nil)
         #expect(try planned("--api", "async", url).api == .async)
         #expect(try settings(["-v", url]).isVerbose)
     }
@@ -183,6 +185,8 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-w", "15", url], "use 16 (65,535 bytes, where HTTP/2 begins) to 30"), (["-W", "31", url], "to 30"),
             (["-w", "16", "--h1", url], "-w and -W are windows of HTTP/2"),
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
+            (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
+            (["-f", "16M", url], "use 16384 to 16777215 bytes"),
             (["--rate", "5", "--rps", "5", url], "--rate (over all connections) and --rps (on each) exclude"),
             (["--ramp", "5", url], "--ramp goes with --rate"),
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),

@@ -1,4 +1,5 @@
 import H2Client
+import H2Measure
 import Testing
 
 @testable import h2get

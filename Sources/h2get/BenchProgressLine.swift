@@ -21,7 +21,8 @@ struct BenchProgressLine: Sendable {
         case .requests(let count):
             parts.append("\(grouped(ended))/\(grouped(count)) (\(part(Double(ended), of: Double(count))))")
         case .time(let time):
-            parts[0] += " of \(fixed(time.seconds, 0)) s (\(part(progress.elapsed, of: time.seconds)))"
+            let isWhole = time.components.attoseconds == 0
+            parts[0] += " of \(fixed(time.seconds, isWhole ? 0 : 1)) s (\(part(progress.elapsed, of: time.seconds)))"
             parts.append("\(grouped(progress.done)) done")
         }
         parts.append("\(grouped(Int(min(progress.rate, 1e12).rounded()))) req/s")

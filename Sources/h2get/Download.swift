@@ -46,6 +46,13 @@ final class Download {
         }
     }
 
+    /// Whether both write one file, by whatever names.
+    func isSameFile(as other: Download) -> Bool {
+        var (mine, theirs) = (stat(), stat())
+        guard fstat(descriptor, &mine) == 0, fstat(other.descriptor, &theirs) == 0 else { return false }
+        return mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino
+    }
+
     /// Gives the file its name.
     /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
     func finish() throws {

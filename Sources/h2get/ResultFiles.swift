@@ -43,6 +43,8 @@ struct ResultFiles: Sendable {
         var kinds: [String: ResultFile] = [:]
         for case (let kind, let path?) in given {
             guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
+            // To stdout by another name, where it would write over the summary.
+            let path = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(path) ? "-" : path
             if let other = kinds[path] {
                 throw Failure.usage(
                     "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
@@ -93,6 +95,12 @@ final class OpenResultFiles {
             throw Failure(.writeFailed, "\(kind.option) \(printable(path)) is a folder; name a file")
         }
         let output = try BodyOutput(path: path, createsDirectories: false, advice: advice)
+        if let download = output.download,
+            let other = targets.first(where: { $0.output.download?.isSameFile(as: download) ?? false })
+        {
+            throw Failure.usage(
+                "\(other.kind.option) and \(kind.option) both write to \(printable(path)); name two files")
+        }
         targets.append((kind, output, path))
     }
 

@@ -223,6 +223,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["https://h/{a"], "'{' without '}'"),
             (["--json", "f", "--html", "f", url], "--json and --html both write to f"),
             (["--json", "-", "--hdr", "-", url], "--json and --hdr both write to stdout"),
+            (["--json", "-", "--html", "/dev/stdout", url], "--json and --html both write to stdout"),
             (["--csv", "-", url], "--csv is written while the measurement runs"),
             (["--json", "", url], "needs the name"),
             (["-s", "-v", url], "-s and -v exclude each other"),

@@ -142,6 +142,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try await status("--cacert", "absent", tls.url("/")) == 77)
         #expect(try await status("--html", "absent/r.html", cleartext.url("/")) == 23)
         #expect(try await status("--html", ".", cleartext.url("/")) == 23)
+        #expect(try await status("--html", "./r.json", cleartext.url("/")) == 2)
         #expect(try await status("-n", "1M", "-c", "1M", cleartext.url("/")) == 2)
         #expect(try await status("--nope", cleartext.url("/")) == 2)
         #expect(tls.files == [])
@@ -185,7 +186,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(
             lines.first?.hasPrefix("h2get: measures \(served.url("")): for 1.20 s, 1 connection with 1 request") == true
         )
-        #expect(lines.contains { $0.hasPrefix("1.") && $0.contains(" s of 1 s (") && $0.contains("errors") })
+        #expect(lines.contains { $0.hasPrefix("1.") && $0.contains(" s of 1.2 s (") && $0.contains("errors") })
     }
 
     @Test func `compare measures each way, with TLS and without`() async throws {

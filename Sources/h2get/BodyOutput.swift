@@ -26,13 +26,23 @@ struct BodyOutput {
     init(target: Target) { self.target = target }
 
     /// A file: a download, or as it is where the name is a pipe's or a device's.
+    /// - Parameter advice: what to try after an errno, where it is not what fetching has options for.
     /// - Throws: `Failure` (`writeFailed`).
-    init(path: String, createsDirectories: Bool) throws {
-        guard FileKind(path: path) == .other else {
-            target = .download(try Download(path: path, createsDirectories: createsDirectories))
+    init(
+        path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice
+    ) throws {
+        // By the name of a descriptor a file, too, is written as it is: the link of that name is the system's, and must
+        // not be replaced by a file.
+        let isDescriptor =
+            ["/dev/stdout", "/dev/stderr"].contains(path)
+            || ["/dev/fd/", "/proc/self/fd/"].contains(where: path.hasPrefix)
+        guard isDescriptor || FileKind(path: path) == .other else {
+            target = .download(
+                try Download(path: path, createsDirectories: createsDirectories, advice: advice))
             return
         }
-        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        // After what a file holds already: it may be shared, or be opened to be added to.
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure(.writeFailed, "cannot write to \(path): \(errnoText(errno))")
         }

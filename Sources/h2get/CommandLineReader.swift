@@ -6,22 +6,33 @@ internal import ArgumentParser
     import Darwin
 #endif
 
+/// A command whose arguments are URLs (or files): there may be thousands of them, and its letters may be joined as curl's
+/// and h2load's can.
+protocol URLCommand: ParsableCommand {
+    /// The letters whose options take a value.
+    static var lettersWithValue: Set<UInt8> { get }
+    var urls: [String] { get set }
+}
+
 /// swift-argument-parser with our way of saying errors, and without its cost for thousands of URLs.
 enum CommandLineReader {
     /// Reads `arguments`; help and version are printed, and end the process.
     /// - Throws: `Failure` (`usage`).
     static func read<Command: ParsableCommand>(_ type: Command.Type, _ arguments: [String]) throws -> Command {
-        let (words, urls) = split(arguments)
-        let parsed = type == GetCommand.self ? separated(words) : words
+        var (parsed, urls) = (arguments, [String]())
+        if let type = type as? any URLCommand.Type {
+            (parsed, urls) = split(arguments)
+            parsed = separated(parsed, lettersWithValue: type.lettersWithValue)
+        }
         do {
             let command = try type.parseAsRoot(parsed)
             guard var command = command as? Command else {
                 printHelp(type)
                 exit(0)
             }
-            if var get = command as? GetCommand, !urls.isEmpty {
-                get.urls += urls
-                if let whole = get as? Command { command = whole }
+            if !urls.isEmpty, var withURLs = command as? any URLCommand {
+                withURLs.urls += urls
+                if let whole = withURLs as? Command { command = whole }
             }
             return command
         } catch {
@@ -29,8 +40,8 @@ enum CommandLineReader {
                 print(type.fullMessage(for: error))
                 exit(0)
             }
-            let name = type == GetCommand.self ? "h2get" : "h2get serve"
-            throw Failure.usage("\(type.message(for: error)); '\(name) --help' lists the options")
+            throw Failure.usage(
+                "\(type.message(for: error)); '\(type.configuration.commandName ?? "h2get") --help' lists the options")
         }
     }
 
@@ -38,11 +49,8 @@ enum CommandLineReader {
 
     static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: 120) }
 
-    /// The letters whose options take a value.
-    static let lettersWithValue = Set("XHAdTmoE".utf8)
-
     /// `-sXPUT` and `-sSo FILE`, which the parser does not know, as `-s -X PUT` and `-sS -o FILE`.
-    static func separated(_ arguments: [String]) -> [String] {
+    static func separated(_ arguments: [String], lettersWithValue: Set<UInt8>) -> [String] {
         var out: [String] = []
         var isValue = false
         for (index, argument) in arguments.enumerated() {

@@ -39,14 +39,20 @@ final class Console: Sendable {
     /// Shows `line` until the next one, no wider than the terminal.
     func progress(_ line: String) {
         guard showsProgress else { return }
-        var size = winsize()
-        let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
+        let width = Console.width(of: STDERR_FILENO) ?? 80
         hasProgressLine.store(true, ordering: .relaxed)
         Console.put("\r\u{1b}[K" + String(line.prefix(width - 1)))
     }
 
     func wipeProgress() {
         if hasProgressLine.exchange(false, ordering: .relaxed) { Console.put("\r\u{1b}[K") }
+    }
+
+    /// The characters of a line of the terminal behind `descriptor`, 80 where it does not say; nil where it is none.
+    static func width(of descriptor: CInt) -> Int? {
+        guard isatty(descriptor) == 1 else { return nil }
+        var size = winsize()
+        return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
     }
 
     private static func put(_ text: String) {

@@ -15,8 +15,9 @@ final class Download {
     private var isOpen = true
 
     /// Makes the `.part` file, empty.
+    /// - Parameter advice: what to try after an errno.
     /// - Throws: `Failure` (`writeFailed`).
-    init(path: String, createsDirectories: Bool) throws {
+    init(path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice) throws {
         self.path = path
         partPath = path + ".part"
         guard path.utf8.last != UInt8(ascii: "/"), FileKind(path: path) != .folder else {
@@ -26,20 +27,31 @@ final class Download {
         // O_NOFOLLOW: a link laid under the .part name would have us overwrite what it points to.
         descriptor = open(partPath, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {
-            let remedy =
-                switch errno {
-                case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
-                case ELOOP: "; there is a symbolic link of that name: remove it"
-                case EACCES, EPERM, EROFS: "; choose a folder that you may write to with --output-dir"
-                case EMFILE, ENFILE: "; use a lower --parallel-max"
-                case ENAMETOOLONG: "; name it with -o FILE"
-                default: ""
-                }
-            throw Failure(.writeFailed, "cannot make \(partPath): \(errnoText(errno))\(remedy)")
+            let code = errno
+            throw Failure(.writeFailed, "cannot make \(partPath): \(errnoText(code))\(advice(code))")
         }
     }
 
     deinit { closeOnce() }
+
+    /// In terms of the options that fetching has.
+    static func advice(_ code: Int32) -> String {
+        switch code {
+        case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
+        case ELOOP: "; there is a symbolic link of that name: remove it"
+        case EACCES, EPERM, EROFS: "; choose a folder that you may write to with --output-dir"
+        case EMFILE, ENFILE: "; use a lower --parallel-max"
+        case ENAMETOOLONG: "; name it with -o FILE"
+        default: ""
+        }
+    }
+
+    /// Whether both write one file, by whatever names.
+    func isSameFile(as other: Download) -> Bool {
+        var (mine, theirs) = (stat(), stat())
+        guard fstat(descriptor, &mine) == 0, fstat(other.descriptor, &theirs) == 0 else { return false }
+        return mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino
+    }
 
     /// Gives the file its name.
     /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
@@ -52,6 +64,12 @@ final class Download {
             throw Failure(
                 .writeFailed, "\(partPath) is whole but cannot be renamed to \(path): \(errnoText(errno))")
         }
+    }
+
+    /// Removes the `.part` file: there is nothing in it that anybody could use.
+    func discard() {
+        closeOnce()
+        unlink(partPath)
     }
 
     /// How many bytes the `.part` file holds.

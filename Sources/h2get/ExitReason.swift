@@ -101,19 +101,20 @@ struct Failure: Error, Sendable, Equatable {
         self.message = message
     }
 
-    init(_ error: H2Error, during phase: TransferPhase) {
+    /// - Parameter remedy: what to try, where the options that fetching has for it are not there.
+    init(_ error: H2Error, during phase: TransferPhase, remedy: String? = nil) {
         status = ExitReason(error, during: phase)
         message = error.message
         if let code = error.http2Code, !message.contains(code.name) { message += " (error \(code))" }
         if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.contains(debugText) {
             message += ", server says \"\(debugText)\""
         }
-        let remedy = Failure.remedy(for: error)
+        let remedy = remedy ?? Failure.remedy(for: error)
         if !remedy.isEmpty { message += "; \(remedy)" }
     }
 
     /// What to try: the library's advice, in terms of our options where there is one for it.
-    private static func remedy(for error: H2Error) -> String {
+    static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
         // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another authority would not help.
         case (.certificateRejected, .certificate(62...64)):

@@ -158,9 +158,16 @@ struct FetchSettings: Sendable {
         case .bytes, .file, .descriptor: fields[.contentType] = "application/x-www-form-urlencoded"
         case .none, .uploads: break
         }
+        authority = try Self.apply(request.fields, to: &fields)
+    }
+
+    /// What -H says, on top of the defaults in `fields`.
+    /// - Returns: the authority that -H 'Host: ...' names, if any does.
+    static func apply(_ arguments: [String], to fields: inout HTTPFields) throws -> String? {
+        var authority: String?
         // A name's first -H takes the default's place, more of them add: `-H 'Accept: a' -H 'Accept: b'` sends both.
         var seen: Set<HTTPField.Name> = []
-        for line in try Self.fieldLines(request.fields) {
+        for line in try fieldLines(arguments) {
             let field = try FieldArgument(line)
             if field.name.lowercased() == "host" {
                 authority = field.value
@@ -179,6 +186,7 @@ struct FetchSettings: Sendable {
                 fields.append(HTTPField(name: name, value: value))
             }
         }
+        return authority
     }
 
     private static func fieldLines(_ arguments: [String]) throws -> [String] {

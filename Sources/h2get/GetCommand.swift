@@ -5,13 +5,14 @@ import Synchronization
 let version = "0.1.0"
 
 /// `h2get [options] URL...`: the options as they stand on the command line; `FetchSettings` gives them their meaning.
-struct GetCommand: ParsableCommand {
+struct GetCommand: URLCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get",
         abstract: "Fetches URLs over HTTP/2 or HTTP/1.1, in parallel, over as few connections as it takes.",
         usage: """
             h2get [options] URL...
-            h2get serve [options] [DIR]     (an origin to try things on: h2get serve --help)
+            h2get bench|compare|sweep [options] URL...     (measures: h2get bench --help, and so on)
+            h2get serve [options] [DIR]                    (an origin to try things on: h2get serve --help)
             """,
         discussion: """
             EXAMPLES:
@@ -28,6 +29,8 @@ struct GetCommand: ParsableCommand {
             come one after another in that order. A file has its name only when it is whole; till then it is NAME.part.
             """,
         version: "h2get \(version)")
+
+    static let lettersWithValue = Set("XHAdTmoE".utf8)
 
     @OptionGroup(title: "Request") var request: RequestArguments
     @OptionGroup(title: "Where bodies go") var output: OutputArguments

@@ -73,16 +73,21 @@ func readChunk(_ descriptor: CInt, name: String) throws -> [UInt8] {
 }
 
 /// Lets the process open so many files, as far as the system permits: each download under way needs one.
-func allowOpenFiles(_ count: Int) {
+/// - Returns: how many it may open.
+@discardableResult
+func allowOpenFiles(_ count: Int) -> Int {
     var limit = rlimit()
     #if canImport(Glibc)
         let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
     #else
         let resource = RLIMIT_NOFILE
     #endif
-    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(count) else { return }
-    limit.rlim_cur = min(rlim_t(count), limit.rlim_max)
-    _ = setrlimit(resource, &limit)
+    guard getrlimit(resource, &limit) == 0 else { return count }
+    guard limit.rlim_cur < rlim_t(count) else { return count }
+    let wanted = min(rlim_t(count), limit.rlim_max)
+    let before = limit.rlim_cur
+    limit.rlim_cur = wanted
+    return Int(setrlimit(resource, &limit) == 0 ? wanted : before)
 }
 
 /// `close(2)`, for types that have a `close` of their own.

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 import H2Client
 import H2Measure
 
@@ -7,8 +8,8 @@ import H2Measure
     import Darwin
 #endif
 
-/// `h2get serve ...` is the one subcommand; everything else fetches. The first word alone decides, so that no option's
-/// value can be mistaken for a subcommand.
+/// The first word alone decides whether it is a subcommand, so that no option's value can be mistaken for one; everything
+/// else fetches.
 @main
 struct Main {
     static func main() {
@@ -17,19 +18,22 @@ struct Main {
         let arguments = Array(CommandLine.arguments.dropFirst())
         // Signals are the main thread's: to be blocked before the loop's thread starts and inherits that.
         Interruption.block()
-        // OpenSSL gets ready on the loop's thread while the command line is parsed on this one.
-        if arguments.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
+        let rest = Array(arguments.dropFirst())
         do {
             switch arguments.first {
-            case "serve": try serve(try CommandLineReader.read(ServeCommand.self, Array(arguments.dropFirst())))
+            case "serve": try serve(try CommandLineReader.read(ServeCommand.self, rest))
+            case "bench" where rest.first == "merge":
+                try merge(try CommandLineReader.read(BenchMergeCommand.self, Array(rest.dropFirst())))
+            case "bench": try bench(try CommandLineReader.read(BenchCommand.self, rest))
+            case "compare": try compare(try CommandLineReader.read(CompareCommand.self, rest))
+            case "sweep": try sweep(try CommandLineReader.read(SweepCommand.self, rest))
             case "help":
-                if arguments.dropFirst().first == "serve" {
-                    CommandLineReader.printHelp(ServeCommand.self)
-                } else {
-                    CommandLineReader.printHelp(GetCommand.self)
-                }
+                CommandLineReader.printHelp(command(named: rest))
                 exit(0)
-            default: try fetch(try CommandLineReader.read(GetCommand.self, arguments))
+            default:
+                // OpenSSL gets ready on the loop's thread while the command line is parsed on this one.
+                if arguments.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
+                try fetch(try CommandLineReader.read(GetCommand.self, arguments))
             }
         } catch let failure as Failure {
             Console(showsErrors: true, hidesProgress: true).error(failure)
@@ -58,6 +62,36 @@ struct Main {
             _exit(Interruption.exitStatus ?? status.rawValue)
         }
         Interruption.wait { task.cancel() }
+    }
+
+    private static func command(named words: [String]) -> any ParsableCommand.Type {
+        switch words.first {
+        case "serve": ServeCommand.self
+        case "bench": words.dropFirst().first == "merge" ? BenchMergeCommand.self : BenchCommand.self
+        case "compare": CompareCommand.self
+        case "sweep": SweepCommand.self
+        default: GetCommand.self
+        }
+    }
+
+    private static func bench(_ command: BenchCommand) throws -> Never {
+        let run = try BenchRun(try BenchSettings(command))
+        MeasureRun.start { await run.run() }
+    }
+
+    private static func compare(_ command: CompareCommand) throws -> Never {
+        let run = try CompareRun(try CompareSettings(command))
+        MeasureRun.start { await run.run() }
+    }
+
+    private static func sweep(_ command: SweepCommand) throws -> Never {
+        let run = try SweepRun(try SweepSettings(command))
+        MeasureRun.start { await run.run() }
+    }
+
+    private static func merge(_ command: BenchMergeCommand) throws -> Never {
+        try BenchMerge(command).run()
+        exit(0)
     }
 
     private static func serve(_ command: ServeCommand) throws -> Never {

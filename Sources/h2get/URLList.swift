@@ -116,7 +116,8 @@ final class URLList {
         return nil
     }
 
-    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    /// `line` without the spaces around it.
+    static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var line = line
         while let first = line.first, first <= 0x20 { line = line.dropFirst() }
         while let last = line.last, last <= 0x20 { line = line.dropLast() }

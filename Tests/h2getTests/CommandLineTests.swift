@@ -74,11 +74,15 @@ private func usageError(_ arguments: String...) -> String? {
         (["-vv", "--", "-sXa"], ["-vv", "--", "-sXa"]), (["-", "-o", "-", "-i"], ["-", "-o", "-", "-i"]),
     ])
     func `joined letters are told apart from values`(_ given: [String], _ expected: [String]) {
-        #expect(CommandLineReader.separated(given) == expected)
+        #expect(CommandLineReader.separated(given, lettersWithValue: GetCommand.lettersWithValue) == expected)
     }
 
-    @Test func `every letter with a value is known to the one that takes joined letters apart`() {
-        let help = CommandLineReader.help(GetCommand.self)
+    @Test(
+        arguments: [
+            GetCommand.self, BenchCommand.self, CompareCommand.self, SweepCommand.self, BenchMergeCommand.self,
+        ] as [any URLCommand.Type])
+    func `every letter with a value is known to the one that takes joined letters apart`(_ type: any URLCommand.Type) {
+        let help = CommandLineReader.help(type)
         var letters: Set<UInt8> = []
         for line in help.split(separator: "\n") {
             // `  -X, --request <METHOD>  The method.`
@@ -88,7 +92,7 @@ private func usageError(_ arguments: String...) -> String? {
             }
             letters.insert(word[1])
         }
-        #expect(letters == CommandLineReader.lettersWithValue)
+        #expect(letters == type.lettersWithValue)
     }
 
     @Test func `-H replaces, repeats, empties and removes`() throws {

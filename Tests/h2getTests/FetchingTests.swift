@@ -12,6 +12,15 @@ import Testing
         #expect(served.origin.statistics.connectionsAccepted == 1)
     }
 
+    @Test func `/dev/stdout stays the link that it is, also where stdout is a file`() async throws {
+        let served = try Served()
+        let result = try await served.get("-o", "/dev/stdout", served.url("/bytes/1000"))
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output == Served.pattern(1000))
+        #expect((try? FileManager.default.destinationOfSymbolicLink(atPath: "/dev/stdout")) != nil)
+        #expect(!FileManager.default.fileExists(atPath: "/dev/stdout.part"))
+    }
+
     @Test func `two hundred URLs in parallel over one connection`() async throws {
         let served = try Served()
         let urls = (0..<200).map { _ in served.url("/delay/20") }

@@ -1,0 +1,220 @@
+internal import ArgumentParser
+import H2Measure
+
+/// `h2get bench [options] URL...`: the options as they stand on the command line; `BenchSettings` gives them their
+/// meaning.
+struct BenchCommand: URLCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "h2get bench",
+        abstract: "Measures how a server takes many requests at once, with h2load's options.",
+        usage: """
+            h2get bench [options] URL...
+            h2get bench merge [options] FILE...     (adds up HdrHistogram logs: h2get bench merge --help)
+            """,
+        discussion: """
+            EXAMPLES:
+              h2get bench -n 100K -c 10 -m 100 https://localhost:8443/       as fast as it goes
+              h2get bench -D 30s --warm-up-time 2s -c 4 -m 32 https://localhost:8443/
+              h2get bench -D 1m --rate 2K -c 8 https://localhost:8443/       2,000 requests/s, come what may
+              h2get bench -D 1m --rate 100..5K --ramp 45s --html ramp.html https://localhost:8443/
+              h2get bench -n 1K -d form.bin 'https://localhost:8443/item/[1-100]'
+
+            N takes K, M and G (powers of 1,000), SIZE too (powers of 1,024); TIME takes h, m, s and ms. URLs are asked for
+            in turn; [1-100], [001-100:5], [a-z] and {a,b} stand for many, a backslash before the bracket for itself.
+            As with h2load, http:// URLs are HTTP/2 without TLS (-p http/1.1 for HTTP/1.1).
+
+            Exit codes: 0 all requests were answered, with whatever status (those cut off at the deadline of -D aside);
+            2 usage; 6, 7, 28, 35, 60 no connection, for curl's reasons; 16 connections were lost for good; 92 requests
+            failed; 28 not one was answered in time; 130 Ctrl-C, after which what was measured is shown.
+            """)
+
+    static let lettersWithValue = Set("ncmtDrifBHdTNwWpX".utf8)
+
+    @OptionGroup(title: "Load") var load: BenchLoadArguments
+    @OptionGroup(title: "Requests") var request: BenchRequestArguments
+    @OptionGroup(title: "Requests") var field: MeasuredFieldArguments
+    @OptionGroup(title: "Connections") var place: BenchConnectionArguments
+    @OptionGroup(title: "Connections") var versions: MeasuredProtocolArguments
+    @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
+    @OptionGroup(title: "Results") var output: BenchOutputArguments
+    @OptionGroup(title: "Results") var messages: MeasureMessageArguments
+
+    @Argument(help: ArgumentHelp("What to ask for, in turn.", valueName: "URL"))
+    var urls: [String] = []
+}
+
+/// How much, how many at once, how fast.
+struct BenchLoadArguments: ParsableArguments {
+    @Option(
+        name: [.customShort("n", allowingJoined: true), .customLong("requests")],
+        help: ArgumentHelp("Requests in all (one a connection, and each URL once).", valueName: "N"),
+        transform: Quantity.count(in: 1...1_000_000_000_000))
+    var requests: Int?
+
+    @Option(
+        name: [.customShort("D", allowingJoined: true), .customLong("duration")],
+        help: ArgumentHelp("Instead: as many as fit into this time.", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var duration: Duration?
+
+    @Option(
+        name: [.customShort("c", allowingJoined: true), .customLong("clients")],
+        help: ArgumentHelp("Connections (1).", valueName: "N"), transform: Quantity.count(in: 1...1_000_000))
+    var connections: Int = 1
+
+    @Option(
+        name: [.customShort("m", allowingJoined: true), .customLong("max-concurrent-streams")],
+        help: ArgumentHelp(
+            "Requests at once on each connection (1; with --rate or --rps at most 100).", valueName: "N"),
+        transform: Quantity.count(in: 1...1_000_000))
+    var streams: Int?
+
+    @Option(
+        name: [.customShort("t", allowingJoined: true), .customLong("threads")],
+        help: ArgumentHelp("Threads, each an event loop with its share of the connections (1).", valueName: "N"),
+        transform: Quantity.count(in: 1...1_024))
+    var threads: Int = 1
+
+    @Option(
+        name: .customLong("warm-up-time"),
+        help: ArgumentHelp("Run that long before anything counts.", valueName: "TIME"), transform: Quantity.time)
+    var warmUp: Duration?
+
+    @Option(
+        name: .customLong("rate"),
+        help: ArgumentHelp(
+            "Open loop: begin so many requests a second over all connections, answered or not; latency counts from "
+                + "when each was due. A..B with --ramp. (h2load's --rate is -r here.)", valueName: "N"),
+        transform: ArrivalRate.init(text:))
+    var rate: ArrivalRate?
+
+    @Option(
+        name: .customLong("ramp"),
+        help: ArgumentHelp("The rate goes from A, or 0, to B in this time (A..B: that of -D).", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var ramp: Duration?
+
+    @Option(
+        name: .customLong("rps"),
+        help: ArgumentHelp("Open loop: begin so many requests a second on each connection.", valueName: "N"),
+        transform: Quantity.rate)
+    var ratePerConnection: Double?
+
+    @Option(
+        name: .customLong("drain"),
+        help: ArgumentHelp("Wait so long for what is in flight when -D is over (1s).", valueName: "TIME"),
+        transform: Quantity.time)
+    var drain: Duration?
+}
+
+/// What is asked for.
+struct BenchRequestArguments: ParsableArguments {
+    @Option(
+        name: [.customShort("X", allowingJoined: true), .customLong("request")],
+        help: ArgumentHelp("The method.", valueName: "METHOD"))
+    var method: String?
+
+    @Flag(name: [.customShort("I"), .customLong("head")], help: "HEAD: no bodies.")
+    var head = false
+
+    @Option(
+        name: [.customShort("d", allowingJoined: true), .customLong("data")], parsing: .unconditional,
+        help: ArgumentHelp("POST this file's content; - is stdin.", valueName: "FILE"))
+    var data: String?
+
+    @Option(
+        name: [.customShort("i", allowingJoined: true), .customLong("input-file")], parsing: .unconditional,
+        help: ArgumentHelp("URLs, one a line, # comments; - is stdin.", valueName: "FILE"))
+    var inputFile: String?
+
+    @Option(
+        name: [.customShort("B", allowingJoined: true), .customLong("base-uri")],
+        help: ArgumentHelp(
+            "Take scheme, host and port from here, whatever the URLs say; they may be paths then.", valueName: "URL"))
+    var base: String?
+}
+
+/// How connections are made, and how long they live.
+struct BenchConnectionArguments: ParsableArguments {
+    @Option(
+        name: [.customShort("r", allowingJoined: true), .customLong("connection-rate")],
+        help: ArgumentHelp("Open so many connections in each period (all at once).", valueName: "N"),
+        transform: Quantity.count(in: 1...1_000_000))
+    var connectionRate: Int?
+
+    @Option(
+        name: .customLong("rate-period"), help: ArgumentHelp("That period (1s).", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var ratePeriod: Duration?
+
+    @Option(
+        name: .customLong("requests-per-connection"),
+        help: ArgumentHelp("Close a connection after N requests and open another.", valueName: "N"),
+        transform: Quantity.count(in: 1...1_000_000_000))
+    var requestsPerConnection: Int?
+
+    @Option(
+        name: [.customShort("T", allowingJoined: true), .customLong("connection-active-timeout")],
+        help: ArgumentHelp("Close a connection for good after this time.", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var activeTimeout: Duration?
+
+    @Option(
+        name: [.customShort("N", allowingJoined: true), .customLong("connection-inactivity-timeout")],
+        help: ArgumentHelp("The same after so long without any byte.", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var inactivityTimeout: Duration?
+
+    @Option(
+        name: [.customShort("w", allowingJoined: true), .customLong("window-bits")],
+        help: ArgumentHelp("Stream window of 2^N - 1 bytes, 16 to 30 (30).", valueName: "N"), transform: windowBits)
+    var windowBits: Int?
+
+    @Option(
+        name: [.customShort("W", allowingJoined: true), .customLong("connection-window-bits")],
+        help: ArgumentHelp("Connection window of 2^N - 1 bytes (30).", valueName: "N"), transform: windowBits)
+    var connectionWindowBits: Int?
+
+    @Option(
+        name: [.customShort("f", allowingJoined: true), .customLong("max-frame-size")],
+        help: ArgumentHelp("The largest frame that the server may send (16K).", valueName: "SIZE"),
+        transform: Quantity.size(in: 16_384...16_777_215))
+    var frameSize: Int?
+
+    @Option(
+        name: .customLong("api"),
+        help: ArgumentHelp("The library's door: direct, which costs least, or async/await.", valueName: "direct|async"))
+    var api: BenchPlan.API = .direct
+
+    @Sendable private static func windowBits(_ text: String) throws -> Int {
+        guard let bits = Int(text), (16...30).contains(bits) else {
+            throw BadValue("use 16 (65,535 bytes, where HTTP/2 begins) to 30")
+        }
+        return bits
+    }
+}
+
+extension BenchPlan.API: ExpressibleByArgument {}
+
+/// Where the results go, besides the summary on stdout.
+struct BenchOutputArguments: ParsableArguments {
+    @Option(
+        name: .customLong("json"), parsing: .unconditional,
+        help: ArgumentHelp("All figures; - is stdout, instead of the summary.", valueName: "FILE"))
+    var json: String?
+
+    @Option(
+        name: .customLong("csv"), parsing: .unconditional,
+        help: ArgumentHelp("A line for each request.", valueName: "FILE"))
+    var csv: String?
+
+    @Option(
+        name: .customLong("hdr"), parsing: .unconditional,
+        help: ArgumentHelp("An HdrHistogram log, second by second; - is stdout.", valueName: "FILE"))
+    var hdr: String?
+
+    @Option(
+        name: .customLong("html"), parsing: .unconditional,
+        help: ArgumentHelp("A page with pictures, all in one file; - is stdout.", valueName: "FILE"))
+    var html: String?
+}

@@ -1,0 +1,170 @@
+import H2Client
+import H2Measure
+import HTTPTypes
+
+/// What the options of `h2get bench` mean, checked as a whole before anything is sent.
+struct BenchSettings: Sendable {
+    /// What -w and -W are without being given, as for h2load: wide enough not to be what is measured.
+    static let defaultWindowBits = 30
+    /// Requests at once on a connection where a rate says when they begin and -m does not say how many.
+    static let openLoopStreams = 100
+
+    private(set) var plan: BenchPlan
+    let files: ResultFiles
+    let isSilent: Bool
+    let isVerbose: Bool
+
+    init(_ command: BenchCommand) throws {
+        let (load, request, place) = (command.load, command.request, command.place)
+        try Self.checkStandardInput(command)
+        let urls = try MeasuredURLs(
+            patterns: command.urls, inputFile: request.inputFile, base: request.base, command: "h2get bench")
+        let connection = MeasuredConnection(origin: urls.origin)
+        let method = try Self.method(request)
+        let body = try request.data.map(Self.content) ?? []
+        plan = BenchPlan(
+            origin: urls.origin, requests: try urls.requests(method, fields: command.field.fields, body: body))
+        plan.protocols = try connection.protocols(command.versions)
+        plan.configuration = try connection.configuration(command.connection)
+        plan.connections = load.connections
+        plan.threads = load.threads
+        plan.api = place.api
+        isSilent = command.messages.silent
+        isVerbose = command.messages.verbose
+        files = try ResultFiles([
+            (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
+            (.html, command.output.html),
+        ])
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v exclude each other") }
+        try setPace(load)
+        try setExtent(load)
+        try setConnections(place)
+        plan.keepsIntervalHistograms = files.contains(.hdr)
+    }
+
+    // MARK: - Requests
+
+    private static func method(_ request: BenchRequestArguments) throws -> HTTPRequest.Method {
+        guard !request.head || request.data == nil else {
+            throw Failure.usage("-I asks without a body: leave out -d, or -I")
+        }
+        guard !request.head || request.method == nil else {
+            throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
+        }
+        guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
+        guard let method = HTTPRequest.Method(name) else {
+            throw Failure.usage("'\(printable(name))' is no method (-X)")
+        }
+        guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
+        return method
+    }
+
+    private static func content(_ path: String) throws -> [UInt8] {
+        guard path == "-" || FileKind(path: path) != .folder else {
+            throw Failure(.readFailed, "\(printable(path)) is a folder; name a file (-d)")
+        }
+        return try readWhole(path)
+    }
+
+    /// stdin can be read once, by one reader.
+    private static func checkStandardInput(_ command: BenchCommand) throws {
+        var readers: [String] = []
+        if command.request.inputFile == "-" { readers.append("-i -") }
+        if command.request.data == "-" { readers.append("-d -") }
+        readers += command.field.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
+        guard readers.count <= 1 else {
+            throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
+        }
+    }
+
+    // MARK: - Load
+
+    private mutating func setPace(_ load: BenchLoadArguments) throws {
+        guard load.rate == nil || load.ratePerConnection == nil else {
+            throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
+        }
+        switch load.rate {
+        case nil:
+            guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
+            if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
+        case .constant(let rate):
+            // With --ramp it begins at nothing.
+            plan.pace = .arrivals(from: load.ramp == nil ? rate : 0, to: rate, ramp: load.ramp ?? .zero)
+        case .range(let from, let to):
+            guard let ramp = load.ramp ?? load.duration else {
+                throw Failure.usage("--rate A..B needs --ramp TIME, the time in which it goes from A to B")
+            }
+            plan.pace = .arrivals(from: from, to: to, ramp: ramp)
+        }
+        guard plan.protocols.isHTTP1 else {
+            plan.streams = load.streams ?? (plan.pace == .closed ? 1 : Self.openLoopStreams)
+            return
+        }
+        guard (load.streams ?? 1) == 1 else {
+            throw Failure.usage("HTTP/1.1 has one request at a time on a connection: use -c for more, not -m")
+        }
+    }
+
+    private mutating func setExtent(_ load: BenchLoadArguments) throws {
+        guard load.threads <= load.connections else {
+            throw Failure.usage(
+                "-t \(load.threads) threads have only -c \(counted(load.connections, "connection")); use as many at least"
+            )
+        }
+        plan.warmUp = load.warmUp ?? .zero
+        if let duration = load.duration {
+            guard load.requests == nil else {
+                throw Failure.usage("-n (so many requests) and -D (so long) exclude each other; keep one")
+            }
+            plan.extent = .time(duration)
+            plan.drain = load.drain ?? plan.drain
+            return
+        }
+        guard load.drain == nil else {
+            throw Failure.usage("--drain is for the end of -D; with -n all requests are waited for")
+        }
+        let requests = load.requests ?? max(load.connections, plan.requests.count)
+        guard requests >= load.connections else {
+            throw Failure.usage(
+                "-n \(requests) is less than one request for each of -c \(load.connections) connections")
+        }
+        plan.extent = .requests(requests)
+    }
+
+    // MARK: - Connections
+
+    private mutating func setConnections(_ place: BenchConnectionArguments) throws {
+        if let count = place.connectionRate {
+            guard count <= plan.connections else {
+                throw Failure.usage(
+                    "-r \(count) opens more connections at once than -c \(plan.connections) allows; use at most as many"
+                        + " (requests a second are --rate)")
+            }
+            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: place.ratePeriod ?? .seconds(1))
+        } else if place.ratePeriod != nil {
+            throw Failure.usage("--rate-period goes with -r N, the connections to open in each")
+        }
+        plan.requestsPerConnection = place.requestsPerConnection
+        plan.activeTimeout = place.activeTimeout
+        plan.inactivityTimeout = place.inactivityTimeout
+        guard !plan.protocols.isHTTP1 || (place.windowBits == nil && place.connectionWindowBits == nil) else {
+            throw Failure.usage("-w and -W are windows of HTTP/2, and HTTP/1.1 has none: leave them out")
+        }
+        guard !plan.protocols.isHTTP1 || place.frameSize == nil else {
+            throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
+        }
+        plan.configuration.limits.frameSize = place.frameSize ?? plan.configuration.limits.frameSize
+        let stream = 1 << (place.windowBits ?? Self.defaultWindowBits) - 1
+        let connection = 1 << (place.connectionWindowBits ?? Self.defaultWindowBits) - 1
+        plan.configuration.windows.stream = stream
+        plan.configuration.windows.connection = connection
+        // They stay what they are, as for h2load; nothing is held back for slow readers, of which there are none.
+        plan.configuration.windows.maximum = stream
+        plan.configuration.windows.unreadLimit = max(stream, connection)
+    }
+}
+
+extension BenchPlan.Protocols {
+    /// Whether no HTTP/2 can come of it.
+    var isHTTP1: Bool { self == .cleartextHTTP1 || self == .tls(["http/1.1"]) }
+}

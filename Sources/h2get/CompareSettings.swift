@@ -1,0 +1,48 @@
+import H2Client
+import H2Measure
+
+/// What the options of `h2get compare` mean, checked as a whole before anything is sent.
+struct CompareSettings: Sendable {
+    /// The same but for the distance: one for each of --rtt's times.
+    let plans: [ComparePlan]
+    let files: ResultFiles
+    let isSilent: Bool
+    let isVerbose: Bool
+
+    init(_ command: CompareCommand) throws {
+        let name = "h2get compare"
+        let urls = try MeasuredURLs.byScheme(patterns: command.urls, command: name)
+        guard command.field.fields.count(where: { $0 == "@-" }) <= 1 else {
+            throw Failure.usage("two -H @- both read stdin; keep one")
+        }
+        // What TLS is told matters to the URLs that have it.
+        let measured = urls.first { $0.origin.scheme == .https } ?? urls[0]
+        guard urls.count == 1 || command.connection.connectTo == nil else {
+            throw Failure.usage(
+                "--connect-to leads all connections to one place; with https:// and http:// leave it out")
+        }
+        var plan = ComparePlan(
+            targets: try urls.map {
+                ComparePlan.Target(origin: $0.origin, requests: try $0.requests(fields: command.field.fields))
+            })
+        plan.configuration = try MeasuredConnection(origin: measured.origin).configuration(command.connection)
+        plan.requests = command.work.requests
+        plan.connections = command.work.connections
+        plan.streams = command.work.streams
+        plan.rounds = command.work.rounds
+        // Said in the results, so that a run can be repeated.
+        plan.seed = command.work.seed ?? UInt64.random(in: 1...UInt64(UInt32.max))
+        plans = (command.distance.roundTrips ?? [0]).map { roundTrip in
+            var plan = plan
+            plan.conditions = LinkConditions(roundTrip: roundTrip, loss: command.distance.loss ?? 0)
+            return plan
+        }
+        isSilent = command.messages.silent
+        isVerbose = command.messages.verbose
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v exclude each other") }
+        files = try ResultFiles([
+            (.json, command.output.json), (.html, command.output.html), (.markdown, command.output.markdown),
+            (.svg, command.output.svg),
+        ])
+    }
+}

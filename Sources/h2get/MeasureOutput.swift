@@ -1,0 +1,168 @@
+import H2Measure
+
+/// A measurement in each of the forms in which `h2get bench` can hand it on.
+struct BenchReport: Sendable {
+    let plan: BenchPlan
+    let result: BenchResult
+    private let verdicts: [Verdict]
+
+    init(_ result: BenchResult, _ plan: BenchPlan) {
+        self.result = result
+        self.plan = plan
+        verdicts = Verdict.all(result, plan)
+    }
+
+    func summary(width: Int, color: Bool) -> String {
+        BenchSummary(result, plan, verdicts: verdicts, width: width, color: color).text
+    }
+
+    var json: String { BenchJSON.text(result, plan, verdicts: verdicts) }
+
+    var histogramLog: String { HistogramLog.text(result) }
+
+    var page: String {
+        BenchPage(
+            plan: plan, result: result,
+            verdict: verdicts.map { PageSentence(isWarning: $0.severity == .warning, text: $0.text) }
+        ).html()
+    }
+}
+
+/// A comparison, at one distance or several, in each of the forms in which `h2get compare` can hand it on.
+struct CompareReport: Sendable {
+    let results: [CompareResult]
+
+    init(_ results: [CompareResult]) { self.results = results }
+
+    func summary(width: Int, color: Bool) -> String {
+        let tables = results.map { CompareTable($0).lines(width: width, color: color) }
+        return tables.joined(separator: [""]).map { $0 + "\n" }.joined()
+    }
+
+    var json: String { CompareJSON.document(results).text }
+
+    var markdown: String { results.map { CompareTable($0).markdown() }.joined(separator: "\n") }
+
+    var page: String { ComparePage(input).html() }
+
+    var picture: String { ComparePage(input).picture() }
+
+    private var input: ComparePage.Input {
+        let origins = results.first?.origins ?? []
+        let hasBoth = results.contains { $0.securities.count > 1 }
+        var input = ComparePage.Input(
+            title: "What connection reuse gains",
+            labelTitles: hasBoth ? ["way", ""] : ["way"],
+            groups: results.map { result in
+                ComparePage.Group(
+                    CompareTable.distance(result.conditions),
+                    result.cells.map { cell in
+                        ComparePage.Row(
+                            hasBoth ? [cell.way.name, cell.security.phrase] : [cell.way.name], outcome(cell))
+                    })
+            })
+        if let first = results.first {
+            input.work = [
+                origins.joined(separator: " and "),
+                "\(counted(first.requests, "request")) each way, \(counted(first.rounds, "round")) in random order "
+                    + "(--seed \(first.seed)), HTTP/2 with at most \(counted(first.streams, "stream")) at once",
+            ]
+        }
+        input.startedAt = results.first?.startedAt ?? 0
+        for result in results {
+            let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
+            input.verdict += result.verdicts.map { PageSentence(isWarning: false, text: place + $0) }
+            input.verdict += result.remarks.map { PageSentence(isWarning: true, text: place + $0) }
+        }
+        return input
+    }
+
+    private func outcome(_ cell: CompareResult.Cell) -> ComparePage.Outcome {
+        func figure(_ path: KeyPath<CompareFigures, Double>) -> ComparePage.Figure {
+            let spread = cell.spread(path) ?? CompareSpread([])
+            return ComparePage.Figure(spread.median, from: spread.low, to: spread.high)
+        }
+        guard case .ran = cell.outcome else { return .couldNot(cell.reason ?? "it was not measured") }
+        return .ran(
+            ComparePage.Figures(
+                total: figure(\.seconds), rate: figure(\.rate), p50: figure(\.p50), p99: figure(\.p99),
+                firstByte: figure(\.firstByte), connections: figure(\.connections), handshakes: figure(\.handshakes),
+                roundTrips: figure(\.roundTrips), bytesReceived: figure(\.bytesReceived),
+                bytesSent: figure(\.bytesSent),
+                cpuSeconds: figure(\.cpuSeconds), held: figure(\.held)))
+    }
+}
+
+/// A sweep in each of the forms in which `h2get sweep` can hand it on.
+struct SweepReport: Sendable {
+    let result: SweepResult
+    let plan: SweepPlan
+
+    init(_ result: SweepResult, _ plan: SweepPlan) {
+        self.result = result
+        self.plan = plan
+    }
+
+    /// The table, and the curves where there is more than a point to draw.
+    func summary(width: Int, color: Bool) -> String {
+        var lines = SweepTable(result).lines(width: width, color: color)
+        if result.points.count > 1 {
+            let charts = [
+                chart("requests/s", .count, width, color) { $0.rate },
+                chart("p99", .nanoseconds, width, color) { Double($0.p99) },
+            ]
+            for chart in charts { lines += [""] + chart.lines() }
+        }
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    var json: String { SweepJSON.document(result).text }
+
+    private func chart(
+        _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double
+    ) -> TerminalChart {
+        // With HTTP/1.1 all that changes is the number of connections.
+        let isOverStreams = plan.streams.count > 1
+        func point(_ point: SweepPoint) -> LineChart.Point {
+            LineChart.Point(Double(isOverStreams ? point.setting.streams : point.setting.connections), figure(point))
+        }
+        let series =
+            isOverStreams
+            ? result.curves.map {
+                TerminalChart.Series(counted($0.connections, "connection"), $0.points.map(point))
+            } : [TerminalChart.Series("", result.points.map(point))]
+        var chart = TerminalChart(
+            x: (isOverStreams ? "streams on each connection" : "connections", .count, .logarithmic(base: 2)),
+            y: (title, unit, .linear), series: series, width: width, hasColour: color)
+        chart.highlight = result.point(knee).map(point)
+        return chart
+    }
+
+    private var knee: SweepSetting? {
+        if case .at(let setting) = result.knee { setting } else { nil }
+    }
+
+    var page: String {
+        func setting(_ setting: SweepSetting) -> SweepPage.Setting {
+            SweepPage.Setting(connections: setting.connections, streams: setting.streams)
+        }
+        var input = SweepPage.Input(
+            title: "How many streams \(result.origin) takes",
+            points: result.points.map {
+                SweepPage.Point(
+                    setting($0.setting), rate: $0.rate, p50: Double($0.p50), p99: Double($0.p99), errors: $0.bad)
+            })
+        input.work = [
+            "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.seconds)) of warm-up"
+        ]
+        input.knee = knee.map(setting)
+        input.best = result.best.map { setting($0.setting) }
+        input.limit = result.limits.first { $0.percentile == 99 }.map { Double($0.nanoseconds) }
+        input.serverLimits = result.serverLimits.map { SweepPage.ServerLimit($0.name, $0.value) }
+        input.verdict =
+            result.verdicts.map { PageSentence(isWarning: false, text: $0) }
+            + result.remarks.map { PageSentence(isWarning: true, text: $0) }
+        input.startedAt = result.startedAt
+        return SweepPage(input).html()
+    }
+}

@@ -1,0 +1,104 @@
+import H2Client
+import H2Measure
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What the runs of all measuring commands have in common.
+enum MeasureRun {
+    /// Runs `work` while the main thread waits for signals: the first cancels it, so that what was measured is shown, the
+    /// second ends the process.
+    static func start(_ work: @escaping @Sendable () async -> ExitReason) -> Never {
+        let task = Task {
+            let status = await work()
+            _exit(Interruption.exitStatus ?? status.rawValue)
+        }
+        Interruption.wait { task.cancel() }
+    }
+
+    /// Opens the files, lets `work` fill them, and says what ended it. Where it fails none is left.
+    /// - Parameter protocols: what is spoken, for what to try.
+    static func run(
+        _ files: ResultFiles, _ console: Console, _ protocols: BenchPlan.Protocols,
+        _ work: (OpenResultFiles) async throws -> Failure?
+    ) async -> ExitReason {
+        func end(_ failure: Failure) -> ExitReason {
+            console.wipeProgress()
+            // That it was interrupted is in the results, which are there all the same.
+            if failure.status != .interrupted || !failure.message.isEmpty { console.error(failure) }
+            return failure.status
+        }
+        do {
+            let open = try files.open()
+            do {
+                return try await work(open).map(end) ?? .success
+            } catch {
+                open.discard()
+                throw error
+            }
+        } catch let failure as Failure {
+            return end(failure)
+        } catch let error as H2Error {
+            return end(Failure(measuring: error, protocols))
+        } catch is CancellationError {
+            return end(Failure(.interrupted, "interrupted before anything was measured"))
+        } catch {
+            return end(Failure(.stream, "\(error)"))
+        }
+    }
+
+    /// Writes to stdout.
+    /// - Throws: `Failure` (`writeFailed`).
+    static func show(_ text: String) throws {
+        var text = text
+        let code = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        guard code == 0 else {
+            throw Failure(.writeFailed, "writing to stdout failed: \(errnoText(code))")
+        }
+    }
+
+    /// What text for stdout can be: the terminal's width, and whether it may have colours (https://no-color.org).
+    static var standardOutputStyle: (width: Int, color: Bool) {
+        guard let width = Console.width(of: STDOUT_FILENO) else { return (80, false) }
+        func value(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+        return (width, value("NO_COLOR").isEmpty && value("TERM") != "dumb")
+    }
+
+    /// Sees to it that so many connections can be open at once.
+    /// - Throws: `Failure` (`usage`) where the system does not let us.
+    static func allowConnections(_ count: Int, threads: Int) throws {
+        // Besides: each event loop's own, the files to write, the standard three, libraries'.
+        let needed = count + 4 * threads + 50
+        // Where a name has several addresses, a connection may be tried at two of them at once.
+        let allowed = allowOpenFiles(2 * count + 4 * threads + 50)
+        guard allowed >= needed else {
+            throw Failure.usage(
+                "\(count) connections need \(needed) open files and the system allows \(allowed): raise that with "
+                    + "'ulimit -Hn \(needed)' as root, or use a lower -c")
+        }
+    }
+}
+
+extension Failure {
+    /// Why a measurement could not be made, with what to try in terms of the options there.
+    init(measuring error: H2Error, _ protocols: BenchPlan.Protocols) {
+        let remedy: String? =
+            switch (error.code, error.cause) {
+            case (.protocolViolation, _) where protocols == .cleartextHTTP2,
+                (.connectionClosed, _) where protocols == .cleartextHTTP2:
+                "does the server speak HTTP/2 without TLS? if not, use -p http/1.1"
+            // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_.
+            case (.certificateRejected, .certificate(62...64)):
+                "it is for another name: use that in the URL, or name it with --sni"
+            case (.timeout, _): "is the server up, and can it take so many connections at once? try a lower -c, or -r"
+            case (.streamReset, _), (.limitExceeded, _), (_, .http2(.enhanceYourCalm, _)):
+                "the server wants less load: try a lower -m, -c or --rate"
+            case (.localIO, .errno(ENOSPC)): "free some space"
+            default: nil
+            }
+        self.init(error, during: .request, remedy: remedy)
+    }
+}

@@ -1,0 +1,65 @@
+import H2Client
+import H2Measure
+
+/// What the options that measuring commands share say about connections to one origin.
+struct MeasuredConnection {
+    let origin: Origin
+
+    /// Over TLS what ALPN chooses, in cleartext HTTP/2 by prior knowledge, unless it shall be HTTP/1.1.
+    func protocols(_ arguments: MeasuredProtocolArguments) throws -> BenchPlan.Protocols {
+        guard origin.scheme == .http else {
+            guard arguments.cleartext == nil else {
+                throw Failure.usage(
+                    "-p says what http:// URLs speak, and these are https://, where ALPN decides: "
+                        + (arguments.cleartext == .http1 ? "use --h1 instead" : "leave it out"))
+            }
+            return .tls(arguments.http1 ? ["http/1.1"] : ["h2", "http/1.1"])
+        }
+        guard !(arguments.http1 && arguments.cleartext == .h2c) else {
+            throw Failure.usage("--h1 and -p h2c exclude each other")
+        }
+        return arguments.http1 || arguments.cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
+    }
+
+    func configuration(_ arguments: MeasuredConnectionArguments) throws -> Configuration {
+        var configuration = Configuration()
+        if origin.scheme == .http {
+            for (name, isGiven) in [
+                ("-k", arguments.insecure), ("--cacert", arguments.authorityFile != nil),
+                ("--cert", arguments.certificate != nil), ("--key", arguments.key != nil),
+                ("--sni", arguments.serverName != nil),
+            ] where isGiven {
+                throw Failure.usage(
+                    "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
+            }
+        }
+        guard !(arguments.insecure && arguments.authorityFile != nil) else {
+            throw Failure.usage("-k accepts any certificate, so --cacert does nothing: keep one")
+        }
+        guard arguments.key == nil || arguments.certificate != nil else {
+            throw Failure.usage("--key goes with --cert")
+        }
+        configuration.tls.verifiesPeer = !arguments.insecure
+        configuration.tls.caFile = arguments.authorityFile
+        configuration.tls.certificateFile = arguments.certificate
+        configuration.tls.privateKeyFile = arguments.key ?? arguments.certificate
+        configuration.tls.serverName = arguments.serverName
+        configuration.connectTo = try arguments.connectTo.map(place)
+        return configuration
+    }
+
+    /// `HOST`, `HOST:PORT`, `[ADDRESS]:PORT`.
+    private func place(_ text: String) throws -> (host: String, port: Int) {
+        do {
+            let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")
+            let named = text.utf8.last == UInt8(ascii: "]") || !text.utf8.contains(UInt8(ascii: ":"))
+            guard target.path == "/", target.userInfo == nil, !text.utf8.contains(UInt8(ascii: "/")) else {
+                throw BadValue(text)
+            }
+            return (target.origin.host, named ? origin.port : target.origin.port)
+        } catch {
+            throw Failure.usage(
+                "--connect-to '\(printable(text))': write HOST or HOST:PORT, an IPv6 address in brackets")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import H2Client
+import H2Measure
+import HTTPTypes
+
+/// The URLs that a measurement asks for in turn, all of one origin.
+struct MeasuredURLs: Sendable {
+    /// So many may there be: each is kept in memory as a whole request.
+    static let most = 1_000_000
+
+    let origin: Origin
+    /// At least one.
+    let targets: [RequestTarget]
+
+    /// - Parameters:
+    ///   - patterns: URLs with ranges and lists; with a base, paths too.
+    ///   - inputFile: more of them, one a line, taken as they are; - is stdin.
+    ///   - base: whose scheme, host and port take the place of all the URLs' own.
+    ///   - command: the name that `--help` is asked of.
+    /// - Throws: `Failure`.
+    init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: String) throws {
+        let base = try base.map(Self.base)
+        targets = try Self.targets(patterns, inputFile, base, command)
+        origin = base ?? targets[0].origin
+        for target in targets where base == nil && target.origin != origin {
+            let remedy = command == "h2get bench" ? ", or send all to one with -B \(origin)" : ""
+            throw Failure.usage(
+                "\(target.origin) is another origin than \(origin), which the first URL names; measure one at a time"
+                    + remedy)
+        }
+    }
+
+    private init(origin: Origin, targets: [RequestTarget]) {
+        self.origin = origin
+        self.targets = targets
+    }
+
+    /// The URLs over TLS and those without, each of one origin, in the order in which they begin.
+    /// - Throws: `Failure`.
+    static func byScheme(patterns: [String], command: String) throws -> [MeasuredURLs] {
+        var all: [MeasuredURLs] = []
+        for target in try targets(patterns, nil, nil, command) {
+            guard let index = all.firstIndex(where: { $0.origin.scheme == target.origin.scheme }) else {
+                all.append(MeasuredURLs(origin: target.origin, targets: [target]))
+                continue
+            }
+            guard all[index].origin == target.origin else {
+                throw Failure.usage(
+                    "\(target.origin) is another origin than \(all[index].origin); give URLs of one https:// origin, of one "
+                        + "http:// origin, or of one of each")
+            }
+            all[index] = MeasuredURLs(origin: target.origin, targets: all[index].targets + [target])
+        }
+        return all
+    }
+
+    /// A request for each.
+    /// - Throws: `Failure`.
+    func requests(
+        _ method: HTTPRequest.Method = .get, fields fieldArguments: [String], body: [UInt8] = []
+    ) throws -> [BenchPlan.Request] {
+        var fields = HTTPFields()
+        fields[.userAgent] = "h2get/\(version)"
+        let authority = try FetchSettings.apply(fieldArguments, to: &fields)
+        return targets.map { target in
+            var fields = fields
+            if fields[.authorization] == nil, let credentials = target.basicCredentials {
+                fields[.authorization] = credentials
+            }
+            return BenchPlan.Request(
+                HTTPRequest(
+                    method: method, scheme: origin.scheme.rawValue, authority: authority ?? origin.authority,
+                    path: target.path, headerFields: fields),
+                body: body)
+        }
+    }
+
+    // MARK: - Reading
+
+    /// At least one.
+    private static func targets(
+        _ patterns: [String], _ inputFile: String?, _ base: Origin?, _ command: String
+    ) throws -> [RequestTarget] {
+        var targets: [RequestTarget] = []
+        func add(_ url: String) throws {
+            // Where the base decides, a path is enough.
+            let isPath = base != nil && url.utf8.first == UInt8(ascii: "/")
+            targets.append(try target(isPath ? "http://base\(url)" : url))
+        }
+        for pattern in patterns {
+            let glob = try URLGlob(pattern)
+            guard glob.count <= most - targets.count else {
+                let others = targets.isEmpty ? "" : ", after \(targets.count) others"
+                throw Failure.usage(
+                    "'\(printable(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
+                        + "make its ranges smaller")
+            }
+            for url in glob { try add(url) }
+        }
+        if let inputFile {
+            for line in try readWhole(inputFile).split(separator: 0x0a) {
+                let url = URLList.trimmed(line)
+                if url.isEmpty || url.first == UInt8(ascii: "#") { continue }
+                guard targets.count < most else {
+                    throw Failure.usage("there are more than \(most) URLs; give fewer (-i)")
+                }
+                try add(String(decoding: url, as: UTF8.self))
+            }
+        }
+        guard !targets.isEmpty else {
+            throw Failure.usage(
+                inputFile.map { "no URL in \($0 == "-" ? "stdin" : printable($0)); write one a line" }
+                    ?? "no URL given; '\(command) --help' lists the options")
+        }
+        return targets
+    }
+
+    private static func target(_ url: String) throws -> RequestTarget {
+        do { return try RequestTarget(url) } catch { throw Failure(error, during: .request) }
+    }
+
+    private static func base(_ text: String) throws -> Origin {
+        guard !text.lowercased().hasPrefix("unix:") else {
+            throw Failure.usage("-B \(printable(text)): Unix domain sockets are not supported; name a host and port")
+        }
+        let target = try target(text)
+        guard target.path == "/" else {
+            throw Failure.usage("-B takes scheme, host and port alone: write -B \(target.origin)")
+        }
+        return target.origin
+    }
+}

@@ -1,0 +1,140 @@
+/// Numbers with units as the measuring commands take them. Each function throws `BadValue`, before which the parser puts
+/// the option's name and the text.
+enum Quantity {
+    /// `1000`, `10K`, `2M`: a whole number within `range`, K, M and G being powers of 1,000, as one counts requests.
+    static func count(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
+        { text in
+            guard let value = whole(text, thousand: 1_000) else {
+                throw BadValue("write a whole number such as 1000, 10K or 2M")
+            }
+            guard range.contains(value) else {
+                throw BadValue("use \(range.lowerBound) to \(range.upperBound)")
+            }
+            return value
+        }
+    }
+
+    /// `16384`, `16K`, `1M`: bytes within `range`, K, M and G being powers of 1,024, as h2load has them.
+    static func size(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
+        { text in
+            guard let value = whole(text, thousand: 1_024) else {
+                throw BadValue("write a size in bytes such as 16384, 16K or 1M")
+            }
+            guard range.contains(value) else {
+                throw BadValue("use \(range.lowerBound) to \(range.upperBound) bytes")
+            }
+            return value
+        }
+    }
+
+    /// `10`, `0.5s`, `250ms`, `2m`, `1h`: a number alone is seconds. Up to a week.
+    @Sendable static func time(_ text: String) throws -> Duration {
+        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600), ("", 1)]
+        guard let unit = units.first(where: { text.hasSuffix($0.suffix) }),
+            let number = decimal(text.dropLast(unit.suffix.utf8.count))
+        else { throw BadValue("write a time such as 10s, 250ms, 2m or 1h; a number alone is seconds") }
+        let seconds = number * unit.seconds
+        guard seconds <= 604_800 else { throw BadValue("use a week at most") }
+        return .microseconds(Int64((seconds * 1_000_000).rounded()))
+    }
+
+    /// The same, and more than nothing.
+    @Sendable static func positiveTime(_ text: String) throws -> Duration {
+        let time = try time(text)
+        guard time > .zero else { throw BadValue("use a time above 0") }
+        return time
+    }
+
+    /// `100`, `0.5`, `10K`, each with or without `/s`: so many a second, more than none.
+    @Sendable static func rate(_ text: String) throws -> Double {
+        let number = text.hasSuffix("/s") ? text.dropLast(2) : text[...]
+        guard let value = scaled(number) else {
+            throw BadValue("write a number a second such as 100, 0.5, 10K or 100/s")
+        }
+        guard value > 0, value <= 100_000_000 else { throw BadValue("use a rate above 0, and 100M/s at most") }
+        return value
+    }
+
+    // MARK: - Numbers
+
+    /// Digits, and a unit; nil for anything else, and for what no Int holds.
+    private static func whole(_ text: String, thousand: Int) -> Int? {
+        let (digits, power) = withoutUnit(text[...])
+        guard !digits.isEmpty, digits.utf8.allSatisfy(isDigit), var value = Int(digits) else { return nil }
+        for _ in 0..<power {
+            let (product, isTooLarge) = value.multipliedReportingOverflow(by: thousand)
+            if isTooLarge { return nil }
+            value = product
+        }
+        return value
+    }
+
+    /// The same with decimals, in powers of 1,000.
+    private static func scaled(_ text: Substring) -> Double? {
+        let (digits, power) = withoutUnit(text)
+        guard var value = decimal(digits) else { return nil }
+        for _ in 0..<power { value *= 1_000 }
+        return value
+    }
+
+    /// The number before K, M or G, and which power of a thousand that stands for.
+    private static func withoutUnit(_ text: Substring) -> (digits: Substring, power: Int) {
+        switch text.last {
+        case "K", "k": (text.dropLast(), 1)
+        case "M", "m": (text.dropLast(), 2)
+        case "G", "g": (text.dropLast(), 3)
+        default: (text, 0)
+        }
+    }
+
+    /// Double takes signs, exponents, "nan" and hexadecimal as well, which would be typing errors here.
+    private static func decimal(_ text: Substring) -> Double? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: ".") }) else { return nil }
+        return Double(text)
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+}
+
+/// Why a word is no value of its option, and what to write instead.
+struct BadValue: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// The value of `--rate`: requests a second over all connections, as they are to arrive.
+enum ArrivalRate: Sendable, Equatable {
+    case constant(Double)
+    /// From the first to the second.
+    case range(Double, Double)
+
+    /// `100`, `100/s`, `100..2K`, `0..500/s`.
+    @Sendable init(text: String) throws {
+        guard let dots = text.firstRange(ofASCII: "..") else {
+            self = .constant(try Quantity.rate(text))
+            return
+        }
+        let (first, last) = (String(text[..<dots.lowerBound]), String(text[dots.upperBound...]))
+        do {
+            let from = ["0", "0/s"].contains(first) ? 0 : try Quantity.rate(first)
+            self = .range(from, try Quantity.rate(last))
+        } catch {
+            throw BadValue("write --rate N, or --rate A..B such as 100..2K, B above 0")
+        }
+    }
+}
+
+extension String {
+    /// The first place of an ASCII string.
+    func firstRange(ofASCII needle: String) -> Range<Index>? {
+        var at = startIndex
+        while at < endIndex {
+            if utf8[at...].starts(with: needle.utf8) {
+                return at..<utf8.index(at, offsetBy: needle.utf8.count)
+            }
+            at = utf8.index(after: at)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,149 @@
+import H2Measure
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A kind of result that a measuring command can write, besides what it tells on stdout.
+enum ResultFile: Sendable, CaseIterable {
+    case json
+    case csv
+    case hdr
+    case html
+    case markdown
+    case svg
+    case hgrm
+    case merged
+
+    /// As it stands on the command line.
+    var option: String {
+        switch self {
+        case .json: "--json"
+        case .csv: "--csv"
+        case .hdr: "--hdr"
+        case .html: "--html"
+        case .markdown: "--markdown"
+        case .svg: "--svg"
+        case .hgrm: "--hgrm"
+        case .merged: "-o"
+        }
+    }
+}
+
+/// Where the results go: files, or one of them to stdout, instead of the summary.
+struct ResultFiles: Sendable {
+    private var paths: [ResultFile: String] = [:]
+    /// What stdout gets; nil where that is the summary.
+    private(set) var onStandardOutput: ResultFile?
+
+    /// - Throws: `Failure` (`usage`) where two would write to one place.
+    init(_ given: [(kind: ResultFile, path: String?)]) throws {
+        var kinds: [String: ResultFile] = [:]
+        for case (let kind, let path?) in given {
+            guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
+            // To stdout by another name, where it would write over the summary.
+            let path = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(path) ? "-" : path
+            if let other = kinds[path] {
+                throw Failure.usage(
+                    "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
+                        + "name two files")
+            }
+            guard path != "-" || kind != .csv else {
+                throw Failure.usage("--csv is written while the measurement runs: name a file rather than -")
+            }
+            kinds[path] = kind
+            paths[kind] = path
+            if path == "-" { onStandardOutput = kind }
+        }
+    }
+
+    func contains(_ kind: ResultFile) -> Bool { paths[kind] != nil }
+
+    /// Makes the files, so that one that cannot be written ends the run before anything is measured.
+    /// - Throws: `Failure` (`writeFailed`); nothing is left of any then.
+    func open() throws -> OpenResultFiles {
+        let open = OpenResultFiles()
+        do {
+            for kind in ResultFile.allCases {
+                guard let path = paths[kind] else { continue }
+                try open.add(kind, path)
+            }
+        } catch {
+            open.discard()
+            throw error
+        }
+        return open
+    }
+}
+
+/// The files of a measurement that is under way. None has its name until `finish`.
+final class OpenResultFiles {
+    private var targets: [(kind: ResultFile, output: BodyOutput, path: String)] = []
+
+    fileprivate init() {}
+
+    deinit { for target in targets { target.output.close() } }
+
+    fileprivate func add(_ kind: ResultFile, _ path: String) throws {
+        guard path != "-" else {
+            targets.append((kind, .standardOutput, path))
+            return
+        }
+        guard FileKind(path: path) != .folder else {
+            throw Failure(.writeFailed, "\(kind.option) \(printable(path)) is a folder; name a file")
+        }
+        let output = try BodyOutput(path: path, createsDirectories: false, advice: advice)
+        if let download = output.download,
+            let other = targets.first(where: { $0.output.download?.isSameFile(as: download) ?? false })
+        {
+            throw Failure.usage(
+                "\(other.kind.option) and \(kind.option) both write to \(printable(path)); name two files")
+        }
+        targets.append((kind, output, path))
+    }
+
+    private func advice(_ code: Int32) -> String {
+        switch code {
+        case ENOENT: "; its folder does not exist: make it"
+        case ELOOP: "; there is a symbolic link of that name: remove it"
+        case EACCES, EPERM, EROFS: "; choose a folder that you may write to"
+        case ENOSPC, EDQUOT: "; free some space"
+        default: ""
+        }
+    }
+
+    /// The file that somebody else writes meanwhile; nil where it is not wanted.
+    func pathToWrite(_ kind: ResultFile) -> String? {
+        targets.first { $0.kind == kind }.map { $0.output.download?.partPath ?? $0.path }
+    }
+
+    /// Writes what `text` makes, if this kind is wanted.
+    /// - Throws: `Failure` (`writeFailed`), and what `text` throws.
+    func write(_ kind: ResultFile, _ text: () throws -> String) throws {
+        guard let target = targets.first(where: { $0.kind == kind }) else { return }
+        let (descriptor, name): (CInt, String) =
+            switch target.output.target {
+            case .download(let download): (download.descriptor, download.partPath)
+            case .descriptor(let descriptor, let name): (descriptor, name)
+            case .discard: (-1, target.path)
+            }
+        var text = try text()
+        let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+        guard code == 0 else {
+            throw Failure(.writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(advice(code))")
+        }
+    }
+
+    /// Gives the files their names.
+    /// - Throws: `Failure` (`writeFailed`).
+    func finish() throws {
+        for target in targets { try target.output.download?.finish() }
+    }
+
+    /// Removes what was begun.
+    func discard() {
+        for target in targets { target.output.download?.discard() }
+    }
+}

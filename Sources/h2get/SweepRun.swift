@@ -1,0 +1,54 @@
+import H2Client
+import H2Measure
+
+/// One run of `h2get sweep`: measures each setting, tells how it goes, hands the results on.
+struct SweepRun: Sendable {
+    let settings: SweepSettings
+    let console: Console
+
+    init(_ settings: SweepSettings) throws {
+        self.settings = settings
+        console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
+        try MeasureRun.allowConnections(settings.plan.connections.last ?? 1, threads: settings.plan.threads)
+    }
+
+    func run() async -> ExitReason {
+        await MeasureRun.run(settings.files, console, settings.plan.protocols, measure)
+    }
+
+    private func measure(_ files: OpenResultFiles) async throws -> Failure? {
+        var sweep = Sweep(settings.plan)
+        sweep.onProgress = progress()
+        let result = try await sweep.run()
+        console.wipeProgress()
+        let report = SweepReport(result, settings.plan)
+        if !settings.isSilent, settings.files.onStandardOutput == nil {
+            let style = MeasureRun.standardOutputStyle
+            try MeasureRun.show(report.summary(width: style.width, color: style.color))
+        }
+        try files.write(.json) { report.json }
+        try files.write(.html) { report.page }
+        try files.finish()
+        return Self.failure(of: result)
+    }
+
+    private func progress() -> (@Sendable (Sweep.Progress) -> Void)? {
+        guard console.wantsProgress || settings.isVerbose else { return nil }
+        let (console, isVerbose) = (console, settings.isVerbose)
+        return { progress in
+            var line = "\(progress.done + 1) of at most \(progress.all): \(progress.setting)"
+            if let last = progress.last {
+                line += "  (\(last.setting): \(rateText(last.rate)) req/s, p99 \(timeText(last.p99)))"
+            }
+            if isVerbose { console.say(line) } else { console.progress(line) }
+        }
+    }
+
+    /// Why the exit code is not 0, although there is a result.
+    static func failure(of result: SweepResult) -> Failure? {
+        if result.curves.contains(where: { $0.stop == .interrupted }) { return Failure(.interrupted, "") }
+        guard !result.points.contains(where: { $0.responses > 0 }) else { return nil }
+        let cause = result.points.lazy.flatMap(\.errors.keys).sorted().first
+        return Failure(.stream, "not one request was answered" + (cause.map { ": \($0)" } ?? ""))
+    }
+}

@@ -1,0 +1,243 @@
+import H2Client
+import H2Measure
+import HTTPTypes
+import Testing
+
+@testable import h2get
+
+private let url = "https://localhost/"
+
+private func settings(_ arguments: [String]) throws -> BenchSettings {
+    try BenchSettings(try CommandLineReader.read(BenchCommand.self, arguments))
+}
+
+private func planned(_ arguments: String...) throws -> BenchPlan { try settings(arguments).plan }
+
+private func refusal(_ arguments: [String]) -> String? {
+    do {
+        _ = try settings(arguments)
+        return nil
+    } catch let failure as Failure {
+        return "\(failure.status.rawValue) \(failure.message)"
+    } catch {
+        return "other: \(error)"
+    }
+}
+
+@Suite struct `Command line of bench` {
+    @Test func `a URL alone is one GET over one connection`() throws {
+        let plan = try planned(url)
+        #expect(plan.origin.description == "https://localhost")
+        #expect(plan.requests.count == 1)
+        let request = try #require(plan.requests.first)
+        #expect(request.request.method == .get && request.request.path == "/" && request.request.scheme == "https")
+        #expect(request.request.authority == "localhost")
+        #expect(request.request.headerFields == [.userAgent: "h2get/\(version)"])
+        #expect(request.body.isEmpty)
+        #expect(plan.extent == .requests(1) && plan.pace == .closed)
+        #expect(plan.connections == 1 && plan.streams == 1 && plan.threads == 1)
+        #expect(plan.warmUp == .zero && plan.drain == .seconds(1))
+        #expect(plan.protocols == .tls(["h2", "http/1.1"]) && plan.api == .direct)
+        #expect(plan.requestsPerConnection == nil && plan.connectionRamp == nil)
+        #expect(plan.activeTimeout == nil && plan.inactivityTimeout == nil)
+        #expect(!plan.keepsIntervalHistograms && plan.requestLog == nil)
+        #expect(plan.configuration.tls.verifiesPeer && plan.configuration.connectTo == nil)
+        #expect(plan.configuration.windows.stream == 1 << 30 - 1)
+        #expect(plan.configuration.windows.connection == 1 << 30 - 1)
+    }
+
+    @Test func `h2load's letters can be joined to their values and to each other`() throws {
+        let plan = try planned("-n10K", "-c10", "-m", "100", "-t2", url)
+        #expect(plan.extent == .requests(10_000))
+        #expect(plan.connections == 10 && plan.streams == 100 && plan.threads == 2)
+        let long = try settings([
+            "--requests=10K", "--clients=10", "--max-concurrent-streams=100", "--threads=2", url,
+        ]).plan
+        #expect(long.extent == plan.extent && long.connections == 10 && long.streams == 100 && long.threads == 2)
+        let joined = try settings(["-ksn5", "-c5", url])
+        #expect(joined.isSilent && !joined.plan.configuration.tls.verifiesPeer && joined.plan.extent == .requests(5))
+    }
+
+    @Test func `without -n each connection and each URL has its request`() throws {
+        #expect(try planned("-c", "7", url).extent == .requests(7))
+        #expect(try planned("-c", "7", url + "[1-20]").extent == .requests(20))
+        #expect(try planned("-n", "2", url + "[1-20]").extent == .requests(2))
+    }
+
+    @Test func `-D is a time, and has a warm-up and a drain`() throws {
+        let plan = try planned("-D", "1.5m", "--warm-up-time", "500ms", "--drain", "2s", url)
+        #expect(plan.extent == .time(.seconds(90)))
+        #expect(plan.warmUp == .milliseconds(500) && plan.drain == .seconds(2))
+        #expect(try planned("-D1", "--drain", "0", url).drain == .zero)
+        #expect(try planned("-n5", "--warm-up-time", "1", url).warmUp == .seconds(1))
+    }
+
+    @Test func `a rate is an open loop with room for many at once`() throws {
+        let constant = try planned("-D", "10s", "--rate", "2K/s", url)
+        #expect(constant.pace == .arrivals(from: 2_000, to: 2_000, ramp: .zero))
+        #expect(constant.streams == 100)
+        #expect(
+            try planned("-D10", "--rate", "2K", "--ramp", "5s", url).pace
+                == .arrivals(from: 0, to: 2_000, ramp: .seconds(5)))
+        #expect(
+            try planned("-D10", "--rate", "10..20", "--ramp", "5s", url).pace
+                == .arrivals(from: 10, to: 20, ramp: .seconds(5)))
+        #expect(try planned("-D10", "--rate", "10..20", url).pace == .arrivals(from: 10, to: 20, ramp: .seconds(10)))
+        #expect(try planned("-n10", "--rate", "5", "-m", "3", url).streams == 3)
+        let perConnection = try planned("-n10", "--rps", "2.5", url)
+        #expect(perConnection.pace == .arrivalsPerConnection(2.5) && perConnection.streams == 100)
+        #expect(try planned("-n10", "--rate", "5", "--h1", url).streams == 1)
+    }
+
+    @Test func `connections open at -r, and live as long as they are told`() throws {
+        let plan = try planned(
+            "-c9", "-r3", "--rate-period", "200ms", "-T", "5s", "-N", "2", "--requests-per-connection", "1K", url)
+        #expect(plan.connectionRamp == BenchPlan.ConnectionRamp(count: 3, period: .milliseconds(200)))
+        #expect(plan.activeTimeout == .seconds(5) && plan.inactivityTimeout == .seconds(2))
+        #expect(plan.requestsPerConnection == 1_000)
+        #expect(
+            try planned("-c9", "--connection-rate", "9", url).connectionRamp
+                == BenchPlan.ConnectionRamp(count: 9, period: .seconds(1)))
+    }
+
+    @Test func `windows are given as bits`() throws {
+        let windows = try planned("-w", "16", "-W20", url).configuration.windows
+        #expect(windows.stream == 65_535 && windows.maximum == 65_535 && windows.connection == 1_048_575)
+        #expect(windows.unreadLimit == 1_048_575)
+        #expect(try planned("-f", "1M", url).configuration.limits.frameSize == 1 << 20)
+        #expect(try planned(url).configuration.limits.frameSize == 16_384)
+    }
+
+    @Test func `what is spoken is chosen by ALPN, or in cleartext by -p`() throws {
+        #expect(try planned("--h1", url).protocols == .tls(["http/1.1"]))
+        #expect(try planned("http://h/").protocols == .cleartextHTTP2)
+        #expect(try planned("-p", "h2c", "http://h/").protocols == .cleartextHTTP2)
+        #expect(try planned("-phttp/1.1", "http://h/").protocols == .cleartextHTTP1)
+        #expect(try planned("--h1", "http://h/").protocols == .cleartextHTTP1)
+        #expect(try planned("--h1", "-p", "http/1.1", "http://h/").protocols == .cleartextHTTP1)
+    }
+
+    @Test func `TLS and where to connect are the configuration's`() throws {
+        let configuration = try planned(
+            "--cacert", "ca", "--cert", "c", "--key", "k", "--sni", "other", "--connect-to", "127.0.0.1:8443", url
+        ).configuration
+        #expect(configuration.tls.caFile == "ca" && configuration.tls.serverName == "other")
+        #expect(configuration.tls.certificateFile == "c" && configuration.tls.privateKeyFile == "k")
+        #expect(configuration.connectTo?.host == "127.0.0.1" && configuration.connectTo?.port == 8443)
+        #expect(try planned("--cert", "c", url).configuration.tls.privateKeyFile == "c")
+        #expect(try !planned("-k", url).configuration.tls.verifiesPeer)
+        for (text, host, port) in [
+            ("h", "h", 9), ("h:7", "h", 7), ("[::1]", "::1", 9), ("[::1]:7", "::1", 7), ("h:443", "h", 443),
+        ] {
+            let target = try planned("--connect-to", text, "https://localhost:9/").configuration.connectTo
+            #expect(target?.host == host && target?.port == port, "\(text)")
+        }
+    }
+
+    @Test func `requests are what they are told to be`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("a=1\n", to: "body")
+        let post = try #require(try planned("-d", file, "-H", "content-type: text/plain", url).requests.first)
+        #expect(post.request.method == .post && post.body == Array("a=1\n".utf8))
+        #expect(post.request.headerFields[.contentType] == "text/plain")
+        #expect(try planned("-d", file, "-X", "PUT", url).requests.first?.request.method == .put)
+        #expect(try planned("-I", url).requests.first?.request.method == .head)
+        #expect(try planned("-XPURGE", url).requests.first?.request.method.rawValue == "PURGE")
+        let fields = try #require(
+            try planned("-H", "User-Agent: me", "-H", "X-A: 1", "-HX-A: 2", "-H", "Host: virtual", url).requests.first)
+        #expect(fields.request.headerFields[.userAgent] == "me" && fields.request.authority == "virtual")
+        #expect(fields.request.headerFields[values: try #require(HTTPField.Name("x-a"))] == ["1", "2"])
+        #expect(try planned("-H", "User-Agent:", url).requests.first?.request.headerFields.isEmpty == true)
+        let secret = try planned("https://user:pass@localhost/").requests.first?.request.headerFields[.authorization]
+        #expect(secret == "Basic dXNlcjpwYXNz")
+    }
+
+    @Test func `URLs are asked for in turn`() throws {
+        let folder = try TemporaryFolder()
+        let list = try folder.write("https://localhost/x\nhttps://localhost/y\n", to: "list")
+        let plan = try planned("-i", list, url + "[1-2]")
+        #expect(plan.requests.map(\.request.path) == ["/1", "/2", "/x", "/y"])
+        let based = try planned("-B", "http://127.0.0.1:81", "/a", "https://h/b")
+        #expect(based.requests.map(\.request.path) == ["/a", "/b"])
+        #expect(based.requests.allSatisfy { $0.request.authority == "127.0.0.1:81" && $0.request.scheme == "http" })
+        #expect(based.protocols == .cleartextHTTP2)
+    }
+
+    @Test func `the log of histograms keeps one for each interval, and nothing else does`() throws {
+        #expect(try planned("--hdr", "f", url).keepsIntervalHistograms)
+        #expect(try settings(["--json", "-", url]).files.onStandardOutput == .json)
+        #expect(try settings(["--json", "f", "--csv", "g", url]).files.onStandardOutput == nil)
+        #expect(try planned("--api", "async", url).api == .async)
+        #expect(try settings(["-v", url]).isVerbose)
+    }
+
+    @Test(
+        arguments: [
+            ([], "2 no URL given; 'h2get bench --help' lists the options"),
+            (["-n", "5", "-D", "1s", url], "2 -n (so many requests) and -D (so long) exclude each other"),
+            (["-n", "5", "-c", "6", url], "2 -n 5 is less than one request for each of -c 6 connections"),
+            (["-t", "2", url], "2 -t 2 threads have only -c 1 connection"),
+            (["--h1", "-m", "2", url], "2 HTTP/1.1 has one request at a time on a connection: use -c for more"),
+            (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),
+            (["-p", "h2c", url], "ALPN decides: leave it out"), (["-p", "http/1.1", url], "use --h1 instead"),
+            (["--h1", "-p", "h2c", "http://h/"], "--h1 and -p h2c exclude each other"),
+            (["-p", "h3", url], "'-p <PROTOCOL>'"),
+            (["-w", "15", url], "use 16 (65,535 bytes, where HTTP/2 begins) to 30"), (["-W", "31", url], "to 30"),
+            (["-w", "16", "--h1", url], "-w and -W are windows of HTTP/2"),
+            (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
+            (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
+            (["-f", "16M", url], "use 16384 to 16777215 bytes"),
+            (["--rate", "5", "--rps", "5", url], "--rate (over all connections) and --rps (on each) exclude"),
+            (["--ramp", "5", url], "--ramp goes with --rate"),
+            (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
+            (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),
+            (["--rate", "x", url], "write a number"),
+            (["--rate", "1..x", url], "write --rate N, or --rate A..B"), (["--rps", "0", url], "use a rate above 0"),
+            (["-r", "2", url], "-r 2 opens more connections at once than -c 1"),
+            (["--rate-period", "2s", url], "--rate-period goes with -r N"),
+            (["--drain", "2s", "-n", "5", url], "--drain is for the end of -D"),
+            (["-n", "0", url], "use 1 to"), (["-n", "many", url], "write a whole number such as 1000, 10K or 2M"),
+            (["-c", "2M", url], "use 1 to 1000000"), (["-D", "0", url], "use a time above 0"),
+            (["-D", "soon", url], "write a time such as 10s"), (["-T", "0", url], "above 0"),
+            (["--requests-per-connection", "0", url], "use 1 to"),
+            (["--api", "callback", url], "'--api <direct|async>'"),
+            (["-k", "http://h/"], "-k is about TLS, which http:// URLs do without"),
+            (["--cacert", "f", "http://h/"], "--cacert is about TLS"),
+            (["--cert", "f", "http://h/"], "--cert is about"),
+            (["--key", "f", "http://h/"], "--key is about"), (["--sni", "f", "http://h/"], "--sni is about"),
+            (["-k", "--cacert", "f", url], "so --cacert does nothing"),
+            (["--key", "f", url], "--key goes with --cert"),
+            (["--connect-to", "a:1:b:2", url], "write HOST or HOST:PORT"),
+            (["--connect-to", "h/x", url], "write HOST"),
+            (["--connect-to", "h:99999", url], "write HOST"), (["--connect-to", "u@h", url], "write HOST"),
+            (["-B", "unix:/run/s", "/"], "Unix domain sockets are not supported"),
+            (["-I", "-d", "f", url], "-I asks without a body"), (["-I", "-X", "GET", url], "-I is -X HEAD"),
+            (["-X", "NO METHOD", url], "is no method (-X)"), (["-X", "CONNECT", url], "CONNECT opens a tunnel"),
+            (["-d", "/absent/file", url], "26 cannot read /absent/file"), (["-d", "/", url], "26 / is a folder"),
+            (["-i", "-", "-d", "-"], "-i - and -d - both read stdin"),
+            (["-i", "-", "-H", "@-"], "-i - and -H @- both read stdin"),
+            (["-H", "no colon", url], "is no header field"),
+            (["-H", "Connection: close", url], "the connection's own"),
+            ([url, "https://other/"], "https://other is another origin than https://localhost"),
+            (["h/path"], "3 bad URL 'h/path': no scheme"), (["ftp://h/"], "3 bad URL"),
+            (["https://h/{a"], "'{' without '}'"),
+            (["--json", "f", "--html", "f", url], "--json and --html both write to f"),
+            (["--json", "-", "--hdr", "-", url], "--json and --hdr both write to stdout"),
+            (["--json", "-", "--html", "/dev/stdout", url], "--json and --html both write to stdout"),
+            (["--csv", "-", url], "--csv is written while the measurement runs"),
+            (["--json", "", url], "needs the name"),
+            (["-s", "-v", url], "-s and -v exclude each other"),
+            (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),
+        ] as [([String], String)])
+    func `what cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {
+        #expect(refusal(arguments)?.contains(message) == true, "\(refusal(arguments) ?? "no refusal")")
+    }
+
+    @Test func `help has its sections once each, and fits a terminal`() {
+        let help = CommandLineReader.help(BenchCommand.self)
+        for title in ["LOAD:", "REQUESTS:", "CONNECTIONS:", "RESULTS:"] {
+            #expect(help.split(separator: "\n").count { $0.uppercased() == title } == 1, "\(title) in\n\(help)")
+        }
+        #expect(help.split(separator: "\n").allSatisfy { $0.count <= 120 })
+    }
+}

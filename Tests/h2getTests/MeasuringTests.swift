@@ -1,0 +1,230 @@
+import Foundation
+import H2Origin
+import Testing
+
+@testable import h2get
+
+extension Served {
+    /// Runs a measuring command in the folder, trusting the origin.
+    fileprivate func measure(
+        _ command: [String], _ arguments: [String], input: Data? = nil, whileRunning: (@Sendable (Int32) -> Void)? = nil
+    ) async throws -> Program.Result {
+        let trust = origin.caPEM == nil ? [] : ["--cacert", folder.path("ca.pem")]
+        return try await Program.run(
+            command + trust + arguments, input: input, in: folder.root, whileRunning: whileRunning)
+    }
+
+    fileprivate func bench(_ arguments: String...) async throws -> Program.Result {
+        try await measure(["bench"], arguments)
+    }
+
+    fileprivate static func cleartext() throws -> Served { try Served { $0.security = .cleartext } }
+}
+
+/// Why a JSON document has no such member.
+private struct NoMember: Error {
+    let path: String
+    let found: String
+}
+
+/// A member of a JSON document by its path, such as `requests.done`.
+private func member<Value>(_ path: String, of data: Data, as: Value.Type = Value.self) throws -> Value {
+    var value = try JSONSerialization.jsonObject(with: data)
+    for name in path.split(separator: ".") {
+        guard let next = (value as? [String: Any])?[String(name)] else {
+            throw NoMember(path: path, found: "no \(name)")
+        }
+        value = next
+    }
+    guard let value = value as? Value else { throw NoMember(path: path, found: "\(value)") }
+    return value
+}
+
+private func number(_ path: String, of data: Data) throws -> Int { try member(path, of: data) }
+
+@Suite struct `Measuring with the binary` {
+    @Test func `bench measures what it is told, and its files hold it`() async throws {
+        let served = try Served()
+        let result = try await served.bench(
+            "-n300", "-c3", "-m", "10", "-t", "2", "--json", "r.json", "--hdr", "r.hlog", "--html", "r.html",
+            served.url("/bytes/[1-3]"))
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.errors == "")
+        #expect(result.text.contains("300 sent = 300 done + 0 failed + 0 aborted"))
+        #expect(!result.text.contains("\u{1b}"))
+        #expect(served.files == ["r.hlog", "r.html", "r.json"])
+        let json = try served.folder.data("r.json")
+        #expect(try number("requests.done", of: json) == 300 && number("connections.opened", of: json) == 3)
+        #expect(try number("connections.http2", of: json) == 3 && number("plan.streams", of: json) == 10)
+        // Each third of the requests is of another length.
+        #expect(try number("traffic.body_received_bytes", of: json) == 600)
+        #expect(served.origin.statistics.requests == 300 && served.origin.statistics.http2Connections == 3)
+        #expect(try served.folder.read("r.html").lowercased().hasPrefix("<!doctype html>"))
+
+        let merged = try await Program.run(
+            ["bench", "merge", "r.hlog", "r.hlog", "-o", "all.hlog", "--hgrm", "all.hgrm"], in: served.folder.root)
+        #expect(merged.status == 0 && merged.text.contains("latency: 600 values"), "\(merged.errors)\(merged.text)")
+        let again = try await Program.run(["bench", "merge", "all.hlog"], in: served.folder.root)
+        #expect(again.text.contains("latency: 600 values"))
+        #expect(try served.folder.read("all.hgrm").contains("TotalCount"))
+    }
+
+    @Test func `--json - is all that stdout gets, and -s leaves it empty`() async throws {
+        let served = try Served.cleartext()
+        let json = try await served.bench("-n", "5", "--json", "-", served.url("/"))
+        #expect(json.status == 0)
+        #expect(try number("requests.done", of: json.output) == 5)
+        let silent = try await served.bench("-n", "5", "-s", served.url("/"))
+        #expect(silent.status == 0 && silent.text == "" && silent.errors == "")
+    }
+
+    @Test func `what is spoken is what was asked for`() async throws {
+        let cleartext = try Served.cleartext()
+        _ = try await cleartext.bench("-n", "4", cleartext.url("/"))
+        #expect(cleartext.origin.statistics.http2Requests == 4)
+        _ = try await cleartext.bench("-n", "4", "-p", "http/1.1", "-c", "2", cleartext.url("/"))
+        #expect(cleartext.origin.statistics.http1Requests == 4)
+        let tls = try Served()
+        _ = try await tls.bench("-n", "4", "--h1", tls.url("/"))
+        #expect(tls.origin.statistics.http1Requests == 4 && tls.origin.statistics.http2Requests == 0)
+    }
+
+    @Test func `bodies are sent and fields are sent, HEAD brings none`() async throws {
+        let served = try Served.cleartext()
+        let body = try served.folder.write(String(repeating: "b", count: 1_000), to: "body")
+        let post = try await served.bench("-n", "7", "-m", "3", "-d", body, "--json", "-", served.url("/echo"))
+        #expect(try number("traffic.body_received_bytes", of: post.output) == 7_000)
+        #expect(try number("traffic.body_sent_bytes", of: post.output) == 7_000)
+        let head = try await served.bench("-n", "7", "-I", "--json", "-", served.url("/bytes/1000"))
+        #expect(try number("traffic.body_received_bytes", of: head.output) == 0)
+        #expect(try number("requests.done", of: head.output) == 7)
+        let input = try await served.measure(
+            ["bench"], ["-d", "-", "-n", "2", "--json", "-", served.url("/echo")], input: Data("abc".utf8))
+        #expect(try number("traffic.body_received_bytes", of: input.output) == 6)
+        let list = try await served.measure(
+            ["bench"], ["-i", "-", "--json", "-"],
+            input: Data("\(served.url("/bytes/1"))\n\(served.url("/bytes/2"))".utf8))
+        #expect(try number("traffic.body_received_bytes", of: list.output) == 3)
+    }
+
+    @Test func `connections are exchanged after so many requests`() async throws {
+        let served = try Served.cleartext()
+        let result = try await served.bench(
+            "-n", "40", "--requests-per-connection", "10", "--json", "-", served.url("/"))
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(try number("requests.done", of: result.output) == 40)
+        #expect(try number("connections.rotated", of: result.output) >= 3)
+        #expect(served.origin.statistics.connectionsAccepted >= 4)
+    }
+
+    @Test func `a rate holds requests back`() async throws {
+        let served = try Served.cleartext()
+        let result = try await served.bench("-n", "41", "--rate", "100", "--json", "-", served.url("/"))
+        #expect(try member("plan.pace.kind", of: result.output) == "arrivals")
+        // The last of them is due after 0.4 s.
+        #expect(try member("elapsed_seconds", of: result.output, as: Double.self) >= 0.39)
+        #expect(try number("requests.done", of: result.output) == 41)
+    }
+
+    @Test func `a measurement that cannot be made has curl's exit code and leaves no file`() async throws {
+        let tls = try Served()
+        let cleartext = try Served.cleartext()
+        let port = try closedPort()
+        let folder = tls.folder
+        func status(_ arguments: String...) async throws -> Int32 {
+            let result = try await Program.run(["bench", "--json", "r.json"] + arguments, in: folder.root)
+            #expect(result.text == "" && result.errors.hasPrefix("h2get: ("), "\(result.errors)")
+            return result.status
+        }
+        #expect(try await status("http://127.0.0.1:\(port)/") == 7)
+        #expect(try await status(tls.url("/")) == 60)
+        #expect(try await status("-k", "https://localhost:\(cleartext.origin.port)/") == 35)
+        #expect(try await status("--cacert", "absent", tls.url("/")) == 77)
+        #expect(try await status("--html", "absent/r.html", cleartext.url("/")) == 23)
+        #expect(try await status("--html", ".", cleartext.url("/")) == 23)
+        #expect(try await status("--html", "./r.json", cleartext.url("/")) == 2)
+        #expect(try await status("-n", "1M", "-c", "1M", cleartext.url("/")) == 2)
+        #expect(try await status("--nope", cleartext.url("/")) == 2)
+        #expect(tls.files == [])
+        #expect(cleartext.origin.statistics.requests == 0)
+    }
+
+    @Test func `failed requests are 92 and unanswered ones 28, with their results`() async throws {
+        let served = try Served.cleartext()
+        let reset = try await served.bench("-n", "20", "--json", "r.json", served.url("/reset/2"))
+        #expect(reset.status == 92)
+        #expect(reset.errors.contains("20 of 20 requests failed: stream reset by the server: INTERNAL_ERROR"))
+        #expect(try number("requests.failed", of: served.folder.data("r.json")) == 20)
+        let late = try await served.bench("-D", "100ms", "--drain", "0", served.url("/delay/60000"))
+        #expect(late.status == 28 && late.text.contains("1 sent = 0 done + 0 failed + 1 aborted"), "\(late.text)")
+    }
+
+    @Test func `Ctrl-C ends it with what was measured`() async throws {
+        let served = try Served.cleartext()
+        let result = try await served.measure(
+            ["bench"], ["-D", "50s", "-m", "4", "--json", "r.json", served.url("/")],
+            whileRunning: { pid in
+                _ = Program.waitUntil { served.origin.statistics.requests > 100 }
+                kill(pid, SIGINT)
+            })
+        #expect(result.status == 130 && result.errors == "", "\(result.errors)")
+        #expect(result.text.contains("stopped early"), "\(result.text)")
+        let json = try served.folder.data("r.json")
+        #expect(try member("end.kind", of: json) == "interrupted")
+        #expect(try number("requests.done", of: json) >= 90)
+        #expect(try member("elapsed_seconds", of: json, as: Double.self) < 50)
+    }
+
+    @Test func `how it goes is told on a terminal, and with -v anywhere`() async throws {
+        let served = try Served.cleartext()
+        let terminal = try await Program.runOnTerminal(
+            ["bench", "-D", "1s", "-m", "5", served.url("/")])
+        #expect(terminal.status == 0)
+        #expect(terminal.text.contains(" req/s  p50 ") && terminal.text.contains("\r\u{1b}[K"))
+        let verbose = try await served.bench("-v", "-D", "1200ms", served.url("/"))
+        let lines = verbose.errors.split(separator: "\n")
+        #expect(
+            lines.first?.hasPrefix("h2get: measures \(served.url("")): for 1.20 s, 1 connection with 1 request") == true
+        )
+        #expect(lines.contains { $0.hasPrefix("1.") && $0.contains(" s of 1.2 s (") && $0.contains("errors") })
+    }
+
+    @Test func `compare measures each way, with TLS and without`() async throws {
+        let tls = try Served()
+        let cleartext = try Served.cleartext()
+        let result = try await tls.measure(
+            ["compare"],
+            [
+                "-n", "10", "--rounds", "1", "-c", "2", "--seed", "5", "--json", "c.json", "--html", "c.html", "--svg",
+                "c.svg",
+                "--markdown", "c.md", tls.url("/bytes/10"), cleartext.url("/bytes/10"),
+            ])
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.text.contains("HTTP/2 on one connection") && result.errors == "")
+        #expect(tls.files == ["c.html", "c.json", "c.md", "c.svg"])
+        let all: [[String: Any]] = try member("comparisons", of: tls.folder.data("c.json"))
+        let ways = try #require(all.first?["ways"] as? [[String: Any]])
+        #expect(ways.count == 11 && ways.allSatisfy { $0["state"] as? String == "ran" })
+        #expect(try tls.folder.read("c.svg").hasPrefix("<svg"))
+        #expect(try tls.folder.read("c.md").contains("| keep-alive |"))
+        #expect(tls.origin.statistics.http1Requests >= 40 && cleartext.origin.statistics.http2Requests >= 20)
+        let refused = try await Program.run(["compare", "http://127.0.0.1:\(try closedPort())/"])
+        #expect(refused.status == 7 && refused.text == "")
+    }
+
+    @Test func `sweep measures each setting and draws the curves`() async throws {
+        let served = try Served()
+        let result = try await served.measure(
+            ["sweep"],
+            [
+                "--streams", "1,2,4", "--connections", "1,2", "-D", "60ms", "--warm-up-time", "0", "--slo", "p50=10s",
+                "--json", "s.json", "--html", "s.html", served.url("/"),
+            ])
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.text.contains("requests/s   ● 1 connection   ▲ 2 connections"), "\(result.text)")
+        #expect(served.files == ["s.html", "s.json"])
+        let curves: [[String: Any]] = try member("curves", of: served.folder.data("s.json"))
+        #expect(curves.count == 2)
+        #expect(((curves.first?["points"] as? [Any])?.count ?? 0) >= 1)
+    }
+}

@@ -15,10 +15,10 @@ final class LinkRelay {
     static let queueLimit = 4 << 20
 
     private enum State {
-        /// The SYN is under way. Can transition to `connecting`, `over`.
+        /// The SYN is under way. Can transition to `connecting`, `refused`, `over`.
         case opening
-        /// To the server, by its so-many-th address. Can transition to `connected`, `refused`, `over`.
-        case connecting(CInt, place: Int, isFirst: Bool)
+        /// To the server, by the so-many-th of `places`. Can transition to `connected`, `refused`, `reset`, `over`.
+        case connecting(CInt, attempt: Int)
         /// Can transition to `reset`, `over`.
         case connected
         /// The server cannot be had, which the client learns soon. Can transition to `over`.
@@ -81,6 +81,8 @@ final class LinkRelay {
     /// For the handshake, and for a RST.
     private var stateTimer: LoopTimer?
     private var lostThatCounted = 0
+    /// The proxy's addresses in the order in which they are tried: first the one that worked last.
+    private var places: [Int] = []
 
     private lazy var clientSide = Side(self, isClient: true)
     private lazy var serverSide = Side(self, isClient: false)
@@ -109,23 +111,21 @@ final class LinkRelay {
     private func reachServer() {
         stateTimer = nil
         guard case .opening = state else { return }
-        connect(proxy.preferredPlace, isFirst: true)
+        let preferred = proxy.preferredPlace
+        places = [preferred] + proxy.addresses.indices.filter { $0 != preferred }
+        connect(0)
     }
 
-    private func connect(_ place: Int, isFirst: Bool) {
-        guard let descriptor = LinkSocket.connect(to: proxy.addresses[place]) else {
-            return tryNext(after: place, isFirst: isFirst)
+    private func connect(_ attempt: Int) {
+        guard attempt < places.count else { return refuse() }
+        guard let descriptor = LinkSocket.connect(to: proxy.addresses[places[attempt]]) else {
+            return connect(attempt + 1)
         }
-        state = .connecting(descriptor, place: place, isFirst: isFirst)
+        state = .connecting(descriptor, attempt: attempt)
         loop.register(descriptor, writable: true, handler: serverSide)
     }
 
-    /// The first attempt is at the address that worked last; the others go through all.
-    private func tryNext(after place: Int, isFirst: Bool) {
-        let next = isFirst ? 0 : place + 1
-        if next < proxy.addresses.count && !(isFirst && proxy.addresses.count == 1) {
-            return connect(next, isFirst: false)
-        }
+    private func refuse() {
         state = .refused
         proxy.change { $0.refused += 1 }
         client?.watch(readable: false, writable: false)
@@ -143,13 +143,13 @@ final class LinkRelay {
     }
 
     private func serverReady(readable: Bool, writable: Bool) {
-        if case .connecting(let descriptor, let place, let isFirst) = state {
+        if case .connecting(let descriptor, let attempt) = state {
             loop.deregister(descriptor)
             guard LinkSocket.error(of: descriptor) == 0 else {
                 close(descriptor)
-                return tryNext(after: place, isFirst: isFirst)
+                return connect(attempt + 1)
             }
-            proxy.preferredPlace = place
+            proxy.preferredPlace = places[attempt]
             state = .connected
             let wire = TCPWire(descriptor: descriptor)
             server = wire
@@ -293,7 +293,7 @@ final class LinkRelay {
     /// holds at a RST.
     private func passReset(fromClient: Bool) {
         guard let other = fromClient ? server : client else { return end(resetting: true) }
-        if case .connecting(let descriptor, _, _) = state { drop(descriptor) }
+        if case .connecting(let descriptor, _) = state { drop(descriptor) }
         state = .reset
         if fromClient {
             client?.close()
@@ -312,7 +312,7 @@ final class LinkRelay {
     func end(resetting: Bool) {
         if case .over = state { return }
         cancelTimers()
-        if case .connecting(let descriptor, _, _) = state { drop(descriptor) }
+        if case .connecting(let descriptor, _) = state { drop(descriptor) }
         state = .over
         countLost()
         for wire in [client, server].compactMap({ $0 }) {

@@ -209,6 +209,23 @@ import Testing
         #expect(try await RawThread.run { client.read() } == .failed(ECONNRESET))
     }
 
+    @Test func ofANamesAddressesTheOneThatAnswersIsTaken() async throws {
+        // It has one for each version of IP, on most systems, and the server listens on one alone.
+        let server = try echo()
+        try await LinkProxy.run(to: "localhost", port: server.port, conditions: link(1)) { proxy in
+            let port = proxy.port
+            for _ in 0..<3 {
+                let answer = try await RawThread.run {
+                    let client = try RawSocket.connect(to: port)
+                    try client.send([1, 2, 3])
+                    return try client.read(exactly: 3)
+                }
+                #expect(answer == [1, 2, 3])
+            }
+            #expect(proxy.counts.refused == 0)
+        }
+    }
+
     @Test func aNameThatHasNoAddressIsAnError() async throws {
         await #expect(throws: H2Error.self) {
             try await LinkProxy.run(to: "no-such-name.invalid", port: 80, conditions: link(1)) { _ in }

@@ -10,8 +10,8 @@ import CNghttp2
 /// system notes in them.
 package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// A sockaddr_in or sockaddr_in6.
-    let bytes: [UInt8]
-    let family: CInt
+    package let bytes: [UInt8]
+    package let family: CInt
 
     package var description: String {
         var text = [CChar](repeating: 0, count: 64)

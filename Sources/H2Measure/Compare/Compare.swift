@@ -1,0 +1,247 @@
+import H2Client
+
+/// Does the same work in each way to carry requests, round by round, and tells what each took.
+///
+/// The order is shuffled in each round, so that no way always runs on what another left behind; a round that is not
+/// counted comes first. A way that the server cannot do is not run, and says why.
+package struct Compare: Sendable {
+    /// What runs a measurement.
+    package typealias Engine = @Sendable (BenchPlan) async throws -> BenchResult
+
+    /// What can be shown while it runs.
+    package struct Progress: Sendable, Equatable {
+        /// 0 for the one that is not counted.
+        package var round: Int
+        package var rounds: Int
+        /// Of all that are to be measured, with those of the first round.
+        package var done: Int
+        package var all: Int
+        package var way: CompareWay
+        package var security: CompareSecurity
+    }
+
+    package let plan: ComparePlan
+    /// Called before each measurement.
+    package var onProgress: (@Sendable (Progress) -> Void)?
+    private let engine: Engine
+
+    package init(_ plan: ComparePlan, engine: @escaping Engine = { try await Bench($0).run() }) {
+        self.plan = plan
+        self.engine = engine
+    }
+
+    /// Runs it to its end. Cancelling ends it early, with the rounds that were whole.
+    /// - Throws: `H2Error` where a plan cannot be carried out at all: no server answers, or a request is invalid.
+    package func run() async throws -> CompareResult {
+        try Self.check(plan)
+        return try await withLinks(plan.targets[...], [])
+    }
+
+    private static func check(_ plan: ComparePlan) throws(H2Error) {
+        guard !plan.targets.isEmpty, plan.targets.allSatisfy({ !$0.requests.isEmpty }) else {
+            throw H2Error(.invalidRequest, message: "there is nothing to ask for", remedy: "give a URL")
+        }
+        guard Set(plan.targets.map(\.security)).count == plan.targets.count else {
+            throw H2Error(
+                .invalidRequest, message: "there are two servers to be compared",
+                remedy: "give URLs of one https origin, one http origin, or one of each")
+        }
+    }
+
+    // MARK: - The link
+
+    /// Where a target's connections go, and what else uses the process's time for it.
+    private struct Route: Sendable {
+        var target: ComparePlan.Target
+        var plan: ComparePlan
+        var link: LinkProxy?
+    }
+
+    private func withLinks(
+        _ targets: ArraySlice<ComparePlan.Target>, _ routes: [Route]
+    ) async throws -> CompareResult {
+        guard let target = targets.first else { return try await measure(routes) }
+        guard !plan.conditions.isDirect else {
+            return try await withLinks(targets.dropFirst(), routes + [Route(target: target, plan: plan)])
+        }
+        let place = plan.configuration.connectTo ?? (target.origin.host, target.origin.port)
+        return try await LinkProxy.run(
+            to: place.host, port: place.port, conditions: plan.conditions, seed: plan.seed &+ UInt64(routes.count)
+        ) { link in
+            var route = Route(target: target, plan: plan, link: link)
+            route.plan.configuration.connectTo = ("127.0.0.1", link.port)
+            return try await withLinks(targets.dropFirst(), routes + [route])
+        }
+    }
+
+    // MARK: - Rounds
+
+    /// A way to one target, with what it has come to so far.
+    private struct Runner {
+        var route: Int
+        var way: CompareWay
+        var version1 = "http/1.1"
+        var errorStatuses: Set<Int> = []
+        var rounds: [CompareFigures] = []
+        var notes: [String] = []
+        /// Why there is no point in going on.
+        var obstacle: String?
+        var incomplete: String?
+
+        var goesOn: Bool { obstacle == nil && incomplete == nil }
+    }
+
+    private func measure(_ routes: [Route]) async throws -> CompareResult {
+        var result = CompareResult()
+        result.origins = routes.map(\.target.origin.description)
+        result.conditions = plan.conditions
+        result.requests = plan.requests
+        result.streams = plan.streams
+        result.connections = plan.connections
+        result.seed = plan.seed
+
+        var runners: [Runner] = []
+        do {
+            for (index, route) in routes.enumerated() {
+                runners += try await probe(route, index, &result)
+            }
+            if runners.contains(where: \.goesOn) { try await measure(&runners, routes, &result) }
+        } catch is CancellationError {
+            result.isInterrupted = true
+        }
+        result.cells = runners.map { cell($0, routes[$0.route].target.security, result.isInterrupted) }
+        result.rounds = runners.filter(\.goesOn).map(\.rounds.count).min() ?? 0
+        return result
+    }
+
+    private func probe(_ route: Route, _ index: Int, _ result: inout CompareResult) async throws -> [Runner] {
+        let security = route.target.security
+        let probe = try await CompareProbe.of(
+            route.target, plan, configuration: route.plan.configuration, engine: engine)
+        // With another server there is still something to compare.
+        if let failure = probe.failure, plan.targets.count == 1 { throw failure }
+        for status in probe.errorStatuses.sorted() {
+            result.notes.append("the server answers with \(status) \(security.phrase), also without any load")
+        }
+        return plan.ways(security).map { way in
+            var runner = Runner(route: index, way: way)
+            runner.obstacle = probe.obstacle(way)
+            runner.errorStatuses = probe.errorStatuses
+            if let version = probe.version1, version == "h2", !way.isReuse {
+                runner.version1 = version
+                runner.notes.append("over HTTP/2, since the server has no HTTP/1.1")
+            }
+            return runner
+        }
+    }
+
+    private func measure(
+        _ runners: inout [Runner], _ routes: [Route], _ result: inout CompareResult
+    ) async throws {
+        var random = SplitMix64(seed: plan.seed)
+        var done = 0
+        for round in 0...plan.rounds {
+            let order = runners.indices.shuffled(using: &random).filter { runners[$0].goesOn }
+            for (place, index) in order.enumerated() {
+                try Task.checkCancellation()
+                let runner = runners[index]
+                let route = routes[runner.route]
+                let left = order.count - place + (plan.rounds - round) * runners.count(where: \.goesOn)
+                onProgress?(
+                    Progress(
+                        round: round, rounds: plan.rounds, done: done, all: done + left, way: runner.way,
+                        security: route.target.security))
+                done += 1
+                let bench = route.plan.bench(
+                    runner.way, route.target, requests: round == 0 ? plan.warmUpRequests : plan.requests,
+                    version1: runner.version1)
+                await run(bench, route, isCounted: round > 0, &runners[index], &result)
+            }
+        }
+    }
+
+    /// One measurement.
+    private func run(
+        _ bench: BenchPlan, _ route: Route, isCounted: Bool, _ runner: inout Runner, _ result: inout CompareResult
+    ) async {
+        let before = await route.link?.cpuSeconds() ?? 0
+        let found: BenchResult
+        do {
+            found = try await engine(bench)
+        } catch {
+            // A server that is only just waking up may fail the first round.
+            if isCounted && !(error is CancellationError) { runner.incomplete = CompareProbe.describe(error) }
+            return
+        }
+        guard isCounted, found.end != .interrupted else { return }
+        if result.startedAt == 0 { result.startedAt = found.startedAt }
+        let linkSeconds = await (route.link?.cpuSeconds() ?? 0) - before
+        let figures = CompareFigures(found, way: runner.way, linkSeconds: linkSeconds)
+        runner.rounds.append(figures)
+        runner.incomplete = Self.defect(found, bench, runner.way, runner.version1, runner.errorStatuses)
+        for note in Self.notes(found, bench) where !runner.notes.contains(note) { runner.notes.append(note) }
+    }
+
+    private func cell(_ runner: Runner, _ security: CompareSecurity, _ isInterrupted: Bool) -> CompareResult.Cell {
+        let outcome: CompareResult.Outcome
+        if let why = runner.obstacle {
+            outcome = .couldNot(why: why)
+        } else if let why = runner.incomplete {
+            outcome = .incomplete(runner.rounds, why: why)
+        } else if runner.rounds.isEmpty {
+            outcome = .couldNot(why: isInterrupted ? "stopped before it was measured" : "it was not measured")
+        } else {
+            outcome = .ran(runner.rounds)
+        }
+        return CompareResult.Cell(runner.way, security, outcome, notes: runner.notes)
+    }
+
+    // MARK: - What a round is worth
+
+    /// Why a measurement is not of the whole work, done in the way that was meant; nil where it is.
+    static func defect(
+        _ result: BenchResult, _ bench: BenchPlan, _ way: CompareWay, _ version1: String, _ errorStatuses: Set<Int>
+    ) -> String? {
+        guard case .requests(let wanted) = bench.extent else { return "it had no number of requests" }
+        let cause = CompareProbe.firstCause(result).map { " (\($0))" } ?? ""
+        if result.requests.done < wanted {
+            return "\(wanted - result.requests.done) of \(counted(wanted, "request")) not answered\(cause)"
+        }
+        if result.requests.failed > 0 {
+            return "\(result.requests.failed) of \(counted(wanted, "request")) failed\(cause)"
+        }
+        let isHTTP2 = way.isHTTP2 || version1 == "h2" && !way.isReuse
+        let others = isHTTP2 ? result.connections.http1 : result.connections.http2
+        if others > 0 {
+            return "\(others) of \(counted(result.connections.opened, "connection")) spoke "
+                + (isHTTP2 ? "HTTP/1.1" : "HTTP/2")
+        }
+        for (status, count) in result.statuses.enumerated()
+        where status >= 400 && count > 0 && !errorStatuses.contains(status) {
+            return "\(count) of \(counted(wanted, "request")) answered with \(status)"
+        }
+        if case .newConnections(let resuming) = way {
+            if result.connections.opened < wanted {
+                return "only \(counted(result.connections.opened, "connection")) for \(counted(wanted, "request"))"
+            }
+            if resuming && result.connections.resumed == 0 { return "the server resumed no TLS session" }
+        }
+        return nil
+    }
+
+    /// What is to be known of a round that is whole.
+    static func notes(_ result: BenchResult, _ bench: BenchPlan) -> [String] {
+        var notes: [String] = []
+        if bench.requestsPerConnection == nil, result.connections.reopened > 0 {
+            notes.append("the server closed connections, and others were opened instead")
+        }
+        if let most = result.connections.maxConcurrentStreams, most < bench.streams {
+            notes.append("the server takes \(counted(most, "stream")) at once on a connection")
+        }
+        if result.requests.retries > 0 { notes.append("requests that the server refused were sent again") }
+        if let busy = result.client.loopBusy.max(), busy >= 0.95 {
+            notes.append("this client was the limit: the server may be faster")
+        }
+        return notes
+    }
+}

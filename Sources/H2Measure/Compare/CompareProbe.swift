@@ -1,0 +1,142 @@
+import H2Client
+
+/// What a server can do, found out with a few requests before anything is measured.
+struct CompareProbe: Sendable {
+    /// A protocol that works, or why it does not.
+    enum Answer: Sendable, Equatable {
+        case works
+        case fails(String)
+
+        var reason: String? {
+            if case .fails(let why) = self { why } else { nil }
+        }
+    }
+
+    var http1 = Answer.works
+    var http2 = Answer.works
+    /// False where the server closes each connection of HTTP/1.1 after its response.
+    var keepsAlive = true
+    /// Whether it resumed a TLS session that it had given.
+    var resumes = true
+    /// Statuses of 400 and above that its answers had: so they are no sign of load.
+    var errorStatuses: Set<Int> = []
+    /// What the first attempt failed with, where nothing works at all.
+    var failure: (any Error)?
+
+    /// Enough to see that a connection is used again, and that a session that came with the first one is.
+    static let requests = 3
+
+    /// - Throws: `CancellationError` alone: what the server cannot do is what this is to find out.
+    static func of(
+        _ target: ComparePlan.Target, _ plan: ComparePlan, configuration: Configuration, engine: Compare.Engine
+    ) async throws -> CompareProbe {
+        var probe = CompareProbe()
+        func ask(_ version: String, newConnections: Bool = false) async throws -> Result<BenchResult, any Error> {
+            try Task.checkCancellation()
+            var bench = BenchPlan(origin: target.origin, requests: target.requests)
+            bench.extent = .requests(requests)
+            bench.protocols = ComparePlan.protocols(target.security, version)
+            bench.configuration = configuration
+            bench.inactivityTimeout = ComparePlan.patience
+            if newConnections {
+                bench.requestsPerConnection = 1
+                bench.configuration.tls.resumesSessions = true
+            }
+            do {
+                return .success(try await engine(bench))
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                return .failure(error)
+            }
+        }
+
+        let first = try await ask("http/1.1")
+        switch first {
+        case .failure(let error):
+            probe.http1 = .fails(describe(error))
+            probe.failure = error
+        case .success(let result):
+            probe.http1 = judge(result, isHTTP2: false, target.security)
+            // One may be by chance: a server that takes two requests on a connection, say.
+            probe.keepsAlive = result.connections.opened < requests
+            probe.note(result)
+        }
+        let second = try await ask("h2")
+        switch second {
+        case .failure(let error):
+            probe.http2 = .fails(withoutHTTP2(error, target.security))
+        case .success(let result):
+            probe.http2 = judge(result, isHTTP2: true, target.security)
+            probe.note(result)
+        }
+        if probe.http1 == .works || probe.http2 == .works { probe.failure = nil }
+        if target.security == .tls, let version = probe.version1,
+            case .success(let result) = try await ask(version, newConnections: true)
+        {
+            probe.resumes = result.connections.resumed > 0
+        }
+        return probe
+    }
+
+    /// What ways that are not HTTP/2's speak: HTTP/1.1, or for new connections what else there is.
+    var version1: String? { http1 == .works ? "http/1.1" : http2 == .works ? "h2" : nil }
+
+    /// Why a way cannot be measured; nil where it can.
+    func obstacle(_ way: CompareWay) -> String? {
+        switch way {
+        case .newConnections(let resuming):
+            if version1 == nil { return http1.reason }
+            return resuming && !resumes ? "the server resumes no TLS session" : nil
+        case .keepAlive, .pool:
+            return http1.reason
+                ?? (keepsAlive
+                    ? nil : "the server closes the connection after each response, so there is no keep-alive")
+        case .http2: return http2.reason
+        }
+    }
+
+    private mutating func note(_ result: BenchResult) {
+        for (status, count) in result.statuses.enumerated() where status >= 400 && count > 0 {
+            errorStatuses.insert(status)
+        }
+    }
+
+    private static func judge(_ result: BenchResult, isHTTP2: Bool, _ security: CompareSecurity) -> Answer {
+        let (wanted, other) =
+            isHTTP2
+            ? (result.connections.http2, result.connections.http1)
+            : (result.connections.http1, result.connections.http2)
+        if wanted == 0 && other > 0 {
+            return .fails(
+                isHTTP2
+                    ? "the server does not offer HTTP/2\(security == .tls ? " by ALPN" : "")"
+                    : "the server speaks HTTP/2 alone")
+        }
+        if result.requests.done == 0 {
+            let cause = firstCause(result) ?? "no request was answered"
+            return .fails(isHTTP2 && security == .cleartext ? "no HTTP/2 in cleartext: \(cause)" : cause)
+        }
+        return .works
+    }
+
+    /// The most frequent of what went wrong.
+    static func firstCause(_ result: BenchResult) -> String? {
+        if case .gaveUp(let why) = result.end { return why }
+        for causes in [result.errors, result.connections.failed, result.connections.lost] {
+            if let cause = causes.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }) { return cause.key }
+        }
+        return nil
+    }
+
+    private static func withoutHTTP2(_ error: any Error, _ security: CompareSecurity) -> String {
+        if let error = error as? H2Error, error.code == .http2NotNegotiated {
+            return "the server does not offer HTTP/2 by ALPN"
+        }
+        return security == .cleartext ? "no HTTP/2 in cleartext: \(describe(error))" : describe(error)
+    }
+
+    static func describe(_ error: any Error) -> String {
+        (error as? H2Error)?.message ?? String(describing: error)
+    }
+}

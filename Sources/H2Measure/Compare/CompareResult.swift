@@ -1,0 +1,144 @@
+import Histogram
+
+/// A figure over several rounds.
+package struct CompareSpread: Sendable, Equatable {
+    package var median: Double
+    package var low: Double
+    package var high: Double
+
+    /// All 0 where there is no value.
+    package init(_ values: [Double]) {
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
+        low = sorted.first ?? 0
+        high = sorted.last ?? 0
+        median =
+            sorted.isEmpty ? 0 : sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+
+    /// The larger distance of an end from the median, as a part of it.
+    package var part: Double { median > 0 ? max(high - median, median - low) / median : 0 }
+
+    /// Whether a round of one was as good as a round of the other, so that they need not differ at all.
+    package func overlaps(_ other: CompareSpread) -> Bool { low <= other.high && other.low <= high }
+}
+
+/// What one way took in one round.
+package struct CompareFigures: Sendable, Equatable {
+    /// Seconds for all requests.
+    package var seconds = 0.0
+    /// Requests a second.
+    package var rate = 0.0
+    /// Nanoseconds, from when a request was to begin: with the time to connect, where there was any.
+    package var p50 = 0.0
+    package var p99 = 0.0
+    /// Nanoseconds to a response's first byte, the median: from sending the request, or from the beginning of its
+    /// connection where each request has a new one.
+    package var firstByte = 0.0
+    package var connections = 0.0
+    package var handshakes = 0.0
+    /// Of the handshakes.
+    package var resumed = 0.0
+    /// That had to wait for each other.
+    package var roundTrips = 0.0
+    /// On the wire.
+    package var bytesReceived = 0.0
+    package var bytesSent = 0.0
+    /// Of the client, in seconds.
+    package var cpuSeconds = 0.0
+    /// Connections that the server had to hold at once.
+    package var held = 0.0
+
+    package init() {}
+
+    /// - Parameter linkSeconds: what the simulated link took of the process's CPU time.
+    init(_ result: BenchResult, way: CompareWay, linkSeconds: Double = 0) {
+        seconds = result.elapsed
+        rate = result.elapsed > 0 ? Double(result.requests.done) / result.elapsed : 0
+        func value(_ percentile: Double, _ histogram: TimeHistogram) -> Double {
+            histogram.totalCount > 0 ? Double(histogram.valueAtPercentile(percentile)) : 0
+        }
+        p50 = value(50, result.corrected)
+        p99 = value(99, result.corrected)
+        firstByte = value(50, result.firstByte)
+        if !way.isReuse { firstByte += value(50, result.connect) + value(50, result.handshake) }
+        connections = Double(result.connections.opened)
+        handshakes = Double(result.connections.handshakes)
+        resumed = Double(result.connections.resumed)
+        roundTrips = Double(result.connections.roundTrips)
+        bytesReceived = Double(result.traffic.received)
+        bytesSent = Double(result.traffic.sent)
+        cpuSeconds = max(0, result.cpuSeconds - linkSeconds)
+        held = Double(result.connections.mostOpen)
+    }
+}
+
+/// What a comparison found.
+package struct CompareResult: Sendable, Equatable {
+    package enum Outcome: Sendable, Equatable {
+        /// In each round.
+        case ran([CompareFigures])
+        /// Not all requests were answered as they should have been: so these figures are not of the whole work.
+        case incomplete([CompareFigures], why: String)
+        case couldNot(why: String)
+    }
+
+    package struct Cell: Sendable, Equatable {
+        package var way: CompareWay
+        package var security: CompareSecurity
+        package var outcome: Outcome
+        /// What is to be known of the figures. May hold text of a server's.
+        package var notes: [String] = []
+
+        package init(_ way: CompareWay, _ security: CompareSecurity, _ outcome: Outcome, notes: [String] = []) {
+            self.way = way
+            self.security = security
+            self.outcome = outcome
+            self.notes = notes
+        }
+
+        /// Of the rounds; nil where there are no figures of the whole work.
+        package func spread(_ figure: KeyPath<CompareFigures, Double>) -> CompareSpread? {
+            guard case .ran(let rounds) = outcome, !rounds.isEmpty else { return nil }
+            return CompareSpread(rounds.map { $0[keyPath: figure] })
+        }
+
+        /// Why it has no figures of the whole work.
+        package var reason: String? {
+            switch outcome {
+            case .ran: nil
+            case .incomplete(_, let why): "incomplete: \(why)"
+            case .couldNot(let why): why
+            }
+        }
+    }
+
+    /// The origins that were asked.
+    package var origins: [String] = []
+    package var conditions = LinkConditions()
+    /// Of each way, in each round.
+    package var requests = 0
+    package var streams = 0
+    package var connections = 0
+    /// That were counted and whole.
+    package var rounds = 0
+    package var seed: UInt64 = 0
+    /// The user stopped it.
+    package var isInterrupted = false
+    /// Seconds since 1970.
+    package var startedAt = 0.0
+    package var cells: [Cell] = []
+    /// What is to be known of all of it. May hold text of a server's.
+    package var notes: [String] = []
+
+    package init() {}
+
+    package func cell(_ way: CompareWay, _ security: CompareSecurity) -> Cell? {
+        cells.first { $0.way == way && $0.security == security }
+    }
+
+    /// Those that there are, in the order of a table.
+    package var securities: [CompareSecurity] {
+        [.tls, .cleartext].filter { security in cells.contains { $0.security == security } }
+    }
+}

@@ -1,0 +1,117 @@
+/// A table of text whose columns are as wide as what is in them.
+struct TextTable {
+    enum Row {
+        case cells([String])
+        /// A first cell, and a text that stands in place of the others.
+        case remark(String, String)
+        /// A heading over all columns.
+        case heading(String)
+    }
+
+    /// The first column is set left, the others right.
+    var titles: [String]
+    var rows: [Row] = []
+
+    private var widths: [Int] {
+        var widths = titles.map(\.count)
+        for row in rows {
+            switch row {
+            case .cells(let cells):
+                for (index, cell) in cells.enumerated() where index < widths.count {
+                    widths[index] = max(widths[index], cell.count)
+                }
+            case .remark(let first, _): widths[0] = max(widths[0], first.count)
+            case .heading: break
+            }
+        }
+        return widths
+    }
+
+    /// Columns that do not fit into `width` come below, again behind the first.
+    func lines(width: Int, style: TextStyle) -> [String] {
+        let widths = widths
+        var lines: [String] = []
+        var next = 1
+        repeat {
+            var columns: [Int] = []
+            var used = widths[0]
+            while next < widths.count, columns.isEmpty || used + 1 + widths[next] <= width {
+                columns.append(next)
+                used += 1 + widths[next]
+                next += 1
+            }
+            let isFirst = columns.first == 1 || columns.isEmpty
+            if !isFirst { lines.append("") }
+            lines += block(columns, widths, width: width, isFirst: isFirst, style: style)
+        } while next < widths.count
+        return lines
+    }
+
+    private func block(_ columns: [Int], _ widths: [Int], width: Int, isFirst: Bool, style: TextStyle) -> [String] {
+        func line(_ cells: [String]) -> String {
+            var line = padded(cells[0], widths[0])
+            for column in columns {
+                line += " " + rightAligned(column < cells.count ? cells[column] : "", widths[column])
+            }
+            return line.trimmedEnd
+        }
+        var lines = [style.dim(line(titles))]
+        for row in rows {
+            switch row {
+            case .cells(let cells): lines.append(line(cells))
+            case .heading(let text): lines.append(style.bold(text))
+            case .remark(let first, let text):
+                // Said once.
+                guard isFirst else { continue }
+                let margin = widths[0] + 1
+                let wrapped = wrapped(text, width: max(20, width - margin))
+                for (index, part) in wrapped.enumerated() {
+                    lines.append(padded(index == 0 ? first : "", margin) + style.yellow(part))
+                }
+            }
+        }
+        return lines
+    }
+
+    /// GitHub's.
+    func markdown() -> [String] {
+        var lines = ["| \(titles.map(Self.escaped).joined(separator: " | ")) |"]
+        lines.append("|---|" + String(repeating: "---:|", count: titles.count - 1))
+        for row in rows {
+            switch row {
+            case .cells(let cells):
+                let all = cells + [String](repeating: "", count: max(0, titles.count - cells.count))
+                lines.append("| \(all.map(Self.escaped).joined(separator: " | ")) |")
+            case .heading(let text):
+                lines.append("| **\(Self.escaped(text))** |" + String(repeating: " |", count: titles.count - 1))
+            case .remark(let first, let text):
+                lines.append(
+                    "| \(Self.escaped(first)) | \(Self.escaped(text)) |"
+                        + String(repeating: " |", count: max(0, titles.count - 2)))
+            }
+        }
+        return lines
+    }
+
+    /// So that a server's words make no markup of their own.
+    static func escaped(_ text: String) -> String {
+        var out = ""
+        for character in printable(text) {
+            switch character {
+            case "&": out += "&amp;"
+            case "<": out += "&lt;"
+            case ">": out += "&gt;"
+            case "|", "\\", "`", "*", "_", "[", "]", "!", "#", "~", "@": out += "\\\(character)"
+            default: out.append(character)
+            }
+        }
+        return out
+    }
+}
+
+extension String {
+    fileprivate var trimmedEnd: String {
+        guard let last = lastIndex(where: { $0 != " " }) else { return "" }
+        return String(self[...last])
+    }
+}

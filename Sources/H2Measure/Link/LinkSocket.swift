@@ -1,0 +1,118 @@
+import H2Client
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The sockets of a link: all non-blocking, closed in child processes, and without Nagle's delay.
+enum LinkSocket {
+    /// Listens on 127.0.0.1, on a port that the system chooses.
+    static func listen() throws(H2Error) -> (descriptor: CInt, port: Int) {
+        let descriptor = new(AF_INET)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                descriptor >= 0 && bind(descriptor, address, length) == 0
+                    && systemListen(descriptor) == 0 && getsockname(descriptor, address, &length) == 0
+            }
+        }
+        guard isListening else {
+            let code = errno
+            if descriptor >= 0 { close(descriptor) }
+            throw H2Error(
+                .localIO, cause: .errno(code),
+                message: "cannot listen on 127.0.0.1 for the simulated link: \(describeErrno(code))",
+                remedy: "measure without --rtt and --loss, or free some descriptors and ports")
+        }
+        return (descriptor, Int(in_port_t(bigEndian: address.sin_port)))
+    }
+
+    /// A connection that waits at a listener; nil where there is none, or no descriptor for it: see errno.
+    static func accept(_ listener: CInt) -> CInt? {
+        let descriptor = systemAccept(listener)
+        guard descriptor >= 0 else { return nil }
+        prepare(descriptor)
+        return descriptor
+    }
+
+    /// Begins to connect; whether it could is told when the descriptor becomes writable. nil where it could not begin.
+    static func connect(to address: SocketAddress) -> CInt? {
+        let descriptor = new(address.family)
+        guard descriptor >= 0 else { return nil }
+        let status = address.bytes.withUnsafeBytes {
+            systemConnect(
+                descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+        }
+        guard status == 0 || errno == EINPROGRESS else {
+            close(descriptor)
+            return nil
+        }
+        return descriptor
+    }
+
+    /// The error that a connect ended with; 0 for none.
+    static func error(of descriptor: CInt) -> CInt {
+        var error: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno
+    }
+
+    /// Has the next close say RST rather than FIN.
+    static func willReset(_ descriptor: CInt) {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    private static func new(_ family: CInt) -> CInt {
+        #if canImport(Glibc)
+            let descriptor = socket(family, CInt(SOCK_STREAM.rawValue), 0)
+        #else
+            let descriptor = socket(family, SOCK_STREAM, 0)
+        #endif
+        if descriptor >= 0 { prepare(descriptor) }
+        return descriptor
+    }
+
+    private static func prepare(_ descriptor: CInt) {
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        var yes: CInt = 1
+        setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<CInt>.size))
+        #if !canImport(Glibc)
+            setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &yes, socklen_t(MemoryLayout<CInt>.size))
+        #endif
+    }
+
+    // The system's functions, whose names are those of the ones above.
+
+    private static func systemListen(_ descriptor: CInt) -> CInt {
+        #if canImport(Glibc)
+            Glibc.listen(descriptor, 1024)
+        #else
+            Darwin.listen(descriptor, 1024)
+        #endif
+    }
+
+    private static func systemAccept(_ descriptor: CInt) -> CInt {
+        #if canImport(Glibc)
+            Glibc.accept(descriptor, nil, nil)
+        #else
+            Darwin.accept(descriptor, nil, nil)
+        #endif
+    }
+
+    private static func systemConnect(
+        _ descriptor: CInt, _ address: UnsafePointer<sockaddr>, _ length: socklen_t
+    ) -> CInt {
+        #if canImport(Glibc)
+            Glibc.connect(descriptor, address, length)
+        #else
+            Darwin.connect(descriptor, address, length)
+        #endif
+    }
+}

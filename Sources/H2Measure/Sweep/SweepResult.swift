@@ -1,0 +1,132 @@
+import Histogram
+
+/// What one setting did.
+package struct SweepPoint: Sendable, Equatable {
+    package var setting: SweepSetting
+    /// Responses a second.
+    package var rate = 0.0
+    /// Whole responses that the latencies are of.
+    package var responses = 0
+    /// Nanoseconds from when a request was to begin, so that waiting for its turn counts.
+    package var p50: UInt64 = 0
+    package var p90: UInt64 = 0
+    package var p99: UInt64 = 0
+    package var p999: UInt64 = 0
+    package var longest: UInt64 = 0
+    /// From sending a request to its first byte, the median.
+    package var firstByte: UInt64 = 0
+    /// The percentiles of `SweepPlan.limits`, in their order.
+    package var atLimits: [UInt64] = []
+    /// Requests really in flight, on average.
+    package var inFlight = 0.0
+    /// Requests that were not answered whole, but for those that the server refused.
+    package var failed = 0
+    /// That the server refused because it had too much to do: 429, 503, REFUSED_STREAM, ENHANCE_YOUR_CALM.
+    package var refused = 0
+    /// Answered with 500 and above, but 503.
+    package var serverErrors = 0
+    /// Still in flight at the end.
+    package var aborted = 0
+    /// The part of the time that the busiest of this client's threads was running, 0 to 1.
+    package var busy = 0.0
+    /// Connections that could not be made, and that were lost, by cause.
+    package var connectionsFailed: [String: Int] = [:]
+    package var connectionsLost: [String: Int] = [:]
+    /// Responses with 400 and above, by status.
+    package var statuses: [Int: Int] = [:]
+    /// Failed and refused requests by cause.
+    package var errors: [String: Int] = [:]
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil for no limit, or HTTP/1.1.
+    package var maxConcurrentStreams: Int?
+
+    package init(_ setting: SweepSetting) { self.setting = setting }
+
+    init(_ result: BenchResult, _ setting: SweepSetting, limits: [LatencyLimit]) {
+        self.setting = setting
+        rate = result.rate
+        responses = result.requests.done
+        let corrected = result.corrected
+        func value(_ percentile: Double) -> UInt64 {
+            corrected.totalCount > 0 ? corrected.valueAtPercentile(percentile) : 0
+        }
+        (p50, p90, p99, p999) = (value(50), value(90), value(99), value(99.9))
+        longest = corrected.totalCount > 0 ? corrected.maxRecorded : 0
+        firstByte = result.firstByte.totalCount > 0 ? result.firstByte.valueAtPercentile(50) : 0
+        atLimits = limits.map { value($0.percentile) }
+        let time = result.intervals.reduce(0) { $0 + $1.length }
+        inFlight = time > 0 ? result.intervals.reduce(0) { $0 + $1.inFlightMean * $1.length } / time : 0
+        let refusedStreams = result.errors.reduce(0) { $0 + (Self.isRefusal($1.key) ? $1.value : 0) }
+        refused = refusedStreams + result.statuses[429] + result.statuses[503]
+        failed = result.requests.failed - min(refusedStreams, result.requests.failed)
+        serverErrors = result.statusClass(5) - result.statuses[503]
+        aborted = result.requests.aborted
+        busy = result.client.loopBusy.max() ?? 0
+        connectionsFailed = result.connections.failed
+        connectionsLost = result.connections.lost
+        errors = result.errors
+        maxConcurrentStreams = result.connections.maxConcurrentStreams
+        for (status, count) in result.statuses.enumerated() where status >= 400 && count > 0 {
+            statuses[status] = count
+        }
+    }
+
+    private static func isRefusal(_ cause: String) -> Bool {
+        cause.contains("REFUSED_STREAM") || cause.contains("ENHANCE_YOUR_CALM")
+    }
+
+    /// Requests that did not come to what was asked for, so that the point's figures flatter.
+    package var bad: Int { failed + refused + serverErrors }
+
+    /// Whether that is more than one request in a thousand: less may be an accident.
+    package var isClean: Bool { bad * 1000 <= responses + failed && responses > 0 && connectionsFailed.isEmpty }
+}
+
+/// Why a climb over the numbers of streams ended.
+package enum SweepStop: Sendable, Equatable {
+    /// All were tried.
+    case top
+    /// More than one request in a thousand failed, or was answered with a server's error.
+    case errors(String)
+    /// The server began to refuse requests or connections.
+    case refusals(String)
+    /// Throughput fell three times in a row, and latency doubled since it was highest.
+    case overloaded
+    /// The server takes so many streams at once: more would only wait here.
+    case streamLimit(Int)
+    /// A point could not be measured.
+    case couldNot(String)
+    /// The user stopped it.
+    case interrupted
+}
+
+/// A climb over the numbers of streams, with one number of connections.
+package struct SweepCurve: Sendable, Equatable {
+    package var connections: Int
+    package var points: [SweepPoint]
+    package var stop: SweepStop
+
+    package init(connections: Int, points: [SweepPoint] = [], stop: SweepStop = .top) {
+        self.connections = connections
+        self.points = points
+        self.stop = stop
+    }
+}
+
+/// What a sweep found.
+package struct SweepResult: Sendable, Equatable {
+    package var origin = ""
+    /// Seconds of each point.
+    package var time = 0.0
+    package var limits: [LatencyLimit] = []
+    package var curves: [SweepCurve] = []
+    /// Seconds since 1970.
+    package var startedAt = 0.0
+
+    package init() {}
+
+    package var points: [SweepPoint] { curves.flatMap(\.points) }
+
+    package func point(_ setting: SweepSetting?) -> SweepPoint? {
+        setting.flatMap { setting in points.first { $0.setting == setting } }
+    }
+}

@@ -1,0 +1,60 @@
+/// A sweep for people: a table of its points, and what they come to.
+package struct SweepTable {
+    package let result: SweepResult
+
+    package init(_ result: SweepResult) { self.result = result }
+
+    /// The lines of a summary, none longer than `width`, as long as that is at least 60.
+    package func lines(width: Int = 100, color: Bool = false) -> [String] {
+        let style = TextStyle(color: color)
+        var lines = wrapped(
+            printable("\(result.origin), \(timeText(seconds: result.time)) for each setting"), width: width)
+        lines.append("")
+        lines += table.lines(width: width, style: style)
+        lines.append("")
+        for verdict in result.verdicts {
+            lines += wrapped(printable(verdict), width: width, indent: 2).map(style.bold)
+        }
+        let limits = result.serverLimits
+        if !limits.isEmpty {
+            lines.append("")
+            lines.append("The server's limits")
+            for (name, value) in limits {
+                lines += wrapped("  \(printable(name)): \(printable(value))", width: width, indent: 4)
+            }
+        }
+        let remarks = result.remarks
+        if !remarks.isEmpty { lines.append("") }
+        for remark in remarks { lines += wrapped("Note: \(printable(remark))", width: width, indent: 2) }
+        return lines
+    }
+
+    private var table: TextTable {
+        // Limits on percentiles that have a column anyhow need no other.
+        let shown = ["p50", "p90", "p99", "p99.9"]
+        let others = result.limits.indices.filter { !shown.contains(result.limits[$0].name) }
+        var table = TextTable(
+            titles: ["conn × streams", "req/s"] + shown + others.map { result.limits[$0].name }
+                + ["TTFB", "in flight", "errors", "client"])
+        var knee: SweepSetting?
+        if case .at(let setting) = result.knee { knee = setting }
+        let best = result.best?.setting
+        for point in result.points {
+            var marks: [String] = []
+            if point.setting == knee { marks.append("knee") }
+            if point.setting == best { marks.append("best") }
+            let mark = marks.isEmpty ? "" : "  \(marks.joined(separator: ", "))"
+            let times = [point.p50, point.p90, point.p99, point.p999] + others.map { point.atLimits[$0] }
+            table.rows.append(
+                .cells(
+                    ["\(point.setting.connections) × \(point.setting.streams)\(mark)", rateText(point.rate)]
+                        + times.map(Self.time) + [
+                            Self.time(point.firstByte), fixed(point.inFlight, 1), "\(point.bad)",
+                            "\(fixed(point.busy * 100, 0))%",
+                        ]))
+        }
+        return table
+    }
+
+    private static func time(_ nanoseconds: UInt64) -> String { timeText(nanoseconds).filter { $0 != " " } }
+}

@@ -1,0 +1,92 @@
+/// What a sweep comes to, in sentences made from its figures.
+extension SweepResult {
+    /// The knee, the best setting under the limits, and why each climb ended. May hold text of the server's.
+    package var verdicts: [String] {
+        var verdicts = [kneeSentence]
+        if !limits.isEmpty { verdicts.append(bestSentence) }
+        if let saturation, knee != .at(saturation.setting), knee != .unknown {
+            verdicts.append("Full throughput, within 5 %, from \(figures(saturation)).")
+        }
+        return verdicts
+    }
+
+    private func figures(_ point: SweepPoint) -> String {
+        "\(point.setting): \(rateText(point.rate)) requests/s, p50 \(timeText(point.p50)), p99 \(timeText(point.p99))"
+    }
+
+    private var kneeSentence: String {
+        switch knee {
+        case .at(let setting):
+            guard let point = point(setting) else { return "There is no knee." }
+            return "The knee is at \(figures(point)); beyond it latency grows more than throughput."
+        case .beyond(let setting):
+            guard let point = point(setting) else { return "There is no knee." }
+            return
+                "No knee was reached: throughput still grew up to \(figures(point)). Try more streams or connections."
+        case .unknown:
+            return "There are too few points without errors to find a knee."
+        }
+    }
+
+    private var bestSentence: String {
+        let wanted = limits.map(\.description).joined(separator: " and ")
+        if let best {
+            return "Best with \(wanted): \(figures(best))\(isThin(best) ? ", on too few responses to be sure" : "")."
+        }
+        let all = points.filter { $0.isClean }
+        guard let nearest = all.min(by: { excess($0) < excess($1) }) else {
+            return "No setting without errors, so none that keeps \(wanted)."
+        }
+        let measured = zip(limits, nearest.atLimits).map { "\($0.name) \(timeText($1))" }.joined(separator: ", ")
+        return "No setting keeps \(wanted); the nearest is \(nearest.setting) with \(measured)."
+    }
+
+    /// How many times the limit the worst of its percentiles is.
+    private func excess(_ point: SweepPoint) -> Double {
+        zip(limits, point.atLimits).map { Double($1) / Double($0.nanoseconds) }.max() ?? 0
+    }
+
+    /// What has to be known of the figures. May hold text of the server's.
+    package var remarks: [String] {
+        var remarks = curves.compactMap(stopRemark)
+        let busy = points.filter { $0.busy >= 0.95 }
+        if let first = busy.first {
+            remarks.append(
+                "from \(first.setting) on this client was busy all the time, so that the knee may be its own rather than "
+                    + "the server's: use more threads (-t) and connections")
+        }
+        let cut = points.filter { $0.aborted * 100 > $0.responses }
+        if let first = cut.first {
+            remarks.append(
+                "at \(first.setting) more than 1 % of the requests were still in flight at the end, so that the slowest are "
+                    + "missing from the latencies: measure longer (-D)")
+        }
+        if !limits.isEmpty, let thin = points.first(where: isThin),
+            let limit = limits.first(where: { thin.responses < $0.needed })
+        {
+            remarks.append(
+                "\(limit.name) wants \(counted(limit.needed, "response")), and \(thin.setting) has \(thin.responses): "
+                    + "measure longer (-D)")
+        }
+        let same = Set(points.flatMap { $0.statuses.keys }.filter { $0 < 500 && $0 != 429 })
+        for status in same.sorted() { remarks.append("the server answers with \(status)") }
+        return remarks
+    }
+
+    private func stopRemark(_ curve: SweepCurve) -> String? {
+        let which = counted(curve.connections, "connection")
+        let at = curve.points.last.map { " at \(counted($0.setting.streams, "stream"))" } ?? ""
+        switch curve.stop {
+        case .top: return nil
+        case .errors(let cause): return "\(which): stopped\(at), since requests failed: \(cause)"
+        case .refusals(let cause): return "\(which): stopped\(at), since the server refused: \(cause)"
+        case .overloaded:
+            return "\(which): stopped\(at), since throughput fell three times in a row and latency had doubled"
+        case .streamLimit(let most):
+            return
+                "\(which): stopped\(at), since the server takes \(most) at once on a connection: more would only wait here"
+        case .couldNot(let cause): return "\(which): stopped\(at), since the next could not be measured: \(cause)"
+        case .interrupted: return "\(which): stopped by the user"
+        }
+    }
+}

@@ -1,0 +1,274 @@
+import H2Client
+import H2Measure
+import Synchronization
+import Testing
+
+@Suite struct CompareTests {
+    private func result(
+        _ schemes: [Origin.Scheme] = [.https], _ habits: FakeServer.Habits = .init(),
+        _ change: (inout ComparePlan) -> Void = { _ in }
+    ) async throws -> CompareResult {
+        var plan = try ComparePlan.sample(schemes)
+        change(&plan)
+        return try await Compare(plan, FakeServer(habits)).run()
+    }
+
+    // MARK: - What is run
+
+    @Test func eachWayIsAPlanOfItsOwn() async throws {
+        let server = FakeServer()
+        var plan = try ComparePlan.sample()
+        plan.rounds = 1
+        plan.requests = 200
+        plan.streams = 50
+        plan.connections = 4
+        _ = try await Compare(plan, server).run()
+        let counted = server.plans.suffix(6)
+        #expect(counted.allSatisfy { $0.extent == .requests(200) && $0.warmUp == .zero && $0.threads == 1 })
+        func matching(_ condition: (BenchPlan) -> Bool) -> Int { counted.count(where: condition) }
+        #expect(matching { $0.requestsPerConnection == 1 && $0.configuration.tls.resumesSessions } == 1)
+        #expect(matching { $0.requestsPerConnection == 1 && !$0.configuration.tls.resumesSessions } == 1)
+        let http1 = BenchPlan.Protocols.tls(["http/1.1"])
+        #expect(matching { $0.protocols == http1 && $0.requestsPerConnection == nil && $0.connections == 1 } == 1)
+        #expect(matching { $0.protocols == http1 && $0.requestsPerConnection == nil && $0.connections == 4 } == 1)
+        let http2 = BenchPlan.Protocols.tls(["h2"])
+        #expect(matching { $0.protocols == http2 && $0.connections == 1 && $0.streams == 50 } == 1)
+        // 50 shared out over 4.
+        #expect(matching { $0.protocols == http2 && $0.connections == 4 && $0.streams == 13 } == 1)
+    }
+
+    @Test func cleartextHasNoSessionsToResumeAndSpeaksByPriorKnowledge() async throws {
+        let server = FakeServer()
+        var plan = try ComparePlan.sample([.http])
+        plan.rounds = 1
+        let result = try await Compare(plan, server).run()
+        #expect(result.cells.count == 5)
+        #expect(result.cells.allSatisfy { $0.security == .cleartext && $0.spread(\.seconds) != nil })
+        #expect(server.plans.suffix(5).count { $0.protocols == .cleartextHTTP2 } == 2)
+        #expect(server.plans.suffix(5).count { $0.protocols == .cleartextHTTP1 } == 3)
+    }
+
+    @Test func aRoundThatIsNotCountedComesFirstAndTheOrderIsShuffledInEach() async throws {
+        let order = Mutex<[(round: Int, name: String)]>([])
+        func run(seed: UInt64) async throws -> [[String]] {
+            order.withLock { $0 = [] }
+            var plan = try ComparePlan.sample()
+            plan.seed = seed
+            plan.requests = 5000
+            let server = FakeServer()
+            var compare = Compare(plan, server)
+            compare.onProgress = { progress in
+                order.withLock { $0.append((progress.round, progress.way.name)) }
+                #expect(progress.done < progress.all && progress.all == 36 && progress.rounds == 5)
+            }
+            let result = try await compare.run()
+            #expect(result.cells.allSatisfy { $0.spread(\.seconds)?.median ?? 0 > 0 })
+            #expect(server.plans.count { $0.extent == .requests(100) } == 6)
+            #expect(server.plans.count { $0.extent == .requests(5000) } == 30)
+            let all = order.withLock { $0 }
+            return (0...5).map { round in all.filter { $0.round == round }.map(\.name) }
+        }
+        let first = try await run(seed: 1)
+        #expect(first.allSatisfy { Set($0).count == 6 && $0.count == 6 })
+        #expect(Set(first).count > 1)
+        #expect(try await run(seed: 1) == first)
+        #expect(try await run(seed: 2) != first)
+    }
+
+    @Test func theFiguresAreThoseOfTheRoundsWithTheirMedianAndSpread() async throws {
+        // Rounds of all ways differ by their number: each has one of each six runs after the probes.
+        let habits = FakeServer.Habits(seconds: { plan, run in
+            FakeServer.usualSeconds(plan) * (1 + Double((run - 4) / 6) / 10)
+        })
+        let result = try await result([.https], habits)
+        let cell = try #require(result.cell(.keepAlive, .tls))
+        let seconds = try #require(cell.spread(\.seconds))
+        #expect(abs(seconds.median - 1.3) < 1e-9 && abs(seconds.low - 1.1) < 1e-9 && abs(seconds.high - 1.5) < 1e-9)
+        #expect(abs(seconds.part - 0.2 / 1.3) < 1e-9)
+        #expect(cell.spread(\.connections) == CompareSpread([1]))
+        #expect(cell.spread(\.bytesReceived)?.median == 100_000)
+        #expect(result.rounds == 5 && result.requests == 100 && result.startedAt == 1_000_000)
+        let new = try #require(result.cell(.newConnections(resuming: true), .tls))
+        #expect(new.spread(\.handshakes)?.median == 100)
+        #expect(new.spread(\.resumed)?.median == 99)
+    }
+
+    @Test func theFirstByteOfANewConnectionCountsFromItsBeginning() async throws {
+        let result = try await result()
+        let kept = try #require(result.cell(.keepAlive, .tls)?.spread(\.firstByte)?.median)
+        #expect(abs(kept - 5e6) < 2e4)
+        let new = try #require(result.cell(.newConnections(resuming: false), .tls)?.spread(\.firstByte)?.median)
+        // 20 ms for the answer, 1 ms to connect and 2 ms to shake hands.
+        #expect(abs(new - 23e6) < 5e4)
+    }
+
+    @Test func aMedianIsTheMiddle() {
+        #expect(CompareSpread([]).median == 0)
+        #expect(CompareSpread([3]).median == 3)
+        #expect(CompareSpread([3, 1]).median == 2)
+        #expect(CompareSpread([5, 1, 3]).median == 3)
+    }
+
+    // MARK: - What cannot be run
+
+    @Test func aServerWithoutHTTP2SaysSoInThoseWays() async throws {
+        let result = try await result([.https], .init(offersHTTP2: false))
+        let reason = "the server does not offer HTTP/2 by ALPN"
+        #expect(result.cell(.http2(connections: 1), .tls)?.outcome == .couldNot(why: reason))
+        #expect(result.cell(.http2(connections: 6), .tls)?.outcome == .couldNot(why: reason))
+        #expect(result.cell(.keepAlive, .tls)?.reason == nil)
+        #expect(result.verdict(.tls).contains("HTTP/2 was not measured: \(reason)"))
+    }
+
+    @Test func aServerThatClosesAfterEachResponseHasNoKeepAlive() async throws {
+        let result = try await result([.http], .init(closesAfterEachResponse: true))
+        for way in [CompareWay.keepAlive, .pool(6)] {
+            #expect(try #require(result.cell(way, .cleartext)?.reason).contains("closes the connection after each"))
+        }
+        #expect(result.cell(.newConnections(resuming: false), .cleartext)?.reason == nil)
+    }
+
+    @Test func aServerThatResumesNothingIsNotMeasuredTwice() async throws {
+        let result = try await result([.https], .init(resumes: false))
+        #expect(
+            result.cell(.newConnections(resuming: true), .tls)?.outcome
+                == .couldNot(why: "the server resumes no TLS session"))
+    }
+
+    @Test func newConnectionsToAServerOfHTTP2AloneSpeakIt() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, result in
+            if plan.protocols == .tls(["http/1.1"]) { throw H2Error(.tlsFailed, message: "no application protocol") }
+        })
+        let result = try await result([.https], habits)
+        let new = try #require(result.cell(.newConnections(resuming: false), .tls))
+        #expect(new.spread(\.seconds) != nil)
+        #expect(new.notes == ["over HTTP/2, since the server has no HTTP/1.1"])
+        #expect(result.cell(.keepAlive, .tls)?.reason == "no application protocol")
+    }
+
+    @Test func whereNothingAnswersTheErrorIsThrown() async throws {
+        let habits = FakeServer.Habits(change: { _, _, _ in throw H2Error(.connectFailed, message: "refused") })
+        let error = await #expect(throws: H2Error.self) { try await result([.https], habits) }
+        #expect(error?.code == .connectFailed)
+    }
+
+    @Test func whereOneOfTwoServersAnswersTheOtherSaysWhyItDoesNot() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, _ in
+            if plan.origin.scheme == .http { throw H2Error(.connectFailed, message: "nobody there") }
+        })
+        let result = try await result([.https, .http], habits)
+        #expect(result.cells.count == 11)
+        #expect(result.cell(.keepAlive, .cleartext)?.reason == "nobody there")
+        #expect(result.verdict(.cleartext) == "In cleartext: nothing could be measured: nobody there.")
+        #expect(result.cell(.keepAlive, .tls)?.reason == nil)
+    }
+
+    @Test func twoServersOfOneSchemeAreAnError() async throws {
+        var plan = try ComparePlan.sample()
+        plan.targets += plan.targets
+        await #expect(throws: H2Error.self) { try await Compare(plan, FakeServer()).run() }
+        plan.targets = []
+        await #expect(throws: H2Error.self) { try await Compare(plan, FakeServer()).run() }
+    }
+
+    // MARK: - What is not whole
+
+    @Test func aFailedRequestMakesAWayIncomplete() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, result in
+            guard plan.streams > 50 else { return }
+            result.requests.done -= 3
+            result.requests.failed = 3
+            result.errors = ["stream reset by the server: REFUSED_STREAM": 3]
+        })
+        let result = try await result([.https], habits)
+        let cell = try #require(result.cell(.http2(connections: 1), .tls))
+        #expect(
+            cell.reason
+                == "incomplete: 3 of 100 requests not answered (stream reset by the server: REFUSED_STREAM)")
+        #expect(cell.spread(\.seconds) == nil)
+        guard case .incomplete(let rounds, _) = cell.outcome else { throw Unexpected() }
+        #expect(rounds.count == 1)
+    }
+
+    @Test func anErrorStatusThatComesWithLoadMakesAWayIncomplete() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, result in
+            guard plan.connections > 1, plan.protocols == .tls(["http/1.1"]) else { return }
+            result.statuses[200] -= 7
+            result.statuses[503] = 7
+        })
+        let result = try await result([.https], habits)
+        #expect(result.cell(.pool(6), .tls)?.reason == "incomplete: 7 of 100 requests answered with 503")
+        #expect(result.notes.isEmpty)
+    }
+
+    @Test func anErrorStatusThatComesAlwaysIsNoted() async throws {
+        let result = try await result([.https], .init(status: 404))
+        #expect(result.cells.allSatisfy { $0.reason == nil })
+        #expect(result.notes == ["the server answers with 404 over TLS, also without any load"])
+    }
+
+    @Test func aProtocolThatWasNotMeantMakesAWayIncomplete() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, result in
+            guard plan.protocols == .tls(["h2"]), plan.connections > 1 else { return }
+            result.connections.http2 -= 2
+            result.connections.http1 = 2
+        })
+        let result = try await result([.https], habits)
+        #expect(result.cell(.http2(connections: 6), .tls)?.reason == "incomplete: 2 of 6 connections spoke HTTP/1.1")
+    }
+
+    @Test func aFailureOfTheRoundThatIsNotCountedIsNone() async throws {
+        // The three probes, then six runs.
+        let habits = FakeServer.Habits(change: { _, run, result in
+            if (4...9).contains(run) { throw H2Error(.connectionClosed, message: "waking up") }
+        })
+        let result = try await result([.https], habits)
+        #expect(result.cells.allSatisfy { $0.reason == nil })
+    }
+
+    @Test func whatARoundHasToSayIsNotedOnce() async throws {
+        let habits = FakeServer.Habits(change: { plan, _, result in
+            guard plan.protocols == .tls(["h2"]), plan.connections == 1, plan.streams > 1 else { return }
+            result.connections.maxConcurrentStreams = 32
+            result.connections.reopened = 1
+            result.client.loopBusy = [0.99]
+        })
+        let result = try await result([.https], habits)
+        let cell = try #require(result.cell(.http2(connections: 1), .tls))
+        #expect(
+            cell.notes == [
+                "the server closed connections, and others were opened instead",
+                "the server takes 32 streams at once on a connection",
+                "this client was the limit: the server may be faster",
+            ])
+        #expect(result.cell(.keepAlive, .tls)?.notes == [])
+    }
+
+    @Test func whoStopsItKeepsTheRoundsThatWereWhole() async throws {
+        let task = Mutex<Task<CompareResult, any Error>?>(nil)
+        let plan = try ComparePlan.sample()
+        let server = FakeServer(
+            .init(change: { _, run, result in
+                // In the third counted round.
+                guard run == 3 + 6 * 3 + 4 else { return }
+                task.withLock { $0?.cancel() }
+                result.end = .interrupted
+            }))
+        let gate = AsyncStream<Void>.makeStream()
+        task.withLock {
+            $0 = Task {
+                for await _ in gate.stream {}
+                return try await Compare(plan, server).run()
+            }
+        }
+        gate.continuation.finish()
+        let running = try #require(task.withLock { $0 })
+        let result = try await running.value
+        #expect(result.isInterrupted)
+        #expect(result.rounds == 2)
+        #expect(result.cells.allSatisfy { $0.spread(\.seconds) != nil })
+        #expect(result.remarks.first == "it was stopped by the user: 2 rounds of each way are whole")
+    }
+
+    private struct Unexpected: Error {}
+}

@@ -32,8 +32,13 @@ struct HistogramPayload: Equatable {
 
     init(layout: HistogramLayout) { self.layout = layout }
 
+    /// A histogram of nanoseconds, with however much room.
     init(_ histogram: TimeHistogram) {
         layout = .nanoseconds
+        // With another precision the values that share a count would not be ours.
+        precondition(
+            histogram.lowestDiscernibleValue == 1 && histogram.numberOfSignificantValueDigits == .three
+                && histogram.maxRecorded <= TimeHistogram.longest, "not a histogram of ours")
         for recorded in histogram.recordedValues() {
             counts.append(Entry(index: layout.index(of: recorded.value), count: recorded.count))
         }

@@ -27,7 +27,7 @@ import Testing
     }
 
     /// What is wrong with each document, "valid" for nothing.
-    private func judged(_ documents: [String]) throws -> [String] {
+    static func judged(_ documents: [String]) throws -> [String] {
         let python = "/usr/bin/python3"
         guard (try? Program.run(python, ["-c", "import jsonschema"])) != nil else {
             try RealServer.skip("python3-jsonschema is not installed (Scripts/setup test installs it)")
@@ -38,7 +38,7 @@ import Testing
             try Data(document.utf8).write(to: URL(fileURLWithPath: path))
             return path
         }
-        let said = try Program.run(python, ["-c", Self.validator, Self.schemaPath] + paths)
+        let said = try Program.run(python, ["-c", validator, schemaPath] + paths)
         return said.split(separator: "\n").map(String.init)
     }
 
@@ -65,7 +65,7 @@ import Testing
         documents.append(document(BenchResult(), samplePlan()))
         #expect(!documents[0].contains("secret"))
         #expect(documents[0].contains(#""header_names": ["accept"]"#))
-        #expect(try judged(documents) == documents.map { _ in "valid" })
+        #expect(try Self.judged(documents) == documents.map { _ in "valid" })
     }
 
     @Test func aWrongDocumentDoesNot() throws {
@@ -79,7 +79,7 @@ import Testing
             good.replacingOccurrences(of: #""kind": "complete""#, with: #""kind": "done""#),
         ]
         for document in wrong { #expect(document != good) }
-        let said = try judged(wrong)
+        let said = try Self.judged(wrong)
         #expect(said.count == wrong.count)
         for (line, part) in zip(
             said,

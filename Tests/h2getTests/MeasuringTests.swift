@@ -46,26 +46,31 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
     @Test func `bench measures what it is told, and its files hold it`() async throws {
         let served = try Served()
         let result = try await served.bench(
-            "-n300", "-c3", "-m", "10", "-t", "2", "--json", "r.json", "--hdr", "r.hlog", "--html", "r.html",
+            "-n360", "-c3", "-m", "10", "-t", "2", "--json", "r.json", "--hdr", "r.hlog", "--html", "r.html", "--csv",
+            "r.csv",
             served.url("/bytes/[1-3]"))
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.errors == "")
-        #expect(result.text.contains("300 sent = 300 done + 0 failed + 0 aborted"))
+        #expect(result.text.contains("360 sent = 360 done + 0 failed + 0 aborted"))
         #expect(!result.text.contains("\u{1b}"))
-        #expect(served.files == ["r.hlog", "r.html", "r.json"])
+        #expect(served.files == ["r.csv", "r.hlog", "r.html", "r.json"])
         let json = try served.folder.data("r.json")
-        #expect(try number("requests.done", of: json) == 300 && number("connections.opened", of: json) == 3)
+        #expect(try number("requests.done", of: json) == 360 && number("connections.opened", of: json) == 3)
         #expect(try number("connections.http2", of: json) == 3 && number("plan.streams", of: json) == 10)
-        // Each third of the requests is of another length.
-        #expect(try number("traffic.body_received_bytes", of: json) == 600)
-        #expect(served.origin.statistics.requests == 300 && served.origin.statistics.http2Connections == 3)
+        // Each third of the requests of each thread, which has one connection or two, is of another length.
+        #expect(try number("traffic.body_received_bytes", of: json) == 720)
+        #expect(served.origin.statistics.requests == 360 && served.origin.statistics.http2Connections == 3)
         #expect(try served.folder.read("r.html").lowercased().hasPrefix("<!doctype html>"))
+
+        let lines = try served.folder.read("r.csv").split(separator: "\n")
+        #expect(lines.count == 361 && lines[0].hasPrefix("start_seconds,"))
+        #expect(lines.dropFirst().allSatisfy { $0.split(separator: ",").count == 11 && $0.contains(",200,") })
 
         let merged = try await Program.run(
             ["bench", "merge", "r.hlog", "r.hlog", "-o", "all.hlog", "--hgrm", "all.hgrm"], in: served.folder.root)
-        #expect(merged.status == 0 && merged.text.contains("latency: 600 values"), "\(merged.errors)\(merged.text)")
+        #expect(merged.status == 0 && merged.text.contains("latency: 720 values"), "\(merged.errors)\(merged.text)")
         let again = try await Program.run(["bench", "merge", "all.hlog"], in: served.folder.root)
-        #expect(again.text.contains("latency: 600 values"))
+        #expect(again.text.contains("latency: 720 values"))
         #expect(try served.folder.read("all.hgrm").contains("TotalCount"))
     }
 

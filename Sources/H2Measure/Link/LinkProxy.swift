@@ -94,9 +94,7 @@ package final class LinkProxy: Sendable {
     package func cpuSeconds() async -> Double {
         await withCheckedContinuation { continuation in
             loop.execute {
-                var time = timespec()
-                let status = clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-                continuation.resume(returning: status == 0 ? Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9 : 0)
+                continuation.resume(returning: Double(ProcessClocks.threadNanoseconds) * 1e-9)
             }
         }
     }

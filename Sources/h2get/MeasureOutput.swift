@@ -35,13 +35,17 @@ struct CompareReport: Sendable {
     init(_ results: [CompareResult]) { self.results = results }
 
     func summary(width: Int, color: Bool) -> String {
-        let tables = results.map { CompareTable($0).lines(width: width, color: color) }
+        var tables = results.map { CompareTable($0).lines(width: width, color: color) }
+        if results.count > 1 { tables.append(CompareDistances(results).lines(width: width, color: color)) }
         return tables.joined(separator: [""]).map { $0 + "\n" }.joined()
     }
 
     var json: String { CompareJSON.document(results).text }
 
-    var markdown: String { results.map { CompareTable($0).markdown() }.joined(separator: "\n") }
+    var markdown: String {
+        let distances = results.count > 1 ? [CompareDistances(results).markdown()] : []
+        return (results.map { CompareTable($0).markdown() } + distances).joined(separator: "\n")
+    }
 
     var page: String { ComparePage(input).html() }
 

@@ -1,0 +1,43 @@
+/// Comparisons of the same work at several distances, side by side: the total time of each way, and what it comes to.
+package struct CompareDistances {
+    package let results: [CompareResult]
+
+    /// - Parameter results: of the same plan, but for the conditions.
+    package init(_ results: [CompareResult]) { self.results = results }
+
+    /// The lines of a table, none longer than `width`, as long as that is at least 60.
+    package func lines(width: Int = 100, color: Bool = false) -> [String] {
+        let style = TextStyle(color: color)
+        return ["Total time by distance", ""] + table.lines(width: width, style: style)
+    }
+
+    package func markdown() -> String { table.markdown().joined(separator: "\n") + "\n" }
+
+    private var table: TextTable {
+        var table = TextTable(titles: ["way"] + results.map { Self.label($0.conditions) })
+        let securities = [CompareSecurity.tls, .cleartext].filter { security in
+            results.contains { $0.securities.contains(security) }
+        }
+        for security in securities {
+            if securities.count > 1 { table.rows.append(.heading(security == .tls ? "over TLS" : "cleartext")) }
+            var ways: [CompareWay] = []
+            for cell in results.flatMap(\.cells) where cell.security == security && !ways.contains(cell.way) {
+                ways.append(cell.way)
+            }
+            for way in ways {
+                let times = results.map { result in
+                    // Why there is none stands in the table of that distance.
+                    result.cell(way, security)?.spread(\.seconds).map { timeText(seconds: $0.median) } ?? "–"
+                }
+                table.rows.append(.cells([way.name] + times))
+            }
+        }
+        return table
+    }
+
+    /// Such as `10.0 ms` or `50.0 ms, 1.0 % loss`.
+    static func label(_ conditions: LinkConditions) -> String {
+        let time = conditions.roundTrip == 0 ? "0 ms" : timeText(conditions.roundTrip)
+        return conditions.loss > 0 ? "\(time), \(percent(conditions.loss)) loss" : time
+    }
+}

@@ -27,7 +27,9 @@ final class Seat: DirectConnectionUser {
     /// Times of requests that this seat alone is to send.
     @exclusivity(unchecked) private var backlog = Ring<UInt64>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
+    /// Connections that could not be established, or ended without a single answer.
     @exclusivity(unchecked) private var failuresInARow = 0
+    @exclusivity(unchecked) private var hasAnswered = false
     @exclusivity(unchecked) private var hasConnected = false
     /// Round trips that went before the first request on the connection.
     @exclusivity(unchecked) private var depthAtConnect = 0
@@ -187,10 +189,12 @@ final class Seat: DirectConnectionUser {
                 waiting.prepend(stream)
                 return pump()
             }
+            if stream.wasHeardOf { noteAnswer() }
             worker.failed(
                 stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
         } else {
+            if !hasAnswered { noteAnswer() }
             worker.done(
                 stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
@@ -213,6 +217,11 @@ final class Seat: DirectConnectionUser {
             waiting.append(stream)
             pump()
         }
+    }
+
+    private func noteAnswer() {
+        hasAnswered = true
+        failuresInARow = 0
     }
 
     @inline(__always)
@@ -249,7 +258,10 @@ final class Seat: DirectConnectionUser {
 
     func closed(_ connection: DirectConnection, why: H2Error) {
         leave(connection)
-        worker.disconnected(connection, cause: connection.tag == Self.meant ? nil : why.lossKind)
+        let isMeant = connection.tag == Self.meant
+        worker.disconnected(connection, cause: isMeant ? nil : why.lossKind)
+        // One that brought nothing is as good as none: whoever dialled the next at once would only be a nuisance.
+        if !isMeant, !hasAnswered, self.connection == nil { return paused(why) }
         pump()
     }
 
@@ -298,7 +310,7 @@ final class Seat: DirectConnectionUser {
 
     private func connected(_ connection: DirectConnection) {
         self.connection = connection
-        failuresInARow = 0
+        hasAnswered = false
         sentOnConnection = 0
         depthAtConnect = depth + connection.info.roundTripsToOpen
         worker.connected(connection, again: hasConnected)
@@ -315,6 +327,12 @@ final class Seat: DirectConnectionUser {
 
     private func failed(_ error: H2Error) {
         worker.connectFailed(error)
+        paused(error)
+    }
+
+    /// Has the next dial wait, or be the end of it.
+    private func paused(_ error: H2Error) {
+        guard case .no = dialling else { return }
         failuresInARow += 1
         let isHopeless =
             switch error.code {

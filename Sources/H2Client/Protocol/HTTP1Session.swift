@@ -54,7 +54,8 @@ final class HTTP1Session {
     /// The request under way.
     @exclusivity(unchecked) private(set) var current: StreamState?
     @exclusivity(unchecked) private var touched: StreamState?
-    @exclusivity(unchecked) var output = OutputBuffer(capacity: 32 << 10)
+    /// Small at first: ten thousand connections that send a request now and then shall not hold what an upload needs.
+    @exclusivity(unchecked) var output = OutputBuffer(capacity: 2 << 10)
     @exclusivity(unchecked) var now: UInt64
 
     @exclusivity(unchecked) var upload = Upload.done

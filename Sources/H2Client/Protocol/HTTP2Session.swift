@@ -56,7 +56,8 @@ final class HTTP2Session {
     /// nghttp2's words about the last thing it found wrong.
     @exclusivity(unchecked) var diagnostic = ""
     @exclusivity(unchecked) var continuationFrames = 0
-    @exclusivity(unchecked) var output = OutputBuffer(capacity: 32 << 10)
+    /// Small at first: ten thousand connections that send a request now and then shall not hold what an upload needs.
+    @exclusivity(unchecked) var output = OutputBuffer(capacity: 2 << 10)
     @exclusivity(unchecked) private var outputLimit = 0
     @exclusivity(unchecked) var now: UInt64
     let startedAt: UInt64

@@ -46,7 +46,6 @@ package struct Bench: Sendable {
         let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
         let loops = (0..<plan.threads).map { _ in EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
-        let before = ProcessClocks.usage
         let startedAt = ProcessClocks.wallSeconds
         let findings = await withTaskGroup(of: [Worker.Findings]?.self) { group in
             if let onProgress {
@@ -65,7 +64,7 @@ package struct Bench: Sendable {
             return findings
         }
         for log in logs.all { try log?.finish() }
-        return try result(findings, timeline, usedBefore: before, startedAt: startedAt)
+        return try result(findings, timeline, startedAt: startedAt)
     }
 
     private func gather(
@@ -94,8 +93,7 @@ package struct Bench: Sendable {
     }
 
     private func result(
-        _ all: [Worker.Findings], _ timeline: Timeline, usedBefore: (user: Double, system: Double, residentBytes: Int),
-        startedAt: Double
+        _ all: [Worker.Findings], _ timeline: Timeline, startedAt: Double
     ) throws -> BenchResult {
         var result = BenchResult()
         let recorder = Recorder()
@@ -116,10 +114,11 @@ package struct Bench: Sendable {
             (recorder.latency, recorder.corrected, recorder.firstByte)
         (result.connect, result.handshake) = (connect.histogram(), handshake.histogram())
         result.intervals = timeline.finish()
-        let used = ProcessClocks.usage
-        result.client.userSeconds = used.user - usedBefore.user
-        result.client.systemSeconds = used.system - usedBefore.system
-        result.client.residentBytes = used.residentBytes
+        if let first = all.min(by: { $0.beganAt < $1.beganAt }), let last = all.max(by: { $0.endedAt < $1.endedAt }) {
+            result.client.userSeconds = last.usedAtEnd.user - first.usedAtBegin.user
+            result.client.systemSeconds = last.usedAtEnd.system - first.usedAtBegin.system
+        }
+        result.client.residentBytes = ProcessClocks.usage.residentBytes
         result.client.loopBusy = all.map(\.busy)
         result.client.lagP99 = lag.percentile(99)
         result.client.lagMost = lag.most

@@ -137,7 +137,7 @@ package struct BenchResult: Sendable {
 
     /// What the measuring itself cost.
     package struct Client: Sendable, Equatable {
-        /// CPU seconds of the whole process.
+        /// CPU seconds of the whole process, in the measured part.
         package var userSeconds = 0.0
         package var systemSeconds = 0.0
         /// The part of the time that each loop's thread was running, 0 to 1.

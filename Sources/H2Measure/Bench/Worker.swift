@@ -25,6 +25,9 @@ final class Worker: @unchecked Sendable {
         let handshake = LatencyCounts()
         let lag = LatencyCounts()
         var busy = 0.0
+        /// CPU seconds of the process, in user mode and in the kernel, when the measured part began and when it ended.
+        var usedAtBegin = (user: 0.0, system: 0.0)
+        var usedAtEnd = (user: 0.0, system: 0.0)
         /// The first failure to connect, where nothing ever connected.
         var connectError: H2Error?
     }
@@ -196,6 +199,7 @@ final class Worker: @unchecked Sendable {
         findings.beganAt = loop.now
         intervalBeganAt = loop.now
         cpuAtBegin = ProcessClocks.threadNanoseconds
+        findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
@@ -533,6 +537,11 @@ final class Worker: @unchecked Sendable {
         live.values.reduce(closedFigures.received) { $0 + $1.figures.received }
     }
 
+    private static var usedCPU: (user: Double, system: Double) {
+        let usage = ProcessClocks.usage
+        return (usage.user, usage.system)
+    }
+
     private func trimTimers() {
         guard timers.count > 64 else { return }
         timers.removeAll { !$0.isScheduled }
@@ -565,6 +574,7 @@ final class Worker: @unchecked Sendable {
         guard findings.endedAt == 0 else { return }
         let now = loop.now
         findings.endedAt = now
+        findings.usedAtEnd = Self.usedCPU
         findings.busy = Double(ProcessClocks.threadNanoseconds - cpuAtBegin) / Double(max(now - findings.beganAt, 1))
         if now > intervalBeganAt { endInterval(now) }
         // What was planned and never sent.

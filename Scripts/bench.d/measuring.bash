@@ -48,6 +48,13 @@ client() {
             run "${pin[@]}" h2load -c 1 -t 1 -n "$n" -m "$m" "$url"
             grep -q "status codes: $n 2xx" "$work/out" || { cat "$work/out" >&2 && fail "h2load: not every answer was a 2xx"; }
             ;;
+        bench) run "${pin[@]}" "$h2get" bench -s -n "$n" -m "$m" --cacert "$ca" "$url" "$@" ;;
+        bench-async) run "${pin[@]}" "$h2get" bench -s --api async -n "$n" -m "$m" --cacert "$ca" "$url" "$@" ;;
+        hey)
+            # Its workers are what streams are elsewhere: all over one connection.
+            run "${pin[@]}" hey -h2 -cpus 1 -n "$n" -c "$m" "$url"
+            grep -qE "\[200\][[:space:]]+$n responses" "$work/out" || { cat "$work/out" >&2 && fail "hey: not every answer was a 200"; }
+            ;;
         Go) run "${pin[@]}" "$gobench" -n "$n" -m "$m" -cacert "$ca" "$url" ;;
         AHC) run "${pin[@]}" "$ahcbench" "$url" -n "$n" -m "$m" --cacert "$ca" ;;
     esac

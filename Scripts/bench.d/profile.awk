@@ -13,6 +13,7 @@ function kind(object, source, symbol) {
     if (symbol ~ /^(ch2|pool)_/ || symbol ~ /^\$s8H2Client/) return "H2Client"
     if (symbol ~ /^\$s9HTTPTypes/) return "HTTPTypes"
     if (symbol ~ /^\$s7h2bench/) return "the caller (h2bench)"
+    if (symbol ~ /^\$s9H2Measure/ || symbol ~ /^\$s5h2get/) return "the engine (h2get bench)"
     if (symbol ~ /swift_(task|job|continuation|defaultActor|async|get_|executor|distributed)|AsyncTask|TaskGroup|TaskStatus|TaskLocal|StackAllocator|ActorImpl|_Concurrency|^\$sSc|ExecutorTracking|[Ee]xecutor|ActiveTask|taskFuture|swift::Job|removeStatusRecord|addStatusRecord|cancellationHandler|CancellationHandler|withContinuation/)
         return "Swift concurrency"
     if (symbol ~ /retain|release|alloc|Alloc|[Rr]efCount|swift_once|beginAccess|endAccess|initStack|unknownObject|bridgeObject/)

@@ -96,6 +96,88 @@ row_reuse() {
     "$h2bench" "$url/1k" --reuse -n 1000 --rounds "$rounds" --cacert "$ca" >"$work/reuse.profile"
 }
 
+# The engine of h2get bench with all its measuring on, beside h2load, which is the floor, and hey, which measures as oha does.
+row_bench() {
+    local name names=(bench h2load bench-async) m n=101000
+    if have hey; then names+=(hey); else echo "Scripts/bench: going on without hey" >&2; fi
+    for ((round = 1; round <= rounds; round++)); do
+        for name in "${names[@]}"; do
+            [ "$name" != hey ] || n=21000
+            bench_rate "$name" 1000 "$n" 100 "$origin/small"
+            n=101000
+        done
+        # Ten times as many connections, less what a few cost.
+        for name in bench h2load; do
+            bench_connections "$name" 100
+            local few=$rss
+            bench_connections "$name" 4000
+            record bench "$name" connection "($rss - $few) / 3900"
+        done
+        for m in 1 100; do
+            for name in bench h2load; do bench_latency "$name" "$m"; done
+        done
+    done
+    compare "h2get bench, 3-byte GETs, 100 streams, one thread: CPU a request" bench cpu us bench h2load "<=1.15"
+    compare "the same: requests/s" bench speed "" bench h2load ">=1"
+    ! have hey || compare "the same, beside hey: CPU a request" bench cpu us bench hey
+    ! have hey || compare "the same, beside hey: requests/s" bench speed "" bench hey
+    compare "h2get bench --api async, beside h2load: CPU a request" bench cpu us bench-async h2load
+    count_instructions bench bench h2load
+    compare "h2get bench: instructions a request" bench count "" bench h2load "<=1.15"
+    compare "4,000 connections x 1 stream: memory of one more connection" bench connection KiB bench h2load "<=1.2"
+    for m in 1 100; do
+        compare "p50 of the latency, $m stream(s)" bench "p50-$m" us bench h2load "<=1.05"
+        compare "mean of the latency, $m stream(s)" bench "mean-$m" us bench h2load "<=1.05"
+    done
+    serve_origin
+    for ((round = 1; round <= rounds; round++)); do
+        client bench 200 10 "$url/delay/5" --json "$work/bench.json"
+        record bench delay p50 "1000 * $(latency_seconds p50_seconds)"
+        record bench delay p99 "1000 * $(latency_seconds p99_seconds)"
+    done
+    absolute "p50 of the latency where the server waits for 5 ms" bench p50 ms delay "<=5.25"
+    absolute "the same: p99" bench p99 ms delay
+    profile bench >"$work/bench.profile"
+}
+# bench_rate CLIENT BASE REQUESTS STREAMS URL: CPU and rate of what comes after the base.
+bench_rate() {
+    local base_cpu base_wall
+    client "$1" "$2" "$4" "$5"
+    base_cpu=$cpu base_wall=$wall
+    client "$1" "$3" "$4" "$5"
+    record bench "$1" cpu "($cpu - $base_cpu) / ($3 - $2)"
+    record bench "$1" speed "1e6 * ($3 - $2) / ($wall - $base_wall)"
+}
+bench_connections() {
+    case "$1" in
+        bench) client bench "$(($2 * 2))" 1 "$origin/small" -c "$2" ;;
+        h2load)
+            run h2load -c "$2" -t 1 -n "$(($2 * 2))" "$origin/small"
+            grep -q "status codes: $(($2 * 2)) 2xx" "$work/out" || { cat "$work/out" >&2 && fail "h2load: not every answer was a 2xx"; }
+            ;;
+    esac
+}
+bench_latency() {
+    local n=20000
+    case "$1" in
+        bench)
+            client bench "$n" "$2" "$origin/small" --json "$work/bench.json"
+            record bench bench "p50-$2" "1e6 * $(latency_seconds p50_seconds)"
+            record bench bench "mean-$2" "1e6 * $(latency_seconds mean_seconds)"
+            ;;
+        h2load)
+            rm -f "$work/log"
+            run h2load -c 1 -t 1 -m "$2" -n "$n" --log-file="$work/log" "$origin/small"
+            record bench h2load "p50-$2" "$(cut -f3 "$work/log" | sort -n | sed -n "$((n / 2))p")"
+            record bench h2load "mean-$2" "$(awk '{ sum += $3 } END { print sum / NR }' "$work/log")"
+            ;;
+    esac
+}
+# latency_seconds NAME: a figure of the latency in the last run's JSON.
+latency_seconds() {
+    awk -v name="\"$1\":" '$1 == "\"latency\":" { found = 1 } found && $1 == name { print $2 + 0; exit }' "$work/bench.json"
+}
+
 # The server runs on the same core as the client, so nothing but their own work is between two requests.
 row_latency() {
     local base=2000 n=22000 base_wall name
@@ -259,12 +341,13 @@ row_instructions() {
 
 # count_instructions ROW CLIENT…: records what one request more costs each.
 count_instructions() {
-    local row=$1 name n whole=$h2bench
+    local row=$1 name n whole=$h2bench whole_h2get=$h2get
     shift
     have valgrind || fail "$row: valgrind is not installed"
     # valgrind 3.19 cannot read the debug information that Swift 6.3 writes; the names of functions stay.
     [ -x "$work/h2bench" ] || strip -g -o "$work/h2bench" "$h2bench"
-    h2bench="$work/h2bench"
+    [ -x "$work/h2get" ] || strip -g -o "$work/h2get" "$h2get"
+    h2bench="$work/h2bench" h2get="$work/h2get"
     round=1
     for name in "$@"; do
         for n in 2000 12000; do
@@ -275,7 +358,7 @@ count_instructions() {
         record "$row" "$name" count \
             "($(total "$work/$name-12000.callgrind") - $(total "$work/$name-2000.callgrind")) / 10000"
     done
-    h2bench=$whole
+    h2bench=$whole h2get=$whole_h2get
 }
 at_server() { case "$1" in *1) echo "$nginx" ;; *) echo "$origin" ;; esac; }
 total() { sed -nE 's/^(totals|summary): ([0-9]+).*/\2/p' "$1" | tail -1; }

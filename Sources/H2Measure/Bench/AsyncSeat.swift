@@ -126,16 +126,26 @@ final class AsyncSeat: @unchecked Sendable {
             if connection.isDraining { leave(connection, nil) }
             return false
         } catch {
-            guard !isOver, let failure = error as? H2Error else { return false }
+            guard let failure = error as? H2Error, !isOver else {
+                // Those that were in flight at the end are lines of the log too.
+                if isOver { worker.failed(notes, Self.givenUp, on: place(connection)) }
+                return false
+            }
             worker.ended()
             if connection.isDraining { leave(connection, failure) }
             if isWorthAnother(failure), notes.pointee.attempts < Self.attemptsToSend {
-                worker.retried()
+                worker.retried(notes)
                 return true
             }
-            worker.failed(notes, failure, on: Worker.Place(connection: connection.info.id.number, stream: 0))
+            worker.failed(notes, failure, on: place(connection))
             return false
         }
+    }
+
+    private static let givenUp = H2Error(.streamReset, initiator: .user, message: "the measurement is over")
+
+    private func place(_ connection: AsyncConnection) -> Worker.Place {
+        Worker.Place(connection: connection.info.id.number, stream: 0)
     }
 
     private func isWorthAnother(_ error: H2Error) -> Bool {

@@ -39,6 +39,11 @@ package struct Bench: Sendable {
             try PreparedRequest(request.request, body: request.body, to: plan.origin)
         }
         precondition(!requests.isEmpty, "a measurement has a request")
+        guard plan.api == .direct || plan.pace == .closed else {
+            throw H2Error(
+                .invalidRequest, message: "an open loop is not measured by the async API",
+                remedy: "leave out --rate and --rps, or --api async")
+        }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)

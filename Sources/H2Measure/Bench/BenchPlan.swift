@@ -60,7 +60,7 @@ package struct BenchPlan: Sendable {
     package enum API: String, Sendable, Equatable {
         /// The completion door that costs least.
         case direct
-        /// `send` and `await`, as programs call it.
+        /// `send` and `await`, as programs call it. For closed loops alone.
         case async
     }
 

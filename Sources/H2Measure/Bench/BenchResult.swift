@@ -64,7 +64,7 @@ package struct BenchResult: Sendable {
         /// For a connection or for one of its streams (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or ours).
         package var slot: UInt64 = 0
         package var slotRequests = 0
-        /// For the server to take what was to be sent: the socket's buffer was full.
+        /// Connections, summed over those, for the server to take what was to be sent: the socket's buffer was full.
         package var sendBlocked: UInt64 = 0
         /// Uploads for the server's stream window, and for its connection window.
         package var uploadStreamWindow: UInt64 = 0
@@ -189,6 +189,8 @@ package struct BenchResult: Sendable {
 
     package init() {}
 
+    /// The intervals of the measured part, without that of the drain behind it.
+    package var timeLine: [Interval] { intervals.filter { $0.start < elapsed } }
     /// Responses a second.
     package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
     package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }

@@ -21,6 +21,8 @@ final class Recorder {
         otherFirstByte.record(firstByte)
     }
 
+    var isEmpty: Bool { plain.total + other.total == 0 }
+
     func reset() {
         for counts in [plain, other, otherCorrected, otherFirstByte] { counts.reset() }
     }

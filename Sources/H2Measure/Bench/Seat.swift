@@ -185,7 +185,7 @@ final class Seat: DirectConnectionUser {
         if let failure = stream.failure {
             if isWorthAnother(stream, failure, connection) {
                 stream.notes.pointee.attempts += 1
-                worker.retried()
+                worker.retried(stream.notes)
                 waiting.prepend(stream)
                 return pump()
             }

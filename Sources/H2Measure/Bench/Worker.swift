@@ -331,7 +331,9 @@ final class Worker: @unchecked Sendable {
             attempts: notes.pointee.attempts + 1)
     }
 
-    func retried() { findings.requests.retries += 1 }
+    func retried(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
+        if notes.pointee.isMeasured { findings.requests.retries += 1 }
+    }
 
     private var open: Int { findings.requests.sent - findings.requests.done - findings.requests.failed }
 
@@ -564,6 +566,8 @@ final class Worker: @unchecked Sendable {
         guard case .measuring = phase else { return }
         loop.readClock()
         noteEnd()
+        // What is open now is all that there is to wait for.
+        left = 0
         phase = .draining
         findings.end = end
         guard open > 0, drain > .zero else { return finish(end) }
@@ -589,8 +593,9 @@ final class Worker: @unchecked Sendable {
         loop.readClock()
         noteEnd()
         findings.end = end
+        // What was drained belongs to an interval too, of the time after the end.
+        if !recorder.isEmpty { endInterval(loop.now) }
         phase = .over
-        findings.recorder.add(recorder)
         findings.requests.aborted = open
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)

@@ -160,7 +160,7 @@ package struct BenchPage: Sendable {
     // MARK: Over time
 
     private var overTime: [String] {
-        let intervals = Thinning.joined(result.intervals)
+        let intervals = Thinning.joined(result.timeLine)
         typealias Point = LineChart.Point
         // In the middle of its interval, so that a curve is not early.
         func points(_ value: (BenchResult.Interval) -> Double?) -> [Point] {

@@ -158,7 +158,8 @@ package struct BenchSummary {
             (waits.downloadStreamWindow, "the server for our stream window"),
             (waits.downloadConnectionWindow, "the server for our connection window"),
         ].filter { $0.0 > 0 }
-        let total = result.latency.mean * Double(result.latency.totalCount)
+        // The corrected ones: what was waited for before a request was sent is in those alone.
+        let total = result.corrected.mean * Double(result.corrected.totalCount)
         return named.enumerated().flatMap { index, wait in
             let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
             return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")
@@ -208,7 +209,7 @@ package struct BenchSummary {
     }
 
     private func timeLine() -> [String] {
-        let curves = TimeLine(result.intervals).lines(width: width, style: style)
+        let curves = TimeLine(result.timeLine).lines(width: width, style: style)
         return curves.isEmpty ? [] : [style.bold("Over time")] + curves
     }
 

@@ -112,14 +112,18 @@ struct TimeLine {
         var columns = [Column](repeating: Column(), count: count)
         for (index, interval) in intervals.enumerated() { columns[index * count / intervals.count].add(interval) }
 
-        func line(_ label: String, _ values: [Double], _ text: (Double) -> String) -> String {
-            let (low, high) = (values.min() ?? 0, values.max() ?? 0)
+        func line(
+            _ label: String, _ values: [Double], where isKnown: ((Double) -> Bool)? = nil, _ text: (Double) -> String
+        ) -> String {
+            let known = isKnown.map { isKnown in values.filter(isKnown) } ?? values
+            let (low, high) = (known.min() ?? 0, known.max() ?? 0)
             return padded(label, Self.labelWidth) + style.cyan(Self.curve(values, upTo: high))
                 + style.dim("  \(text(low)) to \(text(high))")
         }
         var lines = [
             line("rate", columns.map(\.rate)) { "\(rateText($0))/s" },
-            line("p99", columns.map { Double($0.p99) }) { timeText(nanoseconds: $0) },
+            // An interval without a response has none.
+            line("p99", columns.map { Double($0.p99) }, where: { $0 > 0 }) { timeText(nanoseconds: $0) },
             line("in flight", columns.map(\.inFlightMean)) { rateText($0) },
         ]
         if columns.contains(where: { $0.backlog > 0 }) {

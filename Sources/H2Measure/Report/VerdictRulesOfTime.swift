@@ -73,13 +73,13 @@ extension VerdictRules {
                             + "were sent (\(grouped(requests.dropped)) never were), so that the server was not measured at that rate: "
                             + "use more connections or streams (-c, -m), or a lower rate."))
             }
-            let quarter = result.intervals.count / 4
+            let quarter = result.timeLine.count / 4
             if quarter > 0 {
                 func backlog(_ part: ArraySlice<BenchResult.Interval>) -> Double {
                     Double(part.reduce(0) { $0 + $1.backlog }) / Double(part.count)
                 }
                 let (first, last) = (
-                    backlog(result.intervals.prefix(quarter)), backlog(result.intervals.suffix(quarter))
+                    backlog(result.timeLine.prefix(quarter)), backlog(result.intervals.suffix(quarter))
                 )
                 if last > 2 * first + 10 {
                     verdicts.append(
@@ -132,8 +132,8 @@ extension VerdictRules {
     /// Responses a second of each half; nil where the load itself was to change, or there is too little to tell.
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
-        guard plan.connectionRamp == nil, result.intervals.count >= 4, latency.count >= 100,
-            let first = result.intervals.first, let last = result.intervals.last
+        guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
+            let first = result.timeLine.first, let last = result.intervals.last
         else { return nil }
         let middle = (first.start + last.start + last.length) / 2
         func rate(_ intervals: [BenchResult.Interval]) -> Double {
@@ -141,8 +141,8 @@ extension VerdictRules {
             return length > 0 ? Double(intervals.reduce(0) { $0 + $1.done }) / length : 0
         }
         return (
-            rate(result.intervals.filter { $0.start + $0.length / 2 < middle }),
-            rate(result.intervals.filter { $0.start + $0.length / 2 >= middle })
+            rate(result.timeLine.filter { $0.start + $0.length / 2 < middle }),
+            rate(result.timeLine.filter { $0.start + $0.length / 2 >= middle })
         )
     }
 

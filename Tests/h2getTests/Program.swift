@@ -119,7 +119,7 @@ enum Program {
 
     /// Waits for something to become true, 20 s at most.
     static func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
-        let end = Date().addingTimeInterval(20)
+        let end = Date().addingTimeInterval(100)
         while Date() < end {
             if condition() { return true }
             try? await Task.sleep(for: .milliseconds(2))
@@ -129,7 +129,7 @@ enum Program {
 
     /// The same for `whileRunning`, which has a thread of its own.
     static func waitUntil(_ condition: () -> Bool) -> Bool {
-        let end = Date().addingTimeInterval(20)
+        let end = Date().addingTimeInterval(100)
         while Date() < end {
             if condition() { return true }
             usleep(2000)

@@ -190,7 +190,7 @@ package struct BenchResult: Sendable {
     package init() {}
 
     /// The intervals of the measured part, without that of the drain behind it.
-    package var timeLine: [Interval] { intervals.filter { $0.start < elapsed } }
+    package var timeLine: [Interval] { elapsed > 0 ? intervals.filter { $0.start < elapsed } : intervals }
     /// Responses a second.
     package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
     package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }

@@ -79,7 +79,7 @@ extension VerdictRules {
                     Double(part.reduce(0) { $0 + $1.backlog }) / Double(part.count)
                 }
                 let (first, last) = (
-                    backlog(result.timeLine.prefix(quarter)), backlog(result.intervals.suffix(quarter))
+                    backlog(result.timeLine.prefix(quarter)), backlog(result.timeLine.suffix(quarter))
                 )
                 if last > 2 * first + 10 {
                     verdicts.append(
@@ -133,7 +133,7 @@ extension VerdictRules {
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
         guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
-            let first = result.timeLine.first, let last = result.intervals.last
+            let first = result.timeLine.first, let last = result.timeLine.last
         else { return nil }
         let middle = (first.start + last.start + last.length) / 2
         func rate(_ intervals: [BenchResult.Interval]) -> Double {

@@ -99,6 +99,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         driver.whenDead { [self] in
             let user = user
             self.user = nil
+            // Each holds the other: nobody else would ever let go of them.
+            driver.owner = nil
             user?.closed(self, why: why)
         }
     }

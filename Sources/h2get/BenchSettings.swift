@@ -80,6 +80,10 @@ struct BenchSettings: Sendable {
     // MARK: - Load
 
     private mutating func setPace(_ load: BenchLoadArguments) throws {
+        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil) else {
+            throw Failure.usage(
+                "--api async sends as fast as it goes: leave out \(load.rate == nil ? "--rps" : "--rate"), or --api")
+        }
         guard load.rate == nil || load.ratePerConnection == nil else {
             throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
         }

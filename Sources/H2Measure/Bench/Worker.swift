@@ -59,6 +59,9 @@ final class Worker: @unchecked Sendable {
     // Open loop.
     let isOpenLoop: Bool
     private let arrivals: Arrivals?
+    /// The worker's part of them: that of its seats.
+    private let arrivalsPart: Arrivals.Part
+    @exclusivity(unchecked) private var arrivalTimer: LoopTimer?
     @exclusivity(unchecked) private var nextArrival = 0
     @exclusivity(unchecked) private var arrivalsBeganAt: UInt64 = 0
     /// Times of requests that no connection could take.
@@ -73,6 +76,10 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) private var dials = 0
     @exclusivity(unchecked) private var dialQueue = Ring<Seat>(capacity: 16)
     @exclusivity(unchecked) private var seatsAlive = 0
+    /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
+    private static let mostBacklog = 1 << 20
+    /// Requests that begin in one turn of the loop, before all else has its own.
+    private static let mostArrivals = 1 << 14
     /// Dials at once: more would only overflow the server's queue of connections that it has not accepted.
     private static let mostDials = 256
 
@@ -135,6 +142,7 @@ final class Worker: @unchecked Sendable {
             let all = rate * Double(plan.connections)
             (isOpenLoop, arrivals) = (true, Arrivals(from: all, to: all, ramp: 0))
         }
+        arrivalsPart = Arrivals.Part(first: index, stride: plan.threads, of: plan.connections)
         var length: UInt64 = plan.keepsIntervalHistograms ? 1_000_000_000 : 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -155,7 +163,10 @@ final class Worker: @unchecked Sendable {
         seatsAlive = connections
         makeSeats(connections)
         if plan.warmUp > .zero {
-            after(plan.warmUp) { $0.beginMeasuring() }
+            after(plan.warmUp) {
+                $0.beginMeasuring()
+                $0.takeArrivals()
+            }
         } else {
             beginMeasuring()
         }
@@ -208,6 +219,9 @@ final class Worker: @unchecked Sendable {
             backlog = Ring(capacity: 64)
             for seat in seats { seat.dropBacklog() }
             seatBacklog = 0
+            // What it waits for is the warm-up's next request.
+            if let arrivalTimer { loop.cancel(arrivalTimer) }
+            arrivalTimer = nil
         }
         if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
     }
@@ -351,18 +365,41 @@ final class Worker: @unchecked Sendable {
 
     private func takeArrivals() {
         guard let arrivals else { return }
+        arrivalTimer = nil
         loop.readClock()
         let now = loop.now
+        var taken = 0
         while maySend, mayPlan {
-            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, part: index, of: plan.threads)
+            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, in: arrivalsPart)
             guard time <= now else {
-                timers.append(loop.schedule(after: time - now) { [unowned self] in takeArrivals() })
-                trimTimers()
+                arrivalTimer = loop.schedule(after: time - now) { [unowned self] in takeArrivals() }
                 return
             }
+            let isFull = backlog.count + seatBacklog >= Self.mostBacklog
+            guard !isFull, taken < Self.mostArrivals else {
+                // It loses nothing by that: the schedule knows when each was due.
+                arrivalTimer = loop.schedule(after: isFull ? 1_000_000 : 0) { [unowned self] in takeArrivals() }
+                return
+            }
+            taken += 1
             nextArrival += 1
             dispatch(time)
         }
+    }
+
+    /// How many requests were due, and have not even been put into the backlog, which was full.
+    private func notTaken(at now: UInt64) -> Int {
+        guard let arrivals else { return 0 }
+        func isDue(_ count: Int) -> Bool {
+            arrivalsBeganAt &+ arrivals.time(of: nextArrival + count - 1, in: arrivalsPart) <= now
+        }
+        var (due, notDue) = (0, 1)
+        while isDue(notDue) { (due, notDue) = (notDue, notDue * 2) }
+        while notDue - due > 1 {
+            let middle = (due + notDue) / 2
+            if isDue(middle) { due = middle } else { notDue = middle }
+        }
+        return due
     }
 
     /// Whether the schedule has another request: a number of requests is a number of arrivals.
@@ -584,7 +621,7 @@ final class Worker: @unchecked Sendable {
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
-        case .time: findings.requests.dropped = backlog.count + seatBacklog
+        case .time: findings.requests.dropped = backlog.count + seatBacklog + notTaken(at: now)
         }
     }
 
@@ -602,6 +639,8 @@ final class Worker: @unchecked Sendable {
         findings.take(figures)
         for timer in timers { loop.cancel(timer) }
         timers = []
+        if let arrivalTimer { loop.cancel(arrivalTimer) }
+        arrivalTimer = nil
         for seat in seats { seat.end() }
         for seat in asyncSeats { seat.end() }
         for connection in live.values { connection.closeNow(because: "the measurement is over") }

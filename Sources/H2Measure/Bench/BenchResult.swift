@@ -1,3 +1,4 @@
+package import H2Client
 package import Histogram
 
 /// Latencies in nanoseconds: three significant digits, up to an hour. Longer ones are recorded as an hour.
@@ -186,6 +187,8 @@ package struct BenchResult: Sendable {
     package var connect = TimeHistogram.nanoseconds()
     package var handshake = TimeHistogram.nanoseconds()
     package var intervals: [Interval] = []
+    /// Why the log of each request (`BenchPlan.requestLog`) is incomplete; nil where it is whole, or was not asked for.
+    package var requestLogFailure: H2Error?
 
     package init() {}
 

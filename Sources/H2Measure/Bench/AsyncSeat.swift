@@ -239,6 +239,6 @@ final class AsyncSeat: @unchecked Sendable {
     private func leave(_ connection: AsyncConnection, _ error: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
-        worker.disconnected(connection, cause: error?.lossKind ?? "closed by the server")
+        worker.disconnected(connection, cause: connection.lossKind(error))
     }
 }

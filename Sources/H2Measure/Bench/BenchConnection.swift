@@ -9,6 +9,8 @@ protocol BenchConnection: AnyObject {
     var figures: DirectFigures { get }
     var openStreams: Int { get }
     var lastByteAt: UInt64 { get }
+    /// That of the server's GOAWAY, if there was one.
+    var goAwayCode: ErrorCode? { get }
     func closeNow(because why: String)
 }
 
@@ -43,6 +45,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var lastByteAt: UInt64 { observed.lastByteAt }
     var announcedStreamLimit: Int? { observed.announcedStreamLimit }
     var isDraining: Bool { observed.isDraining }
+    var goAwayCode: ErrorCode? { observed.goAwayCode }
 
     func closeNow(because why: String) {
         switch kind {

@@ -83,7 +83,7 @@ package struct BenchResult: Sendable {
         package var failed: [String: Int] = [:]
         /// Of `opened`: instead of another that was closed.
         package var reopened = 0
-        /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "closed by the server" …).
+        /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
         /// Ended on purpose: `requestsPerConnection`, `activeTimeout`, `inactivityTimeout`.
         package var rotated = 0

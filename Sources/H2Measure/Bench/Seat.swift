@@ -259,7 +259,7 @@ final class Seat: DirectConnectionUser {
     func closed(_ connection: DirectConnection, why: H2Error) {
         leave(connection)
         let isMeant = connection.tag == Self.meant
-        worker.disconnected(connection, cause: isMeant ? nil : why.lossKind)
+        worker.disconnected(connection, cause: isMeant ? nil : connection.lossKind(why))
         // One that brought nothing is as good as none: whoever dialled the next at once would only be a nuisance.
         if !isMeant, !hasAnswered, self.connection == nil { return paused(why) }
         pump()
@@ -393,12 +393,18 @@ extension ConnectionInfo {
     }
 }
 
-extension H2Error {
-    /// Why a connection was lost.
-    var lossKind: String {
-        switch cause {
-        case .http2(let code, _): "GOAWAY \(code.name)"
-        case .errno, .none, .resolver, .certificate, .tls, .timeout: kind
-        }
+extension BenchConnection {
+    /// Why a connection was lost that was not closed on purpose.
+    /// - Parameter error: what it ended with; nil where it has only been left.
+    func lossKind(_ error: H2Error?) -> String {
+        let isInOrder =
+            switch error?.code {
+            case nil, .connectionClosed, .connectionDraining, .notProcessed: true
+            default: false
+            }
+        // One that ends in order after its last answer has no more to say: the server said why before.
+        if isInOrder, let code = goAwayCode { return "GOAWAY \(code.name)" }
+        guard let error, !isInOrder || error.cause != .none else { return "connection closed by the server" }
+        return error.kind
     }
 }

@@ -80,15 +80,12 @@ struct BenchSettings: Sendable {
     // MARK: - Load
 
     private mutating func setPace(_ load: BenchLoadArguments) throws {
-        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil) else {
-            throw Failure.usage(
-                "--api async sends as fast as it goes: leave out \(load.rate == nil ? "--rps" : "--rate"), or --api")
-        }
         guard load.rate == nil || load.ratePerConnection == nil else {
             throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
         }
         guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil) else {
-            throw Failure.usage("--api async has no open loop: leave out --rate and --rps, or measure with --api direct")
+            throw Failure.usage(
+                "--api async has no open loop: leave out --rate and --rps, or measure with --api direct")
         }
         switch load.rate {
         case nil:

@@ -39,6 +39,7 @@ package struct Bench: Sendable {
             try PreparedRequest(request.request, body: request.body, to: plan.origin)
         }
         precondition(!requests.isEmpty, "a measurement has a request")
+        precondition(plan.threads <= plan.connections, "a loop has a connection")
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",

@@ -28,6 +28,8 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     let kind: Kind
     /// Requests that began on it.
     var requests = 0
+    /// Whether any answer came.
+    var hasAnswered = false
 
     init(_ kind: Kind) { self.kind = kind }
 

@@ -79,6 +79,8 @@ final class Seat: DirectConnectionUser {
 
     func dropBacklog() { backlog = Ring(capacity: 4) }
 
+    var hasGivenUp: Bool { if case .gaveUp = dialling { true } else { false } }
+
     // MARK: - Sending
 
     /// Whether another request may begin here now.
@@ -232,7 +234,7 @@ final class Seat: DirectConnectionUser {
     /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
     /// that. What a server refuses while it lives is a finding, and is counted as it is.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
-        guard stream.notes.pointee.attempts < Self.attemptsToSend else { return false }
+        guard stream.notes.pointee.attempts < Self.attemptsToSend, !hasGivenUp else { return false }
         switch worker.phase {
         case .warmUp, .measuring: break
         case .draining, .over: return false
@@ -365,13 +367,31 @@ final class Seat: DirectConnectionUser {
         leaveRest(why)
     }
 
-    /// Others may send what it was to send.
+    /// Others may send what it was to send; what it has sent already, and would have sent again, has failed.
     private func leaveRest(_ why: String) {
-        if !isOpenLoop, left != .max {
+        if isOpenLoop {
+            let rest = backlog
+            dropBacklog()
+            worker.takeOver(rest)
+        } else if case .requests = worker.plan.extent {
             worker.orphaned += left
             left = 0
         }
+        failRetries()
         worker.gaveUp(number, why: why)
+    }
+
+    private func failRetries() {
+        for _ in 0..<waiting.count {
+            guard let stream = waiting.popFirst() else { return }
+            if stream.notes.pointee.attempts > 0, let failure = stream.failure {
+                // The next attempt has not been made.
+                stream.notes.pointee.attempts -= 1
+                worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
+                stream.notes.pointee.attempts = 0
+            }
+            idle.append(stream)
+        }
     }
 
     /// The measurement is over.
@@ -382,6 +402,7 @@ final class Seat: DirectConnectionUser {
         case .no, .waitsForTurn, .gaveUp: break
         }
         dialling = .gaveUp
+        failRetries()
     }
 }
 

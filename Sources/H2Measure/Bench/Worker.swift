@@ -71,6 +71,8 @@ final class Worker: @unchecked Sendable {
 
     // Connections.
     @exclusivity(unchecked) private var live: [ObjectIdentifier: any BenchConnection] = [:]
+    /// Since when each has had requests under way, as far as the watch over inactive ones (-N) has seen.
+    @exclusivity(unchecked) private var busySince: [ObjectIdentifier: UInt64] = [:]
     @exclusivity(unchecked) private var closedFigures = DirectFigures()
     @exclusivity(unchecked) private var figuresAtBegin = DirectFigures()
     @exclusivity(unchecked) private var dials = 0
@@ -410,11 +412,17 @@ final class Worker: @unchecked Sendable {
 
     private func dispatch(_ time: UInt64) {
         if case .arrivalsPerConnection = plan.pace {
-            seatBacklog += 1
-            seats[(nextArrival - 1) % seats.count].take(time)
-            return
+            let seat = seats[(nextArrival - 1) % seats.count]
+            if !seat.hasGivenUp {
+                seatBacklog += 1
+                return seat.take(time)
+            }
         }
         backlog.append(time)
+        sendBacklog()
+    }
+
+    private func sendBacklog() {
         while !backlog.isEmpty, let seat = ready.popFirst() {
             seat.isReady = false
             seat.pump()
@@ -429,6 +437,16 @@ final class Worker: @unchecked Sendable {
     }
 
     func tookFromSeatBacklog() { seatBacklog -= 1 }
+
+    /// A seat gives up, and others send what it was to send.
+    func takeOver(_ times: Ring<UInt64>) {
+        var times = times
+        while let time = times.popFirst() {
+            seatBacklog -= 1
+            backlog.append(time)
+        }
+        sendBacklog()
+    }
 
     // MARK: - Connections
 
@@ -445,7 +463,9 @@ final class Worker: @unchecked Sendable {
     func dialEnded() {
         dials -= 1
         if case .over = phase { return }
-        if let next = dialQueue.popFirst() { next.dialNow() }
+        guard let next = dialQueue.popFirst() else { return }
+        dials += 1
+        next.dialNow()
     }
 
     func connected(_ connection: any BenchConnection, again: Bool) {
@@ -480,6 +500,7 @@ final class Worker: @unchecked Sendable {
     /// - Parameter cause: nil where it was meant.
     func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        busySince[ObjectIdentifier(connection)] = nil
         closedFigures.add(connection.figures)
         if case .over = phase { return }
         if let cause {
@@ -495,7 +516,9 @@ final class Worker: @unchecked Sendable {
         seatsAlive -= 1
         guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
         // Others may have nothing to do, and take what it leaves.
-        if orphaned > 0, !isOpenLoop { for seat in seats { seat.wake() } }
+        guard orphaned > 0, !isOpenLoop else { return }
+        for seat in seats { seat.wake() }
+        for seat in asyncSeats { seat.wake() }
     }
 
     /// Waits, for a seat whose requests are tasks.
@@ -510,16 +533,22 @@ final class Worker: @unchecked Sendable {
     }
 
     private func watchActivity(_ limit: UInt64) {
-        let period = max(limit / 8, 1_000_000)
+        let period = max(limit / 16, 1_000_000)
         func look() {
             let now = loop.now
-            for connection in live.values {
-                let last = max(connection.lastByteAt, startedAt)
-                guard connection.openStreams > 0, now > last, now - last >= limit else { continue }
+            for (key, connection) in live {
+                // Its time counts from when there is something to wait for: a request, on a connection that is there.
+                guard connection.openStreams > 0, let since = busySince[key] else {
+                    busySince[key] = now + period
+                    continue
+                }
+                let last = max(connection.lastByteAt, since)
+                guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
                 (seats.first { $0.connection === connection })?.stop(because: why)
                 (asyncSeats.first { $0.connection === connection })?.stop()
             }
+            if case .over = phase { return }
             timers.append(loop.schedule(after: period) { look() })
             trimTimers()
         }
@@ -590,13 +619,7 @@ final class Worker: @unchecked Sendable {
 
     /// The user has had enough.
     func interrupt() {
-        switch phase {
-        case .warmUp:
-            beginMeasuring()
-            finish(.interrupted)
-        case .measuring, .draining: finish(.interrupted)
-        case .over: break
-        }
+        finish(.interrupted)
     }
 
     private func deadline(_ end: BenchResult.End, drain: Duration) {
@@ -627,6 +650,8 @@ final class Worker: @unchecked Sendable {
 
     private func finish(_ end: BenchResult.End) {
         if case .over = phase { return }
+        // Where it ends before it has begun, nothing was measured, in no time.
+        beginMeasuring()
         loop.readClock()
         noteEnd()
         findings.end = end

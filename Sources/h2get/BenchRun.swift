@@ -35,6 +35,7 @@ struct BenchRun: Sendable {
         try files.write(.hdr) { report.histogramLog }
         try files.write(.html) { report.page }
         try files.finish()
+        if let error = result.requestLogFailure { return Failure(.writeFailed, "\(error.message); \(error.remedy)") }
         return Self.failure(of: result, plan)
     }
 

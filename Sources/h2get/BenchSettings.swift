@@ -84,7 +84,8 @@ struct BenchSettings: Sendable {
             throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
         }
         guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil) else {
-            throw Failure.usage("--api async has no open loop: leave out --rate and --rps, or measure with --api direct")
+            throw Failure.usage(
+                "--api async has no open loop: leave out --rate and --rps, or measure with --api direct")
         }
         switch load.rate {
         case nil:

@@ -201,6 +201,8 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-D", "soon", url], "write a time such as 10s"), (["-T", "0", url], "above 0"),
             (["--requests-per-connection", "0", url], "use 1 to"),
             (["--api", "callback", url], "'--api <direct|async>'"),
+            (["--api", "async", "--rate", "5", url], "2 --api async has no open loop"),
+            (["--api", "async", "--rps", "5", url], "leave out --rate and --rps"),
             (["-k", "http://h/"], "-k is about TLS, which http:// URLs do without"),
             (["--cacert", "f", "http://h/"], "--cacert is about TLS"),
             (["--cert", "f", "http://h/"], "--cert is about"),

@@ -117,6 +117,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     var requests: Int { preconditionFailure("overridden") }
     /// How many may be under way at once, as far as is known.
     var maxConcurrentStreams: Int { 1 }
+    /// That of the peer's GOAWAY, if there was one.
+    var goAwayCode: ErrorCode? { nil }
     /// Whether the peer has said so.
     @exclusivity(unchecked) final var knowsStreamLimit = true
     func forEachOpenStream(_ body: (StreamState) -> Void) { preconditionFailure("overridden") }

@@ -47,6 +47,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     package var isDraining: Bool { driver.isDraining }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
+    /// That of the server's GOAWAY, if there was one.
+    package var goAwayCode: ErrorCode? { driver.goAwayCode }
     package var figures: DirectFigures { driver.figures() }
     /// When the last byte came, by the loop's time.
     package var lastByteAt: UInt64 { driver.lastInputAt }
@@ -99,6 +101,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         driver.whenDead { [self] in
             let user = user
             self.user = nil
+            // Each holds the other: nobody else would ever let go of them.
+            driver.owner = nil
             user?.closed(self, why: why)
         }
     }

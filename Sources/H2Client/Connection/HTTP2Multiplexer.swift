@@ -50,6 +50,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     override var version: HTTPVersion { .http2 }
     override var hasFreeSlot: Bool { session.hasFreeSlot }
+    override var goAwayCode: ErrorCode? { session.goAway?.code }
     override var openStreamCount: Int { session.openStreams.count }
     override var requests: Int { session.requests }
     override var maxConcurrentStreams: Int { session.maxConcurrentStreams }

@@ -13,6 +13,8 @@ package struct ObservedConnection {
     package var openStreams: Int { driver.openStreamCount }
     package var lastByteAt: UInt64 { driver.lastInputAt }
     package var isDraining: Bool { driver.isDraining }
+    /// That of the server's GOAWAY, if there was one.
+    package var goAwayCode: ErrorCode? { driver.goAwayCode }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
 }

@@ -34,7 +34,24 @@ package struct Arrivals: Sendable, Equatable {
         return UInt64(seconds * 1e9)
     }
 
-    /// A part of it for each of `parts`, whose requests together are as many, evenly mixed: the request `index` of part
-    /// `part` is request `index * parts + part` of the whole.
-    package func time(of index: Int, part: Int, of parts: Int) -> UInt64 { time(of: index * parts + part) }
+    /// The places that a part of a schedule sends for, of `all` places that take its requests in turn: `first`, and then
+    /// each that comes `stride` later. So a part has as much of the schedule as it has places, and the parts together are
+    /// the whole.
+    package struct Part: Sendable, Equatable {
+        private let first: Int
+        private let stride: Int
+        private let all: Int
+        private let count: Int
+
+        package init(first: Int, stride: Int, of all: Int) {
+            precondition(first >= 0 && stride > 0 && all > first)
+            (self.first, self.stride, self.all) = (first, stride, all)
+            count = (all - first + stride - 1) / stride
+        }
+
+        /// Which request of the whole is the part's request with this index.
+        package func request(_ index: Int) -> Int { index / count * all + first + index % count * stride }
+    }
+
+    package func time(of index: Int, in part: Part) -> UInt64 { time(of: part.request(index)) }
 }

@@ -15,6 +15,11 @@ final class AsyncSeat: @unchecked Sendable {
     private var tasks: [Task<Void, Never>] = []
     private var hasGivenUp = false
     private var hasConnected = false
+    /// Connections that could not be established, or ended without a single answer, and what the last one said.
+    private var failuresInARow = 0
+    private var lastFailure = ""
+    /// Streams whose task runs.
+    private var running = 0
     private var isOver = false
     private var depthAtConnect = 0
     private var depth = 0
@@ -32,7 +37,8 @@ final class AsyncSeat: @unchecked Sendable {
     // MARK: - Start and end
 
     func start() {
-        for _ in 0..<streams {
+        while running < streams {
+            running += 1
             // The worker stays until the last of them is gone.
             tasks.append(
                 Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
@@ -40,6 +46,11 @@ final class AsyncSeat: @unchecked Sendable {
                     withExtendedLifetime(worker) {}
                 })
         }
+    }
+
+    /// There is more to send.
+    func wake() {
+        if maySend { start() }
     }
 
     /// Ends the connection, which was the last one here; what is under way on it fails.
@@ -61,6 +72,7 @@ final class AsyncSeat: @unchecked Sendable {
 
     /// Returns when nothing of it runs any more.
     nonisolated(nonsending) func finish() async {
+        // None begins any more.
         for task in tasks { await task.value }
     }
 
@@ -71,7 +83,7 @@ final class AsyncSeat: @unchecked Sendable {
     }
 
     private func leaveRest(_ why: String) {
-        if left != .max {
+        if case .requests = worker.plan.extent {
             worker.orphaned += left
             left = 0
         }
@@ -83,7 +95,7 @@ final class AsyncSeat: @unchecked Sendable {
     private var maySend: Bool {
         guard !isOver, !hasGivenUp else { return false }
         return switch worker.phase {
-        case .measuring: left > 0
+        case .measuring: left > 0 || worker.orphaned > 0
         case .warmUp: true
         case .draining, .over: false
         }
@@ -92,66 +104,101 @@ final class AsyncSeat: @unchecked Sendable {
     private nonisolated(nonsending) func run() async {
         let notes = UnsafeMutablePointer<DirectStream.Notes>.allocate(capacity: 1)
         notes.initialize(to: DirectStream.Notes())
-        defer { notes.deallocate() }
+        defer {
+            notes.deallocate()
+            running -= 1
+        }
         while maySend {
             notes.pointee.intendedAt = worker.tick()
             notes.pointee.attempts = 0
-            while await attempt(notes) { notes.pointee.attempts += 1 }
+            var failure = await attempt(notes, after: nil)
+            while let error = failure {
+                notes.pointee.attempts += 1
+                failure = await attempt(notes, after: error)
+            }
             notes.pointee.depth += 1
             depth = max(depth, notes.pointee.depth)
             worker.noteDepth(depth)
         }
     }
 
-    /// Sends a request once. Returns whether it has to be sent again.
-    private nonisolated(nonsending) func attempt(_ notes: UnsafeMutablePointer<DirectStream.Notes>) async -> Bool {
-        let isRetry = notes.pointee.attempts > 0
+    /// Sends a request once, where the attempt before ended with `failure`. Returns why it has to be sent again, if it has.
+    private nonisolated(nonsending) func attempt(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, after failure: H2Error?
+    ) async -> H2Error? {
         // Those of a pause between two attempts to connect come back to here.
-        guard !isOver, let connection = await current(), !isOver, isRetry || maySend else { return false }
+        guard !isOver, let connection = await current(), !isOver, failure != nil || maySend else {
+            if let failure {
+                // This attempt has not been made.
+                notes.pointee.attempts -= 1
+                worker.failed(notes, failure, on: Worker.Place(connection: 0, stream: 0))
+            }
+            return nil
+        }
         notes.pointee.depth = max(notes.pointee.depth, depthAtConnect)
-        if worker.began(notes, now: worker.tick()) { left -= 1 }
+        if worker.began(notes, now: worker.tick()) {
+            if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
+        }
         connection.requests += 1
         if connection.requests >= worker.plan.requestsPerConnection ?? .max { rotate(connection) }
+        let mayBeTooLate = connection.version == .http1 && connection.requests > 1
+        var wasHeardOf = false
         do {
             let response = try await connection.send(worker.plan.requests[notes.pointee.turn])
+            wasHeardOf = true
             let headAt = worker.loop.now
             let bytes = try await response.body.discard()
-            guard !isOver else { return false }
             worker.ended()
+            noteAnswer(connection)
+            guard !isOver else {
+                // It counts as aborted already.
+                worker.failed(
+                    notes, H2Error(.connectionClosed, message: ""), headAt: headAt, status: response.status.code,
+                    bodyBytes: bytes,
+                    on: Worker.Place(connection: response.connectionID.number, stream: Int(response.streamID)))
+                return nil
+            }
             worker.streamLimit(connection.announcedStreamLimit)
             worker.done(
                 notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
                 bodyBytes: bytes,
                 on: Worker.Place(connection: response.connectionID.number, stream: Int(response.streamID)))
             if connection.isDraining { leave(connection, nil) }
-            return false
+            return nil
         } catch {
-            guard let failure = error as? H2Error, !isOver else {
-                // Those that were in flight at the end are lines of the log too.
-                if isOver { worker.failed(notes, Self.givenUp, on: place(connection)) }
-                return false
-            }
+            let failure = error as? H2Error ?? H2Error(.connectionClosed, message: "\(error)")
             worker.ended()
-            if connection.isDraining { leave(connection, failure) }
-            if isWorthAnother(failure), notes.pointee.attempts < Self.attemptsToSend {
-                worker.retried(notes)
-                return true
+            if !isOver {
+                if failure.code == .streamReset, failure.initiator == .remote { noteAnswer(connection) }
+                if connection.isDraining { leave(connection, failure) }
+                // As with the direct door: see `Seat.isWorthAnother`.
+                let isTooLate =
+                    mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
+                if !hasGivenUp, isWorthAnother(failure, isTooLate: isTooLate),
+                    notes.pointee.attempts < Self.attemptsToSend
+                {
+                    worker.retried(notes)
+                    return failure
+                }
             }
-            worker.failed(notes, failure, on: place(connection))
-            return false
+            worker.failed(notes, failure, on: Worker.Place(connection: connection.info.id.number, stream: 0))
+            return nil
         }
     }
 
-    private static let givenUp = H2Error(.streamReset, initiator: .user, message: "the measurement is over")
-
-    private func place(_ connection: AsyncConnection) -> Worker.Place {
-        Worker.Place(connection: connection.info.id.number, stream: 0)
+    private func noteAnswer(_ connection: AsyncConnection) {
+        connection.hasAnswered = true
+        failuresInARow = 0
     }
 
-    private func isWorthAnother(_ error: H2Error) -> Bool {
-        switch error.code {
+    private func isWorthAnother(_ error: H2Error, isTooLate: Bool) -> Bool {
+        switch worker.phase {
+        case .warmUp, .measuring: break
+        case .draining, .over: return false
+        }
+        return switch error.code {
         case .notProcessed, .connectionDraining: true
-        case .connectionClosed: error.isRetryable
+        case .connectionClosed: error.isRetryable || isTooLate
         default: false
         }
     }
@@ -162,6 +209,7 @@ final class AsyncSeat: @unchecked Sendable {
     private nonisolated(nonsending) func current() async -> AsyncConnection? {
         if let connection, !connection.isDraining { return connection }
         if let connection { leave(connection, nil) }
+        guard !hasGivenUp else { return nil }
         if dial == nil {
             dial = Task(executorPreference: worker.loop.taskExecutor) { [self] in try await connected() }
         }
@@ -171,7 +219,17 @@ final class AsyncSeat: @unchecked Sendable {
 
     private nonisolated(nonsending) func connected() async throws -> AsyncConnection {
         defer { dial = nil }
-        for attempt in 0..<Self.attemptsToConnect {
+        while true {
+            // Whoever dialled again at once, where nothing comes of it, would only be a nuisance.
+            if failuresInARow > 0 {
+                guard failuresInARow < Self.attemptsToConnect else {
+                    giveUp(lastFailure)
+                    throw CancellationError()
+                }
+                // By parts, for its end to come soon.
+                for _ in 0..<(1 << (failuresInARow - 1)) where !isOver { await worker.pause(100_000_000) }
+                guard !isOver, !hasGivenUp else { throw CancellationError() }
+            }
             do {
                 let made = AsyncConnection(try await connect())
                 guard !isOver else {
@@ -191,17 +249,16 @@ final class AsyncSeat: @unchecked Sendable {
                 return made
             } catch let error as H2Error {
                 worker.connectFailed(error)
-                if error.code == .certificateRejected || error.code == .tlsConfiguration
-                    || error.code == .http2NotNegotiated || attempt + 1 == Self.attemptsToConnect
-                {
+                failuresInARow += 1
+                lastFailure = error.message
+                switch error.code {
+                case .certificateRejected, .tlsConfiguration, .http2NotNegotiated:
                     giveUp(error.message)
                     throw error
+                default: break
                 }
-                await worker.pause(100_000_000 << UInt64(attempt))
-                guard !isOver else { throw CancellationError() }
             }
         }
-        throw CancellationError()
     }
 
     private nonisolated(nonsending) func connect() async throws -> AsyncConnection.Kind {
@@ -239,6 +296,10 @@ final class AsyncSeat: @unchecked Sendable {
     private func leave(_ connection: AsyncConnection, _ error: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
-        worker.disconnected(connection, cause: error?.lossKind ?? "closed by the server")
+        if !connection.hasAnswered {
+            failuresInARow += 1
+            lastFailure = error?.message ?? "the server closed the connection"
+        }
+        worker.disconnected(connection, cause: connection.lossKind(error))
     }
 }

@@ -33,12 +33,13 @@ package struct Bench: Sendable {
 
     /// Runs it to its end. Cancelling ends it early with what was measured (`BenchResult.End.interrupted`).
     /// - Throws: `H2Error` where not one connection could be established, a request is invalid, or the request log cannot
-    ///   be written.
+    ///   be begun.
     package func run() async throws -> BenchResult {
         let requests = try plan.requests.map { request throws(H2Error) in
             try PreparedRequest(request.request, body: request.body, to: plan.origin)
         }
         precondition(!requests.isEmpty, "a measurement has a request")
+        precondition(plan.threads <= plan.connections, "a loop has a connection")
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",
@@ -68,8 +69,14 @@ package struct Bench: Sendable {
             }
             return findings
         }
-        for log in logs.all { try log?.finish() }
-        return try result(findings, timeline, startedAt: startedAt)
+        var logFailure: H2Error?
+        for log in logs.all {
+            do { try log?.finish() } catch { logFailure = logFailure ?? error }
+        }
+        var result = try result(findings, timeline, startedAt: startedAt)
+        // No reason to lose all else.
+        result.requestLogFailure = logFailure
+        return result
     }
 
     private func gather(

@@ -9,6 +9,8 @@ protocol BenchConnection: AnyObject {
     var figures: DirectFigures { get }
     var openStreams: Int { get }
     var lastByteAt: UInt64 { get }
+    /// That of the server's GOAWAY, if there was one.
+    var goAwayCode: ErrorCode? { get }
     func closeNow(because why: String)
 }
 
@@ -26,6 +28,8 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     let kind: Kind
     /// Requests that began on it.
     var requests = 0
+    /// Whether any answer came.
+    var hasAnswered = false
 
     init(_ kind: Kind) { self.kind = kind }
 
@@ -43,6 +47,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var lastByteAt: UInt64 { observed.lastByteAt }
     var announcedStreamLimit: Int? { observed.announcedStreamLimit }
     var isDraining: Bool { observed.isDraining }
+    var goAwayCode: ErrorCode? { observed.goAwayCode }
 
     func closeNow(because why: String) {
         switch kind {

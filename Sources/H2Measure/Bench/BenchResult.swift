@@ -1,3 +1,4 @@
+package import H2Client
 package import Histogram
 
 /// Latencies in nanoseconds: three significant digits, up to an hour. Longer ones are recorded as an hour.
@@ -82,7 +83,7 @@ package struct BenchResult: Sendable {
         package var failed: [String: Int] = [:]
         /// Of `opened`: instead of another that was closed.
         package var reopened = 0
-        /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "closed by the server" …).
+        /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
         /// Ended on purpose: `requestsPerConnection`, `activeTimeout`, `inactivityTimeout`.
         package var rotated = 0
@@ -186,6 +187,8 @@ package struct BenchResult: Sendable {
     package var connect = TimeHistogram.nanoseconds()
     package var handshake = TimeHistogram.nanoseconds()
     package var intervals: [Interval] = []
+    /// Why the log of each request (`BenchPlan.requestLog`) is incomplete; nil where it is whole, or was not asked for.
+    package var requestLogFailure: H2Error?
 
     package init() {}
 

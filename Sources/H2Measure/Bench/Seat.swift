@@ -79,6 +79,8 @@ final class Seat: DirectConnectionUser {
 
     func dropBacklog() { backlog = Ring(capacity: 4) }
 
+    var hasGivenUp: Bool { if case .gaveUp = dialling { true } else { false } }
+
     // MARK: - Sending
 
     /// Whether another request may begin here now.
@@ -232,7 +234,7 @@ final class Seat: DirectConnectionUser {
     /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
     /// that. What a server refuses while it lives is a finding, and is counted as it is.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
-        guard stream.notes.pointee.attempts < Self.attemptsToSend else { return false }
+        guard stream.notes.pointee.attempts < Self.attemptsToSend, !hasGivenUp else { return false }
         switch worker.phase {
         case .warmUp, .measuring: break
         case .draining, .over: return false
@@ -259,7 +261,7 @@ final class Seat: DirectConnectionUser {
     func closed(_ connection: DirectConnection, why: H2Error) {
         leave(connection)
         let isMeant = connection.tag == Self.meant
-        worker.disconnected(connection, cause: isMeant ? nil : why.lossKind)
+        worker.disconnected(connection, cause: isMeant ? nil : connection.lossKind(why))
         // One that brought nothing is as good as none: whoever dialled the next at once would only be a nuisance.
         if !isMeant, !hasAnswered, self.connection == nil { return paused(why) }
         pump()
@@ -365,13 +367,31 @@ final class Seat: DirectConnectionUser {
         leaveRest(why)
     }
 
-    /// Others may send what it was to send.
+    /// Others may send what it was to send; what it has sent already, and would have sent again, has failed.
     private func leaveRest(_ why: String) {
-        if !isOpenLoop, left != .max {
+        if isOpenLoop {
+            let rest = backlog
+            dropBacklog()
+            worker.takeOver(rest)
+        } else if case .requests = worker.plan.extent {
             worker.orphaned += left
             left = 0
         }
+        failRetries()
         worker.gaveUp(number, why: why)
+    }
+
+    private func failRetries() {
+        for _ in 0..<waiting.count {
+            guard let stream = waiting.popFirst() else { return }
+            if stream.notes.pointee.attempts > 0, let failure = stream.failure {
+                // The next attempt has not been made.
+                stream.notes.pointee.attempts -= 1
+                worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
+                stream.notes.pointee.attempts = 0
+            }
+            idle.append(stream)
+        }
     }
 
     /// The measurement is over.
@@ -382,6 +402,7 @@ final class Seat: DirectConnectionUser {
         case .no, .waitsForTurn, .gaveUp: break
         }
         dialling = .gaveUp
+        failRetries()
     }
 }
 
@@ -393,12 +414,18 @@ extension ConnectionInfo {
     }
 }
 
-extension H2Error {
-    /// Why a connection was lost.
-    var lossKind: String {
-        switch cause {
-        case .http2(let code, _): "GOAWAY \(code.name)"
-        case .errno, .none, .resolver, .certificate, .tls, .timeout: kind
-        }
+extension BenchConnection {
+    /// Why a connection was lost that was not closed on purpose.
+    /// - Parameter error: what it ended with; nil where it has only been left.
+    func lossKind(_ error: H2Error?) -> String {
+        let isInOrder =
+            switch error?.code {
+            case nil, .connectionClosed, .connectionDraining, .notProcessed: true
+            default: false
+            }
+        // One that ends in order after its last answer has no more to say: the server said why before.
+        if isInOrder, let code = goAwayCode { return "GOAWAY \(code.name)" }
+        guard let error, !isInOrder || error.cause != .none else { return "connection closed by the server" }
+        return error.kind
     }
 }

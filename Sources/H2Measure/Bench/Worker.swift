@@ -59,6 +59,9 @@ final class Worker: @unchecked Sendable {
     // Open loop.
     let isOpenLoop: Bool
     private let arrivals: Arrivals?
+    /// The worker's part of them: that of its seats.
+    private let arrivalsPart: Arrivals.Part
+    @exclusivity(unchecked) private var arrivalTimer: LoopTimer?
     @exclusivity(unchecked) private var nextArrival = 0
     @exclusivity(unchecked) private var arrivalsBeganAt: UInt64 = 0
     /// Times of requests that no connection could take.
@@ -68,11 +71,17 @@ final class Worker: @unchecked Sendable {
 
     // Connections.
     @exclusivity(unchecked) private var live: [ObjectIdentifier: any BenchConnection] = [:]
+    /// Since when each has had requests under way, as far as the watch over inactive ones (-N) has seen.
+    @exclusivity(unchecked) private var busySince: [ObjectIdentifier: UInt64] = [:]
     @exclusivity(unchecked) private var closedFigures = DirectFigures()
     @exclusivity(unchecked) private var figuresAtBegin = DirectFigures()
     @exclusivity(unchecked) private var dials = 0
     @exclusivity(unchecked) private var dialQueue = Ring<Seat>(capacity: 16)
     @exclusivity(unchecked) private var seatsAlive = 0
+    /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
+    private static let mostBacklog = 1 << 20
+    /// Requests that begin in one turn of the loop, before all else has its own.
+    private static let mostArrivals = 1 << 14
     /// Dials at once: more would only overflow the server's queue of connections that it has not accepted.
     private static let mostDials = 256
 
@@ -135,6 +144,7 @@ final class Worker: @unchecked Sendable {
             let all = rate * Double(plan.connections)
             (isOpenLoop, arrivals) = (true, Arrivals(from: all, to: all, ramp: 0))
         }
+        arrivalsPart = Arrivals.Part(first: index, stride: plan.threads, of: plan.connections)
         var length: UInt64 = plan.keepsIntervalHistograms ? 1_000_000_000 : 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -155,7 +165,10 @@ final class Worker: @unchecked Sendable {
         seatsAlive = connections
         makeSeats(connections)
         if plan.warmUp > .zero {
-            after(plan.warmUp) { $0.beginMeasuring() }
+            after(plan.warmUp) {
+                $0.beginMeasuring()
+                $0.takeArrivals()
+            }
         } else {
             beginMeasuring()
         }
@@ -208,6 +221,9 @@ final class Worker: @unchecked Sendable {
             backlog = Ring(capacity: 64)
             for seat in seats { seat.dropBacklog() }
             seatBacklog = 0
+            // What it waits for is the warm-up's next request.
+            if let arrivalTimer { loop.cancel(arrivalTimer) }
+            arrivalTimer = nil
         }
         if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
     }
@@ -351,18 +367,41 @@ final class Worker: @unchecked Sendable {
 
     private func takeArrivals() {
         guard let arrivals else { return }
+        arrivalTimer = nil
         loop.readClock()
         let now = loop.now
+        var taken = 0
         while maySend, mayPlan {
-            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, part: index, of: plan.threads)
+            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, in: arrivalsPart)
             guard time <= now else {
-                timers.append(loop.schedule(after: time - now) { [unowned self] in takeArrivals() })
-                trimTimers()
+                arrivalTimer = loop.schedule(after: time - now) { [unowned self] in takeArrivals() }
                 return
             }
+            let isFull = backlog.count + seatBacklog >= Self.mostBacklog
+            guard !isFull, taken < Self.mostArrivals else {
+                // It loses nothing by that: the schedule knows when each was due.
+                arrivalTimer = loop.schedule(after: isFull ? 1_000_000 : 0) { [unowned self] in takeArrivals() }
+                return
+            }
+            taken += 1
             nextArrival += 1
             dispatch(time)
         }
+    }
+
+    /// How many requests were due, and have not even been put into the backlog, which was full.
+    private func notTaken(at now: UInt64) -> Int {
+        guard let arrivals else { return 0 }
+        func isDue(_ count: Int) -> Bool {
+            arrivalsBeganAt &+ arrivals.time(of: nextArrival + count - 1, in: arrivalsPart) <= now
+        }
+        var (due, notDue) = (0, 1)
+        while isDue(notDue) { (due, notDue) = (notDue, notDue * 2) }
+        while notDue - due > 1 {
+            let middle = (due + notDue) / 2
+            if isDue(middle) { due = middle } else { notDue = middle }
+        }
+        return due
     }
 
     /// Whether the schedule has another request: a number of requests is a number of arrivals.
@@ -373,11 +412,17 @@ final class Worker: @unchecked Sendable {
 
     private func dispatch(_ time: UInt64) {
         if case .arrivalsPerConnection = plan.pace {
-            seatBacklog += 1
-            seats[(nextArrival - 1) % seats.count].take(time)
-            return
+            let seat = seats[(nextArrival - 1) % seats.count]
+            if !seat.hasGivenUp {
+                seatBacklog += 1
+                return seat.take(time)
+            }
         }
         backlog.append(time)
+        sendBacklog()
+    }
+
+    private func sendBacklog() {
         while !backlog.isEmpty, let seat = ready.popFirst() {
             seat.isReady = false
             seat.pump()
@@ -392,6 +437,16 @@ final class Worker: @unchecked Sendable {
     }
 
     func tookFromSeatBacklog() { seatBacklog -= 1 }
+
+    /// A seat gives up, and others send what it was to send.
+    func takeOver(_ times: Ring<UInt64>) {
+        var times = times
+        while let time = times.popFirst() {
+            seatBacklog -= 1
+            backlog.append(time)
+        }
+        sendBacklog()
+    }
 
     // MARK: - Connections
 
@@ -408,7 +463,9 @@ final class Worker: @unchecked Sendable {
     func dialEnded() {
         dials -= 1
         if case .over = phase { return }
-        if let next = dialQueue.popFirst() { next.dialNow() }
+        guard let next = dialQueue.popFirst() else { return }
+        dials += 1
+        next.dialNow()
     }
 
     func connected(_ connection: any BenchConnection, again: Bool) {
@@ -443,6 +500,7 @@ final class Worker: @unchecked Sendable {
     /// - Parameter cause: nil where it was meant.
     func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        busySince[ObjectIdentifier(connection)] = nil
         closedFigures.add(connection.figures)
         if case .over = phase { return }
         if let cause {
@@ -458,7 +516,9 @@ final class Worker: @unchecked Sendable {
         seatsAlive -= 1
         guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
         // Others may have nothing to do, and take what it leaves.
-        if orphaned > 0, !isOpenLoop { for seat in seats { seat.wake() } }
+        guard orphaned > 0, !isOpenLoop else { return }
+        for seat in seats { seat.wake() }
+        for seat in asyncSeats { seat.wake() }
     }
 
     /// Waits, for a seat whose requests are tasks.
@@ -473,16 +533,22 @@ final class Worker: @unchecked Sendable {
     }
 
     private func watchActivity(_ limit: UInt64) {
-        let period = max(limit / 8, 1_000_000)
+        let period = max(limit / 16, 1_000_000)
         func look() {
             let now = loop.now
-            for connection in live.values {
-                let last = max(connection.lastByteAt, startedAt)
-                guard connection.openStreams > 0, now > last, now - last >= limit else { continue }
+            for (key, connection) in live {
+                // Its time counts from when there is something to wait for: a request, on a connection that is there.
+                guard connection.openStreams > 0, let since = busySince[key] else {
+                    busySince[key] = now + period
+                    continue
+                }
+                let last = max(connection.lastByteAt, since)
+                guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
                 (seats.first { $0.connection === connection })?.stop(because: why)
                 (asyncSeats.first { $0.connection === connection })?.stop()
             }
+            if case .over = phase { return }
             timers.append(loop.schedule(after: period) { look() })
             trimTimers()
         }
@@ -553,13 +619,7 @@ final class Worker: @unchecked Sendable {
 
     /// The user has had enough.
     func interrupt() {
-        switch phase {
-        case .warmUp:
-            beginMeasuring()
-            finish(.interrupted)
-        case .measuring, .draining: finish(.interrupted)
-        case .over: break
-        }
+        finish(.interrupted)
     }
 
     private func deadline(_ end: BenchResult.End, drain: Duration) {
@@ -584,12 +644,14 @@ final class Worker: @unchecked Sendable {
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
-        case .time: findings.requests.dropped = backlog.count + seatBacklog
+        case .time: findings.requests.dropped = backlog.count + seatBacklog + notTaken(at: now)
         }
     }
 
     private func finish(_ end: BenchResult.End) {
         if case .over = phase { return }
+        // Where it ends before it has begun, nothing was measured, in no time.
+        beginMeasuring()
         loop.readClock()
         noteEnd()
         findings.end = end
@@ -602,6 +664,8 @@ final class Worker: @unchecked Sendable {
         findings.take(figures)
         for timer in timers { loop.cancel(timer) }
         timers = []
+        if let arrivalTimer { loop.cancel(arrivalTimer) }
+        arrivalTimer = nil
         for seat in seats { seat.end() }
         for seat in asyncSeats { seat.end() }
         for connection in live.values { connection.closeNow(because: "the measurement is over") }

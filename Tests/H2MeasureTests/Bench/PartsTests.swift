@@ -34,8 +34,19 @@ struct ArrivalsTests {
     @Test
     func `parts together are the whole`() {
         let arrivals = Arrivals(from: 10, to: 100, ramp: 2)
-        let parts = (0..<3).flatMap { part in (0..<20).map { arrivals.time(of: $0, part: part, of: 3) } }
+        let parts = (0..<3).flatMap { index in
+            let part = Arrivals.Part(first: index, stride: 3, of: 3)
+            return (0..<20).map { arrivals.time(of: $0, in: part) }
+        }
         #expect(parts.sorted() == (0..<60).map { arrivals.time(of: $0) })
+    }
+
+    @Test
+    func `a part has as much as it has places, and each place as much as the others`() {
+        // Two loops for five connections: 0, 2, 4 and 1, 3.
+        let (even, odd) = (Arrivals.Part(first: 0, stride: 2, of: 5), Arrivals.Part(first: 1, stride: 2, of: 5))
+        #expect((0..<6).map(even.request) == [0, 2, 4, 5, 7, 9])
+        #expect((0..<4).map(odd.request) == [1, 3, 6, 8])
     }
 }
 

@@ -31,12 +31,12 @@ struct BenchMerge {
                 let style = MeasureRun.standardOutputStyle
                 try MeasureRun.show(merge.text(width: style.width, color: style.color))
             }
-            try open.write(.merged) { merge.logText }
-            try open.write(.hgrm) {
+            open.write(.merged) { merge.logText }
+            if results.contains(.hgrm) {
                 guard let latency = merge.series(named: HistogramLog.untagged) else {
                     throw Failure(.readFailed, "no log has a line without a tag, which is the latency (--hgrm)")
                 }
-                return HistogramLogMerge.percentileText(latency.histogram)
+                open.write(.hgrm) { HistogramLogMerge.percentileText(latency.histogram) }
             }
             try open.finish()
         } catch {

@@ -31,9 +31,9 @@ struct BenchRun: Sendable {
             let style = MeasureRun.standardOutputStyle
             try MeasureRun.show(report.summary(width: style.width, color: style.color))
         }
-        try files.write(.json) { report.json }
-        try files.write(.hdr) { report.histogramLog }
-        try files.write(.html) { report.page }
+        files.write(.json) { report.json }
+        files.write(.hdr) { report.histogramLog }
+        files.write(.html) { report.page }
         try files.finish()
         if let error = result.requestLogFailure { return Failure(.writeFailed, "\(error.message); \(error.remedy)") }
         return Self.failure(of: result, plan)

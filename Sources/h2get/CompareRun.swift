@@ -34,10 +34,10 @@ struct CompareRun: Sendable {
             let style = MeasureRun.standardOutputStyle
             try MeasureRun.show(report.summary(width: style.width, color: style.color))
         }
-        try files.write(.json) { report.json }
-        try files.write(.html) { report.page }
-        try files.write(.markdown) { report.markdown }
-        try files.write(.svg) { report.picture }
+        files.write(.json) { report.json }
+        files.write(.html) { report.page }
+        files.write(.markdown) { report.markdown }
+        files.write(.svg) { report.picture }
         try files.finish()
         return Self.failure(of: results)
     }

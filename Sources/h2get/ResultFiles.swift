@@ -81,6 +81,8 @@ struct ResultFiles: Sendable {
 /// The files of a measurement that is under way. None has its name until `finish`.
 final class OpenResultFiles {
     private var targets: [(kind: ResultFile, output: BodyOutput, path: String)] = []
+    /// Of the first that could not be written.
+    private var failure: Failure?
 
     fileprivate init() {}
 
@@ -119,9 +121,9 @@ final class OpenResultFiles {
         targets.first { $0.kind == kind }.map { $0.output.download?.partPath ?? $0.path }
     }
 
-    /// Writes what `text` makes, if this kind is wanted.
-    /// - Throws: `Failure` (`writeFailed`), and what `text` throws.
-    func write(_ kind: ResultFile, _ text: () throws -> String) throws {
+    /// Writes what `text` makes, if this kind is wanted. One that cannot be written does not take the others with it:
+    /// `finish` tells.
+    func write(_ kind: ResultFile, _ text: () -> String) {
         guard let target = targets.first(where: { $0.kind == kind }) else { return }
         let (descriptor, name): (CInt, String) =
             switch target.output.target {
@@ -129,17 +131,23 @@ final class OpenResultFiles {
             case .descriptor(let descriptor, let name): (descriptor, name)
             case .discard: (-1, target.path)
             }
-        var text = try text()
+        var text = text()
         let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
-        guard code == 0 else {
-            throw Failure(.writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(advice(code))")
-        }
+        guard code != 0 else { return }
+        target.output.download?.discard()
+        targets.removeAll { $0.kind == kind }
+        let reason = Failure(.writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(advice(code))")
+        failure = failure ?? reason
     }
 
     /// Gives the files their names.
-    /// - Throws: `Failure` (`writeFailed`).
+    /// - Throws: `Failure` (`writeFailed`) for the first that could not be written or named; the others are there.
     func finish() throws {
-        for target in targets { try target.output.download?.finish() }
+        for target in targets {
+            do { try target.output.download?.finish() } catch let error as Failure { failure = failure ?? error }
+        }
+        targets = []
+        if let failure { throw failure }
     }
 
     /// Removes what was begun.

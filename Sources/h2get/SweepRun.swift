@@ -26,8 +26,8 @@ struct SweepRun: Sendable {
             let style = MeasureRun.standardOutputStyle
             try MeasureRun.show(report.summary(width: style.width, color: style.color))
         }
-        try files.write(.json) { report.json }
-        try files.write(.html) { report.page }
+        files.write(.json) { report.json }
+        files.write(.html) { report.page }
         try files.finish()
         return Self.failure(of: result)
     }

@@ -160,6 +160,11 @@ final class Seat: DirectConnectionUser {
             worker.failed(stream.notes, error, on: Worker.Place(connection: 0, stream: 0))
             stream.notes.pointee.attempts = 0
             idle.append(stream)
+            // What this version of HTTP cannot send once it can never send.
+            let connection = connection
+            connection?.tag = Self.meant
+            giveUp(error.message)
+            connection?.closeNow(because: error.message)
         }
     }
 
@@ -191,7 +196,6 @@ final class Seat: DirectConnectionUser {
                 waiting.prepend(stream)
                 return pump()
             }
-            if stream.wasHeardOf { noteAnswer() }
             worker.failed(
                 stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))

@@ -38,64 +38,64 @@ final class Worker: @unchecked Sendable {
     let tls: TLSContext?
     let speech: Speech
     let timeline: Timeline
-    private let index: Int
-    private let log: RequestLog?
-    private let completion: (Findings) -> Void
+    let index: Int
+    let log: RequestLog?
+    let completion: (Findings) -> Void
 
-    @exclusivity(unchecked) private(set) var phase = Phase.warmUp
+    @exclusivity(unchecked) var phase = Phase.warmUp
     @exclusivity(unchecked) var findings = Findings()
     /// Of the current interval.
-    private let recorder = Recorder()
-    @exclusivity(unchecked) private var seats: [Seat] = []
-    @exclusivity(unchecked) private var asyncSeats: [AsyncSeat] = []
+    let recorder = Recorder()
+    @exclusivity(unchecked) var seats: [Seat] = []
+    @exclusivity(unchecked) var asyncSeats: [AsyncSeat] = []
     /// Requests that may still be sent, by all seats together.
-    @exclusivity(unchecked) private(set) var left: Int
+    @exclusivity(unchecked) var left: Int
     /// Of these, those of seats that gave up: whoever has none left of its own may send them.
     @exclusivity(unchecked) var orphaned = 0
-    @exclusivity(unchecked) private(set) var inFlight = 0
-    @exclusivity(unchecked) private var turn = 0
-    @exclusivity(unchecked) private var clockCount = 0
+    @exclusivity(unchecked) var inFlight = 0
+    @exclusivity(unchecked) var turn = 0
+    @exclusivity(unchecked) var clockCount = 0
 
     // Open loop.
     let isOpenLoop: Bool
-    private let arrivals: Arrivals?
+    let arrivals: Arrivals?
     /// The worker's part of them: that of its seats.
-    private let arrivalsPart: Arrivals.Part
-    @exclusivity(unchecked) private var arrivalTimer: LoopTimer?
-    @exclusivity(unchecked) private var nextArrival = 0
-    @exclusivity(unchecked) private var arrivalsBeganAt: UInt64 = 0
+    let arrivalsPart: Arrivals.Part
+    @exclusivity(unchecked) var arrivalTimer: LoopTimer?
+    @exclusivity(unchecked) var nextArrival = 0
+    @exclusivity(unchecked) var arrivalsBeganAt: UInt64 = 0
     /// Times of requests that no connection could take.
     @exclusivity(unchecked) var backlog = Ring<UInt64>(capacity: 64)
-    @exclusivity(unchecked) private var seatBacklog = 0
-    @exclusivity(unchecked) private var ready = Ring<Seat>(capacity: 64)
+    @exclusivity(unchecked) var seatBacklog = 0
+    @exclusivity(unchecked) var ready = Ring<Seat>(capacity: 64)
 
     // Connections.
-    @exclusivity(unchecked) private var live: [ObjectIdentifier: any BenchConnection] = [:]
+    @exclusivity(unchecked) var live: [ObjectIdentifier: any BenchConnection] = [:]
     /// Since when each has had requests under way, as far as the watch over inactive ones (-N) has seen.
-    @exclusivity(unchecked) private var busySince: [ObjectIdentifier: UInt64] = [:]
-    @exclusivity(unchecked) private var closedFigures = DirectFigures()
-    @exclusivity(unchecked) private var figuresAtBegin = DirectFigures()
-    @exclusivity(unchecked) private var dials = 0
-    @exclusivity(unchecked) private var dialQueue = Ring<Seat>(capacity: 16)
-    @exclusivity(unchecked) private var seatsAlive = 0
+    @exclusivity(unchecked) var busySince: [ObjectIdentifier: UInt64] = [:]
+    @exclusivity(unchecked) var closedFigures = DirectFigures()
+    @exclusivity(unchecked) var figuresAtBegin = DirectFigures()
+    @exclusivity(unchecked) var dials = 0
+    @exclusivity(unchecked) var dialQueue = Ring<Seat>(capacity: 16)
+    @exclusivity(unchecked) var seatsAlive = 0
     /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
-    private static let mostBacklog = 1 << 20
+    static let mostBacklog = 1 << 20
     /// Requests that begin in one turn of the loop, before all else has its own.
-    private static let mostArrivals = 1 << 14
+    static let mostArrivals = 1 << 14
     /// Dials at once: more would only overflow the server's queue of connections that it has not accepted.
-    private static let mostDials = 256
+    static let mostDials = 256
 
     // Time.
-    @exclusivity(unchecked) private var startedAt: UInt64 = 0
-    @exclusivity(unchecked) private var cpuAtBegin: UInt64 = 0
-    @exclusivity(unchecked) private var timers: [LoopTimer] = []
-    @exclusivity(unchecked) private var intervalIndex = 0
-    @exclusivity(unchecked) private var intervalBeganAt: UInt64 = 0
-    @exclusivity(unchecked) private var samples = Samples()
-    private let intervalLength: UInt64
-    private static let samplePeriod: UInt64 = 10_000_000
+    @exclusivity(unchecked) var startedAt: UInt64 = 0
+    @exclusivity(unchecked) var cpuAtBegin: UInt64 = 0
+    @exclusivity(unchecked) var timers: [LoopTimer] = []
+    @exclusivity(unchecked) var intervalIndex = 0
+    @exclusivity(unchecked) var intervalBeganAt: UInt64 = 0
+    @exclusivity(unchecked) var samples = Samples()
+    let intervalLength: UInt64
+    static let samplePeriod: UInt64 = 10_000_000
 
-    private struct Samples {
+    struct Samples {
         var count = 0
         var inFlight = 0
         var most = 0
@@ -231,7 +231,7 @@ final class Worker: @unchecked Sendable {
     // MARK: - Sending
 
     /// Whether any other request may begin now.
-    private var maySend: Bool {
+    var maySend: Bool {
         switch phase {
         case .measuring: left > 0
         case .warmUp: true
@@ -351,7 +351,7 @@ final class Worker: @unchecked Sendable {
         if notes.pointee.isMeasured { findings.requests.retries += 1 }
     }
 
-    private var open: Int { findings.requests.sent - findings.requests.done - findings.requests.failed }
+    var open: Int { findings.requests.sent - findings.requests.done - findings.requests.failed }
 
     /// Ends it when there is nothing left to do.
     private func checkEnd() {
@@ -361,258 +361,6 @@ final class Worker: @unchecked Sendable {
         case .draining: finish(findings.end)
         case .measuring, .warmUp, .over: break
         }
-    }
-
-    // MARK: - The open loop
-
-    private func takeArrivals() {
-        guard let arrivals else { return }
-        arrivalTimer = nil
-        loop.readClock()
-        let now = loop.now
-        var taken = 0
-        while maySend, mayPlan {
-            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, in: arrivalsPart)
-            guard time <= now else {
-                arrivalTimer = loop.schedule(after: time - now) { [unowned self] in takeArrivals() }
-                return
-            }
-            let isFull = backlog.count + seatBacklog >= Self.mostBacklog
-            guard !isFull, taken < Self.mostArrivals else {
-                // It loses nothing by that: the schedule knows when each was due.
-                arrivalTimer = loop.schedule(after: isFull ? 1_000_000 : 0) { [unowned self] in takeArrivals() }
-                return
-            }
-            taken += 1
-            nextArrival += 1
-            dispatch(time)
-        }
-    }
-
-    /// How many requests were due, and have not even been put into the backlog, which was full.
-    private func notTaken(at now: UInt64) -> Int {
-        guard let arrivals else { return 0 }
-        func isDue(_ count: Int) -> Bool {
-            arrivalsBeganAt &+ arrivals.time(of: nextArrival + count - 1, in: arrivalsPart) <= now
-        }
-        var (due, notDue) = (0, 1)
-        while isDue(notDue) { (due, notDue) = (notDue, notDue * 2) }
-        while notDue - due > 1 {
-            let middle = (due + notDue) / 2
-            if isDue(middle) { due = middle } else { notDue = middle }
-        }
-        return due
-    }
-
-    /// Whether the schedule has another request: a number of requests is a number of arrivals.
-    private var mayPlan: Bool {
-        guard case .measuring = phase, case .requests = plan.extent else { return true }
-        return left > backlog.count + seatBacklog
-    }
-
-    private func dispatch(_ time: UInt64) {
-        if case .arrivalsPerConnection = plan.pace {
-            let seat = seats[(nextArrival - 1) % seats.count]
-            if !seat.hasGivenUp {
-                seatBacklog += 1
-                return seat.take(time)
-            }
-        }
-        backlog.append(time)
-        sendBacklog()
-    }
-
-    private func sendBacklog() {
-        while !backlog.isEmpty, let seat = ready.popFirst() {
-            seat.isReady = false
-            seat.pump()
-        }
-    }
-
-    /// The seat has room for a request that arrives.
-    func markReady(_ seat: Seat) {
-        guard !seat.isReady else { return }
-        seat.isReady = true
-        ready.append(seat)
-    }
-
-    func tookFromSeatBacklog() { seatBacklog -= 1 }
-
-    /// A seat gives up, and others send what it was to send.
-    func takeOver(_ times: Ring<UInt64>) {
-        var times = times
-        while let time = times.popFirst() {
-            seatBacklog -= 1
-            backlog.append(time)
-        }
-        sendBacklog()
-    }
-
-    // MARK: - Connections
-
-    /// Whether the seat may dial now; else it is called back when it may.
-    func mayDial(_ seat: Seat) -> Bool {
-        guard dials < Self.mostDials else {
-            dialQueue.append(seat)
-            return false
-        }
-        dials += 1
-        return true
-    }
-
-    func dialEnded() {
-        dials -= 1
-        if case .over = phase { return }
-        guard let next = dialQueue.popFirst() else { return }
-        dials += 1
-        next.dialNow()
-    }
-
-    func connected(_ connection: any BenchConnection, again: Bool) {
-        live[ObjectIdentifier(connection)] = connection
-        let info = connection.info
-        findings.connections.opened += 1
-        if again { findings.connections.reopened += 1 }
-        findings.connections.mostOpen = max(findings.connections.mostOpen, live.count)
-        if connection.version == .http2 {
-            findings.connections.http2 += 1
-        } else {
-            findings.connections.http1 += 1
-        }
-        findings.connect.record(info.connect.clampedNanoseconds)
-        guard let time = info.tls else { return }
-        findings.handshake.record(time.clampedNanoseconds)
-        findings.connections.handshakes += 1
-        if info.isTLSResumed { findings.connections.resumed += 1 }
-        if findings.connections.tlsVersion == nil {
-            findings.connections.tlsVersion = info.tlsVersion
-            findings.connections.cipher = info.cipher
-        }
-    }
-
-    func connectFailed(_ error: H2Error) {
-        findings.connections.failed[error.kind, default: 0] += 1
-        if findings.connectError == nil { findings.connectError = error }
-    }
-
-    func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
-
-    /// - Parameter cause: nil where it was meant.
-    func disconnected(_ connection: any BenchConnection, cause: String?) {
-        guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        busySince[ObjectIdentifier(connection)] = nil
-        closedFigures.add(connection.figures)
-        if case .over = phase { return }
-        if let cause {
-            findings.connections.lost[cause, default: 0] += 1
-        } else {
-            findings.connections.rotated += 1
-        }
-    }
-
-    /// A seat cannot go on.
-    func gaveUp(_ number: Int, why: String) {
-        if case .over = phase { return }
-        seatsAlive -= 1
-        guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
-        // Others may have nothing to do, and take what it leaves.
-        guard orphaned > 0, !isOpenLoop else { return }
-        for seat in seats { seat.wake() }
-        for seat in asyncSeats { seat.wake() }
-    }
-
-    /// Waits, for a seat whose requests are tasks.
-    nonisolated(nonsending) func pause(_ nanoseconds: UInt64) async {
-        await withUnsafeContinuation { continuation in
-            _ = loop.schedule(after: nanoseconds) { continuation.resume() }
-        }
-    }
-
-    func noteDepth(_ depth: Int) {
-        if depth > findings.connections.roundTrips { findings.connections.roundTrips = depth }
-    }
-
-    private func watchActivity(_ limit: UInt64) {
-        let period = max(limit / 16, 1_000_000)
-        func look() {
-            let now = loop.now
-            for (key, connection) in live {
-                // Its time counts from when there is something to wait for: a request, on a connection that is there.
-                guard connection.openStreams > 0, let since = busySince[key] else {
-                    busySince[key] = now + period
-                    continue
-                }
-                let last = max(connection.lastByteAt, since)
-                guard now > last, now - last >= limit else { continue }
-                let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
-                (seats.first { $0.connection === connection })?.stop(because: why)
-                (asyncSeats.first { $0.connection === connection })?.stop()
-            }
-            if case .over = phase { return }
-            timers.append(loop.schedule(after: period) { look() })
-            trimTimers()
-        }
-        timers.append(loop.schedule(after: period) { look() })
-    }
-
-    private func currentFigures() -> DirectFigures {
-        live.values.reduce(into: closedFigures) { $0.add($1.figures) }
-    }
-
-    // MARK: - Time
-
-    /// Looks how many requests are in flight and how late the loop is, and ends intervals.
-    private func sample(due: UInt64) {
-        if case .over = phase { return }
-        loop.readClock()
-        let now = loop.now
-        if case .measuring = phase {
-            findings.lag.record(now - min(due, now))
-            samples.count += 1
-            samples.inFlight += inFlight
-            if now - intervalBeganAt >= intervalLength { endInterval(now) }
-        }
-        trimTimers()
-        timers.append(
-            loop.schedule(after: Self.samplePeriod) { [unowned self] in sample(due: now &+ Self.samplePeriod) })
-    }
-
-    private func endInterval(_ now: UInt64) {
-        let bytes = currentReceived()
-        var part = Timeline.Part(
-            index: intervalIndex, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
-            end: Double(now - findings.beganAt) / 1e9)
-        part.sent = findings.requests.sent - samples.sent
-        part.done = findings.requests.answeredInTime - samples.done
-        part.failed = findings.requests.failed - samples.failed
-        part.bytesReceived = bytes - samples.bytes
-        part.inFlightMean =
-            samples.count > 0 ? Double(samples.inFlight) / Double(samples.count) : Double(inFlight)
-        part.inFlightMost = samples.most
-        part.connections = live.count
-        part.backlog = backlog.count + seatBacklog
-        timeline.add(part, recorder)
-        findings.recorder.add(recorder)
-        recorder.reset()
-        samples = Samples(
-            most: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
-            failed: findings.requests.failed, bytes: bytes)
-        intervalBeganAt = now
-        intervalIndex = Int((now - findings.beganAt + intervalLength / 2) / intervalLength)
-    }
-
-    private func currentReceived() -> Int {
-        live.values.reduce(closedFigures.received) { $0 + $1.figures.received }
-    }
-
-    private static var usedCPU: (user: Double, system: Double) {
-        let usage = ProcessClocks.usage
-        return (usage.user, usage.system)
-    }
-
-    private func trimTimers() {
-        guard timers.count > 64 else { return }
-        timers.removeAll { !$0.isScheduled }
     }
 
     // MARK: - The end
@@ -648,7 +396,7 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    private func finish(_ end: BenchResult.End) {
+    func finish(_ end: BenchResult.End) {
         if case .over = phase { return }
         // Where it ends before it has begun, nothing was measured, in no time.
         beginMeasuring()

@@ -392,7 +392,10 @@ final class Worker: @unchecked Sendable {
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
-        case .time: findings.requests.dropped = backlog.count + seatBacklog + notTaken(at: now)
+        case .time(let time):
+            // What is due when the time is over is no part of it.
+            let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
+            findings.requests.dropped = backlog.count + seatBacklog + notTaken(at: min(now, last))
         }
     }
 

@@ -177,13 +177,13 @@ import Testing
     }
 
     @Test func `no later than --retry-max-time`() async throws {
-        let served = try busy(retryAfter: 30)
+        let served = try busy(retryAfter: 300)
         let urls = [served.url("/bytes/10"), served.url("/bytes/20")]
         let start = ContinuousClock.now
         let result = try await served.get(
             ["-f", "--retry", "20", "--retry-max-time", "5", "-o", "/dev/null"] + urls)
         #expect(result.status == 22, "\(result.errors)")
-        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(ContinuousClock.now - start < .seconds(200))
     }
 
     @Test func `after --retry-delay, and fails after so many`() async throws {
@@ -267,10 +267,10 @@ import Testing
         for limit in ["--connect-timeout", "-m"] {
             let start = ContinuousClock.now
             let urls = (1...50).map { mute.url("/\($0)") }
-            let result = try await mute.get([limit, "0.5", "--parallel-max", "1", "-o", "/dev/null"] + urls)
+            let result = try await mute.get([limit, "3", "--parallel-max", "1", "-o", "/dev/null"] + urls)
             #expect(result.status == 28)
             #expect(result.errors.contains("50 of 50 transfers failed"), "\(result.errors)")
-            #expect(ContinuousClock.now - start < .seconds(15), "50 times half a second")
+            #expect(ContinuousClock.now - start < .seconds(100), "50 times 3 s")
         }
     }
 

@@ -1,5 +1,4 @@
-/// Who sends over a `DirectConnection`, called on its loop, never while one of its own calls is under way but `send`, whose
-/// failure may end streams.
+/// Who sends over a `DirectConnection`, called on its loop.
 package protocol DirectConnectionUser: AnyObject {
     /// A stream's request is over; it may be sent again on this or another connection at once.
     func ended(_ stream: DirectStream, on connection: DirectConnection)
@@ -62,18 +61,6 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         stream.begin(on: self, body: request.body)
         try driver.submit(stream, request)
         driver.markDirty()
-    }
-
-    /// Gives up a request that is under way (RST_STREAM with CANCEL; HTTP/1.1: the connection ends). Its end is told, at
-    /// once or later.
-    package func cancel(_ stream: DirectStream) {
-        guard !stream.isOver else { return }
-        stream.fail(
-            H2Error(.streamReset, scope: .stream(stream.id), initiator: .user, message: "\(stream.title) was given up"))
-        driver.reset(stream)
-        driver.markDirty()
-        // HTTP/1.1 has let go of it; HTTP/2 does when RST_STREAM leaves.
-        if stream.isFree { stream.progressed() }
     }
 
     fileprivate func ended(_ stream: DirectStream) {
@@ -183,11 +170,12 @@ package final class DirectStream: StreamState {
         statedLength = nil
         hasTrailers = false
         sink = .nowhere
-        if !body.isEmpty { outgoing = .bytes(body, offset: 0) }
+        if !body.isEmpty {
+            outgoing = .bytes(body, offset: 0)
+        } else if !isOutgoingDone {
+            outgoing = .done
+        }
     }
-
-    fileprivate var isFree: Bool { slot < 0 }
-    fileprivate func fail(_ error: H2Error) { phase = .failed(error) }
 
     override func progressed() {
         if !informational.isEmpty { informational = [] }

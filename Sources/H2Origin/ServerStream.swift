@@ -99,6 +99,8 @@ final class ServerStream {
     func schedule(after delay: Duration, _ action: @escaping (ServerStream) -> Void) {
         let loop = connection.loop
         if let timer { loop.cancel(timer) }
+        // The turn may have begun before the request had come: a delay is never shorter than was asked for.
+        loop.readClock()
         timer = loop.schedule(after: delay.clampedNanoseconds) { [unowned self] in
             timer = nil
             let connection = connection!

@@ -14,15 +14,6 @@ import Testing
 
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
-    /// Waits for what another thread is about to bring; bounded.
-    private func becomes(_ condition: () -> Bool) -> Bool {
-        for _ in 0..<20_000 {
-            if condition() { return true }
-            usleep(200)
-        }
-        return condition()
-    }
-
     // MARK: - Which version
 
     @Test func `Both versions work on one port in cleartext`() throws {
@@ -553,7 +544,8 @@ import Testing
         let server = try origin {
             $0.limits.workers = OriginServer.Workers(count: 2)
             $0.limits.workers?.queue = 3
-            $0.limits.workers?.serviceTime = .milliseconds(20)
+            // Long enough for all to be there before the first is done.
+            $0.limits.workers?.serviceTime = .seconds(2)
             if resets { $0.limits.workers?.refusal = .refusedStream }
         }
         defer { server.stopNow() }

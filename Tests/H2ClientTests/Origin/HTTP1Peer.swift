@@ -3,7 +3,7 @@ import Testing
 
 /// A client of HTTP/1.1 made of a blocking socket: what it sends, no library has checked.
 ///
-/// Every read and write ends after five seconds at the latest.
+/// Every read and write ends after half a minute at the latest.
 final class HTTP1Peer {
     struct Answer {
         var status = 0
@@ -25,7 +25,7 @@ final class HTTP1Peer {
 
     init(port: Int) throws {
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 5, tv_usec: 0)
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var yes: CInt = 1
@@ -65,7 +65,7 @@ final class HTTP1Peer {
         guard !hasEnded else { return false }
         var chunk = [UInt8](repeating: 0, count: 65_536)
         let got = recv(descriptor, &chunk, chunk.count, 0)
-        if got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { Issue.record("nothing came for five seconds") }
+        if got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { Issue.record("nothing came for half a minute") }
         if got < 0 { wasReset = errno == ECONNRESET }
         guard got > 0 else {
             hasEnded = true

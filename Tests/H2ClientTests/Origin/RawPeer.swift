@@ -3,7 +3,7 @@ import Testing
 
 /// A client made of a blocking socket and hand-written frames: what it sends, no library has checked.
 ///
-/// Every read and write ends after five seconds at the latest.
+/// Every read and write ends after half a minute at the latest.
 final class RawPeer {
     struct Frame: CustomStringConvertible {
         var type: UInt8
@@ -25,7 +25,7 @@ final class RawPeer {
 
     init(port: Int) throws {
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 5, tv_usec: 0)
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
@@ -98,7 +98,7 @@ final class RawPeer {
             }
             var chunk = [UInt8](repeating: 0, count: 65_536)
             let got = recv(descriptor, &chunk, chunk.count, 0)
-            if got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { Issue.record("nothing came for five seconds") }
+            if got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { Issue.record("nothing came for half a minute") }
             guard got > 0 else { return nil }
             buffer += chunk[..<got]
         }
@@ -146,4 +146,13 @@ final class RawPeer {
         while let frame = next() { frames.append(frame) }
         return frames
     }
+}
+
+/// Waits for what another thread is about to bring; bounded.
+func becomes(_ condition: () -> Bool) -> Bool {
+    for _ in 0..<100_000 {
+        if condition() { return true }
+        usleep(200)
+    }
+    return condition()
 }

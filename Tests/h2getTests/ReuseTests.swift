@@ -277,9 +277,9 @@ import Testing
     @Test func `for a server that is gone than --keepalive-time and the time for an answer`() async throws {
         let served = try Served { $0.faults.omitsPingAcknowledgement = true }
         let start = ContinuousClock.now
-        let result = try await served.get("--keepalive-time", "0.2", "--retry", "0", "-m", "60", served.url("/stall"))
+        let result = try await served.get("--keepalive-time", "0.2", "--retry", "0", "-m", "160", served.url("/stall"))
         #expect(result.status == 28, "\(result.errors)")
         #expect(result.errors.contains("PING"), "\(result.errors)")
-        #expect(ContinuousClock.now - start < .seconds(40))
+        #expect(ContinuousClock.now - start < .seconds(150))
     }
 }

@@ -62,7 +62,7 @@ struct BenchFaultTests {
             #expect(result.end == .complete)
             #expect(result.requests.drained == 4)
             #expect(result.requests.aborted == 0)
-            #expect(ContinuousClock.now - began < .seconds(60))
+            #expect(ContinuousClock.now - began < .seconds(300))
         }
     }
 

@@ -106,11 +106,11 @@ struct ClientLimitTests {
             Self.origin(.http2, streams: 2), { $0.pool.whenSaturated = .fail }
         ) { client, server in
             _ = try await client.get("\(server.url)/bytes/3")
-            let slow = Task { await client.burst(2, "\(server.url)/delay/1000") }
+            let slow = Task { await client.burst(2, "\(server.url)/delay/10000") }
             try await eventually("both are under way") { server.statistics.streamsOpen == 2 }
             let start = ContinuousClock.now
             let error = try await h2Error { try await client.get("\(server.url)/bytes/3") }
-            #expect(ContinuousClock.now - start < .milliseconds(900))
+            #expect(ContinuousClock.now - start < .milliseconds(9_000))
             #expect(error.code == .limitExceeded, "\(error)")
             #expect(error.isRetryable)
             expectAllServed(await slow.value, 2)

@@ -50,7 +50,7 @@ package final class PreparedRequest: @unchecked Sendable {
             request, known: known, contentLength: body.isEmpty ? nil : body.count, expectsContinue: false, priority: nil
         )
         if body.isEmpty, let stated = head.statedLength { try RequestRules.hasBody(false, stated: stated) }
-        return head.withPairs { source, count in
+        let pairs = head.withPairs { source, count in
             let size = (0..<count).reduce(0) { $0 + source[$1].namelen + source[$1].valuelen }
             let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(size, 1))
             let base = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: max(count, 1))
@@ -69,5 +69,8 @@ package final class PreparedRequest: @unchecked Sendable {
             }
             return Pairs(base: base, count: count, memory: memory)
         }
+        // Until they were copied, pairs pointed into its memory.
+        withExtendedLifetime(known) {}
+        return pairs
     }
 }

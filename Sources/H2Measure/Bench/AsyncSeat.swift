@@ -24,9 +24,6 @@ final class AsyncSeat: @unchecked Sendable {
     private var depthAtConnect = 0
     private var depth = 0
 
-    private static let attemptsToConnect = 5
-    private static let attemptsToSend = 10
-
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
@@ -175,7 +172,7 @@ final class AsyncSeat: @unchecked Sendable {
                 let isTooLate =
                     mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
                 if !hasGivenUp, isWorthAnother(failure, isTooLate: isTooLate),
-                    notes.pointee.attempts < Self.attemptsToSend
+                    notes.pointee.attempts < Worker.attemptsToSend
                 {
                     worker.retried(notes)
                     return failure
@@ -192,10 +189,7 @@ final class AsyncSeat: @unchecked Sendable {
     }
 
     private func isWorthAnother(_ error: H2Error, isTooLate: Bool) -> Bool {
-        switch worker.phase {
-        case .warmUp, .measuring: break
-        case .draining, .over: return false
-        }
+        guard worker.isRunning else { return false }
         return switch error.code {
         case .notProcessed, .connectionDraining: true
         case .connectionClosed: error.isRetryable || isTooLate
@@ -222,7 +216,7 @@ final class AsyncSeat: @unchecked Sendable {
         while true {
             // Whoever dialled again at once, where nothing comes of it, would only be a nuisance.
             if failuresInARow > 0 {
-                guard failuresInARow < Self.attemptsToConnect else {
+                guard failuresInARow < Worker.attemptsToConnect else {
                     giveUp(lastFailure)
                     throw CancellationError()
                 }

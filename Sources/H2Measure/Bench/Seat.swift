@@ -40,9 +40,6 @@ final class Seat: DirectConnectionUser {
     private let requestsPerConnection: Int
     private let isOpenLoop: Bool
 
-    private static let attemptsToConnect = 5
-    private static let attemptsToSend = 10
-
     /// - Parameter share: how many requests it may send; those of an open loop are their schedule's to share out.
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
@@ -112,9 +109,8 @@ final class Seat: DirectConnectionUser {
 
     /// The stream whose request is next; nil where there is none.
     private func next() -> DirectStream? {
-        if !waiting.isEmpty {
+        if let stream = waiting.popFirst() {
             // A retry is no new request, and may be sent when no other may.
-            guard let stream = waiting.popFirst() else { return nil }
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
             idle.append(stream)
             return nil
@@ -238,11 +234,8 @@ final class Seat: DirectConnectionUser {
     /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
     /// that. What a server refuses while it lives is a finding, and is counted as it is.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
-        guard stream.notes.pointee.attempts < Self.attemptsToSend, !hasGivenUp else { return false }
-        switch worker.phase {
-        case .warmUp, .measuring: break
-        case .draining, .over: return false
-        }
+        guard stream.notes.pointee.attempts < Worker.attemptsToSend, !hasGivenUp else { return false }
+        guard worker.isRunning else { return false }
         switch error.code {
         case .notProcessed, .connectionDraining: return true
         // The server may close a kept-alive connection while a request is on its way (RFC 9112 section 9.3.1).
@@ -274,15 +267,8 @@ final class Seat: DirectConnectionUser {
     // MARK: - Dialling
 
     private var wantsConnection: Bool {
-        guard maySend || (waiting.count > 0 && !isOver) else { return false }
+        guard maySend || (waiting.count > 0 && worker.isRunning) else { return false }
         return isOpenLoop || !waiting.isEmpty
-    }
-
-    private var isOver: Bool {
-        switch worker.phase {
-        case .warmUp, .measuring: false
-        case .draining, .over: true
-        }
     }
 
     private func dialIfNeeded() {
@@ -343,7 +329,7 @@ final class Seat: DirectConnectionUser {
         let isHopeless =
             switch error.code {
             case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: true
-            default: failuresInARow >= Self.attemptsToConnect
+            default: failuresInARow >= Worker.attemptsToConnect
             }
         guard !isHopeless else { return giveUp(error.message) }
         dialling = .pausing(

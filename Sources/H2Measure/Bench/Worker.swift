@@ -86,7 +86,6 @@ final class Worker: @unchecked Sendable {
     static let mostDials = 256
 
     // Time.
-    @exclusivity(unchecked) var startedAt: UInt64 = 0
     @exclusivity(unchecked) var cpuAtBegin: UInt64 = 0
     @exclusivity(unchecked) var timers: [LoopTimer] = []
     @exclusivity(unchecked) var intervalIndex = 0
@@ -155,12 +154,25 @@ final class Worker: @unchecked Sendable {
         count / workers + (index < count % workers ? 1 : 0)
     }
 
+    // MARK: - What all seats go by
+
+    /// Failures in a row after which a seat gives up, and attempts at one request.
+    static let attemptsToConnect = 5
+    static let attemptsToSend = 10
+
+    /// Whether requests begin, or begin again.
+    var isRunning: Bool {
+        switch phase {
+        case .warmUp, .measuring: true
+        case .draining, .over: false
+        }
+    }
+
     // MARK: - Start
 
     func start() {
         loop.preconditionInLoop()
         loop.readClock()
-        startedAt = loop.now
         let connections = Self.share(of: plan.connections, index, plan.threads)
         seatsAlive = connections
         makeSeats(connections)

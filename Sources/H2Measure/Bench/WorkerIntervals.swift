@@ -20,7 +20,7 @@ extension Worker {
     }
 
     func endInterval(_ now: UInt64) {
-        let bytes = currentReceived()
+        let bytes = currentFigures().received
         var part = Timeline.Part(
             index: intervalIndex, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
             end: Double(now - findings.beganAt) / 1e9)
@@ -41,10 +41,6 @@ extension Worker {
             failed: findings.requests.failed, bytes: bytes)
         intervalBeganAt = now
         intervalIndex = Int((now - findings.beganAt + intervalLength / 2) / intervalLength)
-    }
-
-    func currentReceived() -> Int {
-        live.values.reduce(closedFigures.received) { $0 + $1.figures.received }
     }
 
     static var usedCPU: (user: Double, system: Double) {

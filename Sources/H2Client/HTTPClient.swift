@@ -30,7 +30,8 @@ public final class HTTPClient: Sendable {
         pool = ConnectionPool(configuration, network: network)
     }
 
-    deinit { pool.shutdownNow() }
+    // Posts, as any `deinit` here: the last reference may go under somebody's lock, or in a cancellation handler.
+    deinit { pool.shutdownSoon() }
 
     // MARK: - Requests
 

@@ -25,6 +25,8 @@ extension HTTPClient {
         for request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, _ calledAt: UInt64,
         _ attempts: inout Attempts?
     ) async throws -> Exchange {
+        // Before anything is dialled, counted or told.
+        try Task.checkCancellation()
         let now = attempts == nil ? calledAt : pool.now
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let driver, let entry):

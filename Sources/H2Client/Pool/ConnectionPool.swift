@@ -3,9 +3,10 @@ import Synchronization
 
 /// The connections of a client: runs what `PoolState` decides.
 ///
-/// One lock is around the state, and around all that is noted beside it: a lease costs no hop between threads. What the
-/// state asks for is done under the lock as well, so that it happens in the order of the decisions; all of it only posts to
-/// loops and resumes tasks, none of it comes back here.
+/// One lock is around the state, and around all that is noted beside it: a lease costs no hop between threads. Calls are
+/// posted to loops under the lock, in the order of the decisions. Tasks are resumed, and observers told, after it is
+/// unlocked (`Due`): a task's cancellation handlers run under a lock of Swift's runtime that resuming the task needs too,
+/// and a task's executor may run it in place, which brings it back here.
 ///
 /// Invariant behind `@unchecked Sendable`: everything that changes is touched under `lock`, but for atomics.
 final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
@@ -52,16 +53,48 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
         init(_ waiter: WaiterKey) { self.waiter = waiter }
 
-        /// Tells whoever waits, now or when it comes. False where that was done already.
-        func decide(_ outcome: Outcome) -> Bool {
+        /// Notes the outcome for the task that waits, or will come to wait. False where that was done already.
+        func decide(_ outcome: Outcome, into due: inout Due) -> Bool {
             switch progress {
             case .undecided: progress = .decided(outcome)
             case .suspended(let continuation):
                 progress = .over
-                continuation.resume(returning: outcome)
+                due.add(.ticket(continuation, outcome))
             case .decided, .over: return false
             }
             return true
+        }
+    }
+
+    /// Tasks to resume once the lock is unlocked. Most often there is none, and next often one, which allocates nothing.
+    struct Due {
+        enum Resumption {
+            case ticket(UnsafeContinuation<Outcome, Never>, Outcome)
+            case drained(UnsafeContinuation<Void, Never>)
+        }
+
+        private var first: Resumption?
+        private var others: [Resumption] = []
+
+        var isEmpty: Bool {
+            @inline(__always) get { first == nil }
+        }
+
+        mutating func add(_ resumption: Resumption) {
+            if first == nil { first = resumption } else { others.append(resumption) }
+        }
+
+        /// Not under any lock.
+        func resume() {
+            if let first { Self.resume(first) }
+            for other in others { Self.resume(other) }
+        }
+
+        private static func resume(_ resumption: Resumption) {
+            switch resumption {
+            case .ticket(let continuation, let outcome): continuation.resume(returning: outcome)
+            case .drained(let continuation): continuation.resume()
+            }
         }
     }
 
@@ -82,11 +115,16 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let lock = PthreadLock()
     @exclusivity(unchecked) var state: PoolState
     @exclusivity(unchecked) var actions: [PoolAction] = []
+    /// Filled under the lock, and taken from there before it is unlocked.
+    @exclusivity(unchecked) private var due = Due()
     @exclusivity(unchecked) var members: [Member] = []
     /// By the waiter's slot, until it is decided.
     @exclusivity(unchecked) var waiting: [Ticket?] = []
     @exclusivity(unchecked) var originsBySlot: [OriginEntry?] = []
-    @exclusivity(unchecked) private var originsByName: [String: OriginEntry] = [:]
+    /// By the name as `Origin` writes it: one for each origin that the state remembers.
+    @exclusivity(unchecked) private(set) var originsByName: [String: OriginEntry] = [:]
+    /// Other ways in which requests have written such names. All are dropped when there are too many.
+    @exclusivity(unchecked) private(set) var spellings: [String: OriginEntry] = [:]
     @exclusivity(unchecked) private var lastOrigin: OriginEntry?
     @exclusivity(unchecked) var nextLoop = 0
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
@@ -95,6 +133,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Figures of what is gone, and what the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
+    /// After the last event: a new observer gets none.
+    @exclusivity(unchecked) var hasEndedEvents = false
     @exclusivity(unchecked) var lastObserver = 0
     private let observedFlag = Atomic<Bool>(false)
     private let lastRequest = Atomic<Int>(0)
@@ -103,6 +143,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var tlsContext: Result<TLSContext, H2Error>?
     /// Why the dial failed of which the state is being told.
     @exclusivity(unchecked) var dialError: H2Error?
+
+    /// Ways of writing origins' names that are remembered besides `Origin`'s own.
+    static let rememberedSpellings = 1_000
 
     /// What is counted beside the state.
     struct Figures {
@@ -151,15 +194,20 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         // Most requests follow one to the same origin: comparing is much cheaper than hashing.
         if let lastOrigin, lastOrigin.authority == authority, lastOrigin.scheme == scheme { return lastOrigin }
         let name = "\(scheme)://\(authority)"
-        if let known = originsByName[name], originsBySlot[known.key.slot]?.key == known.key {
+        if let known = originsByName[name] ?? spellings[name], originsBySlot[known.key.slot]?.key == known.key {
             lastOrigin = known
             return known
         }
         let origin = try Origin(name)
         // Whatever way it is written: `HTTPS://Example.com:443` is `https://example.com`.
-        let key = entry(for: origin).key
-        let entry = OriginEntry(origin: origin, key: key, scheme: scheme, authority: authority)
-        originsByName[name] = entry
+        let canonical = entry(for: origin)
+        guard canonical.scheme != scheme || canonical.authority != authority else {
+            lastOrigin = canonical
+            return canonical
+        }
+        let entry = OriginEntry(origin: origin, key: canonical.key, scheme: scheme, authority: authority)
+        if spellings.count >= Self.rememberedSpellings { spellings.removeAll(keepingCapacity: true) }
+        spellings[name] = entry
         lastOrigin = entry
         return entry
     }
@@ -180,12 +228,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Under the lock.
     private func forget(_ key: OriginKey) {
+        if let entry = originsBySlot[key.slot] { originsByName[entry.origin.description] = nil }
         originsBySlot[key.slot] = nil
         state.removeOrigin(key)
         if lastOrigin?.key == key { lastOrigin = nil }
-        // Other ways of writing its name go when there are many, since finding them is a look at all.
-        guard originsByName.count > 4 * PoolState.rememberedOrigins else { return }
-        originsByName = originsByName.filter { originsBySlot[$0.value.key.slot]?.key == $0.value.key }
     }
 
     // MARK: - Leases
@@ -195,7 +241,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     func lease(
         for request: HTTPRequest, to origin: Origin?, kind: LeaseKind = [], now: UInt64
     ) throws(H2Error) -> Lease {
-        try lock.withLock { () throws(H2Error) in
+        try locked { () throws(H2Error) in
             let entry = if let origin { entry(for: origin) } else { try entry(for: request) }
             return try lease(entry, kind, now)
         }
@@ -243,7 +289,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     private func released(_ driver: ConnectionDriver, _ origin: OriginKey, mayReuse: Bool) {
         let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
-        lock.withLock {
+        locked {
             state.released(lease, mayReuse: mayReuse, now: now, into: &actions)
             if !actions.isEmpty { perform() }
         }
@@ -284,7 +330,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         let snapshot = connection.snapshot()
         tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
         let key = ConnectionKey(packed: connection.ownerKey)
-        lock.withLock {
+        locked {
             figures.bytesSent += snapshot.bytesSent
             figures.bytesReceived += snapshot.bytesReceived
             members[key.slot] = .none
@@ -295,15 +341,32 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// One event for the state, and what follows from it.
     func change(_ body: (inout PoolState, UInt64, inout [PoolAction]) -> Void) {
-        lock.withLock {
+        locked {
             body(&state, now, &actions)
             if !actions.isEmpty { perform() }
         }
     }
 
+    /// Runs `body` under the lock, and resumes those for whom it has decided something after unlocking.
+    @inline(__always)
+    func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        var due: Due?
+        defer { if let due { due.resume() } }
+        return try lock.withLock { () throws(E) in
+            defer { if !self.due.isEmpty { due = takeDue() } }
+            return try body()
+        }
+    }
+
+    @inline(never)
+    private func takeDue() -> Due {
+        defer { due = Due() }
+        return due
+    }
+
     // MARK: - What the state wants done
 
-    /// Under the lock.
+    /// Under the lock. All that it does at once is posting to loops; what it resumes is noted in `due`.
     func perform() {
         // Nothing here adds to them.
         for action in actions {
@@ -327,7 +390,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
             case .wakeAt(let time): wake(at: time)
             case .drained:
-                for waiter in drainWaiters { waiter.resume() }
+                for waiter in drainWaiters { due.add(.drained(waiter)) }
                 drainWaiters = []
                 alarm?.stop()
                 alarm = nil
@@ -339,9 +402,30 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     private func decide(_ waiter: WaiterKey, _ outcome: Outcome) {
-        let isFirst = waiting[waiter.slot]?.decide(outcome) ?? false
+        let isFirst = waiting[waiter.slot]?.decide(outcome, into: &due) ?? false
         precondition(isFirst, "a request that waits is decided once")
         waiting[waiter.slot] = nil
+    }
+
+    /// Has the ticket's task resumed when there is an outcome, which may be there.
+    func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
+        locked {
+            if case .decided(let outcome) = ticket.progress {
+                ticket.progress = .over
+                due.add(.ticket(continuation, outcome))
+            } else {
+                ticket.progress = .suspended(continuation)
+            }
+        }
+    }
+
+    /// Where it was decided already, that stands. On the clock's loop: whoever cancels a task has no business here.
+    func giveUp(_ ticket: Ticket, _ error: any Error) {
+        change { state, now, actions in
+            guard ticket.decide(.failure(error), into: &due) else { return }
+            waiting[ticket.waiter.slot] = nil
+            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
+        }
     }
 
     private func wake(at time: UInt64) {
@@ -367,8 +451,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     nonisolated(nonsending) func shutdown(deadline: Duration) async {
         let alarm = LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            lock.withLock {
-                if case .ended = state.life { return continuation.resume() }
+            locked {
+                if case .ended = state.life { return due.add(.drained(continuation)) }
                 drainWaiters.append(continuation)
                 state.shutdown(now: now, into: &actions)
                 perform()
@@ -378,4 +462,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     func shutdownNow() { change { $0.shutdownNow(now: $1, into: &$2) } }
+
+    /// The same, from wherever nothing may be locked.
+    func shutdownSoon() { clock.execute { self.shutdownNow() } }
 }

@@ -20,7 +20,7 @@ extension ConnectionPool {
         // The exchange of SETTINGS begins before anybody can send.
         driver.activate()
         tell(.connectionOpened(driver.info, driver.version, reason: dial.reason))
-        lock.withLock {
+        locked {
             members[dial.key.slot] = .open(driver)
             if driver.info.tlsVersion != nil {
                 figures.handshakes += 1
@@ -37,7 +37,7 @@ extension ConnectionPool {
     func dialFailed(_ dial: PoolDial, _ error: any Error) {
         let error = error as? H2Error ?? H2Error(.connectFailed, scope: .connection, message: "\(error)")
         tell(.connectFailed(dial.entry.origin, error))
-        lock.withLock {
+        locked {
             members[dial.key.slot] = .none
             dialError = error
             state.dialFailed(dial.key, now: now, into: &actions)
@@ -48,7 +48,7 @@ extension ConnectionPool {
 
     /// On the dial's loop.
     func dialCancelled(_ dial: PoolDial) {
-        lock.withLock {
+        locked {
             members[dial.key.slot] = .none
             state.closed(dial.key, now: now, into: &actions)
             perform()

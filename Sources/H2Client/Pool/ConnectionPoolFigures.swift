@@ -16,26 +16,39 @@ extension ConnectionPool {
 
     func events(bufferingNewest limit: Int) -> AsyncStream<HTTPClient.Event> {
         AsyncStream(bufferingPolicy: .bufferingNewest(limit)) { continuation in
-            let number = lock.withLock {
+            let number: Int? = lock.withLock {
+                guard !hasEndedEvents else { return nil }
                 lastObserver += 1
                 observers[lastObserver] = continuation
                 isObserved = true
                 return lastObserver
             }
-            continuation.onTermination = { [weak self] _ in self?.stopObserving(number) }
+            guard let number else { return continuation.finish() }
+            // Called where the reader's task is cancelled or the stream is dropped, so under locks of others: it only posts.
+            continuation.onTermination = { [weak self, clock] _ in
+                clock.execute { [weak self] in self?.stopObserving(number) }
+            }
         }
     }
 
     private func stopObserving(_ number: Int) {
-        lock.withLock {
-            observers[number] = nil
+        // The last reference to it may be the dictionary's: it is let go of after unlocking.
+        _ = lock.withLock {
+            let observer = observers.removeValue(forKey: number)
             isObserved = !observers.isEmpty
+            return observer
         }
     }
 
-    /// No more events come.
+    /// No more events come, neither to those who listen nor to those who ask for them later.
     func endEvents() {
-        for observer in lock.withLock({ Array(observers.values) }) { observer.finish() }
+        let last = lock.withLock {
+            hasEndedEvents = true
+            isObserved = false
+            defer { observers = [:] }
+            return Array(observers.values)
+        }
+        for observer in last { observer.finish() }
     }
 
     // MARK: - Statistics

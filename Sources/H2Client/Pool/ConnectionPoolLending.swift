@@ -13,7 +13,7 @@ extension ConnectionPool {
     /// - Throws: why there is none; `timeout`, where the client's default options limit the wait; `CancellationError`.
     nonisolated(nonsending) func lend(_ origin: Origin) async throws -> Loan {
         try Task.checkCancellation()
-        let lease = try lock.withLock { () throws(H2Error) in try self.lease(self.entry(for: origin), .exclusive, now) }
+        let lease = try locked { () throws(H2Error) in try self.lease(self.entry(for: origin), .exclusive, now) }
         let driver: ConnectionDriver
         let entry: OriginEntry
         switch lease {

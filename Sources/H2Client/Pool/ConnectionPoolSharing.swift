@@ -28,7 +28,7 @@ extension ConnectionPool {
 
     /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
     func share(_ driver: ConnectionDriver, with dial: PoolDial) -> Bool {
-        let isShared = lock.withLock {
+        let isShared = locked {
             let isShared = state.coalesced(
                 dial.entry.key, onto: ConnectionKey(packed: driver.ownerKey), now: now, into: &actions)
             if !actions.isEmpty { perform() }

@@ -22,29 +22,9 @@ extension ConnectionPool {
         let outcome = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in suspend(ticket, continuation) }
         } onCancel: {
-            giveUp(ticket, CancellationError())
+            clock.execute { self.giveUp(ticket, CancellationError()) }
         }
         return try outcome.get()
-    }
-
-    private func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
-        lock.withLock {
-            if case .decided(let outcome) = ticket.progress {
-                ticket.progress = .over
-                continuation.resume(returning: outcome)
-            } else {
-                ticket.progress = .suspended(continuation)
-            }
-        }
-    }
-
-    /// Where it was decided already, that stands.
-    private func giveUp(_ ticket: Ticket, _ error: any Error) {
-        change { state, now, actions in
-            guard ticket.decide(.failure(error)) else { return }
-            waiting[ticket.waiter.slot] = nil
-            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
-        }
     }
 
     /// Waits before a request is sent again.

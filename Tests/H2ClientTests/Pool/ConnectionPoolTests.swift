@@ -1,0 +1,157 @@
+import H2Origin
+import HTTPTypes
+import Testing
+
+@testable import H2Client
+
+/// What runs the pool's decisions: its lock, its names and its events.
+@Suite("The connection pool", .timeLimit(.minutes(2)))
+struct ConnectionPoolTests {
+    private static func withOrigin(
+        _ versions: OriginServer.Versions = .both, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },
+        _ body: (HTTPClient, OriginServer) async throws -> Void
+    ) async throws {
+        var origin = OriginServer.Configuration()
+        origin.versions = versions
+        origin.security = .cleartext
+        let server = try OriginServer.start(origin)
+        defer { server.stopNow() }
+        var configuration = HTTPClient.Configuration()
+        configuration.versions = versions == .http2 ? .http2PriorKnowledge : .automatic
+        change(&configuration)
+        let client = HTTPClient(configuration: configuration)
+        try await body(client, server)
+        await client.shutdown()
+    }
+
+    // MARK: - The lock
+
+    /// Runs each job at once, on whatever thread resumes it.
+    private final class InPlace: TaskExecutor {
+        func enqueue(_ job: consuming ExecutorJob) {
+            UnownedJob(job).runSynchronously(on: asUnownedTaskExecutor())
+        }
+    }
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `a caller's executor may run its task where that is resumed`(_ versions: OriginServer.Versions) async throws {
+        try await Self.withOrigin(
+            versions,
+            {
+                $0.pool.http1ConnectionsPerOrigin = 1
+                $0.pool.streamsPerConnection = 1
+            }
+        ) { client, server in
+            let url = "\(server.url)/bytes/3"
+            let executor = InPlace()
+            let counts = await withTaskGroup(of: Int.self) { group in
+                for _ in 0..<20 {
+                    group.addTask(executorPreference: executor) {
+                        var bytes = 0
+                        for _ in 0..<20 { bytes += (try? await client.get(url).body.count) ?? 0 }
+                        return bytes
+                    }
+                }
+                var counts: [Int] = []
+                for await count in group { counts.append(count) }
+                return counts
+            }
+            #expect(counts == Array(repeating: 60, count: 20))
+        }
+    }
+
+    // MARK: - A task that was cancelled
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `a task that was cancelled before its call dials nothing and is told as nothing`(
+        _ versions: OriginServer.Versions
+    ) async throws {
+        try await Self.withOrigin(versions) { client, server in
+            let events = client.events()
+            let request = try HTTPRequest(url: "\(server.url)/bytes/3")
+            let attempts: [@Sendable () async throws -> Void] = [
+                { _ = try await client.send(request) },
+                { _ = try await client.get("\(server.url)/bytes/3") },
+                { _ = try await client.send(request, body: .writer { try await $0.write([1]) }) },
+                { try await client.send(request, body: .writer { try await $0.write([1]) }) { _ in } },
+                { try await client.withConnection(to: Origin(server.url)) { _ = try await $0.send(request) } },
+            ]
+            for attempt in attempts {
+                let task = Task {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    try await attempt()
+                }
+                await #expect(throws: CancellationError.self) { try await task.value }
+            }
+            let statistics = await client.statistics()
+            #expect(statistics.requests == 0)
+            #expect(statistics.connectionsOpened == 0)
+            await client.shutdown()
+            var told: [HTTPClient.Event] = []
+            for await event in events { told.append(event) }
+            #expect(told.isEmpty, "\(told)")
+            #expect(server.statistics.connectionsPeak == 0)
+        }
+    }
+
+    // MARK: - Events
+
+    @Test func `events that are asked for after the client has ended end at once`() async throws {
+        try await Self.withOrigin { client, server in
+            _ = try await client.get("\(server.url)/bytes/3")
+            let before = client.events()
+            await client.shutdown()
+            for await _ in before {}
+            for await event in client.events() { Issue.record("\(event)") }
+            #expect(!client.pool.isObserved)
+        }
+    }
+
+    @Test func `an observer whose task is cancelled is let go of`() async throws {
+        try await Self.withOrigin { client, server in
+            let reader = Task { for await _ in client.events() {} }
+            while !client.pool.isObserved { await Task.yield() }
+            reader.cancel()
+            await reader.value
+            while client.pool.isObserved { await Task.yield() }
+            #expect(client.pool.lock.withLock { client.pool.observers.isEmpty })
+        }
+    }
+
+    // MARK: - Names
+
+    @Test func `an origin's names are remembered to a limit, however it is written`() async throws {
+        try await Self.withOrigin { client, server in
+            let port = try Origin(server.url).port
+            _ = try await client.get("\(server.url)/bytes/3")
+            let name = Array("localhost")
+            var statuses: Set<Int> = []
+            for spelling in 0..<3 * ConnectionPool.rememberedSpellings {
+                // Upper and lower case, and more spellings by zeros before the port's number.
+                let host = String(name.enumerated().map { spelling >> $0 & 1 == 1 ? Character($1.uppercased()) : $1 })
+                let zeros = String(repeating: "0", count: spelling >> name.count)
+                var request = HTTPRequest(method: .get, scheme: "http", authority: "\(host):\(zeros)\(port)", path: "/")
+                request.headerFields = [:]
+                statuses.insert(try await client.whole(request).status.code)
+            }
+            #expect(statuses == [200])
+            let pool = client.pool
+            let (names, spellings, origins) = pool.lock.withLock {
+                (pool.originsByName.count, pool.spellings.count, pool.originsBySlot.count)
+            }
+            #expect(origins == 2)
+            #expect(names == 2)
+            #expect(spellings <= ConnectionPool.rememberedSpellings)
+        }
+    }
+
+    @Test func `an origin that is forgotten leaves no name behind`() async throws {
+        let pool = ConnectionPool(HTTPClient.Configuration())
+        pool.lock.withLock {
+            for number in 0..<PoolState.rememberedOrigins + 100 {
+                if let origin = try? Origin("http://host\(number).example") { _ = pool.entry(for: origin) }
+            }
+            #expect(pool.originsByName.count == PoolState.rememberedOrigins)
+        }
+    }
+}

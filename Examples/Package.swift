@@ -18,6 +18,9 @@ let package = Package(
         .executableTarget(name: "StreamingUpload", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "DownloadWithCancellation", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "WaysOfReuse", dependencies: [h2client, httpTypes]),
+        // The README's own, word for word.
+        .executableTarget(name: "ReadmeClient", dependencies: [h2client]),
+        .executableTarget(name: "ReadmeConnection", dependencies: [h2client, httpTypes]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -59,8 +59,11 @@ extension HTTPClient {
         public var connections = 1_024
         /// Requests that wait for a connection or stream, over all origins. Default 1,000,000.
         public var waitingRequests = 1_000_000
-        /// How long a connection may serve nothing before it is closed. Default 60 s.
-        public var idleTimeout: Duration = .seconds(60)
+        /// How long a connection may serve nothing before it is closed: never longer than this, nor given to a request after
+        /// it; up to a twentieth of it, and 1 s at most, earlier. Keep it below the time after which servers and load
+        /// balancers close idle connections (60 s for many), since a request that crosses such a close may be lost. Default
+        /// 50 s.
+        public var idleTimeout: Duration = .seconds(50)
         /// How old a connection may become before it takes no new requests. Default: any age.
         public var maximumAge: Duration?
         /// Requests that a connection serves before it takes no new ones: rotate ahead of a server that closes after so
@@ -96,8 +99,8 @@ extension HTTPClient {
         /// The longest wait that Retry-After may ask for: where it asks for more, the response is returned as it is.
         /// Default: `maximumBackoff`.
         public var maximumRetryAfter: Duration?
-        /// No attempt begins later than this after the call; what the last one came to is returned or thrown then. Default:
-        /// no limit.
+        /// No attempt begins later than this after the call; what the last one came to is returned or thrown as soon as that
+        /// is clear. Where its response has been dropped by then, `H2Error` (`timeout`) says what it was. Default: no limit.
         public var maximumTime: Duration?
         /// Whether idempotent requests are sent again after their connection closed before the response's first byte
         /// (RFC 9110 section 9.2.2). Default true.

@@ -22,7 +22,7 @@ extension HTTPClient {
             case requestQueued(RequestNumber, Origin)
             /// It was given to a connection, which `isReused` where it had been given one before.
             case requestSent(RequestNumber, ConnectionID, isReused: Bool)
-            /// It is sent again, after a wait, because of an error or a status.
+            /// It is to be sent again, after a wait that begins now, because of an error or a status.
             case requestRetried(RequestNumber, error: H2Error?, status: Int?, wait: Duration)
             /// One attempt is over: with a status, when the response was whole or given up; or without any response.
             case requestFinished(RequestNumber, Result<Int, any Error>)

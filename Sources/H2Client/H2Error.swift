@@ -72,7 +72,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     /// The phase of a request that a time limit watched.
     public enum Phase: String, Sendable, Hashable {
         case resolve, connect, tls, settings, queued, sending, firstByte, betweenBytes, wholeRequest, close, ping,
-            writeStall
+            writeStall, retrying
     }
 
     /// What lay below.

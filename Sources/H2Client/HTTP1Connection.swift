@@ -13,7 +13,8 @@ public import HTTPTypes
 ///   that ends with the connection; `isDraining` tells as soon as that is known. While nothing is under way, an end or any
 ///   byte from the server ends it at once.
 ///
-/// A connection that is dropped unclosed closes at once, and a response still under way fails.
+/// A connection that is dropped unclosed takes no more requests; a response still under way has `Timeouts.drain` to come to
+/// its end, and then fails.
 public actor HTTP1Connection {
     /// Facts that hold for the connection's life.
     public nonisolated let info: ConnectionInfo
@@ -32,7 +33,10 @@ public actor HTTP1Connection {
         self.init(driver)
     }
 
-    deinit { closeNow() }
+    deinit {
+        let driver = driver
+        driver.loop.execute { driver.letGo() }
+    }
 
     /// The connection's loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { driver.loop.asUnownedSerialExecutor() }
@@ -42,8 +46,8 @@ public actor HTTP1Connection {
 
     // MARK: - Connect
 
-    /// Connects, runs `body`, and closes on every exit: gracefully after a return (what is under way finishes), at once
-    /// after an error.
+    /// Connects, runs `body`, and closes on every exit: gracefully after a return, at once after an error. What is still
+    /// under way after a return has `Timeouts.drain` to come to its end, and is not waited for.
     ///
     /// Connecting: look the host up off the loop, try its addresses (Happy Eyeballs, RFC 8305), TLS with ALPN `http/1.1`
     /// for an `https` origin. A server that chooses no protocol is taken to speak HTTP/1.1.
@@ -55,7 +59,10 @@ public actor HTTP1Connection {
         let connection = try await connect(to: origin, configuration: configuration, on: loop)
         do {
             let result = try await body(connection)
-            await connection.close()
+            let driver = connection.driver
+            await withUnsafeContinuation { continuation in
+                driver.loop.execute { driver.letGo(completion: { continuation.resume() }) }
+            }
             return result
         } catch {
             connection.closeNow()

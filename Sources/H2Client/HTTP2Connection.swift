@@ -9,7 +9,8 @@ public import HTTPTypes
 /// Up to 100 streams are assumed until the server's SETTINGS arrive; then its limit holds. Requests beyond it wait in
 /// order. The connection is read at all times: PING is answered and GOAWAY seen while nothing is under way.
 ///
-/// A connection that is dropped unclosed closes at once, and responses still under way fail.
+/// A connection that is dropped unclosed takes no more requests; responses still under way have `Timeouts.drain` to come to
+/// their end, and then fail.
 public actor HTTP2Connection {
     /// Facts that hold for the connection's life.
     public nonisolated let info: ConnectionInfo
@@ -29,7 +30,10 @@ public actor HTTP2Connection {
         self.init(multiplexer)
     }
 
-    deinit { closeNow() }
+    deinit {
+        let multiplexer = multiplexer
+        multiplexer.loop.execute { multiplexer.letGo() }
+    }
 
     /// The connection's loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { multiplexer.loop.asUnownedSerialExecutor() }
@@ -39,8 +43,8 @@ public actor HTTP2Connection {
 
     // MARK: - Connect
 
-    /// Connects, runs `body`, and closes on every exit: gracefully after a return (streams under way finish), at once
-    /// after an error.
+    /// Connects, runs `body`, and closes on every exit: gracefully after a return, at once after an error. Streams that are
+    /// still under way after a return have `Timeouts.drain` to come to their end, and are not waited for.
     ///
     /// Connecting: look the host up off the loop, try its addresses (Happy Eyeballs, RFC 8305), TLS with ALPN `h2` for an
     /// `https` origin, cleartext by prior knowledge (RFC 9113 section 3.3) for `http`.
@@ -52,7 +56,10 @@ public actor HTTP2Connection {
         let connection = try await connect(to: origin, configuration: configuration, on: loop)
         do {
             let result = try await body(connection)
-            await connection.close()
+            let multiplexer = connection.multiplexer
+            await withUnsafeContinuation { continuation in
+                multiplexer.loop.execute { multiplexer.letGo(completion: { continuation.resume() }) }
+            }
             return result
         } catch {
             connection.closeNow()

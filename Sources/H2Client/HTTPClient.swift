@@ -8,7 +8,9 @@ public import HTTPTypes
 /// its caller's isolation. Every loop of the configuration is a thread, and a caller on the loop of its connection (see
 /// `EventLoop.taskExecutor`) costs the least.
 ///
-/// A client that is dropped closes its connections at once. `shutdown` lets what is under way finish.
+/// Responses outlive their client by 30 s: one that is dropped while responses are under way lets them come to their end
+/// within that time; then their readers get `H2Error` (`clientShutDown`). It closes all other connections at once.
+/// `shutdown(deadline:)` allows another time, and waits.
 public final class HTTPClient: Sendable {
     /// The process's own client, with the default configuration. It is never shut down.
     public static let shared = HTTPClient()
@@ -31,7 +33,7 @@ public final class HTTPClient: Sendable {
     }
 
     // Posts, as any `deinit` here: the last reference may go under somebody's lock, or in a cancellation handler.
-    deinit { pool.shutdownSoon() }
+    deinit { pool.letGo() }
 
     // MARK: - Requests
 
@@ -45,7 +47,7 @@ public final class HTTPClient: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        var options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
         var attempts: Attempts?
         while true {
@@ -60,8 +62,8 @@ public final class HTTPClient: Sendable {
                 } else {
                     response = try await exchange.perform(request)
                 }
-                if pool.takesAllAnswers { return response }
-                if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
+                if pool.takesAllAnswers, options.expectContinue == nil { return response }
+                if try await isFinal(response, to: request, body, &options, exchange, &attempts) { return response }
             } catch {
                 try await prepareRetry(of: request, body, exchange, error, &attempts)
             }
@@ -86,6 +88,7 @@ public final class HTTPClient: Sendable {
             do {
                 return try await Exchange.uploading(exchange, request, pump) { response in
                     wasHandled = true
+                    learn(from: response, exchange)
                     return try await handle(response)
                 }
             } catch {
@@ -113,14 +116,18 @@ public final class HTTPClient: Sendable {
     /// Closes the connections that serve nothing at the moment.
     public func closeIdle() { pool.closeIdle() }
 
-    /// Takes no new requests, fails those that wait, lets those under way finish until `deadline` has passed, and closes
-    /// all connections. Cancelling the task does not shorten the wait. Does nothing to `shared`.
+    /// Takes no new requests, fails those that wait (`clientShutDown`), lets those under way finish until `deadline` has
+    /// passed, and closes all connections.
+    ///
+    /// A request is under way until its response has come to its end. One that nobody reads, and that is too long to come
+    /// unread, holds this up until the deadline; it fails then with `H2Error` (`clientShutDown`), which its reader gets.
+    /// Cancelling the task does not shorten the wait. Does nothing to `shared`.
     public nonisolated(nonsending) func shutdown(deadline: Duration = .seconds(30)) async {
         if self === Self.shared { return }
         await pool.shutdown(deadline: deadline)
     }
 
-    /// Fails what is under way or waits, and closes all connections at once. Does nothing to `shared`.
+    /// Fails what is under way or waits (`clientShutDown`), and closes all connections at once. Does nothing to `shared`.
     public func shutdownNow() {
         if self === Self.shared { return }
         pool.shutdownNow()
@@ -139,6 +146,10 @@ public final class HTTPClient: Sendable {
 }
 
 /// Makes a client, runs `body`, and shuts the client down on every exit: gracefully after a return, at once after an error.
+///
+/// After a return, requests that are still under way are not waited for: a `Response` that `body` returns unread, say, which
+/// only the caller can read. They may come to their end within 30 s; then their readers get `H2Error` (`clientShutDown`).
+/// Without any, all connections are closed when this returns.
 /// - Throws: what `body` throws.
 public nonisolated(nonsending) func withHTTPClient<R>(
     configuration: HTTPClient.Configuration = HTTPClient.Configuration(),
@@ -147,7 +158,7 @@ public nonisolated(nonsending) func withHTTPClient<R>(
     let client = HTTPClient(configuration: configuration)
     do {
         let result = try await body(client)
-        await client.shutdown()
+        await client.pool.shutdown(deadline: ConnectionPool.grace, waitsForRequests: false)
         return result
     } catch {
         client.shutdownNow()

@@ -35,15 +35,16 @@ public struct RequestOptions: Sendable {
 
     public init() {}
 
-    /// From the call to the last byte of the response. Past it the stream is reset (CANCEL) and the call throws
-    /// `H2Error` (`timeout`). Default: none.
+    /// From the call to the last byte of the response, all attempts and the waits between them included. Past it the stream
+    /// is reset (CANCEL) and the call throws `H2Error` (`timeout`). A wait before a further attempt that would not end in
+    /// time is not begun: the last answer is returned, or the last error thrown, at once. Default: none.
     public var timeout: Duration? {
         get { storage?.values.timeout }
         set { change { $0.timeout = newValue } }
     }
 
-    /// Waiting for a stream, and in a client for a connection as well, the making of one included. Default: none but
-    /// `timeout`.
+    /// Waiting for a stream, and in a client for a connection as well, the making of one included; of a request that is sent
+    /// more than once, these waits together, without the pauses between attempts. Default: none but `timeout`.
     public var queueTimeout: Duration? {
         get { storage?.values.queueTimeout }
         set { change { $0.queueTimeout = newValue } }
@@ -82,7 +83,8 @@ public struct RequestOptions: Sendable {
     }
 
     /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed
-    /// (RFC 9110 section 10.1.1). Default nil: send at once.
+    /// (RFC 9110 section 10.1.1). An `HTTPClient` answers 417 by sending the request again without it, where the body can be
+    /// sent again and the policy allows a second attempt. Default nil: send at once.
     public var expectContinue: Duration? {
         get { storage?.values.expectContinue }
         set { change { $0.expectContinue = newValue } }

@@ -51,7 +51,7 @@ public struct FailedAttempt: Sendable {
     public var error: H2Error?
     /// The status, where that was the reason.
     public var status: HTTPResponse.Status?
-    /// How long was waited before the next attempt.
+    /// How long the pause before the next attempt was to be; waiting for a connection comes after it.
     public var wait: Duration
 }
 
@@ -69,7 +69,11 @@ public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
 
 /// Times and bytes of one request. Times are monotonic, and each is taken once a turn of the event loop.
 public struct ResponseMetrics: Sendable, Hashable {
-    /// How long the request waited for a stream slot.
+    /// From the call until this attempt began; zero where the request was sent once. `Response.failedAttempts` tells what
+    /// was before.
+    public var attemptStart: Duration
+    /// How long this attempt waited for a connection and a stream of it, the making of the connection included: from
+    /// `attemptStart` on. What earlier attempts waited, and the pauses between them, are no part of it.
     public var queued: Duration
     /// Looking up the host, connecting and shaking hands; nil where the connection had served a request before.
     public var resolve: Duration?

@@ -7,6 +7,10 @@ protocol ConnectionOwner: AnyObject, Sendable {
     func released(_ connection: ConnectionDriver, _ exchange: Exchange)
     /// The peer allows another number of streams at once.
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int)
+    /// Its peer may be gone: it was asked, and until it says anything new requests have better chances elsewhere.
+    func doubted(_ connection: ConnectionDriver)
+    /// The peer has said something.
+    func trusted(_ connection: ConnectionDriver)
     /// It takes no new requests, and finishes those that it has: `answers` of all that were sent on it, where the server
     /// said so.
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
@@ -51,6 +55,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) final var owner: (any ConnectionOwner)?
     /// What the owner knows the connection by.
     @exclusivity(unchecked) final var ownerKey: UInt64 = 0
+    /// Whether the owner has given it to a request. Touched under the owner's lock.
+    @exclusivity(unchecked) final var wasGiven = false
     /// What is spoken.
     var version: HTTPVersion { preconditionFailure("overridden") }
 
@@ -131,6 +137,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) { preconditionFailure("overridden") }
     /// Ends a request that is not over, or drops what is unread of one that is.
     func reset(_ stream: StreamState) { preconditionFailure("overridden") }
+    /// A request was given up before its end, for a reason of ours.
+    func gaveUp(_ exchange: Exchange) {}
     /// The reader took so many bytes of the body.
     func consumed(_ exchange: Exchange, _ count: Int) { preconditionFailure("overridden") }
     /// Nobody will read what the exchange holds.
@@ -407,6 +415,32 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         die(
             H2Error(.connectionClosed, scope: .connection, initiator: .user, message: why),
             saying: .noError)
+    }
+
+    /// Its client was shut down, and what is under way has had its time.
+    final func abort() {
+        die(
+            H2Error(
+                .clientShutDown, scope: .connection, initiator: .user, message: "its client was shut down",
+                remedy:
+                    "read responses before their client is shut down, or soon after; shutdown(deadline:) may allow more time"
+            ),
+            saying: .noError)
+    }
+
+    /// Whether any request is under way or waits. One that was given up is over, even if the peer has not been told yet.
+    final var isServing: Bool {
+        var isServing = waitingCount > 0
+        forEachOpenStream { if !$0.isOver { isServing = true } }
+        return isServing
+    }
+
+    /// Nobody has the connection any more: what is under way finishes as after `close()`, and nobody waits for it unless
+    /// that is nothing. `completion` is called at the end then, and else at once.
+    final func letGo(completion: @escaping () -> Void = {}) {
+        let isServing = isServing
+        close(because: "nobody has it any more", completion: isServing ? {} : completion)
+        if isServing { completion() }
     }
 
     static func draining(_ why: String) -> H2Error {

@@ -79,6 +79,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     // MARK: - What the driver tells
 
     func released(_ connection: ConnectionDriver, _ exchange: Exchange) {}
+    func doubted(_ connection: ConnectionDriver) {}
+    func trusted(_ connection: ConnectionDriver) {}
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) { user?.streamLimitChanged(self) }
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) { user?.draining(self, why: why) }
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {}

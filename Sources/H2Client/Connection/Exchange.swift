@@ -17,6 +17,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
     /// The body while `expect: 100-continue` holds it back.
     @exclusivity(unchecked) var heldBody: Outgoing?
+    /// Whether the request goes out with that. Set by `init`.
+    @exclusivity(unchecked) private(set) var expectsContinue = false
 
     /// Whom the next event resumes. One at a time: a response has one reader.
     enum Waiter {
@@ -25,6 +27,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         case chunk(UnsafeContinuation<BodyStep, Never>)
         /// Wants the end only; the sink takes the bytes.
         case end(UnsafeContinuation<BodyStep, Never>)
+        /// Nobody: the body is read and dropped, until the timer fires.
+        case nobody(LoopTimer)
     }
 
     /// What a reader of the body is told.
@@ -51,6 +55,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var number = 0
     /// What the request has been through before this attempt. Set before it starts.
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
+    /// When this attempt began, where there were others before; 0 for `calledAt`. Set before it starts.
+    @exclusivity(unchecked) var attemptBeganAt: UInt64 = 0
+    /// Nanoseconds that the attempts before waited for a connection or stream. Set before it starts.
+    @exclusivity(unchecked) var queuedBefore: UInt64 = 0
     /// The connection had answered a request before this one was sent: it was alive then.
     @exclusivity(unchecked) private(set) var wasConnectionProven = false
     /// It was sent before the server had told its stream limit, and turned out to be above that.
@@ -107,6 +115,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         outgoingTrailers = body.trailers
         self.outgoing = outgoing
         if options.expectContinue != nil && !isOutgoingDone {
+            expectsContinue = true
             heldBody = outgoing
             self.outgoing = .awaitingChunk
         }
@@ -122,7 +131,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.request = request
         isWaitingForSlot = true
         startTotalTimer()
-        if let limit = options.queueTimeout { startPhaseTimer(.queued, limit) }
+        if let limit = options.queueTimeout {
+            // What was waited for the connection, and by attempts before this one, counts.
+            let used = queuedBefore.saturatingSum(sinceAttempt(connection.loop.now))
+            startPhaseTimer(.queued, limit, after: limit.clampedNanoseconds - min(used, limit.clampedNanoseconds))
+        }
         watchForCancellation()
     }
 
@@ -180,9 +193,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration) {
+    func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration, after nanoseconds: UInt64? = nil) {
         stopPhaseTimer()
-        phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
+        phaseTimer = connection.loop.schedule(after: nanoseconds ?? limit.clampedNanoseconds) {
             self.timedOut(phase, limit)
         }
     }
@@ -301,6 +314,10 @@ final class Exchange: StreamState, @unchecked Sendable {
             waiter = .none
             stopPhaseTimer()
             resume(continuation, .end)
+        case .nobody(let timer):
+            guard case .ended = phase else { return }
+            waiter = .none
+            connection.loop.cancel(timer)
         }
     }
 
@@ -341,7 +358,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             switch newWaiter {
             case .chunk(let second), .end(let second):
                 return second.resume(returning: .failed(H2Error.secondReader(self)))
-            case .none, .head: break
+            case .none, .head, .nobody: break
             }
         }
         waiter = newWaiter
@@ -364,6 +381,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         phase = .failed(error)
         request = nil
         connection.reset(self)
+        connection.gaveUp(self)
         stopSending()
         connection.markDirty()
         if isWaitingForSlot {
@@ -388,6 +406,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             headError = error
             resume(continuation, isHeadHere: true)
         case .chunk(let continuation), .end(let continuation): resume(continuation, .failed(error))
+        case .nobody(let timer): connection.loop.cancel(timer)
         }
         resumeWriter(error)
     }
@@ -437,13 +456,22 @@ final class Exchange: StreamState, @unchecked Sendable {
         return trailers.fields
     }
 
+    /// From the attempt's beginning to a time of the loop's.
+    private func sinceAttempt(_ time: UInt64) -> UInt64 {
+        let began = attemptBeganAt == 0 ? calledAt : attemptBeganAt
+        return time > began ? time - began : 0
+    }
+
+    /// How long this attempt has waited for a connection and a stream.
+    var queuedNanoseconds: UInt64 { submittedAt == 0 ? 0 : sinceAttempt(submittedAt) }
+
     func currentMetrics() -> ResponseMetrics {
         func sinceCall(_ time: UInt64) -> Duration? {
             time == 0 ? nil : Duration(nanoseconds: time > calledAt ? time - calledAt : 0)
         }
         let info = connection.info
         return ResponseMetrics(
-            queued: sinceCall(submittedAt) ?? .zero,
+            attemptStart: sinceCall(attemptBeganAt) ?? .zero, queued: Duration(nanoseconds: queuedNanoseconds),
             resolve: isConnectionReused ? nil : info.resolve,
             connect: isConnectionReused ? nil : info.connect,
             tls: isConnectionReused ? nil : info.tls,

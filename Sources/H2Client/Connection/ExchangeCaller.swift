@@ -190,13 +190,37 @@ extension Exchange {
         connection.loop.execute {
             if self.isOver {
                 self.connection.dropUnread(self)
+            } else if case .nobody = self.waiter {
+                // It is being read to its end.
             } else {
-                self.fail(
-                    H2Error(
-                        .streamReset, scope: .stream(self.id), initiator: .user,
-                        cause: .http2(.cancel, debugText: ""),
-                        message: "the response's body was dropped before its end"))
+                self.dropBody()
             }
+        }
+    }
+
+    private func dropBody() {
+        fail(
+            H2Error(
+                .streamReset, scope: .stream(id), initiator: .user, cause: .http2(.cancel, debugText: ""),
+                message: "the response's body was dropped before its end"))
+    }
+
+    /// What a response that is not wanted may have left when it is read to its end, and for how long: 16 KiB, 1 s.
+    private static let discardLimit = (bytes: 16 << 10, nanoseconds: UInt64(1_000_000_000))
+
+    /// The response will not be read: what comes of its body is dropped as it comes, as long as that is little and comes soon;
+    /// else the stream is reset. Nobody waits for it. From any thread.
+    func discardBody() {
+        guard !isWhole else { return }
+        connection.loop.execute {
+            guard !self.isOver, self.mayBegin else { return }
+            let limit = Self.discardLimit
+            guard self.body.count <= limit.bytes else { return self.dropBody() }
+            self.sink = .collect(limit: limit.bytes)
+            self.connection.consumed(self, self.unread)
+            self.connection.markDirty()
+            self.waiter = .nobody(
+                self.connection.loop.schedule(after: limit.nanoseconds) { self.dropBody() })
         }
     }
 }

@@ -20,13 +20,18 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     @exclusivity(unchecked) private var keepAliveTimer: LoopTimer?
     @exclusivity(unchecked) private var keepAlivePings: UInt64 = 0
     @exclusivity(unchecked) private var pingAcknowledgements = 0
+    @exclusivity(unchecked) private var doubt: PeerDoubt
+    /// Whether the owner was told to give it no requests until the peer says something.
+    @exclusivity(unchecked) private var isSetAside = false
     /// What the owner was told last.
     @exclusivity(unchecked) private var knownStreamLimit = 0
 
     override init(wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop) {
         session = HTTP2Session(
             origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
-        keepAlive = KeepAlivePing(configuration.keepAlive)
+        let keepAlive = KeepAlivePing(configuration.keepAlive)
+        self.keepAlive = keepAlive
+        doubt = PeerDoubt(roundTrip: info.connect.clampedNanoseconds, mayAsk: keepAlive != nil)
         super.init(wire: wire, info: info, configuration: configuration, loop: loop)
         knowsStreamLimit = false
     }
@@ -93,6 +98,10 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         } catch {
             die(error, saying: nil)
             return false
+        }
+        if isSetAside {
+            isSetAside = false
+            owner?.trusted(self)
         }
         if !session.events.isEmpty { handleEvents() }
         if case .closed = state { return false }
@@ -213,13 +222,55 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         keepAliveTimer = loop.schedule(after: time > loop.now ? time - loop.now : 0) { self.lookForLife() }
     }
 
+    private var traffic: KeepAlivePing.Traffic {
+        KeepAlivePing.Traffic(
+            bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
+    }
+
+    override func gaveUp(_ exchange: Exchange) {
+        let sentAt = exchange.sentAt
+        guard sentAt != 0 else { return }
+        // Not in the middle of what the exchange is at.
+        loop.execute { self.doubtPeer(sentAt) }
+    }
+
+    /// A request was given up that was sent at a time; see `PeerDoubt`.
+    private func doubtPeer(_ sentAt: UInt64) {
+        // The loop may have been busy for longer than the request had: then what the peer said waits in the socket.
+        readInput()
+        if case .closed = state { return }
+        let traffic = traffic
+        let isAsked = keepAlive?.isAwaiting(traffic) ?? false
+        switch doubt.gaveUp(
+            sentAt: sentAt, now: loop.now, lastByteAt: lastInputAt, traffic: traffic, isAsked: isAsked)
+        {
+        case .trust: return
+        case .leave:
+            if owner != nil { retire(because: "requests were given up on it, and its server said nothing") }
+            return
+        case .wait: break
+        case .ask:
+            guard let until = keepAlive?.ask(now: loop.now, traffic: traffic) else { return }
+            if let keepAliveTimer { loop.cancel(keepAliveTimer) }
+            scheduleLook(until)
+            sendKeepAlivePing()
+        }
+        guard !isSetAside, let owner else { return }
+        isSetAside = true
+        owner.doubted(self)
+    }
+
+    private func sendKeepAlivePing() {
+        keepAlivePings += 1
+        session.ping(KeepAlivePing.mark | keepAlivePings)
+        markDirty()
+    }
+
     private func lookForLife() {
         keepAliveTimer = nil
         // The loop may have been busy for longer than any limit: then what the peer said waits in the socket.
         readInput()
         if case .closed = state { return }
-        let traffic = KeepAlivePing.Traffic(
-            bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
         let step = keepAlive?.look(
             now: loop.now, lastByteAt: lastInputAt, traffic: traffic, hasOpenStreams: openStreamCount > 0)
         switch step {
@@ -227,9 +278,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         case .look(let time): scheduleLook(time)
         case .ping(let time):
             scheduleLook(time)
-            keepAlivePings += 1
-            session.ping(KeepAlivePing.mark | keepAlivePings)
-            markDirty()
+            sendKeepAlivePing()
         case .gone:
             let limit = configuration.keepAlive.timeout
             die(

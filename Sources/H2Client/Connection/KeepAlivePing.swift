@@ -31,6 +31,11 @@ struct KeepAlivePing {
         var acknowledgements = 0
         /// Requests that began.
         var requests = 0
+
+        /// Whether nothing but acknowledgements of PINGs came after `before`.
+        func isOnlyAcknowledgements(since before: Traffic) -> Bool {
+            bytes - before.bytes == KeepAlivePing.pingBytes * (acknowledgements - before.acknowledgements)
+        }
     }
 
     private enum State {
@@ -43,7 +48,7 @@ struct KeepAlivePing {
     /// Opaque data of these PINGs, above a counter; a caller's PINGs count from 1.
     static let mark: UInt64 = 0x4241_0000_0000_0000
     /// A PING frame.
-    private static let pingBytes = 17
+    fileprivate static let pingBytes = 17
     private static let longestInterval: UInt64 = 300_000_000_000
 
     private let base: UInt64
@@ -73,6 +78,18 @@ struct KeepAlivePing {
         return now &+ base
     }
 
+    /// Whether a PING is on its way that nothing has answered yet.
+    func isAwaiting(_ traffic: Traffic) -> Bool {
+        if case .awaiting = state { traffic.bytes == before.bytes } else { false }
+    }
+
+    /// A PING is sent out of turn. Returns by when something must have come.
+    mutating func ask(now: UInt64, traffic: Traffic) -> UInt64 {
+        before = traffic
+        state = .awaiting(until: now &+ timeout)
+        return now &+ timeout
+    }
+
     /// The timer fired.
     /// - Parameter lastByteAt: when the last byte came from the peer.
     mutating func look(now: UInt64, lastByteAt: UInt64, traffic: Traffic, hasOpenStreams: Bool) -> Step {
@@ -100,7 +117,6 @@ struct KeepAlivePing {
 
     /// Whether nothing else has happened since the last PING.
     private func isOnlyAcknowledgements(_ traffic: Traffic) -> Bool {
-        traffic.requests == before.requests
-            && traffic.bytes - before.bytes == Self.pingBytes * (traffic.acknowledgements - before.acknowledgements)
+        traffic.requests == before.requests && traffic.isOnlyAcknowledgements(since: before)
     }
 }

@@ -9,6 +9,10 @@ final class Attempts {
     /// What kind of connection the next attempt needs.
     var kind: LeaseKind = []
     var failed: [FailedAttempt] = []
+    /// When the present one began: when the wait before it was over.
+    var beganAt: UInt64 = 0
+    /// Nanoseconds that those before the present one waited for a connection or stream, together.
+    var queued: UInt64 = 0
     /// What the request is known by in events; 0 for nothing.
     var number: Int
 
@@ -27,11 +31,11 @@ extension HTTPClient {
     ) async throws -> Exchange {
         // Before anything is dialled, counted or told.
         try Task.checkCancellation()
-        let now = attempts == nil ? calledAt : pool.now
+        let now = attempts == nil ? calledAt : try beginAnew(attempts, options, calledAt)
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
-        case .use(let driver, let entry):
+        case .use(let driver, let entry, let isReused):
             let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
-            if attempts != nil || pool.isObserved { note(exchange, attempts) }
+            if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
         case .wait(let ticket, let entry):
             return try await exchange(after: ticket, entry, body, options, calledAt, attempts)
@@ -45,34 +49,59 @@ extension HTTPClient {
         let number = pool.queued(entry.origin, as: attempts?.number ?? 0)
         let driver: ConnectionDriver
         do {
-            driver = try await pool.wait(with: ticket, until: Self.deadline(options, calledAt, pool.now))
+            driver = try await pool.wait(with: ticket, until: deadline(options, calledAt, pool.now, attempts))
         } catch {
+            let error = tooLate(error, attempts)
             if number != 0 { pool.tell(.requestFinished(number, .failure(error))) }
             throw error
         }
         let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
         exchange.number = number
-        note(exchange, attempts)
+        note(exchange, attempts, isReused: ticket.isReused)
         return exchange
     }
 
-    /// The earlier of the limits on waiting and on the whole request.
-    private static func deadline(_ options: RequestOptions, _ calledAt: UInt64, _ now: UInt64) -> Deadline? {
-        let wait = options.queueTimeout.map {
-            Deadline(at: now &+ $0.clampedNanoseconds, phase: .queued, limit: $0)
+    /// The present time, at which a further attempt begins.
+    /// - Throws: `H2Error` (`timeout`, or that of the last attempt), where the time for it is over.
+    private func beginAnew(_ attempts: Attempts?, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
+        let now = pool.now
+        attempts?.beganAt = now
+        if let last = deadline(options, calledAt, now, attempts), last.at <= now, last.phase != .queued {
+            throw tooLate(H2Error.timeout(last.phase, last.limit, stream: 0), attempts)
         }
-        let whole = options.timeout.map {
-            Deadline(at: calledAt &+ $0.clampedNanoseconds, phase: .wholeRequest, limit: $0)
-        }
-        guard let wait, let whole else { return wait ?? whole }
-        return wait.at < whole.at ? wait : whole
+        pool.countRetry()
+        return now
     }
 
-    private func note(_ exchange: Exchange, _ attempts: Attempts?) {
-        if let attempts { exchange.failedAttempts = attempts.failed }
+    private func deadline(
+        _ options: RequestOptions, _ calledAt: UInt64, _ now: UInt64, _ attempts: Attempts?
+    ) -> Deadline? {
+        guard let attempts else { return .earliest(of: options, calledAt: calledAt, now: now) }
+        return .earliest(
+            of: options, calledAt: calledAt, now: now, waited: attempts.queued,
+            retrying: configuration.retry.maximumTime)
+    }
+
+    /// What the caller is told where a further attempt could not begin in time. With a limit on sending again that is what the
+    /// last attempt came to, if that was an error.
+    private func tooLate(_ error: any Error, _ attempts: Attempts?) -> any Error {
+        guard let last = attempts?.failed.last, var error = error as? H2Error else { return error }
+        if case .timeout(.retrying, _) = error.cause, let cause = last.error { error = cause }
+        let times = attempts?.failed.count ?? 1
+        error.message += " (sent \(times == 1 ? "once" : "\(times) times")"
+        if let status = last.status { error.message += ", answered \(status.code) at last" }
+        error.message += ")"
+        return error
+    }
+
+    private func note(_ exchange: Exchange, _ attempts: Attempts?, isReused: Bool) {
+        if let attempts {
+            exchange.failedAttempts = attempts.failed
+            exchange.attemptBeganAt = attempts.beganAt
+            exchange.queuedBefore = attempts.queued
+        }
         if exchange.number == 0 { exchange.number = attempts?.number ?? pool.nextRequestNumber() }
         if exchange.number != 0 {
-            let isReused = exchange.connection.hasAnswered
             pool.tell(.requestSent(exchange.number, exchange.connectionID, isReused: isReused))
         }
     }
@@ -82,22 +111,29 @@ extension HTTPClient {
     /// Whether a response is what the caller gets. Where it is not, it has been dropped, and the wait before the next
     /// attempt is over.
     nonisolated(nonsending) func isFinal(
-        _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange,
-        _ attempts: inout Attempts?
+        _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ options: inout RequestOptions,
+        _ exchange: Exchange, _ attempts: inout Attempts?
     ) async throws -> Bool {
+        learn(from: response, exchange)
         let status = response.status.code
-        guard status == 421 || configuration.retry.statuses.contains(status) else { return true }
+        guard status == 421 || status == 417 || configuration.retry.statuses.contains(status) else { return true }
         let outcome = RetryDecision.Outcome.response(
             status: status, retryAfter: RetryAfter.wait({ response.firstValue(of: $0) }, now: ConnectionPool.wallTime))
         let present = attempts ?? Attempts(number: exchange.number)
-        let situation = situation(of: request, body, exchange, present)
-        guard let wait = nextWait(RetryDecision.decide(outcome, situation, configuration.retry), present, exchange)
-        else { return true }
-        // A short one is read, so that an HTTP/1.1 connection can be used again.
-        _ = try? await response.body.collect(upTo: 16 << 10)
+        let decision = RetryDecision.decide(
+            outcome, situation(of: request, body, exchange, present), configuration.retry)
+        guard let wait = nextWait(decision, present, exchange) else { return true }
+        if decision == .withoutExpectation { options.expectContinue = nil }
+        // What comes of it is dropped beside the wait, so that an HTTP/1.1 connection can be used again.
+        exchange.discardBody()
         attempts = present
         try await waitForNext(wait, present, exchange, nil, response.status)
         return false
+    }
+
+    /// Remembers what a response says of its connection, whether or not the request is sent again.
+    func learn(from response: Response, _ exchange: Exchange) {
+        if response.status.code == 421, isCoalesced(exchange) { pool.misdirected(exchange) }
     }
 
     /// Returns when the request may be sent again.
@@ -108,6 +144,9 @@ extension HTTPClient {
     ) async throws {
         let present = attempts ?? Attempts(number: exchange.number)
         let situation = situation(of: request, body, exchange, present)
+        if let error = error as? H2Error, RetryDecision.requiresHTTP1(error), !situation.isHTTP1 {
+            pool.requireHTTP1(exchange)
+        }
         let decision = RetryDecision.decide(.failed(error), situation, configuration.retry)
         guard let wait = nextWait(decision, present, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
@@ -126,7 +165,8 @@ extension HTTPClient {
         situation.replays = attempts.replays
         let connection = exchange.connection
         situation.isHTTP1 = connection.version == .http1
-        situation.isCoalesced = pool.origin(of: exchange).map { $0 != connection.info.origin } ?? false
+        situation.isCoalesced = isCoalesced(exchange)
+        situation.expectedContinue = exchange.expectsContinue
         situation.wasReused = exchange.wasConnectionProven
         situation.connectionServed = connection.hasAnswered
         situation.wasAboveLimit = exchange.wasAboveLimit
@@ -134,48 +174,53 @@ extension HTTPClient {
         return situation
     }
 
+    /// Whether it was sent on a connection that was made for another origin.
+    private func isCoalesced(_ exchange: Exchange) -> Bool {
+        pool.origin(of: exchange).map { $0 != exchange.connection.info.origin } ?? false
+    }
+
     /// nil where there is no next attempt.
     private func nextWait(_ decision: RetryDecision, _ attempts: Attempts, _ exchange: Exchange) -> Duration? {
         attempts.kind = .replay
+        let wait: UInt64
         switch decision {
         case .no: return nil
-        case .atOnce(counts: false):
-            attempts.replays += 1
-            return .zero
-        case .atOnce(counts: true):
-            guard isInTime(0, exchange), pool.takeRetry() else { return nil }
-            attempts.counted += 1
-            return .zero
-        case .after(let atLeast):
-            let wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
-            guard isInTime(wait, exchange), pool.takeRetry() else { return nil }
-            attempts.counted += 1
-            return Duration(nanoseconds: wait)
+        case .atOnce: wait = 0
+        case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
         case .overHTTP1:
-            pool.requireHTTP1(exchange)
             attempts.kind = [.replay, .http1]
-            return .zero
+            wait = 0
         case .onOwnConnection:
-            pool.misdirected(exchange)
             attempts.kind = [.replay, .own]
-            return .zero
+            wait = 0
+        case .withoutExpectation: wait = 0
         }
+        guard isInTime(wait, exchange) else { return nil }
+        switch decision {
+        case .atOnce(counts: true), .after:
+            guard pool.takeRetry() else { return nil }
+            attempts.counted += 1
+        case .atOnce(counts: false): attempts.replays += 1
+        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: break
+        }
+        return Duration(nanoseconds: wait)
     }
 
-    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time.
+    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time and the request's.
     private func isInTime(_ wait: UInt64, _ exchange: Exchange) -> Bool {
-        guard let limit = configuration.retry.maximumTime else { return true }
         let now = pool.now
-        let passed = now > exchange.calledAt ? now - exchange.calledAt : 0
-        return passed.saturatingSum(wait) <= limit.clampedNanoseconds
+        let begins = (now > exchange.calledAt ? now - exchange.calledAt : 0).saturatingSum(wait)
+        if let limit = configuration.retry.maximumTime, begins > limit.clampedNanoseconds { return false }
+        if let limit = exchange.options.timeout, begins >= limit.clampedNanoseconds { return false }
+        return true
     }
 
     private nonisolated(nonsending) func waitForNext(
         _ wait: Duration, _ attempts: Attempts, _ exchange: Exchange, _ error: H2Error?, _ status: HTTPResponse.Status?
     ) async throws {
+        attempts.queued = attempts.queued.saturatingSum(exchange.queuedNanoseconds)
         attempts.failed.append(
             FailedAttempt(connectionID: exchange.connectionID, error: error, status: status, wait: wait))
-        pool.countRetry()
         if exchange.number != 0 {
             pool.tell(.requestRetried(exchange.number, error: error, status: status?.code, wait: wait))
         }

@@ -50,6 +50,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
         let waiter: WaiterKey
         @exclusivity(unchecked) var progress = Progress.undecided
+        /// Whether the connection that it got had been given a request before. Set with that, and read after the wait.
+        @exclusivity(unchecked) var isReused = false
 
         init(_ waiter: WaiterKey) { self.waiter = waiter }
 
@@ -98,9 +100,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// A request is given a connection, or waits.
+    /// A request is given a connection, which may have been given one before, or waits.
     enum Lease {
-        case use(ConnectionDriver, OriginEntry)
+        case use(ConnectionDriver, OriginEntry, isReused: Bool)
         case wait(Ticket, OriginEntry)
     }
 
@@ -130,6 +132,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
     @exclusivity(unchecked) private var alarm: LoopAlarm?
+    /// By when what is under way must be over, since the client was shut down.
+    @exclusivity(unchecked) private var graceAlarms: [LoopAlarm?] = []
     /// Figures of what is gone, and what the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
@@ -265,10 +269,17 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 preconditionFailure("the state leases what is open")
             }
             if entry.origin.scheme == .https { figures.secureRequests += 1 }
-            return .use(driver, entry)
+            return .use(driver, entry, isReused: noteGiven(driver))
         case .wait: preconditionFailure("who waits has a ticket")
         case .fail(let failure): throw error(failure)
         }
+    }
+
+    /// Whether a connection that is given to a request had been given one before. Under the lock.
+    @inline(__always)
+    private func noteGiven(_ driver: ConnectionDriver) -> Bool {
+        defer { driver.wasGiven = true }
+        return driver.wasGiven
     }
 
     /// An exchange for a leased connection, which gives the lease back at its end.
@@ -305,6 +316,14 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) {
         change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit, now: $1, into: &$2) }
+    }
+
+    func doubted(_ connection: ConnectionDriver) {
+        change { $0.doubted(ConnectionKey(packed: connection.ownerKey), now: $1, into: &$2) }
+    }
+
+    func trusted(_ connection: ConnectionDriver) {
+        change { $0.trusted(ConnectionKey(packed: connection.ownerKey), now: $1, into: &$2) }
     }
 
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) {
@@ -377,11 +396,15 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                     preconditionFailure("the state assigns what is open")
                 }
                 if driver.info.origin.scheme == .https { figures.secureRequests += 1 }
+                waiting[waiter.slot]?.isReused = noteGiven(driver)
                 decide(waiter, .success(driver))
             case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
-            case .close(let key, let reason), .abort(let key, let reason):
+            case .close(let key, let reason):
                 guard case .open(let driver) = members[key.slot] else { continue }
                 driver.loop.execute { driver.closeNow(because: reason.sentence) }
+            case .abort(let key, _):
+                guard case .open(let driver) = members[key.slot] else { continue }
+                driver.loop.execute { driver.abort() }
             case .drain(let key, let reason):
                 // Not `close`, which refuses what was given the connection and has not begun, and has a time limit.
                 guard case .open(let driver) = members[key.slot] else { continue }
@@ -392,8 +415,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .drained:
                 for waiter in drainWaiters { due.add(.drained(waiter)) }
                 drainWaiters = []
-                alarm?.stop()
-                alarm = nil
+                for alarm in graceAlarms + [alarm] { alarm?.stop() }
+                (graceAlarms, alarm) = ([], nil)
                 // Not from here: each comes back to say that it has ended.
                 clock.execute { self.endEvents() }
             }
@@ -448,21 +471,41 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func closeIdle() { change { $0.closeIdle(now: $1, into: &$2) } }
 
-    nonisolated(nonsending) func shutdown(deadline: Duration) async {
-        let alarm = LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() }
+    /// How long what is under way may take to its end once nobody has the client any more.
+    static let grace = Duration.seconds(30)
+
+    /// Returns when all connections are closed, or, unless it `waitsForRequests`, at once where requests are under way. Those
+    /// go on until the deadline in any case.
+    nonisolated(nonsending) func shutdown(deadline: Duration, waitsForRequests: Bool = true) async {
+        let drivers = locked {
+            beginShutdown(deadline)
+            return openDrivers()
+        }
+        if !waitsForRequests {
+            for driver in drivers where await driver.loop.run({ driver.isServing }) { return }
+        }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             locked {
                 if case .ended = state.life { return due.add(.drained(continuation)) }
                 drainWaiters.append(continuation)
-                state.shutdown(now: now, into: &actions)
-                perform()
             }
         }
-        alarm.stop()
+    }
+
+    /// Under the lock.
+    private func beginShutdown(_ deadline: Duration) {
+        if case .ended = state.life { return }
+        graceAlarms.append(LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() })
+        state.shutdown(now: now, into: &actions)
+        perform()
+    }
+
+    /// Takes no new requests, and gives those under way their time, without waiting for it. From wherever nothing may be locked.
+    func letGo() {
+        clock.execute {
+            self.locked { self.beginShutdown(Self.grace) }
+        }
     }
 
     func shutdownNow() { change { $0.shutdownNow(now: $1, into: &$2) } }
-
-    /// The same, from wherever nothing may be locked.
-    func shutdownSoon() { clock.execute { self.shutdownNow() } }
 }

@@ -65,7 +65,8 @@ extension ConnectionPool {
         return result
     }
 
-    private func openDrivers() -> [ConnectionDriver] {
+    /// Under the lock.
+    func openDrivers() -> [ConnectionDriver] {
         members.compactMap { if case .open(let driver) = $0 { driver } else { nil } }
     }
 

@@ -13,16 +13,17 @@ extension ConnectionPool {
     /// - Throws: why there is none; `timeout`, where the client's default options limit the wait; `CancellationError`.
     nonisolated(nonsending) func lend(_ origin: Origin) async throws -> Loan {
         try Task.checkCancellation()
-        let lease = try locked { () throws(H2Error) in try self.lease(self.entry(for: origin), .exclusive, now) }
+        let calledAt = now
+        let lease = try locked { () throws(H2Error) in
+            try self.lease(self.entry(for: origin), .exclusive, calledAt)
+        }
         let driver: ConnectionDriver
         let entry: OriginEntry
         switch lease {
-        case .use(let free, let found): (driver, entry) = (free, found)
+        case .use(let free, let found, _): (driver, entry) = (free, found)
         case .wait(let ticket, let waitedFor):
             entry = waitedFor
-            let deadline = configuration.requestOptions.queueTimeout.map {
-                Deadline(at: now &+ $0.clampedNanoseconds, phase: .queued, limit: $0)
-            }
+            let deadline = Deadline.earliest(of: configuration.requestOptions, calledAt: calledAt, now: calledAt)
             driver = try await wait(with: ticket, until: deadline)
         }
         let before = await driver.loop.run { driver.requests }

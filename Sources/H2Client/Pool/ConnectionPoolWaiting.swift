@@ -7,6 +7,26 @@ struct Deadline {
     let phase: H2Error.Phase
     /// From the call.
     let limit: Duration
+
+    /// The earliest of the limits on waiting, on the whole request, and on sending it again.
+    /// - Parameters:
+    ///   - waited: nanoseconds that attempts before this one waited.
+    ///   - retrying: the limit on sending it again, where it was sent before.
+    static func earliest(
+        of options: RequestOptions, calledAt: UInt64, now: UInt64, waited: UInt64 = 0, retrying: Duration? = nil
+    ) -> Deadline? {
+        var earliest: Deadline?
+        func add(_ start: UInt64, _ limit: Duration?, _ phase: H2Error.Phase, used: UInt64 = 0) {
+            guard let limit else { return }
+            let nanoseconds = limit.clampedNanoseconds
+            let at = start.saturatingSum(nanoseconds - min(used, nanoseconds))
+            if earliest.map({ at < $0.at }) ?? true { earliest = Deadline(at: at, phase: phase, limit: limit) }
+        }
+        add(calledAt, options.timeout, .wholeRequest)
+        add(calledAt, retrying, .retrying)
+        add(now, options.queueTimeout, .queued, used: waited)
+        return earliest
+    }
 }
 
 extension ConnectionPool {

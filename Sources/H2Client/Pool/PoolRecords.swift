@@ -94,6 +94,8 @@ struct ConnectionRecord {
     let origin: Int32
     /// Why it takes no more requests, where it is `held` or `draining`.
     var reason = CloseReason.notNeeded
+    /// It is given no requests until its peer says something, and stands in no list that leads requests to it.
+    var isAside = false
     /// On its next turn, its own origin comes before those that share it.
     var ownerFirst = false
 

@@ -39,6 +39,9 @@ struct PoolState: ~Copyable {
     let connectionLimit: Int
     let waitingLimit: Int
     let idleTimeout: UInt64
+    /// So much earlier than that an idle connection may be closed, so that those which come due one after the other are seen to
+    /// together, and none is late: a twentieth of the limit, and 1 s at most.
+    let idleSlack: UInt64
     let maximumAge: UInt64
     let requestsPerConnection: Int
     let requestsPerOrigin: Int
@@ -101,6 +104,7 @@ struct PoolState: ~Copyable {
         connectionLimit = max(1, pool.connections)
         waitingLimit = max(0, pool.waitingRequests)
         idleTimeout = max(1, pool.idleTimeout.clampedNanoseconds)
+        idleSlack = min(idleTimeout / 20, 1_000_000_000)
         maximumAge = pool.maximumAge?.clampedNanoseconds ?? .max
         requestsPerConnection = max(1, pool.requestsPerConnection)
         requestsPerOrigin = max(1, politeness.concurrentRequestsPerOrigin)
@@ -149,7 +153,7 @@ struct PoolState: ~Copyable {
             let connection = connections[slot]
             next = connection.pointee.place.next
             guard connection.pointee.usableUntil > now else {
-                retire(slot, .maximumAge, now: now, into: &actions)
+                retire(slot, whyUnusable(slot, now: now), now: now, into: &actions)
                 continue
             }
             // A connection that allows fewer streams than it has is full, however few those are.
@@ -160,7 +164,7 @@ struct PoolState: ~Copyable {
         if shared != noSlot {
             let connection = connections[shared]
             if connection.pointee.usableUntil <= now {
-                retire(shared, .maximumAge, now: now, into: &actions)
+                retire(shared, whyUnusable(shared, now: now), now: now, into: &actions)
             } else {
                 let load = connection.pointee.streams < connection.pointee.limit ? connection.pointee.streams : .max - 1
                 if load < fewest { best = shared }
@@ -176,15 +180,24 @@ struct PoolState: ~Copyable {
             guard slot != noSlot else { return noSlot }
             let connection = connections[slot]
             if connection.pointee.usableUntil > now { return slot }
-            let reason = connection.pointee.ageLimit <= now ? CloseReason.maximumAge : .serverLimit
-            retire(slot, reason, now: now, into: &actions)
+            retire(slot, whyUnusable(slot, now: now), now: now, into: &actions)
         }
+    }
+
+    /// Why a connection past its `usableUntil` is.
+    func whyUnusable(_ slot: Int32, now: UInt64) -> CloseReason {
+        let connection = connections[slot]
+        if connection.pointee.ageLimit <= now { return .maximumAge }
+        return connection.pointee.idleSince.saturatingSum(idleTimeout) <= now ? .idleTimeout : .serverLimit
     }
 
     /// Counts a request on a connection that is free for it.
     mutating func begin(_ origin: Int32, on slot: Int32, now: UInt64, into actions: inout [PoolAction]) {
         let connection = connections[slot]
-        if connection.pointee.isFree { idle.remove(slot, idles, connections.memory) }
+        if connection.pointee.isFree {
+            idle.remove(slot, idles, connections.memory)
+            connection.pointee.usableUntil = connection.pointee.ageLimit
+        }
         if connection.pointee.version == .http1 {
             origins[origin].pointee.idleHTTP1.remove(slot, places, connections.memory)
         }

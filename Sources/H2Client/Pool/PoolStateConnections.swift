@@ -60,9 +60,12 @@ extension PoolState {
     }
 
     mutating func becomeIdle(_ slot: Int32, now: UInt64, into actions: inout [PoolAction]) {
-        connections[slot].pointee.idleSince = now
+        let connection = connections[slot]
+        let due = now.saturatingSum(idleTimeout)
+        connection.pointee.idleSince = now
+        if due < connection.pointee.usableUntil { connection.pointee.usableUntil = due }
         idle.append(slot, idles, connections.memory)
-        if armed > now + idleTimeout { wakeLoosely(at: now + idleTimeout, idleTimeout, into: &actions) }
+        if armed > due - idleSlack / 2 { wake(at: due - idleSlack / 2, into: &actions) }
     }
 
     // MARK: Failed
@@ -132,6 +135,41 @@ extension PoolState {
         settle(now: now, into: &actions)
     }
 
+    /// The peer of an HTTP/2 connection may be gone, and has been asked. Until it says something other connections serve the
+    /// requests; what is under way on this one stays.
+    mutating func doubted(_ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]) {
+        let slot = connections.find(key)
+        guard slot != noSlot else { return }
+        let connection = connections[slot]
+        guard connection.pointee.state == .open, connection.pointee.version == .http2, !connection.pointee.isAside
+        else {
+            return
+        }
+        connection.pointee.isAside = true
+        origins[connection.pointee.origin].pointee.http2.remove(slot, places, connections.memory)
+        leaveGuests(slot)
+        concern(connection.pointee.origin)
+        settle(now: now, into: &actions)
+    }
+
+    /// The peer has said something. The connection serves again, unless others have taken its place.
+    mutating func trusted(_ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]) {
+        let slot = connections.find(key)
+        guard slot != noSlot else { return }
+        let connection = connections[slot]
+        guard connection.pointee.state == .open, connection.pointee.isAside else { return }
+        connection.pointee.isAside = false
+        let owner = connection.pointee.origin
+        origins[owner].pointee.http2.append(slot, places, connections.memory)
+        var most = 1
+        if case .openConnection(let limit) = saturation { most = max(1, limit) }
+        if Int(origins[owner].pointee.http2.count) > most || origins[owner].pointee.requiresHTTP1 {
+            retire(slot, .notNeeded, now: now, into: &actions)
+        }
+        concern(owner)
+        settle(now: now, into: &actions)
+    }
+
     /// What an HTTP/1.1 server announced in Keep-Alive: how many more requests it takes on this connection, and until when
     /// it keeps the connection if nothing comes (monotonic nanoseconds, with whatever margin the caller finds wise).
     /// Neither makes a limit of the options larger.
@@ -151,7 +189,9 @@ extension PoolState {
         }
         if let idleUntil {
             hasServerLimits = true
-            connection.pointee.usableUntil = min(connection.pointee.ageLimit, idleUntil)
+            let due = connection.pointee.idleSince.saturatingSum(idleTimeout)
+            let latest = connection.pointee.idle.isLinked ? due : .max
+            connection.pointee.usableUntil = min(connection.pointee.ageLimit, idleUntil, latest)
             let time = max(idleUntil, now + PoolState.serverLimitGrain)
             if time < now + idleTimeout { wake(at: time, into: &actions) }
         }
@@ -250,13 +290,20 @@ extension PoolState {
         let connection = connections[slot]
         let record = origins[connection.pointee.origin]
         if connection.pointee.version == .http2 {
-            record.pointee.http2.remove(slot, places, connections.memory)
+            record.pointee.http2.drop(slot, places, connections.memory)
+            connection.pointee.isAside = false
         } else {
             record.pointee.idleHTTP1.drop(slot, places, connections.memory)
             if connection.pointee.circulates { record.pointee.openHTTP1 -= 1 }
         }
         idle.drop(slot, idles, connections.memory)
         aging.drop(slot, ages, connections.memory)
+        leaveGuests(slot)
+    }
+
+    /// Nobody shares a connection any more.
+    private mutating func leaveGuests(_ slot: Int32) {
+        let connection = connections[slot]
         while connection.pointee.guests.first != noSlot {
             let guest = connection.pointee.guests.first
             connection.pointee.guests.remove(guest, guestLinks, origins.memory)

@@ -70,7 +70,8 @@ extension PoolState {
         say(origins.isTaken(Int(connection.origin)), "without its origin")
         say(connection.streams >= 0 && connection.holders >= 0, "less than nothing on it")
         let hasPlace =
-            connection.state == .dialing || isOpen && (connection.version == .http2 || connection.isFree)
+            connection.state == .dialing
+            || isOpen && (connection.version == .http2 ? !connection.isAside : connection.isFree)
         say(connection.place.isLinked == hasPlace, "its place in the origin's lists")
         say(connection.idle.isLinked == (isOpen && connection.isFree), "its place among the idle")
         say(connection.age.isLinked == isOpen, "its place among the open")
@@ -79,7 +80,8 @@ extension PoolState {
         say(connection.state != .held || connection.holders > 0, "held by nobody")
         say(!isOpen || connection.served < connection.maximumRequests, "takes more than its requests")
         say(connection.version != .http1 || connection.streams + connection.holders <= 1, "two requests on HTTP/1.1")
-        say(isOpen || connection.guests.isEmpty, "shared though it takes no requests")
+        say(isOpen && !connection.isAside || connection.guests.isEmpty, "shared though it takes no requests")
+        say(!connection.isAside || isOpen && connection.version == .http2, "aside though it is not open")
         var guest = connection.guests.first
         while guest != noSlot {
             say(origins[guest].pointee.shared == slot, "shared by one that does not know")
@@ -102,7 +104,7 @@ extension PoolState {
             if connection.version == .http1, connection.state != .gone { living1 += 1 }
             if connection.version == .http1, connection.state == .closing { closing1 += 1 }
             guard connection.state == .open else { continue }
-            if connection.version == .http2 { open2 += 1 }
+            if connection.version == .http2, !connection.isAside { open2 += 1 }
             if connection.version == .http1, connection.holders == 0 {
                 open1 += 1
                 if connection.isFree { idle1 += 1 }
@@ -162,7 +164,7 @@ extension PoolState {
             let connection = connections[Int32(index)].pointee
             guard connection.origin == slot || Int(origin.shared) == index else { continue }
             if connection.state == .closing || !connection.isFree { isBusy = true }
-            guard connection.state == .open else { continue }
+            guard connection.state == .open, !connection.isAside else { continue }
             guard connection.usableUntil > now else {
                 // The tick that ends it comes soon, and finds another for those who wait.
                 if armed < .max { isBusy = true }

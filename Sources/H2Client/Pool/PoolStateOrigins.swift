@@ -100,7 +100,7 @@ extension PoolState {
     ) -> Bool {
         let slot = connections.find(connection)
         guard slot != noSlot, mayCoalesce(key), connections[slot].pointee.state == .open,
-            connections[slot].pointee.version == .http2
+            connections[slot].pointee.version == .http2, !connections[slot].pointee.isAside
         else { return false }
         let origin = origins.find(key)
         guard connections[slot].pointee.origin != origin else { return false }

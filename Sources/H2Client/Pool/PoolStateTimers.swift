@@ -20,12 +20,13 @@ extension PoolState {
         wake(at: time &+ limit / 20, into: &actions)
     }
 
-    /// The time that was asked for has come: closes what has been idle too long (after 100 to 105 % of the limit), drains
-    /// what is too old, and lets requests go on that were held for a time. Early or superfluous calls do no harm.
+    /// The time that was asked for has come: closes what has been idle for as long as it may, or will have been within
+    /// `idleSlack`, drains what is too old, and lets requests go on that were held for a time. Early or superfluous calls do
+    /// no harm.
     mutating func tick(now: UInt64, into actions: inout [PoolAction]) {
         guard life != .ended else { return }
         if armed <= now { armed = .max }
-        while idle.first != noSlot, connections[idle.first].pointee.idleSince + idleTimeout <= now {
+        while let due = idleDue, due - idleSlack <= now {
             retire(idle.first, .idleTimeout, now: now, into: &actions)
         }
         while aging.first != noSlot, connections[aging.first].pointee.ageLimit <= now {
@@ -41,14 +42,17 @@ extension PoolState {
             concern(origin)
         }
         settle(now: now, into: &actions)
-        if idle.first != noSlot {
-            wakeLoosely(at: connections[idle.first].pointee.idleSince + idleTimeout, idleTimeout, into: &actions)
-        }
+        if let due = idleDue { wake(at: due - idleSlack / 2, into: &actions) }
         if aging.first != noSlot, connections[aging.first].pointee.ageLimit != .max {
             wakeLoosely(at: connections[aging.first].pointee.ageLimit, maximumAge, into: &actions)
         }
         if let earliest = holds.earliest { wake(at: earliest, into: &actions) }
         if soonest != .max { wake(at: max(soonest, now + PoolState.serverLimitGrain), into: &actions) }
+    }
+
+    /// When the connection that has been idle the longest has been so for as long as it may.
+    private var idleDue: UInt64? {
+        idle.first == noSlot ? nil : connections[idle.first].pointee.idleSince.saturatingSum(idleTimeout)
     }
 
     /// Closes the idle connections whose server said that it would; when the next is due.
@@ -59,7 +63,7 @@ extension PoolState {
             let connection = connections[slot]
             let next = connection.pointee.idle.next
             if connection.pointee.usableUntil <= now {
-                retire(slot, .serverLimit, now: now, into: &actions)
+                retire(slot, whyUnusable(slot, now: now), now: now, into: &actions)
             } else if connection.pointee.usableUntil < connection.pointee.ageLimit {
                 soonest = min(soonest, connection.pointee.usableUntil)
             }

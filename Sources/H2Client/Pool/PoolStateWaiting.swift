@@ -123,6 +123,7 @@ extension PoolState {
     private mutating func hold(_ slot: Int32) {
         let connection = connections[slot]
         idle.drop(slot, idles, connections.memory)
+        connection.pointee.usableUntil = connection.pointee.ageLimit
         if connection.pointee.version == .http1 {
             origins[connection.pointee.origin].pointee.idleHTTP1.remove(slot, places, connections.memory)
             origins[connection.pointee.origin].pointee.openHTTP1 -= 1

@@ -15,6 +15,9 @@ enum RetryDecision: Sendable, Hashable {
     case overHTTP1
     /// On a connection of the origin's own: 421 on one that origins share (RFC 9110 section 15.5.20). Not counted.
     case onOwnConnection
+    /// Without `expect: 100-continue`: 417 says that somebody on the way does not meet it (RFC 9110 section 10.1.1). Not
+    /// counted, since it happens once.
+    case withoutExpectation
 
     /// Why not.
     enum Reason: Sendable, Hashable, CaseIterable {
@@ -66,6 +69,8 @@ enum RetryDecision: Sendable, Hashable {
         var isHTTP1 = false
         /// It was on a connection that was made for another origin.
         var isCoalesced = false
+        /// It was sent with `expect: 100-continue`.
+        var expectedContinue = false
         /// The connection had served a response before this request was sent.
         var wasReused = false
         /// The connection has served any response until it ended.
@@ -99,7 +104,7 @@ enum RetryDecision: Sendable, Hashable {
             return situation.attempts < policy.maximumAttempts ? decision : .no(.attemptsAreUsedUp)
         case .atOnce(counts: false):
             return situation.replays < replayLimit ? decision : .no(.replaysAreUsedUp)
-        case .no, .overHTTP1, .onOwnConnection: return decision
+        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: return decision
         }
     }
 
@@ -116,11 +121,17 @@ enum RetryDecision: Sendable, Hashable {
     ) -> RetryDecision {
         // On a connection of its own the answer would be the same, whatever the policy says.
         if status == 421 { return situation.isCoalesced ? .onOwnConnection : .no(.statusIsFinal) }
+        if status == 417, situation.expectedContinue { return .withoutExpectation }
         guard policy.statuses.contains(status) else { return .no(.statusIsFinal) }
         guard isIdempotent(situation.method) else { return .no(.mayHaveBeenProcessed) }
         let wait = retryAfter ?? 0
         let longest = policy.maximumRetryAfter ?? policy.maximumBackoff
         return wait <= longest.clampedNanoseconds ? .after(atLeast: wait) : .no(.waitIsTooLong)
+    }
+
+    /// Whether the server said that it wants HTTP/1.1 (RFC 9113 section 7).
+    static func requiresHTTP1(_ error: H2Error) -> Bool {
+        error.http2Code == .http11Required && error.initiator == .remote
     }
 
     private static func decide(
@@ -129,7 +140,7 @@ enum RetryDecision: Sendable, Hashable {
         if error.http2Code == .enhanceYourCalm { return .no(.serverWantsCalm) }
         if situation.responseBegan { return .no(.responseBegan) }
         let mayBeSentTwice = policy.retriesIdempotent && isIdempotent(situation.method)
-        if error.http2Code == .http11Required, error.initiator == .remote {
+        if requiresHTTP1(error) {
             if situation.isHTTP1 { return .no(.wouldNotHelp) }
             // A reset says that the stream was refused for it. GOAWAY may have come while others were at work.
             return error.code == .streamReset || error.isRetryable || mayBeSentTwice

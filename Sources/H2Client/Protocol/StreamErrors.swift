@@ -69,6 +69,8 @@ extension H2Error {
             case .sending:
                 ("the request's body made no progress for \(limit)", "the server does not take it, or the way stalled")
             case .firstByte: ("no response came within \(limit)", "the server is slow; allow more time")
+            case .retrying:
+                ("the request could not be sent again within \(limit)", "allow more time (RetryPolicy.maximumTime)")
             case .betweenBytes: ("the response's body made no progress for \(limit)", "the server or the way stalled")
             default: ("the request took longer than \(limit)", "allow more time")
             }

@@ -5,27 +5,63 @@ import Testing
 /// When connections are closed, rotated, and make room; and the end of the pool.
 @Suite struct PoolStateClosingTests {
     @Test(arguments: [ConnectionProtocol.http1, .http2])
-    func `A connection with nothing on it is closed after 100 to 105 % of the idle timeout`(
+    func `A connection with nothing on it is closed within the last second of the idle timeout`(
         _ version: ConnectionProtocol
     ) throws {
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.openIdle(origin, version)
-        #expect(pool.advance(59.9).isEmpty)
-        #expect(pool.advance(3.2) == [.close(key, .idleTimeout)])
+        #expect(pool.advance(48.9).isEmpty)
+        #expect(pool.advance(1) == [.close(key, .idleTimeout)])
         #expect(pool.closed(key).isEmpty)
+    }
+
+    @Test(arguments: [ConnectionProtocol.http1, .http2])
+    func `A connection that has been idle for the whole time is not handed out even if the tick is late`(
+        _ version: ConnectionProtocol
+    ) throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.openIdle(origin, version)
+        pool.now += 50 * PoolHarness.second
+        try pool.wait(origin)
+        #expect(pool.actions.first == .close(key, .idleTimeout))
+        #expect(pool.dials.count == 1)
+    }
+
+    @Test func `Connections that come due one after the other are closed by few ticks, none of them late`() throws {
+        let pool = PoolHarness(.http1Only, { $0.http1ConnectionsPerOrigin = 200 })
+        let origin = pool.origin()
+        var due: [ConnectionKey: UInt64] = [:]
+        var keys: [ConnectionKey] = []
+        for _ in 0..<200 { keys.append(try pool.open(origin, .http1)) }
+        for key in keys {
+            pool.now += PoolHarness.second / 50
+            pool.release(key, origin)
+            due[key] = pool.now + 50 * PoolHarness.second
+        }
+        var wakes: Set<UInt64> = []
+        while !due.isEmpty, pool.now < 1_120 * PoolHarness.second {
+            wakes.insert(pool.wakes)
+            for case .close(let key, .idleTimeout) in pool.advance(0.01) {
+                let limit = due.removeValue(forKey: key) ?? 0
+                #expect(pool.now <= limit && pool.now + PoolHarness.second + PoolHarness.second / 50 >= limit)
+            }
+        }
+        #expect(due.count == 0)
+        #expect(wakes.count < 20)
     }
 
     @Test func `A connection that served in the meantime has its idle time begin anew`() throws {
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.openIdle(origin, .http2)
-        pool.advance(50)
+        pool.advance(40)
         _ = try pool.use(origin)
         #expect(pool.advance(100).isEmpty)
         pool.release(key, origin)
-        #expect(pool.advance(59.9).isEmpty)
-        #expect(pool.advance(3.2) == [.close(key, .idleTimeout)])
+        #expect(pool.advance(48.9).isEmpty)
+        #expect(pool.advance(1) == [.close(key, .idleTimeout)])
     }
 
     @Test func `Requests arm no timer of their own`() throws {
@@ -114,6 +150,83 @@ import Testing
         #expect(pool.actions.isEmpty)
         #expect(try pool.use(origin) == key)
         #expect(pool.actions == [.drain(key, .learnedRequests)])
+    }
+
+    // MARK: - Connections whose peer may be gone
+
+    @Test func `A doubted connection is given no requests, another is dialled, and the peer's word brings it back`()
+        throws
+    {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        let waiter = try pool.wait(origin)
+        let dial = try pool.dialed()
+        #expect(pool.actions == [.dial(dial, origin, .either, .replacement)])
+        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        #expect(pool.actions == [.assign(waiter, key), .cancelDial(dial, .notNeeded)])
+        #expect(try pool.use(origin) == key)
+    }
+
+    @Test func `A doubted connection whose place another took is drained when its peer speaks`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        let other = try pool.open(origin, .http2)
+        #expect(other != key)
+        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        #expect(pool.actions == [.drain(key, .notNeeded)])
+        #expect(try pool.use(origin) == other)
+        #expect(pool.release(key, origin) == [.close(key, .notNeeded)])
+    }
+
+    @Test func `With several connections allowed, one comes back beside the other`() throws {
+        let pool = PoolHarness(.automatic, { $0.whenSaturated = .openConnection(upTo: 2) })
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        let other = try pool.open(origin, .http2)
+        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        #expect(pool.actions.isEmpty)
+        #expect(try Set([pool.use(origin), pool.use(origin)]) == [key, other])
+    }
+
+    @Test(arguments: 0..<6)
+    func `A doubted connection can end in every way`(_ way: Int) throws {
+        let pool = PoolHarness(.automatic, { ($0.idleTimeout, $0.maximumAge) = (.seconds(10), .seconds(100)) })
+        let origin = pool.origin()
+        let key = try pool.open(origin, .http2)
+        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        if way != 3 { pool.release(key, origin) }
+        switch way {
+        case 0: #expect(pool.advance(10) == [.close(key, .idleTimeout)])
+        case 1: pool.event { $0.closeIdle(now: $1, into: &$2) }
+        case 2: pool.event { $0.shutdown(now: $1, into: &$2) }
+        case 3:
+            #expect(pool.advance(106) == [.drain(key, .maximumAge)])
+            pool.release(key, origin)
+        case 4: pool.draining(key)
+        default: break
+        }
+        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.closed(key)
+        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        #expect(pool.figures(of: origin).http2Idle == 0)
+    }
+
+    @Test func `Who shares a doubted connection dials its own`() throws {
+        let pool = PoolHarness()
+        let (one, two) = (pool.origin(), pool.origin())
+        let key = try pool.open(one, .http2)
+        try pool.wait(two)
+        let dial = try pool.dialed()
+        pool.event { _ = $0.coalesced(two, onto: key, now: $1, into: &$2) }
+        pool.closed(dial)
+        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        try pool.wait(two)
+        #expect(pool.dials.count == 1)
     }
 
     @Test func `Two different numbers teach nothing, and neither does the end of an idle connection`() throws {

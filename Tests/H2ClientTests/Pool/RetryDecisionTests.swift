@@ -223,6 +223,18 @@ import Testing
         #expect(decide(421, nil, situation(method), policy) == .no(.statusIsFinal))
     }
 
+    @Test(arguments: idempotent + others)
+    func `417 to an expectation is answered by one repeat without it, uncounted`(method: HTTPRequest.Method) {
+        for policy in [HTTPClient.RetryPolicy(), .withStatuses] {
+            let expecting = situation(method) { ($0.expectedContinue, $0.attempts) = (true, 4) }
+            #expect(decide(417, nil, expecting, policy) == .withoutExpectation)
+            #expect(decide(417, nil, situation(method), policy) == .no(.statusIsFinal))
+        }
+        let gone = situation(method) { ($0.expectedContinue, $0.bodyCanBeSentAgain) = (true, false) }
+        #expect(decide(417, nil, gone) == .no(.bodyCannotBeSentAgain))
+        #expect(decide(417, nil, situation(method) { $0.expectedContinue = true }, .none) == .no(.retryingIsOff))
+    }
+
     // MARK: - Statuses
 
     @Test(arguments: [429, 502, 503, 504]) func `Statuses of the policy are asked again after a backoff`(status: Int) {

@@ -130,6 +130,26 @@ struct ClientConnectionTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `421 is learned where the request is not sent again, in full duplex too`(_ isFullDuplex: Bool) async throws {
+        try await withTwoNames(coalesces: true) { client, _, one, two in
+            let first = try await client.get("\(one)/bytes/3").response.connectionID
+            #expect(try await client.get("\(two)/bytes/3").response.connectionID == first)
+            let request = try HTTPRequest(.get, url: "\(two)/status/421")
+            let body = RequestBody.writer { try await $0.write([1, 2, 3]) }
+            let status =
+                if isFullDuplex {
+                    try await client.send(request, body: body) { response in response.status }
+                } else {
+                    try await client.whole(request, body: body).status
+                }
+            #expect(status == .misdirectedRequest)
+            let own = try await client.get("\(two)/bytes/3").response.connectionID
+            #expect(own != first)
+            #expect(try await client.get("\(one)/bytes/3").response.connectionID == first)
+        }
+    }
+
     // MARK: - Lent connections
 
     @Test

@@ -54,6 +54,59 @@ struct VanishedPeerTests {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `short limits and cancellations on a dead HTTP 2 connection, with pauses between, lead to another connection`(
+        _ isCancelled: Bool
+    ) async throws {
+        try await withProxy(.http2) { client, server, proxy, url in
+            _ = try await client.get("\(url)/bytes/3")
+            proxy.goSilent(alsoNew: false)
+            var options = RequestOptions()
+            if !isCancelled { options.timeout = .milliseconds(600) }
+            var failures = 0
+            for _ in 0..<6 {
+                let options = options
+                let task = Task { try await client.get("\(url)/bytes/3", options: options).body.count }
+                // Longer than an answer takes on a busy machine, once there is a connection that lives.
+                if isCancelled { try await Task.sleep(for: .milliseconds(600)) }
+                if isCancelled { task.cancel() }
+                if (try? await task.value) != 3 { failures += 1 }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            #expect(failures <= 3)
+            #expect(server.statistics.connectionsAccepted >= 2)
+            #expect(try await client.get("\(url)/bytes/3").body.count == 3)
+        }
+    }
+
+    @Test
+    func `a server that is slow with one answer keeps its connection`() async throws {
+        try await withProxy(.http2) { client, server, _, url in
+            let first = try await client.get("\(url)/bytes/3").response.connectionID
+            var options = RequestOptions()
+            options.timeout = .milliseconds(400)
+            _ = try await h2Error { try await client.get("\(url)/delay/60000", options: options) }
+            try await eventually("it serves again", within: .seconds(30)) {
+                try await client.get("\(url)/bytes/3").response.connectionID == first
+            }
+            #expect(await client.open <= 2)
+        }
+    }
+
+    @Test
+    func `a dead connection that was set aside is closed when PING is not answered`() async throws {
+        try await withProxy(
+            .http2, { $0.connection.keepAlive.timeout = .milliseconds(500) }
+        ) { client, _, proxy, url in
+            _ = try await client.get("\(url)/bytes/3")
+            proxy.goSilent(alsoNew: false)
+            var options = RequestOptions()
+            options.timeout = .milliseconds(400)
+            _ = try await h2Error { try await client.get("\(url)/bytes/3", options: options) }
+            try await eventually("it is gone", within: .seconds(30)) { await client.open == 0 }
+        }
+    }
+
     @Test
     func `a limit on the first byte finds out over HTTP 1.1, and the next request dials anew`() async throws {
         try await withProxy(.http1) { client, server, proxy, url in

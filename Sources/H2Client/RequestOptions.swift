@@ -82,8 +82,8 @@ public struct RequestOptions: Sendable {
         set { change { $0.priority = newValue } }
     }
 
-    /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed
-    /// (RFC 9110 section 10.1.1). An `HTTPClient` answers 417 by sending the request again without it, where the body can be
+    /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed since
+    /// the header fields were sent (RFC 9110 section 10.1.1). An `HTTPClient` answers 417 by sending the request again without it, where the body can be
     /// sent again and the policy allows a second attempt. Default nil: send at once.
     public var expectContinue: Duration? {
         get { storage?.values.expectContinue }

@@ -25,7 +25,7 @@ public struct Response: Sendable {
     public var streamID: Int32 { exchange.id }
     /// What is spoken on that connection.
     public var version: HTTPVersion { exchange.connection.version }
-    /// Whether the connection had served a request before.
+    /// Whether the connection had begun a request before this one.
     public var isConnectionReused: Bool { exchange.isConnectionReused }
     /// The attempts before the one that this is the response to, the first one first; empty where the request was sent once.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
@@ -75,11 +75,12 @@ public struct ResponseMetrics: Sendable, Hashable {
     /// How long this attempt waited for a connection and a stream of it, the making of the connection included: from
     /// `attemptStart` on. What earlier attempts waited, and the pauses between them, are no part of it.
     public var queued: Duration
-    /// Looking up the host, connecting and shaking hands; nil where the connection had served a request before.
+    /// Looking up the host, connecting and shaking hands; nil where the connection had begun a request before this one.
     public var resolve: Duration?
     public var connect: Duration?
     public var tls: Duration?
-    /// From the call until the request's header fields went to the socket.
+    /// From the call until the request's header fields went to the socket (over HTTP/2, until they stood in the 32 KiB that go to
+    /// it next).
     public var requestSent: Duration
     /// From the call until the response's header fields arrived.
     public var firstByte: Duration?

@@ -174,12 +174,19 @@ final class Exchange: StreamState, @unchecked Sendable {
         startTotalTimer()
         if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
         if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
-        if let limit = options.expectContinue, heldBody != nil {
-            continueTimer = connection.loop.schedule(after: limit.clampedNanoseconds) {
-                self.releaseBody()
-            }
-        }
+        if let limit = options.expectContinue, heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
         return true
+    }
+
+    /// Releases the body once the server has had its time to say 100, which begins when the header fields have left.
+    private func startContinueTimer(_ limit: UInt64) {
+        func look() {
+            let now = connection.loop.now
+            let passed = sentAt == 0 || sentAt > now ? 0 : now - sentAt
+            if passed >= limit { return releaseBody() }
+            continueTimer = connection.loop.schedule(after: limit - passed, look)
+        }
+        continueTimer = connection.loop.schedule(after: limit, look)
     }
 
     func startTotalTimer() {

@@ -357,6 +357,27 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    @Test func `The time for 100 begins when the header fields leave, not before`() {
+        let rig = ConnectionRig(isScripted: true)
+        // The socket is full of another request when this one begins.
+        (rig.wire.shape.room, rig.wire.isStalled) = (20, true)
+        let other = rig.start { try await $0.send(.to("/other")).status.code }
+        rig.advance(1)
+        let pending = expecting(rig, .milliseconds(200))
+        rig.advance(150)
+        (rig.wire.shape.room, rig.wire.isStalled) = (1 << 20, false)
+        rig.advance(190)
+        #expect(rig.received(Frame.Kind.headers).count == 2)
+        #expect(rig.received(Frame.Kind.data).isEmpty)
+        rig.advance(250)
+        #expect(rig.received(Frame.Kind.data).flatMap(\.payload) == [1, 2, 3])
+        rig.wire.send(head(rig, "200", endStream: true))
+        rig.wire.send(.headers(3, rig.encoder.encode([(":status", "200")]), endStream: true))
+        rig.finish(pending)
+        rig.finish(other)
+        rig.expectNothingLeft()
+    }
+
     @Test func `A final answer instead of 100 means that the body is not sent`() {
         let rig = ConnectionRig(isScripted: true)
         let pending = expecting(rig, .milliseconds(200))

@@ -99,9 +99,11 @@ public actor HTTP1Connection {
     /// Sends a request and waits for the final response's header fields. A missing `authority` or `path` is filled in from
     /// the origin.
     ///
-    /// A body that is streamed is sent before this returns, in chunks where its length is not known, or given up where the
-    /// response is complete without it, which ends the connection. Cancelling the task ends the connection, unless the
-    /// request still waits for its turn.
+    /// A body that is streamed is still being sent when this returns (in chunks where its length is not known): its writer
+    /// goes on until the body's end, as long as the response is under way. What is left of it is given up when the response
+    /// is whole, fails, or is dropped, and that ends the connection. What the writer throws after the head is thrown to the
+    /// reader of the response's body. Cancelling the task ends the connection, unless the request still waits for its turn;
+    /// nobody waits for a writer that ignores its cancellation.
     /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
@@ -109,8 +111,8 @@ public actor HTTP1Connection {
         try await Exchange.send(request, body: body, options: options, on: driver)
     }
 
-    /// As above, with the response handled while the request's body may still be on its way. When `handle` returns, what
-    /// is left of a streamed body is given up.
+    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
+    /// given up, and this returns or throws once the writer has returned.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R

@@ -99,9 +99,10 @@ public actor HTTP2Connection {
     /// Sends a request and waits for the final response's header fields. Missing `scheme`, `authority` and `path` are
     /// filled in from the origin.
     ///
-    /// A body that is streamed is sent before this returns, or given up where the response is complete without it; to
-    /// read the response while the body is still being sent, use `send(_:body:options:handlingResponse:)`. Cancelling
-    /// the task resets the stream (CANCEL) and leaves its siblings alone.
+    /// A body that is streamed is still being sent when this returns: its writer goes on until the body's end, as long as the
+    /// response is under way. What is left of it is given up when the response is whole, fails, or is dropped. What the
+    /// writer throws after the head is thrown to the reader of the response's body. Cancelling the task resets the stream
+    /// (CANCEL), and nobody waits for a writer that ignores its cancellation.
     /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
@@ -109,8 +110,8 @@ public actor HTTP2Connection {
         try await Exchange.send(request, body: body, options: options, on: multiplexer)
     }
 
-    /// As above, with the response handled while the request's body may still be on its way (full duplex). When `handle`
-    /// returns, what is left of a streamed body is given up.
+    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
+    /// given up, and this returns or throws once the writer has returned.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R

@@ -40,9 +40,13 @@ public final class HTTPClient: Sendable {
     /// Sends a request, on a connection that is there, or a new one, and waits for the response's header fields.
     ///
     /// `scheme` and `authority` say where it goes; `HTTPRequest(url:)` fills them in. What `RetryPolicy` allows is sent
-    /// again, and shows in the response's `failedAttempts`. A body that is streamed is sent before this returns; to read the
-    /// response meanwhile, use `send(_:body:options:handlingResponse:)`. Cancelling the task gives up the request wherever
-    /// it is: waiting, being connected, on its way (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
+    /// again, and shows in the response's `failedAttempts`. Cancelling the task gives up the request wherever it is: waiting,
+    /// being connected, on its way (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
+    ///
+    /// A body that is streamed is still being sent when this returns: its writer goes on until the body's end, as long as the
+    /// response is under way. What is left of it is given up when the response is whole, fails, or is dropped. What the
+    /// writer throws after the head is thrown to the reader of the response's body. Nobody waits for a writer that ignores
+    /// its cancellation.
     /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; what the body's own sequence or writer threw.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
@@ -55,10 +59,7 @@ public final class HTTPClient: Sendable {
             do {
                 let response: Response
                 if case .stream(_, let pump) = body.content {
-                    response = try await Exchange.uploading(exchange, request, pump) { response in
-                        await exchange.uploadEnd()
-                        return response
-                    }
+                    response = try await Exchange.uploading(exchange, request, pump)
                 } else {
                     response = try await exchange.perform(request)
                 }
@@ -70,8 +71,8 @@ public final class HTTPClient: Sendable {
         }
     }
 
-    /// As above, with the response handled while the request's body may still be on its way (full duplex). When `handle`
-    /// returns, what is left of a streamed body is given up. Nothing is sent again once `handle` was called.
+    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
+    /// given up, and this returns or throws once the writer has returned. Nothing is sent again once `handle` was called.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R

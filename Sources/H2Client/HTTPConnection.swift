@@ -22,7 +22,9 @@ public struct HTTPConnection: Sendable {
         try await Exchange.send(request, body: body, options: options, on: driver)
     }
 
-    /// As above, with the response handled while the request's body may still be on its way (full duplex).
+    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
+    /// given up, and this returns or throws once the writer has returned.
+    /// - Throws: as above; what `handle` throws.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R

@@ -42,7 +42,7 @@ public struct RequestBody: Sendable {
     }
 
     /// The chunks of a sequence, pulled as the windows allow (backpressure). An error it throws resets the stream
-    /// (CANCEL) and is thrown from `send`.
+    /// (CANCEL) and is thrown from `send`, or to the reader of the response where its head has come already.
     /// - Parameters:
     ///   - length: bytes in all, where known; another number is an error.
     ///   - isReplayable: whether each iteration of the sequence yields the same chunks, so that an `HTTPClient` may send the
@@ -55,9 +55,13 @@ public struct RequestBody: Sendable {
         }
     }
 
-    /// A closure that writes the body; `write` suspends while the windows are full. The body ends when it returns.
+    /// A closure that writes the body; `write` suspends while the windows are full. The body ends when it returns, and
+    /// nothing may be written after that. An error it throws does as one of `stream`.
+    ///
+    /// It runs in a task of its own, on the executor that the caller of `send` prefers. That task is cancelled when nobody
+    /// wants the rest of the body any more; a closure that returns after its cancellation has not ended the body.
     /// - Parameter isReplayable: whether the closure may be called again, and then writes the same, so that an `HTTPClient`
-    ///   may send the request again.
+    ///   may send the request again. It can be called again before an earlier call, which was cancelled, has returned.
     public static func writer(
         length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false,
         _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void
@@ -73,7 +77,8 @@ public struct RequestBodyWriter: Sendable {
 
     /// Hands over one chunk and suspends until the connection has taken it, so that at most one chunk is held.
     /// - Throws: `CancellationError`, also once the response is complete and the rest of the body is unwanted; `H2Error`
-    ///   where the stream failed.
+    ///   where the stream failed, and `invalidRequest` while another write is under way or after the closure has returned,
+    ///   which fails the request too if it is not over.
     public nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws {
         try await exchange.writeBody(chunk)
     }

@@ -50,20 +50,23 @@ public struct RequestOptions: Sendable {
         set { change { $0.queueTimeout = newValue } }
     }
 
-    /// From the request's sending to the response's header fields. Default: none but `timeout`.
+    /// From when all of the request, its body included, has gone to the socket, to the response's header fields. Default:
+    /// none but `timeout`.
     public var firstByteTimeout: Duration? {
         get { storage?.values.firstByteTimeout }
         set { change { $0.firstByteTimeout = newValue } }
     }
 
     /// While the request's body is sent: between two pieces of it that the connection takes (its windows are open, the
-    /// socket has room). Default: none but `timeout`.
+    /// socket has room). Waiting for the body's writer does not count, nor does a server that waits for the reader of its
+    /// response. Default: none but `timeout`.
     public var sendTimeout: Duration? {
         get { storage?.values.sendTimeout }
         set { change { $0.sendTimeout = newValue } }
     }
 
-    /// Between two pieces of the response's body, while somebody waits for one. Default: none but `timeout`.
+    /// Between two pieces of the response's body, while somebody waits for one. As long as the request's body is still being
+    /// sent, its progress counts too, and waiting for its writer does not. Default: none but `timeout`.
     public var bodyProgressTimeout: Duration? {
         get { storage?.values.bodyProgressTimeout }
         set { change { $0.bodyProgressTimeout = newValue } }

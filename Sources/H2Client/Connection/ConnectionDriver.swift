@@ -81,6 +81,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) private final var stallTimer: LoopTimer?
     @exclusivity(unchecked) private final var drainTimer: LoopTimer?
     @exclusivity(unchecked) private final var closeWaiters: [() -> Void] = []
+    /// Requests whose last byte is in the output, and that want to know when it is written.
+    @exclusivity(unchecked) private final var unwritten: [Exchange] = []
     @exclusivity(unchecked) private final var quietWaiters: [() -> Void] = []
     @exclusivity(unchecked) private final var deathWaiters: [() -> Void] = []
 
@@ -141,6 +143,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     func gaveUp(_ exchange: Exchange) {}
     /// The reader took so many bytes of the body.
     func consumed(_ exchange: Exchange, _ count: Int) { preconditionFailure("overridden") }
+    /// Whether the server may be unable to go on because of what our reader has not taken of the response.
+    func isReaderBehind(_ exchange: Exchange) -> Bool { preconditionFailure("overridden") }
     /// Nobody will read what the exchange holds.
     func dropUnread(_ exchange: Exchange) { preconditionFailure("overridden") }
     /// `exchange.outgoing` has something to send again.
@@ -355,6 +359,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
             switch wire.write(bytes) {
             case .bytes(let count):
                 outputTaken(count)
+                if !unwritten.isEmpty { tellWritten() }
                 share -= count
                 if share <= 0 { return markDirty() }
             case .wouldBlock: return blockWriting()
@@ -367,12 +372,37 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         if case .draining = state, openStreamCount == 0, waitingCount == 0 { finishDraining() }
     }
 
+    /// Calls the exchange's `wasWritten` when what is in the output has been written.
+    final func tellWhenWritten(_ exchange: Exchange) {
+        unwritten.append(exchange)
+    }
+
+    private final func tellWritten() {
+        guard outputBytes.isEmpty else { return }
+        // What began during this flush has not come into the output yet.
+        let written = unwritten
+        unwritten = written.filter { $0.sentAt == 0 && !$0.isOver }
+        for exchange in written where exchange.sentAt != 0 { exchange.wasWritten() }
+    }
+
     private final func blockWriting() {
         isWriteBlocked = true
         writeBlockedAt = loop.now
         wire.watch(readable: wantsInput, writable: true)
+        startStallTimer()
+    }
+
+    /// Where a reader has come back: a server that could not write its answer had no reason to read either.
+    final func restartStallTimer() {
+        guard let stallTimer else { return }
+        loop.cancel(stallTimer)
+        startStallTimer()
+    }
+
+    private final func startStallTimer() {
         let limit = configuration.timeouts.writeStall
         stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
+            guard self.wantsInput else { return self.startStallTimer() }
             self.die(
                 H2Error(
                     .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
@@ -486,6 +516,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
             if let timer { loop.cancel(timer) }
         }
         (drainTimer, watchTimer, stallTimer) = (nil, nil, nil)
+        unwritten = []
         // First of all: whoever is told below may ask the owner for another connection, and must not get this one.
         owner?.closed(self, why: error)
         sendLastBytes(code)

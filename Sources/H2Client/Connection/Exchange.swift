@@ -1,11 +1,12 @@
 import HTTPTypes
+import Synchronization
 
 /// One request and its response: the stream as the protocol sees it, and whoever waits for it.
 ///
 /// Invariant behind `@unchecked Sendable`: everything here belongs to the connection's loop, with these exceptions, each
 /// ordered by the continuation that resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`,
 /// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
-/// body and the figures as well, which belong to the response's reader from then on.
+/// figures, which do not change any more, and the body, which belongs to whichever reader holds `claim`.
 final class Exchange: StreamState, @unchecked Sendable {
     let connection: ConnectionDriver
     let options: RequestOptions
@@ -25,8 +26,10 @@ final class Exchange: StreamState, @unchecked Sendable {
         case none
         case head(UnsafeContinuation<Bool, Never>)
         case chunk(UnsafeContinuation<BodyStep, Never>)
-        /// Wants the end only; the sink takes the bytes.
-        case end(UnsafeContinuation<BodyStep, Never>)
+        /// Wants the whole body, which gathers in the sink.
+        case all(UnsafeContinuation<BodyStep, Never>)
+        /// Wants the end only; the sink takes the bytes. So many had been read before.
+        case end(UnsafeContinuation<BodyStep, Never>, readBefore: Int)
         /// Nobody: the body is read and dropped, until the timer fires.
         case nobody(LoopTimer)
     }
@@ -35,8 +38,23 @@ final class Exchange: StreamState, @unchecked Sendable {
     enum BodyStep: Sendable {
         case chunk([UInt8])
         case end
+        /// The end, and how many bytes the sink took until then.
+        case drained(Int)
         case failed(any Error)
     }
+
+    /// Who may read the body. Readers may follow each other on any threads; two at once would lose or share bytes.
+    enum Claim: UInt8, AtomicRepresentable {
+        /// Nobody reads. Can go to held, taken.
+        case free
+        /// One reader is at it. Can go to free, taken.
+        case held
+        /// One call has had all of it.
+        case taken
+    }
+
+    /// Changed by readers where `isWhole`, and by the loop alone before that.
+    let claim = Atomic<Claim>(.free)
 
     enum Destination { case descriptor(CInt), nowhere }
 
@@ -66,8 +84,18 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private var wasSentBlindly = false
     @exclusivity(unchecked) var submittedAt: UInt64 = 0
 
-    /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended.
-    @exclusivity(unchecked) var isWritingCancelled = false
+    /// Where a streamed body's writer stands.
+    enum Writer {
+        /// Can go to cancelled, returned.
+        case writing
+        /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended. Can go to
+        /// returned.
+        case cancelled
+        /// Its closure has returned: nothing may follow.
+        case returned
+    }
+
+    @exclusivity(unchecked) var writer = Writer.writing
     /// What the writer has handed over.
     @exclusivity(unchecked) var suppliedBytes = 0
     @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
@@ -82,6 +110,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var continueTimer: LoopTimer?
     @exclusivity(unchecked) private var sendTimer: LoopTimer?
     @exclusivity(unchecked) var progressAt: UInt64 = 0
+    /// `bytesSent` when a timer looked last whether the body moves.
+    @exclusivity(unchecked) private var bytesSentBefore = 0
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -172,7 +202,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         resumeBeginner()
         if options.areDefaults { return true }
         startTotalTimer()
-        if let limit = options.firstByteTimeout { startPhaseTimer(.firstByte, limit) }
+        if isOutgoingDone { awaitWritten() }
         if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
         if let limit = options.expectContinue, heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
         return true
@@ -207,20 +237,39 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Looks now and then whether the body makes progress: what a writer has not written yet is no fault of the server's.
+    /// Whether the request's body has moved since this was asked last, or stands still for a reason of our own: what a
+    /// writer has not written yet, or a reader has not taken of the response, is no fault of the server's.
+    private func isSending() -> Bool {
+        if isOutgoingDone { return false }
+        let before = bytesSentBefore
+        bytesSentBefore = bytesSent
+        if bytesSent != before || heldBody != nil { return true }
+        if case .awaitingChunk = outgoing { return true }
+        return connection.isReaderBehind(self)
+    }
+
+    /// Looks now and then whether the body makes progress.
     private func startSendTimer(_ limit: Duration) {
         let period = max(limit.clampedNanoseconds / 8, 1)
-        var (before, since) = (bytesSent, connection.loop.now)
+        var since = connection.loop.now
         func look() {
             guard !isOver, !isOutgoingDone else { return sendTimer = nil }
-            let isWaitingForWriter = if case .awaitingChunk = outgoing { true } else { false }
-            if bytesSent != before || isWaitingForWriter || heldBody != nil {
-                (before, since) = (bytesSent, connection.loop.now)
-            }
+            if isSending() { since = connection.loop.now }
             if connection.loop.now - since >= limit.clampedNanoseconds { return timedOut(.sending, limit) }
             sendTimer = connection.loop.schedule(after: period, look)
         }
         sendTimer = connection.loop.schedule(after: period, look)
+    }
+
+    /// The request's last byte is about to be written: the time for the answer begins when it has been.
+    func awaitWritten() {
+        if !options.areDefaults, options.firstByteTimeout != nil, slot >= 0 { connection.tellWhenWritten(self) }
+    }
+
+    /// All of the request has gone to the socket.
+    func wasWritten() {
+        guard case .awaitingHead = phase, let limit = options.firstByteTimeout else { return }
+        startPhaseTimer(.firstByte, limit)
     }
 
     func stopPhaseTimer() {
@@ -230,7 +279,9 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
         if phase == .betweenBytes {
-            // The timer is not moved for each piece that arrives; it looks when the last one came.
+            // The timer is not moved for each piece that arrives; it looks when the last one came. While the request is
+            // being sent the server may wait for the rest of it.
+            if isSending() { progressAt = connection.loop.now }
             let quiet = connection.loop.now &- progressAt
             if quiet < limit.clampedNanoseconds {
                 phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
@@ -315,12 +366,21 @@ final class Exchange: StreamState, @unchecked Sendable {
             waiter = .none
             stopPhaseTimer()
             resume(continuation, step)
-        case .end(let continuation):
+        case .all(let continuation):
             progressAt = connection.loop.now
             guard case .ended = phase else { return }
             waiter = .none
             stopPhaseTimer()
-            resume(continuation, .end)
+            let all = body
+            body = []
+            claim.store(.taken, ordering: .relaxed)
+            resume(continuation, .chunk(all))
+        case .end(let continuation, let before):
+            progressAt = connection.loop.now
+            guard case .ended = phase else { return }
+            waiter = .none
+            stopPhaseTimer()
+            resume(continuation, .drained(bodyReceived - before))
         case .nobody(let timer):
             guard case .ended = phase else { return }
             waiter = .none
@@ -357,17 +417,13 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// False while another reader waits.
-    var mayBegin: Bool { if case .none = waiter { true } else { false } }
+    /// Whether nobody else reads. On the loop, before the body is whole.
+    var mayRead: Bool {
+        guard case .none = waiter else { return false }
+        return claim.load(ordering: .relaxed) != .held
+    }
 
     func begin(_ newWaiter: Waiter) {
-        if !mayBegin {
-            switch newWaiter {
-            case .chunk(let second), .end(let second):
-                return second.resume(returning: .failed(H2Error.secondReader(self)))
-            case .none, .head, .nobody: break
-            }
-        }
         waiter = newWaiter
         progressAt = connection.loop.now
         // What was read may have opened a window.
@@ -412,7 +468,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             headError = error
             resume(continuation, isHeadHere: true)
-        case .chunk(let continuation), .end(let continuation): resume(continuation, .failed(error))
+        case .chunk(let continuation), .all(let continuation), .end(let continuation, _):
+            resume(continuation, .failed(error))
         case .nobody(let timer): connection.loop.cancel(timer)
         }
         resumeWriter(error)
@@ -439,6 +496,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     override func wantsBody() {
         switch outgoing {
         case .done:
+            awaitWritten()
             dropHeldBody()
             if writeWaiter != nil { resumeWriter(uploadError()) }
             if let uploadWaiter {

@@ -1,4 +1,5 @@
 import HTTPTypes
+import Synchronization
 
 // What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
 
@@ -12,10 +13,7 @@ extension Exchange {
     ) async throws -> Response {
         let exchange = try Exchange(connection: connection, body: body, options: options)
         if case .stream(_, let pump) = body.content {
-            return try await uploading(exchange, request, pump) { response in
-                await exchange.uploadEnd()
-                return response
-            }
+            return try await uploading(exchange, request, pump)
         }
         return try await exchange.perform(request)
     }
@@ -44,8 +42,8 @@ extension Exchange {
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
         if Task.isCancelled {
-            // The connection's owner waits for the end of what it has counted.
-            if lease != 0 { connection.loop.execute { self.fail(CancellationError()) } }
+            // The connection's owner waits for the end of what it has counted, and the writer for that of its upload.
+            connection.loop.execute { self.fail(CancellationError()) }
             throw CancellationError()
         }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
@@ -89,79 +87,126 @@ extension Exchange {
     nonisolated(nonsending) func readBody() async throws -> [UInt8]? {
         let step: BodyStep
         if isWhole {
-            step = takeChunk() ?? .end
+            step = try takeWholeChunk()
         } else if Task.isCancelled {
             connection.loop.execute { self.fail(CancellationError()) }
             throw CancellationError()
-        } else if connection.loopIdentity.isCurrent, let ready = takeChunk() {
+        } else if connection.loopIdentity.isCurrent, mayRead, let ready = takeChunk() {
             step = ready
         } else {
-            step = await wait { .chunk($0) }
+            step = await wait {
+                guard self.mayRead else { return $0.resume(returning: .failed(H2Error.secondReader(self))) }
+                self.begin(.chunk($0))
+            }
         }
         return switch step {
         case .chunk(let bytes): bytes
-        case .end: nil
+        case .end, .drained: nil
         case .failed(let error): throw error
         }
     }
 
     @inline(__always)
     nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
-        if isWhole {
-            guard body.count <= limit else { throw bodyTooLarge(limit) }
-            defer { body = [] }
-            return body
-        }
+        if isWhole { return try takeWholeBody(upTo: limit) }
         let step = await wait {
-            guard self.mayBegin else { return .end($0) }
+            if let refusal = self.refusalToTakeAll { return $0.resume(returning: .failed(refusal)) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
             self.connection.consumed(self, self.unread)
-            return .end($0)
+            self.begin(.all($0))
         }
-        if case .failed(let error) = step { throw error }
-        // The stream has ended: nothing on the loop touches the body any more.
-        defer { body = [] }
-        return body
+        return switch step {
+        case .chunk(let bytes): bytes
+        case .end, .drained: []
+        case .failed(let error): throw error
+        }
     }
 
     @inline(__always)
     nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
         if isWhole {
-            defer { body = [] }
-            let count = body.count
-            if case .descriptor(let descriptor) = destination { try writeOut(descriptor) }
-            return count
+            let all: [UInt8]
+            switch destination {
+            case .nowhere:
+                guard case .chunk(let bytes) = try takeWholeChunk() else { return 0 }
+                all = bytes
+            case .descriptor(let descriptor):
+                all = try takeWholeBody(upTo: .max)
+                try writeOut(all, descriptor)
+            }
+            return all.count
         }
-        let before = bodyReadSoFar
         let step = await wait {
-            guard self.mayBegin else { return .end($0) }
+            guard self.mayRead else { return $0.resume(returning: .failed(H2Error.secondReader(self))) }
             switch destination {
             case .nowhere: self.sink = .nowhere
             case .descriptor(let descriptor):
                 self.sink = .descriptor(descriptor)
-                do { try self.writeOut(descriptor) } catch { self.failReading(error) }
+                do { try self.writeOut(self.body, descriptor) } catch { self.failReading(error) }
             }
             self.connection.consumed(self, self.unread)
             self.body = []
-            return .end($0)
+            self.begin(.end($0, readBefore: self.bodyReadSoFar))
         }
-        if case .failed(let error) = step { throw error }
-        return bodyReceived - before
+        return switch step {
+        case .drained(let count): count
+        case .chunk, .end: 0
+        case .failed(let error): throw error
+        }
     }
 
-    func writeOut(_ descriptor: CInt) throws {
-        let status = body.withUnsafeBytes { writeFully(descriptor, $0) }
+    // MARK: - Caller's side: the body of a whole response, under its claim
+
+    /// What is there of a whole response's body; its end where there is nothing (more).
+    @inline(__always)
+    private func takeWholeChunk() throws -> BodyStep {
+        let (isMine, claimed) = claim.compareExchange(expected: .free, desired: .held, ordering: .acquiring)
+        guard isMine else {
+            if claimed == .held { throw H2Error.secondReader(self) }
+            return .end
+        }
+        defer { claim.store(.free, ordering: .releasing) }
+        return takeChunk() ?? .end
+    }
+
+    /// All of a whole response's body, which one caller gets.
+    @inline(__always)
+    private func takeWholeBody(upTo limit: Int) throws -> [UInt8] {
+        let (isMine, claimed) = claim.compareExchange(expected: .free, desired: .held, ordering: .acquiring)
+        guard isMine else { throw H2Error.secondReader(self, isOver: claimed == .taken) }
+        if case .failed(let error) = phase {
+            claim.store(.free, ordering: .releasing)
+            throw error
+        }
+        guard body.count <= limit else {
+            claim.store(.free, ordering: .releasing)
+            throw bodyTooLarge(limit)
+        }
+        let all = body
+        body = []
+        claim.store(.taken, ordering: .releasing)
+        return all
+    }
+
+    /// Why a call must not have the whole body: another reads, or has had it. On the loop, before the body is whole.
+    private var refusalToTakeAll: H2Error? {
+        guard mayRead else { return H2Error.secondReader(self) }
+        return claim.load(ordering: .relaxed) == .taken ? H2Error.secondReader(self, isOver: true) : nil
+    }
+
+    func writeOut(_ bytes: [UInt8], _ descriptor: CInt) throws {
+        let status = bytes.withUnsafeBytes { writeFully(descriptor, $0) }
         if status != 0 { throw H2Error.cannotWrite(status, stream: self) }
     }
 
-    /// Waits, on the loop, for what `makeWaiter` names. Cancelling resets the stream.
+    /// Waits for what `body` begins on the loop, or resumes. Cancelling resets the stream.
     nonisolated(nonsending) func wait(
-        _ makeWaiter: @escaping (UnsafeContinuation<BodyStep, Never>) -> Waiter
+        _ body: @escaping (UnsafeContinuation<BodyStep, Never>) -> Void
     ) async -> BodyStep {
         let step = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                let begin = LoopBound { self.begin(makeWaiter(continuation)) }
+                let begin = LoopBound { body(continuation) }
                 if connection.loopIdentity.isCurrent {
                     begin.value()
                 } else {

@@ -3,30 +3,57 @@ import HTTPTypes
 // A streamed request body: the writer's side, from any thread, and the loop's.
 
 extension Exchange {
+    typealias Pump = @Sendable (RequestBodyWriter) async throws -> Void
+
     // MARK: - Caller's side: the upload
 
-    /// Runs the writer as a child task beside the response, and ends it with it.
+    /// Sends the request and returns the response as soon as its head is there. The writer goes on meanwhile.
+    ///
+    /// A server may answer while it reads, and read on only as its answer is taken. So the upload is part of the response's
+    /// life rather than of this call's, and the writer cannot be a child of the caller's task. This is the one task of the
+    /// library that has no parent. Invariant: its exchange owns it. It is cancelled when the upload is over, and the upload
+    /// ends at the latest with the exchange: when the response is whole, fails, times out, or is dropped. Its errors reach
+    /// whoever waits for the head, or else the reader of the body.
+    static nonisolated(nonsending) func uploading(
+        _ exchange: Exchange, _ request: HTTPRequest, _ pump: @escaping Pump
+    ) async throws -> Response {
+        // A child would inherit the executor that the caller's task prefers; a task without a parent has to be told.
+        let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
+        Task(executorPreference: executor) {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await exchange.runWriter(pump) }
+                await exchange.uploadEnd()
+                group.cancelAll()
+            }
+        }
+        return try await exchange.perform(request)
+    }
+
+    /// The same in full duplex, with the writer as a child task: it has ended when this returns.
     static nonisolated(nonsending) func uploading<R>(
-        _ exchange: Exchange, _ request: HTTPRequest,
-        _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void,
+        _ exchange: Exchange, _ request: HTTPRequest, _ pump: @escaping Pump,
         _ handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                // A client may send again what has not begun, and then the writer must not have been called.
-                if exchange.lease != 0 {
-                    guard await exchange.untilBegun() else { return }
-                }
-                do {
-                    try await pump(RequestBodyWriter(exchange: exchange))
-                    await exchange.finishUpload(nil)
-                } catch {
-                    // Where the response is complete already, this changes nothing.
-                    await exchange.finishUpload(error)
-                }
-            }
+            group.addTask { await exchange.runWriter(pump) }
             defer { group.cancelAll() }
             return try await handle(exchange.perform(request))
+        }
+    }
+
+    private nonisolated(nonsending) func runWriter(_ pump: Pump) async {
+        // A client may send again what has not begun, and then the writer must not have been called.
+        if lease != 0 {
+            guard await untilBegun() else { return }
+        }
+        do {
+            try await pump(RequestBodyWriter(exchange: self))
+            // Many sequences end early, and without an error, in a task that is cancelled: the body may lack its rest.
+            try Task.checkCancellation()
+            await finishUpload(nil)
+        } catch {
+            // Where the response is complete already, this changes nothing.
+            await finishUpload(error)
         }
     }
 
@@ -68,16 +95,12 @@ extension Exchange {
         }
     }
 
-    /// Waits until the body is sent, or will not be. Cancelling resets the stream, of which the body's reader is told.
-    nonisolated(nonsending) func uploadEnd() async {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                connection.loop.execute {
-                    if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
-                }
+    /// Waits until the body is sent, or will not be.
+    private nonisolated(nonsending) func uploadEnd() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            connection.loop.execute {
+                if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
             }
-        } onCancel: {
-            connection.loop.execute { self.fail(CancellationError()) }
         }
     }
 
@@ -111,6 +134,12 @@ extension Exchange {
         guard writeWaiter == nil else {
             return continuation.resume(returning: H2Error.secondWriter(self))
         }
+        if case .returned = writer {
+            // The body has been ended without this chunk: it must not look whole to anybody who can still be told.
+            let error = H2Error.writeAfterEnd(self)
+            fail(error)
+            return continuation.resume(returning: error)
+        }
         if let error = uploadError() {
             continuation.resume(returning: error)
             return
@@ -138,16 +167,20 @@ extension Exchange {
 
     func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
-        if isWritingCancelled { return CancellationError() }
+        if case .cancelled = writer { return CancellationError() }
         if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }
 
     func finishBody() {
+        let before = writer
+        writer = .returned
         guard !isOver, !isOutgoingDone else { return }
         // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
-        if isWritingCancelled { return fail(CancellationError()) }
+        if case .cancelled = before { return fail(CancellationError()) }
+        // Nor must one that lets another task write, and does not wait for it.
+        if writeWaiter != nil { return fail(H2Error.writerReturnedEarly(self)) }
         if let stated = contentLength ?? statedLength, suppliedBytes != stated {
             return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
         }
@@ -156,7 +189,7 @@ extension Exchange {
 
     /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
     func cancelWriting() {
-        isWritingCancelled = true
+        if case .writing = writer { writer = .cancelled }
         resumeWriter(CancellationError())
     }
 

@@ -56,10 +56,12 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
         guard isReadingPaused, session.wantsInput else { return }
         isReadingPaused = false
         if case .closed = state { return }
+        restartStallTimer()
         wire.watch(readable: true, writable: isWriteBlocked)
         if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
     }
 
+    override func isReaderBehind(_ exchange: Exchange) -> Bool { !session.wantsInput }
     override func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
     /// What there is to send is fetched in the flush, for which the exchange asks.
     override func resumeBody(_ exchange: Exchange) {}

@@ -77,6 +77,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     override func reset(_ stream: StreamState) { session.reset(stream, .cancel) }
     override func consumed(_ exchange: Exchange, _ count: Int) { session.consumed(exchange, count) }
+    override func isReaderBehind(_ exchange: Exchange) -> Bool { session.isReaderBehind(exchange) }
     override func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
     override func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
 

@@ -261,6 +261,12 @@ final class HTTP2Session {
         if stream.slot >= 0 { nghttp2_session_consume_stream(raw, stream.id, count) }
     }
 
+    /// Whether unread bytes take up most of the stream's window.
+    func isReaderBehind(_ stream: StreamState) -> Bool {
+        guard stream.slot >= 0, stream.unread > 0 else { return false }
+        return stream.unread >= Int(nghttp2_session_get_stream_local_window_size(raw, stream.id))
+    }
+
     /// Nobody will read what a stream holds: the connection gets its credit back, and the memory is freed.
     func dropUnread(_ stream: StreamState) {
         if stream.unread > 0 {

@@ -46,7 +46,7 @@ extension StreamState {
         switch outgoing {
         case .bytes(let bytes, let offset):
             Self.copy(bytes, offset, to: payload)
-            outgoing = offset + count == bytes.count ? .done : .bytes(bytes, offset: offset + count)
+            if offset + count == bytes.count { stopSending() } else { outgoing = .bytes(bytes, offset: offset + count) }
         case .chunk(let bytes, let offset):
             Self.copy(bytes, offset, to: payload)
             if offset + count == bytes.count {

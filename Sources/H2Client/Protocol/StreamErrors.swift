@@ -94,11 +94,26 @@ extension H2Error {
             remedy: "await one write before the next")
     }
 
-    static func secondReader(_ stream: StreamState) -> H2Error {
+    static func writeAfterEnd(_ stream: StreamState) -> H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream.id), initiator: .user,
-            message: "\(stream.title): the response's body is being read already",
-            remedy: "one reader at a time")
+            message: "\(stream.title): a chunk was written after the request's body had ended",
+            remedy: "use the writer only until its closure returns")
+    }
+
+    static func writerReturnedEarly(_ stream: StreamState) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream.id), initiator: .user,
+            message: "\(stream.title): the request body's writer returned while a chunk was being written",
+            remedy: "await each write before the closure returns")
+    }
+
+    /// - Parameter isOver: the first reader has had all of it.
+    static func secondReader(_ stream: StreamState, isOver: Bool = false) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream.id), initiator: .user,
+            message: "\(stream.title): the response's body \(isOver ? "has been" : "is being") read already",
+            remedy: isOver ? "keep what the first reader got" : "one reader at a time")
     }
 
     static func cannotWrite(_ status: CInt, stream: StreamState) -> H2Error {

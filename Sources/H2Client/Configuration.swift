@@ -120,8 +120,10 @@ public struct Configuration: Sendable {
         /// A stream's window grows with the measured bandwidth-delay product up to this, and the connection's to twice a
         /// stream's; equal to `stream` turns that off. Default 16 MiB.
         public var maximum = 16 << 20
-        /// What all streams together may hold unread before the connection's window waits for readers as well, so that
-        /// slow readers bound the memory of a connection. Default 32 MiB.
+        /// What all streams together may hold unread before new bytes are let in more slowly: past it streams' windows are
+        /// 65,535 bytes, until half of it has been read. So responses that nobody reads never hold up one that somebody
+        /// reads, and the memory of a connection is bounded by this, one connection window, and 65,535 bytes for each
+        /// unread response. Default 32 MiB.
         public var unreadLimit = 32 << 20
 
         public init() {}

@@ -38,6 +38,13 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     /// Attaches the wire and sends the preface.
     override func activate() {
+        awaitAcknowledgement()
+        if keepAlive?.whileIdle == true { watchPeer() }
+        super.activate()
+    }
+
+    /// Ends the connection where the server does not acknowledge our SETTINGS in time.
+    private func awaitAcknowledgement() {
         let limit = configuration.timeouts.settings
         settingsTimer = loop.schedule(after: limit.clampedNanoseconds) {
             self.die(
@@ -47,8 +54,6 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
                     remedy: "does it speak HTTP/2 here?"),
                 saying: ErrorCode.settingsTimeout)
         }
-        if keepAlive?.whileIdle == true { watchPeer() }
-        super.activate()
     }
 
     // MARK: - Requests
@@ -105,6 +110,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             owner?.trusted(self)
         }
         if !session.events.isEmpty { handleEvents() }
+        if session.awaitsSmallWindows, settingsTimer == nil { awaitAcknowledgement() }
         if case .closed = state { return false }
         return true
     }

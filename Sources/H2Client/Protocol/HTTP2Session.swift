@@ -63,6 +63,10 @@ final class HTTP2Session {
     let startedAt: UInt64
     @exclusivity(unchecked) var isInsideNghttp2 = false
     @exclusivity(unchecked) private var probeCount: UInt64 = 0
+    /// SETTINGS frames of ours, and which of them announced small windows; 0 where that is acknowledged.
+    @exclusivity(unchecked) private var settingsSent = 1
+    @exclusivity(unchecked) private var settingsAcknowledged = 0
+    @exclusivity(unchecked) private var smallWindowsAt = 0
     @exclusivity(unchecked) private var requestHead = RequestHead()
 
     @exclusivity(unchecked) private(set) var bytesSent = 0
@@ -259,6 +263,7 @@ final class HTTP2Session {
         let credit = window.taken(count)
         if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
         if stream.slot >= 0 { nghttp2_session_consume_stream(raw, stream.id, count) }
+        if window.shouldWiden() { announceWindow() }
     }
 
     /// Whether unread bytes take up most of the stream's window.
@@ -273,6 +278,7 @@ final class HTTP2Session {
             let credit = window.taken(stream.unread)
             if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
             stream.unread = 0
+            if window.shouldWiden() { announceWindow() }
         }
         stream.body = []
     }
@@ -294,6 +300,12 @@ final class HTTP2Session {
         }
         guard count == bytes.count else {
             throw protocolError(String(cString: nghttp2_strerror(CInt(truncatingIfNeeded: count))), .protocolError)
+        }
+        if window.unread > window.unreadLimit, window.shouldShrink() {
+            announceWindow()
+            smallWindowsAt = settingsSent
+        } else if window.shouldWiden() {
+            announceWindow()
         }
         if window.shouldProbe(now: now) {
             probeCount += 1
@@ -319,11 +331,29 @@ final class HTTP2Session {
     /// A PING of the window policy came back.
     func probeReturned() {
         guard window.probed(now: now) else { return }
+        announceWindow()
+        check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
+    }
+
+    /// Says how large the streams' windows are from now on.
+    private func announceWindow() {
         var entry = nghttp2_settings_entry(
             settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: UInt32(window.stream))
         check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), &entry, 1))
-        check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
+        settingsSent += 1
     }
+
+    /// The server has acknowledged one more of our SETTINGS, which it does in their order.
+    func acknowledgedSettings() {
+        settingsAcknowledged += 1
+        guard smallWindowsAt != 0, settingsAcknowledged >= smallWindowsAt else { return }
+        smallWindowsAt = 0
+        let credit = window.shrank()
+        if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
+    }
+
+    /// Whether streams are held back until the server has acknowledged that windows are small.
+    var awaitsSmallWindows: Bool { smallWindowsAt != 0 }
 
     func tellTouched() {
         // Whoever is told may send, and a failure to send touches again; but nobody comes back to here meanwhile.

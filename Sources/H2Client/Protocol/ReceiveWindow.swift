@@ -1,16 +1,35 @@
 /// When received bytes are credited back to the peer (RFC 9113 section 5.2), and how large the windows should be.
 ///
 /// 1. A stream's window is credited when its reader takes the bytes.
-/// 2. The connection's window is credited on arrival, so that one slow reader never stalls its siblings,
-/// 3. but only while all streams together hold at most `unreadLimit` unread; past that the connection's credit is owed
-///    until readers have caught up.
+/// 2. The connection's window is credited on arrival, so that slow readers never stall their siblings.
+/// 3. Where all streams together hold more than `unreadLimit` unread, streams' windows shrink to `least`, until readers have
+///    taken half of that. Only until the server has acknowledged the small windows is the connection's credit owed, so the
+///    memory of unread bodies is bounded: by `unreadLimit`, one connection window, and `least` for each response.
 /// 4. Every half window a PING measures the round trip. If more than half the window arrived within one round trip,
 ///    the window was what limited the peer: it is doubled, up to `maximum`.
 struct ReceiveWindow {
+    /// The least size of a stream's window under pressure: that of RFC 9113 section 6.9.2.
+    static let least = 65_535
+
+    /// Whether unread bytes keep the streams' windows small.
+    enum Pressure {
+        /// Can go to announced.
+        case none
+        /// The server has not acknowledged the small windows yet. Can go to inForce, none.
+        case announced
+        /// Can go to none.
+        case inForce
+    }
+
     let unreadLimit: Int
     let maximum: Int
-    /// Sizes now in force for a stream and for the connection.
-    private(set) var stream: Int
+    private(set) var pressure = Pressure.none
+    /// Bytes that arrived since `pressure` changed last.
+    private var arrivedSince = 0
+    /// The size of a stream's window without pressure.
+    private var wide: Int
+    /// Sizes now in force, or announced, for a stream and for the connection.
+    var stream: Int { if case .none = pressure { wide } else { min(wide, Self.least) } }
     private(set) var connection: Int
     /// Unread bytes of all streams.
     private(set) var unread = 0
@@ -23,20 +42,49 @@ struct ReceiveWindow {
 
     init(_ windows: Configuration.Windows) {
         unreadLimit = windows.unreadLimit
-        stream = min(max(windows.stream, 65_535), Int(Int32.max))
-        connection = min(max(windows.connection, 65_535), Int(Int32.max))
-        maximum = min(max(windows.maximum, stream), Int(Int32.max))
+        wide = min(max(windows.stream, Self.least), Int(Int32.max))
+        connection = min(max(windows.connection, Self.least), Int(Int32.max))
+        maximum = min(max(windows.maximum, wide), Int(Int32.max))
     }
 
     /// Bytes arrived; how many to credit to the connection now.
     mutating func arrived(_ count: Int, buffered: Bool) -> Int {
         sinceProbe += count
+        arrivedSince += count
         if probe != nil { probe!.bytes += count }
         guard buffered else { return count }
         unread += count
-        guard unread > unreadLimit else { return count }
+        guard unread > unreadLimit, mayShrink else { return count }
         debt += count
         return 0
+    }
+
+    /// Whether windows that are not small yet can let the server send too much.
+    private var mayShrink: Bool {
+        if case .inForce = pressure { false } else { wide > Self.least }
+    }
+
+    /// Whether to announce small windows. Asked once after each input.
+    mutating func shouldShrink() -> Bool {
+        guard unread > unreadLimit, case .none = pressure, wide > Self.least else { return false }
+        (pressure, arrivedSince) = (.announced, 0)
+        return true
+    }
+
+    /// The server has acknowledged the small windows; how many bytes to credit to the connection now.
+    mutating func shrank() -> Int {
+        guard case .announced = pressure else { return 0 }
+        pressure = .inForce
+        defer { debt = 0 }
+        return debt
+    }
+
+    /// Whether to announce wide windows again, which is not done for every few bytes.
+    mutating func shouldWiden() -> Bool {
+        if case .none = pressure { return false }
+        guard unread <= unreadLimit / 2, arrivedSince >= connection / 2 else { return false }
+        (pressure, arrivedSince) = (.none, 0)
+        return true
     }
 
     /// Bytes were read or dropped; how many to credit to the connection now.
@@ -51,7 +99,7 @@ struct ReceiveWindow {
     mutating func shouldProbe(now: UInt64) -> Bool {
         // After three probes in a row that changed nothing the windows fit: look again only now and then.
         let interval = (stream / 2) << min(max(fruitlessProbes - 2, 0), 6)
-        guard stream < maximum, probe == nil, sinceProbe >= interval else { return false }
+        guard case .none = pressure, stream < maximum, probe == nil, sinceProbe >= interval else { return false }
         sinceProbe = 0
         probe = (now, 0)
         return true
@@ -61,12 +109,13 @@ struct ReceiveWindow {
     mutating func probed(now: UInt64) -> Bool {
         guard let probe else { return false }
         self.probe = nil
+        guard case .none = pressure else { return false }
         guard probe.bytes > stream / 2 else {
             fruitlessProbes += 1
             return false
         }
         fruitlessProbes = 0
-        stream = min(max(stream * 2, probe.bytes * 2), maximum)
+        wide = min(max(stream * 2, probe.bytes * 2), maximum)
         connection = min(max(connection, stream * 2), Int(Int32.max))
         return true
     }

@@ -470,7 +470,9 @@ import Testing
                 .to("/", .post),
                 body: .writer { writer in
                     world.task {
-                        do { try await writer.write([UInt8](repeating: 0, count: 100)) } catch { writerError.value = error }
+                        do { try await writer.write([UInt8](repeating: 0, count: 100)) } catch {
+                            writerError.value = error
+                        }
                     }
                     await world.sleep(.milliseconds(50))
                 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CNghttp2.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -13,6 +14,10 @@
 #include <sys/resource.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#ifdef SYS_openat2
+#include <linux/openat2.h>
+#endif
 #endif
 #include <unistd.h>
 
@@ -23,6 +28,37 @@ int ch2_open(const char *path, int flags, int mode) { return open(path, flags | 
 int ch2_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL, 0);
   return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int ch2_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+int ch2_open_cached(const char *path, int flags) {
+#if defined(__linux__) && defined(SYS_openat2) && defined(RESOLVE_CACHED)
+  struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
+  int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+  // A kernel that does not know the call or the flag, or a sandbox that refuses it, does not say.
+  if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == E2BIG)) errno = EAGAIN;
+  return fd;
+#else
+  (void)path, (void)flags;
+  errno = EAGAIN;
+  return -1;
+#endif
+}
+
+ssize_t ch2_read_cached(int fd, void *buffer, size_t count, int64_t offset) {
+#if defined(__linux__) && defined(RWF_NOWAIT)
+  struct iovec piece = {.iov_base = buffer, .iov_len = count};
+  ssize_t result;
+  do result = preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+  while (result < 0 && errno == EINTR);
+  if (result < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL)) errno = EOPNOTSUPP;
+  return result;
+#else
+  (void)fd, (void)buffer, (void)count, (void)offset;
+  errno = EOPNOTSUPP;
+  return -1;
+#endif
 }
 
 // MARK: - ThreadSanitizer
@@ -177,6 +213,10 @@ int ch2_socket_error(int fd) {
 #if !defined(MSG_NOSIGNAL)
 #define MSG_NOSIGNAL 0
 #endif
+
+ssize_t ch2_send_now(int fd, const void *bytes, size_t count) {
+  return send(fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 ssize_t ch2_send(int fd, const void *bytes, size_t count) {
   ssize_t sent;

@@ -53,6 +53,7 @@ public final class HTTPClient: Sendable {
     ) async throws -> Response {
         var options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
+        let body = body.isUnopenedFile ? try await body.opened(on: pool.clock) : body
         var attempts: Attempts?
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)

@@ -33,18 +33,26 @@ public struct ResponseBody: AsyncSequence, Sendable {
         try await exchange.collectBody(upTo: limit)
     }
 
-    /// Writes the body to a descriptor, straight from the connection's read buffer where it can; the number of bytes
-    /// written. Writing happens on the event loop, so the descriptor should be a regular file or /dev/null.
-    /// - Throws: `H2Error` (`localIO`) where a write fails, and the stream is reset.
+    /// Writes the body to a descriptor of any kind: a file, a pipe, a socket, a terminal; the number of bytes written.
+    ///
+    /// A thread writes, so that a slow disk or reader holds back this response alone: at most two of its stream's windows are
+    /// held meanwhile. A pipe without a reader is an error, and raises no SIGPIPE. The descriptor may be closed when this
+    /// returns or throws. Cancelling, or the request's time limit, ends the wait at once; a write that is under way then may
+    /// still take place.
+    /// - Throws: `H2Error` (`localIO`) where a write fails, and the stream is reset; `CancellationError`; why the response
+    ///   failed.
     @discardableResult
     public nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
-        try await exchange.drainBody(to: .descriptor(descriptor))
+        switch try DescriptorWriter.open(descriptor) {
+        case .discard: try await exchange.discardBody()
+        case .writer(let writer): try await exchange.writeBody(with: writer)
+        }
     }
 
     /// Reads to the end and throws the bytes away; their number.
     @discardableResult
     public nonisolated(nonsending) func discard() async throws -> Int {
-        try await exchange.drainBody(to: .nowhere)
+        try await exchange.discardBody()
     }
 }
 

@@ -206,6 +206,8 @@ bool ch2_keep_alive(int fd, int idle, int interval, int count, int user_timeout)
 int ch2_socket_error(int fd);
 /// send(2) without SIGPIPE.
 ssize_t ch2_send(int fd, const void *bytes, size_t count);
+/// The same, once, and also for a socket that is not non-blocking (MSG_DONTWAIT): it may be somebody else's.
+ssize_t ch2_send_now(int fd, const void *bytes, size_t count);
 
 /// A listening socket on a literal IPv4 or IPv6 address, made as ch2_tcp_socket does; -1 with errno. sockaddr's casts are
 /// clumsy in Swift.
@@ -225,5 +227,13 @@ int ch2_open_beneath(int folder, const char *path, int flags);
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.
 int ch2_set_nonblocking(int fd);
+/// A duplicate (F_DUPFD_CLOEXEC); fcntl is variadic.
+int ch2_duplicate(int fd);
+/// Opens a file that can be opened without waiting for a disk (openat2(2) with RESOLVE_CACHED). EAGAIN where it cannot, or
+/// where the system does not say.
+int ch2_open_cached(const char *path, int flags);
+/// Reads what can be had without waiting for a disk (preadv2(2) with RWF_NOWAIT). EAGAIN where there is nothing, and
+/// EOPNOTSUPP where the system does not say.
+ssize_t ch2_read_cached(int fd, void *buffer, size_t count, int64_t offset);
 
 #endif

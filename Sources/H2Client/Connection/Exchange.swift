@@ -41,6 +41,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         /// The end, and how many bytes the sink took until then.
         case drained(Int)
         case failed(any Error)
+        /// Another reader has the body.
+        case refused(H2Error)
     }
 
     /// Who may read the body. Readers may follow each other on any threads; two at once would lose or share bytes.
@@ -55,8 +57,6 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Changed by readers where `isWhole`, and by the loop alone before that.
     let claim = Atomic<Claim>(.free)
-
-    enum Destination { case descriptor(CInt), nowhere }
 
     @exclusivity(unchecked) var waiter = Waiter.none
     @exclusivity(unchecked) var headError: (any Error)?
@@ -100,6 +100,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var suppliedBytes = 0
     @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
     @exclusivity(unchecked) var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// Who waits until a piece of the response's body has been written to a descriptor.
+    @exclusivity(unchecked) var outputWaiter: UnsafeContinuation<(any Error)?, Never>?
+    /// Why nobody wants the response's body written any more: its reader was cancelled, or we gave up the exchange.
+    @exclusivity(unchecked) var outputFailure: (any Error)?
     @exclusivity(unchecked) var beginWaiter: UnsafeContinuation<Bool, Never>?
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
@@ -134,9 +138,12 @@ final class Exchange: StreamState, @unchecked Sendable {
             contentLength = bytes.count
             if !bytes.isEmpty { outgoing = .bytes(bytes, offset: 0) }
         case .file(let path):
-            let (descriptor, length) = try openBodyFile(path)
-            contentLength = length
-            outgoing = .file(descriptor: descriptor, offset: 0, remaining: length)
+            let file = try BodyFile(path)
+            contentLength = file.length
+            outgoing = .file(FileBody(file))
+        case .openFile(let file):
+            contentLength = file.length
+            outgoing = .file(FileBody(file))
         case .stream(let length, _):
             contentLength = length
             outgoing = .awaitingChunk
@@ -150,8 +157,6 @@ final class Exchange: StreamState, @unchecked Sendable {
             self.outgoing = .awaitingChunk
         }
     }
-
-    deinit { dropHeldBody() }
 
     // MARK: - Loop's side: start
     // Timers hold the exchange until `finish` cancels them, which every exchange comes to.
@@ -245,6 +250,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         bytesSentBefore = bytesSent
         if bytesSent != before || heldBody != nil { return true }
         if case .awaitingChunk = outgoing { return true }
+        if case .file(let file) = outgoing, file.isLoading { return true }
         return connection.isReaderBehind(self)
     }
 
@@ -453,6 +459,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         finish()
         resumeAll(error)
+        giveUpOutput(error)
     }
 
     /// The reader cannot take what is there. The stream may have ended well meanwhile: for its reader it has not.
@@ -497,7 +504,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch outgoing {
         case .done:
             awaitWritten()
-            dropHeldBody()
+            heldBody = nil
             if writeWaiter != nil { resumeWriter(uploadError()) }
             if let uploadWaiter {
                 self.uploadWaiter = nil
@@ -506,6 +513,17 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .awaitingChunk: resumeWriter(nil)
         default: break
         }
+    }
+
+    override func load(_ file: FileBody) -> Bool {
+        file.beginLoading()
+        let status = connection.loop.runBlocking {
+            let count = file.load()
+            self.connection.loop.execute { self.loaded(file, count) }
+        }
+        // No thread to be had: the loop waits for the disk rather than the request for nothing.
+        if status != 0 { file.loaded(file.load()) }
+        return status != 0
     }
 
     // MARK: - Facts

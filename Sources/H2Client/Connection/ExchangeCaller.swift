@@ -11,6 +11,7 @@ extension Exchange {
     static nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver
     ) async throws -> Response {
+        let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
         let exchange = try Exchange(connection: connection, body: body, options: options)
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump)
@@ -23,6 +24,7 @@ extension Exchange {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
+        let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
         let exchange = try Exchange(connection: connection, body: body, options: options)
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump, handle)
@@ -95,7 +97,7 @@ extension Exchange {
             step = ready
         } else {
             step = await wait {
-                guard self.mayRead else { return $0.resume(returning: .failed(H2Error.secondReader(self))) }
+                guard self.mayRead else { return $0.resume(returning: .refused(H2Error.secondReader(self))) }
                 self.begin(.chunk($0))
             }
         }
@@ -103,6 +105,7 @@ extension Exchange {
         case .chunk(let bytes): bytes
         case .end, .drained: nil
         case .failed(let error): throw error
+        case .refused(let error): throw error
         }
     }
 
@@ -110,7 +113,7 @@ extension Exchange {
     nonisolated(nonsending) func collectBody(upTo limit: Int) async throws -> [UInt8] {
         if isWhole { return try takeWholeBody(upTo: limit) }
         let step = await wait {
-            if let refusal = self.refusalToTakeAll { return $0.resume(returning: .failed(refusal)) }
+            if let refusal = self.refusalToTakeAll { return $0.resume(returning: .refused(refusal)) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
             self.connection.consumed(self, self.unread)
@@ -120,31 +123,20 @@ extension Exchange {
         case .chunk(let bytes): bytes
         case .end, .drained: []
         case .failed(let error): throw error
+        case .refused(let error): throw error
         }
     }
 
+    /// Reads to the end and throws the bytes away; their number.
     @inline(__always)
-    nonisolated(nonsending) func drainBody(to destination: Destination) async throws -> Int {
+    nonisolated(nonsending) func discardBody() async throws -> Int {
         if isWhole {
-            let all: [UInt8]
-            switch destination {
-            case .nowhere:
-                guard case .chunk(let bytes) = try takeWholeChunk() else { return 0 }
-                all = bytes
-            case .descriptor(let descriptor):
-                all = try takeWholeBody(upTo: .max)
-                try writeOut(all, descriptor)
-            }
+            guard case .chunk(let all) = try takeWholeChunk() else { return 0 }
             return all.count
         }
         let step = await wait {
-            guard self.mayRead else { return $0.resume(returning: .failed(H2Error.secondReader(self))) }
-            switch destination {
-            case .nowhere: self.sink = .nowhere
-            case .descriptor(let descriptor):
-                self.sink = .descriptor(descriptor)
-                do { try self.writeOut(self.body, descriptor) } catch { self.failReading(error) }
-            }
+            guard self.mayRead else { return $0.resume(returning: .refused(H2Error.secondReader(self))) }
+            self.sink = .nowhere
             self.connection.consumed(self, self.unread)
             self.body = []
             self.begin(.end($0, readBefore: self.bodyReadSoFar))
@@ -153,7 +145,83 @@ extension Exchange {
         case .drained(let count): count
         case .chunk, .end: 0
         case .failed(let error): throw error
+        case .refused(let error): throw error
         }
+    }
+
+    /// Writes the rest of the body, a piece after another as they come; the number of bytes.
+    nonisolated(nonsending) func writeBody(with writer: DescriptorWriter) async throws -> Int {
+        if isWhole {
+            let all = try takeWholeBody(upTo: .max)
+            if !all.isEmpty { try await writeOut(all, with: writer) }
+            return all.count
+        }
+        var step = await wait {
+            if let refusal = self.refusalToTakeAll { return $0.resume(returning: .refused(refusal)) }
+            self.claim.store(.held, ordering: .relaxed)
+            self.begin(.chunk($0))
+        }
+        if case .refused(let error) = step { throw error }
+        // From here on the body is this call's, also while it writes and waits for nothing on the loop.
+        defer { claim.store(.taken, ordering: .relaxed) }
+        var count = 0
+        while case .chunk(let bytes) = step {
+            try await writeOut(bytes, with: writer)
+            count += bytes.count
+            step = await wait { self.begin(.chunk($0)) }
+        }
+        if case .failed(let error) = step { throw error }
+        return count
+    }
+
+    /// Waits until `bytes` are written. Cancelling, and the exchange's own end by us, end the wait at once.
+    private nonisolated(nonsending) func writeOut(_ bytes: [UInt8], with writer: DescriptorWriter) async throws {
+        let error = await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
+                connection.loop.execute { self.beginOutput(bytes, writer, continuation) }
+            }
+        } onCancel: {
+            connection.loop.execute {
+                self.fail(CancellationError())
+                self.giveUpOutput(CancellationError())
+            }
+        }
+        if let error {
+            writer.abandon()
+            throw error
+        }
+    }
+
+    private func beginOutput(
+        _ bytes: [UInt8], _ writer: DescriptorWriter, _ continuation: UnsafeContinuation<(any Error)?, Never>
+    ) {
+        if let outputFailure { return continuation.resume(returning: outputFailure) }
+        outputWaiter = continuation
+        let status = connection.loop.runBlocking {
+            let status = writer.write(bytes)
+            self.connection.loop.execute { self.endOutput(status) }
+        }
+        if status != 0 { endOutput(status) }
+    }
+
+    private func endOutput(_ status: CInt) {
+        guard outputWaiter != nil else { return }
+        if status == 0 { return resumeOutput(nil) }
+        let error = H2Error.cannotWrite(status, stream: self)
+        // Over for its reader, with this error, also where its stream has ended well.
+        if !isWhole { failReading(error) }
+        resumeOutput(error)
+    }
+
+    func giveUpOutput(_ error: any Error) {
+        outputFailure = error
+        resumeOutput(error)
+    }
+
+    func resumeOutput(_ error: (any Error)?) {
+        guard let waiter = outputWaiter else { return }
+        outputWaiter = nil
+        waiter.resume(returning: error)
     }
 
     // MARK: - Caller's side: the body of a whole response, under its claim
@@ -193,11 +261,6 @@ extension Exchange {
     private var refusalToTakeAll: H2Error? {
         guard mayRead else { return H2Error.secondReader(self) }
         return claim.load(ordering: .relaxed) == .taken ? H2Error.secondReader(self, isOver: true) : nil
-    }
-
-    func writeOut(_ bytes: [UInt8], _ descriptor: CInt) throws {
-        let status = bytes.withUnsafeBytes { writeFully(descriptor, $0) }
-        if status != 0 { throw H2Error.cannotWrite(status, stream: self) }
     }
 
     /// Waits for what `body` begins on the loop, or resumes. Cancelling resets the stream.

@@ -118,16 +118,10 @@ extension Exchange {
         guard let held = heldBody else { return }
         if let continueTimer { connection.loop.cancel(continueTimer) }
         continueTimer = nil
-        guard !isOver, slot >= 0 else { return dropHeldBody() }
         heldBody = nil
+        guard !isOver, slot >= 0 else { return }
         if case .awaitingChunk = held { return }
         put(held)
-    }
-
-    /// Closes the file of a body that was held back and is not wanted any more.
-    func dropHeldBody() {
-        if case .file(let descriptor, _, _)? = heldBody { closeDescriptor(descriptor) }
-        heldBody = nil
     }
 
     func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
@@ -163,6 +157,13 @@ extension Exchange {
             connection.resumeBody(self)
             connection.markDirty()
         }
+    }
+
+    func loaded(_ file: FileBody, _ count: Int) {
+        file.loaded(count)
+        guard slot >= 0, case .file(let current) = outgoing, current === file else { return }
+        connection.resumeBody(self)
+        connection.markDirty()
     }
 
     func uploadError() -> (any Error)? {

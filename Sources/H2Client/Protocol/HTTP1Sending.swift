@@ -204,8 +204,11 @@ extension HTTP1Session {
     var hasOutput: Bool {
         if !output.isEmpty { return true }
         if case .done = upload { return false }
-        if case .awaitingChunk? = current?.outgoing { return false }
-        return current != nil
+        switch current?.outgoing {
+        case nil, .awaitingChunk: return false
+        case .file(let file): return !file.isLoading
+        default: return true
+        }
     }
 
     /// Writes one piece of the body, or its end. False where there is no more for now.
@@ -215,11 +218,20 @@ extension HTTP1Session {
         switch stream.outgoing {
         case .awaitingChunk: return false
         case .bytes(let bytes, let offset), .chunk(let bytes, let offset): available = bytes.count - offset
-        case .file(_, _, let remaining): available = remaining
+        case .file(let file): available = file.remaining
         case .finished, .done: available = 0
         }
         // A piece of a few bytes costs a chunk's frame or a system call as well.
-        let count = min(available, max(room, 1_024), Self.pieceLimit)
+        var count = min(available, max(room, 1_024), Self.pieceLimit)
+        if case .file(let file) = stream.outgoing {
+            switch stream.piece(of: file, upTo: count) {
+            case .later: return false
+            case .failed:
+                if let failure = stream.localFailure { giveUp(stream, failure) }
+                return false
+            case .ready(let ready): count = ready
+            }
+        }
         switch upload {
         case .done: return false
         case .plain(let sent, let length):
@@ -232,11 +244,7 @@ extension HTTP1Session {
             }
         }
         let payload = UnsafeMutableRawBufferPointer(start: output.append(count: count), count: count)
-        guard stream.takeOutgoing(into: payload) else {
-            output.removeLast(count)
-            if let failure = stream.localFailure { giveUp(stream, failure) }
-            return false
-        }
+        stream.takeOutgoing(into: payload)
         if case .chunked = upload, count > 0 { write("\r\n") }
         return stream.isOutgoingDone ? writeEnd(stream) : true
     }

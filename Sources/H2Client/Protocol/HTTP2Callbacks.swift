@@ -66,7 +66,7 @@ enum HTTP2Callbacks {
             // The source is the stream that `submit` gave.
             let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
             return withSession(user) {
-                guard $0.sendData(stream, header.unsafelyUnwrapped, length) else { return resetStream }
+                $0.sendData(stream, header.unsafelyUnwrapped, length)
                 return $0.isOutputFull ? pause : ok
             }
         }

@@ -13,7 +13,14 @@ extension HTTP2Session {
         switch stream.outgoing {
         case .awaitingChunk: return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         case .bytes(let bytes, let offset): available = bytes.count - offset
-        case .file(_, _, let remaining): available = remaining
+        case .file(let file):
+            switch stream.piece(of: file, upTo: limit) {
+            case .later: return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+            case .failed: return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            case .ready(let count):
+                if count < file.remaining { return count }
+                available = count
+            }
         case .chunk(let bytes, let offset):
             // More chunks may follow: this one does not end the stream.
             return min(limit, bytes.count - offset)
@@ -39,18 +46,14 @@ extension HTTP2Session {
         return min(limit, available)
     }
 
-    /// Appends one DATA frame to the output; false resets the stream.
-    func sendData(_ stream: StreamState, _ header: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+    /// Appends one DATA frame to the output.
+    func sendData(_ stream: StreamState, _ header: UnsafePointer<UInt8>, _ count: Int) {
         if stream.stallBeganAt != 0 { endUploadStall(stream) }
         let to = output.append(count: 9 + count)
         to.copyMemory(from: header, byteCount: 9)
         let payload = UnsafeMutableRawBufferPointer(start: to + 9, count: count)
-        guard stream.takeOutgoing(into: payload) else {
-            output.removeLast(9 + count)
-            return false
-        }
+        stream.takeOutgoing(into: payload)
         sentData(9 + count)
-        return true
     }
 
     func sentFrame(_ frame: UnsafePointer<nghttp2_frame>) {

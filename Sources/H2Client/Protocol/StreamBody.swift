@@ -28,20 +28,39 @@ extension StreamState {
             body.append(contentsOf: bytes)
             return .taken
         case .nowhere: return .taken
-        case .descriptor(let descriptor):
-            let status = writeFully(descriptor, bytes)
-            guard status == 0 else {
-                localFailure = H2Error.cannotWrite(status, stream: self)
-                return .refused
-            }
-            return .taken
         }
     }
 
-    /// Fills `payload` with the next bytes of the request's body, which has that many. False where they cannot be read:
-    /// `localFailure` says why, and the stream has to end.
+    /// What can be sent now of a body's file.
+    enum FilePiece {
+        case ready(Int)
+        /// The body is resumed when it is there.
+        case later
+        /// `localFailure` says why, and the stream has to end.
+        case failed
+    }
+
+    /// Makes the next piece of a body's file ready, of at most `limit` bytes.
+    final func piece(of file: FileBody, upTo limit: Int) -> FilePiece {
+        while true {
+            switch file.piece(upTo: limit) {
+            case .ready(let count): return .ready(count)
+            case .later: return .later
+            case .onDisk:
+                if !load(file) { return .later }
+            case .failed:
+                localFailure = H2Error(
+                    .localIO, scope: .stream(id), initiator: .user,
+                    message: "the request body's file became shorter, or cannot be read, at byte \(file.offset)",
+                    remedy: "leave the file alone while it is sent")
+                return .failed
+            }
+        }
+    }
+
+    /// Fills `payload` with the next bytes of the request's body, which has that many ready.
     @inline(__always)
-    final func takeOutgoing(into payload: UnsafeMutableRawBufferPointer) -> Bool {
+    final func takeOutgoing(into payload: UnsafeMutableRawBufferPointer) {
         let count = payload.count
         switch outgoing {
         case .bytes(let bytes, let offset):
@@ -55,23 +74,12 @@ extension StreamState {
             } else {
                 outgoing = .chunk(bytes, offset: offset + count)
             }
-        case .file(let descriptor, let offset, let remaining):
-            guard readExactly(descriptor, offset: offset, into: payload) else {
-                localFailure = H2Error(
-                    .localIO, scope: .stream(id), initiator: .user,
-                    message: "the request body's file became shorter, or cannot be read, at byte \(offset)",
-                    remedy: "leave the file alone while it is sent")
-                return false
-            }
-            if remaining == count {
-                stopSending()
-            } else {
-                outgoing = .file(descriptor: descriptor, offset: offset + count, remaining: remaining - count)
-            }
+        case .file(let file):
+            if count > 0 { file.take(into: payload) }
+            if file.remaining == 0 { stopSending() }
         case .finished: stopSending()
         case .awaitingChunk, .done: break
         }
-        return true
     }
 
     private static func copy(_ bytes: [UInt8], _ offset: Int, to payload: UnsafeMutableRawBufferPointer) {

@@ -21,8 +21,7 @@ package class StreamState {
         /// Nothing, or nothing more.
         case done
         case bytes([UInt8], offset: Int)
-        /// The descriptor is closed when the stream ends or the body is sent.
-        case file(descriptor: CInt, offset: Int, remaining: Int)
+        case file(FileBody)
         /// A chunk at a time; between chunks nothing is sent (nghttp2 is told DEFERRED).
         case chunk([UInt8], offset: Int)
         case awaitingChunk
@@ -37,7 +36,6 @@ package class StreamState {
         /// Into `body`, credited at once, at most so many bytes.
         case collect(limit: Int)
         case nowhere
-        case descriptor(CInt)
     }
 
     // MARK: Identity
@@ -96,13 +94,19 @@ package class StreamState {
 
     init() {}
 
-    deinit { closeFile() }
-
     /// Called after the session has digested its input, once for each stream that changed.
     func progressed() {}
 
     /// Called when the session has taken all of a chunk, or needs no more of the body.
     func wantsBody() {}
+
+    /// Loads the next piece of a body's file, which is on a disk. False where that is under way, and the body is to be resumed
+    /// after it.
+    func load(_ file: FileBody) -> Bool {
+        file.beginLoading()
+        file.loaded(file.load())
+        return true
+    }
 
     final var isOver: Bool {
         switch phase {
@@ -120,13 +124,8 @@ package class StreamState {
 
     /// Drops what was still to be sent.
     final func stopSending() {
-        closeFile()
         outgoing = .done
         wantsBody()
-    }
-
-    private final func closeFile() {
-        if case .file(let descriptor, _, _) = outgoing { closeDescriptor(descriptor) }
     }
 }
 

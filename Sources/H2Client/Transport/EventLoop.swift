@@ -79,6 +79,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
+    /// Whether it has no thread: somebody calls `turn()`.
+    var isSimulated: Bool { clock != nil }
+
     /// True on the thread that runs this loop.
     package var isCurrent: Bool {
         @inline(__always) get { queue.isCurrent }

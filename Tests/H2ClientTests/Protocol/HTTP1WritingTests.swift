@@ -154,10 +154,10 @@ import Testing
         let path = NSTemporaryDirectory() + "h1-body-\(UUID().uuidString)"
         try Data(repeating: 0x61, count: count).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let (descriptor, length) = try openBodyFile(path)
+        let file = try BodyFile(path)
         let rig = HTTP1Rig()
         let stream = try rig.request(
-            .put, body: .file(descriptor: descriptor, offset: 0, remaining: length), contentLength: length)
+            .put, body: .file(FileBody(file)), contentLength: file.length)
         #expect(rig.sent().hasSuffix("\r\n\r\n" + String(repeating: "a", count: count)))
         #expect(stream.isOutgoingDone)
         rig.receive("HTTP/1.1 204 No\r\n\r\n")
@@ -168,10 +168,10 @@ import Testing
         let path = NSTemporaryDirectory() + "h1-body-\(UUID().uuidString)"
         try Data(repeating: 0x61, count: 10).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let descriptor = try openBodyFile(path).descriptor
+        let file = try BodyFile(path)
         let rig = HTTP1Rig()
         let stream = try rig.request(
-            .put, body: .file(descriptor: descriptor, offset: 0, remaining: 20), contentLength: 20)
+            .put, body: .file(FileBody(file, length: 20)), contentLength: 20)
         rig.sent()
         #expect(stream.failure?.code == .localIO)
         #expect(rig.session.isOver)

@@ -100,9 +100,11 @@ import Testing
         let body = (0..<40_000).map { UInt8(truncatingIfNeeded: $0 / 3) }
         try Data(body).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let (descriptor, length) = try openBodyFile(path)
+        var file: BodyFile? = try BodyFile(path)
+        let descriptor = file!.descriptor
         let rig = SessionRig()
-        let stream = try rig.request(.put, body: .file(descriptor: descriptor, offset: 0, remaining: length))
+        let stream = try rig.request(.put, body: .file(FileBody(file!)))
+        file = nil
         #expect(data(rig.sent()) == body)
         #expect(stream.isOutgoingDone)
         #expect(fcntl(descriptor, F_GETFD) == -1)
@@ -112,9 +114,9 @@ import Testing
         let path = NSTemporaryDirectory() + "h2-upload-\(UUID().uuidString)"
         try Data([UInt8](repeating: 1, count: 3_000)).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let (descriptor, length) = try openBodyFile(path)
+        let file = try BodyFile(path)
         let rig = SessionRig(settings: [Setting.initialWindowSize: 1_000])
-        let stream = try rig.request(.put, body: .file(descriptor: descriptor, offset: 0, remaining: length))
+        let stream = try rig.request(.put, body: .file(FileBody(file)))
         #expect(data(rig.sent()).count == 1_000)
         truncate(path, 1_500)
         rig.receive(.windowUpdate(stream.id, 1_000))
@@ -130,7 +132,7 @@ import Testing
     }
 
     @Test(arguments: ["/no/such/file", "/dev/null", "/"]) func `What is no regular file is refused`(_ path: String) {
-        let error = #expect(throws: H2Error.self) { try openBodyFile(path) }
+        let error = #expect(throws: H2Error.self) { try BodyFile(path) }
         #expect(error?.code == .localIO)
         #expect(error?.message.contains(path) == true)
     }

@@ -248,7 +248,7 @@ private let reset: UInt8 = 3
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("pipe-\(UUID().uuidString)").path
         #expect(mkfifo(path, 0o600) == 0)
         defer { unlink(path) }
-        let result = await ending { try openBodyFile(path).length }
+        let result = await ending { try BodyFile(path).length }
         guard case .failure(let error as H2Error)? = result else {
             Issue.record("\(String(describing: result))")
             // Lets the thread go that waits for a writer.

@@ -1,0 +1,84 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Threads for system calls that may wait for a disk or for the other end of a pipe. There are as many as wait at this moment,
+/// and idle ones for a few seconds.
+///
+/// Signals are blocked on them: those of the process are for its own threads, and SIGPIPE, which a write to a broken pipe sends
+/// to the thread that writes, never reaches the program.
+///
+/// Invariant behind `@unchecked Sendable`: `waiting` and `idle` are touched with `mutex` held.
+final class BlockingThreads: @unchecked Sendable {
+    static let shared = BlockingThreads()
+
+    private static let idleSeconds = 5
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var waiting: [@Sendable () -> Void] = []
+    /// Threads that wait for work, but for those that what is in `waiting` will wake.
+    private var idle = 0
+
+    // Only for `shared`: nothing is ever freed.
+    private init() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    /// Runs `work` on one of the threads.
+    /// - Returns: 0, or pthread_create's error, and `work` is not run.
+    func run(_ work: @escaping @Sendable () -> Void) -> CInt {
+        pthread_mutex_lock(mutex)
+        if idle > 0 {
+            idle -= 1
+            waiting.append(work)
+            pthread_cond_signal(condition)
+            pthread_mutex_unlock(mutex)
+            return 0
+        }
+        pthread_mutex_unlock(mutex)
+        return startDetachedThread {
+            var all = sigset_t()
+            sigfillset(&all)
+            pthread_sigmask(SIG_BLOCK, &all, nil)
+            work()
+            self.serve()
+        }
+    }
+
+    private func serve() {
+        while let work = next() { work() }
+    }
+
+    private func next() -> (@Sendable () -> Void)? {
+        var end = timespec()
+        clock_gettime(CLOCK_REALTIME, &end)
+        end.tv_sec += Self.idleSeconds
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        idle += 1
+        while waiting.isEmpty {
+            // Where it is taken at the very end of its patience, `waiting` has what `run` has counted it out for.
+            if pthread_cond_timedwait(condition, mutex, &end) == ETIMEDOUT, waiting.isEmpty {
+                idle -= 1
+                return nil
+            }
+        }
+        return waiting.removeLast()
+    }
+}
+
+extension EventLoop {
+    /// Runs `work`, which may block, on another thread.
+    /// - Returns: 0, or why there is no thread for it, as an errno, and `work` is not run.
+    func runBlocking(_ work: @escaping @Sendable () -> Void) -> CInt {
+        // A simulation knows no other threads.
+        if isSimulated {
+            work()
+            return 0
+        }
+        return BlockingThreads.shared.run(work)
+    }
+}

@@ -44,7 +44,7 @@ public struct ResponseBody: AsyncSequence, Sendable {
     @discardableResult
     public nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
         switch try DescriptorWriter.open(descriptor) {
-        case .discard: try await exchange.discardBody()
+        case .discard: try await exchange.drainBody()
         case .writer(let writer): try await exchange.writeBody(with: writer)
         }
     }
@@ -52,7 +52,7 @@ public struct ResponseBody: AsyncSequence, Sendable {
     /// Reads to the end and throws the bytes away; their number.
     @discardableResult
     public nonisolated(nonsending) func discard() async throws -> Int {
-        try await exchange.discardBody()
+        try await exchange.drainBody()
     }
 }
 

@@ -129,7 +129,7 @@ extension Exchange {
 
     /// Reads to the end and throws the bytes away; their number.
     @inline(__always)
-    nonisolated(nonsending) func discardBody() async throws -> Int {
+    nonisolated(nonsending) func drainBody() async throws -> Int {
         if isWhole {
             guard case .chunk(let all) = try takeWholeChunk() else { return 0 }
             return all.count
@@ -321,9 +321,10 @@ extension Exchange {
     func discardBody() {
         guard !isWhole else { return }
         connection.loop.execute {
-            guard !self.isOver, self.mayBegin else { return }
+            guard !self.isOver, self.mayRead else { return }
             let limit = Self.discardLimit
-            guard self.body.count <= limit.bytes else { return self.dropBody() }
+            // What is still being sent is not wanted either.
+            guard self.body.count <= limit.bytes, self.isOutgoingDone else { return self.dropBody() }
             self.sink = .collect(limit: limit.bytes)
             self.connection.consumed(self, self.unread)
             self.connection.markDirty()

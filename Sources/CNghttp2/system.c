@@ -87,7 +87,9 @@ int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t 
   if (!atomic_load_explicit(&is_missing, memory_order_relaxed)) {
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     long count = syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, 0);
-    if (count >= 0 || errno != ENOSYS) return (int)count;
+    if (count >= 0 || errno == EINTR) return (int)count;
+    // ENOSYS of an old kernel; but seccomp filters answer with what their author liked, EPERM as a rule. Whatever is wrong
+    // with the arguments, epoll_wait will say too.
     atomic_store_explicit(&is_missing, true, memory_order_relaxed);
   }
 #endif

@@ -137,3 +137,15 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 package func describeErrno(_ code: CInt) -> String {
     "\(String(cString: strerror(code))) (errno \(code))"
 }
+
+/// What to do about a system that is out of something; empty where that is not known.
+func exhaustionRemedy(_ code: CInt) -> String {
+    switch code {
+    case EMFILE: "raise the limit on open files (ulimit -n), or allow fewer connections"
+    case ENFILE: "the whole machine is out of open files: raise fs.file-max, or close some"
+    case ENOSPC: "raise the limit on watched descriptors (fs.epoll.max_user_watches), or allow fewer connections"
+    case EAGAIN: "raise the limit on threads (ulimit -u, or pids.max of the container)"
+    case ENOMEM, ENOBUFS: "the system is out of memory"
+    default: ""
+    }
+}

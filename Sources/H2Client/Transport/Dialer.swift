@@ -65,6 +65,7 @@ final class Dialer {
 
     func start() {
         loop.preconditionInLoop()
+        if let failure = loop.failure { return fail(failure) }
         let host = configuration.connectTo?.host ?? origin.host
         let port = configuration.connectTo?.port ?? origin.port
         startTimer(.resolve, configuration.timeouts.resolve)
@@ -143,6 +144,12 @@ final class Dialer {
         connected(attempt)
     }
 
+    /// The loop cannot tell when a socket is connected.
+    private func unwatched(_ attempt: Attempt, _ error: H2Error) {
+        guard attempts.contains(where: { $0 === attempt }) else { return }
+        fail(error)
+    }
+
     private func connected(_ attempt: Attempt) {
         connectTime = endPhase()
         abandonAttempts()
@@ -177,11 +184,14 @@ final class Dialer {
     private func connectError() -> H2Error {
         let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
         let refused = failures.contains { $0.error == ECONNREFUSED }
+        // A machine that has no socket for us says nothing of the server.
+        let exhausted = failures.lazy.map { exhaustionRemedy($0.error) }.first { !$0.isEmpty }
+        let isLocal = exhausted != nil && failures.allSatisfy { !exhaustionRemedy($0.error).isEmpty }
         return H2Error(
-            .connectFailed, scope: .connection, initiator: .remote,
+            isLocal ? .localIO : .connectFailed, scope: .connection, initiator: isLocal ? .local : .remote,
             cause: failures.last.map { .errno($0.error) } ?? .none,
             message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
-            remedy: refused ? "is the server running, and is the port right?" : "is the host reachable from here?",
+            remedy: exhausted ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),
             isRetryable: true)
     }
 
@@ -191,7 +201,7 @@ final class Dialer {
         handshaker = nil
         if let error = wire.failure {
             wire.close()
-            return finish(.failure(error))
+            return error.scope == .client ? fail(error) : finish(.failure(error))
         }
         let time = endPhase()
         finish(.success(connection(wire, attempt, tls: (wire, time))))
@@ -227,6 +237,13 @@ final class Dialer {
         loop.preconditionInLoop()
         completion = nil
         cleanUp()
+    }
+
+    /// What the loop says of itself, with what it was wanted for.
+    private func fail(_ failure: H2Error) {
+        var error = failure
+        error.message = "cannot connect to \(origin): \(failure.message)"
+        finish(.failure(error))
     }
 
     private func finish(_ result: Result<Connected, H2Error>) {
@@ -292,7 +309,8 @@ final class Dialer {
 
     /// One socket on its way to one address.
     private final class Attempt: ReadinessHandler {
-        unowned let dialer: Dialer
+        // Weak: what is told later may come when the dial is over.
+        private weak var dialer: Dialer?
         let address: SocketAddress
         let descriptor: CInt
 
@@ -302,7 +320,8 @@ final class Dialer {
             self.descriptor = descriptor
         }
 
-        func ready(readable: Bool, writable: Bool) { dialer.ready(self) }
+        func ready(readable: Bool, writable: Bool) { dialer?.ready(self) }
+        func unwatched(_ error: H2Error) { dialer?.unwatched(self, error) }
     }
 }
 
@@ -324,6 +343,14 @@ package final class Handshaker: ReadinessHandler {
     }
 
     package func ready(readable: Bool, writable: Bool) { step() }
+
+    package func unwatched(_ error: H2Error) {
+        guard let completion else { return }
+        self.completion = nil
+        wire.failure = error
+        wire.detach()
+        completion()
+    }
 
     private func step() {
         guard let completion else { return }

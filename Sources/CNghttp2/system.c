@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
@@ -19,6 +20,22 @@
 _Thread_local void *ch2_current_loop_storage;
 
 int ch2_open(const char *path, int flags, int mode) { return open(path, flags | O_CLOEXEC, mode); }
+
+void ch2_file_stamp(const char *path, uint64_t stamp[5]) {
+  struct stat status;
+  memset(stamp, 0, 5 * sizeof *stamp);
+  if (stat(path, &status) != 0) return;
+  stamp[0] = (uint64_t)status.st_dev;
+  stamp[1] = (uint64_t)status.st_ino;
+  stamp[2] = (uint64_t)status.st_size;
+#if defined(__APPLE__)
+  stamp[3] = (uint64_t)status.st_mtimespec.tv_sec;
+  stamp[4] = (uint64_t)status.st_mtimespec.tv_nsec;
+#else
+  stamp[3] = (uint64_t)status.st_mtim.tv_sec;
+  stamp[4] = (uint64_t)status.st_mtim.tv_nsec;
+#endif
+}
 
 int ch2_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL, 0);

@@ -142,9 +142,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var lastObserver = 0
     private let observedFlag = Atomic<Bool>(false)
     private let lastRequest = Atomic<Int>(0)
-    /// Made for the first dial that needs it; under `tlsLock`, since reading a CA bundle takes long.
-    let tlsLock = PthreadLock()
-    @exclusivity(unchecked) var tlsContext: Result<TLSContext, H2Error>?
+    /// One context for all connections of the client.
+    let tls: TLSContextSource
     /// Why the dial failed of which the state is being told.
     @exclusivity(unchecked) var dialError: H2Error?
 
@@ -165,6 +164,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
         self.configuration = configuration
         self.network = network
+        tls = TLSContextSource(configuration.connection.tls)
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =

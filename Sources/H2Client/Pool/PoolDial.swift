@@ -2,11 +2,13 @@
 ///
 /// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
 final class PoolDial: @unchecked Sendable {
-    /// Can go: created → resolving → dialing → over; any → over.
+    /// Can go: created → resolving → loading → dialing → over; each may be left out.
     private enum State {
         case created
         /// To see whether another origin's connection leads there.
         case resolving(Resolver.Query?)
+        /// Certificates are being read.
+        case loading(limit: LoopTimer)
         case dialing(Dialer)
         /// In a simulation: what gives it up.
         case simulated(cancel: () -> Void)
@@ -78,17 +80,35 @@ final class PoolDial: @unchecked Sendable {
             let cancel = network.connect(to: entry.origin, versions: versions, completion: completion)
             return state = .simulated(cancel: cancel)
         }
-        do {
-            let tls = entry.origin.scheme == .https ? try pool.sharedTLS() : nil
-            let dialer = Dialer(
-                origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-                protocols: versions.speech.protocols, loop: loop, completion: completion)
-            state = .dialing(dialer)
-            dialer.start()
-        } catch {
-            state = .over
-            pool.dialFailed(self, error)
+        guard entry.origin.scheme == .https else { return dial(nil, configuration, completion) }
+        let limit = configuration.timeouts.tls
+        state = .loading(
+            limit: loop.schedule(after: limit.clampedNanoseconds) { [self] in
+                state = .over
+                pool.dialFailed(self, TLSContextSource.timeout(limit))
+            })
+        let box = LoopBound(completion)
+        pool.tls.context(on: loop) { [self] result in
+            guard case .loading(let timer) = state else { return }
+            loop.cancel(timer)
+            switch result {
+            case .success(let tls): dial(tls, configuration, box.value)
+            case .failure(let error):
+                state = .over
+                pool.dialFailed(self, error)
+            }
         }
+    }
+
+    private func dial(
+        _ tls: TLSContext?, _ configuration: Configuration,
+        _ completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
+    ) {
+        let dialer = Dialer(
+            origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
+            protocols: versions.speech.protocols, loop: loop, completion: completion)
+        state = .dialing(dialer)
+        dialer.start()
     }
 
     /// The pool does not want it any more.
@@ -97,6 +117,7 @@ final class PoolDial: @unchecked Sendable {
         case .over: return
         case .created: break
         case .resolving(let query): query?.cancel()
+        case .loading(let timer): loop.cancel(timer)
         case .dialing(let dialer): dialer.cancel()
         case .simulated(let cancel): cancel()
         }

@@ -6,7 +6,7 @@ final class PoolDial: @unchecked Sendable {
     private enum State {
         case created
         /// To see whether another origin's connection leads there.
-        case resolving(Resolver.Query?)
+        case resolving((any NameQuery)?, limit: LoopTimer?)
         /// Certificates are being read.
         case loading(limit: LoopTimer)
         case dialing(Dialer)
@@ -39,16 +39,39 @@ final class PoolDial: @unchecked Sendable {
         guard case .created = state else { return }
         pool.tell(.connecting(entry.origin, reason: reason))
         guard pool.hasConnectionToShare(with: self) else { return dial() }
-        state = .resolving(nil)
+        state = .resolving(nil, limit: nil)
+        let configuration = configuration
         let host = configuration.connectTo?.host ?? entry.origin.host
         let port = configuration.connectTo?.port ?? entry.origin.port
-        let query = Resolver.shared.resolve(host: host, port: port, on: loop) { self.resolved($0) }
-        if case .resolving = state { state = .resolving(query) }
+        let resolver = configuration.resolver ?? Resolver.shared
+        let query = resolver.resolve(
+            host: host, port: port, on: loop, began: { self.lookUpBegan(host, configuration.timeouts) },
+            completion: { self.resolved($0) })
+        if case .resolving = state { state = .resolving(query, limit: nil) }
+    }
+
+    private func lookUpBegan(_ host: String, _ timeouts: Configuration.Timeouts) {
+        guard case .resolving(let query?, limit: nil) = state else { return }
+        let limit = min(timeouts.resolve, timeouts.establish ?? timeouts.resolve)
+        let timer = loop.schedule(after: limit.clampedNanoseconds) { [self] in
+            guard case .resolving = state else { return }
+            state = .over
+            query.cancel()
+            pool.dialFailed(
+                self,
+                H2Error(
+                    .timeout, scope: .connection, cause: .timeout(.resolve, after: limit),
+                    message: "looking up '\(host)' took longer than \(limit)",
+                    remedy: "does its name server answer? a longer limit can be set", isRetryable: true))
+        }
+        state = .resolving(query, limit: timer)
     }
 
     /// Where none of the candidates will do, or the look-up failed, a connection of its own is tried: that says what is wrong.
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
-        guard case .resolving = state else { return }
+        guard case .resolving(_, let limit) = state else { return }
+        if let limit { loop.cancel(limit) }
+        state = .resolving(nil, limit: nil)
         let addresses = (try? result.get()) ?? []
         share(pool.connectionsToShare(leadingTo: addresses.map(\.description))[...])
     }
@@ -116,7 +139,9 @@ final class PoolDial: @unchecked Sendable {
         switch state {
         case .over: return
         case .created: break
-        case .resolving(let query): query?.cancel()
+        case .resolving(let query, let limit):
+            query?.cancel()
+            if let limit { loop.cancel(limit) }
         case .loading(let timer): loop.cancel(timer)
         case .dialing(let dialer): dialer.cancel()
         case .simulated(let cancel): cancel()

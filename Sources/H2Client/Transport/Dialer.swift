@@ -24,11 +24,11 @@ final class Dialer {
     private let tls: TLSContext?
     private let protocols: [String]
     private let loop: EventLoop
-    private let resolver: Resolver
+    private let resolver: any NameResolver
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
 
-    private var query: Resolver.Query?
+    private var query: (any NameQuery)?
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
@@ -47,7 +47,8 @@ final class Dialer {
     ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
     init(
         origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
-        loop: EventLoop, resolver: Resolver = .shared, completion: @escaping (Result<Connected, H2Error>) -> Void
+        loop: EventLoop, resolver: (any NameResolver)? = nil,
+        completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
         self.id = id
@@ -55,7 +56,7 @@ final class Dialer {
         self.tls = tls
         self.protocols = protocols
         self.loop = loop
-        self.resolver = resolver
+        self.resolver = resolver ?? configuration.resolver ?? Resolver.shared
         self.completion = completion
         beginning = loop.preciseNow
         phaseStart = beginning
@@ -68,9 +69,20 @@ final class Dialer {
         if let failure = loop.failure { return fail(failure) }
         let host = configuration.connectTo?.host ?? origin.host
         let port = configuration.connectTo?.port ?? origin.port
-        startTimer(.resolve, configuration.timeouts.resolve)
+        phaseStart = beginning
+        // A look-up may have to wait for others, which is not its fault: its own limit counts from when it runs.
+        if let whole = configuration.timeouts.establish { startTimer(.resolve, whole) }
         let box = LoopBound(self)
-        query = resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
+        query = resolver.resolve(
+            host: host, port: port, on: loop, began: { box.value.lookUpBegan() },
+            completion: { result in box.value.resolved(result) })
+    }
+
+    private func lookUpBegan() {
+        guard query != nil, completion != nil else { return }
+        if let timer = phaseTimer { loop.cancel(timer) }
+        startTimer(.resolve, configuration.timeouts.resolve)
+        phaseStart = beginning
     }
 
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {

@@ -42,7 +42,6 @@ import Testing
         #expect(error.code == .tlsFailed)
         #expect(error.message.contains("asked for a client certificate"), "\(error)")
         #expect(error.remedy.contains("certificateFile"), "\(error)")
-        #expect(!error.isRetryable)
     }
 
     @Test(arguments: [Configuration.TLS.Version.tls12, .tls13])

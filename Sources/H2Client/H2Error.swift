@@ -15,6 +15,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case invalidURL
         /// The request cannot be sent as it is (a bad field, no path, a body of another length than it said).
         case invalidRequest
+        /// An option has a value that it cannot have.
+        case invalidConfiguration
         /// The host's name has no address.
         case resolveFailed
         /// No address accepted a connection.

@@ -81,6 +81,7 @@ final class Dial: @unchecked Sendable {
         to origin: Origin, speaking speech: Speech, configuration: Configuration, on loop: EventLoop
     ) async throws -> ConnectionDriver {
         try Task.checkCancellation()
+        try configuration.validate()
         let dial = Dial(origin, speech, configuration, loop)
         let result = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in

@@ -80,6 +80,7 @@ extension ConnectionPool {
                 .http2NotNegotiated, initiator: .remote, message: "the server wants HTTP/1.1 for this request",
                 remedy: "this client speaks HTTP/2 alone: choose another HTTPClient.Versions")
         case .shutDown:
+            if let configurationError { return configurationError }
             return H2Error(
                 .clientShutDown, initiator: .user, message: "the client was shut down", remedy: "use another client",
                 isRetryable: true)

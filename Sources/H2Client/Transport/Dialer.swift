@@ -203,7 +203,8 @@ final class Dialer {
             isLocal ? .localIO : .connectFailed, scope: .connection, initiator: isLocal ? .local : .remote,
             cause: failures.last.map { .errno($0.error) } ?? .none,
             message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
-            remedy: exhausted ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),
+            remedy: exhausted
+                ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),
             isRetryable: true)
     }
 

@@ -15,25 +15,20 @@ public final class EventLoop: SerialExecutor {
 
     /// The door that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
-    /// True for what `Array.own(count:)` makes: a client uses a loop of its own in its place.
-    let isPlaceholder: Bool
+    /// A client uses a loop of its own in its place.
+    static let placeholder = EventLoop()
     private let thread: LoopThread
     private let queue: JobQueue
 
     /// A loop whose thread starts at its first use.
-    public convenience init() { self.init(isPlaceholder: false) }
-
-    convenience init(isPlaceholder: Bool) {
-        self.init(LoopThread(poller: makePoller(), clock: nil), isPlaceholder: isPlaceholder)
-    }
+    public convenience init() { self.init(LoopThread(poller: makePoller(), clock: nil)) }
 
     /// A loop without a thread, whose time is `clock`: somebody calls `turn()`. For simulation.
     package convenience init(simulatedClock clock: @escaping () -> UInt64) {
         self.init(LoopThread(poller: IdlePoller(), clock: clock))
     }
 
-    init(_ thread: LoopThread, isPlaceholder: Bool = false) {
-        self.isPlaceholder = isPlaceholder
+    init(_ thread: LoopThread) {
         self.thread = thread
         queue = thread.queue
         let door = TaskDoor(thread)
@@ -155,6 +150,14 @@ public final class EventLoop: SerialExecutor {
 
     /// The time as this loop counts it, read now rather than once a turn; from any thread.
     package var preciseNow: UInt64 { thread.preciseNow }
+}
+
+extension [EventLoop] {
+    /// For `HTTPClient.Configuration.eventLoops`: each client that is made with the configuration makes so many loops for
+    /// itself, and ends them when it has been shut down or dropped. Fewer than one are refused, as no loops are.
+    public static func own(count: Int = 1) -> [EventLoop] {
+        [EventLoop](repeating: .placeholder, count: Swift.max(count, 0))
+    }
 }
 
 /// What has something to send at the end of a turn.

@@ -113,7 +113,8 @@ package final class TLSContext: @unchecked Sendable {
             ERR_clear_error()
             guard SSL_CTX_load_verify_file(context, file) == 1 else {
                 throw Self.configurationError(
-                    "cannot load the CA file '\(file)'\(sources.origin)", "it must hold PEM certificates and be readable")
+                    "cannot load the CA file '\(file)'\(sources.origin)",
+                    "it must hold PEM certificates and be readable")
             }
         }
         for folder in sources.folders { try loadFolder(folder, sources.origin) }

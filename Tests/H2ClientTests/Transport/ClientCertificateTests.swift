@@ -45,7 +45,8 @@ import Testing
     }
 
     @Test(arguments: [Configuration.TLS.Version.tls12, .tls13])
-    func `A certificate that the server rejects is named as the reason`(version: Configuration.TLS.Version) async throws {
+    func `A certificate that the server rejects is named as the reason`(version: Configuration.TLS.Version) async throws
+    {
         let peer = try TLSPeer(protocols: ["h2"], wantClientCertificate)
         defer { peer.stop() }
         let identity = try TestIdentity()

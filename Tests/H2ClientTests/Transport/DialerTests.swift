@@ -139,7 +139,9 @@ import Testing
         }
     }
 
-    @Test func `The limit of a look-up counts from when it runs, and that of the whole from the beginning`() async throws {
+    @Test func `The limit of a look-up counts from when it runs, and that of the whole from the beginning`()
+        async throws
+    {
         let server = try cleartext()
         defer { server.stopNow() }
         var configuration = Configuration()

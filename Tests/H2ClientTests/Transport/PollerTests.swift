@@ -80,7 +80,9 @@ import Testing
         #expect(told > 1)
     }
 
-    @Test func `A reader that pauses over HTTP/1.1 costs nothing after a reset, and still gets what had come`() async throws {
+    @Test func `A reader that pauses over HTTP/1.1 costs nothing after a reset, and still gets what had come`()
+        async throws
+    {
         let loop = EventLoop()
         defer { loop.shutdown() }
         // No more than a socket's buffer takes beside one window: the rest would not have left the server.
@@ -152,7 +154,8 @@ import Testing
         func wake() {}
     }
 
-    @Test func `A wait that the kernel refuses ends what the loop watches with an error, and its thread does not spin`() {
+    @Test func `A wait that the kernel refuses ends what the loop watches with an error, and its thread does not spin`()
+    {
         let poller = RefusedPoller()
         let loop = EventLoop(LoopThread(poller: poller, clock: nil))
         let counter = Counter()

@@ -110,7 +110,7 @@ import Testing
                 answers.note($0)
             }
         }
-        #expect(slow.lookedUp.contains("good.example"))
+        waitUntil { slow.lookedUp.contains("good.example") }
         slow.finish()
         waitUntil { answers.all.count == dead + 1 }
     }

@@ -123,7 +123,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("1d3472b9.0", true), ("1d3472b9.12", true), ("1D3472B9.0", false), ("mycertif.0", false), ("1d3472b9.r0", false),
+        ("1d3472b9.0", true), ("1d3472b9.12", true), ("1D3472B9.0", false), ("mycertif.0", false),
+        ("1d3472b9.r0", false),
         ("1d3472b9.", false), ("ca.pem", false),
     ])
     func `A hashed name is eight hexadecimal digits, a dot and a number`(name: String, isHash: Bool) {

@@ -47,6 +47,8 @@ struct Options: Sendable {
     var latencies = false
     /// A 503 is counted and not sent again, instead of being a failure.
     var countsRefusals = false
+    /// Microseconds after which the process ends in the middle of everything, as by exit(3).
+    var exitAfter: UInt32?
     /// `Politeness.Adaptive` as it comes.
     var isAdaptive = false
 
@@ -84,6 +86,7 @@ func usage() -> Never {
         usage: h2bench URL [-n REQUESTS] [-m CALLERS] [--task-executor | --global]
                        [--client | --http1] [--adaptive] [--count-refusals]
                        [--discard | --chunks | --write-null] [--latency] [--cacert FILE]
+                       [--exit-after MICROSECONDS]
                h2bench URL --reuse [-n REQUESTS] [--rounds N] [--cacert FILE]
         Sends REQUESTS GETs over one HTTP/2 connection from CALLERS tasks, and prints name=value pairs. Callers run
         isolated to the connection unless told otherwise, and read each body whole. --latency adds percentiles. Without
@@ -93,6 +96,8 @@ func usage() -> Never {
         --client sends through an HTTPClient, --http1 through one that speaks HTTP/1.1 over as many connections; callers
         prefer the loop then, or run on the global pool, and the client's statistics are printed too. With --adaptive it
         looks for the load that the server takes. With --count-refusals a 503 is counted, and not sent again.
+
+        --exit-after ends the process after that time by exit(3), in the middle of everything.
 
         --reuse sends REQUESTS in each way of reusing connections there is, and prints a table (Markdown) of what each
         cost: the medians of N rounds. The server's certificate must be for localhost and 127.0.0.1.
@@ -123,6 +128,9 @@ func parse() -> Options {
         case "--chunks": options.body = .chunks
         case "--write-null": options.body = .write(open("/dev/null", O_WRONLY | O_CLOEXEC))
         case "--latency": options.latencies = true
+        case "--exit-after":
+            guard let text = arguments.popFirst(), let time = UInt32(text) else { usage() }
+            options.exitAfter = time
         case "--cacert":
             guard let file = arguments.popFirst() else { usage() }
             options.caFile = file

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -24,6 +25,22 @@
 _Thread_local void *ch2_current_loop_storage;
 
 int ch2_open(const char *path, int flags, int mode) { return open(path, flags | O_CLOEXEC, mode); }
+
+void ch2_file_stamp(const char *path, uint64_t stamp[5]) {
+  struct stat status;
+  memset(stamp, 0, 5 * sizeof *stamp);
+  if (stat(path, &status) != 0) return;
+  stamp[0] = (uint64_t)status.st_dev;
+  stamp[1] = (uint64_t)status.st_ino;
+  stamp[2] = (uint64_t)status.st_size;
+#if defined(__APPLE__)
+  stamp[3] = (uint64_t)status.st_mtimespec.tv_sec;
+  stamp[4] = (uint64_t)status.st_mtimespec.tv_nsec;
+#else
+  stamp[3] = (uint64_t)status.st_mtim.tv_sec;
+  stamp[4] = (uint64_t)status.st_mtim.tv_nsec;
+#endif
+}
 
 int ch2_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL, 0);
@@ -123,7 +140,9 @@ int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t 
   if (!atomic_load_explicit(&is_missing, memory_order_relaxed)) {
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     long count = syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, 0);
-    if (count >= 0 || errno != ENOSYS) return (int)count;
+    if (count >= 0 || errno == EINTR) return (int)count;
+    // ENOSYS of an old kernel; but seccomp filters answer with what their author liked, EPERM as a rule. Whatever is wrong
+    // with the arguments, epoll_wait will say too.
     atomic_store_explicit(&is_missing, true, memory_order_relaxed);
   }
 #endif

@@ -9,6 +9,13 @@
 
 // MARK: - Contexts
 
+// OpenSSL cleans up in exit(), where other threads of the process, an event loop's among them, may still be inside it: that
+// is a crash now and then. Nothing of it needs to be cleaned up in a process that ends. The first initialisation decides, so
+// this runs before main, and so before anybody else uses OpenSSL.
+__attribute__((constructor)) static void initialise_without_clean_up(void) {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 // OpenSSL's own asks on the terminal, and waits there.
 static int no_password(char *buffer, int size, int writing, void *arg) {
   (void)buffer, (void)size, (void)writing, (void)arg;
@@ -31,8 +38,35 @@ static SSL_CTX *new_context(const SSL_METHOD *method, int min, int max, size_t r
   return ctx;
 }
 
+// Set on a connection whose server asked for a certificate of ours.
+static int asked_index = -1;
+static CRYPTO_ONCE asked_once = CRYPTO_ONCE_STATIC_INIT;
+static void make_asked_index(void) { asked_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
+
+static int note_request(SSL *ssl, void *arg) {
+  (void)arg;
+  SSL_set_ex_data(ssl, asked_index, ssl);
+  return 1;
+}
+
 SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer) {
-  return new_context(TLS_client_method(), min, max, read_buffer);
+  SSL_CTX *ctx = new_context(TLS_client_method(), min, max, read_buffer);
+  if (ctx == NULL) return NULL;
+  if (CRYPTO_THREAD_run_once(&asked_once, make_asked_index) == 1 && asked_index >= 0)
+    SSL_CTX_set_cert_cb(ctx, note_request, NULL);
+  // A certificate that is named as trusted is, whether or not it is its own issuer.
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+  return ctx;
+}
+
+bool ch2_ssl_was_asked_for_certificate(const SSL *ssl) {
+  return asked_index >= 0 && SSL_get_ex_data(ssl, asked_index) != NULL;
+}
+
+int ch2_ssl_alert_number(unsigned long error) {
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return 0;
+  int alert = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET;
+  return alert > 0 && alert < 256 ? alert : 0;
 }
 
 void ch2_tell_sessions(SSL_CTX *ctx, int (*keep)(SSL *ssl, SSL_SESSION *session)) {

@@ -13,7 +13,8 @@ extension HTTPClient {
         public var politeness = Politeness()
         /// What every request asks for that does not ask for something itself, option by option.
         public var requestOptions = RequestOptions()
-        /// New connections go to these loops in turn. One a core is plenty. Default: the process's shared one.
+        /// New connections go to these loops in turn. One a core is plenty. `.own(count: 4)` has each client make loops for
+        /// itself, which end with it. Default: the process's shared one.
         public var eventLoops: [EventLoop] = [.shared]
         /// Connect elsewhere than to an origin's own host and port (curl's --connect-to and --resolve); asked once for
         /// each origin, from any thread. nil as its answer leaves the origin's own. Default: none.
@@ -159,5 +160,18 @@ extension HTTPClient {
 
             public init() {}
         }
+    }
+}
+
+extension HTTPClient.Configuration {
+    /// Puts new loops where a client is to use its own; those.
+    mutating func makeOwnLoops() -> [EventLoop] {
+        var made: [EventLoop] = []
+        for index in eventLoops.indices where eventLoops[index] === EventLoop.placeholder {
+            let loop = EventLoop()
+            eventLoops[index] = loop
+            made.append(loop)
+        }
+        return made
     }
 }

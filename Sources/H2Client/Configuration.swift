@@ -21,6 +21,9 @@ public struct Configuration: Sendable {
     /// Sees each frame that is sent and received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
 
+    /// Looks names up instead of the system's getaddrinfo.
+    package var resolver: (any NameResolver)?
+
     public init() {}
 
     /// TLS options.
@@ -52,7 +55,7 @@ public struct Configuration: Sendable {
 
     /// Time limits of a connection. Those of a request are in `RequestOptions`.
     public struct Timeouts: Sendable {
-        /// Looking up the host's addresses. Default 10 s.
+        /// Looking up the host's addresses, from when the look-up runs: 256 may run at once in a process. Default 10 s.
         public var resolve: Duration = .seconds(10)
         /// From the first TCP attempt to an established connection, over all addresses. Default 30 s.
         public var connect: Duration = .seconds(30)

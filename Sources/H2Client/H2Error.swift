@@ -15,6 +15,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case invalidURL
         /// The request cannot be sent as it is (a bad field, no path, a body of another length than it said).
         case invalidRequest
+        /// An option has a value that it cannot have.
+        case invalidConfiguration
         /// The host's name has no address.
         case resolveFailed
         /// No address accepted a connection.
@@ -136,4 +138,16 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 /// strerror's text with the number.
 package func describeErrno(_ code: CInt) -> String {
     "\(String(cString: strerror(code))) (errno \(code))"
+}
+
+/// What to do about a system that is out of something; empty where that is not known.
+func exhaustionRemedy(_ code: CInt) -> String {
+    switch code {
+    case EMFILE: "raise the limit on open files (ulimit -n), or allow fewer connections"
+    case ENFILE: "the whole machine is out of open files: raise fs.file-max, or close some"
+    case ENOSPC: "raise the limit on watched descriptors (fs.epoll.max_user_watches), or allow fewer connections"
+    case EAGAIN: "raise the limit on threads (ulimit -u, or pids.max of the container)"
+    case ENOMEM, ENOBUFS: "the system is out of memory"
+    default: ""
+    }
 }

@@ -15,15 +15,15 @@ public final class HTTPClient: Sendable {
     /// The process's own client, with the default configuration. It is never shut down.
     public static let shared = HTTPClient()
 
-    /// What the client was made with.
+    /// What the client was made with; with the loops that it made, where it was to use its own.
     public let configuration: Configuration
     let pool: ConnectionPool
 
-    /// A client without connections. Nothing can fail here: files that the configuration names are read when the first
-    /// connection is made.
+    /// A client without connections. Nothing can fail here: files that the configuration names are read when a connection is
+    /// made, and values that it cannot have fail each request (`invalidConfiguration`); see `Configuration.validate()`.
     public init(configuration: Configuration = Configuration()) {
-        self.configuration = configuration
         pool = ConnectionPool(configuration)
+        self.configuration = pool.configuration
     }
 
     /// A client whose connections lead into a simulation.

@@ -71,6 +71,8 @@ final class Listener: ReadinessHandler {
         }
     }
 
+    func unwatched(_ error: H2Error) { closeAll() }
+
     /// Out of descriptors or memory: the socket would be told ready for ever, so look again a little later.
     private func pauseAccepting() {
         loop.update(descriptor, readable: false, writable: false)

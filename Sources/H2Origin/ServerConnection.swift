@@ -174,6 +174,8 @@ class ServerConnection: ReadinessHandler, Flushable {
         if writable { scheduleFlush() }
     }
 
+    final func unwatched(_ error: H2Error) { close() }
+
     private func read() {
         isReadQueued = false
         var reads = 0

@@ -54,7 +54,7 @@ extension ExitReason {
         self =
             switch error.code {
             case .invalidURL: .badURL
-            case .invalidRequest: .usage
+            case .invalidRequest, .invalidConfiguration: .usage
             case .resolveFailed: .resolveFailed
             case .connectFailed: .connectFailed
             case .tlsFailed: .tlsFailed

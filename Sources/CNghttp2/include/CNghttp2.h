@@ -102,7 +102,8 @@ static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const
 // MARK: - OpenSSL: macros that Swift cannot see, and ALPN
 
 /// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer`
-/// bytes, no renegotiation, no compression. NULL on failure (see ERR_get_error).
+/// bytes, no renegotiation, no compression; any certificate that it trusts may end a chain. NULL on failure (see
+/// ERR_get_error).
 SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer);
 
 /// A server context as above, that chooses from `alpn` (wire format; kept by the context's owner) by its own order.
@@ -113,6 +114,12 @@ void ch2_context_free(SSL_CTX *ctx);
 
 /// SNI and the name to verify: a host name is sent and matched, an IP address is only matched (RFC 6066 section 3).
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify);
+
+/// Whether the server of a client's connection has asked for a certificate (the callback that OpenSSL offers for it has no
+/// other place to note that).
+bool ch2_ssl_was_asked_for_certificate(const SSL *ssl);
+/// The peer's TLS alert (RFC 8446 section 6) that an error stands for; 0 where it is none. The offset is a macro.
+int ch2_ssl_alert_number(unsigned long error);
 
 /// Has the sessions of a client's connections told to `keep`, which may duplicate them and returns 0; the context keeps
 /// none (SSL_CTX_set_session_cache_mode is a macro).
@@ -223,6 +230,9 @@ void ch2_break_connection(int fd, bool reset);
 /// openat2(2) with RESOLVE_BENEATH: the kernel refuses (EXDEV) what leads out of `folder` by dots or symbolic links, in
 /// one step that nobody can get between. ENOSYS where there is no such call.
 int ch2_open_beneath(int folder, const char *path, int flags);
+/// What tells one state of a file from another: device, inode, size, and the time of its last change in seconds and
+/// nanoseconds (`timespec` is out of reach, and its field has another name on Darwin). All 0 where there is no such file.
+void ch2_file_stamp(const char *path, uint64_t stamp[5]);
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
 /// fcntl is variadic.

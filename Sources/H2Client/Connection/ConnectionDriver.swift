@@ -63,6 +63,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     @exclusivity(unchecked) final private(set) var state = State.active
     @exclusivity(unchecked) private final var isMarkedDirty = false
     @exclusivity(unchecked) final private(set) var isWriteBlocked = false
+    /// Why the peer takes nothing any more: what it had said before is still being read.
+    @exclusivity(unchecked) private final var writeFailure: H2Error?
     @exclusivity(unchecked) private final var writeBlockedAt: UInt64 = 0
     @exclusivity(unchecked) private final var writeBlockedTime: UInt64 = 0
     /// When the last byte came.
@@ -321,10 +323,30 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final func ready(readable: Bool, writable: Bool) {
         if case .closed = state { return }
         if writable && isWriteBlocked { unblockWriting() }
-        if readable { readInput() }
+        if readable { readMore() }
     }
 
-    final func readInput() {
+    final func unwatched(_ error: H2Error) {
+        let why = error.initiator == .user ? "its event loop was shut down" : error.message
+        die(
+            H2Error(
+                .connectionClosed, scope: .connection, initiator: error.initiator, cause: error.cause,
+                message: "the connection was closed: \(why)", remedy: error.remedy),
+            saying: .noError)
+    }
+
+    /// Reads; and where the peer takes nothing any more, ends the connection once all that it said is read. A reader who is
+    /// behind keeps it until then.
+    private final func readMore() {
+        let isAllRead = readInput()
+        guard let writeFailure else { return }
+        if isAllRead { return ended(writeFailure) }
+        if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    /// True where all that was there has been read.
+    @discardableResult
+    final func readInput() -> Bool {
         var share = Self.fairShare
         while share > 0 && wantsInput {
             switch wire.read(into: loop.readBuffer) {
@@ -332,17 +354,27 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
                 share -= count
                 if readsClock { loop.readClock() }
                 lastInputAt = loop.now
-                guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return }
+                guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return true }
                 // Level-triggered readiness brings us back for what the descriptor still holds.
-                if !wire.hasBufferedInput { return finishReading() }
-            case .wouldBlock: return finishReading()
-            case .end: return ended(nil)
-            case .failed: return ended(wire.failure)
+                if !wire.hasBufferedInput {
+                    finishReading()
+                    return false
+                }
+            case .wouldBlock:
+                finishReading()
+                return true
+            case .end:
+                ended(nil)
+                return true
+            case .failed:
+                ended(wire.failure)
+                return true
             }
         }
         finishReading()
         // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
         if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+        return false
     }
 
     // MARK: - Bytes out
@@ -350,7 +382,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     final func flush() {
         isMarkedDirty = false
         if case .closed = state { return }
-        guard !isWriteBlocked else { return }
+        guard !isWriteBlocked, writeFailure == nil else { return }
         var share = Self.fairShare
         while true {
             if let violation = fillOutput() { return die(violation, saying: nil) }
@@ -364,9 +396,9 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
                 if share <= 0 { return markDirty() }
             case .wouldBlock: return blockWriting()
             case .end, .failed:
-                // What the peer said before it left may explain why.
-                readInput()
-                return ended(wire.failure)
+                // What the peer said before it left may explain why. Its end comes behind it.
+                writeFailure = wire.failure
+                return readMore()
             }
         }
         if case .draining = state, openStreamCount == 0, waitingCount == 0 { finishDraining() }

@@ -54,6 +54,8 @@ final class Dial: @unchecked Sendable {
     private enum State {
         case created
         case cancelled
+        /// Certificates are being read.
+        case loading(limit: LoopTimer, UnsafeContinuation<Outcome, Never>)
         case dialing(Dialer, UnsafeContinuation<Outcome, Never>)
         case done
     }
@@ -61,17 +63,15 @@ final class Dial: @unchecked Sendable {
     private let origin: Origin
     private let speech: Speech
     private let configuration: Configuration
-    private let tls: TLSContext?
     private let loop: EventLoop
     private var state = State.created
 
     private init(
-        _ origin: Origin, _ speech: Speech, _ configuration: Configuration, _ tls: TLSContext?, _ loop: EventLoop
+        _ origin: Origin, _ speech: Speech, _ configuration: Configuration, _ loop: EventLoop
     ) {
         self.origin = origin
         self.speech = speech
         self.configuration = configuration
-        self.tls = tls
         self.loop = loop
     }
 
@@ -81,8 +81,8 @@ final class Dial: @unchecked Sendable {
         to origin: Origin, speaking speech: Speech, configuration: Configuration, on loop: EventLoop
     ) async throws -> ConnectionDriver {
         try Task.checkCancellation()
-        let tls = origin.scheme == .https ? try TLSContext(client: configuration.tls) : nil
-        let dial = Dial(origin, speech, configuration, tls, loop)
+        try configuration.validate()
+        let dial = Dial(origin, speech, configuration, loop)
         let result = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 loop.execute { dial.start(continuation) }
@@ -96,6 +96,31 @@ final class Dial: @unchecked Sendable {
 
     private func start(_ continuation: UnsafeContinuation<Outcome, Never>) {
         if case .cancelled = state { return continuation.resume(returning: .failure(CancellationError())) }
+        guard origin.scheme == .https else { return dial(nil, continuation) }
+        let limit = configuration.timeouts.tls
+        state = .loading(
+            limit: loop.schedule(after: limit.clampedNanoseconds) {
+                self.fail(TLSContextSource.timeout(limit), continuation)
+            },
+            continuation)
+        // A connection of one's own has no client that could keep it.
+        TLSContextSource(configuration.tls).context(on: loop) { [self] result in
+            guard case .loading(let timer, _) = state else { return }
+            loop.cancel(timer)
+            switch result {
+            case .success(let tls): dial(tls, continuation)
+            case .failure(let error): fail(error, continuation)
+            }
+        }
+    }
+
+    private func fail(_ error: H2Error, _ continuation: UnsafeContinuation<Outcome, Never>) {
+        state = .done
+        Handover.give(self)
+        continuation.resume(returning: .failure(error))
+    }
+
+    private func dial(_ tls: TLSContext?, _ continuation: UnsafeContinuation<Outcome, Never>) {
         let dialer = Dialer(
             origin: origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
             protocols: speech.protocols, loop: loop
@@ -115,6 +140,10 @@ final class Dial: @unchecked Sendable {
         case .dialing(let dialer, let continuation):
             state = .done
             dialer.cancel()
+            continuation.resume(returning: .failure(CancellationError()))
+        case .loading(let timer, let continuation):
+            state = .done
+            loop.cancel(timer)
             continuation.resume(returning: .failure(CancellationError()))
         case .cancelled, .done: break
         }

@@ -107,6 +107,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     let configuration: HTTPClient.Configuration
+    /// Why no request can be sent.
+    let configurationError: H2Error?
+    /// Made for this client, and ended with it.
+    private let ownLoops: [EventLoop]
     /// Where no response is a reason to send a request again.
     let takesAllAnswers: Bool
     /// nil: sockets.
@@ -142,9 +146,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var lastObserver = 0
     private let observedFlag = Atomic<Bool>(false)
     private let lastRequest = Atomic<Int>(0)
-    /// Made for the first dial that needs it; under `tlsLock`, since reading a CA bundle takes long.
-    let tlsLock = PthreadLock()
-    @exclusivity(unchecked) var tlsContext: Result<TLSContext, H2Error>?
+    /// One context for all connections of the client.
+    let tls: TLSContextSource
     /// Why the dial failed of which the state is being told.
     @exclusivity(unchecked) var dialError: H2Error?
 
@@ -162,9 +165,19 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     init(_ configuration: HTTPClient.Configuration, network: (any SimulatedNetwork)? = nil) {
-        precondition(!configuration.eventLoops.isEmpty, "a client needs an event loop")
+        var configuration = configuration
+        ownLoops = configuration.makeOwnLoops()
         self.configuration = configuration
         self.network = network
+        do throws(H2Error) {
+            try configuration.validate()
+            configurationError = nil
+        } catch {
+            configurationError = error
+            // For a pool that fails whatever it is asked.
+            configuration = HTTPClient.Configuration()
+        }
+        tls = TLSContextSource(configuration.connection.tls)
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -172,6 +185,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         state = PoolState(
             versions: configuration.versions, pool: configuration.pool, politeness: configuration.politeness)
         retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
+        if configurationError != nil {
+            state.shutdownNow(now: clock.preciseNow, into: &actions)
+            actions = []
+        }
     }
 
     /// Monotonic nanoseconds; taken once a turn on the loop's own thread.
@@ -418,7 +435,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 for alarm in graceAlarms + [alarm] { alarm?.stop() }
                 (graceAlarms, alarm) = ([], nil)
                 // Not from here: each comes back to say that it has ended.
-                clock.execute { self.endEvents() }
+                clock.execute {
+                    self.endEvents()
+                    for loop in self.ownLoops { loop.shutdown() }
+                }
             }
         }
         actions.removeAll(keepingCapacity: true)

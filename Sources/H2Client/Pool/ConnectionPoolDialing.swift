@@ -55,22 +55,6 @@ extension ConnectionPool {
         }
     }
 
-    /// One context for all connections of the client: what it trusts is loaded once.
-    /// - Throws: `H2Error` (`tlsConfiguration`), the same for each dial.
-    func sharedTLS() throws(H2Error) -> TLSContext {
-        try tlsLock.withLock { () throws(H2Error) in
-            if let tlsContext { return try tlsContext.get() }
-            let made: Result<TLSContext, H2Error>
-            do {
-                made = .success(try TLSContext(client: configuration.connection.tls))
-            } catch {
-                made = .failure(error as? H2Error ?? H2Error(.tlsConfiguration, message: "\(error)"))
-            }
-            tlsContext = made
-            return try made.get()
-        }
-    }
-
     // MARK: - Words
 
     /// What a request is told that gets no connection. Under the lock.
@@ -96,6 +80,7 @@ extension ConnectionPool {
                 .http2NotNegotiated, initiator: .remote, message: "the server wants HTTP/1.1 for this request",
                 remedy: "this client speaks HTTP/2 alone: choose another HTTPClient.Versions")
         case .shutDown:
+            if let configurationError { return configurationError }
             return H2Error(
                 .clientShutDown, initiator: .user, message: "the client was shut down", remedy: "use another client",
                 isRetryable: true)

@@ -2,11 +2,13 @@
 ///
 /// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
 final class PoolDial: @unchecked Sendable {
-    /// Can go: created → resolving → dialing → over; any → over.
+    /// Can go: created → resolving → loading → dialing → over; each may be left out.
     private enum State {
         case created
         /// To see whether another origin's connection leads there.
-        case resolving(Resolver.Query?)
+        case resolving((any NameQuery)?, limit: LoopTimer?)
+        /// Certificates are being read.
+        case loading(limit: LoopTimer)
         case dialing(Dialer)
         /// In a simulation: what gives it up.
         case simulated(cancel: () -> Void)
@@ -37,16 +39,39 @@ final class PoolDial: @unchecked Sendable {
         guard case .created = state else { return }
         pool.tell(.connecting(entry.origin, reason: reason))
         guard pool.hasConnectionToShare(with: self) else { return dial() }
-        state = .resolving(nil)
+        state = .resolving(nil, limit: nil)
+        let configuration = configuration
         let host = configuration.connectTo?.host ?? entry.origin.host
         let port = configuration.connectTo?.port ?? entry.origin.port
-        let query = Resolver.shared.resolve(host: host, port: port, on: loop) { self.resolved($0) }
-        if case .resolving = state { state = .resolving(query) }
+        let resolver = configuration.resolver ?? Resolver.shared
+        let query = resolver.resolve(
+            host: host, port: port, on: loop, began: { self.lookUpBegan(host, configuration.timeouts) },
+            completion: { self.resolved($0) })
+        if case .resolving = state { state = .resolving(query, limit: nil) }
+    }
+
+    private func lookUpBegan(_ host: String, _ timeouts: Configuration.Timeouts) {
+        guard case .resolving(let query?, limit: nil) = state else { return }
+        let limit = min(timeouts.resolve, timeouts.establish ?? timeouts.resolve)
+        let timer = loop.schedule(after: limit.clampedNanoseconds) { [self] in
+            guard case .resolving = state else { return }
+            state = .over
+            query.cancel()
+            pool.dialFailed(
+                self,
+                H2Error(
+                    .timeout, scope: .connection, cause: .timeout(.resolve, after: limit),
+                    message: "looking up '\(host)' took longer than \(limit)",
+                    remedy: "does its name server answer? a longer limit can be set", isRetryable: true))
+        }
+        state = .resolving(query, limit: timer)
     }
 
     /// Where none of the candidates will do, or the look-up failed, a connection of its own is tried: that says what is wrong.
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
-        guard case .resolving = state else { return }
+        guard case .resolving(_, let limit) = state else { return }
+        if let limit { loop.cancel(limit) }
+        state = .resolving(nil, limit: nil)
         let addresses = (try? result.get()) ?? []
         share(pool.connectionsToShare(leadingTo: addresses.map(\.description))[...])
     }
@@ -78,17 +103,35 @@ final class PoolDial: @unchecked Sendable {
             let cancel = network.connect(to: entry.origin, versions: versions, completion: completion)
             return state = .simulated(cancel: cancel)
         }
-        do {
-            let tls = entry.origin.scheme == .https ? try pool.sharedTLS() : nil
-            let dialer = Dialer(
-                origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-                protocols: versions.speech.protocols, loop: loop, completion: completion)
-            state = .dialing(dialer)
-            dialer.start()
-        } catch {
-            state = .over
-            pool.dialFailed(self, error)
+        guard entry.origin.scheme == .https else { return dial(nil, configuration, completion) }
+        let limit = configuration.timeouts.tls
+        state = .loading(
+            limit: loop.schedule(after: limit.clampedNanoseconds) { [self] in
+                state = .over
+                pool.dialFailed(self, TLSContextSource.timeout(limit))
+            })
+        let box = LoopBound(completion)
+        pool.tls.context(on: loop) { [self] result in
+            guard case .loading(let timer) = state else { return }
+            loop.cancel(timer)
+            switch result {
+            case .success(let tls): dial(tls, configuration, box.value)
+            case .failure(let error):
+                state = .over
+                pool.dialFailed(self, error)
+            }
         }
+    }
+
+    private func dial(
+        _ tls: TLSContext?, _ configuration: Configuration,
+        _ completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
+    ) {
+        let dialer = Dialer(
+            origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
+            protocols: versions.speech.protocols, loop: loop, completion: completion)
+        state = .dialing(dialer)
+        dialer.start()
     }
 
     /// The pool does not want it any more.
@@ -96,7 +139,10 @@ final class PoolDial: @unchecked Sendable {
         switch state {
         case .over: return
         case .created: break
-        case .resolving(let query): query?.cancel()
+        case .resolving(let query, let limit):
+            query?.cancel()
+            if let limit { loop.cancel(limit) }
+        case .loading(let timer): loop.cancel(timer)
         case .dialing(let dialer): dialer.cancel()
         case .simulated(let cancel): cancel()
         }

@@ -147,7 +147,8 @@ enum RetryDecision: Sendable, Hashable {
                 ? .overHTTP1 : .no(.mayHaveBeenProcessed)
         }
         switch error.code {
-        case .invalidURL, .invalidRequest, .resolveFailed, .connectFailed, .tlsFailed, .certificateRejected,
+        case .invalidURL, .invalidRequest, .invalidConfiguration, .resolveFailed, .connectFailed, .tlsFailed,
+            .certificateRejected,
             .tlsConfiguration, .http2NotNegotiated, .limitExceeded, .bodyTooLarge, .localIO:
             return .no(.wouldNotHelp)
         case .clientShutDown: return .no(.endedByUs)

@@ -24,11 +24,11 @@ final class Dialer {
     private let tls: TLSContext?
     private let protocols: [String]
     private let loop: EventLoop
-    private let resolver: Resolver
+    private let resolver: any NameResolver
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
 
-    private var query: Resolver.Query?
+    private var query: (any NameQuery)?
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
@@ -47,7 +47,8 @@ final class Dialer {
     ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
     init(
         origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
-        loop: EventLoop, resolver: Resolver = .shared, completion: @escaping (Result<Connected, H2Error>) -> Void
+        loop: EventLoop, resolver: (any NameResolver)? = nil,
+        completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
         self.id = id
@@ -55,7 +56,7 @@ final class Dialer {
         self.tls = tls
         self.protocols = protocols
         self.loop = loop
-        self.resolver = resolver
+        self.resolver = resolver ?? configuration.resolver ?? Resolver.shared
         self.completion = completion
         beginning = loop.preciseNow
         phaseStart = beginning
@@ -65,11 +66,23 @@ final class Dialer {
 
     func start() {
         loop.preconditionInLoop()
+        if let failure = loop.failure { return fail(failure) }
         let host = configuration.connectTo?.host ?? origin.host
         let port = configuration.connectTo?.port ?? origin.port
-        startTimer(.resolve, configuration.timeouts.resolve)
+        phaseStart = beginning
+        // A look-up may have to wait for others, which is not its fault: its own limit counts from when it runs.
+        if let whole = configuration.timeouts.establish { startTimer(.resolve, whole) }
         let box = LoopBound(self)
-        query = resolver.resolve(host: host, port: port, on: loop) { result in box.value.resolved(result) }
+        query = resolver.resolve(
+            host: host, port: port, on: loop, began: { box.value.lookUpBegan() },
+            completion: { result in box.value.resolved(result) })
+    }
+
+    private func lookUpBegan() {
+        guard query != nil, completion != nil else { return }
+        if let timer = phaseTimer { loop.cancel(timer) }
+        startTimer(.resolve, configuration.timeouts.resolve)
+        phaseStart = beginning
     }
 
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
@@ -143,6 +156,12 @@ final class Dialer {
         connected(attempt)
     }
 
+    /// The loop cannot tell when a socket is connected.
+    private func unwatched(_ attempt: Attempt, _ error: H2Error) {
+        guard attempts.contains(where: { $0 === attempt }) else { return }
+        fail(error)
+    }
+
     private func connected(_ attempt: Attempt) {
         connectTime = endPhase()
         abandonAttempts()
@@ -177,11 +196,15 @@ final class Dialer {
     private func connectError() -> H2Error {
         let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
         let refused = failures.contains { $0.error == ECONNREFUSED }
+        // A machine that has no socket for us says nothing of the server.
+        let exhausted = failures.lazy.map { exhaustionRemedy($0.error) }.first { !$0.isEmpty }
+        let isLocal = exhausted != nil && failures.allSatisfy { !exhaustionRemedy($0.error).isEmpty }
         return H2Error(
-            .connectFailed, scope: .connection, initiator: .remote,
+            isLocal ? .localIO : .connectFailed, scope: .connection, initiator: isLocal ? .local : .remote,
             cause: failures.last.map { .errno($0.error) } ?? .none,
             message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
-            remedy: refused ? "is the server running, and is the port right?" : "is the host reachable from here?",
+            remedy: exhausted
+                ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),
             isRetryable: true)
     }
 
@@ -191,7 +214,7 @@ final class Dialer {
         handshaker = nil
         if let error = wire.failure {
             wire.close()
-            return finish(.failure(error))
+            return error.scope == .client ? fail(error) : finish(.failure(error))
         }
         let time = endPhase()
         finish(.success(connection(wire, attempt, tls: (wire, time))))
@@ -227,6 +250,13 @@ final class Dialer {
         loop.preconditionInLoop()
         completion = nil
         cleanUp()
+    }
+
+    /// What the loop says of itself, with what it was wanted for.
+    private func fail(_ failure: H2Error) {
+        var error = failure
+        error.message = "cannot connect to \(origin): \(failure.message)"
+        finish(.failure(error))
     }
 
     private func finish(_ result: Result<Connected, H2Error>) {
@@ -292,7 +322,8 @@ final class Dialer {
 
     /// One socket on its way to one address.
     private final class Attempt: ReadinessHandler {
-        unowned let dialer: Dialer
+        // Weak: what is told later may come when the dial is over.
+        private weak var dialer: Dialer?
         let address: SocketAddress
         let descriptor: CInt
 
@@ -302,7 +333,8 @@ final class Dialer {
             self.descriptor = descriptor
         }
 
-        func ready(readable: Bool, writable: Bool) { dialer.ready(self) }
+        func ready(readable: Bool, writable: Bool) { dialer?.ready(self) }
+        func unwatched(_ error: H2Error) { dialer?.unwatched(self, error) }
     }
 }
 
@@ -324,6 +356,14 @@ package final class Handshaker: ReadinessHandler {
     }
 
     package func ready(readable: Bool, writable: Bool) { step() }
+
+    package func unwatched(_ error: H2Error) {
+        guard let completion else { return }
+        self.completion = nil
+        wire.failure = error
+        wire.detach()
+        completion()
+    }
 
     private func step() {
         guard let completion else { return }

@@ -1,8 +1,7 @@
 import CNghttp2
 
-/// What a loop has to run: jobs of Swift's concurrency runtime, by the door they came through, and calls.
-///
-/// Both doors of a loop hold it, and neither holds the loop, so that a loop that was shut down goes with its last user.
+/// What a loop has to run: jobs of Swift's concurrency runtime, by the door they came through, and calls; and whether a
+/// thread is there to run them.
 ///
 /// Invariant behind `@unchecked Sendable`: `inbox` is touched under `lock` alone; `jobs` and `calls` only by the thread that
 /// runs the loop, which `isCurrent` tells.
@@ -11,22 +10,31 @@ final class JobQueue: @unchecked Sendable {
     typealias Job = (job: UnownedJob, door: Door)
     typealias Call = @Sendable () -> Void
 
+    /// What runs the loop's turns.
+    enum Runner {
+        /// Nothing: the next post has to start a thread.
+        case none
+        /// A thread that will look at the inbox before it waits. A simulated loop is always here.
+        case awake
+        /// A thread that waits, and has to be woken.
+        case asleep
+    }
+
     private struct Inbox {
         var jobs: [Job] = []
         var calls: [Call] = []
-        var isAsleep = false
+        var runner: Runner
         var isStopping = false
     }
 
     private let lock = PthreadLock()
-    @exclusivity(unchecked) private var inbox = Inbox()
-    private let poller: any Poller
+    @exclusivity(unchecked) private var inbox: Inbox
 
     /// Of the loop's own thread.
     @exclusivity(unchecked) var jobs: [Job] = []
     @exclusivity(unchecked) var calls: [Call] = []
 
-    init(poller: any Poller) { self.poller = poller }
+    init(_ runner: Runner) { inbox = Inbox(runner: runner) }
 
     /// True on the thread that runs the loop.
     var isCurrent: Bool {
@@ -41,35 +49,37 @@ final class JobQueue: @unchecked Sendable {
 
     var isEmpty: Bool { jobs.isEmpty && calls.isEmpty }
 
-    /// From any thread: a plain array on the loop's own, a lock and at most one wake-up from another.
-    func enqueue(_ job: UnownedJob, door: Door) {
-        if isCurrent { jobs.append((job, door)) } else { post { $0.jobs.append((job, door)) } }
-    }
+    // MARK: - From other threads
+    // Each returns what the runner was. The runner is awake afterwards: the caller wakes it or starts it.
 
-    func enqueue(_ call: @escaping Call) {
-        if isCurrent { calls.append(call) } else { post { $0.calls.append(call) } }
-    }
+    func post(_ job: UnownedJob, door: Door) -> Runner { post { $0.jobs.append((job, door)) } }
 
-    func stop() {
-        lock.withLock { inbox.isStopping = true }
-        poller.wake()
-    }
+    func post(_ call: @escaping Call) -> Runner { post { $0.calls.append(call) } }
 
-    private func post(_ change: (inout Inbox) -> Void) {
-        let mustWake = lock.withLock {
-            change(&inbox)
-            defer { inbox.isAsleep = false }
-            return inbox.isAsleep
+    /// From now on the loop ends when it has nothing left to do. A loop that does not run has nothing to end.
+    func stop() -> Runner {
+        lock.withLock {
+            inbox.isStopping = true
+            guard inbox.runner == .asleep else { return .awake }
+            inbox.runner = .awake
+            return .asleep
         }
-        if mustWake { poller.wake() }
+    }
+
+    private func post(_ change: (inout Inbox) -> Void) -> Runner {
+        lock.withLock {
+            change(&inbox)
+            defer { inbox.runner = .awake }
+            return inbox.runner
+        }
     }
 
     // MARK: - On the loop's thread
 
-    /// Takes over what other threads have posted. False once the loop has to stop.
+    /// Takes over what other threads have posted. True once the loop is to end.
     func takeInbox() -> Bool {
         lock.withLock {
-            inbox.isAsleep = false
+            inbox.runner = .awake
             if !inbox.jobs.isEmpty {
                 jobs.append(contentsOf: inbox.jobs)
                 inbox.jobs.removeAll(keepingCapacity: true)
@@ -78,16 +88,26 @@ final class JobQueue: @unchecked Sendable {
                 calls.append(contentsOf: inbox.calls)
                 inbox.calls.removeAll(keepingCapacity: true)
             }
-            return !inbox.isStopping
+            return inbox.isStopping
         }
     }
 
     /// True where nothing was posted: from here on, whoever posts wakes the poller.
-    func mayFallAsleep() -> Bool {
+    /// - Parameter isStopping: what `takeInbox` said.
+    func mayFallAsleep(isStopping: Bool) -> Bool {
         lock.withLock {
-            let isIdle = inbox.jobs.isEmpty && inbox.calls.isEmpty && !inbox.isStopping
-            inbox.isAsleep = isIdle
+            let isIdle = inbox.jobs.isEmpty && inbox.calls.isEmpty && inbox.isStopping == isStopping
+            if isIdle { inbox.runner = .asleep }
             return isIdle
+        }
+    }
+
+    /// Lets go of the thread, unless something was posted.
+    func retire() -> Bool {
+        lock.withLock {
+            guard inbox.jobs.isEmpty && inbox.calls.isEmpty else { return false }
+            inbox.runner = .none
+            return true
         }
     }
 
@@ -110,12 +130,11 @@ struct LoopIdentity: @unchecked Sendable {
 /// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
 /// call on the same loop for a change of executors, and enqueue it.
 final class TaskDoor: TaskExecutor {
-    private let queue: JobQueue
+    private let thread: LoopThread
 
-    init(queue: JobQueue) { self.queue = queue }
+    init(_ thread: LoopThread) { self.thread = thread }
 
-    /// A job for a loop that was shut down is never run.
-    func enqueue(_ job: consuming ExecutorJob) { queue.enqueue(UnownedJob(job), door: .task) }
+    func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), door: .task) }
 
     func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 }

@@ -1,4 +1,5 @@
 import CNghttp2
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -8,18 +9,37 @@ import CNghttp2
 
 /// What a descriptor's owner is told, on the loop's thread.
 package protocol ReadinessHandler: AnyObject {
-    /// An error or hang-up counts as both, so that the next read or write reports it.
+    /// An error or hang-up counts as both, so that the next read or write reports it. It is told once also where neither
+    /// was asked for.
     func ready(readable: Bool, writable: Bool)
+    /// Nothing is told any more: the loop was shut down, or the system cannot watch the descriptor. It is still open, and its
+    /// owner has to close it.
+    func unwatched(_ error: H2Error)
+}
+
+extension ReadinessHandler {
+    package func unwatched(_ error: H2Error) {}
 }
 
 /// The kernel's readiness queue. Level-triggered: what is not read is told again.
 protocol Poller: AnyObject {
-    /// Watches for input always, and for room to write where asked.
-    func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler)
-    func update(_ descriptor: CInt, readable: Bool, writable: Bool)
+    /// Whether no descriptor is watched.
+    var isEmpty: Bool { get }
+    /// Makes what waiting takes, unless it is there; 0, or errno. Without it nothing is told, and waits are short.
+    func open() -> CInt
+    /// Watches for input always, and for room to write where asked; 0, or errno, and nothing is watched.
+    func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) -> CInt
+    /// The handler and errno where the descriptor cannot be watched any more.
+    func update(
+        _ descriptor: CInt, readable: Bool, writable: Bool
+    ) -> (handler: any ReadinessHandler, error: CInt)?
     func deregister(_ descriptor: CInt)
-    /// Waits at most so long (nil: until woken).
-    func wait(nanoseconds: UInt64?)
+    /// Watches nothing any more.
+    func removeAll() -> [any ReadinessHandler]
+    /// Waits at most so long (nil: until woken); 0, or errno where that cannot be done.
+    func wait(nanoseconds: UInt64?) -> CInt
+    /// Lets go of descriptors that are no good, without closing them: their numbers may be others' by now.
+    func abandon()
     /// Tells the handlers what the last wait brought.
     func tellHandlers()
     /// Ends a `wait` from any thread.
@@ -29,20 +49,28 @@ protocol Poller: AnyObject {
 /// Which handler a descriptor has. Events carry the registration's generation, since a descriptor that was closed and
 /// opened anew within one batch of events must not get its forerunner's.
 struct DescriptorTable {
-    private var entries: [(handler: (any ReadinessHandler)?, generation: UInt32)] = []
+    private struct Entry {
+        var handler: (any ReadinessHandler)?
+        var generation: UInt32 = 0
+        var wanted: UInt32 = 0
+        var isParked = false
+    }
+
+    private var entries: [Entry] = []
+    private(set) var count = 0
 
     mutating func insert(_ descriptor: CInt, _ handler: any ReadinessHandler) -> UInt64 {
         let index = Int(descriptor)
-        while entries.count <= index { entries.append((nil, 0)) }
-        entries[index].handler = handler
-        entries[index].generation &+= 1
+        while entries.count <= index { entries.append(Entry()) }
+        if entries[index].handler == nil { count += 1 }
+        entries[index] = Entry(handler: handler, generation: entries[index].generation &+ 1)
         return token(descriptor)
     }
 
     mutating func remove(_ descriptor: CInt) {
-        guard Int(descriptor) < entries.count else { return }
-        entries[Int(descriptor)].handler = nil
-        entries[Int(descriptor)].generation &+= 1
+        guard handler(of: descriptor) != nil else { return }
+        count -= 1
+        entries[Int(descriptor)] = Entry(generation: entries[Int(descriptor)].generation &+ 1)
     }
 
     func token(_ descriptor: CInt) -> UInt64 {
@@ -54,48 +82,103 @@ struct DescriptorTable {
         guard index < entries.count, entries[index].generation == UInt32(token >> 32) else { return nil }
         return entries[index].handler
     }
+
+    func handler(of descriptor: CInt) -> (any ReadinessHandler)? {
+        Int(descriptor) < entries.count ? entries[Int(descriptor)].handler : nil
+    }
+
+    var descriptors: [CInt] { entries.indices.filter { entries[$0].handler != nil }.map { CInt($0) } }
+
+    /// What is asked for, as the poller writes it.
+    func wanted(_ descriptor: CInt) -> UInt32 { entries[Int(descriptor)].wanted }
+    mutating func setWanted(_ descriptor: CInt, _ mask: UInt32) { entries[Int(descriptor)].wanted = mask }
+
+    /// Whether the kernel is not asked about it for now.
+    func isParked(_ descriptor: CInt) -> Bool { entries[Int(descriptor)].isParked }
+    mutating func setParked(_ descriptor: CInt, _ isParked: Bool) { entries[Int(descriptor)].isParked = isParked }
 }
 
 #if os(Linux)
     /// epoll, and an eventfd to wake it.
     final class EpollPoller: Poller {
         private static let capacity = 256
-        private let epoll: CInt
-        private let wakeup: CInt
+        /// A wait without descriptors ends after so long, since nothing can wake it. Milliseconds.
+        private static let blindWait: CInt = 5
+        private var epoll: CInt = -1
+        /// Read by other threads.
+        private let wakeup = Atomic<CInt>(-1)
         private let events: UnsafeMutablePointer<epoll_event>
         private var table = DescriptorTable()
         private var count = 0
         // No descriptor has this token: tokens hold a non-negative descriptor in their low half.
         private static let wakeToken = UInt64.max
 
-        init() {
-            epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
-            wakeup = ch2_eventfd()
-            precondition(epoll >= 0 && wakeup >= 0, "cannot make an epoll or eventfd descriptor, errno \(errno)")
-            events = .allocate(capacity: Self.capacity)
-            _ = ch2_epoll_ctl(epoll, EPOLL_CTL_ADD, wakeup, EPOLLIN.rawValue, Self.wakeToken)
-        }
+        init() { events = .allocate(capacity: Self.capacity) }
 
         deinit {
-            close(wakeup)
-            close(epoll)
+            closeAll()
             events.deallocate()
+        }
+
+        private func closeAll() {
+            if case let wakeup = wakeup.load(ordering: .relaxed), wakeup >= 0 { close(wakeup) }
+            if epoll >= 0 { close(epoll) }
+            abandon()
+        }
+
+        func abandon() {
+            epoll = -1
+            wakeup.store(-1, ordering: .relaxed)
+        }
+
+        var isEmpty: Bool { table.count == 0 }
+
+        func open() -> CInt {
+            guard epoll < 0 else { return 0 }
+            epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
+            guard epoll >= 0 else { return errno }
+            let descriptor = ch2_eventfd()
+            wakeup.store(descriptor, ordering: .relaxed)
+            if descriptor >= 0,
+                ch2_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, Self.wakeToken) == 0
+            {
+                return 0
+            }
+            let status = errno
+            closeAll()
+            return status
         }
 
         private func mask(readable: Bool, writable: Bool) -> UInt32 {
             (readable ? EPOLLIN.rawValue | EPOLLRDHUP.rawValue : 0) | (writable ? EPOLLOUT.rawValue : 0)
         }
 
-        func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) {
+        func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) -> CInt {
             let token = table.insert(descriptor, handler)
-            let result = ch2_epoll_ctl(
-                epoll, EPOLL_CTL_ADD, descriptor, mask(readable: true, writable: writable), token)
-            precondition(result == 0, "epoll_ctl ADD of descriptor \(descriptor) failed, errno \(errno)")
+            let mask = mask(readable: true, writable: writable)
+            table.setWanted(descriptor, mask)
+            guard ch2_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, mask, token) != 0 else { return 0 }
+            let status = errno
+            table.remove(descriptor)
+            return status
         }
 
-        func update(_ descriptor: CInt, readable: Bool, writable: Bool) {
-            _ = ch2_epoll_ctl(
-                epoll, EPOLL_CTL_MOD, descriptor, mask(readable: readable, writable: writable), table.token(descriptor))
+        func update(
+            _ descriptor: CInt, readable: Bool, writable: Bool
+        ) -> (handler: any ReadinessHandler, error: CInt)? {
+            guard let handler = table.handler(of: descriptor) else { return nil }
+            let mask = mask(readable: readable, writable: writable)
+            table.setWanted(descriptor, mask)
+            let isParked = table.isParked(descriptor)
+            if isParked && mask == 0 { return nil }
+            let operation = isParked ? EPOLL_CTL_ADD : EPOLL_CTL_MOD
+            guard ch2_epoll_ctl(epoll, operation, descriptor, mask, table.token(descriptor)) != 0 else {
+                table.setParked(descriptor, false)
+                return nil
+            }
+            let status = errno
+            deregister(descriptor)
+            return (handler, status)
         }
 
         func deregister(_ descriptor: CInt) {
@@ -103,9 +186,24 @@ struct DescriptorTable {
             _ = ch2_epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0, 0)
         }
 
-        func wait(nanoseconds: UInt64?) {
+        func removeAll() -> [any ReadinessHandler] {
+            let descriptors = table.descriptors
+            let handlers = descriptors.compactMap { table.handler(of: $0) }
+            for descriptor in descriptors { deregister(descriptor) }
+            return handlers
+        }
+
+        func wait(nanoseconds: UInt64?) -> CInt {
+            count = 0
+            guard epoll >= 0 else {
+                let limit = nanoseconds.map { CInt(min($0 / 1_000_000 + 1, UInt64(Self.blindWait))) }
+                if nanoseconds != 0 { _ = poll(nil, 0, limit ?? Self.blindWait) }
+                return 0
+            }
             let timeout = nanoseconds.map { Int64(min($0, 86_400_000_000_000)) } ?? -1
-            count = max(0, Int(ch2_epoll_wait(epoll, events, CInt(Self.capacity), timeout)))
+            let result = ch2_epoll_wait(epoll, events, CInt(Self.capacity), timeout)
+            count = max(0, Int(result))
+            return result >= 0 || errno == EINTR ? 0 : errno
         }
 
         func tellHandlers() {
@@ -113,7 +211,7 @@ struct DescriptorTable {
                 let token = ch2_epoll_data(events + index)
                 if token == Self.wakeToken {
                     var value: UInt64 = 0
-                    _ = read(wakeup, &value, 8)
+                    _ = read(wakeup.load(ordering: .relaxed), &value, 8)
                     continue
                 }
                 guard let handler = table.handler(for: token) else { continue }
@@ -122,12 +220,26 @@ struct DescriptorTable {
                 handler.ready(
                     readable: broken || mask & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0,
                     writable: broken || mask & EPOLLOUT.rawValue != 0)
+                if broken { parkUnwanted(token) }
             }
         }
 
+        /// epoll tells errors and hang-ups also where nothing was asked for, again and again. Where the handler has been told
+        /// and still wants nothing, the kernel is not asked until it does.
+        private func parkUnwanted(_ token: UInt64) {
+            let descriptor = CInt(truncatingIfNeeded: token & 0xffff_ffff)
+            guard table.handler(for: token) != nil, table.wanted(descriptor) == 0, !table.isParked(descriptor) else {
+                return
+            }
+            table.setParked(descriptor, true)
+            _ = ch2_epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0, 0)
+        }
+
         func wake() {
+            let descriptor = wakeup.load(ordering: .relaxed)
+            guard descriptor >= 0 else { return }
             var one: UInt64 = 1
-            _ = write(wakeup, &one, 8)
+            _ = write(descriptor, &one, 8)
         }
     }
 

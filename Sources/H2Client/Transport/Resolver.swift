@@ -6,19 +6,50 @@ import CNghttp2
     import Darwin
 #endif
 
+/// Turns names into addresses.
+package protocol NameResolver: AnyObject, Sendable {
+    /// Calls `completion` once on the loop's thread, after this has returned.
+    /// - Parameter began: called on the loop's thread when the look-up runs, which may be later than it was asked for; time
+    ///   limits count from then. Not called where nothing has to be looked up.
+    /// - Returns: what to cancel, unless the answer is on its way already.
+    @discardableResult
+    func resolve(
+        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+        completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
+    ) -> (any NameQuery)?
+}
+
+/// Somebody who waits for the addresses of a name.
+package protocol NameQuery: Sendable {
+    /// Waits no more. From any thread; an answer that is on its way to the loop already still comes. Harmless after the
+    /// answer.
+    func cancel()
+}
+
+extension NameResolver {
+    @discardableResult
+    package func resolve(
+        host: String, port: Int, on loop: EventLoop,
+        completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
+    ) -> (any NameQuery)? {
+        resolve(host: host, port: port, on: loop, began: nil, completion: completion)
+    }
+}
+
 /// Names to addresses, by getaddrinfo on threads of its own, so that a slow name server never holds a loop up.
 ///
-/// Who asks for what is being looked up already shares that look-up. At most `threadLimit` run at once; others wait in
-/// order. Nothing is remembered: that is the name service's affair.
+/// Who asks for what is being looked up already shares that look-up. Threads come with the look-ups and go when none waits;
+/// at most `threadLimit` run at once, and others wait in order. Nothing is remembered: that is the name service's affair.
 ///
 /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
-package final class Resolver: @unchecked Sendable {
+package final class Resolver: NameResolver, @unchecked Sendable {
     typealias Outcome = Result<[SocketAddress], H2Error>
 
     /// The process's.
     package static let shared = Resolver()
-    /// Look-ups at once. A thread is held for as long as the name servers take, 5 to 30 s where they are silent.
-    static let threadLimit = 16
+    /// Look-ups at once. A thread is held for as long as the name servers take, 5 to 30 s where they are silent: so many dead
+    /// names do not keep others waiting.
+    static let threadLimit = 256
     /// Look-ups that wait for a thread.
     static let waitingLimit = 10_000
 
@@ -33,24 +64,29 @@ package final class Resolver: @unchecked Sendable {
     }
 
     /// Somebody who waits for an answer.
-    package final class Query: Sendable {
+    package final class Query: NameQuery {
         private let resolver: Resolver
         fileprivate let key: (host: String, port: Int)
         fileprivate let loop: EventLoop
+        fileprivate let began: (@Sendable () -> Void)?
         fileprivate let completion: @Sendable (Result<[SocketAddress], H2Error>) -> Void
 
         fileprivate init(
-            _ resolver: Resolver, host: String, port: Int, loop: EventLoop,
+            _ resolver: Resolver, host: String, port: Int, loop: EventLoop, began: (@Sendable () -> Void)?,
             completion: @escaping @Sendable (Outcome) -> Void
         ) {
             self.resolver = resolver
             key = (host, port)
             self.loop = loop
+            self.began = began
             self.completion = completion
         }
 
-        /// Waits no more: a look-up that nobody waits for is not begun. From any thread; an answer that is on its way to
-        /// the loop already still comes. Harmless after the answer.
+        fileprivate func begin() {
+            if let began { loop.execute(began) }
+        }
+
+        /// A look-up that nobody waits for is not begun.
         package func cancel() { resolver.cancel(self) }
     }
 
@@ -87,16 +123,16 @@ package final class Resolver: @unchecked Sendable {
     /// - Returns: what to cancel, unless the answer is on its way already.
     @discardableResult
     package func resolve(
-        host: String, port: Int, on loop: EventLoop,
+        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
-    ) -> Query? {
+    ) -> (any NameQuery)? {
         if Self.isAddress(host) {
             // Nothing to wait for: a literal is parsed, not looked up.
             let result = Self.addresses(host: host, port: port, flags: AI_NUMERICHOST)
             loop.execute { completion(result) }
             return nil
         }
-        let query = Query(self, host: host, port: port, loop: loop, completion: completion)
+        let query = Query(self, host: host, port: port, loop: loop, began: began, completion: completion)
         guard let refusal = add(query) else { return query }
         loop.execute { completion(.failure(refusal)) }
         return nil
@@ -112,6 +148,7 @@ package final class Resolver: @unchecked Sendable {
 
     private func add(_ query: Query) -> H2Error? {
         let key = Key(host: query.key.host, port: query.key.port)
+        var isRunning = false
         let isThreadWanted: Bool? = lock.withLock {
             if lookups[key] == nil {
                 // `waiting` holds those given up as well, until their turn: they count too, so that it has an end.
@@ -120,6 +157,7 @@ package final class Resolver: @unchecked Sendable {
                 waiting.append(key)
             }
             lookups[key]?.queries.append(query)
+            isRunning = lookups[key]?.isRunning ?? false
             guard threads < threadLimit, waitingHead < waiting.count else { return false }
             threads += 1
             return true
@@ -130,6 +168,7 @@ package final class Resolver: @unchecked Sendable {
                 message: "cannot look up '\(key.host)': \(Self.waitingLimit) look-ups wait already",
                 remedy: "connect to fewer hosts at once", isRetryable: true)
         }
+        if isRunning { query.begin() }
         if isThreadWanted {
             let status = startDetachedThread { self.serve() }
             if status != 0 { noThread(status) }
@@ -158,7 +197,9 @@ package final class Resolver: @unchecked Sendable {
     }
 
     private func next() -> Key? {
-        lock.withLock {
+        var queries: [Query] = []
+        defer { for query in queries { query.begin() } }
+        return lock.withLock {
             while waitingHead < waiting.count {
                 let key = waiting[waitingHead]
                 waitingHead += 1
@@ -168,6 +209,7 @@ package final class Resolver: @unchecked Sendable {
                 }
                 guard let lookup = lookups[key], !lookup.isRunning else { continue }
                 lookups[key]?.isRunning = true
+                queries = lookup.queries
                 return key
             }
             waiting = []

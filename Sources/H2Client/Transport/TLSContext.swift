@@ -22,7 +22,11 @@ package final class TLSContext: @unchecked Sendable {
 
     /// A client's context, which loads what it trusts: to be shared by all connections with this configuration.
     /// - Throws: `H2Error` (`tlsConfiguration`) for a file or folder that cannot be used.
-    package init(client configuration: Configuration.TLS) throws {
+    package convenience init(client configuration: Configuration.TLS) throws {
+        try self.init(client: configuration, trusting: TrustSources(configuration))
+    }
+
+    init(client configuration: Configuration.TLS, trusting sources: TrustSources) throws {
         guard
             let context = ch2_client_context(
                 Self.number(configuration.minimumVersion), Self.number(configuration.maximumVersion), Self.readBuffer)
@@ -38,7 +42,7 @@ package final class TLSContext: @unchecked Sendable {
                 return 0
             }
         }
-        if verifiesPeer { try loadTrust(configuration) }
+        if verifiesPeer { try loadTrust(sources) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
         }
@@ -103,57 +107,60 @@ package final class TLSContext: @unchecked Sendable {
         return X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 ? digest : nil
     }
 
-    /// The system's trust: the hashed folder first, since it is looked up lazily and a bundle costs 30 ms to parse.
-    private func loadTrust(_ configuration: Configuration.TLS) throws {
-        ERR_clear_error()
-        if configuration.caFile != nil || configuration.caDirectory != nil {
-            if let file = configuration.caFile, SSL_CTX_load_verify_file(context, file) != 1 {
+    private func loadTrust(_ sources: TrustSources) throws {
+        if sources.isSystem { return loadSystemTrust() }
+        for file in sources.files {
+            ERR_clear_error()
+            guard SSL_CTX_load_verify_file(context, file) == 1 else {
                 throw Self.configurationError(
-                    "cannot load the CA file '\(file)'", "it must hold PEM certificates and be readable")
+                    "cannot load the CA file '\(file)'\(sources.origin)",
+                    "it must hold PEM certificates and be readable")
             }
-            if let directory = configuration.caDirectory {
-                var status = stat()
-                guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
-                    SSL_CTX_load_verify_dir(context, directory) == 1
-                else {
-                    throw Self.configurationError(
-                        "cannot use the CA folder '\(directory)'", "it must exist; `openssl rehash` prepares it")
-                }
+        }
+        for folder in sources.folders { try loadFolder(folder, sources.origin) }
+    }
+
+    /// A folder that `openssl rehash` has prepared is looked up as needed; of any other, each file is loaded.
+    private func loadFolder(_ folder: String, _ origin: String) throws {
+        ERR_clear_error()
+        guard let names = TrustSources.names(in: folder) else {
+            throw Self.configurationError(
+                "cannot use the CA folder '\(folder)'\(origin): \(describeErrno(errno))",
+                "it must be a folder that can be read")
+        }
+        if names.contains(where: TrustSources.isHash) {
+            guard SSL_CTX_load_verify_dir(context, folder) == 1 else {
+                throw Self.configurationError("cannot use the CA folder '\(folder)'\(origin)", "can it be read?")
             }
             return
         }
-        let environmentFile = getenv("SSL_CERT_FILE").map { String(cString: $0) }
-        let environmentDirectory = getenv("SSL_CERT_DIR").map { String(cString: $0) }
-        if environmentFile == nil {
-            let directory = environmentDirectory ?? String(cString: X509_get_default_cert_dir())
-            if Self.isHashedFolder(directory), SSL_CTX_load_verify_dir(context, directory) == 1 { return }
+        // Whatever else lies there is no certificate, and no error.
+        var loaded = 0
+        for name in names where SSL_CTX_load_verify_file(context, folder + "/" + name) == 1 { loaded += 1 }
+        ERR_clear_error()
+        guard loaded > 0 else {
+            throw Self.configurationError(
+                "the CA folder '\(folder)'\(origin) holds no certificate that can be read",
+                "put PEM files there, or name another")
         }
-        let bundles =
-            [environmentFile].compactMap { $0 } + [
-                String(cString: X509_get_default_cert_file()), "/etc/ssl/certs/ca-certificates.crt",
-                "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
-            ]
+    }
+
+    /// The system's trust: the hashed folder first, since it is looked up lazily and a bundle costs 30 ms to parse. Where
+    /// there is none at all, every certificate will be rejected, with a message that says so.
+    private func loadSystemTrust() {
+        let directory = String(cString: X509_get_default_cert_dir())
+        if TrustSources.names(in: directory)?.contains(where: TrustSources.isHash) == true,
+            SSL_CTX_load_verify_dir(context, directory) == 1
+        {
+            return
+        }
+        let bundles = [
+            String(cString: X509_get_default_cert_file()), "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+        ]
         for bundle in bundles where access(bundle, R_OK) == 0 {
             if SSL_CTX_load_verify_file(context, bundle) == 1 { return }
         }
-        if let environmentFile {
-            throw Self.configurationError(
-                "cannot load the CA file '\(environmentFile)' that SSL_CERT_FILE names", "correct or unset it")
-        }
-        // No trust store at all: every certificate will be rejected, with a message that says so.
-    }
-
-    /// Whether a folder holds at least one `xxxxxxxx.N` link, as `openssl rehash` makes them.
-    private static func isHashedFolder(_ path: String) -> Bool {
-        guard let folder = opendir(path) else { return false }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let isHashed = withUnsafeBytes(of: &entry.pointee.d_name) { name in
-                name.count > 9 && name[8] == UInt8(ascii: ".") && (0x30...0x39).contains(name[9])
-            }
-            if isHashed { return true }
-        }
-        return false
     }
 
     // MARK: - Connections

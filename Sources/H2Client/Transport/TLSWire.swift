@@ -27,6 +27,8 @@ package final class TLSWire: SocketWire, Wire {
     /// What the connection's sessions are kept under; nil on the server's side.
     private let sessionKey: TLSSessionCache.Key?
     private var isEstablished = false
+    /// Whether any of the peer's data has come.
+    private var hasRead = false
     // OpenSSL forbids SSL_shutdown after a fatal error.
     private var isBroken = false
 
@@ -125,6 +127,7 @@ package final class TLSWire: SocketWire, Wire {
                 message: "the server's certificate was rejected: \(reason)",
                 remedy: Self.certificateRemedy(verdict))
         }
+        if let error = certificateWanted(packed, code) { return error }
         if packed == 0 {
             let reason = code == 0 ? "the server closed the connection" : describeErrno(code)
             return H2Error(
@@ -139,6 +142,29 @@ package final class TLSWire: SocketWire, Wire {
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
             scope: .connection, initiator: .remote, cause: .tls(packed), message: "the TLS handshake failed: \(text)",
             remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
+    }
+
+    /// Where the server asked for a certificate of ours and then ended the connection, that is why, as far as anybody can
+    /// tell: some say so by an alert, others just close. In TLS 1.3 it comes after our side of the handshake is over
+    /// (RFC 8446 section 4.4.2.4), so what is read first tells it.
+    private func certificateWanted(_ packed: UInt, _ code: CInt) -> H2Error? {
+        guard !hasRead, ch2_ssl_was_asked_for_certificate(ssl) else { return nil }
+        let alert = ch2_ssl_alert_number(packed)
+        let hasOurs = SSL_get_certificate(ssl) != nil
+        // handshake_failure, what is wrong with certificates, unknown_ca, access_denied, certificate_required.
+        let isAboutCertificates = [40, 42, 43, 44, 45, 46, 48, 49, 116].contains(alert)
+        guard isAboutCertificates || !hasOurs && alert == 0 else { return nil }
+        let reason =
+            packed != 0 && !ch2_ssl_is_unexpected_eof(packed)
+            ? Self.describe(packed) : code == 0 ? "it closed the connection" : describeErrno(code)
+        return H2Error(
+            .tlsFailed, scope: .connection, initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
+            message: hasOurs
+                ? "the server did not accept our client certificate: \(reason)"
+                : "the server asked for a client certificate, and has none from us: \(reason)",
+            remedy: hasOurs
+                ? "is it one that this server knows, and still valid?"
+                : "name a certificate and its key (Configuration.TLS.certificateFile and privateKeyFile)")
     }
 
     /// RFC 7301 section 3.2: the server has ended the handshake, since it speaks nothing of what was offered.
@@ -237,8 +263,11 @@ package final class TLSWire: SocketWire, Wire {
 
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
         ch2_ssl_clear_errors()
+        errno = 0
         let count = SSL_read(ssl, buffer.baseAddress!, CInt(clamping: buffer.count))
-        return count > 0 ? .bytes(Int(count)) : failed(count, "reading", errno: errno)
+        guard count > 0 else { return failed(count, "reading", errno: errno) }
+        hasRead = true
+        return .bytes(Int(count))
     }
 
     package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
@@ -250,13 +279,22 @@ package final class TLSWire: SocketWire, Wire {
     private func failed(_ result: CInt, _ operation: String, errno code: CInt) -> WireResult {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
-        case SSL_ERROR_ZERO_RETURN: return .end
+        case SSL_ERROR_ZERO_RETURN:
+            guard let error = certificateWanted(0, 0) else { return .end }
+            failure = error
+            return .failed
         case SSL_ERROR_SYSCALL:
             isBroken = true
-            return fail(operation, errno: code)
+            guard let error = certificateWanted(0, code) else { return fail(operation, errno: code) }
+            failure = error
+            return .failed
         default:
             isBroken = true
             let packed = ERR_get_error()
+            if let error = certificateWanted(packed, code) {
+                failure = error
+                return .failed
+            }
             let isTruncated = ch2_ssl_is_unexpected_eof(packed)
             failure = H2Error(
                 .connectionClosed, scope: .connection, initiator: .remote, cause: .tls(packed),
@@ -283,6 +321,8 @@ package final class TLSWire: SocketWire, Wire {
 
     /// OpenSSL's reason, without its file and library names.
     static func describe(_ code: UInt) -> String {
+        // Errors of the system have no words of OpenSSL's (ERR_SYSTEM_FLAG, a macro).
+        if code & 0x8000_0000 != 0 { return describeErrno(CInt(truncatingIfNeeded: code & 0x7fff_ffff)) }
         guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
         return String(cString: reason)
     }

@@ -158,6 +158,8 @@ package final class LinkProxy: Sendable {
             }
         }
 
+        func unwatched(_ error: H2Error) { end() }
+
         /// Out of descriptors or memory: the socket would be told ready for ever, so look again a little later.
         private func pause() {
             loop.update(descriptor, readable: false, writable: false)

@@ -49,7 +49,8 @@ final class LinkRelay {
 
     /// A socket's owner at the loop.
     private final class Side: ReadinessHandler {
-        unowned let relay: LinkRelay
+        // Weak: what is told later may come when the relay is over.
+        private weak var relay: LinkRelay?
         let isClient: Bool
 
         init(_ relay: LinkRelay, isClient: Bool) {
@@ -59,11 +60,13 @@ final class LinkRelay {
 
         func ready(readable: Bool, writable: Bool) {
             if isClient {
-                relay.clientReady(readable: readable, writable: writable)
+                relay?.clientReady(readable: readable, writable: writable)
             } else {
-                relay.serverReady(readable: readable, writable: writable)
+                relay?.serverReady(readable: readable, writable: writable)
             }
         }
+
+        func unwatched(_ error: H2Error) { relay?.end(resetting: true) }
     }
 
     private unowned let proxy: LinkProxy.Accepting

@@ -15,7 +15,7 @@ struct Reached: Sendable {
 /// `look` runs on the loop's thread, and says by calling its last argument that it is done.
 func dial(
     _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil,
-    protocols: [String] = ["h2"], resolver: Resolver = .shared,
+    protocols: [String] = ["h2"], resolver: (any NameResolver)? = nil,
     look: @escaping @Sendable (Dialer.Connected, EventLoop, @escaping () -> Void) -> Void = { $2() }
 ) async throws -> Reached {
     let loop = EventLoop()

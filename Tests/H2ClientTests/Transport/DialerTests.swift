@@ -118,6 +118,46 @@ import Testing
         #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
     }
 
+    /// Answers when it is told to, and never begins before.
+    ///
+    /// Invariant behind `@unchecked Sendable`: touched on the loop's thread alone.
+    private final class LateResolver: NameResolver, @unchecked Sendable {
+        struct Query: NameQuery { func cancel() {} }
+        let wait: UInt64
+        init(wait: UInt64) { self.wait = wait }
+        func resolve(
+            host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+            completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
+        ) -> (any NameQuery)? {
+            _ = loop.schedule(after: wait) {
+                began?()
+                _ = loop.schedule(after: 1_000_000) {
+                    completion(Resolver.addresses(host: "127.0.0.1", port: port, flags: AI_NUMERICHOST))
+                }
+            }
+            return Query()
+        }
+    }
+
+    @Test func `The limit of a look-up counts from when it runs, and that of the whole from the beginning`()
+        async throws
+    {
+        let server = try cleartext()
+        defer { server.stopNow() }
+        var configuration = Configuration()
+        configuration.timeouts.resolve = .milliseconds(200)
+        configuration.resolver = LateResolver(wait: 500_000_000)
+        let reached = try await dial("http://a-name.example:\(server.port)", configuration)
+        #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
+        #expect(reached.info.resolve >= .milliseconds(500))
+        configuration.timeouts.establish = .milliseconds(100)
+        let fixed = configuration
+        let error = await #expect(throws: H2Error.self) {
+            try await dial("http://a-name.example:\(server.port)", fixed)
+        }
+        #expect(error?.cause == .timeout(.resolve, after: .milliseconds(100)))
+    }
+
     @Test func `A look-up that takes too long is a timeout of that phase`() async throws {
         let isOver = DispatchSemaphore(value: 0)
         let resolver = Resolver { _, _ in

@@ -96,8 +96,48 @@ import Testing
         var all: [String] { lock.withLock { texts } }
     }
 
-    @Test func `No more than 16 look-ups run at once, and the others follow in order`() {
+    @Test func `Names whose name server is dead do not hold others up, by the hundred`() async {
         let (slow, answers, loop) = (Slow(), Answers(), EventLoop())
+        defer { loop.shutdown() }
+        let dead = Resolver.threadLimit - 1
+        #expect(dead >= 200)
+        for number in 0..<dead {
+            slow.resolver.resolve(host: "dead\(number).example", port: 1, on: loop) { answers.note($0) }
+        }
+        waitUntil { slow.lookedUp.count == dead }
+        await withCheckedContinuation { continuation in
+            slow.resolver.resolve(host: "good.example", port: 1, on: loop, began: { continuation.resume() }) {
+                answers.note($0)
+            }
+        }
+        waitUntil { slow.lookedUp.contains("good.example") }
+        slow.finish()
+        waitUntil { answers.all.count == dead + 1 }
+    }
+
+    @Test func `A look-up that waits for a thread has not begun, and one that is shared has`() async {
+        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), EventLoop())
+        defer { loop.shutdown() }
+        let begun = Answers()
+        func ask(_ host: String) {
+            slow.resolver.resolve(
+                host: host, port: 1, on: loop,
+                began: { begun.note(Resolver.addresses(host: "127.0.0.1", port: 1, flags: AI_NUMERICHOST)) },
+                completion: { answers.note($0) })
+        }
+        ask("first.example")
+        waitUntil { begun.all.count == 1 }
+        ask("first.example")
+        waitUntil { begun.all.count == 2 }
+        ask("second.example")
+        await loop.run {}
+        #expect(begun.all.count == 2)
+        slow.finish()
+        waitUntil { begun.all.count == 3 && answers.all.count == 3 }
+    }
+
+    @Test func `No more look-ups run at once than there may be threads, and the others follow in order`() {
+        let (slow, answers, loop) = (Slow(threadLimit: 16), Answers(), EventLoop())
         defer { loop.shutdown() }
         for number in 0..<40 {
             slow.resolver.resolve(host: "h\(number).example", port: number + 1, on: loop) { answers.note($0) }
@@ -135,7 +175,7 @@ import Testing
     @Test func `A look-up that nobody waits for any more is not begun`() {
         let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), EventLoop())
         defer { loop.shutdown() }
-        func ask(_ host: String) -> Resolver.Query? {
+        func ask(_ host: String) -> (any NameQuery)? {
             slow.resolver.resolve(host: host, port: 1, on: loop) { answers.note($0) }
         }
         _ = ask("first.example")

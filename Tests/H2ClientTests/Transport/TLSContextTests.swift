@@ -1,3 +1,4 @@
+import CNghttp2
 import Foundation
 import Testing
 
@@ -49,6 +50,85 @@ import Testing
                 #expect(error.message.contains(path))
             }
         }
+    }
+
+    // MARK: - What the environment names
+
+    /// A context that trusts what these variables name.
+    private func context(_ variables: [String: String]) throws -> TLSContext {
+        let configuration = Configuration.TLS()
+        return try TLSContext(
+            client: configuration, trusting: TrustSources(configuration) { variables[$0] })
+    }
+
+    private func authority() throws -> String {
+        try TLSContext(serverProtocols: ["h2"]).makeSelfSigned(names: ["localhost"], days: 1).caPEM
+    }
+
+    /// How many authorities a context has loaded, those of hashed folders aside.
+    private func count(_ context: TLSContext) -> Int {
+        Int(OPENSSL_sk_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context.context))))
+    }
+
+    @Test(arguments: ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+    func `What the environment names and is missing is an error that names it, never the system's trust`(
+        variable: String
+    ) throws {
+        let error = try #require(throws: H2Error.self) { _ = try context([variable: "/nowhere/at/all"]) }
+        #expect(error.code == .tlsConfiguration)
+        #expect(error.message.contains("/nowhere/at/all"))
+        #expect(error.message.contains(variable))
+        #expect(error.message.contains("No such file"))
+    }
+
+    @Test func `Lists of files and folders in the environment are taken apart, and all of them are used`() throws {
+        try withFolder { folder in
+            var paths: [String] = []
+            for name in ["a", "b", "c", "d"] {
+                let inside = folder.appendingPathComponent(name)
+                try FileManager.default.createDirectory(at: inside, withIntermediateDirectories: true)
+                let file = inside.appendingPathComponent("\(name).pem")
+                try authority().write(to: file, atomically: true, encoding: .utf8)
+                try "not a certificate".write(
+                    to: inside.appendingPathComponent("README"), atomically: true, encoding: .utf8)
+                paths.append(file.path)
+            }
+            let folders = ["c", "d"].map { folder.appendingPathComponent($0).path }
+            #expect(count(try context(["SSL_CERT_FILE": paths[0]])) == 1)
+            #expect(count(try context(["SSL_CERT_FILE": paths[..<2].joined(separator: ":")])) == 2)
+            #expect(count(try context(["SSL_CERT_DIR": folders.joined(separator: ":")])) == 2)
+            #expect(
+                count(
+                    try context([
+                        "SSL_CERT_FILE": paths[..<2].joined(separator: ":"),
+                        "SSL_CERT_DIR": folders.joined(separator: ":"),
+                    ])) == 4)
+            #expect(throws: H2Error.self) { _ = try context(["SSL_CERT_FILE": paths[0] + ":/nowhere.pem"]) }
+            #expect(throws: H2Error.self) { _ = try context(["SSL_CERT_DIR": folders[0] + ":/nowhere"]) }
+        }
+    }
+
+    @Test func `An unhashed folder without a certificate is an error`() throws {
+        try withFolder { folder in
+            try "x".write(to: folder.appendingPathComponent("x.pem"), atomically: true, encoding: .utf8)
+            let named = try #require(throws: H2Error.self) { _ = try context(["SSL_CERT_DIR": folder.path]) }
+            #expect(named.message.contains(folder.path))
+            let error = try failure { $0.caDirectory = folder.path }
+            #expect(error.code == .tlsConfiguration)
+        }
+    }
+
+    @Test func `An empty variable names nothing`() throws {
+        _ = try context(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""])
+    }
+
+    @Test(arguments: [
+        ("1d3472b9.0", true), ("1d3472b9.12", true), ("1D3472B9.0", false), ("mycertif.0", false),
+        ("1d3472b9.r0", false),
+        ("1d3472b9.", false), ("ca.pem", false),
+    ])
+    func `A hashed name is eight hexadecimal digits, a dot and a number`(name: String, isHash: Bool) {
+        #expect(TrustSources.isHash(name) == isHash)
     }
 
     @Test func `Files of authorities are not looked at where verification is off`() throws {

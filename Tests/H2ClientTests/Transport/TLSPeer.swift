@@ -1,5 +1,6 @@
 import CNghttp2
 import Glibc
+import Synchronization
 
 @testable import H2Client
 
@@ -14,6 +15,7 @@ final class TLSPeer: ReadinessHandler, @unchecked Sendable {
     private let greeting: [UInt8]
     private let listener: CInt
     private let loop = EventLoop()
+    private let established = Atomic<Int>(0)
     private var wires: [TLSWire] = []
     private var handshakers: [Handshaker] = []
 
@@ -45,11 +47,22 @@ final class TLSPeer: ReadinessHandler, @unchecked Sendable {
         }
     }
 
+    /// Whether nobody has shaken hands so far.
+    var isEmpty: Bool { established.load(ordering: .acquiring) == 0 }
+
+    /// Closes what is connected.
+    func closeAll() {
+        loop.execute { [self] in
+            for wire in wires { wire.close() }
+        }
+    }
+
     func ready(readable: Bool, writable: Bool) {
         while case let descriptor = ch2_accept(listener), descriptor >= 0 {
             guard let wire = try? TLSWire(descriptor: descriptor, context: context, serverName: nil) else { continue }
             wires.append(wire)
-            let handshaker = Handshaker(wire: wire, loop: loop) { [greeting] in
+            let handshaker = Handshaker(wire: wire, loop: loop) { [self] in
+                if wire.failure == nil { established.add(1, ordering: .releasing) } else { wire.close() }
                 guard wire.failure == nil, !greeting.isEmpty else { return }
                 _ = greeting.withUnsafeBytes { wire.write($0) }
             }
@@ -76,3 +89,29 @@ private nonisolated(unsafe) let unofferedProtocol: UnsafePointer<UInt8> = {
     for (index, byte) in "spdy/1".utf8.enumerated() { bytes[index] = byte }
     return UnsafePointer(bytes)
 }()
+
+/// A certificate signed by itself, with its key, as PEM.
+struct TestIdentity {
+    let certificate: String
+    let key: String
+
+    init(name: String = "a client") throws {
+        func pem(_ write: (OpaquePointer) -> CInt) throws -> String {
+            guard let bio = BIO_new(BIO_s_mem()) else { throw H2Error(.tlsConfiguration, message: "no memory") }
+            defer { BIO_free(bio) }
+            guard write(bio) == 1 else { throw H2Error(.tlsConfiguration, message: "PEM") }
+            var bytes = [UInt8](repeating: 0, count: 8_192)
+            let count = BIO_read(bio, &bytes, CInt(bytes.count))
+            return String(decoding: bytes.prefix(Int(max(count, 0))), as: UTF8.self)
+        }
+        let context = try TLSContext(serverProtocols: [])
+        _ = try context.makeSelfSigned(names: [name], days: 1)
+        certificate = try pem { PEM_write_bio_X509($0, SSL_CTX_get0_certificate(context.context)) }
+        key = try pem { PEM_write_bio_PrivateKey($0, SSL_CTX_get0_privatekey(context.context), nil, nil, 0, nil, nil) }
+    }
+}
+
+/// Has a server want a certificate of its clients, signed by nobody in particular.
+func wantClientCertificate(_ context: TLSContext) {
+    SSL_CTX_set_verify(context.context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+}

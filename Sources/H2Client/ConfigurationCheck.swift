@@ -1,0 +1,125 @@
+// Values that a configuration cannot have. None of them traps: a client that has one fails each request with this error, and so
+// does `connect`.
+
+extension Configuration {
+    /// Looks for values that cannot be used. Requests and `connect` do it too, and fail the same way.
+    ///
+    /// Sizes that are merely outside the range of the protocol (a window of 1,000 bytes, one of `Int.max`) are taken as the
+    /// nearest that is allowed.
+    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and what it may be.
+    public func validate() throws(H2Error) {
+        for (name, value) in [
+            ("windows.stream", windows.stream), ("windows.connection", windows.connection),
+            ("windows.maximum", windows.maximum), ("windows.unreadLimit", windows.unreadLimit),
+            ("limits.headerListSize", limits.headerListSize), ("limits.frameSize", limits.frameSize),
+            ("limits.concurrentStreams", limits.concurrentStreams),
+        ] {
+            try Self.require(value >= 1, name, value, "1 or more")
+        }
+        for (name, value) in [
+            ("limits.continuationFrames", limits.continuationFrames),
+            ("limits.informationalResponses", limits.informationalResponses),
+            ("limits.fruitlessFrames", limits.fruitlessFrames),
+            ("limits.fruitlessFramesPerSecond", limits.fruitlessFramesPerSecond),
+            ("limits.waitingRequests", limits.waitingRequests),
+        ] {
+            try Self.require(value >= 0, name, value, "0 or more")
+        }
+        for (name, value) in [
+            ("timeouts.resolve", timeouts.resolve), ("timeouts.connect", timeouts.connect),
+            ("timeouts.tls", timeouts.tls), ("timeouts.establish", timeouts.establish),
+            ("timeouts.settings", timeouts.settings), ("timeouts.writeStall", timeouts.writeStall),
+            ("timeouts.drain", timeouts.drain),
+            ("timeouts.connectionAttemptDelay", timeouts.connectionAttemptDelay),
+            ("keepAlive.interval", keepAlive.interval), ("keepAlive.timeout", keepAlive.timeout),
+        ] {
+            try Self.requireTime(name, value)
+        }
+        if let connectTo {
+            try Self.require(!connectTo.host.isEmpty, "connectTo.host", "empty", "a host")
+            try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
+        }
+        try Self.require(
+            tls.minimumVersion == .tls12 || tls.maximumVersion == .tls13, "tls.minimumVersion", "above maximumVersion",
+            "that or older")
+    }
+
+    static func require(
+        _ isRight: Bool, _ name: String, _ value: Any, _ range: String, in type: String = "Configuration"
+    ) throws(H2Error) {
+        guard !isRight else { return }
+        throw H2Error(
+            .invalidConfiguration, initiator: .user, message: "\(type).\(name) cannot be \(value)",
+            remedy: "make it \(range)")
+    }
+
+    static func requireTime(
+        _ name: String, _ value: Duration?, in type: String = "Configuration"
+    ) throws(H2Error) {
+        if let value { try require(value >= .zero, name, value, "zero or more", in: type) }
+    }
+}
+
+extension HTTPClient.Configuration {
+    /// Looks for values that cannot be used. Each request of a client does it too, and fails the same way.
+    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and what it may be.
+    public func validate() throws(H2Error) {
+        try connection.validate()
+        try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")
+        for (name, value) in [
+            ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),
+            ("pool.streamsPerConnection", pool.streamsPerConnection), ("pool.connections", pool.connections),
+            ("pool.requestsPerConnection", pool.requestsPerConnection),
+            ("retry.maximumAttempts", retry.maximumAttempts),
+            ("politeness.concurrentRequestsPerOrigin", politeness.concurrentRequestsPerOrigin),
+            ("politeness.concurrentRequests", politeness.concurrentRequests), ("politeness.burst", politeness.burst),
+        ] {
+            try require(value >= 1, name, value, "1 or more")
+        }
+        if case .openConnection(let limit) = pool.whenSaturated {
+            try require(limit >= 1, "pool.whenSaturated", "openConnection(upTo: \(limit))", "up to 1 or more")
+        }
+        try require(pool.waitingRequests >= 0, "pool.waitingRequests", pool.waitingRequests, "0 or more")
+        try require(retry.minimumPerSecond >= 0, "retry.minimumPerSecond", retry.minimumPerSecond, "0 or more")
+        try require(retry.budget >= 0 && retry.budget.isFinite, "retry.budget", retry.budget, "0 or more")
+        try require((0...1).contains(retry.jitter), "retry.jitter", retry.jitter, "0 to 1")
+        for (name, value) in [
+            ("pool.idleTimeout", pool.idleTimeout), ("pool.maximumAge", pool.maximumAge),
+            ("retry.backoff", retry.backoff), ("retry.maximumBackoff", retry.maximumBackoff),
+            ("retry.maximumRetryAfter", retry.maximumRetryAfter), ("retry.maximumTime", retry.maximumTime),
+            ("requestOptions.timeout", requestOptions.timeout),
+            ("requestOptions.queueTimeout", requestOptions.queueTimeout),
+            ("requestOptions.sendTimeout", requestOptions.sendTimeout),
+            ("requestOptions.firstByteTimeout", requestOptions.firstByteTimeout),
+            ("requestOptions.bodyProgressTimeout", requestOptions.bodyProgressTimeout),
+        ] {
+            try Configuration.requireTime(name, value, in: Self.name)
+        }
+        if let rate = politeness.requestsPerSecondPerOrigin {
+            try require(
+                rate > 0 && rate.isFinite, "politeness.requestsPerSecondPerOrigin", rate, "above 0, or nil for no limit"
+            )
+        }
+        if let adaptive = politeness.adaptive { try validate(adaptive) }
+    }
+
+    private func validate(_ adaptive: HTTPClient.Politeness.Adaptive) throws(H2Error) {
+        let name = "politeness.adaptive"
+        try require(adaptive.initial >= 1, "\(name).initial", adaptive.initial, "1 or more")
+        try require(adaptive.minimum >= 1, "\(name).minimum", adaptive.minimum, "1 or more")
+        try require(
+            adaptive.maximum >= adaptive.minimum, "\(name).maximum", adaptive.maximum, "the minimum or more")
+        try require(
+            adaptive.decrease > 0 && adaptive.decrease < 1, "\(name).decrease", adaptive.decrease, "between 0 and 1")
+        try require(
+            adaptive.latencyTolerance >= 1 && adaptive.latencyTolerance.isFinite, "\(name).latencyTolerance",
+            adaptive.latencyTolerance, "1 or more")
+        try Configuration.requireTime("\(name).maximumPause", adaptive.maximumPause, in: Self.name)
+    }
+
+    private static let name = "HTTPClient.Configuration"
+
+    private func require(_ isRight: Bool, _ name: String, _ value: Any, _ range: String) throws(H2Error) {
+        try Configuration.require(isRight, name, value, range, in: Self.name)
+    }
+}

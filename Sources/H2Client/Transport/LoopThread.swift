@@ -1,0 +1,222 @@
+import CNghttp2
+
+/// The turns of an `EventLoop`, and the thread that makes them.
+///
+/// The thread is started by the first post, and holds this object rather than the loop: so a loop that nobody uses any more
+/// is dropped, which ends the thread. A loop that ends fails what waits for descriptors, and its thread goes once there is
+/// nothing left to run or to wait for. A post after that starts a thread again, for as long as it takes: whatever is called
+/// on a loop that was shut down comes to an end rather than hang.
+///
+/// Invariant behind `@unchecked Sendable`: everything that changes here is touched only by the thread that runs the loop,
+/// and one thread hands over to the next under the queue's lock; other threads get no further than `queue`, `wake` and
+/// `startThread`.
+final class LoopThread: @unchecked Sendable {
+    let queue: JobQueue
+    private let poller: any Poller
+    private let clock: (() -> UInt64)?
+    private let start: @Sendable (@escaping @Sendable () -> Void) -> CInt
+    // Unowned: a job of a door can only be there while that door is, which its actor or task sees to.
+    @exclusivity(unchecked) private var doors: (serial: UnownedSerialExecutor, task: UnownedTaskExecutor)?
+    @exclusivity(unchecked) private var runningJobs: [JobQueue.Job] = []
+    @exclusivity(unchecked) private(set) var timers = TimerQueue()
+    @exclusivity(unchecked) private var dirty: [any Flushable] = []
+    @exclusivity(unchecked) private var flushing: [any Flushable] = []
+    /// Monotonic nanoseconds, taken once a turn.
+    @exclusivity(unchecked) fileprivate(set) var now: UInt64
+    /// Why no descriptor can be watched: the loop was shut down, or the system gives no thread or descriptor.
+    @exclusivity(unchecked) private(set) var failure: H2Error?
+    @exclusivity(unchecked) private var isStopping = false
+
+    /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+
+    /// - Parameter start: starts a thread; 0, or pthread_create's error. For tests.
+    init(
+        poller: any Poller, clock: (() -> UInt64)?,
+        start: @escaping @Sendable (@escaping @Sendable () -> Void) -> CInt = startDetachedThread
+    ) {
+        // A simulated loop runs in whoever calls `turn`.
+        queue = JobQueue(clock == nil ? .none : .awake)
+        self.poller = poller
+        self.clock = clock
+        self.start = start
+        now = clock?() ?? EventLoop.monotonicNanoseconds()
+    }
+
+    deinit { readBuffer.deallocate() }
+
+    /// Before anything is posted.
+    func open(serial: UnownedSerialExecutor, task: UnownedTaskExecutor) { doors = (serial, task) }
+
+    // MARK: - From any thread
+
+    func enqueue(_ job: UnownedJob, door: JobQueue.Door) {
+        if queue.isCurrent { queue.jobs.append((job, door)) } else { rouse(queue.post(job, door: door)) }
+    }
+
+    func execute(_ call: @escaping JobQueue.Call) {
+        if queue.isCurrent { queue.calls.append(call) } else { rouse(queue.post(call)) }
+    }
+
+    func stop() { rouse(queue.stop()) }
+
+    private func rouse(_ runner: JobQueue.Runner) {
+        switch runner {
+        case .awake: break
+        case .asleep: poller.wake()
+        case .none: startThread()
+        }
+    }
+
+    /// The time as this loop counts it, read now rather than once a turn.
+    var preciseNow: UInt64 { clock?() ?? EventLoop.monotonicNanoseconds() }
+
+    private func startThread() {
+        let status = start {
+            ch2_name_this_thread("h2-loop")
+            self.run(threadError: 0)
+        }
+        guard status != 0 else { return }
+        // What was posted must come to an end. A thread of Swift's pool does it, and since that is not ours to keep, nothing
+        // can be watched: all that needs a descriptor fails at once, with this error.
+        Task.detached { self.run(threadError: status) }
+    }
+
+    // MARK: - On the loop's thread
+
+    func markDirty(_ flushable: any Flushable) { dirty.append(flushable) }
+
+    func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
+        let timer = LoopTimer(deadline: now &+ min(nanoseconds, UInt64.max / 4), action: action)
+        timers.insert(timer)
+        return timer
+    }
+
+    func cancel(_ timer: LoopTimer) { timers.remove(timer) }
+
+    func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) {
+        if let failure { return tell(handler, failure) }
+        let status = poller.register(descriptor, writable: writable, handler: handler)
+        if status != 0 { tell(handler, Self.cannotWatch(status)) }
+    }
+
+    func update(_ descriptor: CInt, readable: Bool, writable: Bool) {
+        guard let (handler, status) = poller.update(descriptor, readable: readable, writable: writable) else { return }
+        tell(handler, Self.cannotWatch(status))
+    }
+
+    func deregister(_ descriptor: CInt) { poller.deregister(descriptor) }
+
+    /// Later, since the handler is in the middle of something.
+    private func tell(_ handler: any ReadinessHandler, _ error: H2Error) {
+        let handler = LoopBound(handler)
+        queue.calls.append { handler.value.unwatched(error) }
+    }
+
+    func readClock() { now = preciseNow }
+
+    // MARK: - Turns
+
+    /// A thread's life.
+    private func run(threadError: CInt) {
+        isStopping = false
+        failure = nil
+        if threadError != 0 {
+            failure = Self.exhausted("start an event loop's thread", threadError)
+        } else if case let status = poller.open(), status != 0 {
+            failure = Self.exhausted("make an event loop's descriptors", status)
+        }
+        now = preciseNow
+        repeat { turn(mayWait: true) } while !mayRetire
+    }
+
+    /// Whether nothing is left that this thread would be needed for.
+    private var mayRetire: Bool { failure != nil && isIdle && queue.retire() }
+
+    private var isIdle: Bool { queue.isEmpty && dirty.isEmpty && timers.count == 0 && poller.isEmpty }
+
+    /// True while the loop has something to do at once.
+    var hasWork: Bool { !queue.isEmpty || !dirty.isEmpty || queue.hasPosted }
+
+    func turn(mayWait: Bool) {
+        let outer = queue.enter()
+        defer { ch2_set_current_loop(outer) }
+
+        // A simulated loop's clock has moved since its last turn; a real one's was read after the wait.
+        if let clock { now = clock() }
+        if queue.takeInbox() && !isStopping { end() }
+        // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
+        var generations = 0
+        while !queue.isEmpty, generations < 16 {
+            runJobs()
+            generations += 1
+        }
+        while let action = timers.popDue(now: now) { action() }
+        flush()
+
+        var timeout: UInt64? = 0
+        if mayWait && queue.isEmpty && dirty.isEmpty && !(failure != nil && isIdle)
+            && queue.mayFallAsleep(isStopping: isStopping)
+        {
+            timeout = timers.earliestDeadline.map { $0 > now ? $0 - now : 0 }
+        }
+        if case let status = poller.wait(nanoseconds: timeout), status != 0 { cannotWait(status) }
+        // The wait may have been long, and a timer that a handler sets counts from its own now.
+        now = preciseNow
+        poller.tellHandlers()
+    }
+
+    /// The loop was shut down, or dropped: whoever waits for a descriptor is told.
+    private func end() {
+        isStopping = true
+        let error = H2Error(
+            .clientShutDown, initiator: .user, message: "the event loop was shut down",
+            remedy: "use a loop that runs", isRetryable: true)
+        if failure == nil { failure = error }
+        for handler in poller.removeAll() { tell(handler, error) }
+    }
+
+    /// The kernel does not wait for us, or not for these descriptors: somebody may have closed them. To try again and again
+    /// would be a loop at full speed that is deaf to its connections, so those end here. The next thread makes new ones.
+    private func cannotWait(_ code: CInt) {
+        let error = Self.exhausted("wait for sockets", code)
+        if failure == nil { failure = error }
+        for handler in poller.removeAll() { tell(handler, error) }
+        poller.abandon()
+    }
+
+    private func runJobs() {
+        if !queue.calls.isEmpty {
+            let batch = queue.calls
+            queue.calls = []
+            for call in batch { call() }
+        }
+        guard !queue.jobs.isEmpty, let doors else { return }
+        swap(&queue.jobs, &runningJobs)
+        for index in runningJobs.indices {
+            let (job, door) = runningJobs[index]
+            switch door {
+            case .serial: job.runSynchronously(on: doors.serial)
+            case .task: job.runSynchronously(on: doors.task)
+            }
+        }
+        runningJobs.removeAll(keepingCapacity: true)
+    }
+
+    private func flush() {
+        guard !dirty.isEmpty else { return }
+        swap(&dirty, &flushing)
+        for flushable in flushing { flushable.flush() }
+        flushing.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: - Words
+
+    private static func cannotWatch(_ code: CInt) -> H2Error { exhausted("watch a socket", code) }
+
+    static func exhausted(_ what: String, _ code: CInt) -> H2Error {
+        H2Error(
+            .localIO, cause: .errno(code), message: "cannot \(what): \(describeErrno(code))",
+            remedy: exhaustionRemedy(code), isRetryable: true)
+    }
+}

@@ -1,0 +1,66 @@
+import CNghttp2
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The files and folders of authorities that a configuration or the environment names.
+///
+/// What is named replaces the system's trust, and each of it has to load: to trust others instead would be to fail open.
+struct TrustSources {
+    private(set) var files: [String] = []
+    private(set) var folders: [String] = []
+    /// Who named them, for errors: empty, or " that SSL_CERT_FILE names".
+    private(set) var origin = ""
+
+    /// Nothing is named, so the system's trust holds.
+    var isSystem: Bool { files.isEmpty && folders.isEmpty }
+
+    /// - Parameter environment: the value of a variable. For tests.
+    init(
+        _ configuration: Configuration.TLS,
+        environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+    ) {
+        if configuration.caFile != nil || configuration.caDirectory != nil {
+            files = [configuration.caFile].compactMap { $0 }
+            folders = [configuration.caDirectory].compactMap { $0 }
+            return
+        }
+        files = Self.list(environment("SSL_CERT_FILE"))
+        folders = Self.list(environment("SSL_CERT_DIR"))
+        origin = [files.isEmpty ? nil : "SSL_CERT_FILE", folders.isEmpty ? nil : "SSL_CERT_DIR"].compactMap { $0 }
+            .joined(separator: " or ")
+        if !origin.isEmpty { origin = " (named by \(origin))" }
+    }
+
+    /// The paths of an environment variable, separated by colons. One that is there as it stands is not taken apart.
+    private static func list(_ value: String?) -> [String] {
+        guard let value, !value.isEmpty else { return [] }
+        if access(value, F_OK) == 0 { return [value] }
+        return value.split(separator: ":").map(String.init)
+    }
+
+    /// What a folder holds; nil with errno where it cannot be read.
+    static func names(in folder: String) -> [String]? {
+        guard let opened = opendir(folder) else { return nil }
+        defer { closedir(opened) }
+        var names: [String] = []
+        while let entry = readdir(opened) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Whether a name is such as `openssl rehash` gives its links: `1d3472b9.0`.
+    static func isHash(_ name: String) -> Bool {
+        let bytes = Array(name.utf8)
+        return bytes.count > 9 && bytes[8] == UInt8(ascii: ".")
+            && bytes[..<8].allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+            && bytes[9...].allSatisfy { (0x30...0x39).contains($0) }
+    }
+}

@@ -24,7 +24,8 @@ struct BenchRun: Sendable {
         var bench = Bench(plan)
         bench.onProgress = progress()
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
-        let result = try await bench.run()
+        let measuring = bench
+        let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
         let report = BenchReport(result, plan)
         if !settings.isSilent, settings.files.onStandardOutput == nil {

@@ -25,28 +25,39 @@ struct BodyOutput {
 
     init(target: Target) { self.target = target }
 
-    /// A file: a download, or as it is where the name is a pipe's or a device's.
-    /// - Parameter advice: what to try after an errno, where it is not what fetching has options for.
-    /// - Throws: `Failure` (`writeFailed`).
-    init(
-        path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice
-    ) throws {
-        // By the name of a descriptor a file, too, is written as it is: the link of that name is the system's, and must
-        // not be replaced by a file.
-        let isDescriptor =
-            ["/dev/stdout", "/dev/stderr"].contains(path)
-            || ["/dev/fd/", "/proc/self/fd/"].contains(where: path.hasPrefix)
-        guard isDescriptor || FileKind(path: path) == .other else {
-            target = .download(
-                try Download(path: path, createsDirectories: createsDirectories, advice: advice))
-            return
-        }
-        // After what a file holds already: it may be shared, or be opened to be added to.
+    /// Whether `path` is written as it is, and nothing beside it: a pipe, a device, or the system's name of a descriptor, which
+    /// is a link that must not be followed to a file.
+    static func isWrittenAsItIs(_ path: String) -> Bool {
+        StandardDescriptors.number(named: path) != nil || FileKind(path: path) == .other
+    }
+
+    /// Opens what is written as it is. Nobody may be at a pipe's other end yet, so this is done off the loop.
+    /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
+    static nonisolated(nonsending) func opening(_ path: String) async throws -> BodyOutput {
+        try checkDescriptor(named: path)
+        return try opened(path, try await openOffLoop(path, O_WRONLY | O_APPEND))
+    }
+
+    /// The same, blocking the thread.
+    static func openingBlocking(_ path: String) throws -> BodyOutput {
+        try checkDescriptor(named: path)
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw Failure(.writeFailed, "cannot write to \(path): \(errnoText(errno))")
+        return try opened(path, descriptor >= 0 ? descriptor : -errno)
+    }
+
+    /// To open a name of a descriptor may succeed where the descriptor itself cannot be written to.
+    private static func checkDescriptor(named path: String) throws {
+        if let number = StandardDescriptors.number(named: path), !StandardDescriptors.isWritable(number) {
+            throw failure(EBADF, name: path)
         }
-        target = .descriptor(descriptor, name: path)
+    }
+
+    /// After what a file holds already: it may be shared, or be opened to be added to.
+    private static func opened(_ path: String, _ descriptor: CInt) throws -> BodyOutput {
+        guard descriptor >= 0 else {
+            throw Failure(.writeFailed, "cannot write to \(path): \(errnoText(-descriptor))")
+        }
+        return BodyOutput(target: .descriptor(descriptor, name: path))
     }
 
     /// Closes what was opened here; a download closes itself.
@@ -60,15 +71,15 @@ struct BodyOutput {
 
     /// The response's head, for -i and -I.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
-    nonisolated(nonsending) func write(head: String) async throws {
+    nonisolated(nonsending) func write(head: [UInt8]) async throws {
         switch target {
         case .discard: break
         case .download(let download):
-            var head = head
-            let code = head.withUTF8 { writeAll(download.descriptor, UnsafeRawBufferPointer($0)) }
+            let code = head.withUnsafeBytes { writeAll(download.descriptor, $0) }
             guard code == 0 else { throw Self.failure(code, name: download.partPath) }
         case .descriptor(let descriptor, let name):
-            let text = isatty(descriptor) == 1 ? Self.printableLines(head) : head
+            guard isatty(descriptor) == 1 else { return try await Self.write(head, to: descriptor, name: name) }
+            let text = Self.printableLines(String(decoding: head, as: UTF8.self))
             try await Self.write(Array(text.utf8), to: descriptor, name: name)
         }
     }

@@ -16,14 +16,15 @@ extension FetchSettings {
     }
 
     mutating func setConnection(_ connection: ConnectionArguments) throws {
-        tls.verifiesPeer = !connection.insecure
-        tls.caFile = connection.authorityFile
-        tls.caDirectory = connection.authorityDirectory
-        tls.certificateFile = connection.certificate
-        tls.privateKeyFile = connection.key ?? connection.certificate
         guard connection.key == nil || connection.certificate != nil else {
             throw Failure.usage("--key goes with --cert")
         }
+        tls =
+            TLSFiles(
+                isInsecure: connection.insecure, authorityFile: connection.authorityFile,
+                authorityDirectory: connection.authorityDirectory, certificate: connection.certificate,
+                key: connection.key
+            ).configuration
         connectRules =
             try connection.connectTo.map(ConnectRule.init(connectTo:))
             + connection.resolve.map(ConnectRule.init(resolve:))
@@ -71,6 +72,7 @@ extension FetchSettings {
             return
         }
         guard retries >= 0 else { throw Failure.usage("--retry must be at least 0") }
+        self.retries = retries
         guard retries > 0 || (request.retryDelay == nil && request.retryMaxTime == nil) else {
             throw Failure.usage("with --retry 0 nothing is sent twice: leave out --retry-delay and --retry-max-time")
         }

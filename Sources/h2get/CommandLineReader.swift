@@ -1,11 +1,5 @@
 internal import ArgumentParser
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// A command whose arguments are URLs (or files): there may be thousands of them, and its letters may be joined as curl's
 /// and h2load's can.
 protocol URLCommand: ParsableCommand {
@@ -27,25 +21,34 @@ enum CommandLineReader {
         do {
             let command = try type.parseAsRoot(parsed)
             guard var command = command as? Command else {
-                printHelp(type)
-                exit(0)
+                try printHelp(type)
             }
             if !urls.isEmpty, var withURLs = command as? any URLCommand {
                 withURLs.urls += urls
                 if let whole = withURLs as? Command { command = whole }
             }
             return command
+        } catch let failure as Failure {
+            throw failure
         } catch {
             if type.exitCode(for: error) == .success {
-                print(type.fullMessage(for: error))
-                exit(0)
+                try printAndEnd(type.fullMessage(for: error))
             }
             throw Failure.usage(
                 "\(type.message(for: error)); '\(type.configuration.commandName ?? "h2get") --help' lists the options")
         }
     }
 
-    static func printHelp<Command: ParsableCommand>(_ type: Command.Type) { print(help(type)) }
+    /// Prints the help, and ends the process.
+    /// - Throws: `Failure` (`writeFailed`).
+    static func printHelp<Command: ParsableCommand>(_ type: Command.Type) throws -> Never {
+        try printAndEnd(help(type))
+    }
+
+    private static func printAndEnd(_ text: String) throws -> Never {
+        try MeasureRun.show(text + "\n")
+        Interruption.end(with: 0)
+    }
 
     static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: 120) }
 

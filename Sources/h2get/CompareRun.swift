@@ -25,7 +25,8 @@ struct CompareRun: Sendable {
         for plan in settings.plans {
             var compare = Compare(plan)
             compare.onProgress = progress(plan, number: results.count + 1)
-            results.append(try await compare.run())
+            let measuring = compare
+            results.append(try await MeasureRun.interruptibly { try await measuring.run() })
             if results.last?.isInterrupted == true { break }
         }
         console.wipeProgress()

@@ -23,8 +23,11 @@ actor Fetch {
     let origins: KnownOrigins
     let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
-    /// Names of files that this run writes, hashed: two URLs must not write one file.
-    private var claimedFiles: Set<Int> = []
+    let files = ClaimedFiles()
+    /// What -d @- and the like read, once for all URLs.
+    let oneTimeBody: OneTimeBody?
+    let retryNotes: RetryNotes
+    private let unreachable: OriginFailures
 
     // What came of it.
     var done = 0
@@ -39,6 +42,8 @@ actor Fetch {
     /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
     private var isStopped = false
     private var hasListFailed = false
+    /// Of transfers that were cancelled.
+    private var leftParts = 0
     private let start = ContinuousClock.now
     /// What tells of the clients' events with -v.
     private var narrators: [Task<Void, Never>?] = []
@@ -51,8 +56,16 @@ actor Fetch {
         self.console = console
         list = try URLList(urls: settings.urls, inputFile: settings.inputFile)
         let isAlone = settings.inputFile == nil && settings.urls.count == 1
+        retryNotes = RetryNotes(console)
+        unreachable = OriginFailures(console)
         let verbose = Verbose(console: console, level: settings.verbosity, numbersTransfers: !isAlone)
         self.verbose = verbose
+        if case .descriptor(let descriptor) = settings.body {
+            oneTimeBody = OneTimeBody(
+                path: descriptor == STDIN_FILENO ? "-" : "the body's pipe", descriptor: descriptor)
+        } else {
+            oneTimeBody = nil
+        }
         client = HTTPClient(
             configuration: settings.clientConfiguration(onFrame: verbose.frameLogger(settings.versions)))
         places = Places(limitAtFirst: settings.placesAtFirst)
@@ -64,14 +77,14 @@ actor Fetch {
         if let spareClient { return spareClient }
         let client = HTTPClient(configuration: client.configuration)
         spareClient = client
-        narrators.append(verbose.narrate(client))
+        narrate(client)
         return client
     }
 
     /// Fetches all, closes the connections, and says what there is to say.
     /// - Returns: what the first failed URL, in their order, ended with.
     func run() async -> ExitReason {
-        narrators.append(verbose.narrate(client))
+        narrate(client)
         if console.wantsProgress {
             await withTaskGroup(of: Bool.self) { group in
                 group.addTask {
@@ -86,14 +99,14 @@ actor Fetch {
             await work()
         }
         console.wipeProgress()
+        unreachable.tell()
         let isCancelled = Task.isCancelled
         let statistics = await statistics()
         await close(atOnce: isCancelled)
         if isCancelled {
-            console.error(
-                Failure(
-                    .interrupted,
-                    "interrupted: \(counted(done, "transfer")) ended before it; unfinished files are named *.part"))
+            let status = Interruption.received.flatMap { ExitReason(rawValue: 128 + $0) } ?? .interrupted
+            let parts = leftParts == 0 ? "" : "; what is unfinished is in *.part files"
+            console.error(Failure(status, "interrupted: \(counted(done, "transfer")) ended before it\(parts)"))
         } else if failed > 0, list.count > 1 {
             let status = firstFailure?.status ?? .stream
             console.error(Failure(status, "\(failed) of \(list.count) transfers failed"))
@@ -102,6 +115,22 @@ actor Fetch {
             console.say(summary(statistics))
         }
         return firstFailure?.status ?? .success
+    }
+
+    /// Tells of the client's events: with -v of all, with --retry of what is waited for.
+    private func narrate(_ client: HTTPClient) {
+        if settings.verbosity > 0 { return narrators.append(verbose.narrate(client)) }
+        guard settings.retries ?? 0 > 0, console.showsErrors else { return }
+        let events = client.events()
+        narrators.append(
+            Task(executorPreference: EventLoop.shared.taskExecutor) {
+                for await event in events { await self.tellRetry(event.kind) }
+            })
+    }
+
+    private func tellRetry(_ event: HTTPClient.Event.Kind) {
+        guard case .requestRetried(_, let error, let status, let wait) = event, wait > .zero else { return }
+        retryNotes.tell(error?.message ?? "the server answered \(status ?? 0)", wait: wait)
     }
 
     /// After a cancelled run nothing is waited for.
@@ -163,24 +192,80 @@ actor Fetch {
     private func fetch(_ url: String, _ index: Int) async {
         let destination = settings.placement.destination(ofURLAt: index)
         let turn = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
-        var transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
-        do {
-            try await run(&transfer)
-            done += 1
-        } catch is CancellationError {
-            // The run is cancelled or stopped; that is said once.
-        } catch {
-            fail(describe(error, transfer), transfer.standardOutputIsBroken, url, index)
+        let transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
+        let outcome: Outcome
+        if let limit = settings.maxTime {
+            outcome = await TimeLimit.run(limit) { await self.outcome(of: transfer, $0) }
+        } else {
+            outcome = await self.outcome(of: transfer, nil)
         }
-        bodyBytes += transfer.bodyBytes
+        bodyBytes += outcome.bodyBytes
+        switch outcome.end {
+        case .done: done += 1
+        // The run is cancelled or stopped; that is said once.
+        case .cancelled: break
+        case .failed(let failure):
+            fail(
+                failure, outcome.standardOutputIsBroken, url, index,
+                unreachable: outcome.isUnreachable ? outcome.origin : nil)
+        }
         if let turn { await end(turn, url, index) }
     }
 
-    private func fail(_ failure: Failure, _ standardOutputIsBroken: Bool, _ url: String, _ index: Int) {
+    /// What came of one URL.
+    private struct Outcome: Sendable {
+        enum End: Sendable {
+            case done
+            case failed(Failure)
+            case cancelled
+        }
+
+        var end = End.done
+        var bodyBytes = 0
+        var standardOutputIsBroken = false
+        var origin: Origin?
+        /// No connection to the origin could be had, which is nothing special about this URL.
+        var isUnreachable = false
+    }
+
+    private func outcome(of transfer: Transfer, _ limit: TimeLimit?) async -> Outcome {
+        var transfer = transfer
+        var outcome = Outcome()
+        do {
+            try await run(&transfer)
+        } catch {
+            switch error {
+            case is CancellationError where limit?.isOver == true:
+                outcome.end = .failed(describe(tookTooLong, transfer))
+            case is CancellationError:
+                outcome.end = .cancelled
+                if !transfer.leftover.isEmpty { leftParts += 1 }
+            default: outcome.end = .failed(describe(error, transfer))
+            }
+            outcome.isUnreachable = (error as? H2Error)?.isFailureToConnect ?? false
+        }
+        outcome.bodyBytes = transfer.bodyBytes
+        outcome.standardOutputIsBroken = transfer.standardOutputIsBroken
+        outcome.origin = transfer.origin
+        return outcome
+    }
+
+    private var tookTooLong: Failure {
+        Failure(.timeout, "it took longer than \(settings.maxTime?.brief ?? ""); allow more time with -m")
+    }
+
+    private func fail(
+        _ failure: Failure, _ standardOutputIsBroken: Bool, _ url: String, _ index: Int,
+        unreachable origin: Origin? = nil
+    ) {
         // One closed stdout is one failure, however many bodies were on their way to it.
         if isStopped { return }
         failed += 1
-        console.error(failure, url: url)
+        if let origin {
+            unreachable.add(failure, url: url, of: origin)
+        } else {
+            console.error(failure, url: url)
+        }
         note(failure.status, at: index)
         if standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) { isStopped = true }
     }
@@ -189,12 +274,28 @@ actor Fetch {
     private func end(_ turn: Int, _ url: String, _ index: Int) async {
         turns.end(turn)
         do {
-            try await turns.writeDeposits { try await BodyOutput.standardOutput.write($0) }
+            try await turns.writeDeposits { try await self.writeDeposit($0) }
         } catch let failure as Failure {
             fail(failure, true, url, index)
         } catch {
             // Cancelled: what waits is dropped.
         }
+    }
+
+    /// - Throws: `Failure`, also where nobody reads stdout within -m: who would read the rest would miss a piece.
+    private func writeDeposit(_ bytes: [UInt8]) async throws {
+        guard let limit = settings.maxTime else { return try await BodyOutput.standardOutput.write(bytes) }
+        let tookTooLong = tookTooLong
+        try await TimeLimit.run(limit) { clock -> Result<Void, any Error> in
+            do {
+                try await BodyOutput.standardOutput.write(bytes)
+                return .success(())
+            } catch is CancellationError where clock.isOver {
+                return .failure(tookTooLong)
+            } catch {
+                return .failure(error)
+            }
+        }.get()
     }
 
     private func describe(_ error: any Error, _ transfer: Transfer) -> Failure {
@@ -213,9 +314,7 @@ actor Fetch {
             if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
         default: failure = Failure(.stream, "\(error)")
         }
-        if let partPath = transfer.partPath {
-            failure.message += "; \(byteCount(transfer.partSize)) of it are in \(partPath)"
-        }
+        if !transfer.leftover.isEmpty { failure.message += "; \(transfer.leftover)" }
         return failure
     }
 
@@ -228,14 +327,6 @@ actor Fetch {
 
     private func note(_ status: ExitReason, at index: Int) {
         if firstFailure.map({ index < $0.index }) ?? true { firstFailure = (index, status) }
-    }
-
-    /// False where the run already writes `path`, or its `.part` file.
-    func claim(_ path: String) -> Bool {
-        let hashes = [path.hashValue, "\(path).part".hashValue]
-        guard !hashes.contains(where: claimedFiles.contains) else { return false }
-        claimedFiles.formUnion(hashes)
-        return true
     }
 
     // MARK: - Messages

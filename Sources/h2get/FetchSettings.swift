@@ -37,6 +37,8 @@ struct FetchSettings: Sendable {
     var versions = HTTPClient.Versions.automatic
     var pool = HTTPClient.Pool()
     var retry = HTTPClient.RetryPolicy()
+    /// --retry; nil where it is not given.
+    var retries: Int?
     var politeness = HTTPClient.Politeness()
     /// From --keepalive-time.
     var keepAliveTime: Duration?
@@ -103,15 +105,13 @@ struct FetchSettings: Sendable {
         }
     }
 
-    /// A body that is read while it is sent: of a regular file each request reads its own, anything else can be read
-    /// only once.
-    static func streamed(path: String) throws -> Body {
+    /// A body that is read while it is sent: of a regular file each request reads its own, anything else can be read only
+    /// once.
+    private static func streamed(path: String) throws -> Body {
         if path == "-" { return .descriptor(STDIN_FILENO) }
-        switch FileKind(path: path) {
+        switch try FileKind.readable(path) {
         case .regular: return .file(path)
-        case .folder: throw Failure(.readFailed, "\(path) is a folder; name a file")
-        case .missing(let code): throw Failure(.readFailed, "cannot read \(path): \(errnoText(code))")
-        case .other:
+        case .stream:
             let descriptor = open(path, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
             return .descriptor(descriptor)
@@ -196,7 +196,7 @@ struct FetchSettings: Sendable {
                 lines.append(argument)
                 continue
             }
-            let content = try readWhole(String(argument.dropFirst()))
+            let content = try readText(String(argument.dropFirst()))
             for line in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
                 lines.append(String(decoding: line, as: UTF8.self))
             }
@@ -221,16 +221,22 @@ struct FetchSettings: Sendable {
     /// stdin can be read once, by one reader.
     private func checkStandardInput(_ request: RequestArguments) throws {
         var readers: [String] = []
-        if inputFile == "-" { readers.append("--input-file -") }
-        readers += request.uploads.filter { $0 == "-" }.map { _ in "-T -" }
-        readers += (request.data + request.binaryData).filter { $0.text == "@-" }.map { _ in "-d @-" }
-        readers += request.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
+        func isInput(_ argument: String) -> Bool {
+            argument.first == "@" && StandardDescriptors.isInput(String(argument.dropFirst()))
+        }
+        if let inputFile, StandardDescriptors.isInput(inputFile) { readers.append("--input-file -") }
+        readers += request.uploads.filter(StandardDescriptors.isInput).map { _ in "-T -" }
+        readers += (request.data + request.binaryData).filter { isInput($0.text) }.map { _ in "-d @-" }
+        readers += request.fields.filter(isInput).map { _ in "-H @-" }
         guard readers.count <= 1 else {
             throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
         }
         var isReadOnce = false
         if case .descriptor = body { isReadOnce = true }
-        if case .uploads(["-"]) = body { isReadOnce = true }
+        // A file that is not there is told when its turn comes.
+        if case .uploads(let files) = body, files.count == 1 {
+            isReadOnce = files[0] == "-" || FileKind(path: files[0]) == .other
+        }
         guard !isReadOnce || (urls.count == 1 && inputFile == nil) else {
             throw Failure.usage("a body from stdin or a pipe can be sent once only; give one URL, or a regular file")
         }

@@ -26,7 +26,7 @@ struct GetCommand: URLCommand {
 
             Letters and exit codes mean what they mean for curl: 22 status with -f, 23 writing, 28 time limit, 60 certificate,
             92 stream, 130 Ctrl-C. Of several failures the first in the order of the URLs decides. Several bodies on stdout
-            come one after another in that order. A file has its name only when it is whole; till then it is NAME.part.
+            come one after another in that order. Downloads are written to NAME.XXXXXX.part and renamed when complete.
             """,
         version: "h2get \(version)")
 

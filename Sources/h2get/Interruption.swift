@@ -6,48 +6,109 @@ import Synchronization
     import Darwin
 #endif
 
-/// Ctrl-C and `kill`: the first asks for a clean end, the second ends the process at once.
+/// Ctrl-C, `kill` and a terminal that goes away: SIGINT, SIGTERM, SIGHUP.
 ///
-/// The signals are blocked in every thread and taken by the main thread with sigwait, so that no code runs inside a
-/// signal handler.
+/// They are blocked in every thread and taken by one of its own with sigwait, so that no code runs inside a signal
+/// handler, and so that they work whatever the main thread is waiting for. The process ends by the signal itself: the shell
+/// that started it sees that it was interrupted, and counts 128 plus the signal.
 enum Interruption {
-    private static let received = Atomic<Int32>(0)
+    private struct State {
+        /// What the next signal calls; nil where it ends the process at once.
+        var cancel: (@Sendable () -> Void)?
+        var received: Int32 = 0
+    }
 
-    /// 128 plus the first signal, as shells count; nil where there was none.
-    static var exitStatus: Int32? {
-        let signal = received.load(ordering: .acquiring)
-        return signal == 0 ? nil : 128 + signal
+    private static let state = Mutex(State())
+
+    /// The first signal that asked for a clean end; nil where there was none.
+    static var received: Int32? {
+        let signal = state.withLock { $0.received }
+        return signal == 0 ? nil : signal
     }
 
     /// To be called on the main thread before any other thread is started: threads inherit what is blocked.
-    static func block() {
+    static func install() {
         var set = watched
         pthread_sigmask(SIG_BLOCK, &set, nil)
+        let hasThread = runsOnThread {
+            while true { take(next()) }
+        }
+        // Without one a signal does what it does to any program.
+        if !hasThread { pthread_sigmask(SIG_UNBLOCK, &set, nil) }
     }
 
-    /// Waits for ever: for the first signal, which calls `cancel`, then for the second.
-    static func wait(cancel: () -> Void) -> Never {
-        received.store(next(), ordering: .releasing)
+    /// From here on the first signal calls `cancel`, from a thread of its own, and the second ends the process.
+    static func cancels(with cancel: @escaping @Sendable () -> Void) {
+        state.withLock { $0.cancel = cancel }
+    }
+
+    /// From here on a signal ends the process at once, also the first: there is nothing left that could be cancelled.
+    static func endsAtOnce() {
+        state.withLock { $0.cancel = nil }
+    }
+
+    /// Ends the process: by the signal that interrupted it, if one did, else with `status`.
+    ///
+    /// Everything is written with write(2): there is nothing that exit(3) would have to flush, and its destructors must
+    /// not run while other threads are at work.
+    static func end(with status: Int32) -> Never {
+        if let received { die(by: received) }
+        Unfinished.clear()
+        _exit(status)
+    }
+
+    /// Suspends the main thread for ever.
+    static func wait() -> Never {
+        while true { pause() }
+    }
+
+    private static func take(_ signal: Int32) {
+        let cancel = state.withLock { state in
+            defer { state.cancel = nil }
+            if state.cancel != nil { state.received = signal }
+            return state.cancel
+        }
+        guard let cancel else { die(by: signal) }
         cancel()
-        _exit(128 + next())
+    }
+
+    private static func die(by signal: Int32) -> Never {
+        Unfinished.clear()
+        var action = sigaction()
+        #if canImport(Glibc)
+            action.__sigaction_handler.sa_handler = SIG_DFL
+        #else
+            action.__sigaction_u.__sa_handler = SIG_DFL
+        #endif
+        sigaction(signal, &action, nil)
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, signal)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        raise(signal)
+        // The first process of a container outlives signals that it does not handle.
+        _exit(128 + signal)
     }
 
     private static var watched: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        // A shell starts background jobs of scripts with SIGINT ignored: the Ctrl-C is meant for others then.
+        // A shell starts background jobs of scripts with SIGINT ignored, and nohup what it runs with SIGHUP ignored: they
+        // are meant for others then.
+        for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&set, signal) }
+        return set
+    }
+
+    private static func isIgnored(_ signal: Int32) -> Bool {
         var action = sigaction()
-        sigaction(SIGINT, nil, &action)
+        sigaction(signal, nil, &action)
         #if canImport(Glibc)
             let handler = action.__sigaction_handler.sa_handler
         #else
             let handler = action.__sigaction_u.__sa_handler
         #endif
-        if unsafeBitCast(handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) {
-            sigaddset(&set, SIGINT)
-        }
-        return set
+        // Both are pointers to functions, which only their addresses tell apart.
+        return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     private static func next() -> Int32 {

@@ -29,7 +29,7 @@ enum FileKind: Equatable {
         self = fstat(descriptor, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
     }
 
-    private init(mode: mode_t) {
+    fileprivate init(mode: mode_t) {
         switch mode & S_IFMT {
         case S_IFREG: self = .regular
         case S_IFDIR: self = .folder
@@ -38,14 +38,40 @@ enum FileKind: Equatable {
     }
 }
 
+extension FileKind {
+    /// How a file is read.
+    enum Readable: Equatable {
+        /// Any number of times. The size is what the system tells, which in /proc and /sys is not what there is.
+        case regular(size: Int)
+        /// Once, as it comes: a pipe, a device.
+        case stream
+    }
+
+    /// - Throws: `Failure` (`readFailed`) for a folder and for what is not there.
+    static func readable(_ path: String) throws -> Readable {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))")
+        }
+        switch FileKind(mode: status.st_mode) {
+        case .regular: return .regular(size: Int(status.st_size))
+        case .folder: throw Failure(.readFailed, "\(path) is a folder; name a file")
+        case .other, .missing: return .stream
+        }
+    }
+}
+
 /// A whole file in memory; `-` is stdin. For what has to be in memory anyway, before anything is sent.
 func readWhole(_ path: String) throws -> [UInt8] {
-    var descriptor = STDIN_FILENO
-    if path != "-" {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
-    }
-    defer { if path != "-" { close(descriptor) } }
+    if path == "-" { return try readWhole(STDIN_FILENO, name: path) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
+    defer { close(descriptor) }
+    return try readWhole(descriptor, name: path)
+}
+
+/// From where `descriptor` is to its end, whatever length the system tells: of files in /proc that is 0.
+func readWhole(_ descriptor: CInt, name path: String) throws -> [UInt8] {
     var bytes: [UInt8] = []
     while true {
         let chunk = try readChunk(descriptor, name: path)
@@ -55,6 +81,15 @@ func readWhole(_ path: String) throws -> [UInt8] {
             throw Failure(.readFailed, "\(path) is over 1 GiB; send it with -T, or alone with --data-binary @FILE")
         }
     }
+}
+
+/// What some editors put at the start of a text in UTF-8: no part of it.
+let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
+
+/// The lines of a list or of a file of fields, without its byte-order mark.
+func readText(_ path: String) throws -> ArraySlice<UInt8> {
+    let bytes = try readWhole(path)
+    return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
 }
 
 /// The next bytes, at most 64 KiB; empty at the end.

@@ -13,11 +13,11 @@ import H2Measure
 @main
 struct Main {
     static func main() {
+        StandardDescriptors.fill()
         // A closed pipe is an error of the write that meets it, not the process's end.
         signal(SIGPIPE, SIG_IGN)
         let arguments = Array(CommandLine.arguments.dropFirst())
-        // Signals are the main thread's: to be blocked before the loop's thread starts and inherits that.
-        Interruption.block()
+        Interruption.install()
         let rest = Array(arguments.dropFirst())
         do {
             switch arguments.first {
@@ -28,24 +28,29 @@ struct Main {
             case "compare": try compare(try CommandLineReader.read(CompareCommand.self, rest))
             case "sweep": try sweep(try CommandLineReader.read(SweepCommand.self, rest))
             case "help":
-                CommandLineReader.printHelp(command(named: rest))
-                exit(0)
+                try CommandLineReader.printHelp(command(named: rest))
             default:
-                // OpenSSL gets ready on the loop's thread while the command line is parsed on this one.
-                if arguments.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
+                try Subcommand.checkSpelling(arguments)
                 try fetch(try CommandLineReader.read(GetCommand.self, arguments))
             }
         } catch let failure as Failure {
             Console(showsErrors: true, hidesProgress: true).error(failure)
-            exit(failure.status.rawValue)
+            Interruption.end(with: failure.status.rawValue)
         } catch {
             Console(showsErrors: true, hidesProgress: true).say("h2get: \(printable("\(error)"))")
-            exit(ExitReason.usage.rawValue)
+            Interruption.end(with: ExitReason.usage.rawValue)
         }
     }
 
     private static func fetch(_ command: GetCommand) throws -> Never {
         let settings = try FetchSettings(command)
+        // What has no use for them is not asked for them.
+        if settings.inputFile != nil || settings.urls.contains(where: { $0.lowercased().hasPrefix("https:") }) {
+            try TLSFiles.check(settings.tls)
+        }
+        // OpenSSL gets ready on the loop's thread while the rest is prepared on this one. Not before the command line is
+        // accepted: what may end in a moment starts nothing.
+        if settings.urls.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
         // Progress in the middle of bodies on the same terminal would spoil both.
         let bodiesOnTerminal =
             isatty(STDOUT_FILENO) == 1 && settings.standardOutputCount > 0
@@ -56,12 +61,10 @@ struct Main {
         allowOpenFiles(settings.parallelMaximum + settings.pool.connections + 100)
         let fetch = try Fetch(settings, console: console)
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {
-            let status = await fetch.run()
-            // Everything is written with write(2): there is nothing that exit() would have to flush, and its
-            // destructors must not run while other threads do.
-            _exit(Interruption.exitStatus ?? status.rawValue)
+            Interruption.end(with: await fetch.run().rawValue)
         }
-        Interruption.wait { task.cancel() }
+        Interruption.cancels { task.cancel() }
+        Interruption.wait()
     }
 
     private static func command(named words: [String]) -> any ParsableCommand.Type {
@@ -75,28 +78,36 @@ struct Main {
     }
 
     private static func bench(_ command: BenchCommand) throws -> Never {
-        let run = try BenchRun(try BenchSettings(command))
+        let settings = try BenchSettings(command)
+        if settings.plan.origin.scheme == .https { try TLSFiles.check(settings.plan.configuration.tls) }
+        let run = try BenchRun(settings)
         MeasureRun.start { await run.run() }
     }
 
     private static func compare(_ command: CompareCommand) throws -> Never {
-        let run = try CompareRun(try CompareSettings(command))
+        let settings = try CompareSettings(command)
+        if settings.plans[0].targets.contains(where: { $0.origin.scheme == .https }) {
+            try TLSFiles.check(settings.plans[0].configuration.tls)
+        }
+        let run = try CompareRun(settings)
         MeasureRun.start { await run.run() }
     }
 
     private static func sweep(_ command: SweepCommand) throws -> Never {
-        let run = try SweepRun(try SweepSettings(command))
+        let settings = try SweepSettings(command)
+        if settings.plan.origin.scheme == .https { try TLSFiles.check(settings.plan.configuration.tls) }
+        let run = try SweepRun(settings)
         MeasureRun.start { await run.run() }
     }
 
     private static func merge(_ command: BenchMergeCommand) throws -> Never {
         try BenchMerge(command).run()
-        exit(0)
+        Interruption.end(with: 0)
     }
 
     private static func serve(_ command: ServeCommand) throws -> Never {
         let origin = try command.start()
-        Interruption.wait {
+        Interruption.cancels {
             // Ctrl-C is how a server is meant to end.
             Task {
                 await origin.stop()
@@ -104,5 +115,6 @@ struct Main {
                 _exit(0)
             }
         }
+        Interruption.wait()
     }
 }

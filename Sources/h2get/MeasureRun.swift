@@ -9,14 +9,21 @@ import H2Measure
 
 /// What the runs of all measuring commands have in common.
 enum MeasureRun {
-    /// Runs `work` while the main thread waits for signals: the first cancels it, so that what was measured is shown, the
-    /// second ends the process.
+    /// Runs `work` and ends the process with what it returns.
     static func start(_ work: @escaping @Sendable () async -> ExitReason) -> Never {
-        let task = Task {
-            let status = await work()
-            _exit(Interruption.exitStatus ?? status.rawValue)
-        }
-        Interruption.wait { task.cancel() }
+        Task { Interruption.end(with: await work().rawValue) }
+        Interruption.wait()
+    }
+
+    /// Measures: while this lasts, the first signal cancels it, so that what was measured is shown. Before and after, where
+    /// files and pipes are opened and written, a signal ends the process.
+    static func interruptibly<Result: Sendable>(
+        _ measure: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let task = Task { try await measure() }
+        Interruption.cancels { task.cancel() }
+        defer { Interruption.endsAtOnce() }
+        return try await task.value
     }
 
     /// Opens the files, lets `work` fill them, and says what ended it. Where it fails none is left.

@@ -39,10 +39,11 @@ struct MeasuredConnection {
         guard arguments.key == nil || arguments.certificate != nil else {
             throw Failure.usage("--key goes with --cert")
         }
-        configuration.tls.verifiesPeer = !arguments.insecure
-        configuration.tls.caFile = arguments.authorityFile
-        configuration.tls.certificateFile = arguments.certificate
-        configuration.tls.privateKeyFile = arguments.key ?? arguments.certificate
+        configuration.tls =
+            TLSFiles(
+                isInsecure: arguments.insecure, authorityFile: arguments.authorityFile,
+                certificate: arguments.certificate, key: arguments.key
+            ).configuration
         configuration.tls.serverName = arguments.serverName
         configuration.connectTo = try arguments.connectTo.map(place)
         return configuration

@@ -97,7 +97,7 @@ struct MeasuredURLs: Sendable {
             for url in glob { try add(url) }
         }
         if let inputFile {
-            for line in try readWhole(inputFile).split(separator: 0x0a) {
+            for line in try readText(inputFile).split(separator: 0x0a) {
                 let url = URLList.trimmed(line)
                 if url.isEmpty || url.first == UInt8(ascii: "#") { continue }
                 guard targets.count < most else {

@@ -1,5 +1,6 @@
 import H2Client
 import HTTPTypes
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -12,46 +13,79 @@ enum MessageBody: Sendable {
     case none
     case bytes([UInt8])
     case file(String)
-    /// Read as it is sent, and so once only.
-    case descriptor(CInt)
+    case once(OneTimeBody)
 
     func content(_ trailers: HTTPFields?) -> RequestBody {
         switch self {
         case .none: trailers.map { .bytes([], trailers: $0) } ?? .none
         case .bytes(let bytes): .bytes(bytes, trailers: trailers)
         case .file(let path): .file(path, trailers: trailers)
-        case .descriptor(let descriptor):
-            .writer(trailers: trailers) { writer in
-                while true {
-                    // A regular file on stdin is always ready; a pipe may be slower than the server.
-                    try await waitUntilReady(descriptor, POLLIN)
-                    let chunk = try readChunk(descriptor, name: descriptor == STDIN_FILENO ? "-" : "the body")
-                    if chunk.isEmpty { return }
-                    try await writer.write(chunk)
-                }
-            }
+        case .once(let body): .writer(trailers: trailers) { try await body.write(to: $0) }
         }
     }
 }
 
+extension MessageBody {
+    /// Whether nothing is left that could be sent.
+    var wasRead: Bool {
+        if case .once(let body) = self { body.wasAsked } else { false }
+    }
+}
+
+/// What is read as it is sent, and so can be sent only once: stdin, a pipe, a device.
+final class OneTimeBody: Sendable {
+    private let path: String
+    /// nil: `path` is opened when the body is asked for, since a pipe's other end may have to be waited for.
+    private let descriptor: CInt?
+    private let wasRead = Atomic<Bool>(false)
+
+    init(path: String, descriptor: CInt? = nil) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    var wasAsked: Bool { wasRead.load(ordering: .relaxed) }
+
+    /// - Throws: `Failure` (`readFailed`), also where it was read before; `CancellationError`; what `writer` throws.
+    func write(to writer: RequestBodyWriter) async throws {
+        guard !wasRead.exchange(true, ordering: .relaxed) else {
+            throw Failure(
+                .readFailed, "\(name) can be read only once, and the body must be sent again; use a regular file")
+        }
+        let input: CInt
+        if let descriptor {
+            input = descriptor
+        } else {
+            input = try await openOffLoop(path, O_RDONLY)
+            guard input >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(-input))") }
+        }
+        defer { if descriptor == nil { close(input) } }
+        while true {
+            // A regular file on stdin is always ready; a pipe may be slower than the server.
+            try await waitUntilReady(input, POLLIN)
+            let chunk = try readChunk(input, name: path)
+            if chunk.isEmpty { return }
+            try await writer.write(chunk)
+        }
+    }
+
+    private var name: String { path == "-" ? "stdin" : path }
+}
+
 extension Fetch {
     /// The request for one URL, and its body.
-    func message(for target: RequestTarget, _ transfer: Transfer) throws -> (HTTPRequest, MessageBody) {
+    func message(for target: RequestTarget, _ transfer: Transfer) async throws -> (HTTPRequest, MessageBody) {
         var path = target.path
         let body: MessageBody
         switch settings.body {
         case .none: body = .none
         case .bytes(let bytes): body = .bytes(bytes)
-        case .file(let path): body = .file(path)
-        case .descriptor(let descriptor): body = .descriptor(descriptor)
+        case .file(let path): body = try await upload(path)
+        case .descriptor: body = oneTimeBody.map { .once($0) } ?? .none
         case .uploads(let files):
             let file = files.count == 1 ? files[0] : files[transfer.index]
             if path.utf8.last == UInt8(ascii: "/"), file != "-" { path += uploadName(file) }
-            switch try FetchSettings.streamed(path: file) {
-            case .file(let path): body = .file(path)
-            case .descriptor(let descriptor): body = .descriptor(descriptor)
-            default: body = .none
-            }
+            body = try await upload(file)
         }
         var fields = settings.fields
         if fields[.authorization] == nil, let credentials = target.basicCredentials {
@@ -61,6 +95,21 @@ extension Fetch {
             method: settings.method, scheme: target.origin.scheme.rawValue,
             authority: settings.authority ?? target.origin.authority, path: path, headerFields: fields)
         return (request, body)
+    }
+
+    /// A file of up to so many bytes is read to its end before it is sent: the system does not tell the length of what is in
+    /// /proc and /sys.
+    private static let smallFile = 64 << 10
+
+    /// A file, or what -T names: opened and read off the loop, where that may block.
+    private func upload(_ path: String) async throws -> MessageBody {
+        if path == "-" { return .once(OneTimeBody(path: path, descriptor: STDIN_FILENO)) }
+        switch try FileKind.readable(path) {
+        case .regular(let size) where size <= Self.smallFile:
+            return .bytes(try await offLoop { Result { try readWhole(path) } }.get())
+        case .regular: return .file(path)
+        case .stream: return .once(OneTimeBody(path: path))
+        }
     }
 }
 

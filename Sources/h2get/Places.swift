@@ -12,7 +12,7 @@ final class Places {
     private struct Record {
         var limit: Int
         var taken = 0
-        var waiting: [(turn: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiting: [(turn: Int, waiter: Waiter)] = []
         /// Which connection last told the limit.
         var source: ConnectionID?
     }
@@ -22,9 +22,9 @@ final class Places {
 
     init(limitAtFirst: @escaping (Origin) -> Int) { self.limitAtFirst = limitAtFirst }
 
-    /// Returns when the transfer may begin. `leave` must follow. A cancelled task waits too, for those before it, which end
-    /// at once then.
-    nonisolated(nonsending) func enter(_ origin: Origin, turn: Int) async {
+    /// Returns when the transfer may begin. `leave` must follow.
+    /// - Throws: `CancellationError`, at once when the task is cancelled; it has no place then.
+    nonisolated(nonsending) func enter(_ origin: Origin, turn: Int) async throws {
         var record = records[origin] ?? Record(limit: limitAtFirst(origin))
         guard record.taken >= record.limit || !record.waiting.isEmpty else {
             record.taken += 1
@@ -32,10 +32,12 @@ final class Places {
             return
         }
         records[origin] = record
-        await withCheckedContinuation { continuation in
-            let waiting = records[origin]?.waiting ?? []
-            let place = waiting.firstIndex { $0.turn > turn } ?? waiting.count
-            records[origin]?.waiting.insert((turn, continuation), at: place)
+        let waiter = Waiter()
+        let place = record.waiting.firstIndex { $0.turn > turn } ?? record.waiting.count
+        records[origin]?.waiting.insert((turn, waiter), at: place)
+        do { try await waiter.wait() } catch {
+            records[origin]?.waiting.removeAll { $0.waiter === waiter }
+            throw error
         }
     }
 
@@ -57,8 +59,8 @@ final class Places {
     private func admit(_ origin: Origin) {
         while let record = records[origin], record.taken < record.limit, let next = record.waiting.first {
             records[origin]?.waiting.removeFirst()
-            records[origin]?.taken += 1
-            next.continuation.resume()
+            // Who is cancelled wants none any more.
+            if next.waiter.resume() { records[origin]?.taken += 1 }
         }
     }
 }

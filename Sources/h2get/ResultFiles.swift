@@ -96,20 +96,25 @@ final class OpenResultFiles {
         guard FileKind(path: path) != .folder else {
             throw Failure(.writeFailed, "\(kind.option) \(printable(path)) is a folder; name a file")
         }
-        let output = try BodyOutput(path: path, createsDirectories: false, advice: advice)
-        if let download = output.download,
-            let other = targets.first(where: { $0.output.download?.isSameFile(as: download) ?? false })
-        {
+        if BodyOutput.isWrittenAsItIs(path) {
+            return targets.append((kind, try BodyOutput.openingBlocking(path), path))
+        }
+        let target = try DownloadTarget(path: path, createsDirectories: false, advice: advice)
+        let other = targets.first {
+            $0.output.download.map { !Set($0.target.identities).isDisjoint(with: target.identities) } ?? false
+        }
+        if let other {
             throw Failure.usage(
                 "\(other.kind.option) and \(kind.option) both write to \(printable(path)); name two files")
         }
-        targets.append((kind, output, path))
+        let download = try Download(target, keepsPart: false, advice: advice)
+        targets.append((kind, BodyOutput(target: .download(download)), path))
     }
 
     private func advice(_ code: Int32) -> String {
         switch code {
         case ENOENT: "; its folder does not exist: make it"
-        case ELOOP: "; there is a symbolic link of that name: remove it"
+        case ELOOP: "; its symbolic links lead nowhere: remove them"
         case EACCES, EPERM, EROFS: "; choose a folder that you may write to"
         case ENOSPC, EDQUOT: "; free some space"
         default: ""
@@ -144,7 +149,9 @@ final class OpenResultFiles {
     /// - Throws: `Failure` (`writeFailed`) for the first that could not be written or named; the others are there.
     func finish() throws {
         for target in targets {
-            do { try target.output.download?.finish() } catch let error as Failure { failure = failure ?? error }
+            do {
+                if let copy = try target.output.download?.finish() { try copy.run() }
+            } catch let error as Failure { failure = failure ?? error }
         }
         targets = []
         if let failure { throw failure }

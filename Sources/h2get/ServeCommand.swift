@@ -158,10 +158,22 @@ struct ServeCommand: ParsableCommand {
 
     /// Whoever waits for the file sees nothing or all of it.
     private static func writeAtomically(_ text: String, to path: String) throws {
-        let download = try Download(path: path, createsDirectories: false)
         var text = text
-        let code = text.withUTF8 { writeAll(download.descriptor, UnsafeRawBufferPointer($0)) }
-        guard code == 0 else { throw BodyOutput.failure(code, name: path) }
-        try download.finish()
+        func write(_ descriptor: CInt) throws {
+            let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+            guard code == 0 else { throw BodyOutput.failure(code, name: path) }
+        }
+        if BodyOutput.isWrittenAsItIs(path) {
+            let output = try BodyOutput.openingBlocking(path)
+            defer { output.close() }
+            if case .descriptor(let descriptor, _) = output.target { try write(descriptor) }
+            return
+        }
+        let download = try Download(try DownloadTarget(path: path, createsDirectories: false), keepsPart: false)
+        do { try write(download.descriptor) } catch {
+            download.discard()
+            throw error
+        }
+        if let copy = try download.finish() { try copy.run() }
     }
 }

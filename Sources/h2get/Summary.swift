@@ -21,10 +21,16 @@ struct Summary {
             h2get: \(counted(requests, "request")) over \(connections), at most \(mostInFlight) at once, \(failed) failed
             h2get: \(reuse)
             h2get: \(byteCount(bodyBytes)) of bodies, \(byteCount(statistics.bytesReceived)) received and \
-            \(byteCount(statistics.bytesSent)) sent in all, in \(fixed(elapsed, 3)) s: \
-            \(fixed(Double(requests) / elapsed, 0)) requests/s, \
-            \(byteCount(Int(Double(statistics.bytesReceived) / elapsed)))/s
+            \(byteCount(statistics.bytesSent)) sent in all, in \(fixed(elapsed, 3)) s\(rates(elapsed))
             """
+    }
+
+    /// Of what was done: where nothing was, there is no speed to tell.
+    private func rates(_ elapsed: Double) -> String {
+        let done = requests - failed
+        guard done > 0 else { return "" }
+        let bytes = byteCount(Int(Double(statistics.bytesReceived) / elapsed))
+        return ": \(fixed(Double(done) / elapsed, 0)) requests/s, \(bytes)/s"
     }
 
     private var connections: String {

@@ -19,7 +19,8 @@ struct SweepRun: Sendable {
     private func measure(_ files: OpenResultFiles) async throws -> Failure? {
         var sweep = Sweep(settings.plan)
         sweep.onProgress = progress()
-        let result = try await sweep.run()
+        let measuring = sweep
+        let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
         let report = SweepReport(result, settings.plan)
         if !settings.isSilent, settings.files.onStandardOutput == nil {

@@ -1,4 +1,5 @@
 import H2Client
+import H2Measure
 import HTTPTypes
 
 /// One URL on its way: what is known of it when it fails.
@@ -10,34 +11,54 @@ struct Transfer {
     let turn: Int?
     var phase = TransferPhase.request
     var bodyBytes = 0
-    var partPath: String?
-    var partSize = 0
+    /// What is left of its file after a failure, in words.
+    var leftover = ""
+    /// Its file holds all of it.
+    var isWritten = false
     var standardOutputIsBroken = false
+    /// Where it goes, once its URL is understood.
+    var origin: Origin?
+    let start = ContinuousClock.now
+}
+
+/// Where a body goes, once the URL's own name is known.
+enum OutputPlace: Sendable {
+    case discard
+    case standardOutput
+    /// A pipe, a device, a descriptor.
+    case asItIs(String)
+    case download(DownloadTarget)
 }
 
 extension Fetch {
     func run(_ transfer: inout Transfer) async throws {
         let target = try RequestTarget(transfer.url)
-        let filePath = try filePath(of: transfer, target)
-        let (request, body) = try message(for: target, transfer)
-        guard let turn = transfer.turn, settings.writesInOrder else {
-            return try await run(request, body, target.origin, filePath, &transfer)
+        transfer.origin = target.origin
+        let place = try place(of: transfer, target)
+        defer {
+            if case .download(let target) = place { files.release(target, isWritten: transfer.isWritten) }
         }
-        await places.enter(target.origin, turn: turn)
+        let (request, body) = try await message(for: target, transfer)
+        guard let turn = transfer.turn, settings.writesInOrder else {
+            return try await run(request, body, target.origin, place, &transfer)
+        }
+        try await places.enter(target.origin, turn: turn)
         defer { places.leave(target.origin) }
-        try await run(request, body, target.origin, filePath, &transfer)
+        try await run(request, body, target.origin, place, &transfer)
     }
 
     private func run(
-        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ filePath: String?, _ transfer: inout Transfer
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ place: OutputPlace, _ transfer: inout Transfer
     ) async throws {
         try Task.checkCancellation()
+        let pause = origins.pause(before: origin)
+        if pause > .zero { try await Task.sleep(for: pause) }
         if let failure = origins.failure(of: origin) { throw failure }
         inFlight += 1
         mostInFlight = max(mostInFlight, inFlight)
         defer { inFlight -= 1 }
         do {
-            try await exchange(request, body, origin, filePath, &transfer)
+            try await exchange(request, body, origin, place, &transfer)
         } catch let error as H2Error where transfer.phase == .request {
             origins.failed(origin, error, isConnected: await isConnected(origin, after: error))
             throw error
@@ -56,7 +77,7 @@ extension Fetch {
     // MARK: - One exchange
 
     private func exchange(
-        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ filePath: String?, _ transfer: inout Transfer
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ place: OutputPlace, _ transfer: inout Transfer
     ) async throws {
         let response = try await send(request, body, origin, transfer)
         transfer.phase = .response
@@ -72,7 +93,13 @@ extension Fetch {
         if settings.failsOnStatus, response.status.code >= 400 {
             throw Failure(
                 .statusRefused,
-                "the server answered \(response.status.code)\(reason(response.status)); leave out -f to see its body")
+                "the server answered \(response.status.code)\(reason(response.status))\(tries(response)); "
+                    + "leave out -f to see its body")
+        }
+        if settings.retry.statuses.contains(response.status.code), !response.failedAttempts.isEmpty, console.showsErrors
+        {
+            let answer = "the server answered \(response.status.code)\(reason(response.status))"
+            console.say(printable("h2get: \(withoutUserInfo(transfer.url)): \(answer)\(tries(response))"))
         }
         if let turn = transfer.turn {
             if let length = depositLength(response) {
@@ -81,40 +108,85 @@ extension Fetch {
             }
             try await turns.wait(for: turn)
         }
-        let output = try output(for: transfer, filePath)
+        let output = try await output(to: place)
         defer { output.close() }
-        transfer.partPath = output.download?.partPath
         do {
-            if settings.includesHead { try await output.write(head: headText(response)) }
+            if settings.includesHead { try await output.write(head: headBytes(response)) }
             transfer.bodyBytes = try await output.write(response.body)
-            try output.download?.finish()
-            transfer.partPath = nil
+            if let copy = try output.download?.finish() {
+                try await offLoopToItsEnd { Result { try copy.run() } }.get()
+            }
+            transfer.isWritten = output.download != nil
         } catch {
-            transfer.partSize = output.download?.size ?? 0
+            transfer.leftover = output.download?.leftover() ?? ""
             transfer.standardOutputIsBroken = output.isStandardOutput && isWriteFailure(error)
             throw error
         }
         await verbose.finished(response, transfer)
     }
 
-    /// Sends it, again where the client's policy says so.
+    /// How often it was tried, if more than once.
+    private func tries(_ response: Response) -> String {
+        let failed = response.failedAttempts.count
+        return failed == 0 ? "" : " (tried \(failed + 1) times)"
+    }
+
+    /// Sends it, again where the client's policy says so, and where the origin could not be reached and may be later.
     private func send(
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer
     ) async throws -> Response {
+        var attempts = 0
+        while true {
+            do {
+                return try await sendOnce(request, body, origin, transfer, isFirst: attempts == 0)
+            } catch var error as H2Error where error.isFailureToConnect {
+                attempts += 1
+                guard !body.wasRead, origins.failure(of: origin) == nil,
+                    let pause = pause(after: error, origin, attempts, since: transfer.start)
+                else {
+                    if attempts > 1 { error.message += " (tried \(attempts) times)" }
+                    throw error
+                }
+                if let retries = settings.retries, retries > 0 {
+                    let (attempt, all) = origins.hasServed(origin) ? (nil, nil) : (attempts, retries)
+                    retryNotes.tell(error.message, wait: pause, attempt: attempt, retries: all)
+                }
+                try await Task.sleep(for: pause)
+                if let failure = origins.failure(of: origin) { throw failure }
+            }
+        }
+    }
+
+    /// How long to wait before the origin is asked once more; nil where the error is final.
+    private func pause(
+        after error: H2Error, _ origin: Origin, _ attempts: Int, since start: ContinuousClock.Instant
+    ) -> Duration? {
+        guard settings.retries != 0 else { return nil }
+        if let pause = origins.pause(before: origin, after: error, attempts: attempts) { return pause }
+        guard let retries = settings.retries, attempts <= retries, error.mayPass else { return nil }
+        let pause = min(settings.retry.backoff * (1 << min(attempts - 1, 20)), settings.retry.maximumBackoff)
+        if let limit = settings.retry.maximumTime, ContinuousClock.now - start + pause > limit { return nil }
+        return pause
+    }
+
+    private func sendOnce(
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer, isFirst: Bool
+    ) async throws -> Response {
         var options = settings.options
-        options.timeout = settings.maxTime
         // The authority may be another than the URL's.
         if settings.authority != nil { options.origin = origin }
-        verbose.sending(request, transfer, &options)
+        if isFirst { verbose.sending(request, transfer, &options) }
+        let start = transfer.start
         guard let turn = transfer.turn, settings.writesInOrder else {
+            options.timeout = settings.maxTime.map { max($0 - (ContinuousClock.now - start), .milliseconds(1)) }
             return try await client.send(request, body: body.content(settings.trailers), options: options)
         }
-        let start = ContinuousClock.now
+        let called = ContinuousClock.now
         var client = client
         while true {
-            let waited = ContinuousClock.now - start
-            options.timeout = settings.maxTime.map { max($0 - waited, .milliseconds(1)) }
-            let patience = settings.options.queueTimeout.map { $0 - waited } ?? .seconds(31_536_000)
+            let now = ContinuousClock.now
+            options.timeout = settings.maxTime.map { max($0 - (now - start), .milliseconds(1)) }
+            let patience = settings.options.queueTimeout.map { $0 - (now - called) } ?? .seconds(31_536_000)
             options.queueTimeout = max(min(patience, settings.longestHonestWait), .milliseconds(1))
             do {
                 return try await client.send(request, body: body.content(settings.trailers), options: options)
@@ -142,7 +214,7 @@ extension Fetch {
     }
 
     private func deposit(_ response: Response, _ length: Int, _ turn: Int, _ transfer: inout Transfer) async throws {
-        var bytes = settings.includesHead ? Array(headText(response).utf8) : []
+        var bytes = settings.includesHead ? headBytes(response) : []
         let body = try await response.body.collect(upTo: length)
         transfer.bodyBytes = body.count
         if bytes.isEmpty { bytes = body } else { bytes += body }
@@ -166,35 +238,41 @@ extension Fetch {
     }
 
     /// As curl writes it for -i and -I.
-    private func headText(_ response: Response) -> String {
+    private func headBytes(_ response: Response) -> [UInt8] {
         var text = "\(response.version.rawValue) \(response.status.code) \r\n"
         for field in response.headerFields {
             text += "\(field.name.canonicalName): \(field.value)\r\n"
         }
-        return text + "\r\n"
+        return Array((text + "\r\n").utf8)
     }
 
     // MARK: - Where it goes
 
-    /// The file that the transfer writes, which is its own from here on; nil where it writes none.
-    private func filePath(of transfer: Transfer, _ target: RequestTarget) throws -> String? {
+    /// A file is the transfer's own from here on.
+    /// - Throws: `Failure` (`writeFailed`).
+    private func place(of transfer: Transfer, _ target: RequestTarget) throws -> OutputPlace {
         let path: String
         switch transfer.destination {
-        case .discard, .standardOutput: return nil
+        case .discard: return .discard
+        case .standardOutput: return .standardOutput
         case .file(let name): path = name
         case .remoteName: path = settings.placement.path(of: try Placement.remoteName(of: target))
         }
-        guard FileKind(path: path) == .other || claim(path) else {
+        guard !BodyOutput.isWrittenAsItIs(path) else { return .asItIs(path) }
+        let target = try DownloadTarget(path: path, createsDirectories: settings.placement.createsDirectories)
+        guard files.claim(target) else {
             throw Failure(
                 .writeFailed, "an earlier URL of this run is saved as \(path) already; name this one with -o FILE")
         }
-        return path
+        return .download(target)
     }
 
-    private func output(for transfer: Transfer, _ filePath: String?) throws -> BodyOutput {
-        guard let filePath else {
-            return transfer.destination == .discard ? BodyOutput(target: .discard) : .standardOutput
+    private func output(to place: OutputPlace) async throws -> BodyOutput {
+        switch place {
+        case .discard: BodyOutput(target: .discard)
+        case .standardOutput: .standardOutput
+        case .asItIs(let path): try await BodyOutput.opening(path)
+        case .download(let target): BodyOutput(target: .download(try Download(target)))
         }
-        return try BodyOutput(path: filePath, createsDirectories: settings.placement.createsDirectories)
     }
 }

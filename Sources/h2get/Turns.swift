@@ -21,17 +21,21 @@ final class Turns {
     private var current = 0
     private var outcomes: [Int: Outcome] = [:]
     private var depositBytes = 0
-    private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    private var waiting: [Int: Waiter] = [:]
     private var isWriting = false
 
     func isCurrent(_ turn: Int) -> Bool { turn == current && !isWriting }
 
-    /// Returns when it is this turn; until its `end`, nobody else writes. A cancelled task too waits for those before
-    /// it, which end at once then.
-    /// - Throws: `CancellationError`.
+    /// Returns when it is this turn; until its `end`, nobody else writes.
+    /// - Throws: `CancellationError`, at once when the task is cancelled. The turn must be ended all the same.
     nonisolated(nonsending) func wait(for turn: Int) async throws {
-        if !isCurrent(turn) {
-            await withCheckedContinuation { waiting[turn] = $0 }
+        while !isCurrent(turn) {
+            let waiter = Waiter()
+            waiting[turn] = waiter
+            do { try await waiter.wait() } catch {
+                waiting[turn] = nil
+                throw error
+            }
         }
         try Task.checkCancellation()
     }

@@ -21,7 +21,8 @@ final class URLList {
     private var hasEnded = false
     private var failure: Failure?
     private var isReading = false
-    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private var waiters: [Waiter] = []
+    private var isAtStart = true
     private(set) var lineNumber = 0
     /// The place of the next URL among all.
     private(set) var count = 0
@@ -60,7 +61,9 @@ final class URLList {
             if let failure { throw failure }
             if hasEnded { return nil }
             if isReading {
-                await withCheckedContinuation { waiters.append($0) }
+                let waiter = Waiter()
+                waiters.append(waiter)
+                try await waiter.wait()
             } else {
                 try await fill(from: descriptor)
             }
@@ -101,9 +104,14 @@ final class URLList {
 
     /// The next line that holds a URL, as far as what is read goes.
     private func takeLine() -> String? {
+        if isAtStart {
+            // Half a mark at the start: more has to be read to tell.
+            guard buffer.count >= byteOrderMark.count || hasEnded else { return nil }
+            isAtStart = false
+            if buffer.starts(with: byteOrderMark) { position = byteOrderMark.count }
+        }
         while position < buffer.count {
-            var end = position
-            while end < buffer.count, buffer[end] != 0x0a { end += 1 }
+            let end = buffer[position...].firstIndex(of: 0x0a) ?? buffer.count
             // The last line needs no line end; before the end of the file half a line is no line.
             guard end < buffer.count || hasEnded else { return nil }
             let line = buffer[position..<end]

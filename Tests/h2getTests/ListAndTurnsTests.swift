@@ -36,6 +36,16 @@ import Testing
         #expect(error?.status == .readFailed)
     }
 
+    @Test(arguments: ["", "\n"]) func `a byte-order mark is no part of the first line`(_ end: String) async throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("\u{FEFF}https://a/\(end)", to: "list")
+        #expect(try await all(try URLList(urls: [], inputFile: file)) == ["https://a/"])
+        let short = try folder.write("ab", to: "short")
+        #expect(try await all(try URLList(urls: [], inputFile: short)) == ["ab"])
+        let empty = try folder.write("", to: "empty")
+        #expect(try await all(try URLList(urls: [], inputFile: empty)) == [])
+    }
+
     @Test func `a list that is not there is an error`() {
         #expect(throws: Failure.self) { try URLList(urls: [], inputFile: "/nonexistent/list") }
     }
@@ -56,7 +66,7 @@ import Testing
             case .fails: break
             case .deposits: #expect(turns.deposit([UInt8(turn)], for: turn))
             case .streams:
-                try? await turns.wait(for: turn)
+                guard (try? await turns.wait(for: turn)) != nil else { break }
                 await write([UInt8(turn)])
                 // Nobody else may come in between.
                 await Task.yield()
@@ -91,6 +101,19 @@ import Testing
         #expect(await perform(delays) { _ in .deposits }.written == [0, 1, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .streams : .deposits }.written == [0, 0, 1, 2, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .deposits : .streams }.written == [0, 1, 1, 2, 3, 3])
+    }
+
+    @Test func `who is cancelled waits no longer, and gives its turn away`() async {
+        let stage = Stage()
+        let waiting = Task { await stage.perform(2, delay: 0, .streams) }
+        let cancelled = Task { await stage.perform(1, delay: 0, .streams) }
+        for _ in 0..<1000 { await Task.yield() }
+        cancelled.cancel()
+        await cancelled.value
+        #expect(await stage.written.isEmpty)
+        await stage.perform(0, delay: 0, .deposits)
+        await waiting.value
+        #expect(await stage.written == [0, 2, 2])
     }
 
     @Test func `a failed transfer gives its turn away`() async {

@@ -18,7 +18,7 @@ extension Served {
         try await measure(["bench"], arguments)
     }
 
-    fileprivate static func cleartext() throws -> Served { try Served { $0.security = .cleartext } }
+    static func cleartext() throws -> Served { try Served { $0.security = .cleartext } }
 }
 
 /// Why a JSON document has no such member.
@@ -172,7 +172,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
                 _ = Program.waitUntil { served.origin.statistics.requests > 100 }
                 kill(pid, SIGINT)
             })
-        #expect(result.status == 130 && result.errors == "", "\(result.errors)")
+        #expect(result.status == -SIGINT && result.errors == "", "\(result.errors)")
         #expect(result.text.contains("stopped early"), "\(result.text)")
         let json = try served.folder.data("r.json")
         #expect(try member("end.kind", of: json) == "interrupted")

@@ -11,7 +11,7 @@ private actor Run {
     init(limit: Int) { places = Places { _ in limit } }
 
     func enter(_ origin: Origin, _ turn: Int) async {
-        await places.enter(origin, turn: turn)
+        guard (try? await places.enter(origin, turn: turn)) != nil else { return }
         entered.append(turn)
     }
 
@@ -52,6 +52,22 @@ private actor Run {
         #expect(await run.entered == [0, 1, 10, 2, 3, 4])
     }
 
+    @Test func `are not taken by who was cancelled, and not lost either`() async throws {
+        let origin = try Origin("https://a.test")
+        let run = Run(limit: 1)
+        await run.enter(origin, 0)
+        let cancelled = Task { await run.enter(origin, 1) }
+        for _ in 0..<1000 { await Task.yield() }
+        let next = Task { await run.enter(origin, 2) }
+        for _ in 0..<1000 { await Task.yield() }
+        cancelled.cancel()
+        await cancelled.value
+        #expect(await run.entered == [0])
+        await run.leave(origin)
+        await next.value
+        #expect(await run.entered == [0, 2])
+    }
+
     @Test func `become more when a connection says so`() async throws {
         let origin = try Origin("https://a.test")
         let run = Run(limit: 1)
@@ -79,9 +95,6 @@ private actor Run {
         let ended = H2Error(.connectionClosed, scope: .connection, message: "m")
         for _ in 0..<5 { origins.failed(fickle, ended, isConnected: true) }
         #expect(origins.failure(of: fickle) == nil)
-        origins.served(fickle)
-        for _ in 0..<5 { origins.failed(fickle, ended, isConnected: true) }
-        #expect(origins.failure(of: fickle) == nil)
         origins.failed(fickle, ended, isConnected: true)
         #expect(origins.failure(of: fickle)?.code == .connectionClosed)
         let late = H2Error(.timeout, cause: .timeout(.wholeRequest, after: .seconds(1)), message: "m")
@@ -90,4 +103,28 @@ private actor Run {
         origins.failed(slow, late, isConnected: false)
         #expect(origins.failure(of: slow)?.code == .timeout)
     }
+
+    @Test func `that have served are waited for, and given up when they are away for long`() throws {
+        let clock = Clock()
+        let origins = KnownOrigins(atOnce: 2) { clock.now }
+        let origin = try Origin("https://mirror.test")
+        let refused = H2Error(.connectFailed, message: "m")
+        let untrusted = H2Error(.certificateRejected, message: "m")
+        #expect(origins.pause(before: origin, after: refused, attempts: 1) == nil)
+        origins.served(origin)
+        #expect(origins.pause(before: origin, after: untrusted, attempts: 1) == nil)
+        #expect(origins.pause(before: origin, after: refused, attempts: 1) == .milliseconds(100))
+        #expect(origins.pause(before: origin, after: refused, attempts: 100) == .seconds(1))
+        for _ in 0..<100 { origins.failed(origin, refused, isConnected: true) }
+        #expect(origins.failure(of: origin) == nil)
+        origins.served(origin)
+        clock.now += .seconds(60)
+        #expect(origins.pause(before: origin, after: refused, attempts: 1) != nil)
+        clock.now += .seconds(31)
+        #expect(origins.pause(before: origin, after: refused, attempts: 9) == nil)
+        origins.failed(origin, refused, isConnected: true)
+        #expect(origins.failure(of: origin)?.code == .connectFailed)
+    }
+
+    private final class Clock { var now = ContinuousClock.now }
 }

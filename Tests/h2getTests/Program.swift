@@ -71,15 +71,15 @@ enum Program {
     }
 
     /// Runs a script with bash; its exit code.
-    static func runShell(_ script: String, in folder: String) async throws -> Int32 {
+    static func runShell(_ script: String, in folder: String, limit: Double = 60) async throws -> Int32 {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
                     with: Swift.Result {
                         let process = try ChildProcess("/bin/bash", ["-c", script], in: folder)
                         // Past the limit the whole pipeline is killed, which is a process group.
-                        let end = process.wait(seconds: 60)
-                        if end == nil { Issue.record("the script did not end within 60 s: \(script)") }
+                        let end = process.wait(seconds: limit)
+                        if end == nil { Issue.record("the script did not end within \(limit) s: \(script)") }
                         return end?.status ?? -SIGKILL
                     })
             }

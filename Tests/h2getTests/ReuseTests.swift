@@ -259,7 +259,7 @@ import Testing
         let body = try await served.get("--stall-timeout", "0.3", "-m", "20", "-o", "f", served.url("/stall?after=100"))
         #expect(body.status == 28)
         #expect(body.errors.contains("allow more time with --stall-timeout"), "\(body.errors)")
-        #expect(served.files == ["f.part"])
+        #expect(served.parts == ["f"])
     }
 
     @Test func `for a dead origin than once for all its URLs`() async throws {

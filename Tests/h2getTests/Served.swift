@@ -39,6 +39,11 @@ final class Served: Sendable {
     /// The folder's files, the CA's aside.
     var files: [String] { folder.names.filter { $0 != "ca.pem" } }
 
+    /// The names whose unfinished files are there.
+    var parts: [String] {
+        files.filter { $0.hasSuffix(".part") }.map { String($0.dropLast(".XXXXXX.part".count)) }
+    }
+
     /// A server that works on so many requests at once, and answers 503 to others.
     static func workers(
         _ count: Int, queue: Int = 0, serviceTime: Duration, retryAfter: Int? = nil

@@ -1,0 +1,98 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The file that a download is to become: where it really is, and what is there already.
+struct DownloadTarget: Sendable {
+    /// As it was named.
+    let path: String
+    /// With the symbolic links behind its last part followed, so that a link stays one.
+    let resolved: String
+    /// The permissions of the file that is there; nil where there is none.
+    let mode: mode_t?
+    /// By which other names of the same file are known.
+    let identities: [FileIdentity]
+    /// When the file that is there was changed last.
+    let changedAt: timespec?
+
+    /// - Parameter advice: what to try after an errno.
+    /// - Throws: `Failure` (`writeFailed`) where nothing can be written under that name.
+    init(path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice) throws {
+        self.path = path
+        guard path.utf8.last != UInt8(ascii: "/") else { throw Self.isFolder(path) }
+        if createsDirectories { try Self.createParents(of: path) }
+        // Without O_CREAT and O_TRUNC this changes nothing, and the system says whether the file may be written, also by
+        // its rules for links in folders that everybody may write to.
+        let descriptor = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        let code = errno
+        var status = stat()
+        let exists: Bool
+        if descriptor >= 0 {
+            exists = fstat(descriptor, &status) == 0
+            close(descriptor)
+        } else if code == ETXTBSY {
+            // A program that runs: it cannot be written, but replaced.
+            exists = stat(path, &status) == 0
+        } else if code == ENOENT {
+            exists = false
+        } else if code == EISDIR {
+            throw Self.isFolder(path)
+        } else {
+            throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
+        }
+        resolved = exists ? try Self.realPath(path, advice) : try Self.linkTarget(path, advice)
+        let place = FileIdentity(placeOf: resolved)
+        mode = exists ? status.st_mode & 0o777 : nil
+        identities = exists ? [place, FileIdentity(status)] : [place]
+        #if canImport(Glibc)
+            changedAt = exists ? status.st_ctim : nil
+        #else
+            changedAt = exists ? status.st_ctimespec : nil
+        #endif
+    }
+
+    private static func isFolder(_ path: String) -> Failure {
+        Failure(.writeFailed, "\(path) is a folder; name a file with -o, or use -O with --output-dir")
+    }
+
+    private static func realPath(_ path: String, _ advice: (Int32) -> String) throws -> String {
+        guard let buffer = realpath(path, nil) else {
+            let code = errno
+            throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
+        }
+        defer { free(buffer) }
+        return String(cString: buffer)
+    }
+
+    /// Where a link leads that leads to no file yet; the path itself where it is no link.
+    private static func linkTarget(_ path: String, _ advice: (Int32) -> String) throws -> String {
+        var path = path
+        // As many as the system follows.
+        for _ in 0..<40 {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = buffer.withUnsafeMutableBytes {
+                readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+            }
+            guard count > 0 else { return path }
+            let target = String(decoding: buffer.prefix(count), as: UTF8.self)
+            path = target.utf8.first == UInt8(ascii: "/") ? target : "\(splitPath(path).folder)/\(target)"
+        }
+        throw Failure(.writeFailed, "cannot write \(path): \(errnoText(ELOOP))\(advice(ELOOP))")
+    }
+
+    private static func createParents(of path: String) throws {
+        let bytes = Array(path.utf8)
+        for end in bytes.indices.dropFirst() where bytes[end] == UInt8(ascii: "/") {
+            let folder = String(decoding: bytes[..<end], as: UTF8.self)
+            if mkdir(folder, 0o777) != 0, errno != EEXIST {
+                // A parent that is not ours to write (EACCES on /home) may exist all the same.
+                let code = errno
+                guard FileKind(path: folder) == .folder else {
+                    throw Failure(.writeFailed, "cannot make the folder \(folder): \(errnoText(code))")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What a file is, by whatever name, link or mount it is reached.
+enum FileIdentity: Hashable, Sendable {
+    /// A file that exists.
+    case file(device: UInt64, number: UInt64)
+    /// A place in a folder, whether or not there is a file.
+    case place(device: UInt64, folder: UInt64, name: String)
+
+    init(_ status: stat) {
+        self = .file(
+            device: UInt64(truncatingIfNeeded: status.st_dev), number: UInt64(truncatingIfNeeded: status.st_ino))
+    }
+
+    /// - Parameter path: without links behind its last part. Where its folder does not exist, the spelling decides.
+    init(placeOf path: String) {
+        let (folder, name) = splitPath(path)
+        var status = stat()
+        guard stat(folder, &status) == 0 else {
+            self = .place(device: 0, folder: 0, name: path)
+            return
+        }
+        self = .place(
+            device: UInt64(truncatingIfNeeded: status.st_dev), folder: UInt64(truncatingIfNeeded: status.st_ino),
+            name: name)
+    }
+}
+
+/// A path's folder and its last part.
+func splitPath(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+    let name = String(path[path.utf8.index(after: slash)...])
+    return (slash == path.utf8.startIndex ? "/" : String(path[..<slash]), name)
+}

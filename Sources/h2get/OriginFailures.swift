@@ -1,0 +1,43 @@
+import H2Client
+import H2Measure
+
+/// Origins that could not be reached: told once each, however many URLs they have.
+///
+/// Belongs to one actor.
+final class OriginFailures {
+    private struct Record {
+        let url: String
+        let failure: Failure
+        var others = 0
+    }
+
+    private let console: Console
+    private var records: [Origin: Record] = [:]
+    private var order: [Origin] = []
+
+    init(_ console: Console) { self.console = console }
+
+    func add(_ failure: Failure, url: String, of origin: Origin) {
+        guard records[origin] == nil else {
+            records[origin]?.others += 1
+            return
+        }
+        // Memory must not grow with a list of dead hosts.
+        if order.count == 1000 { tell() }
+        records[origin] = Record(url: url, failure: failure)
+        order.append(origin)
+    }
+
+    /// Says what has come together.
+    func tell() {
+        for origin in order {
+            guard let record = records[origin] else { continue }
+            var failure = record.failure
+            if record.others > 0 {
+                failure.message += "; the same for \(counted(record.others, "more URL")) of \(origin)"
+            }
+            console.error(failure, url: record.url)
+        }
+        (records, order) = ([:], [])
+    }
+}

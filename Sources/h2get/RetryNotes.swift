@@ -1,0 +1,30 @@
+import H2Measure
+
+/// Says on stderr what --retry waits for: once for many requests that wait for the same.
+final class RetryNotes {
+    private let console: Console
+    private var toldAt: [String: ContinuousClock.Instant] = [:]
+    private var others: [String: Int] = [:]
+
+    init(_ console: Console) { self.console = console }
+
+    /// - Parameters:
+    ///   - reason: why it is tried again.
+    ///   - attempt: which of `retries` it is, where that is known.
+    func tell(_ reason: String, wait: Duration, attempt: Int? = nil, retries: Int? = nil) {
+        guard console.showsErrors else { return }
+        let now = ContinuousClock.now
+        // Of what differs in its time only, a line a second.
+        if let last = toldAt[reason], now - last < .seconds(1) {
+            others[reason, default: 0] += 1
+            return
+        }
+        // What is not said any more need not be remembered.
+        if toldAt.count > 100 { (toldAt, others) = ([:], [:]) }
+        toldAt[reason] = now
+        var line = "h2get: \(reason); trying again " + (wait > .zero ? "in \(wait.brief)" : "at once")
+        if let attempt, let retries { line += " (\(attempt) of \(retries))" }
+        if let others = others.removeValue(forKey: reason) { line += ", as \(counted(others, "other request")) did" }
+        console.say(printable(line))
+    }
+}

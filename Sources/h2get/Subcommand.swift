@@ -1,0 +1,43 @@
+import H2Measure
+
+/// The words that are commands when they come first.
+enum Subcommand: String, CaseIterable {
+    case bench
+    case compare
+    case sweep
+    case serve
+    case help
+
+    /// - Throws: `Failure` (`usage`) where the first word is nearly one of them, and cannot be a URL.
+    static func checkSpelling(_ arguments: [String]) throws {
+        guard let word = arguments.first, let command = meant(by: word) else { return }
+        throw Failure.usage("'\(printable(word))' is not a URL; did you mean '\(command.rawValue)'?")
+    }
+
+    /// What a misspelt word means; nil where it is like none of them.
+    static func meant(by word: String) -> Subcommand? {
+        let letters = Array(word.lowercased().utf8)
+        guard (3...12).contains(letters.count), letters.allSatisfy({ (0x61...0x7a).contains($0) }) else { return nil }
+        let distances = allCases.map { (command: $0, distance: distance(letters, Array($0.rawValue.utf8))) }
+        guard let nearest = distances.min(by: { $0.distance < $1.distance }) else { return nil }
+        return nearest.distance <= (letters.count < 5 ? 1 : 2) ? nearest.command : nil
+    }
+
+    /// How many letters are wrong, missing, superfluous, or swapped with their neighbour (Damerau and Levenshtein).
+    private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+        var rows = [Array(0...b.count)]
+        for i in 1...a.count {
+            var row = [i]
+            for j in 1...b.count {
+                let isSame = a[i - 1] == b[j - 1]
+                var least = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (isSame ? 0 : 1))
+                if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] {
+                    least = min(least, rows[i - 2][j - 2] + 1)
+                }
+                row.append(least)
+            }
+            rows.append(row)
+        }
+        return rows[a.count][b.count]
+    }
+}

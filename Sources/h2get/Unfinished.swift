@@ -1,0 +1,54 @@
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What must not be left behind where the process ends in the middle: files that nobody could use, and files that would
+/// look whole under their names.
+enum Unfinished {
+    enum Item: Sendable {
+        /// A file of ours that is of no use to anybody before its end.
+        case temporary(path: String)
+        /// A file that is written in place: empty is better than half.
+        case inPlace(descriptor: CInt)
+    }
+
+    struct Ticket: Sendable { fileprivate let number: Int }
+
+    private struct State {
+        var items: [Int: Item] = [:]
+        var last = 0
+    }
+
+    private static let state = Mutex(State())
+
+    static func add(_ item: Item) -> Ticket {
+        state.withLock { state in
+            state.last += 1
+            state.items[state.last] = item
+            return Ticket(number: state.last)
+        }
+    }
+
+    /// It is finished, or dealt with.
+    static func remove(_ ticket: Ticket?) {
+        guard let ticket else { return }
+        state.withLock { _ = $0.items.removeValue(forKey: ticket.number) }
+    }
+
+    /// To be called right before the end.
+    static func clear() {
+        state.withLock { state in
+            for item in state.items.values {
+                switch item {
+                case .temporary(let path): unlink(path)
+                case .inPlace(let descriptor): _ = ftruncate(descriptor, 0)
+                }
+            }
+            state.items = [:]
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import H2Origin
+import Testing
+
+/// Files whose size says nothing, and texts with what editors put at their start.
+@Suite(.timeLimit(.minutes(3))) struct `h2get reads files` {
+    @Test func `to their ends, whatever size the system tells`() async throws {
+        let served = try Served()
+        // 0 and 4096, and neither is true.
+        for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"]
+        where FileManager.default.fileExists(atPath: path) {
+            let content = try Data(contentsOf: URL(fileURLWithPath: path))
+            try #require(!content.isEmpty)
+            for arguments in [["--data-binary", "@\(path)"], ["-T", path]] {
+                let result = try await served.get(arguments + [served.url("/echo")])
+                #expect(result.status == 0, "\(result.errors)")
+                #expect(result.output == content, "\(arguments)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "--data-binary @<(printf hello)", "-d @<(printf hello)", "-T <(printf hello)", "-T /dev/stdin < five",
+    ])
+    func `that are pipes`(_ body: String) async throws {
+        let served = try Served()
+        try served.folder.write("hello", to: "five")
+        let script = """
+            "\(Program.path)" --cacert ca.pem \(served.url("/echo")) -X POST \(body) > out || exit 1
+            [ "$(cat out)" = hello ]
+            """
+        #expect(try await Program.runShell(script, in: served.folder.root) == 0)
+    }
+
+    @Test func `that are pipes once, and never sends nothing in their place`() async throws {
+        let served = try Served { $0.limits.workers = Served.workers(1, serviceTime: .seconds(2)) }
+        let script = """
+            get() { "\(Program.path)" --cacert ca.pem "$@"; }
+            get -T <(printf hello) \(served.url("/1")) \(served.url("/2")) 2> errors && exit 1
+            grep -q 'once only' errors || exit 2
+            get --data-binary @- \(served.url("/1")) \(served.url("/2")) < /dev/null 2> errors && exit 3
+            # The worker is busy: 503, which --retry would repeat.
+            get \(served.url("/delay/0")) > /dev/null & busy=$!
+            sleep 0.5
+            get -f --retry 2 --retry-delay 0.1 -X PUT --data-binary @<(printf hello) \(served.url("/echo")) 2> errors > out
+            [ $? = 22 ] || exit 4
+            wait $busy
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        #expect(status == 0, "\((try? served.folder.read("errors")) ?? "")")
+        #expect(served.origin.statistics.requests <= 2)
+    }
+
+    @Test func `of fields and of URLs without a byte-order mark`() async throws {
+        let served = try Served()
+        try served.folder.write("\u{FEFF}X-First: 1\r\nX-Second: 2\n", to: "fields")
+        try served.folder.write("\u{FEFF}\(served.url("/headers"))\n", to: "list")
+        let result = try await served.get("-H", "@fields", "--input-file", "list")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.text.contains("x-first: 1\n") && result.text.contains("x-second: 2\n"), "\(result.text)")
+        let measured = try await Program.run(
+            ["bench", "--cacert", served.folder.path("ca.pem"), "-H", "@fields", "-i", "list", "-n", "1"],
+            in: served.folder.root)
+        #expect(measured.status == 0, "\(measured.errors)")
+    }
+}

@@ -8,9 +8,11 @@ extension Exchange {
     /// `HTTP2Connection.send`, on whatever connection.
     @inline(__always)
     static nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        loan: Loan? = nil
     ) async throws -> Response {
         let exchange = try Exchange(connection: connection, body: body, options: options)
+        if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump) { response in
                 await exchange.uploadEnd()
@@ -23,9 +25,10 @@ extension Exchange {
     /// The same in full duplex.
     static nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
-        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+        loan: Loan? = nil, handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         let exchange = try Exchange(connection: connection, body: body, options: options)
+        if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump, handle)
         }
@@ -44,8 +47,8 @@ extension Exchange {
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
         if Task.isCancelled {
-            // The connection's owner waits for the end of what it has counted.
-            if lease != 0 { connection.loop.execute { self.fail(CancellationError()) } }
+            // The connection's owner, or its holder, waits for the end of what it has counted.
+            if lease != 0 || loan != nil { connection.loop.execute { self.fail(CancellationError()) } }
             throw CancellationError()
         }
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in

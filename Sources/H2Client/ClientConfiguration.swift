@@ -17,7 +17,8 @@ extension HTTPClient {
         /// itself, which end with it. Default: the process's shared one.
         public var eventLoops: [EventLoop] = [.shared]
         /// Connect elsewhere than to an origin's own host and port (curl's --connect-to and --resolve); asked once for
-        /// each origin, from any thread. nil as its answer leaves the origin's own. Default: none.
+        /// each connection that is opened, on an event loop's thread, so it must not block. nil as its answer leaves the
+        /// origin's own. Default: none.
         public var connectTo: (@Sendable (Origin) -> (host: String, port: Int)?)?
 
         public init() {}
@@ -65,8 +66,10 @@ extension HTTPClient {
         /// balancers close idle connections (60 s for many), since a request that crosses such a close may be lost. Default
         /// 50 s.
         public var idleTimeout: Duration = .seconds(50)
-        /// How old a connection may become before it takes no new requests. Default: any age.
-        public var maximumAge: Duration?
+        /// How old a connection may become before it takes no new requests, so that a change of the host's addresses is
+        /// followed even where connections are never idle. What is under way on it finishes. Each connection's own age is
+        /// up to a tenth less, so that those opened together are not replaced together. nil: any age. Default 10 min.
+        public var maximumAge: Duration? = .seconds(600)
         /// Requests that a connection serves before it takes no new ones: rotate ahead of a server that closes after so
         /// many (nginx: 1,000). Default: any number.
         public var requestsPerConnection = Int.max

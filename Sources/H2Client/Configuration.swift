@@ -152,6 +152,10 @@ public struct Configuration: Sendable {
         public var waitingRequests = 1_000_000
         /// Streams at once, whatever the peer allows. Default: no limit of ours.
         public var concurrentStreams = Int.max
+        /// A connection takes no new requests after one with this identifier or a later one: HTTP/2 has none above 2^31-1
+        /// (RFC 9113 section 5.1.1), and HTTP/1.1 numbers its requests in the same way. What is left, a million requests of
+        /// HTTP/2, is for those that were given a place on it by then.
+        package var lastIdentifier = Int32.max - (1 << 21)
 
         public init() {}
     }

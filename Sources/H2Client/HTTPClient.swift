@@ -108,9 +108,9 @@ public final class HTTPClient: Sendable {
     public nonisolated(nonsending) func withConnection<R>(
         to origin: Origin, _ body: nonisolated(nonsending) (HTTPConnection) async throws -> R
     ) async throws -> R {
-        let loan = try await pool.lend(origin)
-        defer { pool.giveBack(loan) }
-        return try await body(HTTPConnection(driver: loan.driver))
+        let (loan, key) = try await pool.lend(origin)
+        defer { pool.giveBack(loan, of: key) }
+        return try await body(HTTPConnection(loan: loan))
     }
 
     // MARK: - Care

@@ -2,7 +2,8 @@ public import HTTPTypes
 
 /// A connection that a client lends, of either version of HTTP.
 public struct HTTPConnection: Sendable {
-    let driver: ConnectionDriver
+    let loan: Loan
+    private var driver: ConnectionDriver { loan.driver }
 
     /// Facts that hold for the connection's life.
     public var info: ConnectionInfo { driver.info }
@@ -19,7 +20,7 @@ public struct HTTPConnection: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: driver)
+        try await Exchange.send(request, body: body, options: options, on: driver, loan: loan)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -29,7 +30,8 @@ public struct HTTPConnection: Sendable {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        try await Exchange.send(request, body: body, options: options, on: driver, handlingResponse: handle)
+        try await Exchange.send(
+            request, body: body, options: options, on: driver, loan: loan, handlingResponse: handle)
     }
 
     /// The connection's state at this moment.

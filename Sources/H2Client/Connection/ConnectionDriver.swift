@@ -14,6 +14,8 @@ protocol ConnectionOwner: AnyObject, Sendable {
     /// It takes no new requests, and finishes those that it has: `answers` of all that were sent on it, where the server
     /// said so.
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?)
+    /// The peer has taken no byte for `ConnectionDriver.stallNotice` while some wait to be sent; or it takes them again.
+    func stalled(_ connection: ConnectionDriver, _ isStalled: Bool)
     /// An HTTP/1.1 server said how many more requests it takes on the connection, and how long it keeps it idle.
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?)
     /// The server said for which origins it answers here.
@@ -81,15 +83,23 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     // is enough to put every retain of the object, so several a request, on the runtime's slow path.
     @exclusivity(unchecked) private final var watchTimer: LoopTimer?
     @exclusivity(unchecked) private final var stallTimer: LoopTimer?
+    /// Whether the owner was told that the peer takes nothing.
+    @exclusivity(unchecked) private final var isStalled = false
+    /// The request with this identifier, or a later one, is the last but for those that were promised a place already.
+    private final let lastIdentifier: Int32
+    /// Whether it takes no new requests because there are no identifiers left for them.
+    @exclusivity(unchecked) final private(set) var isUsedUp = false
     @exclusivity(unchecked) private final var drainTimer: LoopTimer?
     @exclusivity(unchecked) private final var closeWaiters: [() -> Void] = []
     /// Requests whose last byte is in the output, and that want to know when it is written.
     @exclusivity(unchecked) private final var unwritten: [Exchange] = []
-    @exclusivity(unchecked) private final var quietWaiters: [() -> Void] = []
     @exclusivity(unchecked) private final var deathWaiters: [() -> Void] = []
 
     /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
     static let watchAfter: UInt64 = 50_000_000
+    /// How long a peer may take no byte before the owner is told, for requests to go by another connection: 1 s. A full socket
+    /// is nothing unusual for shorter times.
+    static let stallNotice: UInt64 = 1_000_000_000
     static let outputLimit = 32 << 10
     /// How much one connection reads or writes before the others of its loop have their turn.
     private static let fairShare = 1 << 20
@@ -100,6 +110,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         self.configuration = configuration
         self.loop = loop
         loopIdentity = loop.identity
+        lastIdentifier = configuration.limits.lastIdentifier
     }
 
     // MARK: - For any thread
@@ -237,6 +248,34 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         exchange.waitForSlot(request)
     }
 
+    // MARK: - Identifiers
+
+    /// Takes the connection out of service well before its identifiers run out: the rest is for those requests that have been
+    /// given a place on it.
+    @inline(__always)
+    final func noteIdentifier(of stream: StreamState, isCounted: Bool) {
+        if stream.id >= lastIdentifier { usedUp(isCounted: isCounted) }
+    }
+
+    @inline(never)
+    private final func usedUp(isCounted: Bool) {
+        guard case .active = state else { return }
+        isUsedUp = true
+        let why = "its stream identifiers are used up"
+        if isCounted { retire(because: why) } else { drain(Self.draining(why)) }
+    }
+
+    /// A request could not begin. Where the connection takes none at all, nobody must be given it again.
+    final func refused(_ error: H2Error) {
+        guard error.code == .connectionDraining else { return }
+        switch state {
+        case .draining, .closed: return
+        case .active, .retiring: isUsedUp = true
+        }
+        drain(error)
+        markDirty()
+    }
+
     /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
     final func leftQueue() {
         waitingCount -= 1
@@ -251,20 +290,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         // In the connection's end all slots become free, and nothing may be opened any more.
         if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
-        if openStreamCount == 0 && waitingCount == 0 { becameQuiet() }
-    }
-
-    private final func becameQuiet() {
-        if case .draining = state { markDirty() }
-        guard !quietWaiters.isEmpty else { return }
-        let waiters = quietWaiters
-        quietWaiters = []
-        for waiter in waiters { waiter() }
-    }
-
-    /// Calls `body` when nothing is under way or waits, at once where that is so, and at the latest when the connection ends.
-    final func whenQuiet(_ body: @escaping () -> Void) {
-        if openStreamCount == 0 && waitingCount == 0 { body() } else { quietWaiters.append(body) }
+        if case .draining = state, openStreamCount == 0 && waitingCount == 0 { markDirty() }
     }
 
     /// Calls `body` when the connection has ended and all that was on it has been told.
@@ -432,8 +458,18 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     }
 
     private final func startStallTimer() {
+        let limit = configuration.timeouts.writeStall.clampedNanoseconds
+        guard limit > Self.stallNotice, !isStalled else { return endIfStalled(after: limit) }
+        stallTimer = loop.schedule(after: Self.stallNotice) {
+            self.isStalled = true
+            self.owner?.stalled(self, true)
+            self.endIfStalled(after: limit - Self.stallNotice)
+        }
+    }
+
+    private final func endIfStalled(after nanoseconds: UInt64) {
         let limit = configuration.timeouts.writeStall
-        stallTimer = loop.schedule(after: limit.clampedNanoseconds) {
+        stallTimer = loop.schedule(after: nanoseconds) {
             guard self.wantsInput else { return self.startStallTimer() }
             self.die(
                 H2Error(
@@ -448,6 +484,10 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         writeBlockedTime += loop.now - writeBlockedAt
         if let stallTimer { loop.cancel(stallTimer) }
         stallTimer = nil
+        if isStalled {
+            isStalled = false
+            owner?.stalled(self, false)
+        }
         wire.watch(readable: wantsInput, writable: false)
         markDirty()
     }
@@ -556,8 +596,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         failOpenStreams { stream in lost(stream, error) }
         failWaiting { lost($0, error) }
         didDie(error)
-        let waiters = quietWaiters + closeWaiters + deathWaiters
-        (quietWaiters, closeWaiters, deathWaiters) = ([], [], [])
+        let waiters = closeWaiters + deathWaiters
+        (closeWaiters, deathWaiters) = ([], [])
         for waiter in waiters { waiter() }
         // The owner stays: what it counted against the connection and has not begun yet will be given back.
     }

@@ -44,6 +44,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     /// Requests that began on it.
     package var requests: Int { driver.requests }
     package var isDraining: Bool { driver.isDraining }
+    /// Whether it takes no new requests because there are no identifiers left for them.
+    package var isUsedUp: Bool { driver.isUsedUp }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
     /// That of the server's GOAWAY, if there was one.
@@ -59,7 +61,12 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     @inline(__always)
     package func send(_ request: PreparedRequest, on stream: DirectStream) throws(H2Error) {
         stream.begin(on: self, body: request.body)
-        try driver.submit(stream, request)
+        do {
+            try driver.submit(stream, request)
+        } catch {
+            driver.refused(error)
+            throw error
+        }
         driver.markDirty()
     }
 
@@ -84,6 +91,7 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) { user?.streamLimitChanged(self) }
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) { user?.draining(self, why: why) }
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {}
+    func stalled(_ connection: ConnectionDriver, _ isStalled: Bool) {}
     func originsChanged(_ connection: ConnectionDriver) {}
     func closed(_ connection: ConnectionDriver, why: H2Error) {
         // The streams first: who hears that the connection is gone counts them.

@@ -69,6 +69,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var hasReleasedSlot = false
     /// What the connection's owner counts it by, and wants to be told of at its end; 0 for none. Set before it starts.
     @exclusivity(unchecked) var lease: UInt64 = 0
+    /// Whoever holds the connection, and has this request of theirs counted. Set before it starts.
+    @exclusivity(unchecked) var loan: Loan?
     /// What the request is known by in its client's events; 0 for nothing.
     @exclusivity(unchecked) var number = 0
     /// What the request has been through before this attempt. Set before it starts.
@@ -192,6 +194,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         do {
             try connection.submit(self, request, expectsContinue: heldBody != nil)
         } catch {
+            // First of all: whoever is told of the failure asks for another connection.
+            connection.refused(error)
             fail(error)
             return false
         }
@@ -496,7 +500,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         if slot < 0 && !hasReleasedSlot {
             hasReleasedSlot = true
             if id > 0 { connection.slotFreed() }
-            if lease != 0 { connection.owner?.released(connection, self) }
+            if lease != 0 {
+                connection.owner?.released(connection, self)
+            } else if let loan {
+                loan.ended(self)
+            }
         }
     }
 

@@ -9,10 +9,12 @@ extension Exchange {
     /// `HTTP2Connection.send`, on whatever connection.
     @inline(__always)
     static nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        loan: Loan? = nil
     ) async throws -> Response {
         let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
         let exchange = try Exchange(connection: connection, body: body, options: options)
+        if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump)
         }
@@ -22,10 +24,11 @@ extension Exchange {
     /// The same in full duplex.
     static nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
-        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+        loan: Loan? = nil, handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
         let exchange = try Exchange(connection: connection, body: body, options: options)
+        if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump, handle)
         }
@@ -44,7 +47,7 @@ extension Exchange {
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
         if Task.isCancelled {
-            // The connection's owner waits for the end of what it has counted, and the writer for that of its upload.
+            // The connection's owner, or its holder, waits for the end of what it has counted, and the writer for that of its upload.
             connection.loop.execute { self.fail(CancellationError()) }
             throw CancellationError()
         }

@@ -37,11 +37,13 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
             priority: exchange.options.priority)
         // It may have said that it is the last one.
         tellEnd()
+        noteIdentifier(of: exchange, isCounted: exchange.lease != 0)
     }
 
     override func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         try session.submit(stream, request)
         tellEnd()
+        noteIdentifier(of: stream, isCounted: false)
     }
 
     override func reset(_ stream: StreamState) {

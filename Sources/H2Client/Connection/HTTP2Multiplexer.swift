@@ -73,11 +73,13 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
             exchange, request, contentLength: exchange.contentLength, expectsContinue: expectsContinue,
             priority: exchange.options.priority)
         if keepAliveTimer == nil { watchPeer() }
+        noteIdentifier(of: exchange, isCounted: exchange.lease != 0)
     }
 
     override func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         try session.submit(stream, request)
         if keepAliveTimer == nil { watchPeer() }
+        noteIdentifier(of: stream, isCounted: false)
     }
 
     override func reset(_ stream: StreamState) { session.reset(stream, .cancel) }

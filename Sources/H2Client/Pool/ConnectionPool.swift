@@ -61,7 +61,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .undecided: progress = .decided(outcome)
             case .suspended(let continuation):
                 progress = .over
-                due.add(.ticket(continuation, outcome))
+                due.add(.ticket(self, continuation, outcome))
             case .decided, .over: return false
             }
             return true
@@ -71,7 +71,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Tasks to resume once the lock is unlocked. Most often there is none, and next often one, which allocates nothing.
     struct Due {
         enum Resumption {
-            case ticket(UnsafeContinuation<Outcome, Never>, Outcome)
+            case ticket(Ticket, UnsafeContinuation<Outcome, Never>, Outcome)
             case drained(UnsafeContinuation<Void, Never>)
         }
 
@@ -94,7 +94,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
         private static func resume(_ resumption: Resumption) {
             switch resumption {
-            case .ticket(let continuation, let outcome): continuation.resume(returning: outcome)
+            case .ticket(let ticket, let continuation, let outcome):
+                Handover.give(ticket)
+                continuation.resume(returning: outcome)
             case .drained(let continuation): continuation.resume()
             }
         }
@@ -182,8 +184,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         isClockLoop = clock.identity
         takesAllAnswers =
             configuration.retry.statuses.isEmpty && !configuration.pool.coalesces
+        var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
         state = PoolState(
-            versions: configuration.versions, pool: configuration.pool, politeness: configuration.politeness)
+            versions: configuration.versions, pool: configuration.pool, politeness: configuration.politeness,
+            seed: generator.next())
         retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
         if configurationError != nil {
             state.shutdownNow(now: clock.preciseNow, into: &actions)
@@ -345,7 +349,15 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) {
         tell(.connectionDraining(connection.info.id, reason: why.message))
-        change { $0.draining(ConnectionKey(packed: connection.ownerKey), served: answers, now: $1, into: &$2) }
+        let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
+        change {
+            $0.draining(
+                ConnectionKey(packed: connection.ownerKey), served: answers, because: reason, now: $1, into: &$2)
+        }
+    }
+
+    func stalled(_ connection: ConnectionDriver, _ isStalled: Bool) {
+        change { $0.stalled(ConnectionKey(packed: connection.ownerKey), isStalled, now: $1, into: &$2) }
     }
 
     func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {
@@ -455,7 +467,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         locked {
             if case .decided(let outcome) = ticket.progress {
                 ticket.progress = .over
-                due.add(.ticket(continuation, outcome))
+                due.add(.ticket(ticket, continuation, outcome))
             } else {
                 ticket.progress = .suspended(continuation)
             }

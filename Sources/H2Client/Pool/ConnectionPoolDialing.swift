@@ -40,7 +40,7 @@ extension ConnectionPool {
         locked {
             members[dial.key.slot] = .none
             dialError = error
-            state.dialFailed(dial.key, now: now, into: &actions)
+            state.dialFailed(dial.key, timedOut: error.code == .timeout, now: now, into: &actions)
             perform()
             dialError = nil
         }
@@ -99,6 +99,7 @@ extension CloseReason {
         case .makeRoom: "another origin needs the place"
         case .closeIdle: "idle connections are closed"
         case .shutdown: "the client is shut down"
+        case .identifiersUsed: "its stream identifiers are used up"
         case .notNeeded: "it is not needed"
         case .coalesced: "another origin's connection is shared instead"
         case .serverLimit: "its server said that it would end it"

@@ -44,6 +44,7 @@ extension ConnectionPool {
         } onCancel: {
             clock.execute { self.giveUp(ticket, CancellationError()) }
         }
+        Handover.take(ticket)
         return try outcome.get()
     }
 

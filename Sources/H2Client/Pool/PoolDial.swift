@@ -22,6 +22,12 @@ final class PoolDial: @unchecked Sendable {
     let reason: HTTPClient.OpenReason
     private let pool: ConnectionPool
     private var state = State.created
+    /// The client's, with what `connectTo` says for this connection: it is asked once.
+    private lazy var configuration: Configuration = {
+        var configuration = pool.configuration.connection
+        if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
+        return configuration
+    }()
 
     init(
         _ key: ConnectionKey, _ entry: ConnectionPool.OriginEntry, _ versions: DialVersions,
@@ -85,12 +91,6 @@ final class PoolDial: @unchecked Sendable {
             if next.mayServe(entry.origin), pool.share(next, with: self) { return }
             loop.execute { self.share(candidates.dropFirst()) }
         }
-    }
-
-    private var configuration: Configuration {
-        var configuration = pool.configuration.connection
-        if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
-        return configuration
     }
 
     private func dial() {

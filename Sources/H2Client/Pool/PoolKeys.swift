@@ -123,7 +123,9 @@ enum CloseReason: UInt8, Hashable, Sendable {
     /// The limit of connections in all was reached, and another origin needs one.
     case makeRoom
     case closeIdle, shutdown
-    /// It came too late, or as what was not asked for.
+    /// Its stream identifiers are nearly used up.
+    case identifiersUsed
+    /// It came too late, or as what was not asked for; or nobody waits for it any more.
     case notNeeded
     /// The origin shares another's connection instead.
     case coalesced

@@ -46,6 +46,11 @@ struct OriginRecord {
     /// No dial begins before, as long as others serve: dials failed.
     var dialsHeldUntil: UInt64 = 0
     var failures: UInt64 = 0
+    /// When the youngest of `dials` began, and how many were begun besides those needed since none was under way.
+    var lastDialAt: UInt64 = 0
+    var spareDials = 0
+    /// Requests that came before the one with this `WaiterRecord.order` were there when a dial began that failed.
+    var failedBefore: UInt64 = 0
     /// The earliest entry in the pool's `holds`, or .max.
     var wakesAt = UInt64.max
 
@@ -92,10 +97,15 @@ struct ConnectionRecord {
     var version: ConnectionProtocol?
     let versions: DialVersions
     let origin: Int32
+    /// When its dial began, and the order of the first request that was not there then.
+    var dialedAt: UInt64 = 0
+    var cameLater: UInt64 = 0
     /// Why it takes no more requests, where it is `held` or `draining`.
     var reason = CloseReason.notNeeded
-    /// It is given no requests until its peer says something, and stands in no list that leads requests to it.
-    var isAside = false
+    /// Its peer may be gone, or takes no bytes. While either holds, it is given no requests, and stands in no list that leads
+    /// requests to it.
+    var isDoubted = false
+    var isStalled = false
     /// On its next turn, its own origin comes before those that share it.
     var ownerFirst = false
 
@@ -124,6 +134,7 @@ struct ConnectionRecord {
     /// Its place among all that are connected and not closing, the oldest first.
     var age = Links()
 
+    var isAside: Bool { isDoubted || isStalled }
     @inline(__always) var isFree: Bool { streams == 0 && holders == 0 }
     /// Whether it counts among those that serve its origin: not while one holds it for HTTP/1.1.
     var circulates: Bool { state == .open && (version == .http2 || holders == 0) }

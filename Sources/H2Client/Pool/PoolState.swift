@@ -25,6 +25,15 @@ struct PoolState: ~Copyable {
     static let rememberedOrigins = 10_000
     /// An origin may keep its connections at work for so long while others wait for room: 1 s.
     static let roomPatience: UInt64 = 1_000_000_000
+    /// A dial that has taken this long is slow: another is tried beside it for those who wait, and where nobody waits any more
+    /// it is given up. 1 s.
+    static let dialPatience: UInt64 = 1_000_000_000
+    /// Requests that come within this time after a dial began share its fate as if they had been there: 50 ms.
+    static let dialGrace: UInt64 = 50_000_000
+    /// Dials that are tried beside slow ones, for one origin, each `dialPatience` after the one before.
+    static let spareDials = 3
+    /// The share of `maximumAge` by which ages differ: a tenth.
+    static let ageSpread: UInt64 = 10
     /// After failed dials, the next is held off for this time, doubled for each: 100 ms ...
     static let dialHold: UInt64 = 100_000_000
     /// ... up to 10 s. Only where other connections serve; where none does, the waiting requests fail.
@@ -75,6 +84,10 @@ struct PoolState: ~Copyable {
     /// Origins that nothing is done with, the longest unused first.
     var unused = SlotList()
     var holds = HoldQueue()
+    /// When origins that wait for room take their turn.
+    var nextTurnAt = UInt64.max
+    /// Decides how ages differ.
+    private var chance: UInt64
     /// When `tick` was asked for.
     var armed = UInt64.max
     /// Whether a server ever announced a time for idle connections, so that `tick` looks at each.
@@ -96,7 +109,11 @@ struct PoolState: ~Copyable {
     let unusedLinks = LinkField<OriginRecord>(\.unused)
     let waiterLinks = LinkField<WaiterRecord>(\.links)
 
-    init(versions: HTTPClient.Versions, pool: HTTPClient.Pool, politeness: HTTPClient.Politeness) {
+    /// - Parameter seed: makes the ages of this pool's connections differ from another's.
+    init(
+        versions: HTTPClient.Versions, pool: HTTPClient.Pool, politeness: HTTPClient.Politeness, seed: UInt64 = 0
+    ) {
+        chance = seed
         self.versions = versions
         saturation = pool.whenSaturated
         http1Limit = max(1, pool.http1ConnectionsPerOrigin)
@@ -112,6 +129,18 @@ struct PoolState: ~Copyable {
         rate = politeness.requestsPerSecondPerOrigin
         burst = max(1, politeness.burst)
         adaptive = politeness.adaptive
+    }
+
+    /// When a connection that opens now is as old as it may become: a little less than `maximumAge` from now, so that
+    /// connections which were opened together do not end together.
+    mutating func ageLimit(now: UInt64) -> UInt64 {
+        guard maximumAge <= UInt64.max / 4 else { return .max }
+        // SplitMix64.
+        chance &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = (chance ^ (chance >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        let spread = max(1, maximumAge / Self.ageSpread)
+        return now &+ maximumAge - (mixed ^ (mixed >> 31)) % spread
     }
 
     // MARK: A request begins
@@ -361,6 +390,7 @@ struct PoolState: ~Copyable {
                 serve(origin, atMost: .max, now: now, into: &actions)
                 plan(origin, now: now, into: &actions)
                 cancelSurplusDials(origin, now: now, into: &actions)
+                dropUnwantedDials(origin, now: now, into: &actions)
                 noteIfUnused(origin)
             } else if !room.isEmpty, living < connectionLimit {
                 let origin = room.first

@@ -24,11 +24,13 @@ extension PoolState {
         let record = origins[origin]
         record.pointee.everConnected = true
         record.pointee.failures = 0
+        record.pointee.failedBefore = 0
+        record.pointee.spareDials = 0
         record.pointee.dialsHeldUntil = 0
         connection.pointee.state = .open
         connection.pointee.version = version
         connection.pointee.openedAt = now
-        connection.pointee.ageLimit = maximumAge > UInt64.max - now ? .max : now + maximumAge
+        connection.pointee.ageLimit = ageLimit(now: now)
         connection.pointee.usableUntil = connection.pointee.ageLimit
         connection.pointee.maximumRequests = requestsPerConnection
         let isAsked = !connection.pointee.versions.isHTTP1
@@ -70,9 +72,12 @@ extension PoolState {
 
     // MARK: Failed
 
-    /// A dial failed. The requests that nothing else can serve, no other dial and no connection, fail with it. Where others
-    /// serve, the next dial is held off for a while.
-    mutating func dialFailed(_ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]) {
+    /// A dial failed. The requests that nothing else can serve, no other dial and no connection, fail with it. Where it
+    /// `timedOut`, those fail that were there when it began, whatever else is under way: they have waited as long as may be.
+    /// Later ones have not, and wait for the next dial. Where others serve, the next dial is held off for a while.
+    mutating func dialFailed(
+        _ key: ConnectionKey, timedOut: Bool = false, now: UInt64, into actions: inout [PoolAction]
+    ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
         guard connections[slot].pointee.state == .dialing else { return closed(key, now: now, into: &actions) }
@@ -80,7 +85,7 @@ extension PoolState {
         let origin = connections[slot].pointee.origin
         living -= 1
         connections[slot].pointee.state = .gone
-        failWaiting(origin, key, now: now, into: &actions)
+        failWaiting(origin, key, timedOut: timedOut, now: now, into: &actions)
         forgetIfGivenBack(slot, now: now)
         concern(origin)
         settle(now: now, into: &actions)
@@ -88,34 +93,45 @@ extension PoolState {
 
     /// Fails the requests that can be served no more, now that this connection cannot.
     private mutating func failWaiting(
-        _ origin: Int32, _ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]
+        _ origin: Int32, _ key: ConnectionKey, timedOut: Bool, now: UInt64, into actions: inout [PoolAction]
     ) {
         let record = origins[origin]
+        let dial = connections[connections.find(key)]
+        record.pointee.failedBefore = max(record.pointee.failedBefore, dial.pointee.cameLater)
         let hold = PoolState.dialHold << min(record.pointee.failures, 20)
         record.pointee.failures += 1
         record.pointee.dialsHeldUntil = now + min(hold, PoolState.maximumDialHold)
         let http1Dials = mode(origin) == .http1 ? record.pointee.dials.count : record.pointee.dialingHTTP1
-        let http1 = record.pointee.openHTTP1 > 0 || http1Dials > 0
-        let any = record.pointee.serving > 0 || record.pointee.openHTTP1 > 0 || !record.pointee.dials.isEmpty
-        if !any {
-            while record.pointee.replays.first != noSlot {
+        let serves = record.pointee.serving > 0 || record.pointee.openHTTP1 > 0
+        // Those who came before the request with this order; 0 for none.
+        let ofThis = timedOut ? dial.pointee.cameLater : 0
+        if !serves {
+            let before = !record.pointee.dials.isEmpty ? ofThis : timedOut ? record.pointee.failedBefore : .max
+            while isOlder(record.pointee.replays.first, than: before) {
                 fail(record.pointee.replays.first, .dialFailed(key), into: &actions)
             }
-            while record.pointee.requests.first != noSlot {
+            while isOlder(record.pointee.requests.first, than: before) {
                 fail(record.pointee.requests.first, .dialFailed(key), into: &actions)
             }
-            while record.pointee.exclusives.first != noSlot {
+            while isOlder(record.pointee.exclusives.first, than: before) {
                 fail(record.pointee.exclusives.first, .dialFailed(key), into: &actions)
             }
         }
         // A dial for either version that failed has not shown that one for HTTP/1.1 would.
-        guard !http1, any == false || connections[connections.find(key)].pointee.versions.isHTTP1 else { return }
-        while record.pointee.http1Replays.first != noSlot {
+        guard record.pointee.openHTTP1 == 0,
+            !serves && record.pointee.dials.isEmpty || dial.pointee.versions.isHTTP1 || mode(origin) == .http1
+        else { return }
+        let before = http1Dials > 0 ? ofThis : timedOut ? record.pointee.failedBefore : .max
+        while isOlder(record.pointee.http1Replays.first, than: before) {
             fail(record.pointee.http1Replays.first, .dialFailed(key), into: &actions)
         }
-        while record.pointee.http1Requests.first != noSlot {
+        while isOlder(record.pointee.http1Requests.first, than: before) {
             fail(record.pointee.http1Requests.first, .dialFailed(key), into: &actions)
         }
+    }
+
+    private func isOlder(_ waiter: Int32, than order: UInt64) -> Bool {
+        waiter != noSlot && waiters[waiter].pointee.order < order
     }
 
     // MARK: What a server tells
@@ -138,33 +154,42 @@ extension PoolState {
     /// The peer of an HTTP/2 connection may be gone, and has been asked. Until it says something other connections serve the
     /// requests; what is under way on this one stays.
     mutating func doubted(_ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]) {
-        let slot = connections.find(key)
-        guard slot != noSlot else { return }
-        let connection = connections[slot]
-        guard connection.pointee.state == .open, connection.pointee.version == .http2, !connection.pointee.isAside
-        else {
-            return
-        }
-        connection.pointee.isAside = true
-        origins[connection.pointee.origin].pointee.http2.remove(slot, places, connections.memory)
-        leaveGuests(slot)
-        concern(connection.pointee.origin)
-        settle(now: now, into: &actions)
+        setAside(key, now: now, into: &actions) { $0.isDoubted = true }
     }
 
     /// The peer has said something. The connection serves again, unless others have taken its place.
     mutating func trusted(_ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction]) {
+        setAside(key, now: now, into: &actions) { $0.isDoubted = false }
+    }
+
+    /// The peer of an HTTP/2 connection takes no bytes, or takes them again. Meanwhile other connections serve the requests.
+    mutating func stalled(_ key: ConnectionKey, _ isStalled: Bool, now: UInt64, into actions: inout [PoolAction]) {
+        setAside(key, now: now, into: &actions) { $0.isStalled = isStalled }
+    }
+
+    /// Notes whether a connection is to be passed over, and follows from it. One that comes back when others have taken its
+    /// place finishes what is on it.
+    private mutating func setAside(
+        _ key: ConnectionKey, now: UInt64, into actions: inout [PoolAction], _ note: (inout ConnectionRecord) -> Void
+    ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
         let connection = connections[slot]
-        guard connection.pointee.state == .open, connection.pointee.isAside else { return }
-        connection.pointee.isAside = false
+        guard connection.pointee.state == .open, connection.pointee.version == .http2 else { return }
+        let before = connection.pointee.isAside
+        note(&connection.pointee)
+        guard connection.pointee.isAside != before else { return }
         let owner = connection.pointee.origin
-        origins[owner].pointee.http2.append(slot, places, connections.memory)
-        var most = 1
-        if case .openConnection(let limit) = saturation { most = max(1, limit) }
-        if Int(origins[owner].pointee.http2.count) > most || origins[owner].pointee.requiresHTTP1 {
-            retire(slot, .notNeeded, now: now, into: &actions)
+        if connection.pointee.isAside {
+            origins[owner].pointee.http2.remove(slot, places, connections.memory)
+            leaveGuests(slot)
+        } else {
+            origins[owner].pointee.http2.append(slot, places, connections.memory)
+            var most = 1
+            if case .openConnection(let limit) = saturation { most = max(1, limit) }
+            if Int(origins[owner].pointee.http2.count) > most || origins[owner].pointee.requiresHTTP1 {
+                retire(slot, .notNeeded, now: now, into: &actions)
+            }
         }
         concern(owner)
         settle(now: now, into: &actions)
@@ -202,7 +227,8 @@ extension PoolState {
     /// when what is on it is done. `served` is how many of its requests the server answers in all, where it said so in an
     /// orderly GOAWAY; after the same number twice in a row, later connections are ended by us before the server does.
     mutating func draining(
-        _ key: ConnectionKey, served: Int? = nil, now: UInt64, into actions: inout [PoolAction]
+        _ key: ConnectionKey, served: Int? = nil, because reason: CloseReason = .serverSaid, now: UInt64,
+        into actions: inout [PoolAction]
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -215,15 +241,15 @@ extension PoolState {
                 learn(owner, served: served)
             }
             if connection.pointee.isFree {
-                retire(slot, .serverSaid, now: now, into: &actions)
+                retire(slot, reason, now: now, into: &actions)
             } else {
                 withdraw(slot)
                 connection.pointee.state = .draining
-                connection.pointee.reason = .serverSaid
+                connection.pointee.reason = reason
             }
         case .held:
             connection.pointee.state = .draining
-            connection.pointee.reason = .serverSaid
+            connection.pointee.reason = reason
         default: return
         }
         concernAll(of: slot, owner)
@@ -269,7 +295,7 @@ extension PoolState {
         connection.pointee.state = .gone
         living -= 1
         if connection.pointee.version == .http1 { origins[owner].pointee.livingHTTP1 -= 1 }
-        if isUseless { failWaiting(owner, key, now: now, into: &actions) }
+        if isUseless { failWaiting(owner, key, timedOut: false, now: now, into: &actions) }
         forgetIfGivenBack(slot, now: now)
         concern(owner)
         settle(now: now, into: &actions)
@@ -291,7 +317,8 @@ extension PoolState {
         let record = origins[connection.pointee.origin]
         if connection.pointee.version == .http2 {
             record.pointee.http2.drop(slot, places, connections.memory)
-            connection.pointee.isAside = false
+            connection.pointee.isDoubted = false
+            connection.pointee.isStalled = false
         } else {
             record.pointee.idleHTTP1.drop(slot, places, connections.memory)
             if connection.pointee.circulates { record.pointee.openHTTP1 -= 1 }

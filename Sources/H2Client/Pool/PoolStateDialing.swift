@@ -28,37 +28,65 @@ extension PoolState {
 
     // MARK: How many
 
+    /// Whether another dial may be tried beside those under way, which are all slow. A server that accepts a connection and
+    /// then says nothing must not be an outage of its origin. Never in the place of another's connection.
+    private func maySpare(_ origin: Int32, now: UInt64) -> Bool {
+        let record = origins[origin]
+        return !record.pointee.dials.isEmpty && record.pointee.lastDialAt + PoolState.dialPatience <= now
+            && record.pointee.spareDials < PoolState.spareDials && living < connectionLimit
+    }
+
     /// The next connection to dial for an origin, or nil if those that are there or under way are as many as the requests
     /// that wait need, or as may be.
-    func wantsDial(_ origin: Int32, now: UInt64) -> (offer: DialVersions, reason: DialReason)? {
+    func wantsDial(_ origin: Int32, now: UInt64) -> Wish? {
         let record = origins[origin]
         guard life == .running, record.pointee.waiting > 0 else { return nil }
+        let maySpare = maySpare(origin, now: now)
+        if let wish = wantsDial(origin, ignoringDials: false, maySpare, now: now) { return wish }
+        guard maySpare, var wish = wantsDial(origin, ignoringDials: true, maySpare, now: now) else { return nil }
+        wish.isSpare = true
+        return wish
+    }
+
+    struct Wish {
+        let offer: DialVersions
+        let reason: DialReason
+        /// Beside slow ones, which would be enough.
+        var isSpare = false
+    }
+
+    private func wantsDial(_ origin: Int32, ignoringDials: Bool, _ maySpare: Bool, now: UInt64) -> Wish? {
+        let record = origins[origin]
         let mode = mode(origin)
         let allowed = allowance(origin, now: now)
         if record.pointee.failures > 0 {
             let serves = record.pointee.serving > 0 || record.pointee.openHTTP1 > 0
             // Where nothing serves, those under way show whether the origin can be reached. A dial in the place of each that
             // failed would leave no moment in which none is under way, and those who wait would never be told.
-            guard serves ? record.pointee.dialsHeldUntil <= now : record.pointee.dials.isEmpty else { return nil }
+            guard serves ? record.pointee.dialsHeldUntil <= now : record.pointee.dials.isEmpty || maySpare else {
+                return nil
+            }
         }
-        let dials = Int(record.pointee.dials.count)
-        let http1Dials = Int(record.pointee.dialingHTTP1)
+        let dials = ignoringDials ? 0 : Int(record.pointee.dials.count)
+        let http1Dials = ignoringDials ? 0 : Int(record.pointee.dialingHTTP1)
         let exclusives = Int(record.pointee.exclusives.count)
         if mode == .http1 {
             let requests = min(record.pointee.waiting - exclusives, allowed)
             guard requests + exclusives > dials, record.pointee.occupied < http1Limit else { return nil }
-            return (offer(origin, needsHTTP1: false), reason(origin, isExclusive: requests == 0, needsHTTP1: false))
+            return Wish(
+                offer: offer(origin, needsHTTP1: false),
+                reason: reason(origin, isExclusive: requests == 0, needsHTTP1: false))
         }
         if wantsHTTP2Dial(origin, dials: dials - http1Dials, allowed: allowed) {
-            return (
-                offer(origin, needsHTTP1: false),
-                reason(origin, isExclusive: record.pointee.waitingAny == 0, needsHTTP1: false)
-            )
+            return Wish(
+                offer: offer(origin, needsHTTP1: false),
+                reason: reason(origin, isExclusive: record.pointee.waitingAny == 0, needsHTTP1: false))
         }
         guard min(record.pointee.waitingHTTP1, allowed) > http1Dials, record.pointee.occupied < http1Limit else {
             return nil
         }
-        return (offer(origin, needsHTTP1: true), reason(origin, isExclusive: false, needsHTTP1: true))
+        return Wish(
+            offer: offer(origin, needsHTTP1: true), reason: reason(origin, isExclusive: false, needsHTTP1: true))
     }
 
     /// One at first; further ones, where the options say so, when the one that serves is not enough.
@@ -67,7 +95,8 @@ extension PoolState {
         let requests = min(record.pointee.waitingAny, allowed)
         if record.pointee.serving == 0 { return dials == 0 && requests + Int(record.pointee.exclusives.count) > 0 }
         guard case .openConnection(let limit) = saturation else { return false }
-        return record.pointee.serving + dials < limit && requests > dials * Int(record.pointee.typicalStreams)
+        let coming = Int(record.pointee.dials.count - record.pointee.dialingHTTP1)
+        return record.pointee.serving + coming < limit && requests > dials * Int(record.pointee.typicalStreams)
     }
 
     private func reason(_ origin: Int32, isExclusive: Bool, needsHTTP1: Bool) -> DialReason {
@@ -89,27 +118,35 @@ extension PoolState {
         guard origins[origin].pointee.waiting > 0 else { return }
         while living < connectionLimit, room.isEmpty {
             guard dialOne(origin, now: now, into: &actions) else {
-                return lookAfterDialHold(origin, now: now, into: &actions)
+                return lookAfterDials(origin, now: now, into: &actions)
             }
         }
         if wantsDial(origin, now: now) != nil {
             wantRoom(origin, now: now)
         } else {
             room.drop(origin, roomLinks, origins.memory)
-            lookAfterDialHold(origin, now: now, into: &actions)
+            lookAfterDials(origin, now: now, into: &actions)
         }
     }
 
-    mutating func lookAfterDialHold(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) {
+    /// Comes back when dials are not held off any more, or those under way are slow.
+    mutating func lookAfterDials(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) {
         let until = origins[origin].pointee.dialsHeldUntil
         if until > now { look(at: origin, until, into: &actions) }
+        guard !origins[origin].pointee.dials.isEmpty else { return }
+        let slowAt = origins[origin].pointee.lastDialAt + PoolState.dialPatience
+        if slowAt > now { look(at: origin, slowAt, into: &actions) }
     }
 
     /// Dials once, if the origin wants it. There is room.
     mutating func dialOne(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) -> Bool {
-        guard let (offer, reason) = wantsDial(origin, now: now) else { return false }
-        let slot = connections.insert(ConnectionRecord(versions: offer, origin: origin))
+        guard let wish = wantsDial(origin, now: now) else { return false }
+        let (offer, reason) = (wish.offer, wish.reason)
+        let slot = connections.insert(
+            ConnectionRecord(versions: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
         let record = origins[origin]
+        record.pointee.lastDialAt = now
+        if wish.isSpare { record.pointee.spareDials += 1 }
         record.pointee.dials.append(slot, places, connections.memory)
         record.pointee.connections += 1
         record.pointee.wantsOwn = false
@@ -147,6 +184,18 @@ extension PoolState {
         }
     }
 
+    /// Gives up dials that are more than those who wait need, once they are slow. A quick one is of use to the next request.
+    mutating func dropUnwantedDials(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) {
+        let record = origins[origin]
+        let most = record.pointee.waiting == 0 ? 0 : record.pointee.waiting + PoolState.spareDials
+        // The oldest come first.
+        while Int(record.pointee.dials.count) > most {
+            let slowAt = connections[record.pointee.dials.first].pointee.dialedAt + PoolState.dialPatience
+            guard slowAt <= now else { return look(at: origin, slowAt, into: &actions) }
+            cancelDial(record.pointee.dials.first, .notNeeded, into: &actions)
+        }
+    }
+
     mutating func cancelDial(_ slot: Int32, _ reason: CloseReason, into actions: inout [PoolAction]) {
         endDial(slot)
         connections[slot].pointee.state = .closing
@@ -160,6 +209,7 @@ extension PoolState {
         let record = origins[connection.pointee.origin]
         record.pointee.dials.remove(slot, places, connections.memory)
         if connection.pointee.versions.isHTTP1 { record.pointee.dialingHTTP1 -= 1 }
+        if record.pointee.dials.isEmpty { record.pointee.spareDials = 0 }
     }
 
     // MARK: Room
@@ -167,6 +217,7 @@ extension PoolState {
     mutating func wantRoom(_ origin: Int32, now: UInt64) {
         guard !origins[origin].pointee.room.isLinked else { return }
         origins[origin].pointee.roomSince = now
+        nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
         room.append(origin, roomLinks, origins.memory)
     }
 
@@ -183,23 +234,34 @@ extension PoolState {
         while closing < Int(room.count), !idle.isEmpty {
             retire(idle.first, .makeRoom, now: now, into: &actions)
         }
-        wake(at: origins[room.first].pointee.roomSince + PoolState.roomPatience, into: &actions)
+        wake(at: nextTurnAt, into: &actions)
     }
 
-    /// An origin has waited long for room, while others kept their connections at work: the one open longest is drained.
+    /// Each origin that has waited long for room, while others kept their connections at work, has the one drained that has
+    /// been open longest.
     mutating func takeTurnsWithRoom(now: UInt64, into actions: inout [PoolAction]) {
-        guard !room.isEmpty, origins[room.first].pointee.roomSince + PoolState.roomPatience <= now else { return }
-        origins[room.first].pointee.roomSince = now
+        guard nextTurnAt <= now else { return }
+        nextTurnAt = .max
         var slot = aging.first
-        while slot != noSlot {
-            let connection = connections[slot]
-            guard connection.pointee.openedAt + PoolState.roomPatience <= now else { break }
-            let next = connection.pointee.age.next
-            if connection.pointee.holders == 0 {
+        var origin = room.first
+        while origin != noSlot {
+            if origins[origin].pointee.roomSince + PoolState.roomPatience <= now {
+                while slot != noSlot, connections[slot].pointee.holders > 0 {
+                    slot = connections[slot].pointee.age.next
+                }
+                guard slot != noSlot else {
+                    // They are held, all of them, or on their way.
+                    return nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
+                }
+                let mayGoAt = connections[slot].pointee.openedAt + PoolState.roomPatience
+                guard mayGoAt <= now else { return nextTurnAt = min(nextTurnAt, mayGoAt) }
+                let next = connections[slot].pointee.age.next
                 retire(slot, .makeRoom, now: now, into: &actions)
-                break
+                slot = next
+                origins[origin].pointee.roomSince = now
             }
-            slot = next
+            nextTurnAt = min(nextTurnAt, origins[origin].pointee.roomSince + PoolState.roomPatience)
+            origin = origins[origin].pointee.room.next
         }
     }
 }

@@ -92,7 +92,7 @@ extension PoolState {
             settle(now: now, into: &actions)
             return .fail(.tooManyWaiting)
         }
-        let waiter = enqueue(origin, kind: kind)
+        let waiter = enqueue(origin, kind: kind, now: now)
         let key = waiters.key(waiter)
         concern(origin)
         settle(now: now, into: &actions)
@@ -149,11 +149,14 @@ extension PoolState {
         return record.pointee.waitingAny >= coming * Int(record.pointee.typicalStreams)
     }
 
-    private mutating func enqueue(_ origin: Int32, kind: LeaseKind) -> Int32 {
+    private mutating func enqueue(_ origin: Int32, kind: LeaseKind, now: UInt64) -> Int32 {
         unused.drop(origin, unusedLinks, origins.memory)
         let slot = waiters.insert(WaiterRecord(order: nextOrder, origin: origin, kind: kind))
         nextOrder += 1
         let record = origins[origin]
+        if record.pointee.dials.last != noSlot, now <= record.pointee.lastDialAt + PoolState.dialGrace {
+            connections[record.pointee.dials.last].pointee.cameLater = nextOrder
+        }
         record.pointee.waiting += 1
         switch queue(of: kind) {
         case .replays: record.pointee.replays.append(slot, waiterLinks, waiters.memory)
@@ -200,6 +203,11 @@ extension PoolState {
         let origin = waiters[slot].pointee.origin
         dequeue(slot)
         noteIfUnused(origin)
+        // Its dial may be nobody's now.
+        if Int(origins[origin].pointee.dials.count) > origins[origin].pointee.waiting {
+            concern(origin)
+            settle(now: now, into: &actions)
+        }
         return true
     }
 

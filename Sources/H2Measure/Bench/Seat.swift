@@ -151,6 +151,7 @@ final class Seat: DirectConnectionUser {
             if worker.didNotBegin(stream.notes), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
             if let connection { leave(connection) }
+            dialIfNeeded()
         } else {
             worker.ended()
             worker.failed(stream.notes, error, on: Worker.Place(connection: 0, stream: 0))
@@ -253,7 +254,10 @@ final class Seat: DirectConnectionUser {
         pump()
     }
 
-    func draining(_ connection: DirectConnection, why: H2Error) { leave(connection) }
+    func draining(_ connection: DirectConnection, why: H2Error) {
+        if connection.isUsedUp { connection.tag = Self.meant }
+        leave(connection)
+    }
 
     func closed(_ connection: DirectConnection, why: H2Error) {
         leave(connection)

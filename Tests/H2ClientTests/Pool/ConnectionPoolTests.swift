@@ -94,6 +94,74 @@ struct ConnectionPoolTests {
         }
     }
 
+    // MARK: - Loans
+
+    @Test func `a loan of a busy HTTP/2 connection ends with its own requests, and they alone are counted`()
+        async throws
+    {
+        try await Self.withOrigin(.http2) { client, server in
+            _ = try await client.get("\(server.url)/bytes/3")
+            let busy = Task { try await client.get("\(server.url)/delay/60000") }
+            while server.statistics.requests < 2 { await Task.yield() }
+            let origin = try Origin(server.url)
+            let request = try HTTPRequest(url: "\(server.url)/bytes/3")
+            for _ in 0..<5 {
+                try await client.withConnection(to: origin) { connection in
+                    for _ in 0..<2 { _ = try await connection.send(request).body.collect(upTo: 10) }
+                }
+            }
+            let pool = client.pool
+            func record() -> ConnectionRecord? {
+                pool.lock.withLock { pool.state.connections.isTaken(0) ? pool.state.connections[0].pointee : nil }
+            }
+            while record()?.holders != 0 { await Task.yield() }
+            #expect(record()?.served == 12)
+            #expect(record()?.streams == 1)
+            busy.cancel()
+            _ = try? await busy.value
+        }
+    }
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `a loan goes on until the responses that it was used for are over`(
+        _ versions: OriginServer.Versions
+    ) async throws {
+        try await Self.withOrigin(versions, { $0.pool.http1ConnectionsPerOrigin = 1 }) { client, server in
+            let size = 10_000_000
+            let request = try HTTPRequest(url: "\(server.url)/bytes/\(size)")
+            var late: Response? = try await client.withConnection(to: Origin(server.url)) { connection in
+                try await connection.send(request)
+            }
+            let pool = client.pool
+            func holders() -> Int32 { pool.lock.withLock { pool.state.connections[0].pointee.holders } }
+            // The loop has been told that it was given back.
+            await EventLoop.shared.run {}
+            #expect(holders() == 1)
+            let read = try await late?.body.collect(upTo: size).count
+            #expect(read == size)
+            late = nil
+            while holders() > 0 { await Task.yield() }
+            #expect(try await client.get("\(server.url)/bytes/3").body.count == 3)
+            #expect(await client.statistics().connectionsOpened == 1)
+        }
+    }
+
+    @Test func `a loan whose request was cancelled before it began ends all the same`() async throws {
+        try await Self.withOrigin(.http2) { client, server in
+            let request = try HTTPRequest(url: "\(server.url)/bytes/3")
+            let origin = try Origin(server.url)
+            let task = Task {
+                try await client.withConnection(to: origin) { connection in
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    _ = try await connection.send(request)
+                }
+            }
+            await #expect(throws: CancellationError.self) { try await task.value }
+            let pool = client.pool
+            while pool.lock.withLock({ pool.state.connections[0].pointee.holders }) > 0 { await Task.yield() }
+        }
+    }
+
     // MARK: - Events
 
     @Test func `events that are asked for after the client has ended end at once`() async throws {

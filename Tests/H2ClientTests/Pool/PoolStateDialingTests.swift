@@ -101,7 +101,8 @@ import Testing
         #expect(pool.dials.count == 1, "nothing serves any more, so there is nothing to lose")
     }
 
-    @Test func `A failed dial is not replaced while another is under way, and the last one fails all who wait`() throws
+    @Test func `A failed dial is not replaced at once while another is under way, and the last one fails all who wait`()
+        throws
     {
         let pool = PoolHarness(.http1Only)
         let origin = pool.origin()
@@ -110,9 +111,109 @@ import Testing
         let b = try pool.wait(origin)
         let second = try pool.dialed()
         #expect(pool.dialFailed(first).isEmpty)
-        #expect(pool.advance(20).isEmpty)
+        #expect(pool.advance(0.9).isEmpty)
         #expect(pool.dialFailed(second) == [.fail(a, .dialFailed(second)), .fail(b, .dialFailed(second))])
     }
+
+    // MARK: - Slow dials
+
+    @Test(arguments: [ConnectionProtocol.http1, .http2])
+    func `Beside a slow dial another is tried, three times at the most, and the first to succeed serves`(
+        _ version: ConnectionProtocol
+    ) throws {
+        let pool = PoolHarness(version == .http1 ? .http1Only : .automatic)
+        let origin = pool.origin()
+        let waiter = try pool.wait(origin)
+        let first = try pool.dialed()
+        #expect(pool.advance(0.99).isEmpty)
+        pool.advance(0.02)
+        let second = try pool.dialed()
+        pool.advance(1)
+        let third = try pool.dialed()
+        pool.advance(1)
+        let fourth = try pool.dialed()
+        #expect(pool.advance(10).isEmpty)
+        pool.connected(third, version)
+        #expect(pool.assignments == [waiter])
+        // Nobody waits for the others.
+        let cancelled = pool.actions.compactMap { if case .cancelDial(let key, _) = $0 { key } else { nil } }
+        #expect(Set(cancelled) == [first, second, fourth])
+    }
+
+    @Test func `A dial that is slow takes nobody else's place`() throws {
+        let pool = PoolHarness(.http1Only, { $0.connections = 2 })
+        let (busy, hung) = (pool.origin(), pool.origin())
+        _ = try pool.open(busy, .http1)
+        try pool.wait(hung)
+        #expect(pool.dials.count == 1)
+        #expect(pool.advance(20).isEmpty)
+    }
+
+    @Test func `A request that joined late is not failed by another's time limit`() throws {
+        let pool = PoolHarness(.http1Only, { $0.connections = 1 })
+        let origin = pool.origin()
+        let early = try pool.wait(origin)
+        let key = try pool.dialed()
+        pool.advance(0.04)
+        let soon = try pool.wait(origin)
+        pool.advance(1.8)
+        let late = try pool.wait(origin)
+        pool.advance(0.1)
+        pool.event { $0.dialFailed(key, timedOut: true, now: $1, into: &$2) }
+        let next = try pool.dialed()
+        #expect(
+            pool.actions == [
+                .fail(early, .dialFailed(key)), .fail(soon, .dialFailed(key)),
+                .dial(next, origin, .http1, .first),
+            ])
+        #expect(pool.connected(next, .http1) == [.assign(late, next)])
+    }
+
+    @Test func `Who has waited for a dial's whole time is told, though others are under way`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let early = try pool.wait(origin)
+        let first = try pool.dialed()
+        pool.advance(1.5)
+        #expect(pool.dials.count == 1)
+        let late = try pool.wait(origin)
+        pool.advance(0.5)
+        pool.event { $0.dialFailed(first, timedOut: true, now: $1, into: &$2) }
+        #expect(pool.actions == [.fail(early, .dialFailed(first))])
+        #expect(pool.giveUp(late))
+    }
+
+    @Test func `A dial that nobody waits for is given up when it is slow`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let waiter = try pool.wait(origin)
+        let key = try pool.dialed()
+        pool.advance(0.2)
+        #expect(pool.giveUp(waiter))
+        #expect(pool.actions.isEmpty, "it may be of use to the next request")
+        #expect(pool.advance(0.9) == [.cancelDial(key, .notNeeded)])
+        pool.closed(key)
+        try pool.wait(origin)
+        let next = try pool.dialed()
+        pool.advance(0.5)
+        #expect(pool.connected(next, .http2).count == 1)
+    }
+
+    @Test func `Of many dials those are given up that are more than who waits can use`() throws {
+        let pool = PoolHarness(.http1Only)
+        let origin = pool.origin()
+        var waiters: [WaiterKey] = []
+        var dials: [ConnectionKey] = []
+        for _ in 0..<8 {
+            waiters.append(try pool.wait(origin))
+            dials += pool.dials
+        }
+        #expect(dials.count == 8)
+        for waiter in waiters.dropLast() { #expect(pool.giveUp(waiter)) }
+        #expect(pool.advance(1.1) == dials.prefix(4).map { .cancelDial($0, .notNeeded) })
+    }
+
+    // MARK: -
 
     @Test func `After a failure one dial tries the origin, and its success opens the others`() throws {
         let pool = PoolHarness(.http1Only)
@@ -236,7 +337,7 @@ import Testing
     }
 
     @Test func `Who holds an HTTP/2 connection takes no stream of it, and keeps it open`() throws {
-        let pool = PoolHarness()
+        let pool = PoolHarness(.automatic, { $0.maximumAge = nil })
         let origin = pool.origin()
         let key = try pool.open(origin, .http2, streams: 1)
         #expect(try pool.use(origin, .exclusive) == key)

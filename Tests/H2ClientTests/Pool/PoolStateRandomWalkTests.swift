@@ -45,6 +45,7 @@ final class PoolWalk {
         var limit = 0
         var streams = 0
         var holders = 0
+        var isStalled = false
         /// Takes no requests: the pool or the server said so.
         var isEnding = false
         /// To be answered with `closed` soon.
@@ -124,7 +125,10 @@ final class PoolWalk {
         case 79..<82: if let connection { serverDrains(connection) }
         case 82..<86: if let connection { close(connection) }
         case 86..<90: if let connection { changeLimit(connection) }
-        case 90..<93: answer(origin)
+        case 90, 91: answer(origin)
+        case 92:
+            guard let connection else { return }
+            stall(connection, random.one(in: 2))
         case 93: tick()
         case 94: if random.one(in: 4) { act { $0.closeIdle(now: $1, into: &$2) } }
         case 95: if random.one(in: 10) { act { $0.requireHTTP1(origin, now: $1, into: &$2) } }
@@ -172,7 +176,8 @@ final class PoolWalk {
         guard connection.version == nil else { return }
         if random.one(in: 5) {
             connections[key]?.isGone = true
-            act { $0.dialFailed(key, now: $1, into: &$2) }
+            let timedOut = random.one(in: 2)
+            act { $0.dialFailed(key, timedOut: timedOut, now: $1, into: &$2) }
             forget(key)
         } else {
             connect(key)
@@ -247,6 +252,12 @@ final class PoolWalk {
         }
     }
 
+    private func stall(_ key: ConnectionKey, _ isStalled: Bool) {
+        guard let connection = connections[key], connection.version == .http2, !connection.isGone else { return }
+        connections[key]?.isStalled = isStalled
+        act { $0.stalled(key, isStalled, now: $1, into: &$2) }
+    }
+
     private func answer(_ origin: OriginKey) {
         let answer: AdaptiveLimit.Answer = random.one(in: 4) ? .overloaded(retryAfter: 1_000_000_000) : .good
         act { $0.answered(origin, answer, latency: 1_000_000, now: $1, into: &$2) }
@@ -285,6 +296,7 @@ final class PoolWalk {
 
     private func servedWell() {
         for key in keys {
+            if connections[key]?.isStalled == true { stall(key, false) }
             guard let connection = connections[key] else { continue }
             if connection.isToldToClose || connection.isEnding && connection.streams + connection.holders == 0 {
                 gone(key)
@@ -359,6 +371,7 @@ final class PoolWalk {
     private func took(_ key: ConnectionKey, _ origin: OriginKey, _ kind: LeaseKind) {
         guard let connection = connections[key], connection.version != nil, !connection.isGone, !connection.isEnding
         else { return complain("a connection that takes no requests was given out") }
+        if connection.isStalled { complain("a connection whose peer takes nothing was given out") }
         if kind.contains(.http1), connection.version != .http1 { complain("HTTP/2 was given out for HTTP/1.1") }
         if connection.version == .http1, connection.streams + connection.holders > 0 {
             complain("an HTTP/1.1 connection was given out twice")

@@ -46,6 +46,24 @@ struct BenchTests {
         }
     }
 
+    @Test(arguments: [BenchPlan.API.direct, .async], ["h2", "http/1.1"])
+    func `a connection that has used up its identifiers is replaced`(
+        _ api: BenchPlan.API, _ version: String
+    ) async throws {
+        try await MeasuredOrigin.run { origin in
+            let result = try await origin.measure("/bytes/10", .requests(300), connections: 2, streams: 2) {
+                $0.protocols = .tls([version])
+                $0.configuration.limits.lastIdentifier = 19
+                $0.api = api
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 300)
+            #expect(result.requests.failed == 0)
+            #expect(result.connections.opened > 10)
+            #expect(origin.server.statistics.requests == 300)
+        }
+    }
+
     @Test(arguments: [BenchPlan.API.direct, .async])
     func `HTTP/1.1 has one request at a time on each connection`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run { origin in

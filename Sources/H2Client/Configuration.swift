@@ -135,15 +135,22 @@ public struct Configuration: Sendable {
     /// Limits on what a peer may make us hold or do. Each ends in a `limitExceeded` error that says which it was, but for
     /// `concurrentStreams`, over which requests wait.
     public struct Limits: Sendable {
-        /// Bytes of one header block, counted as RFC 9113 section 6.5.2 does (name + value + 32 a field). Default 64 KiB.
+        /// Bytes of one header block, counted as RFC 9113 section 6.5.2 does (name + value + 32 a field). At most 1 GiB.
+        /// Default 64 KiB.
         public var headerListSize = 64 << 10
+        /// Fields of one header block. At most 60,000. Default 10,000.
+        public var headerFields = 10_000
         /// SETTINGS_MAX_FRAME_SIZE: bytes of payload that one frame of the server's may have. 16,384 to 2^24-1. Default
         /// 16,384.
         public var frameSize = 16_384
-        /// CONTINUATION frames of one header block. Default 16.
+        /// CONTINUATION frames of one header block, not counting those of 4,096 bytes and more within its first 16 MiB (or
+        /// `headerListSize`). Default 16.
         public var continuationFrames = 16
-        /// Informational (1xx) responses to one request. Default 16.
+        /// Informational (1xx) responses to one request, and 4 KiB of fields for each of them: this many at once, and
+        /// `informationalResponsesPerSecond` on top, so that a server which sends one now and then may go on for hours.
+        /// Default 16 and 1.
         public var informationalResponses = 16
+        public var informationalResponsesPerSecond = 1
         /// Frames that bring nothing (SETTINGS, PING, PRIORITY, WINDOW_UPDATE beyond what was sent, RST_STREAM of closed
         /// streams, empty DATA, unknown types): so many at once, and `fruitlessFramesPerSecond` on top. Default 1,000.
         public var fruitlessFrames = 1_000

@@ -14,7 +14,16 @@ public struct Response: Sendable {
     public var headerFields: HTTPFields { exchange.head.fields }
     /// Status and header fields as swift-http-types' type.
     public var head: HTTPResponse { HTTPResponse(status: status, headerFields: headerFields) }
-    /// The first value of a field by its lower-case name, without parsing the others.
+    /// The header fields as bytes, in their order: what `headerFields` has, with nothing decoded. Copied when asked for.
+    public var rawHeaderFields: [RawField] { exchange.head.rawFields }
+    /// The first line of the response as it came over HTTP/1.x; nil over HTTP/2, which has none.
+    public var statusLine: StatusLine? {
+        guard version == .http1 else { return nil }
+        return StatusLine(
+            minorVersion: Int(exchange.head.minorVersion), status: status.code,
+            reasonPhrase: exchange.head.reasonPhrase)
+    }
+    /// The first value of a field by its name, in any case, without parsing the others.
     public func firstValue(of name: String) -> String? { exchange.head.firstValue(of: name) }
 
     /// The connection that served it.
@@ -41,6 +50,9 @@ public struct Response: Sendable {
 
     /// The trailer fields; nil before the body has ended, or where there are none.
     public nonisolated(nonsending) func trailerFields() async -> HTTPFields? { await exchange.trailerFields() }
+
+    /// The same as bytes.
+    public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? { await exchange.rawTrailerFields() }
 }
 
 /// An attempt to send a request, after which an `HTTPClient` sent it again.

@@ -325,11 +325,12 @@ final class HTTP1RequestParser {
             digits += 1
         }
         guard digits > 0 else { return Self.refused("a chunk's size is malformed") }
-        // Extensions mean nothing here (RFC 9112 section 7.1.1), but have to be well-formed enough.
-        for (index, byte) in line[digits...].enumerated() {
-            let isFine = index == 0 ? byte == UInt8(ascii: ";") : byte == 9 || byte >= 32 && byte != 127
-            guard isFine else { return Self.refused("a chunk's size is malformed") }
-        }
+        // Blanks may stand before extensions, or pad the size. Extensions mean nothing here (RFC 9112 section 7.1.1), but have
+        // to be well-formed enough.
+        let extensions = line[digits...].drop { Self.isBlank($0) }
+        guard extensions.isEmpty || extensions.first == UInt8(ascii: ";"),
+            extensions.allSatisfy({ $0 == 9 || $0 >= 32 && $0 != 127 })
+        else { return Self.refused("a chunk's size is malformed") }
         guard line.count <= Self.chunkLineLimit else { return Self.refused("a chunk's size is too long") }
         if size > 0 {
             state = .chunk(size)

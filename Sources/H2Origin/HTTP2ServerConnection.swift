@@ -8,6 +8,7 @@ import H2Client
 final class HTTP2ServerConnection: ServerConnection {
     // Made in `init`, which needs `self` for it, and deleted in `deinit`.
     @exclusivity(unchecked) private(set) var session: OpaquePointer!
+    let inbound: InboundFrames
     @exclusivity(unchecked) private var streams: [ServerStream] = []
     @exclusivity(unchecked) private var spareStreams: [ServerStream] = []
     /// PRIORITY_UPDATE values of streams that are not open yet (RFC 9218 section 7.1), a few.
@@ -22,9 +23,16 @@ final class HTTP2ServerConnection: ServerConnection {
     @exclusivity(unchecked) private var draining = Draining.no
 
     init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
+        let (settings, limits) = (listener.configuration.settings, listener.configuration.limits)
+        // What it puts in the place of a large field is large for a table of 4,096 bytes alone.
+        let mayLook = settings.headerTableSize ?? 4_096 <= 4_096
+        inbound = InboundFrames(
+            skipping: 24, maximumFrame: mayLook ? Int(settings.maxFrameSize ?? 16_384) : 0,
+            headerListSize: limits.headerListSize, continuationFrames: 16)
         super.init(wire: wire, descriptor: descriptor, listener: listener)
         counters.http2Connections.add(1)
-        session = HTTP2ServerSession.make(self, faults: faults)
+        session = HTTP2ServerSession.make(
+            self, faults: faults, keepsClosedStreams: settings.maxConcurrentStreams ?? .max <= 10_000)
         precondition(session != nil, "no memory for an nghttp2 session")
     }
 
@@ -60,9 +68,27 @@ final class HTTP2ServerConnection: ServerConnection {
     override func receive(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
         isInsideNghttp2 = true
         defer { isInsideNghttp2 = false }
-        // Below zero: not HTTP/2 at all, a flood, or no memory. GOAWAY, where nghttp2 has one, goes out before.
-        return ch2_session_mem_recv(
-            session, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count) >= 0
+        let bytes = UnsafeRawBufferPointer(bytes)
+        if inbound.areOrdinary(bytes) { return feed(bytes) }
+        var isGood = true
+        let problem = inbound.pass(bytes) { piece in
+            isGood = isGood && feed(piece)
+            return isGood
+        }
+        let code =
+            switch problem {
+            case nil: NGHTTP2_NO_ERROR
+            case .protocolError: NGHTTP2_PROTOCOL_ERROR
+            case .compressionError: NGHTTP2_COMPRESSION_ERROR
+            case .continuationFlood: NGHTTP2_ENHANCE_YOUR_CALM
+            }
+        if problem != nil { nghttp2_session_terminate_session(session, code.rawValue) }
+        return isGood
+    }
+
+    /// False for what is not HTTP/2 at all, a flood, or no memory. GOAWAY, where nghttp2 has one, goes out before.
+    private func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        ch2_session_mem_recv(session, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count) >= 0
     }
 
     override func wasDrained() -> Bool {

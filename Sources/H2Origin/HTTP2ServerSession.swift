@@ -1,4 +1,5 @@
 import CNghttp2
+import H2Client
 
 /// The nghttp2 side of a server connection: its callback table, and its options.
 ///
@@ -9,15 +10,20 @@ enum HTTP2ServerSession {
     private nonisolated(unsafe) static let callbacks = makeCallbacks(isSilencing: false)
     private nonisolated(unsafe) static let silencingCallbacks = makeCallbacks(isSilencing: true)
 
-    static func make(_ connection: HTTP2ServerConnection, faults: OriginServer.Faults) -> OpaquePointer? {
+    /// - Parameter keepsClosedStreams: so that what comes for a closed stream is an error (RFC 9113 section 5.1). nghttp2 keeps as
+    ///   many as may be open, which without a limit would be all.
+    static func make(
+        _ connection: HTTP2ServerConnection, faults: OriginServer.Faults, keepsClosedStreams: Bool
+    ) -> OpaquePointer? {
         var option: OpaquePointer?
         guard nghttp2_option_new(&option) == 0 else { return nil }
         defer { nghttp2_option_del(option) }
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_max_send_header_block_length(option, 4 << 20)
         nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
-        // Nobody asks about closed streams; keeping them only costs memory.
-        nghttp2_option_set_no_closed_streams(option, 1)
+        if !keepsClosedStreams { nghttp2_option_set_no_closed_streams(option, 1) }
+        // `InboundFrames` counts them.
+        ch2_option_set_max_continuations(option, 1 << 30)
         var session: OpaquePointer?
         let silences = faults.omitsSettingsAcknowledgement || faults.omitsPingAcknowledgement
         let status = nghttp2_session_server_new2(
@@ -38,9 +44,15 @@ enum HTTP2ServerSession {
             }
             return 0
         }
-        nghttp2_session_callbacks_set_on_header_callback(table) { session, frame, name, nameCount, value, count, _, _ in
+        nghttp2_session_callbacks_set_on_header_callback(table) {
+            session, frame, name, nameCount, value, count, _, user in
             guard let stream = serverStream(session, ch2_frame_hd(frame).pointee.stream_id) else { return 0 }
+            var large: LargeField?
+            withConnection(user) { large = $0.inbound.takeLarge(nameCount, value, count) }
             stream._withUnsafeGuaranteedRef {
+                if let large {
+                    return $0.request.add(UnsafeBufferPointer(start: name, count: nameCount), large)
+                }
                 $0.request.add(
                     UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: count))
             }

@@ -1,3 +1,5 @@
+import H2Client
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -52,6 +54,12 @@ final class RequestFields {
         arena.append(contentsOf: value)
         let middle = start + name.count
         entries.append(Entry(name: start..<middle, value: middle..<arena.count))
+    }
+
+    /// A field of more than nghttp2 takes.
+    func add(_ name: UnsafeBufferPointer<UInt8>, _ large: LargeField) {
+        guard let value = large.value else { return isTooLarge = true }
+        value.withUnsafeBufferPointer { add(name, $0) }
     }
 
     func beginTrailers() { trailerStart = min(trailerStart, entries.count) }

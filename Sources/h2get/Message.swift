@@ -93,7 +93,7 @@ extension Fetch {
         }
         let request = HTTPRequest(
             method: settings.method, scheme: target.origin.scheme.rawValue,
-            authority: settings.authority ?? target.origin.authority, path: path, headerFields: fields)
+            authority: settings.authority ?? target.origin.urlAuthority, path: path, headerFields: fields)
         return (request, body)
     }
 

@@ -99,6 +99,12 @@ static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const
   return (const nghttp2_ext_priority_update *)frame->ext.payload;
 }
 
+// MARK: - Names
+
+/// The ASCII form of an internationalised host name (UTS 46), by libidn2, which is loaded for that (dlopen). `name` is
+/// UTF-8. False where it has none, with the reason in `*why`: NULL where libidn2 is not installed.
+bool ch2_idn_to_ascii(const char *name, char *ascii, size_t size, const char **why);
+
 // MARK: - OpenSSL: macros that Swift cannot see, and ALPN
 
 /// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer`

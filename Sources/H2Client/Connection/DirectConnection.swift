@@ -174,7 +174,7 @@ package final class DirectStream: StreamState {
         sentAt = 0
         firstByteAt = 0
         lastByteAt = 0
-        informationalCount = 0
+        forgetInformational()
         if localFailure != nil { localFailure = nil }
         if remoteReset != nil { remoteReset = nil }
         statedLength = nil

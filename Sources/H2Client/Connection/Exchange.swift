@@ -351,7 +351,10 @@ final class Exchange: StreamState, @unchecked Sendable {
             if head.status == 100 { releaseBody() }
             if let listener = options.onInformational {
                 listener(
-                    HTTPResponse(status: HTTPResponse.Status(code: head.status), headerFields: head.block.fields))
+                    HTTPResponse(
+                        status: HTTPResponse.Status(
+                            code: head.status, reasonPhrase: String(decoding: head.block.reasonPhrase, as: UTF8.self)),
+                        headerFields: head.block.fields))
             }
         }
     }
@@ -555,6 +558,11 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// How long this attempt has waited for a connection and a stream.
     var queuedNanoseconds: UInt64 { submittedAt == 0 ? 0 : sinceAttempt(submittedAt) }
+
+    func currentRawTrailers() -> [RawField]? {
+        guard case .ended = phase, hasTrailers else { return nil }
+        return trailers.rawFields
+    }
 
     func currentMetrics() -> ResponseMetrics {
         func sinceCall(_ time: UInt64) -> Duration? {

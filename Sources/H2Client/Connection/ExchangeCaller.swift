@@ -296,6 +296,11 @@ extension Exchange {
         return await connection.loop.run { self.currentTrailers() }
     }
 
+    nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? {
+        if isWhole { return currentRawTrailers() }
+        return await connection.loop.run { self.currentRawTrailers() }
+    }
+
     /// The last copy of the body was dropped. From any thread.
     func abandonBody() {
         connection.loop.execute {

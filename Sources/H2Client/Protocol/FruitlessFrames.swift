@@ -4,31 +4,19 @@
 /// A leaky bucket: each such frame adds one, time drains `perSecond`, and what legitimately provokes such frames (a
 /// request of ours, DATA of ours) drains some too.
 struct FruitlessFrames {
-    let limit: Int
-    let perSecond: Int
-    private(set) var level = 0
-    private var drainedAt: UInt64 = 0
+    private var bucket: LeakyBucket
 
     init(_ limits: Configuration.Limits) {
-        limit = limits.fruitlessFrames
-        perSecond = limits.fruitlessFramesPerSecond
+        bucket = LeakyBucket(limit: limits.fruitlessFrames, perSecond: limits.fruitlessFramesPerSecond)
     }
+
+    var level: Int { bucket.level }
 
     /// Adds one; false where that is too many.
-    mutating func add(now: UInt64) -> Bool {
-        if level <= 0 { drainedAt = now }
-        level += 1
-        guard level > limit else { return true }
-        let drained = Int(clamping: (now &- drainedAt) / 1_000_000) * perSecond / 1_000
-        if drained > 0 {
-            level = max(0, level - drained)
-            drainedAt = now
-        }
-        return level <= limit
-    }
+    mutating func add(now: UInt64) -> Bool { bucket.add(1, now: now) }
 
     /// Forgives as many, in advance too: a server may answer a whole window of DATA with WINDOW_UPDATEs at once.
-    mutating func forgive(_ count: Int) { level = max(-Self.advance, level - count) }
+    mutating func forgive(_ count: Int) { bucket.drain(count, floor: -Self.advance) }
 
     /// How many frames can be forgiven in advance: one a KiB, those for 256 MiB of DATA.
     private static let advance = 1 << 18

@@ -16,7 +16,7 @@ struct HTTP1Framing {
     private(set) var keepAliveRemaining: Int?
 
     /// Looks at one field: nil, or what is wrong with it.
-    /// - Parameter name: lower case.
+    /// - Parameter name: in any case.
     @inline(__always)
     mutating func take(
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafeBufferPointer<UInt8>
@@ -41,8 +41,13 @@ struct HTTP1Framing {
         nameLength == 14 && equals(name, "content-length") || nameLength == 17 && equals(name, "transfer-encoding")
     }
 
+    /// But for the case of letters; `known` is in lower case, and as long.
     private static func equals(_ name: UnsafePointer<UInt8>, _ known: StaticString) -> Bool {
-        memcmp(name, known.utf8Start, known.utf8CodeUnitCount) == 0
+        let lowerCase = TokenBytes.lowerCase
+        for index in 0..<known.utf8CodeUnitCount where lowerCase[Int(name[index])] != known.utf8Start[index] {
+            return false
+        }
+        return true
     }
 
     private static func equalsIgnoringCase(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ known: StaticString) -> Bool {

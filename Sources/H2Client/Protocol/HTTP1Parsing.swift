@@ -4,8 +4,9 @@
     import Darwin
 #endif
 
-// Responses, taken apart (RFC 9112 sections 2.2, 4, 5 and 7.1): strictly, since whatever two parties read differently is a
-// way to smuggle a response past one of them.
+// Responses, taken apart (RFC 9112 sections 2.2, 4, 5 and 7.1). What no two parties can read differently is taken, as the RFC
+// allows: folded lines, lines that all end in a bare LF, blanks behind a chunk's size. Whatever they could is refused, since
+// that is a way to smuggle a response past one of them.
 
 /// The bytes that a field's name may have (RFC 9110 section 5.6.2).
 enum TokenBytes {
@@ -65,7 +66,7 @@ extension HTTP1Session {
 
     // MARK: - Lines
 
-    /// The next line, without its CRLF; nil where its end has not come (it is kept, and looked at once), or where it is no
+    /// The next line, without its end; nil where that has not come (it is kept, and looked at once), or where it is no
     /// line, which has ended the connection. Valid until the next call.
     @inline(__always)
     private func nextLine(
@@ -95,11 +96,26 @@ extension HTTP1Session {
             // Its memory stays as it is until something is appended.
             partialLine.removeFirst(length)
         }
-        guard length > 0, start[length - 1] == Self.carriageReturn else {
-            violate("a line that ends without CR: '\(Self.text(start, length))'")
-            return nil
+        if length > 0, start[length - 1] == Self.carriageReturn, !headHasBareLineFeeds {
+            return UnsafeBufferPointer(start: start, count: length - 1)
         }
-        return UnsafeBufferPointer(start: start, count: length - 1)
+        return isLineOfBareLineFeeds(start, length) ? UnsafeBufferPointer(start: start, count: length) : nil
+    }
+
+    /// RFC 9112 section 2.2 lets a recipient take a bare LF for a line's end. It is taken where all lines of a head end like
+    /// that: in a head of both kinds, one party could see two lines where another sees one, and chunks count bytes.
+    private func isLineOfBareLineFeeds(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+        let endsInCR = length > 0 && start[length - 1] == Self.carriageReturn
+        switch reading {
+        case .statusLine:
+            headHasBareLineFeeds = true
+            return true
+        case .fields where headHasBareLineFeeds && !endsInCR: return true
+        case .fields where headHasBareLineFeeds:
+            violate("a line that ends in CRLF in a head whose lines end in LF: '\(Self.text(start, length))'")
+        default: violate("a line that ends without CR: '\(Self.text(start, length))'")
+        }
+        return false
     }
 
     private func lineTooLong(_ limit: Int) {
@@ -112,6 +128,11 @@ extension HTTP1Session {
     }
 
     private func headTooLarge(_ which: String) {
+        guard scratch.count < limits.headerFields else {
+            return exceed(
+                "more than \(limits.headerFields) \(which) fields",
+                remedy: "raise Configuration.Limits.headerFields if they are legitimate")
+        }
         exceed(
             "\(which) fields that exceed \(limits.headerListSize) bytes",
             remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
@@ -143,6 +164,7 @@ extension HTTP1Session {
         // What speaks something else may never send the end of a line.
         let version: StaticString = "HTTP/1."
         let kept = partialLine.count
+        headHasBareLineFeeds = false
         if kept < version.utf8CodeUnitCount {
             let count = min(version.utf8CodeUnitCount - kept, end - at)
             guard memcmp(at, version.utf8Start + kept, count) == 0 else {
@@ -167,6 +189,8 @@ extension HTTP1Session {
         guard isGood else { return violate("a bad status line: '\(Self.text(bytes, line.count))'") }
         isVersion10 = bytes[7] == 0x30
         scratch.status = status
+        scratch.minorVersion = bytes[7] & 0xf
+        if line.count > 13 { scratch.append(reason: bytes + 13, count: line.count - 13) }
         reading = .fields
         if at < end { parseFields(stream, &at, end) }
     }
@@ -177,12 +201,62 @@ extension HTTP1Session {
         while at < end {
             guard let line = nextLine(&at, end, limit: limits.headerListSize) else { return }
             if line.isEmpty { return endedFields(stream) }
-            guard let field = appendField(line, "header") else { return }
-            if let complaint = framing.take(field.name, field.nameLength, field.value) { return violate(complaint) }
+            if isFolded(line) {
+                guard fold(line) else { return }
+            } else {
+                guard takeFraming(), appendField(line, "header") else { return }
+            }
         }
     }
 
+    /// Looks at the last field once it is whole: only the next line tells that it is not folded.
+    @inline(__always)
+    private func takeFraming() -> Bool {
+        guard scratch.count > 0 else { return true }
+        let field = scratch.lastLine
+        guard let complaint = framing.take(field.name, field.nameLength, field.value) else { return true }
+        violate(complaint)
+        return false
+    }
+
+    /// Whether a line continues the field before it.
+    @inline(__always)
+    private func isFolded(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        (line[0] == 0x20 || line[0] == 0x09) && scratch.count > 0
+    }
+
+    /// RFC 9112 section 5.2: a user agent must replace a fold by spaces before it looks at the value. False where the line has
+    /// ended the connection.
+    private func fold(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        let bytes = line.baseAddress.unsafelyUnwrapped
+        let value = Self.trimmed(bytes, 0, line.count)
+        guard Self.isText(bytes, line.count) else {
+            violate("an invalid folded field: '\(Self.text(bytes, line.count))'")
+            return false
+        }
+        scratch.account(foldedLine: line.count)
+        guard scratch.listSize <= limits.headerListSize else {
+            headTooLarge("header")
+            return false
+        }
+        scratch.fold(value.baseAddress.unsafelyUnwrapped, value.count)
+        return true
+    }
+
+    /// What is between the blanks at both ends (RFC 9110 section 5.5).
+    @inline(__always)
+    private static func trimmed(
+        _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int
+    ) -> UnsafeBufferPointer<UInt8> {
+        var (start, end) = (start, end)
+        while start < end, bytes[start] == 0x20 || bytes[start] == 0x09 { start += 1 }
+        while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
+        return UnsafeBufferPointer(start: bytes + start, count: end - start)
+    }
+
     private func endedFields(_ stream: StreamState) {
+        guard takeFraming() else { return }
+        headHasBareLineFeeds = false
         if framing.isChunked {
             // RFC 9112 section 6.1.
             guard framing.contentLength == nil else { return violate("content-length beside transfer-encoding") }
@@ -191,37 +265,30 @@ extension HTTP1Session {
         receivedHead(stream)
     }
 
-    /// One field line, into the scratch; nil where it is none, which has ended the connection.
+    /// One field line, into the scratch; false where it is none, which has ended the connection.
     @inline(__always)
-    private func appendField(
-        _ line: UnsafeBufferPointer<UInt8>, _ which: String
-    ) -> (
-        name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafeBufferPointer<UInt8>
-    )? {
+    private func appendField(_ line: UnsafeBufferPointer<UInt8>, _ which: String) -> Bool {
         let bytes = line.baseAddress.unsafelyUnwrapped
         let lowerCase = TokenBytes.lowerCase
         var nameLength = 0
         while nameLength < line.count, lowerCase[Int(bytes[nameLength])] != 0 { nameLength += 1 }
         guard nameLength > 0, nameLength < line.count, bytes[nameLength] == UInt8(ascii: ":") else {
             refuseField(line, nameLength, which)
-            return nil
+            return false
         }
-        var start = nameLength + 1
-        var end = line.count
-        while start < end, bytes[start] == 0x20 || bytes[start] == 0x09 { start += 1 }
-        while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
-        let value = UnsafeBufferPointer(start: bytes + start, count: end - start)
-        guard Self.isText(bytes + start, value.count) else {
+        let value = Self.trimmed(bytes, nameLength + 1, line.count)
+        let start = value.baseAddress.unsafelyUnwrapped
+        guard Self.isText(start, value.count) else {
             violate("an invalid \(which) field: '\(Self.text(bytes, line.count))'")
-            return nil
+            return false
         }
         scratch.account(nameLength, value.count)
-        guard scratch.listSize <= limits.headerListSize else {
+        guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else {
             headTooLarge(which)
-            return nil
+            return false
         }
-        scratch.append(name: bytes, nameLength: nameLength, value: bytes + start, valueLength: value.count)
-        return (scratch.lowerCaseLastName(nameLength, value.count, by: lowerCase), nameLength, value)
+        scratch.appendLine(name: bytes, nameLength: nameLength, value: start, valueLength: value.count)
+        return true
     }
 
     private func refuseField(_ line: UnsafeBufferPointer<UInt8>, _ nameLength: Int, _ which: String) {
@@ -229,8 +296,8 @@ extension HTTP1Session {
         let isSpace = nameLength < line.count && (bytes[nameLength] == 0x20 || bytes[nameLength] == 0x09)
         let text = Self.text(bytes, line.count)
         if isSpace && nameLength == 0 {
-            // RFC 9112 section 5.2.
-            violate("a \(which) field folded over several lines: '\(text)'")
+            // RFC 9112 section 2.2: there is no field that it could continue.
+            violate("a folded line before any \(which) field: '\(text)'")
         } else if isSpace {
             // RFC 9112 section 5.1.
             violate("a space in a \(which) field's name: '\(text)'")
@@ -267,12 +334,12 @@ extension HTTP1Session {
         }
     }
 
-    /// Extensions are passed over. Space may stand before their semicolon alone.
+    /// Extensions are passed over. Blanks may stand before their semicolon (RFC 9112 section 7.1.1), and at the end, where
+    /// old servers pad the size with them: nobody can read those as anything.
     private func isExtension(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        guard count > 0 else { return true }
         var at = 0
         while at < count, bytes[at] == 0x20 || bytes[at] == 0x09 { at += 1 }
-        return at < count && bytes[at] == UInt8(ascii: ";") && Self.isText(bytes, count)
+        return at == count || bytes[at] == UInt8(ascii: ";") && Self.isText(bytes, count)
     }
 
     @inline(__always)
@@ -297,7 +364,12 @@ extension HTTP1Session {
                 }
                 return receivedBody(stream)
             }
-            guard let field = appendField(line, "trailer") else { return }
+            if isFolded(line) {
+                guard fold(line) else { return }
+                continue
+            }
+            guard appendField(line, "trailer") else { return }
+            let field = scratch.lastLine
             guard !HTTP1Framing.isFraming(field.name, field.nameLength) else {
                 return violate("a trailer field that frames the message: '\(Self.text(line.baseAddress!, line.count))'")
             }

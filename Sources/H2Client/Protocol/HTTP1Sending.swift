@@ -13,10 +13,16 @@ extension HTTP1Session {
     func writeHead(
         _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) -> (upload: Upload, saysClose: Bool) {
-        try writeRequestLine(request)
+        let host =
+            request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
+        try writeRequestLine(request, host: host)
+        if let contentLength { try RequestRules.length(contentLength) }
         var head = RequestFields(hasBody: !stream.isOutgoingDone || stream.outgoingTrailers != nil)
         for field in request.headerFields {
             if try head.take(field, expectsContinue: expectsContinue) { write(field) }
+            if request.authority == nil, RequestRules.kind(field) == .host {
+                try RequestRules.oneHost(field, host: host)
+            }
         }
         if let trailers = stream.outgoingTrailers {
             for field in trailers where RequestRules.kind(field) != .regular {
@@ -55,20 +61,14 @@ extension HTTP1Session {
         return (upload, head.saysClose)
     }
 
-    private func writeRequestLine(_ request: HTTPRequest) throws(H2Error) {
-        if let scheme = request.scheme, scheme != self.scheme, scheme.lowercased() != self.scheme {
-            // The origin form of a request's target cannot say it.
-            throw RequestRules.invalid(
-                "the request is for '\(scheme)', the connection for '\(self.scheme)'", "connect to the other origin")
-        }
-        guard request.extendedConnectProtocol == nil else {
+    private func writeRequestLine(_ request: HTTPRequest, host: String?) throws(H2Error) {
+        if let scheme = request.scheme, scheme != self.scheme { try RequestRules.scheme(scheme, of: self.scheme) }
+        if request.extendedConnectProtocol != nil {
+            guard request.method == .connect else { throw RequestRules.onlyConnectHasProtocol() }
             throw RequestRules.invalid("HTTP/1.1 has no extended CONNECT (RFC 8441)", "use HTTP/2")
         }
-        let host =
-            request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
-        let named = request.authority ?? host
-        if let named, named != authority { try Self.checkAuthority(named) }
-        // swift-http-types lets nothing but a token be a method.
+        var named = request.authority ?? host
+        if let other = named, other != authority { named = try RequestRules.authority(other) }
         write(request.method.rawValue)
         write(" ")
         if request.method == .connect {
@@ -82,19 +82,6 @@ extension HTTP1Session {
             write("\r\n")
         } else {
             knownHost.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
-        }
-    }
-
-    /// RFC 9110 section 7.2: a host and perhaps a port; what could end it, or be taken for another part, is refused.
-    private static func checkAuthority(_ authority: String) throws(H2Error) {
-        let bad: StaticString = "/?#@\\\"<>,;"
-        let isGood =
-            RequestRules.isVisibleASCII(authority)
-            && !authority.utf8.contains { byte in
-                UnsafeBufferPointer(start: bad.utf8Start, count: bad.utf8CodeUnitCount).contains(byte)
-            }
-        guard isGood, !authority.isEmpty else {
-            throw RequestRules.invalid("bad authority '\(authority)'", "name host or host:port")
         }
     }
 

@@ -67,6 +67,8 @@ final class HTTP1Session {
     @exclusivity(unchecked) var scratch = HeaderScratch()
     @exclusivity(unchecked) var framing = HTTP1Framing()
     @exclusivity(unchecked) var isVersion10 = false
+    /// Whether the lines of the head that is arriving end in LF without CR.
+    @exclusivity(unchecked) var headHasBareLineFeeds = false
     /// Bytes of chunk extensions in this response.
     @exclusivity(unchecked) var extensionBytes = 0
 
@@ -86,7 +88,7 @@ final class HTTP1Session {
     private enum Method { case head, connect, other }
 
     init(origin: Origin, configuration: Configuration, now: UInt64) {
-        limits = configuration.limits
+        limits = configuration.limits.clamped
         unreadLimit = max(configuration.windows.stream, 1)
         scheme = origin.scheme.rawValue
         authority = origin.authority
@@ -333,9 +335,8 @@ final class HTTP1Session {
         reading = .statusLine
         // RFC 9110 section 15.2.2: the server may change the protocol only where it was asked to.
         guard scratch.status != 101 else { return violate("101 Switching Protocols, for which nobody had asked") }
-        stream.informationalCount += 1
-        guard stream.informationalCount <= limits.informationalResponses else {
-            return exceed("more than \(limits.informationalResponses) informational responses")
+        guard stream.mayTakeInformational(scratch.listSize, limits, now: now) else {
+            return exceed(limits.informationalExcess)
         }
         stream.informational.append(InformationalHead(status: scratch.status, block: HeaderBlock(copying: scratch)))
         touch(stream)

@@ -22,21 +22,17 @@ extension HTTP2Session {
         switch UInt32(type) {
         case NGHTTP2_DATA.rawValue:
             isFruitless = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
-        case NGHTTP2_HEADERS.rawValue:
-            continuationFrames = 0
+        case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue:
             headerBytes += header.length
             isFruitless = false
-        case NGHTTP2_CONTINUATION.rawValue:
-            continuationFrames += 1
-            headerBytes += header.length
-            isFruitless = false
-            if continuationFrames > limits.continuationFrames {
-                violation = flood("more than \(limits.continuationFrames) CONTINUATION frames in one header block")
-            }
         case NGHTTP2_PUSH_PROMISE.rawValue:
             isFruitless = false
             // RFC 9113 section 8.4: push is disabled by our SETTINGS.
             violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
+        case NGHTTP2_PRIORITY_UPDATE.rawValue:
+            isFruitless = false
+            // RFC 9218 section 7.1.
+            violation = protocolError("PRIORITY_UPDATE, which is a client's to send", .protocolError)
         case NGHTTP2_ORIGIN.rawValue:
             isFruitless = true
             originPayload.removeAll(keepingCapacity: true)
@@ -83,9 +79,10 @@ extension HTTP2Session {
     func field(
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
     ) -> Bool {
+        if let large = inbound.takeLarge(nameLength, value, valueLength) { return largeField(name, nameLength, large) }
         scratch.account(nameLength, valueLength)
         headerBytesDecoded += nameLength + valueLength
-        guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
+        guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
             // nghttp2 lets only a three-digit :status through, before other fields, once.
             if let value {
@@ -98,12 +95,38 @@ extension HTTP2Session {
         return true
     }
 
+    /// A field of more than nghttp2 takes.
+    private func largeField(_ name: UnsafePointer<UInt8>, _ nameLength: Int, _ large: LargeField) -> Bool {
+        guard let value = large.value else { return tooLarge() }
+        scratch.account(nameLength, value.count)
+        headerBytesDecoded += nameLength + value.count
+        guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }
+        return value.withUnsafeBufferPointer { value in
+            // As nghttp2 checks those that it sees.
+            guard nghttp2_check_header_value(value.baseAddress, value.count) != 0 else {
+                invalidField(
+                    HTTP2Callbacks.escaped(name, nameLength) + ": "
+                        + HTTP2Callbacks.escaped(value.baseAddress, value.count))
+                return current == nil
+            }
+            if keepsFields {
+                scratch.append(
+                    name: name, nameLength: nameLength, value: value.baseAddress, valueLength: value.count)
+            }
+            return true
+        }
+    }
+
     func tooLarge() -> Bool {
+        let (excess, option) =
+            scratch.count < limits.headerFields
+            ? ("exceed \(limits.headerListSize) bytes", "headerListSize")
+            : ("are more than \(limits.headerFields)", "headerFields")
         withCurrent { stream in
             stream.localFailure = H2Error(
                 .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
-                message: "stream \(stream.id): the response's header fields exceed \(limits.headerListSize) bytes",
-                remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
+                message: "stream \(stream.id): the response's header fields \(excess)",
+                remedy: "raise Configuration.Limits.\(option) if they are legitimate")
         }
         return current == nil
     }
@@ -190,11 +213,10 @@ extension HTTP2Session {
             return reset(stream, .protocolError)
         }
         if scratch.status < 200 {
-            stream.informationalCount += 1
-            if stream.informationalCount > limits.informationalResponses {
+            if !stream.mayTakeInformational(scratch.listSize, limits, now: now) {
                 stream.localFailure = H2Error(
                     .limitExceeded, scope: .stream(stream.id), cause: .http2(.enhanceYourCalm, debugText: ""),
-                    message: "stream \(stream.id): more than \(limits.informationalResponses) informational responses",
+                    message: "stream \(stream.id): the server sent \(limits.informationalExcess)",
                     remedy: "the fault is the server's; see Configuration.Limits")
                 reset(stream, .enhanceYourCalm)
                 return
@@ -300,7 +322,8 @@ extension HTTP2Session {
             guard status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue else { return }
             stream.localFailure = H2Error(
                 .invalidRequest, scope: .stream(stream.id), initiator: .user,
-                message: "the trailer fields are larger than nghttp2 sends (64 KiB)", remedy: "send less in them")
+                message: "the trailer fields are larger than \(Self.sentHeaderLimit >> 20) MiB",
+                remedy: "send less in them")
             return reset(stream, .cancel)
         }
         if var cause = violation {
@@ -318,7 +341,8 @@ extension HTTP2Session {
         if status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue {
             stream.localFailure = H2Error(
                 .invalidRequest, scope: .stream(stream.id), initiator: .user,
-                message: "the request was not sent: its header fields are larger than nghttp2 sends (64 KiB)",
+                message:
+                    "the request was not sent: its header fields are larger than \(Self.sentHeaderLimit >> 20) MiB",
                 remedy: "send less in header fields, and more in the body")
             return
         }

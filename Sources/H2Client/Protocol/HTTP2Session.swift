@@ -55,7 +55,8 @@ final class HTTP2Session {
     @exclusivity(unchecked) var violation: H2Error?
     /// nghttp2's words about the last thing it found wrong.
     @exclusivity(unchecked) var diagnostic = ""
-    @exclusivity(unchecked) var continuationFrames = 0
+    /// What nghttp2 is fed through.
+    let inbound: InboundFrames
     /// Small at first: ten thousand connections that send a request now and then shall not hold what an upload needs.
     @exclusivity(unchecked) var output = OutputBuffer(capacity: 2 << 10)
     @exclusivity(unchecked) private var outputLimit = 0
@@ -81,6 +82,9 @@ final class HTTP2Session {
     @exclusivity(unchecked) var stallWatch: StallWatch?
     @exclusivity(unchecked) var stalls = WindowStalls()
 
+    /// Bytes of a request's header block.
+    static let sentHeaderLimit = 16 << 20
+
     /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
     static let probeMark: UInt64 = 0xbd9a_0000_0000_0000
 
@@ -89,11 +93,14 @@ final class HTTP2Session {
     init(origin: Origin, configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
         known = RequestHead.Known(scheme: origin.scheme.rawValue, authority: origin.authority)
         self.origin = origin
-        limits = configuration.limits
+        limits = configuration.limits.clamped
         self.connectionID = connectionID
         onFrame = configuration.onFrame
         window = ReceiveWindow(configuration.windows)
-        fruitless = FruitlessFrames(configuration.limits)
+        fruitless = FruitlessFrames(limits)
+        inbound = InboundFrames(
+            maximumFrame: limits.frameSize, headerListSize: limits.headerListSize,
+            continuationFrames: limits.continuationFrames)
         self.now = now
         startedAt = now
 
@@ -106,7 +113,9 @@ final class HTTP2Session {
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
-        ch2_option_set_max_continuations(option, limits.continuationFrames + 1)
+        // `InboundFrames` has ours.
+        ch2_option_set_max_continuations(option, 1 << 30)
+        nghttp2_option_set_max_send_header_block_length(option, Self.sentHeaderLimit)
         // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         let callbacks = HTTP2Callbacks.make()
@@ -140,8 +149,7 @@ final class HTTP2Session {
             // RFC 9218 section 2.1: we send no RFC 7540 priorities.
             entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
         ]
-        let frameSize = min(max(limits.frameSize, 16_384), (1 << 24) - 1)
-        if frameSize != 16_384 { settings.append(entry(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frameSize)) }
+        if limits.frameSize != 16_384 { settings.append(entry(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits.frameSize)) }
         check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count))
         check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
     }
@@ -291,7 +299,7 @@ final class HTTP2Session {
         self.now = now
         bytesReceived += bytes.count
         isInsideNghttp2 = true
-        let count = ch2_session_mem_recv(raw, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+        let count = inbound.areOrdinary(bytes) ? feed(bytes) : feedSpecial(bytes)
         isInsideNghttp2 = false
         tellTouched()
         if let violation {
@@ -311,6 +319,31 @@ final class HTTP2Session {
             probeCount += 1
             ping(Self.probeMark | probeCount)
         }
+    }
+
+    /// What nghttp2 took, or its error.
+    private func feed(_ bytes: UnsafeRawBufferPointer) -> Int {
+        ch2_session_mem_recv(raw, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+    }
+
+    /// The same for bytes of which nghttp2 is to see something else.
+    private func feedSpecial(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var failure: Int?
+        let problem = inbound.pass(bytes) { piece in
+            let count = feed(piece)
+            if count != piece.count { failure = count }
+            return failure == nil && violation == nil
+        }
+        if violation == nil, let problem {
+            violation =
+                switch problem {
+                case .protocolError(let text): protocolError(text, .protocolError)
+                case .compressionError(let text): protocolError(text, .compressionError)
+                case .continuationFlood:
+                    flood("more than \(limits.continuationFrames) CONTINUATION frames in one header block")
+                }
+        }
+        return failure ?? bytes.count
     }
 
     /// The connection error that nghttp2 has found by itself, while its GOAWAY is still to be sent. nghttp2 does not tell:

@@ -8,23 +8,30 @@ import HTTPTypes
 
 /// The fields of one header section as they came: one piece of memory, no Strings before somebody asks.
 ///
-/// Layout: for each field the lengths of name and value (UInt32 each), then their bytes.
+/// Layout: HTTP/1.1's reason phrase, then for each field the lengths of name and value (UInt32 each) and their bytes.
 struct HeaderBlock: ~Copyable {
     private let base: UnsafeMutableRawPointer?
     private let used: Int
+    private let reasonCount: Int
     /// Number of fields.
     let count: Int
+    /// The last digit of HTTP/1.x's version.
+    let minorVersion: UInt8
 
     init() {
         base = nil
         used = 0
+        reasonCount = 0
         count = 0
+        minorVersion = 1
     }
 
     /// A copy of what a scratch has collected.
     init(copying scratch: borrowing HeaderScratch) {
         used = scratch.bytes.count
         count = scratch.count
+        reasonCount = scratch.reasonCount
+        minorVersion = scratch.minorVersion
         if used == 0 {
             base = nil
         } else {
@@ -37,10 +44,13 @@ struct HeaderBlock: ~Copyable {
 
     deinit { free(base) }
 
-    /// Calls `body` for each field in order until it returns false.
+    /// The reason phrase of an HTTP/1.x response; empty where there is none.
+    var reasonPhrase: [UInt8] { base.map { Array(UnsafeRawBufferPointer(start: $0, count: reasonCount)) } ?? [] }
+
+    /// Calls `body` for each field in order until it returns false. Names come as they were sent: over HTTP/1.1 in any case.
     func forEach(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool) {
         guard let base else { return }
-        var at = 0
+        var at = reasonCount
         while at < used {
             let nameLength = Int((base + at).loadUnaligned(as: UInt32.self))
             let valueLength = Int((base + at + 4).loadUnaligned(as: UInt32.self))
@@ -51,11 +61,14 @@ struct HeaderBlock: ~Copyable {
         }
     }
 
-    /// Whether the field `name` (lower case) is there.
+    /// The first value of the field `name`, in whatever case its letters are.
     func firstValue(of name: String) -> String? {
         var result: String?
+        let lowerCase = TokenBytes.lowerCase
         forEach { fieldName, value in
-            guard fieldName.elementsEqual(name.utf8) else { return true }
+            guard fieldName.elementsEqual(name.utf8, by: { lowerCase[Int($0)] == lowerCase[Int($1)] }) else {
+                return true
+            }
             result = String(decoding: value, as: UTF8.self)
             return false
         }
@@ -74,6 +87,17 @@ struct HeaderBlock: ~Copyable {
         }
         return fields
     }
+
+    /// As bytes.
+    var rawFields: [RawField] {
+        var fields: [RawField] = []
+        fields.reserveCapacity(count)
+        forEach { name, value in
+            fields.append(RawField(name: Array(name), value: Array(value)))
+            return true
+        }
+        return fields
+    }
 }
 
 /// Collects the fields of the header section that is arriving. A session has one, since header sections never
@@ -83,6 +107,11 @@ struct HeaderScratch: ~Copyable {
     private(set) var count = 0
     /// As RFC 9113 section 6.5.2 counts it: name + value + 32 for each field.
     private(set) var listSize = 0
+    fileprivate(set) var reasonCount = 0
+    /// The last digit of HTTP/1.x's version.
+    var minorVersion: UInt8 = 1
+    private var lastNameLength = 0
+    private var lastValueLength = 0
     /// The value of `:status`; 0 before it came.
     var status = 0
 
@@ -91,11 +120,15 @@ struct HeaderScratch: ~Copyable {
         count = 0
         listSize = 0
         status = 0
+        reasonCount = 0
     }
 
     /// Counts a field against the list size.
     @inline(__always)
     mutating func account(_ nameLength: Int, _ valueLength: Int) { listSize += nameLength + valueLength + 32 }
+
+    /// Counts a line that continues a field.
+    mutating func account(foldedLine count: Int) { listSize += count + 1 }
 
     @inline(__always)
     mutating func append(
@@ -109,15 +142,39 @@ struct HeaderScratch: ~Copyable {
         count += 1
     }
 
-    /// Makes the name of the field that was appended last lower case, which it is on HTTP/1.1 only if its sender likes.
-    /// - Returns: the name, valid until the next change.
+    // For HTTP/1.1.
+
+    /// What stands behind the status code. It comes before any field.
+    mutating func append(reason: UnsafePointer<UInt8>, count: Int) {
+        bytes.append(reason, count: count)
+        reasonCount = count
+    }
+
+    /// Appends a field whose value may go on in the next line.
     @inline(__always)
-    mutating func lowerCaseLastName(
-        _ nameLength: Int, _ valueLength: Int, by lowerCase: UnsafePointer<UInt8>
-    ) -> UnsafePointer<UInt8> {
-        let end = UnsafeMutableRawPointer(mutating: bytes.bytes.baseAddress.unsafelyUnwrapped) + bytes.count
-        let name = (end - valueLength - nameLength).assumingMemoryBound(to: UInt8.self)
-        for index in 0..<nameLength { name[index] = lowerCase[Int(name[index])] }
-        return UnsafePointer(name)
+    mutating func appendLine(
+        name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafePointer<UInt8>, valueLength: Int
+    ) {
+        append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
+        (lastNameLength, lastValueLength) = (nameLength, valueLength)
+    }
+
+    /// Appends a further line to the value of the last field, with a space between them. Its bytes are `account`ed apart.
+    mutating func fold(_ value: UnsafePointer<UInt8>, _ count: Int) {
+        guard count > 0 else { return }
+        let space = lastValueLength > 0 ? 1 : 0
+        let at = bytes.append(count: space + count)
+        if space > 0 { at.storeBytes(of: UInt8(ascii: " "), as: UInt8.self) }
+        (at + space).copyMemory(from: value, byteCount: count)
+        lastValueLength += space + count
+        let field = at + (space + count - lastValueLength - lastNameLength - 8)
+        (field + 4).storeBytes(of: UInt32(truncatingIfNeeded: lastValueLength), as: UInt32.self)
+    }
+
+    /// The field that was appended last; valid until the next change.
+    var lastLine: (name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafeBufferPointer<UInt8>) {
+        let end = bytes.bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + bytes.count
+        let value = end - lastValueLength
+        return (value - lastNameLength, lastNameLength, UnsafeBufferPointer(start: value, count: lastValueLength))
     }
 }

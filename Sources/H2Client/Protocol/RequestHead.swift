@@ -157,30 +157,29 @@ extension RequestHead {
         appendMethod(method)
         let host =
             request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
-        // :protocol goes with CONNECT alone (RFC 8441 section 4).
-        let extended = method == .connect ? request.extendedConnectProtocol : nil
+        let extended = request.extendedConnectProtocol
+        if extended != nil, method != .connect { throw RequestRules.onlyConnectHasProtocol() }
         if method == .connect && extended == nil {
             let authority = try RequestRules.connectAuthority(request.authority ?? host)
             append(staticName: ":authority", value: authority)
         } else {
             let path = try RequestRules.path(request)
             if let scheme = request.scheme, scheme != known.scheme {
-                append(staticName: ":scheme", value: scheme)
-            } else {
-                append(staticName: ":scheme", lastingValue: known.schemeBytes)
+                try RequestRules.scheme(scheme, of: known.scheme)
             }
+            append(staticName: ":scheme", lastingValue: known.schemeBytes)
             if let authority = request.authority ?? host, authority != known.authority {
-                append(staticName: ":authority", value: authority)
+                append(staticName: ":authority", value: try RequestRules.authority(authority))
             } else {
                 append(staticName: ":authority", lastingValue: known.authorityBytes)
             }
             append(staticName: ":path", value: path)
-            if let name = extended { append(staticName: ":protocol", value: name) }
+            if let name = extended { append(staticName: ":protocol", value: try RequestRules.protocolName(name)) }
         }
         for field in request.headerFields {
             switch RequestRules.kind(field) {
             case .regular, .te: append(field)
-            case .host: break
+            case .host: if request.authority == nil { try RequestRules.oneHost(field, host: host) }
             case .contentLength:
                 let length = try RequestRules.length(field, earlier: statedLength)
                 if statedLength == nil { append(field) }
@@ -192,6 +191,7 @@ extension RequestHead {
             }
         }
         if let contentLength {
+            try RequestRules.length(contentLength)
             if let stated = statedLength {
                 try RequestRules.agree(stated: stated, body: contentLength)
             } else {

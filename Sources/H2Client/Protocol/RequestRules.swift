@@ -28,29 +28,116 @@ enum RequestRules {
         }
     }
 
-    /// A plain loop over contiguous bytes: a third of what `allSatisfy` on the UTF-8 view costs.
-    static func isVisibleASCII(_ string: String) -> Bool {
-        var string = string
-        return string.withUTF8 { utf8 in
-            for byte in utf8 where byte <= 0x20 || byte >= 0x7f { return false }
-            return true
-        }
-    }
-
     /// The request's path, `/` where it names none.
     static func path(_ request: HTTPRequest) throws(H2Error) -> String {
-        let path = request.path ?? "/"
-        guard path.utf8.first == UInt8(ascii: "/") || (path == "*" && request.method == .options), isVisibleASCII(path)
-        else {
+        var path = request.path ?? "/"
+        let isGood = path.withUTF8 { utf8 in
+            guard utf8.first == UInt8(ascii: "/") || (utf8.elementsEqual("*".utf8) && request.method == .options) else {
+                return false
+            }
+            // Without an early exit, which lets the compiler look at many bytes at once.
+            var bad: UInt8 = 0
+            for byte in utf8 { bad |= (byte &- 0x21 > 0x5d ? 1 : 0) | (byte == UInt8(ascii: "#") ? 1 : 0) }
+            return bad == 0
+        }
+        guard isGood else {
             throw invalid(
-                "bad path '\(path)'", "a path begins with '/', and what is not visible ASCII is percent-encoded")
+                "bad path '\(path)'",
+                "a path begins with '/', has no '#', and what is not visible ASCII is percent-encoded")
         }
         return path
     }
 
+    // The rest of a request's control data (RFC 9110 section 3.7), which may not be anything else than what the connection
+    // expects. swift-http-types lets nothing but a token be a method.
+
+    /// The request's scheme is the connection's (RFC 3986 section 3.1: letters of either case).
+    static func scheme(_ scheme: String, of connection: String) throws(H2Error) {
+        guard scheme.lowercased() == connection else {
+            throw invalid(
+                "the request is for '\(scheme)', the connection for '\(connection)'", "connect to the other origin")
+        }
+    }
+
+    /// A host and perhaps a port (RFC 9110 section 7.2), as it is sent: what could end it, or be taken for another part, is
+    /// refused, as are user names (RFC 9110 section 4.2.4), and the zone of an IPv6 address is left out (RFC 6874 section 4).
+    static func authority(_ authority: String, needsPort: Bool = false) throws(H2Error) -> String {
+        guard let sent = sentAuthority(Array(authority.utf8)[...], needsPort: needsPort) else {
+            throw invalid(
+                "bad authority '\(Redaction.url(authority))'",
+                needsPort ? "name host:port, without a user" : "name host or host:port, without a user")
+        }
+        return sent
+    }
+
+    private static func sentAuthority(_ authority: ArraySlice<UInt8>, needsPort: Bool) -> String? {
+        var host = authority
+        var port: ArraySlice<UInt8>?
+        if authority.first == UInt8(ascii: "[") {
+            guard let close = authority.firstIndex(of: UInt8(ascii: "]")),
+                let address = try? HostName.normalized(HostName.bracketed(authority.dropFirst().prefix(upTo: close)))
+            else { return nil }
+            host = Array("[\(Substring(address.utf8.prefix { $0 != UInt8(ascii: "%") }))]".utf8)[...]
+            if close + 1 < authority.endIndex {
+                guard authority[close + 1] == UInt8(ascii: ":") else { return nil }
+                port = authority[(close + 2)...]
+            }
+        } else {
+            if let colon = authority.firstIndex(of: UInt8(ascii: ":")) {
+                (host, port) = (authority[..<colon], authority[(colon + 1)...])
+            }
+            guard isRegisteredName(host) else { return nil }
+        }
+        guard let port else { return needsPort ? nil : String(decoding: host, as: UTF8.self) }
+        let hasPort = !port.isEmpty
+        guard port.count <= 5, port.allSatisfy({ (0x30...0x39).contains($0) }), hasPort || !needsPort,
+            !hasPort || (1...65_535).contains(Int(String(decoding: port, as: UTF8.self)) ?? 0)
+        else { return nil }
+        return String(decoding: host, as: UTF8.self) + ":" + String(decoding: port, as: UTF8.self)
+    }
+
+    /// RFC 3986 section 3.2.2, but for comma and semicolon, which would look like a list.
+    private static func isRegisteredName(_ name: ArraySlice<UInt8>) -> Bool {
+        var rest = name
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%") {
+                guard rest.popFirst().flatMap(HostName.hexDigit) != nil,
+                    rest.popFirst().flatMap(HostName.hexDigit) != nil
+                else { return false }
+            } else if TokenBytes.lowerCase[Int(byte)] == 0, !"~()=".utf8.contains(byte) {
+                return false
+            } else if "#^`|".utf8.contains(byte) {
+                return false
+            }
+        }
+        return !name.isEmpty
+    }
+
     static func connectAuthority(_ authority: String?) throws(H2Error) -> String {
         guard let authority else { throw invalid("a CONNECT request needs an authority", "name host:port") }
-        return authority
+        // RFC 9110 section 9.3.6: there is no default port.
+        return try self.authority(authority, needsPort: true)
+    }
+
+    /// The protocol that an extended CONNECT asks for (RFC 8441 section 4): a name, perhaps with a version behind a slash.
+    static func protocolName(_ name: String) throws(H2Error) -> String {
+        let parts = Array(name.utf8).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard parts.count <= 2,
+            parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { TokenBytes.lowerCase[Int($0)] != 0 } })
+        else { throw invalid("bad protocol '\(name)'", "name one such as websocket") }
+        return name
+    }
+
+    /// `:protocol` goes with CONNECT alone (RFC 8441 section 4).
+    static func onlyConnectHasProtocol() -> H2Error {
+        invalid("a :protocol without CONNECT", "leave it out, or make the method CONNECT")
+    }
+
+    /// A request has one host (RFC 9112 section 3.2).
+    static func oneHost(_ field: HTTPField, host: String?) throws(H2Error) {
+        guard field.value == host else {
+            throw invalid("two Host fields that differ", "leave one of them out")
+        }
     }
 
     /// What a `content-length` field says, where `earlier` ones have said the same.
@@ -58,6 +145,11 @@ enum RequestRules {
         guard let length = Int(field.value), length >= 0, String(length) == field.value, earlier ?? length == length
         else { throw invalid("bad content-length '\(field.value)'", "leave the field out") }
         return length
+    }
+
+    /// What a body says of its length.
+    static func length(_ length: Int) throws(H2Error) {
+        guard length >= 0 else { throw invalid("a body of \(length) bytes", "state a length of 0 or more, or none") }
     }
 
     /// The request's own `content-length` and the body's length are one.

@@ -57,7 +57,8 @@ package class StreamState {
     @exclusivity(unchecked) final var hasTrailers = false
     @exclusivity(unchecked) final var trailers = HeaderBlock()
     @exclusivity(unchecked) final var informational: [InformationalHead] = []
-    @exclusivity(unchecked) final var informationalCount = 0
+    /// nil before the first.
+    @exclusivity(unchecked) private final var informationalRate: InformationalRate?
     /// Unread body.
     @exclusivity(unchecked) final var body: [UInt8] = []
     @exclusivity(unchecked) final var sink = Sink.buffer
@@ -115,6 +116,16 @@ package class StreamState {
         }
     }
 
+    /// Whether an informational response may be taken, or whether they come too fast.
+    /// - Parameter size: of its fields, in bytes.
+    final func mayTakeInformational(_ size: Int, _ limits: Configuration.Limits, now: UInt64) -> Bool {
+        if informationalRate == nil { informationalRate = InformationalRate(limits) }
+        return informationalRate.unsafelyUnwrapped.add(size, now: now)
+    }
+
+    /// The stream serves another request.
+    final func forgetInformational() { if informationalRate != nil { informationalRate = nil } }
+
     /// Whether anything at all was heard of the request.
     final var hasAnswered: Bool { bytesReceived > 0 }
 
@@ -126,6 +137,30 @@ package class StreamState {
     final func stopSending() {
         outgoing = .done
         wantsBody()
+    }
+}
+
+/// How fast informational responses to one request come. A server may send 102 now and then for hours while it works; what
+/// may not be is a flood of them, or of their fields.
+private final class InformationalRate {
+    private var bucket: LeakyBucket
+
+    /// Each begun piece of this many bytes of fields counts as a response of its own.
+    private static let piece = 4_096
+
+    init(_ limits: Configuration.Limits) {
+        bucket = LeakyBucket(limit: limits.informationalResponses, perSecond: limits.informationalResponsesPerSecond)
+    }
+
+    /// Adds one; false where that is too many.
+    func add(_ size: Int, now: UInt64) -> Bool { bucket.add(max(1, (size + Self.piece - 1) / Self.piece), now: now) }
+}
+
+extension Configuration.Limits {
+    /// What a server sent that sends too many of them.
+    var informationalExcess: String {
+        "more than \(informationalResponses) informational responses, or 4 KiB of fields for each, at once "
+            + "(and \(informationalResponsesPerSecond) a second)"
     }
 }
 

@@ -306,8 +306,18 @@ import Testing
         #expect(becomes { server.statistics.streamsOpen == 0 })
     }
 
+    @Test func `A chunk's size may be padded with blanks`() throws {
+        let server = try origin()
+        defer { server.stopNow() }
+        let peer = try HTTP1Peer(port: server.port)
+        peer.send(
+            "POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n1 \t;x=y\r\nd\r\n0 \r\n\r\n"
+        )
+        #expect(peer.answer()?.text.hasPrefix("4 ") == true)
+    }
+
     @Test(arguments: [
-        "x\r\n", "\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3 \r\nabc\r\n", "3\r\nabcd\r\n", "3\nabc\r\n",
+        "x\r\n", "\r\n", "-1\r\n", "0x3\r\nabc\r\n", "3 x\r\nabc\r\n", "3 \nabc\r\n", "3\r\nabcd\r\n", "3\nabc\r\n",
         "ffffffffffffffffff\r\n",
         "3;\u{1}\r\nabc\r\n", "0\r\nContent-Length: 1\r\n\r\n", "0\r\n x\r\n\r\n",
     ]) func `A chunk that is none is refused with 400`(chunk: String) throws {

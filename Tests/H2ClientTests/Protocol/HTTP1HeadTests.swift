@@ -60,6 +60,49 @@ import Testing
         #expect(rig.session.mayReuse)
     }
 
+    @Test func `A folded value is one, with a space for each fold`() throws {
+        let stream = try HTTP1Rig().answered(
+            "HTTP/1.1 200 OK\r\nA: one\r\n two\r\n\t three \r\nB:\r\n four\r\nC: five\r\n \r\nContent-Length:\r\n 2\r\n\r\nhi"
+        )
+        #expect(stream.hasEnded)
+        #expect(stream.bodyText == "hi")
+        #expect(
+            stream.head.rawFields.map { String(decoding: $0.value, as: UTF8.self) } == [
+                "one two three", "four", "five", "2",
+            ])
+    }
+
+    @Test func `A folded trailer is one too`() throws {
+        let stream = try HTTP1Rig().answered(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nT: u\r\n v\r\n\r\n")
+        #expect(stream.hasEnded)
+        #expect(stream.trailers.firstValue(of: "t") == "u v")
+    }
+
+    @Test func `A head is kept byte for byte: version, reason, the case of names, Latin-1`() throws {
+        let bytes: [UInt8] =
+            Array("HTTP/1.0 200 R\u{0}".utf8.dropLast()) + [0xe9] + Array("ason\tx\r\nX-MiXeD: caf".utf8) + [0xe9]
+            + Array("\r\nX-Utf8: \u{e9}\r\nx-empty:\r\n\r\n".utf8)
+        let rig = HTTP1Rig()
+        let stream = try rig.sentRequest()
+        for byte in bytes { rig.receive([byte]) }
+        rig.end()
+        #expect(stream.hasEnded)
+        #expect(stream.head.minorVersion == 0)
+        #expect(stream.head.reasonPhrase == [0x52, 0xe9] + Array("ason\tx".utf8))
+        #expect(
+            stream.head.rawFields == [
+                RawField(name: Array("X-MiXeD".utf8), value: Array("caf".utf8) + [0xe9]),
+                RawField(name: Array("X-Utf8".utf8), value: Array("\u{e9}".utf8)),
+                RawField(name: Array("x-empty".utf8), value: []),
+            ])
+        #expect(stream.head.firstValue(of: "x-mixed") != nil)
+        #expect(stream.head.fields[.init("x-utf8")] == "\u{e9}")
+        stream.head.fields[fields: .init("x-mixed")].first?.withUnsafeBytesOfValue {
+            #expect(Array($0) == Array("caf".utf8) + [0xe9])
+        }
+    }
+
     @Test func `101 is refused, since nobody asked for another protocol`() throws {
         let rig = HTTP1Rig()
         let stream = try rig.answered("HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n")

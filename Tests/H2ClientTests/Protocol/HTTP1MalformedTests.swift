@@ -59,12 +59,27 @@ private struct Outcome: Equatable {
         Bad("HTTP/1.1 20 OK\r\n\r\n", "status line"), Bad("HTTP/1.1 2000 OK\r\n\r\n", "status line"),
         Bad("HTTP/1.1 099 OK\r\n\r\n", "status line"), Bad("HTTP/1.1 2x0 OK\r\n\r\n", "status line"),
         Bad("HTTP/1.1 200\tOK\r\n\r\n", "status line"), Bad("HTTP/1.1 200 O\0K\r\n\r\n", "O\\x00K"),
-        Bad("HTTP/1.1 200 O\rK\r\n\r\n", "O\\x0dK"), Bad("HTTP/1.1 200 OK\n\n", "without CR"),
+        Bad("HTTP/1.1 200 O\rK\r\n\r\n", "O\\x0dK"), Bad("HTTP/1.1 200 OK\n\r\n", "CRLF"),
+        Bad("HTTP/1.1 200 OK\r\n\n", "without CR"), Bad("HTTP/1.1 200 OK\na: b\r\n\n", "CRLF"),
+        Bad("HTTP/1.1 200 OK\na: b\rc\n\n", "\\x0d"), Bad("HTTP/1.1 200 O\rK\n\n", "O\\x0dK"),
+        Bad("HTTP/1.1 200 OK\n a: b\n\n", "folded"), Bad("HTTP/1.1 200 OK\na: b\n\r\n", "CRLF"),
+        Bad("HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n5\nhello\n0\n\n", "without CR"),
+        Bad("HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n5\r\nhello\r\n0\r\na: b\n\n", "without CR"),
         Bad("HTTP/1.1\r\n", "HTTP/1.1"),
         Bad("HTTP/1.1 200 " + String(repeating: "x", count: 9_000) + "\r\n", "status line", code: .limitExceeded),
         // Fields.
         Bad(ok + "a: b\n\r\n", "without CR"), Bad(ok + "a: b\r\n\n", "without CR"),
-        Bad(ok + "a: b\r\n c\r\n\r\n", "folded"),
+        // Folded lines: what makes no field, and what makes a bad one.
+        Bad(ok + "a\r\n : b\r\n\r\n", "'a'"), Bad(ok + "a: b\r\n \0\r\n\r\n", "folded"),
+        Bad(ok + "a: b\r\n c\rd\r\n\r\n", "folded"), Bad(ok + "\ta: b\r\n\r\n", "folded"),
+        Bad(ok + "content-length: 1\r\n 2\r\n\r\nhello world!", "'1 2'"),
+        Bad(ok + "transfer-encoding: chunked\r\n , chunked\r\n\r\n0\r\n\r\n", "chunked , chunked"),
+        Bad(ok + "transfer-encoding:\r\n gzip\r\n\r\n", "gzip"),
+        Bad(ok + "content-length: 5\r\n \r\ncontent-length: 5\r\n\r\nhello", "twice"),
+        Bad(ok + "a: b\r\n" + String(repeating: " \r\n", count: 40_000) + "\r\n", "exceed", code: .limitExceeded),
+        Bad(
+            ok + "a: b\r\n" + String(repeating: " " + String(repeating: "c", count: 999) + "\r\n", count: 70) + "\r\n",
+            "exceed", code: .limitExceeded),
         Bad(ok + " a: b\r\n\r\n", "folded"), Bad(ok + "a : b\r\n\r\n", "space"), Bad(ok + "a b: c\r\n\r\n", "space"),
         Bad(ok + "ab\r\n\r\n", "'ab'"), Bad(ok + ": b\r\n\r\n", "': b'"), Bad(ok + "a(: b\r\n\r\n", "a("),
         Bad(ok + "a: b\rc\r\n\r\n", "\\x0d"), Bad(ok + "a: b\0\r\n\r\n", "\\x00"),
@@ -94,7 +109,9 @@ private struct Outcome: Equatable {
         // Chunks.
         Bad(chunked + "\r\n", "chunk size"), Bad(chunked + "g\r\n", "'g'"), Bad(chunked + "-1\r\n", "'-1'"),
         Bad(chunked + "0x5\r\nhello\r\n0\r\n\r\n", "'0x5'"), Bad(chunked + " 5\r\nhello\r\n0\r\n\r\n", "' 5'"),
-        Bad(chunked + "5 \r\nhello\r\n0\r\n\r\n", "'5 '"), Bad(chunked + "5\nhello\n0\n\n", "without CR"),
+        Bad(chunked + "5\nhello\n0\n\n", "without CR"), Bad(chunked + "5 \nhello\r\n0\r\n\r\n", "without CR"),
+        Bad(chunked + "5 5\r\nhello\r\n0\r\n\r\n", "'5 5'"), Bad(chunked + "5\r \r\nhello\r\n", "\\x0d"),
+        Bad(chunked + "5 \0\r\nhello\r\n", "\\x00"),
         Bad(chunked + "5\r\nhelloX\r\n0\r\n\r\n", "longer"), Bad(chunked + "5\r\nhello\n0\r\n\r\n", "longer"),
         Bad(chunked + "5\r\nhello\rX", "longer"), Bad(chunked + "10000000000000000\r\n", "15 digits"),
         Bad(chunked + "5 x\r\nhello\r\n", "'5 x'"), Bad(chunked + "5;\0\r\nhello\r\n", "\\x00"),
@@ -141,6 +158,10 @@ private struct Outcome: Equatable {
         ok + "\r\nuntil the end", "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
         "HTTP/1.1 204 No Content\r\nkeep-alive: timeout=5, max=7\r\n\r\n", ok + "content-length: 3\r\n\r\nabcdef",
         ok + "connection: close\r\ncontent-length: 3\r\n\r\nabcdef",
+        "HTTP/1.1 200 OK\nContent-Length: 2\nx: y\n\nhi",
+        "HTTP/1.1 103 E\nl: x\n y\n\n" + ok + "content-length: 2\r\n\r\nhi",
+        "HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n5 \t \r\nhello\r\n0  \r\na: b\r\n c\r\n\r\n",
+        ok + "X: a\r\n b\r\n\t c \r\ncontent-length:\r\n 3\r\n \r\n\r\nabc",
     ]
 
     @Test(arguments: good) func `Wherever a response is cut, it comes to the same`(_ text: String) throws {
@@ -182,7 +203,8 @@ private struct Outcome: Equatable {
     private static let spice: [[UInt8]] = [
         "\r\n", "\n", "\r", "\0", " ", "\t", ":", ";", ",", "0", "9", "content-length: 3\r\n",
         "transfer-encoding: chunked\r\n",
-        "connection: close\r\n", "0\r\n\r\n", "HTTP/1.1 100 C\r\n\r\n", "\u{ff}", "ffffffffffffffff",
+        "connection: close\r\n", "0\r\n\r\n", "\r\n ", "\n\n", " \r\n", "HTTP/1.1 100 C\r\n\r\n", "\u{ff}",
+        "ffffffffffffffff",
     ].map { Array($0.utf8) }
 
     private static func fuzz(_ seed: UInt64) throws -> String? {
@@ -230,17 +252,30 @@ private struct PlainReading {
         body = read(isHead: isHead, ends: ends)
     }
 
-    private mutating func line() -> [UInt8]? {
-        guard let end = rest.firstIndex(of: 10), end > 0, rest[end - 1] == 13 else { return nil }
+    /// - Parameter isBare: whether its end is a LF alone; else it is CRLF.
+    private mutating func line(isBare: Bool = false) -> [UInt8]? {
+        guard let end = rest.firstIndex(of: 10), isBare != nextLineEndsInCRLF else { return nil }
         defer { rest.removeFirst(end + 1) }
-        let line = Array(rest[..<(end - 1)])
+        let line = Array(rest[..<(isBare ? end : end - 1)])
         return line.allSatisfy { $0 == 9 || $0 >= 32 && $0 != 127 } ? line : nil
     }
 
-    private mutating func fields() -> [(name: String, value: String)]? {
+    private var nextLineEndsInCRLF: Bool {
+        guard let end = rest.firstIndex(of: 10) else { return true }
+        return end > 0 && rest[end - 1] == 13
+    }
+
+    private mutating func fields(isBare: Bool = false) -> [(name: String, value: String)]? {
         var fields: [(String, String)] = []
-        while let line = line() {
+        while let line = line(isBare: isBare) {
             if line.isEmpty { return fields }
+            if line[0] == 32 || line[0] == 9, var last = fields.popLast() {
+                let more = String(decoding: line, as: UTF8.self).trimmingCharacters(
+                    in: CharacterSet(charactersIn: " \t"))
+                if !more.isEmpty { last.1 += (last.1.isEmpty ? "" : " ") + more }
+                fields.append(last)
+                continue
+            }
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
                 let name = HTTPField.Name(String(decoding: line[..<colon], as: UTF8.self))
             else { return nil }
@@ -251,7 +286,8 @@ private struct PlainReading {
     }
 
     private mutating func read(isHead: Bool, ends: Bool) -> [UInt8]? {
-        guard let line = line(), line.count >= 12, let fields = fields() else { return nil }
+        let isBare = !nextLineEndsInCRLF
+        guard let line = line(isBare: isBare), line.count >= 12, let fields = fields(isBare: isBare) else { return nil }
         let text = String(decoding: line, as: UTF8.self)
         guard text.hasPrefix("HTTP/1.1 ") || text.hasPrefix("HTTP/1.0 "), line.count == 12 || line[12] == 32 else {
             return nil
@@ -284,7 +320,7 @@ private struct PlainReading {
             let digits = line.prefix { "0123456789abcdefABCDEF".utf8.contains($0) }
             let after = line[digits.endIndex...].drop { $0 == 32 || $0 == 9 }
             guard (1...15).contains(digits.count), line.count <= 512,
-                digits.endIndex == line.endIndex || after.first == 59,
+                after.isEmpty || after.first == 59,
                 let size = Int(String(decoding: digits, as: UTF8.self), radix: 16)
             else { return nil }
             if size == 0 {

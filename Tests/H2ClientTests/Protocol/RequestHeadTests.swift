@@ -48,10 +48,10 @@ import Testing
 
     @Test func `What a request names is kept`() throws {
         let request = HTTPRequest(
-            method: .post, scheme: "http", authority: "other:8080", path: "/a?b=c", headerFields: [.accept: "*/*"])
+            method: .post, scheme: "HTTPS", authority: "other:8080", path: "/a?b=c", headerFields: [.accept: "*/*"])
         #expect(
             try fields(request) == [
-                Field(":method", "POST"), Field(":scheme", "http"), Field(":authority", "other:8080"),
+                Field(":method", "POST"), Field(":scheme", "https"), Field(":authority", "other:8080"),
                 Field(":path", "/a?b=c"), Field("accept", "*/*"),
             ])
     }

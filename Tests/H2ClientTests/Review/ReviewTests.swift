@@ -266,7 +266,7 @@ private let reset: UInt8 = 3
         let connection = try await connect(server)
         defer { connection.closeNow() }
         var request = get()
-        request.headerFields[.userAgent] = String(repeating: "x", count: 80_000)
+        request.headerFields[.userAgent] = String(repeating: "~", count: 17 << 20)
         let result = await ending { [request] in try await connection.send(request).status }
         guard case .failure(let error as H2Error)? = result else {
             Issue.record("\(String(describing: result))")
@@ -283,7 +283,7 @@ private let reset: UInt8 = 3
         }
         let connection = try await connect(server)
         defer { connection.closeNow() }
-        let trailers: HTTPFields = [.userAgent: String(repeating: "x", count: 80_000)]
+        let trailers: HTTPFields = [.userAgent: String(repeating: "~", count: 17 << 20)]
         let result = await ending { [self] in
             try await connection.send(post(), body: .bytes([1], trailers: trailers)).status
         }

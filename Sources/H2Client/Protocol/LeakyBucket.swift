@@ -1,0 +1,30 @@
+/// A limit on how much comes at once, and on how much comes a second on top of that.
+struct LeakyBucket {
+    let limit: Int
+    let perSecond: Int
+    private(set) var level = 0
+    private var drainedAt: UInt64 = 0
+
+    init(limit: Int, perSecond: Int) {
+        self.limit = limit
+        self.perSecond = perSecond
+    }
+
+    /// Adds `count`; false where that is too much.
+    mutating func add(_ count: Int, now: UInt64) -> Bool {
+        if level <= 0 { drainedAt = now }
+        level += count
+        guard level > limit else { return true }
+        // 12 days drain any bucket; more milliseconds than that could overflow.
+        let milliseconds = Int(min((now &- drainedAt) / 1_000_000, 1 << 30))
+        let drained = milliseconds * perSecond / 1_000
+        if drained > 0 {
+            level = max(0, level - drained)
+            drainedAt = now
+        }
+        return level <= limit
+    }
+
+    /// Takes `count` out, down to `floor`.
+    mutating func drain(_ count: Int, floor: Int) { level = max(floor, level - count) }
+}

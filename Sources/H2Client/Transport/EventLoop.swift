@@ -62,7 +62,7 @@ public final class EventLoop: SerialExecutor {
     public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
     /// Whether it has no thread: somebody calls `turn()`.
-    var isSimulated: Bool { clock != nil }
+    var isSimulated: Bool { thread.isSimulated }
 
     /// True on the thread that runs this loop.
     package var isCurrent: Bool {

@@ -45,6 +45,9 @@ final class LoopThread: @unchecked Sendable {
 
     deinit { readBuffer.deallocate() }
 
+    /// Whether somebody calls `turn` rather than a thread.
+    var isSimulated: Bool { clock != nil }
+
     /// Before anything is posted.
     func open(serial: UnownedSerialExecutor, task: UnownedTaskExecutor) { doors = (serial, task) }
 

@@ -33,7 +33,8 @@ public struct RequestBody: Sendable {
         if let cached = try BodyFile.cached(path) {
             file = cached
         } else {
-            let result = await withUnsafeContinuation { (continuation: UnsafeContinuation<Result<BodyFile, H2Error>, Never>) in
+            let result = await withUnsafeContinuation {
+                (continuation: UnsafeContinuation<Result<BodyFile, H2Error>, Never>) in
                 let open: @Sendable () -> Void = {
                     continuation.resume(returning: Result { () throws(H2Error) in try BodyFile(path) })
                 }

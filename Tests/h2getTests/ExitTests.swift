@@ -67,7 +67,9 @@ import Testing
         try FileManager.default.createDirectory(atPath: served.folder.path("certs"), withIntermediateDirectories: true)
         try served.folder.write(served.folder.read("ca.pem"), to: "certs/authority.pem")
         func run(_ environment: String) async throws -> Int32 {
-            try await Program.runShell("\(environment) \(get) 2> err.txt", in: served.folder.root)
+            // What the machine's own environment names must not decide.
+            let unset = "env -u CURL_CA_BUNDLE -u SSL_CERT_FILE -u SSL_CERT_DIR"
+            return try await Program.runShell("\(unset) \(environment) \(get) 2> err.txt", in: served.folder.root)
         }
         #expect(try await run("SSL_CERT_FILE=ca.pem") == 0)
         #expect(try await run("SSL_CERT_FILE=ca.pem:certs/authority.pem") == 0)

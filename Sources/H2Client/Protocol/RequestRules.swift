@@ -90,10 +90,12 @@ enum RequestRules {
         }
         guard let port else { return needsPort ? nil : String(decoding: host, as: UTF8.self) }
         let hasPort = !port.isEmpty
-        guard port.count <= 5, port.allSatisfy({ (0x30...0x39).contains($0) }), hasPort || !needsPort,
-            !hasPort || (1...65_535).contains(Int(String(decoding: port, as: UTF8.self)) ?? 0)
+        // RFC 3986 section 3.2.3: leading zeros change nothing.
+        let digits = port.drop { $0 == UInt8(ascii: "0") }
+        guard digits.count <= 5, digits.allSatisfy({ (0x30...0x39).contains($0) }), hasPort || !needsPort,
+            !hasPort || (1...65_535).contains(Int(String(decoding: digits, as: UTF8.self)) ?? 0)
         else { return nil }
-        return String(decoding: host, as: UTF8.self) + ":" + String(decoding: port, as: UTF8.self)
+        return String(decoding: host, as: UTF8.self) + ":" + String(decoding: digits, as: UTF8.self)
     }
 
     /// RFC 3986 section 3.2.2, but for comma and semicolon, which would look like a list.

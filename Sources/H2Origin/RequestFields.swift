@@ -111,9 +111,12 @@ struct Target {
 
     subscript(name: String) -> String? {
         guard !query.isEmpty else { return nil }
-        for pair in query.split(separator: "&") {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts[0] == name { return parts.count == 2 ? Target.decoded(parts[1]) ?? "" : "" }
+        // By bytes: a separator that a combining mark follows is one Character with it.
+        for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            if parts[0].elementsEqual(name.utf8) {
+                return parts.count == 2 ? Target.decoded(Substring(parts[1])) ?? "" : ""
+            }
         }
         return nil
     }

@@ -118,7 +118,9 @@ final class Site {
     }
 
     private func resolvedInside(_ path: String, root: String) -> String? {
-        guard let resolved = Site.resolved(path), resolved == root || resolved.hasPrefix(root + "/") else { return nil }
+        guard let resolved = Site.resolved(path),
+            resolved.utf8.elementsEqual(root.utf8) || resolved.utf8.starts(with: (root + "/").utf8)
+        else { return nil }
         return resolved
     }
 
@@ -185,7 +187,7 @@ final class Site {
             guard let last = parts[1].isEmpty ? size - 1 : Int(parts[1]), parts[1].isEmpty || last >= first else {
                 return nil
             }
-            return first < size ? first..<min(last + 1, size) : 0..<0
+            return first < size ? first..<(min(last, size - 1) + 1) : 0..<0
         }
     }
 }

@@ -42,7 +42,7 @@ enum RequestRules {
         }
         guard isGood else {
             throw invalid(
-                "bad path '\(path)'",
+                "bad path '\(Redaction.url(path))'",
                 "a path begins with '/', has no '#', and what is not visible ASCII is percent-encoded")
         }
         return path

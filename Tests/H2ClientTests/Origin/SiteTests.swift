@@ -106,7 +106,8 @@ import Testing
 
     @Test(
         arguments: [
-            ("bytes=0-0", 0..<1), ("bytes=2-", 2..<10), ("bytes=-3", 7..<10), ("bytes=5-100", 5..<10),
+            ("bytes=0-9223372036854775807", 0..<10), ("bytes=0-0", 0..<1), ("bytes=2-", 2..<10), ("bytes=-3", 7..<10),
+            ("bytes=5-100", 5..<10),
             ("bytes=-100", 0..<10), ("bytes=10-", 0..<0), ("bytes=-0", 10..<10), ("bytes=4-3", nil),
             ("bytes=0-1,3-4", nil), ("bytes=a-b", nil), ("bytes=-", nil), ("lines=1-2", nil),
         ] as [(String, Range<Int>?)])

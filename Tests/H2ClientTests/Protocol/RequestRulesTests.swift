@@ -49,7 +49,7 @@ import Testing
         + cases(
             "path",
             [
-                "", "a", "a/b", "/a b", "/a\tb", "/a\u{e9}", "*", "https://example.org/", "/a#b", "#",
+                "", "a", "a/b", "/a b", "/a\tb", "/a\u{e9}", "*", "https://user:password@example.org/", "/a#b", "#",
                 "/#\u{301}", "?a",
             ]
         ) { request(path: $0) }

@@ -1,0 +1,185 @@
+import Foundation
+import H2Client
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+@testable import H2Origin
+
+/// What clients may not send, held against RFC 9113, over a socket.
+@Suite(.timeLimit(.minutes(3))) struct OriginConformanceTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        /// Of GOAWAY or RST_STREAM: a stream error may be treated as one of the connection (section 5.4.2).
+        let code: ErrorCode?
+        let frames: [Frame]
+        var testDescription: String { name }
+
+        init(_ name: String, _ code: ErrorCode?, _ frames: Frame...) {
+            (self.name, self.code, self.frames) = (name, code, frames)
+        }
+    }
+
+    private static func block(
+        _ fields: [(String, String)] = [], method: String = "GET", path: String = "/bytes/1"
+    ) -> [UInt8] {
+        FieldEncoder.literal(
+            [(":method", method), (":scheme", "http"), (":path", path), (":authority", "localhost")] + fields)
+    }
+
+    private static func request(_ id: Int32, ends: Bool = true, path: String = "/bytes/1") -> Frame {
+        .headers(id, block(method: ends ? "GET" : "POST", path: path), endStream: ends)
+    }
+
+    static let cases: [Case] =
+        [
+            // Streams that are idle, half-closed or closed (section 5.1).
+            Case("DATA on an idle stream", .protocolError, .data(1, [1])),
+            Case("RST_STREAM on an idle stream", .protocolError, .resetStream(1, 8)),
+            Case("WINDOW_UPDATE on an idle stream", .protocolError, .windowUpdate(1, 1)),
+            Case("CONTINUATION on an idle stream", .protocolError, .continuation(1, [], endHeaders: true)),
+            Case("DATA on a half-closed stream", .streamClosed, request(1, path: "/stall"), .data(1, [1])),
+            Case("HEADERS on a half-closed stream", .streamClosed, request(1, path: "/stall"), request(1)),
+            Case(
+                "DATA on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
+                .data(1, [1])),
+            Case(
+                "HEADERS on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
+                request(1)),
+            Case("a stream of an even number", .protocolError, request(2)),
+            Case("a stream below one that was open", .protocolError, request(5), request(3)),
+            Case("RST_STREAM twice", nil, request(1, ends: false), .resetStream(1, 8), .resetStream(1, 8)),
+            Case(
+                "WINDOW_UPDATE on a closed stream", nil, request(1, ends: false), .resetStream(1, 8),
+                .windowUpdate(1, 1)),
+            Case("PRIORITY on a closed stream", nil, request(1, ends: false), .resetStream(1, 8), .priority(1)),
+            // Stream 0 and others that a frame has no business on (section 6).
+            Case("DATA on stream 0", .protocolError, .data(0, [1])),
+            Case("HEADERS on stream 0", .protocolError, request(0)),
+            Case("PRIORITY on stream 0", .protocolError, .priority(0)),
+            Case("PRIORITY on itself", .protocolError, .priority(1, dependency: 1)),
+            Case("PRIORITY on an idle stream", nil, .priority(9, dependency: 7)),
+            Case(
+                "HEADERS that depends on itself", .protocolError,
+                Frame(Frame.Kind.headers, flags: 0x25, streamID: 1, payload: Frame.bytes(1) + [15] + block())),
+            Case("RST_STREAM on stream 0", .protocolError, .resetStream(0, 8)),
+            Case("SETTINGS on a stream", .protocolError, Frame(Frame.Kind.settings, streamID: 1)),
+            Case(
+                "PING on a stream", .protocolError,
+                Frame(Frame.Kind.ping, streamID: 1, payload: [UInt8](repeating: 0, count: 8))),
+            Case(
+                "GOAWAY on a stream", .protocolError,
+                Frame(Frame.Kind.goAway, streamID: 1, payload: [UInt8](repeating: 0, count: 8))),
+            Case("CONTINUATION on stream 0", .protocolError, .continuation(0, [], endHeaders: true)),
+            Case("PUSH_PROMISE", .protocolError, request(1), .pushPromise(1, promised: 2, block())),
+            // Lengths.
+            Case(
+                "PRIORITY of 4 bytes", .frameSizeError, Frame(Frame.Kind.priority, streamID: 1, payload: [0, 0, 0, 0])),
+            Case(
+                "RST_STREAM of 3 bytes", .frameSizeError, request(1),
+                Frame(Frame.Kind.resetStream, streamID: 1, payload: [0, 0, 8])),
+            Case("SETTINGS of 5 bytes", .frameSizeError, Frame(Frame.Kind.settings, payload: [0, 0, 0, 0, 0])),
+            Case(
+                "SETTINGS acknowledged with a payload", .frameSizeError,
+                Frame(Frame.Kind.settings, flags: 1, payload: [0, 3, 0, 0, 0, 1])),
+            Case("PING of 6 bytes", .frameSizeError, Frame(Frame.Kind.ping, payload: [0, 0, 0, 0, 0, 0])),
+            Case(
+                "GOAWAY of 7 bytes", .frameSizeError, Frame(Frame.Kind.goAway, payload: [UInt8](repeating: 0, count: 7))
+            ),
+            Case("WINDOW_UPDATE of 3 bytes", .frameSizeError, Frame(Frame.Kind.windowUpdate, payload: [0, 0, 1])),
+            Case(
+                "DATA over the limit", .frameSizeError, request(1, ends: false),
+                .data(1, [UInt8](repeating: 0, count: 16_385))),
+            Case(
+                "HEADERS over the limit", .frameSizeError,
+                .headers(1, [UInt8](repeating: 0x82, count: 16_385), endHeaders: false)),
+            // Values.
+            Case("WINDOW_UPDATE by 0", .protocolError, .windowUpdate(0, 0)),
+            Case("WINDOW_UPDATE by 0 on a stream", .protocolError, request(1, path: "/stall"), .windowUpdate(1, 0)),
+            Case("WINDOW_UPDATE over the limit", .flowControlError, .windowUpdate(0, 0x7fff_ffff)),
+            Case("SETTINGS with a bad push", .protocolError, .settings([Setting.enablePush: 2])),
+            Case(
+                "SETTINGS with too large a window", .flowControlError, .settings([Setting.initialWindowSize: 1 << 31])),
+            Case("SETTINGS with too small a frame", .protocolError, .settings([Setting.maxFrameSize: 16_383])),
+            Case(
+                "DATA padded beyond its length", .protocolError, request(1, ends: false),
+                Frame(Frame.Kind.data, flags: 8, streamID: 1, payload: [9, 1])),
+            // Header blocks.
+            Case("another frame within a block", .protocolError, .headers(1, block(), endHeaders: false), .ping()),
+            Case(
+                "another stream's CONTINUATION", .protocolError, .headers(1, block(), endHeaders: false),
+                .continuation(3, [], endHeaders: true)),
+            Case(
+                "an unknown type within a block", .protocolError, .headers(1, block(), endHeaders: false), Frame(0xee)),
+            Case("a block that is none", .compressionError, .headers(1, [0x80], endStream: true)),
+            Case("an upper-case name", .protocolError, .headers(1, block([("X", "y")]), endStream: true)),
+            Case("an unknown pseudo-field", .protocolError, .headers(1, block([(":x", "y")]), endStream: true)),
+            Case("connection", .protocolError, .headers(1, block([("connection", "keep-alive")]), endStream: true)),
+            Case("te that is not trailers", .protocolError, .headers(1, block([("te", "gzip")]), endStream: true)),
+            Case("an empty path", .protocolError, request(1, path: "")),
+            Case(
+                "a body that is not as long as stated", .protocolError,
+                .headers(1, block([("content-length", "2")], method: "POST", path: "/upload")),
+                .data(1, [1], endStream: true)),
+            // What is not known.
+            Case("an unknown type", nil, Frame(0xee, flags: 0xff, payload: [1, 2, 3])),
+            Case("an unknown type on an idle stream", nil, Frame(0xee, streamID: 9)),
+        ]
+
+    @Test(arguments: cases) func `A frame comes to what RFC 9113 says`(_ wanted: Case) throws {
+        var configuration = OriginServer.Configuration()
+        configuration.security = .cleartext
+        let server = try OriginServer.start(configuration)
+        defer { server.stopNow() }
+        let peer = try RawPeer(port: server.port)
+        peer.greet()
+        let mark: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+        peer.send(wanted.frames.flatMap(\.bytes) + Frame(Frame.Kind.ping, payload: mark).bytes)
+        var codes: [UInt32] = []
+        var hasAnsweredPing = false
+        while !hasAnsweredPing, let frame = peer.next() {
+            switch frame.type {
+            case Frame.Kind.resetStream: codes.append(frame.number(at: 0))
+            case Frame.Kind.goAway: codes.append(frame.number(at: 4))
+            case Frame.Kind.ping: hasAnsweredPing = frame.flags & 1 != 0 && frame.payload == mark
+            default: break
+            }
+        }
+        // PING overtakes what else there is to send.
+        if hasAnsweredPing, wanted.code != nil, codes.isEmpty {
+            while let frame = peer.next() {
+                if frame.type == Frame.Kind.resetStream { codes.append(frame.number(at: 0)) }
+                if frame.type == Frame.Kind.goAway { codes.append(frame.number(at: 4)) }
+                if !codes.isEmpty { break }
+            }
+        }
+        #expect(codes.first == wanted.code?.rawValue)
+        if wanted.code == nil { #expect(hasAnsweredPing) }
+    }
+
+    @Test(arguments: [70_000, 900_000]) func `A field of more than 64 KiB is taken where its limit allows`(
+        _ count: Int
+    ) async throws {
+        var configuration = OriginServer.Configuration()
+        configuration.security = .cleartext
+        configuration.limits.headerListSize = 2 << 20
+        let server = try OriginServer.start(configuration)
+        defer { server.stopNow() }
+        var client = Configuration()
+        client.limits.headerListSize = 2 << 20
+        let connection = try await HTTP2Connection.connect(
+            to: Origin("http://127.0.0.1:\(server.port)"), configuration: client)
+        defer { connection.closeNow() }
+        let value = String(repeating: "~", count: count)
+        let response = try await connection.send(
+            HTTPRequest(
+                method: .get, scheme: "http", authority: "127.0.0.1:\(server.port)", path: "/headers",
+                headerFields: [.userAgent: value]))
+        #expect(response.status == .ok)
+        let body = try await response.body.collect(upTo: 4 << 20)
+        #expect(body.count > count)
+        let sibling = try await connection.send(
+            HTTPRequest(method: .get, scheme: "http", authority: nil, path: "/bytes/1"))
+        #expect(sibling.status == .ok)
+    }
+}

@@ -314,9 +314,13 @@ final class ClientSimulation: @unchecked Sendable {
             guard let index = Int(arrival.id), plans.indices.contains(index), outcomes[index] == nil,
                 !arrival.endpoint.wire.isClosed
             else { return false }
+            // The writer of a body may be at its pause, so that its caller hears of the end later.
+            let plan = plans[index]
+            let limits = [plan.timeout?.clampedNanoseconds, plan.cancelAfter].compactMap { $0 }
+            if let limit = limits.min(), world.now >= startedAt + plan.startAt + limit { return false }
             return arrival.endpoint.wire.failure == nil && network.arrivals[arrival.id]?.last === arrival
         }
-        say(open.count <= politeness.concurrentRequests, "\(open.count) requests at once")
+        say(open.count <= politeness.concurrentRequests, "\(open.count) requests at once: \(open.map(\.id))")
         for site in sites.indices {
             let count = open.count { $0.endpoint.site == site }
             say(count <= politeness.concurrentRequestsPerOrigin, "\(count) requests at once to site \(site)")

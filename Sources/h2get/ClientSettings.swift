@@ -101,6 +101,7 @@ extension FetchSettings {
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {
+            configuration.connection.resolver = AddressList()
             let rules = connectRules
             configuration.connectTo = { origin in rules.first { $0.matches(origin) }?.target(for: origin) }
         }

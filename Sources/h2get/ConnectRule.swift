@@ -26,6 +26,10 @@ struct ConnectRule: Sendable, Equatable {
         else {
             throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
         }
+        let addresses = parts[2].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        if let wrong = addresses.first(where: { !Resolver.isAddress($0) }), addresses.count > 1 {
+            throw Failure.usage("'\(argument)': '\(wrong)' is not an address (--resolve)")
+        }
         host = parts[0] == "*" ? nil : parts[0].lowercased()
         self.port = port
         targetHost = parts[2]

@@ -24,6 +24,8 @@ struct FetchSettings: Sendable {
     var urls: [String] = []
     /// The list to read after `urls`; nil where there is none.
     var inputFile: String?
+    /// --path-as-is.
+    var keepsPath = false
     var method = HTTPRequest.Method.get
     var fields = HTTPFields()
     /// From -H 'Host: ...'.
@@ -61,6 +63,7 @@ struct FetchSettings: Sendable {
             throw Failure.usage("no URL given; 'h2get --help' lists the options")
         }
         let request = command.request
+        keepsPath = request.pathAsIs
         guard command.output.parallelMaximum > 0 else { throw Failure.usage("--parallel-max must be at least 1") }
         parallelMaximum = min(command.output.parallelMaximum, 100_000)
         try setBody(request)

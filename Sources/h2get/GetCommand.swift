@@ -86,6 +86,9 @@ struct RequestArguments: ParsableArguments {
         help: ArgumentHelp("'Name: value' to send after the body.", valueName: "FIELD"))
     var trailers: [String] = []
 
+    @Flag(name: .customLong("path-as-is"), help: "Keep the dot segments of URLs (/a/../b).")
+    var pathAsIs = false
+
     @Option(
         name: .customLong("priority"), help: ArgumentHelp("RFC 9218 priority, such as u=1,i.", valueName: "PRIORITY"))
     var priority: String?
@@ -243,7 +246,7 @@ struct ConnectionArguments: ParsableArguments {
 
     @Option(
         name: .customLong("resolve"),
-        help: ArgumentHelp("Use this address for the host and port.", valueName: "HOST:PORT:ADDRESS"))
+        help: ArgumentHelp("Use these addresses for the host and port.", valueName: "HOST:PORT:ADDRESS[,ADDRESS]"))
     var resolve: [String] = []
 }
 

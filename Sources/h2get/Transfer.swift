@@ -32,7 +32,7 @@ enum OutputPlace: Sendable {
 
 extension Fetch {
     func run(_ transfer: inout Transfer) async throws {
-        let target = try RequestTarget(transfer.url)
+        let target = try RequestTarget(transfer.url, pathAsIs: settings.keepsPath)
         transfer.origin = target.origin
         let place = try place(of: transfer, target)
         defer {
@@ -237,13 +237,17 @@ extension Fetch {
         status.reasonPhrase.isEmpty ? "" : " \(status.reasonPhrase)"
     }
 
-    /// As curl writes it for -i and -I.
+    /// For -i and -I: over HTTP/1.x as it came, byte for byte; HTTP/2 has no first line, and gets curl's.
     private func headBytes(_ response: Response) -> [UInt8] {
-        var text = "\(response.version.rawValue) \(response.status.code) \r\n"
-        for field in response.headerFields {
-            text += "\(field.name.canonicalName): \(field.value)\r\n"
+        var bytes = response.statusLine?.bytes ?? Array("\(response.version.rawValue) \(response.status.code) ".utf8)
+        bytes += "\r\n".utf8
+        for field in response.rawHeaderFields {
+            bytes += field.name
+            bytes += ": ".utf8
+            bytes += field.value
+            bytes += "\r\n".utf8
         }
-        return Array((text + "\r\n").utf8)
+        return bytes + Array("\r\n".utf8)
     }
 
     // MARK: - Where it goes

@@ -1,0 +1,44 @@
+import H2Client
+import Synchronization
+
+/// --resolve with several addresses, `A,B`: all of them are tried, as if a name had them. Everything else is looked up as
+/// ever; no host's name has a comma.
+final class AddressList: NameResolver {
+    private typealias Outcome = Result<[SocketAddress], H2Error>
+
+    func resolve(
+        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+        completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
+    ) -> (any NameQuery)? {
+        let addresses = host.split(separator: ",").map(String.init)
+        guard addresses.count > 1 else {
+            return Resolver.shared.resolve(host: host, port: port, on: loop, began: began, completion: completion)
+        }
+        let answers = Answers(count: addresses.count)
+        for (index, address) in addresses.enumerated() {
+            // Literals, which have their answer at once.
+            Resolver.shared.resolve(host: address, port: port, on: loop) { outcome in
+                if let all = answers.add(outcome, at: index) { completion(all) }
+            }
+        }
+        return nil
+    }
+
+    /// In the order in which the addresses were given.
+    private final class Answers: Sendable {
+        private let answers: Mutex<[Outcome?]>
+
+        init(count: Int) { answers = Mutex(Array(repeating: nil, count: count)) }
+
+        /// All of them with the last one.
+        func add(_ outcome: Outcome, at index: Int) -> Outcome? {
+            answers.withLock { answers in
+                answers[index] = outcome
+                let known = answers.compactMap(\.self)
+                guard known.count == answers.count else { return nil }
+                let addresses = known.compactMap { try? $0.get() }.flatMap(\.self)
+                return addresses.isEmpty ? known.last : .success(addresses)
+            }
+        }
+    }
+}

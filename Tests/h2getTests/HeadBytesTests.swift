@@ -27,8 +27,9 @@ import Testing
     @Test func `dot segments with --path-as-is alone`() async throws {
         try await ScriptedHTTP1Server.run(script: { [.respond(body: $0.target)] }) { server in
             let url = "http://127.0.0.1:\(server.port)/a/../b/./c"
-            #expect(try await Program.run([url]).text == "/b/c")
-            #expect(try await Program.run(["--path-as-is", url]).text == "/a/../b/./c")
+            let (plain, asIs) = (try await Program.run([url]), try await Program.run(["--path-as-is", url]))
+            #expect(plain.text == "/b/c")
+            #expect(asIs.text == "/a/../b/./c")
         }
     }
 

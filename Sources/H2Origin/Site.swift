@@ -90,7 +90,8 @@ final class Site {
         let flags = O_RDONLY | O_NONBLOCK
         var descriptor = ch2_open_beneath(rootDescriptor, path, flags)
         if descriptor < 0 && errno != ENOENT && errno != ENOTDIR {
-            // The kernel has no such call, or a filter of system calls refuses it with an error of its author's choice, or the path has an absolute link, which may lead back inside. The check and
+            // The kernel has no such call, a filter of system calls refuses it with an error of its own choice, or the path
+            // has an absolute link, which may lead back inside. The check and
             // the opening are two steps here: whoever can change the folder can get between, and it is their folder.
             guard let root, let resolved = resolvedInside(root + "/" + path, root: root) else { return .missing }
             descriptor = ch2_open(resolved, flags | O_NOFOLLOW, 0)

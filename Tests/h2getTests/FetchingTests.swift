@@ -86,7 +86,7 @@ import Testing
         #expect(served.origin.statistics.http2Requests == 1)
         let plain = try await Program.run(["-i", served.url("/bytes/5")])
         #expect(plain.status == 0, "\(plain.errors)")
-        #expect(plain.output.starts(with: Data("HTTP/1.1 200 \r\n".utf8)))
+        #expect(plain.output.starts(with: Data("HTTP/1.1 200 OK\r\n".utf8)))
         #expect(served.origin.statistics.http1Requests == 1)
     }
 

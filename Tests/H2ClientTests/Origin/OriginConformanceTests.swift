@@ -40,14 +40,18 @@ import Testing
             Case("CONTINUATION on an idle stream", .protocolError, .continuation(1, [], endHeaders: true)),
             Case("DATA on a half-closed stream", .streamClosed, request(1, path: "/stall"), .data(1, [1])),
             Case("HEADERS on a half-closed stream", .streamClosed, request(1, path: "/stall"), request(1)),
+            // Where the RFC asks for an error, nghttp2 passes over these three: it cannot tell them from what crossed a
+            // RST_STREAM of its own. They change nothing and are not answered.
             Case(
-                "DATA on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
-                .data(1, [1])),
+                "DATA on a stream that the client reset", nil, request(1, ends: false), .resetStream(1, 8),
+                .data(1, [1])
+            ),
             Case(
-                "HEADERS on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
-                request(1)),
+                "HEADERS on a stream that the client reset", nil, request(1, ends: false), .resetStream(1, 8),
+                request(1)
+            ),
+            Case("a stream below one that was open", nil, request(5), request(3)),
             Case("a stream of an even number", .protocolError, request(2)),
-            Case("a stream below one that was open", .protocolError, request(5), request(3)),
             Case("RST_STREAM twice", nil, request(1, ends: false), .resetStream(1, 8), .resetStream(1, 8)),
             Case(
                 "WINDOW_UPDATE on a closed stream", nil, request(1, ends: false), .resetStream(1, 8),

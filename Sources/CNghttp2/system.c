@@ -243,3 +243,16 @@ ssize_t ch2_send(int fd, const void *bytes, size_t count) {
   while (sent < 0 && errno == EINTR);
   return sent;
 }
+
+bool ch2_cond_wait(void *condition, void *mutex, int seconds) {
+  struct timespec end;
+#ifdef __GLIBC__
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += seconds;
+  return pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT;
+#else
+  clock_gettime(CLOCK_REALTIME, &end);
+  end.tv_sec += seconds;
+  return pthread_cond_timedwait(condition, mutex, &end) != ETIMEDOUT;
+#endif
+}

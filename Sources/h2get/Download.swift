@@ -25,6 +25,8 @@ final class Download {
     let descriptor: CInt
     let isInPlace: Bool
     private var isOpen = true
+    /// Whether the part has all bytes: whatever becomes of the rename or the copy, it is kept.
+    private var isWhole = false
     private var unfinished: Unfinished.Ticket?
 
     /// The bytes, when they are whole, have to be copied from one file into another, which takes its time.
@@ -95,11 +97,12 @@ final class Download {
         guard closeOnce() == 0 else {
             throw Failure(.writeFailed, "writing \(partPath) failed: \(errnoText(errno))")
         }
+        isWhole = true
+        // From here on a signal must leave it.
+        Unfinished.remove(unfinished)
+        unfinished = nil
         if !mustCopy {
-            if rename(partPath, target.resolved) == 0 {
-                Unfinished.remove(unfinished)
-                return nil
-            }
+            if rename(partPath, target.resolved) == 0 { return nil }
             let code = errno
             // A mount, or a file of somebody else's in a folder where only its owner may replace it.
             guard [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(path: target.resolved) == .regular else {
@@ -107,7 +110,6 @@ final class Download {
                     .writeFailed, "\(partPath) is whole but cannot be renamed to \(target.path): \(errnoText(code))")
             }
         }
-        Unfinished.remove(unfinished)
         return Copy(part: partPath, target: target)
     }
 
@@ -124,8 +126,9 @@ final class Download {
         return isOpen && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// After a failure: what is left of it, in words.
+    /// After a failure: what is left of it, in words. Empty where nothing is, or where the failure of `finish` has said it.
     func leftover() -> String {
+        if isWhole { return "" }
         if isInPlace {
             discard()
             return "\(target.path) is empty now, since its folder takes no file beside it"

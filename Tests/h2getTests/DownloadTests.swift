@@ -57,6 +57,17 @@ import Testing
         #expect(folder.names.count == 2)
     }
 
+    @Test func `a whole one that cannot have its name is kept`() throws {
+        let folder = try TemporaryFolder()
+        let download = try begin(folder.path("f"))
+        write("all of it", to: download)
+        try FileManager.default.createDirectory(atPath: folder.path("f"), withIntermediateDirectories: false)
+        let failure = #expect(throws: Failure.self) { try download.finish() }
+        #expect(failure?.message.contains(download.partPath) == true)
+        #expect(download.leftover() == "")
+        #expect(try String(contentsOfFile: download.partPath, encoding: .utf8) == "all of it")
+    }
+
     @Test func `two of one name at once are each whole, and the last one stays`() throws {
         let folder = try TemporaryFolder()
         let (one, two) = (try begin(folder.path("f")), try begin(folder.path("f")))

@@ -197,6 +197,10 @@ double ch2_wall_seconds(void);
 /// the process; returns its largest resident size in bytes.
 ptrdiff_t ch2_process_usage(double *user, double *system);
 
+/// pthread_cond_timedwait for a number of seconds by the monotonic clock, where the system can; false where they passed.
+/// `condition` is a pthread_cond_t and `mutex` a pthread_mutex_t that the caller holds.
+bool ch2_cond_wait(void *condition, void *mutex, int seconds);
+
 /// pthread_setname_np is a GNU extension that Glibc's module leaves out, and has another signature on Darwin.
 void ch2_name_this_thread(const char *name);
 

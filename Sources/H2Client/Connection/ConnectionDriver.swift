@@ -470,7 +470,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     private final func endIfStalled(after nanoseconds: UInt64) {
         let limit = configuration.timeouts.writeStall
         stallTimer = loop.schedule(after: nanoseconds) {
-            guard self.wantsInput else { return self.startStallTimer() }
+            // A paused reader is ours: look again later, also where the limit is 0.
+            guard self.wantsInput else { return self.endIfStalled(after: max(nanoseconds, Self.stallNotice)) }
             self.die(
                 H2Error(
                     .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),

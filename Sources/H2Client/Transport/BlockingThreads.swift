@@ -14,7 +14,7 @@
 final class BlockingThreads: @unchecked Sendable {
     static let shared = BlockingThreads()
 
-    private static let idleSeconds = 5
+    private static let idleSeconds: CInt = 5
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var waiting: [@Sendable () -> Void] = []
@@ -53,15 +53,12 @@ final class BlockingThreads: @unchecked Sendable {
     }
 
     private func next() -> (@Sendable () -> Void)? {
-        var end = timespec()
-        clock_gettime(CLOCK_REALTIME, &end)
-        end.tv_sec += Self.idleSeconds
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         idle += 1
         while waiting.isEmpty {
             // Where it is taken at the very end of its patience, `waiting` has what `run` has counted it out for.
-            if pthread_cond_timedwait(condition, mutex, &end) == ETIMEDOUT, waiting.isEmpty {
+            if !waitForSignal(condition, mutex, seconds: Self.idleSeconds), waiting.isEmpty {
                 idle -= 1
                 return nil
             }

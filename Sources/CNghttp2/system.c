@@ -256,3 +256,8 @@ bool ch2_cond_wait(void *condition, void *mutex, int seconds) {
   return pthread_cond_timedwait(condition, mutex, &end) != ETIMEDOUT;
 #endif
 }
+
+bool ch2_may_write(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}

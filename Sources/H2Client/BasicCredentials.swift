@@ -7,10 +7,10 @@ private func credentials(_ userInfo: String) -> String {
     var bytes: [UInt8] = []
     var rest = Array(userInfo.utf8)[...]
     while let byte = rest.popFirst() {
-        if byte == UInt8(ascii: "%"), rest.count >= 2,
-            let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+        if byte == UInt8(ascii: "%"), rest.count >= 2, let high = HostName.hexDigit(rest[rest.startIndex]),
+            let low = HostName.hexDigit(rest[rest.startIndex + 1])
         {
-            bytes.append(value)
+            bytes.append(high << 4 | low)
             rest = rest.dropFirst(2)
         } else {
             bytes.append(byte)

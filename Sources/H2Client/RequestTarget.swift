@@ -130,7 +130,7 @@ private struct URLParts {
 }
 
 /// Takes user names and passwords out of what is told to people.
-enum Redaction {
+package enum Redaction {
     /// A URL or an authority without what may be credentials. A URL that cannot be read may have them anywhere before an `@`
     /// (a password with a slash ends the authority too early), so all up to the last one goes.
     static func url(_ url: [UInt8]) -> String {
@@ -140,5 +140,5 @@ enum Redaction {
         return String(decoding: url[..<start], as: UTF8.self) + "***" + String(decoding: url[at...], as: UTF8.self)
     }
 
-    static func url(_ url: String) -> String { self.url(Array(url.utf8)) }
+    package static func url(_ url: String) -> String { self.url(Array(url.utf8)) }
 }

@@ -48,7 +48,7 @@ enum HTTP2ServerSession {
             session, frame, name, nameCount, value, count, _, user in
             guard let stream = serverStream(session, ch2_frame_hd(frame).pointee.stream_id) else { return 0 }
             var large: LargeField?
-            withConnection(user) { large = $0.inbound.takeLarge(nameCount, value, count) }
+            withConnection(user) { large = $0.inbound.takeLarge(name, nameCount, value, count) }
             stream._withUnsafeGuaranteedRef {
                 if let large {
                     return $0.request.add(UnsafeBufferPointer(start: name, count: nameCount), large)

@@ -1,7 +1,10 @@
+import H2Client
 import H2Measure
 
 /// A URL with what stands before its `@` hidden: passwords do not belong into logs.
 func withoutUserInfo(_ url: String) -> String {
+    // In a URL that cannot be read, credentials may stand anywhere before an `@`.
+    guard (try? RequestTarget(url)) != nil else { return Redaction.url(url) }
     let bytes = Array(url.utf8)
     let slashes = Array("://".utf8)
     guard bytes.count > 3, let start = (0..<bytes.count - 3).first(where: { bytes[$0..<$0 + 3].elementsEqual(slashes) })

@@ -8,6 +8,9 @@ import Testing
     @Test(arguments: [
         ("https://u:p@host/a@b", "https://***@host/a@b"), ("https://host/a@b", "https://host/a@b"),
         ("https://u@v:p@host?x", "https://***@host?x"), ("no url", "no url"), ("", ""),
+        // What is no URL has no place for them that is known.
+        ("user:s3cret@h", "***@h"), ("http:user:s3cret@h/", "***@h/"), ("//user:s3cret@h/", "***@h/"),
+        ("http://user:s3/cret@h/", "http://***@h/"), ("http://user:s3#cret@h/", "http://***@h/"),
     ])
     func `passwords in URLs are not shown`(_ url: String, _ expected: String) {
         #expect(withoutUserInfo(url) == expected)

@@ -197,6 +197,9 @@ double ch2_wall_seconds(void);
 /// the process; returns its largest resident size in bytes.
 ptrdiff_t ch2_process_usage(double *user, double *system);
 
+/// Whether a descriptor is open for writing (fcntl is variadic).
+bool ch2_may_write(int descriptor);
+
 /// pthread_cond_timedwait for a number of seconds by the monotonic clock, where the system can; false where they passed.
 /// `condition` is a pthread_cond_t and `mutex` a pthread_mutex_t that the caller holds.
 bool ch2_cond_wait(void *condition, void *mutex, int seconds);

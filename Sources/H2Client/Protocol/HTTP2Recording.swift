@@ -79,7 +79,9 @@ extension HTTP2Session {
     func field(
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
     ) -> Bool {
-        if let large = inbound.takeLarge(nameLength, value, valueLength) { return largeField(name, nameLength, large) }
+        if let large = inbound.takeLarge(name, nameLength, value, valueLength) {
+            return largeField(name, nameLength, large)
+        }
         scratch.account(nameLength, valueLength)
         headerBytesDecoded += nameLength + valueLength
         guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }

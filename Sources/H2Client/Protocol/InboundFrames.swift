@@ -98,9 +98,15 @@ package final class InboundFrames {
     // MARK: - The special
 
     /// Passes bytes on in pieces, some of them changed, until `feed` returns false.
-    package func pass(_ bytes: UnsafeRawBufferPointer, to feed: (UnsafeRawBufferPointer) -> Bool) -> Problem? {
+    package func pass(_ bytes: UnsafeRawBufferPointer, to takes: (UnsafeRawBufferPointer) -> Bool) -> Problem? {
         var at = 0
-        while at < bytes.count {
+        // Once it has refused something it is told no more.
+        var goesOn = true
+        func feed(_ piece: UnsafeRawBufferPointer) -> Bool {
+            goesOn = goesOn && takes(piece)
+            return goesOn
+        }
+        while at < bytes.count, goesOn {
             let here = bytes.count - at
             if rest > 0 {
                 let count = min(rest, here)
@@ -245,15 +251,18 @@ package final class InboundFrames {
 
     /// The field that a substitute stands for. Called for each field that nghttp2 decodes.
     @inline(__always)
-    package func takeLarge(_ nameCount: Int, _ value: UnsafePointer<UInt8>?, _ valueCount: Int) -> LargeField? {
+    package func takeLarge(
+        _ name: UnsafePointer<UInt8>?, _ nameCount: Int, _ value: UnsafePointer<UInt8>?, _ valueCount: Int
+    ) -> LargeField? {
         guard nameCount == LargeFields.substituteCount || valueCount == LargeFields.substituteCount else { return nil }
-        return takeLarge(isName: nameCount == LargeFields.substituteCount, value, valueCount)
+        return takeLarge(
+            UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: valueCount))
     }
 
-    private func takeLarge(isName: Bool, _ value: UnsafePointer<UInt8>?, _ valueCount: Int) -> LargeField? {
+    private func takeLarge(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> LargeField? {
         guard let first = fields?.fields.first else { return nil }
         let isSubstitute =
-            isName || UnsafeBufferPointer(start: value, count: valueCount).elementsEqual(LargeFields.substitute)
+            name.elementsEqual(LargeFields.substitute) || value.elementsEqual(LargeFields.substitute)
         guard isSubstitute else { return nil }
         _ = fields?.takeFirst()
         return switch first {

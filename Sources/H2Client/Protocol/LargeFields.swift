@@ -16,9 +16,11 @@ struct LargeFields {
 
     /// The longest string that nghttp2 takes, as it is encoded.
     static let longest = 65_536
-    /// Names and values of 4,111 bytes that hardly anybody else sends. The table has 4,096 (SETTINGS_HEADER_TABLE_SIZE is left
-    /// alone).
-    static let substitute: [UInt8] = Array("a-string-larger-than-64-kib-".utf8) + [UInt8](repeating: 0x78, count: 4_083)
+    /// A name or value of 4,111 bytes that nobody else can send, since it ends in letters drawn for this process: a peer that
+    /// knew it could have one field taken for another. The table has 4,096 (SETTINGS_HEADER_TABLE_SIZE is left alone).
+    static let substitute: [UInt8] =
+        Array("a-string-larger-than-64-kib-".utf8) + [UInt8](repeating: 0x78, count: 4_051)
+        + (0..<32).map { _ in UInt8.random(in: 0x61...0x7a) }
     static let substituteCount = 4_111
 
     private enum State {

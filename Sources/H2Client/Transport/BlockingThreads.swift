@@ -14,12 +14,16 @@
 final class BlockingThreads: @unchecked Sendable {
     static let shared = BlockingThreads()
 
+    private static let limit = 256
     private static let idleSeconds: CInt = 5
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var waiting: [@Sendable () -> Void] = []
     /// Threads that wait for work, but for those that what is in `waiting` will wake.
     private var idle = 0
+    private var threads = 0
+    /// What waits for one of `limit` threads, in order.
+    private var backlog: [@Sendable () -> Void] = []
 
     // Only for `shared`: nothing is ever freed.
     private init() {
@@ -38,14 +42,26 @@ final class BlockingThreads: @unchecked Sendable {
             pthread_mutex_unlock(mutex)
             return 0
         }
+        if threads >= Self.limit {
+            backlog.append(work)
+            pthread_mutex_unlock(mutex)
+            return 0
+        }
+        threads += 1
         pthread_mutex_unlock(mutex)
-        return startDetachedThread {
+        let status = startDetachedThread {
             var all = sigset_t()
             sigfillset(&all)
             pthread_sigmask(SIG_BLOCK, &all, nil)
             work()
             self.serve()
         }
+        if status != 0 {
+            pthread_mutex_lock(mutex)
+            threads -= 1
+            pthread_mutex_unlock(mutex)
+        }
+        return status
     }
 
     private func serve() {
@@ -55,11 +71,13 @@ final class BlockingThreads: @unchecked Sendable {
     private func next() -> (@Sendable () -> Void)? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
+        if !backlog.isEmpty { return backlog.removeFirst() }
         idle += 1
         while waiting.isEmpty {
             // Where it is taken at the very end of its patience, `waiting` has what `run` has counted it out for.
             if !waitForSignal(condition, mutex, seconds: Self.idleSeconds), waiting.isEmpty {
                 idle -= 1
+                threads -= 1
                 return nil
             }
         }

@@ -30,6 +30,8 @@ final class DescriptorWriter: Sendable {
     static func open(_ descriptor: CInt) throws(H2Error) -> Target {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(errno) }
+        // poll says nothing of a pipe's reading end, ever.
+        guard ch2_may_write(descriptor) else { throw failure(EBADF) }
         let type = status.st_mode & S_IFMT
         // A write of nothing finds out whether it may be written to.
         if type == S_IFCHR, status.st_rdev == nullDevice, writeOnce(descriptor, "", 0) == 0 { return .discard }

@@ -32,9 +32,14 @@ final class TLSContextSource: @unchecked Sendable {
         var isForGood: Bool { trust.isEmpty && identity.isEmpty }
     }
 
+    /// A load that takes longer is begun anew beside it. Nanoseconds.
+    private static let patience: UInt64 = 15_000_000_000
+
     private let configuration: Configuration.TLS
     private let lock = PthreadLock()
     private var loaded: Loaded?
+    /// When the load began that those wait for. Nanoseconds.
+    private var loadingSince: UInt64 = 0
     private var waiting: [(loop: EventLoop, completion: @Sendable (Outcome) -> Void)] = []
 
     init(_ configuration: Configuration.TLS) { self.configuration = configuration }
@@ -46,7 +51,10 @@ final class TLSContextSource: @unchecked Sendable {
         var isFirst = false
         let fresh: TLSContext? = lock.withLock {
             if let loaded, loaded.isForGood { return loaded.context }
-            isFirst = waiting.isEmpty
+            // A load that hangs (a network file system that is away) is not waited for by everybody for ever.
+            let now = EventLoop.monotonicNanoseconds()
+            isFirst = waiting.isEmpty || now - loadingSince > Self.patience
+            if isFirst { loadingSince = now }
             waiting.append((loop, completion))
             return nil
         }
@@ -67,7 +75,7 @@ final class TLSContextSource: @unchecked Sendable {
         for (loop, completion) in callers { loop.execute { completion(outcome) } }
     }
 
-    /// One load at a time: `waiting` is not empty until it is answered.
+    /// One load at a time, unless one hangs: `waiting` is not empty until it is answered.
     private func load() -> Outcome {
         // The stamps first: what changes while it is read is read again.
         let (trust, identity) = (trustStamps(), identityStamps())

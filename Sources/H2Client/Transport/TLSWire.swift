@@ -157,8 +157,10 @@ package final class TLSWire: SocketWire, Wire {
         let reason =
             packed != 0 && !ch2_ssl_is_unexpected_eof(packed)
             ? Self.describe(packed) : code == 0 ? "it closed the connection" : describeErrno(code)
+        // After the handshake an end without an alert may have another reason, so it stays what it is.
         return H2Error(
-            .tlsFailed, scope: .connection, initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
+            isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
+            initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
             message: hasOurs
                 ? "the server did not accept our client certificate: \(reason)"
                 : "the server asked for a client certificate, and has none from us: \(reason)",

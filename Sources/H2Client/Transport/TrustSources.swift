@@ -39,7 +39,9 @@ struct TrustSources {
     private static func list(_ value: String?) -> [String] {
         guard let value, !value.isEmpty else { return [] }
         if access(value, F_OK) == 0 { return [value] }
-        return value.split(separator: ":").map(String.init)
+        let paths = value.split(separator: ":").map(String.init)
+        // Separators alone name nothing that could load, and must not mean the system's trust.
+        return paths.isEmpty ? [value] : paths
     }
 
     /// What a folder holds; nil with errno where it cannot be read.

@@ -333,6 +333,14 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if configuration.politeness.adaptive != nil { learn(from: exchange) }
         released(connection, OriginKey(packed: exchange.lease), mayReuse: true)
         if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
+        if connection.isDraining { letGoIfForgotten(connection) }
+    }
+
+    /// A connection that is gone, and has no request that is counted any more, needs no owner: whoever keeps one of its
+    /// responses shall not keep all of the client. On its loop.
+    func letGoIfForgotten(_ connection: ConnectionDriver) {
+        let isForgotten = lock.withLock { !state.remembers(ConnectionKey(packed: connection.ownerKey)) }
+        if isForgotten { connection.disown() }
     }
 
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) {
@@ -385,6 +393,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             state.closed(key, now: now, into: &actions)
             perform()
         }
+        // Not before it has told what is on it.
+        connection.loop.execute { self.letGoIfForgotten(connection) }
     }
 
     /// One event for the state, and what follows from it.

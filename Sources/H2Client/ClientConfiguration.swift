@@ -61,6 +61,12 @@ extension HTTPClient {
         public var connections = 1_024
         /// Requests that wait for a connection or stream, over all origins. Default 1,000,000.
         public var waitingRequests = 1_000_000
+        /// A response holds its connection (HTTP/1.1) or stream until it is read or dropped, so that requests may wait for
+        /// responses that nobody reads. Once a request has waited for so long, and none of the responses that hold what it
+        /// waits for was read from meanwhile though part of their bodies is there, it fails (`limitExceeded`). A response
+        /// that is read slowly does not count, nor one whose server is slow. nil: requests wait for as long as their own
+        /// limits say. Default 5 s; looked at once a second.
+        public var unreadPatience: Duration? = .seconds(5)
         /// How long a connection may serve nothing before it is closed: never longer than this, nor given to a request after
         /// it; up to a twentieth of it, and 1 s at most, earlier. Keep it below the time after which servers and load
         /// balancers close idle connections (60 s for many), since a request that crosses such a close may be lost. Default

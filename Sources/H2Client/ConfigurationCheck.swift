@@ -85,6 +85,7 @@ extension HTTPClient.Configuration {
         try require((0...1).contains(retry.jitter), "retry.jitter", retry.jitter, "0 to 1")
         for (name, value) in [
             ("pool.idleTimeout", pool.idleTimeout), ("pool.maximumAge", pool.maximumAge),
+            ("pool.unreadPatience", pool.unreadPatience),
             ("retry.backoff", retry.backoff), ("retry.maximumBackoff", retry.maximumBackoff),
             ("retry.maximumRetryAfter", retry.maximumRetryAfter), ("retry.maximumTime", retry.maximumTime),
             ("requestOptions.timeout", requestOptions.timeout),

@@ -37,6 +37,8 @@ extension FetchSettings {
             guard limit > 0 else { throw Failure.usage("--max-requests-per-connection must be at least 1") }
             pool.requestsPerConnection = limit
         }
+        // Responses that wait for their turn on stdout are not read meanwhile, and those in line before them are.
+        pool.unreadPatience = nil
         // Each transfer may need one; beyond that idle ones make room.
         pool.connections = max(256, parallelMaximum)
         politeness.requestsPerSecondPerOrigin = connection.rate?.perSecond

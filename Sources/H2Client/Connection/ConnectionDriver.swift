@@ -187,6 +187,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     func failOpenStreams(_ error: (StreamState) -> H2Error) { preconditionFailure("overridden") }
     /// The connection is over, and everybody knows: stops what else there is.
     func didDie(_ error: H2Error) {}
+    /// Frees what the session holds besides facts. Nothing of it is at work.
+    func releaseSession() { preconditionFailure("overridden") }
     func snapshot() -> ConnectionSnapshot { preconditionFailure("overridden") }
     /// Fields of responses are counted and not kept, and times are precise: for a `DirectConnection`.
     func countsOnly() { readsClock = true }
@@ -600,8 +602,22 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         let waiters = closeWaiters + deathWaiters
         (closeWaiters, deathWaiters) = ([], [])
         for waiter in waiters { waiter() }
-        // The owner stays: what it counted against the connection and has not begun yet will be given back.
+        // The owner stays: what it counted against the connection and has not begun yet will be given back. It lets go by
+        // itself (`disown`).
+        // Not from here, which may be in the middle of a call of the session's or the wire's.
+        loop.execute { self.release() }
     }
+
+    /// A kept response keeps this object, for however long. All that is large goes.
+    private final func release() {
+        queue = []
+        queueHead = 0
+        releaseSession()
+        wire.release()
+    }
+
+    /// Nothing that its owner counts is left on it, nor will be. On the loop.
+    final func disown() { owner = nil }
 
     /// Whatever goes out without waiting: GOAWAY, mostly.
     private final func sendLastBytes(_ code: ErrorCode?) {

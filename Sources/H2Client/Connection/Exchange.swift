@@ -111,6 +111,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
     @exclusivity(unchecked) var bodyReadSoFar = 0
 
+    /// `bodyReadSoFar` when it was looked last whether the response is read, and since when it has been that; -1 where it was
+    /// read then.
+    @exclusivity(unchecked) private var readWhenLooked = -1
+    @exclusivity(unchecked) private var unreadFrom: UInt64 = 0
+
     @exclusivity(unchecked) var totalTimer: LoopTimer?
     @exclusivity(unchecked) var phaseTimer: LoopTimer?
     @exclusivity(unchecked) var continueTimer: LoopTimer?
@@ -300,7 +305,30 @@ final class Exchange: StreamState, @unchecked Sendable {
                 return
             }
         }
-        fail(H2Error.timeout(phase, limit, stream: id))
+        var error = H2Error.timeout(phase, limit, stream: id)
+        if isWaitingForSlot { explainWait(&error) }
+        fail(error)
+    }
+
+    /// Where responses that nobody reads have all the connection's streams, the error says so.
+    private func explainWait(_ error: inout H2Error) {
+        var count = 0
+        connection.forEachOpenStream { stream in
+            guard let exchange = stream as? Exchange else { return }
+            if exchange.unreadSince(now: connection.loop.now) != nil { count += 1 }
+        }
+        if count > 0, count == connection.openStreamCount { error.add(unread: count, of: "this connection") }
+    }
+
+    /// Since when nobody has read the response, as far as one look can tell from the one before, though some of its body has
+    /// come; nil where somebody reads it, however slowly, or where nothing is there to read.
+    func unreadSince(now: UInt64) -> UInt64? {
+        guard case .none = waiter, !isOver, !body.isEmpty, claim.load(ordering: .relaxed) == .free else {
+            readWhenLooked = -1
+            return nil
+        }
+        if readWhenLooked != bodyReadSoFar { (readWhenLooked, unreadFrom) = (bodyReadSoFar, now) }
+        return unreadFrom
     }
 
     /// Wakes the waiting task to install a cancellation handler; it comes back by `waitForHead`.

@@ -171,6 +171,8 @@ final class HTTP1Driver: ConnectionDriver, @unchecked Sendable {
     override func mayHaveLeft(_ stream: StreamState) -> Bool { stream.sentAt != 0 }
     override func failOpenStreams(_ error: (StreamState) -> H2Error) { session.failAll(error) }
 
+    override func releaseSession() { session.release() }
+
     // MARK: - Facts
 
     override func countsOnly() {

@@ -245,6 +245,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
 
     /// A request was given up that was sent at a time; see `PeerDoubt`.
     private func doubtPeer(_ sentAt: UInt64) {
+        // Its end may have come first, and with it that of its descriptor.
+        if case .closed = state { return }
         // The loop may have been busy for longer than the request had: then what the peer said waits in the socket.
         readInput()
         if case .closed = state { return }
@@ -335,6 +337,8 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
         }
         pings = [:]
     }
+
+    override func releaseSession() { session.release() }
 
     /// The peer's side of the wire is over.
     override func ended(_ failure: H2Error?) {

@@ -52,8 +52,15 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         @exclusivity(unchecked) var progress = Progress.undecided
         /// Whether the connection that it got had been given a request before. Set with that, and read after the wait.
         @exclusivity(unchecked) var isReused = false
+        let origin: OriginKey
+        /// When it began to wait.
+        let since: UInt64
 
-        init(_ waiter: WaiterKey) { self.waiter = waiter }
+        init(_ waiter: WaiterKey, _ origin: OriginKey, since: UInt64) {
+            self.waiter = waiter
+            self.origin = origin
+            self.since = since
+        }
 
         /// Notes the outcome for the task that waits, or will come to wait. False where that was done already.
         func decide(_ outcome: Outcome, into due: inout Due) -> Bool {
@@ -124,7 +131,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var state: PoolState
     @exclusivity(unchecked) var actions: [PoolAction] = []
     /// Filled under the lock, and taken from there before it is unlocked.
-    @exclusivity(unchecked) private var due = Due()
+    @exclusivity(unchecked) var due = Due()
     @exclusivity(unchecked) var members: [Member] = []
     /// By the waiter's slot, until it is decided.
     @exclusivity(unchecked) var waiting: [Ticket?] = []
@@ -138,6 +145,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
     @exclusivity(unchecked) private var alarm: LoopAlarm?
+    /// Set while requests wait: when it is looked next for responses that nobody reads.
+    @exclusivity(unchecked) var unreadAlarm: LoopAlarm?
+    /// What the last look found, by origin (`OriginKey.packed`); what the one under way has found; how many connections have
+    /// not answered it.
+    @exclusivity(unchecked) var unread: [UInt64: UnreadResponses] = [:]
+    @exclusivity(unchecked) var unreadFound: [UInt64: UnreadResponses] = [:]
+    @exclusivity(unchecked) var unreadAnswers = 0
     /// By when what is under way must be over, since the client was shut down.
     @exclusivity(unchecked) private var graceAlarms: [LoopAlarm?] = []
     /// Figures of what is gone, and what the state does not count.
@@ -278,7 +292,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         let result = state.lease(entry.key, now: now, kind: kind, into: &actions)
         var ticket: Ticket?
         if case .wait(let waiter) = result {
-            ticket = Ticket(waiter)
+            ticket = Ticket(waiter, entry.key, since: now)
+            watchUnread()
             while waiting.count <= waiter.slot { waiting.append(nil) }
             waiting[waiter.slot] = ticket
         }
@@ -333,6 +348,14 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if configuration.politeness.adaptive != nil { learn(from: exchange) }
         released(connection, OriginKey(packed: exchange.lease), mayReuse: true)
         if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
+        if connection.isDraining { letGoIfForgotten(connection) }
+    }
+
+    /// A connection that is gone, and has no request that is counted any more, needs no owner: whoever keeps one of its
+    /// responses shall not keep all of the client. On its loop.
+    func letGoIfForgotten(_ connection: ConnectionDriver) {
+        let isForgotten = lock.withLock { !state.remembers(ConnectionKey(packed: connection.ownerKey)) }
+        if isForgotten { connection.disown() }
     }
 
     func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) {
@@ -385,6 +408,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             state.closed(key, now: now, into: &actions)
             perform()
         }
+        // Not before it has told what is on it.
+        connection.loop.execute { self.letGoIfForgotten(connection) }
     }
 
     /// One event for the state, and what follows from it.
@@ -444,8 +469,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             case .drained:
                 for waiter in drainWaiters { due.add(.drained(waiter)) }
                 drainWaiters = []
-                for alarm in graceAlarms + [alarm] { alarm?.stop() }
-                (graceAlarms, alarm) = ([], nil)
+                for alarm in graceAlarms + [alarm, unreadAlarm] { alarm?.stop() }
+                (graceAlarms, alarm, unreadAlarm) = ([], nil, nil)
                 // Not from here: each comes back to say that it has ended.
                 clock.execute {
                     self.endEvents()

@@ -25,6 +25,7 @@ extension ConnectionPool {
             change {
                 $0.releasedExclusive(lease, served: served, mayReuse: !driver.isDraining, now: $1, into: &$2)
             }
+            if driver.isDraining { letGoIfForgotten(driver) }
         }
     }
 }

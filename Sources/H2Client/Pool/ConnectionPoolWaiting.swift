@@ -35,7 +35,7 @@ extension ConnectionPool {
     nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> ConnectionDriver {
         let alarm = deadline.map { deadline in
             LoopAlarm(clock, after: deadline.at > now ? deadline.at - now : 0) {
-                self.giveUp(ticket, H2Error.timeout(deadline.phase, deadline.limit, stream: 0))
+                self.timedOut(ticket, deadline)
             }
         }
         defer { alarm?.stop() }

@@ -365,6 +365,9 @@ extension PoolState {
         actions.append(.close(connections.key(slot), connection.pointee.reason))
     }
 
+    /// Whether a connection is there, or gone and not given back by all.
+    func remembers(_ key: ConnectionKey) -> Bool { connections.find(key) != noSlot }
+
     mutating func forgetIfGivenBack(_ slot: Int32, now: UInt64) {
         let connection = connections[slot]
         guard connection.pointee.state == .gone, connection.pointee.isFree else { return }

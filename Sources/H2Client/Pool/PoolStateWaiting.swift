@@ -219,6 +219,29 @@ extension PoolState {
         noteIfUnused(origin)
     }
 
+    /// Whether requests to an origin wait for nothing but the end of `count` requests, which are all that it has under way.
+    func isHeldUp(_ key: OriginKey, by count: Int, now: UInt64) -> Bool {
+        let origin = origins.find(key)
+        guard origin != noSlot else { return false }
+        let record = origins[origin]
+        guard record.pointee.waiting > 0, record.pointee.inFlight > 0, record.pointee.inFlight <= count,
+            record.pointee.dials.count == 0, record.pointee.dialsHeldUntil <= now, !record.pointee.room.isLinked
+        else { return false }
+        switch gate(origin, now: now) {
+        case .open, .full: break
+        case .held, .turn: return false
+        }
+        // Who holds a connection of HTTP/1.1 will give it back.
+        for index in 0..<connections.bound where connections.isTaken(index) {
+            let connection = connections[Int32(index)]
+            if connection.pointee.origin == origin, connection.pointee.version == .http1, connection.pointee.holders > 0
+            {
+                return false
+            }
+        }
+        return true
+    }
+
     // MARK: Serving
 
     /// Gives the requests of an origin that wait to connections that are free, `most` of them at the most.

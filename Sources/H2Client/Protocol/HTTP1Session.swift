@@ -72,6 +72,7 @@ final class HTTP1Session {
     /// Bytes of chunk extensions in this response.
     @exclusivity(unchecked) var extensionBytes = 0
 
+    @exclusivity(unchecked) private(set) var isReleased = false
     @exclusivity(unchecked) private(set) var requests = 0
     /// Whether responses keep their fields.
     @exclusivity(unchecked) var keepsFields = true
@@ -94,6 +95,14 @@ final class HTTP1Session {
         authority = origin.authority
         knownHost = Array(" HTTP/1.1\r\nHost: \(origin.authority)\r\n".utf8)
         self.now = now
+    }
+
+    /// Frees the buffers, at the end of the connection.
+    func release() {
+        output = OutputBuffer(capacity: 0)
+        partialLine = OutputBuffer(capacity: 0)
+        scratch = HeaderScratch(capacity: 0)
+        isReleased = true
     }
 
     // MARK: - Requests

@@ -24,9 +24,11 @@ final class HTTP2Session {
         var debugText: String
     }
 
-    /// The nghttp2 session; set at the end of `init`, valid until `deinit`.
+    /// The nghttp2 session; set at the end of `init`, valid until `release` or `deinit`.
     let raw: OpaquePointer
     private let pool: OpaquePointer
+    /// What nghttp2 knew when it was let go of; nil while it is there.
+    @exclusivity(unchecked) private var lastFacts: LastFacts?
     let limits: Configuration.Limits
     let connectionID: ConnectionID
     let onFrame: (@Sendable (FrameRecord) -> Void)?
@@ -134,8 +136,50 @@ final class HTTP2Session {
     }
 
     deinit {
+        if lastFacts == nil { deleteRaw() }
+    }
+
+    private func deleteRaw() {
         nghttp2_session_del(raw)
         ch2_pool_delete(pool)
+    }
+
+    /// What of nghttp2's is asked for after the end.
+    private final class LastFacts {
+        let local: ConnectionSnapshot.Settings
+        let remote: ConnectionSnapshot.Settings
+        let maxConcurrentStreams: Int
+        let receiveWindow: Int
+        let sendWindow: Int
+
+        init(of session: HTTP2Session) {
+            local = session.settings(remote: false)
+            remote = session.settings(remote: true)
+            maxConcurrentStreams = session.maxConcurrentStreams
+            receiveWindow = session.receiveWindow
+            sendWindow = session.sendWindow
+        }
+    }
+
+    var isReleased: Bool { lastFacts != nil }
+
+    /// Frees nghttp2's session and the buffers; facts stay, and what readers still give back comes to nothing. After
+    /// `failAll`, and not from within any of the session's calls.
+    func release() {
+        precondition(openStreams.isEmpty && !isInsideNghttp2, "a session is released at its end")
+        guard lastFacts == nil else { return }
+        lastFacts = LastFacts(of: self)
+        deleteRaw()
+        output = OutputBuffer(capacity: 0)
+        scratch = HeaderScratch(capacity: 0)
+        requestHead = RequestHead(bytes: 0, fields: 1)
+        (events, originPayload) = ([], [])
+        inbound.release()
+    }
+
+    /// Gives the connection's window back what readers have taken.
+    private func creditConnection(_ count: Int) {
+        if count > 0, lastFacts == nil { nghttp2_session_consume_connection(raw, count) }
     }
 
     private func submitPreface(_ configuration: Configuration) {
@@ -163,7 +207,8 @@ final class HTTP2Session {
 
     /// How many streams may be open at once: the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
     var maxConcurrentStreams: Int {
-        min(
+        if let lastFacts { return lastFacts.maxConcurrentStreams }
+        return min(
             Int(nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)),
             limits.concurrentStreams)
     }
@@ -217,7 +262,9 @@ final class HTTP2Session {
     }
 
     /// Continues a body that had nothing to send.
-    func resumeBody(_ stream: StreamState) { nghttp2_session_resume_data(raw, stream.id) }
+    func resumeBody(_ stream: StreamState) {
+        if lastFacts == nil { nghttp2_session_resume_data(raw, stream.id) }
+    }
 
     /// Submits a body's trailer fields; called from inside the read callback, where nghttp2 allows it.
     /// - Throws: `H2Error` (`invalidRequest`).
@@ -268,8 +315,7 @@ final class HTTP2Session {
     func consumed(_ stream: StreamState, _ count: Int) {
         guard count > 0 else { return }
         stream.unread -= count
-        let credit = window.taken(count)
-        if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
+        creditConnection(window.taken(count))
         if stream.slot >= 0 { nghttp2_session_consume_stream(raw, stream.id, count) }
         if window.shouldWiden() { announceWindow() }
     }
@@ -283,8 +329,7 @@ final class HTTP2Session {
     /// Nobody will read what a stream holds: the connection gets its credit back, and the memory is freed.
     func dropUnread(_ stream: StreamState) {
         if stream.unread > 0 {
-            let credit = window.taken(stream.unread)
-            if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
+            creditConnection(window.taken(stream.unread))
             stream.unread = 0
             if window.shouldWiden() { announceWindow() }
         }
@@ -370,6 +415,7 @@ final class HTTP2Session {
 
     /// Says how large the streams' windows are from now on.
     private func announceWindow() {
+        guard lastFacts == nil else { return }
         var entry = nghttp2_settings_entry(
             settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: UInt32(window.stream))
         check(nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), &entry, 1))
@@ -465,6 +511,7 @@ final class HTTP2Session {
     // MARK: - Facts
 
     func settings(remote: Bool) -> ConnectionSnapshot.Settings {
+        if let lastFacts { return remote ? lastFacts.remote : lastFacts.local }
         func value(_ id: nghttp2_settings_id) -> Int {
             Int(remote ? nghttp2_session_get_remote_settings(raw, id) : nghttp2_session_get_local_settings(raw, id))
         }
@@ -478,8 +525,8 @@ final class HTTP2Session {
     }
 
     var receiveWindow: Int {
-        Int(nghttp2_session_get_local_window_size(raw))
+        lastFacts?.receiveWindow ?? Int(nghttp2_session_get_local_window_size(raw))
     }
 
-    var sendWindow: Int { Int(nghttp2_session_get_remote_window_size(raw)) }
+    var sendWindow: Int { lastFacts?.sendWindow ?? Int(nghttp2_session_get_remote_window_size(raw)) }
 }

@@ -103,7 +103,7 @@ struct HeaderBlock: ~Copyable {
 /// Collects the fields of the header section that is arriving. A session has one, since header sections never
 /// interleave (RFC 9113 section 4.3).
 struct HeaderScratch: ~Copyable {
-    fileprivate(set) var bytes = OutputBuffer(capacity: 1024)
+    fileprivate(set) var bytes: OutputBuffer
     private(set) var count = 0
     /// As RFC 9113 section 6.5.2 counts it: name + value + 32 for each field.
     private(set) var listSize = 0
@@ -114,6 +114,8 @@ struct HeaderScratch: ~Copyable {
     private var lastValueLength = 0
     /// The value of `:status`; 0 before it came.
     var status = 0
+
+    init(capacity: Int = 1024) { bytes = OutputBuffer(capacity: capacity) }
 
     mutating func removeAll() {
         bytes.removeFirst(bytes.count)

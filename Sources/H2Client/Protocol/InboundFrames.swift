@@ -65,6 +65,11 @@ package final class InboundFrames {
         continuationLimit = continuationFrames
     }
 
+    /// Frees what is kept of frames that were to come.
+    package func release() {
+        (header, payload, fields) = ([], [], nil)
+    }
+
     // MARK: - The ordinary
 
     /// Whether all of these bytes may pass as they are. Where not, nothing has changed, and they go to `pass`.

@@ -13,9 +13,9 @@ struct RequestHead: ~Copyable {
     // Values stand in `bytes`, which may move while it grows: until the end, pairs hold offsets.
     private var offset = 0
 
-    init() {
-        bytes = OutputBuffer(capacity: 1024)
-        capacity = 32
+    init(bytes: Int = 1024, fields: Int = 32) {
+        self.bytes = OutputBuffer(capacity: bytes)
+        capacity = fields
         pairs = .allocate(capacity: capacity)
     }
 

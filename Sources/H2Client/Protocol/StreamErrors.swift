@@ -79,6 +79,30 @@ extension H2Error {
             isRetryable: phase == .queued)
     }
 
+    private static let unreadRemedy =
+        "read or drop responses, or raise HTTPClient.Pool.http1ConnectionsPerOrigin (HTTP/1.1); "
+        + "RequestOptions.queueTimeout limits the wait"
+
+    private static func unreadSentence(_ count: Int, _ whose: String, _ time: String = "") -> String {
+        let (subject, verb) = count == 1 ? ("1 response", ("has", "holds")) : ("\(count) responses", ("have", "hold"))
+        return "\(subject) of \(whose) \(verb.0) not been read\(time), and \(verb.1) all its connections or streams"
+    }
+
+    /// A request would wait for those who do not read.
+    static func behindUnread(_ count: Int, _ patience: Duration) -> H2Error {
+        H2Error(
+            .limitExceeded, initiator: .user,
+            message:
+                unreadSentence(count, "this origin", " for \(patience)"),
+            remedy: unreadRemedy, isRetryable: true)
+    }
+
+    /// Says that a request waited because of responses that nobody reads.
+    mutating func add(unread count: Int, of whose: String) {
+        message += ": \(Self.unreadSentence(count, whose))"
+        remedy = Self.unreadRemedy
+    }
+
     static func bodyLength(_ count: Int, stated: Int, stream: Int32) -> H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream), initiator: .user,

@@ -20,8 +20,11 @@ package enum ProtocolChoice: Sendable, Hashable {
 
 /// TLS over a socket, by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
 package final class TLSWire: SocketWire, Wire {
+    /// Valid until `release` or `deinit`.
     private let ssl: OpaquePointer
-    private let context: TLSContext
+    /// nil once released.
+    private var context: TLSContext?
+    private var lastTraffic = (received: 0, sent: 0)
     /// What we offered by ALPN; empty on the server's side.
     private let protocols: [String]
     /// What the connection's sessions are kept under; nil on the server's side.
@@ -60,14 +63,25 @@ package final class TLSWire: SocketWire, Wire {
         }
     }
 
-    deinit { SSL_free(ssl) }
+    deinit {
+        if !isReleased { SSL_free(ssl) }
+    }
+
+    package var isReleased: Bool { context == nil }
+
+    package func release() {
+        guard isClosed, !isReleased else { return }
+        lastTraffic = traffic
+        context = nil
+        SSL_free(ssl)
+    }
 
     /// OpenSSL has a session for later connections: at the end of a handshake, in TLS 1.3 whenever the server sends one.
     static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) {
         guard let user = SSL_get_ex_data(ssl, 0) else { return }
         // Unretained: see `init`.
         Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { wire in
-            if let key = wire.sessionKey { wire.context.sessions?.add(session, for: key) }
+            if let key = wire.sessionKey { wire.context?.sessions?.add(session, for: key) }
         }
     }
 
@@ -105,7 +119,7 @@ package final class TLSWire: SocketWire, Wire {
 
     /// What a handshake failed with is not tried again.
     private func forgetSessions() {
-        if let sessionKey { context.sessions?.remove(for: sessionKey) }
+        if let sessionKey { context?.sessions?.remove(for: sessionKey) }
     }
 
     /// Whether RFC 9113 Appendix A has the suite: in TLS 1.2 all without ephemeral keys, without AEAD or without a
@@ -120,7 +134,7 @@ package final class TLSWire: SocketWire, Wire {
     private func handshakeError(errno code: CInt) -> H2Error {
         let packed = ERR_get_error()
         let verdict = SSL_get_verify_result(ssl)
-        if context.verifiesPeer, verdict != Int(X509_V_OK) {
+        if context?.verifiesPeer == true, verdict != Int(X509_V_OK) {
             let reason = String(cString: X509_verify_cert_error_string(verdict))
             return H2Error(
                 .certificateRejected, scope: .connection, cause: .certificate(verdict),
@@ -217,10 +231,10 @@ package final class TLSWire: SocketWire, Wire {
     package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
     /// Whether the session is an earlier connection's.
     package var isResumed: Bool { SSL_session_reused(ssl) == 1 }
-    package var isPeerVerified: Bool { context.verifiesPeer }
+    package var isPeerVerified: Bool { context?.verifiesPeer ?? false }
 
     package func isCertificateValid(for host: String) -> Bool {
-        guard context.verifiesPeer, isEstablished, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+        guard let context, context.verifiesPeer, isEstablished, SSL_get_verify_result(ssl) == Int(X509_V_OK),
             let certificate = ch2_ssl_peer_certificate(ssl)
         else { return false }
         defer { X509_free(certificate) }
@@ -254,10 +268,11 @@ package final class TLSWire: SocketWire, Wire {
 
     // MARK: - Bytes
 
-    package var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
+    package var hasBufferedInput: Bool { !isClosed && SSL_has_pending(ssl) == 1 }
 
     package var traffic: (received: Int, sent: Int) {
-        (
+        if isReleased { return lastTraffic }
+        return (
             Int(truncatingIfNeeded: BIO_number_read(SSL_get_rbio(ssl))),
             Int(truncatingIfNeeded: BIO_number_written(SSL_get_wbio(ssl)))
         )

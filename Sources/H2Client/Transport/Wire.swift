@@ -38,11 +38,14 @@ package protocol Wire: AnyObject {
     func watch(readable: Bool, writable: Bool)
     /// Sends close_notify where TLS wants it, detaches and closes. Harmless twice.
     func close()
+    /// Frees what is left after `close`, but for `failure` and `traffic`. Not from within any of its calls.
+    func release()
 }
 
 extension Wire {
     package func isCertificateValid(for host: String) -> Bool { false }
     package var traffic: (received: Int, sent: Int) { (0, 0) }
+    package func release() {}
 }
 
 /// The descriptor part of TCP and TLS wires.

@@ -36,6 +36,7 @@ import Testing
         ("pool.whenSaturated", { $0.pool.whenSaturated = .openConnection(upTo: 0) }),
         ("pool.waitingRequests", { $0.pool.waitingRequests = -1 }),
         ("pool.idleTimeout", { $0.pool.idleTimeout = .seconds(-1) }),
+        ("pool.unreadPatience", { $0.pool.unreadPatience = .seconds(-1) }),
         ("retry.maximumAttempts", { $0.retry.maximumAttempts = 0 }),
         ("retry.budget", { $0.retry.budget = .nan }),
         ("retry.budget", { $0.retry.budget = .infinity }),

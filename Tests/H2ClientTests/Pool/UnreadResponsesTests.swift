@@ -1,0 +1,121 @@
+import H2Origin
+import HTTPTypes
+import Testing
+
+@testable import H2Client
+
+/// Requests that wait behind responses which nobody reads.
+@Suite("Behind unread responses", .timeLimit(.minutes(2)))
+struct UnreadResponsesTests {
+    /// A client with room for two requests at once.
+    private static func withTwoPlaces(
+        _ versions: OriginServer.Versions, patience: Duration?,
+        _ body: (HTTPClient, String) async throws -> Void
+    ) async throws {
+        var served = OriginServer.Configuration()
+        served.versions = versions
+        served.security = .cleartext
+        let server = try OriginServer.start(served)
+        defer { server.stopNow() }
+        var configuration = HTTPClient.Configuration()
+        configuration.versions = versions == .http2 ? .http2PriorKnowledge : .automatic
+        configuration.pool.http1ConnectionsPerOrigin = 2
+        configuration.pool.streamsPerConnection = 2
+        configuration.pool.unreadPatience = patience
+        let client = HTTPClient(configuration: configuration)
+        try await body(client, server.url)
+        await client.shutdown()
+    }
+
+    /// Larger than any window, so that it is not whole before it is read.
+    private static func large(_ client: HTTPClient, _ url: String) async throws -> Response {
+        try await client.send(HTTPRequest(url: "\(url)/bytes/2000000000"))
+    }
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `a request fails in time and says why, and once one is dropped the next is served`(
+        _ versions: OriginServer.Versions
+    ) async throws {
+        try await Self.withTwoPlaces(versions, patience: .milliseconds(300)) { client, url in
+            var held = [try await Self.large(client, url), try await Self.large(client, url)]
+            do {
+                _ = try await client.get("\(url)/bytes/3")
+                Issue.record("it was served")
+            } catch let error as H2Error {
+                #expect(error.code == .limitExceeded)
+                #expect(error.isRetryable)
+                #expect(error.message.contains("2 responses of this origin have not been read"))
+                #expect(error.remedy.contains("http1ConnectionsPerOrigin") && error.remedy.contains("queueTimeout"))
+            }
+            held.removeLast()
+            #expect(try await client.get("\(url)/bytes/3").body.count == 3)
+            held = []
+        }
+    }
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `a time limit that ends the wait tells the cause as well`(_ versions: OriginServer.Versions) async throws {
+        try await Self.withTwoPlaces(versions, patience: nil) { client, url in
+            let held = [try await Self.large(client, url), try await Self.large(client, url)]
+            for isQueueLimit in [true, false] {
+                var options = RequestOptions()
+                if isQueueLimit { options.queueTimeout = .seconds(2) } else { options.timeout = .seconds(2) }
+                do {
+                    _ = try await client.send(HTTPRequest(url: "\(url)/bytes/3"), options: options)
+                    Issue.record("it was served")
+                } catch let error as H2Error {
+                    #expect(error.code == .timeout)
+                    #expect(error.message.contains("2 responses of this origin have not been read"))
+                }
+            }
+            withExtendedLifetime(held) {}
+        }
+    }
+
+    @Test(arguments: [OriginServer.Versions.http1, .http2])
+    func `one that is read now and then, or has not begun, fails nobody`(_ versions: OriginServer.Versions) async throws
+    {
+        try await Self.withTwoPlaces(versions, patience: .milliseconds(400)) { client, url in
+            let unread = try await Self.large(client, url)
+            var slow: ResponseBody.Iterator? = try await Self.large(client, url).body.makeAsyncIterator()
+            let waiting = Task { try await client.get("\(url)/bytes/3").body.count }
+            // For several times the patience.
+            let end = ContinuousClock.now + .milliseconds(1_600)
+            while ContinuousClock.now < end {
+                #expect(try await slow?.next() != nil)
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            slow = nil
+            #expect(try await waiting.value == 3)
+
+            // A server that takes its time for an answer.
+            async let late = client.get("\(url)/delay/1500").body.count
+            async let next = client.get("\(url)/bytes/4").body.count
+            #expect(try await late > 0)
+            #expect(try await next == 4)
+            withExtendedLifetime(unread) {}
+        }
+    }
+
+    @Test func `on a connection of one's own a time limit tells the cause`() async throws {
+        var served = OriginServer.Configuration()
+        served.versions = .http1
+        served.security = .cleartext
+        let server = try OriginServer.start(served)
+        defer { server.stopNow() }
+        let connection = try await HTTP1Connection.connect(
+            to: Origin(scheme: .http, host: "127.0.0.1", port: server.port))
+        let held = try await connection.send(.to("/bytes/100000000"))
+        var options = RequestOptions()
+        options.queueTimeout = .milliseconds(500)
+        do {
+            _ = try await connection.send(.to("/bytes/3"), options: options)
+            Issue.record("it was served")
+        } catch let error as H2Error {
+            #expect(error.code == .timeout)
+            #expect(error.message.contains("1 response of this connection has not been read"))
+        }
+        withExtendedLifetime(held) {}
+        connection.closeNow()
+    }
+}

@@ -148,8 +148,8 @@ public struct Configuration: Sendable {
         public var continuationFrames = 16
         /// Informational (1xx) responses to one request, and 4 KiB of fields for each of them: this many at once, and
         /// `informationalResponsesPerSecond` on top, so that a server which sends one now and then may go on for hours.
-        /// Default 16 and 1.
-        public var informationalResponses = 16
+        /// Default 100 and 1.
+        public var informationalResponses = 100
         public var informationalResponsesPerSecond = 1
         /// Frames that bring nothing (SETTINGS, PING, PRIORITY, WINDOW_UPDATE beyond what was sent, RST_STREAM of closed
         /// streams, empty DATA, unknown types): so many at once, and `fruitlessFramesPerSecond` on top. Default 1,000.

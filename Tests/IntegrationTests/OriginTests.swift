@@ -150,7 +150,7 @@ enum OriginTests {
         @Test
         func `more informational responses than the limit end the stream, not the connection`() async throws {
             try await withOrigin { connection, _ in
-                let error = try await h2Error { try await connection.send(.get("/103?n=40")) }
+                let error = try await h2Error { try await connection.send(.get("/103?n=140")) }
                 #expect(error.code == .limitExceeded, "\(error)")
                 #expect(try await connection.send(.get("/bytes/1")).body.discard() == 1)
             }

@@ -40,7 +40,10 @@ extension ConnectionPool {
         locked {
             members[dial.key.slot] = .none
             dialError = error
-            state.dialFailed(dial.key, timedOut: error.code == .timeout, now: now, into: &actions)
+            // Another dial that is still under way would come to the same end.
+            let isFinal = [.certificateRejected, .tlsConfiguration, .invalidConfiguration].contains(error.code)
+            state.dialFailed(
+                dial.key, timedOut: error.code == .timeout, isFinal: isFinal, now: now, into: &actions)
             perform()
             dialError = nil
         }

@@ -76,7 +76,8 @@ extension PoolState {
     /// `timedOut`, those fail that were there when it began, whatever else is under way: they have waited as long as may be.
     /// Later ones have not, and wait for the next dial. Where others serve, the next dial is held off for a while.
     mutating func dialFailed(
-        _ key: ConnectionKey, timedOut: Bool = false, now: UInt64, into actions: inout [PoolAction]
+        _ key: ConnectionKey, timedOut: Bool = false, isFinal: Bool = false, now: UInt64,
+        into actions: inout [PoolAction]
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -85,7 +86,7 @@ extension PoolState {
         let origin = connections[slot].pointee.origin
         living -= 1
         connections[slot].pointee.state = .gone
-        failWaiting(origin, key, timedOut: timedOut, now: now, into: &actions)
+        failWaiting(origin, key, timedOut: timedOut, isFinal: isFinal, now: now, into: &actions)
         forgetIfGivenBack(slot, now: now)
         concern(origin)
         settle(now: now, into: &actions)
@@ -93,7 +94,8 @@ extension PoolState {
 
     /// Fails the requests that can be served no more, now that this connection cannot.
     private mutating func failWaiting(
-        _ origin: Int32, _ key: ConnectionKey, timedOut: Bool, now: UInt64, into actions: inout [PoolAction]
+        _ origin: Int32, _ key: ConnectionKey, timedOut: Bool, isFinal: Bool = false, now: UInt64,
+        into actions: inout [PoolAction]
     ) {
         let record = origins[origin]
         let dial = connections[connections.find(key)]
@@ -106,7 +108,10 @@ extension PoolState {
         // Those who came before the request with this order; 0 for none.
         let ofThis = timedOut ? dial.pointee.cameLater : 0
         if !serves {
-            let before = !record.pointee.dials.isEmpty ? ofThis : timedOut ? record.pointee.failedBefore : .max
+            let before =
+                isFinal
+                ? .max
+                : !record.pointee.dials.isEmpty ? ofThis : timedOut ? record.pointee.failedBefore : .max
             while isOlder(record.pointee.replays.first, than: before) {
                 fail(record.pointee.replays.first, .dialFailed(key), into: &actions)
             }

@@ -70,15 +70,27 @@ struct HTTP1Framing {
         return number
     }
 
-    /// RFC 9112 section 6.3: repeated or conflicting lengths are how responses are smuggled past each other. A recipient
-    /// may take identical ones for one; no server that is right sends them.
+    /// RFC 9112 section 6.3: conflicting lengths are how responses are smuggled past each other. Identical ones, in a list or
+    /// in several fields, are one: nobody can read them otherwise.
     private mutating func takeContentLength(_ value: UnsafeBufferPointer<UInt8>) -> String? {
-        guard contentLength == nil else { return "content-length twice" }
-        guard let length = Self.number(value[...]) else {
-            return "a bad content-length: '\(HTTP2Callbacks.escaped(value.baseAddress, min(value.count, 64)))'"
+        var rest = value[...]
+        while true {
+            let comma = rest.firstIndex(of: UInt8(ascii: ","))
+            guard let length = Self.number(Self.trimmed(rest[..<(comma ?? rest.endIndex)])) else {
+                return "a bad content-length: '\(HTTP2Callbacks.escaped(value.baseAddress, min(value.count, 64)))'"
+            }
+            guard contentLength ?? length == length else { return "two values of content-length that differ" }
+            contentLength = length
+            guard let comma else { return nil }
+            rest = rest[(comma + 1)...]
         }
-        contentLength = length
-        return nil
+    }
+
+    private static func trimmed(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Slice<UnsafeBufferPointer<UInt8>> {
+        var bytes = bytes
+        while let first = bytes.first, first == 0x20 || first == 0x09 { bytes = bytes.dropFirst() }
+        while let last = bytes.last, last == 0x20 || last == 0x09 { bytes = bytes.dropLast() }
+        return bytes
     }
 
     private mutating func takeTransferEncoding(_ value: UnsafeBufferPointer<UInt8>) -> String? {

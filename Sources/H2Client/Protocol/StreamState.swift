@@ -159,8 +159,8 @@ private final class InformationalRate {
 extension Configuration.Limits {
     /// What a server sent that sends too many of them.
     var informationalExcess: String {
-        "more than \(informationalResponses) informational responses, or 4 KiB of fields for each, at once "
-            + "(and \(informationalResponsesPerSecond) a second)"
+        "too many informational responses: our limit is \(informationalResponses) at once, and "
+            + "\(informationalResponsesPerSecond) a second after that (each 4 KiB of fields counts as one)"
     }
 }
 

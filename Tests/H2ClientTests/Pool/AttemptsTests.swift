@@ -14,6 +14,8 @@ import Testing
     ) async throws -> R {
         var configuration = HTTPClient.Configuration()
         configuration.versions = .http2PriorKnowledge
+        // The server's thread may get its turn late where all tests begin at once.
+        configuration.connection.timeouts.settings = .seconds(300)
         change(&configuration)
         return try await withHTTPClient(configuration: configuration, body)
     }

@@ -140,6 +140,19 @@ import Testing
         #expect(Set(cancelled) == [first, second, fourth])
     }
 
+    @Test func `What no other dial would change fails all who wait, though a slow one is under way`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        let waiter = try pool.wait(origin)
+        let slow = try pool.dialed()
+        pool.advance(1.1)
+        let second = try pool.dialed()
+        pool.event { $0.dialFailed(second, isFinal: true, now: $1, into: &$2) }
+        #expect(pool.actions.contains(.fail(waiter, .dialFailed(second))))
+        let cancelled = pool.actions.compactMap { if case .cancelDial(let key, _) = $0 { key } else { nil } }
+        #expect(cancelled == [slow])
+    }
+
     @Test func `A dial that is slow takes nobody else's place`() throws {
         let pool = PoolHarness(.http1Only, { $0.connections = 2 })
         let (busy, hung) = (pool.origin(), pool.origin())

@@ -5,7 +5,7 @@ import Testing
 
 extension RealServers {
     /// What the harness has for clients that also speak HTTP/1.1, judged with curl.
-    @Suite("The harness, HTTP/1.1 and Python", .timeLimit(.minutes(1)))
+    @Suite("The harness, HTTP/1.1 and Python", .timeLimit(.minutes(5)))
     struct HarnessHTTP1 {
         @Test(arguments: RealServer.http1)
         func `serves HTTP 1.1 on a kept connection, over TLS and in cleartext`(_ server: RealServer) async throws {

@@ -9,7 +9,7 @@ enum RealServers {}
 
 extension RealServers {
     /// The harness itself, judged with curl, so that a failure elsewhere is the client's.
-    @Suite("The harness", .timeLimit(.minutes(1)))
+    @Suite("The harness", .timeLimit(.minutes(5)))
     struct Harness {
         @Test(arguments: RealServer.all)
         func `serves a file to curl over TLS and in cleartext`(_ server: RealServer) async throws {

@@ -4,7 +4,7 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("The life of a connection", .timeLimit(.minutes(1)))
+    @Suite("The life of a connection", .timeLimit(.minutes(5)))
     struct Lifecycle {
         @Test(arguments: RealServer.all)
         func `requests under way fail when the server crashes, and a new connection works after its restart`(

@@ -4,7 +4,7 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("Requests", .timeLimit(.minutes(1)))
+    @Suite("Requests", .timeLimit(.minutes(5)))
     struct Requests {
         @Test(arguments: RealServer.all)
         func `a small file arrives over verified TLS`(_ server: RealServer) async throws {

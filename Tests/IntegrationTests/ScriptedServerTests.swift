@@ -14,7 +14,7 @@ enum Curl {
 
 extension RealServers {
     /// The server of scripted HTTP/1.1, judged with curl.
-    @Suite("The scripted HTTP/1.1 server", .timeLimit(.minutes(1)))
+    @Suite("The scripted HTTP/1.1 server", .timeLimit(.minutes(5)))
     struct Scripted {
         @Test(arguments: [false, true])
         func `serves several requests on a connection, and records them`(_ isTLS: Bool) async throws {

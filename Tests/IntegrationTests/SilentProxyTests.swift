@@ -5,7 +5,7 @@ import Testing
 
 extension RealServers {
     /// The relay that loses connections, judged with curl.
-    @Suite("The silent proxy", .timeLimit(.minutes(1)))
+    @Suite("The silent proxy", .timeLimit(.minutes(5)))
     struct Silence {
         @Test(arguments: [Duration.zero, .milliseconds(5)])
         func `forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {

@@ -4,7 +4,7 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("TLS", .timeLimit(.minutes(1)))
+    @Suite("TLS", .timeLimit(.minutes(5)))
     struct TLS {
         /// A certificate that has to be rejected, OpenSSL's number for why, and a word that the message has to say.
         struct Bad: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("Transfers", .timeLimit(.minutes(2)))
+    @Suite("Transfers", .timeLimit(.minutes(5)))
     struct Transfers {
         @Test(arguments: RealServer.all)
         func `a file of 100 MB arrives byte for byte`(_ server: RealServer) async throws {

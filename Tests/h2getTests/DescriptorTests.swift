@@ -3,7 +3,7 @@ import H2Origin
 import Testing
 
 /// Run by bash, which can close what it hands down.
-@Suite(.timeLimit(.minutes(3))) struct `h2get with closed descriptors` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get with closed descriptors` {
     private static let closings = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
     @Test(arguments: closings) func `fetches, and fails with 23 where stdout is closed`(_ closing: String) async throws

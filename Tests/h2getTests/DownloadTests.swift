@@ -212,7 +212,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get writes files` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get writes files` {
     @Test(arguments: [["a", "./a"], ["d/a", "same/a"], ["a", "link"]])
     func `each to one URL, by whatever names`(_ names: [String]) async throws {
         let served = try Served()

@@ -2,7 +2,7 @@ import Foundation
 import H2Origin
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get fails` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get fails` {
     @Test func `with 3 for a bad URL, and fetches the others`() async throws {
         let served = try Served()
         let result = try await served.get("nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")

@@ -2,7 +2,7 @@ import Foundation
 import H2Origin
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get fetches` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get fetches` {
     @Test func `one URL to stdout, and says nothing else`() async throws {
         let served = try Served()
         let result = try await served.get(served.url("/bytes/100000"))
@@ -126,7 +126,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get writes` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get writes` {
     @Test func `-o files in the order of the URLs`() async throws {
         let served = try Served()
         let result = try await served.get(

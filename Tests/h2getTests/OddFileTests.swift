@@ -3,7 +3,7 @@ import H2Origin
 import Testing
 
 /// Files whose size says nothing, and texts with what editors put at their start.
-@Suite(.timeLimit(.minutes(3))) struct `h2get reads files` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get reads files` {
     @Test func `to their ends, whatever size the system tells`() async throws {
         let served = try Served()
         // 0 and 4096, and neither is true.

@@ -22,7 +22,7 @@ private actor Run {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `Places for bodies` {
+@Suite(.timeLimit(.minutes(5))) struct `Places for bodies` {
     /// Turns that other tasks take are waited for.
     private func entered(_ run: Run, count: Int) async -> [Int] {
         for _ in 0..<100_000 {

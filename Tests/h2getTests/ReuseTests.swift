@@ -2,7 +2,7 @@ import Foundation
 import H2Origin
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get reuses connections` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get reuses connections` {
     /// The lines of `errors` that begin with `prefix`.
     private func lines(_ prefix: String, of result: Program.Result) -> [Substring] {
         result.errors.split(separator: "\n").filter { $0.hasPrefix(prefix) }
@@ -110,7 +110,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get keeps the order on stdout` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get keeps the order on stdout` {
     @Test(arguments: [1, 2, 8]) func `with fewer HTTP/1.1 connections than large bodies`(
         _ connections: Int
     ) async throws {
@@ -151,7 +151,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get sends again` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get sends again` {
     /// Serves one request at a time and answers the others 503.
     private func busy(retryAfter: Int?) throws -> Served {
         try Served {
@@ -215,7 +215,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get spares servers` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get spares servers` {
     @Test func `with --rate`() async throws {
         let served = try Served()
         let urls = (0..<6).map { _ in served.url("/bytes/1") }
@@ -241,7 +241,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get waits no longer` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get waits no longer` {
     @Test func `for a connection or stream than --queue-timeout`() async throws {
         let served = try Served()
         let result = try await served.get(

@@ -2,7 +2,7 @@ import Foundation
 import H2Origin
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get sends` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get sends` {
     private let content = Served.pattern(300_000)
 
     /// What `/upload` answers for `content`: the number of bytes and their SHA-256.
@@ -89,7 +89,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get tells` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get tells` {
     @Test func `the connection's facts and both heads with -v`() async throws {
         let served = try Served()
         let result = try await served.get("-v", served.url("/103"))
@@ -138,7 +138,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get serve` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get serve` {
     /// Runs `h2get serve`, then `body` with its port, then ends it.
     private func serve(
         _ arguments: [String], in folder: TemporaryFolder, _ body: @Sendable (Int) async throws -> Void

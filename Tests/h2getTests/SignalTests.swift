@@ -3,7 +3,7 @@ import H2Origin
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `h2get ends by a signal` {
+@Suite(.timeLimit(.minutes(5))) struct `h2get ends by a signal` {
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
     /// Starts it with a stdin that never says anything, and signals it once it can be.
@@ -99,7 +99,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `Pipes with h2get` {
+@Suite(.timeLimit(.minutes(5))) struct `Pipes with h2get` {
     @Test func `hold up nothing else, and no longer than -m`() async throws {
         let served = try Served()
         mkfifo(served.folder.path("fifo"), 0o600)

@@ -2,7 +2,7 @@ import Foundation
 import H2Origin
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `An origin that h2get cannot reach` {
+@Suite(.timeLimit(.minutes(5))) struct `An origin that h2get cannot reach` {
     @Test func `is told in one line for all its URLs, without a rate`() async throws {
         let port = try closedPort()
         let urls = (1...200).map { "http://127.0.0.1:\(port)/\($0)" }
@@ -89,7 +89,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct `What h2get says` {
+@Suite(.timeLimit(.minutes(5))) struct `What h2get says` {
     @Test(arguments: ["bnech", "bench2", "benhc", "sevre", "swep", "compair", "hepl", "Bench"])
     func `of a misspelt command`(_ word: String) async throws {
         let result = try await Program.run([word, "https://127.0.0.1:1/"])

@@ -41,6 +41,14 @@ final class BodyFile: Sendable {
             close(descriptor)
             throw error
         }
+        // Files of /proc and /sys say that they are empty and are not: they must not be sent as nothing.
+        var byte: UInt8 = 0
+        if status.st_size == 0, pread(descriptor, &byte, 1, 0) > 0 {
+            close(descriptor)
+            throw H2Error(
+                .localIO, initiator: .user, message: "'\(path)' does not say how long it is",
+                remedy: "stream it instead")
+        }
         self.descriptor = descriptor
         length = Int(status.st_size)
     }

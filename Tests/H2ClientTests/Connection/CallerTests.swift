@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Callers on the loop, on the global pool and on actors, over real sockets and loops: the same results for all.
-@Suite(.timeLimit(.minutes(1))) struct CallerTests {
+@Suite(.timeLimit(.minutes(5))) struct CallerTests {
     private nonisolated(nonsending) func withConnection<R>(
         _ configuration: Configuration = Configuration(),
         _ body: nonisolated(nonsending) (HTTP2Connection, OriginServer) async throws -> R

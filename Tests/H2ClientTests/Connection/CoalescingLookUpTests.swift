@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(1))) struct CoalescingLookUpTests {
+@Suite(.timeLimit(.minutes(5))) struct CoalescingLookUpTests {
     /// Knows localhost, and never answers for anybody else.
     private final class HalfDead: NameResolver {
         struct Query: NameQuery { func cancel() {} }

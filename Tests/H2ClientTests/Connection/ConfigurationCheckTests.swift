@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(2))) struct ConfigurationCheckTests {
+@Suite(.timeLimit(.minutes(5))) struct ConfigurationCheckTests {
     typealias Change = @Sendable (inout HTTPClient.Configuration) -> Void
 
     static let refused: [(option: String, change: Change)] = [

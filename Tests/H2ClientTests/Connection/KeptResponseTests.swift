@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Responses that are kept for longer than their connection and client.
-@Suite("A kept response", .timeLimit(.minutes(1)))
+@Suite("A kept response", .timeLimit(.minutes(5)))
 struct KeptResponseTests {
     /// Whether a driver has let go of all that is large.
     private static func isReleased(_ driver: ConnectionDriver) async -> Bool {

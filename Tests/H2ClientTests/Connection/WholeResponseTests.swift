@@ -12,7 +12,7 @@ import Testing
 #endif
 
 /// Whole responses, whose readers no loop keeps apart.
-@Suite("A whole response", .timeLimit(.minutes(2)))
+@Suite("A whole response", .timeLimit(.minutes(5)))
 struct WholeResponseTests {
     private enum Reading: CaseIterable { case collect, next, discard, write }
 

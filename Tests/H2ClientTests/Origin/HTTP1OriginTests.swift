@@ -4,7 +4,7 @@ import Testing
 
 @testable import H2Origin
 
-@Suite(.timeLimit(.minutes(2))) struct HTTP1OriginTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTP1OriginTests {
     private func origin(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
         var configuration = OriginServer.Configuration()
         configuration.security = .cleartext

@@ -12,7 +12,7 @@ private let settings: UInt8 = 4
 private let ping: UInt8 = 6
 private let goAway: UInt8 = 7
 
-@Suite(.timeLimit(.minutes(1))) struct OriginServerTests {
+@Suite(.timeLimit(.minutes(5))) struct OriginServerTests {
     private func cleartext(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
         var configuration = OriginServer.Configuration()
         configuration.security = .cleartext

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// What runs the pool's decisions: its lock, its names and its events.
-@Suite("The connection pool", .timeLimit(.minutes(2)))
+@Suite("The connection pool", .timeLimit(.minutes(5)))
 struct ConnectionPoolTests {
     private static func withOrigin(
         _ versions: OriginServer.Versions = .both, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Connections whose stream identifiers, or numbers of requests, come to their end: 2^31-1.
-@Suite("The end of a connection's identifiers", .timeLimit(.minutes(2)))
+@Suite("The end of a connection's identifiers", .timeLimit(.minutes(5)))
 struct IdentifierTests {
     private static func withOrigin(
         _ versions: OriginServer.Versions, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Requests that wait behind responses which nobody reads.
-@Suite("Behind unread responses", .timeLimit(.minutes(2)))
+@Suite("Behind unread responses", .timeLimit(.minutes(5)))
 struct UnreadResponsesTests {
     /// A client with room for two requests at once.
     private static func withTwoPlaces(

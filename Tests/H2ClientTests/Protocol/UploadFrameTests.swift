@@ -110,6 +110,14 @@ import Testing
         #expect(fcntl(descriptor, F_GETFD) == -1)
     }
 
+    #if os(Linux)
+        @Test func `A file that does not say how long it is is refused rather than sent as nothing`() throws {
+            let error = #expect(throws: H2Error.self) { try BodyFile("/proc/version") }
+            #expect(error?.code == .localIO)
+            #expect(error?.remedy == "stream it instead")
+        }
+    #endif
+
     @Test func `A file that shrinks while it is sent resets the stream`() throws {
         let path = NSTemporaryDirectory() + "h2-upload-\(UUID().uuidString)"
         try Data([UInt8](repeating: 1, count: 3_000)).write(to: URL(fileURLWithPath: path))

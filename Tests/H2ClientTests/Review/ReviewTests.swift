@@ -9,7 +9,7 @@ private let headers: UInt8 = 1
 private let reset: UInt8 = 3
 
 /// What a review found: hangs, leaks and misreports, each by a server that provokes it.
-@Suite(.timeLimit(.minutes(3))) struct ReviewTests {
+@Suite(.timeLimit(.minutes(5))) struct ReviewTests {
     private func connect(
         _ server: PuppetServer, _ change: (inout Configuration) -> Void = { _ in }
     ) async throws -> HTTP2Connection {

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Servers that want a certificate of ours, and don't get one that they like.
-@Suite(.timeLimit(.minutes(1))) struct ClientCertificateTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientCertificateTests {
     private func failure(
         _ peer: TLSPeer, version: Configuration.TLS.Version, isHTTP2: Bool = true,
         _ change: (inout Configuration.TLS) -> Void = { _ in }

@@ -8,7 +8,7 @@ import Testing
 @testable import H2Client
 
 /// What becomes of a loop, its thread and its users at its end, and where the system has nothing to give.
-@Suite(.timeLimit(.minutes(1))) struct EventLoopEndTests {
+@Suite(.timeLimit(.minutes(5))) struct EventLoopEndTests {
     /// Starts no thread, as a system that is out of them.
     ///
     /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.

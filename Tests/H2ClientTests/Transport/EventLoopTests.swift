@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(1))) struct EventLoopTests {
+@Suite(.timeLimit(.minutes(5))) struct EventLoopTests {
     // MARK: - Calls and timers
 
     @Test func `A call from another thread runs on the loop's thread`() async {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(1))) struct PollerTests {
+@Suite(.timeLimit(.minutes(5))) struct PollerTests {
     /// CPU time that the loop's thread uses within `milliseconds`, in milliseconds.
     private func cpuTime(of loop: EventLoop, during milliseconds: UInt64) async -> Double {
         await withCheckedContinuation { continuation in

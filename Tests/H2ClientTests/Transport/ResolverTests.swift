@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(1))) struct ResolverTests {
+@Suite(.timeLimit(.minutes(5))) struct ResolverTests {
     private func resolve(_ host: String, port: Int = 443) async -> (Result<[SocketAddress], H2Error>, onLoop: Bool) {
         let loop = EventLoop()
         defer { loop.shutdown() }

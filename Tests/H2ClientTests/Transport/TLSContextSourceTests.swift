@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(1))) struct TLSContextSourceTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSContextSourceTests {
     private final class Folder {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("source-\(UUID().uuidString)")
         init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// TLS sessions that are resumed (RFC 8446 section 2.2), and those that must not be.
-@Suite(.timeLimit(.minutes(1))) struct TLSResumptionTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSResumptionTests {
     /// Reads until something has come, as its protocol would: tickets of TLS 1.3 arrive with it.
     private final class Reader: ReadinessHandler {
         private let wire: any Wire

@@ -7,7 +7,7 @@ import Histogram
 import Testing
 
 /// Each figure of the engine against an origin whose behaviour is known.
-@Suite("The benchmark engine", .serialized, .timeLimit(.minutes(2)))
+@Suite("The benchmark engine", .serialized, .timeLimit(.minutes(5)))
 struct BenchTests {
     // MARK: - Counts
 

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// The engine itself, against an origin in this process.
-@Suite(.timeLimit(.minutes(3))) struct CompareEngineTests {
+@Suite(.timeLimit(.minutes(5))) struct CompareEngineTests {
     private func plan(
         _ servers: [OriginServer], path: String = "/bytes/3", _ change: (inout ComparePlan) -> Void = { _ in }
     ) throws -> ComparePlan {

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Servers that answer while they read: `send` returns with the response's head, and the upload goes on as it is read.
-@Suite(.timeLimit(.minutes(2))) struct FullDuplexTests {
+@Suite(.timeLimit(.minutes(5))) struct FullDuplexTests {
     /// Larger than all windows and socket buffers together.
     private static let size = 60 << 20
 

@@ -66,7 +66,8 @@ extension ClientSimulation {
         switch arrival.fate {
         case .unprocessed: return nil
         case .reset where !arrival.endpoint.isBroken: return "it was reset"
-        case .answered(let status) where status != 200:
+        // A connection that breaks off may take the answer with it.
+        case .answered(let status) where status != 200 && !arrival.endpoint.isBroken:
             if !policy.statuses.contains(status) { return "it was answered \(status)" }
             return RetryDecision.isIdempotent(plan.method) ? nil : "it was answered \(status)"
         case .answered where !arrival.endpoint.isBroken: return "it was answered"

@@ -46,11 +46,22 @@ extension Exchange {
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
-        if Task.isCancelled {
-            // The connection's owner, or its holder, waits for the end of what it has counted, and the writer for that of its upload.
-            connection.loop.execute { self.fail(CancellationError()) }
-            throw CancellationError()
-        }
+        try checkCancellation()
+        return try await performUnchecked(request)
+    }
+
+    /// Fails the exchange where its caller has been cancelled.
+    func checkCancellation() throws {
+        guard Task.isCancelled else { return }
+        // The connection's owner, or its holder, waits for the end of what it has counted, and the writer for that of its
+        // upload.
+        connection.loop.execute { self.fail(CancellationError()) }
+        throw CancellationError()
+    }
+
+    /// As `perform`, for a caller that has just looked whether it is cancelled.
+    @inline(__always)
+    nonisolated(nonsending) func performUnchecked(_ request: HTTPRequest) async throws -> Response {
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
             if connection.loopIdentity.isCurrent {

@@ -8,6 +8,8 @@ final class Attempts {
     var replays = 0
     /// What kind of connection the next attempt needs.
     var kind: LeaseKind = []
+    /// Since a server answered 417 to it.
+    var leavesOutExpectation = false
     var failed: [FailedAttempt] = []
     /// When the present one began: when the wait before it was over.
     var beganAt: UInt64 = 0
@@ -22,7 +24,8 @@ final class Attempts {
 extension HTTPClient {
     // MARK: - One attempt
 
-    /// An exchange on a connection that was leased for the request, which may have to wait for it.
+    /// An exchange on a connection that was leased for the request, which may have to wait for it. Its task was not cancelled
+    /// when this returns.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func lease(
@@ -30,8 +33,13 @@ extension HTTPClient {
         _ attempts: inout Attempts?
     ) async throws -> Exchange {
         // Before anything is dialled, counted or told.
-        try Task.checkCancellation()
-        let now = attempts == nil ? calledAt : try beginAnew(attempts, options, calledAt)
+        if Task.isCancelled { throw CancellationError() }
+        var options = options
+        var now = calledAt
+        if let attempts {
+            now = try beginAnew(attempts, options, calledAt)
+            if attempts.leavesOutExpectation { options.expectContinue = nil }
+        }
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let driver, let entry, let isReused):
             let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
@@ -57,15 +65,16 @@ extension HTTPClient {
         }
         let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
         exchange.number = number
+        try exchange.checkCancellation()
         note(exchange, attempts, isReused: ticket.isReused)
         return exchange
     }
 
     /// The present time, at which a further attempt begins.
     /// - Throws: `H2Error` (`timeout`, or that of the last attempt), where the time for it is over.
-    private func beginAnew(_ attempts: Attempts?, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
+    private func beginAnew(_ attempts: Attempts, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
         let now = pool.now
-        attempts?.beganAt = now
+        attempts.beganAt = now
         if let last = deadline(options, calledAt, now, attempts), last.at <= now, last.phase != .queued {
             throw tooLate(H2Error.timeout(last.phase, last.limit, stream: 0), attempts)
         }
@@ -111,8 +120,8 @@ extension HTTPClient {
     /// Whether a response is what the caller gets. Where it is not, it has been dropped, and the wait before the next
     /// attempt is over.
     nonisolated(nonsending) func isFinal(
-        _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ options: inout RequestOptions,
-        _ exchange: Exchange, _ attempts: inout Attempts?
+        _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange,
+        _ attempts: inout Attempts?
     ) async throws -> Bool {
         learn(from: response, exchange)
         let status = response.status.code
@@ -123,7 +132,7 @@ extension HTTPClient {
         let decision = RetryDecision.decide(
             outcome, situation(of: request, body, exchange, present), configuration.retry)
         guard let wait = nextWait(decision, present, exchange) else { return true }
-        if decision == .withoutExpectation { options.expectContinue = nil }
+        if decision == .withoutExpectation { present.leavesOutExpectation = true }
         // What comes of it is dropped beside the wait, so that an HTTP/1.1 connection can be used again.
         exchange.discardBody()
         attempts = present

@@ -7,23 +7,6 @@ import Testing
 /// What runs the pool's decisions: its lock, its names and its events.
 @Suite("The connection pool", .timeLimit(.minutes(5)))
 struct ConnectionPoolTests {
-    private static func withOrigin(
-        _ versions: OriginServer.Versions = .both, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },
-        _ body: (HTTPClient, OriginServer) async throws -> Void
-    ) async throws {
-        var origin = OriginServer.Configuration()
-        origin.versions = versions
-        origin.security = .cleartext
-        let server = try OriginServer.start(origin)
-        defer { server.stopNow() }
-        var configuration = HTTPClient.Configuration()
-        configuration.versions = versions == .http2 ? .http2PriorKnowledge : .automatic
-        change(&configuration)
-        let client = HTTPClient(configuration: configuration)
-        try await body(client, server)
-        await client.shutdown()
-    }
-
     // MARK: - The lock
 
     /// Runs each job at once, on whatever thread resumes it.
@@ -35,7 +18,7 @@ struct ConnectionPoolTests {
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
     func `a caller's executor may run its task where that is resumed`(_ versions: OriginServer.Versions) async throws {
-        try await Self.withOrigin(
+        try await withOriginAndClient(
             versions,
             {
                 $0.pool.http1ConnectionsPerOrigin = 1
@@ -66,7 +49,7 @@ struct ConnectionPoolTests {
     func `a task that was cancelled before its call dials nothing and is told as nothing`(
         _ versions: OriginServer.Versions
     ) async throws {
-        try await Self.withOrigin(versions) { client, server in
+        try await withOriginAndClient(versions) { client, server in
             let events = client.events()
             let request = try HTTPRequest(url: "\(server.url)/bytes/3")
             let attempts: [@Sendable () async throws -> Void] = [
@@ -99,7 +82,7 @@ struct ConnectionPoolTests {
     @Test func `a loan of a busy HTTP/2 connection ends with its own requests, and they alone are counted`()
         async throws
     {
-        try await Self.withOrigin(.http2) { client, server in
+        try await withOriginAndClient(.http2) { client, server in
             _ = try await client.get("\(server.url)/bytes/3")
             let busy = Task { try await client.get("\(server.url)/delay/60000") }
             while server.statistics.requests < 2 { await Task.yield() }
@@ -126,7 +109,7 @@ struct ConnectionPoolTests {
     func `a loan goes on until the responses that it was used for are over`(
         _ versions: OriginServer.Versions
     ) async throws {
-        try await Self.withOrigin(versions, { $0.pool.http1ConnectionsPerOrigin = 1 }) { client, server in
+        try await withOriginAndClient(versions, { $0.pool.http1ConnectionsPerOrigin = 1 }) { client, server in
             let size = 10_000_000
             let request = try HTTPRequest(url: "\(server.url)/bytes/\(size)")
             var late: Response? = try await client.withConnection(to: Origin(server.url)) { connection in
@@ -147,7 +130,7 @@ struct ConnectionPoolTests {
     }
 
     @Test func `a loan whose request was cancelled before it began ends all the same`() async throws {
-        try await Self.withOrigin(.http2) { client, server in
+        try await withOriginAndClient(.http2) { client, server in
             let request = try HTTPRequest(url: "\(server.url)/bytes/3")
             let origin = try Origin(server.url)
             let task = Task {
@@ -165,7 +148,7 @@ struct ConnectionPoolTests {
     // MARK: - Events
 
     @Test func `events that are asked for after the client has ended end at once`() async throws {
-        try await Self.withOrigin { client, server in
+        try await withOriginAndClient { client, server in
             _ = try await client.get("\(server.url)/bytes/3")
             let before = client.events()
             await client.shutdown()
@@ -176,7 +159,7 @@ struct ConnectionPoolTests {
     }
 
     @Test func `an observer whose task is cancelled is let go of`() async throws {
-        try await Self.withOrigin { client, server in
+        try await withOriginAndClient { client, server in
             let reader = Task { for await _ in client.events() {} }
             while !client.pool.isObserved { await Task.yield() }
             reader.cancel()
@@ -189,7 +172,7 @@ struct ConnectionPoolTests {
     // MARK: - Names
 
     @Test func `an origin's names are remembered to a limit, however it is written`() async throws {
-        try await Self.withOrigin { client, server in
+        try await withOriginAndClient { client, server in
             let port = try Origin(server.url).port
             _ = try await client.get("\(server.url)/bytes/3")
             let name = Array("localhost")

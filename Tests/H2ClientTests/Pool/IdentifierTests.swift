@@ -8,23 +8,6 @@ import Testing
 /// Connections whose stream identifiers, or numbers of requests, come to their end: 2^31-1.
 @Suite("The end of a connection's identifiers", .timeLimit(.minutes(5)))
 struct IdentifierTests {
-    private static func withOrigin(
-        _ versions: OriginServer.Versions, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },
-        _ body: (HTTPClient, OriginServer) async throws -> Void
-    ) async throws {
-        var origin = OriginServer.Configuration()
-        origin.versions = versions
-        origin.security = .cleartext
-        let server = try OriginServer.start(origin)
-        defer { server.stopNow() }
-        var configuration = HTTPClient.Configuration()
-        configuration.versions = versions == .http2 ? .http2PriorKnowledge : .automatic
-        change(&configuration)
-        let client = HTTPClient(configuration: configuration)
-        try await body(client, server)
-        await client.shutdown()
-    }
-
     private static func statuses(_ client: HTTPClient, _ url: String, tasks: Int, requests: Int) async throws -> [Int] {
         try await withThrowingTaskGroup(of: [Int].self) { group in
             for _ in 0..<tasks {
@@ -42,7 +25,7 @@ struct IdentifierTests {
     func `a connection is replaced before its identifiers run out, and nothing is lost`(
         _ versions: OriginServer.Versions
     ) async throws {
-        try await Self.withOrigin(versions, { $0.connection.limits.lastIdentifier = 19 }) { client, server in
+        try await withOriginAndClient(versions, { $0.connection.limits.lastIdentifier = 19 }) { client, server in
             let events = client.events()
             let statuses = try await Self.statuses(client, "\(server.url)/bytes/3", tasks: 10, requests: 30)
             #expect(statuses == Array(repeating: 200, count: 300))
@@ -60,7 +43,7 @@ struct IdentifierTests {
     }
 
     @Test func `a connection without a free identifier is taken out of service, and another takes over`() async throws {
-        try await Self.withOrigin(.http2, { $0.connection.limits.lastIdentifier = .max }) { client, server in
+        try await withOriginAndClient(.http2, { $0.connection.limits.lastIdentifier = .max }) { client, server in
             let url = "\(server.url)/bytes/3"
             _ = try await client.get(url)
             let drivers = client.pool.lock.withLock {

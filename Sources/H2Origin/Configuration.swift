@@ -9,6 +9,9 @@ extension OriginServer {
         public var security = Security.selfSigned(names: ["localhost", "127.0.0.1", "::1"])
         /// The folder whose files are served under their paths; nil serves the routes alone.
         public var documentRoot: String?
+        /// Whether files and folders whose names begin with a dot are served: `.git`, `.env` and their like are seldom meant for
+        /// others. `/.well-known/` always is (RFC 8615). Default false.
+        public var servesDotFiles = false
         /// Which versions of HTTP it offers.
         public var versions = Versions.both
         public var settings = Settings()
@@ -61,19 +64,57 @@ extension OriginServer {
         public init() {}
     }
 
-    /// Limits on what clients may make the origin hold.
+    /// Limits on what clients may make the origin hold and do, and on how long they may take.
+    ///
+    /// With the defaults an origin may be left running. A connection takes up to about 300 KiB, a request about 2 KiB, and
+    /// `heldBytes` is over all of them.
     public struct Limits: Sendable {
         /// Connections at once, those that shake hands included; more are closed at accept. Default 10,000.
         public var connections = 10_000
+        /// Requests that are open at once, over all connections; more are refused with REFUSED_STREAM, on HTTP/1.1 with 503.
+        /// `Settings.maxConcurrentStreams` is the limit of one connection. Default 200,000, which take some 400 MB.
+        public var requests = 200_000
         /// Bytes of one header block (name + value + 32 a field); more is answered with 431, a request line of HTTP/1.1
         /// that is longer with 414. Default 64 KiB.
         public var headerListSize = 64 << 10
+        /// Bytes that requests make the origin hold, over all connections: their fields, bodies that wait to be echoed or for a
+        /// route, and large fields of responses. A request past it is refused as one over `requests`; one whose body goes past it
+        /// is reset with ENHANCE_YOUR_CALM, on HTTP/1.1 by closing its connection. Default 256 MiB, as windows alone would let
+        /// 10,000 connections fill 80 GB.
+        public var heldBytes = 256 << 20
+        /// Bytes of a response body that a route can be asked for; more is answered with 400. Default 1 TB: it is made as it is
+        /// taken, and takes no memory.
+        public var responseBytes = 1_000_000_000_000
+        /// Bytes of fields that `/large-headers` can be asked for (name + value + 32 a field); more is answered with 400.
+        /// Default 1 MiB, sixteen times of what most clients take.
+        public var responseFieldBytes = 1 << 20
         /// From accept to the end of the TLS handshake. Default 15 s.
         public var handshake = Duration.seconds(15)
-        /// A connection without any traffic for so long is told GOAWAY, and is closed if it stays quiet for another
-        /// second; a stream that waits for its answer makes no traffic. On HTTP/1.1 a connection without a request is
-        /// closed at once. Default: never.
-        public var idle: Duration?
+        /// A request's head, from its first byte to its last; on a new connection from its beginning on, and there also HTTP/2's
+        /// preface and SETTINGS. On HTTP/1.1 a slower one is answered with 408 and its connection closed, on HTTP/2 the
+        /// connection ends with ENHANCE_YOUR_CALM. Default 30 s, which holds for a bad mobile link.
+        public var requestHead = Duration.seconds(30)
+        /// How long a body may stand still because of the client, which sends no more of its request or takes no more of its
+        /// response. Then its stream is reset with CANCEL; on HTTP/1.1, and where the socket is full, the connection ends, after
+        /// 408 where nothing was answered yet. A stream whose connection brings other streams' bodies is not late, nor is a
+        /// response that has a window and waits for its turn. Default 60 s, as most servers have it.
+        public var bodyProgress = Duration.seconds(60)
+        /// A connection without a request and without any traffic for so long is told GOAWAY, on HTTP/1.1 closed at once, and
+        /// is closed if it stays quiet for another second. nil: never. Default 5 min.
+        ///
+        /// This limit and those on heads and bodies are looked at four times in the shortest of them, every 5 s at least.
+        public var idle: Duration? = .seconds(300)
+        /// Frames of HTTP/2 that bring nothing, at once: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, empty or small
+        /// padded DATA, unknown ones, and those that are refused. Time, requests and DATA that was sent forgive some. Past it the connection ends with
+        /// ENHANCE_YOUR_CALM. Default 10,000: well-behaved clients never come near.
+        public var controlFrames = 10_000
+        /// How many of them a second forgives. Default 1,000.
+        public var controlFramesPerSecond = 1_000
+        /// Streams that one connection may reset at once (CVE-2023-44487, "rapid reset"); past it the connection ends with
+        /// ENHANCE_YOUR_CALM. Default 1,000, all streams that may be open; nghttp2 allows no more.
+        public var streamResets = 1_000
+        /// How many of them a second forgives. Default 33, as in nghttp2, which allows no more.
+        public var streamResetsPerSecond = 33
         /// A server that can do only so much at once. Default: no such limit.
         public var workers: Workers?
 

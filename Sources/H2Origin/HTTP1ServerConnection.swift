@@ -43,6 +43,8 @@ final class HTTP1ServerConnection: ServerConnection {
     @exclusivity(unchecked) private var isDrainingNow = false
     @exclusivity(unchecked) private var hasInputEnded = false
     @exclusivity(unchecked) private var hasSentContinue = false
+    /// When the head began that has not ended. The first one begins with the connection.
+    @exclusivity(unchecked) private var headStart: UInt64?
 
     init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
         let configuration = listener.configuration
@@ -51,6 +53,7 @@ final class HTTP1ServerConnection: ServerConnection {
         super.init(wire: wire, descriptor: descriptor, listener: listener)
         counters.http1Connections.add(1)
         prepare()
+        headStart = startedAt
     }
 
     /// Makes the stream ready for the next request's fields.
@@ -101,6 +104,7 @@ final class HTTP1ServerConnection: ServerConnection {
                 stream.endRequest()
                 finishIfComplete()
             case .refused(let refusal):
+                counters.http1Malformed.add(1)
                 refuse(refusal)
                 // The rest means nothing, and is not kept.
                 return bytes.count
@@ -108,6 +112,7 @@ final class HTTP1ServerConnection: ServerConnection {
             if case .close(_, flushing: false) = wish { return bytes.count }
         }
         if case .ending = state { return bytes.count }
+        if headStart == nil, case .awaiting = state, !parser.isAtStart { headStart = loop.now }
         return at
     }
 
@@ -121,6 +126,7 @@ final class HTTP1ServerConnection: ServerConnection {
     }
 
     private func headArrived() {
+        headStart = nil
         state = .answering
         opened(stream)
         counters.http1Requests.add(1)
@@ -134,9 +140,8 @@ final class HTTP1ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    /// Something that is no request: says so, where no response has begun, and ends.
+    /// Something that is no request, or comes too late: says so, where no response has begun, and ends.
     private func refuse(_ refusal: HTTP1RequestParser.Refusal) {
-        counters.http1Malformed.add(1)
         isLast = true
         if case .answering = state {
             guard case .none = response else { return requestClose(.abruptly) }
@@ -149,6 +154,26 @@ final class HTTP1ServerConnection: ServerConnection {
         stream.take(.discard)
         stream.answer(refusal.status, "\(refusal.reason)\n", isHead: stream.request.method == "HEAD")
         scheduleFlush()
+    }
+
+    override func checkProgress(now: UInt64) {
+        let limits = listener.configuration.limits
+        switch state {
+        case .awaiting:
+            guard let headStart, now &- headStart > limits.requestHead.clampedNanoseconds else { return }
+            counters.connectionsTimedOut.add(1)
+            // Nobody has asked for anything yet.
+            if parser.isAtStart { return close() }
+            refuse(HTTP1RequestParser.Refusal(status: 408, reason: "the request's head took too long"))
+        case .answering:
+            guard isLooking, !isReadingPaused,
+                now &- stream.receivedAt > limits.bodyProgress.clampedNanoseconds
+            else { return }
+            counters.requestsTimedOut.add(1)
+            refuse(HTTP1RequestParser.Refusal(status: 408, reason: "the request's body took too long"))
+            scheduleFlush()
+        case .ending: break
+        }
     }
 
     /// What can be answered at once is answered; what waits for anything goes with its connection, since a client that
@@ -295,6 +320,10 @@ final class HTTP1ServerConnection: ServerConnection {
     }
 
     override func resume(_ stream: ServerStream) { scheduleFlush() }
+    override func overwhelmed(_ stream: ServerStream) {
+        requestClose(.abruptly)
+        scheduleFlush()
+    }
 
     override func refuse(_ stream: ServerStream) {
         stream.take(.discard)
@@ -302,7 +331,7 @@ final class HTTP1ServerConnection: ServerConnection {
     }
 
     override func goAwayByFault() { isLast = true }
-    override func goAway(last: Int32, code: UInt32, debug: String) { isLast = true }
+    override func goAway(last: Int32, code: UInt32, debug: [UInt8]) { isLast = true }
 
     // MARK: - Bytes of heads
 
@@ -348,6 +377,7 @@ final class HTTP1ServerConnection: ServerConnection {
         case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
+        case 408: "Request Timeout"
         case 414: "URI Too Long"
         case 416: "Range Not Satisfiable"
         case 429: "Too Many Requests"

@@ -10,13 +10,26 @@ final class HTTP2ServerConnection: ServerConnection {
     @exclusivity(unchecked) private(set) var session: OpaquePointer!
     let inbound: InboundFrames
     @exclusivity(unchecked) private var streams: [ServerStream] = []
-    @exclusivity(unchecked) private var spareStreams: [ServerStream] = []
     /// PRIORITY_UPDATE values of streams that are not open yet (RFC 9218 section 7.1), a few.
     @exclusivity(unchecked) private var earlyPriorities: [(stream: Int32, value: String)] = []
     @exclusivity(unchecked) private var lastStreamID: Int32 = 0
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
     @exclusivity(unchecked) private var isInsideNghttp2 = false
     @exclusivity(unchecked) private var wasOutputFull = false
+    @exclusivity(unchecked) private var heads = FrameHeads(skipping: 24)
+    @exclusivity(unchecked) private var history = StreamHistory()
+    /// Frames that bring nothing: see `OriginServer.Limits.controlFrames`.
+    @exclusivity(unchecked) private var controlFrames: LeakyBucket
+    @exclusivity(unchecked) private var streamResets: LeakyBucket
+    /// SETTINGS that a route has promised or sent, and that are not acknowledged.
+    @exclusivity(unchecked) private var pendingSettings = 0
+    /// The client's preface and its first SETTINGS are there.
+    @exclusivity(unchecked) private var hasGreeted = false
+    /// When DATA went and came last, on whatever stream.
+    @exclusivity(unchecked) private var sentDataAt: UInt64 = 0
+    @exclusivity(unchecked) private var receivedDataAt: UInt64 = 0
+    /// When the frame or header block began that has not ended; nil between them.
+    @exclusivity(unchecked) private var unfinishedSince: UInt64?
 
     /// no → noticed (the first GOAWAY waits to be sent) → asked (its PING is under way) → final.
     private enum Draining { case no, noticed, asked, final }
@@ -29,10 +42,14 @@ final class HTTP2ServerConnection: ServerConnection {
         inbound = InboundFrames(
             skipping: 24, maximumFrame: mayLook ? Int(settings.maxFrameSize ?? 16_384) : 0,
             headerListSize: limits.headerListSize, continuationFrames: 16)
+        controlFrames = LeakyBucket(limit: limits.controlFrames, perSecond: limits.controlFramesPerSecond)
+        streamResets = LeakyBucket(limit: limits.streamResets, perSecond: limits.streamResetsPerSecond)
         super.init(wire: wire, descriptor: descriptor, listener: listener)
         counters.http2Connections.add(1)
         session = HTTP2ServerSession.make(
-            self, faults: faults, keepsClosedStreams: settings.maxConcurrentStreams ?? .max <= 10_000)
+            self, faults: faults, keepsClosedStreams: settings.maxConcurrentStreams ?? .max <= 10_000,
+            // `controlFrames` counts them, and one for each that it lets pass may wait.
+            acknowledgements: 2 * max(limits.controlFrames, 1_000))
         precondition(session != nil, "no memory for an nghttp2 session")
     }
 
@@ -66,6 +83,35 @@ final class HTTP2ServerConnection: ServerConnection {
     // MARK: - Bytes
 
     override func receive(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        var at = 0
+        var hasMovedOn = false
+        while let head = heads.next(UnsafeRawBufferPointer(bytes), &at) {
+            // A header block that goes on is one that began before; `InboundFrames` limits its frames.
+            if head.type != UInt8(NGHTTP2_CONTINUATION.rawValue) { hasMovedOn = true }
+            guard let code = verdict(on: head) else { continue }
+            // What came before is looked at; what comes after means nothing.
+            let isGood = at <= 9 || take(UnsafeMutableRawBufferPointer(rebasing: bytes[..<(at - 9)]))
+            nghttp2_session_terminate_session(session, code.rawValue)
+            return isGood
+        }
+        if heads.isBetweenFrames {
+            unfinishedSince = nil
+        } else if hasMovedOn || unfinishedSince == nil {
+            unfinishedSince = loop.now
+        }
+        let isGood = take(bytes)
+        // Answers pile up where nobody reads them. What the streams have to say comes on top of what was counted.
+        if isBlocked, nghttp2_session_get_outbound_queue_size(session) > Self.queueLimit + 2 * streams.count {
+            counters.connectionsFlooding.add(1)
+            wish = .close(.abruptly, flushing: false)
+        }
+        return isGood
+    }
+
+    /// Frames that may wait while the socket is full.
+    private static let queueLimit = 10_000
+
+    private func take(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
         isInsideNghttp2 = true
         defer { isInsideNghttp2 = false }
         let bytes = UnsafeRawBufferPointer(bytes)
@@ -132,6 +178,9 @@ final class HTTP2ServerConnection: ServerConnection {
             output.removeLast(9 + count)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
+        sentDataAt = loop.now
+        // It may be answered by two WINDOW_UPDATEs, or in smaller steps.
+        controlFrames.drain(2 + count >> 10, floor: Self.advance)
         return 0
     }
 
@@ -143,8 +192,46 @@ final class HTTP2ServerConnection: ServerConnection {
 
     // MARK: - Frames that arrive
 
+    /// How much of a flood can be forgiven beforehand: what 256 MiB of DATA may be answered with.
+    private static let advance = -(1 << 18)
+
+    /// The error of the connection, if a frame is one that nghttp2 passes over, or one too many.
+    private func verdict(on head: FrameHeads.Head) -> nghttp2_error_code? {
+        switch nghttp2_frame_type(UInt32(head.type)) {
+        case NGHTTP2_HEADERS: return history.headers(on: head.stream)
+        case NGHTTP2_DATA:
+            if let code = history.data(on: head.stream) { return code }
+            // Nothing, or what may be nothing but padding.
+            let isPadded = head.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0
+            let isFruitless =
+                head.length <= (isPadded ? 256 : 0) && head.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
+            return isFruitless ? controlFrame() : nil
+        // Part of a header block.
+        case NGHTTP2_CONTINUATION: return nil
+        case NGHTTP2_RST_STREAM:
+            history.wasReset(head.stream)
+            return streamResets.add(1, now: loop.now) ? controlFrame() : flood()
+        default: return controlFrame()
+        }
+    }
+
+    /// A frame that brings nothing.
+    private func controlFrame() -> nghttp2_error_code? { controlFrames.add(1, now: loop.now) ? nil : flood() }
+
+    private func flood() -> nghttp2_error_code {
+        counters.connectionsFlooding.add(1)
+        return NGHTTP2_ENHANCE_YOUR_CALM
+    }
+
+    func receivedData() { receivedDataAt = loop.now }
+
+    /// nghttp2 answers it with RST_STREAM, or with GOAWAY. Within nghttp2, which ignores what comes after.
+    func refusedFrame() {
+        if let code = controlFrame() { nghttp2_session_terminate_session(session, code.rawValue) }
+    }
+
     func beginRequest(_ id: Int32) {
-        let stream = spareStreams.popLast() ?? ServerStream()
+        let stream = listener.takeSpareStream()
         stream.begin(id: id, connection: self, headerLimit: listener.configuration.limits.headerListSize)
         stream.slot = streams.count
         streams.append(stream)
@@ -167,6 +254,12 @@ final class HTTP2ServerConnection: ServerConnection {
             }
         case NGHTTP2_DATA:
             if isEnd { stream(head.stream_id)?.endRequest() }
+        case NGHTTP2_SETTINGS:
+            if head.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0 {
+                hasGreeted = true
+            } else if pendingSettings > 0 {
+                pendingSettings -= 1
+            }
         case NGHTTP2_PING:
             if head.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0, draining == .asked { drainFinally() }
         case NGHTTP2_PRIORITY_UPDATE:
@@ -184,6 +277,8 @@ final class HTTP2ServerConnection: ServerConnection {
 
     private func requestArrived(_ stream: ServerStream) {
         counters.http2Requests.add(1)
+        // A request comes with WINDOW_UPDATEs, a priority, a PING.
+        controlFrames.drain(4, floor: Self.advance)
         if !earlyPriorities.isEmpty, let index = earlyPriorities.firstIndex(where: { $0.stream == stream.id }) {
             stream.priorityUpdate = earlyPriorities.remove(at: index).value
         }
@@ -191,6 +286,8 @@ final class HTTP2ServerConnection: ServerConnection {
     }
 
     private func priorityChanged(_ update: nghttp2_ext_priority_update) {
+        // `u=7, i` is all that there is to say; more is of no interest, and is not kept.
+        guard update.field_value_len <= 256 else { return }
         let value = String(
             decoding: UnsafeBufferPointer(start: update.field_value, count: update.field_value_len), as: UTF8.self)
         if let stream = stream(update.stream_id) {
@@ -204,7 +301,7 @@ final class HTTP2ServerConnection: ServerConnection {
     func closed(_ stream: ServerStream) {
         nghttp2_session_set_stream_user_data(session, stream.id, nil)
         forget(stream)
-        if spareStreams.count < 256 { spareStreams.append(stream) }
+        listener.keepSpare(stream)
     }
 
     private func forget(_ stream: ServerStream) {
@@ -262,29 +359,87 @@ final class HTTP2ServerConnection: ServerConnection {
         return count
     }
 
+    override func overwhelmed(_ stream: ServerStream) { reset(stream, NGHTTP2_ENHANCE_YOUR_CALM.rawValue) }
     override func refuse(_ stream: ServerStream) { reset(stream, NGHTTP2_REFUSED_STREAM.rawValue) }
     override var canRefuseStreams: Bool { true }
 
     override func ping() { nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) }
 
-    override func submit(settings: [nghttp2_settings_entry], after delay: Duration) -> Bool {
+    override func submit(settings: [nghttp2_settings_entry], after delay: Duration) -> SettingsSubmission {
+        guard Self.areValid(settings) else { return .refused("a setting is out of its range\n") }
+        guard pendingSettings < Self.pendingSettingsLimit else {
+            return .refused("\(pendingSettings) SETTINGS are not acknowledged yet\n")
+        }
+        pendingSettings += 1
         guard delay > .zero else {
-            nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
-            scheduleFlush()
-            return true
+            submitNow(settings)
+            return .sent
         }
         _ = loop.schedule(after: delay.clampedNanoseconds) { [weak self] in
             guard let self, !isClosed else { return }
-            _ = submit(settings: settings, after: .zero)
+            submitNow(settings)
         }
-        return true
+        return .sent
+    }
+
+    private static let pendingSettingsLimit = 100
+
+    private func submitNow(_ settings: [nghttp2_settings_entry]) {
+        let status = nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
+        if status != 0 { pendingSettings -= 1 }
+        scheduleFlush()
+    }
+
+    /// RFC 9113 section 6.5.2.
+    private static func areValid(_ settings: [nghttp2_settings_entry]) -> Bool {
+        settings.allSatisfy {
+            switch UInt32($0.settings_id) {
+            case NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue: $0.value <= 0x7fff_ffff
+            case NGHTTP2_SETTINGS_MAX_FRAME_SIZE.rawValue: (16_384...16_777_215).contains($0.value)
+            default: true
+            }
+        }
+    }
+
+    // MARK: - Time limits
+
+    override func checkProgress(now: UInt64) {
+        let limits = listener.configuration.limits
+        let headLimit = limits.requestHead.clampedNanoseconds
+        // Within DATA it is for the stream to be late.
+        let isWithinData = heads.type == UInt8(NGHTTP2_DATA.rawValue) && heads.isWithinPayload
+        let start = !hasGreeted ? startedAt : isWithinData ? nil : unfinishedSince
+        if let start, now &- start > headLimit, !isFinished {
+            // Once is enough.
+            (hasGreeted, unfinishedSince) = (true, nil)
+            counters.connectionsTimedOut.add(1)
+            nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
+            return scheduleFlush()
+        }
+        checkBodies(now: now, limit: limits.bodyProgress.clampedNanoseconds)
+    }
+
+    /// A client with many streams moves some of them at a time, and nghttp2 sends responses of one urgency one after another. So a
+    /// stream is late only where nothing but the client can hold it up.
+    private func checkBodies(now: UInt64, limit: UInt64) {
+        let mustSend = now &- receivedDataAt > limit && nghttp2_session_get_local_window_size(session) > 0
+        let mustTake = now &- sentDataAt > limit && nghttp2_session_get_remote_window_size(session) <= 0
+        for stream in streams {
+            guard
+                mustSend && stream.lacksBody(now: now, limit: limit)
+                    || stream.keepsBody(now: now, limit: limit)
+                        && (mustTake || nghttp2_session_get_stream_remote_window_size(session, stream.id) <= 0)
+            else { continue }
+            counters.requestsTimedOut.add(1)
+            reset(stream, NGHTTP2_CANCEL.rawValue)
+            scheduleFlush()
+        }
     }
 
     // MARK: - End
 
-    override func goAway(last: Int32, code: UInt32, debug: String) {
-        let text = Array(debug.utf8)
-        nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code, text, text.count)
+    override func goAway(last: Int32, code: UInt32, debug: [UInt8]) {
+        nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code, debug, debug.count)
         scheduleFlush()
     }
 
@@ -292,7 +447,7 @@ final class HTTP2ServerConnection: ServerConnection {
         if faults.goAwayIsTwoStep {
             drain()
         } else {
-            goAway(last: lastStreamID, code: faults.goAwayCode, debug: "")
+            goAway(last: lastStreamID, code: faults.goAwayCode, debug: [])
         }
     }
 
@@ -311,13 +466,12 @@ final class HTTP2ServerConnection: ServerConnection {
         guard draining == .noticed || draining == .asked else { return }
         draining = .final
         if let drainTimer { loop.cancel(drainTimer) }
-        goAway(last: nghttp2_session_get_last_proc_stream_id(session), code: faults.goAwayCode, debug: "")
+        goAway(last: nghttp2_session_get_last_proc_stream_id(session), code: faults.goAwayCode, debug: [])
     }
 
     override func dropStreams() {
         if let drainTimer { loop.cancel(drainTimer) }
         while let stream = streams.last { forget(stream) }
-        spareStreams = []
     }
 
     override func close(_ ending: Ending) {

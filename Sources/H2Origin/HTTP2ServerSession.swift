@@ -12,14 +12,17 @@ enum HTTP2ServerSession {
 
     /// - Parameter keepsClosedStreams: so that what comes for a closed stream is an error (RFC 9113 section 5.1). nghttp2 keeps as
     ///   many as may be open, which without a limit would be all.
+    /// - Parameter acknowledgements: of PING and SETTINGS that may wait, after which nghttp2 gives up.
     static func make(
-        _ connection: HTTP2ServerConnection, faults: OriginServer.Faults, keepsClosedStreams: Bool
+        _ connection: HTTP2ServerConnection, faults: OriginServer.Faults, keepsClosedStreams: Bool,
+        acknowledgements: Int
     ) -> OpaquePointer? {
         var option: OpaquePointer?
         guard nghttp2_option_new(&option) == 0 else { return nil }
         defer { nghttp2_option_del(option) }
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_max_send_header_block_length(option, 4 << 20)
+        nghttp2_option_set_max_outbound_ack(option, acknowledgements)
         nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
         if !keepsClosedStreams { nghttp2_option_set_no_closed_streams(option, 1) }
         // `InboundFrames` counts them.
@@ -35,6 +38,10 @@ enum HTTP2ServerSession {
     private static func makeCallbacks(isSilencing: Bool) -> OpaquePointer? {
         var table: OpaquePointer?
         precondition(nghttp2_session_callbacks_new(&table) == 0, "no memory for nghttp2's callback table")
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) { _, _, _, user in
+            withConnection(user) { $0.refusedFrame() }
+            return 0
+        }
         nghttp2_session_callbacks_set_on_begin_headers_callback(table) { session, frame, user in
             let id = ch2_frame_hd(frame).pointee.stream_id
             if ch2_frame_headers_category(frame) == NGHTTP2_HCAT_REQUEST {
@@ -63,6 +70,7 @@ enum HTTP2ServerSession {
             return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { session, _, id, bytes, count, user in
+            withConnection(user) { $0.receivedData() }
             if let stream = serverStream(session, id) {
                 stream._withUnsafeGuaranteedRef { $0.receive(UnsafeBufferPointer(start: bytes, count: count)) }
             } else {

@@ -26,6 +26,11 @@ final class Listener: ReadinessHandler {
     private var muteWires: [any Wire] = []
     private var whenClosed: [() -> Void] = []
     private var graceTimer: LoopTimer?
+    private var sweepTimer: LoopTimer?
+    private let sweepInterval: UInt64
+    private var spareStreams: [ServerStream] = []
+    /// Bytes that requests make the origin hold: see `OriginServer.Limits.heldBytes`.
+    private var heldBytes = 0
 
     private enum State { case listening, draining, closed }
     private var state = State.listening
@@ -42,6 +47,9 @@ final class Listener: ReadinessHandler {
         self.counters = counters
         self.loop = loop
         workers = configuration.limits.workers.map { Workers($0, counters: counters) }
+        let limits = configuration.limits
+        let shortest = min(limits.requestHead, limits.bodyProgress, limits.idle ?? limits.requestHead)
+        sweepInterval = min(max(shortest.clampedNanoseconds / 4, 10_000_000), 5_000_000_000)
     }
 
     func start() {
@@ -129,6 +137,7 @@ final class Listener: ReadinessHandler {
     private func open(_ connection: ServerConnection) {
         connection.slot = connections.count
         connections.append(connection)
+        if sweepTimer == nil { armSweep() }
         connection.start()
         if state == .draining { connection.drain() }
     }
@@ -141,6 +150,38 @@ final class Listener: ReadinessHandler {
         if state == .draining { new.drain() }
     }
 
+    // MARK: - What connections share
+
+    /// Takes bytes that a request makes the origin hold, or gives them back; false, and nothing taken, past the limit.
+    func hold(_ count: Int) -> Bool {
+        guard count <= 0 || heldBytes + count <= configuration.limits.heldBytes else { return false }
+        heldBytes += count
+        counters.bytesHeld.add(count)
+        return true
+    }
+
+    func takeSpareStream() -> ServerStream { spareStreams.popLast() ?? ServerStream() }
+
+    /// Over all connections, since what each of them keeps is kept by thousands.
+    func keepSpare(_ stream: ServerStream) {
+        if spareStreams.count < 2_048 { spareStreams.append(stream) }
+    }
+
+    // MARK: - Time limits
+
+    /// One timer for all connections: limits of seconds need no more precision.
+    private func armSweep() {
+        sweepTimer = loop.schedule(after: sweepInterval) { [weak self] in
+            guard let self else { return }
+            sweepTimer = nil
+            // A copy: connections that are closed leave the array.
+            for connection in Array(connections) { connection.sweep(now: loop.now) }
+            if !connections.isEmpty { armSweep() }
+        }
+    }
+
+    // MARK: - Close
+
     /// Called by a connection when it has closed.
     func closed(_ connection: ServerConnection) {
         let last = connections.removeLast()
@@ -149,6 +190,10 @@ final class Listener: ReadinessHandler {
             last.slot = connection.slot
         }
         counters.connectionsOpen.add(-1)
+        if connections.isEmpty, let sweepTimer {
+            loop.cancel(sweepTimer)
+            self.sweepTimer = nil
+        }
         closedOne()
     }
 

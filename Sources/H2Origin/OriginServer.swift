@@ -10,7 +10,8 @@ public import H2Client
 /// A small origin server for HTTP/2 and HTTP/1.1: for demos, benchmarks and tests, and the peer that tests tell to misbehave.
 ///
 /// It serves the routes that `GET /` lists, and the files of a folder. It is one event loop's worth of server: give each
-/// of several loops an origin of its own to use more cores. It is not meant to face the internet.
+/// of several loops an origin of its own to use more cores. `Limits` let it be left running, also where other machines can
+/// reach it; but it has no access control, and its routes do what they are asked to, so it is not meant to face the internet.
 ///
 /// It runs until `stop` or `stopNow`; dropping the value stops nothing.
 public final class OriginServer: Sendable {
@@ -40,7 +41,8 @@ public final class OriginServer: Sendable {
     }
 
     private init(_ configuration: Configuration, loop: EventLoop?) throws {
-        let site = try Site(documentRoot: configuration.documentRoot)
+        let site = try Site(
+            documentRoot: configuration.documentRoot, servesDotFiles: configuration.servesDotFiles)
         let tls: TLSContext?
         switch configuration.security {
         case .cleartext:

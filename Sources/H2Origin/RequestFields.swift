@@ -29,7 +29,7 @@ final class RequestFields {
     func reset(limit: Int) {
         // A spare stream keeps no more than an ordinary request needs.
         arena.removeAll(keepingCapacity: arena.capacity <= 4096)
-        entries.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: entries.capacity <= 128)
         trailerStart = .max
         isTooLarge = false
         (size, self.limit, methodIndex, pathIndex) = (0, limit, -1, -1)
@@ -64,6 +64,9 @@ final class RequestFields {
 
     func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
 
+    /// Bytes that the fields take here.
+    var memory: Int { arena.count + entries.count * MemoryLayout<Entry>.stride }
+
     var method: String { methodIndex < 0 ? "" : text(entries[methodIndex].value) }
     /// The path with its query.
     var target: String { pathIndex < 0 ? "" : text(entries[pathIndex].value) }
@@ -85,6 +88,19 @@ final class RequestFields {
             memcmp($0.baseAddress! + entry.name.lowerBound, name.utf8Start, entry.name.count) == 0
         }
     }
+}
+
+/// Digits and nothing else as a number, `Int.max` for what is larger; nil for anything else.
+func wholeNumber(_ text: some Collection<UInt8>) -> Int? {
+    guard !text.isEmpty else { return nil }
+    var number = 0
+    for byte in text {
+        guard (48...57).contains(byte) else { return nil }
+        let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+        let (sum, isTooLargeToo) = product.addingReportingOverflow(Int(byte - 48))
+        number = isTooLarge || isTooLargeToo || number == .max ? .max : sum
+    }
+    return number
 }
 
 /// A request target's path, still percent-encoded, and its query, decoded.
@@ -121,7 +137,18 @@ struct Target {
         return nil
     }
 
-    func number(_ name: String) -> Int? { self[name].flatMap { Int($0) } }
+    /// A parameter that is to be a number: nil where it is absent, `Int.max` where it is larger than that.
+    /// - Throws: `BadNumber` for anything but digits.
+    func number(_ name: String) throws(BadNumber) -> Int? {
+        guard let text = self[name] else { return nil }
+        guard let number = wholeNumber(text.utf8) else { throw BadNumber(name: name) }
+        return number
+    }
+
+    /// A parameter that has to be a number and is none.
+    struct BadNumber: Error {
+        let name: String
+    }
 
     /// Percent-decoding; nil for a broken escape, for NUL, and for what is not UTF-8.
     static func decoded(_ text: Substring) -> String? {

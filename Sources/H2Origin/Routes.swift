@@ -56,41 +56,49 @@ extension ServerStream {
             fields.add("allow", "GET, HEAD")
             return finish(fields, "only GET and HEAD work here\n", isHead: false)
         }
-        guard answerRoute(name, argument, target, isHead: isHead) else { return file(target.path, isHead: isHead) }
+        do {
+            if try answerRoute(name, argument, target, isHead: isHead) { return }
+            file(target.path, isHead: isHead)
+        } catch {
+            answer(400, "\(error.name) is no number\n", isHead: isHead)
+        }
     }
 
     /// False where there is no such route.
-    private func answerRoute(_ name: Substring, _ argument: Substring?, _ target: Target, isHead: Bool) -> Bool {
+    private func answerRoute(
+        _ name: Substring, _ argument: Substring?, _ target: Target, isHead: Bool
+    ) throws(Target.BadNumber) -> Bool {
         if let argument {
-            // Int takes a sign, which none of these numbers has.
-            guard argument.utf8.first.map({ (48...57).contains($0) }) == true, let number = Int(argument) else {
-                return false
-            }
+            guard let number = wholeNumber(argument.utf8) else { return false }
             switch name {
-            case "bytes" where number <= 1_000_000_000_000: pattern(number, isHead: isHead)
-            case "delay" where number <= 86_400_000:
+            case "bytes": pattern(number, isHead: isHead)
+            case "delay":
+                guard number <= 86_400_000 else { answer(400, "a day at most\n", isHead: isHead); return true }
                 schedule(after: .milliseconds(number)) { $0.answer(200, "ok\n", isHead: isHead) }
-            case "status" where (200...599).contains(number): status(number, isHead: isHead)
-            case "reset" where number <= Int(UInt32.max):
-                cutBody(target, .reset(UInt32(number))) { $0.reset(UInt32(number)) }
+            case "status":
+                guard (200...599).contains(number) else { answer(400, "200 to 599\n", isHead: isHead); return true }
+                status(number, isHead: isHead)
+            case "reset":
+                let code = UInt32(clamping: number)
+                try cutBody(target, .reset(code), isHead: isHead) { $0.reset(code) }
             default: return false
             }
             return true
         }
         switch name {
         case "": return root(isHead: isHead)
-        case "drip": drip(target, isHead: isHead)
+        case "drip": try drip(target, isHead: isHead)
         case "trailers": trailers(isHead: isHead)
-        case "103": earlyHints(target, isHead: isHead)
+        case "103": try earlyHints(target, isHead: isHead)
         case "headers": echoFields(isHead: isHead)
-        case "large-headers": largeFields(target, isHead: isHead)
-        case "priority": priority(target, isHead: isHead)
-        case "stall": cutBody(target, .stall) { _ in }
-        case "goaway": goAway(target, isHead: isHead)
-        case "close": closeConnection(target)
+        case "large-headers": try largeFields(target, isHead: isHead)
+        case "priority": try priority(target, isHead: isHead)
+        case "stall": try cutBody(target, .stall, isHead: isHead) { _ in }
+        case "goaway": try goAway(target, isHead: isHead)
+        case "close": try closeConnection(target, isHead: isHead)
         case "stats":
             finish(fields(200), connection.counters.snapshot.json, isHead: isHead, type: "application/json")
-        case "settings": changeSettings(target, isHead: isHead)
+        case "settings": try changeSettings(target, isHead: isHead)
         case "ping":
             connection.ping()
             answer(200, "pinged\n", isHead: isHead)
@@ -115,6 +123,8 @@ extension ServerStream {
     }
 
     private func pattern(_ count: Int, isHead: Bool) {
+        let limit = connection.listener.configuration.limits.responseBytes
+        guard count <= limit else { return answer(400, "at most \(limit) bytes\n", isHead: isHead) }
         let fields = fields(200)
         fields.add("content-type", "application/octet-stream")
         fields.add("content-length", number: count)
@@ -164,7 +174,8 @@ extension ServerStream {
         let fields = fields(200)
         if let type = request.value("content-type") { fields.add("content-type", text: type) }
         if let length = request.value("content-length") { fields.add("content-length", text: length) }
-        take(.echo)
+        // To HEAD nothing is sent back, so nothing is kept.
+        take(method == "HEAD" ? .discard : .echo)
         respond(fields, .echo, isHead: method == "HEAD")
     }
 
@@ -182,17 +193,23 @@ extension ServerStream {
 
     // MARK: - Responses of many parts
 
-    private func drip(_ target: Target, isHead: Bool) {
-        let count = min(max(target.number("bytes") ?? 10, 0), 1 << 40)
-        let chunk = max(target.number("chunk") ?? 1, 1)
-        let interval = Duration.milliseconds(max(target.number("interval") ?? 100, 0))
+    private func drip(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
+        let count = try target.number("bytes") ?? 10
+        let chunk = max(try target.number("chunk") ?? 1, 1)
+        let interval = Duration.milliseconds(min(try target.number("interval") ?? 100, 86_400_000))
         release(0)
         pattern(count, isHead: isHead)
-        guard !isHead, count > 0 else { return }
+        guard !isHead, !isBodyReleased else { return }
         dripNext(chunk: chunk, released: 0, interval: interval)
     }
 
     private func dripNext(chunk: Int, released: Int, interval: Duration) {
+        // A client that takes nothing costs no more than a look now and then.
+        guard isReleasedTaken else {
+            return schedule(after: max(interval, .milliseconds(20))) {
+                $0.dripNext(chunk: chunk, released: released, interval: interval)
+            }
+        }
         let (sum, overflow) = released.addingReportingOverflow(chunk)
         let total = overflow ? Int.max : sum
         release(total)
@@ -210,14 +227,21 @@ extension ServerStream {
         respond(fields, .text(bytes), count: bytes.count, isHead: isHead)
     }
 
-    private func earlyHints(_ target: Target, isHead: Bool) {
-        for _ in 0..<min(max(target.number("n") ?? 1, 0), 1000) {
+    private func earlyHints(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
+        let count = try target.number("n") ?? 1
+        guard count <= 1_000, hold(count * Self.hintMemory) else {
+            return answer(400, "at most 1000, or fewer while others wait\n", isHead: isHead)
+        }
+        for _ in 0..<count {
             let fields = fields(103)
             fields.add("link", "</style.css>; rel=preload; as=style")
             inform(fields)
         }
         answer(200, "hinted\n", isHead: isHead)
     }
+
+    /// What nghttp2 keeps of each until it is sent, about.
+    private static let hintMemory = 512
 
     // MARK: - Fields
 
@@ -229,12 +253,21 @@ extension ServerStream {
         answer(200, text, isHead: isHead)
     }
 
-    private func largeFields(_ target: Target, isHead: Bool) {
-        let count = min(max(target.number("n") ?? 10, 0), 10_000)
-        let size = min(max(target.number("size") ?? 1_000, 0), 1 << 20)
-        guard count * (size + 48) <= 2 << 20 else { return answer(400, "at most 2 MiB of fields\n") }
+    private func largeFields(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
+        let (limit, overhead) = (connection.listener.configuration.limits.responseFieldBytes, 48)
+        let count = try target.number("n") ?? 10
+        let size = try target.number("size") ?? 1_000
+        // Each is small enough before they are multiplied.
+        guard count == 0 || size <= limit && count <= limit / (size + overhead) else {
+            return answer(400, "at most \(limit) bytes of fields\n", isHead: isHead)
+        }
+        // Until they are sent there are two copies.
+        guard hold(2 * count * (size + overhead)) else {
+            connection.counters.requestsOverLimit.add(1)
+            return unavailable("too much is held for other requests\n", retryAfter: nil)
+        }
         let fields = fields(200)
-        let value = [UInt8](repeating: UInt8(ascii: "v"), count: size)
+        let value = [UInt8](repeating: UInt8(ascii: "v"), count: count == 0 ? 0 : size)
         value.withUnsafeBufferPointer { value in
             for index in 0..<count {
                 var name = "x-filler-\(index)"
@@ -244,8 +277,8 @@ extension ServerStream {
         finish(fields, "large\n", isHead: isHead)
     }
 
-    private func priority(_ target: Target, isHead: Bool) {
-        let wait = min(max(target.number("wait") ?? 0, 0), 60_000)
+    private func priority(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
+        let wait = min(try target.number("wait") ?? 0, 60_000)
         guard wait == 0 else {
             return schedule(after: .milliseconds(wait)) { $0.answerPriority(isHead: isHead) }
         }
@@ -260,47 +293,61 @@ extension ServerStream {
     // MARK: - Misbehaviour
 
     /// With `after`: 200, so many bytes of a body that claims to be longer, then the cut. Without: `atOnce`.
-    private func cutBody(_ target: Target, _ kind: Cut, atOnce: (ServerStream) -> Void) {
-        guard let after = target.number("after").map({ min(max($0, 0), 1 << 40) }) else { return atOnce(self) }
-        cut(after: after, kind)
-        pattern(after + (1 << 20), isHead: false)
+    private func cutBody(
+        _ target: Target, _ kind: Cut, isHead: Bool, atOnce: (ServerStream) -> Void
+    ) throws(Target.BadNumber) {
+        guard let after = try target.number("after") else { return atOnce(self) }
+        cutBody(after: after, kind, isHead: isHead)
     }
 
-    private func goAway(_ target: Target, isHead: Bool) {
-        let code = UInt32(clamping: target.number("code") ?? 0)
+    private func cutBody(after: Int, _ kind: Cut, isHead: Bool) {
+        let limit = connection.listener.configuration.limits.responseBytes
+        guard after <= limit else { return answer(400, "after \(limit) bytes at most\n", isHead: isHead) }
+        cut(after: after, kind)
+        let fields = fields(200)
+        let count = after.addingReportingOverflow(1 << 20)
+        let claimed = count.overflow ? .max : count.partialValue
+        fields.add("content-type", "application/octet-stream")
+        fields.add("content-length", number: claimed)
+        respond(fields, .pattern, count: claimed)
+    }
+
+    private func goAway(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
+        let code = UInt32(clamping: try target.number("code") ?? 0)
         // GOAWAY's debug data has to fit in one frame.
-        let debug = String((target["debug"] ?? "").prefix(4_000))
-        connection.goAway(last: Int32(clamping: target.number("last") ?? Int(id)), code: code, debug: debug)
+        let debug = Array((target["debug"] ?? "").utf8.prefix(4_000))
+        connection.goAway(last: Int32(clamping: try target.number("last") ?? Int(id)), code: code, debug: debug)
         answer(200, "going away\n", isHead: isHead)
     }
 
-    private func closeConnection(_ target: Target) {
+    private func closeConnection(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
         let ending: ServerConnection.Ending =
             switch target["how"] {
             case "reset": .withReset
             case "notify": .politely
             default: .abruptly
             }
-        let after = min(max(target.number("after") ?? 1_024, 0), 1 << 40)
-        cut(after: after, .close(ending))
-        pattern(after + (1 << 20), isHead: false)
+        cutBody(after: try target.number("after") ?? 1_024, .close(ending), isHead: isHead)
     }
 
-    private func changeSettings(_ target: Target, isHead: Bool) {
+    private func changeSettings(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
         let names: [(String, nghttp2_settings_id)] = [
             ("max-concurrent-streams", NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
             ("initial-window-size", NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE),
             ("max-frame-size", NGHTTP2_SETTINGS_MAX_FRAME_SIZE),
             ("header-table-size", NGHTTP2_SETTINGS_HEADER_TABLE_SIZE),
         ]
-        let entries = names.compactMap { name, id in
-            target.number(name).map {
-                nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: $0))
-            }
+        var entries: [nghttp2_settings_entry] = []
+        for (name, id) in names {
+            guard let value = try target.number(name) else { continue }
+            entries.append(nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: value)))
         }
-        let delay = min(max(target.number("delay") ?? 0, 0), 60_000)
-        let isSent = connection.submit(settings: entries, after: .milliseconds(delay))
-        answer(200, isSent ? "\(entries.count) settings\n" : "HTTP/1.1 has no settings\n", isHead: isHead)
+        let delay = min(try target.number("delay") ?? 0, 60_000)
+        switch connection.submit(settings: entries, after: .milliseconds(delay)) {
+        case .sent: answer(200, "\(entries.count) settings\n", isHead: isHead)
+        case .unknown: answer(200, "HTTP/1.1 has no settings\n", isHead: isHead)
+        case .refused(let reason): answer(400, reason, isHead: isHead)
+        }
     }
 
     // MARK: - Files
@@ -310,6 +357,7 @@ extension ServerStream {
         case .file(let file): send(file, isHead: isHead)
         case .missing: answer(404, "not found\n", isHead: isHead)
         case .forbidden: answer(403, "not readable\n", isHead: isHead)
+        case .busy: unavailable("too many files are open\n", retryAfter: 1)
         case .folder:
             let fields = fields(301)
             // One slash in front: two would name another host (RFC 3986 section 4.2).

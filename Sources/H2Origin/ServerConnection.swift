@@ -38,14 +38,20 @@ class ServerConnection: ReadinessHandler, Flushable {
 
     @exclusivity(unchecked) private var requestCount = 0
     @exclusivity(unchecked) private var responseCount = 0
-    @exclusivity(unchecked) private var lastActivity: UInt64
-    @exclusivity(unchecked) private var idleTimer: LoopTimer?
+    /// Requests that are open now.
+    @exclusivity(unchecked) private var openRequests = 0
+    /// When it was accepted, or had shaken hands.
+    final let startedAt: UInt64
+    @exclusivity(unchecked) private var lastInput: UInt64
+    @exclusivity(unchecked) private var lastOutput: UInt64
+    /// When it was told to go because it was idle.
+    @exclusivity(unchecked) private var drainedAt: UInt64?
     @exclusivity(unchecked) private var lingerTimer: LoopTimer?
 
     @exclusivity(unchecked) private var isDirty = false
     @exclusivity(unchecked) private var isReadQueued = false
     /// The rest of `output` waits for room in the socket.
-    @exclusivity(unchecked) private var isBlocked = false
+    @exclusivity(unchecked) private(set) final var isBlocked = false
     /// Nothing is read meanwhile. Set while a flush is bound to come, which tells the poller.
     @exclusivity(unchecked) final var isReadingPaused = false
     @exclusivity(unchecked) private(set) final var isClosed = false
@@ -68,14 +74,14 @@ class ServerConnection: ReadinessHandler, Flushable {
         loop = listener.loop
         counters = listener.counters
         faults = listener.configuration.faults
-        lastActivity = loop.now
+        startedAt = loop.now
+        (lastInput, lastOutput) = (startedAt, startedAt)
         output = OutputBuffer(capacity: outputCapacity)
     }
 
     /// `input` is what was read from the wire before.
     func start(input: UnsafeMutableRawBufferPointer? = nil) {
         wire.attach(to: loop, handler: self)
-        armIdleTimer()
         scheduleFlush()
         if let input, !received(input) { return }
         // TLS may have read the client's first bytes together with the end of its handshake.
@@ -106,6 +112,8 @@ class ServerConnection: ReadinessHandler, Flushable {
 
     // What `ServerStream` asks for.
 
+    /// The request makes the origin hold more than it may: ends it, or what comes next to it.
+    func overwhelmed(_ stream: ServerStream) { abstract() }
     /// So many bytes of the request body have left the stream.
     func consumed(_ stream: ServerStream, _ count: Int) { abstract() }
     /// The stream has ended with so many bytes of the request body unread.
@@ -122,10 +130,21 @@ class ServerConnection: ReadinessHandler, Flushable {
     func refuse(_ stream: ServerStream) { abstract() }
     /// The fault `goAwayAfterRequests`.
     func goAwayByFault() { abstract() }
-    func goAway(last: Int32, code: UInt32, debug: String) { abstract() }
+    func goAway(last: Int32, code: UInt32, debug: [UInt8]) { abstract() }
     func ping() {}
-    /// Sends SETTINGS, now or later; false where this version of HTTP has none.
-    func submit(settings: [nghttp2_settings_entry], after delay: Duration) -> Bool { false }
+    /// What became of SETTINGS that a route was asked for.
+    enum SettingsSubmission {
+        /// They leave now or later.
+        case sent
+        /// This version of HTTP has none.
+        case unknown
+        /// For this reason.
+        case refused(String)
+    }
+    /// Sends SETTINGS, now or later.
+    func submit(settings: [nghttp2_settings_entry], after delay: Duration) -> SettingsSubmission { .unknown }
+    /// Ends what a client has kept waiting for longer than the limits allow.
+    func checkProgress(now: UInt64) {}
     /// Whether `refuse` says REFUSED_STREAM.
     var canRefuseStreams: Bool { false }
 
@@ -135,6 +154,12 @@ class ServerConnection: ReadinessHandler, Flushable {
     final func arrived(_ stream: ServerStream) {
         requestCount += 1
         counters.requests.add(1)
+        guard counters.streamsOpen.current <= listener.configuration.limits.requests,
+            stream.hold(stream.request.memory)
+        else {
+            counters.requestsOverLimit.add(1)
+            return refuse(stream)
+        }
         if let every = faults.refuseEvery, every > 0, requestCount % every == 0 { return refuse(stream) }
         if requestCount == faults.closeAfterRequests {
             wish = .close(.abruptly, flushing: false)
@@ -151,12 +176,14 @@ class ServerConnection: ReadinessHandler, Flushable {
     }
 
     final func opened(_ stream: ServerStream) {
+        openRequests += 1
         counters.streamsOpen.add(1)
         counters.streamsPeak.raise(to: counters.streamsOpen.current)
     }
 
     /// The request and its response are over, in whatever way.
     final func ended(_ stream: ServerStream) {
+        openRequests -= 1
         counters.streamsOpen.add(-1)
         let wasAnswered = stream.hasResponded
         stream.release()
@@ -185,7 +212,7 @@ class ServerConnection: ReadinessHandler, Flushable {
                 break
             }
             reads += 1
-            lastActivity = loop.now
+            lastInput = loop.now
             switch wire.read(into: loop.readBuffer) {
             case .bytes(let count):
                 counters.bytesReceived.add(count)
@@ -265,7 +292,7 @@ class ServerConnection: ReadinessHandler, Flushable {
             case .bytes(let count):
                 output.removeFirst(count)
                 counters.bytesSent.add(count)
-                lastActivity = loop.now
+                lastOutput = loop.now
             case .wouldBlock:
                 isBlocked = true
                 wire.watch(readable: !isReadingPaused, writable: true)
@@ -294,30 +321,42 @@ class ServerConnection: ReadinessHandler, Flushable {
     /// Ends the connection once what it is in has returned and what is buffered is written.
     final func requestClose(_ ending: Ending) { wish = .close(ending, flushing: true) }
 
-    private func armIdleTimer() {
-        guard let limit = listener.configuration.limits.idle?.clampedNanoseconds else { return }
-        let quiet = loop.now &- lastActivity
-        idleTimer = loop.schedule(after: quiet >= limit ? 1_000_000_000 : limit - quiet) { [weak self] in
-            guard let self, !isClosed else { return }
-            if loop.now &- lastActivity >= limit {
-                if isDraining { return close() }
-                drain()
+    /// Holds the limits on time against what the client does; called every now and then.
+    final func sweep(now: UInt64) {
+        guard !isClosed, lingerTimer == nil else { return }
+        let limits = listener.configuration.limits
+        // A write moves `lastOutput`, and while the socket is full there is nothing else that could.
+        if isBlocked, now &- lastOutput > limits.bodyProgress.clampedNanoseconds {
+            counters.connectionsTimedOut.add(1)
+            return close(.withReset)
+        }
+        checkProgress(now: now)
+        if !isClosed, let idle = limits.idle { checkIdle(now: now, limit: idle.clampedNanoseconds) }
+    }
+
+    private func checkIdle(now: UInt64, limit: UInt64) {
+        if let since = drainedAt {
+            if lastInput > since {
+                drainedAt = now
+            } else if openRequests == 0, now &- since >= 1_000_000_000 {
+                close()
             }
-            if !isClosed { armIdleTimer() }
+        } else if openRequests == 0, now &- max(lastInput, lastOutput) >= limit {
+            drainedAt = now
+            drain()
         }
     }
 
     /// Leaves the wire to a successor.
     final func handOver() {
         isClosed = true
-        if let idleTimer { loop.cancel(idleTimer) }
         wire.detach()
     }
 
     func close(_ ending: Ending = .politely) {
         guard !isClosed else { return }
         isClosed = true
-        for timer in [idleTimer, lingerTimer] { if let timer { loop.cancel(timer) } }
+        if let lingerTimer { loop.cancel(lingerTimer) }
         dropStreams()
         switch ending {
         case .politely: break

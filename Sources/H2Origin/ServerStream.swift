@@ -27,6 +27,10 @@ final class ServerStream {
     @exclusivity(unchecked) private var held: [UInt8] = []
     @exclusivity(unchecked) private var heldStart = 0
     @exclusivity(unchecked) private(set) var receivedBytes = 0
+    /// When the head began, or the body moved on last.
+    @exclusivity(unchecked) private(set) var receivedAt: UInt64 = 0
+    /// What of the listener's `heldBytes` is this stream's.
+    @exclusivity(unchecked) private var heldShare = 0
     @exclusivity(unchecked) private var whenRequestEnds: ((ServerStream) -> Void)?
 
     /// What becomes of the request body.
@@ -46,6 +50,8 @@ final class ServerStream {
     @exclusivity(unchecked) private var released = Int.max
     @exclusivity(unchecked) private var isDeferred = false
     @exclusivity(unchecked) private(set) var hasResponded = false
+    /// When the body of the response moved on last, or could.
+    @exclusivity(unchecked) private var sentAt: UInt64 = 0
     @exclusivity(unchecked) private(set) var resetsAfterEnd = false
     @exclusivity(unchecked) private var trailers: [(name: String, value: String)] = []
     @exclusivity(unchecked) private var cutOffset = Int.max
@@ -75,6 +81,7 @@ final class ServerStream {
         self.id = id
         self.connection = connection
         request.reset(limit: headerLimit)
+        receivedAt = connection.loop.now
     }
 
     /// The stream has closed, in whatever way: gives back what it holds, and is as new.
@@ -84,7 +91,9 @@ final class ServerStream {
         if case .file(let descriptor, _) = source { close(descriptor) }
         source = .none
         if unreadBytes > 0 { connection.dropped(self, unreadBytes) }
-        held.removeAll(keepingCapacity: held.capacity <= 64 << 10)
+        if heldShare > 0 { _ = connection.listener.hold(-heldShare) }
+        heldShare = 0
+        held.removeAll(keepingCapacity: held.capacity <= 16 << 10)
         heldStart = 0
         intake = .hold
         (hasRequestEnded, hasResponded, isDeferred, resetsAfterEnd) = (false, false, false, false)
@@ -93,6 +102,18 @@ final class ServerStream {
         whenRequestEnds = nil
         trailers = []
         connection.listener.workers?.left(self)
+    }
+
+    /// Takes a share of what the origin may hold, until the stream ends; false past the limit.
+    func hold(_ count: Int) -> Bool {
+        guard connection.listener.hold(count) else { return false }
+        heldShare += count
+        return true
+    }
+
+    private func letGo(_ count: Int) {
+        _ = connection.listener.hold(-count)
+        heldShare -= count
     }
 
     /// One timer a stream: a new one replaces the last. It is cancelled when the stream ends.
@@ -122,11 +143,17 @@ final class ServerStream {
 
     func receive(_ bytes: UnsafeBufferPointer<UInt8>) {
         receivedBytes += bytes.count
+        if !bytes.isEmpty { receivedAt = connection.loop.now }
         switch intake {
-        case .hold: held.append(contentsOf: bytes)
-        case .echo:
+        case .hold, .echo:
+            guard hold(bytes.count) else {
+                connection.counters.requestsOverLimit.add(1)
+                take(.discard)
+                consume(bytes.count)
+                return connection.overwhelmed(self)
+            }
             held.append(contentsOf: bytes)
-            resume()
+            if case .echo = intake { resume() }
         case .discard: consume(bytes.count)
         case .digest(let digest):
             digest.update(UnsafeRawBufferPointer(bytes))
@@ -161,6 +188,7 @@ final class ServerStream {
 
     private func dropHeld(_ count: Int) {
         heldStart += count
+        letGo(count)
         if heldStart == held.count {
             held.removeAll(keepingCapacity: true)
             heldStart = 0
@@ -188,6 +216,7 @@ final class ServerStream {
     func respond(_ fields: FieldList, _ source: Source = .none, count: Int = 0, isHead: Bool = false) {
         guard !hasResponded else { return }
         hasResponded = true
+        sentAt = connection.loop.now
         self.source = source
         end = count
         var hasBody = !isHead && (count > 0 || !trailers.isEmpty)
@@ -218,7 +247,26 @@ final class ServerStream {
     private func resume() {
         guard isDeferred else { return }
         isDeferred = false
+        sentAt = connection.loop.now
         connection.resume(self)
+    }
+
+    /// Whether the client has sent none of its body for longer than `limit`, and nothing of ours keeps it from that.
+    func lacksBody(now: UInt64, limit: UInt64) -> Bool {
+        guard !hasRequestEnded, now &- receivedAt > limit else { return false }
+        switch intake {
+        case .discard, .digest: return true
+        // What is unread waits for the response to leave.
+        case .echo: return unreadBytes == 0
+        case .hold: return false
+        }
+    }
+
+    /// Whether a part of the response's body is there, and none has left for longer than `limit`.
+    func keepsBody(now: UInt64, limit: UInt64) -> Bool {
+        guard hasResponded, !isDeferred, now &- sentAt > limit else { return false }
+        if case .echo = source { return unreadBytes > 0 }
+        return offset < end
     }
 
     /// What of the body can go now.
@@ -309,8 +357,12 @@ final class ServerStream {
             dropHeld(count)
         }
         offset += count
+        sentAt = connection.loop.now
         return true
     }
+
+    /// Whether all that was released of the body has been taken.
+    var isReleasedTaken: Bool { offset >= min(released, end) }
 }
 
 /// The bytes of `/bytes/N` and its like: byte i is i modulo 251, a prime, so that a lost, doubled or moved block of any

@@ -14,9 +14,11 @@ final class Site {
     /// The folder with all symbolic links resolved, without a trailing slash; nil serves no files.
     private let root: String?
     private let rootDescriptor: CInt
+    private let servesDotFiles: Bool
 
     /// - Throws: `localIO` where the folder does not exist or is none.
-    init(documentRoot: String?) throws {
+    init(documentRoot: String?, servesDotFiles: Bool = false) throws {
+        self.servesDotFiles = servesDotFiles
         guard let documentRoot else {
             (root, rootDescriptor) = (nil, -1)
             return
@@ -54,6 +56,8 @@ final class Site {
         case folder
         case forbidden
         case missing
+        /// No more files can be opened now.
+        case busy
     }
 
     var servesFiles: Bool { root != nil }
@@ -69,6 +73,9 @@ final class Site {
             guard let name = Target.decoded(Substring(part)), name != "..", name != ".",
                 !name.utf8.contains(UInt8(ascii: "/"))
             else { return .missing }
+            if !servesDotFiles, name.utf8.first == UInt8(ascii: "."), !(local.isEmpty && name == ".well-known") {
+                return .missing
+            }
             if !local.isEmpty { local += "/" }
             local += name
         }
@@ -89,14 +96,20 @@ final class Site {
         // Non-blocking: a FIFO must not hold the loop up before it is seen to be none of ours.
         let flags = O_RDONLY | O_NONBLOCK
         var descriptor = ch2_open_beneath(rootDescriptor, path, flags)
-        if descriptor < 0 && errno != ENOENT && errno != ENOTDIR {
+        if descriptor < 0 && ![ENOENT, ENOTDIR, EMFILE, ENFILE].contains(errno) {
             // The kernel has no such call, a filter of system calls refuses it with an error of its own choice, or the path
             // has an absolute link, which may lead back inside. The check and
             // the opening are two steps here: whoever can change the folder can get between, and it is their folder.
             guard let root, let resolved = resolvedInside(root + "/" + path, root: root) else { return .missing }
             descriptor = ch2_open(resolved, flags | O_NOFOLLOW, 0)
         }
-        guard descriptor >= 0 else { return errno == EACCES ? .forbidden : .missing }
+        guard descriptor >= 0 else {
+            return switch errno {
+            case EACCES: .forbidden
+            case EMFILE, ENFILE, ENOMEM: .busy
+            default: .missing
+            }
+        }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             let isFolder = status.st_mode & S_IFMT == S_IFDIR
@@ -168,27 +181,29 @@ final class Site {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         func two(_ number: CInt) -> String { (number < 10 ? "0" : "") + String(number) }
         return
-            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + parts.tm_year) "
+            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + Int(parts.tm_year)) "
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
     }
 
     /// The bytes that a Range field asks for (RFC 9110 section 14): one range; nil where the field is to be ignored,
-    /// an empty range where nothing of it exists.
+    /// an empty range where nothing of it exists. A number that is too large for any file is no error.
     static func range(_ field: String, size: Int) -> Range<Int>? {
-        guard field.hasPrefix("bytes="), !field.utf8.contains(UInt8(ascii: ",")) else { return nil }
-        let parts = field.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        let unit = field.prefix(6)
+        guard unit.lowercased() == "bytes=" else { return nil }
+        let parts = field.utf8.dropFirst(unit.utf8.count)
+            .split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
-        switch (parts[0].isEmpty, parts[1].isEmpty) {
-        case (true, true): return nil
-        case (true, false):
-            guard let suffix = Int(parts[1]), suffix >= 0 else { return nil }
-            return max(0, size - suffix)..<size
-        case (false, _):
-            guard let first = Int(parts[0]), first >= 0 else { return nil }
-            guard let last = parts[1].isEmpty ? size - 1 : Int(parts[1]), parts[1].isEmpty || last >= first else {
-                return nil
-            }
-            return first < size ? first..<(min(last, size - 1) + 1) : 0..<0
+        if parts[0].isEmpty {
+            guard let suffix = wholeNumber(parts[1]) else { return nil }
+            return size - min(suffix, size)..<size
         }
+        guard let first = wholeNumber(parts[0]) else { return nil }
+        var last = Int.max
+        if !parts[1].isEmpty {
+            guard let number = wholeNumber(parts[1]), number >= first else { return nil }
+            last = number
+        }
+        // Half-open, so that nothing is added to the largest number.
+        return first < size ? first..<(last < size ? last + 1 : size) : 0..<0
     }
 }

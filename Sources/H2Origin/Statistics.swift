@@ -26,6 +26,16 @@ extension OriginServer {
         public var streamsPeak = 0
         /// Requests that were refused because all workers were busy and all places to wait were taken.
         public var requestsRefused = 0
+        /// Connections that were ended because a head, the preface, or the reading of what was sent took too long.
+        public var connectionsTimedOut = 0
+        /// Connections that were ended for a flood of frames that bring nothing.
+        public var connectionsFlooding = 0
+        /// Requests that were ended because their body, or the reading of their response, stood still for too long.
+        public var requestsTimedOut = 0
+        /// Requests that were refused or ended because too many were open, or because the origin held too much for them.
+        public var requestsOverLimit = 0
+        /// Bytes that requests make the origin hold now: see `Limits.heldBytes`.
+        public var bytesHeld = 0
         /// Requests that wait for a worker now.
         public var requestsWaiting = 0
         /// Workers that are busy now.
@@ -46,7 +56,10 @@ extension OriginServer {
                 ("requests", requests), ("http1Requests", http1Requests), ("http2Requests", http2Requests),
                 ("http1Malformed", http1Malformed), ("streamsOpen", streamsOpen), ("streamsPeak", streamsPeak),
                 ("requestsRefused", requestsRefused), ("requestsWaiting", requestsWaiting),
-                ("workersBusy", workersBusy), ("bytesReceived", bytesReceived), ("bytesSent", bytesSent),
+                ("connectionsTimedOut", connectionsTimedOut), ("connectionsFlooding", connectionsFlooding),
+                ("requestsTimedOut", requestsTimedOut), ("requestsOverLimit", requestsOverLimit),
+                ("bytesHeld", bytesHeld), ("workersBusy", workersBusy), ("bytesReceived", bytesReceived),
+                ("bytesSent", bytesSent),
             ]
             return "{" + members.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}\n"
         }
@@ -82,6 +95,11 @@ final class Counters: Sendable {
     let streamsOpen = Counter()
     let streamsPeak = Counter()
     let requestsRefused = Counter()
+    let connectionsTimedOut = Counter()
+    let connectionsFlooding = Counter()
+    let requestsTimedOut = Counter()
+    let requestsOverLimit = Counter()
+    let bytesHeld = Counter()
     let requestsWaiting = Counter()
     let workersBusy = Counter()
     let bytesReceived = Counter()
@@ -94,7 +112,10 @@ final class Counters: Sendable {
             http2Connections: http2Connections.current, requests: requests.current,
             http1Requests: http1Requests.current, http2Requests: http2Requests.current,
             http1Malformed: http1Malformed.current, streamsOpen: streamsOpen.current, streamsPeak: streamsPeak.current,
-            requestsRefused: requestsRefused.current, requestsWaiting: requestsWaiting.current,
+            requestsRefused: requestsRefused.current, connectionsTimedOut: connectionsTimedOut.current,
+            connectionsFlooding: connectionsFlooding.current, requestsTimedOut: requestsTimedOut.current,
+            requestsOverLimit: requestsOverLimit.current, bytesHeld: bytesHeld.current,
+            requestsWaiting: requestsWaiting.current,
             workersBusy: workersBusy.current, bytesReceived: bytesReceived.current, bytesSent: bytesSent.current)
     }
 }

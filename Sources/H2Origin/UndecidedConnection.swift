@@ -36,6 +36,12 @@ final class UndecidedConnection: ServerConnection {
         all.withUnsafeMutableBytes { listener.replace(self, connection, input: $0) }
     }
 
+    override func checkProgress(now: UInt64) {
+        guard now &- startedAt > listener.configuration.limits.requestHead.clampedNanoseconds else { return }
+        counters.connectionsTimedOut.add(1)
+        close()
+    }
+
     override func fillOutput() -> Bool { true }
     override var isFinished: Bool { false }
     override var isDraining: Bool { false }

@@ -106,15 +106,9 @@ struct Main {
     }
 
     private static func serve(_ command: ServeCommand) throws -> Never {
-        let origin = try command.start()
-        Interruption.cancels {
-            // Ctrl-C is how a server is meant to end.
-            Task {
-                await origin.stop()
-                command.removePortFile()
-                _exit(0)
-            }
-        }
+        let run = try ServeRun(command)
+        Interruption.cancels { Task { await run.end() } }
+        try run.announce()
         Interruption.wait()
     }
 }

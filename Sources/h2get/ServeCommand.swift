@@ -1,11 +1,5 @@
 internal import ArgumentParser
-import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Origin
 
 /// `h2get serve [DIR]`: an origin on this machine to try things on, with faults on demand.
 struct ServeCommand: ParsableCommand {
@@ -26,7 +20,10 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("0 for any free one.", valueName: "PORT"))
     var port = 8443
 
-    @Option(help: ArgumentHelp("Where to listen; 0.0.0.0 lets other machines in.", valueName: "ADDRESS"))
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen. With 0.0.0.0 other machines can reach it, and there is no access control.",
+            valueName: "ADDRESS"))
     var address = "127.0.0.1"
 
     @Flag(help: "Without TLS: HTTP/2 by prior knowledge, else HTTP/1.1.")
@@ -43,6 +40,12 @@ struct ServeCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Write the port there, once it listens; removed at the end.", valueName: "FILE"))
     var portFile: String?
+
+    @Flag(help: "Let --ca-file and --port-file replace a file that h2get serve did not write.")
+    var force = false
+
+    @Flag(help: "Serve files and folders whose names begin with a dot, too.")
+    var dotFiles = false
 
     @Option(help: ArgumentHelp("A certificate chain of your own (PEM).", valueName: "FILE"))
     var cert: String?
@@ -61,8 +64,22 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Close a connection after N responses, without announcing it.", valueName: "N"))
     var closeAfter: Int?
 
-    @Option(help: ArgumentHelp("Close a connection that is idle for so long, such as 5s.", valueName: "TIME"))
+    @Option(
+        help: ArgumentHelp(
+            "Close a connection without requests that is idle for so long, such as 5s. Default 5m.", valueName: "TIME"))
     var idleTimeout: ServeDuration?
+
+    @Option(
+        help: ArgumentHelp("Close a connection whose request head takes longer. Default 30s.", valueName: "TIME"))
+    var headTimeout: ServeDuration?
+
+    @Option(
+        help: ArgumentHelp(
+            "End a request whose client sends, or takes, none of a body for so long. Default 60s.", valueName: "TIME"))
+    var bodyTimeout: ServeDuration?
+
+    @Option(help: ArgumentHelp("Take N connections at once; more are closed. Default 10000.", valueName: "N"))
+    var maxConnections: Int?
 
     @Option(help: ArgumentHelp("Reset every Nth stream with REFUSED_STREAM; HTTP/1.1: 503.", valueName: "N"))
     var refuseEvery: Int?
@@ -92,6 +109,9 @@ struct ServeCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The folder to serve; none: the routes alone.", valueName: "DIR"))
     var directory: String?
 
+    /// As `OriginServer` has it.
+    static let defaultConnections = OriginServer.Limits().connections
+
     mutating func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is out of range: 0 to 65535") }
         guard (cert == nil) == (key == nil) else { throw ValidationError("--cert and --key go together") }
@@ -101,12 +121,19 @@ struct ServeCommand: ParsableCommand {
         guard cert == nil || caFile == nil else {
             throw ValidationError("--ca-file is for the certificate made here; with --cert you have your own authority")
         }
+        guard !force || caFile != nil || portFile != nil else {
+            throw ValidationError("--force is for --ca-file and --port-file")
+        }
+        guard !dotFiles || directory != nil else { throw ValidationError("--dot-files needs a folder to serve") }
         guard (0...86_400_000).contains(latency) else { throw ValidationError("--latency: 0 ms to a day") }
         for (name, count) in [
             ("--goaway-after", goawayAfter), ("--refuse-every", refuseEvery), ("--reset-after-bytes", resetAfterBytes),
             ("--close-after", closeAfter), ("--workers", workers),
         ] {
             if let count, count < 1 { throw ValidationError("\(name) must be at least 1") }
+        }
+        if let maxConnections, !(1...1_000_000).contains(maxConnections) {
+            throw ValidationError("--max-connections: 1 to 1000000")
         }
         if let maxStreams, !(0...Int(Int32.max)).contains(maxStreams) {
             throw ValidationError("--max-streams: 0 to \(Int32.max)")
@@ -133,47 +160,10 @@ struct ServeCommand: ParsableCommand {
             throw ValidationError("--retry-after is a field of the 503 that --refused-stream replaces")
         }
         guard !refusedStream || !http1 else { throw ValidationError("--refused-stream needs HTTP/2") }
-        if let idleTimeout, idleTimeout.duration == .zero { throw ValidationError("--idle-timeout must be above 0") }
-    }
-
-    /// Listens, writes the files, says where.
-    /// - Throws: `Failure`.
-    func start() throws -> ServedOrigin {
-        let origin = try ServedOrigin(self)
-        if let caFile, let pem = origin.caPEM { try Self.writeAtomically(pem, to: caFile) }
-        var text = "serving \(directory ?? "the routes") at \(origin.url)\n"
-        if let fingerprint = origin.fingerprint { text += "certificate SHA-256 \(fingerprint)\n" }
-        if let caFile { text += "authority in \(caFile): h2get --cacert \(caFile) \(origin.url)/\n" }
-        text +=
-            "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
-        _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
-        // Last: who waits for this file finds the others.
-        if let portFile { try Self.writeAtomically("\(origin.port)\n", to: portFile) }
-        return origin
-    }
-
-    func removePortFile() {
-        if let portFile { unlink(portFile) }
-    }
-
-    /// Whoever waits for the file sees nothing or all of it.
-    private static func writeAtomically(_ text: String, to path: String) throws {
-        var text = text
-        func write(_ descriptor: CInt) throws {
-            let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
-            guard code == 0 else { throw BodyOutput.failure(code, name: path) }
+        for (name, time) in [
+            ("--idle-timeout", idleTimeout), ("--head-timeout", headTimeout), ("--body-timeout", bodyTimeout),
+        ] {
+            if let time, time.duration == .zero { throw ValidationError("\(name) must be above 0") }
         }
-        if BodyOutput.isWrittenAsItIs(path) {
-            let output = try BodyOutput.openingBlocking(path)
-            defer { output.close() }
-            if case .descriptor(let descriptor, _) = output.target { try write(descriptor) }
-            return
-        }
-        let download = try Download(try DownloadTarget(path: path, createsDirectories: false), keepsPart: false)
-        do { try write(download.descriptor) } catch {
-            download.discard()
-            throw error
-        }
-        if let copy = try download.finish() { try copy.run() }
     }
 }

@@ -27,7 +27,11 @@ final class ServedOrigin: Sendable {
         }
         if command.http1 { configuration.versions = .http1 }
         if command.http2 { configuration.versions = .http2 }
-        configuration.limits.idle = command.idleTimeout?.duration
+        configuration.servesDotFiles = command.dotFiles
+        if let time = command.idleTimeout { configuration.limits.idle = time.duration }
+        if let time = command.headTimeout { configuration.limits.requestHead = time.duration }
+        if let time = command.bodyTimeout { configuration.limits.bodyProgress = time.duration }
+        if let count = command.maxConnections { configuration.limits.connections = count }
         configuration.limits.workers = Self.workers(command)
         configuration.faults.closeAfterResponses = command.closeAfter
         if let maximum = command.maxStreams { configuration.settings.maxConcurrentStreams = UInt32(maximum) }

@@ -14,6 +14,15 @@ enum Unfinished {
         case temporary(path: String)
         /// A file that is written in place: empty is better than half.
         case inPlace(descriptor: CInt)
+        /// A file that is of use only while the process runs. It is removed where it is still the one that was made.
+        case made(path: String, identity: FileIdentity, content: [UInt8])
+
+        /// nil where there is no such file.
+        init?(madeFile path: String, content: [UInt8]) {
+            var status = stat()
+            guard lstat(path, &status) == 0 else { return nil }
+            self = .made(path: path, identity: FileIdentity(status), content: content)
+        }
     }
 
     struct Ticket: Sendable { fileprivate let number: Int }
@@ -46,6 +55,13 @@ enum Unfinished {
                 switch item {
                 case .temporary(let path): unlink(path)
                 case .inPlace(let descriptor): _ = ftruncate(descriptor, 0)
+                case .made(let path, let identity, let content):
+                    var status = stat()
+                    if lstat(path, &status) == 0, FileIdentity(status) == identity,
+                        ServeFile.content(of: path, limit: content.count) == content
+                    {
+                        unlink(path)
+                    }
                 }
             }
             state.items = [:]

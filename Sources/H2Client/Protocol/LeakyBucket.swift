@@ -1,17 +1,17 @@
 /// A limit on how much comes at once, and on how much comes a second on top of that.
-struct LeakyBucket {
-    let limit: Int
-    let perSecond: Int
-    private(set) var level = 0
+package struct LeakyBucket {
+    package let limit: Int
+    package let perSecond: Int
+    package private(set) var level = 0
     private var drainedAt: UInt64 = 0
 
-    init(limit: Int, perSecond: Int) {
+    package init(limit: Int, perSecond: Int) {
         self.limit = limit
         self.perSecond = perSecond
     }
 
     /// Adds `count`; false where that is too much.
-    mutating func add(_ count: Int, now: UInt64) -> Bool {
+    package mutating func add(_ count: Int, now: UInt64) -> Bool {
         if level <= 0 { drainedAt = now }
         level += count
         guard level > limit else { return true }
@@ -26,5 +26,5 @@ struct LeakyBucket {
     }
 
     /// Takes `count` out, down to `floor`.
-    mutating func drain(_ count: Int, floor: Int) { level = max(floor, level - count) }
+    package mutating func drain(_ count: Int, floor: Int) { level = max(floor, level - count) }
 }

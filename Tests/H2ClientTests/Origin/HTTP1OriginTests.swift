@@ -5,19 +5,12 @@ import Testing
 @testable import H2Origin
 
 @Suite(.timeLimit(.minutes(5))) struct HTTP1OriginTests {
-    private func origin(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
-        var configuration = OriginServer.Configuration()
-        configuration.security = .cleartext
-        change(&configuration)
-        return try OriginServer.start(configuration)
-    }
-
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
     // MARK: - Which version
 
     @Test func `Both versions work on one port in cleartext`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let old = try HTTP1Peer(port: server.port)
         let new = try RawPeer(port: server.port)
@@ -33,7 +26,7 @@ import Testing
     }
 
     @Test func `HTTP/2's preface is known in whatever pieces it comes`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         for cut in 1..<RawPeer.preface.count {
             let peer = try RawPeer(port: server.port)
@@ -48,8 +41,8 @@ import Testing
     }
 
     @Test func `An origin of one version alone refuses the other`() throws {
-        let old = try origin { $0.versions = .http1 }
-        let new = try origin { $0.versions = .http2 }
+        let old = try OriginServer.cleartext { $0.versions = .http1 }
+        let new = try OriginServer.cleartext { $0.versions = .http2 }
         defer {
             old.stopNow()
             new.stopNow()
@@ -69,7 +62,7 @@ import Testing
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(at: folder) }
         try Data("text".utf8).write(to: folder.appendingPathComponent("f.txt"))
-        let server = try origin { $0.documentRoot = folder.path }
+        let server = try OriginServer.cleartext { $0.documentRoot = folder.path }
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         for count in [0, 1, 16_384, 100_000] {
@@ -94,7 +87,7 @@ import Testing
     }
 
     @Test func `Pipelined requests are answered in order, bodies and all`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         var text = ""
@@ -115,7 +108,7 @@ import Testing
     }
 
     @Test func `A request may come in any two pieces`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -141,7 +134,7 @@ import Testing
     }
 
     @Test func `/echo sends a body larger than its buffer back while it arrives`() throws {
-        let server = try origin { $0.settings.initialWindowSize = 65_535 }
+        let server = try OriginServer.cleartext { $0.settings.initialWindowSize = 65_535 }
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n")
@@ -158,7 +151,7 @@ import Testing
     }
 
     @Test func `A client that reads nothing does not make the origin hold all it asks for`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get("/bytes/100000000")
@@ -171,7 +164,7 @@ import Testing
     }
 
     @Test func `100 (Continue) is sent where the body is wanted, and a final status ends the connection else`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
@@ -185,7 +178,7 @@ import Testing
     }
 
     @Test func `/early answers before the body was read, and says that it closes`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.send("POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
@@ -195,7 +188,7 @@ import Testing
     }
 
     @Test func `Trailers, informational responses and fields go as on HTTP/2`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get("/trailers")
@@ -220,7 +213,7 @@ import Testing
         ("http://other.test?q", 200), ("http:///bytes/2", 400), ("bytes/2", 400), ("*", 400), ("ftp://x/", 400),
         ("/by#tes", 400), ("/\u{e9}", 400),
     ]) func `Targets may be absolute`(target: String, status: Int) throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get(target)
@@ -228,7 +221,7 @@ import Testing
     }
 
     @Test func `HTTP/1.0 gets no chunks, and keeps its connection only where it asks`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let kept = try HTTP1Peer(port: server.port)
         kept.send("GET /bytes/3 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -246,7 +239,7 @@ import Testing
     }
 
     @Test func `Connection: close is obeyed, and what comes after is not looked at`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get("/bytes/3", "Connection: foo , Close\r\n")
@@ -292,7 +285,7 @@ import Testing
     ]
 
     @Test func `What is no request is refused, and its connection ends`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         for (text, status) in Self.malformed {
             let peer = try HTTP1Peer(port: server.port)
@@ -307,7 +300,7 @@ import Testing
     }
 
     @Test func `A chunk's size may be padded with blanks`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.send(
@@ -321,7 +314,7 @@ import Testing
         "ffffffffffffffffff\r\n",
         "3;\u{1}\r\nabc\r\n", "0\r\nContent-Length: 1\r\n\r\n", "0\r\n x\r\n\r\n",
     ]) func `A chunk that is none is refused with 400`(chunk: String) throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         // This route answers when the body is complete.
@@ -333,7 +326,7 @@ import Testing
     }
 
     @Test func `Heads over the limit are answered with 414 and 431, whether their lines end or not`() throws {
-        let server = try origin { $0.limits.headerListSize = 1_000 }
+        let server = try OriginServer.cleartext { $0.limits.headerListSize = 1_000 }
         defer { server.stopNow() }
         let long = String(repeating: "v", count: 2_000)
         let many = (0..<30).map { "x-\($0): v\r\n" }.joined()
@@ -351,7 +344,7 @@ import Testing
     }
 
     @Test(arguments: 1...40) func `Random changes of a request end its connection alone`(seed: UInt64) throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         var state = seed
         func random(_ bound: Int) -> Int {
@@ -377,7 +370,7 @@ import Testing
     }
 
     @Test func `A client that has ended its side gets what needs no waiting, and the rest goes with it`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get("/bytes/1000000")
@@ -393,7 +386,7 @@ import Testing
     // MARK: - Ends
 
     @Test func `Resets are closes without a word`() throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         for path in ["/reset/2?after=5", "/close?after=5"] {
             let peer = try HTTP1Peer(port: server.port)
@@ -411,9 +404,9 @@ import Testing
     }
 
     @Test func `Faults that close announce it or not, as they say`() throws {
-        let announced = try origin { $0.faults.goAwayAfterRequests = 2 }
-        let silent = try origin { $0.faults.closeAfterResponses = 2 }
-        let unanswered = try origin { $0.faults.closeAfterRequests = 3 }
+        let announced = try OriginServer.cleartext { $0.faults.goAwayAfterRequests = 2 }
+        let silent = try OriginServer.cleartext { $0.faults.closeAfterResponses = 2 }
+        let unanswered = try OriginServer.cleartext { $0.faults.closeAfterRequests = 3 }
         defer { for server in [announced, silent, unanswered] { server.stopNow() } }
         for (server, last) in [(announced, "close"), (silent, nil), (unanswered, nil)] {
             let peer = try HTTP1Peer(port: server.port)
@@ -430,7 +423,7 @@ import Testing
     }
 
     @Test func `On HTTP/2 the connection closes after N responses without GOAWAY`() throws {
-        let server = try origin { $0.faults.closeAfterResponses = 2 }
+        let server = try OriginServer.cleartext { $0.faults.closeAfterResponses = 2 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -442,7 +435,7 @@ import Testing
     }
 
     @Test func `Every Nth request is refused with 503, and every Nth is never answered`() throws {
-        let server = try origin {
+        let server = try OriginServer.cleartext {
             $0.faults.refuseEvery = 2
             $0.faults.stallEvery = 3
             $0.faults.latency = .milliseconds(1)
@@ -458,7 +451,7 @@ import Testing
     }
 
     @Test func `A body is cut after so many bytes`() throws {
-        let server = try origin { $0.faults.resetAfterBodyBytes = 10 }
+        let server = try OriginServer.cleartext { $0.faults.resetAfterBodyBytes = 10 }
         defer { server.stopNow() }
         let peer = try HTTP1Peer(port: server.port)
         peer.get("/bytes/100")
@@ -467,7 +460,7 @@ import Testing
     }
 
     @Test func `An idle connection is closed, one in the middle of a request a second later`() throws {
-        let server = try origin { $0.limits.idle = .milliseconds(50) }
+        let server = try OriginServer.cleartext { $0.limits.idle = .milliseconds(50) }
         defer { server.stopNow() }
         let idle = try HTTP1Peer(port: server.port)
         idle.get("/bytes/3")
@@ -479,7 +472,7 @@ import Testing
     }
 
     @Test func `stop says Connection: close in the response under way, and closes idle connections`() async throws {
-        let server = try origin()
+        let server = try OriginServer.cleartext()
         let idle = try HTTP1Peer(port: server.port)
         idle.get("/bytes/3")
         #expect(idle.answer()?.body == [0, 1, 2])
@@ -500,7 +493,7 @@ import Testing
     // MARK: - Workers
 
     @Test func `So many requests are worked on, so many wait, and the rest gets 503`() throws {
-        let server = try origin {
+        let server = try OriginServer.cleartext {
             var workers = OriginServer.Workers(count: 1)
             workers.queue = 1
             workers.refusal = .unavailable(retryAfter: 7)
@@ -526,7 +519,7 @@ import Testing
     }
 
     @Test func `One that gives up while it waits is passed over`() throws {
-        let server = try origin {
+        let server = try OriginServer.cleartext {
             $0.limits.workers = OriginServer.Workers(count: 1)
             $0.limits.workers?.queue = 2
         }
@@ -551,7 +544,7 @@ import Testing
     @Test(arguments: [true, false]) func `On HTTP/2 the rest is reset with REFUSED_STREAM or gets 503`(
         resets: Bool
     ) throws {
-        let server = try origin {
+        let server = try OriginServer.cleartext {
             $0.limits.workers = OriginServer.Workers(count: 2)
             $0.limits.workers?.queue = 3
             // Long enough for all to be there before the first is done.

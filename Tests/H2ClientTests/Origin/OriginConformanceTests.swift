@@ -40,17 +40,35 @@ import Testing
             Case("CONTINUATION on an idle stream", .protocolError, .continuation(1, [], endHeaders: true)),
             Case("DATA on a half-closed stream", .streamClosed, request(1, path: "/stall"), .data(1, [1])),
             Case("HEADERS on a half-closed stream", .streamClosed, request(1, path: "/stall"), request(1)),
-            // Where the RFC asks for an error, nghttp2 passes over these three: it cannot tell them from what crossed a
-            // RST_STREAM of its own. They change nothing and are not answered.
             Case(
-                "DATA on a stream that the client reset", nil, request(1, ends: false), .resetStream(1, 8),
+                "CONTINUATION on a half-closed stream", .protocolError, request(1, path: "/stall"),
+                .continuation(1, block(), endHeaders: true)),
+            Case(
+                "DATA on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
                 .data(1, [1])
             ),
             Case(
-                "HEADERS on a stream that the client reset", nil, request(1, ends: false), .resetStream(1, 8),
+                "empty DATA on a stream that the client reset", .streamClosed, request(1, path: "/stall"),
+                .resetStream(1, 8), .data(1, [], endStream: true)
+            ),
+            Case(
+                "HEADERS on a stream that the client reset", .streamClosed, request(1, ends: false), .resetStream(1, 8),
                 request(1)
             ),
-            Case("a stream below one that was open", nil, request(5), request(3)),
+            Case(
+                "CONTINUATION on a stream that the client reset", .protocolError, request(1, ends: false),
+                .resetStream(1, 8), .continuation(1, block(), endHeaders: true)
+            ),
+            Case("a stream below one that was open", .protocolError, request(5), request(3)),
+            Case(
+                "a stream below the first", .protocolError, request(7, path: "/stall"),
+                .headers(1, block(), endStream: true, padding: 4)),
+            Case("DATA on a stream that was passed over", .streamClosed, request(5, path: "/stall"), .data(3, [1])),
+            Case("streams with others left out", nil, request(5), request(11), request(101)),
+            // What may have crossed a RST_STREAM of the origin's.
+            Case(
+                "DATA on a stream that the origin reset", .noError,
+                .headers(1, block(method: "POST", path: "/early")), .data(1, [1]), .data(1, [2], endStream: true)),
             Case("a stream of an even number", .protocolError, request(2)),
             Case("RST_STREAM twice", nil, request(1, ends: false), .resetStream(1, 8), .resetStream(1, 8)),
             Case(
@@ -60,6 +78,13 @@ import Testing
             // Stream 0 and others that a frame has no business on (section 6).
             Case("DATA on stream 0", .protocolError, .data(0, [1])),
             Case("HEADERS on stream 0", .protocolError, request(0)),
+            Case("WINDOW_UPDATE on an even stream", .protocolError, .windowUpdate(2, 1)),
+            Case(
+                "DATA padded as long as it is", .protocolError, request(1, ends: false),
+                Frame(Frame.Kind.data, flags: 8, streamID: 1, payload: [1])),
+            Case(
+                "HEADERS padded beyond their length", .protocolError,
+                Frame(Frame.Kind.headers, flags: 0xd, streamID: 1, payload: [200] + block())),
             Case("PRIORITY on stream 0", .protocolError, .priority(0)),
             Case("PRIORITY on itself", .protocolError, .priority(1, dependency: 1)),
             Case("PRIORITY on an idle stream", nil, .priority(9, dependency: 7)),
@@ -100,6 +125,21 @@ import Testing
             // Values.
             Case("WINDOW_UPDATE by 0", .protocolError, .windowUpdate(0, 0)),
             Case("WINDOW_UPDATE by 0 on a stream", .protocolError, request(1, path: "/stall"), .windowUpdate(1, 0)),
+            Case(
+                "WINDOW_UPDATE over the limit on a stream", .flowControlError, request(1, path: "/stall"),
+                .windowUpdate(1, 0x7fff_ffff)),
+            Case(
+                "SETTINGS that move a stream's window over the limit", .flowControlError, request(1, path: "/stall"),
+                .windowUpdate(1, 0x7fff_0000), .settings([Setting.initialWindowSize: 0x7fff_ffff])),
+            Case("SETTINGS with an unknown one", nil, .settings([0xee: 1])),
+            Case(
+                "SETTINGS with one twice", nil,
+                .settings([Setting.initialWindowSize: 100, Setting.initialWindowSize: 1])),
+            Case("SETTINGS with too large a frame", .protocolError, .settings([Setting.maxFrameSize: 1 << 24])),
+            Case("SETTINGS of 1 byte that acknowledge", .frameSizeError, Frame(4, flags: 1, payload: [0])),
+            Case("PING that acknowledges nothing", nil, .ping(7, ack: true)),
+            Case("GOAWAY with an unknown code", nil, .goAway(lastStreamID: 0, 0xff)),
+            Case("RST_STREAM with an unknown code", nil, request(1, path: "/stall"), .resetStream(1, 0xff)),
             Case("WINDOW_UPDATE over the limit", .flowControlError, .windowUpdate(0, 0x7fff_ffff)),
             Case("SETTINGS with a bad push", .protocolError, .settings([Setting.enablePush: 2])),
             Case(
@@ -118,6 +158,38 @@ import Testing
             Case("a block that is none", .compressionError, .headers(1, [0x80], endStream: true)),
             Case("an upper-case name", .protocolError, .headers(1, block([("X", "y")]), endStream: true)),
             Case("an unknown pseudo-field", .protocolError, .headers(1, block([(":x", "y")]), endStream: true)),
+            Case(
+                "CONTINUATION behind a block's end", .protocolError, request(1, path: "/stall"),
+                .continuation(1, block(), endHeaders: true)),
+            Case(
+                "CONTINUATION behind DATA", .protocolError, request(1, ends: false), .data(1, [1]),
+                .continuation(1, block(), endHeaders: true)),
+            Case(
+                "trailers that do not end the stream", .protocolError, request(1, ends: false, path: "/upload"),
+                .headers(1, FieldEncoder.literal([("x", "y")]))),
+            Case(
+                "trailers with a pseudo-field", .protocolError, request(1, ends: false, path: "/upload"),
+                .headers(1, FieldEncoder.literal([(":path", "/")]), endStream: true)),
+            Case(
+                "a pseudo-field of responses", .protocolError, .headers(1, block([(":status", "200")]), endStream: true)
+            ),
+            Case("a pseudo-field twice", .protocolError, .headers(1, block([(":path", "/")]), endStream: true)),
+            Case(
+                "a pseudo-field behind another", .protocolError,
+                .headers(1, block([("x", "y"), (":protocol", "x")]), endStream: true)),
+            Case(
+                "no method", .protocolError,
+                .headers(1, FieldEncoder.literal([(":scheme", "http"), (":path", "/")]), endStream: true)),
+            Case(
+                "no scheme", .protocolError,
+                .headers(1, FieldEncoder.literal([(":method", "GET"), (":path", "/")]), endStream: true)),
+            Case(
+                "a body in two frames that is not as long as stated", .protocolError,
+                .headers(1, block([("content-length", "1")], method: "POST", path: "/upload")), .data(1, [1]),
+                .data(1, [1], endStream: true)),
+            Case(
+                "no body where one is stated", .protocolError,
+                .headers(1, block([("content-length", "1")], method: "POST", path: "/upload"), endStream: true)),
             Case("connection", .protocolError, .headers(1, block([("connection", "keep-alive")]), endStream: true)),
             Case("te that is not trailers", .protocolError, .headers(1, block([("te", "gzip")]), endStream: true)),
             Case("an empty path", .protocolError, request(1, path: "")),
@@ -131,9 +203,7 @@ import Testing
         ]
 
     @Test(arguments: cases) func `A frame comes to what RFC 9113 says`(_ wanted: Case) throws {
-        var configuration = OriginServer.Configuration()
-        configuration.security = .cleartext
-        let server = try OriginServer.start(configuration)
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -164,10 +234,7 @@ import Testing
     @Test(arguments: [70_000, 900_000]) func `A field of more than 64 KiB is taken where its limit allows`(
         _ count: Int
     ) async throws {
-        var configuration = OriginServer.Configuration()
-        configuration.security = .cleartext
-        configuration.limits.headerListSize = 2 << 20
-        let server = try OriginServer.start(configuration)
+        let server = try OriginServer.cleartext { $0.limits.headerListSize = 2 << 20 }
         defer { server.stopNow() }
         var client = Configuration()
         client.limits.headerListSize = 2 << 20

@@ -13,21 +13,14 @@ private let ping: UInt8 = 6
 private let goAway: UInt8 = 7
 
 @Suite(.timeLimit(.minutes(5))) struct OriginServerTests {
-    private func cleartext(_ change: (inout OriginServer.Configuration) -> Void = { _ in }) throws -> OriginServer {
-        var configuration = OriginServer.Configuration()
-        configuration.security = .cleartext
-        change(&configuration)
-        return try OriginServer.start(configuration)
-    }
-
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
     // MARK: - Start and stop
 
     @Test func `A port that is taken is an error that says so`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
-        let error = try #require(throws: H2Error.self) { _ = try cleartext { $0.port = server.port } }
+        let error = try #require(throws: H2Error.self) { _ = try OriginServer.cleartext { $0.port = server.port } }
         #expect(error.code == .localIO)
         #expect(error.cause == .errno(EADDRINUSE))
         #expect(error.message.contains("\(server.port)"))
@@ -36,24 +29,24 @@ private let goAway: UInt8 = 7
     @Test(arguments: ["localhost", "1.2.3", "", "192.0.2.1"]) func `An address that is not this machine's is an error`(
         address: String
     ) throws {
-        let error = try #require(throws: H2Error.self) { _ = try cleartext { $0.address = address } }
+        let error = try #require(throws: H2Error.self) { _ = try OriginServer.cleartext { $0.address = address } }
         #expect(error.code == .localIO)
     }
 
     @Test(arguments: [-1, 65_536]) func `A port out of range is an error`(port: Int) throws {
-        #expect(throws: H2Error.self) { _ = try cleartext { $0.port = port } }
+        #expect(throws: H2Error.self) { _ = try OriginServer.cleartext { $0.port = port } }
     }
 
     @Test func `A document root that is no folder is an error`() throws {
         for path in ["/nowhere/at/all", "/dev/null"] {
-            let error = try #require(throws: H2Error.self) { _ = try cleartext { $0.documentRoot = path } }
+            let error = try #require(throws: H2Error.self) { _ = try OriginServer.cleartext { $0.documentRoot = path } }
             #expect(error.message.contains(path))
         }
     }
 
     @Test func `An origin with TLS tells its fingerprint and authority, one without none`() throws {
         let server = try OriginServer.start()
-        let plain = try cleartext()
+        let plain = try OriginServer.cleartext()
         defer {
             server.stopNow()
             plain.stopNow()
@@ -73,7 +66,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `stop says GOAWAY in two steps and lets the stream under way finish`() async throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         async let talk: Void = blocking {
             let peer = try RawPeer(port: server.port)
             peer.greet()
@@ -104,7 +97,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `stop closes what is left after its grace`() async throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         let peer = try RawPeer(port: server.port)
         peer.greet()
         peer.request("/stall?after=3")
@@ -118,7 +111,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `stop and stopNow may come twice, in any order`() async throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         server.stopNow()
         server.stopNow()
         await server.stop()
@@ -146,7 +139,7 @@ private let goAway: UInt8 = 7
     @Test(arguments: [0, 1, 250, 251, 252, 16_384, 65_535]) func `/bytes/N answers N bytes of the pattern`(
         count: Int
     ) throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -157,7 +150,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `A client's window bounds what is sent, and widening it brings the rest`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         // SETTINGS_INITIAL_WINDOW_SIZE of 1,000.
@@ -174,7 +167,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/echo sends a body larger than its window back while it arrives, then its trailers`() throws {
-        let server = try cleartext { $0.settings.initialWindowSize = 65_535 }
+        let server = try OriginServer.cleartext { $0.settings.initialWindowSize = 65_535 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -196,7 +189,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/upload tells the number of bytes and their SHA-256`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -208,7 +201,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/early answers before the request body is read, then resets with NO_ERROR`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -219,7 +212,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/reset/CODE resets with that code after so many bytes`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -236,7 +229,7 @@ private let goAway: UInt8 = 7
     @Test(arguments: ["fin", "reset", "notify"]) func `/close ends the connection after so many bytes`(
         how: String
     ) throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -249,7 +242,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/goaway says its code and debug text, and answers`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -262,7 +255,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/settings changes a setting in mid-flight`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -274,7 +267,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `/priority tells a PRIORITY_UPDATE that came before its request`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -286,7 +279,7 @@ private let goAway: UInt8 = 7
     // MARK: - Faults
 
     @Test func `Every Nth stream is refused`() throws {
-        let server = try cleartext { $0.faults.refuseEvery = 2 }
+        let server = try OriginServer.cleartext { $0.faults.refuseEvery = 2 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -299,7 +292,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `GOAWAY after N requests lets those finish, ignores later ones, and then closes`() throws {
-        let server = try cleartext { $0.faults.goAwayAfterRequests = 2 }
+        let server = try OriginServer.cleartext { $0.faults.goAwayAfterRequests = 2 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -312,7 +305,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Responses are reset after so many bytes of body`() throws {
-        let server = try cleartext {
+        let server = try OriginServer.cleartext {
             $0.faults.resetAfterBodyBytes = 10
             $0.faults.resetCode = 9
         }
@@ -326,7 +319,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `The connection closes when N requests have arrived`() throws {
-        let server = try cleartext { $0.faults.closeAfterRequests = 2 }
+        let server = try OriginServer.cleartext { $0.faults.closeAfterRequests = 2 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -337,7 +330,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Every Nth stream is never answered, and the others are`() throws {
-        let server = try cleartext { $0.faults.stallEvery = 2 }
+        let server = try OriginServer.cleartext { $0.faults.stallEvery = 2 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -348,7 +341,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Acknowledgements of SETTINGS and PING are left out where asked`() throws {
-        let server = try cleartext {
+        let server = try OriginServer.cleartext {
             $0.faults.omitsSettingsAcknowledgement = true
             $0.faults.omitsPingAcknowledgement = true
         }
@@ -363,7 +356,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `The first SETTINGS tell what was configured`() throws {
-        let server = try cleartext {
+        let server = try OriginServer.cleartext {
             $0.settings.maxConcurrentStreams = 7
             $0.settings.initialWindowSize = 100_000
             $0.settings.maxFrameSize = 20_000
@@ -383,7 +376,7 @@ private let goAway: UInt8 = 7
     // MARK: - Bad clients
 
     @Test(arguments: 1...30) func `Bytes that are not HTTP/2 end their connection alone`(seed: Int) throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let bystander = try RawPeer(port: server.port)
         bystander.greet()
@@ -405,7 +398,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `A flood of PINGs ends the connection`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -417,7 +410,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Header fields over the limit are answered with 431`() throws {
-        let server = try cleartext { $0.limits.headerListSize = 1_000 }
+        let server = try OriginServer.cleartext { $0.limits.headerListSize = 1_000 }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -429,7 +422,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Connections over the limit are closed, and room is made when one leaves`() throws {
-        let server = try cleartext { $0.limits.connections = 1 }
+        let server = try OriginServer.cleartext { $0.limits.connections = 1 }
         defer { server.stopNow() }
         do {
             let first = try RawPeer(port: server.port)
@@ -447,7 +440,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `An idle connection is told GOAWAY and closed`() throws {
-        let server = try cleartext { $0.limits.idle = .milliseconds(50) }
+        let server = try OriginServer.cleartext { $0.limits.idle = .milliseconds(50) }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
@@ -459,7 +452,7 @@ private let goAway: UInt8 = 7
     }
 
     @Test func `Statistics count connections, requests, streams and bytes`() throws {
-        let server = try cleartext()
+        let server = try OriginServer.cleartext()
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()

@@ -67,9 +67,19 @@ final class RawPeer {
     func greet() { send(Self.preface + Self.frame(4) + Self.frame(4, flags: 1)) }
 
     /// A literal field without indexing or Huffman coding.
-    static func field(_ name: String, _ value: String) -> [UInt8] {
-        precondition(name.utf8.count < 127 && value.utf8.count < 127)
-        return [0, UInt8(name.utf8.count)] + name.utf8 + [UInt8(value.utf8.count)] + value.utf8
+    static func field(_ name: String, _ value: String) -> [UInt8] { [0] + string(name) + string(value) }
+
+    /// RFC 7541 section 5.
+    private static func string(_ text: String) -> [UInt8] {
+        var rest = text.utf8.count
+        guard rest >= 127 else { return [UInt8(rest)] + text.utf8 }
+        var bytes: [UInt8] = [127]
+        rest -= 127
+        while rest >= 128 {
+            bytes.append(UInt8(rest & 127 | 128))
+            rest >>= 7
+        }
+        return bytes + [UInt8(rest)] + text.utf8
     }
 
     func request(

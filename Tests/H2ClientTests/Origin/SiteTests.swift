@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SiteTests {
     /// `root/` with files, and a secret beside it that links and dots try to reach.
-    private func withSite(_ body: (Site) throws -> Void) throws {
+    private func withSite(servesDotFiles: Bool = false, _ body: (Site) throws -> Void) throws {
         let files = FileManager.default
         let folder = files.temporaryDirectory.appendingPathComponent("site-\(UUID().uuidString)")
         let root = folder.appendingPathComponent("root")
@@ -16,7 +16,13 @@ import Testing
         try "secret".write(to: folder.appendingPathComponent("secret.txt"), atomically: true, encoding: .utf8)
         try "beside".write(
             to: folder.appendingPathComponent("root-beside.txt"), atomically: true, encoding: .utf8)
-        for name in ["a.txt", "a b.html", "ü.json", "sub/index.html", "noextension"] {
+        for name in ["sub/.well-known", ".well-known", ".git"] {
+            try files.createDirectory(at: root.appendingPathComponent(name), withIntermediateDirectories: true)
+        }
+        for name in [
+            "a.txt", "a b.html", "ü.json", "sub/index.html", "noextension", ".env", "sub/.env", ".git/config", "..env",
+            ".well-known/a", "sub/.well-known/a",
+        ] {
             try name.write(to: root.appendingPathComponent(name), atomically: true, encoding: .utf8)
         }
         let links = [
@@ -28,7 +34,7 @@ import Testing
                 atPath: root.appendingPathComponent(name).path, withDestinationPath: target)
         }
         #expect(mkfifo(root.appendingPathComponent("fifo").path, 0o600) == 0)
-        try body(Site(documentRoot: root.path))
+        try body(Site(documentRoot: root.path, servesDotFiles: servesDotFiles))
     }
 
     private func content(_ finding: Site.Finding) -> String? {
@@ -106,7 +112,14 @@ import Testing
 
     @Test(
         arguments: [
-            ("bytes=0-9223372036854775807", 0..<10), ("bytes=0-0", 0..<1), ("bytes=2-", 2..<10), ("bytes=-3", 7..<10),
+            ("bytes=0-9223372036854775807", 0..<10), ("bytes=0-9223372036854775808", 0..<10),
+            ("bytes=9223372036854775807-9223372036854775807", 0..<0), ("bytes=9223372036854775808-", 0..<0),
+            ("bytes=-9223372036854775807", 0..<10), ("bytes=-9223372036854775808", 0..<10),
+            ("bytes=9-1000000000000000000000000000000", 9..<10), ("bytes=-1000000000000000000000000000000", 0..<10),
+            ("BYTES=1-1", 1..<2), ("bytes=+1-2", nil), ("bytes=1-+2", nil), ("bytes=--1", nil), ("bytes=1--1", nil),
+            ("bytes= 1-2", nil), ("bytes=1 -2", nil), ("bytes=1-2-3", nil), ("bytes=", nil), ("bytes=1", nil),
+            ("bytes=0x1-2", nil), ("bytes=\u{661}-2", nil), ("", nil),
+            ("bytes=0-0", 0..<1), ("bytes=2-", 2..<10), ("bytes=-3", 7..<10),
             ("bytes=5-100", 5..<10),
             ("bytes=-100", 0..<10), ("bytes=10-", 0..<0), ("bytes=-0", 10..<10), ("bytes=4-3", nil),
             ("bytes=0-1,3-4", nil), ("bytes=a-b", nil), ("bytes=-", nil), ("lines=1-2", nil),
@@ -114,14 +127,49 @@ import Testing
     func `One range of a file is understood, and any other field ignored`(field: String, expected: Range<Int>?) {
         #expect(Site.range(field, size: 10) == expected)
     }
+
+    @Test(arguments: 1...20) func `Whatever a Range field has, the range lies within the file`(seed: UInt64) {
+        var random = Noise(seed: seed)
+        for _ in 0..<2_000 {
+            let field = "bytes=" + random.number() + random.oneOf(["-", "-", "-", "", ",", "--"]) + random.number()
+            let size = random.oneOf([0, 1, 10, 1 << 40, .max])
+            guard let range = Site.range(field, size: size), !range.isEmpty else { continue }
+            #expect(range.lowerBound >= 0 && range.upperBound <= size, "\(field) of \(size), seed \(seed)")
+        }
+    }
+
+    @Test func `Names that begin with a dot are not found, but where they are to be`() throws {
+        try withSite { site in
+            let paths = ["/.env", "/%2eenv", "/sub/.env", "/.git/config", "/sub/.well-known/a", "/.hidden/", "/..env"]
+            for path in paths {
+                guard case .missing = site.find(path[...]) else {
+                    Issue.record("\(path) was found")
+                    continue
+                }
+            }
+            #expect(content(site.find("/.well-known/a")) == ".well-known/a")
+        }
+        try withSite(servesDotFiles: true) { site in
+            for path in [".env", "sub/.env", ".git/config", "sub/.well-known/a"] {
+                #expect(content(site.find("/\(path)")) == path)
+            }
+        }
+    }
+
+    @Test func `A file of an impossible time has a date all the same`() {
+        for seconds in [Int.min, Int.max, -1, 67_768_036_191_676_799] { #expect(!Site.httpDate(seconds).isEmpty) }
+    }
 }
 
 @Suite struct TargetTests {
-    @Test func `A target is a route, its argument and its query`() {
+    @Test func `A target is a route, its argument and its query`() throws {
         let target = Target("/reset/8?after=5&debug=calm%20down&flag")
         #expect(target.route.name == "reset")
         #expect(target.route.argument == "8")
-        #expect(target.number("after") == 5)
+        #expect(try target.number("after") == 5)
+        #expect(throws: Target.BadNumber.self) { try target.number("debug") }
+        #expect(throws: Target.BadNumber.self) { try target.number("flag") }
+        #expect(try target.number("absent") == nil)
         #expect(target["debug"] == "calm down")
         #expect(target["flag"] == "")
         #expect(target["absent"] == nil)
@@ -135,6 +183,17 @@ import Testing
         let route = Target(text).route
         #expect(route.name == name)
         #expect(route.argument.map { String($0) } == argument)
+    }
+
+    @Test func `A number is digits, and as large as there are`() {
+        for (text, number) in [
+            ("0", 0), ("007", 7), ("9223372036854775807", .max), ("9223372036854775808", .max),
+            ("92233720368547758070", .max), ("1000000000000000000000000000000", .max),
+            ("1000000000000000000", 1_000_000_000_000_000_000),
+        ] as [(String, Int)] { #expect(wholeNumber(text.utf8) == number) }
+        for text in ["", "-1", "+1", " 1", "1 ", "1_0", "0x1", "1e3", "\u{661}"] {
+            #expect(wholeNumber(text.utf8) == nil)
+        }
     }
 
     @Test func `Fields of any number and size survive until they are submitted`() {

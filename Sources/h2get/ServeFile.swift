@@ -1,0 +1,154 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A file that `h2get serve` writes for whoever is to find it.
+///
+/// A file that is there is replaced only where it is known to be an earlier run's, or empty, or with `--force`: a slip of the
+/// keyboard must not cost anybody a key. Pipes, devices and descriptors are written to as they are.
+struct ServeFile: Sendable {
+    /// What it holds, by which one of an earlier run is known.
+    enum Kind: Sendable {
+        case authority, port
+    }
+
+    let path: String
+    private let option: String
+    private let kind: Kind
+    private let isForced: Bool
+    /// nil where it is written to as it is.
+    private let target: DownloadTarget?
+
+    /// Looks at what is there, and changes nothing.
+    /// - Throws: `Failure` (`writeFailed`) where nothing can or may be written there.
+    init(_ path: String, option: String, kind: Kind, isForced: Bool) throws {
+        (self.path, self.option, self.kind, self.isForced) = (path, option, kind, isForced)
+        target =
+            BodyOutput.isWrittenAsItIs(path)
+            ? nil : try DownloadTarget(path: path, createsDirectories: false, advice: { _ in "" })
+        guard let target, target.mode != nil, !isForced, !isOurs(target.resolved) else { return }
+        throw isSomebodyElses
+    }
+
+    func isSame(as other: ServeFile) -> Bool {
+        guard let target, let another = other.target else { return false }
+        return !Set(target.identities).isDisjoint(with: another.identities)
+    }
+
+    /// Whoever waits for the file sees nothing or all of it.
+    /// - Parameter isRemoved: whether it goes with the process, unless somebody has put another in its place.
+    /// - Throws: `Failure` (`writeFailed`).
+    func write(_ text: String, isRemoved: Bool = false) throws {
+        let content = Array(text.utf8)
+        guard let target else {
+            let output = try BodyOutput.openingBlocking(path)
+            defer { output.close() }
+            if case .descriptor(let descriptor, let name) = output.target { try put(content, descriptor, name) }
+            return
+        }
+        let download = try Download(target, keepsPart: false, advice: { _ in "" })
+        do { try put(content, download.descriptor, path) } catch {
+            download.discard()
+            throw error
+        }
+        if try !linked(download), let copy = try download.finish() { try copy.run() }
+        if isRemoved, let item = Unfinished.Item(madeFile: target.resolved, content: content) {
+            _ = Unfinished.add(item)
+        }
+    }
+
+    private func put(_ content: [UInt8], _ descriptor: CInt, _ name: String) throws {
+        let code = content.withUnsafeBytes { writeAll(descriptor, $0) }
+        guard code == 0 else { throw BodyOutput.failure(code, name: name) }
+    }
+
+    /// Gives the whole file its name where there was none, in one step that replaces nothing; false where that has to be done
+    /// otherwise.
+    private func linked(_ download: Download) throws -> Bool {
+        guard !download.isInPlace, download.target.mode == nil, !isForced else { return false }
+        guard link(download.partPath, download.target.resolved) == 0 else {
+            // Some file systems have no links.
+            guard errno == EEXIST else { return false }
+            download.discard()
+            throw isSomebodyElses
+        }
+        download.discard()
+        return true
+    }
+
+    private var isSomebodyElses: Failure {
+        Failure(
+            .writeFailed,
+            "\(option): \(path) exists, and h2get serve did not write it; choose another name, or replace it with --force"
+        )
+    }
+
+    // MARK: - What is there
+
+    private func isOurs(_ path: String) -> Bool {
+        guard let content = Self.content(of: path, limit: 4_096) else { return false }
+        if content.isEmpty { return true }
+        switch kind {
+        case .port: return content.count <= 6 && content.last == 10 && content.dropLast().allSatisfy(Self.isDigit)
+        case .authority: return Self.isAuthority(content)
+        }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
+
+    /// nil where it is no regular file, is longer than `limit`, or cannot be read.
+    static func content(of path: String, limit: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        guard FileKind(descriptor: descriptor) == .regular else { return nil }
+        var content: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: limit + 1)
+        while content.count <= limit {
+            let count = read(descriptor, &piece, piece.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { return nil }
+            if count == 0 { return content }
+            content += piece[..<count]
+        }
+        return nil
+    }
+
+    /// One certificate and nothing else, issued by an authority of an origin's to itself.
+    private static func isAuthority(_ content: [UInt8]) -> Bool {
+        let lines = content.split(separator: 10)
+        guard lines.count > 2, lines.first?.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) == true,
+            lines.last?.elementsEqual("-----END CERTIFICATE-----".utf8) == true,
+            let certificate = base64Decoded(lines.dropFirst().dropLast().joined())
+        else { return false }
+        let name = Array("H2Origin throw-away CA".utf8)
+        let places = certificate.indices.filter { certificate[$0...].starts(with: name) }
+        return places.count == 2
+    }
+
+    /// RFC 4648 section 4; nil for anything else.
+    private static func base64Decoded(_ text: some Sequence<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (bits, count) = (UInt32(0), 0)
+        for character in text where character != UInt8(ascii: "=") {
+            let value: UInt8
+            switch character {
+            case 65...90: value = character - 65
+            case 97...122: value = character - 71
+            case 48...57: value = character + 4
+            case UInt8(ascii: "+"): value = 62
+            case UInt8(ascii: "/"): value = 63
+            default: return nil
+            }
+            bits = bits << 6 | UInt32(value)
+            count += 6
+            if count >= 8 {
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,74 @@
+import H2Measure
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What `h2get serve` does, from its command line to its end.
+struct ServeRun: Sendable {
+    let origin: ServedOrigin
+    private let directory: String?
+    private let address: String
+    private let authorityFile: ServeFile?
+    private let portFile: ServeFile?
+
+    /// Looks at the files that it is to write, then listens.
+    /// - Throws: `Failure`.
+    init(_ command: ServeCommand) throws {
+        directory = command.directory
+        address = command.address
+        authorityFile = try command.caFile.map {
+            try ServeFile($0, option: "--ca-file", kind: .authority, isForced: command.force)
+        }
+        portFile = try command.portFile.map {
+            try ServeFile($0, option: "--port-file", kind: .port, isForced: command.force)
+        }
+        if let authorityFile, let portFile, authorityFile.isSame(as: portFile) {
+            throw Failure(.usage, "--ca-file and --port-file name the same file")
+        }
+        allowOpenFiles((command.maxConnections ?? ServeCommand.defaultConnections) + 100)
+        origin = try ServedOrigin(command)
+    }
+
+    /// Writes the files, and says where it listens.
+    /// - Throws: `Failure`.
+    func announce() throws {
+        if let authorityFile, let pem = origin.caPEM { try authorityFile.write(pem) }
+        var text = "serving \(directory ?? "the routes") at \(origin.url)\n"
+        if let fingerprint = origin.fingerprint { text += "certificate SHA-256 \(fingerprint)\n" }
+        if let path = authorityFile?.path { text += "authority in \(path): h2get --cacert \(path) \(origin.url)/\n" }
+        text +=
+            "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
+        _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        if !Self.isLoopback(address) {
+            let files = directory.map { "read the files in \(printable($0)) and " } ?? ""
+            Console(showsErrors: true, hidesProgress: true).say(
+                "h2get: other machines can reach \(address): anyone who reaches port \(origin.port) can \(files)"
+                    + "use all routes, since there is no access control; leave out --address to serve this machine only"
+            )
+        }
+        // Last: who waits for this file finds the others.
+        try portFile?.write("\(origin.port)\n", isRemoved: true)
+    }
+
+    /// Lets what is under way end, and removes the port's file.
+    func end() async -> Never {
+        await origin.stop()
+        Unfinished.clear()
+        // Ctrl-C is how a server is meant to end.
+        _exit(0)
+    }
+
+    /// Whether only this machine reaches a literal address: 127.0.0.0/8, ::1, and the former within IPv6.
+    static func isLoopback(_ address: String) -> Bool {
+        var four = in_addr()
+        if inet_pton(AF_INET, address, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
+        var six = in6_addr()
+        guard inet_pton(AF_INET6, address, &six) == 1 else { return false }
+        let bytes = withUnsafeBytes(of: &six) { Array($0) }
+        let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127]
+        return bytes == [UInt8](repeating: 0, count: 15) + [1] || bytes.starts(with: mapped)
+    }
+}

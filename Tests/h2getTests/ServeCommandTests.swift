@@ -1,0 +1,195 @@
+import Foundation
+import H2TestSupport
+import Testing
+
+@testable import h2get
+
+/// The files that `h2get serve` writes, its end, and what it says.
+@Suite(.timeLimit(.minutes(5))) struct `h2get serve keeps to itself` {
+    /// A script in which `serve ARGUMENTS` runs until `stop SIGNAL`; the port is in `$port`.
+    private func run(_ script: String, in folder: TemporaryFolder) async throws -> Int32 {
+        let prelude = """
+            serve() {
+                "\(Program.path)" serve --port 0 --port-file port "$@" > out 2> errors & server=$!
+                while [ ! -s port ]; do kill -0 $server 2> /dev/null || return 1; sleep 0.01; done
+                port=$(cat port)
+            }
+            stop() { kill -$1 $server; wait $server; }
+
+            """
+        return try await Program.runShell(prelude + script, in: folder.root)
+    }
+
+    @Test(arguments: ["INT", "TERM", "HUP"]) func `ends by a signal, and takes its port file with it`(
+        _ signal: String
+    ) async throws {
+        let folder = try TemporaryFolder()
+        // A shell has its background jobs ignore SIGINT, so bash is told to have jobs of their own.
+        let status = try await run(
+            """
+            set -m
+            serve --ca-file ca.pem || exit 1
+            stop \(signal) || exit 2
+            """, in: folder)
+        #expect(status == 0)
+        #expect(folder.names == ["ca.pem", "errors", "out"])
+    }
+
+    @Test func `takes its port file with it at a second signal, too`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            serve --cleartext || exit 1
+            # A request that keeps it for the grace of 2 s.
+            exec 3<> /dev/tcp/127.0.0.1/$port
+            printf 'GET /stall HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3
+            sleep 0.2
+            kill -TERM $server; sleep 0.2; kill -TERM $server 2> /dev/null; wait $server
+            [ $? = 143 ] || exit 2
+            """, in: folder)
+        #expect(status == 0)
+        #expect(folder.names == ["errors", "out"])
+    }
+
+    @Test func `replaces no file that it did not write`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("a key", to: "key")
+        chmod(folder.path("key"), 0o600)
+        try folder.write("12345 and more\n", to: "notes")
+        for arguments in [
+            ["--ca-file", "key"], ["--port-file", "key"], ["--port-file", "notes"], ["--ca-file", "."],
+        ] {
+            let result = try await Program.run(["serve", "--port", "0"] + arguments, in: folder.root)
+            #expect(result.status == 23, "\(arguments) \(result.errors)")
+            #expect(arguments[1] == "." || result.errors.contains("--force"), "\(result.errors)")
+            #expect(!result.text.contains("serving"))
+        }
+        let same = try await Program.run(
+            ["serve", "--port", "0", "--ca-file", "x", "--port-file", "./x"], in: folder.root)
+        #expect(same.status == 2 && same.errors.contains("same file"))
+        #expect(folder.names == ["key", "notes"])
+        #expect(try folder.read("key") == "a key" && folder.read("notes") == "12345 and more\n")
+    }
+
+    @Test func `replaces any file with --force, and keeps its mode`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("a key", to: "key")
+        chmod(folder.path("key"), 0o600)
+        let status = try await run(
+            """
+            serve --ca-file key --force || exit 1
+            [ "$(stat -c %a key)" = 600 ] || exit 2
+            "\(Program.path)" --cacert key -o body https://127.0.0.1:$port/bytes/10 || exit 3
+            stop TERM
+            """, in: folder)
+        #expect(status == 0)
+        #expect(folder.names == ["body", "errors", "key", "out"])
+    }
+
+    @Test func `replaces files of an earlier run, and empty ones`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            serve --ca-file ca.pem || exit 1
+            kill -KILL $server; wait $server
+            [ -s port ] && [ -s ca.pem ] || exit 2
+            cp ca.pem before; mv port old-port; printf '' > port; cp old-port stale
+            "\(Program.path)" serve --port 0 --port-file stale --ca-file ca.pem > out 2> errors & server=$!
+            until cmp -s before ca.pem; [ $? = 1 ] && ! cmp -s stale old-port; do
+                kill -0 $server || exit 3; sleep 0.01
+            done
+            stop TERM || exit 4
+            : > port
+            serve || exit 5
+            stop TERM
+            """, in: folder)
+        #expect(status == 0, "\((try? folder.read("errors")) ?? "")")
+        #expect(folder.names == ["before", "ca.pem", "errors", "old-port", "out"])
+    }
+
+    @Test func `leaves a port file that somebody else has put there`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            serve || exit 1
+            rm port; echo mine > port
+            stop TERM || exit 2
+            [ "$(cat port)" = mine ] || exit 3
+            rm port
+            serve || exit 4
+            echo changed > port
+            stop TERM
+            """, in: folder)
+        // The second time it is the same file with another content.
+        #expect(status == 0)
+        #expect(try folder.read("port") == "changed\n")
+    }
+
+    @Test func `writes to pipes and leaves them`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            mkfifo pipe
+            "\(Program.path)" serve --port 0 --port-file pipe > out 2> errors & server=$!
+            read -r port < pipe
+            [ "$port" -gt 0 ] || exit 1
+            stop TERM || exit 2
+            [ -p pipe ]
+            """, in: folder)
+        #expect(status == 0)
+    }
+
+    @Test func `serves dot files only where told to`() async throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path("site"), withIntermediateDirectories: false)
+        try folder.write("secret", to: "site/.env")
+        let status = try await run(
+            """
+            get() { "\(Program.path)" --http2-prior-knowledge -f http://127.0.0.1:$port/.env; }
+            serve --cleartext site || exit 1
+            get && exit 2
+            stop TERM; serve --cleartext --dot-files site || exit 3
+            [ "$(get)" = secret ] || exit 4
+            stop TERM
+            """, in: folder)
+        #expect(status == 0)
+    }
+
+    @Test func `closes connections that are late, and says so in its figures`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            serve --cleartext --head-timeout 100ms --body-timeout 100ms --max-connections 5 || exit 1
+            exec 3<> /dev/tcp/127.0.0.1/$port
+            printf 'GET /stats HT' >&3
+            timeout 20 cat <&3 | grep -q '^HTTP/1.1 408' || exit 2
+            exec 4<> /dev/tcp/127.0.0.1/$port
+            printf 'POST /upload HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 5\\r\\n\\r\\nab' >&4
+            timeout 20 cat <&4 | grep -q '^HTTP/1.1 408' || exit 3
+            "\(Program.path)" --http1.1 http://127.0.0.1:$port/stats | grep -q '"connectionsTimedOut": 1' || exit 4
+            stop TERM
+            """, in: folder)
+        #expect(status == 0)
+    }
+
+    @Test func `knows which addresses are this machine's alone`() {
+        for address in ["127.0.0.1", "127.255.0.3", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"] {
+            #expect(ServeRun.isLoopback(address), "\(address)")
+        }
+        for address in ["0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "::2", "fe80::1", "::ffff:10.0.0.1", "127.1", ""] {
+            #expect(!ServeRun.isLoopback(address), "\(address)")
+        }
+    }
+
+    @Test func `says on stderr that other machines can reach it, and no more than that on loopback`() async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            serve --cleartext || exit 1
+            stop TERM; [ ! -s errors ] || exit 2
+            serve --cleartext --address :: . || exit 3
+            stop TERM; grep -q 'other machines can reach ::' errors || exit 4
+            """, in: folder)
+        #expect(status == 0)
+    }
+}

@@ -32,7 +32,8 @@ import Testing
             """
         async let status = Program.runShell(script, in: served.folder.root)
         #expect(await Program.eventually { served.origin.statistics.requests >= 50 })
-        served.origin.stopNow()
+        // Answers that are under way are not to be lost with the connection.
+        await served.origin.stop()
         try served.folder.write("", to: "away")
         try await Task.sleep(for: .milliseconds(1500))
         let back = try Served {

@@ -259,7 +259,8 @@ package final class InboundFrames {
     package func takeLarge(
         _ name: UnsafePointer<UInt8>?, _ nameCount: Int, _ value: UnsafePointer<UInt8>?, _ valueCount: Int
     ) -> LargeField? {
-        guard nameCount == LargeFields.substituteCount || valueCount == LargeFields.substituteCount else { return nil }
+        // One comparison for both lengths, since this is asked for each field.
+        guard nameCount | valueCount >= LargeFields.substituteCount else { return nil }
         return takeLarge(
             UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: valueCount))
     }

@@ -2,6 +2,7 @@ import CNghttp2
 import Glibc
 import H2TestSupport
 import HTTPTypes
+import Synchronization
 import Testing
 
 @testable import H2Client
@@ -43,13 +44,12 @@ import Testing
     }
 
     /// Counts what it is told, and does nothing about it.
-    ///
-    /// Invariant behind `@unchecked Sendable`: touched on its loop's thread alone.
-    private final class Counter: ReadinessHandler, @unchecked Sendable {
-        var told = 0
-        var failure: H2Error?
-        func ready(readable: Bool, writable: Bool) { told += 1 }
-        func unwatched(_ error: H2Error) { failure = error }
+    private final class Counter: ReadinessHandler, Sendable {
+        private let state = Mutex<(told: Int, failure: H2Error?)>((0, nil))
+        var told: Int { state.withLock { $0.told } }
+        var failure: H2Error? { state.withLock { $0.failure } }
+        func ready(readable: Bool, writable: Bool) { state.withLock { $0.told += 1 } }
+        func unwatched(_ error: H2Error) { state.withLock { $0.failure = error } }
     }
 
     @Test(arguments: [true, false])
@@ -118,16 +118,17 @@ import Testing
 
     /// A poller whose first waits the kernel refuses.
     ///
-    /// Invariant behind `@unchecked Sendable`: touched on its loop's thread alone, but for `wake`, which does nothing.
+    /// Invariant behind `@unchecked Sendable`: touched on its loop's thread alone, but for the counts, which are atomic, and
+    /// `wake`, which does nothing.
     private final class RefusedPoller: Poller, @unchecked Sendable {
         private var handlers: [any ReadinessHandler] = []
-        private(set) var waits = 0
-        private(set) var opens = 0
-        private(set) var isAbandoned = false
+        private var isAbandoned = false
+        let waits = Atomic(0)
+        let opens = Atomic(0)
 
         var isEmpty: Bool { handlers.isEmpty }
         func open() -> CInt {
-            opens += 1
+            opens.add(1, ordering: .relaxed)
             isAbandoned = false
             return 0
         }
@@ -144,7 +145,7 @@ import Testing
             return handlers
         }
         func wait(nanoseconds: UInt64?) -> CInt {
-            waits += 1
+            waits.add(1, ordering: .relaxed)
             if !isAbandoned && nanoseconds == nil { return EBADF }
             if nanoseconds != 0 { usleep(1_000) }
             return 0
@@ -167,9 +168,9 @@ import Testing
         // The thread has nothing left to do and ends; the next call makes new descriptors.
         waitUntil {
             loop.execute {}
-            return poller.opens > 1
+            return poller.opens.load(ordering: .relaxed) > 1
         }
-        #expect(poller.waits < 1_000)
+        #expect(poller.waits.load(ordering: .relaxed) < 1_000)
     }
 
     @Test func `A wait in nanoseconds falls back on epoll_wait whatever the kernel answers`() {

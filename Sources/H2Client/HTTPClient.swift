@@ -51,11 +51,9 @@ public final class HTTPClient: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        if body.isUnopenedFile {
-            return try await send(request, body: body.opened(on: pool.clock), options: options)
-        }
-        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        var options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
+        let body = body.isUnopenedFile ? try await body.opened(on: pool.clock) : body
         var attempts: Attempts?
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)
@@ -64,10 +62,10 @@ public final class HTTPClient: Sendable {
                 if case .stream(_, let pump) = body.content {
                     response = try await Exchange.uploading(exchange, request, pump)
                 } else {
-                    response = try await exchange.performUnchecked(request)
+                    response = try await exchange.perform(request)
                 }
                 if pool.takesAllAnswers, options.expectContinue == nil { return response }
-                if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
+                if try await isFinal(response, to: request, body, &options, exchange, &attempts) { return response }
             } catch {
                 try await prepareRetry(of: request, body, exchange, error, &attempts)
             }

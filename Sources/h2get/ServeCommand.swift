@@ -146,7 +146,7 @@ struct ServeCommand: ParsableCommand {
         if let caFile { text += "authority in \(caFile): h2get --cacert \(caFile) \(origin.url)/\n" }
         text +=
             "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
-        _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        _ = text.withUTF8 { writeFully(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
         // Last: who waits for this file finds the others.
         if let portFile { try Self.writeAtomically("\(origin.port)\n", to: portFile) }
         return origin
@@ -160,7 +160,7 @@ struct ServeCommand: ParsableCommand {
     private static func writeAtomically(_ text: String, to path: String) throws {
         var text = text
         func write(_ descriptor: CInt) throws {
-            let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+            let code = text.withUTF8 { writeFully(descriptor, UnsafeRawBufferPointer($0)) }
             guard code == 0 else { throw BodyOutput.failure(code, name: path) }
         }
         if BodyOutput.isWrittenAsItIs(path) {

@@ -1,4 +1,3 @@
-import Glibc
 import H2Client
 import H2TestSupport
 import HTTPTypes
@@ -48,58 +47,6 @@ extension RealServers {
                     connection in
                     #expect(!connection.info.isPeerVerified)
                     try await expectService(over: connection)
-                }
-            }
-        }
-
-        @Test
-        func `an authority file may hold the root, an intermediate or the server's own certificate`() async throws {
-            let certificates = try TestCertificates.shared
-            var options = RealServer.Options()
-            options.leaf = certificates.chained
-            try await RealServer.nghttpd.run(options) { running in
-                for file in [certificates.caFile, certificates.intermediateFile, certificates.chainedLeafFile] {
-                    var configuration = Configuration()
-                    configuration.tls.caFile = file
-                    try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) {
-                        #expect($0.info.isPeerVerified, "\(file)")
-                    }
-                }
-                var configuration = Configuration()
-                configuration.tls.caFile = certificates.otherCAFile
-                let error = try await h2Error {
-                    try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) { _ in }
-                }
-                #expect(error.code == .certificateRejected)
-            }
-        }
-
-        @Test
-        func `a client reads its authority file again when it has changed, for each new connection`() async throws {
-            let certificates = try TestCertificates.shared
-            let file = try TemporaryDirectory.shared.newFolder("reload") + "/ca.pem"
-            try await RealServer.nghttpd.run { running in
-                var configuration = HTTPClient.Configuration()
-                configuration.connection.tls.caFile = file
-                configuration.retry = .none
-                let request = try HTTPRequest(url: "\(running.origin)/")
-                try await withHTTPClient(configuration: configuration) { client in
-                    func code() async -> H2Error.Code? {
-                        do {
-                            _ = try await client.send(request).body.discard()
-                            return nil
-                        } catch { return (error as? H2Error)?.code }
-                    }
-                    #expect(await code() == .tlsConfiguration)
-                    try writeText(readText(certificates.otherCAFile), to: file)
-                    #expect(await code() == .certificateRejected)
-                    try writeText(readText(certificates.caFile), to: file)
-                    #expect(await code() == nil)
-                    unlink(file)
-                    // The connection that is there stays.
-                    #expect(await code() == nil)
-                    client.closeIdle()
-                    #expect(await code() == .tlsConfiguration)
                 }
             }
         }

@@ -66,10 +66,10 @@ extension ClientSimulation {
         switch arrival.fate {
         case .unprocessed: return nil
         case .reset where !arrival.endpoint.isBroken: return "it was reset"
-        case .answered(let status) where policy.statuses.contains(status) && RetryDecision.isIdempotent(plan.method):
-            return nil
-        // A connection that breaks off may take the answer with it.
-        case .answered(let status) where !arrival.endpoint.isBroken: return "it was answered \(status)"
+        case .answered(let status) where status != 200:
+            if !policy.statuses.contains(status) { return "it was answered \(status)" }
+            return RetryDecision.isIdempotent(plan.method) ? nil : "it was answered \(status)"
+        case .answered where !arrival.endpoint.isBroken: return "it was answered"
         case .underWay, .answered, .reset:
             if !policy.retriesIdempotent || !RetryDecision.isIdempotent(plan.method) { return "it may be processed" }
             if !arrival.endpoint.hasEnded, !arrival.endpoint.requiresHTTP1 { return "the connection stays" }

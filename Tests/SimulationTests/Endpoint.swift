@@ -133,10 +133,7 @@ final class Endpoint {
         if last > 0 { hasAnswered = true }
         requiresHTTP1 = code == ErrorCode.http11Required.rawValue
         http2.goAway(lastStreamID: last, code, debugText: "that is it")
-        guard code != 0 else { return }
-        // The client leaves at once, and may miss answers that are on their way.
-        isBroken = true
-        world.after(5_000_000) { [self] in end() }
+        if code != 0 { world.after(5_000_000) { [self] in end() } }
     }
 
     // MARK: - Requests

@@ -47,7 +47,7 @@ import Testing
         let port = try closedPort()
         let folder = try TemporaryFolder()
         let script = """
-            "\(Program.path)" --http2-prior-knowledge --retry 400 --retry-delay 0.5 http://127.0.0.1:\(port)/bytes/5 \
+            "\(Program.path)" --http2-prior-knowledge --retry 40 --retry-delay 0.5 http://127.0.0.1:\(port)/bytes/5 \
                 > out 2> errors
             """
         async let status = Program.runShell(script, in: folder.root)
@@ -60,7 +60,7 @@ import Testing
         #expect(try folder.data("out") == Served.pattern(5))
         let errors = try folder.read("errors")
         #expect(errors.contains("cannot connect to http://127.0.0.1:\(port)"), "\(errors)")
-        #expect(errors.contains("trying again in 500.00 ms (1 of 400)"), "\(errors)")
+        #expect(errors.contains("trying again in 500.00 ms (1 of 40)"), "\(errors)")
         _ = served
     }
 

@@ -84,7 +84,7 @@ extension HTTP2Session {
         }
         scratch.account(nameLength, valueLength)
         headerBytesDecoded += nameLength + valueLength
-        guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
+        guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
             // nghttp2 lets only a three-digit :status through, before other fields, once.
             if let value {
@@ -93,7 +93,6 @@ extension HTTP2Session {
             return true
         }
         guard keepsFields else { return true }
-        guard scratch.count < limits.headerFields else { return tooLarge() }
         scratch.append(name: name, nameLength: nameLength, value: value, valueLength: valueLength)
         return true
     }

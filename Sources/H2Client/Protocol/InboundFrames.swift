@@ -259,8 +259,7 @@ package final class InboundFrames {
     package func takeLarge(
         _ name: UnsafePointer<UInt8>?, _ nameCount: Int, _ value: UnsafePointer<UInt8>?, _ valueCount: Int
     ) -> LargeField? {
-        // One comparison for both lengths, since this is asked for each field.
-        guard nameCount | valueCount >= LargeFields.substituteCount else { return nil }
+        guard nameCount == LargeFields.substituteCount || valueCount == LargeFields.substituteCount else { return nil }
         return takeLarge(
             UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: valueCount))
     }

@@ -105,7 +105,7 @@ public final class EventLoop: SerialExecutor {
     package var readBuffer: UnsafeMutableRawBufferPointer { thread.readBuffer }
 
     /// Why nothing can be connected on this loop: it was shut down, or the system has no thread or descriptor for it.
-    package var failure: H2Error? { thread.presentFailure() }
+    package var failure: H2Error? { thread.failure }
 
     /// Flushes at the end of this turn.
     package func markDirty(_ flushable: any Flushable) { thread.markDirty(flushable) }

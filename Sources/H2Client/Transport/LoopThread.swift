@@ -24,9 +24,7 @@ final class LoopThread: @unchecked Sendable {
     /// Monotonic nanoseconds, taken once a turn.
     @exclusivity(unchecked) fileprivate(set) var now: UInt64
     /// Why no descriptor can be watched: the loop was shut down, or the system gives no thread or descriptor.
-    @exclusivity(unchecked) private var failure: H2Error?
-    /// Whether `failure` is a lack of descriptors, which may be over by now.
-    @exclusivity(unchecked) private var mayReopen = false
+    @exclusivity(unchecked) private(set) var failure: H2Error?
     @exclusivity(unchecked) private var isStopping = false
 
     /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
@@ -99,20 +97,8 @@ final class LoopThread: @unchecked Sendable {
 
     func cancel(_ timer: LoopTimer) { timers.remove(timer) }
 
-    /// Why no descriptor can be watched at present. Where the system had no descriptors left, this asks it again.
-    func presentFailure() -> H2Error? {
-        if mayReopen { openPoller() }
-        return failure
-    }
-
-    private func openPoller() {
-        let status = poller.open()
-        mayReopen = status != 0
-        failure = status == 0 ? nil : Self.exhausted("make an event loop's descriptors", status)
-    }
-
     func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) {
-        if let failure = presentFailure() { return tell(handler, failure) }
+        if let failure { return tell(handler, failure) }
         let status = poller.register(descriptor, writable: writable, handler: handler)
         if status != 0 { tell(handler, Self.cannotWatch(status)) }
     }
@@ -137,11 +123,11 @@ final class LoopThread: @unchecked Sendable {
     /// A thread's life.
     private func run(threadError: CInt) {
         isStopping = false
+        failure = nil
         if threadError != 0 {
-            mayReopen = false
             failure = Self.exhausted("start an event loop's thread", threadError)
-        } else {
-            openPoller()
+        } else if case let status = poller.open(), status != 0 {
+            failure = Self.exhausted("make an event loop's descriptors", status)
         }
         now = preciseNow
         repeat { turn(mayWait: true) } while !mayRetire
@@ -186,7 +172,6 @@ final class LoopThread: @unchecked Sendable {
     /// The loop was shut down, or dropped: whoever waits for a descriptor is told.
     private func end() {
         isStopping = true
-        mayReopen = false
         let error = H2Error(
             .clientShutDown, initiator: .user, message: "the event loop was shut down",
             remedy: "use a loop that runs", isRetryable: true)
@@ -195,14 +180,10 @@ final class LoopThread: @unchecked Sendable {
     }
 
     /// The kernel does not wait for us, or not for these descriptors: somebody may have closed them. To try again and again
-    /// would be a loop at full speed that is deaf to its connections, so those end here. New ones are made when they are
-    /// needed.
+    /// would be a loop at full speed that is deaf to its connections, so those end here. The next thread makes new ones.
     private func cannotWait(_ code: CInt) {
         let error = Self.exhausted("wait for sockets", code)
-        if failure == nil {
-            failure = error
-            mayReopen = true
-        }
+        if failure == nil { failure = error }
         for handler in poller.removeAll() { tell(handler, error) }
         poller.abandon()
     }

@@ -191,18 +191,11 @@ import Testing
     private final class FullPoller: Poller {
         private let real = makePoller()
         private let openError: CInt
-        private var refusals: Int
         private let registerError: CInt
-        init(open: CInt = 0, times refusals: Int = .max, register: CInt = 0) {
-            (openError, self.refusals, registerError) = (open, refusals, register)
-        }
+        init(open: CInt = 0, register: CInt = 0) { (openError, registerError) = (open, register) }
 
         var isEmpty: Bool { real.isEmpty }
-        func open() -> CInt {
-            if openError == 0 || refusals == 0 { return real.open() }
-            refusals -= 1
-            return openError
-        }
+        func open() -> CInt { openError == 0 ? real.open() : openError }
         func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) -> CInt {
             registerError == 0
                 ? real.register(descriptor, writable: writable, handler: handler) : registerError
@@ -231,28 +224,6 @@ import Testing
         #expect(error?.cause == .errno(EMFILE))
         #expect(error?.description.contains("ulimit -n") == true)
         await client.shutdown()
-    }
-
-    @Test func `A loop that found no descriptors works as soon as there are some, though its thread never ended`()
-        async throws
-    {
-        let origin = try cleartextOrigin()
-        let threads = Threads()
-        let loop = makeLoop(threads, poller: FullPoller(open: EMFILE, times: 3))
-        // A timer keeps the thread, as the pool's do.
-        await loop.run { _ = loop.schedule(after: 300_000_000_000) {} }
-        let url = try Origin(origin.url)
-        var failures = 0
-        while case let code = await code({ try await HTTP2Connection.withConnection(to: url, on: loop) { _ in } }),
-            let code
-        {
-            #expect(code == .localIO)
-            failures += 1
-            try #require(failures < 3)
-        }
-        #expect(threads.counts.started == 1)
-        loop.shutdown()
-        await origin.stop()
     }
 
     @Test(arguments: [true, false])

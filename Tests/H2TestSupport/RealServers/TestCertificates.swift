@@ -20,12 +20,6 @@ public struct TestCertificates: Sendable {
     public let wrongHost: Leaf
     /// For localhost, signed by itself.
     public let selfSigned: Leaf
-    /// For localhost, signed by `intermediateFile`, which its file holds as well.
-    public let chained: Leaf
-    /// The leaf of `chained` alone.
-    public let chainedLeafFile: String
-    /// An authority that `caFile` signed.
-    public let intermediateFile: String
 
     /// The certificates of this process.
     /// - Throws: `ProcessFailure` where openssl is missing or fails.
@@ -98,31 +92,7 @@ public struct TestCertificates: Sendable {
             "openssl",
             ["req", "-x509", "-days", "30", "-subj", "/CN=localhost", "-addext", local, "-keyout", selfSigned.keyFile]
                 + ["-out", selfSigned.certificateFile] + newKey)
-        func issued(_ name: String, subject: String, by issuer: Leaf, extensions: String) throws -> Leaf {
-            let leaf = leaf(name)
-            try Program.run(
-                "openssl",
-                ["req", "-new", "-subj", "/CN=\(subject)", "-keyout", leaf.keyFile, "-out", "\(folder)/\(name).csr"]
-                    + newKey)
-            try Program.run(
-                "openssl",
-                ["x509", "-req", "-days", "30", "-in", "\(folder)/\(name).csr", "-CA", issuer.certificateFile]
-                    + ["-CAkey", issuer.keyFile, "-CAcreateserial", "-extfile", extensions]
-                    + ["-out", leaf.certificateFile])
-            return leaf
-        }
-        try writeText(
-            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n",
-            to: "\(folder)/intermediate.ext")
-        let intermediate = try issued(
-            "intermediate", subject: "H2Client tests intermediate", by: authorityLeaf,
-            extensions: "\(folder)/intermediate.ext")
-        intermediateFile = intermediate.certificateFile
-        let last = try issued("chained", subject: "localhost", by: intermediate, extensions: "\(folder)/local.ext")
-        chainedLeafFile = last.certificateFile
-        chained = Leaf(certificateFile: "\(folder)/chain.pem", keyFile: last.keyFile)
-        try Program.run("/bin/sh", ["-c", "cat '\(chainedLeafFile)' '\(intermediateFile)' > '\(chained.certificateFile)'"])
         // Servers that give up root's rights read their keys later, on a reload.
-        for file in [valid, expired, wrongHost, selfSigned, chained] { chmod(file.keyFile, 0o644) }
+        for file in [valid, expired, wrongHost, selfSigned] { chmod(file.keyFile, 0o644) }
     }
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -152,24 +153,32 @@ int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t 
 
 // MARK: - Sockets
 
-bool ch2_address_text(const struct sockaddr *address, char text[64]) {
+bool ch2_address_text(const struct sockaddr *address, char text[CH2_ADDRESS_TEXT]) {
   char host[46] = "";
   if (address->sa_family == AF_INET) {
     const struct sockaddr_in *in = (const struct sockaddr_in *)address;
     if (inet_ntop(AF_INET, &in->sin_addr, host, sizeof host) == NULL) return false;
-    snprintf(text, 64, "%s:%u", host, ntohs(in->sin_port));
+    snprintf(text, CH2_ADDRESS_TEXT, "%s:%u", host, ntohs(in->sin_port));
     return true;
   }
   if (address->sa_family == AF_INET6) {
     const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
     if (inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host) == NULL) return false;
-    snprintf(text, 64, "[%s]:%u", host, ntohs(in->sin6_port));
+    char name[IF_NAMESIZE];
+    if (in->sin6_scope_id == 0) {
+      snprintf(text, CH2_ADDRESS_TEXT, "[%s]:%u", host, ntohs(in->sin6_port));
+    } else if (if_indextoname(in->sin6_scope_id, name) != NULL) {
+      snprintf(text, CH2_ADDRESS_TEXT, "[%s%%%s]:%u", host, name, ntohs(in->sin6_port));
+    } else {
+      // An interface that went away is known by its number still.
+      snprintf(text, CH2_ADDRESS_TEXT, "[%s%%%u]:%u", host, in->sin6_scope_id, ntohs(in->sin6_port));
+    }
     return true;
   }
   return false;
 }
 
-bool ch2_socket_name(int fd, bool peer, char text[64]) {
+bool ch2_socket_name(int fd, bool peer, char text[CH2_ADDRESS_TEXT]) {
   struct sockaddr_storage storage;
   socklen_t length = sizeof storage;
   struct sockaddr *address = (struct sockaddr *)&storage;

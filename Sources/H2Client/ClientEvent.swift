@@ -40,6 +40,8 @@ extension HTTPClient {
         case first = "the origin had none"
         /// Those that there are were taken.
         case allTaken = "all others were taken"
+        /// One that is being opened is slow, and may never come to be.
+        case besideSlow = "the one that is being opened is slow"
         /// The last one takes no requests any more.
         case replacement = "the last one takes no requests any more"
         /// `withConnection` asked for one.

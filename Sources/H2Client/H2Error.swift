@@ -108,6 +108,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     /// True only where the server cannot have processed the request (RFC 9113 section 8.7), so that even a request that
     /// is not idempotent may be sent again.
     public var isRetryable: Bool
+    /// Why the request was not sent again, where a client's policy would have.
+    package var retryRefusal: RetryRefusal?
 
     /// An error of one's own, for tests and for code that wraps the library.
     public init(

@@ -86,8 +86,9 @@ public struct RequestOptions: Sendable {
     }
 
     /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed since
-    /// the header fields were sent (RFC 9110 section 10.1.1). An `HTTPClient` answers 417 by sending the request again without it, where the body can be
-    /// sent again and the policy allows a second attempt. Default nil: send at once.
+    /// the header fields were sent (RFC 9110 section 10.1.1). An `HTTPClient` does not call a body's writer before that, and
+    /// answers 417 by sending the request again without the field, where the body was not begun or can be sent again, and the
+    /// policy allows a second attempt. Default nil: send at once.
     public var expectContinue: Duration? {
         get { storage?.values.expectContinue }
         set { change { $0.expectContinue = newValue } }

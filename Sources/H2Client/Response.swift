@@ -39,6 +39,9 @@ public struct Response: Sendable {
     /// The attempts before the one that this is the response to, the first one first; empty where the request was sent once.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
 
+    /// Why the request was not sent again after this status, where the client's policy would have.
+    package var retryRefusal: RetryRefusal? { exchange.retryRefusal }
+
     /// How many requests its connection may carry at once, as far as the server has said: 1 over HTTP/1.1.
     package nonisolated(nonsending) func concurrencyLimit() async -> Int {
         let connection = exchange.connection

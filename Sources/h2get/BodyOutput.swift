@@ -41,7 +41,7 @@ struct BodyOutput {
     /// The same, blocking the thread.
     static func openingBlocking(_ path: String) throws -> BodyOutput {
         try checkDescriptor(named: path)
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        let descriptor = openDescriptor(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         return try opened(path, descriptor >= 0 ? descriptor : -errno)
     }
 
@@ -75,12 +75,12 @@ struct BodyOutput {
         switch target {
         case .discard: break
         case .download(let download):
-            let code = head.withUnsafeBytes { writeAll(download.descriptor, $0) }
-            guard code == 0 else { throw Self.failure(code, name: download.partPath) }
+            try await Self.write(head, to: try Self.open(download.descriptor, name: download.partPath))
         case .descriptor(let descriptor, let name):
-            guard isatty(descriptor) == 1 else { return try await Self.write(head, to: descriptor, name: name) }
+            let output = try Self.open(descriptor, name: name)
+            guard isatty(descriptor) == 1 else { return try await Self.write(head, to: output) }
             let text = Self.printableLines(String(decoding: head, as: UTF8.self))
-            try await Self.write(Array(text.utf8), to: descriptor, name: name)
+            try await Self.write(Array(text.utf8), to: output)
         }
     }
 
@@ -91,10 +91,7 @@ struct BodyOutput {
         case .discard: return try await body.discard()
         case .download(let download): return try await body.write(to: download.descriptor)
         case .descriptor(let descriptor, let name):
-            // A regular file takes what it is given at once; anything else may have to wait for a reader.
-            if FileKind(descriptor: descriptor) == .regular {
-                return try await body.write(to: descriptor)
-            }
+            guard let output = try Self.open(descriptor, name: name) else { return try await body.discard() }
             var length = 0
             var isFirstOnTerminal = isatty(descriptor) == 1
             for try await chunk in body {
@@ -104,7 +101,7 @@ struct BodyOutput {
                         "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
                 }
                 isFirstOnTerminal = false
-                try await Self.write(chunk, to: descriptor, name: name)
+                try await Self.write(chunk, to: output)
                 length += chunk.count
             }
             return length
@@ -115,27 +112,35 @@ struct BodyOutput {
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
         guard case .descriptor(let descriptor, let name) = target else { return }
-        try await Self.write(bytes, to: descriptor, name: name)
+        try await Self.write(bytes, to: try Self.open(descriptor, name: name))
     }
 
-    /// Writes without blocking the loop: a pipe takes PIPE_BUF bytes at once when it says that it is ready, and a
-    /// reader that is slower than the server is waited for elsewhere. The response's window fills meanwhile, which
-    /// holds the server back.
-    private static nonisolated(nonsending) func write(_ bytes: [UInt8], to descriptor: CInt, name: String) async throws
-    {
-        if FileKind(descriptor: descriptor) == .regular {
-            let code = bytes.withUnsafeBytes { writeAll(descriptor, $0) }
-            guard code == 0 else { throw failure(code, name: name) }
-            return
+    /// A descriptor as it is written off the loop.
+    private struct Output {
+        let writer: DescriptorWriter
+        let name: String
+    }
+
+    /// nil for /dev/null.
+    /// - Throws: `Failure` (`writeFailed`) where it cannot be written to.
+    private static func open(_ descriptor: CInt, name: String) throws -> Output? {
+        do {
+            switch try DescriptorWriter.open(descriptor) {
+            case .discard: return nil
+            case .writer(let writer): return Output(writer: writer, name: name)
+            }
+        } catch {
+            guard case .errno(let code) = error.cause else { throw error }
+            throw failure(code, name: name)
         }
-        var start = 0
-        while start < bytes.count {
-            try await waitUntilReady(descriptor, POLLOUT)
-            let end = min(start + Int(PIPE_BUF), bytes.count)
-            let code = bytes.withUnsafeBytes { writeAll(descriptor, UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
-            guard code == 0 else { throw failure(code, name: name) }
-            start = end
-        }
+    }
+
+    /// Writes all of `bytes` on a thread that may block: for a disk, or for a reader that is slower than the server. The
+    /// response's window fills meanwhile, which holds the server back.
+    private static nonisolated(nonsending) func write(_ bytes: [UInt8], to output: Output?) async throws {
+        guard let output, !bytes.isEmpty else { return }
+        let code = try await offLoop(cancelled: { output.writer.abandon() }) { output.writer.write(bytes) }
+        guard code == 0 else { throw failure(code, name: output.name) }
     }
 
     static func failure(_ code: Int32, name: String) -> Failure {

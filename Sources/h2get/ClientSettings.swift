@@ -37,6 +37,14 @@ extension FetchSettings {
             guard limit > 0 else { throw Failure.usage("--max-requests-per-connection must be at least 1") }
             pool.requestsPerConnection = limit
         }
+        for (option, count) in [
+            ("--informational-max", connection.informationalMaximum),
+            ("--informational-per-second", connection.informationalPerSecond),
+        ] where count ?? 0 < 0 {
+            throw Failure.usage("\(option) must be at least 0")
+        }
+        informationalMaximum = connection.informationalMaximum
+        informationalPerSecond = connection.informationalPerSecond
         // Responses that wait for their turn on stdout are not read meanwhile, and those in line before them are.
         pool.unreadPatience = nil
         // Each transfer may need one; beyond that idle ones make room.
@@ -58,6 +66,7 @@ extension FetchSettings {
         if let limit = times.stallTimeout?.duration {
             options.sendTimeout = limit
             options.bodyProgressTimeout = limit
+            stallTimeout = limit
         }
         if let time = times.keepAliveTime {
             guard let time = time.duration else { throw Failure.usage("--keepalive-time must be more than 0") }
@@ -120,6 +129,10 @@ extension FetchSettings {
             configuration.timeouts.resolve = connectTimeout
             configuration.timeouts.connect = connectTimeout
             configuration.timeouts.tls = connectTimeout
+        }
+        if let informationalMaximum { configuration.limits.informationalResponses = informationalMaximum }
+        if let informationalPerSecond {
+            configuration.limits.informationalResponsesPerSecond = informationalPerSecond
         }
         if let keepAliveTime {
             configuration.keepAlive.interval = keepAliveTime

@@ -9,30 +9,43 @@ struct ConnectRule: Sendable, Equatable {
     var targetHost: String?
     var targetPort: Int?
 
+    /// - Throws: `Failure` (`usage`).
     init(connectTo argument: String) throws {
         let parts = Self.split(argument)
         guard parts.count == 4 else {
             throw Failure.usage("'\(argument)': write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
         }
-        host = parts[0].isEmpty ? nil : parts[0].lowercased()
+        host = parts[0].isEmpty ? nil : try Self.host(parts[0], in: argument)
         port = try Self.port(parts[1], in: argument)
-        targetHost = parts[2].isEmpty ? nil : parts[2]
+        targetHost = parts[2].isEmpty ? nil : try Self.host(parts[2], in: argument)
         targetPort = try Self.port(parts[3], in: argument)
     }
 
+    /// - Throws: `Failure` (`usage`).
     init(resolve argument: String) throws {
+        switch argument.utf8.first {
+        case UInt8(ascii: "+"):
+            throw Failure.usage(
+                "'\(argument)': curl's entries that time out (+) are not supported; without the + it holds for the run")
+        case UInt8(ascii: "-"):
+            throw Failure.usage(
+                "'\(argument)': curl's removal of an entry (-) is not supported; leave out the --resolve that made it")
+        default: break
+        }
         let parts = Self.split(argument)
         guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty, let port = try Self.port(parts[1], in: argument)
         else {
             throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
         }
-        let addresses = parts[2].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let addresses = try parts[2].split(separator: ",", omittingEmptySubsequences: false).map {
+            try Self.host(String($0), in: argument)
+        }
         if let wrong = addresses.first(where: { !Resolver.isAddress($0) }), addresses.count > 1 {
             throw Failure.usage("'\(argument)': '\(wrong)' is not an address (--resolve)")
         }
-        host = parts[0] == "*" ? nil : parts[0].lowercased()
+        host = parts[0] == "*" ? nil : try Self.host(parts[0], in: argument)
         self.port = port
-        targetHost = parts[2]
+        targetHost = addresses.joined(separator: ",")
     }
 
     func matches(_ origin: Origin) -> Bool {
@@ -56,6 +69,13 @@ struct ConnectRule: Sendable, Equatable {
             }
         }
         return parts
+    }
+
+    /// As origins hold hosts: lower case, an internationalised name in its ASCII form.
+    private static func host(_ text: String, in argument: String) throws -> String {
+        do { return try Origin(scheme: .https, host: text).host } catch {
+            throw Failure.usage("'\(argument)': '\(text)' cannot be used: \(error)")
+        }
     }
 
     private static func port(_ text: String, in argument: String) throws -> Int? {

@@ -32,7 +32,7 @@ final class Console: Sendable {
 
     func error(_ failure: Failure, url: String? = nil) {
         guard showsErrors else { return }
-        let subject = url.map { "\(printable(withoutUserInfo($0))): " } ?? ""
+        let subject = url.map { "\(shortened(printable(withoutUserInfo($0)), to: 1000)): " } ?? ""
         say("h2get: (\(failure.status.rawValue)) \(subject)\(printable(failure.message))")
     }
 
@@ -58,6 +58,6 @@ final class Console: Sendable {
     private static func put(_ text: String) {
         var text = text
         // Nobody is left to tell where stderr cannot be written.
-        _ = text.withUTF8 { writeAll(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
+        _ = text.withUTF8 { writeFully(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
     }
 }

@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 
 #if canImport(Glibc)
@@ -242,7 +243,7 @@ extension Download.Copy {
             if count < 0, errno == EINTR { continue }
             if count < 0 { return errno }
             if count == 0 { return 0 }
-            let code = writeAll(output, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            let code = writeFully(output, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             if code != 0 { return code }
         }
     }

@@ -135,6 +135,8 @@ struct Failure: Error, Sendable, Equatable {
         case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
         case (_, .http2(.enhanceYourCalm, _)) where error.initiator == .remote:
             "the server wants less load: try a lower --parallel-max"
+        case (.limitExceeded, _) where error.message.contains("informational responses"):
+            "allow more with --informational-max and --informational-per-second"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
         // What only a program can set is no help here.
         default: ["Configuration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy

@@ -19,13 +19,12 @@ actor Fetch {
     /// For the transfer whose turn it is, where those that wait for it hold all that the first one may open.
     private var spareClient: HTTPClient?
     let turns = Turns()
-    let places: Places
+    let places: Places<Origin>
     let origins: KnownOrigins
     let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
     let files = ClaimedFiles()
-    /// What -d @- and the like read, once for all URLs.
-    let oneTimeBody: OneTimeBody?
+    let sharedOutputs = SharedOutputs()
     let retryNotes: RetryNotes
     private let unreachable: OriginFailures
 
@@ -60,12 +59,6 @@ actor Fetch {
         unreachable = OriginFailures(console)
         let verbose = Verbose(console: console, level: settings.verbosity, numbersTransfers: !isAlone)
         self.verbose = verbose
-        if case .descriptor(let descriptor) = settings.body {
-            oneTimeBody = OneTimeBody(
-                path: descriptor == STDIN_FILENO ? "-" : "the body's pipe", descriptor: descriptor)
-        } else {
-            oneTimeBody = nil
-        }
         client = HTTPClient(
             configuration: settings.clientConfiguration(onFrame: verbose.frameLogger(settings.versions)))
         places = Places(limitAtFirst: settings.placesAtFirst)
@@ -100,6 +93,9 @@ actor Fetch {
         }
         console.wipeProgress()
         unreachable.tell()
+        let count = isStopped ? list.total ?? list.count : list.count
+        // With stdout broken, what was not done failed, also where it was not begun.
+        if isStopped { failed = max(failed, count - done) }
         let isCancelled = Task.isCancelled
         let statistics = await statistics()
         await close(atOnce: isCancelled)
@@ -107,9 +103,10 @@ actor Fetch {
             let status = Interruption.received.flatMap { ExitReason(rawValue: 128 + $0) } ?? .interrupted
             let parts = leftParts == 0 ? "" : "; what is unfinished is in *.part files"
             console.error(Failure(status, "interrupted: \(counted(done, "transfer")) ended before it\(parts)"))
-        } else if failed > 0, list.count > 1 {
+        } else if failed > 0, count > 1 {
             let status = firstFailure?.status ?? .stream
-            console.error(Failure(status, "\(failed) of \(list.count) transfers failed"))
+            let rest = isStopped && list.total == nil ? "; the rest of the list was not read" : ""
+            console.error(Failure(status, "\(failed) of \(count) transfers failed\(rest)"))
         }
         if settings.wantsSummary || settings.verbosity > 0 || console.wantsProgress {
             console.say(summary(statistics))
@@ -201,7 +198,8 @@ actor Fetch {
         }
         bodyBytes += outcome.bodyBytes
         switch outcome.end {
-        case .done: done += 1
+        // What was left to be written is done when it was.
+        case .done: if !outcome.isDeposited { done += 1 }
         // The run is cancelled or stopped; that is said once.
         case .cancelled: break
         case .failed(let failure):
@@ -223,6 +221,7 @@ actor Fetch {
         var end = End.done
         var bodyBytes = 0
         var standardOutputIsBroken = false
+        var isDeposited = false
         var origin: Origin?
         /// No connection to the origin could be had, which is nothing special about this URL.
         var isUnreachable = false
@@ -245,6 +244,7 @@ actor Fetch {
             outcome.isUnreachable = (error as? H2Error)?.isFailureToConnect ?? false
         }
         outcome.bodyBytes = transfer.bodyBytes
+        outcome.isDeposited = transfer.isDeposited
         outcome.standardOutputIsBroken = transfer.standardOutputIsBroken
         outcome.origin = transfer.origin
         return outcome
@@ -267,7 +267,8 @@ actor Fetch {
             console.error(failure, url: url)
         }
         note(failure.status, at: index)
-        if standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) { isStopped = true }
+        guard standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) else { return }
+        isStopped = true
     }
 
     /// Ends a turn on stdout, and writes what waited for it.
@@ -275,10 +276,15 @@ actor Fetch {
         turns.end(turn)
         do {
             try await turns.writeDeposits { try await self.writeDeposit($0) }
-        } catch let failure as Failure {
-            fail(failure, true, url, index)
+            done += turns.takeDeposits().written
         } catch {
+            let (written, lost) = turns.takeDeposits()
+            done += written
             // Cancelled: what waits is dropped.
+            guard let failure = error as? Failure, !isStopped else { return }
+            // One of them is counted with what is said.
+            failed += max(lost - 1, 0)
+            fail(failure, true, url, index)
         }
     }
 
@@ -304,6 +310,7 @@ actor Fetch {
         case let error as Failure: failure = error
         case let error as H2Error:
             failure = Failure(error, during: transfer.phase)
+            failure.message += whyNotAgain(error.retryRefusal)
             if case .timeout(.wholeRequest, _) = error.cause, let limit = settings.maxTime {
                 // The library was given what was left of the time.
                 failure.message = "it took longer than \(limit.brief); allow more time with -m"

@@ -15,8 +15,6 @@ struct FetchSettings: Sendable {
         case none
         case bytes([UInt8])
         case file(String)
-        /// Read as it goes: stdin, a pipe, a device.
-        case descriptor(CInt)
         /// -T: one path for all URLs, or one a URL.
         case uploads([String])
     }
@@ -35,6 +33,8 @@ struct FetchSettings: Sendable {
     var options = RequestOptions()
     var maxTime: Duration?
     var connectTimeout: Duration?
+    /// --stall-timeout, for what we read ourselves.
+    var stallTimeout: Duration?
     var parallelMaximum = 100
     var versions = HTTPClient.Versions.automatic
     var pool = HTTPClient.Pool()
@@ -42,6 +42,9 @@ struct FetchSettings: Sendable {
     /// --retry; nil where it is not given.
     var retries: Int?
     var politeness = HTTPClient.Politeness()
+    /// From --informational-max and --informational-per-second.
+    var informationalMaximum: Int?
+    var informationalPerSecond: Int?
     /// From --keepalive-time.
     var keepAliveTime: Duration?
     var failsOnStatus = false
@@ -102,23 +105,17 @@ struct FetchSettings: Sendable {
             }
             body = .uploads(request.uploads)
         } else if data.count == 1, data[0].isBinary, data[0].text.first == "@" {
-            body = try Self.streamed(path: String(data[0].text.dropFirst()))
+            body = try Self.wholeFile(String(data[0].text.dropFirst()))
         } else if !data.isEmpty {
             body = .bytes(try Self.joined(data))
         }
     }
 
-    /// A body that is read while it is sent: of a regular file each request reads its own, anything else can be read only
-    /// once.
-    private static func streamed(path: String) throws -> Body {
-        if path == "-" { return .descriptor(STDIN_FILENO) }
-        switch try FileKind.readable(path) {
-        case .regular: return .file(path)
-        case .stream:
-            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
-            return .descriptor(descriptor)
-        }
+    /// A regular file is read while it is sent, by each request anew. Anything else can be read only once, and is kept in
+    /// memory, so that each URL and each retry gets all of it, as with curl. No loop runs yet, and a signal ends the reading.
+    private static func wholeFile(_ path: String) throws -> Body {
+        if path != "-", case .regular = try FileKind.readable(path) { return .file(path) }
+        return .bytes(try readWhole(path))
     }
 
     /// curl's -d: pieces joined by &, the line ends of files left out unless binary.
@@ -148,7 +145,7 @@ struct FetchSettings: Sendable {
             switch body {
             case .none: method = .get
             case .uploads: method = .put
-            case .bytes, .file, .descriptor: method = .post
+            case .bytes, .file: method = .post
             }
         }
     }
@@ -158,7 +155,7 @@ struct FetchSettings: Sendable {
         if fields[.userAgent] == "" { fields[.userAgent] = nil }
         fields[.accept] = "*/*"
         switch body {
-        case .bytes, .file, .descriptor: fields[.contentType] = "application/x-www-form-urlencoded"
+        case .bytes, .file: fields[.contentType] = "application/x-www-form-urlencoded"
         case .none, .uploads: break
         }
         authority = try Self.apply(request.fields, to: &fields)
@@ -235,13 +232,14 @@ struct FetchSettings: Sendable {
             throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
         }
         var isReadOnce = false
-        if case .descriptor = body { isReadOnce = true }
         // A file that is not there is told when its turn comes.
         if case .uploads(let files) = body, files.count == 1 {
             isReadOnce = files[0] == "-" || FileKind(path: files[0]) == .other
         }
         guard !isReadOnce || (urls.count == 1 && inputFile == nil) else {
-            throw Failure.usage("a body from stdin or a pipe can be sent once only; give one URL, or a regular file")
+            throw Failure.usage(
+                "a body from stdin or a pipe can be sent once only with -T; give one URL, a regular file, or "
+                    + "--data-binary @FILE, which keeps it in memory")
         }
     }
 

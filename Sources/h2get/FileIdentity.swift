@@ -8,8 +8,9 @@
 enum FileIdentity: Hashable, Sendable {
     /// A file that exists.
     case file(device: UInt64, number: UInt64)
-    /// A place in a folder, whether or not there is a file.
-    case place(device: UInt64, folder: UInt64, name: String)
+    /// A place in a folder, whether or not there is a file. Names are bytes: two that Swift takes for the same text, such as
+    /// a composed and a decomposed letter, are two names.
+    case place(device: UInt64, folder: UInt64, name: [UInt8])
 
     init(_ status: stat) {
         self = .file(
@@ -21,12 +22,26 @@ enum FileIdentity: Hashable, Sendable {
         let (folder, name) = splitPath(path)
         var status = stat()
         guard stat(folder, &status) == 0 else {
-            self = .place(device: 0, folder: 0, name: path)
+            self = .place(device: 0, folder: 0, name: Array(path.utf8))
             return
         }
         self = .place(
             device: UInt64(truncatingIfNeeded: status.st_dev), folder: UInt64(truncatingIfNeeded: status.st_ino),
-            name: name)
+            name: Array(name.utf8))
+    }
+
+    /// What `path` leads to, links followed; nil where there is nothing.
+    init?(path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// What is open as `descriptor`; nil where nothing is.
+    init?(descriptor: CInt) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
     }
 }
 

@@ -68,7 +68,8 @@ struct RequestArguments: ParsableArguments {
 
     @Option(
         name: .customLong("data-binary"), parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("POST this; @FILE as it is.", valueName: "DATA"),
+        help: ArgumentHelp(
+            "POST this; @FILE as it is. Stdin and pipes are read into memory first.", valueName: "DATA"),
         transform: { OrderedData(text: $0, isBinary: true) })
     var binaryData: [OrderedData] = []
 
@@ -139,7 +140,9 @@ struct TimeArguments: ParsableArguments {
 
     @Option(
         name: .customLong("stall-timeout"),
-        help: ArgumentHelp("Between two pieces of a body, sent or received.", valueName: "SECONDS"))
+        help: ArgumentHelp(
+            "Between two pieces of a body, sent or received. Waiting for stdin or a pipe to send counts.",
+            valueName: "SECONDS"))
     var stallTimeout: Seconds?
 
     @Option(
@@ -240,12 +243,22 @@ struct ConnectionArguments: ParsableArguments {
     var polite = false
 
     @Option(
+        name: .customLong("informational-max"),
+        help: ArgumentHelp("Take this many informational responses (1xx) to a request at once (100).", valueName: "N"))
+    var informationalMaximum: Int?
+
+    @Option(
+        name: .customLong("informational-per-second"),
+        help: ArgumentHelp("And this many more each second (1).", valueName: "N"))
+    var informationalPerSecond: Int?
+
+    @Option(
         name: .customLong("connect-to"),
         help: ArgumentHelp("Connect to the second instead of the first.", valueName: "HOST:PORT:HOST:PORT"))
     var connectTo: [String] = []
 
     @Option(
-        name: .customLong("resolve"),
+        name: .customLong("resolve"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Use these addresses for the host and port.", valueName: "HOST:PORT:ADDRESS[,ADDRESS]"))
     var resolve: [String] = []
 }

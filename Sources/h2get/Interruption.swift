@@ -1,3 +1,4 @@
+import H2Client
 import Synchronization
 
 #if canImport(Glibc)
@@ -30,9 +31,10 @@ enum Interruption {
     static func install() {
         var set = watched
         pthread_sigmask(SIG_BLOCK, &set, nil)
-        let hasThread = runsOnThread {
-            while true { take(next()) }
-        }
+        let hasThread =
+            startDetachedThread {
+                while true { take(next()) }
+            } == 0
         // Without one a signal does what it does to any program.
         if !hasThread { pthread_sigmask(SIG_UNBLOCK, &set, nil) }
     }

@@ -5,7 +5,8 @@ import H2Client
 ///
 /// 1. An origin that never served is given up with the first failure to connect (after --retry, if that is given), or
 ///    when it ends its connections without serving anything.
-/// 2. One that has served is waited for, by all the transfers that want it, and given up when it was away for `patience`.
+/// 2. One that has served is waited for, by all the transfers that want it, and given up when it was away for `patience`,
+///    not counting the time in which nobody asked it.
 ///
 /// Belongs to one actor.
 final class KnownOrigins {
@@ -18,8 +19,12 @@ final class KnownOrigins {
         var hasServed = false
         /// Transfers in a row that got no response since their connection ended.
         var unserved = 0
-        /// Of one that has served: since when nothing comes of it.
+        /// Of one that has served: since when nothing comes of it. Later by each time in which nobody asked.
         var awaySince: ContinuousClock.Instant?
+        /// Transfers that ask it, or wait to do so again.
+        var asking = 0
+        /// When the last of them ended.
+        var askedUntil: ContinuousClock.Instant?
         /// Why the origin is given up.
         var failure: H2Error?
     }
@@ -39,6 +44,22 @@ final class KnownOrigins {
     func failure(of origin: Origin) -> H2Error? { records[origin]?.failure }
 
     func hasServed(_ origin: Origin) -> Bool { records[origin]?.hasServed ?? false }
+
+    /// A transfer asks the origin from now on. `ended` must follow.
+    func began(_ origin: Origin) {
+        if let record = records[origin], record.asking == 0, let away = record.awaySince, let until = record.askedUntil
+        {
+            // It may have been there all the while.
+            records[origin]?.awaySince = away + (now() - until)
+        }
+        records[origin, default: Record()].asking += 1
+    }
+
+    /// The transfer asks no more, whatever came of it.
+    func ended(_ origin: Origin) {
+        records[origin]?.asking -= 1
+        if records[origin]?.asking == 0 { records[origin]?.askedUntil = now() }
+    }
 
     /// A response has come.
     func served(_ origin: Origin) {

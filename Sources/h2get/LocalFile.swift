@@ -125,25 +125,8 @@ func allowOpenFiles(_ count: Int) -> Int {
     return Int(setrlimit(resource, &limit) == 0 ? wanted : before)
 }
 
+/// `open(2)`, for types that have an `open` of their own.
+func openDescriptor(_ path: String, _ flags: Int32) -> CInt { open(path, flags) }
+
 /// `close(2)`, for types that have a `close` of their own.
 func closeDescriptor(_ descriptor: CInt) { close(descriptor) }
-
-/// Writes all of `bytes`; the errno of a failure, else 0.
-func writeAll(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> Int32 {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-        let result = UnsafeRawBufferPointer(rebasing: rest).withMemoryRebound(to: UInt8.self) {
-            write(descriptor, $0.baseAddress, $0.count)
-        }
-        if result >= 0 {
-            rest = rest.dropFirst(result)
-        } else if errno == EAGAIN {
-            // Somebody else made our stdout or stderr non-blocking; waiting is what a blocking write does.
-            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            _ = poll(&entry, 1, -1)
-        } else if errno != EINTR {
-            return errno
-        }
-    }
-    return 0
-}

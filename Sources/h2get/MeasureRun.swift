@@ -61,7 +61,7 @@ enum MeasureRun {
     /// - Throws: `Failure` (`writeFailed`).
     static func show(_ text: String) throws {
         var text = text
-        let code = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        let code = text.withUTF8 { writeFully(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
         guard code == 0 else {
             throw Failure(.writeFailed, "writing to stdout failed: \(errnoText(code))")
         }

@@ -34,14 +34,15 @@ extension MessageBody {
 
 /// What is read as it is sent, and so can be sent only once: stdin, a pipe, a device.
 final class OneTimeBody: Sendable {
+    /// `-` is stdin. Anything else is opened when the body is asked for, since a pipe's other end may have to be waited for.
     private let path: String
-    /// nil: `path` is opened when the body is asked for, since a pipe's other end may have to be waited for.
-    private let descriptor: CInt?
+    /// How long to wait for the next bytes.
+    private let patience: Duration?
     private let wasRead = Atomic<Bool>(false)
 
-    init(path: String, descriptor: CInt? = nil) {
+    init(path: String, patience: Duration?) {
         self.path = path
-        self.descriptor = descriptor
+        self.patience = patience
     }
 
     var wasAsked: Bool { wasRead.load(ordering: .relaxed) }
@@ -52,21 +53,38 @@ final class OneTimeBody: Sendable {
             throw Failure(
                 .readFailed, "\(name) can be read only once, and the body must be sent again; use a regular file")
         }
-        let input: CInt
-        if let descriptor {
-            input = descriptor
-        } else {
-            input = try await openOffLoop(path, O_RDONLY)
-            guard input >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(-input))") }
-        }
-        defer { if descriptor == nil { close(input) } }
+        let input = try await open()
         while true {
-            // A regular file on stdin is always ready; a pipe may be slower than the server.
-            try await waitUntilReady(input, POLLIN)
-            let chunk = try readChunk(input, name: path)
+            let chunk = try await input.next(within: patience)
             if chunk.isEmpty { return }
             try await writer.write(chunk)
         }
+    }
+
+    private func open() async throws -> InputFile {
+        if path == "-" { return InputFile(STDIN_FILENO, name: path, isOurs: false) }
+        let descriptor: CInt
+        if let patience {
+            let path = path
+            let name = name
+            descriptor = try await TimeLimit.run(patience) { clock -> Result<CInt, any Error> in
+                do {
+                    return .success(try await openOffLoop(path, O_RDONLY))
+                } catch is CancellationError where clock.isOver {
+                    return .failure(
+                        Failure(
+                            .timeout,
+                            "nobody opened \(name) for writing for \(patience.brief); "
+                                + "allow more time with --stall-timeout"))
+                } catch {
+                    return .failure(error)
+                }
+            }.get()
+        } else {
+            descriptor = try await openOffLoop(path, O_RDONLY)
+        }
+        guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(-descriptor))") }
+        return InputFile(descriptor, name: path, isOurs: true)
     }
 
     private var name: String { path == "-" ? "stdin" : path }
@@ -81,7 +99,6 @@ extension Fetch {
         case .none: body = .none
         case .bytes(let bytes): body = .bytes(bytes)
         case .file(let path): body = try await upload(path)
-        case .descriptor: body = oneTimeBody.map { .once($0) } ?? .none
         case .uploads(let files):
             let file = files.count == 1 ? files[0] : files[transfer.index]
             if path.utf8.last == UInt8(ascii: "/"), file != "-" { path += uploadName(file) }
@@ -103,12 +120,12 @@ extension Fetch {
 
     /// A file, or what -T names: opened and read off the loop, where that may block.
     private func upload(_ path: String) async throws -> MessageBody {
-        if path == "-" { return .once(OneTimeBody(path: path, descriptor: STDIN_FILENO)) }
+        if path == "-" { return .once(OneTimeBody(path: path, patience: settings.stallTimeout)) }
         switch try FileKind.readable(path) {
         case .regular(let size) where size <= Self.smallFile:
             return .bytes(try await offLoop { Result { try readWhole(path) } }.get())
         case .regular: return .file(path)
-        case .stream: return .once(OneTimeBody(path: path))
+        case .stream: return .once(OneTimeBody(path: path, patience: settings.stallTimeout))
         }
     }
 }

@@ -20,6 +20,8 @@ struct Placement: Sendable {
     private(set) var files: [String] = []
     /// How many of the files before each place are stdout.
     private var standardOutputsBefore = [0]
+    /// Pipes, devices and descriptors that more than one of `files` leads to.
+    private var shared: Set<FileIdentity> = []
     var usesRemoteName = false
     var directory: String?
     var createsDirectories = false
@@ -27,21 +29,44 @@ struct Placement: Sendable {
     init() {}
 
     init(_ arguments: OutputArguments, urlCount: Int?) throws {
-        files = arguments.files
+        directory = arguments.directory
+        files = arguments.files.map { Self.isStandardOutput($0) ? "-" : $0 }
         for file in files { standardOutputsBefore.append(standardOutputsBefore.last! + (file == "-" ? 1 : 0)) }
         usesRemoteName = arguments.remoteName
-        directory = arguments.directory
         createsDirectories = arguments.createDirectories
         if let urlCount, files.count > urlCount {
             throw Failure.usage("\(files.count) -o for \(counted(urlCount, "URL")); give at most one a URL")
         }
         if let empty = files.first(where: \.isEmpty) { throw Failure.usage("-o '\(empty)' names no file") }
         // Two transfers that write one file at once would leave neither's bytes.
-        var seen: Set<String> = []
-        for file in files where file != "-" && FileKind(path: file) != .other {
-            guard seen.insert(file).inserted else { throw Failure.usage("-o \(file) is given twice; use another name") }
+        var seen: Set<[UInt8]> = []
+        var asTheyAre: Set<FileIdentity> = []
+        for file in files where file != "-" && file != "/dev/null" {
+            if BodyOutput.isWrittenAsItIs(path(of: file)) {
+                if let identity = FileIdentity(path: path(of: file)), !asTheyAre.insert(identity).inserted {
+                    shared.insert(identity)
+                }
+            } else if !seen.insert(Array(file.utf8)).inserted {
+                throw Failure.usage("-o \(file) is given twice; use another name")
+            }
         }
         if directory == "" { throw Failure.usage("--output-dir names no folder") }
+    }
+
+    /// Whether a name means stdout: the bodies that go there take turns by whatever name it is known.
+    private static func isStandardOutput(_ name: String) -> Bool {
+        if name == "-" || StandardDescriptors.number(named: name) == STDOUT_FILENO { return true }
+        // That discards a body, wherever stdout goes.
+        guard name != "/dev/null", FileKind(path: name) == .other, let file = FileIdentity(path: name) else {
+            return false
+        }
+        return file == FileIdentity(descriptor: STDOUT_FILENO)
+    }
+
+    /// What `path` leads to, where more than one URL is written to that as it is.
+    func sharedPlace(_ path: String) -> FileIdentity? {
+        guard !shared.isEmpty, let identity = FileIdentity(path: path) else { return nil }
+        return shared.contains(identity) ? identity : nil
     }
 
     /// What the command line says for the URL at `index`.

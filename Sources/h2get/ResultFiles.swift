@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 
 #if canImport(Glibc)
@@ -40,12 +41,13 @@ struct ResultFiles: Sendable {
 
     /// - Throws: `Failure` (`usage`) where two would write to one place.
     init(_ given: [(kind: ResultFile, path: String?)]) throws {
-        var kinds: [String: ResultFile] = [:]
+        // Names are bytes, and text is equal in more ways.
+        var kinds: [[UInt8]: ResultFile] = [:]
         for case (let kind, let path?) in given {
             guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
             // To stdout by another name, where it would write over the summary.
             let path = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(path) ? "-" : path
-            if let other = kinds[path] {
+            if let other = kinds[Array(path.utf8)] {
                 throw Failure.usage(
                     "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
                         + "name two files")
@@ -53,7 +55,7 @@ struct ResultFiles: Sendable {
             guard path != "-" || kind != .csv else {
                 throw Failure.usage("--csv is written while the measurement runs: name a file rather than -")
             }
-            kinds[path] = kind
+            kinds[Array(path.utf8)] = kind
             paths[kind] = path
             if path == "-" { onStandardOutput = kind }
         }
@@ -137,7 +139,7 @@ final class OpenResultFiles {
             case .discard: (-1, target.path)
             }
         var text = text()
-        let code = text.withUTF8 { writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+        let code = text.withUTF8 { writeFully(descriptor, UnsafeRawBufferPointer($0)) }
         guard code != 0 else { return }
         target.output.download?.discard()
         targets.removeAll { $0.kind == kind }

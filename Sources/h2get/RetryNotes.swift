@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 
 /// Says on stderr what --retry waits for: once for many requests that wait for the same.
@@ -26,5 +27,19 @@ final class RetryNotes {
         if let attempt, let retries { line += " (\(attempt) of \(retries))" }
         if let others = others.removeValue(forKey: reason) { line += ", as \(counted(others, "other request")) did" }
         console.say(printable(line))
+    }
+}
+
+extension RetryRefusal {
+    /// In terms of the options that fetching has.
+    func text(_ method: String) -> String {
+        switch self {
+        case .bodyCannotBeSentAgain: "the body cannot be read a second time"
+        case .mayHaveBeenProcessed: "the server may have processed it, and \(method) must not be done twice"
+        case .retryAfterIsTooLong(let wait): "Retry-After asks for \(wait.brief), which is more than h2get waits"
+        case .pastMaximumTime(let wait): "a wait of \(wait.brief) would pass --retry-max-time"
+        case .pastTimeout(let wait): "a wait of \(wait.brief) would pass -m"
+        case .budgetIsSpent: "too many requests are tried again already"
+        }
     }
 }

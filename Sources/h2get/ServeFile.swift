@@ -60,7 +60,7 @@ struct ServeFile: Sendable {
     }
 
     private func put(_ content: [UInt8], _ descriptor: CInt, _ name: String) throws {
-        let code = content.withUnsafeBytes { writeAll(descriptor, $0) }
+        let code = content.withUnsafeBytes { writeFully(descriptor, $0) }
         guard code == 0 else { throw BodyOutput.failure(code, name: name) }
     }
 

@@ -41,7 +41,7 @@ struct ServeRun: Sendable {
         if let path = authorityFile?.path { text += "authority in \(path): h2get --cacert \(path) \(origin.url)/\n" }
         text +=
             "routes: /bytes/N /delay/MS /echo /upload /status/N /drip /trailers /103 /reset/CODE ... (GET / tells all)\n"
-        _ = text.withUTF8 { writeAll(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
+        _ = text.withUTF8 { writeFully(STDOUT_FILENO, UnsafeRawBufferPointer($0)) }
         if !Self.isLoopback(address) {
             let files = directory.map { "read the files in \(printable($0)) and " } ?? ""
             Console(showsErrors: true, hidesProgress: true).say(

@@ -16,6 +16,14 @@ func withoutUserInfo(_ url: String) -> String {
         + String(decoding: bytes[at...], as: UTF8.self)
 }
 
+/// `text`, or its first characters and an ellipsis where it has more than `limit`.
+func shortened(_ text: String, to limit: Int) -> String {
+    guard let end = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex), end < text.endIndex else {
+        return text
+    }
+    return text[..<end] + "…"
+}
+
 extension Duration {
     var seconds: Double {
         let (seconds, attoseconds) = components

@@ -13,6 +13,8 @@ struct Transfer {
     var bodyBytes = 0
     /// What is left of its file after a failure, in words.
     var leftover = ""
+    /// Its body was left to `Turns`, and is not written yet.
+    var isDeposited = false
     /// Its file holds all of it.
     var isWritten = false
     var standardOutputIsBroken = false
@@ -27,6 +29,8 @@ enum OutputPlace: Sendable {
     case standardOutput
     /// A pipe, a device, a descriptor.
     case asItIs(String)
+    /// The same, which other URLs are written to as well.
+    case shared(String, FileIdentity)
     case download(DownloadTarget)
 }
 
@@ -37,6 +41,13 @@ extension Fetch {
         let place = try place(of: transfer, target)
         defer {
             if case .download(let target) = place { files.release(target, isWritten: transfer.isWritten) }
+        }
+        if case .shared(_, let identity) = place {
+            // First of all: what comes before could change the order.
+            try await sharedOutputs.enter(identity, index: transfer.index)
+            defer { sharedOutputs.leave(identity) }
+            let (request, body) = try await message(for: target, transfer)
+            return try await run(request, body, target.origin, place, &transfer)
         }
         let (request, body) = try await message(for: target, transfer)
         guard let turn = transfer.turn, settings.writesInOrder else {
@@ -51,6 +62,8 @@ extension Fetch {
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ place: OutputPlace, _ transfer: inout Transfer
     ) async throws {
         try Task.checkCancellation()
+        origins.began(origin)
+        defer { origins.ended(origin) }
         let pause = origins.pause(before: origin)
         if pause > .zero { try await Task.sleep(for: pause) }
         if let failure = origins.failure(of: origin) { throw failure }
@@ -96,10 +109,11 @@ extension Fetch {
                 "the server answered \(response.status.code)\(reason(response.status))\(tries(response)); "
                     + "leave out -f to see its body")
         }
-        if settings.retry.statuses.contains(response.status.code), !response.failedAttempts.isEmpty, console.showsErrors
-        {
+        let tries = tries(response)
+        let isWorthTelling = settings.retry.statuses.contains(response.status.code) || response.retryRefusal != nil
+        if isWorthTelling, !tries.isEmpty, console.showsErrors {
             let answer = "the server answered \(response.status.code)\(reason(response.status))"
-            console.say(printable("h2get: \(withoutUserInfo(transfer.url)): \(answer)\(tries(response))"))
+            console.say(printable("h2get: \(withoutUserInfo(transfer.url)): \(answer)\(tries)"))
         }
         if let turn = transfer.turn {
             if let length = depositLength(response) {
@@ -109,7 +123,7 @@ extension Fetch {
             try await turns.wait(for: turn)
         }
         let output = try await output(to: place)
-        defer { output.close() }
+        defer { if case .shared = place {} else { output.close() } }
         do {
             if settings.includesHead { try await output.write(head: headBytes(response)) }
             transfer.bodyBytes = try await output.write(response.body)
@@ -125,10 +139,16 @@ extension Fetch {
         await verbose.finished(response, transfer)
     }
 
-    /// How often it was tried, if more than once.
+    /// How often it was tried, if more than once, and why no more.
     private func tries(_ response: Response) -> String {
         let failed = response.failedAttempts.count
-        return failed == 0 ? "" : " (tried \(failed + 1) times)"
+        return (failed == 0 ? "" : " (tried \(failed + 1) times)") + whyNotAgain(response.retryRefusal)
+    }
+
+    /// Why --retry did not send it again; empty where nothing is to be told.
+    func whyNotAgain(_ refusal: RetryRefusal?) -> String {
+        guard let refusal, settings.retries ?? 0 > 0 else { return "" }
+        return "; not tried again: \(refusal.text(settings.method.rawValue))"
     }
 
     /// Sends it, again where the client's policy says so, and where the origin could not be reached and may be later.
@@ -141,8 +161,8 @@ extension Fetch {
                 return try await sendOnce(request, body, origin, transfer, isFirst: attempts == 0)
             } catch var error as H2Error where error.isFailureToConnect {
                 attempts += 1
-                guard !body.wasRead, origins.failure(of: origin) == nil,
-                    let pause = pause(after: error, origin, attempts, since: transfer.start)
+                guard origins.failure(of: origin) == nil,
+                    let pause = pause(after: &error, origin, attempts, body, since: transfer.start)
                 else {
                     if attempts > 1 { error.message += " (tried \(attempts) times)" }
                     throw error
@@ -157,16 +177,30 @@ extension Fetch {
         }
     }
 
-    /// How long to wait before the origin is asked once more; nil where the error is final.
+    /// How long to wait before the origin is asked once more; nil where the error is final, which then says why if it would
+    /// not have to be.
     private func pause(
-        after error: H2Error, _ origin: Origin, _ attempts: Int, since start: ContinuousClock.Instant
+        after error: inout H2Error, _ origin: Origin, _ attempts: Int, _ body: MessageBody,
+        since start: ContinuousClock.Instant
     ) -> Duration? {
         guard settings.retries != 0 else { return nil }
-        if let pause = origins.pause(before: origin, after: error, attempts: attempts) { return pause }
-        guard let retries = settings.retries, attempts <= retries, error.mayPass else { return nil }
-        let pause = min(settings.retry.backoff * (1 << min(attempts - 1, 20)), settings.retry.maximumBackoff)
-        if let limit = settings.retry.maximumTime, ContinuousClock.now - start + pause > limit { return nil }
-        return pause
+        var pause = origins.pause(before: origin, after: error, attempts: attempts)
+        let isPatient = pause != nil
+        if pause == nil, let retries = settings.retries, attempts <= retries, error.mayPass {
+            pause = min(settings.retry.backoff * (1 << min(attempts - 1, 20)), settings.retry.maximumBackoff)
+        }
+        guard let pause else { return nil }
+        let begins = ContinuousClock.now - start + pause
+        if body.wasRead {
+            error.retryRefusal = .bodyCannotBeSentAgain
+        } else if !isPatient, let limit = settings.retry.maximumTime, begins > limit {
+            error.retryRefusal = .pastMaximumTime(wait: pause)
+        } else if let limit = settings.maxTime, begins >= limit {
+            error.retryRefusal = .pastTimeout(wait: pause)
+        } else {
+            return pause
+        }
+        return nil
     }
 
     private func sendOnce(
@@ -218,7 +252,8 @@ extension Fetch {
         let body = try await response.body.collect(upTo: length)
         transfer.bodyBytes = body.count
         if bytes.isEmpty { bytes = body } else { bytes += body }
-        if turns.deposit(bytes, for: turn) { return }
+        transfer.isDeposited = turns.deposit(bytes, for: turn)
+        if transfer.isDeposited { return }
         try await turns.wait(for: turn)
         do {
             try await BodyOutput.standardOutput.write(bytes)
@@ -262,7 +297,9 @@ extension Fetch {
         case .file(let name): path = name
         case .remoteName: path = settings.placement.path(of: try Placement.remoteName(of: target))
         }
-        guard !BodyOutput.isWrittenAsItIs(path) else { return .asItIs(path) }
+        guard !BodyOutput.isWrittenAsItIs(path) else {
+            return settings.placement.sharedPlace(path).map { .shared(path, $0) } ?? .asItIs(path)
+        }
         let target = try DownloadTarget(path: path, createsDirectories: settings.placement.createsDirectories)
         guard files.claim(target) else {
             throw Failure(
@@ -276,6 +313,7 @@ extension Fetch {
         case .discard: BodyOutput(target: .discard)
         case .standardOutput: .standardOutput
         case .asItIs(let path): try await BodyOutput.opening(path)
+        case .shared(let path, let identity): try await sharedOutputs.output(identity, path: path)
         case .download(let target): BodyOutput(target: .download(try Download(target)))
         }
     }

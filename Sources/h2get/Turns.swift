@@ -23,6 +23,7 @@ final class Turns {
     private var depositBytes = 0
     private var waiting: [Int: Waiter] = [:]
     private var isWriting = false
+    private var deposits = (written: 0, lost: 0)
 
     func isCurrent(_ turn: Int) -> Bool { turn == current && !isWriting }
 
@@ -56,6 +57,12 @@ final class Turns {
         return true
     }
 
+    /// How many of the responses that were left here have been written, and how many could not be, since this was asked last.
+    func takeDeposits() -> (written: Int, lost: Int) {
+        defer { deposits = (0, 0) }
+        return deposits
+    }
+
     /// Writes what was left here and is next in the order, then lets the next that waits write.
     ///
     /// One of the callers writes for all.
@@ -73,14 +80,22 @@ final class Turns {
         await Task.yield()
         while outcomes[current] != nil {
             var bytes: [UInt8] = []
+            var count = 0
             while bytes.count < 1 << 20, let outcome = outcomes.removeValue(forKey: current) {
                 current += 1
                 if case .deposit(let more) = outcome {
+                    count += 1
                     if bytes.isEmpty { bytes = more } else { bytes += more }
                 }
             }
             depositBytes -= bytes.count
-            if !bytes.isEmpty { try await write(bytes) }
+            do {
+                if !bytes.isEmpty { try await write(bytes) }
+                deposits.written += count
+            } catch {
+                deposits.lost += count
+                throw error
+            }
         }
     }
 }

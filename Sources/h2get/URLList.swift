@@ -1,3 +1,5 @@
+import H2Measure
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -13,9 +15,8 @@ final class URLList {
 
     private let urls: [String]
     private var urlsTaken = 0
-    private let descriptor: CInt?
+    private let input: InputFile?
     private let name: String
-    private let mayBlock: Bool
     private var buffer: [UInt8] = []
     private var position = 0
     private var hasEnded = false
@@ -32,21 +33,18 @@ final class URLList {
         self.urls = urls
         name = inputFile ?? ""
         guard let inputFile else {
-            (descriptor, mayBlock) = (nil, false)
+            input = nil
             return
         }
         let descriptor = inputFile == "-" ? STDIN_FILENO : open(inputFile, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure(.readFailed, "cannot read the list \(inputFile): \(errnoText(errno))")
         }
-        self.descriptor = descriptor
-        mayBlock = FileKind(descriptor: descriptor) != .regular
+        input = InputFile(descriptor, name: inputFile, isOurs: descriptor != STDIN_FILENO)
     }
 
-    deinit { if let descriptor, descriptor != STDIN_FILENO { close(descriptor) } }
-
     /// How many there are; nil while the list is not read to its end.
-    var total: Int? { descriptor == nil ? urls.count : hasEnded && position == buffer.count ? count : nil }
+    var total: Int? { input == nil ? urls.count : hasEnded && position == buffer.count ? count : nil }
 
     /// The next URL and its place; nil at the end.
     /// - Throws: `Failure` (`readFailed`), `CancellationError`.
@@ -56,8 +54,8 @@ final class URLList {
                 urlsTaken += 1
                 return number(urls[urlsTaken - 1])
             }
-            guard let descriptor else { return nil }
-            if let line = takeLine() { return number(line) }
+            guard let input else { return nil }
+            if let line = try takeLine() { return number(line) }
             if let failure { throw failure }
             if hasEnded { return nil }
             if isReading {
@@ -65,7 +63,7 @@ final class URLList {
                 waiters.append(waiter)
                 try await waiter.wait()
             } else {
-                try await fill(from: descriptor)
+                try await fill(from: input)
             }
         }
     }
@@ -75,7 +73,7 @@ final class URLList {
         return (count, url)
     }
 
-    private nonisolated(nonsending) func fill(from descriptor: CInt) async throws {
+    private nonisolated(nonsending) func fill(from input: InputFile) async throws {
         isReading = true
         defer {
             isReading = false
@@ -83,27 +81,42 @@ final class URLList {
             waiters = []
         }
         do {
-            if mayBlock { try await waitUntilReady(descriptor, POLLIN) }
-            let chunk = try readChunk(descriptor, name: name)
+            let chunk = try await input.next()
             buffer.removeFirst(position)
             position = 0
             if chunk.isEmpty {
                 hasEnded = true
             } else {
                 buffer += chunk
-                guard buffer.count <= Self.longestLine + chunk.count else {
-                    throw Failure(.readFailed, "line \(lineNumber + 1) of \(name) is over 1 MiB; is it a list of URLs?")
-                }
             }
         } catch {
-            hasEnded = true
-            failure = error as? Failure
+            end(error)
             throw error
         }
     }
 
+    /// Nothing more is taken from the list. What is left of it is half a line.
+    private func end(_ error: any Error) {
+        hasEnded = true
+        (buffer, position) = ([], 0)
+        failure = error as? Failure
+    }
+
+    /// - Throws: `Failure` (`readFailed`) where the line is too long to be a URL, with its beginning.
+    private func check(_ line: ArraySlice<UInt8>) throws {
+        guard line.count > Self.longestLine else { return }
+        // Where credentials may stand in what is shown, they are hidden in it.
+        let beginning = withoutUserInfo(String(decoding: Self.trimmed(line).prefix(4096), as: UTF8.self))
+        let error = Failure(
+            .readFailed,
+            "line \(lineNumber + 1) of \(name == "-" ? "stdin" : name) is over 1 MiB; is it a list of URLs? "
+                + "It begins with '\(shortened(printable(beginning), to: 80))'")
+        end(error)
+        throw error
+    }
+
     /// The next line that holds a URL, as far as what is read goes.
-    private func takeLine() -> String? {
+    private func takeLine() throws -> String? {
         if isAtStart {
             // Half a mark at the start: more has to be read to tell.
             guard buffer.count >= byteOrderMark.count || hasEnded else { return nil }
@@ -113,6 +126,7 @@ final class URLList {
         while position < buffer.count {
             let end = buffer[position...].firstIndex(of: 0x0a) ?? buffer.count
             // The last line needs no line end; before the end of the file half a line is no line.
+            try check(buffer[position..<end])
             guard end < buffer.count || hasEnded else { return nil }
             let line = buffer[position..<end]
             position = min(end + 1, buffer.count)

@@ -1,3 +1,4 @@
+import H2Client
 import Synchronization
 
 #if canImport(Glibc)
@@ -9,39 +10,53 @@ import Synchronization
 /// Waits that would block, kept off the event loop: there they would hold up every other transfer, and answers to the
 /// server's PINGs. Each of them ends at once when its task is cancelled.
 
-/// Runs `work` on a thread of its own. A cancelled wait ends at once; the thread is left to end with its call.
-/// - Parameter abandoned: gets the result that nobody waits for any more.
+/// Runs `work` on one of the library's threads for system calls that may block. A cancelled wait ends at once; the thread is
+/// left to end with its call, which has to be soon: others wait for it.
+/// - Parameters:
+///   - thread: runs what it is given; 0, or why it cannot.
+///   - abandoned: gets the result that nobody waits for any more.
+///   - cancelled: called when the task is cancelled, from any thread.
 /// - Throws: `CancellationError`.
 nonisolated(nonsending) func offLoop<Value: Sendable>(
-    abandoned: @escaping @Sendable (Value) -> Void = { _ in }, _ work: @escaping @Sendable () -> Value
+    on thread: @Sendable (@escaping @Sendable () -> Void) -> CInt = BlockingThreads.shared.run,
+    abandoned: @escaping @Sendable (Value) -> Void = { _ in }, cancelled: @escaping @Sendable () -> Void = {},
+    _ work: @escaping @Sendable () -> Value
 ) async throws -> Value {
     let handover = Handover<Value>()
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in
             guard handover.wait(with: continuation) else { return }
-            startThread {
+            run(on: thread) {
                 let value = work()
                 if !handover.finish(with: .success(value)) { abandoned(value) }
             }
         }
     } onCancel: {
+        cancelled()
         handover.finish(with: .failure(CancellationError()))
     }
 }
 
-/// Runs `work` on a thread of its own, also where the task is cancelled: it must not be left half-way.
+/// Runs `work` off the loop, also where the task is cancelled: it must not be left half-way.
 nonisolated(nonsending) func offLoopToItsEnd<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
-        startThread { continuation.resume(returning: work()) }
+        run(on: BlockingThreads.shared.run) { continuation.resume(returning: work()) }
     }
 }
 
-/// Opens a pipe or a device, for which somebody may have to be waited for.
+/// Where the system has no thread left, on this one: to block is bad, but better than never to end.
+private func run(
+    on thread: (@escaping @Sendable () -> Void) -> CInt, _ body: @escaping @Sendable () -> Void
+) {
+    if thread(body) != 0 { body() }
+}
+
+/// Opens a pipe or a device, for which somebody may have to be waited for: without end, so on a thread of its own.
 /// - Returns: the descriptor, or minus the errno.
 /// - Throws: `CancellationError`.
 nonisolated(nonsending) func openOffLoop(_ path: String, _ flags: Int32) async throws -> CInt {
     try await offLoop(
-        abandoned: { descriptor in if descriptor >= 0 { close(descriptor) } },
+        on: startDetachedThread, abandoned: { descriptor in if descriptor >= 0 { close(descriptor) } },
         {
             var descriptor = open(path, flags | O_CLOEXEC)
             while descriptor < 0, errno == EINTR { descriptor = open(path, flags | O_CLOEXEC) }
@@ -49,19 +64,56 @@ nonisolated(nonsending) func openOffLoop(_ path: String, _ flags: Int32) async t
         })
 }
 
-/// Suspends until `descriptor` can be read (`POLLIN`) or written (`POLLOUT`) without blocking, or has failed.
-/// - Throws: `CancellationError`.
-nonisolated(nonsending) func waitUntilReady(_ descriptor: CInt, _ events: Int32) async throws {
-    if isReady(descriptor, events, timeoutMilliseconds: 0) { return }
-    _ = try await offLoop { isReady(descriptor, events, timeoutMilliseconds: -1) }
-}
+/// A descriptor that is read off the loop. It stays open while a thread is at it, also one that nobody waits for any more: under
+/// its number another file would be read.
+final class InputFile: Sendable {
+    private let descriptor: CInt
+    private let name: String
+    private let isOurs: Bool
+    private let isAbandoned = Atomic<Bool>(false)
+    /// How long, in milliseconds, a thread waits for input before it looks whether anybody still wants it.
+    private static let patience: CInt = 200
 
-private func isReady(_ descriptor: CInt, _ events: Int32, timeoutMilliseconds: Int32) -> Bool {
-    var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-    var result = poll(&entry, 1, timeoutMilliseconds)
-    while result < 0, errno == EINTR { result = poll(&entry, 1, timeoutMilliseconds) }
-    // An error of poll's own, or of the descriptor: the read or write that follows will say which.
-    return result != 0
+    /// - Parameter isOurs: whether it is closed with this; stdin is not.
+    init(_ descriptor: CInt, name: String, isOurs: Bool) {
+        self.descriptor = descriptor
+        self.name = name
+        self.isOurs = isOurs
+    }
+
+    deinit { if isOurs { close(descriptor) } }
+
+    /// The next bytes, at most 64 KiB; empty at the end. After a cancelled call nothing more can be read.
+    /// - Parameter limit: how long to wait for them.
+    /// - Throws: `Failure` (`readFailed`; `timeout` after `limit`), `CancellationError`.
+    nonisolated(nonsending) func next(within limit: Duration? = nil) async throws -> [UInt8] {
+        try await offLoop(cancelled: { self.isAbandoned.store(true, ordering: .relaxed) }) {
+            Result { try self.nextBlocking(within: limit) }
+        }.get()
+    }
+
+    private func nextBlocking(within limit: Duration?) throws -> [UInt8] {
+        let begin = ContinuousClock.now
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            if isAbandoned.load(ordering: .relaxed) { return [] }
+            let left = limit.map { max(0, ($0 - (ContinuousClock.now - begin)).seconds) }
+            let wait = left.map { CInt(min($0 * 1000, Double(Self.patience)).rounded(.up)) } ?? Self.patience
+            let result = poll(&entry, 1, wait)
+            // An error of poll's own, or of the descriptor: reading says which.
+            if result > 0 || (result < 0 && errno != EINTR) { break }
+            if let limit, left == 0 { throw isTooSlow(limit) }
+        }
+        if isAbandoned.load(ordering: .relaxed) { return [] }
+        return try readChunk(descriptor, name: name)
+    }
+
+    private func isTooSlow(_ limit: Duration) -> Failure {
+        Failure(
+            .timeout,
+            "nothing more came from \(name == "-" ? "stdin" : name) for \(limit.brief); "
+                + "allow more time with --stall-timeout")
+    }
 }
 
 /// One task's wait for another's word.
@@ -130,34 +182,4 @@ private final class Handover<Value: Sendable>: Sendable {
         waiting?.resume(with: result)
         return isFirst
     }
-}
-
-private final class ThreadStart {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-}
-
-/// Runs `body` on a thread of its own; where the system has none left, on this one: to block is bad, but better than never
-/// to end.
-private func startThread(_ body: @escaping @Sendable () -> Void) {
-    if !runsOnThread(body) { body() }
-}
-
-/// Runs `body` on a thread of its own; false where the system has none left.
-func runsOnThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-    // Balanced by takeRetainedValue in the thread, which always starts where pthread_create returns 0.
-    let start = Unmanaged.passRetained(ThreadStart(body))
-    var thread = pthread_t()
-    let result = pthread_create(
-        &thread, nil,
-        { argument in
-            Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue().body()
-            return nil
-        }, start.toOpaque())
-    guard result == 0 else {
-        start.release()
-        return false
-    }
-    pthread_detach(thread)
-    return true
 }

@@ -47,11 +47,10 @@ private func usageError(_ arguments: String...) -> String? {
                 == .bytes(Array("one\r\ntwo\n&x".utf8)))
     }
 
-    @Test func `--data-binary of one file is streamed rather than read`() throws {
+    @Test func `--data-binary of one regular file is streamed rather than read`() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("content", to: "data")
         #expect(try settings("--data-binary", "@\(file)", "https://localhost/").body == .file(file))
-        #expect(try settings("--data-binary", "@-", "https://localhost/").body == .descriptor(0))
     }
 
     @Test func `values may begin with a dash`() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import H2Client
 import H2Origin
 import Testing
 
@@ -23,7 +24,7 @@ import Testing
 
     private func write(_ text: String, to download: Download) {
         var text = text
-        #expect(text.withUTF8 { writeAll(download.descriptor, UnsafeRawBufferPointer($0)) } == 0)
+        #expect(text.withUTF8 { writeFully(download.descriptor, UnsafeRawBufferPointer($0)) } == 0)
     }
 
     private func attributes(_ path: String) throws -> (mode: Int, number: Int, links: Int) {

@@ -1,5 +1,6 @@
 import Foundation
 import H2Origin
+import H2TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `h2get fails` {
@@ -17,6 +18,41 @@ import Testing
         // No resolver is asked for a label of more than 63 bytes.
         let result = try await Program.run(["https://\(String(repeating: "a", count: 70)).test/"])
         #expect(result.status == 6, "\(result.errors)")
+    }
+
+    @Test func `with 6 for a zone that is no interface's, by its name`() async throws {
+        let result = try await Program.run(["http://[fe80::1%25h2none]:1/"])
+        #expect(result.status == 6, "\(result.errors)")
+        #expect(result.errors.contains("there is no interface named 'h2none'"), "\(result.errors)")
+    }
+
+    @Test func `with the zone of an address that cannot be reached`() async throws {
+        // The interface is the loopback one, where no such address is.
+        let result = try await Program.run(["--connect-timeout", "20", "http://[fe80::1%25lo]:1/"])
+        #expect(result.status != 0)
+        #expect(
+            result.errors.contains("[fe80::1%lo]:1: ") || result.errors.contains("[fe80::1%25lo]:1 took longer"),
+            "\(result.errors)")
+    }
+
+    @Test func `with 92 for informational responses beyond the limit, which an option sets`() async throws {
+        let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { _ in
+            let hints = String(repeating: "HTTP/1.1 103 Early Hints\r\n\r\n", count: 150)
+            return [.send(hints), .respond()]
+        }
+        try await ScriptedHTTP1Server.run(script: script) { server in
+            let url = "\(server.origin)/"
+            let refused = try await Program.run(["--http1.1", url])
+            #expect(refused.status == 92 || refused.status == 16, "\(refused.errors)")
+            #expect(refused.errors.contains("allow more with --informational-max"), "\(refused.errors)")
+            let taken = try await Program.run(["--http1.1", "--informational-max", "200", url])
+            #expect(taken.text == "abc", "\(taken.errors)")
+            let fewer = try await Program.run(
+                ["--http1.1", "--informational-max", "10", "--informational-per-second", "0", url])
+            #expect(fewer.errors.contains("our limit is 10 at once, and 0 a second"), "\(fewer.errors)")
+            let wrong = try await Program.run(["--informational-max", "-1", url])
+            #expect(wrong.status == 2, "\(wrong.errors)")
+        }
     }
 
     @Test func `with 7 where nobody listens, once for each URL`() async throws {

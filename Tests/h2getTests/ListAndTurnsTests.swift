@@ -36,6 +36,24 @@ import Testing
         #expect(error?.status == .readFailed)
     }
 
+    @Test(arguments: [false, true])
+    func `a line over 1 MiB is refused by its number, and no part of it is taken for a URL`(
+        _ isWhole: Bool
+    ) async throws {
+        let folder = try TemporaryFolder()
+        let long = "https://host/" + String(repeating: "x", count: (1 << 20) + (isWhole ? 10 : 3 << 20))
+        let file = try folder.write("https://a/\n\(long)\nhttps://b/\n", to: "list")
+        let list = try URLList(urls: [], inputFile: file)
+        #expect(try await list.next()?.url == "https://a/")
+        for _ in 0..<3 {
+            let error = await #expect(throws: Failure.self) { try await list.next() }
+            #expect(error?.status == .readFailed)
+            #expect(error?.message.contains("line 2 ") == true, "\(error?.message.prefix(300) ?? "")")
+            #expect(error?.message.contains("https://host/xxx") == true)
+            #expect((error?.message.count ?? .max) < 300)
+        }
+    }
+
     @Test(arguments: ["", "\n"]) func `a byte-order mark is no part of the first line`(_ end: String) async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("\u{FEFF}https://a/\(end)", to: "list")
@@ -126,6 +144,17 @@ import Testing
         let result = await perform([9] + Array(repeating: 0, count: 99)) { _ in .deposits }
         #expect(result.written == Array(0..<100))
         #expect(result.writes <= 2)
+    }
+
+    @Test func `what was left to be written counts as written or as lost`() async throws {
+        let turns = Turns()
+        for turn in 0..<3 { #expect(turns.deposit([UInt8(turn)], for: turn)) }
+        try await turns.writeDeposits { _ in }
+        #expect(turns.takeDeposits() == (3, 0))
+        for turn in 3..<5 { #expect(turns.deposit([UInt8(turn)], for: turn)) }
+        await #expect(throws: Failure.self) { try await turns.writeDeposits { _ in throw Failure(.writeFailed, "m") } }
+        #expect(turns.takeDeposits() == (0, 2))
+        #expect(turns.takeDeposits() == (0, 0))
     }
 
     @Test func `what is left for later is bounded`() {

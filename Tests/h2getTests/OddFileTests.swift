@@ -38,18 +38,33 @@ import Testing
             get() { "\(Program.path)" --cacert ca.pem "$@"; }
             get -T <(printf hello) \(served.url("/1")) \(served.url("/2")) 2> errors && exit 1
             grep -q 'once only' errors || exit 2
-            get --data-binary @- \(served.url("/1")) \(served.url("/2")) < /dev/null 2> errors && exit 3
             # The worker is busy: 503, which --retry would repeat.
             "\(Program.path)" --cacert ca.pem -v \(served.url("/delay/0")) > /dev/null 2> began & busy=$!
             until grep -q '^> GET' began; do sleep 0.05; done
             sleep 0.5
-            get -f --retry 2 --retry-delay 0.1 -X PUT --data-binary @<(printf hello) \(served.url("/echo")) 2> errors > out
+            get -f --retry 2 --retry-delay 0.1 -T <(printf hello) \(served.url("/echo")) 2> errors > out
             [ $? = 22 ] || exit 4
             kill $busy
             """
         let status = try await Program.runShell(script, in: served.folder.root)
         #expect(status == 0, "\((try? served.folder.read("errors")) ?? "")")
         #expect(served.origin.statistics.requests <= 2)
+    }
+
+    @Test(arguments: [
+        "--data-binary @<(printf 'one\ntwo')", "--data-binary @fifo", "--data-binary @-", "--data-binary @/dev/stdin",
+    ]) func `that are pipes into memory, so that each URL gets all of the body`(_ body: String) async throws {
+        let served = try Served()
+        let script = """
+            mkfifo fifo
+            (printf 'one\ntwo' > fifo) & writer=$!
+            printf 'one\ntwo' | "\(Program.path)" --cacert ca.pem \(body) \(served.url("/echo")) \
+                \(served.url("/echo")) > out 2> errors || exit 1
+            kill $writer 2> /dev/null
+            printf 'one\ntwoone\ntwo' | cmp - out
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        #expect(status == 0, "\((try? served.folder.read("errors")) ?? "")")
     }
 
     @Test func `of fields and of URLs without a byte-order mark`() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// What both touch belongs to one actor.
 private actor Run {
-    let places: Places
+    let places: Places<Origin>
     var entered: [Int] = []
 
     init(limit: Int) { places = Places { _ in limit } }
@@ -123,6 +123,33 @@ private actor Run {
         clock.now += .seconds(31)
         #expect(origins.pause(before: origin, after: refused, attempts: 9) == nil)
         origins.failed(origin, refused, isConnected: true)
+        #expect(origins.failure(of: origin)?.code == .connectFailed)
+    }
+
+    @Test func `are away only while somebody asks them`() throws {
+        let clock = Clock()
+        let origins = KnownOrigins(atOnce: 2) { clock.now }
+        let origin = try Origin("https://mirror.test")
+        let refused = H2Error(.connectFailed, message: "m")
+        origins.served(origin)
+        func attempt(lasting seconds: Int) {
+            origins.began(origin)
+            clock.now += .seconds(seconds)
+            _ = origins.pause(before: origin, after: refused, attempts: 1)
+            origins.failed(origin, refused, isConnected: true)
+            origins.ended(origin)
+        }
+        attempt(lasting: 1)
+        // Nobody asks for an hour.
+        clock.now += .seconds(3600)
+        attempt(lasting: 10)
+        #expect(origins.failure(of: origin) == nil)
+        // Two at once, which are asking from the first one's beginning to the last one's end.
+        origins.began(origin)
+        attempt(lasting: 10)
+        clock.now += .seconds(15)
+        origins.ended(origin)
+        attempt(lasting: 1)
         #expect(origins.failure(of: origin)?.code == .connectFailed)
     }
 

@@ -99,6 +99,33 @@ import Testing
         #expect(result.errors.contains("(TLSv1.3, HTTP/2)"))
     }
 
+    @Test func `whichever --resolve and --connect-to name by an internationalised host`() async throws {
+        let served = try Served { $0.security = .cleartext }
+        let port = served.origin.port
+        for url in ["http://b\u{fc}cher.test:\(port)/bytes/3", "http://xn--bcher-kva.test:\(port)/bytes/3"] {
+            for option in [
+                ["--resolve", "B\u{fc}cher.test:\(port):127.0.0.1"],
+                ["--connect-to", "b\u{fc}cher.test:\(port):127.0.0.1:\(port)"],
+            ] {
+                let result = try await served.get(["--http1.1"] + option + [url])
+                #expect(result.status == 0, "\(option) \(result.errors)")
+            }
+        }
+        for (argument, part) in [("+a.test:80:127.0.0.1", "time out"), ("-a.test:80", "removal")] {
+            let result = try await served.get("--resolve", argument, served.url("/"))
+            #expect(result.status == 2 && result.errors.contains(part), "\(result.errors)")
+        }
+    }
+
+    @Test func `a second time beside one that is slow, and says so`() async throws {
+        let mute = try Served { $0.faults.isMute = true }
+        let result = try await mute.get("-v", "-m", "5", mute.url("/"))
+        #expect(result.status == 28, "\(result.errors)")
+        let dials = lines("* connecting to", of: result)
+        #expect(dials.first?.hasSuffix("the origin had none") == true, "\(result.errors)")
+        #expect(dials.count > 1 && dials.dropFirst().allSatisfy { $0.hasSuffix("is slow") }, "\(result.errors)")
+    }
+
     @Test func `whichever --resolve names, with another Host than the URL's`() async throws {
         let served = try Served { $0.security = .cleartext }
         let port = served.origin.port
@@ -260,6 +287,26 @@ import Testing
         #expect(body.status == 28)
         #expect(body.errors.contains("allow more time with --stall-timeout"), "\(body.errors)")
         #expect(served.parts == ["f"])
+    }
+
+    @Test(arguments: ["-", "fifo", "silent"])
+    func `for input of our own than --stall-timeout`(_ file: String) async throws {
+        let served = try Served()
+        // A writer that sends a little and then nothing, and for one pipe nobody at all.
+        let script = """
+            mkfifo fifo silent
+            (printf some; exec sleep 200) > fifo & writer=$!
+            exec 9< <(printf some; exec sleep 200); input=$!
+            "\(Program.path)" --cacert ca.pem --stall-timeout 1 -m 100 -T \(file) \(served.url("/upload")) \
+                <&9 2> errors
+            status=$?
+            kill $writer $input
+            [ $status = 28 ]
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        let errors = (try? served.folder.read("errors")) ?? ""
+        #expect(status == 0, "\(errors)")
+        #expect(errors.contains("allow more time with --stall-timeout"), "\(errors)")
     }
 
     @Test func `for a dead origin than once for all its URLs`() async throws {

@@ -44,6 +44,7 @@ import Testing
         let (url, folder) = (served.url("/echo"), served.folder)
         for arguments in [
             ["-d", "@-", url], ["--data-binary", "@-", "-d", "x", url], ["-d", "@fifo", url], ["-H", "@-", url],
+            ["--data-binary", "@-", url], ["--data-binary", "@fifo", url],
             ["-H", "@fifo", url], ["--input-file", "fifo"], ["bench", "-d", "-", url], ["bench", "-i", "fifo"],
             ["bench", "-H", "@-", url], ["bench", "merge", "fifo"], ["compare", "-H", "@-", url],
             ["sweep", "-H", "@-", url], ["serve", "--cert", "fifo", "--key", "fifo"],
@@ -54,6 +55,23 @@ import Testing
         }
         #expect(served.files.allSatisfy { ["fifo", "silent", "err"].contains($0) }, "\(served.files)")
         #expect(served.origin.statistics.requests == 0)
+    }
+
+    @Test func `while its log of requests has a reader that does not read`() async throws {
+        let served = try Served.cleartext()
+        // The bench's own loop writes it, and must hear of the signal all the same.
+        let script = """
+            mkfifo log
+            sleep 200 < log & reader=$!
+            "\(Program.path)" bench -s -c 4 -m 10 -D 150s --csv log \(served.url("/bytes/1")) 2> errors & bench=$!
+            sleep 3
+            kill -TERM $bench
+            wait $bench; status=$?
+            kill $reader
+            [ $status = 143 ]
+            """
+        let status = try await Program.runShell(script, in: served.folder.root, limit: 60)
+        #expect(status == 0, "\(status) \((try? served.folder.read("errors")) ?? "")")
     }
 
     @Test(arguments: signals) func `while a pipe has no other end`(_ signal: Int32) async throws {

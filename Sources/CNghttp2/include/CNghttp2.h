@@ -207,10 +207,13 @@ bool ch2_cond_wait(void *condition, void *mutex, int seconds);
 /// pthread_setname_np is a GNU extension that Glibc's module leaves out, and has another signature on Darwin.
 void ch2_name_this_thread(const char *name);
 
-/// Addresses of a socket as text, `127.0.0.1:80` or `[::1]:80`, into `text` (64 bytes). sockaddr's casts are clumsy and
-/// its unions unreachable in Swift.
-bool ch2_socket_name(int fd, bool peer, char text[64]);
-bool ch2_address_text(const struct sockaddr *address, char text[64]);
+/// The longest text of an address, with its zone and its port, and the NUL at its end.
+#define CH2_ADDRESS_TEXT 96
+
+/// Addresses of a socket as text, `127.0.0.1:80`, `[::1]:80` or `[fe80::1%eth0]:80`, into `text` (CH2_ADDRESS_TEXT bytes).
+/// sockaddr's casts are clumsy and its unions unreachable in Swift.
+bool ch2_socket_name(int fd, bool peer, char text[CH2_ADDRESS_TEXT]);
+bool ch2_address_text(const struct sockaddr *address, char text[CH2_ADDRESS_TEXT]);
 
 /// What every TCP socket of ours has, made or accepted: TCP_NODELAY, and where the system could not be told when it was
 /// made, non-blocking, close-on-exec and no SIGPIPE. Returns `fd`, also a negative one.

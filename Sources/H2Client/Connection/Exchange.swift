@@ -58,6 +58,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Changed by readers where `isWhole`, and by the loop alone before that.
     let claim = Atomic<Claim>(.free)
 
+    /// Who has a streamed body: its writer, which is about to be called, or a client that sends it with another exchange.
+    /// The first one to set it; it stays so.
+    let bodyClaim = Atomic<Bool>(false)
+
     @exclusivity(unchecked) var waiter = Waiter.none
     @exclusivity(unchecked) var headError: (any Error)?
     /// The whole response had arrived when its head was delivered.
@@ -75,6 +79,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var number = 0
     /// What the request has been through before this attempt. Set before it starts.
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
+    /// Why it is not sent again. Set before its caller gets the response.
+    @exclusivity(unchecked) var retryRefusal: RetryRefusal?
     /// When this attempt began, where there were others before; 0 for `calledAt`. Set before it starts.
     @exclusivity(unchecked) var attemptBeganAt: UInt64 = 0
     /// Nanoseconds that the attempts before waited for a connection or stream. Set before it starts.
@@ -544,6 +550,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .done:
             awaitWritten()
             heldBody = nil
+            resumeBeginner()
             if writeWaiter != nil { resumeWriter(uploadError()) }
             if let uploadWaiter {
                 self.uploadWaiter = nil

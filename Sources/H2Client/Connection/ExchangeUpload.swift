@@ -1,4 +1,5 @@
 import HTTPTypes
+import Synchronization
 
 // A streamed request body: the writer's side, from any thread, and the loop's.
 
@@ -42,9 +43,10 @@ extension Exchange {
     }
 
     private nonisolated(nonsending) func runWriter(_ pump: Pump) async {
-        // A client may send again what has not begun, and then the writer must not have been called.
+        // A client may send again what has not begun, or what a server refuses at its head, and then the writer must not have
+        // been called.
         if lease != 0 {
-            guard await untilBegun() else { return }
+            guard await untilBodyIsWanted(), takeBody() else { return }
         }
         do {
             try await pump(RequestBodyWriter(exchange: self))
@@ -74,15 +76,28 @@ extension Exchange {
         if let error { throw error }
     }
 
-    /// Waits until the request has begun; false where it never will.
-    private nonisolated(nonsending) func untilBegun() async -> Bool {
-        await withUnsafeContinuation { continuation in
-            connection.loop.execute {
-                if self.id > 0 || self.isOver {
-                    continuation.resume(returning: self.id > 0)
-                } else {
+    /// Whether nobody has begun to read a streamed body.
+    var isBodyUntouched: Bool { !bodyClaim.load(ordering: .relaxed) }
+
+    /// Takes a streamed body, from any thread: for its writer, or to be sent with another exchange. False where the other one
+    /// has it.
+    func takeBody() -> Bool { !bodyClaim.exchange(true, ordering: .relaxed) }
+
+    /// Waits until the request has begun and nothing holds its body back; false where that will never be. Cancelling fails the
+    /// exchange, as it does once the writer writes.
+    private nonisolated(nonsending) func untilBodyIsWanted() async -> Bool {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                connection.loop.execute {
                     self.beginWaiter = continuation
+                    self.resumeBeginner()
+                    if case .cancelled = self.writer { self.giveUpBeginning() }
                 }
+            }
+        } onCancel: {
+            connection.loop.execute {
+                self.cancelWriting()
+                self.giveUpBeginning()
             }
         }
     }
@@ -106,11 +121,21 @@ extension Exchange {
 
     // MARK: - Loop's side: the upload
 
-    /// The request has begun, or never will.
+    /// Something has changed that the writer waits for: the request has begun, or never will, or its body was released.
     func resumeBeginner() {
         guard let waiter = beginWaiter else { return }
+        let isUnwanted = isOver || isOutgoingDone
+        guard isUnwanted || (id > 0 && heldBody == nil) else { return }
         beginWaiter = nil
-        waiter.resume(returning: id > 0)
+        // What was never held back is the writer's from the beginning, also where the end came first: its first write says so.
+        waiter.resume(returning: id > 0 && (!expectsContinue || !isUnwanted))
+    }
+
+    /// The writer's task was cancelled before its turn came.
+    private func giveUpBeginning() {
+        guard beginWaiter != nil else { return }
+        fail(CancellationError())
+        resumeBeginner()
     }
 
     /// 100 came, or was waited for long enough, or is no longer needed.
@@ -120,7 +145,7 @@ extension Exchange {
         continueTimer = nil
         heldBody = nil
         guard !isOver, slot >= 0 else { return }
-        if case .awaitingChunk = held { return }
+        if case .awaitingChunk = held { return resumeBeginner() }
         put(held)
     }
 

@@ -17,6 +17,8 @@ final class Attempts {
     var queued: UInt64 = 0
     /// What the request is known by in events; 0 for nothing.
     var number: Int
+    /// Why there is no next attempt, where the policy would have one.
+    var refusal: RetryRefusal?
 
     init(number: Int) { self.number = number }
 }
@@ -126,12 +128,15 @@ extension HTTPClient {
         learn(from: response, exchange)
         let status = response.status.code
         guard status == 421 || status == 417 || configuration.retry.statuses.contains(status) else { return true }
-        let outcome = RetryDecision.Outcome.response(
-            status: status, retryAfter: RetryAfter.wait({ response.firstValue(of: $0) }, now: ConnectionPool.wallTime))
+        let retryAfter = RetryAfter.wait({ response.firstValue(of: $0) }, now: ConnectionPool.wallTime)
+        let outcome = RetryDecision.Outcome.response(status: status, retryAfter: retryAfter)
         let present = attempts ?? Attempts(number: exchange.number)
         let decision = RetryDecision.decide(
             outcome, situation(of: request, body, exchange, present), configuration.retry)
-        guard let wait = nextWait(decision, present, exchange) else { return true }
+        guard let wait = nextWait(decision, present, body, exchange, retryAfter: retryAfter) else {
+            exchange.retryRefusal = present.refusal
+            return true
+        }
         if decision == .withoutExpectation { present.leavesOutExpectation = true }
         // What comes of it is dropped beside the wait, so that an HTTP/1.1 connection can be used again.
         exchange.discardBody()
@@ -157,7 +162,7 @@ extension HTTPClient {
             pool.requireHTTP1(exchange)
         }
         let decision = RetryDecision.decide(.failed(error), situation, configuration.retry)
-        guard let wait = nextWait(decision, present, exchange), let error = error as? H2Error else {
+        guard let wait = nextWait(decision, present, body, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
         }
         attempts = present
@@ -168,8 +173,8 @@ extension HTTPClient {
         of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ attempts: Attempts
     ) -> RetryDecision.Situation {
         var situation = RetryDecision.Situation(method: request.method)
-        // The writer of a request that never began has not been asked for anything.
-        situation.bodyCanBeSentAgain = body.isReplayable || exchange.id == 0
+        // A writer that was not called has not been asked for anything.
+        situation.bodyCanBeSentAgain = body.isReplayable || exchange.isBodyUntouched
         situation.attempts = attempts.counted
         situation.replays = attempts.replays
         let connection = exchange.connection
@@ -188,12 +193,19 @@ extension HTTPClient {
         pool.origin(of: exchange).map { $0 != exchange.connection.info.origin } ?? false
     }
 
-    /// nil where there is no next attempt.
-    private func nextWait(_ decision: RetryDecision, _ attempts: Attempts, _ exchange: Exchange) -> Duration? {
+    /// nil where there is no next attempt. Why is in `attempts.refusal`, if the policy would have one.
+    /// - Parameter retryAfter: nanoseconds that the response asks for.
+    private func nextWait(
+        _ decision: RetryDecision, _ attempts: Attempts, _ body: RequestBody, _ exchange: Exchange,
+        retryAfter: UInt64? = nil
+    ) -> Duration? {
         attempts.kind = .replay
+        attempts.refusal = nil
         let wait: UInt64
         switch decision {
-        case .no: return nil
+        case .no(let reason):
+            attempts.refusal = refusal(reason, retryAfter: retryAfter)
+            return nil
         case .atOnce: wait = 0
         case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
         case .overHTTP1:
@@ -204,24 +216,50 @@ extension HTTPClient {
             wait = 0
         case .withoutExpectation: wait = 0
         }
-        guard isInTime(wait, exchange) else { return nil }
+        if let refusal = tooLate(wait, exchange) {
+            attempts.refusal = refusal
+            return nil
+        }
         switch decision {
         case .atOnce(counts: true), .after:
-            guard pool.takeRetry() else { return nil }
+            guard pool.takeRetry() else {
+                attempts.refusal = .budgetIsSpent
+                return nil
+            }
             attempts.counted += 1
         case .atOnce(counts: false): attempts.replays += 1
         case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: break
         }
+        // From here on its writer is not called for this exchange, which it may have been meanwhile.
+        guard body.isReplayable || exchange.takeBody() else {
+            attempts.refusal = .bodyCannotBeSentAgain
+            return nil
+        }
         return Duration(nanoseconds: wait)
     }
 
-    /// Whether the next attempt, after so many nanoseconds, begins within the policy's time and the request's.
-    private func isInTime(_ wait: UInt64, _ exchange: Exchange) -> Bool {
+    /// Why the next attempt, after so many nanoseconds, would begin too late by the policy or the request; nil where it is in
+    /// time.
+    private func tooLate(_ wait: UInt64, _ exchange: Exchange) -> RetryRefusal? {
         let now = pool.now
         let begins = (now > exchange.calledAt ? now - exchange.calledAt : 0).saturatingSum(wait)
-        if let limit = configuration.retry.maximumTime, begins > limit.clampedNanoseconds { return false }
-        if let limit = exchange.options.timeout, begins >= limit.clampedNanoseconds { return false }
-        return true
+        let pause = Duration(nanoseconds: wait)
+        if let limit = configuration.retry.maximumTime, begins > limit.clampedNanoseconds {
+            return .pastMaximumTime(wait: pause)
+        }
+        if let limit = exchange.options.timeout, begins >= limit.clampedNanoseconds { return .pastTimeout(wait: pause) }
+        return nil
+    }
+
+    private func refusal(_ reason: RetryDecision.Reason, retryAfter: UInt64?) -> RetryRefusal? {
+        switch reason {
+        case .bodyCannotBeSentAgain: .bodyCannotBeSentAgain
+        case .mayHaveBeenProcessed: .mayHaveBeenProcessed
+        case .waitIsTooLong: .retryAfterIsTooLong(Duration(nanoseconds: retryAfter ?? 0))
+        case .retryingIsOff, .attemptsAreUsedUp, .replaysAreUsedUp, .responseBegan, .cancelled, .timedOut,
+            .serverWantsCalm, .wouldNotHelp, .connectionWasNew, .endedByUs, .statusIsFinal:
+            nil
+        }
     }
 
     private nonisolated(nonsending) func waitForNext(
@@ -238,8 +276,9 @@ extension HTTPClient {
 
     /// Says how often it was tried.
     private func afterAttempts(_ error: any Error, _ attempts: Attempts) -> any Error {
-        guard var error = error as? H2Error, !attempts.failed.isEmpty else { return error }
-        error.message += " (sent \(attempts.failed.count + 1) times)"
+        guard var error = error as? H2Error else { return error }
+        if !attempts.failed.isEmpty { error.message += " (sent \(attempts.failed.count + 1) times)" }
+        error.retryRefusal = attempts.refusal
         return error
     }
 }

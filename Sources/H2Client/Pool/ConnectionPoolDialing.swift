@@ -117,6 +117,7 @@ extension HTTPClient.OpenReason {
         switch reason {
         case .first: self = .first
         case .allTaken: self = .allTaken
+        case .besideSlow: self = .besideSlow
         case .replacement: self = .replacement
         case .exclusive: self = .lent
         case .http1Required: self = .http1Required

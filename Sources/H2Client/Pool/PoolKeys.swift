@@ -106,6 +106,8 @@ enum DialReason: UInt8, Hashable, Sendable {
     case first
     /// Those that there are have all their streams taken.
     case allTaken
+    /// Those under way would be enough, but are slow.
+    case besideSlow
     /// The previous one takes no requests any more, or is closed.
     case replacement
     case exclusive

@@ -45,12 +45,13 @@ extension PoolState {
         if let wish = wantsDial(origin, ignoringDials: false, maySpare, now: now) { return wish }
         guard maySpare, var wish = wantsDial(origin, ignoringDials: true, maySpare, now: now) else { return nil }
         wish.isSpare = true
+        if wish.reason == .allTaken { wish.reason = .besideSlow }
         return wish
     }
 
     struct Wish {
         let offer: DialVersions
-        let reason: DialReason
+        var reason: DialReason
         /// Beside slow ones, which would be enough.
         var isSpare = false
     }

@@ -156,17 +156,27 @@ final class FileBody: @unchecked Sendable {
     }
 }
 
-/// Writes all of `bytes`; 0, or the errno that stopped it.
-package func writeFully(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> CInt {
+/// Writes all of `bytes`, and may block.
+/// - Parameter isWanted: asked several times a second while there is no room; without it the wait has no end.
+/// - Returns: 0, or the errno that stopped it; ECANCELED where it is not wanted any more.
+package func writeFully(
+    _ descriptor: CInt, _ bytes: UnsafeRawBufferPointer, while isWanted: (() -> Bool)? = nil
+) -> CInt {
     var done = 0
     while done < bytes.count {
-        let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-        if count >= 0 {
-            done += count
+        var count = bytes.count - done
+        if let isWanted {
+            guard isWanted() else { return ECANCELED }
+            guard hasRoom(descriptor) else { continue }
+            // What says that it has room takes this much at once, and does not block.
+            count = min(count, Int(PIPE_BUF))
+        }
+        let written = write(descriptor, bytes.baseAddress! + done, count)
+        if written >= 0 {
+            done += written
         } else if errno == EAGAIN {
             // A pipe or terminal that somebody made non-blocking: wait for it rather than lose bytes.
-            var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            _ = waitUntilWritable(&poll)
+            _ = hasRoom(descriptor)
         } else if errno != EINTR {
             return errno
         }
@@ -174,4 +184,9 @@ package func writeFully(_ descriptor: CInt, _ bytes: UnsafeRawBufferPointer) -> 
     return 0
 }
 
-private func waitUntilWritable(_ descriptor: inout pollfd) -> CInt { poll(&descriptor, 1, -1) }
+/// Waits for room to write, 200 ms at most. An error counts as room: the write says which it is.
+private func hasRoom(_ descriptor: CInt) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    let result = poll(&entry, 1, 200)
+    return result > 0 || (result < 0 && errno != EINTR)
+}

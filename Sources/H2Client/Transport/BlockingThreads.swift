@@ -11,8 +11,8 @@
 /// to the thread that writes, never reaches the program.
 ///
 /// Invariant behind `@unchecked Sendable`: `waiting` and `idle` are touched with `mutex` held.
-final class BlockingThreads: @unchecked Sendable {
-    static let shared = BlockingThreads()
+package final class BlockingThreads: @unchecked Sendable {
+    package static let shared = BlockingThreads()
 
     private static let limit = 256
     private static let idleSeconds: CInt = 5
@@ -33,7 +33,7 @@ final class BlockingThreads: @unchecked Sendable {
 
     /// Runs `work` on one of the threads.
     /// - Returns: 0, or pthread_create's error, and `work` is not run.
-    func run(_ work: @escaping @Sendable () -> Void) -> CInt {
+    package func run(_ work: @escaping @Sendable () -> Void) -> CInt {
         pthread_mutex_lock(mutex)
         if idle > 0 {
             idle -= 1

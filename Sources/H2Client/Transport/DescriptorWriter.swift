@@ -10,8 +10,8 @@ import Synchronization
 /// Writes to a descriptor of somebody's, on threads that may block.
 ///
 /// It has a duplicate of its own, so that a write that is left behind never meets another file under the same number.
-final class DescriptorWriter: Sendable {
-    enum Target {
+package final class DescriptorWriter: Sendable {
+    package enum Target {
         /// /dev/null.
         case discard
         case writer(DescriptorWriter)
@@ -27,7 +27,7 @@ final class DescriptorWriter: Sendable {
     private static let pieceSize = 1 << 20
 
     /// - Throws: `H2Error` (`localIO`) for what is no descriptor.
-    static func open(_ descriptor: CInt) throws(H2Error) -> Target {
+    package static func open(_ descriptor: CInt) throws(H2Error) -> Target {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(errno) }
         // poll says nothing of a pipe's reading end, ever.
@@ -60,11 +60,11 @@ final class DescriptorWriter: Sendable {
     deinit { close(descriptor) }
 
     /// Nobody waits any more for what is being written.
-    func abandon() { isAbandoned.store(true, ordering: .relaxed) }
+    package func abandon() { isAbandoned.store(true, ordering: .relaxed) }
 
     /// Writes all of `bytes`, and may block. On a thread that has SIGPIPE blocked.
     /// - Returns: 0, or the errno that stopped it; ECANCELED where nobody waits any more.
-    func write(_ bytes: [UInt8]) -> CInt { bytes.withUnsafeBytes { write($0) } }
+    package func write(_ bytes: [UInt8]) -> CInt { bytes.withUnsafeBytes { write($0) } }
 
     private func write(_ bytes: UnsafeRawBufferPointer) -> CInt {
         var done = 0

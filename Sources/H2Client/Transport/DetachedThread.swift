@@ -6,7 +6,7 @@
 
 /// Runs `body` on a thread of its own, which ends with it.
 /// - Returns: 0, or pthread_create's error, and `body` is not run.
-func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> CInt {
+package func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> CInt {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))

@@ -238,7 +238,7 @@ final class Dialer {
     }
 
     private static func name(_ descriptor: CInt, peer: Bool) -> String {
-        var text = [CChar](repeating: 0, count: 64)
+        var text = [CChar](repeating: 0, count: Int(CH2_ADDRESS_TEXT))
         guard ch2_socket_name(descriptor, peer, &text) else { return "" }
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

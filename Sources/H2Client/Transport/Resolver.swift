@@ -128,7 +128,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     ) -> (any NameQuery)? {
         if Self.isAddress(host) {
             // Nothing to wait for: a literal is parsed, not looked up.
-            let result = Self.addresses(host: host, port: port, flags: AI_NUMERICHOST)
+            let result = Self.address(host, port: port)
             loop.execute { completion(result) }
             return nil
         }
@@ -241,6 +241,20 @@ package final class Resolver: NameResolver, @unchecked Sendable {
                 message: "cannot start a thread to look up '\(key.host)': \(describeErrno(status))")
             for query in lookup.queries { query.loop.execute { query.completion(.failure(error)) } }
         }
+    }
+
+    /// A literal's address. getaddrinfo says nothing of why it does not take a zone.
+    private static func address(_ host: String, port: Int) -> Result<[SocketAddress], H2Error> {
+        let zone = host.utf8.drop { $0 != UInt8(ascii: "%") }.dropFirst()
+        let name = String(decoding: zone, as: UTF8.self)
+        if !zone.isEmpty, UInt32(name) == nil, if_nametoindex(name) == 0 {
+            return .failure(
+                H2Error(
+                    .resolveFailed, initiator: .user, cause: .errno(errno),
+                    message: "cannot use '\(host)': there is no interface named '\(name)'",
+                    remedy: "name one that this machine has (ip link)"))
+        }
+        return addresses(host: host, port: port, flags: AI_NUMERICHOST)
     }
 
     static func addresses(host: String, port: Int, flags: CInt) -> Result<[SocketAddress], H2Error> {

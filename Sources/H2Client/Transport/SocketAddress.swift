@@ -14,7 +14,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     package let family: CInt
 
     package var description: String {
-        var text = [CChar](repeating: 0, count: 64)
+        var text = [CChar](repeating: 0, count: Int(CH2_ADDRESS_TEXT))
         let isKnown = bytes.withUnsafeBytes {
             ch2_address_text($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &text)
         }

@@ -100,6 +100,8 @@ package struct Bench: Sendable {
                 return await group.reduce(into: []) { $0.append($1) }
             }
         } onCancel: {
+            // A worker whose log has no reader would not hear of it.
+            for log in logs.all { log?.giveUp() }
             workers.close { worker in worker.loop.execute { worker.interrupt() } }
         }
     }

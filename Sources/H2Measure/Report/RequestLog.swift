@@ -1,4 +1,5 @@
 package import H2Client
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -107,6 +108,9 @@ package final class RequestLog {
         guard failure == 0 else { throw file.error(failure) }
     }
 
+    /// The measurement is given up: from now on the log waits only a little while for a reader. From any thread.
+    package func giveUp() { file.giveUp() }
+
     private func flush() {
         guard failure == 0, count > 0 else { return }
         failure = file.append(UnsafeRawBufferPointer(start: buffer, count: count))
@@ -190,10 +194,18 @@ private final class RequestLogFile: Sendable {
     private let descriptor: CInt
     /// A file takes what is appended to it at once and whole, but a pipe may take a part.
     private let lock = PthreadLock()
+    /// A pipe or a device, whose reader may be slow or asleep.
+    private let mayBlock: Bool
+    private let isGivenUp = Atomic<Bool>(false)
+    /// How long a write waits for a reader once it is given up.
+    private static let patience = Duration.seconds(1)
 
     init(path: String) throws(H2Error) {
         self.path = path
-        descriptor = openForAppending(path)
+        let descriptor = openForAppending(path)
+        self.descriptor = descriptor
+        var status = stat()
+        mayBlock = descriptor >= 0 && (fstat(descriptor, &status) != 0 || status.st_mode & S_IFMT != S_IFREG)
         guard descriptor >= 0 else {
             throw H2Error(
                 .localIO, initiator: .user, cause: .errno(errno),
@@ -206,8 +218,19 @@ private final class RequestLogFile: Sendable {
 
     /// 0, or the errno that stopped it.
     func append(_ bytes: UnsafeRawBufferPointer) -> CInt {
-        lock.withLock { writeFully(descriptor, bytes) }
+        lock.withLock {
+            guard mayBlock else { return writeFully(descriptor, bytes) }
+            var end: ContinuousClock.Instant?
+            return writeFully(descriptor, bytes) {
+                guard self.isGivenUp.load(ordering: .relaxed) else { return true }
+                let now = ContinuousClock.now
+                if end == nil { end = now + Self.patience }
+                return now < end ?? now
+            }
+        }
     }
+
+    func giveUp() { isGivenUp.store(true, ordering: .relaxed) }
 
     func error(_ number: CInt) -> H2Error {
         H2Error(

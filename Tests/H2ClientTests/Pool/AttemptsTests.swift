@@ -20,8 +20,9 @@ import Testing
         return try await withHTTPClient(configuration: configuration, body)
     }
 
-    @Test(arguments: [false, true]) func `417 is answered by one repeat without Expect, on the same connection`(
-        _ isStreamed: Bool
+    /// In memory, from a writer that may be called again, from one that may not: it was not called.
+    @Test(arguments: 0..<3) func `417 is answered by one repeat without Expect, on the same connection`(
+        _ kind: Int
     ) async throws {
         let server = try PuppetServer()
         let seen = Mailbox<[[UInt8]]>()
@@ -38,8 +39,9 @@ import Testing
             options.expectContinue = .seconds(60)
             let bytes = Array("a body".utf8)
             let body =
-                isStreamed
-                ? RequestBody.writer(length: 6, isReplayable: true) { try await $0.write(bytes) } : .bytes(bytes)
+                kind == 0
+                ? RequestBody.bytes(bytes)
+                : .writer(length: 6, isReplayable: kind == 1) { try await $0.write(bytes) }
             let whole = try await client.post("http://127.0.0.1:\(server.port)/", body: body, options: options)
             #expect(whole.status == .ok)
             #expect(whole.response.failedAttempts.map(\.status) == [.expectationFailed])
@@ -64,6 +66,27 @@ import Testing
                 "http://127.0.0.1:\(server.port)/", body: .string("a body"), options: options)
             #expect(whole.status == .expectationFailed)
             #expect(whole.response.failedAttempts.count == 1)
+        }
+    }
+
+    @Test func `A body that was not asked for ends with the handler of the response`() async throws {
+        let server = try PuppetServer()
+        server.play { [headers] server in
+            guard let first = server.next(headers) else { return }
+            server.head(first.stream)
+            while server.next() != nil {}
+        }
+        try await withClient { client in
+            var options = RequestOptions()
+            options.expectContinue = .seconds(200)
+            let start = ContinuousClock.now
+            let request = try HTTPRequest(.post, url: "http://127.0.0.1:\(server.port)/")
+            // Kept, so that it does not end by itself.
+            let response = try await client.send(
+                request, body: .writer { _ in Issue.record("the writer was called") }, options: options,
+                handlingResponse: { $0 })
+            #expect(response.status == .ok)
+            #expect(ContinuousClock.now - start < .seconds(100))
         }
     }
 

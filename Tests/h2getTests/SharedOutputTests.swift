@@ -1,0 +1,91 @@
+import Foundation
+import H2Origin
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct `Bodies that h2get writes to one place` {
+    private let size = 400_000
+
+    /// Each is dripped, so that they would interleave if nobody kept them apart.
+    private func urls(_ served: Served) -> String {
+        let drip = served.url("/drip?bytes=2000&chunk=100&interval=5")
+        return "'\(drip)' '\(drip)' \(served.url("/bytes/\(size)"))"
+    }
+
+    private func isInOrder(_ data: Data) -> Bool {
+        data.count == 4000 + size && data.suffix(size) == Served.pattern(size)
+            && data.prefix(2000) == data.dropFirst(2000).prefix(2000)
+    }
+
+    @Test(arguments: ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+    func `come one after another on stdout by another name`(_ name: String) async throws {
+        let served = try Served()
+        let script = """
+            set -o pipefail
+            "\(Program.path)" --cacert ca.pem -o \(name) -o - -o \(name) \(urls(served)) 2> errors | cat > out
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        #expect(isInOrder(try served.folder.data("out")))
+    }
+
+    @Test(arguments: [[], ["--http1.1", "--connections-per-origin", "1"]])
+    func `come one after another in a pipe, which stays open between them`(_ options: [String]) async throws {
+        let served = try Served()
+        let script = """
+            mkfifo fifo; ln -s fifo link
+            cat fifo > out & reader=$!
+            "\(Program.path)" --cacert ca.pem \(options.joined(separator: " ")) -m 100 -o fifo -o ./fifo -o link \
+                \(urls(served)) 2> errors || exit 1
+            wait $reader
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        #expect(isInOrder(try served.folder.data("out")))
+    }
+
+    @Test func `leave the place to the next one when one fails`() async throws {
+        let served = try Served()
+        let script = """
+            mkfifo fifo
+            cat fifo > out & reader=$!
+            "\(Program.path)" --cacert ca.pem -f -m 100 -o fifo -o fifo -o fifo http://127.0.0.1:1/ \
+                \(served.url("/status/404")) \(served.url("/bytes/1000")) 2> errors
+            [ $? = 7 ] || exit 1
+            wait $reader
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        #expect(try served.folder.data("out") == Served.pattern(1000))
+    }
+
+    @Test func `are kept apart by the bytes of their names`() async throws {
+        let served = try Served()
+        // Equal as text, and two files.
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+        let result = try await served.get(
+            "-o", composed, "-o", decomposed, served.url("/bytes/10"), served.url("/bytes/20"))
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(served.files.count == 2)
+        let measured = try await Program.run(
+            [
+                "bench", "--cacert", served.folder.path("ca.pem"), "-n", "1", "--json", composed, "--html", decomposed,
+                served.url("/bytes/1"),
+            ], in: served.folder.root)
+        #expect(measured.status == 0, "\(measured.errors)")
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `h2get with a stdout that breaks` {
+    @Test func `counts as failed all that was never written`() async throws {
+        let served = try Served()
+        let urls = (0..<40).map { _ in served.url("/bytes/100") }
+        let result = try await served.get(urls, output: "/dev/full")
+        #expect(result.status == 23)
+        #expect(result.errors.contains("40 of 40 transfers failed"), "\(result.errors)")
+        let first = try await served.get(["-o", "a", "--parallel-max", "1"] + urls, output: "/dev/full")
+        #expect(first.errors.contains("39 of 40 transfers failed"), "\(first.errors)")
+    }
+}

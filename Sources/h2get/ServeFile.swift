@@ -1,3 +1,5 @@
+import H2Client
+
 #if canImport(Glibc)
     import Glibc
 #else

@@ -71,7 +71,7 @@ enum Program {
     }
 
     /// Runs a script with bash; its exit code.
-    static func runShell(_ script: String, in folder: String, limit: Double = 60) async throws -> Int32 {
+    static func runShell(_ script: String, in folder: String, limit: Double = 280) async throws -> Int32 {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(

@@ -47,9 +47,10 @@ package struct Distribution: Sendable {
         guard histogram.totalCount > 0 else { return }
         count = Int(clamping: histogram.totalCount)
         (min, max) = (histogram.min, histogram.maxRecorded)
-        let middles = histogram.recordedValues().map { recorded in
-            values.append((recorded.value, Int(clamping: recorded.count)))
-            return Double(histogram.medianEquivalentForValue(recorded.value))
+        let middles = histogram.recordedCounts.map { recorded in
+            values.append((recorded.values.upperBound, Int(clamping: recorded.count)))
+            let (least, most) = (recorded.values.lowerBound, recorded.values.upperBound)
+            return Double(least + (most - least + 1) >> 1)
         }
         // Counts may be many: the mean first, so that the squares do not lose what they differ by.
         for (middle, value) in zip(middles, values) { mean += middle * Double(value.count) }
@@ -66,10 +67,17 @@ package struct Distribution: Sendable {
         let rank = Swift.max(count - percentile.above(of: count), 1)
         var seen = 0
         for (value, count) in values {
-            seen += count
+            let sum = seen.addingReportingOverflow(count)
+            seen = sum.overflow ? .max : sum.partialValue
             if seen >= rank { return Swift.max(Swift.min(value, max), min) }
         }
         return max
+    }
+
+    /// The same for any percentile, 0 to 100.
+    package func value(at percentile: Double) -> UInt64 {
+        let hundredths = (percentile * 100).rounded()
+        return value(Percentile(name: "", tenThousandthsAbove: Swift.max(0, 10_000 - Int(hundredths))))
     }
 
     package var p50: UInt64 { value(.p50) }

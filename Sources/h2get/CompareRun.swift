@@ -18,9 +18,12 @@ struct CompareRun: Sendable {
     }
 
     func run() async -> ExitReason {
+        await MeasureRun.run(settings.files, console, protocols, measure)
+    }
+
+    private var protocols: BenchPlan.Protocols {
         let isTLS = settings.plans[0].targets.contains { $0.origin.scheme == .https }
-        return await MeasureRun.run(
-            settings.files, console, isTLS ? .tls(["h2", "http/1.1"]) : .cleartextHTTP2, measure)
+        return isTLS ? .tls(["h2", "http/1.1"]) : .cleartextHTTP2
     }
 
     private func measure(_ files: OpenResultFiles) async throws -> Failure? {
@@ -51,9 +54,11 @@ struct CompareRun: Sendable {
             } catch {
                 guard !results.isEmpty else { throw error }
                 if error is CancellationError || Task.isCancelled { return (results, Failure(.interrupted, "")) }
-                let reason = (error as? H2Error)?.message ?? "\(error)"
+                var failure =
+                    (error as? H2Error).map { Failure(measuring: $0, protocols) } ?? Failure(.stream, "\(error)")
                 let place = CompareTable.distance(plan.conditions)
-                return (results, Failure(.stream, "at \(place) nothing could be measured: \(reason)"))
+                failure.message = "with \(place) nothing could be measured: \(failure.message)"
+                return (results, failure)
             }
             if results.last?.isInterrupted == true { break }
         }

@@ -264,6 +264,36 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try member("schema", of: served.folder.data("r.json"), as: String.self) == "h2get-\(command)")
     }
 
+    /// Rounds of it were measured, which cannot be had again.
+    @Test func `a server that goes away between two distances costs no figure of the first`() async throws {
+        let served = try Served.cleartext()
+        _ = try await served.measure(
+            ["compare"],
+            ["-n", "4", "-c", "2", "--rounds", "1", "--rtt", "0,1ms", "--json", "r.json", served.url("/")],
+            whileRunning: { _ in
+                // Six to find out what it can do, and 2 × 4 for each of 5 ways.
+                _ = Program.waitUntil { served.origin.statistics.requests > 46 }
+                served.origin.stopNow()
+            })
+        let all: [[String: Any]] = try member("comparisons", of: served.folder.data("r.json"))
+        let ways = try #require(all.first?["ways"] as? [[String: Any]])
+        #expect(ways.count == 5 && ways.allSatisfy { $0["state"] as? String == "ran" }, "\(ways)")
+    }
+
+    @Test func `a narrow terminal breaks no words`() async throws {
+        let served = try Served.cleartext()
+        let result = try await Program.runOnTerminal(
+            ["bench", "-n", "3", "--fail-if", "errors>0", served.url("/reset/2")], columns: 44)
+        let lines = result.text.replacingOccurrences(of: "\r\u{1b}[K", with: "").split(whereSeparator: \.isNewline)
+            .map { String($0).replacing(/\u{1b}\[[0-9]*m/, with: "") }
+        let start = try #require(lines.firstIndex { $0.hasPrefix("h2get: (99)") }, "\(result.text)")
+        #expect(lines[start] == "h2get: (99) errors: 3 of 3 requests", "\(lines[start])")
+        #expect(lines[start + 1] == "  (--fail-if errors>0)")
+        for line in lines where line.hasPrefix("warning: ") || line.hasPrefix("Result: ") || line.hasPrefix("Errors ") {
+            #expect(line.count <= 44, "\(line)")
+        }
+    }
+
     @Test func `conditions have an exit code of their own, and a sentence each`() async throws {
         let served = try Served.cleartext()
         let result = try await served.bench(

@@ -1,11 +1,11 @@
-/// How times, numbers, sizes and parts are written on the command line: one grammar for all commands, read here alone. What
-/// is nil is none of them.
+/// Reads times, numbers, sizes and parts from the command line: one grammar for all commands. The functions return nil for
+/// anything else.
 package enum QuantityText {
-    /// What a time without a unit is.
+    /// The unit of a number alone.
     package enum Bare: Sendable {
         case seconds
         case milliseconds
-        /// Where people would take it for milliseconds as often as for seconds.
+        /// A unit is required, since people would mean milliseconds as often as seconds.
         case refused
     }
 

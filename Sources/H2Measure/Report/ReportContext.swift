@@ -1,8 +1,8 @@
 package import H2Client
 import HTTPTypes
 
-/// Who measured, and how that was asked for: what a page, a document and a summary say of themselves, so that each alone
-/// tells what was measured.
+/// The program that measured, and its command line. Each page, document and summary has them, so that it tells by itself
+/// what was measured.
 package struct ReportContext: Sendable, Equatable {
     /// Name and version, such as `h2get 1.0.0`; empty where it is not known.
     package var program: String

@@ -1,4 +1,5 @@
-/// What is wrong with measuring what a server answers: the same words in `bench`, `compare` and `sweep`.
+/// Sentences about statuses that show that something else than the resource was measured: the same in `bench`, `compare`
+/// and `sweep`.
 enum StatusSentence {
     /// Whole sentences, about statuses that more than one response in a hundred has. Throttling (429, 503) has words of its
     /// own elsewhere.

@@ -128,13 +128,17 @@ extension VerdictRules {
                 " because the server cannot keep up (its fastest response took \(timeText(latency.min)), the median one "
                 + "\(timeText(latency.p50))): ask for a lower rate"
         }
-        let streams = "\(grouped(plan.connections, "connection")) × \(grouped(each, "stream"))"
+        let streams = plan.connections * each
+        let inUse =
+            streams == 1
+            ? "the one stream was in use"
+            : "all \(grouped(streams)) streams were in use (\(grouped(plan.connections, "connection")) × \(grouped(each)))"
         if isHTTP2, allowed < plan.streams {
-            return " because all \(streams), which is what the server allows on each, were in use: use a larger -c"
+            return " because \(inUse), as many as the server allows on a connection: use a larger -c"
         }
         return
-            " because all \(streams) were in use: use a larger \(isHTTP2 ? "-m or -c" : "-c"), and if that does not help "
-            + "the server is the limit"
+            " because \(inUse): use a larger \(isHTTP2 ? "-m or -c" : "-c"), and if that does not help the server is "
+            + "the limit"
     }
 
     /// How many requests an open loop was to begin in the time; nil for a closed one.

@@ -215,7 +215,7 @@ import Testing
             result.corrected.record(5_000_000_000, count: 100_000)
         }
         let ours = try only(.backlog, .warning, plan, change)
-        #expect(ours.contains("because all 4 connections × 1 stream were in use: use a larger -m or -c"))
+        #expect(ours.contains("because all 4 streams were in use (4 connections × 1): use a larger -m or -c"))
         #expect(!ours.contains("cannot keep up"))
         // The same with a response time that grew with the load.
         let server = try only(.backlog, .warning, plan) { result in
@@ -228,7 +228,7 @@ import Testing
             change(&result)
             result.connections.maxConcurrentStreams = 1
         }
-        #expect(limit.contains("which is what the server allows on each") && limit.contains("use a larger -c"))
+        #expect(limit.contains("as many as the server allows on a connection: use a larger -c"))
     }
 
     @Test func whereNothingIsAnsweredThereIsOneThingToDo() throws {

@@ -7,7 +7,8 @@ struct BenchReport: Sendable {
     /// What came of the conditions of `--fail-if`.
     let outcomes: [FailCondition.Outcome]
     private let context: ReportContext
-    private let verdicts: [Verdict]
+    /// Made when they are shown: with -s and no file nobody wants them.
+    private var verdicts: [Verdict] { Verdict.all(result, plan) }
 
     init(
         _ result: BenchResult, _ plan: BenchPlan, conditions: [FailCondition] = [],
@@ -17,7 +18,6 @@ struct BenchReport: Sendable {
         self.plan = plan
         self.context = context
         outcomes = conditions.judge(result)
-        verdicts = Verdict.all(result, plan)
     }
 
     func summary(width: Int, color: Bool) -> String {

@@ -74,7 +74,8 @@ package struct BenchSummary {
         if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }
         if plan.api == .async { what.append("async API") }
         let versions = [context.program, Page.date(result.startedAt)].filter { !$0.isEmpty }
-        for text in [what.joined(separator: " · "), spoken, versions.joined(separator: " · ")] where !text.isEmpty {
+        let about = [what.joined(separator: " · "), spoken, versions.joined(separator: " · "), context.commandLine]
+        for text in about.map(printable) where !text.isEmpty {
             lines += wrapped(text, width: textWidth - 2).map { "  " + $0 }
         }
         return lines

@@ -169,6 +169,7 @@ package struct FailCondition: Sendable, Equatable {
 extension [FailCondition] {
     /// What a measurement says to each.
     package func judge(_ result: BenchResult) -> [FailCondition.Outcome] {
+        guard !isEmpty else { return [] }
         let corrected = Distribution(result.corrected)
         return map { $0.judge(result, corrected: corrected) }
     }

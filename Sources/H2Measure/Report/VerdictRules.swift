@@ -130,7 +130,12 @@ struct VerdictRules {
         if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
         if has(.rateMissed, .backlog) { consequences.formUnion([.coordinatedOmission, .unsteady, .slots]) }
-        return verdicts.filter { !consequences.contains($0.topic) }
+        let isBehind = has(.rateMissed, .backlog)
+        return verdicts.filter { verdict in
+            // How late the client's timers are is no matter beside that, and its remedy would be another.
+            let isAside = isBehind && verdict.topic == .clientLag && verdict.severity == .note
+            return !isAside && !consequences.contains(verdict.topic)
+        }
     }
 
     // MARK: The client

@@ -36,7 +36,7 @@ import Testing
         let text = BenchSummary(
             sampleResult(), samplePlan(), verdicts: [], context: context, width: 80, color: false
         ).text
-        #expect(text.contains("  h2get 1.2.3 · 2015-09-09 15:24:39 UTC\n"))
+        #expect(text.contains("  h2get 1.2.3 · 2015-09-09 15:24:39 UTC\n  h2get bench x\n"))
     }
 
     @Test func conditionsAreSaid() throws {

@@ -212,6 +212,7 @@ import Testing
                 result.intervals[index].inFlightMean = 4
             }
             (result.waits.slot, result.waits.slotRequests) = (500_000_000_000, 100_000)
+            result.client.lagP99 = 200_000
             result.corrected.record(5_000_000_000, count: 100_000)
         }
         let ours = try only(.backlog, .warning, plan, change)

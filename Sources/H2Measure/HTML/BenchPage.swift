@@ -88,6 +88,7 @@ package struct BenchPage: Sendable {
         let meaning = isCorrected ? "corrected" : "from sending"
         let whole = requests.done + requests.failed + requests.aborted
         let good = result.statusClass(2) + result.statusClass(3)
+        let seconds = result.elapsed > 0 ? result.elapsed : .nan
         return [
             ("Requests/s", ChartUnit.number(result.rate), Page.many(requests.answeredInTime, "response")),
             ("Median", figure(50), meaning),
@@ -98,7 +99,7 @@ package struct BenchPage: Sendable {
                 "\(Page.many(whole - good, "other"))"
             ),
             (
-                "Received/s", ChartUnit.bytes.text(result.elapsed > 0 ? result.receivedRate : .nan),
+                "Received/s", ChartUnit.bytes.text(Double(result.traffic.received) / seconds),
                 "\(ChartUnit.bytes.text(Double(result.traffic.received))) in all"
             ),
         ]
@@ -164,7 +165,7 @@ package struct BenchPage: Sendable {
                 return Page.Row(
                     [
                         .text(name), .number(ChartUnit.grouped(Int(histogram.totalCount))),
-                        .number(Self.time.text(Distribution(histogram).mean)),
+                        .number(Self.time.text(histogram.average)),
                     ] + values)
             })
     }

@@ -16,9 +16,9 @@ struct RecordedValues {
 
     init(_ histogram: TimeHistogram) {
         guard histogram.totalCount > 0 else { return }
-        for step in histogram.recordedCounts {
+        for step in histogram.recorded() {
             total += step.count
-            values.append(min(step.values.upperBound, histogram.maxRecorded))
+            values.append(min(step.value, histogram.maxRecorded))
             counts.append(step.count)
             sums.append(total)
         }

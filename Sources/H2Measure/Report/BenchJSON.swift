@@ -209,9 +209,8 @@ package enum BenchJSON {
     }
 
     private static func interval(_ interval: BenchResult.Interval) -> JSONText {
-        // Where only answers to the warm-up's requests ended there is no latency, whatever `done` says; in the time of the
-        // drain there is.
-        func time(_ nanoseconds: UInt64) -> JSONText { interval.longest > 0 ? seconds(nanoseconds) : .null }
+        // Without a measured response there is no latency.
+        func time(_ nanoseconds: UInt64) -> JSONText { interval.hasLatencies ? seconds(nanoseconds) : .null }
         return [
             "start_seconds": .number(interval.start), "length_seconds": .number(interval.length),
             "sent": .integer(interval.sent), "done": .integer(interval.done), "failed": .integer(interval.failed),

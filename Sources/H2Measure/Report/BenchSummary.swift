@@ -127,7 +127,7 @@ package struct BenchSummary {
         let traffic = result.traffic
         guard traffic.received > 0 || traffic.sent > 0 else { return [] }
         var text = "\(byteCount(traffic.received)) received, \(byteCount(traffic.sent)) sent"
-        if result.elapsed > 0 { text += " (\(byteCount(Int(min(result.receivedRate, 1e18))))/s in)" }
+        if result.elapsed > 0 { text += " (\(byteCount(Int(Double(traffic.received) / result.elapsed)))/s in)" }
         var lines = row("Traffic", text)
         if traffic.headersDecoded > 0 {
             lines += row(
@@ -168,8 +168,7 @@ package struct BenchSummary {
             (waits.downloadConnectionWindow, "the server for our connection window"),
         ].filter { $0.0 > 0 }
         // The corrected ones: what was waited for before a request was sent is in those alone.
-        let corrected = Distribution(result.corrected)
-        let total = corrected.mean * Double(corrected.count)
+        let total = result.corrected.average * Double(result.corrected.totalCount)
         return named.enumerated().flatMap { index, wait in
             let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
             return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")

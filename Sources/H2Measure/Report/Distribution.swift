@@ -47,10 +47,9 @@ package struct Distribution: Sendable {
         guard histogram.totalCount > 0 else { return }
         count = Int(clamping: histogram.totalCount)
         (min, max) = (histogram.min, histogram.maxRecorded)
-        let middles = histogram.recordedCounts.map { recorded in
-            values.append((recorded.values.upperBound, Int(clamping: recorded.count)))
-            let (least, most) = (recorded.values.lowerBound, recorded.values.upperBound)
-            return Double(least + (most - least + 1) >> 1)
+        let middles = histogram.recorded().map { recorded in
+            values.append((recorded.value, Int(clamping: recorded.count)))
+            return Double(histogram.medianEquivalentForValue(recorded.value))
         }
         // Counts may be many: the mean first, so that the squares do not lose what they differ by.
         for (middle, value) in zip(middles, values) { mean += middle * Double(value.count) }

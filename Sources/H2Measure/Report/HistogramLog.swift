@@ -60,11 +60,11 @@ package enum HistogramLog {
     private static func sum(_ one: TimeHistogram, _ other: TimeHistogram) -> TimeHistogram {
         var sum = TimeHistogram.nanoseconds()
         for histogram in [one, other] {
-            for (values, count) in histogram.recordedCounts {
-                // Its own least and most are exact.
-                let most = histogram.maxRecorded
-                sum.record(values.contains(most) ? most : max(values.lowerBound, histogram.min), count: count)
+            // Its own least and most are exact.
+            for (index, step) in histogram.recorded().enumerated() {
+                sum.record(index == 0 ? histogram.min : min(step.value, histogram.maxRecorded), count: step.count)
             }
+            sum.record(histogram.maxRecorded, count: 0)
         }
         return sum
     }

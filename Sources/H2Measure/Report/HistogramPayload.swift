@@ -35,8 +35,12 @@ struct HistogramPayload: Equatable {
     /// A histogram of nanoseconds, with however much room.
     init(_ histogram: TimeHistogram) {
         layout = .nanoseconds
-        for recorded in histogram.recordedCounts {
-            counts.append(Entry(index: layout.index(of: recorded.values.lowerBound), count: recorded.count))
+        // With another precision the values that share a count would not be ours.
+        precondition(
+            histogram.lowestDiscernibleValue == 1 && histogram.numberOfSignificantValueDigits == .three
+                && histogram.maxRecorded <= TimeHistogram.longest, "not a histogram of ours")
+        for recorded in histogram.recorded() {
+            counts.append(Entry(index: layout.index(of: recorded.value), count: recorded.count))
         }
     }
 

@@ -19,17 +19,17 @@ struct PercentileText {
         let total = histogram.totalCount
         var seen: UInt64 = 0
         var level = Level()
-        for (values, count) in histogram.recordedCounts {
+        for (value, count) in histogram.recorded() {
             seen += count
             let rest = total - seen
             // What is above decides, for it is exact where a percentile near 1 is not. Without a rest all levels are
             // reached, and one line of them is enough.
             while Double(rest) <= level.above * Double(total) {
-                text += line(values.upperBound, level, seen)
+                text += line(value, level, seen)
                 level.next(Self.linesEachHalf)
                 if rest == 0 { break }
             }
-            if rest == 0 { text += line(values.upperBound, nil, seen) }
+            if rest == 0 { text += line(value, nil, seen) }
         }
         let distribution = Distribution(histogram)
         let layout = HistogramLayout.nanoseconds
@@ -46,7 +46,13 @@ struct PercentileText {
         let begin =
             rightAligned(fixed(Double(value) / 1e6, 3), 12) + " " + fixed(1 - (level?.above ?? 0), 12) + " "
             + rightAligned(String(count), 10)
-        return begin + (level.map { " " + rightAligned(fixed(1 / $0.above, 2), 14) } ?? "") + "\n"
+        return begin + (level.map { " " + rightAligned(Self.inverse($0.above), 14) } ?? "") + "\n"
+    }
+
+    /// With two decimals, which what is above 10^15 has not.
+    private static func inverse(_ part: Double) -> String {
+        let value = 1 / part
+        return value < 1e15 ? fixed(value, 2) : "\(UInt64(min(value, 1.8e19))).00"
     }
 
     /// A percentile that has a line, by the part of all values that may be above it.

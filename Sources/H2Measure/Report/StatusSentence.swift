@@ -42,9 +42,4 @@ extension BenchResult {
         return !causes.isEmpty
             && causes.allSatisfy { cause in signs.contains { cause.hasPrefix($0) } && !cause.contains("GOAWAY") }
     }
-
-    /// Bytes received a second, without what came after the end.
-    package var receivedRate: Double {
-        elapsed > 0 ? Double(timeLine.reduce(0) { $0 + $1.bytesReceived }) / elapsed : 0
-    }
 }

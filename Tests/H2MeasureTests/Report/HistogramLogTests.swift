@@ -395,6 +395,7 @@ import Testing
         try sum.add(payload)
         let lines = HistogramLogMerge.percentileText(sum.histogram).split(separator: "\n")
         #expect(lines.count < 400)
+        #expect(!lines.contains { $0.contains("?") })
         #expect(lines.contains { $0.contains(" 1.000000000000 ") && $0.hasSuffix("\(count + 1)") })
         #expect(lines.contains { $0.hasPrefix("#[Max") && $0.hasSuffix("\(count + 1)]") })
     }

@@ -249,7 +249,7 @@ package struct BenchSummary {
         }
         let times = corrected.count > 0 ? [time(.p50), time(.p99) + " (corrected)"] : []
         let parts = ["\(rateText(result.rate)) responses/s"] + times + [grouped(result.requests.failed, "error")]
-        return wrapped("Result: " + parts.joined(separator: "  "), width: textWidth, indent: 2).map(style.bold)
+        return wrapped("Result: " + parts.joined(separator: " · "), width: textWidth, indent: 2).map(style.bold)
     }
 
     private func row(_ label: String, _ text: String, paint: (String) -> String = { $0 }) -> [String] {

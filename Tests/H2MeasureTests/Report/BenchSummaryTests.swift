@@ -27,8 +27,8 @@ import Testing
 
     @Test func theLastLineHasTheFiguresThatAreLookedForFirst() {
         let last = summary(sampleResult()).split(separator: "\n").last
-        #expect(last == "Result: 20,000 responses/s  p50 1.49 ms  p99 1.98 ms (corrected)  0 errors")
-        #expect(summary(BenchResult()).hasSuffix("Result: 0.00 responses/s  0 errors\n"))
+        #expect(last == "Result: 20,000 responses/s · p50 1.49 ms · p99 1.98 ms (corrected) · 0 errors")
+        #expect(summary(BenchResult()).hasSuffix("Result: 0.00 responses/s · 0 errors\n"))
     }
 
     @Test func itSaysWhoMeasuredAndWhen() {

@@ -18,14 +18,17 @@ struct BenchCommand: URLCommand {
               h2get bench -D 1m --rate 2K -c 8 https://localhost:8443/       2,000 requests/s, come what may
               h2get bench -D 1m --rate 100..5K --ramp 45s --html ramp.html https://localhost:8443/
               h2get bench -n 1K -d form.bin 'https://localhost:8443/item/[1-100]'
+              h2get bench -D 30s --rate 500 --fail-if 'p99>50ms' --fail-if 'errors>0.1%' https://localhost:8443/
 
-            N takes K, M and G (powers of 1,000), SIZE too (powers of 1,024); TIME takes h, m, s and ms. URLs are asked for
-            in turn; [1-100], [001-100:5], [a-z] and {a,b} stand for many, a backslash before the bracket for itself.
-            As with h2load, http:// URLs are HTTP/2 without TLS (-p http/1.1 for HTTP/1.1).
+            N takes K, M and G (powers of 1,000), SIZE too (powers of 1,024); TIME takes h, m, s, ms, us and ns. URLs are
+            asked for in turn; [1-100], [001-100:5], [a-z] and {a,b} stand for many, a backslash before the bracket for
+            itself. As with h2load, http:// URLs are HTTP/2 without TLS (--h1 for HTTP/1.1).
 
             Exit codes: 0 all requests were answered, with whatever status (those cut off at the deadline of -D aside);
             2 usage; 6, 7, 28, 35, 60 no connection, for curl's reasons; 16 connections were lost for good; 92 requests
-            failed; 28 not one was answered in time; 130 Ctrl-C, after which what was measured is shown.
+            failed (which --fail-if 'errors>…' decides instead, where it is given); 28 not one was answered in time; 99 a
+            condition of --fail-if holds; 23 a result could not be written, while the others are; 130 Ctrl-C, after which
+            what was measured is shown.
             """)
 
     static let lettersWithValue = Set("ncmtDrifBHdTNwWpX".utf8)
@@ -217,4 +220,13 @@ struct BenchOutputArguments: ParsableArguments {
         name: .customLong("html"), parsing: .unconditional,
         help: ArgumentHelp("A page with pictures, all in one file; - is stdout.", valueName: "FILE"))
     var html: String?
+
+    @Option(
+        name: .customLong("fail-if"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Exit with 99 if this holds, such as 'p99>50ms', 'errors>0.1%' or 'rate<1K'; can be repeated. "
+                + "Figures: \(FailCondition.metrics) (latencies are corrected, % is of the requests sent).",
+            valueName: "CONDITION"),
+        transform: { try FailCondition($0) })
+    var conditions: [FailCondition] = []
 }

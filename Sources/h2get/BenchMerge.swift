@@ -27,18 +27,17 @@ struct BenchMerge {
         // Read first: a file may be both a log to read and the one to write.
         let open = try results.open()
         do {
-            if results.onStandardOutput == nil {
-                let style = MeasureRun.standardOutputStyle
-                try MeasureRun.show(merge.text(width: style.width, color: style.color))
+            let merged = merge
+            let latency = merge.series(named: HistogramLog.untagged)
+            guard latency != nil || !results.contains(.hgrm) else {
+                throw Failure(.readFailed, "no log has a line without a tag, which is the latency (--hgrm)")
             }
-            open.write(.merged) { merge.logText }
-            if results.contains(.hgrm) {
-                guard let latency = merge.series(named: HistogramLog.untagged) else {
-                    throw Failure(.readFailed, "no log has a line without a tag, which is the latency (--hgrm)")
-                }
-                open.write(.hgrm) { HistogramLogMerge.percentileText(latency.histogram) }
-            }
-            try open.finish()
+            try MeasureRun.handOn(
+                open,
+                write: {
+                    open.write(.merged) { merge.logText }
+                    if let latency { open.write(.hgrm) { HistogramLogMerge.percentileText(latency.histogram) } }
+                }, summary: results.onStandardOutput == nil ? { merged.text(width: $0, color: $1) } : nil)
         } catch {
             open.discard()
             throw error

@@ -49,7 +49,12 @@ struct BenchProgressLine: Sendable {
             seconds = Double(max(0, count - progress.done - progress.failed)) / progress.rate
         }
         guard seconds < 86_400 * 100 else { return nil }
-        let whole = Int(seconds.rounded(.up))
+        return Self.length(seconds)
+    }
+
+    /// Such as `5 s`, `2 min 10 s`, `2 h 46 min`, of up to 100 days.
+    static func length(_ seconds: Double) -> String {
+        let whole = Int(min(max(seconds, 0), 8_640_000).rounded(.up))
         if whole < 120 { return "\(whole) s" }
         if whole < 7_200 { return "\(whole / 60) min \(whole % 60) s" }
         return "\(whole / 3_600) h \(whole % 3_600 / 60) min"

@@ -27,17 +27,40 @@ struct BenchRun: Sendable {
         let measuring = bench
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
-        let report = BenchReport(result, plan)
-        if !settings.isSilent, settings.files.onStandardOutput == nil {
-            let style = MeasureRun.standardOutputStyle
-            try MeasureRun.show(report.summary(width: style.width, color: style.color))
+        let report = BenchReport(result, plan, conditions: settings.conditions, context: MeasureRun.context)
+        var logFailure: Failure?
+        if let error = result.requestLogFailure {
+            let rest = files.leave(.csv)
+            logFailure = Failure(.writeFailed, "\(error.message); \(error.remedy)\(rest.isEmpty ? "" : "; \(rest)")")
         }
-        files.write(.json) { report.json }
-        files.write(.hdr) { report.histogramLog }
-        files.write(.html) { report.page }
-        try files.finish()
-        if let error = result.requestLogFailure { return Failure(.writeFailed, "\(error.message); \(error.remedy)") }
-        return Self.failure(of: result, plan)
+        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
+        var failures = [logFailure].compactMap { $0 }
+        do {
+            try MeasureRun.handOn(
+                files,
+                write: {
+                    files.write(.json) { report.json }
+                    files.write(.hdr) { report.histogramLog }
+                    files.write(.html) { report.page }
+                }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+        } catch let failure as Failure { failures.insert(failure, at: 0) }
+        failures += [failure(of: result, plan, report.outcomes)].compactMap { $0 }
+        // The last one said decides, and what could not be written decides before what was measured.
+        for failure in failures.dropFirst().reversed() where !failure.message.isEmpty { console.error(failure) }
+        return failures.first
+    }
+
+    /// Says each condition of --fail-if that does not let it pass; the exit code is theirs then.
+    private func failure(
+        of result: BenchResult, _ plan: BenchPlan, _ outcomes: [FailCondition.Outcome]
+    ) -> Failure? {
+        // What ran until then is not what was to be judged.
+        if result.end == .interrupted { return Failure(.interrupted, "") }
+        let broken = outcomes.filter(\.isBroken).map { Failure(.conditionFailed, $0.text) }
+        let other = Self.failure(of: result, plan, judgesErrors: settings.conditions.contains(where: \.isAboutErrors))
+        guard let last = broken.last else { return other }
+        for failure in [other].compactMap({ $0 }) + broken.dropLast() { console.error(failure) }
+        return last
     }
 
     /// Tells how it goes: on a terminal all the time, with -v a line each second.
@@ -54,21 +77,22 @@ struct BenchRun: Sendable {
     }
 
     /// Why the exit code is not 0, although there is a result.
-    static func failure(of result: BenchResult, _ plan: BenchPlan) -> Failure? {
+    /// - Parameter judgesErrors: a condition says how many requests may fail.
+    static func failure(of result: BenchResult, _ plan: BenchPlan, judgesErrors: Bool = false) -> Failure? {
         let requests = result.requests
         switch result.end {
         case .complete: break
         // The results say so.
         case .interrupted: return Failure(.interrupted, "")
-        case .gaveUp(let why): return Failure(.http2, "it ended early, for no connection was left: \(why)")
+        case .gaveUp(let why):
+            let hint = result.suggestsHTTP1(plan) ? "; \(Self.hint)" : ""
+            return Failure(.http2, "it ended early, since no connection was left: \(why)\(hint)")
         }
-        if requests.failed > 0 {
+        if requests.failed > 0, !judgesErrors || requests.done == 0 {
             let causes = result.errors.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             var message = "\(requests.failed) of \(counted(requests.sent, "request")) failed"
             if let first = causes.first { message += "\(causes.count > 1 ? ", most often" : ""): \(first.key)" }
-            if requests.done == 0, plan.protocols == .cleartextHTTP2 {
-                message += "; does the server speak HTTP/2 without TLS? if not, use -p http/1.1"
-            }
+            if result.suggestsHTTP1(plan) { message += "; \(Self.hint)" }
             return Failure(.stream, message)
         }
         guard requests.done > 0 else {
@@ -81,6 +105,10 @@ struct BenchRun: Sendable {
         }
         return nil
     }
+}
+
+extension BenchRun {
+    fileprivate static let hint = "does the server speak HTTP/2 without TLS? if not, use --h1"
 }
 
 /// Which seconds have had their line.

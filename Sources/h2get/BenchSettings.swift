@@ -11,6 +11,8 @@ struct BenchSettings: Sendable {
 
     private(set) var plan: BenchPlan
     let files: ResultFiles
+    /// When the measurement counts as failed.
+    let conditions: [FailCondition]
     let isSilent: Bool
     let isVerbose: Bool
 
@@ -29,6 +31,7 @@ struct BenchSettings: Sendable {
         plan.connections = load.connections
         plan.threads = load.threads
         plan.api = place.api
+        conditions = command.output.conditions
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
         files = try ResultFiles([
@@ -158,13 +161,21 @@ struct BenchSettings: Sendable {
             throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
         }
         plan.configuration.limits.frameSize = place.frameSize ?? plan.configuration.limits.frameSize
-        let stream = 1 << (place.windowBits ?? Self.defaultWindowBits) - 1
-        let connection = 1 << (place.connectionWindowBits ?? Self.defaultWindowBits) - 1
-        plan.configuration.windows.stream = stream
-        plan.configuration.windows.connection = connection
-        // They stay what they are, as for h2load; nothing is held back for slow readers, of which there are none.
-        plan.configuration.windows.maximum = stream
-        plan.configuration.windows.unreadLimit = max(stream, connection)
+        plan.configuration.setWindows(
+            streamBits: place.windowBits ?? Self.defaultWindowBits,
+            connectionBits: place.connectionWindowBits ?? Self.defaultWindowBits)
+    }
+}
+
+extension Configuration {
+    /// Windows of so many bits that stay what they are, as for h2load; nothing is held back for slow readers, of which there
+    /// are none.
+    mutating func setWindows(streamBits: Int, connectionBits: Int) {
+        let (stream, connection) = (1 << streamBits - 1, 1 << connectionBits - 1)
+        windows.stream = stream
+        windows.connection = connection
+        windows.maximum = stream
+        windows.unreadLimit = max(stream, connection)
     }
 }
 

@@ -50,7 +50,10 @@ enum CommandLineReader {
         Interruption.end(with: 0)
     }
 
-    static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: 120) }
+    static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: helpWidth) }
+
+    /// A terminal's width, within what reads well.
+    private static var helpWidth: Int { min(max(Console.standardOutputWidth ?? 120, 60), 120) }
 
     /// `-sXPUT` and `-sSo FILE`, which the parser does not know, as `-s -X PUT` and `-sS -o FILE`.
     static func separated(_ arguments: [String], lettersWithValue: Set<UInt8>) -> [String] {

@@ -16,7 +16,8 @@ struct CompareCommand: URLCommand {
 
             Rounds run in a random order (--seed repeats one); the table has medians. --rtt and --loss put a proxy of this
             process in between, so that the server seems to be that far away. A way that cannot be tried says why.
-            Give an http:// URL besides the https:// one to compare without TLS as well. TIME takes s and ms, PERCENT a %.
+            Give an http:// URL besides the https:// one to compare without TLS as well. TIME needs its unit
+            (s, ms, us), PERCENT its %.
             Exit codes are those of 'h2get bench'; 92 where no way could be measured.
             """)
 

@@ -1,10 +1,13 @@
 import H2Client
 import H2Measure
+import Synchronization
 
 /// One run of `h2get compare`: measures at each distance, tells how it goes, hands the results on.
 struct CompareRun: Sendable {
     let settings: CompareSettings
     let console: Console
+    /// Seconds that the distances after the present one take.
+    private let later = SharedCount()
 
     init(_ settings: CompareSettings) throws {
         self.settings = settings
@@ -15,32 +18,70 @@ struct CompareRun: Sendable {
     }
 
     func run() async -> ExitReason {
+        await MeasureRun.run(settings.files, console, protocols, measure)
+    }
+
+    private var protocols: BenchPlan.Protocols {
         let isTLS = settings.plans[0].targets.contains { $0.origin.scheme == .https }
-        return await MeasureRun.run(
-            settings.files, console, isTLS ? .tls(["h2", "http/1.1"]) : .cleartextHTTP2, measure)
+        return isTLS ? .tls(["h2", "http/1.1"]) : .cleartextHTTP2
     }
 
     private func measure(_ files: OpenResultFiles) async throws -> Failure? {
+        // All distances together: a signal between two of them must not cost the first.
+        let (results, ended) = try await MeasureRun.interruptibly { try await measureAll() }
+        console.wipeProgress()
+        let report = CompareReport(results, context: MeasureRun.context)
+        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
+        try MeasureRun.handOn(
+            files,
+            write: {
+                files.write(.json) { report.json }
+                files.write(.html) { report.page }
+                files.write(.markdown) { report.markdown }
+                files.write(.svg) { report.picture }
+            }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+        if let ended { return ended }
+        return Self.failure(of: results)
+    }
+
+    /// - Returns: what there is of it, and why it is not all; with nothing at all it throws.
+    private func measureAll() async throws -> ([CompareResult], Failure?) {
         var results: [CompareResult] = []
         for plan in settings.plans {
-            var compare = Compare(plan)
-            compare.onProgress = progress(plan, number: results.count + 1)
-            let measuring = compare
-            results.append(try await MeasureRun.interruptibly { try await measuring.run() })
+            do {
+                try Task.checkCancellation()
+                results.append(try await measured(plan, number: results.count + 1))
+            } catch {
+                guard !results.isEmpty else { throw error }
+                if error is CancellationError || Task.isCancelled { return (results, Failure(.interrupted, "")) }
+                var failure =
+                    (error as? H2Error).map { Failure(measuring: $0, protocols) } ?? Failure(.stream, "\(error)")
+                let place = CompareTable.distance(plan.conditions)
+                failure.message = "with \(place) nothing could be measured: \(failure.message)"
+                return (results, failure)
+            }
             if results.last?.isInterrupted == true { break }
         }
-        console.wipeProgress()
-        let report = CompareReport(results)
-        if !settings.isSilent, settings.files.onStandardOutput == nil {
-            let style = MeasureRun.standardOutputStyle
-            try MeasureRun.show(report.summary(width: style.width, color: style.color))
+        return (results, nil)
+    }
+
+    private func measured(_ plan: ComparePlan, number: Int) async throws -> CompareResult {
+        var compare = Compare(plan)
+        compare.onProgress = progress(plan, number: number)
+        compare.onEstimate = forecast(plan, number: number)
+        return try await compare.run()
+    }
+
+    /// Says beforehand how long all of it will take, and keeps in mind what the distances that follow take.
+    private func forecast(_ plan: ComparePlan, number: Int) -> (@Sendable (CompareEstimate) -> Void)? {
+        guard console.wantsProgress || settings.isVerbose else { return nil }
+        let (console, rest, later) = (console, settings.plans.dropFirst(number - 1), later)
+        return { estimate in
+            let each = rest.map { estimate.seconds(at: $0.conditions) }
+            later.set(Int(min(each.dropFirst().reduce(0, +), 1e9)))
+            guard number == 1 else { return }
+            console.say("h2get: will take about \(BenchProgressLine.length(each.reduce(0, +)))")
         }
-        files.write(.json) { report.json }
-        files.write(.html) { report.page }
-        files.write(.markdown) { report.markdown }
-        files.write(.svg) { report.picture }
-        try files.finish()
-        return Self.failure(of: results)
     }
 
     private func progress(_ plan: ComparePlan, number: Int) -> (@Sendable (Compare.Progress) -> Void)? {
@@ -50,11 +91,15 @@ struct CompareRun: Sendable {
             distance = "\(number) of \(settings.plans.count): \(CompareTable.distance(plan.conditions))  "
         }
         let hasBoth = plan.targets.count > 1
-        let (console, isVerbose, start) = (console, settings.isVerbose, distance)
+        let (console, isVerbose, start, later) = (console, settings.isVerbose, distance, later)
         return { progress in
             let round = progress.round == 0 ? "warm-up" : "round \(progress.round) of \(progress.rounds)"
             let way = progress.way.name + (hasBoth ? " \(progress.security.phrase)" : "")
-            let line = "\(start)\(round)  \(progress.done)/\(progress.all) measured  now: \(way)"
+            let left = progress.secondsLeft + Double(later.value)
+            let percent = progress.done * 100 / max(progress.all, 1)
+            let line =
+                "\(start)\(round)  \(progress.done)/\(progress.all) measured (\(percent) %)  "
+                + "ETA \(BenchProgressLine.length(left))  now: \(way)"
             if isVerbose { console.say(line) } else { console.progress(line) }
         }
     }
@@ -68,4 +113,12 @@ struct CompareRun: Sendable {
         let reason = cells.lazy.compactMap(\.reason).first ?? "there was nothing to measure"
         return Failure(.stream, "no way could be measured: \(reason)")
     }
+}
+
+/// A number that closures share.
+private final class SharedCount: Sendable {
+    private let count = Atomic<Int>(0)
+
+    var value: Int { count.load(ordering: .relaxed) }
+    func set(_ value: Int) { count.store(value, ordering: .relaxed) }
 }

@@ -33,7 +33,10 @@ final class Console: Sendable {
     func error(_ failure: Failure, url: String? = nil) {
         guard showsErrors else { return }
         let subject = url.map { "\(shortened(printable(withoutUserInfo($0)), to: 1000)): " } ?? ""
-        say("h2get: (\(failure.status.rawValue)) \(subject)\(printable(failure.message))")
+        let line = "h2get: (\(failure.status.rawValue)) \(subject)\(printable(failure.message))"
+        // A terminal would break it in the middle of words.
+        guard isTerminal, let width = Console.width(of: STDERR_FILENO) else { return say(line) }
+        say(wrapped(line, width: max(width, 20), indent: 2).joined(separator: "\n"))
     }
 
     /// Shows `line` until the next one, no wider than the terminal.
@@ -54,6 +57,8 @@ final class Console: Sendable {
         var size = winsize()
         return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
     }
+
+    static var standardOutputWidth: Int? { width(of: STDOUT_FILENO) }
 
     private static func put(_ text: String) {
         var text = text

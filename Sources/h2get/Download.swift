@@ -121,6 +121,18 @@ final class Download {
         if !isInPlace { unlink(partPath) }
     }
 
+    /// Leaves what there is under the part's name, also when the process ends.
+    /// - Returns: where that is, in words; empty where nothing is left.
+    func leave() -> String {
+        let text = leftover()
+        if !text.isEmpty {
+            Unfinished.remove(unfinished)
+            unfinished = nil
+            closeOnce()
+        }
+        return text
+    }
+
     /// How many bytes there are until now.
     var size: Int {
         var status = stat()

@@ -37,6 +37,8 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case authorityFile = 77
     /// One stream failed.
     case stream = 92
+    /// A measurement met a condition of --fail-if.
+    case conditionFailed = 99
     /// The terminal went away.
     case hungUp = 129
     case interrupted = 130

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+import H2Measure
 import Synchronization
 
 /// The version that `--version` and the user-agent field tell.
@@ -294,17 +295,17 @@ struct OrderedData: Sendable, Equatable {
     }
 }
 
-/// A time limit in seconds, decimals allowed; 0 means none, as for curl.
+/// A time limit in seconds, decimals allowed, or with a unit as for all other times; 0 means none, as for curl.
 struct Seconds: ExpressibleByArgument, Sendable, Equatable {
     /// nil: no limit.
     let duration: Duration?
 
     init?(argument: String) {
         // A year is as good as no limit, and keeps sums of durations far from overflow.
-        guard let value = Double(argument), value.isFinite, value >= 0, argument.utf8.first != UInt8(ascii: "+") else {
-            return nil
-        }
-        duration = value == 0 ? nil : .milliseconds(Int64(min(max(value * 1000, 1), 31_536_000_000)))
+        let year: UInt64 = 31_536_000_000_000_000
+        let isLong = QuantityText.decimal(argument[...]).map { $0 > 31_536_000 } ?? false
+        guard let time = isLong ? year : QuantityText.nanoseconds(argument) else { return nil }
+        duration = time == 0 ? nil : .milliseconds(Int64(max(min(time, year) / 1_000_000, 1)))
     }
 
     static var allValueStrings: [String] { [] }

@@ -17,6 +17,8 @@ enum Interruption {
         /// What the next signal calls; nil where it ends the process at once.
         var cancel: (@Sendable () -> Void)?
         var received: Int32 = 0
+        /// Whether SIGHUP is as good as any other.
+        var hangUpEnds = true
     }
 
     private static let state = Mutex(State())
@@ -41,12 +43,19 @@ enum Interruption {
 
     /// From here on the first signal calls `cancel`, from a thread of its own, and the second ends the process.
     static func cancels(with cancel: @escaping @Sendable () -> Void) {
-        state.withLock { $0.cancel = cancel }
+        state.withLock { state in
+            state.cancel = cancel
+            state.hangUpEnds = true
+        }
     }
 
     /// From here on a signal ends the process at once, also the first: there is nothing left that could be cancelled.
-    static func endsAtOnce() {
-        state.withLock { $0.cancel = nil }
+    /// - Parameter hangUp: whether SIGHUP does so too, and not only ends the process when it is done.
+    static func endsAtOnce(hangUp: Bool = true) {
+        state.withLock { state in
+            state.cancel = nil
+            state.hangUpEnds = hangUp
+        }
     }
 
     /// Ends the process: by the signal that interrupted it, if one did, else with `status`.
@@ -65,13 +74,15 @@ enum Interruption {
     }
 
     private static func take(_ signal: Int32) {
-        let cancel = state.withLock { state in
+        let (cancel, isOver) = state.withLock { state in
             defer { state.cancel = nil }
-            if state.cancel != nil { state.received = signal }
-            return state.cancel
+            // A terminal that goes away says so more than once, by its shell and by the kernel: only Ctrl-C is impatience.
+            let isKnown = signal == SIGHUP && (state.received == SIGHUP || !state.hangUpEnds)
+            if state.cancel != nil || isKnown && state.received == 0 { state.received = signal }
+            return (state.cancel, state.cancel == nil && !isKnown)
         }
-        guard let cancel else { die(by: signal) }
-        cancel()
+        if isOver { die(by: signal) }
+        cancel?()
     }
 
     private static func die(by signal: Int32) -> Never {

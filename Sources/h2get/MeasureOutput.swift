@@ -4,47 +4,70 @@ import H2Measure
 struct BenchReport: Sendable {
     let plan: BenchPlan
     let result: BenchResult
-    private let verdicts: [Verdict]
+    /// What came of the conditions of `--fail-if`.
+    let outcomes: [FailCondition.Outcome]
+    private let context: ReportContext
+    /// Made when they are shown: with -s and no file nobody wants them.
+    private var verdicts: [Verdict] { Verdict.all(result, plan) }
 
-    init(_ result: BenchResult, _ plan: BenchPlan) {
+    init(
+        _ result: BenchResult, _ plan: BenchPlan, conditions: [FailCondition] = [],
+        context: ReportContext = ReportContext()
+    ) {
         self.result = result
         self.plan = plan
-        verdicts = Verdict.all(result, plan)
+        self.context = context
+        outcomes = conditions.judge(result)
     }
 
     func summary(width: Int, color: Bool) -> String {
-        BenchSummary(result, plan, verdicts: verdicts, width: width, color: color).text
+        BenchSummary(
+            result, plan, verdicts: verdicts, outcomes: outcomes, context: context, width: width, color: color
+        ).text
     }
 
-    var json: String { BenchJSON.text(result, plan, verdicts: verdicts) }
+    var json: String { BenchJSON.text(result, plan, verdicts: verdicts, outcomes: outcomes, context: context) }
 
     var histogramLog: String { HistogramLog.text(result) }
 
     var page: String {
-        BenchPage(
-            plan: plan, result: result,
-            verdict: verdicts.map { PageSentence(isWarning: $0.severity == .warning, text: $0.text) }
-        ).html()
+        BenchPage(plan: plan, result: result, verdict: sentences, context: context).html()
+    }
+
+    private var sentences: [PageSentence] {
+        verdicts.map { verdict in
+            let kind: PageSentence.Kind =
+                switch verdict.severity {
+                case .fine: .finding
+                case .note: .note
+                case .warning: .problem
+                }
+            return PageSentence(kind, verdict.text)
+        } + outcomes.map { PageSentence($0.isBroken ? .problem : .finding, $0.text) }
     }
 }
 
 /// A comparison, at one distance or several, in each of the forms in which `h2get compare` can hand it on.
 struct CompareReport: Sendable {
     let results: [CompareResult]
+    private let context: ReportContext
 
-    init(_ results: [CompareResult]) { self.results = results }
+    init(_ results: [CompareResult], context: ReportContext = ReportContext()) {
+        self.results = results
+        self.context = context
+    }
 
     func summary(width: Int, color: Bool) -> String {
-        var tables = results.map { CompareTable($0).lines(width: width, color: color) }
+        var tables = results.map { CompareTable($0, context: context).lines(width: width, color: color) }
         if results.count > 1 { tables.append(CompareDistances(results).lines(width: width, color: color)) }
         return tables.joined(separator: [""]).map { $0 + "\n" }.joined()
     }
 
-    var json: String { CompareJSON.document(results).text }
+    var json: String { CompareJSON.document(results, context: context).text }
 
     var markdown: String {
         let distances = results.count > 1 ? [CompareDistances(results).markdown()] : []
-        return (results.map { CompareTable($0).markdown() } + distances).joined(separator: "\n")
+        return (results.map { CompareTable($0, context: context).markdown() } + distances).joined(separator: "\n")
     }
 
     var page: String { ComparePage(input).html() }
@@ -73,10 +96,18 @@ struct CompareReport: Sendable {
             ]
         }
         input.startedAt = results.first?.startedAt ?? 0
+        if var first = results.first {
+            first.tls = results.lazy.compactMap(\.tls).first
+            input.facts = first.facts(context)
+            if let place = input.facts.firstIndex(where: { $0.name == "Distance" }) {
+                input.facts[place].value = results.map(\.conditions.inWords).joined(separator: "; ")
+            }
+        }
         for result in results {
             let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
-            input.verdict += result.verdicts.map { PageSentence(isWarning: false, text: place + $0) }
-            input.verdict += result.remarks.map { PageSentence(isWarning: true, text: place + $0) }
+            input.verdict += result.warnings.map { PageSentence(.problem, place + $0) }
+            input.verdict += result.verdicts.map { PageSentence(.finding, place + $0) }
+            input.verdict += result.remarks.map { PageSentence(.note, place + $0) }
         }
         return input
     }
@@ -101,15 +132,17 @@ struct CompareReport: Sendable {
 struct SweepReport: Sendable {
     let result: SweepResult
     let plan: SweepPlan
+    private let context: ReportContext
 
-    init(_ result: SweepResult, _ plan: SweepPlan) {
+    init(_ result: SweepResult, _ plan: SweepPlan, context: ReportContext = ReportContext()) {
         self.result = result
         self.plan = plan
+        self.context = context
     }
 
     /// The table, and the curves where there is more than a point to draw.
     func summary(width: Int, color: Bool) -> String {
-        var lines = SweepTable(result).lines(width: width, color: color)
+        var lines = SweepTable(result, context: context).lines(width: width, color: color)
         if result.points.count > 1 {
             let charts = [
                 chart("requests/s", .count, width, color) { $0.rate },
@@ -120,7 +153,7 @@ struct SweepReport: Sendable {
         return lines.map { $0 + "\n" }.joined()
     }
 
-    var json: String { SweepJSON.document(result).text }
+    var json: String { SweepJSON.document(result, context: context).text }
 
     private func chart(
         _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double
@@ -138,12 +171,8 @@ struct SweepReport: Sendable {
         var chart = TerminalChart(
             x: (isOverStreams ? "streams on each connection" : "connections", .count, .logarithmic(base: 2)),
             y: (title, unit, .linear), series: series, width: width, hasColour: color)
-        chart.highlight = result.point(knee).map(point)
+        chart.highlight = result.point(result.knee.marked).map(point)
         return chart
-    }
-
-    private var knee: SweepSetting? {
-        if case .at(let setting) = result.knee { setting } else { nil }
     }
 
     var page: String {
@@ -159,13 +188,15 @@ struct SweepReport: Sendable {
         input.work = [
             "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.seconds)) of warm-up"
         ]
-        input.knee = knee.map(setting)
+        input.facts = result.facts(context)
+        input.knee = result.knee.marked.map(setting)
+        input.kneeName = result.knee.name
         input.best = result.best.map { setting($0.setting) }
         input.limit = result.limits.first { $0.percentile == 99 }.map { Double($0.nanoseconds) }
         input.serverLimits = result.serverLimits.map { SweepPage.ServerLimit($0.name, $0.value) }
         input.verdict =
-            result.verdicts.map { PageSentence(isWarning: false, text: $0) }
-            + result.remarks.map { PageSentence(isWarning: true, text: $0) }
+            result.warnings.map { PageSentence(.problem, $0) } + result.verdicts.map { PageSentence(.finding, $0) }
+            + result.remarks.map { PageSentence(.note, $0) }
         input.startedAt = result.startedAt
         return SweepPage(input).html()
     }

@@ -22,7 +22,8 @@ enum MeasureRun {
     ) async throws -> Result {
         let task = Task { try await measure() }
         Interruption.cancels { task.cancel() }
-        defer { Interruption.endsAtOnce() }
+        // A terminal that goes away now must not take the results with it.
+        defer { Interruption.endsAtOnce(hangUp: false) }
         return try await task.value
     }
 
@@ -55,6 +56,40 @@ enum MeasureRun {
         } catch {
             return end(Failure(.stream, "\(error)"))
         }
+    }
+
+    /// Hands results on: first the files, then the summary, so that a terminal that went away, a pipe that broke or a full
+    /// disk costs no more than itself.
+    /// - Parameters:
+    ///   - write: puts the results into the files.
+    ///   - summary: for stdout; nil where it is not wanted.
+    /// - Throws: `Failure` (`writeFailed`) for the first that could not be written; all others are there.
+    static func handOn(
+        _ files: OpenResultFiles, write: () -> Void, summary: ((_ width: Int, _ color: Bool) -> String)?
+    ) throws {
+        write()
+        var failure: Failure?
+        do { try files.finish() } catch let error as Failure { failure = error }
+        if let summary {
+            let style = standardOutputStyle
+            do { try show(summary(style.width, style.color)) } catch let error as Failure { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// What reports say of who measured.
+    static var context: ReportContext {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let letters: Set<UInt8> =
+            switch arguments.first {
+            case "bench": BenchCommand.lettersWithValue
+            case "compare": CompareCommand.lettersWithValue
+            case "sweep": SweepCommand.lettersWithValue
+            default: []
+            }
+        let text = ShownCommandLine.text(
+            "h2get \(arguments.first ?? "")", Array(arguments.dropFirst()), lettersWithValue: letters)
+        return ReportContext(program: "h2get \(version)", commandLine: text)
     }
 
     /// Writes to stdout.
@@ -94,9 +129,12 @@ extension Failure {
     init(measuring error: H2Error, _ protocols: BenchPlan.Protocols) {
         let remedy: String? =
             switch (error.code, error.cause) {
+            // One that says GOAWAY speaks HTTP/2.
             case (.protocolViolation, _) where protocols == .cleartextHTTP2,
-                (.connectionClosed, _) where protocols == .cleartextHTTP2:
-                "does the server speak HTTP/2 without TLS? if not, use -p http/1.1"
+                (.http2NotNegotiated, _) where protocols == .cleartextHTTP2,
+                (.connectionClosed, .none) where protocols == .cleartextHTTP2,
+                (.connectionClosed, .errno) where protocols == .cleartextHTTP2:
+                "does the server speak HTTP/2 without TLS? if not, use --h1"
             // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_.
             case (.certificateRejected, .certificate(62...64)):
                 "it is for another name: use that in the URL, or name it with --sni"

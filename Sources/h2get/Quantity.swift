@@ -1,10 +1,12 @@
-/// Numbers with units as the measuring commands take them. Each function throws `BadValue`, before which the parser puts
+import H2Measure
+
+/// Numbers with units as options take them, in the grammar of `QuantityText`. Each function throws `BadValue`, before which the parser puts
 /// the option's name and the text.
 enum Quantity {
     /// `1000`, `10K`, `2M`: a whole number within `range`, K, M and G being powers of 1,000, as one counts requests.
     static func count(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
         { text in
-            guard let value = whole(text, thousand: 1_000) else {
+            guard let value = QuantityText.whole(text, thousand: 1_000) else {
                 throw BadValue("write a whole number such as 1000, 10K or 2M")
             }
             guard range.contains(value) else {
@@ -17,7 +19,7 @@ enum Quantity {
     /// `16384`, `16K`, `1M`: bytes within `range`, K, M and G being powers of 1,024, as h2load has them.
     static func size(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
         { text in
-            guard let value = whole(text, thousand: 1_024) else {
+            guard let value = QuantityText.whole(text, thousand: 1_024) else {
                 throw BadValue("write a size in bytes such as 16384, 16K or 1M")
             }
             guard range.contains(value) else {
@@ -29,13 +31,11 @@ enum Quantity {
 
     /// `10`, `0.5s`, `250ms`, `2m`, `1h`: a number alone is seconds. Up to a week.
     @Sendable static func time(_ text: String) throws -> Duration {
-        let units: [(suffix: String, seconds: Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600), ("", 1)]
-        guard let unit = units.first(where: { text.hasSuffix($0.suffix) }),
-            let number = decimal(text.dropLast(unit.suffix.utf8.count))
-        else { throw BadValue("write a time such as 10s, 250ms, 2m or 1h; a number alone is seconds") }
-        let seconds = number * unit.seconds
-        guard seconds <= 604_800 else { throw BadValue("use a week at most") }
-        return .microseconds(Int64((seconds * 1_000_000).rounded()))
+        guard let time = QuantityText.nanoseconds(text) else {
+            throw BadValue("write a time such as 10s, 250ms, 2m or 1h; a number alone is seconds")
+        }
+        guard time <= 604_800_000_000_000 else { throw BadValue("use a week at most") }
+        return .nanoseconds(Int64(time))
     }
 
     /// The same, and more than nothing.
@@ -47,53 +47,12 @@ enum Quantity {
 
     /// `100`, `0.5`, `10K`, each with or without `/s`: so many a second, more than none.
     @Sendable static func rate(_ text: String) throws -> Double {
-        let number = text.hasSuffix("/s") ? text.dropLast(2) : text[...]
-        guard let value = scaled(number) else {
+        guard let value = QuantityText.rate(text) else {
             throw BadValue("write a number a second such as 100, 0.5, 10K or 100/s")
         }
         guard value > 0, value <= 100_000_000 else { throw BadValue("use a rate above 0, and 100M/s at most") }
         return value
     }
-
-    // MARK: - Numbers
-
-    /// Digits, and a unit; nil for anything else, and for what no Int holds.
-    private static func whole(_ text: String, thousand: Int) -> Int? {
-        let (digits, power) = withoutUnit(text[...])
-        guard !digits.isEmpty, digits.utf8.allSatisfy(isDigit), var value = Int(digits) else { return nil }
-        for _ in 0..<power {
-            let (product, isTooLarge) = value.multipliedReportingOverflow(by: thousand)
-            if isTooLarge { return nil }
-            value = product
-        }
-        return value
-    }
-
-    /// The same with decimals, in powers of 1,000.
-    private static func scaled(_ text: Substring) -> Double? {
-        let (digits, power) = withoutUnit(text)
-        guard var value = decimal(digits) else { return nil }
-        for _ in 0..<power { value *= 1_000 }
-        return value
-    }
-
-    /// The number before K, M or G, and which power of a thousand that stands for.
-    private static func withoutUnit(_ text: Substring) -> (digits: Substring, power: Int) {
-        switch text.last {
-        case "K", "k": (text.dropLast(), 1)
-        case "M", "m": (text.dropLast(), 2)
-        case "G", "g": (text.dropLast(), 3)
-        default: (text, 0)
-        }
-    }
-
-    /// Double takes signs, exponents, "nan" and hexadecimal as well, which would be typing errors here.
-    private static func decimal(_ text: Substring) -> Double? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: ".") }) else { return nil }
-        return Double(text)
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 }
 
 /// Why a word is no value of its option, and what to write instead.

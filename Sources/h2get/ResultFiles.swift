@@ -147,6 +147,15 @@ final class OpenResultFiles {
         failure = failure ?? reason
     }
 
+    /// Leaves out a file that is not whole: it does not get its name.
+    /// - Returns: where the part of it is, in words; empty where there is none.
+    func leave(_ kind: ResultFile) -> String {
+        guard let index = targets.firstIndex(where: { $0.kind == kind }) else { return "" }
+        let target = targets.remove(at: index)
+        defer { target.output.close() }
+        return target.output.download?.leave() ?? ""
+    }
+
     /// Gives the files their names.
     /// - Throws: `Failure` (`writeFailed`) for the first that could not be written or named; the others are there.
     func finish() throws {

@@ -22,14 +22,14 @@ struct SweepRun: Sendable {
         let measuring = sweep
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
-        let report = SweepReport(result, settings.plan)
-        if !settings.isSilent, settings.files.onStandardOutput == nil {
-            let style = MeasureRun.standardOutputStyle
-            try MeasureRun.show(report.summary(width: style.width, color: style.color))
-        }
-        files.write(.json) { report.json }
-        files.write(.html) { report.page }
-        try files.finish()
+        let report = SweepReport(result, settings.plan, context: MeasureRun.context)
+        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
+        try MeasureRun.handOn(
+            files,
+            write: {
+                files.write(.json) { report.json }
+                files.write(.html) { report.page }
+            }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
         return Self.failure(of: result)
     }
 
@@ -37,7 +37,9 @@ struct SweepRun: Sendable {
         guard console.wantsProgress || settings.isVerbose else { return nil }
         let (console, isVerbose) = (console, settings.isVerbose)
         return { progress in
-            var line = "\(progress.done + 1) of at most \(progress.all): \(progress.setting)"
+            var line =
+                "\(progress.done + 1) of at most \(progress.all) (\(progress.done * 100 / max(progress.all, 1)) %)  "
+                + "ETA \(BenchProgressLine.length(progress.secondsLeft)) at most: \(progress.setting)"
             if let last = progress.last {
                 line += "  (\(last.setting): \(rateText(last.rate)) req/s, p99 \(timeText(last.p99)))"
             }

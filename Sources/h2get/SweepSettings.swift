@@ -18,6 +18,9 @@ struct SweepSettings: Sendable {
         plan = SweepPlan(origin: urls.origin, requests: try urls.requests(fields: command.field.fields))
         plan.protocols = try connection.protocols(command.versions)
         plan.configuration = try connection.configuration(command.connection)
+        // Those of `bench`, so that one can check the other.
+        plan.configuration.setWindows(
+            streamBits: BenchSettings.defaultWindowBits, connectionBits: BenchSettings.defaultWindowBits)
         plan.time = load.duration ?? plan.time
         plan.warmUp = load.warmUp ?? plan.warmUp
         plan.limits = load.limits.flatMap(\.self)

@@ -169,6 +169,8 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try settings(["--json", "f", "--csv", "g", url]).files.onStandardOutput == nil)
         #expect(try planned("--api", "async", url).api == .async)
         #expect(try settings(["-v", url]).isVerbose)
+        let conditions = try settings(["--fail-if", "p99>50ms", "--fail-if=errors>0.1%", url]).conditions
+        #expect(conditions.map(\.text) == ["p99>50ms", "errors>0.1%"])
     }
 
     @Test(
@@ -229,6 +231,8 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--csv", "-", url], "--csv is written while the measurement runs"),
             (["--json", "", url], "needs the name"),
             (["-s", "-v", url], "-s and -v exclude each other"),
+            (["--fail-if", "p99", url], "there is no > or <"), (["--fail-if", "speed>5", url], "'speed' is no figure"),
+            (["--fail-if", "p99>50", url], "is no time with its unit"),
             (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),
         ] as [([String], String)])
     func `what cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {

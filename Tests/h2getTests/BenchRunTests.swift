@@ -42,10 +42,28 @@ import Testing
         let one = try failure(.cleartextHTTP2) {
             $0.requests.sent = 1
             $0.requests.failed = 1
-            $0.errors = ["http2 not negotiated": 1]
+            $0.errors = ["the server broke the protocol": 1]
         }
         #expect(one?.status == .stream)
-        #expect(one?.message.hasPrefix("1 of 1 request failed: http2 not negotiated; does the server speak") == true)
+        #expect(one?.message.hasPrefix("1 of 1 request failed: the server broke the protocol; does the server") == true)
+        #expect(one?.message.hasSuffix("use --h1") == true)
+        // A server that resets streams speaks HTTP/2.
+        let other = try failure(.cleartextHTTP2) {
+            $0.requests.sent = 1
+            $0.requests.failed = 1
+            $0.errors = ["stream reset by the server: INTERNAL_ERROR": 1]
+        }
+        #expect(other?.message == "1 of 1 request failed: stream reset by the server: INTERNAL_ERROR")
+    }
+
+    @Test func `a condition on errors decides how many may fail`() throws {
+        var result = BenchResult()
+        (result.requests.sent, result.requests.done, result.requests.failed) = (1_000, 999, 1)
+        #expect(BenchRun.failure(of: result, try plan())?.status == .stream)
+        #expect(BenchRun.failure(of: result, try plan(), judgesErrors: true) == nil)
+        // Where nothing was answered at all there is nothing to decide.
+        (result.requests.done, result.requests.failed) = (0, 1_000)
+        #expect(BenchRun.failure(of: result, try plan(), judgesErrors: true)?.status == .stream)
     }
 
     @Test func `nothing in time is 28, no connection left 16, and Ctrl-C 130`() throws {
@@ -64,7 +82,7 @@ import Testing
             (H2Error(.certificateRejected, cause: .certificate(62), message: "m"), ExitReason.notVerified, "--sni"),
             (H2Error(.certificateRejected, cause: .certificate(20), message: "m"), .notVerified, "--cacert FILE"),
             (H2Error(.timeout, cause: .timeout(.connect, after: .seconds(1)), message: "m"), .timeout, "a lower -c"),
-            (H2Error(.protocolViolation, scope: .connection, message: "m"), .http2, "use -p http/1.1"),
+            (H2Error(.protocolViolation, scope: .connection, message: "m"), .http2, "use --h1"),
             (H2Error(.connectFailed, cause: .errno(111), message: "m"), .connectFailed, "m"),
         ])
     func `an error that prevents measuring names options of bench`(

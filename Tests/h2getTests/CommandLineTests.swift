@@ -123,6 +123,10 @@ private func usageError(_ arguments: String...) -> String? {
     @Test func `time limits take decimals, and 0 is no limit`() throws {
         #expect(try settings("-m", "2.5", "https://localhost/").maxTime == .milliseconds(2500))
         #expect(try settings("-m", "0", "https://localhost/").maxTime == nil)
+        // The units of all other times, and no limit that is longer than a year.
+        #expect(try settings("-m", "300ms", "https://localhost/").maxTime == .milliseconds(300))
+        #expect(try settings("-m", "2m", "https://localhost/").maxTime == .seconds(120))
+        #expect(try settings("-m", "1000000000000000000", "https://localhost/").maxTime == .seconds(31_536_000))
         #expect(try settings("--connect-timeout", "0.2", "https://localhost/").connectTimeout == .milliseconds(200))
         #expect(usageError("-m", "soon", "https://localhost/") != nil)
         #expect(usageError("-m", "-1", "https://localhost/") != nil)

@@ -72,6 +72,9 @@ private func refusal(_ work: () throws -> Void) -> String? {
 
     @Test func `each option of sweep is in its plan`() throws {
         let plain = try sweep(url).plan
+        // As for bench, which is to check what a sweep finds.
+        #expect(
+            plain.configuration.windows.stream == 1 << 30 - 1 && plain.configuration.windows.connection == 1 << 30 - 1)
         #expect(plain.streams == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] && plain.connections == [1])
         #expect(plain.time == .seconds(1) && plain.warmUp == .milliseconds(200) && plain.limits.isEmpty)
         #expect(plain.protocols == .tls(["h2", "http/1.1"]) && plain.threads == 1)

@@ -180,12 +180,184 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try member("elapsed_seconds", of: json, as: Double.self) < 50)
     }
 
+    /// The measurement is over and cannot be had again: what stdout is worth must not decide.
+    @Test(arguments: ["bench", "compare", "sweep"], ["| touch gone", "> /dev/full", ">&-"])
+    func `a broken stdout costs no file`(_ command: String, _ sink: String) async throws {
+        let served = try Served.cleartext()
+        let options =
+            switch command {
+            case "bench": "-n 50 --json r.json --html r.html --hdr r.hlog --csv r.csv"
+            case "compare": "-n 4 --rounds 1 -c 2 --json r.json --html r.html --svg r.svg --markdown r.md"
+            default: "--streams 1,2,4 -D 30ms --warm-up-time 0 --json r.json --html r.html"
+            }
+        // The summary is shorter than what a pipe holds, so the reader has to be gone before it comes.
+        let wait = sink.hasPrefix("|") ? "while [ ! -e gone ]; do sleep 0.01; done" : ":"
+        let script = """
+            { \(wait); "\(Program.path)" \(command) \(options) \(served.url("/")) 2> errors; } \(sink)
+            exit ${PIPESTATUS[0]}
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        let errors = try served.folder.read("errors")
+        #expect(status == 23 && errors.contains("stdout"), "\(status) \(errors)")
+        let files = served.files.filter { $0 != "errors" && $0 != "gone" }
+        #expect(files.count == options.split(separator: " ").count { $0.hasPrefix("r.") }, "\(served.files)")
+        #expect(try member("schema", of: served.folder.data("r.json"), as: String.self) == "h2get-\(command)")
+    }
+
+    @Test func `a merge keeps its file too`() async throws {
+        let served = try Served.cleartext()
+        _ = try await served.bench("-n", "50", "--hdr", "r.hlog", served.url("/"))
+        let script = """
+            "\(Program.path)" bench merge -o all.hlog --hgrm all.hgrm r.hlog 2> errors > /dev/full
+            """
+        #expect(try await Program.runShell(script, in: served.folder.root) == 23)
+        #expect(try served.folder.read("all.hlog").contains("HISTFAAA"))
+        #expect(try served.folder.read("all.hgrm").contains("#[Max"))
+    }
+
+    @Test func `one file that cannot be written takes no other with it, nor the summary`() async throws {
+        let served = try Served.cleartext()
+        let result = try await served.bench("-n", "50", "--json", "r.json", "--html", "/dev/full", served.url("/"))
+        #expect(result.status == 23 && result.errors.contains("/dev/full"), "\(result.errors)")
+        #expect(result.text.contains("Result: "))
+        #expect(try number("requests.done", of: served.folder.data("r.json")) == 50)
+    }
+
+    @Test func `a log of requests that is not whole does not get its name`() async throws {
+        let served = try Served.cleartext()
+        // 64 blocks of 512 or 1,024 bytes, which the lines of 2,000 requests do not fit into.
+        let script = """
+            trap '' XFSZ
+            ulimit -f 64
+            "\(Program.path)" bench -n 2000 --csv r.csv --json r.json \(served.url("/")) > out 2> errors
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        let errors = try served.folder.read("errors")
+        #expect(status == 23 && errors.contains("is incomplete"), "\(status) \(errors)")
+        #expect(!served.files.contains("r.csv"), "\(served.files)")
+        #expect(served.files.contains { $0.hasPrefix("r.csv.") && $0.hasSuffix(".part") }, "\(served.files)")
+        #expect(errors.contains(".part"))
+    }
+
+    /// The shell says that the terminal went away, and then the kernel does.
+    @Test(arguments: ["bench", "compare", "sweep"])
+    func `a terminal that goes away leaves what was measured`(_ command: String) async throws {
+        let served = try Served.cleartext()
+        let options =
+            switch command {
+            case "bench": ["-D", "50s", "-m", "4"]
+            case "compare": ["-n", "20", "-c", "2", "--rounds", "1000", "--rtt", "0,1ms"]
+            default: ["--streams", "1..1024", "-D", "100ms", "--connections", "1..64"]
+            }
+        let least = command == "bench" ? 100 : 400
+        let result = try await served.measure(
+            [command], options + ["--json", "r.json", "--html", "r.html", served.url("/")],
+            whileRunning: { pid in
+                _ = Program.waitUntil { served.origin.statistics.requests > least }
+                kill(pid, SIGHUP)
+                kill(pid, SIGHUP)
+                usleep(50_000)
+                kill(pid, SIGHUP)
+            })
+        #expect(result.status == -SIGHUP && result.errors == "", "\(result.status) \(result.errors)")
+        #expect(served.files.filter { $0.hasPrefix("r.") } == ["r.html", "r.json"])
+        #expect(try member("schema", of: served.folder.data("r.json"), as: String.self) == "h2get-\(command)")
+    }
+
+    /// Rounds of it were measured, which cannot be had again.
+    @Test func `a server that goes away between two distances costs no figure of the first`() async throws {
+        let served = try Served.cleartext()
+        _ = try await served.measure(
+            ["compare"],
+            ["-n", "4", "-c", "2", "--rounds", "1", "--rtt", "0,1ms", "--json", "r.json", served.url("/")],
+            whileRunning: { _ in
+                // Six to find out what it can do, and 2 × 4 for each of 5 ways.
+                _ = Program.waitUntil { served.origin.statistics.requests > 46 }
+                served.origin.stopNow()
+            })
+        let all: [[String: Any]] = try member("comparisons", of: served.folder.data("r.json"))
+        let ways = try #require(all.first?["ways"] as? [[String: Any]])
+        #expect(ways.count == 5 && ways.allSatisfy { $0["state"] as? String == "ran" }, "\(ways)")
+    }
+
+    @Test func `a narrow terminal breaks no words`() async throws {
+        let served = try Served.cleartext()
+        let result = try await Program.runOnTerminal(
+            ["bench", "-n", "3", "--fail-if", "errors>0", served.url("/reset/2")], columns: 44)
+        let lines = result.text.replacingOccurrences(of: "\r\u{1b}[K", with: "").split(whereSeparator: \.isNewline)
+            .map { String($0).replacing(/\u{1b}\[[0-9]*m/, with: "") }
+        let start = try #require(lines.firstIndex { $0.hasPrefix("h2get: (99)") }, "\(result.text)")
+        #expect(lines[start] == "h2get: (99) errors: 3 of 3 requests", "\(lines[start])")
+        #expect(lines[start + 1] == "  (--fail-if errors>0)")
+        for line in lines where line.hasPrefix("warning: ") || line.hasPrefix("Result: ") || line.hasPrefix("Errors ") {
+            #expect(line.count <= 44, "\(line)")
+        }
+    }
+
+    @Test func `conditions have an exit code of their own, and a sentence each`() async throws {
+        let served = try Served.cleartext()
+        let result = try await served.bench(
+            "-n", "40", "--fail-if", "p50<100s", "--fail-if", "404>0", "--fail-if", "2xx<1%", "--json", "r.json",
+            served.url("/status/404"))
+        #expect(result.status == 99)
+        #expect(result.errors.split(separator: "\n").count == 3, "\(result.errors)")
+        #expect(result.errors.contains("h2get: (99) 404: 40 of 40 requests (--fail-if 404>0)"), "\(result.errors)")
+        let judged: [[String: Any]] = try member("fail_if", of: served.folder.data("r.json"))
+        #expect(judged.map { $0["failed"] as? Bool } == [true, true, true])
+        let good = try await served.bench("-n", "40", "--fail-if", "errors>0", "--fail-if", "max>100s", served.url("/"))
+        #expect(good.status == 0 && good.text.contains("ok: errors: 0 of 40 requests"), "\(good.text)")
+        // As many failures as are allowed are no failure.
+        let reset = try await served.bench("-n", "4", "--fail-if", "errors>99%", served.url("/reset/2"))
+        #expect(reset.status == 99, "\(reset.errors)")
+    }
+
+    @Test func `reports name what was measured, and no secret`() async throws {
+        let served = try Served.cleartext()
+        let url = served.url("/bytes/10").replacingOccurrences(of: "http://", with: "http://me:hush@")
+        for (command, options) in [
+            ("bench", ["-n", "5"]), ("compare", ["-n", "4", "--rounds", "1", "-c", "2", "--rtt", "1ms"]),
+            ("sweep", ["--streams", "1,2,4", "-D", "30ms", "--warm-up-time", "0"]),
+        ] {
+            let result = try await served.measure(
+                [command], options + ["-H", "X-Key: hush", "--json", "r.json", "--html", "r.html", url])
+            #expect(result.status == 0, "\(result.errors)")
+            let (json, page) = (try served.folder.read("r.json"), try served.folder.read("r.html"))
+            for text in [json, page, result.text] {
+                #expect(text.contains("GET") && text.contains("/bytes/10"), "\(command): \(text)")
+                #expect(text.contains("h2get \(version)"), "\(command): \(text)")
+                #expect(!text.contains("hush"), "\(command): \(text)")
+            }
+            for text in [json, page] { #expect(text.contains("h2get \(command) "), "\(command)") }
+            if command == "compare" {
+                for text in [json, page, result.text] { #expect(text.contains("1.00 ms round trip, simulated")) }
+            }
+        }
+    }
+
+    @Test func `a server without HTTP/2 is met with --h1`() async throws {
+        let served = try Served {
+            $0.security = .cleartext
+            $0.versions = .http1
+        }
+        let result = try await served.bench("-n", "3", served.url("/"))
+        #expect(result.status != 0 && result.errors.contains("use --h1"), "\(result.errors)")
+        let cut = try await Served.cleartext().bench("-n", "3", "http://127.0.0.1:\(try closedPort())/")
+        #expect(cut.status == 7 && !cut.errors.contains("--h1"), "\(cut.errors)")
+    }
+
     @Test func `how it goes is told on a terminal, and with -v anywhere`() async throws {
         let served = try Served.cleartext()
         let terminal = try await Program.runOnTerminal(
             ["bench", "-D", "1s", "-m", "5", served.url("/")])
         #expect(terminal.status == 0)
         #expect(terminal.text.contains(" req/s  p50 ") && terminal.text.contains("\r\u{1b}[K"))
+        let compared = try await Program.runOnTerminal(
+            ["compare", "-n", "5", "-c", "2", "--rounds", "2", "--rtt", "1ms,2ms", served.url("/")])
+        #expect(compared.text.contains("h2get: will take about "), "\(compared.text)")
+        #expect(compared.text.contains(" %)  ETA "), "\(compared.text)")
+        let swept = try await Program.runOnTerminal(
+            ["sweep", "--streams", "1,2,4", "-D", "50ms", "--warm-up-time", "0", served.url("/")])
+        #expect(swept.text.contains("2 of at most 3 (33 %)  ETA "), "\(swept.text)")
         let verbose = try await served.bench("-v", "-D", "3s", served.url("/"))
         let lines = verbose.errors.split(separator: "\n")
         #expect(

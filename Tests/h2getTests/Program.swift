@@ -87,17 +87,19 @@ enum Program {
     }
 
     /// Runs it with stdout and stderr on a terminal; `output` is what the terminal got.
-    static func runOnTerminal(_ arguments: [String]) async throws -> Result {
+    /// - Parameter columns: how wide the terminal is; nil for one that does not say.
+    static func runOnTerminal(_ arguments: [String], columns: UInt16? = nil) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
-                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments) })
+                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments, columns) })
             }
         }
     }
 
-    private static func runOnTerminalBlocking(_ arguments: [String]) throws -> Result {
+    private static func runOnTerminalBlocking(_ arguments: [String], _ columns: UInt16?) throws -> Result {
         var (ours, theirs): (Int32, Int32) = (-1, -1)
-        try #require(openpty(&ours, &theirs, nil, nil, nil) == 0)
+        var size = winsize(ws_row: 24, ws_col: columns ?? 0, ws_xpixel: 0, ws_ypixel: 0)
+        try #require(openpty(&ours, &theirs, nil, nil, &size) == 0)
         defer { close(ours) }
         let process = try ChildProcess(
             path, arguments, output: .descriptor(theirs), errors: .descriptor(theirs))

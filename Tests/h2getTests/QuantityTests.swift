@@ -24,7 +24,8 @@ import Testing
         arguments: [
             ("10", .seconds(10)), ("10s", .seconds(10)), ("0.5s", .milliseconds(500)), ("250ms", .milliseconds(250)),
             ("1.5", .milliseconds(1_500)), ("2m", .seconds(120)), ("1h", .seconds(3_600)), ("0", .zero),
-            ("0.25ms", .microseconds(250)), ("168h", .seconds(604_800)), ("169h", nil), ("", nil), ("s", nil),
+            ("0.25ms", .microseconds(250)), ("250us", .microseconds(250)), ("1ns", .nanoseconds(1)),
+            ("168h", .seconds(604_800)), ("169h", nil), ("", nil), ("s", nil),
             ("-1s", nil), ("1e3", nil), ("nan", nil), ("1d", nil), ("1.2.3", nil), ("0x10", nil),
         ] as [(String, Duration?)])
     func `a time is in seconds unless it says otherwise`(_ text: String, _ time: Duration?) {

@@ -18,11 +18,15 @@ package struct Compare: Sendable {
         package var all: Int
         package var way: CompareWay
         package var security: CompareSecurity
+        /// About how many seconds are left: at first as the probe has it, then as long as each way took.
+        package var secondsLeft: Double
     }
 
     package let plan: ComparePlan
     /// Called before each measurement.
     package var onProgress: (@Sendable (Progress) -> Void)?
+    /// Called once, when a few requests have told how long all of it will take, and before anything is measured.
+    package var onEstimate: (@Sendable (CompareEstimate) -> Void)?
     private let engine: Engine
 
     package init(_ plan: ComparePlan, engine: @escaping Engine = { try await Bench($0).run() }) {
@@ -87,6 +91,8 @@ package struct Compare: Sendable {
         /// Why there is no point in going on.
         var obstacle: String?
         var incomplete: String?
+        /// How long a round of it takes.
+        var seconds = 0.0
 
         var goesOn: Bool { obstacle == nil && incomplete == nil }
     }
@@ -94,6 +100,7 @@ package struct Compare: Sendable {
     private func measure(_ routes: [Route]) async throws -> CompareResult {
         var result = CompareResult()
         result.origins = routes.map(\.target.origin.description)
+        result.asked = routes.map { RequestList(origin: $0.target.origin, requests: $0.target.requests) }
         result.conditions = plan.conditions
         result.requests = plan.requests
         result.streams = plan.streams
@@ -102,9 +109,11 @@ package struct Compare: Sendable {
 
         var runners: [Runner] = []
         do {
+            var estimate = CompareEstimate()
             for (index, route) in routes.enumerated() {
-                runners += try await probe(route, index, &result)
+                runners += try await probe(route, index, &result, &estimate)
             }
+            if runners.contains(where: \.goesOn) { onEstimate?(estimate) }
             if runners.contains(where: \.goesOn) { try await measure(&runners, routes, &result) }
         } catch is CancellationError {
             result.isInterrupted = true
@@ -114,17 +123,23 @@ package struct Compare: Sendable {
         return result
     }
 
-    private func probe(_ route: Route, _ index: Int, _ result: inout CompareResult) async throws -> [Runner] {
+    private func probe(
+        _ route: Route, _ index: Int, _ result: inout CompareResult, _ estimate: inout CompareEstimate
+    ) async throws -> [Runner] {
         let security = route.target.security
         let probe = try await CompareProbe.of(
             route.target, plan, configuration: route.plan.configuration, engine: engine)
         // With another server there is still something to compare.
         if let failure = probe.failure, plan.targets.count == 1 { throw failure }
-        for status in probe.errorStatuses.sorted() {
-            result.notes.append("the server answers with \(status) \(security.phrase), also without any load")
+        let place = plan.targets.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
+        result.warnings += StatusSentence.all(probe.statuses, of: probe.statuses.values.reduce(0, +)).map { place + $0 }
+        for status in [429, 503] where probe.errorStatuses.contains(status) {
+            result.warnings.append("\(place)The server answers with \(status) without any load.")
         }
         return plan.ways(security).map { way in
             var runner = Runner(route: index, way: way)
+            runner.seconds = probe.seconds(of: way, plan)
+            if probe.obstacle(way) == nil { estimate.add(probe, way, plan) }
             runner.obstacle = probe.obstacle(way)
             runner.errorStatuses = probe.errorStatuses
             if let version = probe.version1, version == "h2", !way.isReuse {
@@ -150,7 +165,8 @@ package struct Compare: Sendable {
                 onProgress?(
                     Progress(
                         round: round, rounds: plan.rounds, done: done, all: done + left, way: runner.way,
-                        security: route.target.security))
+                        security: route.target.security,
+                        secondsLeft: secondsLeft(runners, rest: order[place...], rounds: plan.rounds - round)))
                 done += 1
                 let bench = route.plan.bench(
                     runner.way, route.target, requests: round == 0 ? plan.warmUpRequests : plan.requests,
@@ -158,6 +174,11 @@ package struct Compare: Sendable {
                 await run(bench, route, isCounted: round > 0, &runners[index], &result)
             }
         }
+    }
+
+    private func secondsLeft(_ runners: [Runner], rest: ArraySlice<Int>, rounds: Int) -> Double {
+        rest.reduce(0) { $0 + runners[$1].seconds }
+            + Double(rounds) * runners.reduce(0) { $0 + ($1.goesOn ? $1.seconds : 0) }
     }
 
     /// One measurement.
@@ -175,6 +196,10 @@ package struct Compare: Sendable {
         }
         guard isCounted, found.end != .interrupted else { return }
         if result.startedAt == 0 { result.startedAt = found.startedAt }
+        if result.tls == nil, let version = found.connections.tlsVersion {
+            result.tls = version + (found.connections.cipher.map { " (\($0))" } ?? "")
+        }
+        runner.seconds = found.elapsed
         let linkSeconds = await (route.link?.cpuSeconds() ?? 0) - before
         let figures = CompareFigures(found, way: runner.way, linkSeconds: linkSeconds)
         runner.rounds.append(figures)

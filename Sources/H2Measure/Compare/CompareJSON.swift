@@ -2,14 +2,16 @@
 /// names that end in `_seconds`, sizes in bytes, what does not apply `null`.
 package enum CompareJSON {
     /// Raised where a reader of the old one would go wrong.
-    package static let version = 1
+    package static let version = 2
 
-    package static func document(_ results: [CompareResult]) -> JSONText {
-        [
-            "schema": "h2get-compare",
-            "version": .integer(version),
-            "comparisons": .array(results.map(comparison)),
-        ]
+    package static func document(
+        _ results: [CompareResult], context: ReportContext = ReportContext()
+    ) -> JSONText {
+        .object(
+            [.init("schema", "h2get-compare"), .init("version", .integer(version))]
+                + context.members(results.first?.asked ?? []) + [
+                    .init("comparisons", .array(results.map(comparison)))
+                ])
     }
 
     private static func comparison(_ result: CompareResult) -> JSONText {
@@ -18,6 +20,8 @@ package enum CompareJSON {
             "started_at_unix_seconds": .number(result.startedAt),
             "round_trip_seconds": .number(Double(result.conditions.roundTrip) / 1e9),
             "loss": .number(result.conditions.loss),
+            "distance": .string(result.conditions.inWords),
+            "tls": JSONText(result.tls),
             "requests": .integer(result.requests),
             "rounds": .integer(result.rounds),
             "streams": .integer(result.streams),
@@ -29,6 +33,7 @@ package enum CompareJSON {
                 result.securities.map {
                     ["security": .string($0.rawValue), "text": .string(result.verdict($0))]
                 }),
+            "warnings": .array(result.warnings.map { .string($0) }),
             "remarks": .array(result.remarks.map { .string($0) }),
         ]
     }

@@ -19,7 +19,12 @@ struct CompareProbe: Sendable {
     /// Whether it resumed a TLS session that it had given.
     var resumes = true
     /// Statuses of 400 and above that its answers had: so they are no sign of load.
-    var errorStatuses: Set<Int> = []
+    var errorStatuses: Set<Int> { Set(statuses.keys.filter { $0 >= 400 }) }
+    /// How often its answers had which status.
+    var statuses: [Int: Int] = [:]
+    /// About what a connection takes to be made, and a request on one that is there: seconds.
+    var connectSeconds = 0.0
+    var requestSeconds = 0.0
     /// What the first attempt failed with, where nothing works at all.
     var failure: (any Error)?
 
@@ -97,8 +102,21 @@ struct CompareProbe: Sendable {
     }
 
     private mutating func note(_ result: BenchResult) {
-        for (status, count) in result.statuses.enumerated() where status >= 400 && count > 0 {
-            errorStatuses.insert(status)
+        for (status, count) in result.statuses.enumerated() where count > 0 { statuses[status, default: 0] += count }
+        guard requestSeconds == 0, result.requests.done > 0 else { return }
+        let (request, connect) = (Distribution(result.latency), Distribution(result.connect))
+        requestSeconds = Double(request.p50) / 1e9
+        connectSeconds = Double(connect.p50 + Distribution(result.handshake).p50) / 1e9
+    }
+
+    /// About how long a way takes for the plan's requests, as the few that were sent have it.
+    func seconds(of way: CompareWay, _ plan: ComparePlan) -> Double {
+        func requests(_ each: Int) -> Double { Double((plan.requests + each - 1) / max(each, 1)) * requestSeconds }
+        return switch way {
+        case .newConnections: Double(plan.requests) * (connectSeconds + requestSeconds)
+        case .keepAlive: connectSeconds + requests(1)
+        case .pool(let count): connectSeconds + requests(count)
+        case .http2: connectSeconds + requests(plan.streams)
         }
     }
 

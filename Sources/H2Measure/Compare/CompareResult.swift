@@ -115,6 +115,10 @@ package struct CompareResult: Sendable, Equatable {
 
     /// The origins that were asked.
     package var origins: [String] = []
+    /// What each of them was asked for.
+    package var asked: [RequestList] = []
+    /// The version of TLS that was spoken, and its cipher suite; nil in cleartext alone.
+    package var tls: String?
     package var conditions = LinkConditions()
     /// Of each way, in each round.
     package var requests = 0
@@ -130,6 +134,8 @@ package struct CompareResult: Sendable, Equatable {
     package var cells: [Cell] = []
     /// What is to be known of all of it. May hold text of a server's.
     package var notes: [String] = []
+    /// Why the figures do not say what they seem to, in whole sentences.
+    package var warnings: [String] = []
 
     package init() {}
 

@@ -1,13 +1,18 @@
 /// A comparison for people: a table for the terminal, and one in Markdown.
 package struct CompareTable {
     package let result: CompareResult
+    private let context: ReportContext
 
-    package init(_ result: CompareResult) { self.result = result }
+    package init(_ result: CompareResult, context: ReportContext = ReportContext()) {
+        self.result = result
+        self.context = context
+    }
 
     /// The lines of a summary, none longer than `width`, as long as that is at least 60.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
-        var lines = wrapped(printable(work), width: width)
+        var lines = wrapped(printable(work), width: width).map(style.bold)
+        lines += ReportFact.lines(result.facts(context), width: width)
         lines.append("")
         lines += table(isWide: false).lines(width: width, style: style)
         lines.append("")
@@ -15,6 +20,9 @@ package struct CompareTable {
         lines.append("")
         for verdict in result.verdicts {
             lines += wrapped(printable(verdict), width: width, indent: 2).map(style.bold)
+        }
+        for warning in result.warnings {
+            lines += wrapped("Warning: \(printable(warning))", width: width, indent: 2).map(style.yellow)
         }
         for remark in result.remarks {
             lines += wrapped("Note: \(printable(remark))", width: width, indent: 2)
@@ -24,9 +32,15 @@ package struct CompareTable {
 
     package func markdown() -> String {
         var lines = [TextTable.escaped(work), ""]
+        lines += result.facts(context).map { "- \($0.name): \(TextTable.escaped($0.value))" }
+        lines.append("")
         lines += table(isWide: true).markdown()
         lines.append("")
         lines += result.verdicts.map { "**\(TextTable.escaped($0))**" }
+        if !result.warnings.isEmpty {
+            lines.append("")
+            lines += result.warnings.map { "- **Warning**: \(TextTable.escaped($0))" }
+        }
         if !result.remarks.isEmpty {
             lines.append("")
             lines += result.remarks.map { "- \(TextTable.escaped($0))" }

@@ -70,6 +70,12 @@ extension CompareResult {
         "\(fixed(ratio, ratio >= 9.95 ? 0 : ratio >= 1.095 ? 1 : 2)) ×"
     }
 
+    /// What was measured, by name.
+    package func facts(_ context: ReportContext) -> [ReportFact] {
+        let spoken = tls.map { "HTTP/1.1 and HTTP/2 over \($0)" } ?? ""
+        return context.facts(asked, distance: conditions.inWords, spoken: spoken, startedAt: startedAt)
+    }
+
     /// What has to be known of the figures as a whole. May hold text of a server's.
     package var remarks: [String] {
         var remarks = notes

@@ -1,5 +1,8 @@
 /// Bars that lie, a row for each label: one bar in it, or one of each series, with the spread as a whisker.
 ///
+/// On a logarithmic axis there is no zero from which a length could be seen, and a bar four times as long says nothing of
+/// four times as much: a dot stands for the value there.
+///
 /// They lie because the labels are long ("HTTP/1.1, a new connection each time") and want to be read without turning one's
 /// head.
 package struct BarChart: Sendable {
@@ -91,7 +94,8 @@ package struct BarChart: Sendable {
             series.count < 2
             ? []
             : series.enumerated().map {
-                ChartFrame.LegendEntry(name: $0.element, colour: colour($0.offset), sign: .square)
+                ChartFrame.LegendEntry(
+                    name: $0.element, colour: colour($0.offset), sign: scale == .linear ? .square : .dot)
             }
         let (head, headHeight) = legend.isEmpty ? ("", 0) : ChartFrame.head(title: "", legend: legend, width: width)
 
@@ -177,10 +181,19 @@ package struct BarChart: Sendable {
                 }
             }
         }
-        let length = max(end - left, bar.value > 0 ? 1 : 0)
-        var result = "<g><rect class=\"fill \(colour)\" x=\"\(Markup.coordinate(left))\" y=\"\(Markup.coordinate(y))\" "
-        result += "width=\"\(Markup.coordinate(length))\" height=\"\(Markup.coordinate(thickness))\" rx=\"1.5\"/>"
-        result += whisker + "<g font-size=\"11\">"
+        var result = "<g>"
+        if scale == .linear {
+            let length = max(end - left, bar.value > 0 ? 1 : 0)
+            result += "<rect class=\"fill \(colour)\" x=\"\(Markup.coordinate(left))\" y=\"\(Markup.coordinate(y))\" "
+            result += "width=\"\(Markup.coordinate(length))\" height=\"\(Markup.coordinate(thickness))\" rx=\"1.5\"/>"
+            result += whisker
+        } else {
+            outer += 4
+            result += ChartFrame.line((left, middle), (end, middle), "guide") + whisker
+            result +=
+                "<circle class=\"fill \(colour)\" cx=\"\(Markup.coordinate(end))\" cy=\"\(Markup.coordinate(middle))\" r=\"5\"/>"
+        }
+        result += "<g font-size=\"11\">"
         result += ChartFrame.text(unit.text(bar.value), x: outer + 6, y: middle + 4, "strong halo") + "</g>"
         return result + "<title>\(Markup.escaped(tip))</title></g>"
     }

@@ -7,11 +7,15 @@ package struct BenchPage: Sendable {
     package let result: BenchResult
     /// What the figures say, and what they do not.
     package var verdict: [PageSentence]
+    package var context: ReportContext
 
-    package init(plan: BenchPlan, result: BenchResult, verdict: [PageSentence] = []) {
+    package init(
+        plan: BenchPlan, result: BenchResult, verdict: [PageSentence] = [], context: ReportContext = ReportContext()
+    ) {
         self.plan = plan
         self.result = result
         self.verdict = verdict
+        self.context = context
     }
 
     package func html() -> String {
@@ -21,7 +25,11 @@ package struct BenchPage: Sendable {
             + Page.section("The client, and what it was told to do", [client, work])
         let began = Page.date(result.startedAt)
         return Page.document(
-            title: "Benchmark of \(plan.origin)", subtitle: [summary], verdict: verdict, body: body,
+            title: "Benchmark of \(plan.origin)", subtitle: [summary],
+            facts: context.facts(
+                [RequestList(origin: plan.origin, requests: plan.requests)], spoken: result.connections.spoken,
+                startedAt: result.startedAt),
+            verdict: verdict, body: body,
             footer: "h2get bench\(began.isEmpty ? "" : ", \(began)")")
     }
 
@@ -113,13 +121,18 @@ package struct BenchPage: Sendable {
     private var latency: [String] {
         let raw = "from sending"
         let corrected = "corrected"
-        let distribution = DistributionChart(
-            raw, result.latency, other: hasCorrected ? (corrected, result.corrected) : nil)
-        var lines: [(name: String, histogram: TimeHistogram)] = [(raw, result.latency)]
-        lines.append((corrected, result.corrected))
+        // One basis for all percentiles of the page: the corrected latency, where there is one.
+        let distribution =
+            hasCorrected
+            ? DistributionChart(corrected, result.corrected, other: (raw, result.latency))
+            : DistributionChart(raw, result.latency)
+        var lines: [(name: String, histogram: TimeHistogram)] = [(corrected, result.corrected)]
+        lines.append((raw, result.latency))
         lines.append(("first byte", result.firstByte))
+        let beyond = distribution.beyond
+        let cut = beyond == 0 ? "" : " Drawn up to p99.9; \(ChartUnit.grouped(beyond)) are beyond."
         var cards = [
-            Page.card("Distribution", note: "How many responses took how long.", distribution.svg()),
+            Page.card("Distribution", note: "How many responses took how long.\(cut)", distribution.svg()),
             Page.card(
                 "By percentile", note: "How many of the requests were at least as fast.", PercentileChart(lines).svg()),
         ]
@@ -152,7 +165,7 @@ package struct BenchPage: Sendable {
                 return Page.Row(
                     [
                         .text(name), .number(ChartUnit.grouped(Int(histogram.totalCount))),
-                        .number(Self.time.text(histogram.mean)),
+                        .number(Self.time.text(histogram.average)),
                     ] + values)
             })
     }
@@ -173,9 +186,9 @@ package struct BenchPage: Sendable {
         func time(_ value: UInt64) -> Double? { value > 0 ? Double(value) : nil }
 
         let latencySeries: [LineChart.Series] = [
-            .init("longest", points { time($0.longest) }, colour: 6),
-            .init("p99", points { time($0.p99) }, colour: 2),
-            .init("median", points { time($0.p50) }, colour: 1),
+            .init("longest from sending", points { time($0.longest) }, colour: 6),
+            .init("p99 from sending", points { time($0.p99) }, colour: 2),
+            .init("median from sending", points { time($0.p50) }, colour: 1),
         ]
         let values = latencySeries.flatMap { $0.points.compactMap(\.y) }
         var latency = LineChart(

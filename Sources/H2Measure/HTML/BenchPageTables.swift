@@ -66,7 +66,7 @@ extension BenchPage {
             ("download: connection window", waits.downloadConnectionWindow),
         ]
         let rows = parts.map { BarChart.Row($0.0, [.bar(.init(Double($0.1) / number))]) }
-        let mean = result.latency.totalCount > 0 ? ChartUnit.nanoseconds.text(result.latency.mean) : "–"
+        let mean = result.latency.totalCount > 0 ? ChartUnit.nanoseconds.text(result.latency.average) : "–"
         var note = "Mean for each request sent, beside a mean latency from sending of \(mean)."
         if waits.slotRequests > 0 {
             note += " \(Page.many(waits.slotRequests, "request")) waited for a connection or a stream of one."

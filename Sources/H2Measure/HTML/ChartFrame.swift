@@ -16,6 +16,7 @@ struct ChartFrame {
             case line
             case dashedLine
             case square
+            case dot
         }
         var name: String
         /// The class that has its colour, such as "c1".
@@ -135,6 +136,9 @@ struct ChartFrame {
             case .square:
                 result += "<rect class=\"fill \(entry.colour)\" x=\"\(Markup.coordinate(place + 3))\" "
                 result += "y=\"\(Markup.coordinate(y - 5))\" width=\"10\" height=\"10\" rx=\"2\"/>"
+            case .dot:
+                result += "<circle class=\"fill \(entry.colour)\" cx=\"\(Markup.coordinate(place + 8))\" "
+                result += "cy=\"\(Markup.coordinate(y))\" r=\"5\"/>"
             case .line, .dashedLine:
                 let dash = entry.sign == .dashedLine ? " dash" : ""
                 result += line((place, y), (place + 16, y), "series \(entry.colour)\(dash)")

@@ -4,12 +4,12 @@ enum ChartStyle {
     /// and lighter on black), those of a ramp also in grey.
     static let colours = """
         :root{--page:#f6f7f9;--surface:#fff;--text:#1c2430;--quiet:#5b6675;--line:#d9dee5;--grid:#e8ebf0;\
-        --hover:rgba(60,80,110,.09);--warn:#9a4a00;--warnback:#fff4e5;--good:#0a6b4e;--goodback:#e8f6f0;\
+        --hover:rgba(60,80,110,.09);--bad:#a81e1e;--badback:#fdecec;--good:#0a6b4e;--goodback:#e8f6f0;--note:#5b6675;--noteback:#eceff3;\
         --s1:#0b6cb8;--s2:#c8560a;--s3:#0b8a68;--s4:#a8508c;--s5:#8a7400;--s6:#667080;\
         --r1:#93c3e6;--r2:#4f9bd3;--r3:#1c6cab;--r4:#0c3c6b}
         @media screen and (prefers-color-scheme:dark){:root{--page:#12161c;--surface:#1a2029;--text:#e6eaf0;\
-        --quiet:#9ba6b5;--line:#37404d;--grid:#29313c;--hover:rgba(190,210,240,.1);--warn:#ffc078;--warnback:#33270f;\
-        --good:#6fdcb4;--goodback:#12302a;\
+        --quiet:#9ba6b5;--line:#37404d;--grid:#29313c;--hover:rgba(190,210,240,.1);--bad:#ff9d94;--badback:#3a1a1a;\
+        --good:#6fdcb4;--goodback:#12302a;--note:#9ba6b5;--noteback:#232a34;\
         --s1:#62b0f2;--s2:#f39a55;--s3:#43c69d;--s4:#dc96c8;--s5:#d9c352;--s6:#a4aebb;\
         --r1:#28527a;--r2:#3f86c4;--r3:#7db9ea;--r4:#d3e9fb}}
 
@@ -22,7 +22,7 @@ enum ChartStyle {
         svg text{fill:var(--quiet)}svg .strong{fill:var(--text)}svg .halo{paint-order:stroke;stroke:var(--surface);\
         stroke-width:4px;stroke-linejoin:round;fill:var(--text)}
         .end{text-anchor:end}.mid{text-anchor:middle}
-        .grid{stroke:var(--grid);fill:none}.base{stroke:var(--line);fill:none}
+        .grid{stroke:var(--grid);fill:none}.base{stroke:var(--line);fill:none}.guide{stroke:var(--line);stroke-dasharray:1 4;fill:none}
         .mark{stroke:var(--quiet);stroke-dasharray:3 3;fill:none}.whisker{stroke:var(--text);fill:none}.under{stroke:var(--surface);stroke-width:3;stroke-opacity:.7;fill:none}
         .hover{fill:transparent}.hover:hover{fill:var(--hover)}
         .ring{fill:none;stroke:var(--text);stroke-width:2}
@@ -47,9 +47,12 @@ enum ChartStyle {
         .note{color:var(--quiet);font-size:13px;margin:0 0 10px}
         .verdict{list-style:none;padding:0;margin:18px 0 0}
         .verdict li{padding:9px 14px;border-radius:8px;margin:0 0 8px;border-left:4px solid;overflow-wrap:anywhere}
-        .verdict .warn{background:var(--warnback);border-color:var(--warn)}
+        .verdict .bad{background:var(--badback);border-color:var(--bad)}
+        .verdict .quiet{background:var(--noteback);border-color:var(--note)}
         .verdict .fine{background:var(--goodback);border-color:var(--good)}
-        .verdict b{margin-right:.4em}.warn b{color:var(--warn)}.fine b{color:var(--good)}
+        .verdict b{margin-right:.4em}.bad b{color:var(--bad)}.quiet b{color:var(--note)}.fine b{color:var(--good)}
+        .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 14px;margin:12px 0 0;font-size:13px}
+        .facts dt{color:var(--quiet)}.facts dd{margin:0;overflow-wrap:anywhere}
         .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:12px;margin:20px 0 0;padding:0}
         .tile,.card{background:var(--surface);border:1px solid var(--line);border-radius:10px}
         .tile{padding:12px 16px}.tile dt{color:var(--quiet);font-size:13px}
@@ -67,6 +70,12 @@ enum ChartStyle {
         tbody th{font-weight:500}td.n,th.n{text-align:right;white-space:nowrap;overflow-wrap:normal}\
         thead th.n{white-space:normal}
         td small{color:var(--quiet);display:block;font-size:12px;white-space:nowrap}
+        table.sorted{display:grid}table.sorted thead,table.sorted tbody{display:contents}
+        table.sorted tr{display:grid;grid-template-columns:subgrid;grid-column:1/-1}table.sorted thead tr{order:-1}\
+        table.sorted tr:last-child td,table.sorted tr:last-child th{border-bottom:1px solid var(--grid)}
+        thead label{cursor:pointer;text-decoration:underline dotted;text-underline-offset:3px}
+        thead input{position:absolute;opacity:0;pointer-events:none}thead label:has(:checked){color:var(--text);font-weight:650}
+        thead label:has(:focus-visible){outline:2px solid var(--s1)}.unsort{margin-left:.6em;cursor:pointer;white-space:nowrap}
         tr.best td,tr.best th{background:var(--goodback)}.why{color:var(--quiet);font-style:italic}
         @media screen and (max-width:760px){.cards{grid-template-columns:minmax(0,1fr)}.tile dd{font-size:20px}}
         @media print{body{background:#fff;font-size:12px}.card,.tile,.verdict li,tr{break-inside:avoid}\

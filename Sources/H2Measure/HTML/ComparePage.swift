@@ -93,6 +93,8 @@ package struct ComparePage: Sendable {
         package var title: String
         /// What was done: requests, rounds, and so on, a line each.
         package var work: [String] = []
+        /// What was measured, and how.
+        package var facts: [ReportFact] = []
         package var labelTitles: [String]
         package var groups: [Group]
         package var verdict: [PageSentence] = []
@@ -118,22 +120,24 @@ package struct ComparePage: Sendable {
         ]
         if input.groups.count == 1, let group = input.groups.first {
             cards.append(Page.card("Requests per second", note: "More is better.", isWide: true, rates(group).svg()))
-            cards.append(Page.card("Latency", note: "Less is better.", isWide: true, latencies(group).svg()))
         }
         var body = Page.section(input.groups.count > 1 ? "What reuse gains with distance" : "What reuse gains", cards)
-        for group in input.groups {
+        for (number, group) in input.groups.enumerated() {
             body += Page.section(
                 input.groups.count > 1 ? group.label : "All figures",
                 [
                     Page.card(
-                        "Speed", note: "Medians; below them the lowest and the highest round.", isWide: true,
-                        table(group, Self.speed)),
-                    Page.card("What it took", isWide: true, table(group, Self.cost)),
+                        "Speed",
+                        note:
+                            "Medians; below them the lowest and the highest round. Compare the total times: p50, p99 and first "
+                            + "byte are of single requests, of which one way has one at a time and another a hundred.",
+                        isWide: true, table("speed\(number)", group, Self.speed)),
+                    Page.card("What it took", isWide: true, table("cost\(number)", group, Self.cost)),
                 ])
         }
         let began = Page.date(input.startedAt)
         return Page.document(
-            title: input.title, subtitle: input.work, verdict: input.verdict, body: body,
+            title: input.title, subtitle: input.work, facts: input.facts, verdict: input.verdict, body: body,
             footer: "h2get compare\(began.isEmpty ? "" : ", \(began)")")
     }
 
@@ -141,9 +145,15 @@ package struct ComparePage: Sendable {
     package func picture() -> String {
         let (content, width, height) = totalTime.drawing(width: 900)
         let padding = 20.0
-        let head = 30.0
+        // What was measured stands in the picture itself, which is passed on without its page.
+        let lines = (input.work + input.facts.filter { $0.name != "Command" }.map { "\($0.name): \($0.value)" })
+            .map { Markup.cut($0, toWidth: width, size: 11) }
+        let head = 30.0 + Double(lines.count) * 15
         let title =
             "<g font-size=\"15\" font-weight=\"600\">" + ChartFrame.text(input.title, x: 0, y: 4, "strong") + "</g>"
+            + "<g font-size=\"11\">"
+            + lines.enumerated().map { ChartFrame.text($0.element, x: 0, y: 22 + 15 * Double($0.offset)) }.joined()
+            + "</g>"
         let size = (Markup.coordinate(width + 2 * padding), Markup.coordinate(height + 2 * padding + head))
         let background =
             "<rect width=\"100%\" height=\"100%\" rx=\"8\" style=\"fill:var(--surface)\"/>"
@@ -204,27 +214,13 @@ package struct ComparePage: Sendable {
         return chart
     }
 
-    private func latencies(_ group: Group) -> BarChart {
-        let rows = group.rows.map { row in
-            switch row.outcome {
-            case .ran: BarChart.Row(row.name, [Self.place(row) { ($0.p50, 1) }, Self.place(row) { ($0.p99, 1) }])
-            case .couldNot(let why): BarChart.Row(row.name, [.missing(why), .missing(why)])
-            }
-        }
-        let values = rows.flatMap(\.places).compactMap { if case .bar(let bar) = $0 { bar.value } else { nil } }
-        var chart = BarChart(
-            "Latency by way of reuse", unit: .nanoseconds, scale: .suiting(values), series: ["median", "p99"],
-            rows: rows)
-        chart.title = "latency"
-        chart.isWide = true
-        return chart
-    }
-
     // MARK: Tables
 
     /// A figure that a table has a column for.
     private struct Column {
         var title: String
+        /// How it is sorted, the best first.
+        var order = Page.Order.rising
         var figure: (Figures) -> Figure
         var text: (Double) -> String
     }
@@ -232,7 +228,7 @@ package struct ComparePage: Sendable {
     private static var speed: [Column] {
         [
             Column(title: "total", figure: \.total) { ChartUnit.nanoseconds.text($0 * 1e9) },
-            Column(title: "requests/s", figure: \.rate, text: ChartUnit.number),
+            Column(title: "requests/s", order: .falling, figure: \.rate, text: ChartUnit.number),
             Column(title: "p50", figure: \.p50, text: ChartUnit.nanoseconds.text),
             Column(title: "p99", figure: \.p99, text: ChartUnit.nanoseconds.text),
             Column(title: "first byte", figure: \.firstByte, text: ChartUnit.nanoseconds.text),
@@ -252,13 +248,14 @@ package struct ComparePage: Sendable {
     }
 
     /// The fastest is marked.
-    private func table(_ group: Group, _ columns: [Column]) -> String {
+    private func table(_ name: String, _ group: Group, _ columns: [Column]) -> String {
         let fastest = group.rows.compactMap {
             if case .ran(let figures) = $0.outcome { figures.total.median } else { nil }
         }
         .min()
-        return Page.table(
-            head: input.labelTitles + columns.map(\.title), labels: input.labelTitles.count,
+        return Page.sortableTable(
+            name, head: input.labelTitles + columns.map(\.title),
+            orders: input.labelTitles.map { _ in .none } + columns.map(\.order), labels: input.labelTitles.count,
             group.rows.map { row in
                 let labels = input.labelTitles.indices.map {
                     Page.Cell.text($0 < row.labels.count ? row.labels[$0] : "")
@@ -271,7 +268,9 @@ package struct ComparePage: Sendable {
                         let (low, high) = (column.text(figure.spread.lowerBound), column.text(figure.spread.upperBound))
                         return Page.Cell.figure(column.text(figure.median), low == high ? "" : Page.range(low, high))
                     }
-                    return Page.Row(labels + cells, isBest: figures.total.median == fastest)
+                    return Page.Row(
+                        labels + cells, isBest: figures.total.median == fastest,
+                        keys: labels.map { _ in nil } + columns.map { $0.figure(figures).median })
                 }
             })
     }

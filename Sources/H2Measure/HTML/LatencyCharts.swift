@@ -16,7 +16,7 @@ struct RecordedValues {
 
     init(_ histogram: TimeHistogram) {
         guard histogram.totalCount > 0 else { return }
-        for step in histogram.recordedValues() {
+        for step in histogram.recorded() {
             total += step.count
             values.append(min(step.value, histogram.maxRecorded))
             counts.append(step.count)
@@ -106,11 +106,30 @@ package struct DistributionChart: Sendable {
         package var count: UInt64 = 0
     }
 
-    /// The buckets that hold all of these values: about 90, but none narrower than what the histogram can tell apart.
-    package static func buckets(of histograms: [TimeHistogram]) -> [[Bucket]] {
+    /// Up to which value it is drawn: p99.9 of the bars, where there are enough values beyond to hide the shape of the
+    /// others; nil for all of them.
+    var end: UInt64? {
+        let recorded = RecordedValues(histogram)
+        guard recorded.total >= 1000, let end = recorded.value(at: 99.9), let most = recorded.values.last,
+            Double(most) > 1.5 * Double(max(end, 1))
+        else { return nil }
+        return end
+    }
+
+    /// How many of the bars' values are beyond what is drawn.
+    package var beyond: Int {
+        guard let end else { return 0 }
+        let recorded = RecordedValues(histogram)
+        return Int(clamping: zip(recorded.values, recorded.counts).reduce(UInt64(0)) { $0 + ($1.0 > end ? $1.1 : 0) })
+    }
+
+    /// The buckets that hold all of these values, or those up to `end`: about 90, but none narrower than what the histogram
+    /// can tell apart.
+    package static func buckets(of histograms: [TimeHistogram], upTo end: UInt64? = nil) -> [[Bucket]] {
         let recorded = histograms.map(RecordedValues.init)
         let known = recorded.filter { $0.total > 0 }
-        guard let least = known.compactMap(\.values.first).min(), let most = known.compactMap(\.values.last).max()
+        guard let least = known.compactMap(\.values.first).min(),
+            let most = end ?? known.compactMap(\.values.last).max()
         else {
             return histograms.map { _ in [] }
         }
@@ -122,7 +141,7 @@ package struct DistributionChart: Sendable {
             var buckets = (0..<count).map {
                 Bucket(lower: lowest * pow(ratio, Double($0)), upper: lowest * pow(ratio, Double($0 + 1)))
             }
-            for (value, number) in zip(recorded.values, recorded.counts) {
+            for (value, number) in zip(recorded.values, recorded.counts) where value <= end ?? .max {
                 let place = Int(log(Double(max(value, 1)) / lowest) / log(ratio))
                 buckets[min(max(place, 0), count - 1)].count += number
             }
@@ -133,7 +152,7 @@ package struct DistributionChart: Sendable {
     /// The chart as inline SVG.
     package func svg() -> String {
         let all = [histogram] + (other.map { [$0.histogram] } ?? [])
-        let buckets = Self.buckets(of: all)
+        let buckets = Self.buckets(of: all, upTo: end)
         let bars = buckets[0]
         let edges = bars.isEmpty ? [] : [bars[0].lower * 1.000001, bars[bars.count - 1].upper]
         let x = Axis(
@@ -161,6 +180,10 @@ package struct DistributionChart: Sendable {
         }
         if buckets.count > 1 { content += outline(buckets[1], in: frame) }
         content += frame.lines(of: marks)
+        if beyond > 0 {
+            content += ChartFrame.text(
+                "\(ChartUnit.grouped(beyond)) beyond →", x: frame.right, y: frame.top + 12, "end halo")
+        }
         return frame.drawing(label: "Distribution of latency", isEmpty: bars.isEmpty, content)
     }
 

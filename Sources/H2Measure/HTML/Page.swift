@@ -1,11 +1,19 @@
 /// A sentence of a report on top of a page.
 package struct PageSentence: Sendable, Equatable {
-    /// It limits what the figures mean, rather than tell of them.
-    package var isWarning: Bool
+    package enum Kind: Sendable, Equatable {
+        /// What the figures come to.
+        case finding
+        /// What is to be known of them.
+        case note
+        /// Why they do not say what they seem to.
+        case problem
+    }
+
+    package var kind: Kind
     package var text: String
 
-    package init(isWarning: Bool, text: String) {
-        self.isWarning = isWarning
+    package init(_ kind: Kind, _ text: String) {
+        self.kind = kind
         self.text = text
     }
 }
@@ -15,10 +23,8 @@ package struct PageSentence: Sendable, Equatable {
 /// A page is one file that asks nothing of the network; its content security policy forbids it even to try.
 enum Page {
     static func document(
-        title: String, subtitle: [String], verdict: [PageSentence], body: String, footer: String
-    )
-        -> String
-    {
+        title: String, subtitle: [String], facts: [ReportFact], verdict: [PageSentence], body: String, footer: String
+    ) -> String {
         let policy = "default-src 'none'; style-src 'unsafe-inline'"
         var result = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         result += "<meta http-equiv=\"Content-Security-Policy\" content=\"\(policy)\">\n"
@@ -29,6 +35,10 @@ enum Page {
             "<style>\n\(ChartStyle.colours)\(ChartStyle.page)\(ChartStyle.charts)</style>\n</head>\n<body>\n<header>\n"
         result += "<h1>\(Markup.escaped(title))</h1>\n"
         for line in subtitle { result += "<p class=\"sub\">\(Markup.escaped(line))</p>\n" }
+        if !facts.isEmpty {
+            let items = facts.map { "<dt>\(Markup.escaped($0.name))</dt><dd>\(Markup.escaped($0.value))</dd>\n" }
+            result += "<dl class=\"facts\">\n\(items.joined())</dl>\n"
+        }
         result += sentences(verdict)
         result += "</header>\n<main>\n\(body)</main>\n<footer>\(Markup.escaped(footer))</footer>\n</body>\n</html>\n"
         return result
@@ -37,9 +47,13 @@ enum Page {
     private static func sentences(_ sentences: [PageSentence]) -> String {
         guard !sentences.isEmpty else { return "" }
         let items = sentences.map { sentence in
-            let word = sentence.isWarning ? "Caution:" : "Result:"
-            return
-                "<li class=\"\(sentence.isWarning ? "warn" : "fine")\"><b>\(word)</b> \(Markup.escaped(sentence.text))</li>\n"
+            let (name, word) =
+                switch sentence.kind {
+                case .finding: ("fine", "Result:")
+                case .note: ("quiet", "Note:")
+                case .problem: ("bad", "Problem:")
+                }
+            return "<li class=\"\(name)\"><b>\(word)</b> \(Markup.escaped(sentence.text))</li>\n"
         }
         return "<ul class=\"verdict\">\n\(items.joined())</ul>\n"
     }
@@ -80,11 +94,57 @@ enum Page {
     struct Row {
         var cells: [Cell]
         var isBest = false
+        /// What each column is sorted by, from the labels on; nil stands last.
+        var keys: [Double?] = []
 
-        init(_ cells: [Cell], isBest: Bool = false) {
+        init(_ cells: [Cell], isBest: Bool = false, keys: [Double?] = []) {
             self.cells = cells
             self.isBest = isBest
+            self.keys = keys
         }
+    }
+
+    /// How a column is sorted when its head is chosen: the best first.
+    enum Order {
+        case rising
+        case falling
+        case none
+    }
+
+    /// A table whose rows go by the column that is chosen. There is no script: each row has its place in each order, and a
+    /// choice in the head, by CSS, says which of them counts.
+    /// - Parameters:
+    ///   - name: of this table, unlike any other's of the page: letters and digits.
+    ///   - orders: one for each column.
+    static func sortableTable(
+        _ name: String, head: [String], orders: [Order], labels: Int = 1, _ rows: [Row]
+    ) -> String {
+        guard rows.count > 1 else { return table(head: head, labels: labels, rows) }
+        let id = "sort-\(name)"
+        var rules = "#\(id){grid-template-columns:repeat(\(head.count),auto)}\n"
+        var places = [String](repeating: "", count: rows.count)
+        for (column, order) in orders.enumerated() where order != .none {
+            func key(_ row: Int) -> Double {
+                let value = column < rows[row].keys.count ? rows[row].keys[column] : nil
+                guard let value, value.isFinite else { return .infinity }
+                return order == .rising ? value : -value
+            }
+            let sorted = rows.indices.sorted { (key($0), $0) < (key($1), $1) }
+            for (place, row) in sorted.enumerated() { places[row] += "--o\(column):\(place + 1);" }
+            rules += "#\(id):has(#\(id)-\(column):checked) tbody tr{order:var(--o\(column))}\n"
+        }
+        let cells = head.enumerated().map { column, title in
+            let kind = column >= labels ? " class=\"n\"" : ""
+            guard orders[column] != .none else { return "<th scope=\"col\"\(kind)>\(Markup.escaped(title))</th>" }
+            return "<th scope=\"col\"\(kind)><label><input type=\"radio\" name=\"\(id)\" id=\"\(id)-\(column)\"/>"
+                + "\(Markup.escaped(title))</label></th>"
+        }
+        // Back to the order of the measurement.
+        let first =
+            "<label class=\"unsort\"><input type=\"radio\" name=\"\(id)\" checked=\"checked\"/>as measured</label>"
+        return "<style>\(rules)</style>\n<p class=\"note\">Choose a column to sort by it. \(first)</p>\n"
+            + "<table class=\"many sorted\" id=\"\(id)\">\n<thead><tr>\(cells.joined())</tr></thead>\n"
+            + body(rows, columns: head.count, labels: labels, styles: places) + "</table>\n"
     }
 
     /// A table. The first `labels` columns are text and head their rows; the others are numbers, as far as they have a head.
@@ -96,9 +156,15 @@ enum Page {
             }
             result += "<thead><tr>\(cells.joined())</tr></thead>\n"
         }
-        result += "<tbody>\n"
-        for row in rows {
-            result += row.isBest ? "<tr class=\"best\">" : "<tr>"
+        return result + body(rows, columns: head.count, labels: labels) + "</table>\n"
+    }
+
+    /// - Parameter styles: a declaration for each row, or none at all.
+    private static func body(_ rows: [Row], columns: Int, labels: Int, styles: [String] = []) -> String {
+        var result = "<tbody>\n"
+        for (number, row) in rows.enumerated() {
+            let style = styles.isEmpty ? "" : " style=\"\(styles[number])\""
+            result += row.isBest ? "<tr class=\"best\"\(style)>" : "<tr\(style)>"
             for (index, cell) in row.cells.enumerated() {
                 switch cell {
                 case .text(let text) where index < labels:
@@ -109,12 +175,15 @@ enum Page {
                     let small = below.isEmpty ? "" : "<small>\(Markup.escaped(below))</small>"
                     result += "<td class=\"n\">\(Markup.escaped(text))\(small)</td>"
                 case .why(let text):
-                    result += "<td class=\"why\" colspan=\"\(max(head.count - index, 1))\">\(Markup.escaped(text))</td>"
+                    let span = max(columns - index, 1)
+                    // In a table that sorts, rows are grids, which know no colspan.
+                    let wide = styles.isEmpty ? "" : " style=\"grid-column:span \(span)\""
+                    result += "<td class=\"why\" colspan=\"\(span)\"\(wide)>\(Markup.escaped(text))</td>"
                 }
             }
             result += "</tr>\n"
         }
-        return result + "</tbody>\n</table>\n"
+        return result + "</tbody>\n"
     }
 
     /// A table of names and numbers.

@@ -37,9 +37,13 @@ package struct SweepPage: Sendable {
         package var title: String
         /// What was done, a line each.
         package var work: [String] = []
+        /// What was measured, and how.
+        package var facts: [ReportFact] = []
         package var points: [Point]
         /// Where throughput stops growing and latency takes over.
         package var knee: Setting?
+        /// How the knee is called in tables and pictures.
+        package var kneeName = "knee"
         /// The fastest setting that keeps the limit on latency.
         package var best: Setting?
         /// The limit on p99, nanoseconds.
@@ -98,7 +102,7 @@ package struct SweepPage: Sendable {
                 ])
         let began = Page.date(input.startedAt)
         return Page.document(
-            title: input.title, subtitle: input.work, verdict: input.verdict, body: body,
+            title: input.title, subtitle: input.work, facts: input.facts, verdict: input.verdict, body: body,
             footer: "h2get sweep\(began.isEmpty ? "" : ", \(began)")")
     }
 
@@ -115,7 +119,9 @@ package struct SweepPage: Sendable {
                     "\(point.setting.text), p50 \(time.text(point.p50)), p99 \(time.text(point.p99))"
                 ))
         }
-        add("At the knee", point(input.knee), none: "no knee within the settings tried")
+        add(
+            input.kneeName == "knee" ? "At the knee" : "Knee here or below", point(input.knee),
+            none: "no knee within the settings tried")
         if let limit = input.limit {
             let text = ChartUnit.nanoseconds.short(limit)
             add("Best with p99 within \(text)", point(input.best), none: "no setting keeps it")
@@ -147,7 +153,7 @@ package struct SweepPage: Sendable {
             "Throughput over streams", x: Self.streams, y: ("requests per second", .count, .linear),
             series: series(x: { Double($0.setting.streams) }, y: \.rate))
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: knee.rate, label: "knee"))
+            chart.notes.append(.init(x: Double(knee.setting.streams), y: knee.rate, label: input.kneeName))
         }
         return chart
     }
@@ -158,7 +164,7 @@ package struct SweepPage: Sendable {
             "Latency (\(name)) over streams", x: Self.streams,
             y: (name, .nanoseconds, .suiting(series.flatMap { $0.points.compactMap(\.y) })), series: series)
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: figure(knee), label: "knee"))
+            chart.notes.append(.init(x: Double(knee.setting.streams), y: figure(knee), label: input.kneeName))
         }
         if hasLimit, let limit = input.limit {
             chart.levels.append(.init(y: limit, label: "limit \(ChartUnit.nanoseconds.short(limit))"))
@@ -171,7 +177,7 @@ package struct SweepPage: Sendable {
             "Throughput over latency",
             x: ("p99 (log scale)", .nanoseconds, .logarithmic(base: 10)), y: ("requests per second", .count, .linear),
             series: series(x: \.p99, y: \.rate))
-        if let knee = point(input.knee) { chart.notes.append(.init(x: knee.p99, y: knee.rate, label: "knee")) }
+        if let knee = point(input.knee) { chart.notes.append(.init(x: knee.p99, y: knee.rate, label: input.kneeName)) }
         return chart
     }
 
@@ -179,11 +185,12 @@ package struct SweepPage: Sendable {
 
     private var table: String {
         let time = ChartUnit.nanoseconds
-        return Page.table(
-            head: ["connections", "streams on each", "requests/s", "p50", "p99", "errors", ""], labels: 0,
+        return Page.sortableTable(
+            "settings", head: ["connections", "streams on each", "requests/s", "p50", "p99", "errors", ""],
+            orders: [.rising, .rising, .falling, .rising, .rising, .rising, .none], labels: 0,
             input.points.map { point in
                 var words: [String] = []
-                if point.setting == input.knee { words.append("knee") }
+                if point.setting == input.knee { words.append(input.kneeName) }
                 if point.setting == input.best { words.append("best") }
                 return Page.Row(
                     [
@@ -191,7 +198,12 @@ package struct SweepPage: Sendable {
                         .number(ChartUnit.grouped(point.setting.streams)), .number(ChartUnit.number(point.rate)),
                         .number(time.text(point.p50)), .number(time.text(point.p99)),
                         .number(ChartUnit.grouped(point.errors)), .number(words.joined(separator: ", ")),
-                    ], isBest: !words.isEmpty)
+                    ], isBest: !words.isEmpty,
+                    keys: [
+                        Double(point.setting.connections), Double(point.setting.streams), point.rate, point.p50,
+                        point.p99,
+                        Double(point.errors),
+                    ])
             })
     }
 }

@@ -9,16 +9,24 @@ import Histogram
 /// are 0 to 1; what does not apply is `null` and never left out; lists stand where the names would be a server's words.
 package enum BenchJSON {
     /// Raised where a reader of the old one would go wrong. New members raise it too, for the schema allows no others.
-    package static let version = 1
+    package static let version = 2
 
-    package static func text(_ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict]) -> String {
-        document(result, plan, verdicts: verdicts).text
+    package static func text(
+        _ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], outcomes: [FailCondition.Outcome] = [],
+        context: ReportContext = ReportContext()
+    ) -> String {
+        document(result, plan, verdicts: verdicts, outcomes: outcomes, context: context).text
     }
 
-    package static func document(_ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict]) -> JSONText {
+    package static func document(
+        _ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], outcomes: [FailCondition.Outcome] = [],
+        context: ReportContext = ReportContext()
+    ) -> JSONText {
         [
             "schema": "h2get-bench",
             "version": .integer(version),
+            "program": .string(context.program),
+            "command_line": .string(context.commandLine),
             "plan": planned(plan),
             "end": end(result.end),
             "started_at_unix_seconds": .number(result.startedAt),
@@ -45,6 +53,13 @@ package enum BenchJSON {
                     [
                         "severity": .string($0.severity.rawValue), "topic": .string($0.topic.rawValue),
                         "text": .string($0.text),
+                    ]
+                }),
+            "fail_if": .array(
+                outcomes.map {
+                    [
+                        "condition": .string($0.condition), "failed": .bool($0.isBroken),
+                        "measured": JSONText($0.measured), "text": .string($0.text),
                     ]
                 }),
         ]
@@ -78,6 +93,7 @@ package enum BenchJSON {
                     [
                         "method": .string(request.request.method.rawValue),
                         "path": JSONText(request.request.path),
+                        "url": .string(request.url(plan.origin)),
                         // Values may be secrets.
                         "header_names": .array(request.request.headerFields.map { .string($0.name.canonicalName) }),
                         "body_bytes": .integer(request.body.count),
@@ -193,8 +209,8 @@ package enum BenchJSON {
     }
 
     private static func interval(_ interval: BenchResult.Interval) -> JSONText {
-        // Without a response there is no latency.
-        func time(_ nanoseconds: UInt64) -> JSONText { interval.done > 0 ? seconds(nanoseconds) : .null }
+        // Without a measured response there is no latency.
+        func time(_ nanoseconds: UInt64) -> JSONText { interval.hasLatencies ? seconds(nanoseconds) : .null }
         return [
             "start_seconds": .number(interval.start), "length_seconds": .number(interval.length),
             "sent": .integer(interval.sent), "done": .integer(interval.done), "failed": .integer(interval.failed),

@@ -10,33 +10,47 @@ package struct BenchSummary {
     private let result: BenchResult
     private let plan: BenchPlan
     private let verdicts: [Verdict]
+    private let outcomes: [FailCondition.Outcome]
+    private let context: ReportContext
+    /// Of tables and curves.
     private let width: Int
+    /// Of sentences, which fit any terminal.
+    private let textWidth: Int
     private let style: TextStyle
 
     /// - Parameters:
-    ///   - width: of the terminal, in characters; below 60 lines are longer than it.
+    ///   - outcomes: what came of the conditions of `--fail-if`.
+    ///   - width: of the terminal, in characters; below 60 tables are wider than it.
     ///   - color: whether the text may hold colours. Without, it has no escape sequence at all.
-    package init(_ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], width: Int, color: Bool) {
+    package init(
+        _ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], outcomes: [FailCondition.Outcome] = [],
+        context: ReportContext = ReportContext(), width: Int, color: Bool
+    ) {
         self.result = result
         self.plan = plan
         self.verdicts = verdicts
+        self.outcomes = outcomes
+        self.context = context
         self.width = min(max(width, 60), 160)
+        textWidth = min(max(width, Self.labelWidth + 20), 160)
         style = TextStyle(color: color)
     }
 
     /// Lines, each ended.
     package var text: String {
-        let parts = [header(), totals(), waits(), machinery(), percentiles(), histogram(), timeLine(), judgement()]
+        let parts = [
+            header(), totals(), waits(), machinery(), percentiles(), histogram(), timeLine(), judgement(), closing(),
+        ]
         return parts.filter { !$0.isEmpty }.map { $0.map { $0 + "\n" }.joined() }.joined(separator: "\n")
     }
 
     // MARK: What ran
 
     private func header() -> [String] {
-        let first = plan.requests[0].request
-        let url = "\(plan.origin)\(first.path ?? "/")"
-        var lines = wrapped("h2get bench: \(first.method.rawValue) \(printable(url))", width: width, indent: 2).map(
-            style.bold)
+        let first = plan.requests[0]
+        var lines = wrapped(
+            "h2get bench: \(first.method) \(printable(first.url(plan.origin)))", width: textWidth, indent: 2
+        ).map(style.bold)
         var what: [String] = []
         if plan.requests.count > 1 { what.append("\(grouped(plan.requests.count)) URLs in turn") }
         switch plan.extent {
@@ -59,8 +73,10 @@ package struct BenchSummary {
         if plan.warmUp > .zero { what.append("after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up") }
         if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }
         if plan.api == .async { what.append("async API") }
-        for text in [what.joined(separator: " · "), spoken] {
-            lines += wrapped(text, width: width - 2).map { "  " + $0 }
+        let versions = [context.program, Page.date(result.startedAt)].filter { !$0.isEmpty }
+        let about = [what.joined(separator: " · "), spoken, versions.joined(separator: " · "), context.commandLine]
+        for text in about.map(printable) where !text.isEmpty {
+            lines += wrapped(text, width: textWidth - 2).map { "  " + $0 }
         }
         return lines
     }
@@ -68,14 +84,7 @@ package struct BenchSummary {
     /// Such as `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384) · the server allows 128 streams`.
     private var spoken: String {
         let connections = result.connections
-        let versions = [(connections.http2, "HTTP/2"), (connections.http1, "HTTP/1.1")].filter { $0.0 > 0 }.map(\.1)
-        var text = versions.isEmpty ? "no connection" : versions.joined(separator: " and ")
-        if let version = connections.tlsVersion {
-            text += " over \(printable(version))"
-            if let cipher = connections.cipher { text += " (\(printable(cipher)))" }
-        } else if !versions.isEmpty {
-            text += " in cleartext"
-        }
+        var text = printable(connections.spoken)
         if let limit = connections.maxConcurrentStreams {
             text += " · the server allows \(grouped(limit, "stream")) a connection"
         }
@@ -159,7 +168,7 @@ package struct BenchSummary {
             (waits.downloadConnectionWindow, "the server for our connection window"),
         ].filter { $0.0 > 0 }
         // The corrected ones: what was waited for before a request was sent is in those alone.
-        let total = result.corrected.mean * Double(result.corrected.totalCount)
+        let total = result.corrected.average * Double(result.corrected.totalCount)
         return named.enumerated().flatMap { index, wait in
             let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
             return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")
@@ -223,12 +232,28 @@ package struct BenchSummary {
                 case .note: ("note: ", style.cyan)
                 case .warning: ("warning: ", style.yellow)
                 }
-            return wrapped(mark + printable(verdict.text), width: width, indent: 2).map(paint)
+            return wrapped(mark + printable(verdict.text), width: textWidth, indent: 2).map(paint)
         }
+            + outcomes.flatMap { outcome in
+                wrapped((outcome.isBroken ? "failed: " : "ok: ") + printable(outcome.text), width: textWidth, indent: 2)
+                    .map(outcome.isBroken ? style.red : style.green)
+            }
+    }
+
+    /// The figures that are looked for first, where they are found last.
+    private func closing() -> [String] {
+        let corrected = Distribution(result.corrected)
+        func time(_ percentile: Percentile) -> String {
+            let isFew = percentile.above(of: corrected.count) < Percentile.fewest
+            return "\(percentile.name) \(timeText(corrected.value(percentile)))\(isFew ? "*" : "")"
+        }
+        let times = corrected.count > 0 ? [time(.p50), time(.p99) + " (corrected)"] : []
+        let parts = ["\(rateText(result.rate)) responses/s"] + times + [grouped(result.requests.failed, "error")]
+        return wrapped("Result: " + parts.joined(separator: " · "), width: textWidth, indent: 2).map(style.bold)
     }
 
     private func row(_ label: String, _ text: String, paint: (String) -> String = { $0 }) -> [String] {
-        let lines = wrapped(text, width: width - Self.labelWidth)
+        let lines = wrapped(text, width: textWidth - Self.labelWidth)
         return lines.enumerated().map { index, line in
             padded(index == 0 ? label : "", Self.labelWidth) + paint(line)
         }

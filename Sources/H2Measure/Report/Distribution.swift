@@ -47,7 +47,7 @@ package struct Distribution: Sendable {
         guard histogram.totalCount > 0 else { return }
         count = Int(clamping: histogram.totalCount)
         (min, max) = (histogram.min, histogram.maxRecorded)
-        let middles = histogram.recordedValues().map { recorded in
+        let middles = histogram.recorded().map { recorded in
             values.append((recorded.value, Int(clamping: recorded.count)))
             return Double(histogram.medianEquivalentForValue(recorded.value))
         }
@@ -66,10 +66,17 @@ package struct Distribution: Sendable {
         let rank = Swift.max(count - percentile.above(of: count), 1)
         var seen = 0
         for (value, count) in values {
-            seen += count
+            let sum = seen.addingReportingOverflow(count)
+            seen = sum.overflow ? .max : sum.partialValue
             if seen >= rank { return Swift.max(Swift.min(value, max), min) }
         }
         return max
+    }
+
+    /// The same for any percentile, 0 to 100.
+    package func value(at percentile: Double) -> UInt64 {
+        let hundredths = (percentile * 100).rounded()
+        return value(Percentile(name: "", tenThousandthsAbove: Swift.max(0, 10_000 - Int(hundredths))))
     }
 
     package var p50: UInt64 { value(.p50) }

@@ -13,6 +13,9 @@ struct HistogramLayout: Equatable {
     private let halfBits: Int
     /// How many counts there are.
     let count: Int
+    /// As HdrHistogram calls them: the ranges of one width each, and the counts of the first of them.
+    var bucketCount: Int { count >> halfBits - 1 }
+    var subBucketCount: Int { 2 << halfBits }
 
     /// Of the histograms of this module.
     static let nanoseconds = HistogramLayout(lowest: 1, highest: TimeHistogram.longest, digits: 3)!

@@ -30,12 +30,43 @@ package enum HistogramLog {
         for (tag, histogram) in tagged where histogram.totalCount > 0 {
             text += line(tag: tag, start: 0, length: result.elapsed, histogram)
         }
-        let kept = result.intervals.filter { $0.latency != nil }
-        for interval in kept {
-            text += line(tag: nil, start: interval.start, length: interval.length, interval.latency!)
+        let seconds = seconds(result)
+        for second in seconds {
+            text += line(tag: nil, start: second.start, length: second.end - second.start, second.latency)
         }
-        if kept.isEmpty { text += line(tag: nil, start: 0, length: result.elapsed, result.latency) }
+        if seconds.isEmpty { text += line(tag: nil, start: 0, length: result.elapsed, result.latency) }
         return text
+    }
+
+    /// The intervals' histograms; those of intervals that are shorter than a second become one of a second, so that a log
+    /// is no longer for a finer time line. What was drained stays by itself.
+    private static func seconds(_ result: BenchResult) -> [(start: Double, end: Double, latency: TimeHistogram)] {
+        var seconds: [(start: Double, end: Double, latency: TimeHistogram)] = []
+        for interval in result.intervals {
+            guard let latency = interval.latency else { continue }
+            let end = interval.start + interval.length
+            let isDrain = result.elapsed > 0 && interval.start >= result.elapsed
+            guard !isDrain, let last = seconds.last, last.end - last.start < 0.95 else {
+                seconds.append((interval.start, end, latency))
+                continue
+            }
+            seconds[seconds.count - 1].end = end
+            seconds[seconds.count - 1].latency = sum(last.latency, latency)
+        }
+        return seconds
+    }
+
+    /// With room for both; each has no more than it needs.
+    private static func sum(_ one: TimeHistogram, _ other: TimeHistogram) -> TimeHistogram {
+        var sum = TimeHistogram.nanoseconds()
+        for histogram in [one, other] {
+            // Its own least and most are exact.
+            for (index, step) in histogram.recorded().enumerated() {
+                sum.record(index == 0 ? histogram.min : min(step.value, histogram.maxRecorded), count: step.count)
+            }
+            sum.record(histogram.maxRecorded, count: 0)
+        }
+        return sum
     }
 
     /// - Parameter startedAt: seconds since 1970.

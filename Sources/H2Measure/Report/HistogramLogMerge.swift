@@ -80,10 +80,7 @@ package struct HistogramLogMerge {
 
     /// The percentiles of one series in the form that HdrHistogram's plotters read (`.hgrm`), in milliseconds.
     package static func percentileText(_ histogram: TimeHistogram) -> String {
-        var text = ""
-        histogram.outputPercentileDistribution(
-            to: &text, outputValueUnitScalingRatio: 1e6, percentileTicksPerHalfDistance: 5)
-        return text
+        PercentileText(histogram).text
     }
 
     /// One log again, with a line for each tag, to be merged further.

@@ -39,7 +39,7 @@ struct HistogramPayload: Equatable {
         precondition(
             histogram.lowestDiscernibleValue == 1 && histogram.numberOfSignificantValueDigits == .three
                 && histogram.maxRecorded <= TimeHistogram.longest, "not a histogram of ours")
-        for recorded in histogram.recordedValues() {
+        for recorded in histogram.recorded() {
             counts.append(Entry(index: layout.index(of: recorded.value), count: recorded.count))
         }
     }
@@ -53,7 +53,7 @@ struct HistogramPayload: Equatable {
             let zeros = entry.index - next
             // A run of one is shorter as the zero that it is, and so do the other implementations write it.
             if zeros == 1 { varints.append(0) } else if zeros > 1 { Self.append(-Int64(zeros), to: &varints) }
-            Self.append(Int64(entry.count), to: &varints)
+            Self.append(Int64(clamping: entry.count), to: &varints)
             next = entry.index + 1
         }
         // An empty histogram has the count of value 0.
@@ -252,29 +252,22 @@ private struct Inflation {
     }
 }
 
-/// A histogram to which decoded ones are added, in nanoseconds, and the sum of all that is in it.
+/// A histogram to which decoded ones are added, in nanoseconds.
 struct HistogramSum {
     private(set) var histogram = TimeHistogram.nanoseconds()
-    /// No less than what the histogram's own iterators reckon: each value times its count, in 64 bits, which is 584 years.
-    private var time: UInt64 = 0
 
     /// Adds it; counts of another layout than ours at their lowest value, as other implementations do, and values above
     /// an hour as an hour.
-    /// - Throws: where the sums would be larger than they can be reckoned with; nothing is added then.
+    /// - Throws: where there would be 2^63 values or more, which the format cannot hold; nothing is added then.
     mutating func add(_ payload: HistogramPayload) throws(HistogramPayloadError) {
-        var (count, time) = (histogram.totalCount, time)
+        var count = histogram.totalCount
         for entry in payload.counts {
-            let most = min(payload.layout.values(at: entry.index).upperBound, TimeHistogram.longest)
             let total = count.addingReportingOverflow(entry.count)
-            // Our own counts are at most a thousandth wide.
-            let product = (most + most >> 9 + 1).multipliedReportingOverflow(by: entry.count)
-            let sum = time.addingReportingOverflow(product.partialValue)
-            guard !total.overflow, !product.overflow, !sum.overflow else {
+            guard !total.overflow, total.partialValue <= UInt64(Int64.max) else {
                 throw HistogramPayloadError("has counts that are too large to be added up")
             }
-            (count, time) = (total.partialValue, sum.partialValue)
+            count = total.partialValue
         }
-        self.time = time
         for entry in payload.counts {
             let values = payload.layout.values(at: entry.index)
             histogram.record(min(values.lowerBound, TimeHistogram.longest), count: entry.count)

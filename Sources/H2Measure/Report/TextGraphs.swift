@@ -123,7 +123,7 @@ struct TimeLine {
         var lines = [
             line("rate", columns.map(\.rate)) { "\(rateText($0))/s" },
             // An interval without a response has none.
-            line("p99", columns.map { Double($0.p99) }, where: { $0 > 0 }) { timeText(nanoseconds: $0) },
+            line("raw p99", columns.map { Double($0.p99) }, where: { $0 > 0 }) { timeText(nanoseconds: $0) },
             line("in flight", columns.map(\.inFlightMean)) { rateText($0) },
         ]
         if columns.contains(where: { $0.backlog > 0 }) {

@@ -14,7 +14,7 @@ struct TextStyle {
 
 /// `text` in lines of at most `width` characters, broken at spaces where there are any; the lines after the first begin
 /// with so many spaces.
-func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
+package func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
     let width = max(width, indent + 10)
     let margin = String(repeating: " ", count: indent)
     var lines: [String] = []

@@ -44,7 +44,9 @@ package struct Verdict: Sendable, Equatable {
     /// All there is to say, warnings first; never nothing.
     package static func all(_ result: BenchResult, _ plan: BenchPlan) -> [Verdict] {
         let rules = VerdictRules(result: result, plan: plan)
-        var verdicts = rules.outcome() + rules.client() + rules.server() + rules.waits() + rules.pace() + rules.sample()
+        if let nothing = rules.nothingAnswered() { return [nothing] }
+        var verdicts = rules.withoutConsequences(
+            rules.outcome() + rules.client() + rules.server() + rules.waits() + rules.pace() + rules.sample())
         if verdicts.isEmpty { verdicts = [rules.fine()] }
         return verdicts.filter { $0.severity == .warning } + verdicts.filter { $0.severity != .warning }
     }

@@ -26,20 +26,76 @@ struct VerdictRules {
     // MARK: What became of the requests
 
     func outcome() -> [Verdict] {
-        var verdicts: [Verdict] = []
-        let requests = result.requests
-        switch result.end {
-        case .complete: break
-        case .interrupted:
-            verdicts.append(
-                Verdict(.note, .ended, "It was stopped early, so these are the figures of what ran until then."))
-        case .gaveUp(let reason):
+        var verdicts = ended() + failures()
+        if result.requests.aborted > 0 {
             verdicts.append(
                 Verdict(
-                    .warning, .ended,
-                    "It ended early because no connection could be had any more (\(reason)): see whether the server still "
-                        + "runs, or try \(lighter)."))
+                    .note, .errors,
+                    "\(grouped(result.requests.aborted, "request")) got no answer in the time to drain after the end, and the latencies, "
+                        + "of which theirs would be the longest, lack them: measure longer with -D, or use \(lighter).")
+            )
         }
+        let statuses = Dictionary(
+            uniqueKeysWithValues: result.statuses.enumerated().filter { $0.element > 0 }.map { ($0.offset, $0.element) }
+        )
+        return verdicts
+            + StatusSentence.all(statuses, of: result.requests.done).map { Verdict(.warning, .statuses, $0) }
+    }
+
+    /// Where requests failed and none was answered there is nothing to judge: what to do about that is all there is to say.
+    func nothingAnswered() -> Verdict? {
+        guard result.requests.done == 0, result.requests.failed > 0, result.end == .complete else { return nil }
+        let cause = result.errors.byCount.first.map { " (\($0.cause))" } ?? ""
+        let remedy =
+            result.suggestsHTTP1(plan)
+            ? "does the server speak HTTP/2 without TLS? if not, use --h1" : "try one with h2get -v first"
+        return Verdict(
+            .warning, .errors,
+            "None of \(grouped(result.requests.sent, "request")) was answered\(cause): \(remedy).")
+    }
+
+    private func ended() -> [Verdict] {
+        switch result.end {
+        case .complete: return []
+        case .interrupted:
+            return [Verdict(.note, .ended, "It was stopped early, so these are the figures of what ran until then.")]
+        case .gaveUp(let reason):
+            let failed =
+                result.requests.failed > 0
+                ? ", and \(grouped(result.requests.failed, "request")) of \(grouped(result.requests.sent)) failed with it"
+                : ""
+            let remedy =
+                result.suggestsHTTP1(plan)
+                ? "does the server speak HTTP/2 without TLS? if not, use --h1"
+                : throttling.isEmpty ? "see whether the server still runs" : "the server throttles, so use \(lighter)"
+            return [
+                Verdict(
+                    .warning, .ended,
+                    "It ended after \(timeText(seconds: result.elapsed)), since no further connection could be established "
+                        + "(\(reason))\(failed): \(remedy).")
+            ]
+        }
+    }
+
+    /// The server was away for a part of the run: connections ended, and others could not be established.
+    var wasAway: Bool { !result.connections.failed.isEmpty && !result.connections.lost.isEmpty }
+
+    private func failures() -> [Verdict] {
+        let requests = result.requests
+        func total(_ causes: [String: Int]) -> Int { causes.values.reduce(0, +) }
+        func first(_ causes: [String: Int]) -> String { causes.byCount.first.map { " (\($0.cause))" } ?? "" }
+        let (lost, failed) = (result.connections.lost, result.connections.failed)
+        if wasAway {
+            let with = requests.failed > 0 ? ", and \(grouped(requests.failed, "request")) failed" : ""
+            return [
+                Verdict(
+                    .warning, .errors,
+                    "The server was away for a part of the run, for \(grouped(total(lost), "connection")) ended\(first(lost)) and "
+                        + "\(grouped(total(failed), "attempt")) to connect failed\(first(failed))\(with): see why, and measure again."
+                )
+            ]
+        }
+        var verdicts: [Verdict] = []
         if requests.failed > 0 {
             let causes = result.errors.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
             let named = causes.isEmpty ? "" : " (\(causes.joined(separator: "; ")))"
@@ -47,37 +103,39 @@ struct VerdictRules {
                 Verdict(
                     .warning, .errors,
                     "\(grouped(requests.failed, "request")) of \(grouped(requests.sent)) failed\(named), and what fails may be "
-                        + "fast or slow: trust the latencies only once this is mended, or with \(lighter)."))
+                        + "fast or slow: trust the latencies only once that is fixed, or with \(lighter)."))
         }
-        if requests.aborted > 0 {
-            verdicts.append(
-                Verdict(
-                    .note, .errors,
-                    "\(grouped(requests.aborted, "request")) got no answer in the time to drain after the end, and the latencies, "
-                        + "of which theirs would be the longest, lack them: measure longer with -D, or use \(lighter).")
-            )
-        }
-        let failedConnections = result.connections.failed.byCount
-        if let first = failedConnections.first {
-            let count = failedConnections.reduce(0) { $0 + $1.count }
+        if let most = failed.byCount.first {
             verdicts.append(
                 Verdict(
                     .warning, .errors,
-                    "\(grouped(count, "connection")) could not be established (most often: \(first.cause)), so that the load was not "
+                    "\(grouped(total(failed), "connection")) could not be established (most often: \(most.cause)), so that the load was not "
                         + "what was asked for: use a smaller -c, or open them more slowly with -r."))
         }
-        // Throttling has a verdict of its own.
-        let refused = (400...599).reduce(0) { $0 + ($1 == 429 || $1 == 503 ? 0 : result.statuses[$1]) }
-        if requests.done > 0, Double(refused) > 0.01 * Double(requests.done) {
-            let most = (400...599).filter { $0 != 429 && $0 != 503 }.max { result.statuses[$0] < result.statuses[$1] }!
-            verdicts.append(
-                Verdict(
-                    .warning, .statuses,
-                    "\(percent(Double(refused) / Double(requests.done))) of the responses have a status of 4xx or 5xx (most often "
-                        + "\(most)), and error pages are measured instead of the resource: check the URL, and what -H it needs."
-                ))
-        }
         return verdicts
+    }
+
+    /// Leaves out what follows from something else that is said: one cause has one remedy.
+    func withoutConsequences(_ verdicts: [Verdict]) -> [Verdict] {
+        func has(_ topics: Verdict.Topic...) -> Bool {
+            verdicts.contains { $0.severity == .warning && topics.contains($0.topic) }
+        }
+        var consequences: Set<Verdict.Topic> = []
+        let ofLoad: Set<Verdict.Topic> = [.rateMissed, .backlog, .coordinatedOmission, .unsteady, .slots]
+        if case .gaveUp = result.end {
+            consequences = ofLoad.union([
+                .errors, .throttled, .reconnects, .clientLag, .windows, .sendBlocked, .sample, .shortTime,
+            ])
+        }
+        if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
+        if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
+        if has(.rateMissed, .backlog) { consequences.formUnion([.coordinatedOmission, .unsteady, .slots]) }
+        let isBehind = has(.rateMissed, .backlog)
+        return verdicts.filter { verdict in
+            // How late the client's timers are is no matter beside that, and its remedy would be another.
+            let isAside = isBehind && verdict.topic == .clientLag && verdict.severity == .note
+            return !isAside && !consequences.contains(verdict.topic)
+        }
     }
 
     // MARK: The client
@@ -134,16 +192,7 @@ struct VerdictRules {
 
     func server() -> [Verdict] {
         var verdicts: [Verdict] = []
-        var signs: [String] = []
-        for status in [429, 503] where result.statuses[status] > 0 {
-            signs.append("status \(status) \(times(result.statuses[status]))")
-        }
-        let causes = result.errors.merging(result.connections.lost, uniquingKeysWith: +)
-            .merging(result.connections.failed, uniquingKeysWith: +).byCount
-        for code in ["REFUSED_STREAM", "ENHANCE_YOUR_CALM"] {
-            let count = causes.reduce(0) { $0 + ($1.cause.contains(code) ? $1.count : 0) }
-            if count > 0 { signs.append("\(code) \(times(count))") }
-        }
+        let signs = throttling
         if !signs.isEmpty {
             verdicts.append(
                 Verdict(
@@ -168,6 +217,21 @@ struct VerdictRules {
                 ))
         }
         return verdicts
+    }
+
+    /// What the server did that says "not so fast".
+    private var throttling: [String] {
+        var signs: [String] = []
+        for status in [429, 503] where result.statuses[status] > 0 {
+            signs.append("status \(status) \(times(result.statuses[status]))")
+        }
+        let causes = result.errors.merging(result.connections.lost, uniquingKeysWith: +)
+            .merging(result.connections.failed, uniquingKeysWith: +).byCount
+        for code in ["REFUSED_STREAM", "ENHANCE_YOUR_CALM"] {
+            let count = causes.reduce(0) { $0 + ($1.cause.contains(code) ? $1.count : 0) }
+            if count > 0 { signs.append("\(code) \(times(count))") }
+        }
+        return signs
     }
 
     private func times(_ count: Int) -> String { count == 1 ? "once" : "\(grouped(count)) times" }

@@ -61,36 +61,7 @@ extension VerdictRules {
     // MARK: The pace
 
     func pace() -> [Verdict] {
-        var verdicts: [Verdict] = []
-        let requests = result.requests
-        if let asked = scheduled(), asked > 0 {
-            let missing = asked - Double(requests.sent)
-            if missing > max(0.02 * asked, 10) {
-                verdicts.append(
-                    Verdict(
-                        .warning, .rateMissed,
-                        "Of \(rateText(asked / result.elapsed)) requests a second only \(rateText(Double(requests.sent) / result.elapsed)) "
-                            + "were sent (\(grouped(requests.dropped)) never were), so that the server was not measured at that rate: "
-                            + "use more connections or streams (-c, -m), or a lower rate."))
-            }
-            let quarter = result.timeLine.count / 4
-            if quarter > 0 {
-                func backlog(_ part: ArraySlice<BenchResult.Interval>) -> Double {
-                    Double(part.reduce(0) { $0 + $1.backlog }) / Double(part.count)
-                }
-                let (first, last) = (
-                    backlog(result.timeLine.prefix(quarter)), backlog(result.timeLine.suffix(quarter))
-                )
-                if last > 2 * first + 10 {
-                    verdicts.append(
-                        Verdict(
-                            .warning, .backlog,
-                            "Requests piled up (\(rateText(first)) waited to be sent at first, \(rateText(last)) at the end), so that "
-                                + "latency depends on how long it is measured: the server cannot keep up, so ask for a lower rate."
-                        ))
-                }
-            }
-        }
+        var verdicts = behind()
         let (raw, whole) = (latency.p99, corrected.p99)
         if latency.count >= 100, Double(whole) > 2 * Double(raw), whole > raw + 1_000_000 {
             verdicts.append(
@@ -110,6 +81,64 @@ extension VerdictRules {
                         + "second: \(remedy)."))
         }
         return verdicts
+    }
+
+    /// That an open loop fell behind its schedule, and what held it up: the client's own number of streams, the server's
+    /// limit on them, or the server.
+    private func behind() -> [Verdict] {
+        guard let asked = scheduled(), asked > 0 else { return [] }
+        let requests = result.requests
+        let missing = asked - Double(requests.sent)
+        if missing > max(0.02 * asked, 10) {
+            let what =
+                "Of \(rateText(asked / result.elapsed)) requests a second only \(rateText(Double(requests.sent) / result.elapsed)) "
+                + "were sent (\(grouped(requests.dropped)) never were)"
+            return [Verdict(.warning, .rateMissed, "\(what)\(whyBehind).")]
+        }
+        guard let (first, last) = growingBacklog() else { return [] }
+        let what = "Requests piled up (\(rateText(first)) waited to be sent at first, \(rateText(last)) at the end)"
+        return [Verdict(.warning, .backlog, "\(what)\(whyBehind).")]
+    }
+
+    /// Requests that waited in the first and the last quarter of the time, where that grew.
+    private func growingBacklog() -> (Double, Double)? {
+        let quarter = result.timeLine.count / 4
+        guard quarter > 0 else { return nil }
+        func backlog(_ part: ArraySlice<BenchResult.Interval>) -> Double {
+            Double(part.reduce(0) { $0 + $1.backlog }) / Double(part.count)
+        }
+        let (first, last) = (backlog(result.timeLine.prefix(quarter)), backlog(result.timeLine.suffix(quarter)))
+        return last > 2 * first + 10 ? (first, last) : nil
+    }
+
+    private var whyBehind: String {
+        let isHTTP2 = result.connections.http2 > 0 || result.connections.http1 == 0
+        let allowed = isHTTP2 ? result.connections.maxConcurrentStreams ?? .max : 1
+        let each = min(plan.streams, max(allowed, 1))
+        let half = result.timeLine.suffix((result.timeLine.count + 1) / 2)
+        let length = half.reduce(0) { $0 + $1.length }
+        let inFlight = length > 0 ? half.reduce(0) { $0 + $1.inFlightMean * $1.length } / length : 0
+        // Streams that were free leave no one cause to name.
+        guard inFlight > 0.9 * Double(plan.connections) * Double(each) else {
+            return ": use more connections or streams (-c, -m), or a lower rate"
+        }
+        // Where the fastest response was about as slow as the usual one, the server did not mind the load that it had.
+        if latency.p50 > 3 * max(latency.min, 1) {
+            return
+                " because the server cannot keep up (its fastest response took \(timeText(latency.min)), the median one "
+                + "\(timeText(latency.p50))): ask for a lower rate"
+        }
+        let streams = plan.connections * each
+        let inUse =
+            streams == 1
+            ? "the one stream was in use"
+            : "all \(grouped(streams)) streams were in use (\(grouped(plan.connections, "connection")) × \(grouped(each)))"
+        if isHTTP2, allowed < plan.streams {
+            return " because \(inUse), as many as the server allows on a connection: use a larger -c"
+        }
+        return
+            " because \(inUse): use a larger \(isHTTP2 ? "-m or -c" : "-c"), and if that does not help the server is "
+            + "the limit"
     }
 
     /// How many requests an open loop was to begin in the time; nil for a closed one.

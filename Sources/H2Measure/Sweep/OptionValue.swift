@@ -12,7 +12,7 @@ package enum OptionValue {
     package static func steps(_ text: String, upTo most: Int = 1_000_000) throws(OptionValueError) -> [Int] {
         let remedy = "write numbers from 1 to \(most) as 1,2,8, or a range as 1..1024"
         func number(_ word: Substring) throws(OptionValueError) -> Int {
-            guard isDigits(word), let value = Int(word), (1...most).contains(value) else {
+            guard QuantityText.isDigits(word), let value = Int(word), (1...most).contains(value) else {
                 throw OptionValueError(
                     message: "'\(printable(text))': '\(printable(String(word)))' is no number "
                         + "from 1 to \(most)", remedy: remedy)
@@ -55,16 +55,16 @@ package enum OptionValue {
     /// `1%`, `0.1%`, `0`: a probability of at most 0.5.
     package static func loss(_ text: String) throws(OptionValueError) -> Double {
         if text == "0" { return 0 }
-        guard text.last == "%", let percent = decimal(text.dropLast()) else {
+        guard let part = QuantityText.part(text) else {
             throw OptionValueError(
                 message: "'\(printable(text))' is no part of all segments", remedy: "write it in percent, such as 1%")
         }
-        guard percent <= 50 else {
+        guard part <= 0.5 else {
             throw OptionValueError(
                 message: "with \(printable(text)) of all segments lost nothing would arrive",
                 remedy: "use 50% at most; bad mobile networks lose about 2%")
         }
-        return percent / 100
+        return part
     }
 
     /// `p99=50ms`, or several as `p50=5ms,p99.9=100ms`.
@@ -81,7 +81,8 @@ package enum OptionValue {
         guard let equals = text.firstIndex(of: "="), text.first == "p" || text.first == "P" else {
             throw OptionValueError(message: "'\(printable(String(text)))' is no limit on latency", remedy: remedy)
         }
-        guard let percentile = decimal(text[..<equals].dropFirst()), (50...99.99).contains(percentile) else {
+        guard let percentile = QuantityText.decimal(text[..<equals].dropFirst()), (50...99.99).contains(percentile)
+        else {
             throw OptionValueError(
                 message: "'\(printable(String(text[..<equals])))' is no percentile from p50 to p99.99", remedy: remedy)
         }
@@ -95,29 +96,12 @@ package enum OptionValue {
     // MARK: - Numbers
 
     private static func time(_ text: String, _ what: String) throws(OptionValueError) -> UInt64 {
-        let units: [(suffix: String, nanoseconds: Double)] = [
-            ("ns", 1), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9),
-        ]
-        guard let unit = units.first(where: { text.hasSuffix($0.suffix) }),
-            let number = decimal(text.dropLast(unit.suffix.count)), number * unit.nanoseconds <= 3.6e12
-        else {
+        guard let time = QuantityText.nanoseconds(text, bare: .refused), time <= TimeHistogram.longest else {
             throw OptionValueError(
                 message: "'\(printable(text))' is no time for \(what)",
                 remedy: "write it with its unit, such as 30ms, 0.5s or 250us")
         }
-        return UInt64((number * unit.nanoseconds).rounded())
-    }
-
-    /// Double takes signs, exponents, "nan" and hexadecimal as well, which are typing errors here.
-    private static func decimal(_ text: Substring) -> Double? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }) else {
-            return nil
-        }
-        return Double(text)
-    }
-
-    private static func isDigits(_ text: Substring) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        return time
     }
 
     private static func firstDots(_ text: Substring) -> Substring.Index? {

@@ -14,6 +14,8 @@ package struct Sweep: Sendable {
         package var all: Int
         /// The last one that was measured.
         package var last: SweepPoint?
+        /// That all others take, if no climb ends before its top.
+        package var secondsLeft: Double
     }
 
     package let plan: SweepPlan
@@ -31,6 +33,7 @@ package struct Sweep: Sendable {
     package func run() async throws -> SweepResult {
         var result = SweepResult()
         result.origin = plan.origin.description
+        result.asked = RequestList(origin: plan.origin, requests: plan.requests)
         result.time = Double(plan.time / .nanoseconds(1)) / 1e9
         result.limits = plan.limits
         var last: SweepPoint?
@@ -45,10 +48,14 @@ package struct Sweep: Sendable {
                 onProgress?(
                     Progress(
                         setting: setting, done: index * plan.streams.count + step,
-                        all: plan.connections.count * plan.streams.count, last: last))
+                        all: plan.connections.count * plan.streams.count, last: last,
+                        secondsLeft: Double((plan.connections.count - index) * plan.streams.count - step)
+                            * (plan.time.inSeconds + plan.warmUp.inSeconds)))
                 do {
                     let found = try await engine(plan.bench(setting))
-                    if result.startedAt == 0 { result.startedAt = found.startedAt }
+                    if result.startedAt == 0 {
+                        (result.startedAt, result.spoken) = (found.startedAt, found.connections.spoken)
+                    }
                     // A point that was cut short is no point.
                     if found.end == .interrupted {
                         curve.stop = .interrupted

@@ -2,19 +2,26 @@
 /// `_seconds`, parts 0 to 1, what does not apply `null`.
 package enum SweepJSON {
     /// Raised where a reader of the old one would go wrong.
-    package static let version = 1
+    package static let version = 2
 
-    package static func document(_ result: SweepResult) -> JSONText {
+    package static func document(_ result: SweepResult, context: ReportContext = ReportContext()) -> JSONText {
         let (kneeState, knee): (String, SweepSetting?) =
             switch result.knee {
             case .at(let setting): ("found", setting)
+            case .atOrBelow(let setting): ("at_or_below", setting)
             case .beyond(let setting): ("beyond", setting)
             case .unknown: ("unknown", nil)
             }
-        return [
-            "schema": "h2get-sweep",
-            "version": .integer(version),
+        let head: [JSONText.Member] = [.init("schema", "h2get-sweep"), .init("version", .integer(version))]
+        guard case .object(let members) = body(result, kneeState, knee) else { return .null }
+        return .object(head + context.members([result.asked]) + members)
+    }
+
+    private static func body(_ result: SweepResult, _ kneeState: String, _ knee: SweepSetting?) -> JSONText {
+        [
             "origin": .string(result.origin),
+            "distance": .string(LinkConditions().inWords),
+            "versions": .string(result.spoken),
             "started_at_unix_seconds": .number(result.startedAt),
             "point_seconds": .number(result.time),
             "limits": .array(
@@ -25,6 +32,7 @@ package enum SweepJSON {
             "best": setting(result.best?.setting),
             "server": server(result.server),
             "verdicts": .array(result.verdicts.map { .string($0) }),
+            "warnings": .array(result.warnings.map { .string($0) }),
             "remarks": .array(result.remarks.map { .string($0) }),
         ]
     }

@@ -11,10 +11,30 @@
 extension SweepResult {
     package enum Knee: Sendable, Equatable {
         case at(SweepSetting)
+        /// At the least that was tried, or below it: nothing was seen of how it grew.
+        case atOrBelow(SweepSetting)
         /// Throughput still grew at the most streams and connections that were tried.
         case beyond(SweepSetting)
         /// There are fewer than three points without errors.
         case unknown
+
+        /// Where it is, as far as that was found.
+        package var setting: SweepSetting? {
+            switch self {
+            case .at(let setting), .atOrBelow(let setting), .beyond(let setting): setting
+            case .unknown: nil
+            }
+        }
+
+        /// What a table or a picture marks; nil where growth did not end.
+        package var marked: SweepSetting? {
+            if case .beyond = self { nil } else { setting }
+        }
+
+        /// How it is called there.
+        package var name: String {
+            if case .atOrBelow = self { "knee ≤" } else { "knee" }
+        }
     }
 
     /// What differs by less is taken as equal.
@@ -51,7 +71,11 @@ extension SweepResult {
             case .errors, .refusals, .overloaded, .streamLimit, .couldNot: false
             }
         }
-        return isAtTop ? .beyond(point.setting) : .at(point.setting)
+        if isAtTop { return .beyond(point.setting) }
+        // Below a single request there is nothing.
+        let least = curves.flatMap(\.points).map(\.setting.concurrency).min() ?? 1
+        let isLeast = point.setting.concurrency <= least && point.setting.concurrency > 1
+        return isLeast ? .atOrBelow(point.setting) : .at(point.setting)
     }
 
     /// The least setting with nearly the highest throughput: from here on more requests in flight buy next to nothing.

@@ -32,7 +32,7 @@ package struct SweepPoint: Sendable, Equatable {
     /// Connections that could not be made, and that were lost, by cause.
     package var connectionsFailed: [String: Int] = [:]
     package var connectionsLost: [String: Int] = [:]
-    /// Responses with 400 and above, by status.
+    /// Responses with 300 and above, by status.
     package var statuses: [Int: Int] = [:]
     /// Failed and refused requests by cause.
     package var errors: [String: Int] = [:]
@@ -53,8 +53,9 @@ package struct SweepPoint: Sendable, Equatable {
         longest = corrected.totalCount > 0 ? corrected.maxRecorded : 0
         firstByte = result.firstByte.totalCount > 0 ? result.firstByte.valueAtPercentile(50) : 0
         atLimits = limits.map { value($0.percentile) }
-        let time = result.intervals.reduce(0) { $0 + $1.length }
-        inFlight = time > 0 ? result.intervals.reduce(0) { $0 + $1.inFlightMean * $1.length } / time : 0
+        // Without the drain, in which there is less and less.
+        let time = result.timeLine.reduce(0) { $0 + $1.length }
+        inFlight = time > 0 ? result.timeLine.reduce(0) { $0 + $1.inFlightMean * $1.length } / time : 0
         let refusedStreams = result.errors.reduce(0) { $0 + (Self.isRefusal($1.key) ? $1.value : 0) }
         refused = refusedStreams + result.statuses[429] + result.statuses[503]
         failed = result.requests.failed - min(refusedStreams, result.requests.failed)
@@ -65,7 +66,7 @@ package struct SweepPoint: Sendable, Equatable {
         connectionsLost = result.connections.lost
         errors = result.errors
         maxConcurrentStreams = result.connections.maxConcurrentStreams
-        for (status, count) in result.statuses.enumerated() where status >= 400 && count > 0 {
+        for (status, count) in result.statuses.enumerated() where status >= 300 && count > 0 {
             statuses[status] = count
         }
     }
@@ -115,6 +116,9 @@ package struct SweepCurve: Sendable, Equatable {
 /// What a sweep found.
 package struct SweepResult: Sendable, Equatable {
     package var origin = ""
+    package var asked = RequestList()
+    /// The versions of HTTP and TLS, of the first point. May hold text of the server's.
+    package var spoken = ""
     /// Seconds of each point.
     package var time = 0.0
     package var limits: [LatencyLimit] = []

@@ -1,14 +1,20 @@
 /// A sweep for people: a table of its points, and what they come to.
 package struct SweepTable {
     package let result: SweepResult
+    private let context: ReportContext
 
-    package init(_ result: SweepResult) { self.result = result }
+    package init(_ result: SweepResult, context: ReportContext = ReportContext()) {
+        self.result = result
+        self.context = context
+    }
 
     /// The lines of a summary, none longer than `width`, as long as that is at least 60.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
         var lines = wrapped(
-            printable("\(result.origin), \(timeText(seconds: result.time)) for each setting"), width: width)
+            printable("\(result.origin), \(timeText(seconds: result.time)) for each setting"), width: width
+        ).map(style.bold)
+        lines += ReportFact.lines(result.facts(context), width: width)
         lines.append("")
         lines += table.lines(width: width, style: style)
         lines.append("")
@@ -23,8 +29,11 @@ package struct SweepTable {
                 lines += wrapped("  \(printable(name)): \(printable(value))", width: width, indent: 4)
             }
         }
-        let remarks = result.remarks
-        if !remarks.isEmpty { lines.append("") }
+        let (warnings, remarks) = (result.warnings, result.remarks)
+        if !warnings.isEmpty || !remarks.isEmpty { lines.append("") }
+        for warning in warnings {
+            lines += wrapped("Warning: \(printable(warning))", width: width, indent: 2).map(style.yellow)
+        }
         for remark in remarks { lines += wrapped("Note: \(printable(remark))", width: width, indent: 2) }
         return lines
     }
@@ -36,12 +45,11 @@ package struct SweepTable {
         var table = TextTable(
             titles: ["conn × streams", "req/s"] + shown + others.map { result.limits[$0].name }
                 + ["TTFB", "in flight", "errors", "client"])
-        var knee: SweepSetting?
-        if case .at(let setting) = result.knee { knee = setting }
+        let (knee, kneeName) = (result.knee.marked, result.knee.name)
         let best = result.best?.setting
         for point in result.points {
             var marks: [String] = []
-            if point.setting == knee { marks.append("knee") }
+            if point.setting == knee { marks.append(kneeName) }
             if point.setting == best { marks.append("best") }
             let mark = marks.isEmpty ? "" : "  \(marks.joined(separator: ", "))"
             let times = [point.p50, point.p90, point.p99, point.p999] + others.map { point.atLimits[$0] }

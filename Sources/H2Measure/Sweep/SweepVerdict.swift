@@ -4,7 +4,7 @@ extension SweepResult {
     package var verdicts: [String] {
         var verdicts = [kneeSentence]
         if !limits.isEmpty { verdicts.append(bestSentence) }
-        if let saturation, knee != .at(saturation.setting), knee != .unknown {
+        if let saturation, knee.setting != saturation.setting, knee != .unknown {
             verdicts.append("Full throughput, within 5 %, from \(figures(saturation)).")
         }
         return verdicts
@@ -19,6 +19,11 @@ extension SweepResult {
         case .at(let setting):
             guard let point = point(setting) else { return "There is no knee." }
             return "The knee is at \(figures(point)); beyond it latency grows more than throughput."
+        case .atOrBelow(let setting):
+            guard let point = point(setting) else { return "There is no knee." }
+            return
+                "The knee is at or below \(figures(point)), the least that was tried: more only waits. Try fewer streams or "
+                + "connections."
         case .beyond(let setting):
             guard let point = point(setting) else { return "There is no knee." }
             return
@@ -68,9 +73,18 @@ extension SweepResult {
                 "\(limit.name) wants \(counted(limit.needed, "response")), and \(thin.setting) has \(thin.responses): "
                     + "measure longer (-D)")
         }
-        let same = Set(points.flatMap { $0.statuses.keys }.filter { $0 < 500 && $0 != 429 })
-        for status in same.sorted() { remarks.append("the server answers with \(status)") }
         return remarks
+    }
+
+    /// Why the figures do not say what they seem to, in whole sentences.
+    package var warnings: [String] {
+        let statuses = points.map(\.statuses).reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+        return StatusSentence.all(statuses, of: points.reduce(0) { $0 + $1.responses })
+    }
+
+    /// What was measured, by name.
+    package func facts(_ context: ReportContext) -> [ReportFact] {
+        context.facts([asked], spoken: spoken, startedAt: startedAt)
     }
 
     private func stopRemark(_ curve: SweepCurve) -> String? {

@@ -1,5 +1,5 @@
 import H2Client
-import H2Measure
+@testable import H2Measure
 import Synchronization
 import Testing
 
@@ -201,10 +201,47 @@ import Testing
         #expect(result.notes.isEmpty)
     }
 
-    @Test func anErrorStatusThatComesAlwaysIsNoted() async throws {
-        let result = try await result([.https], .init(status: 404))
+    @Test(arguments: [(404, "check the URL"), (302, "redirects (most often 302)"), (503, "503 without any load")])
+    func aStatusThatComesAlwaysIsWarnedOf(_ status: Int, _ words: String) async throws {
+        let result = try await result([.https], .init(status: status))
         #expect(result.cells.allSatisfy { $0.reason == nil })
-        #expect(result.notes == ["the server answers with 404 over TLS, also without any load"])
+        #expect(result.warnings.count == 1 && result.warnings[0].contains(words), "\(result.warnings)")
+        #expect(CompareTable(result).lines().contains { $0.hasPrefix("Warning: ") })
+        #expect(CompareTable(result).markdown().contains("**Warning**"))
+    }
+
+    @Test func theReportsNameWhatWasAskedForAndHow() async throws {
+        var result = try await result([.https])
+        result.conditions = LinkConditions(roundTrip: 50_000_000, loss: 0.01)
+        let context = ReportContext(program: "h2get 1.2.3", commandLine: "h2get compare x")
+        let table = CompareTable(result, context: context)
+        for text in [
+            table.lines().joined(separator: "\n"), table.markdown(),
+            CompareJSON.document([result], context: context).text,
+        ] {
+            for part in ["GET", "https://", "50.0 ms round trip and 1.0", "h2get 1.2.3", "h2get compare x"] {
+                #expect(text.contains(part), "\(part) in \(text)")
+            }
+        }
+    }
+
+    @Test func howLongItWillTakeIsKnownBeforehand() throws {
+        var probe = CompareProbe()
+        (probe.connectSeconds, probe.requestSeconds) = (0.1, 0.05)
+        var plan = ComparePlan(targets: [])
+        (plan.requests, plan.rounds, plan.streams) = (100, 4, 100)
+        plan.conditions.roundTrip = 50_000_000
+        #expect(abs(probe.seconds(of: .newConnections(resuming: false), plan) - 15) < 1e-9)
+        #expect(abs(probe.seconds(of: .keepAlive, plan) - 5.1) < 1e-9)
+        #expect(abs(probe.seconds(of: .pool(6), plan) - (0.1 + 17 * 0.05)) < 1e-9)
+        #expect(abs(probe.seconds(of: .http2(connections: 1), plan) - 0.15) < 1e-9)
+        var estimate = CompareEstimate()
+        estimate.add(probe, .keepAlive, plan)
+        // Four rounds that count, and one that does not.
+        #expect(abs(estimate.seconds - 25.5) < 1e-9)
+        // Half as far away: of 5 × 102 round trips each is 25 ms shorter.
+        #expect(abs(estimate.seconds(at: LinkConditions(roundTrip: 25_000_000)) - (25.5 - 12.75)) < 1e-9)
+        #expect(estimate.seconds(at: LinkConditions(roundTrip: 0)) < 1e-9)
     }
 
     @Test func aProtocolThatWasNotMeantMakesAWayIncomplete() async throws {

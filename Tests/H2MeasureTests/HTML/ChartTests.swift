@@ -102,6 +102,36 @@ import Testing
         MarkupCheck.expectWellFormed(svg)
     }
 
+    /// On a logarithmic axis a bar a quarter as long is not a quarter as much.
+    @Test func aLogarithmicAxisHasDotsInsteadOfBars() {
+        let rows = [
+            BarChart.Row("one", [.bar(.init(306e6, spread: 300e6...400e6))]), .init("two", [.bar(.init(9.18e9))]),
+        ]
+        let logarithmic = BarChart("Bars", unit: .nanoseconds, scale: .logarithmic(base: 10), rows: rows).svg()
+        #expect(logarithmic.ranges(of: "<circle class=\"fill").count == 2)
+        #expect(!logarithmic.contains("<rect class=\"fill"))
+        let linear = BarChart("Bars", unit: .nanoseconds, rows: rows).svg()
+        #expect(linear.ranges(of: "<rect class=\"fill").count == 2)
+        #expect(!linear.contains("<circle"))
+        MarkupCheck.expectWellFormed(logarithmic)
+    }
+
+    @Test func aFewSlowResponsesDoNotSqueezeTheDistribution() {
+        var histogram = TimeHistogram.nanoseconds()
+        for index in 0..<20_000 { histogram.record(UInt64(1_000_000 + index * 50)) }
+        for _ in 0..<7 { histogram.record(60_000_000_000) }
+        let chart = DistributionChart("corrected", histogram)
+        // Those above p99.9 but for such as share its count.
+        #expect((7...20).contains(chart.beyond))
+        let svg = chart.svg()
+        #expect(svg.contains(">\(chart.beyond) beyond →</text>"))
+        #expect(!svg.contains(">1 s<") && !svg.contains(">10 s<"))
+        // Where the slowest belong to the others, all is drawn.
+        var even = TimeHistogram.nanoseconds()
+        for index in 0..<20_000 { even.record(UInt64(1_000_000 + index * 50)) }
+        #expect(DistributionChart("corrected", even).beyond == 0)
+    }
+
     @Test func noBarsAtAllAreBorne() {
         for rows in [
             [], [BarChart.Row("x", [.missing("why")])], [BarChart.Row("x", [])], [.init("x", [.bar(.init(0))])],

@@ -7,12 +7,18 @@ import Testing
 
     @Test func theBenchmarkPageTellsItsFigures() throws {
         let page = try BenchPage(
-            plan: Sample.plan(), result: Sample.result(errors: Sample.errors), verdict: Sample.verdict
+            plan: Sample.plan(), result: Sample.result(errors: Sample.errors), verdict: Sample.verdict,
+            context: Sample.context
         ).html()
         for text in [
             "<h1>Benchmark of https://shop.example:8443</h1>", ">16,996<", ">TLSv1.3, TLS_AES_256_GCM_SHA384<",
             ">GOAWAY NO_ERROR<", ">503<", ">timeout: no response within 5 s<", "2,000 to 20,000 requests/s within 20 s",
-            "<li class=\"warn\"><b>Caution:</b>", "2025-11-24 16:00:00 UTC", ">87.4 %<",
+            "<li class=\"bad\"><b>Problem:</b>", "<li class=\"fine\"><b>Result:</b>",
+            "<li class=\"quiet\"><b>Note:</b> p99.99", "2025-11-24 16:00:00 UTC", ">87.4 %<",
+            "<dt>Requests</dt><dd>GET https://shop.example:8443/items?page=1</dd>",
+            "<dt>Distance</dt><dd>none simulated</dd>",
+            "<dt>Versions</dt><dd>h2get 1.2.3, HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)</dd>",
+            "<dt>Command</dt><dd>h2get bench -D 60s",
         ] {
             #expect(page.contains(text), "\(text)")
         }
@@ -69,7 +75,8 @@ import Testing
         result.end = .gaveUp(Self.hostile)
         let page = try BenchPage(
             plan: Sample.plan(path: "/" + "%3Cscript%3E<script>"), result: result,
-            verdict: [.init(isWarning: true, text: Self.hostile)]
+            verdict: [.init(.problem, Self.hostile)],
+            context: ReportContext(program: Self.hostile, commandLine: Self.hostile)
         ).html()
         MarkupCheck.expectWellFormed(page)
         #expect(!page.contains("<script"))
@@ -103,7 +110,8 @@ import Testing
         let page = ComparePage(Sample.comparison(distances: distances)).html()
         for text in [
             ">new connection, session resumed</th>", "it closed the connection</td>", "3.1 × faster than keep-alive",
-            "aria-label=\"Total time by way of reuse\"", "<tr class=\"best\">",
+            "aria-label=\"Total time by way of reuse\"", "<tr class=\"best\" style=",
+            "<dt>Distance</dt><dd>30.0 ms round trip and 1.0 % loss, simulated</dd>",
         ] {
             #expect(page.contains(text), "\(text)")
         }
@@ -128,8 +136,28 @@ import Testing
         #expect(picture.contains("prefers-color-scheme:dark"))
         #expect(picture.contains(">HTTP/2, TLS, 4 connections</text>"))
         #expect(picture.contains(">50 ms round trip</text>"))
+        #expect(picture.contains(">Distance: 30.0 ms round trip and 1.0 % loss, simulated</text>"))
         MarkupCheck.expectWellFormed(picture)
         MarkupCheck.expectSelfContained(picture)
+    }
+
+    /// One way has one request in flight and another a hundred, so that their latencies say nothing beside each other.
+    @Test func latenciesOfDifferentQueuesAreNotDrawnBesideEachOther() {
+        let page = ComparePage(Sample.comparison(distances: [0.03])).html()
+        #expect(!page.contains("aria-label=\"Latency"))
+        #expect(page.contains("Compare the total times"))
+    }
+
+    @Test func tablesSortByAnyColumnWithoutAScript() throws {
+        let page = SweepPage(Sample.sweep()).html()
+        #expect(page.contains("#sort-settings:has(#sort-settings-2:checked) tbody tr{order:var(--o2)}"))
+        // 4 × 1,024 is the fastest of all, and comes first where requests/s decide.
+        let row = try #require(
+            page.split(separator: "\n").first {
+                $0.contains("<td class=\"n\">4</td><td class=\"n\">1,024</td>")
+            })
+        #expect(row.contains("--o2:1;") && row.contains("--o0:33;"))
+        MarkupCheck.expectSelfContained(page)
     }
 
     @Test func figuresThatAreNoNumbersAreDashes() {

@@ -141,13 +141,22 @@ enum Sample {
 
     static let verdict = [
         PageSentence(
-            isWarning: false,
-            text: "20.0k requests/s were sent at the end of the ramp, and the server kept up but for one freeze."),
+            .finding, "20.0k requests/s were sent at the end of the ramp, and the server kept up but for one freeze."),
         PageSentence(
-            isWarning: true,
-            text:
-                "The server answered nothing for 1 s from 41 s on: p99 is 1.2 ms × 4 from sending, but 716 ms corrected."
-        ),
+            .problem,
+            "The server answered nothing for 1 s from 41 s on: p99 is 1.2 ms × 4 from sending, but 716 ms corrected."),
+        PageSentence(.note, "p99.99 means nothing with 40,000 samples."),
+    ]
+
+    static let context = ReportContext(
+        program: "h2get 1.2.3", commandLine: "h2get bench -D 60s --rate 2K..20K https://shop.example:8443/items?page=1")
+
+    static let facts = [
+        ReportFact("Requests", "GET https://shop.example:8443/items"),
+        ReportFact("Distance", "30.0 ms round trip and 1.0 % loss, simulated"),
+        ReportFact("Versions", "h2get 1.2.3, HTTP/1.1 and HTTP/2 over TLSv1.3"),
+        ReportFact("Date", "2025-11-24 16:00:00 UTC"),
+        ReportFact("Command", "h2get compare --rtt 30ms --loss 1% https://shop.example:8443/items"),
     ]
 
     // MARK: Comparison
@@ -192,11 +201,11 @@ enum Sample {
         input.work = ["GET https://shop.example:8443/items · 5 rounds in random order · 100 at once"]
         input.verdict = [
             .init(
-                isWarning: false,
-                text:
-                    "HTTP/2 on one connection: 3.1 × faster than keep-alive, 42 × fewer handshakes; p99 1.4 × worse than 4 connections."
+                .finding,
+                "HTTP/2 on one connection: 3.1 × faster than keep-alive, 42 × fewer handshakes; p99 1.4 × worse than 4 connections."
             )
         ]
+        input.facts = facts
         input.startedAt = 1_764_000_000
         return input
     }
@@ -227,8 +236,9 @@ enum Sample {
         ]
         input.stopped = "errors began at 4 connections × 1,024 streams: stream reset by the server: REFUSED_STREAM"
         input.verdict = [
-            .init(isWarning: false, text: "Beyond 4 × 32 streams throughput grows by less than 5 %, and p99 by 60 %.")
+            .init(.finding, "Beyond 4 × 32 streams throughput grows by less than 5 %, and p99 by 60 %.")
         ]
+        input.facts = facts
         return input
     }
 }

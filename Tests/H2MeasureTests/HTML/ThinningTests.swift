@@ -42,6 +42,15 @@ import Testing
         #expect(joined[1].start > joined[0].start)
     }
 
+    /// They are in the count of the answered, and have no latency that counts.
+    @Test func intervalsThatAnsweredTheWarmUpOnlyDoNotPullTheMedianDown() {
+        var all = intervals(1200)
+        for index in all.indices where index % 2 == 0 {
+            (all[index].done, all[index].p50, all[index].longest) = (1000, 0, 0)
+        }
+        #expect(Thinning.joined(all).allSatisfy { $0.p50 == 1000 })
+    }
+
     @Test func theOutlineKeepsPeaksInTheirOrder() {
         var points = (0..<10_000).map { LineChart.Point(Double($0), 5) }
         points[3333].y = 100

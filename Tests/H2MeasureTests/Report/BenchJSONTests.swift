@@ -61,11 +61,24 @@ import Testing
         }
         var documents = plans.map { document(fullResult(), $0) }
         documents.append(document(sampleResult(), samplePlan()))
+        let outcomes = try [FailCondition("p99>1ms"), FailCondition("errors>0.1%"), FailCondition("5xx>9")]
+        documents.append(
+            BenchJSON.text(
+                fullResult(), samplePlan(), verdicts: Verdict.all(fullResult(), samplePlan()),
+                outcomes: outcomes.judge(fullResult()),
+                context: ReportContext(program: "h2get 1.2.3", commandLine: "h2get bench x")))
+        documents.append(
+            BenchJSON.text(
+                BenchResult(), samplePlan(), verdicts: Verdict.all(BenchResult(), samplePlan()),
+                outcomes: outcomes.judge(BenchResult())))
+        #expect(documents[documents.count - 2].contains(#""command_line": "h2get bench x""#))
+        #expect(documents[documents.count - 2].contains(#""url": "https://127.0.0.1:8443/3""#))
         // One of a measurement in which nothing happened at all.
         documents.append(document(BenchResult(), samplePlan()))
         #expect(!documents[0].contains("secret"))
         #expect(documents[0].contains(#""header_names": ["accept"]"#))
-        #expect(try Self.judged(documents) == documents.map { _ in "valid" })
+        let said = try Self.judged(documents)
+        #expect(said == documents.map { _ in "valid" }, "\(said)")
     }
 
     @Test func aWrongDocumentDoesNot() throws {
@@ -129,6 +142,18 @@ import Testing
         #expect(errors.map { $0["count"] as? Int } == [5, 2])
         #expect(errors[1]["cause"] as? String == "GOAWAY: \u{1b}]0;x\u{7}\u{202e}\n\\")
         #expect(!text.contains("\u{1b}"))
+    }
+
+    @Test func anIntervalHasALatencyWhereThereIsOne() throws {
+        var result = sampleResult()
+        // Answers to requests of the warm-up alone, and answers of the drain alone.
+        (result.intervals[0].p50, result.intervals[0].p99, result.intervals[0].longest) = (0, 0, 0)
+        result.intervals[9].done = 0
+        let text = document(result, samplePlan())
+        let read = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        let line = try #require(read["time_line"] as? [[String: Any]])
+        #expect(line[0]["p99_seconds"] is NSNull)
+        #expect(line[9]["p99_seconds"] as? Double == 0.00198)
     }
 
     @Test func theEncodedHistogramIsTheOneThatWasMeasured() throws {

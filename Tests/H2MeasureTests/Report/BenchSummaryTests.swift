@@ -25,8 +25,40 @@ import Testing
         #expect(!text.contains("Errors") && !text.contains("Waits"))
     }
 
+    @Test func theLastLineHasTheFiguresThatAreLookedForFirst() {
+        let last = summary(sampleResult()).split(separator: "\n").last
+        #expect(last == "Result: 20,000 responses/s · p50 1.49 ms · p99 1.98 ms (corrected) · 0 errors")
+        #expect(summary(BenchResult()).hasSuffix("Result: 0.00 responses/s · 0 errors\n"))
+    }
+
+    @Test func itSaysWhoMeasuredAndWhen() {
+        let context = ReportContext(program: "h2get 1.2.3", commandLine: "h2get bench x")
+        let text = BenchSummary(
+            sampleResult(), samplePlan(), verdicts: [], context: context, width: 80, color: false
+        ).text
+        #expect(text.contains("  h2get 1.2.3 · 2015-09-09 15:24:39 UTC\n  h2get bench x\n"))
+    }
+
+    @Test func conditionsAreSaid() throws {
+        let outcomes = try [FailCondition("p99>1ms"), FailCondition("errors>0.1%")].judge(sampleResult())
+        let text = BenchSummary(
+            sampleResult(), samplePlan(), verdicts: [], outcomes: outcomes, width: 120, color: false
+        ).text
+        #expect(text.contains("failed: p99 is 1.98 ms (--fail-if p99>1ms)\n"))
+        #expect(text.contains("ok: errors: 0 of 200,000 requests, which is 0.000 % (--fail-if errors>0.1%)\n"))
+    }
+
+    @Test(arguments: [20, 40, 60]) func sentencesFitANarrowTerminal(_ width: Int) throws {
+        let text = summary(fullResult(), width: width)
+        for line in text.split(separator: "\n") where line.hasPrefix("warning") || line.hasPrefix("Result") {
+            #expect(line.count <= max(width, 33), "\(line)")
+        }
+    }
+
     @Test func itSaysEverythingThatWentWrong() {
-        let text = summary(fullResult(), width: 120)
+        var result = fullResult()
+        result.end = .complete
+        let text = summary(result, width: 120)
         for part in [
             "200,012 sent = 200,000 done + 7 failed + 5 aborted (3 done after the end, 2",
             "5 × stream reset by the server: REFUSED_STREAM",

@@ -334,11 +334,101 @@ import Testing
         #expect(refused > 0, "seed \(seed)")
     }
 
-    @Test func countsThatCannotBeAddedUpAreRefused() {
-        #expect(complaint("0,1,1,\(Self.tooLarge)\n").contains("x.hlog:1: the histogram has counts that are too large"))
-        // Of many that could each.
-        let text = String(repeating: "0,1,1,\(Self.large)\n", count: 10)
-        #expect(complaint(text).contains("x.hlog:5: the histogram has counts that are too large"))
+    @Test func intervalsShorterThanASecondAreLinesOfASecond() throws {
+        var result = BenchResult()
+        result.elapsed = 2.5
+        for index in 0..<26 {
+            var interval = BenchResult.Interval(start: Double(index) * 0.1, length: 0.1)
+            var histogram = TimeHistogram.nanoseconds()
+            histogram.record(UInt64(1_000_000 + index * 100_003), count: 2)
+            interval.latency = histogram
+            result.intervals.append(interval)
+        }
+        let lines = HistogramLog.text(result).split(separator: "\n").filter {
+            !$0.hasPrefix("#") && !$0.hasPrefix("\"")
+        }
+        #expect(
+            lines.map { $0.split(separator: ",").prefix(2).joined(separator: " ") }
+                == ["0.000 1.000", "1.000 1.000", "2.000 0.500", "2.500 0.100"])
+        var merge = HistogramLogMerge()
+        try merge.add(HistogramLog.text(result), file: "x.hlog")
+        #expect(merge.series[0].histogram.totalCount == 52)
+        #expect(lines[2].split(separator: ",")[2] == "3.400")
+    }
+
+    /// The product of a value and its count passes 64 bits after 584 years of latency, which a week at 200,000 requests/s
+    /// has. No report needs it.
+    @Test func moreLatencyThanSixtyFourBitsHoldIsReported() throws {
+        var merged = HistogramLogMerge()
+        try merged.add(String(repeating: "0,1,1,\(Self.large)\n0,1,1,\(Self.tooLarge)\n", count: 10), file: "x.hlog")
+        var result = BenchResult()
+        result.corrected = try #require(merged.series.first).histogram
+        result.latency = result.corrected
+        result.elapsed = 604_800
+        result.requests.done = 1
+        #expect(merged.text(width: 80, color: false).contains("p99.99"))
+        #expect(merged.logText.contains("HISTFAAA"))
+        let plan = samplePlan()
+        let verdicts = Verdict.all(result, plan)
+        #expect(BenchSummary(result, plan, verdicts: verdicts, width: 80, color: false).text.contains("p99"))
+        #expect(BenchJSON.text(result, plan, verdicts: verdicts).contains("stddev_seconds"))
+        #expect(BenchPage(plan: plan, result: result).html().contains("p99.99"))
+        #expect(HistogramLog.text(result).contains("corrected"))
+        #expect(HistogramLogMerge.percentileText(result.latency).contains("#[Max"))
+        #expect([try FailCondition("mean>1us")].judge(result)[0].isBroken)
+    }
+
+    @Test func countsThatCannotBeAddedUpAreRefused() throws {
+        var most = HistogramPayload(layout: .nanoseconds)
+        most.counts = [.init(index: 1000, count: UInt64(Int64.max))]
+        let line = "0,1,1,\(most.encoded())\n"
+        #expect(complaint(line) == "none")
+        #expect(
+            complaint(line + "0,1,1,\(Self.one)\n").contains("x.hlog:2: the histogram has counts that are too large"))
+    }
+
+    /// With nearly all counts at one value the percentile of the next is 100 to any number of digits.
+    @Test(arguments: [UInt64(Int64.max) - 1, 1 << 53, 1, 999_999]) func thePercentileTextEnds(_ count: UInt64) throws {
+        var payload = HistogramPayload(layout: .nanoseconds)
+        payload.counts = [.init(index: 1000, count: count), .init(index: 5000, count: 1)]
+        var sum = HistogramSum()
+        try sum.add(payload)
+        let lines = HistogramLogMerge.percentileText(sum.histogram).split(separator: "\n")
+        #expect(lines.count < 400)
+        #expect(!lines.contains { $0.contains("?") })
+        #expect(lines.contains { $0.contains(" 1.000000000000 ") && $0.hasSuffix("\(count + 1)") })
+        #expect(lines.contains { $0.hasPrefix("#[Max") && $0.hasSuffix("\(count + 1)]") })
+    }
+
+    /// Whatever the counts are, they are refused or reported, and nothing else happens.
+    @Test func anyCountsAreRefusedOrReported() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var generator = SeededGenerator(state: seed)
+        var (refused, reported) = (0, 0)
+        for _ in 0..<60 {
+            var text = ""
+            for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                var payload = HistogramPayload(layout: .nanoseconds)
+                var index = 0
+                for _ in 0..<Int.random(in: 1...8, using: &generator) {
+                    index += Int.random(in: 1...4000, using: &generator)
+                    let count = generator.next() >> UInt64.random(in: 1...63, using: &generator)
+                    payload.counts.append(.init(index: index, count: max(count, 1)))
+                }
+                text += "0,1,1,\(payload.encoded())\n"
+            }
+            var merge = HistogramLogMerge()
+            guard (try? merge.add(text, file: "x.hlog")) != nil else {
+                refused += 1
+                continue
+            }
+            reported += 1
+            let percentiles = HistogramLogMerge.percentileText(merge.series[0].histogram)
+            #expect(percentiles.utf8.count < 100_000, "seed \(seed)")
+            #expect(merge.text(width: 80, color: false).contains("samples"), "seed \(seed)")
+            #expect(merge.logText.contains("HISTFAAA"), "seed \(seed)")
+        }
+        #expect(refused > 0 && reported > 0, "seed \(seed)")
     }
 
     @Test func moreTagsThanAnybodyNeedsAreRefused() {

@@ -30,8 +30,10 @@ import Testing
     }
 
     @Test func everyVerdictIsOneSentenceAndWarningsComeFirst() {
-        let verdicts = Verdict.all(fullResult(), samplePlan())
-        #expect(verdicts.count >= 5)
+        var result = fullResult()
+        result.end = .complete
+        let verdicts = Verdict.all(result, samplePlan())
+        #expect(verdicts.count >= 3)
         let severities = verdicts.map { $0.severity == .warning }
         #expect(severities == severities.sorted { $0 && !$1 })
         for verdict in verdicts {
@@ -143,6 +145,12 @@ import Testing
     }
 
     @Test func failuresAndErrorPagesAreSaid() throws {
+        let redirects = try only(.statuses, .warning) { result in
+            result.statuses[200] = 0
+            result.statuses[302] = 200_000
+        }
+        #expect(redirects.contains("100.0 % of the responses are redirects (most often 302)"))
+        #expect(verdicts { $0.statuses[304] = 100_000 }.map(\.topic) == [.nothing])
         let failures = try only(.errors, .warning) { result in
             result.requests.failed = 2000
             result.errors = ["timed out": 1999, "refused": 1]
@@ -163,6 +171,100 @@ import Testing
     @Test func howItEndedIsSaid() throws {
         #expect(try only(.ended, .note) { $0.end = .interrupted }.contains("stopped early"))
         #expect(try only(.ended, .warning) { $0.end = .gaveUp("refused") }.contains("(refused)"))
+    }
+
+    // MARK: One cause, one remedy
+
+    @Test func aServerThatDiedIsOneCauseWithOneRemedy() throws {
+        let text = try only(.ended, .warning) { result in
+            result.end = .gaveUp("connection refused")
+            result.elapsed = 3
+            result.requests.failed = 40
+            result.errors = ["connection closed by the server": 40]
+            result.connections.lost = ["connection closed by the server": 4]
+            result.connections.failed = ["cannot connect: Connection refused": 20]
+            for index in result.intervals.indices.dropFirst(3) { result.intervals[index].done = 0 }
+        }
+        #expect(text.contains("It ended after 3.00 s") && text.contains("40 requests of 200,000 failed with it"))
+        #expect(text.hasSuffix("see whether the server still runs."))
+    }
+
+    @Test func aServerThatWasAwayForAWhileIsOneCauseToo() throws {
+        let text = try only(.errors, .warning) { result in
+            result.requests.failed = 40
+            result.errors = ["connection closed by the server": 40]
+            result.connections.lost = ["connection closed by the server": 4]
+            result.connections.failed = ["cannot connect: Connection refused": 20]
+            result.connections.reopened = 4
+            for index in result.intervals.indices.dropFirst(5) { result.intervals[index].done = 0 }
+        }
+        #expect(text.contains("The server was away for a part of the run"))
+        #expect(text.contains("4 connections ended") && text.contains("20 attempts to connect failed"))
+    }
+
+    /// An open loop that falls behind, at a response time that does not depend on how many are in flight.
+    @Test func ourOwnStreamsAreNotTheServersFault() throws {
+        var plan = openPlan
+        (plan.connections, plan.streams) = (4, 1)
+        func change(_ result: inout BenchResult) {
+            for index in result.intervals.indices {
+                result.intervals[index].backlog = index * 1000
+                result.intervals[index].inFlightMean = 4
+            }
+            (result.waits.slot, result.waits.slotRequests) = (500_000_000_000, 100_000)
+            result.client.lagP99 = 200_000
+            result.corrected.record(5_000_000_000, count: 100_000)
+        }
+        let ours = try only(.backlog, .warning, plan, change)
+        #expect(ours.contains("because all 4 streams were in use (4 connections × 1): use a larger -m or -c"))
+        #expect(!ours.contains("cannot keep up"))
+        // The same with a response time that grew with the load.
+        let server = try only(.backlog, .warning, plan) { result in
+            change(&result)
+            result.latency.record(9_000_000, count: 300_000)
+        }
+        #expect(server.contains("the server cannot keep up") && server.contains("ask for a lower rate"))
+        plan.streams = 10
+        let limit = try only(.backlog, .warning, plan) { result in
+            change(&result)
+            result.connections.maxConcurrentStreams = 1
+        }
+        #expect(limit.contains("as many as the server allows on a connection: use a larger -c"))
+    }
+
+    @Test func whereNothingIsAnsweredThereIsOneThingToDo() throws {
+        func change(_ result: inout BenchResult) {
+            result = BenchResult()
+            result.elapsed = 0.3
+            (result.requests.sent, result.requests.failed) = (3, 3)
+            result.errors = ["the server broke the protocol": 3]
+            result.connections.lost = ["the server broke the protocol": 2]
+            (result.waits.slot, result.waits.slotRequests) = (300_000_000, 3)
+            result.client.lagP99 = 6_000_000
+        }
+        let text = try only(.errors, .warning, samplePlan(), change)
+        #expect(text == "None of 3 requests was answered (the server broke the protocol): try one with h2get -v first.")
+        var plan = samplePlan()
+        plan.protocols = .cleartextHTTP2
+        #expect(try only(.errors, .warning, plan, change).hasSuffix("if not, use --h1."))
+    }
+
+    @Test(arguments: [
+        (["the server broke the protocol": 3], true), (["http2 not negotiated": 3], true),
+        (["connection closed by the server": 1], true),
+        (["stream reset by the server: INTERNAL_ERROR": 1], false), (["connection ended: GOAWAY NO_ERROR": 1], false),
+        (["timeout: connect": 2], false), ([:], false),
+    ])
+    func onlyWhatLooksLikeHTTP1IsTakenForIt(_ errors: [String: Int], _ isLikely: Bool) {
+        var plan = samplePlan()
+        plan.protocols = .cleartextHTTP2
+        var result = BenchResult()
+        result.errors = errors
+        #expect(result.suggestsHTTP1(plan) == isLikely)
+        result.requests.done = 1
+        #expect(!result.suggestsHTTP1(plan))
+        result.requests.done = 0
+        #expect(!result.suggestsHTTP1(samplePlan()))
     }
 
     // MARK: Waits

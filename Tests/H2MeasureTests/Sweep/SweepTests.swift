@@ -149,6 +149,60 @@ private struct MadeUpServer: Sendable {
         #expect(result.verdicts[0].hasSuffix("Try more streams or connections."))
     }
 
+    @Test func aKneeAtTheLeastThatWasTriedMayBeBelowIt() async throws {
+        let result = try await result(MadeUpServer(capacity: 800)) { $0.streams = [32, 64, 128] }
+        #expect(result.knee == .atOrBelow(setting(1, 32)))
+        #expect(result.verdicts[0].hasPrefix("The knee is at or below 1 connection × 32 streams: 800 requests/s"))
+        #expect(result.verdicts[0].hasSuffix("Try fewer streams or connections."))
+        #expect(SweepTable(result).lines().contains { $0.hasPrefix("1 × 32  knee ≤") })
+        #expect(SweepJSON.document(result).text.contains("at_or_below"))
+        // Fewer than one at once there are not.
+        let single = try await self.result(MadeUpServer(capacity: 100)) { $0.streams = [1, 2, 4] }
+        #expect(single.knee == .at(setting(1, 1)))
+    }
+
+    @Test func whatIsInFlightDoesNotCountTheDrain() async throws {
+        let server = MadeUpServer(change: { _, result in
+            var drain = BenchResult.Interval(start: result.elapsed, length: 1)
+            drain.inFlightMean = 1
+            result.intervals.append(drain)
+        })
+        let result = try await result(server) { $0.streams = [1, 200] }
+        #expect(result.point(setting(1, 200))?.inFlight == 200)
+    }
+
+    @Test(arguments: [(404, "check the URL"), (302, "redirects (most often 302)")])
+    func pagesThatAreNotTheResourceAreWarnedOf(_ status: Int, _ words: String) async throws {
+        let server = MadeUpServer(change: { _, result in
+            result.statuses[status] = result.statuses[200]
+            result.statuses[200] = 0
+        })
+        let result = try await result(server) { $0.streams = [1, 2, 4] }
+        #expect(result.warnings.count == 1 && result.warnings[0].contains(words), "\(result.warnings)")
+        #expect(SweepTable(result).lines().contains { $0.hasPrefix("Warning: 100.0 % of the responses") })
+    }
+
+    @Test func theReportsNameWhatWasAskedForAndHow() async throws {
+        let server = MadeUpServer(change: { _, result in
+            result.connections.http2 = 1
+            result.connections.tlsVersion = "TLSv1.3"
+        })
+        let result = try await result(server) { $0.streams = [1, 2, 4] }
+        let context = ReportContext(program: "h2get 1.2.3", commandLine: "h2get sweep x")
+        let table = SweepTable(result, context: context).lines().joined(separator: "\n")
+        let json = SweepJSON.document(result, context: context).text
+        for text in ["GET https://127.0.0.1:8443/", "none simulated", "HTTP/2 over TLSv1.3"] {
+            #expect(table.contains(text), "\(table)")
+        }
+        for text in [
+            #""url": "https://127.0.0.1:8443/""#, #""command_line": "h2get sweep x""#, #""program": "h2get 1.2.3""#,
+            #""distance": "none simulated""#, #""versions": "HTTP/2 over TLSv1.3""#,
+        ] {
+            #expect(json.contains(text), "\(json)")
+        }
+        #expect(table.contains("h2get sweep x") && table.contains("1970-01-12"))
+    }
+
     @Test func twoPointsTellNoKnee() async throws {
         let result = try await result { $0.streams = [1, 100] }
         #expect(result.knee == .unknown)

@@ -1,0 +1,176 @@
+/// When a measurement counts as failed (`--fail-if`): `p99>50ms`, `errors>0.1%`, `rate<1000`.
+package struct FailCondition: Sendable, Equatable {
+    private enum Metric: Sendable, Equatable {
+        /// Of the corrected latency.
+        case percentile(Double)
+        case least
+        case longest
+        case mean
+        /// Responses a second.
+        case rate
+        /// Requests that were not answered whole.
+        case errors
+        case aborted
+        case dropped
+        case retries
+        case statuses(ClosedRange<Int>)
+
+        var isTime: Bool {
+            switch self {
+            case .percentile, .least, .longest, .mean: true
+            default: false
+            }
+        }
+    }
+
+    private enum Relation: String, CaseIterable, Sendable {
+        case notLess = ">="
+        case notMore = "<="
+        case more = ">"
+        case less = "<"
+
+        func holds(_ value: Double, _ limit: Double) -> Bool {
+            switch self {
+            case .notLess: value >= limit
+            case .notMore: value <= limit
+            case .more: value > limit
+            case .less: value < limit
+            }
+        }
+    }
+
+    /// As it was written.
+    package let text: String
+    private let name: String
+    private let metric: Metric
+    private let relation: Relation
+    /// Nanoseconds, a rate, a count, or a part of the requests sent.
+    private let limit: Double
+    private let isPart: Bool
+
+    /// What there is to choose from, for help and errors.
+    package static let metrics = "p50 to p99.99, min, mean, max, rate, errors, aborted, dropped, retries, 5xx, 404"
+
+    /// - Throws: `OptionValueError` for what is no condition.
+    package init(_ text: String) throws(OptionValueError) {
+        let remedy =
+            "write a figure, > or <, and a limit, as p99>50ms, errors>0.1% or rate<1000; figures are \(Self.metrics)"
+        func refuse(_ message: String) -> OptionValueError {
+            OptionValueError(message: "'\(printable(text))': \(message)", remedy: remedy)
+        }
+        guard let place = text.firstIndex(where: { $0 == ">" || $0 == "<" }),
+            let relation = Relation.allCases.first(where: { text[place...].hasPrefix($0.rawValue) })
+        else { throw refuse("there is no > or <") }
+        let name = String(text[..<place])
+        guard let metric = Self.metric(name) else { throw refuse("'\(printable(name))' is no figure") }
+        let value = String(text[place...].dropFirst(relation.rawValue.count))
+        (self.text, self.name, self.metric, self.relation) = (text, name, metric, relation)
+        if metric.isTime {
+            guard let time = QuantityText.nanoseconds(value, bare: .refused) else {
+                throw refuse("'\(printable(value))' is no time with its unit")
+            }
+            (limit, isPart) = (Double(time), false)
+        } else if metric == .rate {
+            guard let rate = QuantityText.rate(value) else { throw refuse("'\(printable(value))' is no rate") }
+            (limit, isPart) = (rate, false)
+        } else if let part = QuantityText.part(value) {
+            (limit, isPart) = (part, true)
+        } else {
+            guard let count = QuantityText.whole(value, thousand: 1_000) else {
+                throw refuse("'\(printable(value))' is neither a number of requests nor a part of them")
+            }
+            (limit, isPart) = (Double(count), false)
+        }
+    }
+
+    private static func metric(_ name: String) -> Metric? {
+        switch name {
+        case "min": return .least
+        case "max": return .longest
+        case "mean": return .mean
+        case "rate": return .rate
+        case "errors": return .errors
+        case "aborted": return .aborted
+        case "dropped": return .dropped
+        case "retries": return .retries
+        default: break
+        }
+        if name.first == "p", let value = QuantityText.decimal(name.dropFirst()), (1...99.99).contains(value) {
+            return .percentile(value)
+        }
+        guard name.count == 3, let first = name.first?.wholeNumberValue, (1...5).contains(first) else { return nil }
+        if name.hasSuffix("xx") { return .statuses(first * 100...first * 100 + 99) }
+        return QuantityText.isDigits(name[...]) ? Int(name).map { .statuses($0...$0) } : nil
+    }
+
+    /// Whether failed requests are what it is about, so that it alone decides how many there may be.
+    package var isAboutErrors: Bool { metric == .errors }
+
+    // MARK: Judging
+
+    /// What a measurement says to it.
+    package struct Outcome: Sendable, Equatable {
+        /// As it was written.
+        package var condition: String
+        package var isBroken: Bool
+        /// Seconds, a rate, a count, or a part; nil where there is none.
+        package var measured: Double?
+        /// Such as `p99 is 63.2 ms (--fail-if p99>50ms)`.
+        package var text: String
+    }
+
+    /// - Parameter corrected: of the result.
+    package func judge(_ result: BenchResult, corrected: Distribution) -> Outcome {
+        guard let value = value(result, corrected) else {
+            // What cannot be told is no success.
+            return outcome(nil, "\(name) is not known, since no request was answered", isBroken: true)
+        }
+        let isBroken = relation.holds(value, limit)
+        if metric.isTime {
+            return outcome(value / 1e9, "\(name) is \(timeText(nanoseconds: value))", isBroken: isBroken)
+        }
+        if metric == .rate { return outcome(value, "the rate is \(rateText(value)) responses/s", isBroken: isBroken) }
+        let of = "of \(grouped(result.requests.sent, "request"))"
+        let share = isPart ? " \(of), which is \(fixed(value * 100, 3)) %" : " \(of)"
+        return outcome(value, "\(name): \(grouped(count(result)))\(share)", isBroken: isBroken)
+    }
+
+    private func outcome(_ measured: Double?, _ text: String, isBroken: Bool) -> Outcome {
+        Outcome(
+            condition: self.text, isBroken: isBroken, measured: measured, text: "\(text) (--fail-if \(self.text))")
+    }
+
+    private func value(_ result: BenchResult, _ corrected: Distribution) -> Double? {
+        if metric.isTime, corrected.count == 0 { return nil }
+        switch metric {
+        case .percentile(let percentile): return Double(corrected.value(at: percentile))
+        case .least: return Double(corrected.min)
+        case .longest: return Double(corrected.max)
+        case .mean: return corrected.mean
+        case .rate: return result.rate
+        case .errors, .aborted, .dropped, .retries, .statuses:
+            guard isPart else { return Double(count(result)) }
+            return result.requests.sent > 0 ? Double(count(result)) / Double(result.requests.sent) : nil
+        }
+    }
+
+    private func count(_ result: BenchResult) -> Int {
+        switch metric {
+        case .errors: result.requests.failed
+        case .aborted: result.requests.aborted
+        case .dropped: result.requests.dropped
+        case .retries: result.requests.retries
+        case .statuses(let range): range.reduce(0) { $0 + result.statuses[$1] }
+        case .percentile, .least, .longest, .mean, .rate: 0
+        }
+    }
+}
+
+extension [FailCondition] {
+    /// What a measurement says to each.
+    package func judge(_ result: BenchResult) -> [FailCondition.Outcome] {
+        guard !isEmpty else { return [] }
+        let corrected = Distribution(result.corrected)
+        return map { $0.judge(result, corrected: corrected) }
+    }
+}

@@ -16,7 +16,7 @@ struct RecordedValues {
 
     init(_ histogram: TimeHistogram) {
         guard histogram.totalCount > 0 else { return }
-        for step in histogram.recordedValues() {
+        for step in histogram.recorded() {
             total += step.count
             values.append(min(step.value, histogram.maxRecorded))
             counts.append(step.count)

@@ -17,7 +17,7 @@ enum Thinning {
 
     private static func join(_ parts: ArraySlice<BenchResult.Interval>) -> BenchResult.Interval {
         var whole = BenchResult.Interval(start: parts.first?.start ?? 0, length: 0)
-        var middle = 0.0
+        var (middle, weights) = (0.0, 0.0)
         for part in parts {
             whole.length += part.length
             whole.done += part.done
@@ -30,10 +30,14 @@ enum Thinning {
             whole.backlog = max(whole.backlog, part.backlog)
             whole.p99 = max(whole.p99, part.p99)
             whole.longest = max(whole.longest, part.longest)
-            middle += Double(part.p50) * Double(part.done)
+            guard part.hasLatencies else { continue }
+            // What was drained has latencies, and counts as done nowhere.
+            let weight = Double(max(part.done, 1))
+            middle += Double(part.p50) * weight
+            weights += weight
         }
         if whole.length > 0 { whole.inFlightMean /= whole.length }
-        if whole.done > 0 { whole.p50 = UInt64(middle / Double(whole.done)) }
+        if weights > 0 { whole.p50 = UInt64(middle / weights) }
         return whole
     }
 

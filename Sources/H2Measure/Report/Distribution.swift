@@ -47,7 +47,7 @@ package struct Distribution: Sendable {
         guard histogram.totalCount > 0 else { return }
         count = Int(clamping: histogram.totalCount)
         (min, max) = (histogram.min, histogram.maxRecorded)
-        let middles = histogram.recordedValues().map { recorded in
+        let middles = histogram.recorded().map { recorded in
             values.append((recorded.value, Int(clamping: recorded.count)))
             return Double(histogram.medianEquivalentForValue(recorded.value))
         }

@@ -30,9 +30,10 @@ package enum HistogramLog {
         for (tag, histogram) in tagged where histogram.totalCount > 0 {
             text += line(tag: tag, start: 0, length: result.elapsed, histogram)
         }
-        let kept = result.intervals.filter { $0.latency != nil }
+        let kept = result.intervals.filter(\.keepsLatency)
         for interval in kept {
-            text += line(tag: nil, start: interval.start, length: interval.length, interval.latency!)
+            guard let latency = interval.latency else { continue }
+            text += line(tag: nil, start: interval.start, length: interval.length, latency)
         }
         if kept.isEmpty { text += line(tag: nil, start: 0, length: result.elapsed, result.latency) }
         return text

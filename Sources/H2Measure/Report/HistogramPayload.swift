@@ -39,7 +39,7 @@ struct HistogramPayload: Equatable {
         precondition(
             histogram.lowestDiscernibleValue == 1 && histogram.numberOfSignificantValueDigits == .three
                 && histogram.maxRecorded <= TimeHistogram.longest, "not a histogram of ours")
-        for recorded in histogram.recordedValues() {
+        for recorded in histogram.recorded() {
             counts.append(Entry(index: layout.index(of: recorded.value), count: recorded.count))
         }
     }

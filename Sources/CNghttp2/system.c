@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #if defined(__linux__)
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #ifdef SYS_openat2
@@ -102,6 +103,14 @@ void ch2_name_this_thread(const char *name) {
   pthread_setname_np(name);
 #else
   pthread_setname_np(pthread_self(), name);
+#endif
+}
+
+void ch2_set_timer_slack(uint64_t nanoseconds) {
+#if defined(__linux__)
+  prctl(PR_SET_TIMERSLACK, (unsigned long)nanoseconds, 0, 0, 0);
+#else
+  (void)nanoseconds;
 #endif
 }
 
@@ -204,6 +213,15 @@ int ch2_tcp_socket(int family) {
 #else
   return ch2_tcp_options(socket(family, SOCK_STREAM, IPPROTO_TCP));
 #endif
+}
+
+int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length) {
+#if defined(__linux__) && defined(IP_BIND_ADDRESS_NO_PORT)
+  // The port is chosen at connect, when the other end is known: so each address has all ports for each of those.
+  int yes = 1;
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+#endif
+  return bind(fd, address, length) == 0 ? 0 : errno;
 }
 
 static bool set_tcp(int fd, int option, int value) {

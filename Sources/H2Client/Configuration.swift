@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
     /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
     /// asked for and verified stays the origin's.
     public var connectTo: (host: String, port: Int)?
+    /// An IPv4 or IPv6 address of this machine to connect from; nil for the system's choice.
+    package var sourceAddress: String?
     /// Sees each frame that is sent and received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
 
@@ -46,6 +48,11 @@ public struct Configuration: Sendable {
         /// connections share a configuration and a client, and go to the same name and port. Never with early data.
         /// Default true.
         public var resumesSessions = true
+        /// Which suites to offer instead of the default ones, in OpenSSL's words: TLS 1.2's, and TLS 1.3's. And which groups for
+        /// the exchange of keys, such as `X25519:P-256`.
+        package var suites12: String?
+        package var suites13: String?
+        package var groups: String?
 
         /// A version that HTTP/2 may be spoken over (RFC 9113 section 9.2).
         public enum Version: Sendable, Hashable { case tls12, tls13 }

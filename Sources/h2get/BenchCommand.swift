@@ -104,6 +104,36 @@ struct BenchLoadArguments: ParsableArguments {
     var ratePerConnection: Double?
 
     @Option(
+        name: .customLong("stages"),
+        help: ArgumentHelp(
+            "Open loop in stages: RATE:TIME or A..B:TIME, with commas between, such as 0..1K:30s,1K:2m,5K:10s.",
+            valueName: "LIST"),
+        transform: RateStages.init(text:))
+    var stages: RateStages?
+
+    @Option(
+        name: .customLong("arrivals"),
+        help: ArgumentHelp(
+            "Requests of an open loop arrive evenly, or at random as from many users (poisson).",
+            valueName: "even|poisson"))
+    var arrivals: ArrivalKind?
+
+    @Option(
+        name: .customLong("think-time"),
+        help: ArgumentHelp(
+            "Closed loop: let each stream rest between a response and its next request.", valueName: "TIME"),
+        transform: Quantity.positiveTime)
+    var thinkTime: Duration?
+
+    @Option(
+        name: .customLong("start-at"),
+        help: ArgumentHelp(
+            "Begin the measured part then, so that several machines measure one period: seconds since 1970, as of date +%s.",
+            valueName: "SECONDS"),
+        transform: Quantity.unixTime)
+    var startAt: Double?
+
+    @Option(
         name: .customLong("drain"),
         help: ArgumentHelp("Wait so long for what is in flight when -D is over (1s).", valueName: "TIME"),
         transform: Quantity.time)
@@ -124,6 +154,18 @@ struct BenchRequestArguments: ParsableArguments {
         name: [.customShort("d", allowingJoined: true), .customLong("data")], parsing: .unconditional,
         help: ArgumentHelp("POST this file's content; - is stdin.", valueName: "FILE"))
     var data: String?
+
+    @Option(
+        name: .customLong("expect-status"),
+        help: ArgumentHelp("Count responses of any other status as failed: 200, 200,304 or 2xx.", valueName: "LIST"),
+        transform: StatusList.init(text:))
+    var expectedStatuses: StatusList?
+
+    @Option(
+        name: .customLong("expect-size"),
+        help: ArgumentHelp("Count responses with a body of any other size as failed.", valueName: "BYTES"),
+        transform: Quantity.size(in: 0...Int.max))
+    var expectedSize: Int?
 
     @Option(
         name: [.customShort("i", allowingJoined: true), .customLong("input-file")], parsing: .unconditional,
@@ -169,6 +211,34 @@ struct BenchConnectionArguments: ParsableArguments {
     var inactivityTimeout: Duration?
 
     @Option(
+        name: .customLong("ciphers"),
+        help: ArgumentHelp("Offer these TLS 1.2 suites, in OpenSSL's words.", valueName: "LIST"))
+    var ciphers: String?
+
+    @Option(
+        name: .customLong("tls13-ciphers"),
+        help: ArgumentHelp("Offer these TLS 1.3 suites, such as TLS_AES_128_GCM_SHA256.", valueName: "LIST"))
+    var ciphers13: String?
+
+    @Option(
+        name: .customLong("groups"),
+        help: ArgumentHelp("Offer these groups for the keys, such as X25519:P-256.", valueName: "LIST"))
+    var groups: String?
+
+    @Option(
+        name: .customLong("source"),
+        help: ArgumentHelp(
+            "Connect from these addresses in turn, such as 127.0.0.2-127.0.0.9: each has 28,000 ports.",
+            valueName: "ADDR[-ADDR],..."),
+        transform: SourceAddresses.init(text:))
+    var source: SourceAddresses?
+
+    @Flag(
+        name: .customLong("keep-trying"),
+        help: "Never give up on a server that has been there: a soak outlives its restart, and tells the downtime.")
+    var keepTrying = false
+
+    @Option(
         name: [.customShort("w", allowingJoined: true), .customLong("window-bits")],
         help: ArgumentHelp("Stream window of 2^N - 1 bytes, 16 to 30 (30).", valueName: "N"), transform: windowBits)
     var windowBits: Int?
@@ -199,6 +269,12 @@ struct BenchConnectionArguments: ParsableArguments {
 
 extension BenchPlan.API: ExpressibleByArgument {}
 
+/// The value of `--arrivals`.
+enum ArrivalKind: String, ExpressibleByArgument, Sendable {
+    case even
+    case poisson
+}
+
 /// Where the results go, besides the summary on stdout.
 struct BenchOutputArguments: ParsableArguments {
     @Option(
@@ -215,6 +291,9 @@ struct BenchOutputArguments: ParsableArguments {
         name: .customLong("hdr"), parsing: .unconditional,
         help: ArgumentHelp("An HdrHistogram log, second by second; - is stdout.", valueName: "FILE"))
     var hdr: String?
+
+    @Flag(name: .customLong("breakdown"), help: "Latency by status and by URL (of the first 100), too.")
+    var breakdown = false
 
     @Option(
         name: .customLong("html"), parsing: .unconditional,

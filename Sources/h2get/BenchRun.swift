@@ -81,7 +81,7 @@ struct BenchRun: Sendable {
     static func failure(of result: BenchResult, _ plan: BenchPlan, judgesErrors: Bool = false) -> Failure? {
         let requests = result.requests
         switch result.end {
-        case .complete: break
+        case .complete, .expired: break
         // The results say so.
         case .interrupted: return Failure(.interrupted, "")
         case .gaveUp(let why):
@@ -134,6 +134,7 @@ extension BenchPlan {
         case .arrivals(let from, let to, let ramp):
             let rates = from == to ? rateText(to) : "\(rateText(from)) to \(rateText(to)) within \(ramp.brief),"
             parts.append("\(rates) requests/s")
+        case .stages(let stages): parts.append("\(counted(stages.count, "stage")) of requests/s")
         case .arrivalsPerConnection(let rate): parts.append("\(rateText(rate)) requests/s on each connection")
         }
         if warmUp > .zero { parts.append("after \(warmUp.brief) of warm-up") }

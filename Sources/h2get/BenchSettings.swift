@@ -43,6 +43,28 @@ struct BenchSettings: Sendable {
         try setExtent(load)
         try setConnections(place)
         plan.keepsIntervalHistograms = files.contains(.hdr)
+        if request.expectedStatuses != nil || request.expectedSize != nil {
+            plan.expectation = BenchPlan.Expectation(
+                statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize)
+        }
+        plan.keepsTrying = place.keepTrying
+        for (name, value) in [
+            ("--ciphers", place.ciphers), ("--tls13-ciphers", place.ciphers13), ("--groups", place.groups),
+        ] {
+            guard value == nil || urls.origin.scheme == .https else {
+                throw Failure.usage(
+                    "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
+            }
+        }
+        plan.configuration.tls.suites12 = place.ciphers
+        plan.configuration.tls.suites13 = place.ciphers13
+        plan.configuration.tls.groups = place.groups
+        plan.sourceAddresses = place.source?.addresses ?? []
+        plan.breaksDown = command.output.breakdown
+        plan.startAt = load.startAt
+        if let start = load.startAt, start - plan.warmUp.seconds < ProcessClocks.wallSeconds {
+            throw Failure.usage("--start-at is over already, or less than --warm-up-time away; name a later time")
+        }
     }
 
     // MARK: - Requests
@@ -86,11 +108,24 @@ struct BenchSettings: Sendable {
         guard load.rate == nil || load.ratePerConnection == nil else {
             throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
         }
-        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil) else {
+        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
             throw Failure.usage(
-                "--api async has no open loop: leave out --rate and --rps, or measure with --api direct")
+                "--api async has no open loop: leave out --rate, --rps and --stages, or measure with --api direct")
         }
+        guard load.stages == nil || (load.rate == nil && load.ratePerConnection == nil && load.ramp == nil) else {
+            throw Failure.usage("--stages says all about the rate: leave out --rate, --rps and --ramp")
+        }
+        let isOpen = load.rate != nil || load.ratePerConnection != nil || load.stages != nil
+        guard load.arrivals == nil || isOpen else {
+            throw Failure.usage("--arrivals is for open loops: it goes with --rate, --rps or --stages")
+        }
+        guard load.thinkTime == nil || !isOpen else {
+            throw Failure.usage("--think-time is for closed loops, and --rate, --rps and --stages make an open one")
+        }
+        plan.arrivesAtRandom = load.arrivals == .poisson
+        plan.thinkTime = load.thinkTime ?? .zero
         switch load.rate {
+        case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
         case nil:
             guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
             if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
@@ -119,7 +154,8 @@ struct BenchSettings: Sendable {
             )
         }
         plan.warmUp = load.warmUp ?? .zero
-        if let duration = load.duration {
+        // Stages say how long they are.
+        if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
             guard load.requests == nil else {
                 throw Failure.usage("-n (so many requests) and -D (so long) exclude each other; keep one")
             }

@@ -53,6 +53,14 @@ enum Quantity {
         guard value > 0, value <= 100_000_000 else { throw BadValue("use a rate above 0, and 100M/s at most") }
         return value
     }
+
+    /// Seconds since 1970, with decimals or without, before the year 2200.
+    @Sendable static func unixTime(_ text: String) throws -> Double {
+        guard let seconds = QuantityText.decimal(text[...]), seconds < 7_258_118_400 else {
+            throw BadValue("write seconds since 1970, such as those of 'date -d 14:00 +%s'")
+        }
+        return seconds
+    }
 }
 
 /// Why a word is no value of its option, and what to write instead.
@@ -82,6 +90,59 @@ enum ArrivalRate: Sendable, Equatable {
             throw BadValue("write --rate N, or --rate A..B such as 100..2K, B above 0")
         }
     }
+}
+
+/// The value of `--expect-status`: statuses, and classes of them.
+struct StatusList: Sendable, Equatable {
+    private(set) var statuses: Set<Int> = []
+
+    /// `200`, `200,304`, `2xx,404`.
+    @Sendable init(text: String) throws {
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            if part.count == 3, part.hasSuffix("xx"), let hundreds = Int(part.prefix(1)), (1...9).contains(hundreds) {
+                statuses.formUnion(hundreds * 100..<(hundreds + 1) * 100)
+            } else if part.count == 3, let status = Int(part), (100...999).contains(status) {
+                statuses.insert(status)
+            } else {
+                throw BadValue("write statuses such as 200, 200,304 or 2xx")
+            }
+        }
+    }
+}
+
+/// The value of `--stages`: how the rate goes, one part after the other.
+struct RateStages: Sendable, Equatable {
+    /// As many as a command line can hold, and no more.
+    static let most = 1_000
+    var stages: [BenchPlan.Stage] = []
+
+    /// `100:30s`, `0..100:30s,100:2m,1K:10s`.
+    @Sendable init(text: String) throws {
+        func rate(_ text: Substring) throws -> Double {
+            ["0", "0/s"].contains(text) ? 0 : try Quantity.rate(String(text))
+        }
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let halves = part.split(separator: ":", omittingEmptySubsequences: false)
+            guard halves.count == 2, stages.count < Self.most else {
+                throw BadValue("write RATE:TIME or A..B:TIME, with commas between, such as 0..1K:30s,1K:2m")
+            }
+            let rates = String(halves[0])
+            let length = try Quantity.positiveTime(String(halves[1]))
+            if let dots = rates.firstRange(ofASCII: "..") {
+                let (from, to) = (try rate(rates[..<dots.lowerBound]), try rate(rates[dots.upperBound...]))
+                stages.append(BenchPlan.Stage(from: from, to: to, length: length))
+            } else {
+                let rate = try rate(rates[...])
+                stages.append(BenchPlan.Stage(from: rate, to: rate, length: length))
+            }
+        }
+        guard stages.contains(where: { $0.from > 0 || $0.to > 0 }) else {
+            throw BadValue("all stages have a rate of 0; use at least one above that")
+        }
+    }
+
+    /// All of them together.
+    var length: Duration { stages.reduce(.zero) { $0 + $1.length } }
 }
 
 extension String {

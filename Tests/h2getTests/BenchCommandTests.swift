@@ -72,6 +72,33 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("-n5", "--warm-up-time", "1", url).warmUp == .seconds(1))
     }
 
+    @Test func `stages are a rate and a time, if none is given`() throws {
+        let plan = try planned("--stages", "0..1K:30s,1K:2m,5K/s:10", "--arrivals", "poisson", url)
+        #expect(
+            plan.pace
+                == .stages([
+                    .init(from: 0, to: 1_000, length: .seconds(30)),
+                    .init(from: 1_000, to: 1_000, length: .seconds(120)),
+                    .init(from: 5_000, to: 5_000, length: .seconds(10)),
+                ]))
+        #expect(plan.extent == .time(.seconds(160)) && plan.arrivesAtRandom && plan.streams == 100)
+        #expect(try planned("-n5", "--stages", "1:1s", url).extent == .requests(5))
+        #expect(try planned("-D5", "--stages", "1:1s", url).extent == .time(.seconds(5)))
+    }
+
+    @Test func `a closed loop may think, keep trying, and come from several addresses`() throws {
+        let plan = try planned(
+            "-D1m", "--think-time", "250ms", "--keep-trying", "--breakdown", "--start-at", "4102444800", "--source",
+            "127.0.0.254-127.0.1.1,::1", url)
+        #expect(plan.thinkTime == .milliseconds(250) && plan.keepsTrying && plan.breaksDown)
+        #expect(plan.startAt == 4_102_444_800)
+        #expect(plan.sourceAddresses == ["127.0.0.254", "127.0.0.255", "127.0.1.0", "127.0.1.1", "::1"])
+        #expect(try planned(url).sourceAddresses.isEmpty)
+        let checked = try planned("--expect-status", "2xx,304", "--expect-size", "4K", url).expectation
+        #expect(checked?.statuses == Set(200...299).union([304]) && checked?.bodyBytes == 4_096)
+        #expect(try planned(url).expectation == nil)
+    }
+
     @Test func `a rate is an open loop with room for many at once`() throws {
         let constant = try planned("-D", "10s", "--rate", "2K/s", url)
         #expect(constant.pace == .arrivals(from: 2_000, to: 2_000, ramp: .zero))
@@ -194,6 +221,22 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
             (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),
             (["--rate", "x", url], "write a number"),
+            (["--stages", "5:1s", "--rate", "5", url], "--stages says all about the rate"),
+            (["--stages", "5", url], "write RATE:TIME"), (["--stages", "0:1s", url], "all stages have a rate of 0"),
+            (["--stages", "5:0", url], "use a time above 0"), (["--stages", "5:1s,", url], "write RATE:TIME"),
+            (["--arrivals", "poisson", url], "--arrivals is for open loops"),
+            (["--think-time", "1s", "--rate", "5", url], "--think-time is for closed loops"),
+            (["--start-at", "5", url], "--start-at is over already"),
+            (["--start-at", "noon", url], "write seconds since 1970"),
+            (["--expect-status", "20", url], "write statuses such as"),
+            (["--expect-status", "2xx,", url], "write statuses such as"),
+            (["--expect-size", "many", url], "write a size in bytes"),
+            (["--ciphers", "x", "http://h/"], "--ciphers is about TLS"),
+            (["--groups", "x", "http://h/"], "--groups is about TLS"),
+            (["--source", "localhost", url], "write addresses such as"),
+            (["--source", "127.0.0.9-127.0.0.1", url], "write addresses such as"),
+            (["--source", "127.0.0.1-127.9.0.1", url], "use 65536 addresses at most"),
+            (["--api", "async", "--stages", "5:1s", url], "2 --api async has no open loop"),
             (["--rate", "1..x", url], "write --rate N, or --rate A..B"), (["--rps", "0", url], "use a rate above 0"),
             (["-r", "2", url], "-r 2 opens more connections at once than -c 1"),
             (["--rate-period", "2s", url], "--rate-period goes with -r N"),
@@ -204,7 +247,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--requests-per-connection", "0", url], "use 1 to"),
             (["--api", "callback", url], "'--api <direct|async>'"),
             (["--api", "async", "--rate", "5", url], "2 --api async has no open loop"),
-            (["--api", "async", "--rps", "5", url], "leave out --rate and --rps"),
+            (["--api", "async", "--rps", "5", url], "leave out --rate, --rps and --stages"),
             (["-k", "http://h/"], "-k is about TLS, which http:// URLs do without"),
             (["--cacert", "f", "http://h/"], "--cacert is about TLS"),
             (["--cert", "f", "http://h/"], "--cert is about"),

@@ -75,6 +75,12 @@ import Testing
         }
         #expect(lost?.status == .http2 && lost?.message.hasSuffix("connection refused") == true)
         #expect(try failure { $0.end = .interrupted }?.status == .interrupted)
+        // -T and -N did what they were told to.
+        let expired = try failure {
+            $0.requests.done = 3
+            $0.end = .expired("every connection came to its time limit (-T, -N)")
+        }
+        #expect(expired == nil)
     }
 
     @Test(

@@ -206,6 +206,8 @@ bool ch2_cond_wait(void *condition, void *mutex, int seconds);
 
 /// pthread_setname_np is a GNU extension that Glibc's module leaves out, and has another signature on Darwin.
 void ch2_name_this_thread(const char *name);
+/// prctl's PR_SET_TIMERSLACK, which is variadic, and so out of Swift's reach. Nothing on other systems.
+void ch2_set_timer_slack(uint64_t nanoseconds);
 
 /// The longest text of an address, with its zone and its port, and the NUL at its end.
 #define CH2_ADDRESS_TEXT 96
@@ -220,6 +222,8 @@ bool ch2_address_text(const struct sockaddr *address, char text[CH2_ADDRESS_TEXT
 int ch2_tcp_options(int fd);
 /// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
 int ch2_tcp_socket(int family);
+/// Has the socket connect from an address, from whatever port; 0, or errno.
+int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length);
 /// TCP keep-alive: a probe after `idle` seconds without a segment from the peer, another each `interval` seconds, `count` of
 /// them; and the end of the connection once what was sent stays unacknowledged for `user_timeout` milliseconds (Linux:
 /// TCP_USER_TIMEOUT; Darwin, in seconds: TCP_RXT_CONNDROPTIME). The options have other names on each system.

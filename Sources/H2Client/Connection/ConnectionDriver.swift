@@ -142,6 +142,8 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
     var goAwayCode: ErrorCode? { nil }
     /// Whether the peer has said so.
     @exclusivity(unchecked) final var knowsStreamLimit = true
+    /// Told of the peer's SETTINGS, for who measures and is no owner.
+    @exclusivity(unchecked) final var streamLimitWatcher: (() -> Void)?
     func forEachOpenStream(_ body: (StreamState) -> Void) { preconditionFailure("overridden") }
 
     /// Begins a request. Its body is `exchange.outgoing`.
@@ -604,6 +606,7 @@ class ConnectionDriver: Flushable, ReadinessHandler, @unchecked Sendable {
         for waiter in waiters { waiter() }
         // The owner stays: what it counted against the connection and has not begun yet will be given back. It lets go by
         // itself (`disown`).
+        streamLimitWatcher = nil
         // Not from here, which may be in the middle of a call of the session's or the wire's.
         loop.execute { self.release() }
     }

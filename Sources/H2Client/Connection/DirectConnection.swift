@@ -119,6 +119,9 @@ package final class DirectStream: StreamState {
         /// When it was to begin, and when it did; the loop's time.
         package var intendedAt: UInt64 = 0
         package var beganAt: UInt64 = 0
+        /// When its user noticed that it was to begin, and when there was a place for it.
+        package var takenAt: UInt64 = 0
+        package var ableAt: UInt64 = 0
         /// Attempts that came to nothing.
         package var attempts = 0
         /// Round trips that had to wait for each other so far.
@@ -213,7 +216,14 @@ package struct DirectFigures: Sendable {
 
     package init() {}
 
-    package mutating func add(_ other: DirectFigures) { combine(other, +, &+) }
+    /// Times of very many streams over days do not fit into 64 bits, and stay at their end then.
+    package mutating func add(_ other: DirectFigures) {
+        combine(other, +) { one, other in
+            var sum = one
+            sum.addClamped(other)
+            return sum
+        }
+    }
     /// `other` is an earlier state of these.
     package mutating func subtract(_ other: DirectFigures) { combine(other, -, &-) }
 

@@ -184,6 +184,7 @@ final class HTTP2Multiplexer: ConnectionDriver, @unchecked Sendable {
     private func remoteSettingsChanged() {
         knowsStreamLimit = true
         startWaiting()
+        streamLimitWatcher?()
         let limit = session.maxConcurrentStreams
         guard limit != knownStreamLimit else { return }
         knownStreamLimit = limit

@@ -15,6 +15,11 @@ package struct ObservedConnection {
     package var isDraining: Bool { driver.isDraining }
     /// That of the server's GOAWAY, if there was one.
     package var goAwayCode: ErrorCode? { driver.goAwayCode }
+    /// How many requests may be under way at once, as far as is known, and whether the server has said so.
+    package var maxConcurrentStreams: Int { driver.maxConcurrentStreams }
+    package var knowsStreamLimit: Bool { driver.knowsStreamLimit }
+    /// Calls `body` on the loop whenever the server has told another number of streams, or that it keeps to what was assumed.
+    package func onStreamLimit(_ body: @escaping () -> Void) { driver.streamLimitWatcher = body }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
 }

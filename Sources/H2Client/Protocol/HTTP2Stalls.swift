@@ -14,14 +14,15 @@ extension HTTP2Session {
     func noteArrival(_ stream: StreamState, _ count: Int) {
         guard let roundTrip = stallWatch?.roundTrip else { return }
         if stream.windowWatch != nil {
-            stalls.downloadStream += stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0
+            stalls.downloadStream.addClamped(
+                stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0)
         } else if stream.bodyReceived + count >= window.stream / 4 {
             // Before a half of it is used up no window is widened, and small bodies shall cost nothing.
             stream.windowWatch = WindowWatch(window: window.stream)
             _ = stream.windowWatch?.arrived(stream.bodyReceived + count, now: now, roundTrip: roundTrip)
         }
         let lost = stallWatch?.connection.arrived(count, now: now, roundTrip: roundTrip) ?? 0
-        if lost > 0 { stalls.downloadConnection += lost * UInt64(openStreams.count) }
+        if lost > 0 { stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count)) }
     }
 
     /// A WINDOW_UPDATE of ours has been written down.
@@ -50,7 +51,19 @@ extension HTTP2Session {
 
     func endUploadStall(_ stream: StreamState) {
         let time = now > stream.stallBeganAt ? now - stream.stallBeganAt : 0
-        if stream.isStalledByConnection { stalls.uploadConnection += time } else { stalls.uploadStream += time }
+        if stream.isStalledByConnection {
+            stalls.uploadConnection.addClamped(time)
+        } else {
+            stalls.uploadStream.addClamped(time)
+        }
         stream.stallBeganAt = 0
+    }
+}
+
+extension UInt64 {
+    /// Adds, and stays at the end: nanoseconds of very many streams over days do not fit into 64 bits.
+    package mutating func addClamped(_ other: UInt64) {
+        let (sum, isTooLarge) = addingReportingOverflow(other)
+        self = isTooLarge ? .max : sum
     }
 }

@@ -123,6 +123,11 @@ final class Dialer {
                 failures.append((address, errno))
                 continue
             }
+            if case let error = bindSource(descriptor, address.family), error != 0 {
+                failures.append((address, error))
+                close(descriptor)
+                continue
+            }
             let status = address.withSockaddr { connect(descriptor, $0, $1) }
             let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)
             if status == 0 { return connected(attempt) }
@@ -141,6 +146,16 @@ final class Dialer {
             return
         }
         if attempts.isEmpty { finish(.failure(connectError())) }
+    }
+
+    /// Where an address to connect from is set; 0, or errno.
+    private func bindSource(_ descriptor: CInt, _ family: CInt) -> CInt {
+        guard let source = configuration.sourceAddress else { return 0 }
+        guard case .success(let addresses) = Resolver.addresses(host: source, port: 0, flags: AI_NUMERICHOST),
+            let address = addresses.first
+        else { return EADDRNOTAVAIL }
+        guard address.family == family else { return EAFNOSUPPORT }
+        return address.withSockaddr { ch2_bind_source(descriptor, $0, $1) }
     }
 
     private func ready(_ attempt: Attempt) {

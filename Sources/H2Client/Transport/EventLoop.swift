@@ -133,6 +133,13 @@ public final class EventLoop: SerialExecutor {
     @inline(__always)
     package func readClock() { thread.readClock() }
 
+    /// How much later than asked the system may end this thread's waits, to gather them: 50,000 ns where nothing is said.
+    /// Does nothing where the system has no such setting.
+    package func setTimerSlack(nanoseconds: UInt64) {
+        preconditionInLoop()
+        ch2_set_timer_slack(nanoseconds)
+    }
+
     // MARK: - Turns
 
     /// One turn without waiting, on the calling thread, which becomes the loop's for its length. For simulation.

@@ -14,6 +14,8 @@ import CNghttp2
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
+    /// Those of TLS 1.2 that are offered whatever the protocol, where they were chosen.
+    private let suites12: String?
     /// What later connections can resume; nil where that is off, and for servers.
     let sessions: TLSSessionCache?
 
@@ -35,6 +37,7 @@ package final class TLSContext: @unchecked Sendable {
         }
         self.context = context
         verifiesPeer = configuration.verifiesPeer
+        suites12 = configuration.suites12
         sessions = configuration.resumesSessions ? TLSSessionCache() : nil
         if sessions != nil {
             ch2_tell_sessions(context) { ssl, session in
@@ -42,6 +45,7 @@ package final class TLSContext: @unchecked Sendable {
                 return 0
             }
         }
+        try choose(configuration)
         if verifiesPeer { try loadTrust(sources) }
         if let file = configuration.certificateFile {
             try loadIdentity(certificate: file, key: configuration.privateKeyFile ?? file)
@@ -57,6 +61,7 @@ package final class TLSContext: @unchecked Sendable {
         guard let context else { throw Self.configurationError("cannot make a TLS context", "") }
         self.context = context
         verifiesPeer = false
+        suites12 = nil
         sessions = nil
     }
 
@@ -65,6 +70,23 @@ package final class TLSContext: @unchecked Sendable {
 
     /// Makes OpenSSL load what the first context needs (2.5 ms of looking up ciphers and digests), and keeps nothing else.
     static func warmUp() { SSL_CTX_free(ch2_client_context(0, 0, readBuffer)) }
+
+    /// Suites and groups that were asked for.
+    private func choose(_ configuration: Configuration.TLS) throws {
+        let remedy = "see 'openssl ciphers -v' and 'openssl list -tls-groups' for the names"
+        if let suites = configuration.suites12, SSL_CTX_set_cipher_list(context, suites) != 1 {
+            throw Self.configurationError("no TLS 1.2 suite is known by '\(suites)'", remedy)
+        }
+        if let suites = configuration.suites13, SSL_CTX_set_ciphersuites(context, suites) != 1 {
+            throw Self.configurationError("not all of '\(suites)' are TLS 1.3 suites", remedy)
+        }
+        guard let groups = configuration.groups else { return }
+        // A macro in OpenSSL, SSL_CTX_set1_groups_list. It only reads the text.
+        let status = groups.withCString {
+            SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
+        }
+        if status != 1 { throw Self.configurationError("not all of '\(groups)' are groups", remedy) }
+    }
 
     // MARK: - Certificates
 
@@ -186,7 +208,7 @@ package final class TLSContext: @unchecked Sendable {
             // Of this connection, not of the context: one client offers different things to different origins.
             let list = Self.wireFormat(protocols)
             isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
-            if protocols.contains("h2") {
+            if protocols.contains("h2"), suites12 == nil {
                 isReady =
                     isReady && SSL_set_cipher_list(ssl, protocols == ["h2"] ? Self.suites : Self.suitesFirst) == 1
             }

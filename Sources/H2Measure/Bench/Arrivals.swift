@@ -1,37 +1,70 @@
 /// When the requests of an open loop are to begin: a pure schedule, in nanoseconds since its beginning.
 ///
-/// The rate goes evenly from `from` to `to` within `ramp` seconds and stays there, so that by time t
-/// `from·t + (to - from)·t²/(2·ramp)` requests have begun; the time of the k-th is that solved for t.
+/// The rate goes evenly from one value to another within each stage, and stays at the last. Within a stage, by time t since its
+/// beginning `from·t + (to - from)·t²/(2·length)` requests have begun in it; the time of the k-th is that solved for t.
 package struct Arrivals: Sendable, Equatable {
-    private let from: Double
-    private let to: Double
-    private let ramp: Double
-    private let countAtRampEnd: Double
+    private struct Stage: Equatable {
+        var from: Double
+        var to: Double
+        var length: Double
+        /// Seconds, and requests, before it.
+        var beginsAt: Double
+        var begun: Double
+        /// Requests in it.
+        var count: Double
+    }
+
+    private var stages: [Stage] = []
+    /// Requests a second behind the last stage; 0 for none.
+    private var last: Double
+    private var endsAt = 0.0
+    private var countAtEnd = 0.0
+    /// Nanoseconds: a quarter of what 64 bits hold, as timers have it.
+    private static let latest = 4_611_686_018_427_387_904.0
 
     /// - Parameters:
     ///   - from: requests a second at the beginning, 0 or more.
     ///   - to: requests a second after `ramp` seconds; above 0.
+    ///   - ramp: 0 for the last rate from the beginning.
     package init(from: Double, to: Double, ramp: Double) {
-        precondition(from >= 0 && to > 0 && ramp >= 0)
-        self.from = ramp > 0 ? from : to
-        self.to = to
-        self.ramp = ramp
-        countAtRampEnd = (self.from + to) / 2 * ramp
+        precondition(to > 0)
+        self.init(stages: ramp > 0 ? [(from, to, ramp)] : [], last: to)
     }
 
-    /// The time of the request with this index, from 0.
-    package func time(of index: Int) -> UInt64 {
-        let count = Double(index)
-        let seconds: Double
-        if count >= countAtRampEnd {
-            seconds = ramp + (count - countAtRampEnd) / to
-        } else {
-            let acceleration = (to - from) / ramp
-            // The stable form of the quadratic's root: it holds where the acceleration is 0 or negative, too.
-            let root = (from * from + 2 * acceleration * count).squareRoot()
-            seconds = count == 0 ? 0 : 2 * count / (from + root)
+    /// - Parameters:
+    ///   - stages: in requests a second, 0 or more, and seconds, above 0.
+    ///   - last: requests a second behind them.
+    package init(stages: [(from: Double, to: Double, seconds: Double)], last: Double) {
+        self.last = last
+        for stage in stages {
+            precondition(stage.from >= 0 && stage.to >= 0 && stage.seconds > 0)
+            let count = (stage.from + stage.to) / 2 * stage.seconds
+            self.stages.append(
+                Stage(
+                    from: stage.from, to: stage.to, length: stage.seconds, beginsAt: endsAt, begun: countAtEnd,
+                    count: count))
+            endsAt += stage.seconds
+            countAtEnd += count
         }
-        return UInt64(seconds * 1e9)
+    }
+
+    /// The time of the request with this index, from 0; 146 years at most, which is where there is none.
+    package func time(of index: Int) -> UInt64 { time(ofCount: Double(index)) }
+
+    /// When so many requests have begun, whole or not.
+    package func time(ofCount count: Double) -> UInt64 {
+        let seconds: Double
+        if count >= countAtEnd {
+            seconds = last > 0 ? endsAt + (count - countAtEnd) / last : .infinity
+        } else if let stage = stages.first(where: { count < $0.begun + $0.count }) {
+            let (inStage, acceleration) = (count - stage.begun, (stage.to - stage.from) / stage.length)
+            // The stable form of the quadratic's root: it holds where the acceleration is 0 or negative, too.
+            let root = max(stage.from * stage.from + 2 * acceleration * inStage, 0).squareRoot()
+            seconds = stage.beginsAt + (inStage <= 0 ? 0 : 2 * inStage / (stage.from + root))
+        } else {
+            seconds = endsAt
+        }
+        return UInt64(min((seconds * 1e9).rounded(), Self.latest))
     }
 
     /// The places that a part of a schedule sends for, of `all` places that take its requests in turn: `first`, and then
@@ -51,6 +84,9 @@ package struct Arrivals: Sendable, Equatable {
 
         /// Which request of the whole is the part's request with this index.
         package func request(_ index: Int) -> Int { index / count * all + first + index % count * stride }
+
+        /// How much of the whole it is, 0 to 1.
+        package var share: Double { Double(count) / Double(all) }
     }
 
     package func time(of index: Int, in part: Part) -> UInt64 { time(of: part.request(index)) }

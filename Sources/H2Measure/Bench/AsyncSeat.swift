@@ -8,41 +8,54 @@ final class AsyncSeat: @unchecked Sendable {
     // Safe, though unchecked: the worker is kept by its measurement until it has called back, and the tasks end before.
     private unowned(unsafe) let worker: Worker
     let number: Int
-    private let streams: Int
     private var left: Int
+    /// Of these, and of those that others left, what tasks that are about to begin will take.
+    private var promised = 0
     private(set) var connection: AsyncConnection?
-    private var dial: Task<AsyncConnection, any Error>?
-    private var tasks: [Task<Void, Never>] = []
+    private var dial: Task<Void, Never>?
     private var hasGivenUp = false
     private var hasConnected = false
-    /// Connections that could not be established, or ended without a single answer, and what the last one said.
+    private var gap = Worker.Gap(from: 0, to: .max)
+    /// Responses in the measured part.
+    var answered = 0
+    /// Connections that could not be established, or were left without a single answer, and what the last one said.
     private var failuresInARow = 0
     private var lastFailure = ""
-    /// Streams whose task runs.
+    private var lastCode = H2Error.Code.connectFailed
+    /// Whoever wants to begin a request, of as many as the plan has streams.
+    private var wanting: Wanting
+    /// Requests that have to be sent again.
+    private var retries = Ring<Turn>(capacity: 4)
+    /// Tasks that run.
     private var running = 0
+    /// Timers of streams that rest, each of which counts as a task.
+    private var thinking: [LoopTimer] = []
+    private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
     private var depthAtConnect = 0
     private var depth = 0
 
+    /// A request that is to be sent, for the first time or again.
+    private struct Turn {
+        var notes = DirectStream.Notes()
+        /// Why the attempt before came to nothing; nil for the first.
+        var failure: H2Error?
+    }
+
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
-        self.streams = streams
+        wanting = Wanting(count: streams)
         left = share
     }
 
     // MARK: - Start and end
 
     func start() {
-        while running < streams {
-            running += 1
-            // The worker stays until the last of them is gone.
-            tasks.append(
-                Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
-                    await run()
-                    withExtendedLifetime(worker) {}
-                })
-        }
+        if !hasConnected { gap.from = worker.loop.now }
+        guard maySend else { return }
+        wanting.beginAll(now: worker.loop.now)
+        pump()
     }
 
     /// There is more to send.
@@ -51,117 +64,172 @@ final class AsyncSeat: @unchecked Sendable {
     }
 
     /// Ends the connection, which was the last one here; what is under way on it fails.
-    func stop() {
+    /// - Parameter isExpired: see `Seat.stop`.
+    func stop(because why: String, isExpired: Bool) {
         guard !hasGivenUp, let connection else { return }
         hasGivenUp = true
         self.connection = nil
-        connection.closeNow(because: "")
+        connection.isExpired = isExpired
+        connection.closeNow(because: why)
         worker.disconnected(connection, cause: nil)
-        leaveRest("every connection came to its time limit (-T, -N)")
+        leaveRest("every connection came to its time limit (-T, -N)", isMeant: true)
     }
 
-    /// The measurement is over: what is under way is given up.
+    /// The measurement is over: what is under way is given up. The worker closes the connections.
     func end() {
         isOver = true
         dial?.cancel()
-        for task in tasks { task.cancel() }
+        failRetries()
+        for timer in thinking where timer.isScheduled {
+            worker.loop.cancel(timer)
+            taskEnded()
+        }
+        thinking = []
     }
 
     /// Returns when nothing of it runs any more.
     nonisolated(nonsending) func finish() async {
-        // None begins any more.
-        for task in tasks { await task.value }
+        guard running > 0 else { return }
+        await withUnsafeContinuation { whenIdle = $0 }
+    }
+
+    private func taskEnded() {
+        running -= 1
+        guard running == 0, let whenIdle else { return }
+        self.whenIdle = nil
+        whenIdle.resume()
     }
 
     private func giveUp(_ why: String) {
         guard !hasGivenUp else { return }
         hasGivenUp = true
-        leaveRest(why)
+        leaveRest(why, isMeant: false)
     }
 
-    private func leaveRest(_ why: String) {
+    private func leaveRest(_ why: String, isMeant: Bool) {
         if case .requests = worker.plan.extent {
             worker.orphaned += left
             left = 0
         }
-        worker.gaveUp(number, why: why)
+        failRetries()
+        worker.gaveUp(number, why: why, isMeant: isMeant)
     }
 
-    // MARK: - One stream
+    private func failRetries() {
+        while var turn = retries.popFirst() {
+            guard let failure = turn.failure else { continue }
+            // The next attempt has not been made.
+            turn.notes.attempts -= 1
+            withUnsafeMutablePointer(to: &turn.notes) {
+                worker.failed($0, failure, on: Worker.Place(connection: 0, stream: 0))
+            }
+            wanting.rest()
+        }
+    }
+
+    // MARK: - Turns
 
     private var maySend: Bool {
         guard !isOver, !hasGivenUp else { return false }
         return switch worker.phase {
-        case .measuring: left > 0 || worker.orphaned > 0
+        case .measuring: left > promised || worker.orphaned > promised - min(left, promised)
         case .warmUp: true
         case .draining, .over: false
         }
     }
 
-    private nonisolated(nonsending) func run() async {
-        let notes = UnsafeMutablePointer<DirectStream.Notes>.allocate(capacity: 1)
-        notes.initialize(to: DirectStream.Notes())
-        defer {
-            notes.deallocate()
-            running -= 1
-        }
-        while maySend {
-            notes.pointee.intendedAt = worker.tick()
-            notes.pointee.attempts = 0
-            var failure = await attempt(notes, after: nil)
-            while let error = failure {
-                notes.pointee.attempts += 1
-                failure = await attempt(notes, after: error)
+    /// Gives what waits to tasks, as far as there is room, and sees to it that there is a connection.
+    private func pump() {
+        guard !isOver, !hasGivenUp else { return }
+        guard let connection, !connection.isDraining else { return dialIfNeeded() }
+        let ableAt = worker.loop.now
+        while connection === self.connection, connection.hasPlace, let turn = next(ableAt) {
+            connection.places += 1
+            running += 1
+            // The worker stays until the last of them is gone.
+            Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
+                await run(turn, on: connection)
+                withExtendedLifetime(worker) { taskEnded() }
             }
-            notes.pointee.depth += 1
-            depth = max(depth, notes.pointee.depth)
-            worker.noteDepth(depth)
         }
     }
 
-    /// Sends a request once, where the attempt before ended with `failure`. Returns why it has to be sent again, if it has.
-    private nonisolated(nonsending) func attempt(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, after failure: H2Error?
-    ) async -> H2Error? {
-        // Those of a pause between two attempts to connect come back to here.
-        guard !isOver, let connection = await current(), !isOver, failure != nil || maySend else {
-            if let failure {
-                // This attempt has not been made.
-                notes.pointee.attempts -= 1
-                worker.failed(notes, failure, on: Worker.Place(connection: 0, stream: 0))
+    /// The request that is next; nil where there is none.
+    private func next(_ ableAt: UInt64) -> Turn? {
+        // A retry is no new request, and may be sent when no other may.
+        if let turn = retries.popFirst() { return turn }
+        guard maySend, let time = wanting.popFirst() else { return nil }
+        promised += 1
+        var turn = Turn()
+        turn.notes.intendedAt = time
+        turn.notes.ableAt = ableAt
+        return turn
+    }
+
+    /// Sends one request after the other, as long as there is a place for them on the connection.
+    private nonisolated(nonsending) func run(_ first: Turn, on connection: AsyncConnection) async {
+        let notes = UnsafeMutablePointer<DirectStream.Notes>.allocate(capacity: 1)
+        notes.initialize(to: first.notes)
+        defer { notes.deallocate() }
+        var turn = first
+        while true {
+            let depthBefore = notes.pointee.depth
+            notes.pointee = turn.notes
+            notes.pointee.depth = max(depthBefore, turn.notes.depth)
+            if let failure = await attempt(notes, isFirst: turn.failure == nil, on: connection) {
+                notes.pointee.attempts += 1
+                retries.append(Turn(notes: notes.pointee, failure: failure))
             }
-            return nil
+            connection.places -= 1
+            guard connection === self.connection, connection.hasPlace, let next = next(worker.loop.now) else { break }
+            connection.places += 1
+            turn = next
+        }
+        // Others may have room for what it leaves, or need a connection.
+        pump()
+    }
+
+    /// Sends a request once. Returns why it has to be sent again, if it has.
+    private nonisolated(nonsending) func attempt(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, isFirst: Bool, on connection: AsyncConnection
+    ) async -> H2Error? {
+        if isFirst {
+            promised -= 1
+            guard maySend else {
+                wanting.rest()
+                return nil
+            }
         }
         notes.pointee.depth = max(notes.pointee.depth, depthAtConnect)
-        if worker.began(notes, now: worker.tick()) {
+        if worker.began(notes, now: worker.tick(), gap: gap) {
             if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
         }
+        notes.pointee.wasSentBlindly = !connection.knowsStreamLimit
         connection.requests += 1
         if connection.requests >= worker.plan.requestsPerConnection ?? .max { rotate(connection) }
         let mayBeTooLate = connection.version == .http1 && connection.requests > 1
         var wasHeardOf = false
+        var place = Worker.Place(connection: connection.info.id.number, stream: 0)
         do {
             let response = try await connection.send(worker.plan.requests[notes.pointee.turn])
             wasHeardOf = true
+            place.stream = Int(response.streamID)
             let headAt = worker.loop.now
             let bytes = try await response.body.discard()
             worker.ended()
             noteAnswer(connection)
+            answered += 1
             guard !isOver else {
                 // It counts as aborted already.
                 worker.failed(
                     notes, H2Error(.connectionClosed, message: ""), headAt: headAt, status: response.status.code,
-                    bodyBytes: bytes,
-                    on: Worker.Place(connection: response.connectionID.number, stream: Int(response.streamID)))
+                    bodyBytes: bytes, on: place)
                 return nil
             }
-            worker.streamLimit(connection.announcedStreamLimit)
             worker.done(
                 notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
-                bodyBytes: bytes,
-                on: Worker.Place(connection: response.connectionID.number, stream: Int(response.streamID)))
+                bodyBytes: bytes, on: place)
             if connection.isDraining { leave(connection, nil) }
-            return nil
         } catch {
             let failure = error as? H2Error ?? H2Error(.connectionClosed, message: "\(error)")
             worker.ended()
@@ -169,101 +237,128 @@ final class AsyncSeat: @unchecked Sendable {
                 if failure.code == .streamReset, failure.initiator == .remote { noteAnswer(connection) }
                 if connection.isDraining { leave(connection, failure) }
                 // As with the direct door: see `Seat.isWorthAnother`.
-                let isTooLate =
-                    mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
-                if !hasGivenUp, isWorthAnother(failure, isTooLate: isTooLate),
-                    notes.pointee.attempts < Worker.attemptsToSend
+                let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
+                if !hasGivenUp, notes.pointee.attempts < Worker.attemptsToSend,
+                    isWorthAnother(failure, isTooLate: isTooLate, wasBlind: notes.pointee.wasSentBlindly)
                 {
                     worker.retried(notes)
                     return failure
                 }
             }
-            worker.failed(notes, failure, on: Worker.Place(connection: connection.info.id.number, stream: 0))
-            return nil
+            worker.failed(notes, failure, isCutOff: connection.isExpired, on: place)
         }
+        notes.pointee.depth += 1
+        depth = max(depth, notes.pointee.depth)
+        worker.noteDepth(depth)
+        if !maySend {
+            wanting.rest()
+        } else if case let time = worker.plan.thinkTime.clampedNanoseconds, time > 0 {
+            think(time)
+        } else {
+            wanting.append(worker.loop.now)
+        }
+        return nil
+    }
+
+    /// A stream rests.
+    private func think(_ nanoseconds: UInt64) {
+        running += 1
+        let timer = worker.loop.schedule(after: nanoseconds) { [self] in
+            if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
+            thinking = thinking.filter(\.isScheduled)
+            pump()
+            taskEnded()
+        }
+        thinking.append(timer)
     }
 
     private func noteAnswer(_ connection: AsyncConnection) {
+        if !connection.hasAnswered { worker.downtime.answered() }
         connection.hasAnswered = true
         failuresInARow = 0
     }
 
-    private func isWorthAnother(_ error: H2Error, isTooLate: Bool) -> Bool {
+    private func isWorthAnother(_ error: H2Error, isTooLate: Bool, wasBlind: Bool) -> Bool {
         guard worker.isRunning else { return false }
         return switch error.code {
         case .notProcessed, .connectionDraining: true
         case .connectionClosed: error.isRetryable || isTooLate
+        case .streamReset: error.isRetryable && wasBlind
         default: false
         }
     }
 
     // MARK: - Its connection
 
-    /// The connection, made where there is none; nil where none can be had.
-    private nonisolated(nonsending) func current() async -> AsyncConnection? {
-        if let connection, !connection.isDraining { return connection }
+    private func dialIfNeeded() {
         if let connection { leave(connection, nil) }
-        guard !hasGivenUp else { return nil }
-        if dial == nil {
-            dial = Task(executorPreference: worker.loop.taskExecutor) { [self] in try await connected() }
+        guard dial == nil, !hasGivenUp, !isOver, worker.isRunning else { return }
+        guard !retries.isEmpty || maySend && !wanting.isEmpty else { return }
+        running += 1
+        dial = Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
+            await connectAnew()
+            dial = nil
+            pump()
+            withExtendedLifetime(worker) { taskEnded() }
         }
-        guard let dial, let made = try? await dial.value else { return nil }
-        return made
     }
 
-    private nonisolated(nonsending) func connected() async throws -> AsyncConnection {
-        defer { dial = nil }
+    /// Returns when there is a connection, or none can be had.
+    private nonisolated(nonsending) func connectAnew() async {
         while true {
             // Whoever dialled again at once, where nothing comes of it, would only be a nuisance.
             if failuresInARow > 0 {
-                guard failuresInARow < Worker.attemptsToConnect else {
-                    giveUp(lastFailure)
-                    throw CancellationError()
-                }
+                guard worker.mayTryAgain(after: failuresInARow, lastCode) else { return giveUp(lastFailure) }
                 // By parts, for its end to come soon.
-                for _ in 0..<(1 << (failuresInARow - 1)) where !isOver { await worker.pause(100_000_000) }
-                guard !isOver, !hasGivenUp else { throw CancellationError() }
+                for _ in 0..<(Worker.pause(after: failuresInARow) / 100_000_000) where !isOver {
+                    await worker.pause(100_000_000)
+                }
+                guard !isOver, !hasGivenUp else { return }
             }
             do {
                 let made = AsyncConnection(try await connect())
-                guard !isOver else {
-                    made.closeNow(because: "the measurement is over")
-                    throw CancellationError()
-                }
-                connection = made
-                if let limit = worker.plan.activeTimeout {
-                    _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
-                        guard let self, made != nil, made === connection else { return }
-                        stop()
-                    }
-                }
-                depthAtConnect = depth + made.info.roundTripsToOpen
-                worker.connected(made, again: hasConnected)
-                hasConnected = true
-                return made
+                guard !isOver else { return made.closeNow(because: "the measurement is over") }
+                return connected(made)
             } catch let error as H2Error {
+                guard !isOver else { return }
                 worker.connectFailed(error)
                 failuresInARow += 1
-                lastFailure = error.message
-                switch error.code {
-                case .certificateRejected, .tlsConfiguration, .http2NotNegotiated:
-                    giveUp(error.message)
-                    throw error
-                default: break
-                }
+                (lastFailure, lastCode) = (error.message, error.code)
+            } catch {
+                return
             }
         }
+    }
+
+    private func connected(_ made: AsyncConnection) {
+        connection = made
+        gap.to = worker.loop.now
+        if let limit = worker.plan.activeTimeout {
+            _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
+                guard let self, made != nil, made === connection else { return }
+                stop(because: "it was open for \(limit) (-T)", isExpired: true)
+            }
+        }
+        made.onStreamLimit { [weak self, weak made] in
+            guard let self, let made, made === connection, !isOver else { return }
+            worker.streamLimit(made.announcedStreamLimit)
+            pump()
+        }
+        depthAtConnect = depth + made.info.roundTripsToOpen
+        worker.connected(made, again: hasConnected)
+        hasConnected = true
     }
 
     private nonisolated(nonsending) func connect() async throws -> AsyncConnection.Kind {
         let plan = worker.plan
+        let configuration = worker.configuration(of: number)
         func http2() async throws -> AsyncConnection.Kind {
             .http2(
-                try await HTTP2Connection.connect(to: plan.origin, configuration: plan.configuration, on: worker.loop))
+                try await HTTP2Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
         }
         func http1() async throws -> AsyncConnection.Kind {
             .http1(
-                try await HTTP1Connection.connect(to: plan.origin, configuration: plan.configuration, on: worker.loop))
+                try await HTTP1Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
         }
         switch plan.protocols {
         case .cleartextHTTP1: return try await http1()
@@ -281,18 +376,22 @@ final class AsyncSeat: @unchecked Sendable {
     private func rotate(_ connection: AsyncConnection) {
         guard connection === self.connection else { return }
         self.connection = nil
-        Task(executorPreference: worker.loop.taskExecutor) { [self] in
+        gap = Worker.Gap(from: worker.loop.now, to: .max)
+        running += 1
+        Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
             await connection.close()
             if !isOver { worker.disconnected(connection, cause: nil) }
+            withExtendedLifetime(worker) { taskEnded() }
         }
     }
 
     private func leave(_ connection: AsyncConnection, _ error: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
+        gap = Worker.Gap(from: worker.loop.now, to: .max)
         if !connection.hasAnswered {
             failuresInARow += 1
-            lastFailure = error?.message ?? "the server closed the connection"
+            (lastFailure, lastCode) = (error?.message ?? "the server closed the connection", .connectionClosed)
         }
         worker.disconnected(connection, cause: connection.lossKind(error))
     }

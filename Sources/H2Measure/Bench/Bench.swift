@@ -47,6 +47,11 @@ package struct Bench: Sendable {
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
+        if let start = plan.startAt {
+            let wait = start - Double(plan.warmUp.clampedNanoseconds) / 1e9 - ProcessClocks.wallSeconds
+            if wait > 0 { try await Task.sleep(for: .seconds(wait)) }
+        }
+        let downtime = Downtime()
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
         let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
@@ -60,7 +65,7 @@ package struct Bench: Sendable {
                     return nil
                 }
             }
-            group.addTask { await gather(loops, requests, tls, timeline, logs) }
+            group.addTask { await gather(loops, requests, tls, timeline, downtime, logs) }
             var findings: [Worker.Findings] = []
             for await result in group {
                 guard let result else { continue }
@@ -73,16 +78,18 @@ package struct Bench: Sendable {
         for log in logs.all {
             do { try log?.finish() } catch { logFailure = logFailure ?? error }
         }
-        var result = try result(findings, timeline, startedAt: startedAt)
+        var result = try result(findings, timeline, downtime, startedAt: startedAt)
         // No reason to lose all else.
         result.requestLogFailure = logFailure
         return result
     }
 
     private func gather(
-        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline, _ logs: Logs
+        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline,
+        _ downtime: Downtime, _ logs: Logs
     ) async -> [Worker.Findings] {
         let workers = Collected<Worker>()
+        let crew = loops.count > 1 ? Crew(loops.count) : nil
         return await withTaskCancellationHandler {
             await withTaskGroup(of: Worker.Findings.self) { group in
                 for (index, loop) in loops.enumerated() {
@@ -90,8 +97,9 @@ package struct Bench: Sendable {
                         await withUnsafeContinuation { continuation in
                             let worker = Worker(
                                 plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
-                                log: logs.all[index]
+                                log: logs.all[index], downtime: downtime, crew: crew
                             ) { continuation.resume(returning: $0) }
+                            crew?.add(worker)
                             workers.add(worker)
                             loop.execute { worker.start() }
                         }
@@ -107,7 +115,7 @@ package struct Bench: Sendable {
     }
 
     private func result(
-        _ all: [Worker.Findings], _ timeline: Timeline, startedAt: Double
+        _ all: [Worker.Findings], _ timeline: Timeline, _ downtime: Downtime, startedAt: Double
     ) throws -> BenchResult {
         var result = BenchResult()
         let recorder = Recorder()
@@ -128,18 +136,38 @@ package struct Bench: Sendable {
             (recorder.latency, recorder.corrected, recorder.firstByte)
         (result.connect, result.handshake) = (connect.histogram(), handshake.histogram())
         result.intervals = timeline.finish()
+        result.downtime = downtime.result(ended)
+        if result.elapsed > 0 {
+            result.perConnection = BenchResult.Spread(
+                all.flatMap { $0.answered.map { Double($0) / result.elapsed } })
+        }
+        if let breakdown = all.first?.breakdown {
+            for other in all.dropFirst() { other.breakdown.map(breakdown.add) }
+            result.byStatus = breakdown.byStatus.enumerated().compactMap { status, counts in
+                counts.map { BenchResult.Part(key: status, latency: $0.sparse().histogram()) }
+            }
+            result.byRequest = breakdown.byRequest.enumerated().map { index, counts in
+                BenchResult.Part(
+                    key: index < Breakdown.mostRequests ? index : nil, latency: counts.sparse().histogram())
+            }
+        }
         if let first = all.min(by: { $0.beganAt < $1.beganAt }), let last = all.max(by: { $0.endedAt < $1.endedAt }) {
             result.client.userSeconds = last.usedAtEnd.user - first.usedAtBegin.user
             result.client.systemSeconds = last.usedAtEnd.system - first.usedAtBegin.system
         }
         result.client.residentBytes = ProcessClocks.usage.residentBytes
         result.client.loopBusy = all.map(\.busy)
+        result.client.spinSeconds = all.reduce(0) { $0 + $1.spun }
         result.client.lagP99 = lag.percentile(99)
         result.client.lagMost = lag.most
         result.client.processors = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Sent in turn: each as often as the others.
-        result.traffic.bodiesSent = result.requests.sent * bodies / plan.requests.count
+        let product = result.requests.sent.multipliedFullWidth(by: bodies)
+        result.traffic.bodiesSent =
+            product.high >= plan.requests.count ? .max : plan.requests.count.dividingFullWidth(product).quotient
+        // One that gave up may have left requests to another that had just been stopped.
+        if case .requests(let count) = plan.extent { result.requests.dropped = max(count - result.requests.sent, 0) }
         return result
     }
 }
@@ -181,9 +209,8 @@ extension BenchResult {
     /// Adds what one loop found, but for its times.
     fileprivate mutating func add(_ findings: Worker.Findings) {
         switch (end, findings.end) {
-        case (.complete, _): end = findings.end
-        case (.gaveUp, .interrupted): end = findings.end
-        case (.gaveUp, _), (.interrupted, _): break
+        case (.complete, _), (.expired, .gaveUp), (.expired, .interrupted), (.gaveUp, .interrupted): end = findings.end
+        case (.expired, _), (.gaveUp, _), (.interrupted, _): break
         }
         requests.sent += findings.requests.sent
         requests.done += findings.requests.done
@@ -197,6 +224,8 @@ extension BenchResult {
         errors.merge(findings.errors, uniquingKeysWith: +)
         traffic.received += findings.traffic.received
         traffic.sent += findings.traffic.sent
+        traffic.receivedInTime += findings.traffic.receivedInTime
+        traffic.sentInTime += findings.traffic.sentInTime
         traffic.receivedHTTP += findings.traffic.receivedHTTP
         traffic.sentHTTP += findings.traffic.sentHTTP
         traffic.headers += findings.traffic.headers
@@ -204,6 +233,10 @@ extension BenchResult {
         traffic.bodiesReceived += findings.traffic.bodiesReceived
         waits.slot += findings.waits.slot
         waits.slotRequests += findings.waits.slotRequests
+        waits.connection += findings.waits.connection
+        waits.connectionRequests += findings.waits.connectionRequests
+        waits.late += findings.waits.late
+        waits.lateMost = max(waits.lateMost, findings.waits.lateMost)
         waits.sendBlocked += findings.waits.sendBlocked
         waits.uploadStreamWindow += findings.waits.uploadStreamWindow
         waits.uploadConnectionWindow += findings.waits.uploadConnectionWindow

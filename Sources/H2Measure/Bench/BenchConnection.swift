@@ -28,8 +28,12 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     let kind: Kind
     /// Requests that began on it.
     var requests = 0
+    /// Tasks that have a place on it.
+    var places = 0
     /// Whether any answer came.
     var hasAnswered = false
+    /// Whether it was ended since it has lived as long as it may (-T).
+    var isExpired = false
 
     init(_ kind: Kind) { self.kind = kind }
 
@@ -46,7 +50,11 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var openStreams: Int { observed.openStreams }
     var lastByteAt: UInt64 { observed.lastByteAt }
     var announcedStreamLimit: Int? { observed.announcedStreamLimit }
+    /// Whether another request may be under way.
+    var hasPlace: Bool { !isDraining && places < observed.maxConcurrentStreams }
+    var knowsStreamLimit: Bool { observed.knowsStreamLimit }
     var isDraining: Bool { observed.isDraining }
+    func onStreamLimit(_ body: @escaping () -> Void) { observed.onStreamLimit(body) }
     var goAwayCode: ErrorCode? { observed.goAwayCode }
 
     func closeNow(because why: String) {

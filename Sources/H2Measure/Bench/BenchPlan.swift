@@ -32,6 +32,20 @@ package struct BenchPlan: Sendable {
         case arrivals(from: Double, to: Double, ramp: Duration)
         /// Open loop: so many begin each second on each connection.
         case arrivalsPerConnection(Double)
+        /// Open loop: the rate over all connections goes through these stages, and then ends, or stays where `extent` goes on.
+        case stages([Stage])
+    }
+
+    /// A part of an open loop's rate, which goes evenly from one value to another.
+    package struct Stage: Sendable, Equatable {
+        /// Requests a second.
+        package var from: Double
+        package var to: Double
+        package var length: Duration
+
+        package init(from: Double, to: Double, length: Duration) {
+            (self.from, self.to, self.length) = (from, to, length)
+        }
     }
 
     /// How connections are opened at the start.
@@ -69,6 +83,41 @@ package struct BenchPlan: Sendable {
     package var requests: [Request]
     package var extent = Extent.requests(1)
     package var pace = Pace.closed
+    /// Whether an open loop's requests arrive at random, as those of many users who do not know of each other (a Poisson
+    /// process), with the rate as the mean; else evenly. The same plan has the same arrivals.
+    package var arrivesAtRandom = false
+    /// How long each stream of a closed loop rests between a response and its next request.
+    package var thinkTime: Duration = .zero
+    /// When the measured part is to begin, in seconds since 1970; nil for as soon as can be. The warm-up is before it.
+    package var startAt: Double?
+    /// Addresses of this machine that the places connect from, in turn; none for the system's choice. To one address and port of
+    /// a server there are about 28,000 connections from each.
+    package var sourceAddresses: [String] = []
+    /// Whether connections are tried for ever once there has been one, with pauses of up to a second, so that the measurement
+    /// outlives a restart of the server.
+    package var keepsTrying = false
+    /// What a response has to be: another one counts as failed.
+    package struct Expectation: Sendable, Equatable {
+        /// Nil for any.
+        package var statuses: Set<Int>?
+        /// Of its body; nil for any.
+        package var bodyBytes: Int?
+
+        package init(statuses: Set<Int>? = nil, bodyBytes: Int? = nil) {
+            (self.statuses, self.bodyBytes) = (statuses, bodyBytes)
+        }
+
+        /// Why a response is not as it has to be; nil where it is.
+        func failure(status: Int, bodyBytes count: Int) -> String? {
+            if let statuses, !statuses.contains(status) { return "unexpected status \(status)" }
+            if let bodyBytes, count != bodyBytes { return "a body of \(count) bytes" }
+            return nil
+        }
+    }
+
+    package var expectation: Expectation?
+    /// Whether latency is also told by status and by request (`BenchResult.byStatus`, `byRequest`).
+    package var breaksDown = false
     /// Requests run that long uncounted before the measurement begins.
     package var warmUp: Duration = .zero
     /// How long requests that are in flight at the deadline are waited for.

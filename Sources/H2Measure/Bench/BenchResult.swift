@@ -23,7 +23,8 @@ package struct BenchResult: Sendable {
         package var done = 0
         /// Not answered whole: see `errors`.
         package var failed = 0
-        /// Still in flight when the drain time after the deadline, or the user's patience, was over.
+        /// Still in flight when the drain time after the deadline, or the user's patience, was over; or when their connection
+        /// had lived as long as it may (`BenchPlan.activeTimeout`).
         package var aborted = 0
         /// Of `done`: those that were in flight at the deadline and answered within the drain time.
         package var drained = 0
@@ -42,7 +43,10 @@ package struct BenchResult: Sendable {
         /// On the wire, TLS with its handshakes included.
         package var received = 0
         package var sent = 0
-        /// Of HTTP, before TLS. 0 with `--api async`.
+        /// Of `received` and `sent`: those of the measured part, without the drain. What `BenchResult.elapsed` divides.
+        package var receivedInTime = 0
+        package var sentInTime = 0
+        /// Of HTTP, before TLS.
         package var receivedHTTP = 0
         package var sentHTTP = 0
         /// Response header sections as they came (HPACK), and the names and values that they stand for.
@@ -61,18 +65,27 @@ package struct BenchResult: Sendable {
     }
 
     /// Where requests waited, summed over all of them, in nanoseconds: a second of 100 waiting requests counts 100 s.
+    ///
+    /// The sums are Doubles: an open loop of 100,000 requests a second that gets half of them answered passes 64 bits of
+    /// nanoseconds in 20 minutes, and no sum needs more than 15 digits.
     package struct Waits: Sendable, Equatable {
-        /// For a connection or for one of its streams (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or ours).
-        package var slot: UInt64 = 0
+        /// For a stream of a connection that was there (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or `-m`).
+        package var slot = 0.0
         package var slotRequests = 0
+        /// For a connection to be established, the first one or another.
+        package var connection = 0.0
+        package var connectionRequests = 0
+        /// For ourselves: from when they were due until the loop noticed, and from when they could begin until they did.
+        package var late = 0.0
+        package var lateMost: UInt64 = 0
         /// Connections, summed over those, for the server to take what was to be sent: the socket's buffer was full.
-        package var sendBlocked: UInt64 = 0
+        package var sendBlocked = 0.0
         /// Uploads for the server's stream window, and for its connection window.
-        package var uploadStreamWindow: UInt64 = 0
-        package var uploadConnectionWindow: UInt64 = 0
+        package var uploadStreamWindow = 0.0
+        package var uploadConnectionWindow = 0.0
         /// The server for our stream window, and for our connection window, as far as the round trip time tells.
-        package var downloadStreamWindow: UInt64 = 0
-        package var downloadConnectionWindow: UInt64 = 0
+        package var downloadStreamWindow = 0.0
+        package var downloadConnectionWindow = 0.0
 
         package init() {}
     }
@@ -107,7 +120,8 @@ package struct BenchResult: Sendable {
         package init() {}
     }
 
-    /// A part of the time line.
+    /// A part of the time line. There are 1,200 at most: where a number of requests takes longer, neighbours become one, and
+    /// all are twice as long.
     package struct Interval: Sendable {
         /// Seconds since the measurement began.
         package var start: Double
@@ -123,12 +137,19 @@ package struct BenchResult: Sendable {
         package var connections = 0
         /// Requests whose time had come and that were not sent yet, at the interval's end.
         package var backlog = 0
-        /// Of the responses that ended in it, nanoseconds; 0 where there are none.
+        /// Of the measured responses that ended in it, nanoseconds; 0 where there are none (`hasLatencies`): those that
+        /// `done` counts may be of the warm-up, and what was drained has latencies, but was not done in time.
         package var p50: UInt64 = 0
         package var p99: UInt64 = 0
         package var longest: UInt64 = 0
-        /// Kept if `BenchPlan.keepsIntervalHistograms`.
-        package var latency: TimeHistogram?
+        /// Kept if `BenchPlan.keepsIntervalHistograms`. In few bytes, since there are many.
+        var counts: SparseCounts?
+        package var latency: TimeHistogram? {
+            get { counts?.histogram() }
+            set { counts = newValue.map { SparseCounts($0) } }
+        }
+        package var keepsLatency: Bool { counts != nil }
+        package var hasLatencies: Bool { longest > 0 }
 
         package init(start: Double, length: Double) {
             self.start = start
@@ -141,8 +162,10 @@ package struct BenchResult: Sendable {
         /// CPU seconds of the whole process, in the measured part.
         package var userSeconds = 0.0
         package var systemSeconds = 0.0
-        /// The part of the time that each loop's thread was running, 0 to 1.
+        /// The part of the time that each loop's thread was at work, 0 to 1, without `spinSeconds`.
         package var loopBusy: [Double] = []
+        /// CPU seconds that open loops spent looking at the clock, to begin requests on time.
+        package var spinSeconds = 0.0
         /// How late timers fired, nanoseconds: the 99th percentile and the worst.
         package var lagP99: UInt64 = 0
         package var lagMost: UInt64 = 0
@@ -153,11 +176,56 @@ package struct BenchResult: Sendable {
         package init() {}
     }
 
+    /// Times in which there was no connection, and none could be had at once.
+    package struct Downtime: Sendable, Equatable {
+        package var count = 0
+        /// In all, and the longest one.
+        package var seconds = 0.0
+        package var longest = 0.0
+
+        package init() {}
+    }
+
+    /// Responses a second of each place, over the measured part.
+    package struct Spread: Sendable, Equatable {
+        package var count = 0
+        package var least = 0.0
+        package var most = 0.0
+        package var mean = 0.0
+        /// The standard deviation, and the part of the places that lie within one of it from the mean, 0 to 1.
+        package var deviation = 0.0
+        package var within = 0.0
+
+        package init() {}
+
+        package init(_ rates: [Double]) {
+            guard !rates.isEmpty else { return }
+            count = rates.count
+            (least, most) = (rates.min() ?? 0, rates.max() ?? 0)
+            let mean = rates.reduce(0, +) / Double(count)
+            let deviation = (rates.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count)).squareRoot()
+            self.mean = mean
+            self.deviation = deviation
+            within = Double(rates.count { abs($0 - mean) <= deviation }) / Double(count)
+        }
+    }
+
+    /// The latencies of some of the requests.
+    package struct Part: Sendable {
+        /// The status, or the request's place in `BenchPlan.requests`; nil for all requests behind those that have their own.
+        package var key: Int?
+        package var latency: TimeHistogram
+
+        package init(key: Int?, latency: TimeHistogram) { (self.key, self.latency) = (key, latency) }
+    }
+
     /// How it ended.
     package enum End: Sendable, Equatable {
         case complete
         /// The user stopped it.
         case interrupted
+        /// Every connection came to a time limit of the plan's (`activeTimeout`, `inactivityTimeout`).
+        case expired(String)
         /// No connection could be had any more.
         case gaveUp(String)
     }
@@ -187,6 +255,13 @@ package struct BenchResult: Sendable {
     package var connect = TimeHistogram.nanoseconds()
     package var handshake = TimeHistogram.nanoseconds()
     package var intervals: [Interval] = []
+    package var downtime = Downtime()
+    /// Of the places that connections take one after the other.
+    package var perConnection = Spread()
+    /// Empty unless `BenchPlan.breaksDown`.
+    package var byStatus: [Part] = []
+    /// The same, and where there is one request only.
+    package var byRequest: [Part] = []
     /// Why the log of each request (`BenchPlan.requestLog`) is incomplete; nil where it is whole, or was not asked for.
     package var requestLogFailure: H2Error?
 

@@ -28,12 +28,12 @@ final class LatencyCounts {
 
     /// Times below 2,048 ns have a count each; then each doubling has 1,024 counts.
     @inline(__always)
-    private static func index(of value: UInt64) -> Int {
+    fileprivate static func index(of value: UInt64) -> Int {
         let bucket = 64 - halfBits - 1 - (value | UInt64(2 * half - 1)).leadingZeroBitCount
         return bucket << halfBits + Int(value >> UInt64(bucket))
     }
 
-    private static func values(at index: Int) -> ClosedRange<UInt64> {
+    fileprivate static func values(at index: Int) -> ClosedRange<UInt64> {
         let bucket = max(index >> halfBits - 1, 0)
         let least = UInt64(index - bucket << halfBits) << UInt64(bucket)
         return least...(least + (1 << UInt64(bucket)) - 1)
@@ -92,6 +92,82 @@ final class LatencyCounts {
         return histogram
     }
 
+    /// Those that are not zero.
+    func sparse() -> SparseCounts {
+        var sparse = SparseCounts(least: least, most: most)
+        for index in touched where counts[index] > 0 { sparse.append(index, counts[index]) }
+        return sparse
+    }
+
+    func add(_ other: SparseCounts) {
+        for (index, count) in other.entries {
+            counts[index] &+= count
+            total &+= count
+        }
+        least = min(least, other.least)
+        most = max(most, other.most)
+    }
+}
+
+/// Counts of few different times, to be kept: a tenth of the room that a histogram takes.
+struct SparseCounts: Sendable {
+    private(set) var least: UInt64
+    private(set) var most: UInt64
+    private var indexes: [UInt16] = []
+    private var counts: [UInt64] = []
+
+    init(least: UInt64, most: UInt64) { (self.least, self.most) = (least, most) }
+
+    /// - Parameter histogram: of the layout of all of ours.
+    init(_ histogram: TimeHistogram) {
+        self.init(least: histogram.totalCount > 0 ? histogram.min : .max, most: histogram.maxRecorded)
+        for (value, count) in histogram.recorded() {
+            append(LatencyCounts.index(of: min(value, TimeHistogram.longest)), count)
+        }
+    }
+
+    var isEmpty: Bool { indexes.isEmpty }
+    var entries: some Sequence<(Int, UInt64)> { zip(indexes.lazy.map { Int($0) }, counts) }
+
+    mutating func append(_ index: Int, _ count: UInt64) {
+        indexes.append(UInt16(index))
+        counts.append(count)
+    }
+
     /// With room for what it has, and no more.
-    func trimmedHistogram() -> TimeHistogram { histogram(upTo: most) }
+    func histogram() -> TimeHistogram {
+        var histogram = TimeHistogram(
+            lowestDiscernibleValue: 1, highestTrackableValue: max(most, 2), numberOfSignificantValueDigits: .three)
+        for (index, count) in entries {
+            // Its own least and most are exact.
+            let values = LatencyCounts.values(at: index)
+            let value = values.contains(most) ? most : max(values.lowerBound, least)
+            histogram.record(value, count: count)
+        }
+        return histogram
+    }
+}
+
+extension TimeHistogram {
+    /// The values that were recorded, each as the largest of those that share a count, and how often, in order. The
+    /// package's own walks (`recordedValues()`, `mean`) also sum the values up, and trap where a long measurement's sum does
+    /// not fit into 64 bits.
+    package func recorded() -> [(value: UInt64, count: UInt64)] {
+        guard totalCount > 0 else { return [] }
+        var recorded: [(value: UInt64, count: UInt64)] = []
+        var value = lowestEquivalentForValue(min)
+        while value <= maxRecorded {
+            if case let count = countForValue(value), count > 0 {
+                recorded.append((highestEquivalentForValue(value), count))
+            }
+            value = nextNonEquivalentForValue(value)
+        }
+        return recorded
+    }
+
+    /// The mean of what was recorded; 0 where that is nothing.
+    package var average: Double {
+        let sum = recorded().reduce(0) { $0 + Double(medianEquivalentForValue($1.value)) * Double($1.count) }
+        return totalCount > 0 ? sum / Double(totalCount) : 0
+    }
 }

@@ -7,6 +7,11 @@ struct Ring<Element> {
     init(capacity: Int = 16) { elements = Array(repeating: nil, count: max(capacity, 1)) }
 
     var isEmpty: Bool { count == 0 }
+    var first: Element? { count > 0 ? elements[head] : nil }
+
+    func reduce<R>(_ initial: R, _ next: (R, Element) -> R) -> R {
+        (0..<count).reduce(initial) { next($0, elements[(head + $1) % elements.count]!) }
+    }
 
     mutating func append(_ element: Element) {
         if count == elements.count { grow() }

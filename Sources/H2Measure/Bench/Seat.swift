@@ -9,6 +9,8 @@ final class Seat: DirectConnectionUser {
         case waitsForTurn
         case under(DirectDial)
         case pausing(LoopTimer)
+        /// The last connection that was to be tried brought nothing so far, and is still ending.
+        case onLast
         /// No further connection will be made.
         case gaveUp
     }
@@ -20,17 +22,30 @@ final class Seat: DirectConnectionUser {
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
     @exclusivity(unchecked) private var dialling = Dialling.no
-    /// Streams whose next request waits for a connection or a slot (closed loop, and retries), in order.
-    @exclusivity(unchecked) private var waiting: Ring<DirectStream>
-    /// Streams that have nothing to do.
+    /// Streams whose request was begun, or to be begun, and has to be sent again, in order.
+    @exclusivity(unchecked) private var waiting = Ring<DirectStream>(capacity: 4)
+    /// Streams that are free. Of many that the plan asks for the server may allow few: each is made when there is room for
+    /// its first request, and serves whoever is next.
     @exclusivity(unchecked) private var idle: [DirectStream] = []
-    /// Times of requests that this seat alone is to send.
-    @exclusivity(unchecked) private var backlog = Ring<UInt64>(capacity: 4)
+    @exclusivity(unchecked) private var unmade: Int
+    /// Whoever wants to begin a request in a closed loop, of as many as the plan has streams.
+    @exclusivity(unchecked) private var wanting: Wanting
+    /// Arrivals that this seat alone is to send.
+    @exclusivity(unchecked) private var backlog = Ring<Worker.Arrival>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
-    /// Connections that could not be established, or ended without a single answer.
+    /// Responses in the measured part.
+    @exclusivity(unchecked) var answered = 0
+    /// When streams that think want to begin again.
+    @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
+    @exclusivity(unchecked) private var thinkTimer: LoopTimer?
+    private let thinkTime: UInt64
+    /// Connections that could not be established, or were left without a single answer.
     @exclusivity(unchecked) private var failuresInARow = 0
+    /// Whether the connection has brought an answer.
     @exclusivity(unchecked) private var hasAnswered = false
     @exclusivity(unchecked) private var hasConnected = false
+    /// The last time without a connection.
+    @exclusivity(unchecked) private var gap = Worker.Gap(from: 0, to: .max)
     /// Round trips that went before the first request on the connection.
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
@@ -44,37 +59,31 @@ final class Seat: DirectConnectionUser {
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
-        left = share
-        waiting = Ring(capacity: streams)
-        requestsPerConnection = worker.plan.requestsPerConnection ?? .max
         isOpenLoop = worker.isOpenLoop
-        idle.reserveCapacity(streams)
-        for _ in 0..<streams { idle.append(DirectStream()) }
+        thinkTime = worker.plan.thinkTime.clampedNanoseconds
+        left = share
+        unmade = streams
+        wanting = Wanting(count: isOpenLoop ? 0 : streams)
+        requestsPerConnection = worker.plan.requestsPerConnection ?? .max
     }
 
     // MARK: - Start
 
     func start() {
+        if !hasConnected { gap.from = worker.loop.now }
         guard maySend else { return }
-        if !isOpenLoop {
-            let now = worker.loop.now
-            // All of them want to begin now, and wait for the connection.
-            for stream in idle {
-                stream.notes.pointee.intendedAt = now
-                waiting.append(stream)
-            }
-            idle.removeAll(keepingCapacity: true)
-        }
+        // All of them want to begin now, and wait for the connection.
+        wanting.beginAll(now: worker.loop.now)
         pump()
     }
 
     /// A request of this seat's own schedule.
-    func take(_ time: UInt64) {
-        backlog.append(time)
+    func take(_ arrival: Worker.Arrival) {
+        backlog.append(arrival)
         pump()
     }
 
-    func dropBacklog() { backlog = Ring(capacity: 4) }
+    func dropBacklog() { backlog = Ring<Worker.Arrival>(capacity: 4) }
 
     var hasGivenUp: Bool { if case .gaveUp = dialling { true } else { false } }
 
@@ -93,47 +102,71 @@ final class Seat: DirectConnectionUser {
 
     /// There is more to send.
     func wake() {
-        guard maySend, !idle.isEmpty else { return }
         start()
     }
 
     /// Sends what waits, as far as there is room, and sees to it that there is a connection.
-    func pump() {
+    /// - Parameter most: 1 where a request is over. Others may be whose end has not been told yet: each has its successor, and
+    ///   no more are counted as in flight than are.
+    func pump(atMost most: Int = .max) {
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
-        while connection === self.connection, connection.hasFreeSlot, let stream = next() {
+        // From here on nothing is waited for but our own work.
+        let ableAt = worker.loop.now
+        var sent = 0
+        while sent < most, connection === self.connection, connection.hasFreeSlot, let stream = next() {
+            sent += 1
+            stream.notes.pointee.ableAt = ableAt
             send(stream, on: connection, now: worker.tick())
         }
         guard let current = self.connection else { return dialIfNeeded() }
-        if isOpenLoop, !idle.isEmpty, current.hasFreeSlot { worker.markReady(self) }
+        if isOpenLoop, hasRoom, current.hasFreeSlot { worker.markReady(self) }
     }
+
+    /// Whether a stream has nothing to do.
+    private var hasRoom: Bool { !idle.isEmpty || unmade > 0 }
 
     /// The stream whose request is next; nil where there is none.
     private func next() -> DirectStream? {
         if let stream = waiting.popFirst() {
             // A retry is no new request, and may be sent when no other may.
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
+            if !isOpenLoop { wanting.rest() }
             idle.append(stream)
             return nil
         }
-        guard isOpenLoop, maySend, !idle.isEmpty else { return nil }
-        if let time = backlog.popFirst() {
+        guard maySend else { return nil }
+        guard isOpenLoop else {
+            guard let time = wanting.popFirst() else { return nil }
+            let stream = free()
+            stream.notes.pointee.intendedAt = time
+            return stream
+        }
+        guard hasRoom else { return nil }
+        if let arrival = backlog.popFirst() {
             worker.tookFromSeatBacklog()
-            return scheduled(time)
+            return scheduled(arrival)
         }
         return worker.backlog.popFirst().map(scheduled)
     }
 
-    private func scheduled(_ time: UInt64) -> DirectStream {
-        let stream = idle.removeLast()
-        stream.notes.pointee.intendedAt = time
+    private func scheduled(_ arrival: Worker.Arrival) -> DirectStream {
+        let stream = free()
+        stream.notes.pointee.intendedAt = arrival.time
+        stream.notes.pointee.takenAt = arrival.takenAt
         return stream
+    }
+
+    private func free() -> DirectStream {
+        if let stream = idle.popLast() { return stream }
+        unmade -= 1
+        return DirectStream()
     }
 
     @inline(__always)
     private func send(_ stream: DirectStream, on connection: DirectConnection, now: UInt64) {
         if stream.notes.pointee.depth < depthAtConnect { stream.notes.pointee.depth = depthAtConnect }
         stream.notes.pointee.wasSentBlindly = !connection.knowsStreamLimit
-        if worker.began(stream.notes, now: now), !isOpenLoop {
+        if worker.began(stream.notes, now: now, gap: gap), !isOpenLoop {
             if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
         }
         do {
@@ -148,14 +181,15 @@ final class Seat: DirectConnectionUser {
     /// The connection would not take it.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
-            if worker.didNotBegin(stream.notes), !isOpenLoop { left += 1 }
+            if worker.didNotBegin(stream.notes, gap: gap), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
-            if let connection { leave(connection) }
+            if let connection { leave(connection, error) }
             dialIfNeeded()
         } else {
             worker.ended()
             worker.failed(stream.notes, error, on: Worker.Place(connection: 0, stream: 0))
             stream.notes.pointee.attempts = 0
+            if !isOpenLoop { wanting.rest() }
             idle.append(stream)
             // What this version of HTTP cannot send once it can never send.
             let connection = connection
@@ -169,16 +203,23 @@ final class Seat: DirectConnectionUser {
     private func rotate() {
         guard let connection else { return }
         connection.tag = Self.meant
-        leave(connection)
+        leave(connection, nil)
         connection.close(because: "it has had its number of requests")
     }
 
-    /// Marks a connection that is ended on purpose.
+    /// Marks a connection that is ended on purpose, and one whose requests are cut off by that.
     private static let meant = 1
+    private static let expired = 2
 
-    private func leave(_ connection: DirectConnection) {
+    /// No request goes by it any more. Where it has brought nothing, that counts here and now, and not when it is gone:
+    /// its requests are told before that, and would have the next one dialled at once.
+    private func leave(_ connection: DirectConnection, _ why: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
+        gap = Worker.Gap(from: worker.loop.now, to: .max)
+        let hasAnswered = hasAnswered
+        self.hasAnswered = false
+        if connection.tag == 0, !hasAnswered, let why { paused(why, isEnding: true) }
     }
 
     // MARK: - Answers
@@ -191,13 +232,15 @@ final class Seat: DirectConnectionUser {
                 stream.notes.pointee.attempts += 1
                 worker.retried(stream.notes)
                 waiting.prepend(stream)
-                return pump()
+                return pump(atMost: 1)
             }
             worker.failed(
                 stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
-                bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+                bodyBytes: stream.bodyBytes, isCutOff: connection.tag == Self.expired,
+                on: place(of: stream, connection))
         } else {
-            if !hasAnswered { noteAnswer() }
+            if !hasAnswered { noteAnswer(connection) }
+            answered &+= 1
             worker.done(
                 stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
@@ -210,21 +253,66 @@ final class Seat: DirectConnectionUser {
         }
         if isOpenLoop {
             idle.append(stream)
-            return pump()
+            return pump(atMost: 1)
         }
-        guard maySend else { return idle.append(stream) }
-        stream.notes.pointee.intendedAt = now
-        if waiting.isEmpty, connection === self.connection, connection.hasFreeSlot {
+        guard maySend else {
+            wanting.rest()
+            idle.append(stream)
+            // What has to be sent again may wait for this very place.
+            if !waiting.isEmpty { pump() }
+            return
+        }
+        if thinkTime > 0 {
+            idle.append(stream)
+            think(until: now &+ thinkTime)
+            if !waiting.isEmpty { pump() }
+        } else if waiting.isEmpty, wanting.isEmpty, connection === self.connection, connection.hasFreeSlot {
+            stream.notes.pointee.intendedAt = now
             send(stream, on: connection, now: now)
         } else {
-            waiting.append(stream)
-            pump()
+            wanting.append(now)
+            idle.append(stream)
+            pump(atMost: 1)
         }
     }
 
-    private func noteAnswer() {
-        hasAnswered = true
+    /// A stream rests. All do so for the same time, so those that began first are the first to end.
+    private func think(until time: UInt64) {
+        thinking.append(time)
+        if thinkTimer == nil { startThinkTimer(time) }
+    }
+
+    private func startThinkTimer(_ time: UInt64) {
+        let now = worker.loop.now
+        thinkTimer = worker.loop.schedule(after: time > now ? time - now : 0) { [weak self] in self?.thought() }
+    }
+
+    private func thought() {
+        thinkTimer = nil
+        while let time = thinking.first {
+            guard time <= worker.loop.now else {
+                startThinkTimer(time)
+                break
+            }
+            _ = thinking.popFirst()
+            // It has rested for that much longer.
+            if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
+        }
+        pump()
+    }
+
+    private func noteAnswer(_ connection: DirectConnection) {
+        if connection === self.connection { hasAnswered = true }
         failuresInARow = 0
+        worker.downtime.answered()
+        // One that was left has brought something after all: there is no reason to wait with the next.
+        switch dialling {
+        case .pausing(let timer):
+            worker.loop.cancel(timer)
+            dialling = .no
+        case .onLast: dialling = .no
+        case .no, .waitsForTurn, .under, .gaveUp: break
+        }
     }
 
     @inline(__always)
@@ -256,15 +344,14 @@ final class Seat: DirectConnectionUser {
 
     func draining(_ connection: DirectConnection, why: H2Error) {
         if connection.isUsedUp { connection.tag = Self.meant }
-        leave(connection)
+        leave(connection, why)
     }
 
     func closed(_ connection: DirectConnection, why: H2Error) {
-        leave(connection)
-        let isMeant = connection.tag == Self.meant
+        leave(connection, why)
+        let isMeant = connection.tag != 0
         worker.disconnected(connection, cause: isMeant ? nil : connection.lossKind(why))
-        // One that brought nothing is as good as none: whoever dialled the next at once would only be a nuisance.
-        if !isMeant, !hasAnswered, self.connection == nil { return paused(why) }
+        if case .onLast = dialling { return giveUp(why.message) }
         pump()
     }
 
@@ -272,27 +359,28 @@ final class Seat: DirectConnectionUser {
 
     private var wantsConnection: Bool {
         guard maySend || (waiting.count > 0 && worker.isRunning) else { return false }
-        return isOpenLoop || !waiting.isEmpty
+        return isOpenLoop || !waiting.isEmpty || !wanting.isEmpty
     }
 
     private func dialIfNeeded() {
         guard case .no = dialling, connection == nil, wantsConnection else { return }
         dialling = .waitsForTurn
-        if worker.mayDial(self) { dialNow() }
+        worker.dial(self)
     }
 
-    /// Its turn has come; see `Worker.mayDial`.
-    func dialNow() {
+    /// Its turn has come; see `Worker.mayDial`. False where it wants none any more, and has not begun.
+    func dialNow() -> Bool {
         guard case .waitsForTurn = dialling, wantsConnection else {
             if case .waitsForTurn = dialling { dialling = .no }
-            return worker.dialEnded()
+            return false
         }
         let plan = worker.plan
         dialling = .under(
             DirectDial(
-                to: plan.origin, speaking: worker.speech, configuration: plan.configuration, tls: worker.tls,
-                on: worker.loop, user: self
+                to: plan.origin, speaking: worker.speech, configuration: worker.configuration(of: number),
+                tls: worker.tls, on: worker.loop, user: self
             ) { [unowned self] in dialled($0) })
+        return true
     }
 
     private func dialled(_ result: Result<DirectConnection, H2Error>) {
@@ -306,6 +394,7 @@ final class Seat: DirectConnectionUser {
 
     private func connected(_ connection: DirectConnection) {
         self.connection = connection
+        gap.to = worker.loop.now
         hasAnswered = false
         sentOnConnection = 0
         depthAtConnect = depth + connection.info.roundTripsToOpen
@@ -315,7 +404,7 @@ final class Seat: DirectConnectionUser {
             let opened = ObjectIdentifier(connection)
             _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
                 guard let self, let connection = self.connection, ObjectIdentifier(connection) == opened else { return }
-                stop(because: "it was open for \(limit) (-T)")
+                stop(because: "it was open for \(limit) (-T)", isExpired: true)
             }
         }
         pump()
@@ -326,18 +415,19 @@ final class Seat: DirectConnectionUser {
         paused(error)
     }
 
-    /// Has the next dial wait, or be the end of it.
-    private func paused(_ error: H2Error) {
+    /// Has the next dial wait, or be the end of it: whoever dialled again at once, where nothing comes of it, would only be
+    /// a nuisance.
+    /// - Parameter isEnding: whether there still is a connection, whose end will be told.
+    private func paused(_ error: H2Error, isEnding: Bool = false) {
         guard case .no = dialling else { return }
         failuresInARow += 1
-        let isHopeless =
-            switch error.code {
-            case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: true
-            default: failuresInARow >= Worker.attemptsToConnect
-            }
-        guard !isHopeless else { return giveUp(error.message) }
+        guard worker.mayTryAgain(after: failuresInARow, error.code) else {
+            if !isEnding { return giveUp(error.message) }
+            dialling = .onLast
+            return
+        }
         dialling = .pausing(
-            worker.loop.schedule(after: 100_000_000 << UInt64(failuresInARow - 1)) { [weak self] in
+            worker.loop.schedule(after: Worker.pause(after: failuresInARow)) { [weak self] in
                 guard let self else { return }
                 dialling = .no
                 dialIfNeeded()
@@ -347,22 +437,24 @@ final class Seat: DirectConnectionUser {
     // MARK: - The end
 
     /// Ends the connection, which was the last one here; what is under way on it fails.
-    func stop(because why: String) {
+    /// - Parameter isExpired: whether it has lived as long as it may (-T), rather than been silent (-N): then its requests
+    ///   are cut off, and nothing is wrong with them.
+    func stop(because why: String, isExpired: Bool) {
         if case .gaveUp = dialling { return }
         dialling = .gaveUp
-        connection?.tag = Self.meant
+        connection?.tag = isExpired ? Self.expired : Self.meant
         connection?.closeNow(because: why)
-        leaveRest("every connection came to its time limit (-T, -N)")
+        leaveRest("every connection came to its time limit (-T, -N)", isMeant: true)
     }
 
     private func giveUp(_ why: String) {
         if case .gaveUp = dialling { return }
         dialling = .gaveUp
-        leaveRest(why)
+        leaveRest(why, isMeant: false)
     }
 
     /// Others may send what it was to send; what it has sent already, and would have sent again, has failed.
-    private func leaveRest(_ why: String) {
+    private func leaveRest(_ why: String, isMeant: Bool) {
         if isOpenLoop {
             let rest = backlog
             dropBacklog()
@@ -372,7 +464,7 @@ final class Seat: DirectConnectionUser {
             left = 0
         }
         failRetries()
-        worker.gaveUp(number, why: why)
+        worker.gaveUp(number, why: why, isMeant: isMeant)
     }
 
     private func failRetries() {
@@ -384,6 +476,7 @@ final class Seat: DirectConnectionUser {
                 worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
                 stream.notes.pointee.attempts = 0
             }
+            if !isOpenLoop { wanting.rest() }
             idle.append(stream)
         }
     }
@@ -393,9 +486,11 @@ final class Seat: DirectConnectionUser {
         switch dialling {
         case .under(let dial): dial.cancel()
         case .pausing(let timer): worker.loop.cancel(timer)
-        case .no, .waitsForTurn, .gaveUp: break
+        case .no, .waitsForTurn, .onLast, .gaveUp: break
         }
         dialling = .gaveUp
+        if let thinkTimer { worker.loop.cancel(thinkTimer) }
+        thinkTimer = nil
         failRetries()
     }
 }

@@ -29,8 +29,23 @@ final class Timeline: @unchecked Sendable {
     private let lock = PthreadLock()
     private let loops: Int
     private let keepsHistograms: Bool
+    /// How many intervals are kept. When there are more, each two become one: so memory does not grow with the time that a
+    /// number of requests takes.
+    static let most = 1_200
+
+    private struct Closed {
+        /// Of the intervals as they are kept.
+        var index: Int
+        var interval: BenchResult.Interval
+        var counts: SparseCounts
+    }
+
     private var open: [Int: Open] = [:]
-    private var closed: [(index: Int, interval: BenchResult.Interval)] = []
+    private var closed: [Closed] = []
+    /// How many of the loops' intervals one of those that are kept has.
+    private var span = 1
+    /// The last ones, for the rate.
+    private var recent = Ring<(done: Int, length: Double)>(capacity: 16)
     private var last = Bench.Progress()
     /// Of intervals that are over.
     private var spare: [LatencyCounts] = []
@@ -69,22 +84,55 @@ final class Timeline: @unchecked Sendable {
     }
 
     private func close(_ index: Int) {
-        guard var entry = open.removeValue(forKey: index) else { return }
-        if entry.latencies.total > 0 {
-            entry.interval.p50 = entry.latencies.percentile(50)
-            entry.interval.p99 = entry.latencies.percentile(99)
-            entry.interval.longest = entry.latencies.most
-            if keepsHistograms { entry.interval.latency = entry.latencies.trimmedHistogram() }
-            entry.latencies.reset()
-        }
-        spare.append(entry.latencies)
-        closed.append((index, entry.interval))
-        last.inFlight = Int(entry.interval.inFlightMean.rounded())
-        last.connections = entry.interval.connections
-        (last.p50, last.p99) = (entry.interval.p50, entry.interval.p99)
-        let recent = closed.suffix(10).map(\.interval)
+        guard let entry = open.removeValue(forKey: index) else { return }
+        var interval = entry.interval
+        interval.note(entry.latencies)
+        last.inFlight = Int(interval.inFlightMean.rounded())
+        last.connections = interval.connections
+        (last.p50, last.p99) = (interval.p50, interval.p99)
+        recent.append((interval.done, interval.length))
+        if recent.count > 10 { _ = recent.popFirst() }
         let time = recent.reduce(0) { $0 + $1.length }
         last.rate = time > 0 ? Double(recent.reduce(0) { $0 + $1.done }) / time : 0
+        keep(Closed(index: index / span, interval: interval, counts: entry.latencies.sparse()))
+        entry.latencies.reset()
+        spare.append(entry.latencies)
+    }
+
+    private func keep(_ part: Closed) {
+        // They end about in order.
+        if let place = closed.suffix(8).lastIndex(where: { $0.index == part.index }) {
+            closed[place] = joined(closed[place], part)
+        } else {
+            closed.append(part)
+        }
+        guard closed.count > Self.most else { return }
+        span *= 2
+        let parts = closed.sorted { $0.index < $1.index }
+        closed = []
+        for var part in parts {
+            part.index /= 2
+            if let last = closed.last, last.index == part.index {
+                closed[closed.count - 1] = joined(last, part)
+            } else {
+                closed.append(part)
+            }
+        }
+    }
+
+    /// Two parts of one interval, whichever was first.
+    private func joined(_ one: Closed, _ other: Closed) -> Closed {
+        let (first, second) = one.interval.start <= other.interval.start ? (one, other) : (other, one)
+        let latencies = spare.popLast() ?? LatencyCounts()
+        latencies.add(one.counts)
+        latencies.add(other.counts)
+        var joined = first
+        joined.interval.append(second.interval)
+        joined.interval.note(latencies)
+        joined.counts = latencies.sparse()
+        latencies.reset()
+        spare.append(latencies)
+        return joined
     }
 
     var progress: Bench.Progress { lock.withLock { last } }
@@ -93,7 +141,32 @@ final class Timeline: @unchecked Sendable {
     func finish() -> [BenchResult.Interval] {
         lock.withLock {
             for index in open.keys.sorted() { close(index) }
-            return closed.sorted { $0.index < $1.index }.map(\.interval)
+            return closed.sorted { $0.interval.start < $1.interval.start }.map { part in
+                var interval = part.interval
+                if keepsHistograms, !part.counts.isEmpty { interval.counts = part.counts }
+                return interval
+            }
         }
+    }
+}
+
+extension BenchResult.Interval {
+    fileprivate mutating func note(_ latencies: LatencyCounts) {
+        guard latencies.total > 0 else { return }
+        (p50, p99, longest) = (latencies.percentile(50), latencies.percentile(99), latencies.most)
+    }
+
+    /// Adds the next one, but for its latencies.
+    fileprivate mutating func append(_ next: Self) {
+        let (weight, end) = (length + next.length, max(start + length, next.start + next.length))
+        if weight > 0 { inFlightMean = (inFlightMean * length + next.inFlightMean * next.length) / weight }
+        length = end - start
+        inFlightMost = max(inFlightMost, next.inFlightMost)
+        done += next.done
+        failed += next.failed
+        sent += next.sent
+        bytesReceived += next.bytesReceived
+        connections = next.connections
+        backlog = next.backlog
     }
 }

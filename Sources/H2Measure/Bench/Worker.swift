@@ -1,5 +1,11 @@
 internal import H2Client
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// One event loop's part of a measurement: its connections, its share of the requests, its figures.
 ///
 /// Invariant behind `@unchecked Sendable`: everything that changes belongs to the loop's thread.
@@ -24,7 +30,12 @@ final class Worker: @unchecked Sendable {
         let connect = LatencyCounts()
         let handshake = LatencyCounts()
         let lag = LatencyCounts()
+        /// Responses in time by place, and what latencies were by status and by request.
+        var answered: [Int] = []
+        var breakdown: Breakdown?
         var busy = 0.0
+        /// Seconds of CPU that went into waiting for arrivals precisely.
+        var spun = 0.0
         /// CPU seconds of the process, in user mode and in the kernel, when the measured part began and when it ended.
         var usedAtBegin = (user: 0.0, system: 0.0)
         var usedAtEnd = (user: 0.0, system: 0.0)
@@ -40,7 +51,15 @@ final class Worker: @unchecked Sendable {
     let timeline: Timeline
     let index: Int
     let log: RequestLog?
+    /// Whether responses are counted and no more: neither checked, nor broken down, nor written to a log.
+    let isPlain: Bool
+    /// Where it is asked for.
+    let breakdown: Breakdown?
+    /// Of all workers.
+    let downtime: Downtime
     let completion: (Findings) -> Void
+    /// What it shares with the other workers; nil where it is the only one.
+    let crew: Crew?
 
     @exclusivity(unchecked) var phase = Phase.warmUp
     @exclusivity(unchecked) var findings = Findings()
@@ -55,17 +74,23 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var inFlight = 0
     @exclusivity(unchecked) var turn = 0
     @exclusivity(unchecked) var clockCount = 0
+    /// When it had nothing left to do, where it waits for the other workers.
+    @exclusivity(unchecked) var doneAt: UInt64?
 
     // Open loop.
     let isOpenLoop: Bool
     let arrivals: Arrivals?
-    /// The worker's part of them: that of its seats.
-    let arrivalsPart: Arrivals.Part
+    /// The worker's part of them, that of its seats, and those of workers that gave up.
+    @exclusivity(unchecked) var schedules: [Schedule] = []
     @exclusivity(unchecked) var arrivalTimer: LoopTimer?
-    @exclusivity(unchecked) var nextArrival = 0
-    @exclusivity(unchecked) var arrivalsBeganAt: UInt64 = 0
-    /// Times of requests that no connection could take.
-    @exclusivity(unchecked) var backlog = Ring<UInt64>(capacity: 64)
+    /// Since when the backlog has been full, as of the last look: what was due by then waited for that.
+    @exclusivity(unchecked) var wasFullAt: UInt64 = 0
+    let maySpin: Bool
+    @exclusivity(unchecked) var isSpinning = false
+    @exclusivity(unchecked) var spunAt: UInt64 = 0
+    @exclusivity(unchecked) var spun: UInt64 = 0
+    /// Arrivals that no connection could take.
+    @exclusivity(unchecked) var backlog = Ring<Arrival>(capacity: 64)
     @exclusivity(unchecked) var seatBacklog = 0
     @exclusivity(unchecked) var ready = Ring<Seat>(capacity: 64)
 
@@ -77,7 +102,11 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var figuresAtBegin = DirectFigures()
     @exclusivity(unchecked) var dials = 0
     @exclusivity(unchecked) var dialQueue = Ring<Seat>(capacity: 16)
+    @exclusivity(unchecked) var isDialling = false
+    @exclusivity(unchecked) var isWaking = false
     @exclusivity(unchecked) var seatsAlive = 0
+    /// Whether a place has given up for another reason than that its connection was ended on purpose.
+    @exclusivity(unchecked) var hasFailedSeat = false
     /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
     static let mostBacklog = 1 << 20
     /// Requests that begin in one turn of the loop, before all else has its own.
@@ -111,8 +140,10 @@ final class Worker: @unchecked Sendable {
     ///   - completion: called once, on the loop.
     init(
         _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
-        timeline: Timeline, log: RequestLog?, completion: @escaping (Findings) -> Void
+        timeline: Timeline, log: RequestLog?, downtime: Downtime, crew: Crew? = nil,
+        completion: @escaping (Findings) -> Void
     ) {
+        self.crew = crew
         self.plan = plan
         self.index = index
         self.loop = loop
@@ -120,6 +151,9 @@ final class Worker: @unchecked Sendable {
         self.tls = tls
         self.timeline = timeline
         self.log = log
+        isPlain = plan.expectation == nil && !plan.breaksDown && log == nil
+        self.downtime = downtime
+        breakdown = plan.breaksDown ? Breakdown(requests: requests.count) : nil
         self.completion = completion
         speech =
             switch plan.protocols {
@@ -142,8 +176,13 @@ final class Worker: @unchecked Sendable {
         case .arrivalsPerConnection(let rate):
             let all = rate * Double(plan.connections)
             (isOpenLoop, arrivals) = (true, Arrivals(from: all, to: all, ramp: 0))
+        case .stages(let stages):
+            let arrivals = Arrivals(
+                stages: stages.map { ($0.from, $0.to, Double($0.length.clampedNanoseconds) / 1e9) },
+                last: stages.last?.to ?? 0)
+            (isOpenLoop, self.arrivals) = (true, arrivals)
         }
-        arrivalsPart = Arrivals.Part(first: index, stride: plan.threads, of: plan.connections)
+        maySpin = isOpenLoop && Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))) > plan.threads
         var length: UInt64 = plan.keepsIntervalHistograms ? 1_000_000_000 : 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -173,6 +212,8 @@ final class Worker: @unchecked Sendable {
     func start() {
         loop.preconditionInLoop()
         loop.readClock()
+        // Waits end as precisely as the system has it, not up to 50 us later. The thread ends with the measurement.
+        loop.setTimerSlack(nanoseconds: 1)
         let connections = Self.share(of: plan.connections, index, plan.threads)
         seatsAlive = connections
         makeSeats(connections)
@@ -180,17 +221,19 @@ final class Worker: @unchecked Sendable {
             after(plan.warmUp) {
                 $0.beginMeasuring()
                 $0.takeArrivals()
+                if $0.left == 0 { $0.checkEnd() }
             }
         } else {
             beginMeasuring()
         }
         openConnections()
         if isOpenLoop {
-            arrivalsBeganAt = loop.now
+            beginSchedule()
             takeArrivals()
         }
         if let limit = plan.inactivityTimeout { watchActivity(limit.clampedNanoseconds) }
         sample(due: loop.now)
+        if left == 0 { checkEnd() }
     }
 
     private func makeSeats(_ count: Int) {
@@ -222,20 +265,23 @@ final class Worker: @unchecked Sendable {
         loop.readClock()
         phase = .measuring
         findings.beganAt = loop.now
+        downtime.measure(from: loop.now)
+        for seat in seats { seat.answered = 0 }
+        for seat in asyncSeats { seat.answered = 0 }
         intervalBeganAt = loop.now
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
-            arrivalsBeganAt = loop.now
-            nextArrival = 0
+            beginSchedule()
             backlog = Ring(capacity: 64)
             for seat in seats { seat.dropBacklog() }
             seatBacklog = 0
             // What it waits for is the warm-up's next request.
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             arrivalTimer = nil
+            wasFullAt = 0
         }
         if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
     }
@@ -260,8 +306,9 @@ final class Worker: @unchecked Sendable {
     }
 
     /// A request begins on a stream. Returns whether it is one of those that were asked for, and has not been counted yet.
+    /// - Parameter gap: the last time without a connection where it begins.
     @inline(__always)
-    func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64) -> Bool {
+    func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, gap: Gap) -> Bool {
         inFlight += 1
         if inFlight > samples.most { samples.most = inFlight }
         guard notes.pointee.attempts == 0 else { return false }
@@ -278,19 +325,49 @@ final class Worker: @unchecked Sendable {
         notes.pointee.isMeasured = true
         left -= 1
         findings.requests.sent += 1
-        if notes.pointee.intendedAt < now {
-            findings.waits.slot += now - notes.pointee.intendedAt
-            findings.waits.slotRequests += 1
-        }
+        if notes.pointee.intendedAt < now { noteWaits(notes, gap, sign: 1) }
         return true
     }
 
+    /// When a place had no connection, the last time that it had none.
+    struct Gap {
+        var from: UInt64
+        var to: UInt64
+    }
+
+    /// Divides the time between a request's own and its beginning into what it waited for: a connection, a stream of one, and
+    /// ourselves, which is the rest. Our part is what the loop was late in noticing that it was due, and what it took from
+    /// when it could have begun.
+    /// - Parameter sign: -1 takes it back.
+    @inline(never)
+    private func noteWaits(_ notes: UnsafeMutablePointer<DirectStream.Notes>, _ gap: Gap, sign: Int) {
+        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
+        let able = min(max(notes.pointee.ableAt, intended), began)
+        let taken = isOpenLoop ? min(max(notes.pointee.takenAt, intended), able) : intended
+        let (gapBegin, gapEnd) = (max(gap.from, taken), min(gap.to, able))
+        let connection = gapEnd > gapBegin ? gapEnd - gapBegin : 0
+        let slot = able - taken - connection
+        let late = began - intended - connection - slot
+        if connection > 0 {
+            findings.waits.connection += Double(connection) * Double(sign)
+            findings.waits.connectionRequests += sign
+        }
+        if slot > 0 {
+            findings.waits.slot += Double(slot) * Double(sign)
+            findings.waits.slotRequests += sign
+        }
+        findings.waits.late += Double(late) * Double(sign)
+        if late > findings.waits.lateMost, sign > 0 { findings.waits.lateMost = late }
+    }
+
     /// What `began` counted did not begin after all: it never left. Returns what that returned.
-    func didNotBegin(_ notes: UnsafeMutablePointer<DirectStream.Notes>) -> Bool {
+    func didNotBegin(_ notes: UnsafeMutablePointer<DirectStream.Notes>, gap: Gap) -> Bool {
         inFlight -= 1
         guard notes.pointee.attempts == 0, notes.pointee.isMeasured else { return false }
         left += 1
         findings.requests.sent -= 1
+        // It will wait on, and is counted when it begins.
+        if notes.pointee.intendedAt < notes.pointee.beganAt { noteWaits(notes, gap, sign: -1) }
         return true
     }
 
@@ -306,6 +383,9 @@ final class Worker: @unchecked Sendable {
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
         bodyBytes: Int, on place: Place
     ) {
+        if !isPlain, let why = plan.expectation?.failure(status: status, bodyBytes: bodyBytes) {
+            return failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
+        }
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
         guard notes.pointee.isMeasured else { return }
         findings.requests.done += 1
@@ -320,7 +400,10 @@ final class Worker: @unchecked Sendable {
                 latency: now - began, corrected: now - min(intended, now),
                 firstByte: headAt > began ? min(headAt, now) - began : 0)
         }
-        if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
+        if !isPlain {
+            breakdown?.record(now - began, status: status, request: notes.pointee.turn)
+            if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
+        }
         if left == 0 { checkEnd() }
     }
 
@@ -330,19 +413,33 @@ final class Worker: @unchecked Sendable {
         var stream: Int
     }
 
+    /// - Parameter isCutOff: whether we ended its connection in the middle of it because the plan says so (-T).
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
-        bodyBytes: Int = 0, on place: Place
+        bodyBytes: Int = 0, isCutOff: Bool = false, on place: Place
+    ) {
+        failed(
+            notes, kind: error.kind, headAt: headAt, status: status, bodyBytes: bodyBytes, isCutOff: isCutOff, on: place
+        )
+    }
+
+    private func failed(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, kind cause: String, headAt: UInt64, status: Int,
+        bodyBytes: Int, isCutOff: Bool = false, on place: Place
     ) {
         guard notes.pointee.isMeasured else { return }
-        var isAborted = false
-        if case .over = phase { isAborted = true }
-        let kind = isAborted ? "aborted" : error.kind
+        var isOver = false
+        if case .over = phase { isOver = true }
+        let kind = isOver || isCutOff ? "aborted" : cause
         if log != nil { note(notes, loop.now, headAt: headAt, status, bodyBytes, place, .failed(kind)) }
         // Those count already.
-        if isAborted { return }
-        findings.requests.failed += 1
-        findings.errors[kind, default: 0] += 1
+        if isOver { return }
+        if isCutOff {
+            findings.requests.aborted += 1
+        } else {
+            findings.requests.failed += 1
+            findings.errors[kind, default: 0] += 1
+        }
         if left == 0 { checkEnd() }
     }
 
@@ -363,19 +460,62 @@ final class Worker: @unchecked Sendable {
         if notes.pointee.isMeasured { findings.requests.retries += 1 }
     }
 
-    var open: Int { findings.requests.sent - findings.requests.done - findings.requests.failed }
+    var open: Int {
+        findings.requests.sent - findings.requests.done - findings.requests.failed - findings.requests.aborted
+    }
 
     /// Ends it when there is nothing left to do.
     private func checkEnd() {
         guard open == 0 else { return }
         switch phase {
-        case .measuring where left == 0: finish(.complete)
+        case .measuring where left == 0:
+            guard let crew else { return finish(.complete) }
+            // Others may still give up, and leave something to do.
+            guard doneAt == nil else { return }
+            doneAt = loop.now
+            crew.isDone(self)
         case .draining: finish(findings.end)
         case .measuring, .warmUp, .over: break
         }
     }
 
+    // MARK: - What others leave
+
+    /// Another worker has given up, and so many of its requests are this one's to send.
+    func takeOver(_ handover: Crew.Handover) {
+        switch phase {
+        case .warmUp, .measuring: break
+        case .draining, .over: return
+        }
+        doneAt = nil
+        if case .requests = plan.extent {
+            left += handover.requests
+            if !isOpenLoop { orphaned += handover.requests }
+        }
+        if isOpenLoop {
+            schedules += handover.schedules
+            for arrival in handover.arrivals { backlog.append(arrival) }
+            sendBacklog()
+            if let arrivalTimer { loop.cancel(arrivalTimer) }
+            takeArrivals()
+        } else {
+            wakeSeats()
+        }
+        if left == 0 { checkEnd() }
+    }
+
+    func wakeSeats() {
+        for seat in seats { seat.wake() }
+        for seat in asyncSeats { seat.wake() }
+    }
+
     // MARK: - The end
+
+    /// No worker has anything left to do.
+    func allAreDone() {
+        // One that gave up meanwhile may have left something.
+        if doneAt != nil { finish(.complete) }
+    }
 
     /// The user has had enough.
     func interrupt() {
@@ -396,10 +536,17 @@ final class Worker: @unchecked Sendable {
 
     private func noteEnd() {
         guard findings.endedAt == 0 else { return }
-        let now = loop.now
+        // One that had nothing to do any more has only waited for the others.
+        let now = doneAt ?? loop.now
         findings.endedAt = now
         findings.usedAtEnd = Self.usedCPU
-        findings.busy = Double(ProcessClocks.threadNanoseconds - cpuAtBegin) / Double(max(now - findings.beganAt, 1))
+        let used = ProcessClocks.threadNanoseconds - cpuAtBegin
+        findings.busy = Double(used > spun ? used - spun : 0) / Double(max(loop.now - findings.beganAt, 1))
+        findings.spun = Double(spun) / 1e9
+        findings.answered = seats.map(\.answered) + asyncSeats.map(\.answered)
+        var figures = currentFigures()
+        figures.subtract(figuresAtBegin)
+        (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
         if now > intervalBeganAt { endInterval(now) }
         // What was planned and never sent.
         switch plan.extent {
@@ -407,7 +554,7 @@ final class Worker: @unchecked Sendable {
         case .time(let time):
             // What is due when the time is over is no part of it.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
-            findings.requests.dropped = backlog.count + seatBacklog + notTaken(at: min(now, last))
+            findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: min(now, last))
         }
     }
 
@@ -421,7 +568,9 @@ final class Worker: @unchecked Sendable {
         // What was drained belongs to an interval too, of the time after the end.
         if !recorder.isEmpty { endInterval(loop.now) }
         phase = .over
-        findings.requests.aborted = open
+        findings.breakdown = breakdown
+        crew?.isGone(self)
+        findings.requests.aborted += open
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         findings.take(figures)
@@ -447,10 +596,10 @@ extension Worker.Findings {
         (traffic.received, traffic.sent) = (figures.received, figures.sent)
         (traffic.receivedHTTP, traffic.sentHTTP) = (figures.receivedHTTP, figures.sentHTTP)
         (traffic.headers, traffic.headersDecoded) = (figures.headers, figures.headersDecoded)
-        waits.sendBlocked = figures.sendBlocked
-        waits.uploadStreamWindow = figures.stalls.uploadStream
-        waits.uploadConnectionWindow = figures.stalls.uploadConnection
-        waits.downloadStreamWindow = figures.stalls.downloadStream
-        waits.downloadConnectionWindow = figures.stalls.downloadConnection
+        waits.sendBlocked = Double(figures.sendBlocked)
+        waits.uploadStreamWindow = Double(figures.stalls.uploadStream)
+        waits.uploadConnectionWindow = Double(figures.stalls.uploadConnection)
+        waits.downloadStreamWindow = Double(figures.stalls.downloadStream)
+        waits.downloadConnectionWindow = Double(figures.stalls.downloadConnection)
     }
 }

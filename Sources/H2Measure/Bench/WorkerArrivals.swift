@@ -3,43 +3,91 @@ internal import H2Client
 // The open loop: requests that begin when the schedule says, answered or not.
 
 extension Worker {
+    /// A request that has arrived.
+    struct Arrival {
+        /// When it was due.
+        var time: UInt64
+        /// When the loop noticed that. Until then it waited for us, from then on for a connection or a stream.
+        var takenAt: UInt64
+    }
+
+    /// How long before an arrival the loop stops sleeping, nanoseconds: what a thread takes to wake up.
+    static let spinTime: UInt64 = 50_000
+    /// Two looks at the clock that are further apart had work between them.
+    private static let spinStep: UInt64 = 5_000
+
+    /// Begins the worker's own part of the schedule, now.
+    func beginSchedule() {
+        guard let arrivals else { return }
+        // So that it is the rate times the duration: one that is due as the time is over is none of it.
+        var length = UInt64.max
+        if case .measuring = phase, case .time(let time) = plan.extent { length = time.clampedNanoseconds }
+        schedules = [
+            Schedule(
+                Arrivals.Part(first: index, stride: plan.threads, of: plan.connections), of: arrivals,
+                beganAt: loop.now, length: length,
+                seed: plan.arrivesAtRandom ? UInt64(index) << 1 | (phase == .warmUp ? 1 : 0) : nil)
+        ]
+    }
+
     func takeArrivals() {
         guard let arrivals else { return }
+        if let arrivalTimer { loop.cancel(arrivalTimer) }
         arrivalTimer = nil
         loop.readClock()
         let now = loop.now
         var taken = 0
-        while maySend, mayPlan {
-            let time = arrivalsBeganAt &+ arrivals.time(of: nextArrival, in: arrivalsPart)
-            guard time <= now else {
-                arrivalTimer = loop.schedule(after: time - now) { [unowned self] in takeArrivals() }
-                return
-            }
+        while maySend, mayPlan, let (place, time) = nextArrival() {
+            guard time <= now else { return awaitArrival(time, now) }
             let isFull = backlog.count + seatBacklog >= Self.mostBacklog
+            if isFull { wasFullAt = now }
             guard !isFull, taken < Self.mostArrivals else {
                 // It loses nothing by that: the schedule knows when each was due.
                 arrivalTimer = loop.schedule(after: isFull ? 1_000_000 : 0) { [unowned self] in takeArrivals() }
                 return
             }
             taken += 1
-            nextArrival += 1
-            dispatch(time)
+            let number = schedules[place].taken
+            schedules[place].take(arrivals)
+            // What came while the backlog was full waited for those before it.
+            let takenAt = time <= wasFullAt ? time : loop.now
+            dispatch(Arrival(time: time, takenAt: takenAt), number: place == 0 ? number : nil)
+        }
+    }
+
+    /// Which schedule has the next arrival, and when that is.
+    @inline(__always)
+    private func nextArrival() -> (place: Int, time: UInt64)? {
+        var found: (place: Int, time: UInt64)?
+        for place in schedules.indices where !schedules[place].isAtAnEnd {
+            if schedules[place].next < found?.time ?? .max { found = (place, schedules[place].next) }
+        }
+        return found
+    }
+
+    /// Sleeps until shortly before the arrival, and looks at the clock from then on. Between the looks the loop has its turns,
+    /// so that answers are not kept waiting.
+    private func awaitArrival(_ time: UInt64, _ now: UInt64) {
+        let ahead = maySpin ? Self.spinTime : 0
+        guard time - now <= ahead else {
+            arrivalTimer = loop.schedule(after: time - now - ahead) { [unowned self] in takeArrivals() }
+            return
+        }
+        guard !isSpinning else { return }
+        isSpinning = true
+        spunAt = now
+        loop.execute { [self] in
+            isSpinning = false
+            let passed = loop.preciseNow &- spunAt
+            if passed < Self.spinStep { spun &+= passed }
+            takeArrivals()
         }
     }
 
     /// How many requests were due, and have not even been put into the backlog, which was full.
     func notTaken(at now: UInt64) -> Int {
         guard let arrivals else { return 0 }
-        func isDue(_ count: Int) -> Bool {
-            arrivalsBeganAt &+ arrivals.time(of: nextArrival + count - 1, in: arrivalsPart) <= now
-        }
-        var (due, notDue) = (0, 1)
-        while isDue(notDue) { (due, notDue) = (notDue, notDue * 2) }
-        while notDue - due > 1 {
-            let middle = (due + notDue) / 2
-            if isDue(middle) { due = middle } else { notDue = middle }
-        }
-        return due
+        return schedules.reduce(0) { $0 + $1.due(now, arrivals) }
     }
 
     /// Whether the schedule has another request: a number of requests is a number of arrivals.
@@ -48,15 +96,18 @@ extension Worker {
         return left > backlog.count + seatBacklog
     }
 
-    func dispatch(_ time: UInt64) {
-        if case .arrivalsPerConnection = plan.pace {
-            let seat = seats[(nextArrival - 1) % seats.count]
+    /// - Parameter number: which of the worker's own schedule it is; nil for one that was taken over.
+    private func dispatch(_ arrival: Arrival, number: Int?) {
+        if case .arrivalsPerConnection = plan.pace, let number {
+            // At random it is for each connection as for all, which taking turns would even out.
+            var mixed = SplitMix64(seed: UInt64(number))
+            let seat = seats[plan.arrivesAtRandom ? Int(mixed.next() % UInt64(seats.count)) : number % seats.count]
             if !seat.hasGivenUp {
                 seatBacklog += 1
-                return seat.take(time)
+                return seat.take(arrival)
             }
         }
-        backlog.append(time)
+        backlog.append(arrival)
         sendBacklog()
     }
 
@@ -77,12 +128,12 @@ extension Worker {
     func tookFromSeatBacklog() { seatBacklog -= 1 }
 
     /// A seat gives up, and others send what it was to send.
-    func takeOver(_ times: Ring<UInt64>) {
-        var times = times
-        while let time = times.popFirst() {
+    func takeOver(_ arrivals: Ring<Arrival>) {
+        var arrivals = arrivals
+        while let arrival = arrivals.popFirst() {
             seatBacklog -= 1
-            backlog.append(time)
+            backlog.append(arrival)
         }
-        sendBacklog()
+        wakeSoon()
     }
 }

@@ -3,26 +3,32 @@ internal import H2Client
 // The connections of a worker's seats.
 
 extension Worker {
-    /// Whether the seat may dial now; else it is called back when it may.
-    func mayDial(_ seat: Seat) -> Bool {
-        guard dials < Self.mostDials else {
-            dialQueue.append(seat)
-            return false
-        }
-        dials += 1
-        return true
+    /// Has the seat dial when it is its turn, which may be now.
+    func dial(_ seat: Seat) {
+        dialQueue.append(seat)
+        startDials()
     }
 
     func dialEnded() {
         dials -= 1
+        startDials()
+    }
+
+    /// In a loop, whoever asks: thousands of seats may wait, of which none wants a connection any more.
+    private func startDials() {
         if case .over = phase { return }
-        guard let next = dialQueue.popFirst() else { return }
-        dials += 1
-        next.dialNow()
+        guard !isDialling else { return }
+        isDialling = true
+        defer { isDialling = false }
+        while dials < Self.mostDials, let next = dialQueue.popFirst() {
+            dials += 1
+            if !next.dialNow() { dials -= 1 }
+        }
     }
 
     func connected(_ connection: any BenchConnection, again: Bool) {
         live[ObjectIdentifier(connection)] = connection
+        downtime.connected(loop.now)
         let info = connection.info
         findings.connections.opened += 1
         if again { findings.connections.reopened += 1 }
@@ -45,6 +51,7 @@ extension Worker {
 
     func connectFailed(_ error: H2Error) {
         findings.connections.failed[error.kind, default: 0] += 1
+        downtime.failed()
         if findings.connectError == nil { findings.connectError = error }
     }
 
@@ -55,6 +62,7 @@ extension Worker {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         busySince[ObjectIdentifier(connection)] = nil
         closedFigures.add(connection.figures)
+        downtime.gone(loop.now)
         if case .over = phase { return }
         if let cause {
             findings.connections.lost[cause, default: 0] += 1
@@ -64,14 +72,64 @@ extension Worker {
     }
 
     /// A seat cannot go on.
-    func gaveUp(_ number: Int, why: String) {
+    /// - Parameter isMeant: whether its connection was ended because the plan says so.
+    func gaveUp(_ number: Int, why: String, isMeant: Bool) {
         if case .over = phase { return }
         seatsAlive -= 1
-        guard seatsAlive > 0 else { return finish(.gaveUp(why)) }
+        if !isMeant { hasFailedSeat = true }
+        guard seatsAlive > 0 else { return leaveAll(why) }
         // Others may have nothing to do, and take what it leaves.
         guard orphaned > 0, !isOpenLoop else { return }
-        for seat in seats { seat.wake() }
-        for seat in asyncSeats { seat.wake() }
+        wakeSoon()
+    }
+
+    /// Not from here: what a seat that gives up leaves may have the next one give up, and so on through all of them.
+    func wakeSoon() {
+        guard !isWaking else { return }
+        isWaking = true
+        loop.execute { [self] in
+            isWaking = false
+            if isOpenLoop { sendBacklog() } else { wakeSeats() }
+        }
+    }
+
+    /// Not one seat is left: what is to be sent is left to other workers, where there are any.
+    private func leaveAll(_ why: String) {
+        let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(why)
+        guard let crew, isRunning else { return finish(end) }
+        var handover = Crew.Handover()
+        if case .requests = plan.extent { handover.requests = left }
+        handover.schedules = schedules
+        while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
+        guard crew.handOver(handover, from: self) else {
+            for arrival in handover.arrivals { backlog.append(arrival) }
+            return finish(end)
+        }
+        if case .requests = plan.extent { left = 0 }
+        schedules = []
+        // Whether anything is wrong is for those to say who go on.
+        finish(.complete)
+    }
+
+    /// Whether a seat tries on after so many failures in a row.
+    func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
+        // A mistake in the plan shows at the first connection.
+        if plan.keepsTrying, findings.connections.opened > 0 { return true }
+        return switch code {
+        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: false
+        default: failures < Self.attemptsToConnect
+        }
+    }
+
+    /// How long a seat pauses after so many failures in a row: 0.1 to 0.8 s.
+    static func pause(after failures: Int) -> UInt64 { 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) }
+
+    /// That of a seat's connections.
+    func configuration(of number: Int) -> Configuration {
+        guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
+        var configuration = plan.configuration
+        configuration.sourceAddress = plan.sourceAddresses[number % plan.sourceAddresses.count]
+        return configuration
     }
 
     /// Waits, for a seat whose requests are tasks.
@@ -98,8 +156,8 @@ extension Worker {
                 let last = max(connection.lastByteAt, since)
                 guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
-                (seats.first { $0.connection === connection })?.stop(because: why)
-                (asyncSeats.first { $0.connection === connection })?.stop()
+                (seats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
+                (asyncSeats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
             }
             if case .over = phase { return }
             timers.append(loop.schedule(after: period) { look() })

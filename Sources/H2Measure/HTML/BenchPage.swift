@@ -50,6 +50,7 @@ package struct BenchPage: Sendable {
         switch result.end {
         case .complete: parts.append("ran \(ChartUnit.seconds.short(result.elapsed))")
         case .interrupted: parts.append("stopped by the user after \(ChartUnit.seconds.short(result.elapsed))")
+        case .expired(let why): parts.append("ran \(ChartUnit.seconds.short(result.elapsed)): \(why)")
         case .gaveUp(let why): parts.append("gave up after \(ChartUnit.seconds.short(result.elapsed)): \(why)")
         }
         return parts.joined(separator: " · ")
@@ -71,6 +72,9 @@ package struct BenchPage: Sendable {
             if from == to || ramp == .zero { return "\(ChartUnit.number(to)) requests/s (open loop)" }
             let time = ChartUnit.seconds.short(ramp.asSeconds)
             return "\(ChartUnit.number(from)) to \(ChartUnit.number(to)) requests/s within \(time) (open loop)"
+        case .stages(let stages):
+            let most = stages.reduce(0) { max($0, $1.from, $1.to) }
+            return "\(stages.count) stages of up to \(ChartUnit.number(most)) requests/s (open loop)"
         case .arrivalsPerConnection(let rate):
             return "\(ChartUnit.number(rate)) requests/s on each connection (open loop)"
         }
@@ -99,7 +103,7 @@ package struct BenchPage: Sendable {
                 "\(Page.many(whole - good, "other"))"
             ),
             (
-                "Received/s", ChartUnit.bytes.text(Double(result.traffic.received) / seconds),
+                "Received/s", ChartUnit.bytes.text(Double(result.traffic.receivedInTime) / seconds),
                 "\(ChartUnit.bytes.text(Double(result.traffic.received))) in all"
             ),
         ]

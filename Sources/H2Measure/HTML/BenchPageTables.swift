@@ -58,8 +58,9 @@ extension BenchPage {
     private var waits: String {
         let waits = result.waits
         let number = Double(max(result.requests.sent, 1))
-        let parts: [(String, UInt64)] = [
-            ("a connection or stream", waits.slot), ("the socket to take more", waits.sendBlocked),
+        let parts: [(String, Double)] = [
+            ("a free stream", waits.slot), ("a connection", waits.connection), ("the client itself", waits.late),
+            ("the socket to take more", waits.sendBlocked),
             ("upload: stream window", waits.uploadStreamWindow),
             ("upload: connection window", waits.uploadConnectionWindow),
             ("download: stream window", waits.downloadStreamWindow),
@@ -69,7 +70,7 @@ extension BenchPage {
         let mean = result.latency.totalCount > 0 ? ChartUnit.nanoseconds.text(result.latency.average) : "–"
         var note = "Mean for each request sent, beside a mean latency from sending of \(mean)."
         if waits.slotRequests > 0 {
-            note += " \(Page.many(waits.slotRequests, "request")) waited for a connection or a stream of one."
+            note += " \(Page.many(waits.slotRequests, "request")) waited for a stream."
         }
         if parts.allSatisfy({ $0.1 == 0 }) {
             return Page.card(

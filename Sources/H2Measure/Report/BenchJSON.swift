@@ -47,6 +47,15 @@ package enum BenchJSON {
             "first_byte": times(result.firstByte),
             "connect": times(result.connect),
             "tls": times(result.handshake),
+            "downtime": [
+                "count": .integer(result.downtime.count), "total_seconds": .number(result.downtime.seconds),
+                "longest_seconds": .number(result.downtime.longest),
+            ],
+            "per_connection": spread(result.perConnection),
+            "by_status": .array(
+                result.byStatus.map { ["status": JSONText($0.key), "latency": times($0.latency)] }),
+            "by_request": .array(
+                result.byRequest.map { ["request": JSONText($0.key), "latency": times($0.latency)] }),
             "time_line": .array(result.intervals.map(interval)),
             "verdicts": .array(
                 verdicts.map {
@@ -114,6 +123,10 @@ package enum BenchJSON {
             "inactivity_timeout_seconds": plan.inactivityTimeout.map(seconds) ?? .null,
             "protocols": protocols(plan.protocols),
             "api": .string(plan.api.rawValue),
+            "arrives_at_random": .bool(plan.arrivesAtRandom),
+            "think_time_seconds": seconds(plan.thinkTime),
+            "start_at_unix_seconds": JSONText(plan.startAt),
+            "keeps_trying": .bool(plan.keepsTrying),
         ]
     }
 
@@ -130,10 +143,28 @@ package enum BenchJSON {
             case .closed: ("closed", nil, nil, nil)
             case .arrivals(let from, let to, let ramp): ("arrivals", from, to, ramp)
             case .arrivalsPerConnection(let rate): ("arrivals_per_connection", rate, rate, .zero)
+            case .stages(let stages): ("stages", stages.first?.from, stages.last?.to, nil)
             }
+        var stages: [JSONText] = []
+        if case .stages(let parts) = pace {
+            stages = parts.map {
+                [
+                    "from_per_second": .number($0.from), "to_per_second": .number($0.to),
+                    "length_seconds": seconds($0.length),
+                ]
+            }
+        }
         return [
             "kind": .string(kind), "from_per_second": JSONText(from), "to_per_second": JSONText(to),
-            "ramp_seconds": ramp.map(seconds) ?? .null,
+            "ramp_seconds": ramp.map(seconds) ?? .null, "stages": .array(stages),
+        ]
+    }
+
+    private static func spread(_ spread: BenchResult.Spread) -> JSONText {
+        [
+            "count": .integer(spread.count), "min_per_second": .number(spread.least),
+            "max_per_second": .number(spread.most), "mean_per_second": .number(spread.mean),
+            "stddev_per_second": .number(spread.deviation), "within_stddev": .number(spread.within),
         ]
     }
 
@@ -151,6 +182,7 @@ package enum BenchJSON {
         switch end {
         case .complete: ["kind": "complete", "reason": .null]
         case .interrupted: ["kind": "interrupted", "reason": .null]
+        case .expired(let reason): ["kind": "expired", "reason": .string(reason)]
         case .gaveUp(let reason): ["kind": "gave_up", "reason": .string(reason)]
         }
     }
@@ -167,6 +199,8 @@ package enum BenchJSON {
     private static func traffic(_ traffic: BenchResult.Traffic) -> JSONText {
         [
             "received_bytes": .integer(traffic.received), "sent_bytes": .integer(traffic.sent),
+            "received_in_time_bytes": .integer(traffic.receivedInTime),
+            "sent_in_time_bytes": .integer(traffic.sentInTime),
             "received_http_bytes": .integer(traffic.receivedHTTP), "sent_http_bytes": .integer(traffic.sentHTTP),
             "header_bytes": .integer(traffic.headers), "header_decoded_bytes": .integer(traffic.headersDecoded),
             "header_saving": .number(traffic.headerSaving), "body_received_bytes": .integer(traffic.bodiesReceived),
@@ -177,6 +211,9 @@ package enum BenchJSON {
     private static func waits(_ waits: BenchResult.Waits) -> JSONText {
         [
             "slot_seconds": seconds(waits.slot), "slot_requests": .integer(waits.slotRequests),
+            "connection_seconds": seconds(waits.connection),
+            "connection_requests": .integer(waits.connectionRequests),
+            "late_seconds": seconds(waits.late), "late_max_seconds": seconds(waits.lateMost),
             "send_blocked_seconds": seconds(waits.sendBlocked),
             "upload_stream_window_seconds": seconds(waits.uploadStreamWindow),
             "upload_connection_window_seconds": seconds(waits.uploadConnectionWindow),
@@ -202,7 +239,8 @@ package enum BenchJSON {
         let client = result.client
         return [
             "cpu_user_seconds": .number(client.userSeconds), "cpu_system_seconds": .number(client.systemSeconds),
-            "loop_busy": .array(client.loopBusy.map { .number($0) }), "lag_p99_seconds": seconds(client.lagP99),
+            "loop_busy": .array(client.loopBusy.map { .number($0) }),
+            "spin_seconds": .number(client.spinSeconds), "lag_p99_seconds": seconds(client.lagP99),
             "lag_max_seconds": seconds(client.lagMost), "resident_bytes": .integer(client.residentBytes),
             "processors": .integer(client.processors),
         ]
@@ -233,6 +271,8 @@ package enum BenchJSON {
     }
 
     private static func seconds(_ nanoseconds: UInt64) -> JSONText { .number(Double(nanoseconds) / 1e9) }
+
+    private static func seconds(_ nanoseconds: Double) -> JSONText { .number(nanoseconds / 1e9) }
 
     private static func seconds(_ duration: Duration) -> JSONText { .number(duration.inSeconds) }
 }

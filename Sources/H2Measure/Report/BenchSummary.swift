@@ -39,7 +39,8 @@ package struct BenchSummary {
     /// Lines, each ended.
     package var text: String {
         let parts = [
-            header(), totals(), waits(), machinery(), percentiles(), histogram(), timeLine(), judgement(), closing(),
+            header(), totals(), waits(), machinery(), percentiles(), parts(), histogram(), timeLine(), judgement(),
+            closing(),
         ]
         return parts.filter { !$0.isEmpty }.map { $0.map { $0 + "\n" }.joined() }.joined(separator: "\n")
     }
@@ -69,7 +70,12 @@ package struct BenchSummary {
                     : "open loop, \(rateText(from)) to \(rateText(to)) requests/s within \(timeText(seconds: ramp.inSeconds))"
             )
         case .arrivalsPerConnection(let rate): what.append("open loop, \(rateText(rate)) requests/s on each connection")
+        case .stages(let stages):
+            let most = stages.reduce(0) { max($0, $1.from, $1.to) }
+            what.append("open loop, \(grouped(stages.count, "stage")) of up to \(rateText(most)) requests/s")
         }
+        if plan.arrivesAtRandom { what.append("at random times") }
+        if plan.thinkTime > .zero { what.append("\(timeText(seconds: plan.thinkTime.inSeconds)) of thinking between") }
         if plan.warmUp > .zero { what.append("after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up") }
         if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }
         if plan.api == .async { what.append("async API") }
@@ -107,6 +113,20 @@ package struct BenchSummary {
         lines += row("Requests", identity)
         lines += row(
             "Rate", "\(rateText(result.rate)) responses/s over \(timeText(seconds: result.elapsed))", paint: style.bold)
+        if case let places = result.perConnection, places.count > 1 {
+            lines += row(
+                "",
+                "on each connection \(rateText(places.least)) to \(rateText(places.most)), mean "
+                    + "\(rateText(places.mean)), sd \(rateText(places.deviation)) (\(percent(places.within)) within)")
+        }
+        if result.downtime.count > 0 {
+            let down = result.downtime
+            lines += row(
+                "Downtime",
+                "no connection \(down.count == 1 ? "once" : "\(grouped(down.count)) times"), "
+                    + "\(timeText(seconds: down.seconds)) in all, \(timeText(seconds: down.longest)) at most",
+                paint: style.red)
+        }
         let classes = (1...9).map { (result.statusClass($0), "\($0)xx") }.filter { $0.0 > 0 }
         if !classes.isEmpty {
             let single = (100..<1000).filter { result.statuses[$0] > 0 }
@@ -127,7 +147,7 @@ package struct BenchSummary {
         let traffic = result.traffic
         guard traffic.received > 0 || traffic.sent > 0 else { return [] }
         var text = "\(byteCount(traffic.received)) received, \(byteCount(traffic.sent)) sent"
-        if result.elapsed > 0 { text += " (\(byteCount(Int(Double(traffic.received) / result.elapsed)))/s in)" }
+        if result.elapsed > 0 { text += " (\(byteCount(Int(Double(traffic.receivedInTime) / result.elapsed)))/s in)" }
         var lines = row("Traffic", text)
         if traffic.headersDecoded > 0 {
             lines += row(
@@ -160,7 +180,8 @@ package struct BenchSummary {
     private func waits() -> [String] {
         let waits = result.waits
         let named = [
-            (waits.slot, "for a connection or a stream (\(grouped(waits.slotRequests, "request")))"),
+            (waits.slot, "for a stream (\(grouped(waits.slotRequests, "request")))"),
+            (waits.connection, "for a connection (\(grouped(waits.connectionRequests, "request")))"),
             (waits.sendBlocked, "for the network to take what was sent"),
             (waits.uploadStreamWindow, "uploads for the server's stream window"),
             (waits.uploadConnectionWindow, "uploads for the server's connection window"),
@@ -170,8 +191,8 @@ package struct BenchSummary {
         // The corrected ones: what was waited for before a request was sent is in those alone.
         let total = result.corrected.average * Double(result.corrected.totalCount)
         return named.enumerated().flatMap { index, wait in
-            let share = total > 0 ? " (\(percent(Double(wait.0) / total)) of all requests' time)" : ""
-            return row(index == 0 ? "Waits" : "", "\(timeText(wait.0)) \(wait.1)\(share)")
+            let share = total > 0 ? " (\(percent(wait.0 / total)) of all requests' time)" : ""
+            return row(index == 0 ? "Waits" : "", "\(timeText(nanoseconds: wait.0)) \(wait.1)\(share)")
         }
     }
 
@@ -204,6 +225,26 @@ package struct BenchSummary {
     }
 
     // MARK: How long it took
+
+    /// By status and by URL, where that was asked for.
+    private func parts() -> [String] {
+        func lines(_ title: String, _ parts: [BenchResult.Part], _ name: (Int?) -> String) -> [String] {
+            guard !parts.isEmpty else { return [] }
+            return [style.bold(title)]
+                + parts.flatMap { part in
+                    let times = Distribution(part.latency)
+                    guard times.count > 0 else { return [String]() }
+                    return wrapped(
+                        "\(name(part.key)): \(grouped(times.count)), p50 \(timeText(times.p50)), "
+                            + "p99 \(timeText(times.p99)), max \(timeText(times.max))", width: width - 2, indent: 2
+                    ).map { "  " + $0 }
+                }
+        }
+        return lines("Latency by status", result.byStatus) { $0.map { "\($0)" } ?? "others" }
+            + lines("Latency by URL", result.byRequest) { index in
+                index.map { printable(plan.requests[$0].request.path ?? "/") } ?? "all others"
+            }
+    }
 
     private func percentiles() -> [String] {
         PercentileTable([

@@ -7,15 +7,17 @@ extension VerdictRules {
         let waits = result.waits
         // All the time that requests were under way: a wait that is less than a twentieth of it explains nothing.
         let total = latency.mean * Double(latency.count)
-        func isMuch(_ wait: UInt64) -> Bool { wait > 0 && Double(wait) > 0.05 * total }
+        func isMuch(_ wait: Double) -> Bool { wait > 0 && wait > 0.05 * total }
 
-        if let limit = result.connections.maxConcurrentStreams, result.connections.http2 > 0, limit < plan.streams {
+        if let limit = result.connections.maxConcurrentStreams, result.connections.http2 > 0, limit < plan.streams,
+            waits.slotRequests > 0, !isOpenLoop || isMuch(waits.slot)
+        {
             let enough = limit > 0 ? (plan.connections * plan.streams + limit - 1) / limit : plan.connections
             verdicts.append(
                 Verdict(
                     .note, .slots,
                     "The server allows \(grouped(limit, "stream")) on a connection, fewer than -m \(plan.streams), and the others waited for "
-                        + "theirs (\(timeText(waits.slot)) in all): use -m \(max(limit, 1)), or spread them with -c \(enough)."
+                        + "theirs (\(timeText(nanoseconds: waits.slot)) in all): use -m \(max(limit, 1)), or spread them with -c \(enough)."
                 ))
         } else if result.connections.http1 > 0, plan.streams > 1 {
             verdicts.append(
@@ -27,7 +29,7 @@ extension VerdictRules {
             verdicts.append(
                 Verdict(
                     .note, .slots,
-                    "\(grouped(waits.slotRequests, "request")) waited for a connection or a free stream (\(timeText(waits.slot)) in all), "
+                    "\(grouped(waits.slotRequests, "request")) waited for a free stream (\(timeText(nanoseconds: waits.slot)) in all), "
                         + "which the corrected latency counts and the other does not: use a larger -m or -c."))
         }
         if isMuch(waits.downloadStreamWindow) || isMuch(waits.downloadConnectionWindow) {
@@ -36,7 +38,7 @@ extension VerdictRules {
                 Verdict(
                     .note, .windows,
                     "The server had to wait for our flow-control window of the \(stream ? "stream" : "connection") "
-                        + "(\(timeText(max(waits.downloadStreamWindow, waits.downloadConnectionWindow))) in all), so that the client's "
+                        + "(\(timeText(nanoseconds: max(waits.downloadStreamWindow, waits.downloadConnectionWindow))) in all), so that the client's "
                         + "setting held the rate down: use a larger \(stream ? "-w" : "-W")."))
         }
         if isMuch(waits.uploadStreamWindow) || isMuch(waits.uploadConnectionWindow) {
@@ -45,14 +47,14 @@ extension VerdictRules {
                 Verdict(
                     .note, .windows,
                     "Uploads waited for the server's flow-control window of the \(stream ? "stream" : "connection") "
-                        + "(\(timeText(max(waits.uploadStreamWindow, waits.uploadConnectionWindow))) in all), which only the server can "
+                        + "(\(timeText(nanoseconds: max(waits.uploadStreamWindow, waits.uploadConnectionWindow))) in all), which only the server can "
                         + "enlarge\(stream ? "" : ": use more connections with -c")."))
         }
         if isMuch(waits.sendBlocked) {
             verdicts.append(
                 Verdict(
                     .note, .sendBlocked,
-                    "Requests waited \(timeText(waits.sendBlocked)) in all for the network or the server to take what was sent, so "
+                    "Requests waited \(timeText(nanoseconds: waits.sendBlocked)) in all for the network or the server to take what was sent, so "
                         + "that latencies contain sending: use \(lighter), or smaller bodies."))
         }
         return verdicts
@@ -148,6 +150,16 @@ extension VerdictRules {
         switch plan.pace {
         case .closed: return nil
         case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * result.elapsed
+        case .stages(let stages):
+            var (left, sum) = (result.elapsed, 0.0)
+            for stage in stages {
+                let length = stage.length.inSeconds
+                let run = min(left, length)
+                let reached = length > 0 ? stage.from + (stage.to - stage.from) * run / length : stage.to
+                sum += (stage.from + reached) / 2 * run
+                left -= run
+            }
+            count = sum + (stages.last?.to ?? 0) * left
         case .arrivals(let from, let to, let ramp):
             let length = ramp.inSeconds
             let inRamp = min(result.elapsed, length)
@@ -161,6 +173,7 @@ extension VerdictRules {
     /// Responses a second of each half; nil where the load itself was to change, or there is too little to tell.
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
+        if case .stages = plan.pace { return nil }
         guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
             let first = result.timeLine.first, let last = result.timeLine.last
         else { return nil }

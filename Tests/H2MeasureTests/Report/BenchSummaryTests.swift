@@ -65,7 +65,7 @@ import Testing
             "2 × GOAWAY: \\x1b]0;x\\x07\\u{202e}\\x0a\\", "200: 199,950, 503: 30, 404: 20",
             "  lost       3 × GOAWAY NO_ERROR",
             "  failed     1 × timed out",
-            "Waits        2.00 s for a connection or a stream (100 requests) (0.7 % of all",
+            "Waits        2.00 s for a stream (100 requests) (0.7 % of all requests' time)",
             "backlog", "failed  ", "warning: ", "note: ",
         ] { #expect(text.contains(part), "\(part) is not in \(text)") }
     }

@@ -1,0 +1,83 @@
+internal import H2Client
+
+/// When a measurement had no connection at all, over all its loops, and could not have one at once.
+///
+/// Replacing a connection takes a moment and is no downtime. That one could not be established makes it one, and so does one
+/// that ended without an answer.
+///
+/// Invariant behind `@unchecked Sendable`: all state is behind the lock, which is taken when connections come and go.
+final class Downtime: @unchecked Sendable {
+    private let lock = PthreadLock()
+    private var live = 0
+    private var measuredFrom: UInt64?
+    /// Since when there is none.
+    private var goneAt: UInt64?
+    private var hasFailed = false
+    /// The last time without, of which it is not known yet that it is over: the connection that ended it has not answered.
+    private var doubtful: (from: UInt64, to: UInt64, hasFailed: Bool)?
+    private var sum = BenchResult.Downtime()
+
+    /// The measured part begins. The first of several loops decides.
+    func measure(from now: UInt64) {
+        lock.withLock {
+            guard measuredFrom == nil else { return }
+            measuredFrom = now
+            sum = BenchResult.Downtime()
+        }
+    }
+
+    func connected(_ now: UInt64) {
+        lock.withLock {
+            live += 1
+            guard live == 1, let goneAt else { return }
+            doubtful = (goneAt, now, hasFailed)
+            self.goneAt = nil
+        }
+    }
+
+    /// A connection has answered for the first time.
+    func answered() {
+        lock.withLock { settle() }
+    }
+
+    func failed() {
+        lock.withLock { if live == 0 { hasFailed = true } }
+    }
+
+    func gone(_ now: UInt64) {
+        lock.withLock {
+            live -= 1
+            guard live == 0 else { return }
+            // As good as none.
+            if let doubtful {
+                (goneAt, hasFailed) = (doubtful.from, true)
+            } else {
+                (goneAt, hasFailed) = (now, false)
+            }
+            doubtful = nil
+        }
+    }
+
+    /// What there was until the measured part's end.
+    func result(_ end: UInt64) -> BenchResult.Downtime {
+        lock.withLock {
+            settle()
+            if let goneAt { add(goneAt, end, hasFailed) }
+            return sum
+        }
+    }
+
+    private func settle() {
+        guard let doubtful else { return }
+        self.doubtful = nil
+        add(doubtful.from, doubtful.to, doubtful.hasFailed)
+    }
+
+    private func add(_ from: UInt64, _ to: UInt64, _ hasFailed: Bool) {
+        guard hasFailed, let measuredFrom, case let from = max(from, measuredFrom), to > from else { return }
+        let seconds = Double(to - from) / 1e9
+        sum.count += 1
+        sum.seconds += seconds
+        sum.longest = max(sum.longest, seconds)
+    }
+}

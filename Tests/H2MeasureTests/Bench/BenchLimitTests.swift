@@ -1,0 +1,200 @@
+import H2Client
+import H2Origin
+import H2TestSupport
+import Histogram
+import Testing
+
+@testable import H2Measure
+
+/// The engine with many connections, many streams, and servers that turn connections away.
+@Suite("The benchmark engine at its limits", .serialized, .timeLimit(.minutes(5)))
+struct BenchLimitTests {
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `a server that answers GOAWAY to each connection is not dialled without end`(
+        _ api: BenchPlan.API
+    ) async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.faults.goAwayAfterRequests = 1
+        configuration.faults.goAwayCode = 11
+        configuration.faults.latency = .seconds(60)
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/10", .time(.seconds(60))) { $0.api = api }
+            guard case .gaveUp = result.end else {
+                Issue.record("it ended with \(result.end)")
+                return
+            }
+            #expect(origin.server.statistics.connectionsAccepted == 5)
+        }
+    }
+
+    @Test
+    func `a connection that is left before it answers, and then does, is no failure`() async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.faults.goAwayAfterRequests = 1
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/delay/20", .requests(30))
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 30)
+            #expect(result.connections.opened == 30)
+        }
+    }
+
+    @Test
+    func `thousands of connections that are not wanted any more when their turn comes are no recursion`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/delay/1000", .requests(100), connections: 50_000) {
+                $0.pace = .arrivals(from: 1_000_000, to: 1_000_000, ramp: .zero)
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 100)
+            #expect(result.connections.opened < 10_000)
+        }
+    }
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `memory goes by the streams that the server allows, not by those asked for`(
+        _ api: BenchPlan.API
+    ) async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.settings.maxConcurrentStreams = 3
+        try await MeasuredOrigin.run(configuration) { origin in
+            let before = ProcessClocks.usage.residentBytes
+            let result = try await origin.measure(
+                "/bytes/10", .requests(500), connections: 20, streams: 1_000_000
+            ) { $0.api = api }
+            #expect(result.requests.done == 500)
+            // Twenty million streams would be 10 GB.
+            #expect(result.client.residentBytes - before < 1 << 30)
+        }
+    }
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `what a worker without connections leaves is sent by another thread`(_ api: BenchPlan.API) async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        // Every other connection is closed at once.
+        configuration.limits.connections = 1
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/delay/1", .requests(100), connections: 2) {
+                $0.threads = 2
+                $0.api = api
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.dropped == 0)
+            #expect(result.requests.sent == 100)
+            #expect(result.requests.done >= 95)
+        }
+    }
+
+    @Test
+    func `a schedule that a worker leaves is kept by another thread`() async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.limits.connections = 1
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/3", .time(.seconds(4)), connections: 2, streams: 50) {
+                $0.threads = 2
+                $0.pace = .arrivals(from: 100, to: 100, ramp: .zero)
+                $0.drain = .seconds(30)
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.sent + result.requests.dropped == 400)
+            #expect(result.requests.sent > 300)
+        }
+    }
+
+    @Test
+    func `a worker whose share is nothing does not keep the others`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/bytes/3", .requests(1), connections: 2) { $0.threads = 2 }
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 1)
+        }
+    }
+
+    // MARK: - Sums
+
+    @Test
+    func `sums over a long run do not overflow`() {
+        var histogram = TimeHistogram.nanoseconds()
+        // 200,000 a second for a week, each of which took an hour.
+        histogram.record(TimeHistogram.longest, count: 120_960_000_000)
+        histogram.record(1_000, count: 120_960_000_000)
+        let distribution = Distribution(histogram)
+        #expect(abs(distribution.mean / 1.8e12 - 1) < 0.01)
+        #expect(abs(histogram.average / 1.8e12 - 1) < 0.01)
+        #expect(histogram.recorded().map(\.count) == [120_960_000_000, 120_960_000_000])
+        #expect(HistogramPayload(histogram).counts.count == 2)
+        var figures = DirectFigures()
+        figures.sendBlocked = .max - 1
+        figures.stalls.uploadStream = .max
+        figures.add(figures)
+        #expect(figures.sendBlocked == .max)
+        #expect(figures.stalls.uploadStream == .max)
+    }
+
+    @Test
+    func `a rate of next to nothing has its first request, and none after it`() {
+        for rate in [1e-11, 1e-300, Double.leastNonzeroMagnitude] {
+            let arrivals = Arrivals(from: rate, to: rate, ramp: 0)
+            #expect(arrivals.time(of: 0) == 0)
+            #expect(arrivals.time(of: 1) >= 1 << 62)
+            let ramp = Arrivals(from: 10_000, to: rate, ramp: 1)
+            #expect(ramp.time(of: 6_000) >= 1 << 62)
+            #expect(ramp.time(of: 4_999) <= 1_000_000_000)
+        }
+    }
+
+    // MARK: - The time line
+
+    @Test
+    func `a time line of hours has so many intervals at most, and loses nothing`() throws {
+        let timeline = Timeline(loops: 2, keepsHistograms: true)
+        let recorder = Recorder()
+        for index in 0..<7_000 {
+            for loop in 0..<2 {
+                recorder.reset()
+                recorder.record(UInt64(1_000 * (index + 1)))
+                var part = Timeline.Part(index: index, start: Double(index) / 10, end: Double(index + 1) / 10)
+                (part.sent, part.done, part.bytesReceived) = (3, 2, 100)
+                part.inFlightMean = 1
+                part.inFlightMost = index == 4_321 ? 50 : 1
+                part.backlog = loop
+                timeline.add(part, recorder)
+            }
+        }
+        let intervals = timeline.finish()
+        #expect((600...1_200).contains(intervals.count))
+        #expect(intervals.reduce(0) { $0 + $1.done } == 28_000)
+        #expect(intervals.reduce(0) { $0 + $1.sent } == 42_000)
+        #expect(intervals.reduce(0) { $0 + $1.bytesReceived } == 1_400_000)
+        #expect(intervals.reduce(0) { $0 + ($1.latency?.totalCount ?? 0) } == 14_000)
+        #expect(abs(intervals.reduce(0) { $0 + $1.length } - 700) < 0.01)
+        #expect(zip(intervals, intervals.dropFirst()).allSatisfy { abs($0.start + $0.length - $1.start) < 1e-6 })
+        #expect(intervals.allSatisfy { abs($0.inFlightMean - 2) < 1e-9 && $0.backlog == 1 })
+        #expect(intervals.map(\.inFlightMost).max() == 100)
+        #expect(intervals.last?.longest == 7_000_000)
+        let first = try #require(intervals.first)
+        let each = Int((first.length * 10).rounded())
+        #expect(each == 8)
+        #expect(first.longest == 8_000)
+        #expect((4_000...4_004).contains(first.p50))
+    }
+
+    @Test
+    func `intervals with answers of the warm-up alone have no latency, and that of the drain has`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/delay/700", .time(.milliseconds(1_000)), streams: 4) {
+                $0.warmUp = .milliseconds(300)
+                $0.drain = .seconds(60)
+            }
+            let warm = result.intervals.filter { $0.done > 0 && !$0.hasLatencies }
+            #expect(warm.reduce(0) { $0 + $1.done } == 4)
+            #expect(result.requests.drained == 4)
+            let drained = try #require(result.intervals.last)
+            #expect(drained.done == 0)
+            #expect(drained.p50 >= 600_000_000)
+            let text = BenchJSON.text(result, try origin.plan("/", .requests(1)), verdicts: [])
+            #expect(text.contains("\"done\": 4"))
+            #expect(!text.contains("\"p50_seconds\": 0,"))
+        }
+    }
+}

@@ -209,10 +209,12 @@ int ch2_tcp_options(int fd) {
 
 int ch2_tcp_socket(int family) {
 #if defined(__linux__)
-  return ch2_tcp_options(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  int kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 #else
-  return ch2_tcp_options(socket(family, SOCK_STREAM, IPPROTO_TCP));
+  int kind = SOCK_STREAM;
 #endif
+  // What is set for TCP does nothing to a Unix domain socket.
+  return ch2_tcp_options(socket(family, kind, family == AF_UNIX ? 0 : IPPROTO_TCP));
 }
 
 int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length) {

@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
     /// Connect here instead of the origin's own host and port (as curl's --connect-to and --resolve); the name that is
     /// asked for and verified stays the origin's.
     public var connectTo: (host: String, port: Int)?
+    /// A Unix domain socket to connect to, instead of any host and port.
+    package var socketPath: String?
     /// An IPv4 or IPv6 address of this machine to connect from; nil for the system's choice.
     package var sourceAddress: String?
     /// Sees each frame that is sent and received, on the connection's event loop. It must not block. nil costs nothing.

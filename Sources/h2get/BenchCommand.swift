@@ -226,6 +226,11 @@ struct BenchConnectionArguments: ParsableArguments {
     var groups: String?
 
     @Option(
+        name: .customLong("unix-socket"),
+        help: ArgumentHelp("Connect to this Unix domain socket, whatever host the URLs name.", valueName: "PATH"))
+    var socketPath: String?
+
+    @Option(
         name: .customLong("source"),
         help: ArgumentHelp(
             "Connect from these addresses in turn, such as 127.0.0.2-127.0.0.9: each has 28,000 ports.",

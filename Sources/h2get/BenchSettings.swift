@@ -59,6 +59,15 @@ struct BenchSettings: Sendable {
         plan.configuration.tls.suites12 = place.ciphers
         plan.configuration.tls.suites13 = place.ciphers13
         plan.configuration.tls.groups = place.groups
+        if let path = place.socketPath {
+            guard SocketAddress(path: path) != nil else {
+                throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
+            }
+            guard place.source == nil, command.connection.connectTo == nil else {
+                throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
+            }
+        }
+        plan.configuration.socketPath = place.socketPath
         plan.sourceAddresses = place.source?.addresses ?? []
         plan.breaksDown = command.output.breakdown
         plan.startAt = load.startAt

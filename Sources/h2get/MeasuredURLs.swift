@@ -120,7 +120,8 @@ struct MeasuredURLs: Sendable {
 
     private static func base(_ text: String) throws -> Origin {
         guard !text.lowercased().hasPrefix("unix:") else {
-            throw Failure.usage("-B \(printable(text)): Unix domain sockets are not supported; name a host and port")
+            throw Failure.usage(
+                "-B \(printable(text)): name a host and port, and the Unix domain socket with bench --unix-socket")
         }
         let target = try target(text)
         guard target.path == "/" else {

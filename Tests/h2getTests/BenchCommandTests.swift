@@ -97,6 +97,7 @@ private func refusal(_ arguments: [String]) -> String? {
         let checked = try planned("--expect-status", "2xx,304", "--expect-size", "4K", url).expectation
         #expect(checked?.statuses == Set(200...299).union([304]) && checked?.bodyBytes == 4_096)
         #expect(try planned(url).expectation == nil)
+        #expect(try planned("--unix-socket", "/run/s", url).configuration.socketPath == "/run/s")
     }
 
     @Test func `a rate is an open loop with room for many at once`() throws {
@@ -231,6 +232,8 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--expect-status", "20", url], "write statuses such as"),
             (["--expect-status", "2xx,", url], "write statuses such as"),
             (["--expect-size", "many", url], "write a size in bytes"),
+            (["--unix-socket", "", url], "--unix-socket takes the path"),
+            (["--unix-socket", "/s", "--connect-to", "h", url], "leave out --source and --connect-to"),
             (["--ciphers", "x", "http://h/"], "--ciphers is about TLS"),
             (["--groups", "x", "http://h/"], "--groups is about TLS"),
             (["--source", "localhost", url], "write addresses such as"),
@@ -257,7 +260,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--connect-to", "a:1:b:2", url], "write HOST or HOST:PORT"),
             (["--connect-to", "h/x", url], "write HOST"),
             (["--connect-to", "h:99999", url], "write HOST"), (["--connect-to", "u@h", url], "write HOST"),
-            (["-B", "unix:/run/s", "/"], "Unix domain sockets are not supported"),
+            (["-B", "unix:/run/s", "/"], "with bench --unix-socket"),
             (["-I", "-d", "f", url], "-I asks without a body"), (["-I", "-X", "GET", url], "-I is -X HEAD"),
             (["-X", "NO METHOD", url], "is no method (-X)"), (["-X", "CONNECT", url], "CONNECT opens a tunnel"),
             (["-d", "/absent/file", url], "26 cannot read /absent/file"), (["-d", "/", url], "26 / is a folder"),

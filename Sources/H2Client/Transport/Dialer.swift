@@ -73,6 +73,19 @@ final class Dialer {
         // A look-up may have to wait for others, which is not its fault: its own limit counts from when it runs.
         if let whole = configuration.timeouts.establish { startTimer(.resolve, whole) }
         let box = LoopBound(self)
+        if let path = configuration.socketPath {
+            let result = SocketAddress(path: path).map { Result<[SocketAddress], H2Error>.success([$0]) }
+            loop.execute {
+                box.value.resolved(
+                    result
+                        ?? .failure(
+                            H2Error(
+                                .connectFailed, scope: .connection, initiator: .user,
+                                message: "'\(path)' cannot be the path of a Unix domain socket",
+                                remedy: "use one of at most 107 bytes")))
+            }
+            return
+        }
         query = resolver.resolve(
             host: host, port: port, on: loop, began: { box.value.lookUpBegan() },
             completion: { result in box.value.resolved(result) })
@@ -150,7 +163,7 @@ final class Dialer {
 
     /// Where an address to connect from is set; 0, or errno.
     private func bindSource(_ descriptor: CInt, _ family: CInt) -> CInt {
-        guard let source = configuration.sourceAddress else { return 0 }
+        guard let source = configuration.sourceAddress, family != AF_UNIX else { return 0 }
         guard case .success(let addresses) = Resolver.addresses(host: source, port: 0, flags: AI_NUMERICHOST),
             let address = addresses.first
         else { return EADDRNOTAVAIL }

@@ -9,11 +9,31 @@ import CNghttp2
 /// A socket address as connect(2) takes it. Two are equal that lead to the same address and port, whatever else the
 /// system notes in them.
 package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
-    /// A sockaddr_in or sockaddr_in6.
+    /// A sockaddr_in, sockaddr_in6 or sockaddr_un.
     package let bytes: [UInt8]
     package let family: CInt
 
+    init(bytes: [UInt8], family: CInt) { (self.bytes, self.family) = (bytes, family) }
+
+    /// A Unix domain socket's; nil where the path is empty or longer than such addresses can be (107 bytes on Linux).
+    package init?(path: String) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let path = Array(path.utf8)
+        let hasRoom = withUnsafeMutableBytes(of: &address.sun_path) { room in
+            guard !path.isEmpty, !path.contains(0), path.count < room.count else { return false }
+            room.copyBytes(from: path)
+            return true
+        }
+        guard hasRoom else { return nil }
+        self.init(bytes: withUnsafeBytes(of: address) { Array($0) }, family: AF_UNIX)
+    }
+
     package var description: String {
+        if family == AF_UNIX {
+            let start = MemoryLayout<sockaddr_un>.offset(of: \sockaddr_un.sun_path) ?? 2
+            return String(decoding: bytes.dropFirst(start).prefix { $0 != 0 }, as: UTF8.self)
+        }
         var text = [CChar](repeating: 0, count: Int(CH2_ADDRESS_TEXT))
         let isKnown = bytes.withUnsafeBytes {
             ch2_address_text($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &text)

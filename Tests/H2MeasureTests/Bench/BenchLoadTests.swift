@@ -187,6 +187,38 @@ struct BenchLoadTests {
         }
     }
 
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `a server is reached by its Unix domain socket`(_ api: BenchPlan.API) async throws {
+        try await MeasuredOrigin.run { origin in
+            let path = try TemporaryDirectory.shared.newPath("s")
+            let relay = try UnixRelay(path: path, to: origin.server.port)
+            defer { relay.stop() }
+            let result = try await origin.measure("/bytes/3", .requests(20), streams: 4) {
+                $0.configuration.socketPath = path
+                $0.configuration.tls.serverName = $0.origin.host
+                // Where nobody listens.
+                $0.origin = (try? Origin("https://127.0.0.1:1")) ?? $0.origin
+                $0.api = api
+            }
+            #expect(result.requests.done == 20)
+            #expect(origin.server.statistics.requests == 20)
+        }
+    }
+
+    @Test
+    func `a socket that is not there cannot be connected to`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            for path in [try TemporaryDirectory.shared.newPath("absent"), String(repeating: "x", count: 200)] {
+                var plan = try origin.plan("/bytes/3", .requests(1))
+                plan.configuration.socketPath = path
+                let bench = Bench(plan)
+                let error = await #expect(throws: H2Error.self) { try await bench.run() }
+                #expect(error?.code == .connectFailed)
+                #expect(error?.message.contains(path) == true)
+            }
+        }
+    }
+
     // MARK: - Parts
 
     @Test

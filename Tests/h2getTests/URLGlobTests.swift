@@ -125,7 +125,7 @@ private func refusal(_ pattern: String) -> String? {
         #expect(based.paths == ["/a", "/b"] && based.origin == "http://h")
         #expect(urls("/b").refusal?.hasPrefix("3 ") == true)
         #expect(urls("/b", base: "http://h/path").refusal?.contains("write -B http://h") == true)
-        #expect(urls("/b", base: "unix:/run/s").refusal?.contains("Unix domain sockets are not supported") == true)
+        #expect(urls("/b", base: "unix:/run/s").refusal?.contains("with bench --unix-socket") == true)
         #expect(urls("/b", base: "h:80").refusal?.contains("no scheme") == true)
     }
 

@@ -183,7 +183,7 @@ final class Worker: @unchecked Sendable {
             (isOpenLoop, self.arrivals) = (true, arrivals)
         }
         maySpin = isOpenLoop && Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))) > plan.threads
-        var length: UInt64 = plan.keepsIntervalHistograms ? 1_000_000_000 : 100_000_000
+        var length: UInt64 = 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
     }

@@ -51,11 +51,20 @@ public final class HTTPClient: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        if body.isUnopenedFile {
-            return try await send(request, body: body.opened(on: pool.clock), options: options)
-        }
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
+        if body.isUnopenedFile {
+            let body = try await body.opened(on: pool.clock, options, calledAt: calledAt)
+            return try await send(request, body, options, calledAt: calledAt)
+        }
+        return try await send(request, body, options, calledAt: calledAt)
+    }
+
+    /// The same with the configuration's options added, and a body that can be read.
+    @inline(__always)
+    private nonisolated(nonsending) func send(
+        _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64
+    ) async throws -> Response {
         var attempts: Attempts?
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)

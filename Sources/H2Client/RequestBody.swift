@@ -25,27 +25,7 @@ public struct RequestBody: Sendable {
         self.isReplayable = isReplayable
     }
 
-    /// The same with its file opened, off the loop where that may wait for a disk.
-    /// - Throws: `H2Error` (`localIO`).
-    nonisolated(nonsending) func opened(on loop: EventLoop) async throws -> RequestBody {
-        guard case .file(let path) = content else { return self }
-        let file: BodyFile
-        if let cached = try BodyFile.cached(path) {
-            file = cached
-        } else {
-            let result = await withUnsafeContinuation {
-                (continuation: UnsafeContinuation<Result<BodyFile, H2Error>, Never>) in
-                let open: @Sendable () -> Void = {
-                    continuation.resume(returning: Result { () throws(H2Error) in try BodyFile(path) })
-                }
-                if loop.runBlocking(open) != 0 { open() }
-            }
-            file = try result.get()
-        }
-        return RequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
-    }
-
-    /// Whether `opened` has something to do.
+    /// Whether `opened` (see `BodyOpening`) has something to do.
     var isUnopenedFile: Bool { if case .file = content { true } else { false } }
 
     /// No body: END_STREAM goes with the header fields.

@@ -139,7 +139,8 @@ struct BodyOutput {
     /// response's window fills meanwhile, which holds the server back.
     private static nonisolated(nonsending) func write(_ bytes: [UInt8], to output: Output?) async throws {
         guard let output, !bytes.isEmpty else { return }
-        let code = try await offLoop(cancelled: { output.writer.abandon() }) { output.writer.write(bytes) }
+        // A write that was left behind would put its bytes into the next body.
+        let code = try await offLoopUntilOver(cancelled: { output.writer.abandon() }) { output.writer.write(bytes) }
         guard code == 0 else { throw failure(code, name: output.name) }
     }
 

@@ -305,7 +305,9 @@ struct Seconds: ExpressibleByArgument, Sendable, Equatable {
         let year: UInt64 = 31_536_000_000_000_000
         let isLong = QuantityText.decimal(argument[...]).map { $0 > 31_536_000 } ?? false
         guard let time = isLong ? year : QuantityText.nanoseconds(argument) else { return nil }
-        duration = time == 0 ? nil : .milliseconds(Int64(max(min(time, year) / 1_000_000, 1)))
+        // What rounds to nothing is a short limit, and no limit only where that is written.
+        let isZero = time == 0 && !argument.utf8.contains { (UInt8(ascii: "1")...UInt8(ascii: "9")).contains($0) }
+        duration = isZero ? nil : .milliseconds(Int64(max(min(time, year) / 1_000_000, 1)))
     }
 
     static var allValueStrings: [String] { [] }

@@ -78,7 +78,8 @@ func readWhole(_ descriptor: CInt, name path: String) throws -> [UInt8] {
         if chunk.isEmpty { return bytes }
         bytes += chunk
         guard bytes.count <= 1 << 30 else {
-            throw Failure(.readFailed, "\(path) is over 1 GiB; send it with -T, or alone with --data-binary @FILE")
+            let name = path == "-" ? "stdin" : path
+            throw Failure(.readFailed, "\(name) is over 1 GiB, which is too much for memory; stream it with -T")
         }
     }
 }

@@ -44,6 +44,21 @@ nonisolated(nonsending) func offLoopToItsEnd<Value: Sendable>(_ work: @escaping 
     }
 }
 
+/// Runs `work` off the loop. A cancelled wait ends with the work, which `cancelled` makes end soon: what comes after it must
+/// find nobody at the same place.
+/// - Throws: `CancellationError`, once the work is over.
+nonisolated(nonsending) func offLoopUntilOver<Value: Sendable>(
+    cancelled: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () -> Value
+) async throws -> Value {
+    let value = await withTaskCancellationHandler {
+        await offLoopToItsEnd(work)
+    } onCancel: {
+        cancelled()
+    }
+    try Task.checkCancellation()
+    return value
+}
+
 /// Where the system has no thread left, on this one: to block is bad, but better than never to end.
 private func run(
     on thread: (@escaping @Sendable () -> Void) -> CInt, _ body: @escaping @Sendable () -> Void

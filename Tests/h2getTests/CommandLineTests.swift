@@ -123,6 +123,7 @@ private func usageError(_ arguments: String...) -> String? {
     @Test func `time limits take decimals, and 0 is no limit`() throws {
         #expect(try settings("-m", "2.5", "https://localhost/").maxTime == .milliseconds(2500))
         #expect(try settings("-m", "0", "https://localhost/").maxTime == nil)
+        #expect(try settings("-m", "0.00000000001", "https://localhost/").maxTime == .milliseconds(1))
         // The units of all other times, and no limit that is longer than a year.
         #expect(try settings("-m", "300ms", "https://localhost/").maxTime == .milliseconds(300))
         #expect(try settings("-m", "2m", "https://localhost/").maxTime == .seconds(120))

@@ -93,6 +93,13 @@ import Testing
         #expect(failed.errors.contains("not tried again: the server may have processed it"), "\(failed.errors)")
     }
 
+    @Test func `and not that a GET must not be repeated`() async throws {
+        let served = try Served()
+        let result = try await served.get("--retry", "1", served.url("/reset/2"))
+        #expect(result.status != 0)
+        #expect(!result.errors.contains("must not be done twice"), "\(result.errors)")
+    }
+
     @Test func `and nothing where --retry is not given, or with -s`() async throws {
         for options in [[], ["-s", "--retry", "2"]] {
             let result = try await run(options + ["-m", "100"]) { _ in

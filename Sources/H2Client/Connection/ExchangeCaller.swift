@@ -12,8 +12,13 @@ extension Exchange {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
         loan: Loan? = nil
     ) async throws -> Response {
-        let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
-        let exchange = try Exchange(connection: connection, body: body, options: options)
+        var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
+        if body.isUnopenedFile {
+            let now = connection.loop.preciseNow
+            calledAt = now
+            body = try await body.opened(on: connection.loop, options, calledAt: now)
+        }
+        let exchange = try Exchange(connection: connection, body: body, options: options, calledAt: calledAt)
         if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump)
@@ -26,8 +31,13 @@ extension Exchange {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
         loan: Loan? = nil, handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        let body = body.isUnopenedFile ? try await body.opened(on: connection.loop) : body
-        let exchange = try Exchange(connection: connection, body: body, options: options)
+        var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
+        if body.isUnopenedFile {
+            let now = connection.loop.preciseNow
+            calledAt = now
+            body = try await body.opened(on: connection.loop, options, calledAt: now)
+        }
+        let exchange = try Exchange(connection: connection, body: body, options: options, calledAt: calledAt)
         if let loan { exchange.begin(loan) }
         if case .stream(_, let pump) = body.content {
             return try await uploading(exchange, request, pump, handle)

@@ -133,7 +133,7 @@ extension HTTPClient {
         let present = attempts ?? Attempts(number: exchange.number)
         let decision = RetryDecision.decide(
             outcome, situation(of: request, body, exchange, present), configuration.retry)
-        guard let wait = nextWait(decision, present, body, exchange, retryAfter: retryAfter) else {
+        guard let wait = nextWait(decision, present, request, body, exchange, retryAfter: retryAfter) else {
             exchange.retryRefusal = present.refusal
             return true
         }
@@ -162,7 +162,7 @@ extension HTTPClient {
             pool.requireHTTP1(exchange)
         }
         let decision = RetryDecision.decide(.failed(error), situation, configuration.retry)
-        guard let wait = nextWait(decision, present, body, exchange), let error = error as? H2Error else {
+        guard let wait = nextWait(decision, present, request, body, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
         }
         attempts = present
@@ -196,15 +196,15 @@ extension HTTPClient {
     /// nil where there is no next attempt. Why is in `attempts.refusal`, if the policy would have one.
     /// - Parameter retryAfter: nanoseconds that the response asks for.
     private func nextWait(
-        _ decision: RetryDecision, _ attempts: Attempts, _ body: RequestBody, _ exchange: Exchange,
-        retryAfter: UInt64? = nil
+        _ decision: RetryDecision, _ attempts: Attempts, _ request: HTTPRequest, _ body: RequestBody,
+        _ exchange: Exchange, retryAfter: UInt64? = nil
     ) -> Duration? {
         attempts.kind = .replay
         attempts.refusal = nil
         let wait: UInt64
         switch decision {
         case .no(let reason):
-            attempts.refusal = refusal(reason, retryAfter: retryAfter)
+            attempts.refusal = refusal(reason, request.method, retryAfter: retryAfter)
             return nil
         case .atOnce: wait = 0
         case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
@@ -251,10 +251,13 @@ extension HTTPClient {
         return nil
     }
 
-    private func refusal(_ reason: RetryDecision.Reason, retryAfter: UInt64?) -> RetryRefusal? {
+    private func refusal(
+        _ reason: RetryDecision.Reason, _ method: HTTPRequest.Method, retryAfter: UInt64?
+    ) -> RetryRefusal? {
         switch reason {
         case .bodyCannotBeSentAgain: .bodyCannotBeSentAgain
-        case .mayHaveBeenProcessed: .mayHaveBeenProcessed
+        // What is idempotent could be done twice; the error says enough.
+        case .mayHaveBeenProcessed: RetryDecision.isIdempotent(method) ? nil : .mayHaveBeenProcessed
         case .waitIsTooLong: .retryAfterIsTooLong(Duration(nanoseconds: retryAfter ?? 0))
         case .retryingIsOff, .attemptsAreUsedUp, .replaysAreUsedUp, .responseBegan, .cancelled, .timedOut,
             .serverWantsCalm, .wouldNotHelp, .connectionWasNew, .endedByUs, .statusIsFinal:

@@ -90,6 +90,10 @@ package final class DescriptorWriter: Sendable {
             errno = EAGAIN
             return -1
         }
+        if isAbandoned.load(ordering: .relaxed) {
+            errno = ECANCELED
+            return -1
+        }
         if kind == .socket { return ch2_send_now(descriptor, bytes.baseAddress, bytes.count) }
         // What says that it is ready takes as much as this at once, so that the thread does not block where nobody could tell
         // it that it is not wanted any more.

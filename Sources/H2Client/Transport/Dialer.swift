@@ -34,6 +34,8 @@ final class Dialer {
     private var failures: [(address: SocketAddress, error: CInt)] = []
     private var phaseTimer: LoopTimer?
     private var headStartTimer: LoopTimer?
+    /// Before a Unix socket with a full queue is asked again. Nanoseconds.
+    private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
 
     /// When it all began: `establish` limits all phases together.
@@ -144,6 +146,13 @@ final class Dialer {
             let status = address.withSockaddr { connect(descriptor, $0, $1) }
             let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)
             if status == 0 { return connected(attempt) }
+            // A Unix socket whose queue is full says so, and nothing says when there is room.
+            if errno == EAGAIN, address.family == AF_UNIX {
+                close(descriptor)
+                untried.insert(address, at: 0)
+                headStartTimer = loop.schedule(after: Self.queuePause) { [weak self] in self?.tryNext() }
+                return
+            }
             guard errno == EINPROGRESS else {
                 failures.append((address, errno))
                 close(descriptor)

@@ -1,0 +1,74 @@
+/// One wait for a body's file to be opened, which ends with the file, the request's time limit or the caller's cancellation.
+///
+/// Invariant behind `@unchecked Sendable`: everything that changes is touched on the loop's thread alone.
+private final class BodyOpening: @unchecked Sendable {
+    typealias Outcome = Result<BodyFile, any Error>
+
+    private let loop: EventLoop
+    @exclusivity(unchecked) private var continuation: UnsafeContinuation<Outcome, Never>?
+    @exclusivity(unchecked) private var outcome: Outcome?
+    @exclusivity(unchecked) private var timer: LoopTimer?
+
+    init(_ loop: EventLoop) { self.loop = loop }
+
+    /// From any thread. The first outcome counts; a file that comes later is closed.
+    func finish(_ outcome: Outcome) {
+        loop.execute {
+            guard self.outcome == nil else { return }
+            self.outcome = outcome
+            if let timer = self.timer { self.loop.cancel(timer) }
+            self.timer = nil
+            guard let continuation = self.continuation else { return }
+            self.continuation = nil
+            continuation.resume(returning: outcome)
+        }
+    }
+
+    nonisolated(nonsending) func wait(until deadline: Deadline?) async throws -> BodyFile {
+        let outcome = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                loop.execute {
+                    if let outcome = self.outcome { return continuation.resume(returning: outcome) }
+                    self.continuation = continuation
+                    guard let deadline else { return }
+                    let now = self.loop.now
+                    self.timer = self.loop.schedule(after: deadline.at > now ? deadline.at - now : 0) {
+                        self.timer = nil
+                        self.finish(.failure(H2Error.timeout(deadline.phase, deadline.limit, stream: 0)))
+                    }
+                }
+            }
+        } onCancel: {
+            finish(.failure(CancellationError()))
+        }
+        return try outcome.get()
+    }
+}
+
+extension RequestBody {
+    /// The same with its file opened, off the loop where that may wait for a disk, and within the request's time limit.
+    /// - Parameters:
+    ///   - calledAt: when the request began. Monotonic nanoseconds.
+    ///   - openCached: opens it where that waits for nothing. For tests, as `open`.
+    /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
+    nonisolated(nonsending) func opened(
+        on loop: EventLoop, _ options: RequestOptions, calledAt: UInt64,
+        openCached: (String) throws -> BodyFile? = { try BodyFile.cached($0) },
+        open: @escaping @Sendable (String) throws -> BodyFile = { try BodyFile($0) }
+    ) async throws -> RequestBody {
+        guard case .file(let path) = content else { return self }
+        let file: BodyFile
+        if let cached = try openCached(path) {
+            file = cached
+        } else {
+            let opening = BodyOpening(loop)
+            let work: @Sendable () -> Void = { opening.finish(Result { try open(path) }) }
+            if loop.runBlocking(work) != 0 { work() }
+            let deadline = options.timeout.map {
+                Deadline(at: calledAt.saturatingSum($0.clampedNanoseconds), phase: .wholeRequest, limit: $0)
+            }
+            file = try await opening.wait(until: deadline)
+        }
+        return RequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
+    }
+}

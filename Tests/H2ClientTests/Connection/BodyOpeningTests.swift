@@ -1,0 +1,59 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import H2Client
+
+/// A body's file on a disk that takes its time.
+@Suite(.timeLimit(.minutes(5))) struct BodyOpeningTests {
+    /// Opens nothing until it is released.
+    private final class Disk: Sendable {
+        let isReleased = Atomic(false)
+        let opened = Atomic(0)
+
+        func open(_ path: String) throws -> BodyFile {
+            while !isReleased.load(ordering: .relaxed) { usleep(1_000) }
+            opened.add(1, ordering: .relaxed)
+            return try BodyFile(path)
+        }
+    }
+
+    private func opened(_ disk: Disk, timeout: Duration?, on loop: EventLoop) async throws -> RequestBody {
+        var options = RequestOptions()
+        options.timeout = timeout
+        return try await RequestBody.file("/etc/passwd").opened(
+            on: loop, options, calledAt: loop.preciseNow, openCached: { _ in nil }, open: { try disk.open($0) })
+    }
+
+    @Test func `is waited for within the request's time limit`() async throws {
+        let (disk, loop) = (Disk(), EventLoop())
+        defer { loop.shutdown() }
+        let error = await #expect(throws: H2Error.self) {
+            _ = try await opened(disk, timeout: .milliseconds(50), on: loop)
+        }
+        #expect(error?.code == .timeout)
+        #expect(error?.cause == .timeout(.wholeRequest, after: .milliseconds(50)))
+        disk.isReleased.store(true, ordering: .relaxed)
+        waitUntil { disk.opened.load(ordering: .relaxed) == 1 }
+        #expect(try await !opened(disk, timeout: .seconds(60), on: loop).isUnopenedFile)
+    }
+
+    @Test func `is not waited for by a caller that is cancelled`() async throws {
+        let (disk, loop) = (Disk(), EventLoop())
+        defer { loop.shutdown() }
+        let task = Task { try await opened(disk, timeout: nil, on: loop) }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await task.value }
+        disk.isReleased.store(true, ordering: .relaxed)
+    }
+
+    @Test func `that is missing is told as such`() async throws {
+        let loop = EventLoop()
+        defer { loop.shutdown() }
+        let error = await #expect(throws: H2Error.self) {
+            _ = try await RequestBody.file("/nowhere/at/all").opened(
+                on: loop, RequestOptions(), calledAt: loop.preciseNow, openCached: { _ in nil })
+        }
+        #expect(error?.code == .localIO)
+    }
+}

@@ -1,0 +1,34 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import h2get
+
+@Suite(.timeLimit(.minutes(5))) struct `Work off the loop` {
+    private final class Progress: Sendable {
+        let hasBegun = Atomic(false)
+        let isUnwanted = Atomic(false)
+        let isOver = Atomic(false)
+        var wasOver: Bool { isOver.load(ordering: .relaxed) }
+
+        func work() {
+            hasBegun.store(true, ordering: .relaxed)
+            while !isUnwanted.load(ordering: .relaxed) { usleep(1_000) }
+            usleep(100_000)
+            isOver.store(true, ordering: .relaxed)
+        }
+    }
+
+    @Test func `that must not be left behind is over when a cancelled wait for it ends`() async {
+        let progress = Progress()
+        let task = Task {
+            try await offLoopUntilOver(cancelled: { progress.isUnwanted.store(true, ordering: .relaxed) }) {
+                progress.work()
+            }
+        }
+        while !progress.hasBegun.load(ordering: .relaxed) { await Task.yield() }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(progress.wasOver)
+    }
+}

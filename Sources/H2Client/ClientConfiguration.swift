@@ -115,6 +115,9 @@ extension HTTPClient {
         /// Whether idempotent requests are sent again after their connection closed before the response's first byte
         /// (RFC 9110 section 9.2.2). Default true.
         public var retriesIdempotent = true
+        /// Whether that holds also where the connection was new and had served nothing yet. A server that ends a connection on
+        /// its first request may do so because of that request, which would then do it again: default false.
+        public var retriesOnNewConnections = false
         /// Statuses after which an idempotent request is sent again, such as 429, 502, 503, 504. Default: none.
         public var statuses: Set<Int> = []
 

@@ -92,6 +92,7 @@ extension FetchSettings {
         // How often is the user's to say.
         retry.minimumPerSecond = .max
         retry.statuses = Self.transientStatuses
+        retry.retriesOnNewConnections = true
         (retry.backoff, retry.maximumBackoff) = (.seconds(1), Self.longestRetryWait)
         if let delay = request.retryDelay?.duration {
             (retry.backoff, retry.maximumBackoff, retry.jitter) = (delay, delay, 0)

@@ -133,7 +133,7 @@ struct Failure: Error, Sendable, Equatable {
         case (.timeout, .timeout(.firstByte, _)): "allow more time with --first-byte-timeout"
         case (.timeout, .timeout(.sending, _)), (.timeout, .timeout(.betweenBytes, _)):
             "allow more time with --stall-timeout"
-        case (.http2NotNegotiated, _): "leave out --http2-prior-knowledge, and HTTP/1.1 is used"
+        case (.http2NotNegotiated, _): "use HTTP/1.1: give --http1.1, and leave out --http2-prior-knowledge"
         case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
         case (_, .http2(.enhanceYourCalm, _)) where error.initiator == .remote:
             "the server wants less load: try a lower --parallel-max"

@@ -15,17 +15,18 @@ final class RetryNotes {
     func tell(_ reason: String, wait: Duration, attempt: Int? = nil, retries: Int? = nil) {
         guard console.showsErrors else { return }
         let now = ContinuousClock.now
-        // Of what differs in its time only, a line a second.
-        if let last = toldAt[reason], now - last < .seconds(1) {
-            others[reason, default: 0] += 1
+        // Of what differs in its stream or its time only, a line a second.
+        let kind = reason.filter { !$0.isNumber }
+        if let last = toldAt[kind], now - last < .seconds(1) {
+            others[kind, default: 0] += 1
             return
         }
         // What is not said any more need not be remembered.
         if toldAt.count > 100 { (toldAt, others) = ([:], [:]) }
-        toldAt[reason] = now
+        toldAt[kind] = now
         var line = "h2get: \(reason); trying again " + (wait > .zero ? "in \(wait.brief)" : "at once")
         if let attempt, let retries { line += " (\(attempt) of \(retries))" }
-        if let others = others.removeValue(forKey: reason) { line += ", as \(counted(others, "other request")) did" }
+        if let others = others.removeValue(forKey: kind) { line += "; \(counted(others, "such wait")) not shown" }
         console.say(printable(line))
     }
 }
@@ -36,6 +37,10 @@ extension RetryRefusal {
         switch self {
         case .bodyCannotBeSentAgain: "the body cannot be read a second time"
         case .mayHaveBeenProcessed: "the server may have processed it, and \(method) must not be done twice"
+        case .responseBegan: "part of the response had come"
+        case .serverWantsCalm: "the server asked for less load"
+        case .replaysAreUsedUp: "connections kept ending before they served it"
+        case .connectionWasNew: "its connection was new, and may have ended because of it"
         case .retryAfterIsTooLong(let wait): "Retry-After asks for \(wait.brief), which is more than h2get waits"
         case .pastMaximumTime(let wait): "a wait of \(wait.brief) would pass --retry-max-time"
         case .pastTimeout(let wait): "a wait of \(wait.brief) would pass -m"

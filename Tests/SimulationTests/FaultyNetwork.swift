@@ -21,8 +21,6 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
         let id: String
         let endpoint: Endpoint
         let order: Int
-        /// The connection had answered something, or promised to, before.
-        let wasProven: Bool
         var fate = Fate.underWay
         var hasAnswerBegun: Bool { if case .answered = fate { true } else { false } }
         /// Nothing is left to do for it.
@@ -30,7 +28,6 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
 
         init(_ id: String, _ endpoint: Endpoint, _ order: Int) {
             (self.id, self.endpoint, self.order) = (id, endpoint, order)
-            wasProven = endpoint.hasAnswered
         }
     }
 

@@ -283,6 +283,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     /// The request's last byte is about to be written: the time for the answer begins when it has been.
+    @inline(__always)
     func awaitWritten() {
         if !options.areDefaults, options.firstByteTimeout != nil, slot >= 0 { connection.tellWhenWritten(self) }
     }

@@ -122,7 +122,10 @@ extension Exchange {
     // MARK: - Loop's side: the upload
 
     /// Something has changed that the writer waits for: the request has begun, or never will, or its body was released.
-    func resumeBeginner() {
+    @inline(__always)
+    func resumeBeginner() { if beginWaiter != nil { resumeBeginnerNow() } }
+
+    private func resumeBeginnerNow() {
         guard let waiter = beginWaiter else { return }
         let isUnwanted = isOver || isOutgoingDone
         guard isUnwanted || (id > 0 && heldBody == nil) else { return }

@@ -161,6 +161,11 @@ extension HTTPClient {
         if let error = error as? H2Error, RetryDecision.requiresHTTP1(error), !situation.isHTTP1 {
             pool.requireHTTP1(exchange)
         }
+        if situation.isHTTP1, situation.wasReused, !situation.responseBegan,
+            (error as? H2Error)?.code == .connectionClosed
+        {
+            pool.suspectReuse(exchange)
+        }
         let decision = RetryDecision.decide(.failed(error), situation, configuration.retry)
         guard let wait = nextWait(decision, present, request, body, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
@@ -259,8 +264,11 @@ extension HTTPClient {
         // What is idempotent could be done twice; the error says enough.
         case .mayHaveBeenProcessed: RetryDecision.isIdempotent(method) ? nil : .mayHaveBeenProcessed
         case .waitIsTooLong: .retryAfterIsTooLong(Duration(nanoseconds: retryAfter ?? 0))
-        case .retryingIsOff, .attemptsAreUsedUp, .replaysAreUsedUp, .responseBegan, .cancelled, .timedOut,
-            .serverWantsCalm, .wouldNotHelp, .connectionWasNew, .endedByUs, .statusIsFinal:
+        case .responseBegan: .responseBegan
+        case .serverWantsCalm: .serverWantsCalm
+        case .replaysAreUsedUp: .replaysAreUsedUp
+        case .connectionWasNew: .connectionWasNew
+        case .retryingIsOff, .attemptsAreUsedUp, .cancelled, .timedOut, .wouldNotHelp, .endedByUs, .statusIsFinal:
             nil
         }
     }

@@ -64,6 +64,11 @@ extension ConnectionPool {
         change { $0.requireHTTP1(OriginKey(packed: exchange.lease), now: $1, into: &$2) }
     }
 
+    /// The request was lost on an HTTP/1.1 connection that was reused.
+    func suspectReuse(_ exchange: Exchange) {
+        change { $0.suspectReuse(OriginKey(packed: exchange.lease), now: $1, into: &$2) }
+    }
+
     /// The server does not answer for the origin of this request on the connection that it shares (421).
     func misdirected(_ exchange: Exchange) {
         change { $0.cannotCoalesce(OriginKey(packed: exchange.lease), now: $1, into: &$2) }

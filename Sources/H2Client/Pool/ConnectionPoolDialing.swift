@@ -108,6 +108,7 @@ extension CloseReason {
         case .serverLimit: "its server said that it would end it"
         case .serverSaid: "its server ended it"
         case .http1Required: "its server wants HTTP/1.1"
+        case .suspect: "its server closed another one without a word"
         }
     }
 }

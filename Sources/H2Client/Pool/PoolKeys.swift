@@ -137,6 +137,8 @@ enum CloseReason: UInt8, Hashable, Sendable {
     case serverSaid
     /// The origin speaks HTTP/1.1 from now on.
     case http1Required
+    /// Another one of the origin was found closed when it was reused: its server ends them without a word.
+    case suspect
 }
 
 /// What the owner of a `PoolState` has to do, in this order.

@@ -41,6 +41,22 @@ extension PoolState {
     /// What an origin's connections are, as far as is known.
     func knownProtocol(_ key: OriginKey) -> ConnectionProtocol? { mode(origins.find(key)) }
 
+    /// A request was lost on an HTTP/1.1 connection of the origin that was reused: those that are there now end when what is
+    /// on them is done, so that it is not sent to one more that its server has closed already.
+    mutating func suspectReuse(_ key: OriginKey, now: UInt64, into actions: inout [PoolAction]) {
+        let origin = origins.find(key)
+        guard origin != noSlot else { return }
+        for index in 0..<connections.bound where connections.isTaken(index) {
+            let slot = Int32(index)
+            let connection = connections[slot]
+            guard connection.pointee.origin == origin, connection.pointee.version == .http1,
+                connection.pointee.state == .open, connection.pointee.holders == 0
+            else { continue }
+            retire(slot, .suspect, now: now, into: &actions)
+        }
+        settle(now: now, into: &actions)
+    }
+
     /// The origin is spoken to in HTTP/1.1 from now on (HTTP_1_1_REQUIRED). Its HTTP/2 connections end when what is on them
     /// is done.
     mutating func requireHTTP1(_ key: OriginKey, now: UInt64, into actions: inout [PoolAction]) {

@@ -164,7 +164,9 @@ enum RetryDecision: Sendable, Hashable {
             if error.isRetryable { return unprocessed(error, situation) }
             guard error.initiator == .remote else { return .no(.endedByUs) }
             guard mayBeSentTwice else { return .no(.mayHaveBeenProcessed) }
-            guard situation.wasReused else { return .no(.connectionWasNew) }
+            guard situation.wasReused || situation.connectionServed else {
+                return policy.retriesOnNewConnections ? .after(atLeast: 0) : .no(.connectionWasNew)
+            }
             // The usual reason is that it was closed for being idle while the request was on its way.
             return counted(error, situation)
         }

@@ -180,6 +180,7 @@ extension HTTP2Session {
                 lastStreamID: frame.last_stream_id, code: ErrorCode(rawValue: frame.error_code),
                 debugText: HTTP2Callbacks.escaped(frame.opaque_data, frame.opaque_data_len))
             events.append(.goAway)
+            hasGoneAway = true
         case NGHTTP2_RST_STREAM.rawValue:
             withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
         case NGHTTP2_ORIGIN.rawValue:

@@ -42,6 +42,8 @@ final class HTTP2Session {
     @exclusivity(unchecked) var current: Unmanaged<StreamState>?
     @exclusivity(unchecked) var scratch = HeaderScratch()
     @exclusivity(unchecked) var openStreams = StreamList()
+    /// Since GOAWAY came, until its streams are told.
+    @exclusivity(unchecked) var hasGoneAway = false
     @exclusivity(unchecked) var touched = StreamList()
     @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
@@ -439,6 +441,11 @@ final class HTTP2Session {
         while !touched.isEmpty {
             precondition(telling.isEmpty, "streams are told one after another")
             swap(&touched, &telling)
+            if hasGoneAway {
+                // nghttp2 closes what a GOAWAY leaves unprocessed in no order, and who is told first is first to send again.
+                hasGoneAway = false
+                telling.sort()
+            }
             telling.removeAll { stream in
                 stream.isTouched = false
                 stream.progressed()
@@ -497,6 +504,8 @@ final class HTTP2Session {
     func failAll(_ error: (StreamState) -> H2Error) {
         var streams = StreamList()
         swap(&streams, &openStreams)
+        // Who is told first is first to send again.
+        streams.sort()
         streams.removeAll { stream in
             stream.slot = -1
             if !stream.isOver {

@@ -48,6 +48,14 @@ struct StreamList: ~Copyable {
         for index in 0..<count { base[index]._withUnsafeGuaranteedRef(body) }
     }
 
+    /// By identifier, which is the order in which requests were sent. Their slots are not kept.
+    mutating func sort() {
+        var streams = UnsafeMutableBufferPointer(start: base, count: count)
+        streams.sort { one, other in
+            one._withUnsafeGuaranteedRef { $0.id } < other._withUnsafeGuaranteedRef { $0.id }
+        }
+    }
+
     /// Calls `body` for each stream and gives it up. `body` must not touch this list.
     mutating func removeAll(_ body: (StreamState) -> Void) {
         for index in 0..<count {

@@ -120,6 +120,10 @@ import Testing
         changed.responseBegan = true
         #expect(decide(closed, changed) == .no(.responseBegan))
         #expect(decide(closed, situation(method)) == .no(.connectionWasNew))
+        #expect(decide(closed, situation(method) { $0.connectionServed = true }) == .atOnce(counts: true))
+        var bold = HTTPClient.RetryPolicy()
+        bold.retriesOnNewConnections = true
+        #expect(decide(closed, situation(method), bold) == .after(atLeast: 0))
         #expect(decide(error(.connectionClosed, by: .local), reused) == .no(.endedByUs))
         #expect(decide(error(.connectionClosed, by: .user), reused) == .no(.endedByUs))
         var policy = HTTPClient.RetryPolicy()

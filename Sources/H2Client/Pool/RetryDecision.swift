@@ -85,7 +85,7 @@ enum RetryDecision: Sendable, Hashable {
     }
 
     /// Replays of one request that do not count: each time others were served, but not for ever.
-    static let replayLimit = 100
+    static let replayLimit = 1_000
 
     static func decide(
         _ outcome: Outcome, _ situation: Situation, _ policy: HTTPClient.RetryPolicy

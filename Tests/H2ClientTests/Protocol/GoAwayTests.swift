@@ -28,6 +28,25 @@ import Testing
         #expect(rig.session.events.contains { if case .goAway = $0 { true } else { false } })
     }
 
+    @Test(arguments: [true, false]) func `What was not processed is told in the order in which it was sent`(
+        isGoAway: Bool
+    ) throws {
+        let rig = SessionRig()
+        var told: [Int32] = []
+        let streams = try (0..<50).map { _ in try rig.sentRequest() }
+        // The end of one puts another into its place.
+        rig.receive(rig.head(streams[3], endStream: true))
+        for stream in streams { stream.onChange = { if stream.isOver { told.append(stream.id) } } }
+        if isGoAway {
+            rig.receive(.goAway(lastStreamID: streams[9].id, 0, debugText: ""))
+        } else {
+            rig.session.failAll { _ in H2Error(.connectionClosed, message: "gone") }
+        }
+        #expect(told.count == (isGoAway ? 40 : 49))
+        let inOrder = told.sorted()
+        #expect(told == inOrder)
+    }
+
     @Test func `With 0 as the last identifier no stream was processed`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

@@ -141,7 +141,11 @@ final class RecordingStream: StreamState {
     private(set) var changes = 0
     private(set) var bodyRequests = 0
 
-    override func progressed() { changes += 1 }
+    var onChange: () -> Void = {}
+    override func progressed() {
+        changes += 1
+        onChange()
+    }
     override func wantsBody() { bodyRequests += 1 }
 
     /// Why it failed; nil while it has not.

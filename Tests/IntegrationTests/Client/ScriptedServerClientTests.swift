@@ -41,6 +41,29 @@ struct ScriptedServerClientTests {
     }
 
     @Test
+    func `no request is lost on a server that closes each connection instead of its second answer`() async throws {
+        try await Server.run(script: { $0.number == 0 ? [.respond()] : [.close] }) { server in
+            var configuration = HTTPClient.Configuration()
+            configuration.retry.minimumPerSecond = 10_000
+            try await withHTTPClient(configuration: configuration) { client in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<20 {
+                        group.addTask {
+                            for _ in 0..<20 {
+                                let text = try await client.get("\(server.origin)/").text
+                                #expect(text == "abc")
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                let retries = await client.statistics().retries
+                #expect(retries > 0)
+            }
+        }
+    }
+
+    @Test
     func `what may have been processed is not sent again, and says so`() async throws {
         try await Server.run(script: Self.ends(.close)) { server in
             try await withHTTPClient { client in

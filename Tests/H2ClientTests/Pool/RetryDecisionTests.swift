@@ -58,20 +58,20 @@ import Testing
     }
 
     @Test(arguments: idempotent + others)
-    func `What a graceful end left unprocessed is sent again at once and is not counted, a hundred times`(
+    func `What a graceful end left unprocessed is sent again at once and is not counted, a thousand times`(
         method: HTTPRequest.Method
     ) {
         for failure in [
             goAway(.noError), error(.connectionDraining, isRetryable: true), error(.notProcessed, isRetryable: true),
             error(.connectionClosed, isRetryable: true), error(.connectionClosed, by: .user, isRetryable: true),
         ] {
-            for (attempts, replays) in [(1, 0), (4, 99), (9, 50)] {
+            for (attempts, replays) in [(1, 0), (4, RetryDecision.replayLimit - 1), (9, 50)] {
                 let situation = situation(method) {
                     ($0.attempts, $0.replays, $0.connectionServed) = (attempts, replays, true)
                 }
                 #expect(decide(failure, situation) == .atOnce(counts: false))
             }
-            let tired = situation(method) { ($0.replays, $0.connectionServed) = (100, true) }
+            let tired = situation(method) { ($0.replays, $0.connectionServed) = (RetryDecision.replayLimit, true) }
             #expect(decide(failure, tired) == .no(.replaysAreUsedUp))
         }
     }
@@ -285,7 +285,7 @@ import Testing
         var again = 0
         for failure in failures {
             for bits in 0..<64 {
-                for (attempts, replays) in [(1, 0), (3, 0), (4, 0), (1, 100)] {
+                for (attempts, replays) in [(1, 0), (3, 0), (4, 0), (1, RetryDecision.replayLimit)] {
                     for method in [HTTPRequest.Method.get, .post] {
                         var situation = Situation(method: method)
                         situation.bodyCanBeSentAgain = bits & 1 == 0
@@ -307,7 +307,7 @@ import Testing
                             || decision == .atOnce(counts: true) && attempts > 1
                             || decision == .after(atLeast: 0) && attempts >= 4
                             || decision == .atOnce(counts: false)
-                                && (replays >= 100 || !failure.isRetryable || !situation.connectionServed)
+                                && (replays >= RetryDecision.replayLimit || !failure.isRetryable || !situation.connectionServed)
                             || decide(failure, situation, .none) != .no(.retryingIsOff)
                         if isUnsafe {
                             unsafe += 1

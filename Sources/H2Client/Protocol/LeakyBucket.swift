@@ -29,5 +29,8 @@ package struct LeakyBucket {
     }
 
     /// Takes `count` out, down to `floor`.
-    package mutating func drain(_ count: Int, floor: Int) { level = max(floor, level - count) }
+    package mutating func drain(_ count: Int, floor: Int) {
+        let (rest, overflow) = level.subtractingReportingOverflow(count)
+        level = max(floor, overflow ? .min : rest)
+    }
 }

@@ -34,7 +34,8 @@ import Testing
     @Test func `The end of a frame or a header block is told wherever the bytes are cut`() {
         let units: [[UInt8]] = [
             RawPeer.frame(0, stream: 1, [1, 2, 3, 4, 5]), RawPeer.frame(4),
-            RawPeer.frame(1, stream: 3, [1, 2]) + RawPeer.frame(9, stream: 3, [3]) + RawPeer.frame(9, flags: 4, stream: 3),
+            RawPeer.frame(1, stream: 3, [1, 2]) + RawPeer.frame(9, stream: 3, [3])
+                + RawPeer.frame(9, flags: 4, stream: 3),
             RawPeer.frame(6, [1, 2, 3, 4, 5, 6, 7, 8]),
             RawPeer.frame(1, stream: 5, [1, 2]) + RawPeer.frame(9, flags: 4, stream: 5, [3]),
         ]

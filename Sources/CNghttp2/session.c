@@ -117,6 +117,13 @@ void ch2_option_set_max_continuations(nghttp2_option *option, size_t limit) {
   if (nghttp2_option_set_max_continuations) nghttp2_option_set_max_continuations(option, limit);
 }
 
+extern void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst, uint64_t rate)
+    __attribute__((weak));
+
+void ch2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst, uint64_t rate) {
+  if (nghttp2_option_set_stream_reset_rate_limit) nghttp2_option_set_stream_reset_rate_limit(option, burst, rate);
+}
+
 int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
                            ch2_data_source_read_callback read, void *source, void *stream_user_data) {
 #if NGHTTP2_VERSION_NUM >= 0x013c00

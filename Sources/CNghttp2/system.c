@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #if defined(__linux__)
+#include <linux/sockios.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -41,6 +43,19 @@ void ch2_file_stamp(const char *path, uint64_t stamp[5]) {
 #else
   stamp[3] = (uint64_t)status.st_mtim.tv_sec;
   stamp[4] = (uint64_t)status.st_mtim.tv_nsec;
+#endif
+}
+
+int ch2_rename_new(const char *from, const char *to) {
+#if defined(__APPLE__)
+  return renamex_np(from, to, RENAME_EXCL);
+#elif defined(SYS_renameat2)
+  // RENAME_NOREPLACE, whose declaration older C libraries lack.
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1u);
+#else
+  (void)from, (void)to;
+  errno = ENOSYS;
+  return -1;
 #endif
 }
 
@@ -256,6 +271,19 @@ int ch2_socket_error(int fd) {
   int error = 0;
   socklen_t length = sizeof error;
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+int ch2_unsent_bytes(int fd) {
+  int count = 0;
+#if defined(__linux__)
+  return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : -1;
+#elif defined(SO_NWRITE)
+  socklen_t length = sizeof count;
+  return getsockopt(fd, SOL_SOCKET, SO_NWRITE, &count, &length) == 0 ? count : -1;
+#else
+  (void)fd, (void)count;
+  return -1;
+#endif
 }
 
 #if !defined(MSG_NOSIGNAL)

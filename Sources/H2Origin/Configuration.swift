@@ -67,7 +67,8 @@ extension OriginServer {
     /// Limits on what clients may make the origin hold and do, and on how long they may take.
     ///
     /// With the defaults an origin may be left running. A connection takes up to about 300 KiB, a request about 2 KiB, and
-    /// `heldBytes` is over all of them.
+    /// `heldBytes` is over all of them. A number below zero counts as zero. More than 2^30 counts as that, and in
+    /// `heldBytes` and `responseBytes` more than 2^50.
     public struct Limits: Sendable {
         /// Connections at once, those that shake hands included; more are closed at accept. Default 10,000.
         public var connections = 10_000
@@ -78,7 +79,7 @@ extension OriginServer {
         /// that is longer with 414. Default 64 KiB.
         public var headerListSize = 64 << 10
         /// Bytes that requests make the origin hold, over all connections: their fields, bodies that wait to be echoed or for a
-        /// route, and large fields of responses. A request past it is refused as one over `requests`; one whose body goes past it
+        /// route, trailers that are echoed, and large fields and texts of responses. A request past it is refused as one over `requests`; one whose body goes past it
         /// is reset with ENHANCE_YOUR_CALM, on HTTP/1.1 by closing its connection. Default 256 MiB, as windows alone would let
         /// 10,000 connections fill 80 GB.
         public var heldBytes = 256 << 20
@@ -111,9 +112,9 @@ extension OriginServer {
         /// How many of them a second forgives. Default 1,000.
         public var controlFramesPerSecond = 1_000
         /// Streams that one connection may reset at once (CVE-2023-44487, "rapid reset"); past it the connection ends with
-        /// ENHANCE_YOUR_CALM. Default 1,000, all streams that may be open; nghttp2 allows no more.
+        /// ENHANCE_YOUR_CALM. Default 1,000, all streams that may be open.
         public var streamResets = 1_000
-        /// How many of them a second forgives. Default 33, as in nghttp2, which allows no more.
+        /// How many of them a second forgives. Default 33, as in nghttp2.
         public var streamResetsPerSecond = 33
         /// A server that can do only so much at once. Default: no such limit.
         public var workers: Workers?

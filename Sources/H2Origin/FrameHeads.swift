@@ -25,6 +25,7 @@ struct FrameHeads {
     private(set) var type: UInt8 = 0
     /// A header block goes on in the next frame.
     private var isWithinBlock = false
+    private var hasEnded = false
 
     /// - Parameter skipping: bytes before the first frame.
     init(skipping: Int) { rest = skipping }
@@ -34,13 +35,22 @@ struct FrameHeads {
     /// Bytes of the last frame's payload are to come.
     var isWithinPayload: Bool { rest > 0 }
 
+    /// Whether a frame, or a header block of several, has ended since this was asked last.
+    mutating func takeEnded() -> Bool {
+        defer { hasEnded = false }
+        return hasEnded
+    }
+
     /// The next header, and `at` behind it; nil, and `at` at the end, where no more of them end in these bytes.
     @inline(__always)
     mutating func next(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) -> Head? {
-        let skipped = min(rest, bytes.count - at)
-        at += skipped
-        rest -= skipped
-        guard rest == 0 else { return nil }
+        if rest > 0 {
+            let skipped = min(rest, bytes.count - at)
+            at += skipped
+            rest -= skipped
+            guard rest == 0 else { return nil }
+            if !isWithinBlock { hasEnded = true }
+        }
         if partCount == 0, bytes.count - at >= Self.count {
             let base = bytes.baseAddress! + at
             let word = UInt64(bigEndian: (base + 1).loadUnaligned(as: UInt64.self))
@@ -66,6 +76,7 @@ struct FrameHeads {
             flags: UInt8(truncatingIfNeeded: word >> 32), stream: Int32(word & 0x7fff_ffff))
         (rest, type) = (head.length, head.type)
         if type == Self.headers || type == Self.continuation { isWithinBlock = head.flags & Self.endHeaders == 0 }
+        if rest == 0, !isWithinBlock { hasEnded = true }
         return head
     }
 }

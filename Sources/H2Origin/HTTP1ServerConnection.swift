@@ -101,6 +101,7 @@ final class HTTP1ServerConnection: ServerConnection {
                 let start = bytes.baseAddress! + (at - count)
                 stream.receive(UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: count))
             case .end:
+                guard stream.trailersArrived() else { return bytes.count }
                 stream.endRequest()
                 finishIfComplete()
             case .refused(let refusal):
@@ -167,7 +168,7 @@ final class HTTP1ServerConnection: ServerConnection {
             refuse(HTTP1RequestParser.Refusal(status: 408, reason: "the request's head took too long"))
         case .answering:
             guard isLooking, !isReadingPaused,
-                now &- stream.receivedAt > limits.bodyProgress.clampedNanoseconds
+                stream.lacksBody(now: now, limit: limits.bodyProgress.clampedNanoseconds)
             else { return }
             counters.requestsTimedOut.add(1)
             refuse(HTTP1RequestParser.Refusal(status: 408, reason: "the request's body took too long"))

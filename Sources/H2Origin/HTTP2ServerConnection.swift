@@ -27,6 +27,7 @@ final class HTTP2ServerConnection: ServerConnection {
     @exclusivity(unchecked) private var hasGreeted = false
     /// When DATA went and came last, on whatever stream.
     @exclusivity(unchecked) private var sentDataAt: UInt64 = 0
+    @exclusivity(unchecked) private var sentDataPosition = 0
     @exclusivity(unchecked) private var receivedDataAt: UInt64 = 0
     /// When the frame or header block began that has not ended; nil between them.
     @exclusivity(unchecked) private var unfinishedSince: UInt64?
@@ -49,7 +50,9 @@ final class HTTP2ServerConnection: ServerConnection {
         session = HTTP2ServerSession.make(
             self, faults: faults, keepsClosedStreams: settings.maxConcurrentStreams ?? .max <= 10_000,
             // `controlFrames` counts them, and one for each that it lets pass may wait.
-            acknowledgements: 2 * max(limits.controlFrames, 1_000))
+            acknowledgements: 2 * max(limits.controlFrames, 1_000),
+            // `streamResets` counts them, and comes first.
+            resets: 2 * max(limits.streamResets, 1_000), resetsPerSecond: max(limits.streamResetsPerSecond, 33))
         precondition(session != nil, "no memory for an nghttp2 session")
     }
 
@@ -94,6 +97,8 @@ final class HTTP2ServerConnection: ServerConnection {
             nghttp2_session_terminate_session(session, code.rawValue)
             return isGood
         }
+        // What has begun may be the next one already.
+        if heads.takeEnded() { hasMovedOn = true }
         if heads.isBetweenFrames {
             unfinishedSince = nil
         } else if hasMovedOn || unfinishedSince == nil {
@@ -178,7 +183,7 @@ final class HTTP2ServerConnection: ServerConnection {
             output.removeLast(9 + count)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
-        sentDataAt = loop.now
+        (sentDataAt, sentDataPosition) = (loop.now, outputPosition)
         // It may be answered by two WINDOW_UPDATEs, or in smaller steps.
         controlFrames.drain(2 + count >> 10, floor: Self.advance)
         return 0
@@ -249,7 +254,7 @@ final class HTTP2ServerConnection: ServerConnection {
             if ch2_frame_headers_category(frame) == NGHTTP2_HCAT_REQUEST {
                 if isEnd { stream.hasRequestEnded = true }
                 requestArrived(stream)
-            } else if isEnd {
+            } else if stream.trailersArrived(), isEnd {
                 stream.endRequest()
             }
         case NGHTTP2_DATA:
@@ -422,6 +427,11 @@ final class HTTP2ServerConnection: ServerConnection {
     /// A client with many streams moves some of them at a time, and nghttp2 sends responses of one urgency one after another. So a
     /// stream is late only where nothing but the client can hold it up.
     private func checkBodies(now: UInt64, limit: UInt64) {
+        // What was handed to the system moves on while the client takes it.
+        if takenPosition > takenBefore {
+            if sentDataPosition > takenBefore { sentDataAt = now }
+            for stream in streams { stream.wasTaken(now: now) }
+        }
         let mustSend = now &- receivedDataAt > limit && nghttp2_session_get_local_window_size(session) > 0
         let mustTake = now &- sentDataAt > limit && nghttp2_session_get_remote_window_size(session) <= 0
         for stream in streams {

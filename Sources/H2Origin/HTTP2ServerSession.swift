@@ -12,10 +12,11 @@ enum HTTP2ServerSession {
 
     /// - Parameter keepsClosedStreams: so that what comes for a closed stream is an error (RFC 9113 section 5.1). nghttp2 keeps as
     ///   many as may be open, which without a limit would be all.
+    /// - Parameter resets: streams that the client may reset at once, and in a second, after which nghttp2 gives up.
     /// - Parameter acknowledgements: of PING and SETTINGS that may wait, after which nghttp2 gives up.
     static func make(
         _ connection: HTTP2ServerConnection, faults: OriginServer.Faults, keepsClosedStreams: Bool,
-        acknowledgements: Int
+        acknowledgements: Int, resets: Int, resetsPerSecond: Int
     ) -> OpaquePointer? {
         var option: OpaquePointer?
         guard nghttp2_option_new(&option) == 0 else { return nil }
@@ -27,6 +28,7 @@ enum HTTP2ServerSession {
         if !keepsClosedStreams { nghttp2_option_set_no_closed_streams(option, 1) }
         // `InboundFrames` counts them.
         ch2_option_set_max_continuations(option, 1 << 30)
+        ch2_option_set_stream_reset_rate_limit(option, UInt64(resets), UInt64(resetsPerSecond))
         var session: OpaquePointer?
         let silences = faults.omitsSettingsAcknowledgement || faults.omitsPingAcknowledgement
         let status = nghttp2_session_server_new2(

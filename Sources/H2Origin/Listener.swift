@@ -41,6 +41,8 @@ final class Listener: ReadinessHandler {
         loop: EventLoop
     ) {
         self.descriptor = descriptor
+        var configuration = configuration
+        configuration.limits = configuration.limits.clamped
         self.configuration = configuration
         self.tls = tls
         self.site = site

@@ -20,6 +20,7 @@ final class RequestFields {
     @exclusivity(unchecked) private(set) var entries: [Entry] = []
     /// Trailers begin here.
     @exclusivity(unchecked) private(set) var trailerStart = Int.max
+    @exclusivity(unchecked) private var ignoresTrailers = false
     @exclusivity(unchecked) private(set) var isTooLarge = false
     @exclusivity(unchecked) private var size = 0
     @exclusivity(unchecked) private var limit = 0
@@ -31,12 +32,13 @@ final class RequestFields {
         arena.removeAll(keepingCapacity: arena.capacity <= 4096)
         entries.removeAll(keepingCapacity: entries.capacity <= 128)
         trailerStart = .max
-        isTooLarge = false
+        (isTooLarge, ignoresTrailers) = (false, false)
         (size, self.limit, methodIndex, pathIndex) = (0, limit, -1, -1)
     }
 
     /// nghttp2 has checked names, values and the set of pseudo-fields (RFC 9113 section 8).
     func add(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
+        if ignoresTrailers, trailerStart != .max { return }
         size += name.count + value.count + 32
         guard size <= limit else {
             isTooLarge = true
@@ -58,11 +60,22 @@ final class RequestFields {
 
     /// A field of more than nghttp2 takes.
     func add(_ name: UnsafeBufferPointer<UInt8>, _ large: LargeField) {
+        if ignoresTrailers, trailerStart != .max { return }
         guard let value = large.value else { return isTooLarge = true }
         value.withUnsafeBufferPointer { add(name, $0) }
     }
 
     func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
+
+    /// Nobody will read them: those that are here go, and those that come are not kept.
+    func ignoreTrailers() {
+        ignoresTrailers = true
+        guard hasTrailers else { return }
+        let start = entries[trailerStart].name.lowerBound
+        // A copy, so that the memory goes, too.
+        arena = Array(arena[..<start])
+        entries = Array(entries[..<trailerStart])
+    }
 
     /// Bytes that the fields take here.
     var memory: Int { arena.count + entries.count * MemoryLayout<Entry>.stride }

@@ -60,7 +60,7 @@ extension ServerStream {
             if try answerRoute(name, argument, target, isHead: isHead) { return }
             file(target.path, isHead: isHead)
         } catch {
-            answer(400, "\(error.name) is no number\n", isHead: isHead)
+            answer(400, "'\(error.name)' is not a number\n", isHead: isHead)
         }
     }
 
@@ -73,7 +73,7 @@ extension ServerStream {
             switch name {
             case "bytes": pattern(number, isHead: isHead)
             case "delay":
-                guard number <= 86_400_000 else { answer(400, "a day at most\n", isHead: isHead); return true }
+                guard number <= 86_400_000 else { answer(400, "at most 86,400,000 ms\n", isHead: isHead); return true }
                 schedule(after: .milliseconds(number)) { $0.answer(200, "ok\n", isHead: isHead) }
             case "status":
                 guard (200...599).contains(number) else { answer(400, "200 to 599\n", isHead: isHead); return true }
@@ -117,6 +117,8 @@ extension ServerStream {
         _ fields: FieldList, _ text: String, isHead: Bool, type: StaticString = "text/plain; charset=utf-8"
     ) {
         let bytes = Array(text.utf8)
+        // A short one counts as part of its request, and is what says that too much is held.
+        guard bytes.count <= 1_024 || hold(bytes.count) else { return refuseForWantOfMemory(isHead: isHead) }
         fields.add("content-type", type)
         fields.add("content-length", number: bytes.count)
         respond(fields, .text(bytes), count: bytes.count, isHead: isHead)
@@ -154,6 +156,11 @@ extension ServerStream {
         case .refusedStream, .unavailable(retryAfter: nil): unavailable("all workers are busy\n", retryAfter: nil)
         case .unavailable(let seconds): unavailable("all workers are busy\n", retryAfter: seconds)
         }
+    }
+
+    private func refuseForWantOfMemory(isHead: Bool) {
+        connection.counters.requestsOverLimit.add(1)
+        answer(503, "too much is held for other requests\n", isHead: isHead)
     }
 
     func unavailable(_ text: String, retryAfter seconds: Int?) {
@@ -229,9 +236,8 @@ extension ServerStream {
 
     private func earlyHints(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
         let count = try target.number("n") ?? 1
-        guard count <= 1_000, hold(count * Self.hintMemory) else {
-            return answer(400, "at most 1000, or fewer while others wait\n", isHead: isHead)
-        }
+        guard count <= 1_000 else { return answer(400, "at most 1000\n", isHead: isHead) }
+        guard hold(count * Self.hintMemory) else { return refuseForWantOfMemory(isHead: isHead) }
         for _ in 0..<count {
             let fields = fields(103)
             fields.add("link", "</style.css>; rel=preload; as=style")
@@ -262,10 +268,7 @@ extension ServerStream {
             return answer(400, "at most \(limit) bytes of fields\n", isHead: isHead)
         }
         // Until they are sent there are two copies.
-        guard hold(2 * count * (size + overhead)) else {
-            connection.counters.requestsOverLimit.add(1)
-            return unavailable("too much is held for other requests\n", retryAfter: nil)
-        }
+        guard hold(2 * count * (size + overhead)) else { return refuseForWantOfMemory(isHead: isHead) }
         let fields = fields(200)
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: count == 0 ? 0 : size)
         value.withUnsafeBufferPointer { value in

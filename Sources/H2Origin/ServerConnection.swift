@@ -44,6 +44,14 @@ class ServerConnection: ReadinessHandler, Flushable {
     final let startedAt: UInt64
     @exclusivity(unchecked) private var lastInput: UInt64
     @exclusivity(unchecked) private var lastOutput: UInt64
+    @exclusivity(unchecked) private var writtenBytes = 0
+    /// Where the next byte stands among all that this connection sends.
+    final var outputPosition: Int { writtenBytes + output.count }
+    /// How far the client had taken what was written at the last sweep, and at the one before. With TLS it is a little
+    /// less, as the system counts records.
+    @exclusivity(unchecked) private(set) final var takenPosition = 0
+    @exclusivity(unchecked) private(set) final var takenBefore = 0
+    @exclusivity(unchecked) private var takenAt: UInt64 = 0
     /// When it was told to go because it was idle.
     @exclusivity(unchecked) private var drainedAt: UInt64?
     @exclusivity(unchecked) private var lingerTimer: LoopTimer?
@@ -155,7 +163,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         requestCount += 1
         counters.requests.add(1)
         guard counters.streamsOpen.current <= listener.configuration.limits.requests,
-            stream.hold(stream.request.memory)
+            stream.holdFields()
         else {
             counters.requestsOverLimit.add(1)
             return refuse(stream)
@@ -292,6 +300,7 @@ class ServerConnection: ReadinessHandler, Flushable {
             case .bytes(let count):
                 output.removeFirst(count)
                 counters.bytesSent.add(count)
+                writtenBytes += count
                 lastOutput = loop.now
             case .wouldBlock:
                 isBlocked = true
@@ -325,13 +334,22 @@ class ServerConnection: ReadinessHandler, Flushable {
     final func sweep(now: UInt64) {
         guard !isClosed, lingerTimer == nil else { return }
         let limits = listener.configuration.limits
-        // A write moves `lastOutput`, and while the socket is full there is nothing else that could.
-        if isBlocked, now &- lastOutput > limits.bodyProgress.clampedNanoseconds {
+        if isBlocked || openRequests > 0 { lookAtSocket(now: now) }
+        if isBlocked, now &- max(lastOutput, takenAt) > limits.bodyProgress.clampedNanoseconds {
             counters.connectionsTimedOut.add(1)
             return close(.withReset)
         }
         checkProgress(now: now)
         if !isClosed, let idle = limits.idle { checkIdle(now: now, limit: idle.clampedNanoseconds) }
+    }
+
+    /// The system reports room only once about a third of its buffer is free, which takes a slow client longer than any
+    /// limit allows: so it is asked what the client has taken.
+    private func lookAtSocket(now: UInt64) {
+        takenBefore = takenPosition
+        let unsent = Int(ch2_unsent_bytes(descriptor))
+        guard unsent >= 0, writtenBytes - unsent > takenPosition else { return }
+        (takenPosition, takenAt) = (writtenBytes - unsent, now)
     }
 
     private func checkIdle(now: UInt64, limit: UInt64) {

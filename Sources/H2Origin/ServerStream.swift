@@ -27,10 +27,12 @@ final class ServerStream {
     @exclusivity(unchecked) private var held: [UInt8] = []
     @exclusivity(unchecked) private var heldStart = 0
     @exclusivity(unchecked) private(set) var receivedBytes = 0
-    /// When the head began, or the body moved on last.
+    /// When the route took the body, or it moved on last.
     @exclusivity(unchecked) private(set) var receivedAt: UInt64 = 0
     /// What of the listener's `heldBytes` is this stream's.
     @exclusivity(unchecked) private var heldShare = 0
+    /// What of `heldShare` is for the fields of the request.
+    @exclusivity(unchecked) private var heldFields = 0
     @exclusivity(unchecked) private var whenRequestEnds: ((ServerStream) -> Void)?
 
     /// What becomes of the request body.
@@ -52,6 +54,8 @@ final class ServerStream {
     @exclusivity(unchecked) private(set) var hasResponded = false
     /// When the body of the response moved on last, or could.
     @exclusivity(unchecked) private var sentAt: UInt64 = 0
+    /// Where its last byte stands among those of the connection.
+    @exclusivity(unchecked) private var sentPosition = 0
     @exclusivity(unchecked) private(set) var resetsAfterEnd = false
     @exclusivity(unchecked) private var trailers: [(name: String, value: String)] = []
     @exclusivity(unchecked) private var cutOffset = Int.max
@@ -81,7 +85,6 @@ final class ServerStream {
         self.id = id
         self.connection = connection
         request.reset(limit: headerLimit)
-        receivedAt = connection.loop.now
     }
 
     /// The stream has closed, in whatever way: gives back what it holds, and is as new.
@@ -92,12 +95,13 @@ final class ServerStream {
         source = .none
         if unreadBytes > 0 { connection.dropped(self, unreadBytes) }
         if heldShare > 0 { _ = connection.listener.hold(-heldShare) }
-        heldShare = 0
+        (heldShare, heldFields) = (0, 0)
         held.removeAll(keepingCapacity: held.capacity <= 16 << 10)
         heldStart = 0
         intake = .hold
         (hasRequestEnded, hasResponded, isDeferred, resetsAfterEnd) = (false, false, false, false)
         (offset, end, released, receivedBytes, cutOffset) = (0, 0, .max, 0, .max)
+        (receivedAt, sentAt, sentPosition) = (0, 0, 0)
         priorityUpdate = nil
         whenRequestEnds = nil
         trailers = []
@@ -108,6 +112,14 @@ final class ServerStream {
     func hold(_ count: Int) -> Bool {
         guard connection.listener.hold(count) else { return false }
         heldShare += count
+        return true
+    }
+
+    /// Takes the share of the fields that have come; false past the limit.
+    func holdFields() -> Bool {
+        let growth = request.memory - heldFields
+        guard growth <= 0 || hold(growth) else { return false }
+        heldFields += max(growth, 0)
         return true
     }
 
@@ -161,6 +173,24 @@ final class ServerStream {
         }
     }
 
+    /// Trailers are kept where they are sent back, or may be.
+    /// - Returns: false past the limit on what is held, which has ended the request.
+    func trailersArrived() -> Bool {
+        if holdFields() { return true }
+        connection.counters.requestsOverLimit.add(1)
+        request.ignoreTrailers()
+        connection.overwhelmed(self)
+        return false
+    }
+
+    private func dropTrailers() {
+        request.ignoreTrailers()
+        let count = heldFields - request.memory
+        guard count > 0 else { return }
+        heldFields -= count
+        letGo(count)
+    }
+
     func endRequest() {
         hasRequestEnded = true
         if case .echo = intake { resume() }
@@ -173,6 +203,9 @@ final class ServerStream {
     /// Decides what becomes of the request body, of which some may have arrived; `then` runs once it is complete.
     func take(_ intake: Intake, then action: ((ServerStream) -> Void)? = nil) {
         self.intake = intake
+        // Only from here on is it for the client to go on: before, the request may have waited for a worker, or for 100.
+        receivedAt = connection.loop.now
+        if case .echo = intake {} else { dropTrailers() }
         let unread = unreadBytes
         if unread > 0 {
             switch intake {
@@ -189,6 +222,8 @@ final class ServerStream {
     private func dropHeld(_ count: Int) {
         heldStart += count
         letGo(count)
+        // It may have waited for long, and kept the client from sending.
+        receivedAt = connection.loop.now
         if heldStart == held.count {
             held.removeAll(keepingCapacity: true)
             heldStart = 0
@@ -261,6 +296,9 @@ final class ServerStream {
         case .hold: return false
         }
     }
+
+    /// The client has taken more of what was written: its next step counts from here if this stream's was among it.
+    func wasTaken(now: UInt64) { if sentPosition > connection.takenBefore { sentAt = now } }
 
     /// Whether a part of the response's body is there, and none has left for longer than `limit`.
     func keepsBody(now: UInt64, limit: UInt64) -> Bool {
@@ -358,6 +396,7 @@ final class ServerStream {
         }
         offset += count
         sentAt = connection.loop.now
+        sentPosition = connection.outputPosition
         return true
     }
 

@@ -26,7 +26,7 @@ extension OriginServer {
         public var streamsPeak = 0
         /// Requests that were refused because all workers were busy and all places to wait were taken.
         public var requestsRefused = 0
-        /// Connections that were ended because a head, the preface, or the reading of what was sent took too long.
+        /// Connections that were ended because a head or the preface took too long, or the client stopped reading.
         public var connectionsTimedOut = 0
         /// Connections that were ended for a flood of frames that bring nothing.
         public var connectionsFlooding = 0

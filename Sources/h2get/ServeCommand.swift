@@ -38,10 +38,10 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the authority to trust there (PEM).", valueName: "FILE"))
     var caFile: String?
 
-    @Option(help: ArgumentHelp("Write the port there, once it listens; removed at the end.", valueName: "FILE"))
+    @Option(help: ArgumentHelp("Write the port there once it listens; removed at the end.", valueName: "FILE"))
     var portFile: String?
 
-    @Flag(help: "Let --ca-file and --port-file replace a file that h2get serve did not write.")
+    @Flag(help: "Let --ca-file and --port-file replace files that exist.")
     var force = false
 
     @Flag(help: "Serve files and folders whose names begin with a dot, too.")
@@ -66,7 +66,7 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Close a connection without requests that is idle for so long, such as 5s. Default 5m.", valueName: "TIME"))
+            "Close connections idle this long, such as 5s. Default 5m.", valueName: "TIME"))
     var idleTimeout: ServeDuration?
 
     @Option(
@@ -75,7 +75,7 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "End a request whose client sends, or takes, none of a body for so long. Default 60s.", valueName: "TIME"))
+            "End a request whose body makes no progress for this long. Default 60s.", valueName: "TIME"))
     var bodyTimeout: ServeDuration?
 
     @Option(help: ArgumentHelp("Take N connections at once; more are closed. Default 10000.", valueName: "N"))
@@ -94,7 +94,7 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Work on N requests at once, over all connections.", valueName: "N"))
     var workers: Int?
 
-    @Option(help: ArgumentHelp("So many more wait for a worker; others get 503. Default 0.", valueName: "N"))
+    @Option(help: ArgumentHelp("Let N more requests wait for a worker. Default 0; others get 503.", valueName: "N"))
     var workerQueue: Int?
 
     @Option(help: ArgumentHelp("How long a request keeps its worker busy, such as 5ms.", valueName: "TIME"))

@@ -8,12 +8,15 @@ import H2Client
 
 /// A file that `h2get serve` writes for whoever is to find it.
 ///
-/// A file that is there is replaced only where it is known to be an earlier run's, or empty, or with `--force`: a slip of the
-/// keyboard must not cost anybody a key. Pipes, devices and descriptors are written to as they are.
+/// Without `--force` a file that is there is replaced only where it is certainly an earlier run's: a slip of the keyboard must
+/// not cost anybody a key. Pipes, devices and descriptors are written to as they are.
 struct ServeFile: Sendable {
-    /// What it holds, by which one of an earlier run is known.
     enum Kind: Sendable {
-        case authority, port
+        /// Known by its certificate. It is locked for as long as the process runs, so that no other server replaces the authority
+        /// that this one has named.
+        case authority
+        /// A number, which might be anybody's.
+        case port
     }
 
     let path: String
@@ -30,8 +33,17 @@ struct ServeFile: Sendable {
         target =
             BodyOutput.isWrittenAsItIs(path)
             ? nil : try DownloadTarget(path: path, createsDirectories: false, advice: { _ in "" })
-        guard let target, target.mode != nil, !isForced, !isOurs(target.resolved) else { return }
-        throw isSomebodyElses
+        guard let target, target.mode != nil, !isForced else { return }
+        switch kind {
+        case .port: throw refusal("exists; remove it if it is left from a run that was killed, choose another name")
+        case .authority:
+            guard let content = Self.content(of: target.resolved, limit: 4_096), Self.isAuthority(content) else {
+                throw refusal("exists, and h2get serve did not write it; choose another name")
+            }
+            guard Self.lock(target.resolved) else {
+                throw refusal("is the file of another h2get serve that is running; choose another name")
+            }
+        }
     }
 
     func isSame(as other: ServeFile) -> Bool {
@@ -40,7 +52,8 @@ struct ServeFile: Sendable {
     }
 
     /// Whoever waits for the file sees nothing or all of it.
-    /// - Parameter isRemoved: whether it goes with the process, unless somebody has put another in its place.
+    /// - Parameter isRemoved: whether it goes with the process, unless there was a file before, or somebody has put another in
+    ///   its place.
     /// - Throws: `Failure` (`writeFailed`).
     func write(_ text: String, isRemoved: Bool = false) throws {
         let content = Array(text.utf8)
@@ -55,8 +68,10 @@ struct ServeFile: Sendable {
             download.discard()
             throw error
         }
+        // Before it has its name, so that nobody finds it without its lock.
+        if kind == .authority { _ = Self.lock(download.descriptor) }
         if try !linked(download), let copy = try download.finish() { try copy.run() }
-        if isRemoved, let item = Unfinished.Item(madeFile: target.resolved, content: content) {
+        if isRemoved, target.mode == nil, let item = Unfinished.Item(madeFile: target.resolved, content: content) {
             _ = Unfinished.add(item)
         }
     }
@@ -70,35 +85,38 @@ struct ServeFile: Sendable {
     /// otherwise.
     private func linked(_ download: Download) throws -> Bool {
         guard !download.isInPlace, download.target.mode == nil, !isForced else { return false }
-        guard link(download.partPath, download.target.resolved) == 0 else {
-            // Some file systems have no links.
-            guard errno == EEXIST else { return false }
-            download.discard()
-            throw isSomebodyElses
-        }
+        let (part, name) = (download.partPath, download.target.resolved)
+        var code = link(part, name) == 0 ? 0 : errno
+        // Some file systems have no links.
+        if code != 0, code != EEXIST { code = renameReplacingNothing(part, name) }
+        guard code == 0 || code == EEXIST else { return false }
         download.discard()
+        if code == EEXIST { throw refusal("did not exist at the start, and does now; choose another name") }
         return true
     }
 
-    private var isSomebodyElses: Failure {
-        Failure(
-            .writeFailed,
-            "\(option): \(path) exists, and h2get serve did not write it; choose another name, or replace it with --force"
-        )
+    private func refusal(_ reason: String) -> Failure {
+        Failure(.writeFailed, "\(option): \(path) \(reason), or replace it with --force")
     }
 
     // MARK: - What is there
 
-    private func isOurs(_ path: String) -> Bool {
-        guard let content = Self.content(of: path, limit: 4_096) else { return false }
-        if content.isEmpty { return true }
-        switch kind {
-        case .port: return content.count <= 6 && content.last == 10 && content.dropLast().allSatisfy(Self.isDigit)
-        case .authority: return Self.isAuthority(content)
-        }
+    /// Locks a file until the process ends; false where another process has it, or has put another file in its place.
+    private static func lock(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        return lock(descriptor) && FileIdentity(descriptor: descriptor) == FileIdentity(path: path)
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
+    /// The lock is on a duplicate, which is never closed. Where the file system has no locks, nobody has one.
+    private static func lock(_ descriptor: CInt) -> Bool {
+        let kept = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard kept >= 0, flock(kept, LOCK_EX | LOCK_NB) != 0 else { return true }
+        let code = errno
+        close(kept)
+        return code != EWOULDBLOCK
+    }
 
     /// nil where it is no regular file, is longer than `limit`, or cannot be read.
     static func content(of path: String, limit: Int) -> [UInt8]? {

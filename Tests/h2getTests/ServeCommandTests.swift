@@ -1,4 +1,5 @@
 import Foundation
+import H2Client
 import H2TestSupport
 import Testing
 
@@ -55,9 +56,12 @@ import Testing
         let folder = try TemporaryFolder()
         try folder.write("a key", to: "key")
         chmod(folder.path("key"), 0o600)
-        try folder.write("12345 and more\n", to: "notes")
+        // A process's number might as well be a port.
+        try folder.write("12345\n", to: "pid")
+        try folder.write("", to: "lock")
         for arguments in [
-            ["--ca-file", "key"], ["--port-file", "key"], ["--port-file", "notes"], ["--ca-file", "."],
+            ["--ca-file", "key"], ["--port-file", "key"], ["--port-file", "pid"], ["--port-file", "lock"],
+            ["--ca-file", "lock"], ["--ca-file", "."],
         ] {
             let result = try await Program.run(["serve", "--port", "0"] + arguments, in: folder.root)
             #expect(result.status == 23, "\(arguments) \(result.errors)")
@@ -67,8 +71,8 @@ import Testing
         let same = try await Program.run(
             ["serve", "--port", "0", "--ca-file", "x", "--port-file", "./x"], in: folder.root)
         #expect(same.status == 2 && same.errors.contains("same file"))
-        #expect(folder.names == ["key", "notes"])
-        #expect(try folder.read("key") == "a key" && folder.read("notes") == "12345 and more\n")
+        #expect(folder.names == ["key", "lock", "pid"])
+        #expect(try folder.read("key") == "a key" && folder.read("pid") == "12345\n" && folder.read("lock").isEmpty)
     }
 
     @Test func `replaces any file with --force, and keeps its mode`() async throws {
@@ -86,25 +90,64 @@ import Testing
         #expect(folder.names == ["body", "errors", "key", "out"])
     }
 
-    @Test func `replaces files of an earlier run, and empty ones`() async throws {
+    @Test func `replaces the authority of an earlier run, and its port file only with --force`() async throws {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
             serve --ca-file ca.pem || exit 1
             kill -KILL $server; wait $server
             [ -s port ] && [ -s ca.pem ] || exit 2
-            cp ca.pem before; mv port old-port; printf '' > port; cp old-port stale
-            "\(Program.path)" serve --port 0 --port-file stale --ca-file ca.pem > out 2> errors & server=$!
-            until cmp -s before ca.pem; [ $? = 1 ] && ! cmp -s stale old-port; do
-                kill -0 $server || exit 3; sleep 0.01
+            cp ca.pem before; cp port old-port
+            "\(Program.path)" serve --port 0 --port-file port --ca-file ca.pem 2> errors; [ $? = 23 ] || exit 3
+            grep -q 'left from a run that was killed' errors || exit 4
+            cmp -s port old-port && cmp -s before ca.pem || exit 5
+            "\(Program.path)" serve --port 0 --port-file port --ca-file ca.pem --force > out 2> errors & server=$!
+            until cmp -s before ca.pem; [ $? = 1 ] && ! cmp -s port old-port; do
+                kill -0 $server || exit 6; sleep 0.01
             done
-            stop TERM || exit 4
-            : > port
-            serve || exit 5
+            stop TERM || exit 7
+            # It was there before.
+            [ -s port ] || exit 8
+            rm port
+            serve --ca-file ca.pem || exit 9
             stop TERM
             """, in: folder)
         #expect(status == 0, "\((try? folder.read("errors")) ?? "")")
         #expect(folder.names == ["before", "ca.pem", "errors", "old-port", "out"])
+    }
+
+    @Test(arguments: [false, true]) func `refuses the --ca-file of another server that runs`(
+        _ isLeftOver: Bool
+    ) async throws {
+        let folder = try TemporaryFolder()
+        let status = try await run(
+            """
+            if \(isLeftOver); then serve --ca-file ca.pem || exit 1; stop TERM; fi
+            for i in 1 2 3 4; do
+                "\(Program.path)" serve --port 0 --ca-file ca.pem > out$i 2> errors$i & servers[i]=$!
+            done
+            until [ $(cat errors? | grep -c -e '--ca-file: ca.pem') = 3 ] && grep -q serving out?; do
+                jobs -r | grep -q . || exit 2; sleep 0.01
+            done
+            [ $(cat out? | grep -c serving) = 1 ] || exit 3
+            url=$(sed -n 's/^serving .* at //p' out?)
+            "\(Program.path)" --cacert ca.pem -o body "$url/bytes/10" || exit 4
+            "\(Program.path)" serve --port 0 --ca-file ca.pem 2> errors; [ $? = 23 ] || exit 5
+            grep -q 'another h2get serve that is running' errors || exit 6
+            for i in 1 2 3 4; do kill -TERM ${servers[i]} 2> /dev/null; done; wait
+            serve --ca-file ca.pem || exit 7
+            stop TERM
+            """, in: folder)
+        #expect(status == 0)
+    }
+
+    @Test func `gives a file its name only where nothing has it`() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("new", to: "part")
+        try folder.write("old", to: "taken")
+        #expect(renameReplacingNothing(folder.path("part"), folder.path("taken")) == EEXIST)
+        #expect(renameReplacingNothing(folder.path("part"), folder.path("free")) == 0)
+        #expect(try folder.names == ["free", "taken"] && folder.read("taken") == "old" && folder.read("free") == "new")
     }
 
     @Test func `leaves a port file that somebody else has put there`() async throws {

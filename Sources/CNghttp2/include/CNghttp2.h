@@ -69,6 +69,10 @@ int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_call
 /// versions too, so that no version number tells. Its own limit, 8 by default, would come before ours.
 void ch2_option_set_max_continuations(nghttp2_option *option, size_t limit);
 
+/// nghttp2_option_set_stream_reset_rate_limit where this nghttp2 has it: it came with the limit, 1,000 at once and 33 a
+/// second by default, in 2023, and distributions brought both to older versions too.
+void ch2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst, uint64_t rate);
+
 /// nghttp2_submit_request(2). Swift cannot name both data provider types; NULL `read` means no body.
 int32_t ch2_submit_request(nghttp2_session *session, const nghttp2_nv *nva, size_t nvlen,
                            ch2_data_source_read_callback read, void *source, void *stream_user_data);
@@ -236,6 +240,10 @@ ssize_t ch2_send(int fd, const void *bytes, size_t count);
 /// The same, once, and also for a socket that is not non-blocking (MSG_DONTWAIT): it may be somebody else's.
 ssize_t ch2_send_now(int fd, const void *bytes, size_t count);
 
+/// Bytes that were written to a TCP socket and that the other end has not acknowledged (SIOCOUTQ, SO_NWRITE); -1 where the
+/// system does not tell.
+int ch2_unsent_bytes(int fd);
+
 /// A listening socket on a literal IPv4 or IPv6 address, made as ch2_tcp_socket does; -1 with errno. sockaddr's casts are
 /// clumsy in Swift.
 int ch2_listen(const char *address, uint16_t port, int backlog);
@@ -255,6 +263,9 @@ int ch2_open_beneath(int folder, const char *path, int flags);
 void ch2_file_stamp(const char *path, uint64_t stamp[5]);
 /// open is variadic.
 int ch2_open(const char *path, int flags, int mode);
+/// Renames where nothing has the new name yet, else EEXIST (renameat2(2), renamex_np(2)). ENOSYS, EPERM or EINVAL where the
+/// system or the file system has no such call.
+int ch2_rename_new(const char *from, const char *to);
 /// fcntl is variadic.
 int ch2_set_nonblocking(int fd);
 /// A duplicate (F_DUPFD_CLOEXEC); fcntl is variadic.

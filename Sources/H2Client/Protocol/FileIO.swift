@@ -156,6 +156,13 @@ final class FileBody: @unchecked Sendable {
     }
 }
 
+/// Renames a file where nothing has the new name yet, in one step.
+/// - Returns: 0; EEXIST where something has it; ENOSYS, EPERM or EINVAL where the system or the file system cannot tell; or
+///   another errno.
+package func renameReplacingNothing(_ path: String, _ newPath: String) -> CInt {
+    ch2_rename_new(path, newPath) == 0 ? 0 : errno
+}
+
 /// Writes all of `bytes`, and may block.
 /// - Parameter isWanted: asked several times a second while there is no room; without it the wait has no end.
 /// - Returns: 0, or the errno that stopped it; ECANCELED where it is not wanted any more.

@@ -7,13 +7,16 @@ package struct LeakyBucket {
 
     package init(limit: Int, perSecond: Int) {
         self.limit = limit
-        self.perSecond = perSecond
+        // So that its product with 12 days in milliseconds fits.
+        self.perSecond = min(max(perSecond, 0), 1 << 32)
     }
 
     /// Adds `count`; false where that is too much.
     package mutating func add(_ count: Int, now: UInt64) -> Bool {
         if level <= 0 { drainedAt = now }
-        level += count
+        // Nothing overflows, however large the limit is: below it a level never drains.
+        let (sum, overflow) = level.addingReportingOverflow(count)
+        level = overflow ? .max : sum
         guard level > limit else { return true }
         // 12 days drain any bucket; more milliseconds than that could overflow.
         let milliseconds = Int(min((now &- drainedAt) / 1_000_000, 1 << 30))
@@ -26,5 +29,8 @@ package struct LeakyBucket {
     }
 
     /// Takes `count` out, down to `floor`.
-    package mutating func drain(_ count: Int, floor: Int) { level = max(floor, level - count) }
+    package mutating func drain(_ count: Int, floor: Int) {
+        let (rest, overflow) = level.subtractingReportingOverflow(count)
+        level = max(floor, overflow ? .min : rest)
+    }
 }

@@ -31,6 +31,32 @@ import Testing
         #expect(heads.isBetweenFrames)
     }
 
+    @Test func `The end of a frame or a header block is told wherever the bytes are cut`() {
+        let units: [[UInt8]] = [
+            RawPeer.frame(0, stream: 1, [1, 2, 3, 4, 5]), RawPeer.frame(4),
+            RawPeer.frame(1, stream: 3, [1, 2]) + RawPeer.frame(9, stream: 3, [3])
+                + RawPeer.frame(9, flags: 4, stream: 3),
+            RawPeer.frame(6, [1, 2, 3, 4, 5, 6, 7, 8]),
+            RawPeer.frame(1, stream: 5, [1, 2]) + RawPeer.frame(9, flags: 4, stream: 5, [3]),
+        ]
+        let bytes = Array(units.joined())
+        var ends: [Int] = []
+        for unit in units { ends.append((ends.last ?? 0) + unit.count) }
+        func pass(_ piece: ArraySlice<UInt8>, _ heads: inout FrameHeads) -> Bool {
+            var at = 0
+            Array(piece).withUnsafeBytes { while heads.next($0, &at) != nil {} }
+            return heads.takeEnded()
+        }
+        for first in bytes.indices {
+            for second in first...bytes.count {
+                var heads = FrameHeads(skipping: 0)
+                _ = pass(bytes[..<first], &heads)
+                let wanted = ends.contains { $0 > first && $0 <= second }
+                #expect(pass(bytes[first..<second], &heads) == wanted, "\(first) \(second)")
+            }
+        }
+    }
+
     @Test func `A frame or a header block that has begun is told from the gap between`() {
         var heads = FrameHeads(skipping: 0)
         func take(_ bytes: [UInt8]) {

@@ -23,8 +23,12 @@ final class HTTP1Peer {
     /// The connection ended by a reset.
     private(set) var wasReset = false
 
-    init(port: Int) throws {
+    /// - Parameter receiveBuffer: bytes that the system may hold for it; nil for the usual.
+    init(port: Int, receiveBuffer: CInt? = nil) throws {
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<CInt>.size))
+        }
         var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -60,6 +64,12 @@ final class HTTP1Peer {
     func get(_ path: String, _ fields: String = "") { send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n") }
 
     func finishWriting() { shutdown(descriptor, CInt(SHUT_WR)) }
+
+    /// Reads so many bytes at most, and forgets them; false at the connection's end.
+    func trickle(_ count: Int) -> Bool {
+        var chunk = [UInt8](repeating: 0, count: count)
+        return recv(descriptor, &chunk, count, 0) > 0
+    }
 
     private func fill() -> Bool {
         guard !hasEnded else { return false }

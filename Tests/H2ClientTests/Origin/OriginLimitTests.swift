@@ -114,7 +114,101 @@ private let calm: UInt32 = 11
         #expect(peer.answer().ended)
     }
 
+    @Test func `An upload that moves is not late, wherever its frames are cut`() throws {
+        let server = try OriginServer.cleartext { $0.limits.requestHead = .seconds(2) }
+        defer { server.stopNow() }
+        let frame = RawPeer.frame(data, stream: 1, [1, 2, 3])
+        let last = RawPeer.frame(data, flags: 1, stream: 1, [4, 5, 6])
+        let bytes = frame + last
+        // The second piece has the end of the first frame, and some of the next.
+        let cuts = (9..<frame.count).flatMap { first in (frame.count...frame.count + 9).map { (first, $0) } }
+        let peers = try cuts.map { _ in try RawPeer(port: server.port) }
+        for (peer, cut) in zip(peers, cuts) {
+            peer.greet()
+            peer.request("/upload", method: "POST", ends: false)
+            peer.send(Array(bytes[..<cut.0]))
+        }
+        usleep(2_600_000)
+        for (peer, cut) in zip(peers, cuts) { peer.send(Array(bytes[cut.0..<cut.1])) }
+        // Longer than it takes for the limits to be looked at.
+        usleep(1_100_000)
+        for (peer, cut) in zip(peers, cuts) { peer.send(Array(bytes[cut.1...])) }
+        for (peer, cut) in zip(peers, cuts) { #expect(peer.answer().ended, "\(cut)") }
+        #expect(server.statistics.connectionsTimedOut == 0)
+    }
+
     // MARK: - Time: bodies
+
+    @Test func `A download that is slow but moves is not late`() throws {
+        let server = try OriginServer.cleartext { $0.limits.bodyProgress = .seconds(2) }
+        defer { server.stopNow() }
+        let peer = try HTTP1Peer(port: server.port)
+        peer.get("/bytes/1000000000")
+        // 100 kB/s, when the system's buffer has to have a megabyte free before it reports room.
+        let end = ContinuousClock.now + .seconds(7)
+        while ContinuousClock.now < end {
+            #expect(peer.trickle(2_000))
+            usleep(20_000)
+        }
+        #expect(server.statistics.connectionsTimedOut == 0)
+        // And once it no longer moves.
+        #expect(becomes { server.statistics.connectionsTimedOut == 1 })
+    }
+
+    @Test func `A window that is taken slowly is not late`() throws {
+        let server = try OriginServer.cleartext { $0.limits.bodyProgress = .seconds(2) }
+        defer { server.stopNow() }
+        let peer = try RawPeer(port: server.port, receiveBuffer: 4_096)
+        peer.greet()
+        peer.request("/bytes/100000")
+        // 65,535 bytes and a few, in 6 s or more.
+        for _ in 0..<120 {
+            #expect(peer.trickle(500))
+            usleep(50_000)
+        }
+        #expect(server.statistics.requestsTimedOut == 0)
+        peer.send(RawPeer.frame(windowUpdate, RawPeer.bytes(100_000)))
+        peer.send(RawPeer.frame(windowUpdate, stream: 1, RawPeer.bytes(100_000)))
+        let answer = peer.answer()
+        #expect(answer.ended && answer.body.count == 100_000)
+    }
+
+    @Test(arguments: ["", "Expect: 100-continue\r\n"])
+    func `An upload after a pause between requests is not late`(field: String) throws {
+        let server = try OriginServer.cleartext { $0.limits.bodyProgress = .seconds(2) }
+        defer { server.stopNow() }
+        let peer = try HTTP1Peer(port: server.port)
+        peer.get("/bytes/1")
+        #expect(peer.answer()?.status == 200)
+        usleep(2_500_000)
+        peer.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\(field)\r\n")
+        // Longer than it takes for the limits to be looked at.
+        usleep(1_100_000)
+        peer.send("abcde")
+        if !field.isEmpty { #expect(peer.answer()?.status == 100) }
+        #expect(peer.answer()?.status == 200)
+        #expect(server.statistics.requestsTimedOut == 0)
+    }
+
+    @Test(arguments: [true, false]) func `An upload that waits for the origin is not late`(hasWorkers: Bool) throws {
+        let server = try OriginServer.cleartext {
+            $0.limits.bodyProgress = .milliseconds(800)
+            if hasWorkers {
+                $0.limits.workers = OriginServer.Workers(count: 1)
+                $0.limits.workers?.serviceTime = .seconds(4)
+            } else {
+                $0.faults.latency = .seconds(4)
+            }
+        }
+        defer { server.stopNow() }
+        let old = try HTTP1Peer(port: server.port)
+        old.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+        usleep(1_600_000)
+        #expect(server.statistics.requestsTimedOut == 0)
+        old.send("cde")
+        #expect(old.answer()?.text.hasPrefix("5 ") == true)
+        #expect(server.statistics.requestsTimedOut == 0)
+    }
 
     @Test func `A body of a request that stands still ends it`() throws {
         let server = try OriginServer.cleartext { $0.limits.bodyProgress = .milliseconds(100) }
@@ -285,6 +379,144 @@ private let calm: UInt32 = 11
         old.get("/headers", "X: \(String(repeating: "x", count: 60_000))\r\n")
         #expect(old.answer()?.status == 200)
         #expect(becomes { server.statistics.bytesHeld == 0 })
+    }
+
+    /// A trailer block that makes a field of 4,000 bytes, and refers to it 14 times: 14 kB here for every kilobyte sent.
+    private static let trailers: [UInt8] =
+        [0x40, 1] + Array("x".utf8) + [127, 0xa1, 0x1e] + [UInt8](repeating: 118, count: 4_000)
+        + [UInt8](repeating: 0xbe, count: 14)
+
+    @Test func `Trailers that nobody reads are not held`() throws {
+        let server = try OriginServer.cleartext { $0.limits.heldBytes = 1 << 20 }
+        defer { server.stopNow() }
+        let peer = try RawPeer(port: server.port)
+        peer.greet()
+        for stream in stride(from: UInt32(1), to: 101, by: 2) {
+            peer.request("/stall", stream: stream, ends: false)
+            peer.send(RawPeer.frame(headers, flags: 5, stream: stream, Self.trailers))
+        }
+        peer.request("/bytes/3", stream: 101)
+        #expect(peer.answer(stream: 101).body == [0, 1, 2])
+        #expect(server.statistics.streamsOpen == 50 && server.statistics.requestsOverLimit == 0)
+        #expect(server.statistics.bytesHeld < 50_000)
+    }
+
+    @Test func `Trailers that wait are held up to the limit, and given back once nobody will read them`() throws {
+        let server = try OriginServer.cleartext {
+            $0.limits.heldBytes = 1 << 20
+            $0.faults.latency = .seconds(3)
+        }
+        defer { server.stopNow() }
+        let peer = try RawPeer(port: server.port)
+        peer.greet()
+        for stream in stride(from: UInt32(1), to: 101, by: 2) {
+            peer.request("/upload", stream: stream, method: "POST", ends: false)
+            peer.send(RawPeer.frame(headers, flags: 5, stream: stream, Self.trailers))
+        }
+        let refused = try #require(peer.next(reset))
+        #expect(refused.number(at: 0) == calm)
+        #expect(server.statistics.requestsOverLimit > 0 && server.statistics.bytesHeld <= 1 << 20)
+        #expect(becomes { server.statistics.bytesHeld == 0 && server.statistics.streamsOpen == 0 })
+        let old = try HTTP1Peer(port: server.port)
+        old.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-sum: 3\r\n\r\n")
+        let answer = try #require(old.answer())
+        #expect(answer.body == Array("ab".utf8) && answer.trailers.map(\.value) == ["3"])
+    }
+
+    @Test func `Trailers of HTTP/1.1 over what may be held end the connection`() throws {
+        let server = try OriginServer.cleartext { $0.limits.heldBytes = 30_000 }
+        defer { server.stopNow() }
+        let trailers = (0..<40).map { "x-\($0): \(String(repeating: "v", count: 1_000))\r\n" }.joined()
+        for (path, isKept) in [("/echo", false), ("/upload", true)] {
+            let peer = try HTTP1Peer(port: server.port)
+            peer.send("POST \(path) HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\(trailers)\r\n")
+            #expect((peer.answer()?.isWhole ?? false) == isKept, "\(path)")
+            #expect(becomes { server.statistics.bytesHeld == 0 })
+        }
+        #expect(server.statistics.requestsOverLimit == 1)
+    }
+
+    @Test func `The text of /headers is held up to the limit`() throws {
+        let server = try OriginServer.cleartext { $0.limits.heldBytes = 100_000 }
+        defer { server.stopNow() }
+        let peer = try HTTP1Peer(port: server.port)
+        let field = "X: \(String(repeating: "x", count: 60_000))\r\n"
+        peer.get("/headers", field)
+        #expect(peer.answer()?.status == 503)
+        peer.get("/bytes/1", field)
+        #expect(peer.answer()?.status == 200)
+        #expect(server.statistics.requestsOverLimit == 1)
+        #expect(becomes { server.statistics.bytesHeld == 0 })
+    }
+
+    @Test func `Early hints over what may be held are answered with 503`() throws {
+        let server = try OriginServer.cleartext { $0.limits.heldBytes = 100_000 }
+        defer { server.stopNow() }
+        let peer = try HTTP1Peer(port: server.port)
+        for (count, status) in [(500, 503), (1_001, 400), (0, 200)] {
+            peer.get("/103?n=\(count)")
+            #expect(peer.answer()?.status == status, "\(count)")
+        }
+        #expect(server.statistics.requestsOverLimit == 1)
+    }
+
+    @Test(arguments: [Int.max, Int.max - 1, 1 << 62, Int.min]) func `Limits may be of any size`(value: Int) throws {
+        let server = try OriginServer.cleartext {
+            if value > 0 {
+                $0.limits.connections = value
+                $0.limits.requests = value
+                $0.limits.headerListSize = value
+                $0.limits.heldBytes = value
+            }
+            $0.limits.responseBytes = value
+            $0.limits.responseFieldBytes = value
+            $0.limits.controlFrames = value
+            $0.limits.controlFramesPerSecond = value
+            $0.limits.streamResets = value
+            $0.limits.streamResetsPerSecond = value
+            $0.limits.workers = OriginServer.Workers(count: max(value, 1))
+            $0.limits.workers?.count = value
+            $0.limits.workers?.queue = value
+            $0.limits.handshake = .seconds(Int64.max)
+            $0.limits.requestHead = .seconds(Int64.max)
+            $0.limits.bodyProgress = .seconds(Int64.max)
+            $0.limits.idle = .seconds(Int64.max)
+        }
+        defer { server.stopNow() }
+        let status = value > 0 ? 200 : 400
+        let old = try HTTP1Peer(port: server.port)
+        for path in ["/bytes/10", "/large-headers?n=1&size=10", "/drip?bytes=2&interval=0"] {
+            old.get(path)
+            #expect(old.answer()?.status == status, "\(path)")
+        }
+        // More than is allowed, or than there is.
+        old.get("/large-headers?n=\(Int.max)&size=\(Int.max)")
+        #expect(old.answer()?.status == 400)
+        let peer = try RawPeer(port: server.port)
+        peer.greet()
+        peer.request("/bytes/10")
+        // The greeting is one frame too many where the limit is zero.
+        #expect((peer.answer().body.count == 10) == (value > 0))
+        for stream in stride(from: UInt32(3), to: 2_403, by: 2) where value > 0 {
+            peer.request("/stall", stream: stream)
+            peer.send(RawPeer.frame(reset, stream: stream, RawPeer.bytes(8)))
+        }
+        peer.send(RawPeer.frame(ping, [1, 2, 3, 4, 5, 6, 7, 8]))
+        #expect((peer.next(ping) != nil) == (value > 0))
+    }
+
+    @Test func `More resets are allowed than nghttp2 does by itself`() throws {
+        let server = try OriginServer.cleartext { $0.limits.streamResets = 5_000 }
+        defer { server.stopNow() }
+        let peer = try RawPeer(port: server.port)
+        peer.greet()
+        for stream in stride(from: UInt32(1), to: 6_001, by: 2) {
+            peer.request("/stall", stream: stream)
+            peer.send(RawPeer.frame(reset, stream: stream, RawPeer.bytes(8)))
+        }
+        peer.request("/bytes/3", stream: 6_001)
+        #expect(peer.answer(stream: 6_001).body == [0, 1, 2])
+        #expect(server.statistics.connectionsFlooding == 0)
     }
 
     @Test func `Large fields are held up to the limit`() throws {

@@ -23,8 +23,12 @@ final class RawPeer {
     private let descriptor: CInt
     private var buffer: [UInt8] = []
 
-    init(port: Int) throws {
+    /// - Parameter receiveBuffer: bytes that the system may hold for it; nil for the usual.
+    init(port: Int, receiveBuffer: CInt? = nil) throws {
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<CInt>.size))
+        }
         var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -92,6 +96,15 @@ final class RawPeer {
     }
 
     // MARK: - Receiving
+
+    /// Reads so many bytes at most and keeps them for `next`; false at the connection's end.
+    func trickle(_ count: Int) -> Bool {
+        var chunk = [UInt8](repeating: 0, count: count)
+        let got = recv(descriptor, &chunk, count, 0)
+        guard got > 0 else { return false }
+        buffer += chunk[..<got]
+        return true
+    }
 
     /// The next frame; nil at the connection's end, however it ended.
     func next() -> Frame? {

@@ -180,6 +180,20 @@ struct BenchSettings: Sendable {
             throw Failure.usage(
                 "-n \(requests) is less than one request for each of -c \(load.connections) connections")
         }
+        if let stages = load.stages?.stages, stages.last?.to == 0 {
+            // Behind the stages nothing arrives any more, and whoever waited for the rest would wait for ever.
+            let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.seconds }
+            guard Double(requests) <= held.rounded(.up) else {
+                throw Failure.usage(
+                    "the stages end at a rate of 0 after \(Int(held.rounded(.up))) requests, fewer than -n \(requests): use a"
+                        + " smaller -n, or end them with a rate above 0")
+            }
+            guard !plan.arrivesAtRandom else {
+                throw Failure.usage(
+                    "stages that end at a rate of 0 may hold fewer than -n requests with --arrivals poisson: leave out -n,"
+                        + " or end them with a rate above 0")
+            }
+        }
         plan.extent = .requests(requests)
     }
 

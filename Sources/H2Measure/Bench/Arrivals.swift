@@ -71,7 +71,7 @@ package struct Arrivals: Sendable, Equatable {
     /// each that comes `stride` later. So a part has as much of the schedule as it has places, and the parts together are
     /// the whole.
     package struct Part: Sendable, Equatable {
-        private let first: Int
+        package let first: Int
         private let stride: Int
         private let all: Int
         private let count: Int

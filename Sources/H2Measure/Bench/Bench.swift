@@ -129,8 +129,10 @@ package struct Bench: Sendable {
         }
         if result.connections.opened == 0, let error = all.lazy.compactMap(\.connectError).first { throw error }
         result.startedAt = startedAt + Double(plan.warmUp.clampedNanoseconds) / 1e9
-        let began = all.map(\.beganAt).min() ?? 0
-        let ended = all.map(\.endedAt).max() ?? 0
+        // Whoever gave up in the warm-up has no times of the measured part.
+        let measured = all.filter(\.hasMeasured)
+        let began = measured.map(\.beganAt).min() ?? 0
+        let ended = measured.map(\.endedAt).max() ?? 0
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
         (result.latency, result.corrected, result.firstByte) =
             (recorder.latency, recorder.corrected, recorder.firstByte)
@@ -151,7 +153,9 @@ package struct Bench: Sendable {
                     key: index < Breakdown.mostRequests ? index : nil, latency: counts.sparse().histogram())
             }
         }
-        if let first = all.min(by: { $0.beganAt < $1.beganAt }), let last = all.max(by: { $0.endedAt < $1.endedAt }) {
+        if let first = measured.min(by: { $0.beganAt < $1.beganAt }),
+            let last = measured.max(by: { $0.endedAt < $1.endedAt })
+        {
             result.client.userSeconds = last.usedAtEnd.user - first.usedAtBegin.user
             result.client.systemSeconds = last.usedAtEnd.system - first.usedAtBegin.system
         }

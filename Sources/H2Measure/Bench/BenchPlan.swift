@@ -84,8 +84,10 @@ package struct BenchPlan: Sendable {
     package var extent = Extent.requests(1)
     package var pace = Pace.closed
     /// Whether an open loop's requests arrive at random, as those of many users who do not know of each other (a Poisson
-    /// process), with the rate as the mean; else evenly. The same plan has the same arrivals.
+    /// process), with the rate as the mean; else evenly.
     package var arrivesAtRandom = false
+    /// Where they do: the same plan with the same seed has the same arrivals.
+    package var arrivalSeed: UInt64 = 0
     /// How long each stream of a closed loop rests between a response and its next request.
     package var thinkTime: Duration = .zero
     /// When the measured part is to begin, in seconds since 1970; nil for as soon as can be. The warm-up is before it.

@@ -50,6 +50,8 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
+    /// When the connection has lived as long as it may (-T).
+    @exclusivity(unchecked) private var lifeTimer: LoopTimer?
     /// Requests that it may still send.
     @exclusivity(unchecked) private var left: Int
     private let requestsPerConnection: Int
@@ -216,6 +218,7 @@ final class Seat: DirectConnectionUser {
     private func leave(_ connection: DirectConnection, _ why: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
+        endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
         let hasAnswered = hasAnswered
         self.hasAnswered = false
@@ -368,7 +371,7 @@ final class Seat: DirectConnectionUser {
         worker.dial(self)
     }
 
-    /// Its turn has come; see `Worker.mayDial`. False where it wants none any more, and has not begun.
+    /// Its turn has come; see `Worker.startDials`. False where it wants none any more, and has not begun.
     func dialNow() -> Bool {
         guard case .waitsForTurn = dialling, wantsConnection else {
             if case .waitsForTurn = dialling { dialling = .no }
@@ -401,13 +404,19 @@ final class Seat: DirectConnectionUser {
         worker.connected(connection, again: hasConnected)
         hasConnected = true
         if let limit = worker.plan.activeTimeout {
-            let opened = ObjectIdentifier(connection)
-            _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-                guard let self, let connection = self.connection, ObjectIdentifier(connection) == opened else { return }
+            endLifeTimer()
+            let opened = connection.number
+            lifeTimer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+                guard let self, self.connection?.number == opened else { return }
                 stop(because: "it was open for \(limit) (-T)", isExpired: true)
             }
         }
         pump()
+    }
+
+    private func endLifeTimer() {
+        if let lifeTimer { worker.loop.cancel(lifeTimer) }
+        lifeTimer = nil
     }
 
     private func failed(_ error: H2Error) {
@@ -441,6 +450,8 @@ final class Seat: DirectConnectionUser {
     ///   are cut off, and nothing is wrong with them.
     func stop(because why: String, isExpired: Bool) {
         if case .gaveUp = dialling { return }
+        // The drain has a limit of its own.
+        if isExpired, !worker.isRunning { return }
         dialling = .gaveUp
         connection?.tag = isExpired ? Self.expired : Self.meant
         connection?.closeNow(because: why)
@@ -489,6 +500,7 @@ final class Seat: DirectConnectionUser {
         case .no, .waitsForTurn, .onLast, .gaveUp: break
         }
         dialling = .gaveUp
+        endLifeTimer()
         if let thinkTimer { worker.loop.cancel(thinkTimer) }
         thinkTimer = nil
         failRetries()

@@ -96,12 +96,20 @@ extension Worker {
     /// Not one seat is left: what is to be sent is left to other workers, where there are any.
     private func leaveAll(_ why: String) {
         let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(why)
-        guard let crew, isRunning else { return finish(end) }
+        guard isRunning else { return finish(findings.end) }
+        guard let crew else { return finish(end) }
         var handover = Crew.Handover()
         if case .requests = plan.extent { handover.requests = left }
-        handover.schedules = schedules
-        while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
-        guard crew.handOver(handover, from: self) else {
+        if case .measuring = phase {
+            handover.schedules = schedules
+            while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
+        } else {
+            // The warm-up leaves nothing behind but who sends for which places.
+            handover.parts = schedules.map(\.part)
+        }
+        guard crew.handOver(&handover, from: self) else {
+            if case .requests = plan.extent { left = handover.requests }
+            if case .measuring = phase { schedules = handover.schedules }
             for arrival in handover.arrivals { backlog.append(arrival) }
             return finish(end)
         }
@@ -156,8 +164,14 @@ extension Worker {
                 let last = max(connection.lastByteAt, since)
                 guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
-                (seats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
-                (asyncSeats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
+                if let seat = seats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else if let seat = asyncSeats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else {
+                    // Its seat has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    connection.closeNow(because: why)
+                }
             }
             if case .over = phase { return }
             timers.append(loop.schedule(after: period) { look() })

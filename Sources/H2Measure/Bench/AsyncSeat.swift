@@ -30,6 +30,8 @@ final class AsyncSeat: @unchecked Sendable {
     private var running = 0
     /// Timers of streams that rest, each of which counts as a task.
     private var thinking: [LoopTimer] = []
+    /// Of those, how many were left when it last forgot the ones that are over; not fewer than 64.
+    private var mostThinking = 64
     /// When the connection has lived as long as it may (-T).
     private var lifeTimer: LoopTimer?
     private var whenIdle: UnsafeContinuation<Void, Never>?
@@ -225,7 +227,7 @@ final class AsyncSeat: @unchecked Sendable {
             let bytes = try await response.body.discard()
             worker.ended()
             noteAnswer(connection)
-            answered += 1
+            if worker.isAsExpected(status: response.status.code, bodyBytes: bytes) { answered += 1 }
             guard !isOver else {
                 // It counts as aborted already.
                 worker.failed(
@@ -271,7 +273,11 @@ final class AsyncSeat: @unchecked Sendable {
         running += 1
         let timer = worker.loop.schedule(after: nanoseconds) { [self] in
             if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
-            thinking = thinking.filter(\.isScheduled)
+            // Not at each: there may be very many.
+            if thinking.count > 2 * mostThinking {
+                thinking.removeAll { !$0.isScheduled }
+                mostThinking = max(thinking.count, 64)
+            }
             pump()
             taskEnded()
         }
@@ -316,7 +322,7 @@ final class AsyncSeat: @unchecked Sendable {
             if failuresInARow > 0 {
                 guard worker.mayTryAgain(after: failuresInARow, lastCode) else { return giveUp(lastFailure) }
                 // By parts, for its end to come soon.
-                for _ in 0..<(Worker.pause(after: failuresInARow) / 100_000_000) where !isOver {
+                for _ in 0..<(worker.pause(after: failuresInARow, of: number) / 100_000_000) where !isOver {
                     await worker.pause(100_000_000)
                 }
                 guard !isOver, !hasGivenUp else { return }

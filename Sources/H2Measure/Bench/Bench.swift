@@ -1,17 +1,13 @@
 internal import H2Client
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Runs one measurement.
 package struct Bench: Sendable {
     /// What can be shown while it runs.
     package struct Progress: Sendable {
         /// Seconds since the measured part began; 0 in the warm-up.
         package var elapsed = 0.0
+        /// Seconds until the warm-up or the measured part begins (`BenchPlan.startAt`); nil once it has begun.
+        package var beginsIn: Double?
         package var done = 0
         package var failed = 0
         package var inFlight = 0
@@ -47,13 +43,13 @@ package struct Bench: Sendable {
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
+        // What cannot be begun is to fail now, and not at the time to begin.
+        let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         if let start = plan.startAt {
-            let wait = start - Double(plan.warmUp.clampedNanoseconds) / 1e9 - ProcessClocks.wallSeconds
-            if wait > 0 { try await Task.sleep(for: .seconds(wait)) }
+            try await wait(until: start - Double(plan.warmUp.clampedNanoseconds) / 1e9)
         }
         let downtime = Downtime()
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
-        let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
         let loops = (0..<plan.threads).map { _ in EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
@@ -82,6 +78,18 @@ package struct Bench: Sendable {
         // No reason to lose all else.
         result.requestLogFailure = logFailure
         return result
+    }
+
+    /// Waits for a time in seconds since 1970, and tells how long that is.
+    private func wait(until time: Double) async throws {
+        while case let left = time - ProcessClocks.wallSeconds, left > 0 {
+            if let onProgress {
+                var progress = Progress()
+                progress.beginsIn = left
+                onProgress(progress)
+            }
+            try await Task.sleep(for: .seconds(min(left, 1)))
+        }
     }
 
     private func gather(
@@ -150,7 +158,8 @@ package struct Bench: Sendable {
             }
             result.byRequest = breakdown.byRequest.enumerated().map { index, counts in
                 BenchResult.Part(
-                    key: index < Breakdown.mostRequests ? index : nil, latency: counts.sparse().histogram())
+                    key: index < Breakdown.mostRequests ? index : nil,
+                    latency: counts?.sparse().histogram() ?? .nanoseconds())
             }
         }
         if let first = measured.min(by: { $0.beganAt < $1.beganAt }),
@@ -164,7 +173,7 @@ package struct Bench: Sendable {
         result.client.spinSeconds = all.reduce(0) { $0 + $1.spun }
         result.client.lagP99 = lag.percentile(99)
         result.client.lagMost = lag.most
-        result.client.processors = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
+        result.client.processors = ProcessorSet.count
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Sent in turn: each as often as the others.
         let product = result.requests.sent.multipliedFullWidth(by: bodies)

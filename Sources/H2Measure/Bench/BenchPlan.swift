@@ -95,8 +95,9 @@ package struct BenchPlan: Sendable {
     /// Addresses of this machine that the places connect from, in turn; none for the system's choice. To one address and port of
     /// a server there are about 28,000 connections from each.
     package var sourceAddresses: [String] = []
-    /// Whether connections are tried for ever once there has been one, with pauses of up to a second, so that the measurement
-    /// outlives a restart of the server.
+    /// Whether connections are tried for ever once there has been one, so that the measurement outlives a restart of the
+    /// server. The pauses are of up to a second, and up to 5 s longer with thousands of connections. A certificate that is
+    /// rejected is no reason to try again.
     package var keepsTrying = false
     /// What a response has to be: another one counts as failed.
     package struct Expectation: Sendable, Equatable {

@@ -39,6 +39,8 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
     @exclusivity(unchecked) private var thinkTimer: LoopTimer?
     private let thinkTime: UInt64
+    /// Why a connection last refused a request.
+    @exclusivity(unchecked) private var lastRefusal: H2Error?
     /// Connections that could not be established, or were left without a single answer.
     @exclusivity(unchecked) private var failuresInARow = 0
     /// Whether the connection has brought an answer.
@@ -132,7 +134,7 @@ final class Seat: DirectConnectionUser {
         if let stream = waiting.popFirst() {
             // A retry is no new request, and may be sent when no other may.
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
-            if !isOpenLoop { wanting.rest() }
+            if isOpenLoop { giveBack(stream) } else { wanting.rest() }
             idle.append(stream)
             return nil
         }
@@ -180,11 +182,32 @@ final class Seat: DirectConnectionUser {
         if sentOnConnection >= requestsPerConnection { rotate() }
     }
 
+    /// The connection refused a request that arrived, and it has not begun: it waits for another.
+    private func giveBack(_ stream: DirectStream) {
+        worker.backlog.append(
+            Worker.Arrival(time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt))
+    }
+
+    /// Gives back all requests that have not begun: nobody will send them here.
+    func returnRefused() {
+        guard isOpenLoop else { return }
+        for _ in 0..<waiting.count {
+            guard let stream = waiting.popFirst() else { return }
+            if stream.notes.pointee.attempts > 0 {
+                waiting.append(stream)
+            } else {
+                giveBack(stream)
+                idle.append(stream)
+            }
+        }
+    }
+
     /// The connection would not take it.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
             if worker.didNotBegin(stream.notes, gap: gap), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
+            lastRefusal = error
             if let connection { leave(connection, error) }
             dialIfNeeded()
         } else {
@@ -243,7 +266,7 @@ final class Seat: DirectConnectionUser {
                 on: place(of: stream, connection))
         } else {
             if !hasAnswered { noteAnswer(connection) }
-            answered &+= 1
+            if worker.isAsExpected(status: stream.responseStatus, bodyBytes: stream.bodyBytes) { answered &+= 1 }
             worker.done(
                 stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
@@ -436,7 +459,7 @@ final class Seat: DirectConnectionUser {
             return
         }
         dialling = .pausing(
-            worker.loop.schedule(after: Worker.pause(after: failuresInARow)) { [weak self] in
+            worker.loop.schedule(after: worker.pause(after: failuresInARow, of: number)) { [weak self] in
                 guard let self else { return }
                 dialling = .no
                 dialIfNeeded()
@@ -481,11 +504,17 @@ final class Seat: DirectConnectionUser {
     private func failRetries() {
         for _ in 0..<waiting.count {
             guard let stream = waiting.popFirst() else { return }
-            if stream.notes.pointee.attempts > 0, let failure = stream.failure {
+            if stream.notes.pointee.attempts > 0 {
+                // Where a connection refused the next attempt, the stream has forgotten why the one before failed.
+                let failure =
+                    stream.failure ?? lastRefusal
+                    ?? H2Error(.connectionClosed, message: "no connection took the request")
                 // The next attempt has not been made.
                 stream.notes.pointee.attempts -= 1
                 worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
                 stream.notes.pointee.attempts = 0
+            } else if isOpenLoop {
+                giveBack(stream)
             }
             if !isOpenLoop { wanting.rest() }
             idle.append(stream)

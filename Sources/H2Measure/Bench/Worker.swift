@@ -185,7 +185,7 @@ final class Worker: @unchecked Sendable {
                 last: stages.last?.to ?? 0)
             (isOpenLoop, self.arrivals) = (true, arrivals)
         }
-        maySpin = isOpenLoop && Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))) > plan.threads
+        maySpin = isOpenLoop && ProcessorSet.count > plan.threads
         var length: UInt64 = 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -389,6 +389,7 @@ final class Worker: @unchecked Sendable {
         bodyBytes: Int, on place: Place
     ) {
         if !isPlain, let why = plan.expectation?.failure(status: status, bodyBytes: bodyBytes) {
+            if notes.pointee.isMeasured { findings.statuses[status] += 1 }
             return failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
         }
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
@@ -410,6 +411,12 @@ final class Worker: @unchecked Sendable {
             if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
         }
         if left == 0 { checkEnd() }
+    }
+
+    /// Whether `done` counts such a response as done.
+    @inline(__always)
+    func isAsExpected(status: Int, bodyBytes: Int) -> Bool {
+        isPlain || plan.expectation?.failure(status: status, bodyBytes: bodyBytes) == nil
     }
 
     /// The place on the wire where a request was: the connection's number, and the stream's.
@@ -557,6 +564,7 @@ final class Worker: @unchecked Sendable {
         case .time(let time):
             // What is due when the time is over is no part of it.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
+            for seat in seats { seat.returnRefused() }
             findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: min(now, last))
         }
     }

@@ -121,16 +121,21 @@ extension Worker {
 
     /// Whether a seat tries on after so many failures in a row.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
-        // A mistake in the plan shows at the first connection.
-        if plan.keepsTrying, findings.connections.opened > 0 { return true }
-        return switch code {
-        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: false
-        default: failures < Self.attemptsToConnect
+        switch code {
+        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
+        default: break
         }
+        // A mistake in the plan shows before the first connection, whichever worker has that.
+        if plan.keepsTrying, downtime.hasConnected { return true }
+        return failures < Self.attemptsToConnect
     }
 
-    /// How long a seat pauses after so many failures in a row: 0.1 to 0.8 s.
-    static func pause(after failures: Int) -> UInt64 { 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) }
+    /// How long the seat of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
+    /// trying, up to 5 s more by its number, so that thousands of seats do not dial a server that is away all at once.
+    func pause(after failures: Int, of number: Int) -> UInt64 {
+        let pause = 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) as UInt64
+        return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
+    }
 
     /// That of a seat's connections.
     func configuration(of number: Int) -> Configuration {

@@ -97,6 +97,11 @@ private func refusal(_ arguments: [String]) -> String? {
         let checked = try planned("--expect-status", "2xx,304", "--expect-size", "4K", url).expectation
         #expect(checked?.statuses == Set(200...299).union([304]) && checked?.bodyBytes == 4_096)
         #expect(try planned(url).expectation == nil)
+        let random = ["--rate", "5", "--arrivals", "poisson", url]
+        #expect(try settings(["--seed", "7"] + random).plan.arrivalSeed == 7)
+        // Machines that measure together do not send in step.
+        #expect(Set(try (0..<8).map { _ in try settings(random).plan.arrivalSeed }).count > 1)
+        #expect(try settings(["--stages", "10..0:20s", "-n", "100", url]).plan.extent == .requests(100))
         #expect(try planned("--unix-socket", "/run/s", url).configuration.socketPath == "/run/s")
     }
 
@@ -220,7 +225,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
             (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
             (["-f", "16M", url], "use 16384 to 16777215 bytes"),
-            (["--rate", "5", "--rps", "5", url], "--rate (over all connections) and --rps (on each) cannot go together"),
+            (["--rate", "5", "--rps", "5", url], "and --rps (on each) cannot go together"),
             (["--ramp", "5", url], "--ramp goes with --rate"),
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
             (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),

@@ -173,8 +173,8 @@ struct BenchLimitTests {
                 $0.api = api
                 $0.inactivityTimeout = .seconds(1)
             }
-            // A place goes on elsewhere once its connection is gone, so both ends are in order.
-            #expect(result.requests.done == 0 && result.requests.failed > 0)
+            // The last place to give up ends it, and what was under way then counts as aborted.
+            #expect(result.requests.done == 0 && result.requests.failed + result.requests.aborted > 0)
         }
     }
 

@@ -341,6 +341,15 @@ struct BenchLoadTests {
     }
 
     @Test
+    func `a connection of any loop is one that there was`() {
+        let downtime = Downtime()
+        #expect(!downtime.hasConnected)
+        downtime.connected(5)
+        downtime.gone(6)
+        #expect(downtime.hasConnected)
+    }
+
+    @Test
     func `a connection that is replaced at once is no downtime`() {
         let downtime = Downtime()
         downtime.connected(0)

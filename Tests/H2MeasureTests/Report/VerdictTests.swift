@@ -386,6 +386,17 @@ import Testing
         return plan
     }
 
+    @Test func fewerArrivalsThanTheMeanAreNoRateThatWasMissed() {
+        var plan = openPlan
+        plan.arrivesAtRandom = true
+        #expect(verdicts(plan) { $0.requests.sent = 195_000 }.allSatisfy { $0.topic != .rateMissed })
+        let found = verdicts(plan) { result in
+            result.requests.sent = 195_000
+            result.requests.dropped = 5_000
+        }
+        #expect(found.contains { $0.topic == .rateMissed })
+    }
+
     @Test func aRateThatWasNotReachedIsSaid() throws {
         #expect(verdicts(openPlan).map(\.topic) == [.nothing])
         let text = try only(.rateMissed, .warning, openPlan) { result in

@@ -68,7 +68,7 @@ struct BenchLoadArguments: ParsableArguments {
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-concurrent-streams")],
         help: ArgumentHelp(
-            "Requests at once on each connection (1; with --rate or --rps at most 100).", valueName: "N"),
+            "Requests at once on each connection (1; with --rate, --rps or --stages at most 100).", valueName: "N"),
         transform: Quantity.count(in: 1...1_000_000))
     var streams: Int?
 
@@ -117,6 +117,13 @@ struct BenchLoadArguments: ParsableArguments {
             "Requests of an open loop arrive evenly, or at random as from many users (poisson).",
             valueName: "even|poisson"))
     var arrivals: ArrivalKind?
+
+    @Option(
+        name: .customLong("seed"),
+        help: ArgumentHelp(
+            "With --arrivals poisson: the same seed has the same arrivals (another one each time).", valueName: "N"),
+        transform: Quantity.count(in: 0...4_294_967_295))
+    var seed: Int?
 
     @Option(
         name: .customLong("think-time"),

@@ -12,6 +12,7 @@ struct BenchProgressLine: Sendable {
     }
 
     func text(_ progress: Bench.Progress) -> String {
+        if let left = progress.beginsIn { return "begins in \(Self.length(left))" }
         guard progress.elapsed > 0 || progress.done + progress.failed > 0 else {
             return hasWarmUp ? "warming up" : "connecting"
         }

@@ -69,7 +69,9 @@ struct BenchRun: Sendable {
         if settings.isVerbose {
             let seconds = SecondsTold()
             return { progress in
-                if seconds.isNew(Int(progress.elapsed)) { console.say(line.text(progress)) }
+                // One line for all of the wait.
+                let second = progress.beginsIn == nil ? Int(progress.elapsed) : -1
+                if seconds.isNew(second) { console.say(line.text(progress)) }
             }
         }
         guard console.wantsProgress else { return nil }

@@ -38,7 +38,7 @@ struct BenchSettings: Sendable {
             (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
             (.html, command.output.html),
         ])
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v exclude each other") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
         try setPace(load)
         try setExtent(load)
         try setConnections(place)
@@ -87,7 +87,7 @@ struct BenchSettings: Sendable {
         }
         guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
         guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(printable(name))' is no method (-X)")
+            throw Failure.usage("'\(printable(name))' is not a method (-X)")
         }
         guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
         return method
@@ -115,7 +115,7 @@ struct BenchSettings: Sendable {
 
     private mutating func setPace(_ load: BenchLoadArguments) throws {
         guard load.rate == nil || load.ratePerConnection == nil else {
-            throw Failure.usage("--rate (over all connections) and --rps (on each) exclude each other")
+            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot go together; keep one")
         }
         guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
             throw Failure.usage(
@@ -132,6 +132,11 @@ struct BenchSettings: Sendable {
             throw Failure.usage("--think-time is for closed loops, and --rate, --rps and --stages make an open one")
         }
         plan.arrivesAtRandom = load.arrivals == .poisson
+        guard load.seed == nil || plan.arrivesAtRandom else {
+            throw Failure.usage("--seed is for random arrivals: it goes with --arrivals poisson")
+        }
+        // Several machines that measure together must not send in step.
+        if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = load.thinkTime ?? .zero
         switch load.rate {
         case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
@@ -166,7 +171,7 @@ struct BenchSettings: Sendable {
         // Stages say how long they are.
         if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
             guard load.requests == nil else {
-                throw Failure.usage("-n (so many requests) and -D (so long) exclude each other; keep one")
+                throw Failure.usage("-n (so many requests) and -D (so long) cannot go together; keep one")
             }
             plan.extent = .time(duration)
             plan.drain = load.drain ?? plan.drain
@@ -179,6 +184,20 @@ struct BenchSettings: Sendable {
         guard requests >= load.connections else {
             throw Failure.usage(
                 "-n \(requests) is less than one request for each of -c \(load.connections) connections")
+        }
+        if let stages = load.stages?.stages, stages.last?.to == 0 {
+            // Behind the stages nothing arrives any more, and whoever waited for the rest would wait for ever.
+            let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.seconds }
+            guard Double(requests) <= held.rounded(.up) else {
+                throw Failure.usage(
+                    "the stages end at a rate of 0 after \(Int(held.rounded(.up))) requests, fewer than -n \(requests): use a"
+                        + " smaller -n, or end them with a rate above 0")
+            }
+            guard !plan.arrivesAtRandom else {
+                throw Failure.usage(
+                    "stages that end at a rate of 0 may hold fewer than -n requests with --arrivals poisson: leave out -n,"
+                        + " or end them with a rate above 0")
+            }
         }
         plan.extent = .requests(requests)
     }

@@ -39,7 +39,7 @@ struct CompareSettings: Sendable {
         }
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v exclude each other") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
         files = try ResultFiles([
             (.json, command.output.json), (.html, command.output.html), (.markdown, command.output.markdown),
             (.svg, command.output.svg),

@@ -63,7 +63,7 @@ enum Quantity {
     }
 }
 
-/// Why a word is no value of its option, and what to write instead.
+/// Why an option does not take a value, and what to write instead.
 struct BadValue: Error, CustomStringConvertible {
     let description: String
 

@@ -39,7 +39,7 @@ struct SweepRun: Sendable {
         return { progress in
             var line =
                 "\(progress.done + 1) of at most \(progress.all) (\(progress.done * 100 / max(progress.all, 1)) %)  "
-                + "ETA \(BenchProgressLine.length(progress.secondsLeft)) at most: \(progress.setting)"
+                + "ETA \(BenchProgressLine.length(progress.secondsLeft)) or less: \(progress.setting)"
             if let last = progress.last {
                 line += "  (\(last.setting): \(rateText(last.rate)) req/s, p99 \(timeText(last.p99)))"
             }

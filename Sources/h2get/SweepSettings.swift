@@ -43,7 +43,7 @@ struct SweepSettings: Sendable {
         }
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v exclude each other") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
         files = try ResultFiles([(.json, command.output.json), (.html, command.output.html)])
     }
 }

@@ -97,6 +97,11 @@ private func refusal(_ arguments: [String]) -> String? {
         let checked = try planned("--expect-status", "2xx,304", "--expect-size", "4K", url).expectation
         #expect(checked?.statuses == Set(200...299).union([304]) && checked?.bodyBytes == 4_096)
         #expect(try planned(url).expectation == nil)
+        let random = ["--rate", "5", "--arrivals", "poisson", url]
+        #expect(try settings(["--seed", "7"] + random).plan.arrivalSeed == 7)
+        // Machines that measure together do not send in step.
+        #expect(Set(try (0..<8).map { _ in try settings(random).plan.arrivalSeed }).count > 1)
+        #expect(try settings(["--stages", "10..0:20s", "-n", "100", url]).plan.extent == .requests(100))
         #expect(try planned("--unix-socket", "/run/s", url).configuration.socketPath == "/run/s")
     }
 
@@ -204,8 +209,11 @@ private func refusal(_ arguments: [String]) -> String? {
     @Test(
         arguments: [
             ([], "2 no URL given; 'h2get bench --help' lists the options"),
-            (["-n", "5", "-D", "1s", url], "2 -n (so many requests) and -D (so long) exclude each other"),
+            (["-n", "5", "-D", "1s", url], "2 -n (so many requests) and -D (so long) cannot go together"),
             (["-n", "5", "-c", "6", url], "2 -n 5 is less than one request for each of -c 6 connections"),
+            (["-n", "101", "--stages", "10..0:20s", url], "2 the stages end at a rate of 0 after 100 requests"),
+            (["-n", "9", "--stages", "10..0:20s", "--arrivals", "poisson", url], "2 stages that end at a rate of 0"),
+            (["--seed", "1", "--rate", "5", url], "2 --seed is for random arrivals"),
             (["-t", "2", url], "2 -t 2 threads have only -c 1 connection"),
             (["--h1", "-m", "2", url], "2 HTTP/1.1 has one request at a time on a connection: use -c for more"),
             (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),
@@ -217,7 +225,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
             (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
             (["-f", "16M", url], "use 16384 to 16777215 bytes"),
-            (["--rate", "5", "--rps", "5", url], "--rate (over all connections) and --rps (on each) exclude"),
+            (["--rate", "5", "--rps", "5", url], "and --rps (on each) cannot go together"),
             (["--ramp", "5", url], "--ramp goes with --rate"),
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
             (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),
@@ -262,7 +270,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--connect-to", "h:99999", url], "write HOST"), (["--connect-to", "u@h", url], "write HOST"),
             (["-B", "unix:/run/s", "/"], "with bench --unix-socket"),
             (["-I", "-d", "f", url], "-I asks without a body"), (["-I", "-X", "GET", url], "-I is -X HEAD"),
-            (["-X", "NO METHOD", url], "is no method (-X)"), (["-X", "CONNECT", url], "CONNECT opens a tunnel"),
+            (["-X", "NO METHOD", url], "is not a method (-X)"), (["-X", "CONNECT", url], "CONNECT opens a tunnel"),
             (["-d", "/absent/file", url], "26 cannot read /absent/file"), (["-d", "/", url], "26 / is a folder"),
             (["-i", "-", "-d", "-"], "-i - and -d - both read stdin"),
             (["-i", "-", "-H", "@-"], "-i - and -H @- both read stdin"),
@@ -276,7 +284,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--json", "-", "--html", "/dev/stdout", url], "--json and --html both write to stdout"),
             (["--csv", "-", url], "--csv is written while the measurement runs"),
             (["--json", "", url], "needs the name"),
-            (["-s", "-v", url], "-s and -v exclude each other"),
+            (["-s", "-v", url], "-s and -v cannot go together"),
             (["--fail-if", "p99", url], "there is no > or <"), (["--fail-if", "speed>5", url], "'speed' is no figure"),
             (["--fail-if", "p99>50", url], "is no time with its unit"),
             (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),

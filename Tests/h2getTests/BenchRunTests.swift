@@ -135,6 +135,10 @@ import Testing
         )
     }
 
+    @Test func `a wait for the time to begin is shown`() throws {
+        #expect(try line(.time(.seconds(600))) { $0.beginsIn = 541 } == "begins in 9 min 1 s")
+    }
+
     @Test func `a time is shown as a part of all`() throws {
         let line = try line(.time(.seconds(600))) {
             $0.elapsed = 59.96

@@ -56,7 +56,7 @@ package struct Arrivals: Sendable, Equatable {
         let seconds: Double
         if count >= countAtEnd {
             seconds = last > 0 ? endsAt + (count - countAtEnd) / last : .infinity
-        } else if let stage = stages.first(where: { count < $0.begun + $0.count }) {
+        } else if let stage = stage(ofCount: count) {
             let (inStage, acceleration) = (count - stage.begun, (stage.to - stage.from) / stage.length)
             // The stable form of the quadratic's root: it holds where the acceleration is 0 or negative, too.
             let root = max(stage.from * stage.from + 2 * acceleration * inStage, 0).squareRoot()
@@ -67,11 +67,21 @@ package struct Arrivals: Sendable, Equatable {
         return UInt64(min((seconds * 1e9).rounded(), Self.latest))
     }
 
+    /// The first stage that has not ended when so many requests have begun. There may be a thousand, and each arrival asks.
+    private func stage(ofCount count: Double) -> Stage? {
+        var (low, high) = (0, stages.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if count < stages[middle].begun + stages[middle].count { high = middle } else { low = middle + 1 }
+        }
+        return low < stages.count ? stages[low] : nil
+    }
+
     /// The places that a part of a schedule sends for, of `all` places that take its requests in turn: `first`, and then
     /// each that comes `stride` later. So a part has as much of the schedule as it has places, and the parts together are
     /// the whole.
     package struct Part: Sendable, Equatable {
-        private let first: Int
+        package let first: Int
         private let stride: Int
         private let all: Int
         private let count: Int

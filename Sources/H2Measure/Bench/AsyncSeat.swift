@@ -30,6 +30,10 @@ final class AsyncSeat: @unchecked Sendable {
     private var running = 0
     /// Timers of streams that rest, each of which counts as a task.
     private var thinking: [LoopTimer] = []
+    /// Of those, how many were left when it last forgot the ones that are over; not fewer than 64.
+    private var mostThinking = 64
+    /// When the connection has lived as long as it may (-T).
+    private var lifeTimer: LoopTimer?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
     private var depthAtConnect = 0
@@ -67,7 +71,10 @@ final class AsyncSeat: @unchecked Sendable {
     /// - Parameter isExpired: see `Seat.stop`.
     func stop(because why: String, isExpired: Bool) {
         guard !hasGivenUp, let connection else { return }
+        // The drain has a limit of its own.
+        if isExpired, !worker.isRunning { return }
         hasGivenUp = true
+        endLifeTimer()
         self.connection = nil
         connection.isExpired = isExpired
         connection.closeNow(because: why)
@@ -78,6 +85,7 @@ final class AsyncSeat: @unchecked Sendable {
     /// The measurement is over: what is under way is given up. The worker closes the connections.
     func end() {
         isOver = true
+        endLifeTimer()
         dial?.cancel()
         failRetries()
         for timer in thinking where timer.isScheduled {
@@ -181,6 +189,7 @@ final class AsyncSeat: @unchecked Sendable {
                 retries.append(Turn(notes: notes.pointee, failure: failure))
             }
             connection.places -= 1
+            goneIfIdle(connection)
             guard connection === self.connection, connection.hasPlace, let next = next(worker.loop.now) else { break }
             connection.places += 1
             turn = next
@@ -218,7 +227,7 @@ final class AsyncSeat: @unchecked Sendable {
             let bytes = try await response.body.discard()
             worker.ended()
             noteAnswer(connection)
-            answered += 1
+            if worker.isAsExpected(status: response.status.code, bodyBytes: bytes) { answered += 1 }
             guard !isOver else {
                 // It counts as aborted already.
                 worker.failed(
@@ -234,7 +243,6 @@ final class AsyncSeat: @unchecked Sendable {
             let failure = error as? H2Error ?? H2Error(.connectionClosed, message: "\(error)")
             worker.ended()
             if !isOver {
-                if failure.code == .streamReset, failure.initiator == .remote { noteAnswer(connection) }
                 if connection.isDraining { leave(connection, failure) }
                 // As with the direct door: see `Seat.isWorthAnother`.
                 let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
@@ -265,7 +273,11 @@ final class AsyncSeat: @unchecked Sendable {
         running += 1
         let timer = worker.loop.schedule(after: nanoseconds) { [self] in
             if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
-            thinking = thinking.filter(\.isScheduled)
+            // Not at each: there may be very many.
+            if thinking.count > 2 * mostThinking {
+                thinking.removeAll { !$0.isScheduled }
+                mostThinking = max(thinking.count, 64)
+            }
             pump()
             taskEnded()
         }
@@ -310,7 +322,7 @@ final class AsyncSeat: @unchecked Sendable {
             if failuresInARow > 0 {
                 guard worker.mayTryAgain(after: failuresInARow, lastCode) else { return giveUp(lastFailure) }
                 // By parts, for its end to come soon.
-                for _ in 0..<(Worker.pause(after: failuresInARow) / 100_000_000) where !isOver {
+                for _ in 0..<(worker.pause(after: failuresInARow, of: number) / 100_000_000) where !isOver {
                     await worker.pause(100_000_000)
                 }
                 guard !isOver, !hasGivenUp else { return }
@@ -334,7 +346,8 @@ final class AsyncSeat: @unchecked Sendable {
         connection = made
         gap.to = worker.loop.now
         if let limit = worker.plan.activeTimeout {
-            _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
+            endLifeTimer()
+            lifeTimer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
                 guard let self, made != nil, made === connection else { return }
                 stop(because: "it was open for \(limit) (-T)", isExpired: true)
             }
@@ -376,6 +389,7 @@ final class AsyncSeat: @unchecked Sendable {
     private func rotate(_ connection: AsyncConnection) {
         guard connection === self.connection else { return }
         self.connection = nil
+        endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
         running += 1
         Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
@@ -388,11 +402,24 @@ final class AsyncSeat: @unchecked Sendable {
     private func leave(_ connection: AsyncConnection, _ error: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
+        endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
         if !connection.hasAnswered {
             failuresInARow += 1
             (lastFailure, lastCode) = (error?.message ?? "the server closed the connection", .connectionClosed)
         }
-        worker.disconnected(connection, cause: connection.lossKind(error))
+        connection.lossCause = connection.lossKind(error)
+        goneIfIdle(connection)
+    }
+
+    /// A connection that was left is gone with the last request on it: until then it is watched (-N), and closed at the end.
+    private func goneIfIdle(_ connection: AsyncConnection) {
+        guard let cause = connection.lossCause, connection.places == 0 else { return }
+        worker.disconnected(connection, cause: cause)
+    }
+
+    private func endLifeTimer() {
+        if let lifeTimer { worker.loop.cancel(lifeTimer) }
+        lifeTimer = nil
     }
 }

@@ -1,17 +1,13 @@
 internal import H2Client
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Runs one measurement.
 package struct Bench: Sendable {
     /// What can be shown while it runs.
     package struct Progress: Sendable {
         /// Seconds since the measured part began; 0 in the warm-up.
         package var elapsed = 0.0
+        /// Seconds until the warm-up or the measured part begins (`BenchPlan.startAt`); nil once it has begun.
+        package var beginsIn: Double?
         package var done = 0
         package var failed = 0
         package var inFlight = 0
@@ -47,13 +43,13 @@ package struct Bench: Sendable {
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
+        // What cannot be begun is to fail now, and not at the time to begin.
+        let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         if let start = plan.startAt {
-            let wait = start - Double(plan.warmUp.clampedNanoseconds) / 1e9 - ProcessClocks.wallSeconds
-            if wait > 0 { try await Task.sleep(for: .seconds(wait)) }
+            try await wait(until: start - Double(plan.warmUp.clampedNanoseconds) / 1e9)
         }
         let downtime = Downtime()
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
-        let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
         let loops = (0..<plan.threads).map { _ in EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
@@ -82,6 +78,18 @@ package struct Bench: Sendable {
         // No reason to lose all else.
         result.requestLogFailure = logFailure
         return result
+    }
+
+    /// Waits for a time in seconds since 1970, and tells how long that is.
+    private func wait(until time: Double) async throws {
+        while case let left = time - ProcessClocks.wallSeconds, left > 0 {
+            if let onProgress {
+                var progress = Progress()
+                progress.beginsIn = left
+                onProgress(progress)
+            }
+            try await Task.sleep(for: .seconds(min(left, 1)))
+        }
     }
 
     private func gather(
@@ -129,8 +137,10 @@ package struct Bench: Sendable {
         }
         if result.connections.opened == 0, let error = all.lazy.compactMap(\.connectError).first { throw error }
         result.startedAt = startedAt + Double(plan.warmUp.clampedNanoseconds) / 1e9
-        let began = all.map(\.beganAt).min() ?? 0
-        let ended = all.map(\.endedAt).max() ?? 0
+        // Whoever gave up in the warm-up has no times of the measured part.
+        let measured = all.filter(\.hasMeasured)
+        let began = measured.map(\.beganAt).min() ?? 0
+        let ended = measured.map(\.endedAt).max() ?? 0
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
         (result.latency, result.corrected, result.firstByte) =
             (recorder.latency, recorder.corrected, recorder.firstByte)
@@ -148,10 +158,13 @@ package struct Bench: Sendable {
             }
             result.byRequest = breakdown.byRequest.enumerated().map { index, counts in
                 BenchResult.Part(
-                    key: index < Breakdown.mostRequests ? index : nil, latency: counts.sparse().histogram())
+                    key: index < Breakdown.mostRequests ? index : nil,
+                    latency: counts?.sparse().histogram() ?? .nanoseconds())
             }
         }
-        if let first = all.min(by: { $0.beganAt < $1.beganAt }), let last = all.max(by: { $0.endedAt < $1.endedAt }) {
+        if let first = measured.min(by: { $0.beganAt < $1.beganAt }),
+            let last = measured.max(by: { $0.endedAt < $1.endedAt })
+        {
             result.client.userSeconds = last.usedAtEnd.user - first.usedAtBegin.user
             result.client.systemSeconds = last.usedAtEnd.system - first.usedAtBegin.system
         }
@@ -160,7 +173,7 @@ package struct Bench: Sendable {
         result.client.spinSeconds = all.reduce(0) { $0 + $1.spun }
         result.client.lagP99 = lag.percentile(99)
         result.client.lagMost = lag.most
-        result.client.processors = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
+        result.client.processors = ProcessorSet.count
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Sent in turn: each as often as the others.
         let product = result.requests.sent.multipliedFullWidth(by: bodies)

@@ -30,6 +30,8 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var requests = 0
     /// Tasks that have a place on it.
     var places = 0
+    /// Why it was lost, once its seat has left it.
+    var lossCause: String?
     /// Whether any answer came.
     var hasAnswered = false
     /// Whether it was ended since it has lived as long as it may (-T).

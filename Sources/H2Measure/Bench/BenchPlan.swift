@@ -84,8 +84,10 @@ package struct BenchPlan: Sendable {
     package var extent = Extent.requests(1)
     package var pace = Pace.closed
     /// Whether an open loop's requests arrive at random, as those of many users who do not know of each other (a Poisson
-    /// process), with the rate as the mean; else evenly. The same plan has the same arrivals.
+    /// process), with the rate as the mean; else evenly.
     package var arrivesAtRandom = false
+    /// Where they do: the same plan with the same seed has the same arrivals.
+    package var arrivalSeed: UInt64 = 0
     /// How long each stream of a closed loop rests between a response and its next request.
     package var thinkTime: Duration = .zero
     /// When the measured part is to begin, in seconds since 1970; nil for as soon as can be. The warm-up is before it.
@@ -93,8 +95,9 @@ package struct BenchPlan: Sendable {
     /// Addresses of this machine that the places connect from, in turn; none for the system's choice. To one address and port of
     /// a server there are about 28,000 connections from each.
     package var sourceAddresses: [String] = []
-    /// Whether connections are tried for ever once there has been one, with pauses of up to a second, so that the measurement
-    /// outlives a restart of the server.
+    /// Whether connections are tried for ever once there has been one, so that the measurement outlives a restart of the
+    /// server. The pauses are of up to a second, and up to 5 s longer with thousands of connections. A certificate that is
+    /// rejected is no reason to try again.
     package var keepsTrying = false
     /// What a response has to be: another one counts as failed.
     package struct Expectation: Sendable, Equatable {

@@ -236,7 +236,7 @@ package struct BenchResult: Sendable {
     /// Of the measured part, without the drain, in seconds.
     package var elapsed = 0.0
     package var requests = Requests()
-    /// Responses by status; index is the status.
+    /// Responses by status, those too that were not as expected; index is the status.
     package var statuses = [Int](repeating: 0, count: 1000)
     /// Requests that failed, by cause ("stream reset by the server: REFUSED_STREAM" …).
     package var errors: [String: Int] = [:]
@@ -269,6 +269,8 @@ package struct BenchResult: Sendable {
 
     /// The intervals of the measured part, without that of the drain behind it.
     package var timeLine: [Interval] { elapsed > 0 ? intervals.filter { $0.start < elapsed } : intervals }
+    /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
+    package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }
     /// Responses a second.
     package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
     package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }

@@ -7,29 +7,31 @@ final class Breakdown {
 
     private(set) var byStatus = [LatencyCounts?](repeating: nil, count: 1000)
     /// The last one is for all others, where there are more.
-    private(set) var byRequest: [LatencyCounts]
+    private(set) var byRequest: [LatencyCounts?]
 
     init(requests: Int) {
-        byRequest = (0..<(requests > 1 ? min(requests, Self.mostRequests + 1) : 0)).map { _ in LatencyCounts() }
+        byRequest = Array(repeating: nil, count: requests > 1 ? min(requests, Self.mostRequests + 1) : 0)
     }
 
     func record(_ nanoseconds: UInt64, status: Int, request: Int) {
-        if let counts = byStatus[status] {
-            counts.record(nanoseconds)
-        } else {
-            let counts = LatencyCounts()
-            counts.record(nanoseconds)
-            byStatus[status] = counts
-        }
-        if !byRequest.isEmpty { byRequest[min(request, byRequest.count - 1)].record(nanoseconds) }
+        counts(&byStatus, status).record(nanoseconds)
+        if !byRequest.isEmpty { counts(&byRequest, min(request, byRequest.count - 1)).record(nanoseconds) }
     }
 
     func add(_ other: Breakdown) {
         for (status, counts) in other.byStatus.enumerated() {
-            guard let counts else { continue }
-            if byStatus[status] == nil { byStatus[status] = LatencyCounts() }
-            byStatus[status]?.add(counts)
+            if let counts { self.counts(&byStatus, status).add(counts) }
         }
-        for (index, counts) in other.byRequest.enumerated() { byRequest[index].add(counts) }
+        for (index, counts) in other.byRequest.enumerated() {
+            if let counts { self.counts(&byRequest, index).add(counts) }
+        }
+    }
+
+    /// Made when there is something to count: they are large, and most would stay empty.
+    private func counts(_ list: inout [LatencyCounts?], _ index: Int) -> LatencyCounts {
+        if let counts = list[index] { return counts }
+        let counts = LatencyCounts()
+        list[index] = counts
+        return counts
     }
 }

@@ -12,6 +12,22 @@ final class Crew: @unchecked Sendable {
         /// Of an open loop: what had arrived, and what is still to arrive.
         var arrivals: [Worker.Arrival] = []
         var schedules: [Schedule] = []
+        /// Of an open loop in the warm-up: the parts of its schedule, which begins anew with the measured part.
+        var parts: [Arrivals.Part] = []
+
+        mutating func add(_ other: Handover) {
+            requests += other.requests
+            arrivals += other.arrivals
+            schedules += other.schedules
+            parts += other.parts
+        }
+    }
+
+    private struct Member {
+        let worker: Worker
+        var state = State.working
+        /// What others have left to it, until it takes that over.
+        var inbox = Handover()
     }
 
     private enum State {
@@ -22,7 +38,7 @@ final class Crew: @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    private var workers: [(worker: Worker, state: State)] = []
+    private var workers: [Member] = []
     /// Workers that are still to come.
     private var expected: Int
 
@@ -31,7 +47,7 @@ final class Crew: @unchecked Sendable {
     /// Before the worker starts.
     func add(_ worker: Worker) {
         lock.withLock {
-            workers.append((worker, .working))
+            workers.append(Member(worker: worker))
             expected -= 1
         }
     }
@@ -52,22 +68,37 @@ final class Crew: @unchecked Sendable {
         for worker in ending { worker.loop.execute { worker.allAreDone() } }
     }
 
-    /// Shares out what a worker leaves, which then ends. False where no other worker is there to take it.
-    func handOver(_ handover: Handover, from worker: Worker) -> Bool {
-        let parts: [(Worker, Handover)] = lock.withLock {
-            let places = workers.indices.filter { workers[$0].worker !== worker }
-            for place in places { workers[place].state = .working }
-            return places.enumerated().map { index, place in
-                var part = Handover()
-                part.requests = Worker.share(of: handover.requests, index, places.count)
-                // A schedule stays whole, and with it the requests that it has.
-                if !handover.schedules.isEmpty {
-                    part = index == 0 ? handover : Handover()
-                }
-                return (workers[place].worker, part)
+    /// Shares out what a worker leaves, which then ends, with what others had left to it and it has not taken over. From here
+    /// on nobody leaves anything to it. False where no other worker is there to take it: `handover` then is all of it.
+    func handOver(_ handover: inout Handover, from worker: Worker) -> Bool {
+        let heirs: [Worker] = lock.withLock {
+            if let place = workers.firstIndex(where: { $0.worker === worker }) {
+                handover.add(workers.remove(at: place).inbox)
             }
+            for place in workers.indices {
+                workers[place].state = .working
+                var part = Handover()
+                // A schedule stays whole, and with it the requests that it has.
+                if !handover.schedules.isEmpty || !handover.parts.isEmpty {
+                    if place == 0 { part = handover }
+                } else {
+                    part.requests = Worker.share(of: handover.requests, place, workers.count)
+                    if place == 0 { part.arrivals = handover.arrivals }
+                }
+                workers[place].inbox.add(part)
+            }
+            return workers.map(\.worker)
         }
-        for (worker, part) in parts { worker.loop.execute { worker.takeOver(part) } }
-        return !parts.isEmpty
+        for heir in heirs { heir.loop.execute { heir.takeOver() } }
+        return !heirs.isEmpty
+    }
+
+    /// What others have left to the worker since it last asked.
+    func takeInbox(of worker: Worker) -> Handover {
+        lock.withLock {
+            guard let place = workers.firstIndex(where: { $0.worker === worker }) else { return Handover() }
+            defer { workers[place].inbox = Handover() }
+            return workers[place].inbox
+        }
     }
 }

@@ -9,6 +9,7 @@ internal import H2Client
 final class Downtime: @unchecked Sendable {
     private let lock = PthreadLock()
     private var live = 0
+    private var hadConnection = false
     private var measuredFrom: UInt64?
     /// Since when there is none.
     private var goneAt: UInt64?
@@ -29,11 +30,15 @@ final class Downtime: @unchecked Sendable {
     func connected(_ now: UInt64) {
         lock.withLock {
             live += 1
+            hadConnection = true
             guard live == 1, let goneAt else { return }
             doubtful = (goneAt, now, hasFailed)
             self.goneAt = nil
         }
     }
+
+    /// Whether there ever was a connection, on any of the loops.
+    var hasConnected: Bool { lock.withLock { hadConnection } }
 
     /// A connection has answered for the first time.
     func answered() {

@@ -6,7 +6,7 @@
 
 /// A worker's part of the arrivals, and how far it has come.
 struct Schedule {
-    private let part: Arrivals.Part
+    let part: Arrivals.Part
     private let beganAt: UInt64
     /// When it ends: what is due then or later is none of it.
     private let endsAt: UInt64

@@ -39,6 +39,8 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
     @exclusivity(unchecked) private var thinkTimer: LoopTimer?
     private let thinkTime: UInt64
+    /// Why a connection last refused a request.
+    @exclusivity(unchecked) private var lastRefusal: H2Error?
     /// Connections that could not be established, or were left without a single answer.
     @exclusivity(unchecked) private var failuresInARow = 0
     /// Whether the connection has brought an answer.
@@ -50,6 +52,8 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
+    /// When the connection has lived as long as it may (-T).
+    @exclusivity(unchecked) private var lifeTimer: LoopTimer?
     /// Requests that it may still send.
     @exclusivity(unchecked) private var left: Int
     private let requestsPerConnection: Int
@@ -130,7 +134,7 @@ final class Seat: DirectConnectionUser {
         if let stream = waiting.popFirst() {
             // A retry is no new request, and may be sent when no other may.
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
-            if !isOpenLoop { wanting.rest() }
+            if isOpenLoop { giveBack(stream) } else { wanting.rest() }
             idle.append(stream)
             return nil
         }
@@ -178,11 +182,32 @@ final class Seat: DirectConnectionUser {
         if sentOnConnection >= requestsPerConnection { rotate() }
     }
 
+    /// The connection refused a request that arrived, and it has not begun: it waits for another.
+    private func giveBack(_ stream: DirectStream) {
+        worker.backlog.append(
+            Worker.Arrival(time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt))
+    }
+
+    /// Gives back all requests that have not begun: nobody will send them here.
+    func returnRefused() {
+        guard isOpenLoop else { return }
+        for _ in 0..<waiting.count {
+            guard let stream = waiting.popFirst() else { return }
+            if stream.notes.pointee.attempts > 0 {
+                waiting.append(stream)
+            } else {
+                giveBack(stream)
+                idle.append(stream)
+            }
+        }
+    }
+
     /// The connection would not take it.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
             if worker.didNotBegin(stream.notes, gap: gap), !isOpenLoop { left += 1 }
             waiting.prepend(stream)
+            lastRefusal = error
             if let connection { leave(connection, error) }
             dialIfNeeded()
         } else {
@@ -216,6 +241,7 @@ final class Seat: DirectConnectionUser {
     private func leave(_ connection: DirectConnection, _ why: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
+        endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
         let hasAnswered = hasAnswered
         self.hasAnswered = false
@@ -240,7 +266,7 @@ final class Seat: DirectConnectionUser {
                 on: place(of: stream, connection))
         } else {
             if !hasAnswered { noteAnswer(connection) }
-            answered &+= 1
+            if worker.isAsExpected(status: stream.responseStatus, bodyBytes: stream.bodyBytes) { answered &+= 1 }
             worker.done(
                 stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
                 bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
@@ -368,7 +394,7 @@ final class Seat: DirectConnectionUser {
         worker.dial(self)
     }
 
-    /// Its turn has come; see `Worker.mayDial`. False where it wants none any more, and has not begun.
+    /// Its turn has come; see `Worker.startDials`. False where it wants none any more, and has not begun.
     func dialNow() -> Bool {
         guard case .waitsForTurn = dialling, wantsConnection else {
             if case .waitsForTurn = dialling { dialling = .no }
@@ -401,13 +427,19 @@ final class Seat: DirectConnectionUser {
         worker.connected(connection, again: hasConnected)
         hasConnected = true
         if let limit = worker.plan.activeTimeout {
-            let opened = ObjectIdentifier(connection)
-            _ = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
-                guard let self, let connection = self.connection, ObjectIdentifier(connection) == opened else { return }
+            endLifeTimer()
+            let opened = connection.number
+            lifeTimer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
+                guard let self, self.connection?.number == opened else { return }
                 stop(because: "it was open for \(limit) (-T)", isExpired: true)
             }
         }
         pump()
+    }
+
+    private func endLifeTimer() {
+        if let lifeTimer { worker.loop.cancel(lifeTimer) }
+        lifeTimer = nil
     }
 
     private func failed(_ error: H2Error) {
@@ -427,7 +459,7 @@ final class Seat: DirectConnectionUser {
             return
         }
         dialling = .pausing(
-            worker.loop.schedule(after: Worker.pause(after: failuresInARow)) { [weak self] in
+            worker.loop.schedule(after: worker.pause(after: failuresInARow, of: number)) { [weak self] in
                 guard let self else { return }
                 dialling = .no
                 dialIfNeeded()
@@ -441,6 +473,8 @@ final class Seat: DirectConnectionUser {
     ///   are cut off, and nothing is wrong with them.
     func stop(because why: String, isExpired: Bool) {
         if case .gaveUp = dialling { return }
+        // The drain has a limit of its own.
+        if isExpired, !worker.isRunning { return }
         dialling = .gaveUp
         connection?.tag = isExpired ? Self.expired : Self.meant
         connection?.closeNow(because: why)
@@ -470,11 +504,17 @@ final class Seat: DirectConnectionUser {
     private func failRetries() {
         for _ in 0..<waiting.count {
             guard let stream = waiting.popFirst() else { return }
-            if stream.notes.pointee.attempts > 0, let failure = stream.failure {
+            if stream.notes.pointee.attempts > 0 {
+                // Where a connection refused the next attempt, the stream has forgotten why the one before failed.
+                let failure =
+                    stream.failure ?? lastRefusal
+                    ?? H2Error(.connectionClosed, message: "no connection took the request")
                 // The next attempt has not been made.
                 stream.notes.pointee.attempts -= 1
                 worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
                 stream.notes.pointee.attempts = 0
+            } else if isOpenLoop {
+                giveBack(stream)
             }
             if !isOpenLoop { wanting.rest() }
             idle.append(stream)
@@ -489,6 +529,7 @@ final class Seat: DirectConnectionUser {
         case .no, .waitsForTurn, .onLast, .gaveUp: break
         }
         dialling = .gaveUp
+        endLifeTimer()
         if let thinkTimer { worker.loop.cancel(thinkTimer) }
         thinkTimer = nil
         failRetries()

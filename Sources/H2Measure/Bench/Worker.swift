@@ -20,6 +20,8 @@ final class Worker: @unchecked Sendable {
         var end = BenchResult.End.complete
         var beganAt: UInt64 = 0
         var endedAt: UInt64 = 0
+        /// Whether it came to the measured part. One that gave up in the warm-up has no times of its own.
+        var hasMeasured = false
         var requests = BenchResult.Requests()
         var statuses = [Int](repeating: 0, count: 1000)
         var errors: [String: Int] = [:]
@@ -87,6 +89,7 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var wasFullAt: UInt64 = 0
     let maySpin: Bool
     @exclusivity(unchecked) var isSpinning = false
+    @exclusivity(unchecked) var takesArrivalsSoon = false
     @exclusivity(unchecked) var spunAt: UInt64 = 0
     @exclusivity(unchecked) var spun: UInt64 = 0
     /// Arrivals that no connection could take.
@@ -182,7 +185,7 @@ final class Worker: @unchecked Sendable {
                 last: stages.last?.to ?? 0)
             (isOpenLoop, self.arrivals) = (true, arrivals)
         }
-        maySpin = isOpenLoop && Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))) > plan.threads
+        maySpin = isOpenLoop && ProcessorSet.count > plan.threads
         var length: UInt64 = 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -228,7 +231,7 @@ final class Worker: @unchecked Sendable {
         }
         openConnections()
         if isOpenLoop {
-            beginSchedule()
+            beginSchedules()
             takeArrivals()
         }
         if let limit = plan.inactivityTimeout { watchActivity(limit.clampedNanoseconds) }
@@ -260,12 +263,14 @@ final class Worker: @unchecked Sendable {
         timers.append(loop.schedule(after: time.clampedNanoseconds) { [unowned self] in body(self) })
     }
 
-    private func beginMeasuring() {
+    /// - Parameter isOver: it ends before it has begun, so that nothing was measured, in no time.
+    private func beginMeasuring(isOver: Bool = false) {
         guard case .warmUp = phase else { return }
         loop.readClock()
         phase = .measuring
         findings.beganAt = loop.now
-        downtime.measure(from: loop.now)
+        findings.hasMeasured = !isOver
+        if !isOver { downtime.measure(from: loop.now) }
         for seat in seats { seat.answered = 0 }
         for seat in asyncSeats { seat.answered = 0 }
         intervalBeganAt = loop.now
@@ -274,7 +279,7 @@ final class Worker: @unchecked Sendable {
         figuresAtBegin = currentFigures()
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
-            beginSchedule()
+            restartSchedules()
             backlog = Ring(capacity: 64)
             for seat in seats { seat.dropBacklog() }
             seatBacklog = 0
@@ -384,6 +389,7 @@ final class Worker: @unchecked Sendable {
         bodyBytes: Int, on place: Place
     ) {
         if !isPlain, let why = plan.expectation?.failure(status: status, bodyBytes: bodyBytes) {
+            if notes.pointee.isMeasured { findings.statuses[status] += 1 }
             return failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
         }
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
@@ -405,6 +411,12 @@ final class Worker: @unchecked Sendable {
             if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
         }
         if left == 0 { checkEnd() }
+    }
+
+    /// Whether `done` counts such a response as done.
+    @inline(__always)
+    func isAsExpected(status: Int, bodyBytes: Int) -> Bool {
+        isPlain || plan.expectation?.failure(status: status, bodyBytes: bodyBytes) == nil
     }
 
     /// The place on the wire where a request was: the connection's number, and the stream's.
@@ -481,19 +493,17 @@ final class Worker: @unchecked Sendable {
 
     // MARK: - What others leave
 
-    /// Another worker has given up, and so many of its requests are this one's to send.
-    func takeOver(_ handover: Crew.Handover) {
-        switch phase {
-        case .warmUp, .measuring: break
-        case .draining, .over: return
-        }
+    /// Another worker has given up, and some of its requests are this one's to send.
+    func takeOver() {
+        guard let crew, isRunning else { return }
+        let handover = crew.takeInbox(of: self)
         doneAt = nil
         if case .requests = plan.extent {
             left += handover.requests
             if !isOpenLoop { orphaned += handover.requests }
         }
         if isOpenLoop {
-            schedules += handover.schedules
+            take(handover)
             for arrival in handover.arrivals { backlog.append(arrival) }
             sendBacklog()
             if let arrivalTimer { loop.cancel(arrivalTimer) }
@@ -547,21 +557,21 @@ final class Worker: @unchecked Sendable {
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
-        if now > intervalBeganAt { endInterval(now) }
+        if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
         case .time(let time):
             // What is due when the time is over is no part of it.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
+            for seat in seats { seat.returnRefused() }
             findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: min(now, last))
         }
     }
 
     func finish(_ end: BenchResult.End) {
         if case .over = phase { return }
-        // Where it ends before it has begun, nothing was measured, in no time.
-        beginMeasuring()
+        beginMeasuring(isOver: true)
         loop.readClock()
         noteEnd()
         findings.end = end

@@ -17,17 +17,39 @@ extension Worker {
     private static let spinStep: UInt64 = 5_000
 
     /// Begins the worker's own part of the schedule, now.
-    func beginSchedule() {
-        guard let arrivals else { return }
+    func beginSchedules() {
+        schedules = [
+            schedule(Arrivals.Part(first: index, stride: plan.threads, of: plan.connections), from: loop.now)
+        ].compactMap { $0 }
+    }
+
+    /// The measured part begins: each part that the worker has begins anew, those of workers that gave up in the warm-up too.
+    func restartSchedules() {
+        schedules = schedules.compactMap { schedule($0.part, from: loop.now) }
+    }
+
+    /// Takes the schedules that another worker left.
+    func take(_ handover: Crew.Handover) {
+        if case .measuring = phase {
+            // What was left in the warm-up has its arrivals from the beginning of the measured part.
+            schedules += handover.schedules
+            schedules += handover.parts.compactMap { schedule($0, from: findings.beganAt) }
+        } else {
+            let parts = handover.schedules.map(\.part) + handover.parts
+            schedules += parts.compactMap { schedule($0, from: loop.now) }
+        }
+    }
+
+    private func schedule(_ part: Arrivals.Part, from beganAt: UInt64) -> Schedule? {
+        guard let arrivals else { return nil }
         // So that it is the rate times the duration: one that is due as the time is over is none of it.
         var length = UInt64.max
         if case .measuring = phase, case .time(let time) = plan.extent { length = time.clampedNanoseconds }
-        schedules = [
-            Schedule(
-                Arrivals.Part(first: index, stride: plan.threads, of: plan.connections), of: arrivals,
-                beganAt: loop.now, length: length,
-                seed: plan.arrivesAtRandom ? UInt64(index) << 1 | (phase == .warmUp ? 1 : 0) : nil)
-        ]
+        // Each part has numbers of its own, and so has the warm-up.
+        var mixed = SplitMix64(seed: plan.arrivalSeed)
+        let seed = mixed.next() ^ (UInt64(part.first) << 1 | (phase == .warmUp ? 1 : 0))
+        return Schedule(
+            part, of: arrivals, beganAt: beganAt, length: length, seed: plan.arrivesAtRandom ? seed : nil)
     }
 
     func takeArrivals() {
@@ -38,12 +60,16 @@ extension Worker {
         let now = loop.now
         var taken = 0
         while maySend, mayPlan, let (place, time) = nextArrival() {
-            guard time <= now else { return awaitArrival(time, now) }
+            guard time <= now else { return awaitArrival(time) }
             let isFull = backlog.count + seatBacklog >= Self.mostBacklog
             if isFull { wasFullAt = now }
             guard !isFull, taken < Self.mostArrivals else {
                 // It loses nothing by that: the schedule knows when each was due.
-                arrivalTimer = loop.schedule(after: isFull ? 1_000_000 : 0) { [unowned self] in takeArrivals() }
+                if isFull {
+                    arrivalTimer = loop.schedule(after: 1_000_000) { [unowned self] in takeArrivals() }
+                } else {
+                    takeArrivalsSoon()
+                }
                 return
             }
             taken += 1
@@ -67,12 +93,15 @@ extension Worker {
 
     /// Sleeps until shortly before the arrival, and looks at the clock from then on. Between the looks the loop has its turns,
     /// so that answers are not kept waiting.
-    private func awaitArrival(_ time: UInt64, _ now: UInt64) {
+    private func awaitArrival(_ time: UInt64) {
+        // Not when it began to look: those that began meanwhile took their time.
+        let now = loop.now
         let ahead = maySpin ? Self.spinTime : 0
-        guard time - now <= ahead else {
+        guard time <= now &+ ahead else {
             arrivalTimer = loop.schedule(after: time - now - ahead) { [unowned self] in takeArrivals() }
             return
         }
+        guard maySpin else { return takeArrivalsSoon() }
         guard !isSpinning else { return }
         isSpinning = true
         spunAt = now
@@ -80,6 +109,16 @@ extension Worker {
             isSpinning = false
             let passed = loop.preciseNow &- spunAt
             if passed < Self.spinStep { spun &+= passed }
+            takeArrivals()
+        }
+    }
+
+    /// In the loop's next turn: a timer that is due at once would have its turn before all else.
+    private func takeArrivalsSoon() {
+        guard !takesArrivalsSoon else { return }
+        takesArrivalsSoon = true
+        loop.execute { [self] in
+            takesArrivalsSoon = false
             takeArrivals()
         }
     }

@@ -96,12 +96,20 @@ extension Worker {
     /// Not one seat is left: what is to be sent is left to other workers, where there are any.
     private func leaveAll(_ why: String) {
         let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(why)
-        guard let crew, isRunning else { return finish(end) }
+        guard isRunning else { return finish(findings.end) }
+        guard let crew else { return finish(end) }
         var handover = Crew.Handover()
         if case .requests = plan.extent { handover.requests = left }
-        handover.schedules = schedules
-        while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
-        guard crew.handOver(handover, from: self) else {
+        if case .measuring = phase {
+            handover.schedules = schedules
+            while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
+        } else {
+            // The warm-up leaves nothing behind but who sends for which places.
+            handover.parts = schedules.map(\.part)
+        }
+        guard crew.handOver(&handover, from: self) else {
+            if case .requests = plan.extent { left = handover.requests }
+            if case .measuring = phase { schedules = handover.schedules }
             for arrival in handover.arrivals { backlog.append(arrival) }
             return finish(end)
         }
@@ -113,16 +121,21 @@ extension Worker {
 
     /// Whether a seat tries on after so many failures in a row.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
-        // A mistake in the plan shows at the first connection.
-        if plan.keepsTrying, findings.connections.opened > 0 { return true }
-        return switch code {
-        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: false
-        default: failures < Self.attemptsToConnect
+        switch code {
+        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
+        default: break
         }
+        // A mistake in the plan shows before the first connection, whichever worker has that.
+        if plan.keepsTrying, downtime.hasConnected { return true }
+        return failures < Self.attemptsToConnect
     }
 
-    /// How long a seat pauses after so many failures in a row: 0.1 to 0.8 s.
-    static func pause(after failures: Int) -> UInt64 { 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) }
+    /// How long the seat of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
+    /// trying, up to 5 s more by its number, so that thousands of seats do not dial a server that is away all at once.
+    func pause(after failures: Int, of number: Int) -> UInt64 {
+        let pause = 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) as UInt64
+        return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
+    }
 
     /// That of a seat's connections.
     func configuration(of number: Int) -> Configuration {
@@ -156,8 +169,14 @@ extension Worker {
                 let last = max(connection.lastByteAt, since)
                 guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
-                (seats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
-                (asyncSeats.first { $0.connection === connection })?.stop(because: why, isExpired: false)
+                if let seat = seats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else if let seat = asyncSeats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else {
+                    // Its seat has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    connection.closeNow(because: why)
+                }
             }
             if case .over = phase { return }
             timers.append(loop.schedule(after: period) { look() })

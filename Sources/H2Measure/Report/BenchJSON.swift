@@ -127,6 +127,16 @@ package enum BenchJSON {
             "think_time_seconds": seconds(plan.thinkTime),
             "start_at_unix_seconds": JSONText(plan.startAt),
             "keeps_trying": .bool(plan.keepsTrying),
+            "arrival_seed": plan.arrivesAtRandom ? .integer(Int(clamping: plan.arrivalSeed)) : .null,
+            "expectation": expectation(plan.expectation),
+        ]
+    }
+
+    private static func expectation(_ expectation: BenchPlan.Expectation?) -> JSONText {
+        guard let expectation else { return .null }
+        return [
+            "statuses": expectation.statuses.map { .array($0.sorted().map { .integer($0) }) } ?? .null,
+            "body_bytes": JSONText(expectation.bodyBytes),
         ]
     }
 

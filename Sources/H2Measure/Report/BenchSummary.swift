@@ -74,7 +74,7 @@ package struct BenchSummary {
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
             what.append("open loop, \(grouped(stages.count, "stage")) of up to \(rateText(most)) requests/s")
         }
-        if plan.arrivesAtRandom { what.append("at random times") }
+        if plan.arrivesAtRandom { what.append("at random times (--seed \(plan.arrivalSeed))") }
         if plan.thinkTime > .zero { what.append("\(timeText(seconds: plan.thinkTime.inSeconds)) of thinking between") }
         if plan.warmUp > .zero { what.append("after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up") }
         if let most = plan.requestsPerConnection { what.append("\(grouped(most)) requests a connection") }

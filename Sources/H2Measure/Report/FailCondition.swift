@@ -123,7 +123,8 @@ package struct FailCondition: Sendable, Equatable {
     package func judge(_ result: BenchResult, corrected: Distribution) -> Outcome {
         guard let value = value(result, corrected) else {
             // What cannot be told is no success.
-            return outcome(nil, "\(name) is not known, since no request was answered", isBroken: true)
+            let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"
+            return outcome(nil, "\(name) is not known, since \(why)", isBroken: true)
         }
         let isBroken = relation.holds(value, limit)
         if metric.isTime {
@@ -167,9 +168,9 @@ package struct FailCondition: Sendable, Equatable {
 }
 
 extension [FailCondition] {
-    /// What a measurement says to each.
+    /// What a measurement says to each; nothing where the user stopped it, for what ran until then is not what was to be judged.
     package func judge(_ result: BenchResult) -> [FailCondition.Outcome] {
-        guard !isEmpty else { return [] }
+        guard !isEmpty, result.end != .interrupted else { return [] }
         let corrected = Distribution(result.corrected)
         return map { $0.judge(result, corrected: corrected) }
     }

@@ -28,30 +28,60 @@ struct VerdictRules {
     func outcome() -> [Verdict] {
         var verdicts = ended() + failures()
         if result.requests.aborted > 0 {
-            verdicts.append(
-                Verdict(
-                    .note, .errors,
-                    "\(grouped(result.requests.aborted, "request")) got no answer in the time to drain after the end, and the latencies, "
-                        + "of which theirs would be the longest, lack them: measure longer with -D, or use \(lighter).")
-            )
+            verdicts.append(Verdict(.note, .errors, aborted()))
         }
         let statuses = Dictionary(
             uniqueKeysWithValues: result.statuses.enumerated().filter { $0.element > 0 }.map { ($0.offset, $0.element) }
         )
+        // Where statuses are expected, others have failed.
+        if plan.expectation?.statuses != nil { return verdicts }
         return verdicts
-            + StatusSentence.all(statuses, of: result.requests.done).map { Verdict(.warning, .statuses, $0) }
+            + StatusSentence.all(statuses, of: result.requests.done + result.unexpected)
+            .map { Verdict(.warning, .statuses, $0) }
+    }
+
+    /// What cut off the requests that were under way.
+    private func aborted() -> String {
+        let count = grouped(result.requests.aborted, "request")
+        let lacking = "and the latencies lack them"
+        switch result.end {
+        case .interrupted: return "\(count) had no answer yet when it was stopped, \(lacking)."
+        case .gaveUp: return "\(count) had no answer yet when it ended, \(lacking)."
+        case .expired: return "\(count) had no answer yet when their connection came to its time limit, \(lacking)."
+        case .complete where plan.activeTimeout != nil:
+            return
+                "\(count) had no answer yet when their connection came to its time limit (-T) or the time to drain was over, "
+                + "\(lacking): use a longer -T, or measure longer with -D."
+        case .complete:
+            return "\(count) got no answer in the time to drain after the end, and the latencies, "
+                + "of which theirs would be the longest, lack them: measure longer with -D, or use \(lighter)."
+        }
     }
 
     /// Where requests failed and none was answered there is nothing to judge: what to do about that is all there is to say.
     func nothingAnswered() -> Verdict? {
         guard result.requests.done == 0, result.requests.failed > 0, result.end == .complete else { return nil }
         let cause = result.errors.byCount.first.map { " (\($0.cause))" } ?? ""
+        if result.unexpected > 0 {
+            return Verdict(
+                .warning, .errors,
+                "None of \(grouped(result.unexpected, "response")) was as expected\(cause): check the URL, and what "
+                    + "\(expectationOptions).")
+        }
         let remedy =
             result.suggestsHTTP1(plan)
             ? "does the server speak HTTP/2 without TLS? if not, use --h1" : "try one with h2get -v first"
         return Verdict(
             .warning, .errors,
             "None of \(grouped(result.requests.sent, "request")) was answered\(cause): \(remedy).")
+    }
+
+    private var expectationOptions: String {
+        switch (plan.expectation?.statuses, plan.expectation?.bodyBytes) {
+        case (_, nil): "--expect-status says"
+        case (nil, _): "--expect-size says"
+        default: "--expect-status and --expect-size say"
+        }
     }
 
     private func ended() -> [Verdict] {
@@ -83,8 +113,8 @@ struct VerdictRules {
         }
     }
 
-    /// The server was away for a part of the run: connections ended, and others could not be established.
-    var wasAway: Bool { !result.connections.failed.isEmpty && !result.connections.lost.isEmpty }
+    /// The server was away for a part of the run: there was no connection, and none could be had at once.
+    var wasAway: Bool { result.downtime.count > 0 }
 
     private func failures() -> [Verdict] {
         let requests = result.requests
@@ -93,23 +123,30 @@ struct VerdictRules {
         let (lost, failed) = (result.connections.lost, result.connections.failed)
         if wasAway {
             let with = requests.failed > 0 ? ", and \(grouped(requests.failed, "request")) failed" : ""
+            let reasons = [
+                lost.isEmpty ? nil : "\(grouped(total(lost), "connection")) ended\(first(lost))",
+                failed.isEmpty ? nil : "\(grouped(total(failed), "attempt")) to connect failed\(first(failed))",
+            ].compactMap { $0 }
+            let why = reasons.isEmpty ? "" : ", for \(reasons.joined(separator: " and "))"
             return [
                 Verdict(
                     .warning, .errors,
-                    "The server was away for a part of the run, for \(grouped(total(lost), "connection")) ended\(first(lost)) and "
-                        + "\(grouped(total(failed), "attempt")) to connect failed\(first(failed))\(with): see why, and measure again."
-                )
+                    "The server was away for a part of the run\(why)\(with): see why, and measure again.")
             ]
         }
         var verdicts: [Verdict] = []
         if requests.failed > 0 {
             let causes = result.errors.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
             let named = causes.isEmpty ? "" : " (\(causes.joined(separator: "; ")))"
+            let isUnexpected = result.unexpected >= requests.failed
             verdicts.append(
                 Verdict(
                     .warning, .errors,
-                    "\(grouped(requests.failed, "request")) of \(grouped(requests.sent)) failed\(named), and what fails may be "
-                        + "fast or slow: trust the latencies only once that is fixed, or with \(lighter)."))
+                    isUnexpected
+                        ? "\(grouped(requests.failed, "response")) of \(grouped(requests.sent)) were not as expected\(named), and the "
+                            + "latencies lack them: check the URL, and what \(expectationOptions)."
+                        : "\(grouped(requests.failed, "request")) of \(grouped(requests.sent)) failed\(named), and what fails may be "
+                            + "fast or slow: trust the latencies only once that is fixed, or with \(lighter)."))
         }
         if let most = failed.byCount.first {
             verdicts.append(
@@ -165,7 +202,7 @@ struct VerdictRules {
             verdicts.append(
                 Verdict(
                     .warning, .clientBusy,
-                    "The client used \(fixed(processorsUsed, 1)) of the machine's \(grouped(client.processors, "processor")), and "
+                    "The client used \(fixed(processorsUsed, 1)) of the \(grouped(client.processors, "processor")) that it may use, and "
                         + "a server on the same machine had to do with the rest: \(elsewhere)."))
         }
         let p50 = latency.p50

@@ -19,7 +19,7 @@ extension VerdictRules {
                     "The server allows \(grouped(limit, "stream")) on a connection, fewer than -m \(plan.streams), and the others waited for "
                         + "theirs (\(timeText(nanoseconds: waits.slot)) in all): use -m \(max(limit, 1)), or spread them with -c \(enough)."
                 ))
-        } else if result.connections.http1 > 0, plan.streams > 1 {
+        } else if result.connections.http1 > 0, plan.streams > 1, !isOpenLoop {
             verdicts.append(
                 Verdict(
                     .note, .slots,
@@ -90,10 +90,12 @@ extension VerdictRules {
     private func behind() -> [Verdict] {
         guard let asked = scheduled(), asked > 0 else { return [] }
         let requests = result.requests
-        let missing = asked - Double(requests.sent)
-        if missing > max(0.02 * asked, 10) {
+        // At random there are more or fewer than the rate has, and only those that never were sent are missing.
+        let due = plan.arrivesAtRandom ? Double(requests.sent + requests.dropped) : asked
+        let missing = due - Double(requests.sent)
+        if missing > max(0.02 * due, 10) {
             let what =
-                "Of \(rateText(asked / result.elapsed)) requests a second only \(rateText(Double(requests.sent) / result.elapsed)) "
+                "Of \(rateText(due / result.elapsed)) requests a second only \(rateText(Double(requests.sent) / result.elapsed)) "
                 + "were sent (\(grouped(requests.dropped)) never were)"
             return [Verdict(.warning, .rateMissed, "\(what)\(whyBehind).")]
         }
@@ -196,7 +198,10 @@ extension VerdictRules {
             return [
                 Verdict(
                     .warning, .sample,
-                    "No request was answered, so there is nothing to say about latency: try one with h2get -v first.")
+                    result.unexpected > 0
+                        ? "No response was as expected, so there is nothing to say about latency: check what is expected."
+                        : "No request was answered, so there is nothing to say about latency: try one with h2get -v first."
+                )
             ]
         }
         if let lacking = Percentile.shown.first(where: { $0.above(of: latency.count) < Percentile.fewest }) {

@@ -1,6 +1,6 @@
 import H2Client
 
-/// Climbs over streams and connections, and looks where a server has enough.
+/// Measures with more and more streams and connections, to find the load that a server can take.
 ///
 /// Each number of connections has a climb of its own, from few streams to many, that ends when the server begins to refuse
 /// or to fail, when more can gain nothing, or when it only makes things worse.

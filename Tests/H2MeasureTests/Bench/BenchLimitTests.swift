@@ -102,6 +102,117 @@ struct BenchLimitTests {
     }
 
     @Test
+    func `of workers that give up together the last one has what all of them leave`() throws {
+        let plan = BenchPlan(origin: try Origin("http://127.0.0.1:1"), requests: [])
+        let loops = (0..<3).map { _ in EventLoop() }
+        defer { for loop in loops { loop.shutdown() } }
+        // None of them reads what others leave to it.
+        let workers = loops.enumerated().map { index, loop in
+            Worker(
+                plan, index: 0, loop: loop, requests: [], tls: nil,
+                timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime()
+            ) { _ in }
+        }
+        let crew = Crew(3)
+        for worker in workers { crew.add(worker) }
+        var first = Crew.Handover(requests: 10, parts: [Arrivals.Part(first: 0, stride: 3, of: 3)])
+        #expect(crew.handOver(&first, from: workers[0]))
+        var second = Crew.Handover(requests: 20)
+        #expect(crew.handOver(&second, from: workers[1]))
+        var last = Crew.Handover(requests: 30)
+        #expect(!crew.handOver(&last, from: workers[2]))
+        #expect(last.requests == 60)
+        #expect(last.parts.count == 1)
+    }
+
+    @Test
+    func `a listener that closes ends all workers, and not as if they were complete`() async throws {
+        for _ in 0..<5 {
+            try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+                let plan = try origin.plan("/delay/1", .requests(1_000_000), connections: 2) { $0.threads = 2 }
+                async let measured = Bench(plan).run()
+                while origin.server.statistics.connectionsAccepted < 2 { try await Task.sleep(for: .milliseconds(5)) }
+                try await Task.sleep(for: .milliseconds(50))
+                origin.server.stopNow()
+                let result = try await measured
+                guard case .gaveUp = result.end else {
+                    Issue.record("it ended with \(result.end)")
+                    return
+                }
+                #expect(result.requests.dropped > 0)
+            }
+        }
+    }
+
+    @Test
+    func `a worker that gives up in the warm-up does not count to the measured time`() async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.limits.connections = 1
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/3", .time(.seconds(2)), connections: 2, streams: 50) {
+                $0.threads = 2
+                $0.warmUp = .seconds(5)
+                $0.pace = .arrivals(from: 100, to: 100, ramp: .zero)
+                $0.drain = .seconds(30)
+            }
+            #expect(result.end == .complete)
+            #expect(result.elapsed >= 2 && result.elapsed < 4.5)
+            // The part of the schedule that it left is another's.
+            #expect(result.requests.sent + result.requests.dropped == 200)
+            #expect(result.requests.sent > 150)
+        }
+    }
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `connections that their places have left are watched for silence, too`(_ api: BenchPlan.API) async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.faults.goAwayAfterRequests = 1
+        configuration.faults.latency = .seconds(3_000)
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/10", .requests(3)) {
+                $0.api = api
+                $0.inactivityTimeout = .seconds(1)
+            }
+            // The last place to give up ends it, and what was under way then counts as aborted.
+            #expect(result.requests.done == 0 && result.requests.failed + result.requests.aborted > 0)
+        }
+    }
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `a server that resets streams and closes is not dialled without end`(_ api: BenchPlan.API) async throws {
+        var configuration = MeasuredOrigin.cleartext()
+        configuration.faults.resetAfterBodyBytes = 1
+        configuration.faults.closeAfterRequests = 2
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/10", .requests(1_000)) { $0.api = api }
+            guard case .gaveUp = result.end else {
+                Issue.record("it ended with \(result.end)")
+                return
+            }
+            #expect(origin.server.statistics.connectionsAccepted == 5)
+        }
+    }
+
+    @Test
+    func `a young connection is not ended in the name of one before it`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/delay/1", .time(.seconds(5)), connections: 2) {
+                $0.activeTimeout = .seconds(3)
+                $0.requestsPerConnection = 5
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.aborted == 0)
+        }
+    }
+
+    @Test
+    func `the processors that may be used are those of the mask`() {
+        #expect(ProcessorSet.allowed(in: "Name:\tx\nCpus_allowed:\t00000000,0000000f\nCpus_allowed_list:\t0-3\n") == 4)
+        #expect(ProcessorSet.allowed(in: "Name:\tx\n") == nil)
+        #expect(ProcessorSet.count > 0)
+    }
+
+    @Test
     func `a worker whose share is nothing does not keep the others`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(1), connections: 2) { $0.threads = 2 }

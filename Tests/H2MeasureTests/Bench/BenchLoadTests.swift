@@ -264,6 +264,8 @@ struct BenchLoadTests {
             #expect(status.requests.done == 6)
             #expect(status.errors == ["unexpected status 404": 3])
             #expect(status.requests.answeredInTime == 6)
+            #expect(status.statuses[404] == 3 && status.unexpected == 3)
+            #expect(abs(status.perConnection.mean * status.elapsed - 6) < 0.01)
             let size = try await measure(.init(statuses: [200], bodyBytes: 10))
             #expect(size.requests.done == 3)
             #expect(size.errors["a body of 11 bytes"] == 3)
@@ -275,8 +277,8 @@ struct BenchLoadTests {
         let breakdown = Breakdown(requests: 1_000)
         for request in 0..<1_000 { breakdown.record(5, status: 200, request: request) }
         #expect(breakdown.byRequest.count == 101)
-        #expect(breakdown.byRequest[99].total == 1)
-        #expect(breakdown.byRequest[100].total == 900)
+        #expect(breakdown.byRequest[99]?.total == 1)
+        #expect(breakdown.byRequest[100]?.total == 900)
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
@@ -336,6 +338,15 @@ struct BenchLoadTests {
             #expect(result.downtime.seconds >= 1)
             #expect(result.downtime.longest == result.downtime.seconds)
         }
+    }
+
+    @Test
+    func `a connection of any loop is one that there was`() {
+        let downtime = Downtime()
+        #expect(!downtime.hasConnected)
+        downtime.connected(5)
+        downtime.gone(6)
+        #expect(downtime.hasConnected)
     }
 
     @Test

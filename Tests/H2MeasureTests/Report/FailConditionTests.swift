@@ -2,6 +2,14 @@ import H2Measure
 import Testing
 
 @Suite struct FailConditionTests {
+    @Test func nothingIsJudgedThatTheUserStopped() throws {
+        var result = sampleResult()
+        result.end = .interrupted
+        #expect([try FailCondition("rate<1000000000")].judge(result).isEmpty)
+        result.end = .complete
+        #expect([try FailCondition("rate<1000000000")].judge(result).map(\.isBroken) == [true])
+    }
+
     /// 200,000 responses of 1 to 2 ms in 10 s.
     private func outcome(
         _ text: String, _ change: (inout BenchResult) -> Void = { _ in }

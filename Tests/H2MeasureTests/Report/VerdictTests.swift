@@ -61,7 +61,7 @@ import Testing
 
     @Test func fullProcessorsMeanThatTheClientIsTheLimit() throws {
         let text = try only(.clientBusy, .warning) { $0.client.userSeconds = 36 }
-        #expect(text.contains("3.8 of the machine's 4 processors"))
+        #expect(text.contains("3.8 of the 4 processors that it may use"))
     }
 
     @Test func lateTimersMeanThatLatenciesAreTooLong() throws {
@@ -182,6 +182,63 @@ import Testing
         #expect(try only(.ended, .warning) { $0.end = .gaveUp("refused") }.contains("(refused)"))
     }
 
+    // MARK: Responses that were not as expected
+
+    private var expectingPlan: BenchPlan {
+        var plan = samplePlan()
+        plan.expectation = BenchPlan.Expectation(statuses: [200])
+        return plan
+    }
+
+    @Test func responsesThatWereNotAsExpectedWereAnsweredAllTheSame() throws {
+        let text = try only(.errors, .warning, expectingPlan) { result in
+            result = BenchResult()
+            result.requests.sent = 3
+            result.requests.failed = 3
+            result.statuses[404] = 3
+            result.errors = ["unexpected status 404": 3]
+        }
+        #expect(
+            text == "None of 3 responses was as expected (unexpected status 404): check the URL, and what "
+                + "--expect-status says.")
+    }
+
+    @Test func statusesThatWereNotExpectedStillShowThrottling() {
+        let found = verdicts(expectingPlan) { result in
+            result.requests.sent += 7
+            result.requests.failed = 7
+            result.statuses[429] = 7
+            result.errors = ["unexpected status 429": 7]
+        }
+        #expect(found.contains { $0.topic == .throttled && $0.text.contains("status 429 7 times") })
+        #expect(found.contains { $0.topic == .errors && $0.text.contains("7 responses of") })
+        #expect(!found.contains { $0.topic == .statuses })
+    }
+
+    @Test func oneFailedDialIsNotAServerThatWasAway() {
+        let found = verdicts { result in
+            result.connections.lost = ["connection closed by the server": 1]
+            result.connections.failed = ["cannot connect: Connection refused": 1]
+        }
+        #expect(!found.contains { $0.text.contains("The server was away") })
+    }
+
+    @Test func whatWasCutOffIsSaidByWhatCutItOff() throws {
+        func text(_ end: BenchResult.End, _ plan: BenchPlan = samplePlan()) throws -> String {
+            let found = verdicts(plan) { result in
+                result.requests.aborted = 2
+                result.end = end
+            }
+            return try #require(found.first { $0.topic == .errors }).text
+        }
+        #expect(try text(.complete).contains("in the time to drain"))
+        #expect(try text(.interrupted).contains("when it was stopped"))
+        #expect(try text(.expired("-T")).contains("came to its time limit"))
+        var plan = samplePlan()
+        plan.activeTimeout = .seconds(1)
+        #expect(try text(.complete, plan).contains("(-T)"))
+    }
+
     // MARK: One cause, one remedy
 
     @Test func aServerThatDiedIsOneCauseWithOneRemedy() throws {
@@ -205,6 +262,7 @@ import Testing
             result.connections.lost = ["connection closed by the server": 4]
             result.connections.failed = ["cannot connect: Connection refused": 20]
             result.connections.reopened = 4
+            result.downtime.count = 1
             for index in result.intervals.indices.dropFirst(5) { result.intervals[index].done = 0 }
         }
         #expect(text.contains("The server was away for a part of the run"))
@@ -326,6 +384,17 @@ import Testing
         plan.extent = .time(.seconds(10))
         plan.pace = .arrivals(from: 20_000, to: 20_000, ramp: .zero)
         return plan
+    }
+
+    @Test func fewerArrivalsThanTheMeanAreNoRateThatWasMissed() {
+        var plan = openPlan
+        plan.arrivesAtRandom = true
+        #expect(verdicts(plan) { $0.requests.sent = 195_000 }.allSatisfy { $0.topic != .rateMissed })
+        let found = verdicts(plan) { result in
+            result.requests.sent = 195_000
+            result.requests.dropped = 5_000
+        }
+        #expect(found.contains { $0.topic == .rateMissed })
     }
 
     @Test func aRateThatWasNotReachedIsSaid() throws {

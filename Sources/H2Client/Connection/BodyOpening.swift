@@ -24,17 +24,18 @@ private final class BodyOpening: @unchecked Sendable {
         }
     }
 
-    nonisolated(nonsending) func wait(until deadline: Deadline?) async throws -> BodyFile {
+    /// - Parameter limit: the request's, from `calledAt` (monotonic nanoseconds).
+    nonisolated(nonsending) func wait(within limit: Duration?, calledAt: UInt64) async throws -> BodyFile {
         let outcome = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 loop.execute {
                     if let outcome = self.outcome { return continuation.resume(returning: outcome) }
                     self.continuation = continuation
-                    guard let deadline else { return }
-                    let now = self.loop.now
-                    self.timer = self.loop.schedule(after: deadline.at > now ? deadline.at - now : 0) {
+                    guard let limit else { return }
+                    let (end, now) = (calledAt &+ limit.clampedNanoseconds, self.loop.now)
+                    self.timer = self.loop.schedule(after: end > now ? end - now : 0) {
                         self.timer = nil
-                        self.finish(.failure(H2Error.timeout(deadline.phase, deadline.limit, stream: 0)))
+                        self.finish(.failure(H2Error.timeout(.wholeRequest, limit, stream: 0)))
                     }
                 }
             }
@@ -64,10 +65,7 @@ extension RequestBody {
             let opening = BodyOpening(loop)
             let work: @Sendable () -> Void = { opening.finish(Result { try open(path) }) }
             if loop.runBlocking(work) != 0 { work() }
-            let deadline = options.timeout.map {
-                Deadline(at: calledAt.saturatingSum($0.clampedNanoseconds), phase: .wholeRequest, limit: $0)
-            }
-            file = try await opening.wait(until: deadline)
+            file = try await opening.wait(within: options.timeout, calledAt: calledAt)
         }
         return RequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
     }

@@ -84,6 +84,10 @@ enum RetryDecision: Sendable, Hashable {
         init(method: HTTPRequest.Method) { self.method = method }
     }
 
+    /// Connections that turn out to be closed when they are reused: so many more may be tried for one request, uncounted.
+    /// Each is one fewer of those that its server has closed without a word.
+    static let staleLimit = 5
+
     /// Replays of one request that do not count: each time others were served, but not for ever.
     static let replayLimit = 1_000
 
@@ -168,6 +172,7 @@ enum RetryDecision: Sendable, Hashable {
                 return policy.retriesOnNewConnections ? .after(atLeast: 0) : .no(.connectionWasNew)
             }
             // The usual reason is that it was closed for being idle while the request was on its way.
+            if situation.isHTTP1, situation.wasReused, situation.replays < staleLimit { return .atOnce(counts: false) }
             return counted(error, situation)
         }
     }

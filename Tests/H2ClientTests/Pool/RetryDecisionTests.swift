@@ -121,6 +121,11 @@ import Testing
         #expect(decide(closed, changed) == .no(.responseBegan))
         #expect(decide(closed, situation(method)) == .no(.connectionWasNew))
         #expect(decide(closed, situation(method) { $0.connectionServed = true }) == .atOnce(counts: true))
+        var stale = reused
+        (stale.isHTTP1, stale.attempts) = (true, 4)
+        #expect(decide(closed, stale) == .atOnce(counts: false))
+        stale.replays = RetryDecision.staleLimit
+        #expect(decide(closed, stale) == .no(.attemptsAreUsedUp))
         var bold = HTTPClient.RetryPolicy()
         bold.retriesOnNewConnections = true
         #expect(decide(closed, situation(method), bold) == .after(atLeast: 0))
@@ -298,6 +303,9 @@ import Testing
                         let decision = decide(failure, situation)
                         if case .no = decision { continue }
                         again += 1
+                        let isStale =
+                            failure.code == .connectionClosed && situation.isHTTP1 && situation.wasReused
+                            && replays < RetryDecision.staleLimit
                         let isUnsafe =
                             !situation.bodyCanBeSentAgain || situation.responseBegan
                             || failure.http2Code == .enhanceYourCalm
@@ -306,8 +314,9 @@ import Testing
                             || decision == .onOwnConnection || decision == .overHTTP1 && situation.isHTTP1
                             || decision == .atOnce(counts: true) && attempts > 1
                             || decision == .after(atLeast: 0) && attempts >= 4
-                            || decision == .atOnce(counts: false)
-                                && (replays >= RetryDecision.replayLimit || !failure.isRetryable || !situation.connectionServed)
+                            || decision == .atOnce(counts: false) && !isStale
+                                && (replays >= RetryDecision.replayLimit || !failure.isRetryable
+                                    || !situation.connectionServed)
                             || decide(failure, situation, .none) != .no(.retryingIsOff)
                         if isUnsafe {
                             unsafe += 1

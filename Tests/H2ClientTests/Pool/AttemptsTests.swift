@@ -16,6 +16,8 @@ import Testing
         configuration.versions = .http2PriorKnowledge
         // The server's thread may get its turn late where all tests begin at once.
         configuration.connection.timeouts.settings = .seconds(300)
+        // It answers on one connection: no second one is dialled where the first is slow.
+        configuration.pool.connections = 1
         change(&configuration)
         return try await withHTTPClient(configuration: configuration, body)
     }

@@ -50,7 +50,7 @@ struct FetchSettings: Sendable {
     var failsOnStatus = false
     var includesHead = false
     var placement = Placement()
-    var connectRules: [ConnectRule] = []
+    var connectRules = ConnectRules()
     var tls = Configuration.TLS()
     var isSilent = false
     var showsErrors = true

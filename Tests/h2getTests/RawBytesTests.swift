@@ -2,6 +2,21 @@ import Foundation
 import H2Origin
 import Testing
 
+@Suite(.timeLimit(.minutes(5))) struct `h2get with a stderr that nobody reads` {
+    @Test func `ends all the same, by itself, by -m and by a signal`() async throws {
+        let served = try Served()
+        let script = """
+            mkfifo errors; exec 3<> errors
+            get() { timeout 100 "\(Program.path)" --cacert ca.pem -vv "$@" 2>&3; }
+            get -o /dev/null \(served.url("/bytes/30000000")) || exit 1
+            get -m 2 \(served.url("/stall")) > out; [ $? = 28 ] || exit 2
+            "\(Program.path)" --cacert ca.pem -vv -o part \(served.url("/stall")) 2>&3 & client=$!
+            sleep 1; kill -TERM $client; wait $client; [ $? = 143 ]
+            """
+        #expect(try await Program.runShell(script, in: served.folder.root) == 0)
+    }
+}
+
 /// Arguments and lines that are not UTF-8, and descriptors that somebody made non-blocking.
 @Suite(.timeLimit(.minutes(5))) struct `h2get takes bytes` {
     private func run(_ served: Served, _ script: String) async throws -> Int32 {

@@ -25,9 +25,9 @@ extension FetchSettings {
                 authorityDirectory: connection.authorityDirectory, certificate: connection.certificate,
                 key: connection.key
             ).configuration
-        connectRules =
-            try connection.connectTo.map(ConnectRule.init(connectTo:))
-            + connection.resolve.map(ConnectRule.init(resolve:))
+        connectRules = ConnectRules(
+            connectTo: try connection.connectTo.map(ConnectRule.init(connectTo:)),
+            resolve: try connection.resolve.map(ConnectRule.init(resolve:)))
         if let limit = connection.connectionsPerOrigin {
             guard limit > 0 else { throw Failure.usage("--connections-per-origin must be at least 1") }
             pool.http1ConnectionsPerOrigin = limit
@@ -115,7 +115,7 @@ extension FetchSettings {
         if !connectRules.isEmpty {
             configuration.connection.resolver = AddressList()
             let rules = connectRules
-            configuration.connectTo = { origin in rules.first { $0.matches(origin) }?.target(for: origin) }
+            configuration.connectTo = { rules.target(for: $0) }
         }
         return configuration
     }

@@ -1,5 +1,26 @@
 import H2Client
 
+/// All --connect-to and --resolve, with curl's order: the first --connect-to that matches names the host and port, and the
+/// last --resolve for these its addresses. One for `*` holds where no other does.
+struct ConnectRules: Sendable, Equatable {
+    var connectTo: [ConnectRule] = []
+    var resolve: [ConnectRule] = []
+
+    var isEmpty: Bool { connectTo.isEmpty && resolve.isEmpty }
+
+    /// Where to connect; nil: where the origin says.
+    func target(for origin: Origin) -> (host: String, port: Int)? {
+        let target = connectTo.first { $0.matches(origin.host, origin.port) }?.target(for: origin)
+        let (host, port) = target ?? (origin.host, origin.port)
+        let matching = resolve.filter { $0.matches(host, port) }
+        guard let rule = matching.last(where: { $0.host != nil }) ?? matching.last, let addresses = rule.targetHost
+        else {
+            return target
+        }
+        return (addresses, port)
+    }
+}
+
 /// --connect-to and --resolve: another place to connect to, under the same name.
 struct ConnectRule: Sendable, Equatable {
     /// nil: any host, any port.
@@ -48,8 +69,8 @@ struct ConnectRule: Sendable, Equatable {
         targetHost = addresses.joined(separator: ",")
     }
 
-    func matches(_ origin: Origin) -> Bool {
-        (host == nil || host == origin.host) && (port == nil || port == origin.port)
+    func matches(_ host: String, _ port: Int) -> Bool {
+        (self.host == nil || self.host == host) && (self.port == nil || self.port == port)
     }
 
     func target(for origin: Origin) -> (host: String, port: Int) {

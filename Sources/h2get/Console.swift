@@ -1,4 +1,3 @@
-import H2Client
 import H2Measure
 import Synchronization
 
@@ -60,9 +59,8 @@ final class Console: Sendable {
 
     static var standardOutputWidth: Int? { width(of: STDOUT_FILENO) }
 
-    private static func put(_ text: String) {
-        var text = text
-        // Nobody is left to tell where stderr cannot be written.
-        _ = text.withUTF8 { writeFully(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
-    }
+    private static func put(_ text: String) { ErrorOutput.standard.put(text) }
+
+    /// Waits until everything said is written, for a second at most. To be called right before the end.
+    static func flush() { ErrorOutput.standard.flush(milliseconds: 1_000) }
 }

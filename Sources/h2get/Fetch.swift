@@ -25,6 +25,8 @@ actor Fetch {
     let verbose: Verbose
     let files = ClaimedFiles()
     let sharedOutputs = SharedOutputs()
+    /// Known once the first pipe or device was written to.
+    private var sharedPlaces: Set<FileIdentity>?
     let retryNotes: RetryNotes
     private let unreachable: OriginFailures
 
@@ -72,6 +74,15 @@ actor Fetch {
         spareClient = client
         narrate(client)
         return client
+    }
+
+    /// Whether more than one body goes to a pipe, device or descriptor. What a list with -O leads to is not known beforehand.
+    func isShared(_ identity: FileIdentity) -> Bool {
+        if settings.inputFile != nil, settings.placement.usesRemoteName { return true }
+        if let sharedPlaces { return sharedPlaces.contains(identity) }
+        let places = settings.placement.sharedPlaces(settings.urls, pathAsIs: settings.keepsPath)
+        sharedPlaces = places
+        return places.contains(identity)
     }
 
     /// Fetches all, closes the connections, and says what there is to say.

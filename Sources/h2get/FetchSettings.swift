@@ -50,7 +50,7 @@ struct FetchSettings: Sendable {
     var failsOnStatus = false
     var includesHead = false
     var placement = Placement()
-    var connectRules: [ConnectRule] = []
+    var connectRules = ConnectRules()
     var tls = Configuration.TLS()
     var isSilent = false
     var showsErrors = true
@@ -72,6 +72,7 @@ struct FetchSettings: Sendable {
         try setBody(request)
         try setMethod(request)
         try setFields(request)
+        try RawArguments.check((request.data + request.binaryData).map(\.text) + request.fields)
         try setTrailers(request)
         options.priority = try request.priority.map(Priority.init(option:))
         if request.expectContinue { options.expectContinue = .seconds(1) }
@@ -124,7 +125,7 @@ struct FetchSettings: Sendable {
         for (index, piece) in data.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: "&")) }
             guard piece.text.first == "@" else {
-                bytes += piece.text.utf8
+                bytes += RawArguments.bytes(of: piece.text)
                 continue
             }
             var content = try readWhole(String(piece.text.dropFirst()))
@@ -170,11 +171,14 @@ struct FetchSettings: Sendable {
         for line in try fieldLines(arguments) {
             let field = try FieldArgument(line)
             if field.name.lowercased() == "host" {
+                guard field.bytes == field.value.map({ Array($0.utf8) }) else {
+                    throw Failure.usage("the value of '\(printable(field.line))' is not UTF-8 (-H)")
+                }
                 authority = field.value
                 continue
             }
             guard let name = HTTPField.Name(field.name) else {
-                throw Failure.usage("'\(printable(line))' is no header field; write 'Name: value' (-H)")
+                throw Failure.usage("'\(printable(field.line))' is no header field; write 'Name: value' (-H)")
             }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
                 throw Failure.usage(
@@ -182,23 +186,23 @@ struct FetchSettings: Sendable {
                         + "leave that -H out")
             }
             if seen.insert(name).inserted { fields[values: name] = [] }
-            if let value = field.value {
+            if let value = field.bytes {
                 fields.append(HTTPField(name: name, value: value))
             }
         }
         return authority
     }
 
-    private static func fieldLines(_ arguments: [String]) throws -> [String] {
-        var lines: [String] = []
+    private static func fieldLines(_ arguments: [String]) throws -> [[UInt8]] {
+        var lines: [[UInt8]] = []
         for argument in arguments {
-            guard argument.first == "@" else {
-                lines.append(argument)
+            guard argument.utf8.first == UInt8(ascii: "@") else {
+                lines.append(RawArguments.bytes(of: argument))
                 continue
             }
             let content = try readText(String(argument.dropFirst()))
             for line in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
-                lines.append(String(decoding: line, as: UTF8.self))
+                lines.append(Array(line))
             }
         }
         return lines
@@ -209,7 +213,7 @@ struct FetchSettings: Sendable {
         guard !request.head else { throw Failure.usage("-I asks without a body, so no --trailer can follow one") }
         var trailers = HTTPFields()
         for line in request.trailers {
-            let field = try FieldArgument(line)
+            let field = try FieldArgument(Array(line.utf8))
             guard let name = HTTPField.Name(field.name), let value = field.value else {
                 throw Failure.usage("'\(printable(line))' is no trailer field; write 'Name: value' (--trailer)")
             }
@@ -250,31 +254,37 @@ struct FetchSettings: Sendable {
     var writesInOrder: Bool { standardOutputCount > 1 }
 }
 
-/// One -H or --trailer line.
+/// One -H or --trailer line. Its value is bytes (RFC 9110 section 5.5), whatever text they are.
 struct FieldArgument: Equatable {
     let name: String
     /// nil: `Name:`, which removes a default.
-    let value: String?
+    let bytes: [UInt8]?
+    /// All of it, as text.
+    let line: String
 
-    init(_ line: String) throws {
-        func trimmed(_ text: Substring) -> String {
+    var value: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+
+    /// - Throws: `Failure` (`usage`).
+    init(_ line: [UInt8]) throws {
+        func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
             var text = text
-            while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
-            while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-            return String(text)
+            while let first = text.first, first == 0x20 || first == 0x09 { text.removeFirst() }
+            while let last = text.last, last == 0x20 || last == 0x09 { text.removeLast() }
+            return text
         }
-        if let colon = line.firstIndex(of: ":"), colon > line.startIndex {
-            name = trimmed(line[..<colon])
-            let rest = trimmed(line[line.index(after: colon)...])
-            value = rest.isEmpty ? nil : rest
-            guard rest.utf8.allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }) else {
+        self.line = String(decoding: line, as: UTF8.self)
+        if let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex {
+            name = String(decoding: trimmed(line[..<colon]), as: UTF8.self)
+            let rest = trimmed(line[(colon + 1)...])
+            bytes = rest.isEmpty ? nil : Array(rest)
+            guard rest.allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }) else {
                 throw Failure.usage("control character in the value of '\(printable(name))'")
             }
-        } else if line.last == ";", line.count > 1 {
-            name = trimmed(line.dropLast())
-            value = ""
+        } else if line.last == UInt8(ascii: ";"), line.count > 1 {
+            name = String(decoding: trimmed(line.dropLast()), as: UTF8.self)
+            bytes = []
         } else {
-            throw Failure.usage("'\(printable(line))' is no header field; write 'Name: value'")
+            throw Failure.usage("'\(printable(self.line))' is no header field; write 'Name: value'")
         }
     }
 

@@ -70,7 +70,8 @@ struct RequestArguments: ParsableArguments {
     @Option(
         name: .customLong("data-binary"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "POST this; @FILE as it is. Stdin and pipes are read into memory first.", valueName: "DATA"),
+            "POST this; @FILE as it is. Stdin and pipes are read into memory first, without a time limit.",
+            valueName: "DATA"),
         transform: { OrderedData(text: $0, isBinary: true) })
     var binaryData: [OrderedData] = []
 
@@ -121,7 +122,9 @@ struct RequestArguments: ParsableArguments {
 struct TimeArguments: ParsableArguments {
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-time")],
-        help: ArgumentHelp("For each transfer, from its start to its end, retries included.", valueName: "SECONDS"))
+        help: ArgumentHelp(
+            "For each transfer, from its start to its end, retries included. Input read beforehand (-d @-) does not count.",
+            valueName: "SECONDS"))
     var maxTime: Seconds?
 
     @Option(
@@ -142,7 +145,7 @@ struct TimeArguments: ParsableArguments {
     @Option(
         name: .customLong("stall-timeout"),
         help: ArgumentHelp(
-            "Between two pieces of a body, sent or received. Waiting for stdin or a pipe to send counts.",
+            "Between two pieces of a body, sent or received. Waiting for what -T reads counts, too.",
             valueName: "SECONDS"))
     var stallTimeout: Seconds?
 

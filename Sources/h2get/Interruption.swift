@@ -63,6 +63,7 @@ enum Interruption {
     /// Everything is written with write(2): there is nothing that exit(3) would have to flush, and its destructors must
     /// not run while other threads are at work.
     static func end(with status: Int32) -> Never {
+        Console.flush()
         if let received { die(by: received) }
         Unfinished.clear()
         _exit(status)

@@ -93,12 +93,23 @@ func readText(_ path: String) throws -> ArraySlice<UInt8> {
     return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
 }
 
-/// The next bytes, at most 64 KiB; empty at the end.
-func readChunk(_ descriptor: CInt, name: String) throws -> [UInt8] {
+/// The next bytes, at most 64 KiB; empty at the end. Waits for them, also where somebody made the descriptor non-blocking.
+/// - Parameter isWanted: asked several times a second while nothing comes; nothing is read where it says no.
+func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { true }) throws -> [UInt8] {
     var code: Int32 = 0
     let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
         var result = read(descriptor, buffer.baseAddress, buffer.count)
-        while result < 0, errno == EINTR { result = read(descriptor, buffer.baseAddress, buffer.count) }
+        while result < 0, errno == EINTR || errno == EAGAIN {
+            if errno == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                _ = poll(&entry, 1, 200)
+                guard isWanted() else {
+                    result = 0
+                    break
+                }
+            }
+            result = read(descriptor, buffer.baseAddress, buffer.count)
+        }
         if result < 0 { code = errno }
         count = max(result, 0)
     }

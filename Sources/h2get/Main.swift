@@ -16,10 +16,10 @@ struct Main {
         StandardDescriptors.fill()
         // A closed pipe is an error of the write that meets it, not the process's end.
         signal(SIGPIPE, SIG_IGN)
-        let arguments = Array(CommandLine.arguments.dropFirst())
         Interruption.install()
-        let rest = Array(arguments.dropFirst())
         do {
+            let arguments = try RawArguments.texts(RawArguments.ofProcess())
+            let rest = Array(arguments.dropFirst())
             switch arguments.first {
             case "serve": try serve(try CommandLineReader.read(ServeCommand.self, rest))
             case "bench" where rest.first == "merge":

@@ -97,13 +97,19 @@ struct MeasuredURLs: Sendable {
             for url in glob { try add(url) }
         }
         if let inputFile {
-            for line in try readText(inputFile).split(separator: 0x0a) {
+            let lines = try readText(inputFile).split(separator: 0x0a, omittingEmptySubsequences: false)
+            for (index, line) in lines.enumerated() {
                 let url = URLList.trimmed(line)
                 if url.isEmpty || url.first == UInt8(ascii: "#") { continue }
                 guard targets.count < most else {
                     throw Failure.usage("there are more than \(most) URLs; give fewer (-i)")
                 }
-                try add(String(decoding: url, as: UTF8.self))
+                guard let text = String(validating: url, as: UTF8.self) else {
+                    throw Failure.usage(
+                        "line \(index + 1) of \(inputFile == "-" ? "stdin" : printable(inputFile)) is not UTF-8; "
+                            + "write such bytes as %XX (-i)")
+                }
+                try add(text)
             }
         }
         guard !targets.isEmpty else {

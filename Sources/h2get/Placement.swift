@@ -20,8 +20,6 @@ struct Placement: Sendable {
     private(set) var files: [String] = []
     /// How many of the files before each place are stdout.
     private var standardOutputsBefore = [0]
-    /// Pipes, devices and descriptors that more than one of `files` leads to.
-    private var shared: Set<FileIdentity> = []
     var usesRemoteName = false
     var directory: String?
     var createsDirectories = false
@@ -40,15 +38,11 @@ struct Placement: Sendable {
         if let empty = files.first(where: \.isEmpty) { throw Failure.usage("-o '\(empty)' names no file") }
         // Two transfers that write one file at once would leave neither's bytes.
         var seen: Set<[UInt8]> = []
-        var asTheyAre: Set<FileIdentity> = []
-        for file in files where file != "-" && file != "/dev/null" {
-            if BodyOutput.isWrittenAsItIs(path(of: file)) {
-                if let identity = FileIdentity(path: path(of: file)), !asTheyAre.insert(identity).inserted {
-                    shared.insert(identity)
-                }
-            } else if !seen.insert(Array(file.utf8)).inserted {
-                throw Failure.usage("-o \(file) is given twice; use another name")
-            }
+        for file in files
+        where file != "-" && file != "/dev/null" && !BodyOutput.isWrittenAsItIs(path(of: file))
+            && !seen.insert(Array(file.utf8)).inserted
+        {
+            throw Failure.usage("-o \(file) is given twice; use another name")
         }
         if directory == "" { throw Failure.usage("--output-dir names no folder") }
     }
@@ -63,10 +57,25 @@ struct Placement: Sendable {
         return file == FileIdentity(descriptor: STDOUT_FILENO)
     }
 
-    /// What `path` leads to, where more than one URL is written to that as it is.
-    func sharedPlace(_ path: String) -> FileIdentity? {
-        guard !shared.isEmpty, let identity = FileIdentity(path: path) else { return nil }
-        return shared.contains(identity) ? identity : nil
+    /// The pipes, devices and descriptors to which more than one body goes, whether by -o or by -O.
+    func sharedPlaces(_ urls: [String], pathAsIs: Bool) -> Set<FileIdentity> {
+        var (seen, shared): (Set<FileIdentity>, Set<FileIdentity>) = ([], [])
+        for index in 0..<max(urls.count, files.count) {
+            let path: String
+            switch destination(ofURLAt: index) {
+            case .discard, .standardOutput: continue
+            case .file(let name): path = name
+            case .remoteName:
+                // A URL that cannot be used is told when its turn comes.
+                guard let target = try? RequestTarget(urls[index], pathAsIs: pathAsIs),
+                    let name = try? Self.remoteName(of: target)
+                else { continue }
+                path = self.path(of: name)
+            }
+            guard BodyOutput.isWrittenAsItIs(path), let identity = FileIdentity(path: path) else { continue }
+            if !seen.insert(identity).inserted { shared.insert(identity) }
+        }
+        return shared
     }
 
     /// What the command line says for the URL at `index`.

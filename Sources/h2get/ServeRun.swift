@@ -57,6 +57,7 @@ struct ServeRun: Sendable {
     /// Lets what is under way end, and removes the port's file.
     func end() async -> Never {
         await origin.stop()
+        Console.flush()
         Unfinished.clear()
         // Ctrl-C is how a server is meant to end.
         _exit(0)

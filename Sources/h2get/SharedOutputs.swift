@@ -1,7 +1,8 @@
-/// Pipes and devices that several URLs are written to: one body at a time, in the order of the URLs, as on stdout.
+/// Pipes and devices: one body at a time, in the order of the URLs, as on stdout.
 ///
-/// A transfer waits for its turn before it is sent, so that it holds no connection meanwhile. Each place is opened once and
-/// stays open until the run is over: its reader must not take the end of one body for the end of all.
+/// A transfer waits for its turn before it is sent, so that it holds no connection meanwhile. A place that several URLs are
+/// written to is opened once and stays open until the run is over: its reader must not take the end of one body for the end
+/// of all. Any other is closed after its body, whose reader may wait for that end before it reads anything else.
 ///
 /// Belongs to one actor.
 final class SharedOutputs {
@@ -16,7 +17,11 @@ final class SharedOutputs {
         try await turns.enter(identity, turn: index)
     }
 
-    func leave(_ identity: FileIdentity) { turns.leave(identity) }
+    /// - Parameter staysOpen: whether another body may follow.
+    func leave(_ identity: FileIdentity, staysOpen: Bool) {
+        if !staysOpen { outputs.removeValue(forKey: identity)?.close() }
+        turns.leave(identity)
+    }
 
     /// The place, opened. For whoever has the turn.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.

@@ -27,10 +27,10 @@ struct Transfer {
 enum OutputPlace: Sendable {
     case discard
     case standardOutput
-    /// A pipe, a device, a descriptor.
+    /// A pipe, a device, a descriptor, which is not there any more.
     case asItIs(String)
-    /// The same, which other URLs are written to as well.
-    case shared(String, FileIdentity)
+    /// A pipe, a device, a descriptor: one body at a time.
+    case inTurn(String, FileIdentity)
     case download(DownloadTarget)
 }
 
@@ -42,10 +42,10 @@ extension Fetch {
         defer {
             if case .download(let target) = place { files.release(target, isWritten: transfer.isWritten) }
         }
-        if case .shared(_, let identity) = place {
+        if case .inTurn(_, let identity) = place {
             // First of all: what comes before could change the order.
             try await sharedOutputs.enter(identity, index: transfer.index)
-            defer { sharedOutputs.leave(identity) }
+            defer { sharedOutputs.leave(identity, staysOpen: isShared(identity)) }
             let (request, body) = try await message(for: target, transfer)
             return try await run(request, body, target.origin, place, &transfer)
         }
@@ -123,7 +123,7 @@ extension Fetch {
             try await turns.wait(for: turn)
         }
         let output = try await output(to: place)
-        defer { if case .shared = place {} else { output.close() } }
+        defer { if case .inTurn = place {} else { output.close() } }
         do {
             if settings.includesHead { try await output.write(head: headBytes(response)) }
             transfer.bodyBytes = try await output.write(response.body)
@@ -298,7 +298,10 @@ extension Fetch {
         case .remoteName: path = settings.placement.path(of: try Placement.remoteName(of: target))
         }
         guard !BodyOutput.isWrittenAsItIs(path) else {
-            return settings.placement.sharedPlace(path).map { .shared(path, $0) } ?? .asItIs(path)
+            // Opening it says why it is not there.
+            guard let identity = FileIdentity(path: path) else { return .asItIs(path) }
+            // What is thrown away needs no order.
+            return identity == FileIdentity(path: "/dev/null") ? .discard : .inTurn(path, identity)
         }
         let target = try DownloadTarget(path: path, createsDirectories: settings.placement.createsDirectories)
         guard files.claim(target) else {
@@ -313,7 +316,7 @@ extension Fetch {
         case .discard: BodyOutput(target: .discard)
         case .standardOutput: .standardOutput
         case .asItIs(let path): try await BodyOutput.opening(path)
-        case .shared(let path, let identity): try await sharedOutputs.output(identity, path: path)
+        case .inTurn(let path, let identity): try await sharedOutputs.output(identity, path: path)
         case .download(let target): BodyOutput(target: .download(try Download(target)))
         }
     }

@@ -133,7 +133,14 @@ final class URLList {
             lineNumber += 1
             let trimmed = Self.trimmed(line)
             if trimmed.isEmpty || trimmed.first == UInt8(ascii: "#") { continue }
-            return String(decoding: trimmed, as: UTF8.self)
+            guard let url = String(validating: trimmed, as: UTF8.self) else {
+                let error = Failure(
+                    .readFailed,
+                    "line \(lineNumber) of \(name == "-" ? "stdin" : name) is not UTF-8; write such bytes as %XX")
+                self.end(error)
+                throw error
+            }
+            return url
         }
         return nil
     }

@@ -120,7 +120,7 @@ final class InputFile: Sendable {
             if let limit, left == 0 { throw isTooSlow(limit) }
         }
         if isAbandoned.load(ordering: .relaxed) { return [] }
-        return try readChunk(descriptor, name: name)
+        return try readChunk(descriptor, name: name) { !isAbandoned.load(ordering: .relaxed) }
     }
 
     private func isTooSlow(_ limit: Duration) -> Failure {

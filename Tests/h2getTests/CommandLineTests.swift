@@ -163,10 +163,25 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--nope", "https://localhost/")?.contains("'h2get --help'") == true)
     }
 
+    @Test func `the last --resolve holds, a named host before any, also for the host of --connect-to`() throws {
+        let settings = try settings(
+            "--resolve", "a.example:443:127.0.0.1", "--resolve", "a.example:443:127.0.0.2", "--resolve",
+            "*:443:127.0.0.3",
+            "--connect-to", "b.example:80:a.example:443", "https://localhost/")
+        let connectTo = try #require(settings.clientConfiguration().connectTo)
+        for (url, host) in [
+            ("https://a.example/", "127.0.0.2"), ("http://b.example/", "127.0.0.2"),
+            ("https://c.example/", "127.0.0.3"),
+        ] {
+            let target = try #require(connectTo(try Origin(url)))
+            #expect(target.host == host && target.port == 443)
+        }
+        #expect(connectTo(try Origin("http://c.example/")) == nil)
+    }
+
     @Test func `--connect-to and --resolve change where to connect for the matching origin only`() throws {
         let settings = try settings(
             "--connect-to", "a.example:443:[::1]:8443", "--resolve", "B.example:444:127.0.0.1", "https://localhost/")
-        #expect(settings.connectRules.count == 2)
         let connectTo = try #require(settings.clientConfiguration().connectTo)
         let first = try #require(connectTo(try Origin("https://a.example/")))
         #expect(first.host == "::1" && first.port == 8443)

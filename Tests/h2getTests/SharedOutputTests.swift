@@ -45,6 +45,41 @@ import Testing
         #expect(isInOrder(try served.folder.data("out")))
     }
 
+    @Test(arguments: ["-O", "-O --input-file list", "-O -o fifo"])
+    func `come one after another in a pipe that -O names`(_ options: String) async throws {
+        let served = try Served()
+        // More than a pipe holds: they would interleave.
+        let url = served.url("/bytes/\(size)")
+        let urls = options.contains("list") ? "" : "'\(url)?a' '\(url)?b' '\(url)?c'"
+        let script = """
+            mkfifo \(size); ln -s \(size) fifo
+            printf '%s\n' '\(url)?a' '\(url)?b' '\(url)?c' > list
+            cat \(size) > out & reader=$!
+            "\(Program.path)" --cacert ca.pem -m 100 \(options) \(urls) 2> errors || exit 1
+            wait $reader
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        let pattern = Served.pattern(size)
+        #expect(try served.folder.data("out") == pattern + pattern + pattern)
+    }
+
+    @Test func `end where each has a pipe of its own, whose readers wait for one another`() async throws {
+        let served = try Served()
+        let script = """
+            mkfifo 10 20
+            (cat 10; cat 20) > out & reader=$!
+            "\(Program.path)" --cacert ca.pem -m 100 -O \(served.url("/bytes/10")) \(served.url("/bytes/20")) 2> errors \
+                || exit 1
+            wait $reader
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        #expect(try served.folder.data("out").count == 30)
+    }
+
     @Test func `leave the place to the next one when one fails`() async throws {
         let served = try Served()
         let script = """

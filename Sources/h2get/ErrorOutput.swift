@@ -1,0 +1,107 @@
+import H2Client
+import H2Measure
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Writes to stderr, in order, and never keeps its caller waiting: a pipe that nobody reads must not stop the event loop, the
+/// time limits and the signals with it.
+///
+/// 1. While nothing is queued and there is room, the caller writes.
+/// 2. What finds no room is queued, up to `queueLimit`, and a thread writes it.
+/// 3. Beyond that lines are dropped; how many is told once there is room again.
+final class ErrorOutput: Sendable {
+    static let standard = ErrorOutput(STDERR_FILENO)
+
+    private struct State {
+        var queue: [[UInt8]] = []
+        var queuedBytes = 0
+        var droppedLines = 0
+        /// Whether a thread is writing what was queued.
+        var isBusy = false
+    }
+
+    private let descriptor: CInt
+    private let queueLimit: Int
+    private let state = Mutex(State())
+
+    /// - Parameter queueLimit: how many bytes may wait.
+    init(_ descriptor: CInt, queueLimit: Int = 4 << 20) {
+        (self.descriptor, self.queueLimit) = (descriptor, queueLimit)
+    }
+
+    /// Writes `text`, or sees to it that it is written later. From any thread; does not block.
+    func put(_ text: String) {
+        let bytes = Array(text.utf8)
+        let needsThread = state.withLock { state in
+            guard !state.isBusy else {
+                add(bytes[...], to: &state)
+                return false
+            }
+            let rest = writeWhatFits(bytes)
+            guard !rest.isEmpty else { return false }
+            add(rest, to: &state)
+            state.isBusy = true
+            return true
+        }
+        // Without a thread, to block is bad, but better than to lose all.
+        if needsThread, startDetachedThread({ self.writeQueue() }) != 0 { writeQueue() }
+    }
+
+    /// Waits until all is written.
+    /// - Parameter limit: for so many milliseconds at most.
+    func flush(milliseconds limit: Int) {
+        let end = ContinuousClock.now + .milliseconds(limit)
+        while state.withLock({ $0.isBusy }), ContinuousClock.now < end { usleep(1_000) }
+    }
+
+    private func add(_ bytes: ArraySlice<UInt8>, to state: inout State) {
+        guard state.queuedBytes + bytes.count <= queueLimit else {
+            state.droppedLines += 1
+            return
+        }
+        state.queuedBytes += bytes.count
+        state.queue.append(Array(bytes))
+    }
+
+    /// What did not fit. Where poll says that there is room, so much goes in at once; a line that cannot be written is lost,
+    /// since nobody is left to tell.
+    private func writeWhatFits(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard poll(&entry, 1, 0) > 0 else { return rest }
+            let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, min($0.count, Int(PIPE_BUF))) }
+            if written > 0 {
+                rest = rest.dropFirst(written)
+            } else if written < 0, errno == EAGAIN {
+                return rest
+            } else if written == 0 || errno != EINTR {
+                return []
+            }
+        }
+        return []
+    }
+
+    /// On a thread that may block.
+    private func writeQueue() {
+        while true {
+            let pieces = state.withLock { state -> [[UInt8]] in
+                defer { (state.queue, state.queuedBytes) = ([], 0) }
+                if state.droppedLines > 0 {
+                    let text = "h2get: \(counted(state.droppedLines, "line")) not shown: stderr was not read in time\n"
+                    state.queue.append(Array(text.utf8))
+                    state.droppedLines = 0
+                }
+                if state.queue.isEmpty { state.isBusy = false }
+                return state.queue
+            }
+            if pieces.isEmpty { return }
+            for piece in pieces { _ = piece.withUnsafeBytes { writeFully(descriptor, $0) } }
+        }
+    }
+}

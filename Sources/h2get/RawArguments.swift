@@ -1,0 +1,97 @@
+import H2Measure
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Arguments that are not UTF-8, which no `String` can hold.
+///
+/// For data and header fields, which are bytes to HTTP, a text of its own stands in the argument's place while the command
+/// line is parsed; `bytes(of:)` gives the bytes back. Anywhere else such an argument is a usage error: other bytes than those
+/// given would be used.
+enum RawArguments {
+    private static let values = Mutex<[String: [UInt8]]>([:])
+    /// No character, so that nobody types it.
+    private static let mark = "\u{10FFFE}"
+
+    /// The process's arguments, as they were given.
+    static func ofProcess() -> [[UInt8]] {
+        (1..<max(Int(CommandLine.argc), 1)).compactMap { index in
+            CommandLine.unsafeArgv[index].map { text in
+                Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+            }
+        }
+    }
+
+    /// The arguments as text.
+    /// - Throws: `Failure` (`usage`) for one that is not UTF-8, unless it is data or a header field of a fetch.
+    static func texts(_ arguments: [[UInt8]]) throws -> [String] {
+        let isFetch = !["serve", "bench", "compare", "sweep", "help"].contains {
+            arguments.first?.elementsEqual($0.utf8) == true
+        }
+        var texts: [String] = []
+        for (index, argument) in arguments.enumerated() {
+            if let text = String(validating: argument, as: UTF8.self) {
+                texts.append(text)
+                continue
+            }
+            let (option, value) = parts(argument, after: texts.last)
+            let isData = ["-d", "--data", "--data-binary"].contains(option)
+            guard isFetch, isData || ["-H", "--header"].contains(option), value.first != UInt8(ascii: "@") else {
+                throw notUTF8(argument, option)
+            }
+            let text = "\(mark)\(index)\(mark)"
+            values.withLock { $0[text] = Array(value) }
+            let head = argument.dropLast(value.count)
+            if !head.isEmpty { texts.append(String(decoding: head, as: UTF8.self)) }
+            // The parser takes `--data=VALUE` as one word.
+            if head.last == UInt8(ascii: "=") { texts[texts.count - 1] += text } else { texts.append(text) }
+        }
+        return texts
+    }
+
+    /// What a value of the command line stands for.
+    static func bytes(of text: String) -> [UInt8] {
+        guard text.hasPrefix(mark) else { return Array(text.utf8) }
+        return values.withLock { $0[text] } ?? Array(text.utf8)
+    }
+
+    /// - Parameter used: the values of the options that take bytes.
+    /// - Throws: `Failure` (`usage`) where another option or a URL has got what stands for bytes.
+    static func check(_ used: [String]) throws {
+        let missing = values.withLock { values in values.first { !used.contains($0.key) } }
+        if let missing { throw notUTF8(missing.value, nil) }
+    }
+
+    /// The option to which a word belongs, and the part of the word that is its value.
+    private static func parts(_ word: [UInt8], after last: String?) -> (option: String?, value: ArraySlice<UInt8>) {
+        let dash = UInt8(ascii: "-")
+        if word.starts(with: [dash, dash]), let equals = word.firstIndex(of: UInt8(ascii: "=")) {
+            return (String(decoding: word[..<equals], as: UTF8.self), word[(equals + 1)...])
+        }
+        let letters = GetCommand.lettersWithValue
+        if word.count > 1, word[0] == dash, word[1] != dash, let place = word.firstIndex(where: letters.contains) {
+            let head = word[..<place]
+            if head.allSatisfy({ $0 < 0x80 }), place + 1 < word.count {
+                return ("-" + String(decoding: [word[place]], as: UTF8.self), word[(place + 1)...])
+            }
+        }
+        guard let last, last.utf8.first == dash, last.utf8.count > 1 else { return (nil, word[...]) }
+        if last.hasPrefix("--") { return (last.utf8.contains(UInt8(ascii: "=")) ? nil : last, word[...]) }
+        // Of joined letters the first that takes a value is the option: the rest would be its value.
+        guard let place = last.utf8.firstIndex(where: letters.contains), last.utf8.index(after: place) == last.endIndex
+        else { return (last.utf8.count == 2 ? last : nil, word[...]) }
+        return ("-" + last.suffix(1), word[...])
+    }
+
+    private static func notUTF8(_ argument: [UInt8], _ option: String?) -> Failure {
+        let name = option.map { "\($0): " } ?? ""
+        let text = printable(String(decoding: argument, as: UTF8.self))
+        return Failure.usage(
+            "\(name)the argument '\(text)' is not UTF-8; only -d, --data-binary and -H take other bytes, and URLs as %XX"
+        )
+    }
+}

@@ -51,7 +51,8 @@ final class Download {
             if !keepsPart { unfinished = Unfinished.add(.temporary(path: partPath)) }
             return
         }
-        guard target.mode != nil, [EACCES, EPERM, EROFS].contains(code) else {
+        // In some folders of /proc to make a file fails with ENOENT, as if they did not exist.
+        guard target.mode != nil, [EACCES, EPERM, EROFS, ENOENT].contains(code) else {
             throw Failure(
                 .writeFailed,
                 "cannot make a file in \(splitPath(target.resolved).folder): \(errnoText(code))\(advice(code))")

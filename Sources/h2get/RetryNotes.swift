@@ -4,7 +4,7 @@ import H2Measure
 /// Says on stderr what --retry waits for: once for many requests that wait for the same.
 final class RetryNotes {
     private let console: Console
-    private var toldAt: [String: ContinuousClock.Instant] = [:]
+    private var told: [String: (at: ContinuousClock.Instant, wait: Duration)] = [:]
     private var others: [String: Int] = [:]
 
     init(_ console: Console) { self.console = console }
@@ -15,15 +15,15 @@ final class RetryNotes {
     func tell(_ reason: String, wait: Duration, attempt: Int? = nil, retries: Int? = nil) {
         guard console.showsErrors else { return }
         let now = ContinuousClock.now
-        // Of what differs in its stream or its time only, a line a second.
+        // Of what differs in its stream or its time only, a line a second; a wait that is clearly longer is news.
         let kind = reason.filter { !$0.isNumber }
-        if let last = toldAt[kind], now - last < .seconds(1) {
+        if let last = told[kind], now - last.at < .seconds(1), wait < last.wait + .seconds(1) {
             others[kind, default: 0] += 1
             return
         }
         // What is not said any more need not be remembered.
-        if toldAt.count > 100 { (toldAt, others) = ([:], [:]) }
-        toldAt[kind] = now
+        if told.count > 100 { (told, others) = ([:], [:]) }
+        told[kind] = (now, wait)
         var line = "h2get: \(reason); trying again " + (wait > .zero ? "in \(wait.brief)" : "at once")
         if let attempt, let retries { line += " (\(attempt) of \(retries))" }
         if let others = others.removeValue(forKey: kind) { line += "; \(counted(others, "such wait")) not shown" }

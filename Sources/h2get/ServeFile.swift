@@ -30,6 +30,10 @@ struct ServeFile: Sendable {
     /// - Throws: `Failure` (`writeFailed`) where nothing can or may be written there.
     init(_ path: String, option: String, kind: Kind, isForced: Bool) throws {
         (self.path, self.option, self.kind, self.isForced) = (path, option, kind, isForced)
+        guard !path.isEmpty else { throw Failure.usage("\(option) names no file") }
+        guard FileKind(path: path) != .folder else {
+            throw Failure(.writeFailed, "\(option): \(path) is a folder; name a file")
+        }
         target =
             BodyOutput.isWrittenAsItIs(path)
             ? nil : try DownloadTarget(path: path, createsDirectories: false, advice: { _ in "" })
@@ -70,7 +74,13 @@ struct ServeFile: Sendable {
         }
         // Before it has its name, so that nobody finds it without its lock.
         if kind == .authority { _ = Self.lock(download.descriptor) }
-        if try !linked(download), let copy = try download.finish() { try copy.run() }
+        do {
+            if try !linked(download), let copy = try download.finish() { try copy.run() }
+        } catch {
+            // The server does not start, so that nobody has any use for it.
+            download.discard()
+            throw error
+        }
         if isRemoved, target.mode == nil, let item = Unfinished.Item(madeFile: target.resolved, content: content) {
             _ = Unfinished.add(item)
         }
@@ -78,7 +88,9 @@ struct ServeFile: Sendable {
 
     private func put(_ content: [UInt8], _ descriptor: CInt, _ name: String) throws {
         let code = content.withUnsafeBytes { writeFully(descriptor, $0) }
-        guard code == 0 else { throw BodyOutput.failure(code, name: name) }
+        guard code == 0 else {
+            throw Failure(.writeFailed, "\(option): writing to \(name) failed: \(errnoText(code))")
+        }
     }
 
     /// Gives the whole file its name where there was none, in one step that replaces nothing; false where that has to be done

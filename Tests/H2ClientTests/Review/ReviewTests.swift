@@ -10,13 +10,16 @@ private let reset: UInt8 = 3
 
 /// What a review found: hangs, leaks and misreports, each by a server that provokes it.
 @Suite(.timeLimit(.minutes(5))) struct ReviewTests {
+    /// - Parameter window: the server's stream window, to be known before anything is sent.
     private func connect(
-        _ server: PuppetServer, _ change: (inout Configuration) -> Void = { _ in }
+        _ server: PuppetServer, window: Int? = nil, _ change: (inout Configuration) -> Void = { _ in }
     ) async throws -> HTTP2Connection {
         var configuration = Configuration()
         change(&configuration)
-        return try await HTTP2Connection.connect(
+        let connection = try await HTTP2Connection.connect(
             to: Origin(scheme: .http, host: "127.0.0.1", port: server.port), configuration: configuration)
+        while let window, await connection.snapshot().remoteSettings.initialWindowSize != window { await Task.yield() }
+        return connection
     }
 
     private func get(_ path: String = "/") -> HTTPRequest {
@@ -127,7 +130,7 @@ private let reset: UInt8 = 3
             }
             seen.put("closed")
         }
-        let connection = try await connect(server)
+        let connection = try await connect(server, window: 10)
         defer { connection.closeNow() }
         let result = await ending { [self] in
             try await connection.send(
@@ -139,7 +142,8 @@ private let reset: UInt8 = 3
             ) { response in response }
         }
         #expect(result != nil)
-        #expect(await seen.take() == "reset")
+        let what = await seen.take()
+        #expect(what == "reset", "\(String(describing: result))")
     }
 
     @Test func `A caller that is cancelled while the upload waits for a window is told so`() async throws {
@@ -150,7 +154,7 @@ private let reset: UInt8 = 3
             server.head(head.stream)
             _ = server.next(7)
         }
-        let connection = try await connect(server)
+        let connection = try await connect(server, window: 10)
         defer { connection.closeNow() }
         let result = await ending { [self] in
             let task = Task.detached {
@@ -176,7 +180,7 @@ private let reset: UInt8 = 3
             // Reads nothing.
             for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
         }
-        let connection = try await connect(server)
+        let connection = try await connect(server, window: 0x7fff_ffff)
         defer {
             connection.closeNow()
             mayEnd.put(true)
@@ -207,7 +211,7 @@ private let reset: UInt8 = 3
             server.send(RawPeer.frame(data, stream: 0, [1]))
             for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
         }
-        let connection = try await connect(server)
+        let connection = try await connect(server, window: 0x7fff_ffff)
         defer {
             connection.closeNow()
             mayEnd.put(true)

@@ -228,7 +228,7 @@ int ch2_tcp_socket(int family) {
 #else
   int kind = SOCK_STREAM;
 #endif
-  // What is set for TCP does nothing to a Unix domain socket.
+  // TCP's options do nothing to a Unix domain socket.
   return ch2_tcp_options(socket(family, kind, family == AF_UNIX ? 0 : IPPROTO_TCP));
 }
 

@@ -141,7 +141,7 @@ final class HTTP1ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    /// Something that is no request, or comes too late: says so, where no response has begun, and ends.
+    /// Not a request, or one that comes too late: says so if no response has begun, and ends.
     private func refuse(_ refusal: HTTP1RequestParser.Refusal) {
         isLast = true
         if case .answering = state {

@@ -427,7 +427,7 @@ final class HTTP2ServerConnection: ServerConnection {
     /// A client with many streams moves some of them at a time, and nghttp2 sends responses of one urgency one after another. So a
     /// stream is late only where nothing but the client can hold it up.
     private func checkBodies(now: UInt64, limit: UInt64) {
-        // What was handed to the system moves on while the client takes it.
+        // The system passes on the bytes that it holds while the client takes them.
         if takenPosition > takenBefore {
             if sentDataPosition > takenBefore { sentDataAt = now }
             for stream in streams { stream.wasTaken(now: now) }

@@ -53,7 +53,7 @@ final class ErrorOutput: Sendable {
     }
 
     /// Waits until all is written.
-    /// - Parameter limit: for so many milliseconds at most.
+    /// - Parameter limit: at most this many milliseconds.
     func flush(milliseconds limit: Int) {
         let end = ContinuousClock.now + .milliseconds(limit)
         while state.withLock({ $0.isBusy }), ContinuousClock.now < end { usleep(1_000) }

@@ -37,7 +37,7 @@ enum FileIdentity: Hashable, Sendable {
         self.init(status)
     }
 
-    /// What is open as `descriptor`; nil where nothing is.
+    /// The file that is open as `descriptor`; nil if none is.
     init?(descriptor: CInt) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }

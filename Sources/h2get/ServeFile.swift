@@ -130,7 +130,7 @@ struct ServeFile: Sendable {
         return code != EWOULDBLOCK
     }
 
-    /// nil where it is no regular file, is longer than `limit`, or cannot be read.
+    /// nil if it is not a regular file, is longer than `limit`, or cannot be read.
     static func content(of path: String, limit: Int) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }

@@ -300,7 +300,7 @@ extension Fetch {
         guard !BodyOutput.isWrittenAsItIs(path) else {
             // Opening it says why it is not there.
             guard let identity = FileIdentity(path: path) else { return .asItIs(path) }
-            // What is thrown away needs no order.
+            // Discarded bodies need no order.
             return identity == FileIdentity(path: "/dev/null") ? .discard : .inTurn(path, identity)
         }
         let target = try DownloadTarget(path: path, createsDirectories: settings.placement.createsDirectories)

@@ -221,7 +221,7 @@ extension HTTPClient {
             wait = 0
         case .withoutExpectation: wait = 0
         }
-        if let refusal = tooLate(wait, exchange) {
+        if let refusal = refusal(ofWaiting: wait, exchange) {
             attempts.refusal = refusal
             return nil
         }
@@ -243,9 +243,9 @@ extension HTTPClient {
         return Duration(nanoseconds: wait)
     }
 
-    /// Why the next attempt, after so many nanoseconds, would begin too late by the policy or the request; nil where it is in
+    /// Why the next attempt, after this wait in nanoseconds, would begin too late for the policy or the request; nil if it is in
     /// time.
-    private func tooLate(_ wait: UInt64, _ exchange: Exchange) -> RetryRefusal? {
+    private func refusal(ofWaiting wait: UInt64, _ exchange: Exchange) -> RetryRefusal? {
         let now = pool.now
         let begins = (now > exchange.calledAt ? now - exchange.calledAt : 0).saturatingSum(wait)
         let pause = Duration(nanoseconds: wait)
@@ -261,7 +261,7 @@ extension HTTPClient {
     ) -> RetryRefusal? {
         switch reason {
         case .bodyCannotBeSentAgain: .bodyCannotBeSentAgain
-        // What is idempotent could be done twice; the error says enough.
+        // An idempotent request could be done twice; the error says enough.
         case .mayHaveBeenProcessed: RetryDecision.isIdempotent(method) ? nil : .mayHaveBeenProcessed
         case .waitIsTooLong: .retryAfterIsTooLong(Duration(nanoseconds: retryAfter ?? 0))
         case .responseBegan: .responseBegan

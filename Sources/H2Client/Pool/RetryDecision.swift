@@ -84,7 +84,7 @@ enum RetryDecision: Sendable, Hashable {
         init(method: HTTPRequest.Method) { self.method = method }
     }
 
-    /// Connections that turn out to be closed when they are reused: so many more may be tried for one request, uncounted.
+    /// How many connections that turn out to be closed when they are reused one request may try, uncounted.
     /// Each is one fewer of those that its server has closed without a word.
     static let staleLimit = 5
 

@@ -164,7 +164,7 @@ final class AsyncSeat: @unchecked Sendable {
 
     /// The request that is next; nil where there is none.
     private func next(_ ableAt: UInt64) -> Turn? {
-        // A retry is no new request, and may be sent when no other may.
+        // A retry is not a new request, and may be sent when no other may.
         if let turn = retries.popFirst() { return turn }
         guard maySend, let time = wanting.popFirst() else { return nil }
         promised += 1

@@ -132,7 +132,7 @@ final class Seat: DirectConnectionUser {
     /// The stream whose request is next; nil where there is none.
     private func next() -> DirectStream? {
         if let stream = waiting.popFirst() {
-            // A retry is no new request, and may be sent when no other may.
+            // A retry is not a new request, and may be sent when no other may.
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
             if isOpenLoop { giveBack(stream) } else { wanting.rest() }
             idle.append(stream)

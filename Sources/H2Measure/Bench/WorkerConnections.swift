@@ -119,7 +119,7 @@ extension Worker {
         finish(.complete)
     }
 
-    /// Whether a seat tries on after so many failures in a row.
+    /// Whether a seat keeps trying after this number of failures in a row.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
         switch code {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false

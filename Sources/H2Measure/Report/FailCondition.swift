@@ -122,7 +122,7 @@ package struct FailCondition: Sendable, Equatable {
     /// - Parameter corrected: of the result.
     package func judge(_ result: BenchResult, corrected: Distribution) -> Outcome {
         guard let value = value(result, corrected) else {
-            // What cannot be told is no success.
+            // A figure that is not known is not a success.
             let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"
             return outcome(nil, "\(name) is not known, since \(why)", isBroken: true)
         }

@@ -111,27 +111,21 @@ struct WholeResponseTests {
         #expect(areAllWhole)
 
         let pace = Pace(turns: tries)
-        async let first = Task.detached {
-            var outcomes: [Outcome] = []
-            var turn = -1
-            while turn + 1 < pace.turns {
-                turn += 1
-                await pace.meet(true, at: turn)
-                outcomes.append(try await Self.read(bodies[turn], plan[turn].0, descriptor))
+        func reading(isFirst: Bool) -> Task<[Outcome], any Error> {
+            Task.detached {
+                var outcomes: [Outcome] = []
+                var turn = -1
+                while turn + 1 < pace.turns {
+                    turn += 1
+                    await pace.meet(isFirst, at: turn)
+                    let way = isFirst ? plan[turn].0 : plan[turn].1
+                    outcomes.append(try await Self.read(bodies[turn], way, descriptor))
+                }
+                return outcomes
             }
-            return outcomes
-        }.value
-        async let second = Task.detached {
-            var outcomes: [Outcome] = []
-            var turn = -1
-            while turn + 1 < pace.turns {
-                turn += 1
-                await pace.meet(false, at: turn)
-                outcomes.append(try await Self.read(bodies[turn], plan[turn].1, descriptor))
-            }
-            return outcomes
-        }.value
-        let (a, b) = try await (first, second)
+        }
+        let (first, second) = (reading(isFirst: true), reading(isFirst: false))
+        let (a, b) = try await (first.value, second.value)
 
         var (refused, written) = (0, 0)
         #expect(a.count == b.count && a.count >= 64)

@@ -12,19 +12,12 @@ struct UnreadResponsesTests {
         _ versions: OriginServer.Versions, patience: Duration?,
         _ body: (HTTPClient, String) async throws -> Void
     ) async throws {
-        var served = OriginServer.Configuration()
-        served.versions = versions
-        served.security = .cleartext
-        let server = try OriginServer.start(served)
-        defer { server.stopNow() }
-        var configuration = HTTPClient.Configuration()
-        configuration.versions = versions == .http2 ? .http2PriorKnowledge : .automatic
-        configuration.pool.http1ConnectionsPerOrigin = 2
-        configuration.pool.streamsPerConnection = 2
-        configuration.pool.unreadPatience = patience
-        let client = HTTPClient(configuration: configuration)
-        try await body(client, server.url)
-        await client.shutdown()
+        let twoPlaces: (inout HTTPClient.Configuration) -> Void = {
+            $0.pool.http1ConnectionsPerOrigin = 2
+            $0.pool.streamsPerConnection = 2
+            $0.pool.unreadPatience = patience
+        }
+        try await withOriginAndClient(versions, twoPlaces) { client, server in try await body(client, server.url) }
     }
 
     /// Larger than any window, so that it is not whole before it is read.

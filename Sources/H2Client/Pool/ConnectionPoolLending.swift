@@ -19,13 +19,13 @@ extension ConnectionPool {
 
     /// What its holder still has under way on it goes on; an HTTP/1.1 connection serves others once that is done.
     func giveBack(_ loan: Loan, of origin: OriginKey) {
-        let driver = loan.driver
+        let connection = loan.connection
         loan.giveBack { [self] served in
-            let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
+            let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
             change {
-                $0.releasedExclusive(lease, served: served, mayReuse: !driver.isDraining, now: $1, into: &$2)
+                $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining, now: $1, into: &$2)
             }
-            if driver.isDraining { letGoIfForgotten(driver) }
+            if connection.isDraining { letGoIfForgotten(connection) }
         }
     }
 }

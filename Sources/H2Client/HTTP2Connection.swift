@@ -33,16 +33,13 @@ public actor HTTP2Connection {
         self.init(connection)
     }
 
-    deinit {
-        let connection = connection
-        connection.loop.execute { connection.letGo() }
-    }
+    deinit { connection.postLetGo() }
 
     /// The connection's loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { connection.loop.asUnownedSerialExecutor() }
 
     /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
-    public nonisolated var executor: any TaskExecutor { connection.loop.taskExecutor }
+    public nonisolated var executor: any TaskExecutor { connection.executor }
 
     // MARK: - Connect
 
@@ -57,17 +54,7 @@ public actor HTTP2Connection {
         _ body: nonisolated(nonsending) (HTTP2Connection) async throws -> R
     ) async throws -> R {
         let connection = try await connect(to: origin, configuration: configuration, on: loop)
-        do {
-            let result = try await body(connection)
-            let connection = connection.connection
-            await withUnsafeContinuation { continuation in
-                connection.loop.execute { connection.letGo(completion: { continuation.resume() }) }
-            }
-            return result
-        } catch {
-            connection.closeNow()
-            throw error
-        }
+        return try await connection.connection.use { try await body(connection) }
     }
 
     /// Connects; the caller must `close()` or `closeNow()`.
@@ -108,7 +95,7 @@ public actor HTTP2Connection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: connection)
+        try await connection.send(request, body: body, options: options)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -117,7 +104,7 @@ public actor HTTP2Connection {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        try await Exchange.send(request, body: body, options: options, on: connection, handlingResponse: handle)
+        try await connection.send(request, body: body, options: options, handlingResponse: handle)
     }
 
     // MARK: - Care
@@ -152,24 +139,15 @@ public actor HTTP2Connection {
     /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), says GOAWAY
     /// and closes. Cancelling the task does not shorten the wait: `closeNow()` does.
     public nonisolated(nonsending) func close() async {
-        let connection = connection
-        await withUnsafeContinuation { continuation in
-            connection.loop.execute { connection.close(completion: { continuation.resume() }) }
-        }
+        await connection.close()
     }
 
     /// Fails what is under way and closes at once. May be called from anywhere, also twice.
-    public nonisolated func closeNow() {
-        let connection = connection
-        connection.loop.execute { connection.closeNow() }
-    }
+    public nonisolated func closeNow() { connection.postCloseNow() }
 
     /// True once no new request is taken: after `close()`, after the server's GOAWAY, after the end.
     public nonisolated var isDraining: Bool { connection.isDraining }
 
     /// The connection's state at this moment.
-    public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
-        let connection = connection
-        return await connection.loop.run { connection.snapshot() }
-    }
+    public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot { await connection.currentSnapshot() }
 }

@@ -65,22 +65,9 @@ public final class HTTPClient: Sendable {
     private nonisolated(nonsending) func send(
         _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64
     ) async throws -> Response {
-        var attempts: Attempts?
-        while true {
-            let exchange = try await lease(for: request, body, options, calledAt, &attempts)
-            do {
-                let response: Response
-                if case .stream(_, let pump) = body.content {
-                    response = try await Exchange.uploading(exchange, request, pump)
-                } else {
-                    response = try await exchange.performUnchecked(request)
-                }
-                if pool.takesAllAnswers, options.expectContinue == nil { return response }
-                if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
-            } catch {
-                try await prepareRetry(of: request, body, exchange, error, &attempts)
-            }
-        }
+        let response = try await retrying(request, body, options, calledAt: calledAt, isDuplex: false) { _ in }
+        // Only full duplex has none.
+        return response.unsafelyUnwrapped
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -89,26 +76,28 @@ public final class HTTPClient: Sendable {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        guard case .stream(_, let pump) = body.content else {
+        guard case .stream = body.content else {
             return try await handle(send(request, body: body, options: options))
         }
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
-        let calledAt = pool.now
-        var attempts: Attempts?
-        while true {
-            let exchange = try await lease(for: request, body, options, calledAt, &attempts)
+        var result: Result<R, any Error>?
+        _ = try await retrying(request, body, options, calledAt: pool.now, isDuplex: true) { exchange in
             var wasHandled = false
             do {
-                return try await Exchange.uploading(exchange, request, pump) { response in
-                    wasHandled = true
-                    learn(from: response, exchange)
-                    return try await handle(response)
-                }
+                result = .success(
+                    try await exchange.perform(request, body) { response in
+                        wasHandled = true
+                        learn(from: response, exchange)
+                        return try await handle(response)
+                    })
             } catch {
-                if wasHandled { throw error }
-                try await prepareRetry(of: request, body, exchange, error, &attempts)
+                guard wasHandled else { throw error }
+                // Nothing is sent again from here on.
+                result = .failure(error)
             }
         }
+        guard let result else { preconditionFailure("it has been sent") }
+        return try result.get()
     }
 
     /// Lends one connection, for reuse logic of one's own: whatever is sent on it goes over the same connection.

@@ -10,7 +10,7 @@ public struct HTTPConnection: Sendable {
     /// What is spoken on it.
     public var version: HTTPVersion { connection.version }
     /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
-    public var executor: any TaskExecutor { connection.loop.taskExecutor }
+    public var executor: any TaskExecutor { connection.executor }
     /// True once it takes no new request: the server said so, or it is closed.
     public var isDraining: Bool { connection.isDraining }
 
@@ -20,7 +20,7 @@ public struct HTTPConnection: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: connection, loan: loan)
+        try await connection.send(request, body: body, options: options, loan: loan)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -30,15 +30,12 @@ public struct HTTPConnection: Sendable {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        try await Exchange.send(
-            request, body: body, options: options, on: connection, loan: loan, handlingResponse: handle)
+        try await connection.send(
+            request, body: body, options: options, loan: loan, handlingResponse: handle)
     }
 
     /// The connection's state at this moment.
-    public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
-        let connection = connection
-        return await connection.loop.run { connection.snapshot() }
-    }
+    public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot { await connection.currentSnapshot() }
 }
 
 /// A version of HTTP that is spoken here.

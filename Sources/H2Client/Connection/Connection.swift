@@ -238,8 +238,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// Begins a request. Its body is `exchange.outgoing`.
     func submit(_ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool) throws(H2Error) {
         try session.submit(
-            exchange, request, contentLength: exchange.contentLength, expectsContinue: expectsContinue,
-            priority: exchange.options.priority)
+            exchange, request, expectsContinue: expectsContinue, priority: exchange.options.priority)
         began(exchange, isCounted: exchange.lease != 0)
     }
 

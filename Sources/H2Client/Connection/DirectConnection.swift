@@ -16,7 +16,7 @@ package protocol DirectConnectionUser: AnyObject {
 ///
 /// Belongs to its loop's thread; that is the invariant behind `@unchecked Sendable`, which `ConnectionOwner` asks for.
 package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
-    private let connection: Connection
+    package let connection: Connection
     @exclusivity(unchecked) private var user: (any DirectConnectionUser)?
     /// For its user to know it by.
     @exclusivity(unchecked) package var tag = 0
@@ -34,25 +34,14 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
 
     /// `info.id`'s.
     package let number: Int
+    // Calls, and not the connection's own properties, for who looks at them with each request: see `DirectStream.notes`.
     package var version: HTTPVersion { connection.version }
     /// Whether the server has told its stream limit.
     package var knowsStreamLimit: Bool { connection.knowsStreamLimit }
     /// Whether `send` would begin a stream now.
     package var hasFreeSlot: Bool { !connection.isDraining && connection.session.hasFreeSlot }
-    package var info: ConnectionInfo { connection.info }
-    package var openStreams: Int { connection.openStreamCount }
     /// Requests that began on it.
     package var requests: Int { connection.requests }
-    package var isDraining: Bool { connection.isDraining }
-    /// Whether it takes no new requests because there are no identifiers left for them.
-    package var isUsedUp: Bool { connection.isUsedUp }
-    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
-    package var announcedStreamLimit: Int? { connection.announcedStreamLimit }
-    /// That of the server's GOAWAY, if there was one.
-    package var goAwayCode: ErrorCode? { connection.goAwayCode }
-    package var figures: DirectFigures { connection.figures }
-    /// When the last byte came, by the loop's time.
-    package var lastByteAt: UInt64 { connection.lastInputAt }
 
     // MARK: - Requests
 

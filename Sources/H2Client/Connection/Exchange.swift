@@ -10,7 +10,6 @@ import Synchronization
 final class Exchange: StreamState, @unchecked Sendable {
     let connection: Connection
     let options: RequestOptions
-    let contentLength: Int?
     /// When `send` was called.
     let calledAt: UInt64
 
@@ -140,28 +139,29 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.calledAt =
             calledAt ?? (connection.loopIdentity.isCurrent ? connection.loop.now : connection.loop.preciseNow)
         if case .none = body.content, body.trailers == nil {
-            contentLength = nil
             super.init()
             return
         }
         var outgoing = Outgoing.done
+        var length: Int?
         switch body.content {
-        case .none: contentLength = nil
+        case .none: break
         case .bytes(let bytes):
-            contentLength = bytes.count
+            length = bytes.count
             if !bytes.isEmpty { outgoing = .bytes(bytes, offset: 0) }
         case .file(let path):
             let file = try BodyFile(path)
-            contentLength = file.length
+            length = file.length
             outgoing = .file(FileBody(file))
         case .openFile(let file):
-            contentLength = file.length
+            length = file.length
             outgoing = .file(FileBody(file))
-        case .stream(let length, _):
-            contentLength = length
+        case .stream(let known, _):
+            length = known
             outgoing = .awaitingChunk
         }
         super.init()
+        contentLength = length
         outgoingTrailers = body.trailers
         self.outgoing = outgoing
         if options.expectContinue != nil && !isOutgoingDone {

@@ -4,48 +4,30 @@ import Synchronization
 // What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
 
 extension Exchange {
-    // MARK: - Caller's side: a request on one connection
-
-    /// `HTTP2Connection.send`, on whatever connection.
-    @inline(__always)
-    static nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: Connection,
-        loan: Loan? = nil
-    ) async throws -> Response {
-        var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
-        if body.isUnopenedFile {
-            let now = connection.loop.preciseNow
-            calledAt = now
-            body = try await body.opened(on: connection.loop, options, calledAt: now)
-        }
-        let exchange = try Exchange(connection: connection, body: body, options: options, calledAt: calledAt)
-        if let loan { exchange.begin(loan) }
-        if case .stream(_, let pump) = body.content {
-            return try await uploading(exchange, request, pump)
-        }
-        return try await exchange.perform(request)
-    }
-
-    /// The same in full duplex.
-    static nonisolated(nonsending) func send<R>(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: Connection,
-        loan: Loan? = nil, handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
-    ) async throws -> R {
-        var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
-        if body.isUnopenedFile {
-            let now = connection.loop.preciseNow
-            calledAt = now
-            body = try await body.opened(on: connection.loop, options, calledAt: now)
-        }
-        let exchange = try Exchange(connection: connection, body: body, options: options, calledAt: calledAt)
-        if let loan { exchange.begin(loan) }
-        if case .stream(_, let pump) = body.content {
-            return try await uploading(exchange, request, pump, handle)
-        }
-        return try await handle(exchange.perform(request))
-    }
-
     // MARK: - Caller's side: the head
+
+    /// Sends the request and waits for the final response's head. The writer of a streamed body goes on beside the response.
+    /// - Parameter checkingCancellation: false for a caller that has just looked whether it is cancelled.
+    @inline(__always)
+    nonisolated(nonsending) func perform(
+        _ request: HTTPRequest, _ body: RequestBody, checkingCancellation: Bool = true
+    ) async throws -> Response {
+        if case .stream(_, let pump) = body.content { return try await uploading(request, pump) }
+        return checkingCancellation ? try await perform(request) : try await performUnchecked(request)
+    }
+
+    /// The same in full duplex: the writer of a streamed body has ended when this returns.
+    nonisolated(nonsending) func perform<R>(
+        _ request: HTTPRequest, _ body: RequestBody,
+        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+    ) async throws -> R {
+        guard case .stream(_, let pump) = body.content else { return try await handle(perform(request)) }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.runWriter(pump) }
+            defer { group.cancelAll() }
+            return try await handle(self.perform(request))
+        }
+    }
 
     /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
     ///
@@ -60,7 +42,7 @@ extension Exchange {
         return try await performUnchecked(request)
     }
 
-    /// Fails the exchange where its caller has been cancelled.
+    /// Fails the exchange if its caller has been cancelled.
     func checkCancellation() throws {
         guard Task.isCancelled else { return }
         // The connection's owner, or its holder, waits for the end of what it has counted, and the writer for that of its

@@ -15,34 +15,20 @@ extension Exchange {
     /// library that has no parent. Invariant: its exchange owns it. It is cancelled when the upload is over, and the upload
     /// ends at the latest with the exchange: when the response is whole, fails, times out, or is dropped. Its errors reach
     /// whoever waits for the head, or else the reader of the body.
-    static nonisolated(nonsending) func uploading(
-        _ exchange: Exchange, _ request: HTTPRequest, _ pump: @escaping Pump
-    ) async throws -> Response {
+    nonisolated(nonsending) func uploading(_ request: HTTPRequest, _ pump: @escaping Pump) async throws -> Response {
         // A child would inherit the executor that the caller's task prefers; a task without a parent has to be told.
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
         Task(executorPreference: executor) {
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await exchange.runWriter(pump) }
-                await exchange.uploadEnd()
+                group.addTask { await self.runWriter(pump) }
+                await self.uploadEnd()
                 group.cancelAll()
             }
         }
-        return try await exchange.perform(request)
+        return try await perform(request)
     }
 
-    /// The same in full duplex, with the writer as a child task: it has ended when this returns.
-    static nonisolated(nonsending) func uploading<R>(
-        _ exchange: Exchange, _ request: HTTPRequest, _ pump: @escaping Pump,
-        _ handle: nonisolated(nonsending) (Response) async throws -> R
-    ) async throws -> R {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await exchange.runWriter(pump) }
-            defer { group.cancelAll() }
-            return try await handle(exchange.perform(request))
-        }
-    }
-
-    private nonisolated(nonsending) func runWriter(_ pump: Pump) async {
+    nonisolated(nonsending) func runWriter(_ pump: Pump) async {
         // A client may send again what has not begun, or what a server refuses at its head, and then the writer must not have
         // been called.
         if lease != 0 {

@@ -24,6 +24,35 @@ final class Attempts {
 }
 
 extension HTTPClient {
+    /// Sends a request until there is a response that is final, or an error.
+    ///
+    /// The way of nearly all requests stands here, and not in a closure as that of full duplex does: an await of one more
+    /// function is a switch of executors, which costs a small request 1 %.
+    /// - Parameters:
+    ///   - isDuplex: whether `inFullDuplex` sends it, which then has the response. nil is returned.
+    ///   - inFullDuplex: what it throws is a reason to send it again.
+    @inline(__always)
+    nonisolated(nonsending) func retrying(
+        _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64, isDuplex: Bool,
+        _ inFullDuplex: nonisolated(nonsending) (Exchange) async throws -> Void
+    ) async throws -> Response? {
+        var attempts: Attempts?
+        while true {
+            let exchange = try await lease(for: request, body, options, calledAt, &attempts)
+            do {
+                if isDuplex {
+                    try await inFullDuplex(exchange)
+                    return nil
+                }
+                let response = try await exchange.perform(request, body, checkingCancellation: false)
+                if pool.takesAllAnswers, options.expectContinue == nil { return response }
+                if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
+            } catch {
+                try await prepareRetry(of: request, body, exchange, error, &attempts)
+            }
+        }
+    }
+
     // MARK: - One attempt
 
     /// An exchange on a connection that was leased for the request, which may have to wait for it. Its task was not cancelled

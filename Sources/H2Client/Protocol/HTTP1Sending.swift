@@ -11,8 +11,9 @@ extension HTTP1Session {
     /// Appends request line and fields to the output, which the caller takes back where this throws.
     /// - Returns: what remains to be written, and whether the request asks for the connection's end.
     func writeHead(
-        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) -> (upload: Upload, saysClose: Bool) {
+        let contentLength = stream.contentLength
         let host =
             request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
         try writeRequestLine(request, host: host)

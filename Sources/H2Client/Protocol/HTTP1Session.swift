@@ -128,14 +128,14 @@ final class HTTP1Session: HTTPSession {
     /// Begins a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the connection takes no more.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) {
         try checkLife()
         let before = output.count
         let written: (upload: Upload, saysClose: Bool)
         do {
             written = try writeHead(
-                stream, request, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
+                stream, request, expectsContinue: expectsContinue, priority: priority)
         } catch {
             output.removeLast(output.count - before)
             throw error
@@ -176,9 +176,8 @@ final class HTTP1Session: HTTPSession {
         }
         let session = HTTP1Session(origin: origin, configuration: Configuration(), now: 0)
         let stream = StreamState()
-        if !body.isEmpty { stream.outgoing = .bytes(body, offset: 0) }
-        let written = try session.writeHead(
-            stream, request, contentLength: body.isEmpty ? nil : body.count, expectsContinue: false, priority: nil)
+        if !body.isEmpty { (stream.outgoing, stream.contentLength) = (.bytes(body, offset: 0), body.count) }
+        let written = try session.writeHead(stream, request, expectsContinue: false, priority: nil)
         return WrittenHead(
             bytes: Array(session.output.bytes), upload: written.upload, saysClose: written.saysClose)
     }

@@ -223,9 +223,9 @@ final class HTTP2Session: HTTPSession {
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool,
-        priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) {
+        let contentLength = stream.contentLength
         try requestHead.fill(
             request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil

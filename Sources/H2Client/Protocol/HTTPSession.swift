@@ -21,10 +21,10 @@ protocol HTTPSession: AnyObject {
     var maxConcurrentStreams: Int { get }
     func forEachOpenStream(_ body: (StreamState) -> Void)
 
-    /// Begins a request. Its body is `stream.outgoing`.
+    /// Begins a request. Its body is `stream.outgoing`, and has `stream.contentLength`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the connection takes no more.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, contentLength: Int?, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error)
     /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error)

@@ -74,6 +74,8 @@ package class StreamState {
     // MARK: Request
 
     @exclusivity(unchecked) final var outgoing = Outgoing.done
+    /// Bytes of the body; nil where that is not known, or for no body.
+    @exclusivity(unchecked) final var contentLength: Int?
     /// What `content-length` promised for a body whose length was not known otherwise.
     @exclusivity(unchecked) final var statedLength: Int?
     /// Sent after the body.

@@ -4,14 +4,24 @@ internal import H2Client
 ///
 /// Everything is for the loop's thread.
 protocol BenchConnection: AnyObject {
-    var info: ConnectionInfo { get }
-    var version: HTTPVersion { get }
-    var figures: DirectFigures { get }
-    var openStreams: Int { get }
-    var lastByteAt: UInt64 { get }
-    /// That of the server's GOAWAY, if there was one.
-    var goAwayCode: ErrorCode? { get }
+    var connection: Connection { get }
     func closeNow(because why: String)
+}
+
+extension BenchConnection {
+    var info: ConnectionInfo { connection.info }
+    var version: HTTPVersion { connection.version }
+    var figures: DirectFigures { connection.figures }
+    var openStreams: Int { connection.openStreamCount }
+    var isDraining: Bool { connection.isDraining }
+    /// Whether it takes no new requests because there are no identifiers left for them.
+    var isUsedUp: Bool { connection.isUsedUp }
+    /// When the last byte came, by the loop's time.
+    var lastByteAt: UInt64 { connection.lastInputAt }
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
+    var announcedStreamLimit: Int? { connection.announcedStreamLimit }
+    /// That of the server's GOAWAY, if there was one.
+    var goAwayCode: ErrorCode? { connection.goAwayCode }
 }
 
 extension DirectConnection: BenchConnection {}
@@ -39,25 +49,17 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
 
     init(_ kind: Kind) { self.kind = kind }
 
-    private var connection: Connection {
+    var connection: Connection {
         switch kind {
         case .http1(let connection): connection.connection
         case .http2(let connection): connection.connection
         }
     }
 
-    var info: ConnectionInfo { connection.info }
-    var version: HTTPVersion { connection.version }
-    var figures: DirectFigures { connection.figures }
-    var openStreams: Int { connection.openStreamCount }
-    var lastByteAt: UInt64 { connection.lastInputAt }
-    var announcedStreamLimit: Int? { connection.announcedStreamLimit }
     /// Whether another request may be under way.
     var hasPlace: Bool { !isDraining && places < connection.maxConcurrentStreams }
     var knowsStreamLimit: Bool { connection.knowsStreamLimit }
-    var isDraining: Bool { connection.isDraining }
     func onStreamLimit(_ body: @escaping () -> Void) { connection.streamLimitWatcher = body }
-    var goAwayCode: ErrorCode? { connection.goAwayCode }
 
     func closeNow(because why: String) {
         switch kind {

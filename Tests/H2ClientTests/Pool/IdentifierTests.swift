@@ -85,7 +85,7 @@ struct IdentifierTests {
         var sent = 0
         do {
             while sent < 20 {
-                let response = try await Exchange.send(request, body: .none, options: options, on: driver)
+                let response = try await driver.send(request, body: .none, options: options)
                 #expect(try await response.body.collect(upTo: 10).count == 3)
                 sent += 1
             }

@@ -34,8 +34,9 @@ final class HTTP1Rig {
         let stream = RecordingStream()
         stream.outgoing = body
         stream.outgoingTrailers = trailers
+        stream.contentLength = contentLength
         try session.submit(
-            stream, request, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
+            stream, request, expectsContinue: expectsContinue, priority: priority)
         return stream
     }
 

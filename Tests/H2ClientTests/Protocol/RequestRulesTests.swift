@@ -68,9 +68,10 @@ import Testing
         let rig = SessionRig()
         let stream = RecordingStream()
         if bad.contentLength != nil { stream.outgoing = .awaitingChunk }
+        stream.contentLength = bad.contentLength
         let error = #expect(throws: H2Error.self) {
             try rig.session.submit(
-                stream, bad.request, contentLength: bad.contentLength, expectsContinue: false, priority: nil)
+                stream, bad.request, expectsContinue: false, priority: nil)
         }
         #expect(error?.code == .invalidRequest)
         #expect(error?.initiator == .user)
@@ -119,7 +120,7 @@ import Testing
     func `A scheme may be written in letters of either case`(_ scheme: String) throws {
         let rig = SessionRig()
         try rig.session.submit(
-            RecordingStream(), Self.request(scheme: scheme), contentLength: nil, expectsContinue: false, priority: nil)
+            RecordingStream(), Self.request(scheme: scheme), expectsContinue: false, priority: nil)
         let frame = try #require(rig.sent(Frame.Kind.headers).first)
         #expect(rig.decoder.decode(frame.payload)?.contains(Field(":scheme", "https")) == true)
         #expect(throws: Never.self) { try HTTP1Rig().submit(Self.request(scheme: scheme)) }
@@ -129,7 +130,7 @@ import Testing
         let request = Self.request(.connect, authority: "db.example:5432", path: nil)
         let rig = SessionRig()
         try rig.session.submit(
-            RecordingStream(), request, contentLength: nil, expectsContinue: false, priority: nil)
+            RecordingStream(), request, expectsContinue: false, priority: nil)
         let frame = try #require(rig.sent(Frame.Kind.headers).first)
         #expect(
             rig.decoder.decode(frame.payload) == [Field(":method", "CONNECT"), Field(":authority", "db.example:5432")])
@@ -144,7 +145,7 @@ import Testing
         for _ in 0..<65_000 { request.headerFields.append(HTTPField(name: .accept, value: "*")) }
         let rig = SessionRig()
         try rig.session.submit(
-            RecordingStream(), request, contentLength: nil, expectsContinue: true, priority: Priority(urgency: 1))
+            RecordingStream(), request, expectsContinue: true, priority: Priority(urgency: 1))
         let block = rig.sent().filter { $0.type == Frame.Kind.headers || $0.type == Frame.Kind.continuation }
         #expect(block.last?.has(Frame.Flag.endHeaders) == true)
         #expect(rig.decoder.decode(block.flatMap(\.payload))?.count == 65_006)

@@ -90,10 +90,10 @@ final class SessionRig {
         let stream = RecordingStream()
         stream.outgoing = body
         stream.outgoingTrailers = trailers
+        stream.contentLength = contentLength
         try session.submit(
             stream, HTTPRequest(method: method, scheme: nil, authority: nil, path: path, headerFields: fields),
-            contentLength: contentLength, expectsContinue: false,
-            priority: nil)
+            expectsContinue: false, priority: nil)
         return stream
     }
 

@@ -22,9 +22,7 @@ extension ConnectionPool {
         let driver = loan.driver
         loan.giveBack { [self] served in
             let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
-            change {
-                $0.releasedExclusive(lease, served: served, mayReuse: !driver.isDraining, now: $1, into: &$2)
-            }
+            change { $0.releasedExclusive(lease, served: served, mayReuse: !driver.isDraining) }
             if driver.isDraining { letGoIfForgotten(driver) }
         }
     }

@@ -1,10 +1,11 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Random options and events. After each event all that must hold is checked; what the pool does is checked against a model
 /// of the connections and requests that its owner would keep.
-@Suite struct PoolStateRandomWalkTests {
+@Suite(.ownThreads) struct PoolStateRandomWalkTests {
     @Test(arguments: 1...200) func `Whatever happens, limits hold and each request ends once`(seed: UInt64) {
         let walk = PoolWalk(seed: seed)
         for _ in 0..<400 where walk.complaint == nil { walk.step() }

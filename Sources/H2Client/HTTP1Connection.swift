@@ -18,31 +18,32 @@ public import HTTPTypes
 public actor HTTP1Connection {
     /// Facts that hold for the connection's life.
     public nonisolated let info: ConnectionInfo
-    nonisolated let driver: HTTP1Driver
+    package nonisolated let connection: Connection
 
-    init(_ driver: HTTP1Driver) {
-        self.driver = driver
-        info = driver.info
+    init(_ connection: Connection) {
+        self.connection = connection
+        info = connection.info
     }
 
     /// A connection over a wire that is established already. On the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         loop.preconditionInLoop()
-        let driver = HTTP1Driver(wire: wire, info: .simulated(origin), configuration: configuration, loop: loop)
-        driver.activate()
-        self.init(driver)
+        let connection = Connection(
+            .http1, over: wire, info: .simulated(origin), configuration: configuration, loop: loop)
+        connection.activate()
+        self.init(connection)
     }
 
     deinit {
-        let driver = driver
-        driver.loop.execute { driver.letGo() }
+        let connection = connection
+        connection.loop.execute { connection.letGo() }
     }
 
     /// The connection's loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { driver.loop.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { connection.loop.asUnownedSerialExecutor() }
 
     /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
-    public nonisolated var executor: any TaskExecutor { driver.loop.taskExecutor }
+    public nonisolated var executor: any TaskExecutor { connection.loop.taskExecutor }
 
     // MARK: - Connect
 
@@ -59,9 +60,9 @@ public actor HTTP1Connection {
         let connection = try await connect(to: origin, configuration: configuration, on: loop)
         do {
             let result = try await body(connection)
-            let driver = connection.driver
+            let connection = connection.connection
             await withUnsafeContinuation { continuation in
-                driver.loop.execute { driver.letGo(completion: { continuation.resume() }) }
+                connection.loop.execute { connection.letGo(completion: { continuation.resume() }) }
             }
             return result
         } catch {
@@ -77,12 +78,10 @@ public actor HTTP1Connection {
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP1Connection {
-        let driver = try await Dial.connect(
-            to: origin, speaking: origin.scheme == .https ? .offer(["http/1.1"]) : .http1,
-            configuration: configuration, on: loop)
-        // Nothing else was offered.
-        guard let driver = driver as? HTTP1Driver else { preconditionFailure("http/1.1 was chosen") }
-        return HTTP1Connection(driver)
+        HTTP1Connection(
+            try await Dial.connect(
+                to: origin, speaking: origin.scheme == .https ? .offer(["http/1.1"]) : .http1,
+                configuration: configuration, on: loop))
     }
 
     /// Runs `body` isolated to the connection, on its loop's thread, and with `executor` preferred; see
@@ -108,7 +107,7 @@ public actor HTTP1Connection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: driver)
+        try await Exchange.send(request, body: body, options: options, on: connection)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -117,7 +116,7 @@ public actor HTTP1Connection {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        try await Exchange.send(request, body: body, options: options, on: driver, handlingResponse: handle)
+        try await Exchange.send(request, body: body, options: options, on: connection, handlingResponse: handle)
     }
 
     // MARK: - The end
@@ -125,24 +124,24 @@ public actor HTTP1Connection {
     /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), and closes.
     /// Cancelling the task does not shorten the wait: `closeNow()` does.
     public nonisolated(nonsending) func close() async {
-        let driver = driver
+        let connection = connection
         await withUnsafeContinuation { continuation in
-            driver.loop.execute { driver.close(completion: { continuation.resume() }) }
+            connection.loop.execute { connection.close(completion: { continuation.resume() }) }
         }
     }
 
     /// Fails what is under way and closes at once. May be called from anywhere, also twice.
     public nonisolated func closeNow() {
-        let driver = driver
-        driver.loop.execute { driver.closeNow() }
+        let connection = connection
+        connection.loop.execute { connection.closeNow() }
     }
 
     /// True once no new request is taken: after `close()`, once the server has said that it will close, after the end.
-    public nonisolated var isDraining: Bool { driver.isDraining }
+    public nonisolated var isDraining: Bool { connection.isDraining }
 
     /// The connection's state at this moment. What is HTTP/2's alone (settings, windows, GOAWAY) says little here.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
-        let driver = driver
-        return await driver.loop.run { driver.snapshot() }
+        let connection = connection
+        return await connection.loop.run { connection.snapshot() }
     }
 }

@@ -14,32 +14,35 @@ public import HTTPTypes
 public actor HTTP2Connection {
     /// Facts that hold for the connection's life.
     public nonisolated let info: ConnectionInfo
-    nonisolated let multiplexer: HTTP2Multiplexer
+    package nonisolated let connection: Connection
+    private nonisolated let control: HTTP2Control
 
-    init(_ multiplexer: HTTP2Multiplexer) {
-        self.multiplexer = multiplexer
-        info = multiplexer.info
+    init(_ connection: Connection) {
+        guard let control = connection.control else { preconditionFailure("h2 was chosen") }
+        self.connection = connection
+        self.control = control
+        info = connection.info
     }
 
     /// A connection over a wire that is established already. On the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         loop.preconditionInLoop()
-        let multiplexer = HTTP2Multiplexer(
-            wire: wire, info: .simulated(origin), configuration: configuration, loop: loop)
-        multiplexer.activate()
-        self.init(multiplexer)
+        let connection = Connection(
+            .http2, over: wire, info: .simulated(origin), configuration: configuration, loop: loop)
+        connection.activate()
+        self.init(connection)
     }
 
     deinit {
-        let multiplexer = multiplexer
-        multiplexer.loop.execute { multiplexer.letGo() }
+        let connection = connection
+        connection.loop.execute { connection.letGo() }
     }
 
     /// The connection's loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { multiplexer.loop.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { connection.loop.asUnownedSerialExecutor() }
 
     /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
-    public nonisolated var executor: any TaskExecutor { multiplexer.loop.taskExecutor }
+    public nonisolated var executor: any TaskExecutor { connection.loop.taskExecutor }
 
     // MARK: - Connect
 
@@ -56,9 +59,9 @@ public actor HTTP2Connection {
         let connection = try await connect(to: origin, configuration: configuration, on: loop)
         do {
             let result = try await body(connection)
-            let multiplexer = connection.multiplexer
+            let connection = connection.connection
             await withUnsafeContinuation { continuation in
-                multiplexer.loop.execute { multiplexer.letGo(completion: { continuation.resume() }) }
+                connection.loop.execute { connection.letGo(completion: { continuation.resume() }) }
             }
             return result
         } catch {
@@ -74,12 +77,10 @@ public actor HTTP2Connection {
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP2Connection {
-        let driver = try await Dial.connect(
-            to: origin, speaking: origin.scheme == .https ? .offer(["h2"]) : .http2, configuration: configuration,
-            on: loop)
-        // Nothing else was offered.
-        guard let multiplexer = driver as? HTTP2Multiplexer else { preconditionFailure("h2 was chosen") }
-        return HTTP2Connection(multiplexer)
+        HTTP2Connection(
+            try await Dial.connect(
+                to: origin, speaking: origin.scheme == .https ? .offer(["h2"]) : .http2, configuration: configuration,
+                on: loop))
     }
 
     /// Runs `body` isolated to the connection, on its loop's thread: nothing else of the connection happens between two
@@ -107,7 +108,7 @@ public actor HTTP2Connection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: multiplexer)
+        try await Exchange.send(request, body: body, options: options, on: connection)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -116,7 +117,7 @@ public actor HTTP2Connection {
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
-        try await Exchange.send(request, body: body, options: options, on: multiplexer, handlingResponse: handle)
+        try await Exchange.send(request, body: body, options: options, on: connection, handlingResponse: handle)
     }
 
     // MARK: - Care
@@ -125,16 +126,16 @@ public actor HTTP2Connection {
     /// - Returns: the round-trip time.
     /// - Throws: `H2Error`: `timeout`, or why the connection is closed.
     public nonisolated(nonsending) func ping(timeout: Duration = .seconds(15)) async throws -> Duration {
-        let multiplexer = multiplexer
+        let (connection, control) = (connection, control)
         let result: Result<Duration, H2Error> = await withUnsafeContinuation { continuation in
-            multiplexer.loop.execute {
-                multiplexer.ping(timeout: timeout) {
-                    Handover.give(multiplexer)
+            connection.loop.execute {
+                control.ping(timeout: timeout) {
+                    Handover.give(connection)
                     continuation.resume(returning: $0)
                 }
             }
         }
-        Handover.take(multiplexer)
+        Handover.take(connection)
         return try result.get()
     }
 
@@ -142,8 +143,8 @@ public actor HTTP2Connection {
     /// SETTINGS_NO_RFC7540_PRIORITIES, without which it need not know the frame.
     /// - Throws: `H2Error` where there is no such stream, or the connection is closed.
     public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
-        let multiplexer = multiplexer
-        if let error = await multiplexer.loop.run({ multiplexer.updatePriority(priority, ofStream: id) }) {
+        let (connection, control) = (connection, control)
+        if let error = await connection.loop.run({ control.updatePriority(priority, ofStream: id) }) {
             throw error
         }
     }
@@ -151,24 +152,24 @@ public actor HTTP2Connection {
     /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), says GOAWAY
     /// and closes. Cancelling the task does not shorten the wait: `closeNow()` does.
     public nonisolated(nonsending) func close() async {
-        let multiplexer = multiplexer
+        let connection = connection
         await withUnsafeContinuation { continuation in
-            multiplexer.loop.execute { multiplexer.close(completion: { continuation.resume() }) }
+            connection.loop.execute { connection.close(completion: { continuation.resume() }) }
         }
     }
 
     /// Fails what is under way and closes at once. May be called from anywhere, also twice.
     public nonisolated func closeNow() {
-        let multiplexer = multiplexer
-        multiplexer.loop.execute { multiplexer.closeNow() }
+        let connection = connection
+        connection.loop.execute { connection.closeNow() }
     }
 
     /// True once no new request is taken: after `close()`, after the server's GOAWAY, after the end.
-    public nonisolated var isDraining: Bool { multiplexer.isDraining }
+    public nonisolated var isDraining: Bool { connection.isDraining }
 
     /// The connection's state at this moment.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
-        let multiplexer = multiplexer
-        return await multiplexer.loop.run { multiplexer.snapshot() }
+        let connection = connection
+        return await connection.loop.run { connection.snapshot() }
     }
 }

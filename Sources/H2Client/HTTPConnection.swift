@@ -3,16 +3,16 @@ public import HTTPTypes
 /// A connection that a client lends, of either version of HTTP.
 public struct HTTPConnection: Sendable {
     let loan: Loan
-    private var driver: ConnectionDriver { loan.driver }
+    private var connection: Connection { loan.connection }
 
     /// Facts that hold for the connection's life.
-    public var info: ConnectionInfo { driver.info }
+    public var info: ConnectionInfo { connection.info }
     /// What is spoken on it.
-    public var version: HTTPVersion { driver.version }
+    public var version: HTTPVersion { connection.version }
     /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
-    public var executor: any TaskExecutor { driver.loop.taskExecutor }
+    public var executor: any TaskExecutor { connection.loop.taskExecutor }
     /// True once it takes no new request: the server said so, or it is closed.
-    public var isDraining: Bool { driver.isDraining }
+    public var isDraining: Bool { connection.isDraining }
 
     /// Sends a request on this connection. Over HTTP/2 requests sent at once share it; over HTTP/1.1 they wait in order.
     /// As `HTTP2Connection.send` otherwise.
@@ -20,7 +20,7 @@ public struct HTTPConnection: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        try await Exchange.send(request, body: body, options: options, on: driver, loan: loan)
+        try await Exchange.send(request, body: body, options: options, on: connection, loan: loan)
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
@@ -31,13 +31,13 @@ public struct HTTPConnection: Sendable {
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         try await Exchange.send(
-            request, body: body, options: options, on: driver, loan: loan, handlingResponse: handle)
+            request, body: body, options: options, on: connection, loan: loan, handlingResponse: handle)
     }
 
     /// The connection's state at this moment.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
-        let driver = driver
-        return await driver.loop.run { driver.snapshot() }
+        let connection = connection
+        return await connection.loop.run { connection.snapshot() }
     }
 }
 

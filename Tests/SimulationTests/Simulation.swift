@@ -25,7 +25,7 @@ final class Simulation: @unchecked Sendable {
     private let wire: SimulatedWire
     private let server: SimulatedServer
     private var connection: HTTP2Connection?
-    private weak var multiplexer: HTTP2Multiplexer?
+    private weak var inner: Connection?
     private let plans: [Plan]
     let calamity: Calamity
     private var tasks: [Task<Void, Never>] = []
@@ -127,14 +127,14 @@ final class Simulation: @unchecked Sendable {
         connection = world.onLoop { [self] in
             HTTP2Connection(over: wire, to: origin, configuration: configuration, on: world.loop)
         }
-        multiplexer = connection?.multiplexer
+        inner = connection?.connection
         for plan in plans { start(plan) }
         planDisturbances()
         let ending = world.run(within: .seconds(3600)) { outcomes.allSatisfy { $0 != nil } }
         if ending != .done {
             let left = plans.filter { outcomes[$0.index] == nil }
             problems.append(
-                "\(ending), state \(String(describing: multiplexer?.snapshot())): \(left.count) requests never ended, such as \(left.first!)"
+                "\(ending), state \(String(describing: inner?.snapshot())): \(left.count) requests never ended, such as \(left.first!)"
             )
             return Result(problems: problems, trace: trace)
         }
@@ -413,10 +413,9 @@ final class Simulation: @unchecked Sendable {
         // Limits that were lowered in the middle meet requests that are under way: the server refuses those.
         let complaints = server.complaints.filter { !$0.hasSuffix("Stream was refused") }
         if !complaints.isEmpty { problems.append("the server complains: \(complaints)") }
-        guard let multiplexer else { return problems.append("the connection is gone") }
-        let session = multiplexer.session
+        guard let inner, let session = inner.control?.session else { return problems.append("the connection is gone") }
         if session.openStreamCount != 0 { problems.append("\(session.openStreamCount) streams are open") }
-        let snapshot = multiplexer.snapshot()
+        let snapshot = inner.snapshot()
         if snapshot.waitingRequests != 0 { problems.append("\(snapshot.waitingRequests) requests wait") }
         guard snapshot.state == .active else {
             if calamity == .none { problems.append("the connection did not stay: \(snapshot.state)") }
@@ -482,5 +481,5 @@ final class Simulation: @unchecked Sendable {
     }
 
     /// Each exchange holds its connection, so one that leaked would keep it.
-    var isConnectionReleased: Bool { multiplexer == nil }
+    var isConnectionReleased: Bool { inner == nil }
 }

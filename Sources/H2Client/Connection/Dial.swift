@@ -14,9 +14,9 @@ package enum Speech: Sendable {
 
     /// ALPN decides here, and nowhere else, what is spoken. Closes the wire where that is nothing we speak.
     /// - Throws: `H2Error` (`http2NotNegotiated`, `tlsFailed`).
-    func driver(
+    func connection(
         over connected: Dialer.Connected, configuration: Configuration, loop: EventLoop
-    ) throws(H2Error) -> ConnectionDriver {
+    ) throws(H2Error) -> Connection {
         let version: HTTPVersion
         let choice: String
         switch (self, connected.applicationProtocol) {
@@ -34,14 +34,8 @@ package enum Speech: Sendable {
                 message: "\(connected.info.origin) does not speak HTTP/2: it \(choice)",
                 remedy: "enable h2 on the server, or allow HTTP/1.1")
         }
-        switch version {
-        case .http2:
-            return HTTP2Multiplexer(
-                wire: connected.wire, info: connected.info, configuration: configuration, loop: loop)
-        case .http1:
-            return HTTP1Driver(
-                wire: connected.wire, info: connected.info, configuration: configuration, loop: loop)
-        }
+        return Connection(
+            version, over: connected.wire, info: connected.info, configuration: configuration, loop: loop)
     }
 }
 
@@ -49,7 +43,7 @@ package enum Speech: Sendable {
 ///
 /// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
 final class Dial: @unchecked Sendable {
-    typealias Outcome = Result<ConnectionDriver, any Error>
+    typealias Outcome = Result<Connection, any Error>
 
     private enum State {
         case created
@@ -79,7 +73,7 @@ final class Dial: @unchecked Sendable {
     /// - Throws: `H2Error`, as `HTTP2Connection.connect` says; `CancellationError`.
     static nonisolated(nonsending) func connect(
         to origin: Origin, speaking speech: Speech, configuration: Configuration, on loop: EventLoop
-    ) async throws -> ConnectionDriver {
+    ) async throws -> Connection {
         try Task.checkCancellation()
         try configuration.validate()
         let dial = Dial(origin, speech, configuration, loop)
@@ -149,9 +143,9 @@ final class Dial: @unchecked Sendable {
         }
     }
 
-    private func establish(_ connected: Dialer.Connected) throws(H2Error) -> ConnectionDriver {
-        let driver = try speech.driver(over: connected, configuration: configuration, loop: loop)
-        driver.activate()
-        return driver
+    private func establish(_ connected: Dialer.Connected) throws(H2Error) -> Connection {
+        let connection = try speech.connection(over: connected, configuration: configuration, loop: loop)
+        connection.activate()
+        return connection
     }
 }

@@ -10,49 +10,49 @@ package protocol DirectConnectionUser: AnyObject {
     func closed(_ connection: DirectConnection, why: H2Error)
 }
 
-/// A connection whose answers come by calls on its loop rather than by `await`: the same drivers, sessions and wires as
+/// A connection whose answers come by calls on its loop rather than by `await`: the same connections, sessions and wires as
 /// `HTTP2Connection` and `HTTP1Connection`, without what makes a request safe to use from any task. For whoever sends the
 /// same few requests very often, and looks at figures rather than at responses: bodies and fields are counted and dropped.
 ///
 /// Belongs to its loop's thread; that is the invariant behind `@unchecked Sendable`, which `ConnectionOwner` asks for.
 package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
-    private let driver: ConnectionDriver
+    private let connection: Connection
     @exclusivity(unchecked) private var user: (any DirectConnectionUser)?
     /// For its user to know it by.
     @exclusivity(unchecked) package var tag = 0
 
-    fileprivate init(_ driver: ConnectionDriver, user: any DirectConnectionUser) {
-        self.driver = driver
+    fileprivate init(_ connection: Connection, user: any DirectConnectionUser) {
+        self.connection = connection
         self.user = user
-        number = driver.info.id.number
-        driver.owner = self
-        driver.countsOnly()
-        driver.activate()
+        number = connection.info.id.number
+        connection.owner = self
+        connection.countsOnly()
+        connection.activate()
     }
 
     // MARK: - Facts
 
-    package var info: ConnectionInfo { driver.info }
     /// `info.id`'s.
     package let number: Int
-    package var version: HTTPVersion { driver.version }
+    package var version: HTTPVersion { connection.version }
     /// Whether the server has told its stream limit.
-    package var knowsStreamLimit: Bool { driver.knowsStreamLimit }
+    package var knowsStreamLimit: Bool { connection.knowsStreamLimit }
     /// Whether `send` would begin a stream now.
-    package var hasFreeSlot: Bool { !driver.isDraining && driver.hasFreeSlot }
-    package var openStreams: Int { driver.openStreamCount }
+    package var hasFreeSlot: Bool { !connection.isDraining && connection.session.hasFreeSlot }
+    package var info: ConnectionInfo { connection.info }
+    package var openStreams: Int { connection.openStreamCount }
     /// Requests that began on it.
-    package var requests: Int { driver.requests }
-    package var isDraining: Bool { driver.isDraining }
+    package var requests: Int { connection.requests }
+    package var isDraining: Bool { connection.isDraining }
     /// Whether it takes no new requests because there are no identifiers left for them.
-    package var isUsedUp: Bool { driver.isUsedUp }
+    package var isUsedUp: Bool { connection.isUsedUp }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
-    package var announcedStreamLimit: Int? { driver.announcedStreamLimit }
+    package var announcedStreamLimit: Int? { connection.announcedStreamLimit }
     /// That of the server's GOAWAY, if there was one.
-    package var goAwayCode: ErrorCode? { driver.goAwayCode }
-    package var figures: DirectFigures { driver.figures() }
+    package var goAwayCode: ErrorCode? { connection.goAwayCode }
+    package var figures: DirectFigures { connection.figures }
     /// When the last byte came, by the loop's time.
-    package var lastByteAt: UInt64 { driver.lastInputAt }
+    package var lastByteAt: UInt64 { connection.lastInputAt }
 
     // MARK: - Requests
 
@@ -62,44 +62,44 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     package func send(_ request: PreparedRequest, on stream: DirectStream) throws(H2Error) {
         stream.begin(on: self, body: request.body)
         do {
-            try driver.submit(stream, request)
+            try connection.submit(stream, request)
         } catch {
-            driver.refused(error)
+            connection.refused(error)
             throw error
         }
-        driver.markDirty()
+        connection.markDirty()
     }
 
     fileprivate func ended(_ stream: DirectStream) {
-        driver.slotFreed()
+        connection.slotFreed()
         user?.ended(stream, on: self)
     }
 
     // MARK: - The end
 
     /// Takes no new requests, and closes when those under way are over.
-    package func close(because why: String) { driver.close(because: why) {} }
+    package func close(because why: String) { connection.close(because: why) {} }
 
     /// Ends it here and now: what is under way fails.
-    package func closeNow(because why: String) { driver.closeNow(because: why) }
+    package func closeNow(because why: String) { connection.closeNow(because: why) }
 
-    // MARK: - What the driver tells
+    // MARK: - What the connection tells
 
-    func released(_ connection: ConnectionDriver, _ exchange: Exchange) {}
-    func doubted(_ connection: ConnectionDriver) {}
-    func trusted(_ connection: ConnectionDriver) {}
-    func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) { user?.streamLimitChanged(self) }
-    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) { user?.draining(self, why: why) }
-    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {}
-    func stalled(_ connection: ConnectionDriver, _ isStalled: Bool) {}
-    func originsChanged(_ connection: ConnectionDriver) {}
-    func closed(_ connection: ConnectionDriver, why: H2Error) {
+    func released(_ connection: Connection, _ exchange: Exchange) {}
+    func doubted(_ connection: Connection) {}
+    func trusted(_ connection: Connection) {}
+    func streamLimitChanged(_ connection: Connection, to limit: Int) { user?.streamLimitChanged(self) }
+    func draining(_ connection: Connection, why: H2Error, answers: Int?) { user?.draining(self, why: why) }
+    func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {}
+    func stalled(_ connection: Connection, _ isStalled: Bool) {}
+    func originsChanged(_ connection: Connection) {}
+    func closed(_ connection: Connection, why: H2Error) {
         // The streams first: who hears that the connection is gone counts them.
-        driver.whenDead { [self] in
+        connection.whenDead { [self] in
             let user = user
             self.user = nil
             // Each holds the other: nobody else would ever let go of them.
-            driver.owner = nil
+            connection.owner = nil
             user?.closed(self, why: why)
         }
     }
@@ -263,7 +263,8 @@ package final class DirectDial {
                 result.flatMap { connected in
                     Result { () throws(H2Error) in
                         DirectConnection(
-                            try speech.driver(over: connected, configuration: configuration, loop: loop), user: user)
+                            try speech.connection(over: connected, configuration: configuration, loop: loop), user: user
+                        )
                     }
                 })
         }

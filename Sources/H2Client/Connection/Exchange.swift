@@ -8,7 +8,7 @@ import Synchronization
 /// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
 /// figures, which do not change any more, and the body, which belongs to whichever reader holds `claim`.
 final class Exchange: StreamState, @unchecked Sendable {
-    let connection: ConnectionDriver
+    let connection: Connection
     let options: RequestOptions
     let contentLength: Int?
     /// When `send` was called.
@@ -134,7 +134,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// - Parameter calledAt: when the request began its life, where that was before now.
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
-    init(connection: ConnectionDriver, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
+    init(connection: Connection, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
         self.connection = connection
         self.options = options
         self.calledAt =

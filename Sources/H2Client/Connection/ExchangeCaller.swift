@@ -9,7 +9,7 @@ extension Exchange {
     /// `HTTP2Connection.send`, on whatever connection.
     @inline(__always)
     static nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: Connection,
         loan: Loan? = nil
     ) async throws -> Response {
         var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
@@ -28,7 +28,7 @@ extension Exchange {
 
     /// The same in full duplex.
     static nonisolated(nonsending) func send<R>(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: ConnectionDriver,
+        _ request: HTTPRequest, body: RequestBody, options: RequestOptions, on connection: Connection,
         loan: Loan? = nil, handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
     ) async throws -> R {
         var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
@@ -51,7 +51,7 @@ extension Exchange {
     ///
     /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
     /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
-    /// If it is not answered within `ConnectionDriver.watchAfter`, or has to queue, the loop wakes it to install one;
+    /// If it is not answered within `Connection.watchAfter`, or has to queue, the loop wakes it to install one;
     /// until then a cancellation waits for that.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Invariant behind `@unchecked Sendable`: all but `underWay`, which is atomic, is touched on the connection's loop.
 final class Loan: @unchecked Sendable {
-    let driver: ConnectionDriver
+    let connection: Connection
     /// Counted from the call, which is on any thread, until the end, which is on the loop.
     private let underWay = Atomic<Int>(0)
     /// Requests that began.
@@ -14,7 +14,7 @@ final class Loan: @unchecked Sendable {
     /// Called once, on the loop, with the number of requests that were sent.
     private var completion: ((Int) -> Void)?
 
-    init(_ driver: ConnectionDriver) { self.driver = driver }
+    init(_ connection: Connection) { self.connection = connection }
 
     fileprivate func began() { underWay.add(1, ordering: .relaxed) }
 
@@ -27,7 +27,7 @@ final class Loan: @unchecked Sendable {
 
     /// Nothing more will be sent by its holder. From any thread.
     func giveBack(_ completion: @escaping @Sendable (_ served: Int) -> Void) {
-        driver.loop.execute {
+        connection.loop.execute {
             self.isGivenBack = true
             self.completion = completion
             self.endIfOver()

@@ -43,8 +43,8 @@ extension HTTPClient {
             if attempts.leavesOutExpectation { options.expectContinue = nil }
         }
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
-        case .use(let driver, let entry, let isReused):
-            let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
+        case .use(let connection, let entry, let isReused):
+            let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
             if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
         case .wait(let ticket, let entry):
@@ -57,15 +57,15 @@ extension HTTPClient {
         _ options: RequestOptions, _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
         let number = pool.queued(entry.origin, as: attempts?.number ?? 0)
-        let driver: ConnectionDriver
+        let connection: Connection
         do {
-            driver = try await pool.wait(with: ticket, until: deadline(options, calledAt, pool.now, attempts))
+            connection = try await pool.wait(with: ticket, until: deadline(options, calledAt, pool.now, attempts))
         } catch {
             let error = tooLate(error, attempts)
             if number != 0 { pool.tell(.requestFinished(number, .failure(error))) }
             throw error
         }
-        let exchange = try pool.exchange(on: driver, entry, body, options, calledAt: calledAt)
+        let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
         exchange.number = number
         try exchange.checkCancellation()
         note(exchange, attempts, isReused: ticket.isReused)

@@ -30,10 +30,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     enum Member {
         case none
         case dialing(PoolDial)
-        case open(ConnectionDriver)
+        case open(Connection)
     }
 
-    typealias Outcome = Result<ConnectionDriver, any Error>
+    typealias Outcome = Result<Connection, any Error>
 
     /// A place in the queue. The state gives its slot to another as soon as it has decided; whoever waits may hear of that
     /// later, from here.
@@ -111,7 +111,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// A request is given a connection, which may have been given one before, or waits.
     enum Lease {
-        case use(ConnectionDriver, OriginEntry, isReused: Bool)
+        case use(Connection, OriginEntry, isReused: Bool)
         case wait(Ticket, OriginEntry)
     }
 
@@ -302,11 +302,11 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if let ticket { return .wait(ticket, entry) }
         switch result {
         case .use(let key):
-            guard case .open(let driver) = members[key.slot] else {
+            guard case .open(let connection) = members[key.slot] else {
                 preconditionFailure("the state leases what is open")
             }
             if entry.origin.scheme == .https { figures.secureRequests += 1 }
-            return .use(driver, entry, isReused: noteGiven(driver))
+            return .use(connection, entry, isReused: noteGiven(connection))
         case .wait: preconditionFailure("who waits has a ticket")
         case .fail(let failure): throw error(failure)
         }
@@ -314,35 +314,35 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Whether a connection that is given to a request had been given one before. Under the lock.
     @inline(__always)
-    private func noteGiven(_ driver: ConnectionDriver) -> Bool {
-        defer { driver.wasGiven = true }
-        return driver.wasGiven
+    private func noteGiven(_ connection: Connection) -> Bool {
+        defer { connection.wasGiven = true }
+        return connection.wasGiven
     }
 
     /// An exchange for a leased connection, which gives the lease back at its end.
     /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
     func exchange(
-        on driver: ConnectionDriver, _ entry: OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        on connection: Connection, _ entry: OriginEntry, _ body: RequestBody, _ options: RequestOptions,
         calledAt: UInt64
     ) throws -> Exchange {
         do {
-            let exchange = try Exchange(connection: driver, body: body, options: options, calledAt: calledAt)
+            let exchange = try Exchange(connection: connection, body: body, options: options, calledAt: calledAt)
             exchange.lease = entry.key.packed
             return exchange
         } catch {
-            released(driver, entry.key, mayReuse: true)
+            released(connection, entry.key, mayReuse: true)
             throw error
         }
     }
 
-    private func released(_ driver: ConnectionDriver, _ origin: OriginKey, mayReuse: Bool) {
-        let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
+    private func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
+        let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
         change { $0.released(lease, mayReuse: mayReuse) }
     }
 
     // MARK: - What connections say, on their loops
 
-    func released(_ connection: ConnectionDriver, _ exchange: Exchange) {
+    func released(_ connection: Connection, _ exchange: Exchange) {
         if configuration.politeness.adaptive != nil { learn(from: exchange) }
         released(connection, OriginKey(packed: exchange.lease), mayReuse: true)
         if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
@@ -351,34 +351,34 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// A connection that is gone, and has no request that is counted any more, needs no owner: whoever keeps one of its
     /// responses shall not keep all of the client. On its loop.
-    func letGoIfForgotten(_ connection: ConnectionDriver) {
+    func letGoIfForgotten(_ connection: Connection) {
         let isForgotten = lock.withLock { !state.remembers(ConnectionKey(packed: connection.ownerKey)) }
         if isForgotten { connection.disown() }
     }
 
-    func streamLimitChanged(_ connection: ConnectionDriver, to limit: Int) {
+    func streamLimitChanged(_ connection: Connection, to limit: Int) {
         change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit) }
     }
 
-    func doubted(_ connection: ConnectionDriver) {
+    func doubted(_ connection: Connection) {
         change { $0.doubted(ConnectionKey(packed: connection.ownerKey)) }
     }
 
-    func trusted(_ connection: ConnectionDriver) {
+    func trusted(_ connection: Connection) {
         change { $0.trusted(ConnectionKey(packed: connection.ownerKey)) }
     }
 
-    func draining(_ connection: ConnectionDriver, why: H2Error, answers: Int?) {
+    func draining(_ connection: Connection, why: H2Error, answers: Int?) {
         tell(.connectionDraining(connection.info.id, reason: why.message))
         let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
         change { $0.draining(ConnectionKey(packed: connection.ownerKey), served: answers, because: reason) }
     }
 
-    func stalled(_ connection: ConnectionDriver, _ isStalled: Bool) {
+    func stalled(_ connection: Connection, _ isStalled: Bool) {
         change { $0.stalled(ConnectionKey(packed: connection.ownerKey), isStalled) }
     }
 
-    func limitsAnnounced(_ connection: ConnectionDriver, requests: Int?, idle: Duration?) {
+    func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {
         let key = ConnectionKey(packed: connection.ownerKey)
         // A request that is sent in the last moment crosses the server's close: a tenth of the time, and half a second, are
         // left to it.
@@ -392,7 +392,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    func closed(_ connection: ConnectionDriver, why: H2Error) {
+    func closed(_ connection: Connection, why: H2Error) {
         let snapshot = connection.snapshot()
         tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
         let key = ConnectionKey(packed: connection.ownerKey)
@@ -443,23 +443,23 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             switch action {
             case .dial(let key, let origin, let versions, let reason): dial(key, origin, versions, reason)
             case .assign(let waiter, let key):
-                guard case .open(let driver) = members[key.slot] else {
+                guard case .open(let connection) = members[key.slot] else {
                     preconditionFailure("the state assigns what is open")
                 }
-                if driver.info.origin.scheme == .https { figures.secureRequests += 1 }
-                waiting[waiter.slot]?.isReused = noteGiven(driver)
-                decide(waiter, .success(driver))
+                if connection.info.origin.scheme == .https { figures.secureRequests += 1 }
+                waiting[waiter.slot]?.isReused = noteGiven(connection)
+                decide(waiter, .success(connection))
             case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
             case .close(let key, let reason):
-                guard case .open(let driver) = members[key.slot] else { continue }
-                driver.loop.execute { driver.closeNow(because: reason.sentence) }
+                guard case .open(let connection) = members[key.slot] else { continue }
+                connection.loop.execute { connection.closeNow(because: reason.sentence) }
             case .abort(let key, _):
-                guard case .open(let driver) = members[key.slot] else { continue }
-                driver.loop.execute { driver.abort() }
+                guard case .open(let connection) = members[key.slot] else { continue }
+                connection.loop.execute { connection.abort() }
             case .drain(let key, let reason):
                 // Not `close`, which refuses what was given the connection and has not begun, and has a time limit.
-                guard case .open(let driver) = members[key.slot] else { continue }
-                driver.loop.execute { driver.retire(because: reason.sentence) }
+                guard case .open(let connection) = members[key.slot] else { continue }
+                connection.loop.execute { connection.retire(because: reason.sentence) }
             case .cancelDial(let key, _):
                 if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
             case .wakeAt(let time): wake(at: time)
@@ -531,12 +531,12 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Returns when all connections are closed, or, unless it `waitsForRequests`, at once where requests are under way. Those
     /// go on until the deadline in any case.
     nonisolated(nonsending) func shutdown(deadline: Duration, waitsForRequests: Bool = true) async {
-        let drivers = locked {
+        let connections = locked {
             beginShutdown(deadline)
-            return openDrivers()
+            return openConnections()
         }
         if !waitsForRequests {
-            for driver in drivers where await driver.loop.run({ driver.isServing }) { return }
+            for connection in connections where await connection.loop.run({ connection.isServing }) { return }
         }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             locked {

@@ -14,21 +14,21 @@ extension ConnectionPool {
     }
 
     /// On the dial's loop.
-    func connected(_ dial: PoolDial, _ driver: ConnectionDriver) {
-        driver.owner = self
-        driver.ownerKey = dial.key.packed
+    func connected(_ dial: PoolDial, _ connection: Connection) {
+        connection.owner = self
+        connection.ownerKey = dial.key.packed
         // The exchange of SETTINGS begins before anybody can send.
-        driver.activate()
-        tell(.connectionOpened(driver.info, driver.version, reason: dial.reason))
+        connection.activate()
+        tell(.connectionOpened(connection.info, connection.version, reason: dial.reason))
         change { state in
-            members[dial.key.slot] = .open(driver)
-            if driver.info.tlsVersion != nil {
+            members[dial.key.slot] = .open(connection)
+            if connection.info.tlsVersion != nil {
                 figures.handshakes += 1
-                if driver.info.isTLSResumed { figures.handshakesResumed += 1 }
+                if connection.info.isTLSResumed { figures.handshakesResumed += 1 }
             }
             state.connected(
-                dial.key, protocol: driver.version == .http2 ? .http2 : .http1,
-                maxStreams: driver.maxConcurrentStreams)
+                dial.key, protocol: connection.version == .http2 ? .http2 : .http1,
+                maxStreams: connection.maxConcurrentStreams)
         }
     }
 

@@ -54,20 +54,20 @@ extension ConnectionPool {
     // MARK: - Statistics
 
     nonisolated(nonsending) func statistics() async -> HTTPClient.Statistics {
-        var (result, drivers) = lock.withLock { (countedStatistics(), openDrivers()) }
-        for driver in drivers {
-            let snapshot = await driver.loop.run { driver.snapshot() }
+        var (result, connections) = lock.withLock { (countedStatistics(), openConnections()) }
+        for connection in connections {
+            let snapshot = await connection.loop.run { connection.snapshot() }
             // What has been closed meanwhile was counted neither above nor twice.
             result.bytesSent += snapshot.bytesSent
             result.bytesReceived += snapshot.bytesReceived
         }
-        drivers = []
+        connections = []
         return result
     }
 
     /// Under the lock.
-    func openDrivers() -> [ConnectionDriver] {
-        members.compactMap { if case .open(let driver) = $0 { driver } else { nil } }
+    func openConnections() -> [Connection] {
+        members.compactMap { if case .open(let connection) = $0 { connection } else { nil } }
     }
 
     private func countedStatistics() -> HTTPClient.Statistics {

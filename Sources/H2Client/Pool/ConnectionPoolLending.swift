@@ -19,11 +19,11 @@ extension ConnectionPool {
 
     /// What its holder still has under way on it goes on; an HTTP/1.1 connection serves others once that is done.
     func giveBack(_ loan: Loan, of origin: OriginKey) {
-        let driver = loan.driver
+        let connection = loan.connection
         loan.giveBack { [self] served in
-            let lease = H2Client.Lease(connection: ConnectionKey(packed: driver.ownerKey), origin: origin)
-            change { $0.releasedExclusive(lease, served: served, mayReuse: !driver.isDraining) }
-            if driver.isDraining { letGoIfForgotten(driver) }
+            let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
+            change { $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining) }
+            if connection.isDraining { letGoIfForgotten(connection) }
         }
     }
 }

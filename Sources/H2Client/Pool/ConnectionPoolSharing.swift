@@ -14,27 +14,28 @@ extension ConnectionPool {
     }
 
     /// Those that lead to one of these addresses (with ports).
-    func connectionsToShare(leadingTo addresses: [String]) -> [ConnectionDriver] {
+    func connectionsToShare(leadingTo addresses: [String]) -> [Connection] {
         lock.withLock {
             members.compactMap { isShareable($0) }.filter { addresses.contains($0.info.remoteAddress) }
         }
     }
 
-    private func isShareable(_ member: Member) -> ConnectionDriver? {
-        guard case .open(let driver) = member, driver.version == .http2, driver.info.isPeerVerified, !driver.isDraining
+    private func isShareable(_ member: Member) -> Connection? {
+        guard case .open(let connection) = member, connection.version == .http2, connection.info.isPeerVerified,
+            !connection.isDraining
         else { return nil }
-        return driver
+        return connection
     }
 
     /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
-    func share(_ driver: ConnectionDriver, with dial: PoolDial) -> Bool {
-        let isShared = change { $0.coalesced(dial.entry.key, onto: ConnectionKey(packed: driver.ownerKey)) }
-        if isShared { tell(.connectionShared(driver.info.id, dial.entry.origin)) }
+    func share(_ connection: Connection, with dial: PoolDial) -> Bool {
+        let isShared = change { $0.coalesced(dial.entry.key, onto: ConnectionKey(packed: connection.ownerKey)) }
+        if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
         return isShared
     }
 
     /// The server has said for which origins it answers on this connection.
-    func originsChanged(_ connection: ConnectionDriver) {
+    func originsChanged(_ connection: Connection) {
         let key = ConnectionKey(packed: connection.ownerKey)
         change { state in
             for entry in originsBySlot {

@@ -33,26 +33,26 @@ extension ConnectionPool {
 
     /// Asks each connection on its loop; the last answer decides.
     private func lookForUnread() {
-        let drivers = locked { () -> [ConnectionDriver] in
+        let connections = locked { () -> [Connection] in
             guard state.waiters.count > 0 else {
                 (unreadAlarm, unread) = (nil, [:])
                 return []
             }
-            let drivers = openDrivers()
-            (unreadAnswers, unreadFound) = (drivers.count, [:])
-            if drivers.isEmpty { endUnreadLook() }
-            return drivers
+            let connections = openConnections()
+            (unreadAnswers, unreadFound) = (connections.count, [:])
+            if connections.isEmpty { endUnreadLook() }
+            return connections
         }
-        for driver in drivers {
-            driver.loop.execute { self.looked(at: driver) }
+        for connection in connections {
+            connection.loop.execute { self.looked(at: connection) }
         }
     }
 
     /// On the connection's loop.
-    private func looked(at driver: ConnectionDriver) {
+    private func looked(at connection: Connection) {
         var found: [(lease: UInt64, since: UInt64)] = []
-        let now = driver.loop.now
-        driver.forEachOpenStream { stream in
+        let now = connection.loop.now
+        connection.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange, let since = exchange.unreadSince(now: now) else { return }
             found.append((exchange.lease, since))
         }

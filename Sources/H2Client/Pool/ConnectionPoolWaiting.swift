@@ -32,7 +32,7 @@ struct Deadline {
 extension ConnectionPool {
     /// Waits until the request is given a connection. Cancelling gives up its place.
     /// - Throws: `H2Error`: why there is none; `timeout`; `CancellationError`.
-    nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> ConnectionDriver {
+    nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> Connection {
         let alarm = deadline.map { deadline in
             LoopAlarm(clock, after: deadline.at > now ? deadline.at - now : 0) {
                 self.timedOut(ticket, deadline)

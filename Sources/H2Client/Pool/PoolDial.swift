@@ -83,7 +83,7 @@ final class PoolDial: @unchecked Sendable {
     }
 
     /// Asks one candidate after the other, each on its own loop.
-    private func share(_ candidates: ArraySlice<ConnectionDriver>) {
+    private func share(_ candidates: ArraySlice<Connection>) {
         guard case .resolving = state else { return }
         guard let next = candidates.first else { return dial() }
         next.loop.execute { [self] in
@@ -152,8 +152,8 @@ final class PoolDial: @unchecked Sendable {
 
     private func finish(_ result: Result<Dialer.Connected, H2Error>, _ configuration: Configuration) {
         do {
-            let driver = try versions.speech.driver(over: result.get(), configuration: configuration, loop: loop)
-            pool.connected(self, driver)
+            pool.connected(
+                self, try versions.speech.connection(over: result.get(), configuration: configuration, loop: loop))
         } catch {
             pool.dialFailed(self, error)
         }

@@ -5,10 +5,14 @@ import HTTPTypes
 /// nobody could tell which of them a connection that breaks has lost.
 ///
 /// What arrives is recorded on the stream, which is told by `tellTouched`; whoever drives the session calls that after
-/// each of `receive`, `receivedEnd` and `fillOutput`, once it has looked at `life`.
+/// each of `receive`, `receivedEnd` and `fillOutput`, once it has looked at `refusal`.
+///
+/// A request that is given up after it left (cancelled, timed out, its response's body dropped before its end) ends the
+/// connection, since HTTP/1.1 has no other way to be rid of a response. A response that was whole when its body was dropped
+/// does not.
 ///
 /// Not safe for concurrent use.
-final class HTTP1Session {
+final class HTTP1Session: HTTPSession {
     /// Can go: open → closing → broken, open → broken.
     enum Life {
         /// Takes another request when the one under way is over.
@@ -84,6 +88,8 @@ final class HTTP1Session {
     /// many more requests it takes.
     @exclusivity(unchecked) private(set) var keepAliveTimeout: Int?
     @exclusivity(unchecked) private(set) var keepAliveRemaining: Int?
+    /// The last response of whose `Keep-Alive` the connection was told, by its request's ordinal.
+    @exclusivity(unchecked) private var announcedLimitsOf = 0
 
     /// What a response's framing depends on (RFC 9112 section 6.3).
     private enum Method { case head, connect, other }
@@ -108,7 +114,7 @@ final class HTTP1Session {
     // MARK: - Requests
 
     /// Whether a request may be submitted.
-    var mayReuse: Bool {
+    var hasFreeSlot: Bool {
         guard case .open = life else { return false }
         return current == nil
     }
@@ -217,7 +223,7 @@ final class HTTP1Session {
     /// Gives the request up, of which the stream is not told. There is no other way than to close the connection, unless
     /// nothing of the request has left.
     /// - Parameter isWriteUnderWay: the wire may have made a TLS record of the output that it could not send yet.
-    func reset(_ stream: StreamState, isWriteUnderWay: Bool) {
+    func giveUp(_ stream: StreamState, isWriteUnderWay: Bool) {
         dropUnread(stream)
         guard stream === current else { return }
         if stream.sentAt == 0 && !isWriteUnderWay {
@@ -267,10 +273,17 @@ final class HTTP1Session {
     }
 
     /// The peer's side is over: `failure` nil where it ended properly, in TLS with close_notify.
-    func receivedEnd(_ failure: H2Error?, now: UInt64) {
+    func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error {
         self.now = now
         close("the server closed the connection")
-        guard let stream = current else { return }
+        if let current { cutOff(current, failure) }
+        return failure
+            ?? H2Error(
+                .connectionClosed, scope: .connection, initiator: .remote, message: "the server closed the connection",
+                remedy: "connect anew")
+    }
+
+    private func cutOff(_ stream: StreamState, _ failure: H2Error?) {
         if case .bodyUntilClose = reading, failure == nil { return receivedBody(stream) }
         var error =
             failure
@@ -299,6 +312,14 @@ final class HTTP1Session {
         case .chunkSize, .chunk, .chunkEnd, .trailers:
             "after \(stream.bodyReceived) bytes of its response's body, which was not at its end"
         }
+    }
+
+    /// With the end of each response the server's time limit for an idle connection begins anew.
+    func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)? {
+        guard hasFreeSlot, announcedLimitsOf != requests else { return nil }
+        announcedLimitsOf = requests
+        guard keepAliveRemaining != nil || keepAliveTimeout != nil else { return nil }
+        return (keepAliveRemaining, keepAliveTimeout.map { .seconds($0) })
     }
 
     // MARK: - What arrived
@@ -377,6 +398,31 @@ final class HTTP1Session {
 
     // MARK: - The end
 
+    /// Why no further request is taken.
+    var refusal: String? {
+        switch life {
+        case .open: nil
+        case .closing(let why): why
+        case .broken(let error): error.message
+        }
+    }
+
+    /// Why the connection ends, once nothing is under way and nothing can be any more.
+    var failure: H2Error? {
+        guard isOver else { return nil }
+        return switch life {
+        case .open: nil
+        case .broken(let error): error
+        case .closing(let why):
+            H2Error(
+                .connectionClosed, scope: .connection, message: "the connection was closed: \(why)",
+                remedy: "send it on a new connection", isRetryable: true)
+        }
+    }
+
+    /// There are no last words, and half a request is none.
+    func fillLastOutput(_ code: ErrorCode?, limit: Int, now: UInt64) { output.removeFirst(output.count) }
+
     /// No further request is taken.
     func close(_ why: String) {
         if case .open = life { life = .closing(why) }
@@ -413,9 +459,9 @@ final class HTTP1Session {
     }
 
     /// Ends the request under way with one error, for a connection that is gone.
-    func failAll(_ error: (StreamState) -> H2Error) {
+    func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error) {
         close("the connection is closed")
-        if let current { end(current, error(current)) }
+        if let current { end(current, error(current, current.sentAt != 0)) }
         tellTouched()
     }
 
@@ -449,4 +495,38 @@ final class HTTP1Session {
             stream.progressed()
         }
     }
+
+    // MARK: - Facts
+
+    var version: HTTPVersion { .http1 }
+    var openStreamCount: Int { current == nil ? 0 : 1 }
+    var maxConcurrentStreams: Int { 1 }
+    func forEachOpenStream(_ body: (StreamState) -> Void) {
+        if let current { body(current) }
+    }
+    /// `fillOutput` fetches what there is to send, and the exchange asks for a flush.
+    func resumeBody(_ stream: StreamState) {}
+    func isReaderBehind(_ stream: StreamState) -> Bool { !wantsInput }
+    var outputBytes: UnsafeRawBufferPointer { output.bytes }
+    func countsOnly(roundTrip: UInt64) { keepsFields = false }
+
+    var counts: SessionCounts {
+        SessionCounts(
+            bytesReceived: bytesReceived, bytesSent: bytesSent, headers: headerBytes, headersDecoded: headerBytes)
+    }
+
+    var snapshot: ConnectionSnapshot {
+        let unread = current?.unread ?? 0
+        return ConnectionSnapshot(
+            state: .active, localSettings: .http1, remoteSettings: .http1, openStreams: openStreamCount,
+            waitingRequests: 0, requests: requests, bytesSent: bytesSent, bytesReceived: bytesReceived,
+            unreadBytes: unread, receiveWindow: max(unreadLimit - unread, 0), sendWindow: 0, goAway: nil,
+            roundTripTime: nil)
+    }
+}
+
+extension ConnectionSnapshot.Settings {
+    /// HTTP/1.1 has none: what it amounts to.
+    fileprivate static let http1 = ConnectionSnapshot.Settings(
+        headerTableSize: 0, maxConcurrentStreams: 1, initialWindowSize: 0, maxFrameSize: 0, maxHeaderListSize: nil)
 }

@@ -8,7 +8,7 @@ import HTTPTypes
 /// (`progressed`), and in `events`.
 ///
 /// Not safe for concurrent use. nghttp2 forbids sending and receiving from inside its callbacks: that traps.
-final class HTTP2Session {
+final class HTTP2Session: HTTPSession {
     /// What happened to the connection rather than to a stream.
     enum Event {
         case remoteSettingsChanged
@@ -343,6 +343,8 @@ final class HTTP2Session {
     ///   fetched the GOAWAY. What nghttp2 finds wrong by itself shows as `violation` once `fillOutput` sent its GOAWAY.
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error) {
         precondition(!isInsideNghttp2, "receive must not be called from a callback")
+        // To nghttp2 this would be a frame of absurd length, and its own GOAWAY the only trace of it.
+        if bytesReceived == 0, bytes.prefix(5).elementsEqual("HTTP/".utf8) { throw Self.answeredHTTP1() }
         self.now = now
         bytesReceived += bytes.count
         isInsideNghttp2 = true
@@ -366,6 +368,27 @@ final class HTTP2Session {
             probeCount += 1
             ping(Self.probeMark | probeCount)
         }
+    }
+
+    private static func answeredHTTP1() -> H2Error {
+        H2Error(
+            .http2NotNegotiated, scope: .connection, initiator: .remote,
+            message: "the server answered HTTP/1.1 to HTTP/2",
+            remedy: "it does not speak cleartext HTTP/2 by prior knowledge here; try https or HTTP/1.1")
+    }
+
+    /// The peer's side of the wire is over.
+    func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error {
+        var error =
+            failure
+            ?? H2Error(
+                .connectionClosed, scope: .connection, initiator: .remote, message: "the server closed the connection",
+                remedy: "connect anew")
+        if let goAway {
+            error.message += " after GOAWAY (\(goAway.describedCode))"
+            error.cause = .http2(goAway.code, debugText: goAway.debugText)
+        }
+        return error
     }
 
     /// What nghttp2 took, or its error.
@@ -500,8 +523,13 @@ final class HTTP2Session {
 
     // MARK: - End
 
+    func fillLastOutput(_ code: ErrorCode?, limit: Int, now: UInt64) {
+        if let code { sayGoAway(code) }
+        fillOutput(limit: limit, now: now)
+    }
+
     /// Ends all streams with one error, for a connection that is gone.
-    func failAll(_ error: (StreamState) -> H2Error) {
+    func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error) {
         var streams = StreamList()
         swap(&streams, &openStreams)
         // Who is told first is first to send again.
@@ -509,7 +537,9 @@ final class HTTP2Session {
         streams.removeAll { stream in
             stream.slot = -1
             if !stream.isOver {
-                stream.phase = .failed(error(stream))
+                // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only
+                // when it is asked for more: what fell between the two may have reached the server.
+                stream.phase = .failed(error(stream, stream.sentAt != 0 || isOpen(stream.id)))
                 stream.stopSending()
             }
             touch(stream)
@@ -518,6 +548,33 @@ final class HTTP2Session {
     }
 
     // MARK: - Facts
+
+    var version: HTTPVersion { .http2 }
+    /// The connection's window lets others go on, and the streams' windows hold their server back.
+    var wantsInput: Bool { true }
+    var refusal: String? { nil }
+    func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)? { nil }
+    var failure: H2Error? { violation }
+    var outputBytes: UnsafeRawBufferPointer { output.bytes }
+    func outputTaken(_ count: Int, now: UInt64) { output.removeFirst(count) }
+    func forEachOpenStream(_ body: (StreamState) -> Void) { openStreams.forEach(body) }
+    func giveUp(_ stream: StreamState, isWriteUnderWay: Bool) { reset(stream, .cancel) }
+
+    var counts: SessionCounts {
+        SessionCounts(
+            bytesReceived: bytesReceived, bytesSent: bytesSent, headers: headerBytes,
+            headersDecoded: headerBytesDecoded,
+            stalls: stalls)
+    }
+
+    var snapshot: ConnectionSnapshot {
+        ConnectionSnapshot(
+            state: .active, localSettings: settings(remote: false), remoteSettings: settings(remote: true),
+            openStreams: openStreams.count, waitingRequests: 0, requests: requests, bytesSent: bytesSent,
+            bytesReceived: bytesReceived, unreadBytes: window.unread, receiveWindow: receiveWindow,
+            sendWindow: sendWindow, goAway: goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: nil,
+            originSet: originSet?.descriptions)
+    }
 
     func settings(remote: Bool) -> ConnectionSnapshot.Settings {
         if let lastFacts { return remote ? lastFacts.remote : lastFacts.local }

@@ -39,25 +39,25 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
 
     init(_ kind: Kind) { self.kind = kind }
 
-    private var observed: ObservedConnection {
+    private var connection: Connection {
         switch kind {
-        case .http1(let connection): connection.observed
-        case .http2(let connection): connection.observed
+        case .http1(let connection): connection.connection
+        case .http2(let connection): connection.connection
         }
     }
 
-    var info: ConnectionInfo { observed.info }
-    var version: HTTPVersion { observed.version }
-    var figures: DirectFigures { observed.figures }
-    var openStreams: Int { observed.openStreams }
-    var lastByteAt: UInt64 { observed.lastByteAt }
-    var announcedStreamLimit: Int? { observed.announcedStreamLimit }
+    var info: ConnectionInfo { connection.info }
+    var version: HTTPVersion { connection.version }
+    var figures: DirectFigures { connection.figures }
+    var openStreams: Int { connection.openStreamCount }
+    var lastByteAt: UInt64 { connection.lastInputAt }
+    var announcedStreamLimit: Int? { connection.announcedStreamLimit }
     /// Whether another request may be under way.
-    var hasPlace: Bool { !isDraining && places < observed.maxConcurrentStreams }
-    var knowsStreamLimit: Bool { observed.knowsStreamLimit }
-    var isDraining: Bool { observed.isDraining }
-    func onStreamLimit(_ body: @escaping () -> Void) { observed.onStreamLimit(body) }
-    var goAwayCode: ErrorCode? { observed.goAwayCode }
+    var hasPlace: Bool { !isDraining && places < connection.maxConcurrentStreams }
+    var knowsStreamLimit: Bool { connection.knowsStreamLimit }
+    var isDraining: Bool { connection.isDraining }
+    func onStreamLimit(_ body: @escaping () -> Void) { connection.streamLimitWatcher = body }
+    var goAwayCode: ErrorCode? { connection.goAwayCode }
 
     func closeNow(because why: String) {
         switch kind {

@@ -491,18 +491,18 @@ import Testing
         let world = SimulatedWorld()
         defer { world.run() }
         let wire = LoopBound(SimulatedWire(world))
-        weak var multiplexer: HTTP2Multiplexer?
+        weak var inner: Connection?
         do {
             let connection = world.onLoop {
                 HTTP2Connection(
                     over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: Configuration(),
                     on: world.loop)
             }
-            multiplexer = connection.multiplexer
+            inner = connection.connection
         }
         world.run()
         #expect(wire.value.isClosed)
-        #expect(multiplexer == nil)
+        #expect(inner == nil)
     }
 }
 

@@ -53,10 +53,10 @@ final class ConnectionRig: @unchecked Sendable {
         world.run()
     }
 
-    var session: HTTP2Session { connection.multiplexer.session }
+    var session: HTTP2Session { connection.connection.control!.session }
     var snapshot: ConnectionSnapshot {
-        let multiplexer = connection.multiplexer
-        return world.onLoop { multiplexer.snapshot() }
+        let connection = connection.connection
+        return world.onLoop { connection.snapshot() }
     }
 
     func received(_ type: UInt8) -> [Frame] { received.filter { $0.type == type } }
@@ -97,7 +97,7 @@ final class ConnectionRig: @unchecked Sendable {
     func settle() { world.advance(.milliseconds(20)) }
 
     /// Long enough for a fresh request to notice that its task was cancelled.
-    func settleCancellations() { world.advance(2 * HTTP2Multiplexer.watchAfter) }
+    func settleCancellations() { world.advance(2 * Connection.watchAfter) }
 
     func advance(_ milliseconds: Int) { world.advance(.milliseconds(milliseconds)) }
 

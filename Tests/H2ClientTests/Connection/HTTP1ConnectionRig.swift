@@ -78,10 +78,10 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
 
     func say(_ text: String) { wire.send(Array(text.utf8)) }
 
-    var driver: HTTP1Driver { connection.driver }
+    var session: HTTP1Session { connection.connection.session as! HTTP1Session }
     var snapshot: ConnectionSnapshot {
-        let driver = connection.driver
-        return world.onLoop { driver.snapshot() }
+        let connection = connection.connection
+        return world.onLoop { connection.snapshot() }
     }
     /// Heads that have arrived.
     var requests: Int { received.components(separatedBy: " HTTP/1.1\r\n").count - 1 }
@@ -128,7 +128,7 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
 
     /// Closes, and checks that nothing is left: requests, waiting requests, timers.
     func expectNothingLeft(sourceLocation: SourceLocation = #_sourceLocation) {
-        world.advance(2 * ConnectionDriver.watchAfter)
+        world.advance(2 * Connection.watchAfter)
         let snapshot = snapshot
         #expect(snapshot.openStreams == 0, sourceLocation: sourceLocation)
         #expect(snapshot.waitingRequests == 0, sourceLocation: sourceLocation)

@@ -240,7 +240,7 @@ import Testing
         let rig = HTTP1ConnectionRig()
         let sent = rig.get()
         let waiting = rig.get()
-        rig.world.advance(2 * ConnectionDriver.watchAfter)
+        rig.world.advance(2 * Connection.watchAfter)
         waiting.task?.cancel()
         rig.settle()
         #expect(waiting.error is CancellationError)

@@ -7,12 +7,13 @@ import Testing
 /// Responses that are kept for longer than their connection and client.
 @Suite("A kept response", .timeLimit(.minutes(5)))
 struct KeptResponseTests {
-    /// Whether a driver has let go of all that is large.
-    private static func isReleased(_ driver: ConnectionDriver) async -> Bool {
-        await driver.loop.run {
+    /// Whether a connection has let go of all that is large.
+    private static func isReleased(_ connection: Connection) async -> Bool {
+        await connection.loop.run {
             let isSessionReleased =
-                (driver as? HTTP2Multiplexer)?.session.isReleased ?? (driver as? HTTP1Driver)?.session.isReleased
-            return isSessionReleased == true && (driver.wire as? TLSWire)?.isReleased == true && driver.owner == nil
+                connection.control?.session.isReleased ?? (connection.session as? HTTP1Session)?.isReleased
+            return isSessionReleased == true && (connection.wire as? TLSWire)?.isReleased == true
+                && connection.owner == nil
         }
     }
 
@@ -58,7 +59,7 @@ struct KeptResponseTests {
             let driver = response.body.exchange.connection
             #expect(await Self.becomesTrue { await Self.isReleased(driver) })
             // What is asked for afterwards has its answer.
-            let figures = await driver.loop.run { (driver.snapshot(), driver.figures(), driver.maxConcurrentStreams) }
+            let figures = await driver.loop.run { (driver.snapshot(), driver.figures, driver.maxConcurrentStreams) }
             #expect(figures.0.state == .closed)
             #expect(figures.1.received > 1_000)
             #expect(figures.2 >= 1)

@@ -25,7 +25,7 @@ struct WholeResponseTests {
 
     /// A response that was whole when its head was delivered.
     private static func whole(_ bytes: [UInt8], on connection: HTTP2Connection) throws -> ResponseBody {
-        let exchange = try Exchange(connection: connection.multiplexer, body: .none, options: RequestOptions())
+        let exchange = try Exchange(connection: connection.connection, body: .none, options: RequestOptions())
         (exchange.body, exchange.bodyReceived, exchange.phase) = (bytes, bytes.count, .ended)
         return ResponseBody(exchange: exchange, guardian: nil)
     }

@@ -46,13 +46,14 @@ struct IdentifierTests {
         try await withOriginAndClient(.http2, { $0.connection.limits.lastIdentifier = .max }) { client, server in
             let url = "\(server.url)/bytes/3"
             _ = try await client.get(url)
-            let drivers = client.pool.lock.withLock {
-                client.pool.members.compactMap { if case .open(let driver) = $0 { driver } else { nil } }
+            let connections = client.pool.lock.withLock {
+                client.pool.members.compactMap { if case .open(let connection) = $0 { connection } else { nil } }
             }
-            let driver = try #require(drivers.first as? HTTP2Multiplexer)
+            let connection = try #require(connections.first)
+            let control = try #require(connection.control)
             // The last three there are.
-            let status = await driver.loop.run {
-                nghttp2_session_set_next_stream_id(driver.session.raw, Int32.max - 4)
+            let status = await connection.loop.run {
+                nghttp2_session_set_next_stream_id(control.session.raw, Int32.max - 4)
             }
             #expect(status == 0)
             let statuses = try await Self.statuses(client, url, tasks: 20, requests: 5)
@@ -61,7 +62,7 @@ struct IdentifierTests {
             let statistics = await client.statistics()
             #expect(statistics.connectionsOpened == 2)
             #expect(statistics.requests < 200, "none is given the same connection again and again")
-            #expect(driver.isDraining)
+            #expect(connection.isDraining)
         }
     }
 

@@ -161,7 +161,7 @@ import Testing
         let stream = try rig.sentRequest()
         rig.receive(rig.head(stream), .data(stream.id, text("abc")))
         let lost = H2Error(.connectionClosed, scope: .connection, message: "gone")
-        rig.session.failAll { _ in lost }
+        rig.session.failAll { _, _ in lost }
         #expect(stream.failure?.code == .connectionClosed)
         #expect(rig.session.openStreamCount == 0)
     }

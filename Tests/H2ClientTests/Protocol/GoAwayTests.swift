@@ -40,7 +40,7 @@ import Testing
         if isGoAway {
             rig.receive(.goAway(lastStreamID: streams[9].id, 0, debugText: ""))
         } else {
-            rig.session.failAll { _ in H2Error(.connectionClosed, message: "gone") }
+            rig.session.failAll { _, _ in H2Error(.connectionClosed, message: "gone") }
         }
         #expect(told.count == (isGoAway ? 40 : 49))
         let inOrder = told.sorted()

@@ -20,7 +20,7 @@ import Testing
         #expect(stream.hasTrailers)
         #expect(stream.trailers.fields[.init("x-sum")] == "9")
         #expect(stream.trailers.count == 2)
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 
     @Test func `A chunked body without trailers has none`() throws {
@@ -38,7 +38,7 @@ import Testing
             let method: HTTPRequest.Method = status == 204 || status == 304 ? .get : .head
             let stream = try rig.answered("HTTP/1.1 \(status) X\r\n\(fields)\r\n", to: method)
             #expect(stream.hasEnded, "\(fields)")
-            #expect(rig.session.mayReuse)
+            #expect(rig.session.hasFreeSlot)
         }
     }
 
@@ -52,14 +52,14 @@ import Testing
         #expect(!stream.hasEnded)
         rig.end()
         #expect(stream.hasEnded)
-        #expect(!rig.session.mayReuse)
+        #expect(!rig.session.hasFreeSlot)
 
         let other = HTTP1Rig()
         let refused = try other.submit(connect)
         other.sent()
         other.receive("HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno")
         #expect(refused.hasEnded)
-        #expect(other.session.mayReuse)
+        #expect(other.session.hasFreeSlot)
     }
 
     @Test func `A body without a length ends with the connection, where that ends well`() throws {
@@ -129,7 +129,7 @@ import Testing
         stream.sink = .collect(limit: 4)
         rig.receive("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n01234")
         #expect(stream.failure?.code == .bodyTooLarge)
-        #expect(!rig.session.mayReuse)
+        #expect(!rig.session.hasFreeSlot)
         rig.receive("567")
         #expect(rig.violation == nil, "what still comes of it is passed over")
     }
@@ -168,7 +168,7 @@ import Testing
         let line = option.isEmpty ? "" : "Connection: \(option)\r\n"
         let stream = try rig.answered("\(version) 200 OK\r\ncontent-length: 0\r\n\(line)\r\n")
         #expect(stream.hasEnded)
-        #expect(rig.session.mayReuse == isKept)
+        #expect(rig.session.hasFreeSlot == isKept)
         #expect((rig.closing == nil) == isKept)
         #expect(rig.violation == nil)
     }
@@ -191,9 +191,9 @@ import Testing
         _ = try rig.answered(ok + "keep-alive: MAX=1;, Timeout = x\r\n\r\n")
         #expect(rig.session.keepAliveTimeout == nil)
         #expect(rig.session.keepAliveRemaining == nil)
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
         _ = try rig.answered(ok + "keep-alive: max=0\r\n\r\n")
-        #expect(!rig.session.mayReuse)
+        #expect(!rig.session.hasFreeSlot)
     }
 
     @Test func `A request that says connection-close is the last one`() throws {
@@ -223,11 +223,11 @@ import Testing
     @Test func `A request that is given up ends the connection, unless nothing of it has left`() throws {
         let rig = HTTP1Rig()
         let unsent = try rig.request()
-        rig.session.reset(unsent, isWriteUnderWay: false)
+        rig.session.giveUp(unsent, isWriteUnderWay: false)
         #expect(!rig.session.hasOutput)
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
         let sent = try rig.sentRequest()
-        rig.session.reset(sent, isWriteUnderWay: false)
+        rig.session.giveUp(sent, isWriteUnderWay: false)
         #expect(rig.session.isOver)
         #expect(sent.slot == -1)
     }

@@ -25,7 +25,7 @@ import Testing
         #expect(stream.lastByteAt == rig.now)
         #expect(stream.bytesReceived == rig.session.bytesReceived)
         #expect(stream.bytesSent == rig.session.bytesSent)
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 
     @Test func `Requests are numbered in their order on the connection, and errors call them so`() throws {
@@ -57,7 +57,7 @@ import Testing
         #expect(stream.hasEnded)
         #expect(stream.status == 200)
         #expect(stream.field("link") == nil)
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 
     @Test func `A folded value is one, with a space for each fold`() throws {
@@ -131,7 +131,7 @@ import Testing
         if isOver {
             #expect(second.failure?.code == .limitExceeded)
             #expect(second.failure?.remedy.contains("headerListSize") == true)
-            #expect(!other.session.mayReuse)
+            #expect(!other.session.hasFreeSlot)
         }
     }
 
@@ -185,7 +185,7 @@ import Testing
         let rig = HTTP1Rig()
         rig.receive("HTTP/1.1 408 Request Timeout\r\n\r\n")
         #expect(rig.violation?.message.contains("408") == true)
-        #expect(!rig.session.mayReuse)
+        #expect(!rig.session.hasFreeSlot)
     }
 
     @Test func `A response to a request that has not left is not its response, and the request may be sent again`()

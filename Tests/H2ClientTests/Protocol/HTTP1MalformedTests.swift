@@ -22,7 +22,7 @@ private struct Outcome: Equatable {
         let rig = HTTP1Rig()
         let stream = try rig.sentRequest(method)
         for piece in pieces { rig.receive(Array(piece)) }
-        mayReuse = rig.session.mayReuse
+        mayReuse = rig.session.hasFreeSlot
         violation = rig.violation?.code
         if ends { rig.end() }
         status = stream.status
@@ -135,7 +135,7 @@ private struct Outcome: Equatable {
         #expect(failure.scope == .stream(1))
         #expect(!failure.isRetryable)
         #expect(rig.violation?.code == bad.code)
-        #expect(!rig.session.mayReuse)
+        #expect(!rig.session.hasFreeSlot)
         #expect(rig.session.isOver)
 
         // Every cut has the same outcome; of long ones, cuts near the ends.

@@ -73,7 +73,7 @@ final class HTTP1Rig {
     }
 
     func end(_ failure: H2Error? = nil) {
-        session.receivedEnd(failure, now: now)
+        _ = session.receivedEnd(failure, now: now)
         session.tellTouched()
     }
 

@@ -161,7 +161,7 @@ import Testing
         #expect(rig.sent().hasSuffix("\r\n\r\n" + String(repeating: "a", count: count)))
         #expect(stream.isOutgoingDone)
         rig.receive("HTTP/1.1 204 No\r\n\r\n")
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 
     @Test func `A file that became shorter fails the request and ends the connection`() throws {
@@ -195,7 +195,7 @@ import Testing
         #expect(rig.sent() == "0\r\nX-Sum: 9\r\n\r\n")
         #expect(stream.isOutgoingDone)
         rig.receive("HTTP/1.1 204 No\r\n\r\n")
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 
     @Test func `A body with trailers is sent in chunks though its length is known`() throws {
@@ -246,6 +246,6 @@ import Testing
         stream.outgoing = .bytes(text("abc"), offset: 0)
         #expect(rig.sent() == "abc")
         rig.receive("HTTP/1.1 204 No\r\n\r\n")
-        #expect(rig.session.mayReuse)
+        #expect(rig.session.hasFreeSlot)
     }
 }

@@ -1,0 +1,199 @@
+// What a connection reads and writes, and a peer that takes nothing.
+
+extension Connection {
+    // MARK: - Bytes in
+
+    package func ready(readable: Bool, writable: Bool) {
+        if case .closed = state { return }
+        if writable && isWriteBlocked { unblockWriting() }
+        if readable { readMore() }
+    }
+
+    package func unwatched(_ error: H2Error) {
+        let why = error.initiator == .user ? "its event loop was shut down" : error.message
+        end(
+            H2Error(
+                .connectionClosed, scope: .connection, initiator: error.initiator, cause: error.cause,
+                message: "the connection was closed: \(why)", remedy: error.remedy),
+            saying: .noError)
+    }
+
+    /// Reads; and where the peer takes nothing any more, ends the connection once all that it said is read. A reader who is
+    /// behind keeps it until then.
+    func readMore() {
+        let isAllRead = readInput()
+        guard let writeFailure else { return }
+        if isAllRead { return ended(writeFailure) }
+        if session.wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    /// True where all that was there has been read.
+    @discardableResult
+    func readInput() -> Bool {
+        var share = Self.fairShare
+        while share > 0 && session.wantsInput {
+            switch wire.read(into: loop.readBuffer) {
+            case .bytes(let count):
+                share -= count
+                if readsClock { loop.readClock() }
+                lastInputAt = loop.now
+                guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return true }
+                // Level-triggered readiness brings us back for what the descriptor still holds.
+                if !wire.hasBufferedInput {
+                    finishReading()
+                    return false
+                }
+            case .wouldBlock:
+                finishReading()
+                return true
+            case .end:
+                ended(nil)
+                return true
+            case .failed:
+                ended(wire.failure)
+                return true
+            }
+        }
+        finishReading()
+        // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
+        if session.wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+        return false
+    }
+
+    /// Takes what was read. False if the connection has died of it.
+    private func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        do throws(H2Error) {
+            try session.receive(bytes, now: loop.now)
+        } catch {
+            end(error, saying: nil)
+            return false
+        }
+        control?.received()
+        if let owner, let limits = session.takeAnnouncedLimits() {
+            owner.limitsAnnounced(self, requests: limits.requests, idle: limits.idle)
+        }
+        return tellChanges()
+    }
+
+    /// All that was there has been read.
+    private func finishReading() {
+        // HTTP/1.1 has no windows: what a reader does not take is left in the socket, and so holds the server back.
+        if !session.wantsInput {
+            isReadingPaused = true
+            wire.watch(readable: false, writable: isWriteBlocked)
+        }
+        // nghttp2 passes over all input from here on, and a server that does not read will never get the GOAWAY.
+        if isWriteBlocked, let violation = control?.session.unsentViolation { return end(violation, saying: nil) }
+        if session.hasOutput { markDirty() }
+    }
+
+    /// A reader has taken some of what was left in the socket for it.
+    func resumeReading() {
+        guard session.wantsInput else { return }
+        isReadingPaused = false
+        if case .closed = state { return }
+        restartStallTimer()
+        wire.watch(readable: true, writable: isWriteBlocked)
+        if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    /// The peer ended its side: `failure` is nil if it did so properly.
+    private func ended(_ failure: H2Error?) {
+        if case .closed = state { return }
+        let error = session.receivedEnd(failure, now: loop.now)
+        tellRefusal()
+        session.tellTouched()
+        end(error, saying: nil)
+    }
+
+    // MARK: - Bytes out
+
+    package func flush() {
+        isMarkedDirty = false
+        if case .closed = state { return }
+        guard !isWriteBlocked, writeFailure == nil else { return }
+        var share = Self.fairShare
+        while true {
+            session.fillOutput(limit: Self.outputLimit, now: loop.now)
+            guard tellChanges() else { return }
+            let bytes = session.outputBytes
+            guard !bytes.isEmpty else { break }
+            switch wire.write(bytes) {
+            case .bytes(let count):
+                session.outputTaken(count, now: loop.now)
+                if !unwritten.isEmpty { tellWritten() }
+                share -= count
+                if share <= 0 { return markDirty() }
+            case .wouldBlock: return blockWriting()
+            case .end, .failed:
+                // What the peer said before it left may explain why. Its end comes behind it.
+                writeFailure = wire.failure
+                return readMore()
+            }
+        }
+        if case .draining = state, openStreamCount == 0, waitingCount == 0 { finishDraining() }
+    }
+
+    /// Calls the exchange's `wasWritten` when what is in the output has been written.
+    func tellWhenWritten(_ exchange: Exchange) {
+        unwritten.append(exchange)
+    }
+
+    private func tellWritten() {
+        guard session.outputBytes.isEmpty else { return }
+        // What began during this flush has not come into the output yet.
+        let written = unwritten
+        unwritten = written.filter { $0.sentAt == 0 && !$0.isOver }
+        for exchange in written where exchange.sentAt != 0 { exchange.wasWritten() }
+    }
+
+    private func blockWriting() {
+        isWriteBlocked = true
+        writeBlockedAt = loop.now
+        wire.watch(readable: session.wantsInput, writable: true)
+        startStallTimer()
+    }
+
+    /// Where a reader has come back: a server that could not write its answer had no reason to read either.
+    private func restartStallTimer() {
+        guard let stallTimer else { return }
+        loop.cancel(stallTimer)
+        startStallTimer()
+    }
+
+    private func startStallTimer() {
+        let limit = configuration.timeouts.writeStall.clampedNanoseconds
+        guard limit > Self.stallNotice, !isStalled else { return endIfStalled(after: limit) }
+        stallTimer = loop.schedule(after: Self.stallNotice) {
+            self.isStalled = true
+            self.owner?.stalled(self, true)
+            self.endIfStalled(after: limit - Self.stallNotice)
+        }
+    }
+
+    private func endIfStalled(after nanoseconds: UInt64) {
+        let limit = configuration.timeouts.writeStall
+        stallTimer = loop.schedule(after: nanoseconds) {
+            // A paused reader is ours: look again later, also where the limit is 0.
+            guard self.session.wantsInput else { return self.endIfStalled(after: max(nanoseconds, Self.stallNotice)) }
+            self.end(
+                H2Error(
+                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
+                    message: "the server took no byte for \(limit)", remedy: "it may be dead: connect anew"),
+                saying: nil)
+        }
+    }
+
+    private func unblockWriting() {
+        isWriteBlocked = false
+        writeBlockedTime += loop.now - writeBlockedAt
+        if let stallTimer { loop.cancel(stallTimer) }
+        stallTimer = nil
+        if isStalled {
+            isStalled = false
+            owner?.stalled(self, false)
+        }
+        wire.watch(readable: session.wantsInput, writable: false)
+        markDirty()
+    }
+}

@@ -1,0 +1,406 @@
+import HTTPTypes
+import Synchronization
+
+/// One connection, on its loop: its wire, its requests in their order, its end. What is spoken on it is its session's.
+///
+/// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
+/// loop's thread; whoever is elsewhere goes by `loop.execute` or `loop.run`.
+package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
+    /// Can go: active → retiring → draining → closed; any of them may be left out.
+    enum State {
+        case active
+        /// Its owner closes it when all is over that was counted against it, of which some may not have begun yet. Other
+        /// requests get the error.
+        case retiring(H2Error)
+        /// No new requests; those that were accepted finish. The error is what a new request gets.
+        case draining(H2Error)
+        case closed(H2Error)
+    }
+
+    let loop: EventLoop
+    let loopIdentity: LoopIdentity
+    /// Facts that hold for the connection's life.
+    package let info: ConnectionInfo
+    let configuration: Configuration
+    let wire: any Wire
+    let session: any HTTPSession
+    /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
+    @exclusivity(unchecked) private(set) var control: HTTP2Control?
+    private let drainingFlag = Atomic<Bool>(false)
+    private let answeredFlag = Atomic<Bool>(false)
+    /// Set once, before the first request. It lets go of the connection when that is closed, so this is no cycle.
+    @exclusivity(unchecked) var owner: (any ConnectionOwner)?
+    /// What the owner knows the connection by.
+    @exclusivity(unchecked) var ownerKey: UInt64 = 0
+    /// Whether the owner has given it to a request. Touched under the owner's lock.
+    @exclusivity(unchecked) var wasGiven = false
+
+    @exclusivity(unchecked) var state = State.active {
+        didSet { if case .active = state {} else { drainingFlag.store(true, ordering: .relaxed) } }
+    }
+    /// Requests that began, in all.
+    @exclusivity(unchecked) package private(set) var requests = 0
+    /// Whether the peer has said how many streams it allows.
+    @exclusivity(unchecked) package var knowsStreamLimit: Bool
+    /// Told of the peer's SETTINGS, for who measures and is no owner.
+    @exclusivity(unchecked) package var streamLimitWatcher: (() -> Void)?
+    /// Whether everybody was told that the session takes no further request.
+    @exclusivity(unchecked) private var hasToldRefusal = false
+
+    // Bytes: see `Connection+Bytes.swift`.
+    @exclusivity(unchecked) var isMarkedDirty = false
+    @exclusivity(unchecked) var isWriteBlocked = false
+    /// Whether the wire is left alone until a reader has caught up.
+    @exclusivity(unchecked) var isReadingPaused = false
+    /// Why the peer takes nothing any more: what it had said before is still being read.
+    @exclusivity(unchecked) var writeFailure: H2Error?
+    @exclusivity(unchecked) var writeBlockedAt: UInt64 = 0
+    @exclusivity(unchecked) var writeBlockedTime: UInt64 = 0
+    /// When the last byte came, by the loop's time.
+    @exclusivity(unchecked) package var lastInputAt: UInt64 = 0
+    /// Whether the loop's time is read anew for each piece of input, rather than once a turn.
+    @exclusivity(unchecked) var readsClock = false
+    /// Requests whose last byte is in the output, and that want to know when it is written.
+    @exclusivity(unchecked) var unwritten: [Exchange] = []
+
+    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
+    @exclusivity(unchecked) private var queue: [Exchange?] = []
+    @exclusivity(unchecked) private var queueHead = 0
+    @exclusivity(unchecked) private(set) var waitingCount = 0
+
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
+    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
+    @exclusivity(unchecked) var watchTimer: LoopTimer?
+    @exclusivity(unchecked) var stallTimer: LoopTimer?
+    /// Whether the owner was told that the peer takes nothing.
+    @exclusivity(unchecked) var isStalled = false
+    /// The request with this identifier, or a later one, is the last but for those that were promised a place already.
+    private let lastIdentifier: Int32
+    /// Whether it takes no new requests because there are no identifiers left for them.
+    @exclusivity(unchecked) package private(set) var isUsedUp = false
+    @exclusivity(unchecked) var drainTimer: LoopTimer?
+    @exclusivity(unchecked) var closeWaiters: [() -> Void] = []
+    @exclusivity(unchecked) var deathWaiters: [() -> Void] = []
+
+    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
+    static let watchAfter: UInt64 = 50_000_000
+    /// How long a peer may take no byte before the owner is told, for requests to go by another connection: 1 s. A full socket
+    /// is nothing unusual for shorter times.
+    static let stallNotice: UInt64 = 1_000_000_000
+    static let outputLimit = 32 << 10
+    /// How much one connection reads or writes before the others of its loop have their turn.
+    static let fairShare = 1 << 20
+
+    init(
+        _ version: HTTPVersion, over wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop
+    ) {
+        self.wire = wire
+        self.info = info
+        self.configuration = configuration
+        self.loop = loop
+        loopIdentity = loop.identity
+        lastIdentifier = configuration.limits.lastIdentifier
+        knowsStreamLimit = version == .http1
+        switch version {
+        case .http1: session = HTTP1Session(origin: info.origin, configuration: configuration, now: loop.now)
+        case .http2:
+            let session = HTTP2Session(
+                origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
+            self.session = session
+            control = HTTP2Control(session, of: self)
+        }
+    }
+
+    // MARK: - For any thread
+
+    /// What is spoken.
+    package var version: HTTPVersion { session.version }
+    /// Whether it takes no new requests.
+    package var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
+    /// Whether a response's head has come, or the server said that it would.
+    var hasAnswered: Bool {
+        @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
+    }
+
+    /// Notes that a response's head has come, or will.
+    @inline(__always)
+    func noteAnswer() {
+        if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
+    }
+
+    // MARK: - Facts
+
+    /// Requests under way.
+    package var openStreamCount: Int { session.openStreamCount }
+    /// How many requests may be under way at once, as far as is known.
+    package var maxConcurrentStreams: Int { session.maxConcurrentStreams }
+    func forEachOpenStream(_ body: (StreamState) -> Void) { session.forEachOpenStream(body) }
+
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
+    package var announcedStreamLimit: Int? {
+        guard version == .http2, knowsStreamLimit else { return nil }
+        let limit = maxConcurrentStreams
+        return limit >= Int(Int32.max) ? nil : limit
+    }
+
+    /// That of the peer's GOAWAY, if there was one.
+    package var goAwayCode: ErrorCode? { control?.session.goAway?.code }
+
+    /// Whether the peer has shown that it may answer for another origin than the connection's own: RFC 9113 section 9.1.1,
+    /// and RFC 8336 section 2.4 if the server sends ORIGIN.
+    func mayServe(_ origin: Origin) -> Bool {
+        guard let control else { return false }
+        return wire.isCertificateValid(for: origin.host) && control.session.originSet?.contains(origin) ?? true
+    }
+
+    func snapshot() -> ConnectionSnapshot {
+        var snapshot = session.snapshot
+        snapshot.state =
+            switch state {
+            case .active: .active
+            case .retiring, .draining: .draining
+            case .closed: .closed
+            }
+        snapshot.waitingRequests = waitingCount
+        snapshot.roundTripTime = control?.roundTripTime
+        return snapshot
+    }
+
+    package var figures: DirectFigures {
+        var figures = DirectFigures()
+        let counts = session.counts
+        figures.sendBlocked = writeBlockedTime + (isWriteBlocked ? loop.now &- writeBlockedAt : 0)
+        (figures.received, figures.sent) = wire.traffic
+        (figures.receivedHTTP, figures.sentHTTP) = (counts.bytesReceived, counts.bytesSent)
+        (figures.headers, figures.headersDecoded) = (counts.headers, counts.headersDecoded)
+        figures.stalls = counts.stalls
+        return figures
+    }
+
+    /// Fields of responses are counted and not kept, and times are precise: for a `DirectConnection`.
+    func countsOnly() {
+        readsClock = true
+        session.countsOnly(roundTrip: info.connect.clampedNanoseconds)
+    }
+
+    // MARK: - Begin
+
+    /// Attaches the wire. From here until the close, the loop's poller keeps the connection alive.
+    func activate() {
+        control?.begin()
+        wire.attach(to: loop, handler: self)
+        markDirty()
+        // Bytes that came with the handshake may wait above the descriptor already.
+        if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
+    }
+
+    func markDirty() {
+        guard !isMarkedDirty else { return }
+        isMarkedDirty = true
+        loop.markDirty(self)
+    }
+
+    // MARK: - Requests
+
+    /// Begins the exchange's request, queues it, or fails it.
+    func start(_ exchange: Exchange, _ request: HTTPRequest) {
+        guard !exchange.isOver else { return exchange.progressed() }
+        switch state {
+        case .active: break
+        case .retiring(let error):
+            guard exchange.lease != 0 else { return exchange.fail(error) }
+        case .draining(let error): return exchange.fail(error)
+        case .closed(let cause):
+            var error = cause
+            // Whatever ended the connection, this request had not begun.
+            error.scope = .stream(0)
+            error.isRetryable = true
+            return exchange.fail(error)
+        }
+        if waitingCount == 0 && session.hasFreeSlot {
+            if exchange.open(request) {
+                markDirty()
+                if watchTimer == nil { startWatchTimer() }
+            }
+            return
+        }
+        guard waitingCount < configuration.limits.waitingRequests else {
+            return exchange.fail(
+                H2Error(
+                    .limitExceeded, message: "\(waitingCount) requests wait on this connection already",
+                    remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
+        }
+        queue.append(exchange)
+        waitingCount += 1
+        exchange.waitForSlot(request)
+    }
+
+    /// Begins a request. Its body is `exchange.outgoing`.
+    func submit(_ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool) throws(H2Error) {
+        try session.submit(
+            exchange, request, contentLength: exchange.contentLength, expectsContinue: expectsContinue,
+            priority: exchange.options.priority)
+        began(exchange, isCounted: exchange.lease != 0)
+    }
+
+    /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
+    func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
+        try session.submit(stream, request)
+        began(stream, isCounted: false)
+    }
+
+    @inline(__always)
+    private func began(_ stream: StreamState, isCounted: Bool) {
+        requests += 1
+        if let control { control.requestBegan() } else { tellRefusal() }
+        // The connection leaves service well before its identifiers run out: the rest is for those requests that have been
+        // given a place on it.
+        if stream.id >= lastIdentifier { usedUp(isCounted: isCounted) }
+    }
+
+    /// Ends a request that is not over, or drops the unread part of one that is.
+    func reset(_ stream: StreamState) {
+        session.giveUp(stream, isWriteUnderWay: isWriteBlocked)
+        tellRefusal()
+        // Not in the middle of what the exchange is at.
+        if session.failure != nil { loop.execute { _ = self.tellChanges() } }
+    }
+
+    /// A request was given up before its end, for a reason of ours.
+    func gaveUp(_ exchange: Exchange) { control?.gaveUp(exchange) }
+
+    /// The reader took `count` bytes of the body.
+    func consumed(_ exchange: Exchange, _ count: Int) {
+        session.consumed(exchange, count)
+        if isReadingPaused { resumeReading() }
+    }
+
+    func isReaderBehind(_ exchange: Exchange) -> Bool { session.isReaderBehind(exchange) }
+    func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
+    func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
+
+    // MARK: - What the session says
+
+    /// Acts on what the session has noted. False if the connection has died of it.
+    func tellChanges() -> Bool {
+        if case .closed = state { return false }
+        // The owner first: the exchange that is told may ask for a connection, and must not get this one.
+        tellRefusal()
+        session.tellTouched()
+        if case .closed = state { return false }
+        guard let failure = session.failure else { return true }
+        end(failure, saying: nil)
+        return false
+    }
+
+    /// Has everybody told once that the session takes no further request.
+    func tellRefusal() {
+        guard !hasToldRefusal, let why = session.refusal else { return }
+        hasToldRefusal = true
+        drain(.draining(why))
+        failWaiting { _ in
+            var error = H2Error.draining(why)
+            error.scope = .stream(0)
+            return error
+        }
+    }
+
+    /// The peer allows another number of streams at once, or keeps to what was assumed.
+    func streamLimitAnnounced() {
+        knowsStreamLimit = true
+        startWaiting()
+        streamLimitWatcher?()
+    }
+
+    // MARK: - Identifiers
+
+    @inline(never)
+    private func usedUp(isCounted: Bool) {
+        guard case .active = state else { return }
+        isUsedUp = true
+        let why = "its stream identifiers are used up"
+        if isCounted { retire(because: why) } else { drain(.draining(why)) }
+    }
+
+    /// A request could not begin. Where the connection takes none at all, nobody must be given it again.
+    func refused(_ error: H2Error) {
+        guard error.code == .connectionDraining else { return }
+        switch state {
+        case .draining, .closed: return
+        case .active, .retiring: isUsedUp = true
+        }
+        drain(error)
+        markDirty()
+    }
+
+    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
+    func leftQueue() {
+        waitingCount -= 1
+        let kept = queue.count - queueHead
+        guard kept > 2 * waitingCount + 64 else { return }
+        queue = queue[queueHead...].filter { $0.map { !$0.isOver } ?? false }
+        queueHead = 0
+    }
+
+    /// A request is over, and its place is free.
+    func slotFreed() {
+        // In the connection's end all slots become free, and nothing may be opened any more.
+        if case .closed = state { return }
+        if waitingCount > 0 { startWaiting() }
+        if case .draining = state, openStreamCount == 0 && waitingCount == 0 { markDirty() }
+    }
+
+    /// Calls `body` when the connection has ended and all that was on it has been told.
+    func whenDead(_ body: @escaping () -> Void) { deathWaiters.append(body) }
+
+    private func startWatchTimer() {
+        watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
+    }
+
+    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
+    private func watch() {
+        watchTimer = nil
+        let now = loop.now
+        var hasYounger = false
+        forEachOpenStream { stream in
+            guard let exchange = stream as? Exchange else { return }
+            // `calledAt` of another thread's call may be later than this turn's beginning.
+            if now >= exchange.calledAt &+ Self.watchAfter {
+                exchange.watchForCancellation()
+            } else {
+                hasYounger = true
+            }
+        }
+        if hasYounger { startWatchTimer() }
+    }
+
+    func startWaiting() {
+        while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
+            guard !next.isOver else { continue }
+            waitingCount -= 1
+            if next.openAfterWaiting() { markDirty() }
+        }
+    }
+
+    private func popQueue() -> Exchange? {
+        guard queueHead < queue.count else { return nil }
+        defer {
+            queue[queueHead] = nil
+            queueHead += 1
+            if queueHead == queue.count || queueHead > 1024 && queueHead * 2 > queue.count {
+                queue.removeFirst(queueHead)
+                queueHead = 0
+            }
+        }
+        return queue[queueHead]
+    }
+
+    /// Forgets those that gave up.
+    func releaseQueue() { (queue, queueHead) = ([], 0) }
+
+    func failWaiting(_ error: (Exchange) -> H2Error) {
+        while let next = popQueue() {
+            if !next.isOver { next.fail(error(next)) }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+/// What HTTP/2 has for a connection rather than for a request: SETTINGS, GOAWAY, PING, and so whether the peer is still there.
+///
+/// Its connection owns it, and is there as long as anything of this is called.
+///
+/// Invariant behind `@unchecked Sendable`: that of `Connection`.
+final class HTTP2Control: @unchecked Sendable {
+    let session: HTTP2Session
+    private unowned let connection: Connection
+
+    private struct Ping {
+        let sentAt: UInt64
+        let completion: (Result<Duration, H2Error>) -> Void
+        let timer: LoopTimer
+    }
+    @exclusivity(unchecked) private var pings: [UInt64: Ping] = [:]
+    @exclusivity(unchecked) private var lastPing: UInt64 = 0
+    /// What the last `ping` measured.
+    @exclusivity(unchecked) private(set) var roundTripTime: Duration?
+    @exclusivity(unchecked) private var settingsTimer: LoopTimer?
+    @exclusivity(unchecked) private var keepAlive: KeepAlivePing?
+    /// nil while there is nothing to watch.
+    @exclusivity(unchecked) private var keepAliveTimer: LoopTimer?
+    @exclusivity(unchecked) private var keepAlivePings: UInt64 = 0
+    @exclusivity(unchecked) private var pingAcknowledgements = 0
+    @exclusivity(unchecked) private var doubt: PeerDoubt
+    /// Whether the owner was told to give it no requests until the peer says something.
+    @exclusivity(unchecked) private var isSetAside = false
+    /// What the owner was told last.
+    @exclusivity(unchecked) private var knownStreamLimit = 0
+
+    init(_ session: HTTP2Session, of connection: Connection) {
+        self.session = session
+        self.connection = connection
+        let keepAlive = KeepAlivePing(connection.configuration.keepAlive)
+        self.keepAlive = keepAlive
+        doubt = PeerDoubt(roundTrip: connection.info.connect.clampedNanoseconds, mayAsk: keepAlive != nil)
+    }
+
+    private var loop: EventLoop { connection.loop }
+    private var isClosed: Bool { if case .closed = connection.state { true } else { false } }
+
+    /// A timer holds the connection until it fires or the connection ends.
+    private func schedule(after nanoseconds: UInt64, _ body: @escaping () -> Void) -> LoopTimer {
+        loop.schedule(after: nanoseconds) { [connection] in withExtendedLifetime(connection, body) }
+    }
+
+    // MARK: - What the connection tells
+
+    /// The connection begins.
+    func begin() {
+        awaitAcknowledgement()
+        if keepAlive?.whileIdle == true { watchPeer() }
+    }
+
+    @inline(__always)
+    func requestBegan() { if keepAliveTimer == nil { watchPeer() } }
+
+    /// Input was digested.
+    func received() {
+        if isSetAside {
+            isSetAside = false
+            connection.owner?.trusted(connection)
+        }
+        if !session.events.isEmpty { handleEvents() }
+        if session.awaitsSmallWindows, settingsTimer == nil, !isClosed { awaitAcknowledgement() }
+    }
+
+    /// The connection is over, and everybody knows.
+    func end(_ error: H2Error) {
+        if let settingsTimer { loop.cancel(settingsTimer) }
+        settingsTimer = nil
+        if let keepAliveTimer { loop.cancel(keepAliveTimer) }
+        keepAliveTimer = nil
+        for ping in pings.values {
+            loop.cancel(ping.timer)
+            ping.completion(.failure(error))
+        }
+        pings = [:]
+    }
+
+    // MARK: - SETTINGS and GOAWAY
+
+    /// Ends the connection where the server does not acknowledge our SETTINGS in time.
+    private func awaitAcknowledgement() {
+        let limit = connection.configuration.timeouts.settings
+        settingsTimer = schedule(after: limit.clampedNanoseconds) {
+            self.connection.end(
+                H2Error(
+                    .timeout, scope: .connection, cause: .timeout(.settings, after: limit),
+                    message: "the server did not acknowledge our SETTINGS within \(limit)",
+                    remedy: "does it speak HTTP/2 here?"),
+                saying: ErrorCode.settingsTimeout)
+        }
+    }
+
+    private func handleEvents() {
+        let events = session.events
+        session.events.removeAll(keepingCapacity: true)
+        for event in events {
+            switch event {
+            case .remoteSettingsChanged: remoteSettingsChanged()
+            case .localSettingsAcknowledged:
+                if let settingsTimer { loop.cancel(settingsTimer) }
+                settingsTimer = nil
+            case .pingAcknowledged(let mark):
+                pingAcknowledgements += 1
+                if mark & HTTP2Session.probeMark == HTTP2Session.probeMark {
+                    session.probeReturned()
+                } else if let ping = pings.removeValue(forKey: mark) {
+                    loop.cancel(ping.timer)
+                    let time = Duration(nanoseconds: loop.preciseNow &- ping.sentAt)
+                    roundTripTime = time
+                    ping.completion(.success(time))
+                }
+            case .goAway: receivedGoAway()
+            case .originSetChanged: connection.owner?.originsChanged(connection)
+            }
+            if isClosed { return }
+        }
+    }
+
+    private func receivedGoAway() {
+        guard let goAway = session.goAway else { return }
+        // The notice that a graceful shutdown begins names the largest identifier there is (RFC 9113 section 6.8).
+        let isCount = goAway.code == .noError && goAway.lastStreamID != Int32.max
+        // The answers may come behind it; what is left over is told now, and shall know that this server serves.
+        if isCount, goAway.lastStreamID > 0 { connection.noteAnswer() }
+        connection.drain(
+            .draining("the server said GOAWAY (\(goAway.describedCode))"),
+            answers: isCount ? Int(goAway.lastStreamID + 1) / 2 : nil)
+        connection.failWaiting { goAway.notProcessed($0.id) }
+        if goAway.code != .noError {
+            // The server gave up on the connection; what it still answers, if anything, cannot be relied on.
+            connection.end(
+                H2Error(
+                    .connectionClosed, scope: .connection, initiator: .remote,
+                    cause: .http2(goAway.code, debugText: goAway.debugText),
+                    message: "the server ended the connection with GOAWAY (\(goAway.describedCode))",
+                    remedy: goAway.code == .enhanceYourCalm
+                        ? "it wants less load: send fewer requests at once" : "its log may say why"),
+                saying: .noError)
+        } else {
+            connection.markDirty()
+        }
+    }
+
+    private func remoteSettingsChanged() {
+        connection.streamLimitAnnounced()
+        let limit = session.maxConcurrentStreams
+        guard limit != knownStreamLimit else { return }
+        knownStreamLimit = limit
+        connection.owner?.streamLimitChanged(connection, to: limit)
+    }
+
+    // MARK: - PING and PRIORITY_UPDATE
+
+    func ping(timeout: Duration, completion: @escaping (Result<Duration, H2Error>) -> Void) {
+        if case .closed(let error) = connection.state { return completion(.failure(error)) }
+        lastPing += 1
+        let mark = lastPing
+        // Armed before the write, so that a connection that cannot write is found out as well.
+        let timer = schedule(after: timeout.clampedNanoseconds) {
+            guard let ping = self.pings.removeValue(forKey: mark) else { return }
+            ping.completion(
+                .failure(
+                    H2Error(
+                        .timeout, scope: .connection, cause: .timeout(.ping, after: timeout),
+                        message: "the server did not answer PING within \(timeout)",
+                        remedy: "the connection may be dead: close it")))
+        }
+        pings[mark] = Ping(sentAt: loop.preciseNow, completion: completion, timer: timer)
+        session.ping(mark)
+        connection.markDirty()
+    }
+
+    /// Begins to look for signs of life; see `KeepAlivePing`.
+    private func watchPeer() {
+        guard let at = keepAlive?.begin(now: loop.now) else { return }
+        scheduleLook(at)
+    }
+
+    private func scheduleLook(_ time: UInt64) {
+        keepAliveTimer = schedule(after: time > loop.now ? time - loop.now : 0) { self.lookForLife() }
+    }
+
+    private var traffic: KeepAlivePing.Traffic {
+        KeepAlivePing.Traffic(
+            bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
+    }
+
+    /// A request was given up before its end, for a reason of ours.
+    func gaveUp(_ exchange: Exchange) {
+        let sentAt = exchange.sentAt
+        guard sentAt != 0 else { return }
+        // Not in the middle of what the exchange is at.
+        loop.execute { [connection] in withExtendedLifetime(connection) { self.doubtPeer(sentAt) } }
+    }
+
+    /// A request was given up that was sent at a time; see `PeerDoubt`.
+    private func doubtPeer(_ sentAt: UInt64) {
+        // Its end may have come first, and with it that of its descriptor.
+        if isClosed { return }
+        // The loop may have been busy for longer than the request had: then what the peer said waits in the socket.
+        connection.readInput()
+        if isClosed { return }
+        let traffic = traffic
+        let isAsked = keepAlive?.isAwaiting(traffic) ?? false
+        switch doubt.gaveUp(
+            sentAt: sentAt, now: loop.now, lastByteAt: connection.lastInputAt, traffic: traffic, isAsked: isAsked)
+        {
+        case .trust: return
+        case .leave:
+            if connection.owner != nil {
+                connection.retire(because: "requests were given up on it, and its server said nothing")
+            }
+            return
+        case .wait: break
+        case .ask:
+            guard let until = keepAlive?.ask(now: loop.now, traffic: traffic) else { return }
+            if let keepAliveTimer { loop.cancel(keepAliveTimer) }
+            scheduleLook(until)
+            sendKeepAlivePing()
+        }
+        guard !isSetAside, let owner = connection.owner else { return }
+        isSetAside = true
+        owner.doubted(connection)
+    }
+
+    private func sendKeepAlivePing() {
+        keepAlivePings += 1
+        session.ping(KeepAlivePing.mark | keepAlivePings)
+        connection.markDirty()
+    }
+
+    private func lookForLife() {
+        keepAliveTimer = nil
+        // The loop may have been busy for longer than any limit: then what the peer said waits in the socket.
+        connection.readInput()
+        if isClosed { return }
+        let step = keepAlive?.look(
+            now: loop.now, lastByteAt: connection.lastInputAt, traffic: traffic,
+            hasOpenStreams: session.openStreamCount > 0)
+        switch step {
+        case nil, .rest: break
+        case .look(let time): scheduleLook(time)
+        case .ping(let time):
+            scheduleLook(time)
+            sendKeepAlivePing()
+        case .gone:
+            let limit = connection.configuration.keepAlive.timeout
+            connection.end(
+                H2Error(
+                    .timeout, scope: .connection, initiator: .remote, cause: .timeout(.ping, after: limit),
+                    message: "the server said nothing within \(limit) after a PING",
+                    remedy: "it may be dead: connect anew"),
+                saying: nil)
+        }
+    }
+
+    func updatePriority(_ priority: Priority, ofStream id: Int32) -> H2Error? {
+        if case .closed(let error) = connection.state { return error }
+        guard session.updatePriority(priority, of: id) else {
+            return H2Error(
+                .invalidRequest, scope: .stream(id), initiator: .user, message: "stream \(id) takes no priority update",
+                remedy: "is it a stream of this connection?")
+        }
+        connection.markDirty()
+        return nil
+    }
+}

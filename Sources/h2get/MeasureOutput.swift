@@ -143,10 +143,13 @@ struct SweepReport: Sendable {
     /// The table, and the curves where there is more than a point to draw.
     func summary(width: Int, color: Bool) -> String {
         var lines = SweepTable(result, context: context).lines(width: width, color: color)
-        if result.points.count > 1 {
+        // A chart is 30 columns wide at least.
+        if result.points.count > 1, width >= 30 {
+            // Refusals are fast: they are no throughput, and their latency is not that of the work.
+            let hasBad = result.points.contains { $0.goodput < $0.rate }
             let charts = [
-                chart("requests/s", .count, width, color) { $0.rate },
-                chart("p99", .nanoseconds, width, color) { Double($0.p99) },
+                chart(hasBad ? "good responses/s" : "requests/s", .count, width, color) { $0.goodput },
+                chart("p99", .nanoseconds, width, color) { $0.isClean ? Double($0.p99) : nil },
             ]
             for chart in charts { lines += [""] + chart.lines() }
         }
@@ -156,7 +159,7 @@ struct SweepReport: Sendable {
     var json: String { SweepJSON.document(result, context: context).text }
 
     private func chart(
-        _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double
+        _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double?
     ) -> TerminalChart {
         // With HTTP/1.1 all that changes is the number of connections.
         let isOverStreams = plan.streams.count > 1
@@ -183,7 +186,8 @@ struct SweepReport: Sendable {
             title: "How many streams \(result.origin) takes",
             points: result.points.map {
                 SweepPage.Point(
-                    setting($0.setting), rate: $0.rate, p50: Double($0.p50), p99: Double($0.p99), errors: $0.bad)
+                    setting($0.setting), rate: $0.rate, goodput: $0.goodput, p50: Double($0.p50), p99: Double($0.p99),
+                    errors: $0.bad, isFlawed: !$0.isClean)
             })
         input.work = [
             "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.seconds)) of warm-up"

@@ -159,4 +159,16 @@ private func refusal(_ work: () throws -> Void) -> String? {
         sweep.curves[0].stop = .interrupted
         #expect(SweepRun.failure(of: sweep)?.status == .interrupted)
     }
+
+    @Test func `the progress of a comparison counts all distances`() throws {
+        let plan = try compare("--rtt", "0,10ms,50ms", url).plans[1]
+        let progress = Compare.Progress(
+            round: 1, rounds: 5, done: 6, all: 36, way: .keepAlive, security: .tls, secondsLeft: 10)
+        #expect(
+            CompareProgressLine(plan, number: 2, of: 3).text(progress, later: 30)
+                == "2 of 3: 10.0 ms round trip  round 1 of 5  42/108 measured (38 %)  ETA 40 s  now: keep-alive")
+        #expect(
+            CompareProgressLine(plan, number: 1, of: 1).text(progress, later: 0)
+                == "round 1 of 5  6/36 measured (16 %)  ETA 10 s  now: keep-alive")
+    }
 }

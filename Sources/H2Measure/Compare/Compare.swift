@@ -20,6 +20,14 @@ package struct Compare: Sendable {
         package var security: CompareSecurity
         /// About how many seconds are left: at first as the probe has it, then as long as each way took.
         package var secondsLeft: Double
+
+        package init(
+            round: Int, rounds: Int, done: Int, all: Int, way: CompareWay, security: CompareSecurity,
+            secondsLeft: Double
+        ) {
+            (self.round, self.rounds, self.done, self.all) = (round, rounds, done, all)
+            (self.way, self.security, self.secondsLeft) = (way, security, secondsLeft)
+        }
     }
 
     package let plan: ComparePlan

@@ -14,7 +14,7 @@ import Testing
             "<h1>Benchmark of https://shop.example:8443</h1>", ">16,996<", ">TLSv1.3, TLS_AES_256_GCM_SHA384<",
             ">GOAWAY NO_ERROR<", ">503<", ">timeout: no response within 5 s<", "2,000 to 20,000 requests/s within 20 s",
             "<li class=\"bad\"><b>Problem:</b>", "<li class=\"fine\"><b>Result:</b>",
-            "<li class=\"quiet\"><b>Note:</b> p99.99", "2025-11-24 16:00:00 UTC", ">87.4 %<",
+            "<li class=\"quiet\"><b>Note:</b> 40,000 samples", "2025-11-24 16:00:00 UTC", ">87.4 %<",
             "<dt>Requests</dt><dd>GET https://shop.example:8443/items?page=1</dd>",
             "<dt>Distance</dt><dd>none simulated</dd>",
             "<dt>Versions</dt><dd>h2get 1.2.3, HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)</dd>",
@@ -177,6 +177,41 @@ import Testing
         }
         MarkupCheck.expectWellFormed(page)
         MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func settingsThatAreRefusedAreNeitherFastestNorDrawn() {
+        func point(_ streams: Int, _ rate: Double, good: Double, p99: Double, isFlawed: Bool = false) -> SweepPage.Point
+        {
+            .init(
+                .init(connections: 1, streams: streams), rate: rate, goodput: good, p50: p99 / 2, p99: p99,
+                errors: isFlawed ? 8166 : 0, isFlawed: isFlawed)
+        }
+        let points = [
+            point(2, 340, good: 340, p99: 10e6), point(4, 688, good: 688, p99: 10e6),
+            point(8, 17_047, good: 720, p99: 5e6, isFlawed: true),
+        ]
+        let page = SweepPage(.init(title: "x", points: points)).html()
+        #expect(page.contains("<dt>Fastest</dt><dd>688/s</dd>"))
+        #expect(page.contains("1 setting with errors is left out; see the table."))
+        #expect(page.contains("Responses with 429 or 5xx do not count."))
+        #expect(page.contains("<td class=\"n\">17,047</td><td class=\"n\">720</td>"))
+        // No axis goes up to what was refused.
+        #expect(!page.contains(">20k</text>"))
+        MarkupCheck.expectWellFormed(page)
+        let all = SweepPage(.init(title: "x", points: [points[2]])).html()
+        #expect(all.contains("<dd>–</dd><dd class=\"small\">every setting has errors</dd>"))
+    }
+
+    @Test func refusalsAreNoThroughputOfABenchmarkEither() throws {
+        var result = Sample.result(intervals: 2)
+        let done = result.requests.done
+        result.statuses = [Int](repeating: 0, count: 1000)
+        (result.statuses[200], result.statuses[503]) = (done / 4, done - done / 4)
+        var plan = try Sample.plan()
+        #expect(BenchPage(plan: plan, result: result).html().contains(" of them with 2xx or 3xx</dd>"))
+        plan.expectation = BenchPlan.Expectation(statuses: [200, 503])
+        let page = BenchPage(plan: plan, result: result).html()
+        #expect(!page.contains("of them with 2xx") && page.contains("<dt>As expected</dt>"))
     }
 
     @Test func aSweepWithoutPointsHasAPage() {

@@ -123,12 +123,15 @@ struct CompareProbe: Sendable {
             let count = Double((plan.requests + each - 1) / max(each, 1))
             return count * (requestSeconds + min(1, 2 * loss * Double(min(streams, plan.requests))) * timeout)
         }
-        let connect = connectSeconds + 2 * loss * (1 + timeout)
+        func connect(_ connections: Int) -> Double {
+            connectSeconds + min(1, 2 * loss * Double(connections)) * (1 + timeout)
+        }
         return switch way {
-        case .newConnections: Double(plan.requests) * connect + turns(1, onOne: 1)
-        case .keepAlive: connect + turns(1, onOne: 1)
-        case .pool(let count): connect + turns(count, onOne: 1)
-        case .http2(let count): connect + turns(plan.streams, onOne: plan.streams / max(count, 1))
+        case .newConnections: Double(plan.requests) * connect(1) + turns(1, onOne: 1)
+        case .keepAlive: connect(1) + turns(1, onOne: 1)
+        // The one with the worst luck decides.
+        case .pool(let count): connect(count) + turns(count, onOne: count)
+        case .http2(let count): connect(count) + turns(plan.streams, onOne: plan.streams)
         }
     }
 

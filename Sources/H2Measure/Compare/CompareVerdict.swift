@@ -78,7 +78,9 @@ extension CompareResult {
 
     /// What was measured, by name.
     package func facts(_ context: ReportContext) -> [ReportFact] {
-        let spoken = tls.map { "HTTP/1.1 and HTTP/2 over \($0)" } ?? ""
+        var ways = tls.map { ["over \($0)"] } ?? []
+        if securities.contains(.cleartext) { ways.append("in cleartext") }
+        let spoken = ways.isEmpty ? "" : "HTTP/1.1 and HTTP/2 \(ways.joined(separator: " and "))"
         return context.facts(asked, distance: conditions.inWords, spoken: spoken, startedAt: startedAt)
     }
 

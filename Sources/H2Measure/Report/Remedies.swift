@@ -99,7 +99,11 @@ struct Remedies {
             guard wanted > Double(number), wanted < 1e15 else { return nil }
             return "use -n \(Int(wanted)) for \(percentile.name)"
         case .time(let time):
-            let seconds = scaled(max(result.elapsed, time.inSeconds))
+            var seconds = scaled(max(result.elapsed, time.inSeconds))
+            // The first request of an open loop is due at once, and counts for more than its share where there are few.
+            if let due = plan.arrivalsEachSecond, due > 0 {
+                seconds = max(seconds, (Double(percentile.needed) / due).rounded(.up))
+            }
             guard seconds > time.inSeconds else { return nil }
             // Nobody waits for days: where the load is so small, that is what to change.
             let more = plan.pace == .closed ? "-m or -c" : "rate"
@@ -128,5 +132,17 @@ struct Remedies {
     var rotation: String? {
         plan.requestsPerConnection == nil
             ? "use --requests-per-connection to have as many reconnects in every run" : nil
+    }
+}
+
+extension BenchPlan {
+    /// Requests a second of an open loop in the end; nil for a closed one.
+    fileprivate var arrivalsEachSecond: Double? {
+        switch pace {
+        case .closed: nil
+        case .arrivals(_, let to, _): to
+        case .arrivalsPerConnection(let rate): rate * Double(connections)
+        case .stages(let stages): stages.last?.to
+        }
     }
 }

@@ -54,7 +54,7 @@ struct VerdictRules {
             text = Remedies.sentence(
                 "\(grouped(count, "request")) got no answer \(drain), and the latencies, of which theirs would be the "
                     + "longest, lack them",
-                remedies.longerDrain, remedies.lessLoad)
+                remedies.longerDrain)
         }
         return Verdict(.note, .errors, text)
     }

@@ -79,6 +79,7 @@ package struct SweepPoint: Sendable, Equatable {
     /// answered faster than anything else.
     package var goodput: Double {
         let bad = statuses.reduce(0) { $0 + ($1.key == 429 || $1.key >= 500 ? $1.value : 0) }
+        guard bad > 0 else { return rate }
         return responses > 0 ? rate * Double(max(responses - bad, 0)) / Double(responses) : 0
     }
 

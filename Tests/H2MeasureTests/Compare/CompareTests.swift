@@ -244,6 +244,18 @@ import Testing
         #expect(estimate.seconds(at: LinkConditions(roundTrip: 0)) < 1e-9)
     }
 
+    @Test func theVersionsAreNamedInCleartextToo() async throws {
+        let result = try await result([.http])
+        #expect(
+            result.facts(ReportContext(program: "h2get 1")).contains(
+                ReportFact("Versions", "h2get 1, HTTP/1.1 and HTTP/2 in cleartext")))
+        var both = try await self.result([.https, .http])
+        both.tls = "TLSv1.3"
+        #expect(
+            both.facts(ReportContext()).contains(
+                ReportFact("Versions", "HTTP/1.1 and HTTP/2 over TLSv1.3 and in cleartext")))
+    }
+
     @Test func whatWillGetLostIsInTheEstimate() throws {
         var probe = CompareProbe()
         (probe.connectSeconds, probe.requestSeconds) = (0.01, 0.01)

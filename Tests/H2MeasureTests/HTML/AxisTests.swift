@@ -68,6 +68,15 @@ import Testing
         #expect(!axis.ticks.isEmpty)
     }
 
+    @Test func aTimeLineOfMillisecondsHasTheirUnit() {
+        #expect(
+            labels(Axis("", unit: .seconds, covering: [0.001])) == [
+                "0", "200 µs", "400 µs", "600 µs", "800 µs", "1000 µs",
+            ])
+        #expect(labels(Axis("", unit: .seconds, covering: [0.02])).last == "20 ms")
+        #expect(labels(Axis("", unit: .seconds, covering: [0.9])).last == "1.0 s")
+    }
+
     @Test func scalesSuitTheValues() {
         #expect(Axis.Scale.suiting([1, 20]) == .linear)
         #expect(Axis.Scale.suiting([1, 200]) == .logarithmic(base: 10))

@@ -141,6 +141,36 @@ import Testing
         MarkupCheck.expectSelfContained(picture)
     }
 
+    /// Browsers break lines behind hyphens.
+    @Test func anOptionInASentenceIsNotBroken() throws {
+        let page = try BenchPage(
+            plan: Sample.plan(), result: Sample.result(intervals: 2),
+            verdict: [.init(.problem, "Too short: measure longer (-D 10s --warm-up-time 2s) & <well>.")]
+        ).html()
+        #expect(
+            page.contains(
+                "<span class=\"option\">(-D</span> 10s <span class=\"option\">--warm-up-time</span> 2s) &amp; &lt;well&gt;."
+            ))
+    }
+
+    @Test func waysThatAreAsFastAsTheFastestAreMarkedWithIt() {
+        func row(_ name: String, _ median: Double, _ low: Double, _ high: Double) -> ComparePage.Row {
+            let one = ComparePage.Figure(1)
+            return .init(
+                [name],
+                .ran(
+                    .init(
+                        total: .init(median, from: low, to: high), rate: one, p50: one, p99: one, firstByte: one,
+                        connections: one, handshakes: one, roundTrips: one, bytesReceived: one, bytesSent: one,
+                        cpuSeconds: one, held: one)))
+        }
+        let rows = [row("a", 1, 0.9, 3), row("b", 2, 1.9, 2.1), row("c", 9, 8, 10)]
+        let page = ComparePage(.init(title: "x", labelTitles: ["way"], groups: [.init("", rows)])).html()
+        let marked = page.split(separator: "\n").filter { $0.hasPrefix("<tr class=\"best\"") }
+        // In both tables.
+        #expect(marked.count == 4 && !marked.contains { $0.contains(">c<") })
+    }
+
     /// One way has one request in flight and another a hundred, so that their latencies say nothing beside each other.
     @Test func latenciesOfDifferentQueuesAreNotDrawnBesideEachOther() {
         let page = ComparePage(Sample.comparison(distances: [0.03])).html()

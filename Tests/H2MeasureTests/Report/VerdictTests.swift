@@ -603,6 +603,10 @@ import Testing
         result.requests.answeredInTime = 2000
         found = Verdict.all(result, plan)
         #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -D 12s for p99.") == true, "\(found)")
+        // One of one in ten seconds was due at once.
+        plan.pace = .arrivals(from: 0.1, to: 0.1, ramp: .zero)
+        found = Verdict.all(sampleResult(responses: 100), plan)
+        #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -D 34m for p95.") == true, "\(found)")
         // Nobody waits for weeks.
         plan.pace = .arrivals(from: 0.1, to: 0.1, ramp: .zero)
         result = sampleResult(responses: 0)
@@ -638,7 +642,7 @@ import Testing
         plan.drain = .milliseconds(200)
         let text = try only(.errors, .note, plan) { $0.requests.aborted = 4 }
         #expect(
-            text.contains("within the 200 ms to drain") && text.contains("use a longer --drain than 200 ms, or ask"))
+            text.contains("within the 200 ms to drain") && text.contains("use a longer --drain than 200 ms."))
         plan.drain = .zero
         #expect(try only(.errors, .note, plan) { $0.requests.aborted = 4 }.contains("wait for them with --drain"))
     }

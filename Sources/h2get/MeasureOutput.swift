@@ -106,7 +106,10 @@ struct CompareReport: Sendable {
         for result in results {
             let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
             input.verdict += result.warnings.map { PageSentence(.problem, place + $0) }
-            input.verdict += result.verdicts.map { PageSentence(.finding, place + $0) }
+            input.verdict += result.securities.map { security in
+                let hasRun = result.cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
+                return PageSentence(hasRun ? .finding : .problem, place + result.verdict(security))
+            }
             input.verdict += result.remarks.map { PageSentence(.note, place + $0) }
         }
         return input
@@ -183,7 +186,7 @@ struct SweepReport: Sendable {
             SweepPage.Setting(connections: setting.connections, streams: setting.streams)
         }
         var input = SweepPage.Input(
-            title: "How many streams \(result.origin) takes",
+            title: "How many \(plan.streams.count > 1 ? "streams" : "connections") \(result.origin) takes",
             points: result.points.map {
                 SweepPage.Point(
                     setting($0.setting), rate: $0.rate, goodput: $0.goodput, p50: Double($0.p50), p99: Double($0.p99),
@@ -199,7 +202,11 @@ struct SweepReport: Sendable {
         input.limit = result.limits.first { $0.percentile == 99 }.map { Double($0.nanoseconds) }
         input.serverLimits = result.serverLimits.map { SweepPage.ServerLimit($0.name, $0.value) }
         input.verdict =
-            result.warnings.map { PageSentence(.problem, $0) } + result.verdicts.map { PageSentence(.finding, $0) }
+            result.warnings.map { PageSentence(.problem, $0) }
+            // That there is no knee is no finding.
+            + result.verdicts.enumerated().map {
+                PageSentence($0.offset == 0 && result.knee == .unknown ? .note : .finding, $0.element)
+            }
             + result.remarks.map { PageSentence(.note, $0) }
         input.startedAt = result.startedAt
         return SweepPage(input).html()

@@ -117,7 +117,8 @@ private func refusal(_ work: () throws -> Void) -> String? {
         arguments: [
             ([], "2 no URL given; 'h2get sweep --help' lists the options"), (["--streams", "8..1", url], "is empty"),
             (["--streams", "0", url], "from 1 to"), (["--connections", "x", url], "write numbers from 1 to 100000"),
-            (["--slo", "50ms", url], "write a percentile and its limit"), (["--slo", "p10=1ms", url], "no percentile"),
+            (["--slo", "50ms", url], "write a percentile and its limit"),
+            (["--slo", "p10=1ms", url], "not a percentile"),
             (["-t", "2", url], "have only --connections 1"), (["--h1", "--streams", "1..4", url], "use --connections"),
             (["-p", "h2c", url], "leave it out"), ([url, "https://b/"], "measure one at a time"),
             (["--json", "f", "--html", "f", url], "both write to f"), (["-n", "5", url], "'h2get sweep --help'"),

@@ -16,7 +16,8 @@ package struct CompareDistances {
         (table.markdown() + (hasUnsteady ? ["", TextTable.escaped(Self.caution)] : [])).joined(separator: "\n") + "\n"
     }
 
-    private static let caution = "~ the rounds differ several-fold, so the median is a matter of luck"
+    private static let caution =
+        "~ the slowest round took more than twice as long as the fastest, so the median is partly luck"
 
     private var hasUnsteady: Bool {
         results.flatMap(\.cells).contains { $0.spread(\.seconds)?.isUnsteady == true }

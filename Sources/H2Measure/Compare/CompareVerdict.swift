@@ -99,8 +99,9 @@ extension CompareResult {
             let others = unsteady.count > 1 ? " and \(counted(unsteady.count - 1, "other way"))" : ""
             let remedy = "use more requests (-n) and --rounds"
             remarks.append(
-                "\(name(first))\(others): the rounds differ several-fold (\(timeText(seconds: spread.low)) to "
-                    + "\(timeText(seconds: spread.high))), so the medians are a matter of luck: \(remedy)")
+                "\(name(first))\(others): the slowest round took more than twice as long as the fastest "
+                    + "(\(timeText(seconds: spread.high)) and \(timeText(seconds: spread.low))), so the medians are partly luck: "
+                    + "\(remedy)")
         }
         for cell in cells {
             for note in cell.notes { remarks.append("\(name(cell)): \(note)") }

@@ -100,9 +100,13 @@ package struct SweepPage: Sendable {
         let body =
             Page.tiles(tiles)
             + Page.section(
-                "Throughput and latency over streams",
+                "Throughput and latency over \(over)",
                 [
-                    Page.card("Throughput", note: "One line for each number of connections.\(good)", throughput.svg()),
+                    Page.card(
+                        "Throughput",
+                        note:
+                            "\(isOverStreams ? "One line for each number of connections." : "One stream on each.")\(good)",
+                        throughput.svg()),
                     Page.card(
                         "Latency", note: "The 99th percentile.\(without)", latency(\.p99, "p99", hasLimit: true).svg()),
                     Page.card(
@@ -157,34 +161,52 @@ package struct SweepPage: Sendable {
     private func series(
         x: (Point) -> Double, y: (Point) -> Double?, where isShown: (Point) -> Bool = { _ in true }
     ) -> [LineChart.Series] {
-        connectionCounts.map { count in
+        guard isOverStreams else {
+            let points = input.points.filter(isShown).sorted { $0.setting.connections < $1.setting.connections }
+            return [.init("one stream on each", points.map { .init(x($0), y($0)) }, stroke: .dotted)]
+        }
+        return connectionCounts.map { count in
             let points = input.points.filter { $0.setting.connections == count && isShown($0) }
                 .sorted { $0.setting.streams < $1.setting.streams }
             return .init(Page.many(count, "connection"), points.map { .init(x($0), y($0)) }, stroke: .dotted)
         }
     }
 
-    private static let streams = (
-        title: "streams on each connection (log scale)", unit: ChartUnit.count, scale: Axis.Scale.logarithmic(base: 2)
-    )
+    /// With HTTP/1.1 all that changes is the number of connections.
+    private var isOverStreams: Bool {
+        connectionCounts.count < 2 || input.points.contains { $0.setting.streams != input.points[0].setting.streams }
+    }
+
+    private var over: String { isOverStreams ? "streams" : "connections" }
+
+    private var axis: (title: String, unit: ChartUnit, scale: Axis.Scale) {
+        (
+            isOverStreams ? "streams on each connection (log scale)" : "connections (log scale)", .count,
+            .logarithmic(base: 2)
+        )
+    }
+
+    private func place(_ point: Point) -> Double {
+        Double(isOverStreams ? point.setting.streams : point.setting.connections)
+    }
 
     private var throughput: LineChart {
         var chart = LineChart(
-            "Throughput over streams", x: Self.streams, y: ("requests per second", .count, .linear),
-            series: series(x: { Double($0.setting.streams) }, y: \.goodput))
+            "Throughput over \(over)", x: axis, y: ("requests per second", .count, .linear),
+            series: series(x: place, y: \.goodput))
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: knee.rate, label: input.kneeName))
+            chart.notes.append(.init(x: place(knee), y: knee.rate, label: input.kneeName))
         }
         return chart
     }
 
     private func latency(_ figure: (Point) -> Double, _ name: String, hasLimit: Bool) -> LineChart {
-        let series = series(x: { Double($0.setting.streams) }, y: { $0.isFlawed ? nil : figure($0) })
+        let series = series(x: place, y: { $0.isFlawed ? nil : figure($0) })
         var chart = LineChart(
-            "Latency (\(name)) over streams", x: Self.streams,
+            "Latency (\(name)) over \(over)", x: axis,
             y: (name, .nanoseconds, .suiting(series.flatMap { $0.points.compactMap(\.y) })), series: series)
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: figure(knee), label: input.kneeName))
+            chart.notes.append(.init(x: place(knee), y: figure(knee), label: input.kneeName))
         }
         if hasLimit, let limit = input.limit {
             chart.levels.append(.init(y: limit, label: "limit \(ChartUnit.nanoseconds.short(limit))"))

@@ -29,7 +29,7 @@ extension SweepResult {
             return
                 "No knee was reached: throughput still grew up to \(figures(point)). Try more streams or connections."
         case .unknown:
-            return "There are too few points without errors to find a knee."
+            return "There are too few settings without errors to find a knee: it takes three."
         }
     }
 

@@ -209,6 +209,18 @@ import Testing
         MarkupCheck.expectSelfContained(page)
     }
 
+    @Test func withOneStreamEachTheConnectionsAreTheAxis() {
+        let points = [1, 2, 4, 8].map {
+            SweepPage.Point(.init(connections: $0, streams: 1), rate: 100 * Double($0), p50: 1e7, p99: 2e7)
+        }
+        let page = SweepPage(.init(title: "x", points: points)).html()
+        #expect(page.contains("aria-label=\"Throughput over connections\""))
+        #expect(page.contains(">connections (log scale)</text>"))
+        // One line, which needs no legend.
+        #expect(!page.contains(">8 connections</text>"))
+        MarkupCheck.expectWellFormed(page)
+    }
+
     @Test func settingsThatAreRefusedAreNeitherFastestNorDrawn() {
         func point(_ streams: Int, _ rate: Double, good: Double, p99: Double, isFlawed: Bool = false) -> SweepPage.Point
         {

@@ -141,7 +141,7 @@ package struct Compare: Sendable {
         if let failure = probe.failure, plan.targets.count == 1 { throw failure }
         let place = plan.targets.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
         result.warnings += StatusSentence.all(probe.statuses, of: probe.statuses.values.reduce(0, +)).map { place + $0 }
-        for status in [429, 503] where probe.errorStatuses.contains(status) {
+        for status in [429, 503] where probe.statuses[status] != nil {
             result.warnings.append("\(place)The server answers with \(status) without any load.")
         }
         return plan.ways(security).map { way in

@@ -8,7 +8,7 @@ package struct CompareDistances {
     /// The lines of a table, none longer than `width`, from 20 columns on.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
-        return ["Total time by distance", ""] + table.lines(width: width, style: style)
+        return wrapped("Total time by distance", width: width) + [""] + table.lines(width: width, style: style)
             + (hasUnsteady ? [""] + wrapped(Self.caution, width: width).map(style.dim) : [])
     }
 

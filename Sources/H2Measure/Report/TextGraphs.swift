@@ -98,7 +98,7 @@ struct TimeLine {
             length += interval.length
             done += interval.done
             failed += interval.failed
-            if interval.hasLatencies { p99 = max(p99 ?? 0, interval.p99) }
+            if interval.p99 > 0 { p99 = max(p99 ?? 0, interval.p99) }
             inFlight += interval.inFlightMean * interval.length
             most = max(most, interval.inFlightMost)
             backlog = max(backlog, interval.backlog)
@@ -125,8 +125,9 @@ struct TimeLine {
             let known = values.compactMap { $0 }
             guard let low = known.min(), let high = known.max() else { return [] }
             let curve = padded(label, Self.labelWidth) + style.cyan(Self.curve(values, upTo: high))
-            let range = style.dim("  \(text(low)) to \(text(high))")
-            return isNarrow ? [curve, range] : [curve + range]
+            let range = "  \(text(low)) to \(text(high))"
+            return isNarrow
+                ? [curve] + wrapped(range, width: width, indent: 2).map(style.dim) : [curve + style.dim(range)]
         }
         var lines =
             line("rate", columns.map(\.rate)) { "\(rateText($0))/s" }
@@ -139,7 +140,8 @@ struct TimeLine {
             lines += line("failed", columns.map { Double($0.failed) }) { grouped(Int($0)) }
         }
         let span = timeText(seconds: last.start + last.length - first.start)
-        lines.append(style.dim(padded("", isNarrow ? 2 : Self.labelWidth) + "\(span) from left to right"))
+        let course = padded("", isNarrow ? 2 : Self.labelWidth) + "\(span) from left to right"
+        lines += wrapped(course, width: width, indent: isNarrow ? 2 : Self.labelWidth).map(style.dim)
         return lines
     }
 

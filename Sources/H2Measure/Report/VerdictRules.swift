@@ -86,7 +86,7 @@ struct VerdictRules {
 
     /// Where nothing failed either: all of it was too late, or never began.
     private func nothingInTime() -> Verdict? {
-        guard case .time(let time) = plan.extent else { return nil }
+        guard case .time(let time) = plan.extent, !wasAway else { return nil }
         let (drain, tryOne) = (Remedies.brief(plan.drain), "try one with h2get -v first")
         if result.requests.sent > 0 {
             let waited = plan.drain > .zero ? " and the \(drain) to drain" : ""

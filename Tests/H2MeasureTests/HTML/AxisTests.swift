@@ -69,10 +69,8 @@ import Testing
     }
 
     @Test func aTimeLineOfMillisecondsHasTheirUnit() {
-        #expect(
-            labels(Axis("", unit: .seconds, covering: [0.001])) == [
-                "0", "200 µs", "400 µs", "600 µs", "800 µs", "1000 µs",
-            ])
+        let short = labels(Axis("", unit: .seconds, covering: [0.001]))
+        #expect(short == ["0", "0.2 ms", "0.4 ms", "0.6 ms", "0.8 ms", "1.0 ms"])
         #expect(labels(Axis("", unit: .seconds, covering: [0.02])).last == "20 ms")
         #expect(labels(Axis("", unit: .seconds, covering: [0.9])).last == "1.0 s")
     }

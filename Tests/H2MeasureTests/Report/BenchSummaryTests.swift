@@ -51,7 +51,7 @@ import Testing
     @Test func anErrorPagesShareIsInTheLastLine() {
         var result = sampleResult()
         (result.statuses[200], result.statuses[503]) = (50_000, 150_000)
-        #expect(summary(result).hasSuffix("· 0 errors · 150,000\n  with status 4xx or 5xx\n"), "\(summary(result))")
+        #expect(summary(result).hasSuffix("· 0 errors ·\n  150,000 with status 4xx or 5xx\n"), "\(summary(result))")
         var plan = samplePlan()
         plan.expectation = BenchPlan.Expectation(statuses: [200, 503])
         #expect(summary(result, plan).hasSuffix("· 0 errors\n"))

@@ -69,6 +69,9 @@ import Testing
             {
                 $0.client.lagP99 = nanoseconds
                 $0.client.loopBusy = [busy]
+                // So that some of them can have been held up by as much.
+                $0.latency.record(20_000_000, count: 10_000)
+                $0.corrected.record(20_000_000, count: 10_000)
             }
         }
         #expect(try only(.clientLag, .warning) { lag(6_000_000)(&$0) }.contains("6.00 ms late"))
@@ -491,7 +494,8 @@ import Testing
     }
 
     @Test func whatWasLeftAtTheEndOfAnOverloadIsNoMatterOfItsOwn() {
-        var (result, plan) = overloaded(answers: 250)
+        let plan = overloaded(answers: 250).1
+        var result = overloaded(answers: 250).0
         result.requests.aborted = 1500
         #expect(Verdict.all(result, plan).map(\.topic) == [.backlog])
     }

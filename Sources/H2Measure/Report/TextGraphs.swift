@@ -125,9 +125,9 @@ struct TimeLine {
             let known = values.compactMap { $0 }
             guard let low = known.min(), let high = known.max() else { return [] }
             let curve = padded(label, Self.labelWidth) + style.cyan(Self.curve(values, upTo: high))
-            let range = "  \(text(low)) to \(text(high))"
-            return isNarrow
-                ? [curve] + wrapped(range, width: width, indent: 2).map(style.dim) : [curve + style.dim(range)]
+            let range = "\(text(low)) to \(text(high))"
+            guard isNarrow else { return [curve + style.dim("  " + range)] }
+            return [curve] + wrapped(range, width: width - 2).map { style.dim("  " + $0) }
         }
         var lines =
             line("rate", columns.map(\.rate)) { "\(rateText($0))/s" }
@@ -140,8 +140,8 @@ struct TimeLine {
             lines += line("failed", columns.map { Double($0.failed) }) { grouped(Int($0)) }
         }
         let span = timeText(seconds: last.start + last.length - first.start)
-        let course = padded("", isNarrow ? 2 : Self.labelWidth) + "\(span) from left to right"
-        lines += wrapped(course, width: width, indent: isNarrow ? 2 : Self.labelWidth).map(style.dim)
+        let margin = padded("", isNarrow ? 2 : Self.labelWidth)
+        lines += wrapped("\(span) from left to right", width: width - margin.count).map { style.dim(margin + $0) }
         return lines
     }
 

@@ -57,9 +57,8 @@ extension SweepResult {
         if let first = flawed.first {
             let others = flawed.count > 1 ? " and \(counted(flawed.count - 1, "other setting"))" : ""
             remarks.append(
-                "\(first.setting)\(others): more than one request in a thousand failed or was refused, so no finding is made of "
-                    + "\(flawed.count > 1 ? "them" : "it"), and no latency of \(flawed.count > 1 ? "theirs" : "its") is drawn"
-            )
+                "\(first.setting)\(others): more than one request in a thousand failed or was refused, so "
+                    + "\(flawed.count > 1 ? "they are" : "it is") left out of the findings and of the latency charts")
         }
         let busy = points.filter { $0.busy >= 0.95 }
         if let first = busy.first {

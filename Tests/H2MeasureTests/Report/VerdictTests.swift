@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 import Histogram
 import Testing

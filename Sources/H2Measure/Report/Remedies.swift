@@ -106,8 +106,10 @@ struct Remedies {
             }
             guard seconds > time.inSeconds else { return nil }
             // Nobody waits for days: where the load is so small, that is what to change.
-            let more = plan.pace == .closed ? "-m or -c" : "rate"
-            guard seconds <= 86_400 else { return "use a larger \(more) or a longer -D for \(percentile.name)" }
+            guard seconds <= 86_400 else {
+                let more = plan.pace == .closed ? "use a larger -m or -c" : "ask for a higher rate"
+                return "\(more), or use a longer -D, for \(percentile.name)"
+            }
             return "use -D \(Self.optionTime(seconds)) for \(percentile.name)"
         }
     }

@@ -98,6 +98,10 @@ struct BenchRun: Sendable {
             return Failure(.stream, message)
         }
         guard requests.done > 0 else {
+            // More time would not help.
+            if case .expired(let why) = result.end {
+                return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why)")
+            }
             return Failure(
                 .timeout,
                 requests.sent == 0

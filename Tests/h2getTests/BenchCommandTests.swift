@@ -285,8 +285,9 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--csv", "-", url], "--csv is written while the measurement runs"),
             (["--json", "", url], "needs the name"),
             (["-s", "-v", url], "-s and -v cannot go together"),
-            (["--fail-if", "p99", url], "there is no > or <"), (["--fail-if", "speed>5", url], "'speed' is no figure"),
-            (["--fail-if", "p99>50", url], "is no time with its unit"),
+            (["--fail-if", "p99", url], "there is no > or <"),
+            (["--fail-if", "speed>5", url], "'speed' is not a figure"),
+            (["--fail-if", "p99>50", url], "is not a time with its unit"),
             (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),
         ] as [([String], String)])
     func `what cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {

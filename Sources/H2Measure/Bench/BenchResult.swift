@@ -137,6 +137,8 @@ package struct BenchResult: Sendable {
         package var connections = 0
         /// Requests whose time had come and that were not sent yet, at the interval's end.
         package var backlog = 0
+        /// Whether it is of the time after the deadline, in which loops may have come at slightly different times.
+        package var isDrain = false
         /// Of the measured responses that ended in it, nanoseconds; 0 where there are none (`hasLatencies`): those that
         /// `done` counts may be of the warm-up, and what was drained has latencies, but was not done in time.
         package var p50: UInt64 = 0
@@ -268,7 +270,9 @@ package struct BenchResult: Sendable {
     package init() {}
 
     /// The intervals of the measured part, without that of the drain behind it.
-    package var timeLine: [Interval] { elapsed > 0 ? intervals.filter { $0.start < elapsed } : intervals }
+    package var timeLine: [Interval] {
+        intervals.filter { !$0.isDrain && (elapsed <= 0 || $0.start < elapsed) }
+    }
     /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
     package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }
     /// Responses a second.

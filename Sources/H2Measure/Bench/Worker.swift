@@ -558,6 +558,8 @@ final class Worker: @unchecked Sendable {
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
         if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
+        // What comes now is no part of the last interval, which may have been a short one, on any loop.
+        intervalIndex += 2
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left

@@ -33,6 +33,8 @@ extension Worker {
         part.inFlightMost = samples.most
         part.connections = live.count
         part.backlog = backlog.count + seatBacklog
+        part.loop = index
+        if case .draining = phase { part.isDrain = true }
         timeline.add(part, recorder)
         findings.recorder.add(recorder)
         recorder.reset()

@@ -291,6 +291,22 @@ struct BenchLimitTests {
     }
 
     @Test
+    func `a loop that was late in an interval had its connections all the same`() throws {
+        let timeline = Timeline(loops: 2, keepsHistograms: false)
+        let recorder = Recorder()
+        for (index, loop) in [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)] {
+            var part = Timeline.Part(index: index, start: Double(index) / 10, end: Double(index + 1) / 10)
+            (part.connections, part.inFlightMean, part.inFlightMost, part.loop) = (25, 250, 260, loop)
+            timeline.add(part, recorder)
+        }
+        let intervals = timeline.finish()
+        // Of the last one nothing tells that the other loop was still there.
+        #expect(intervals.map(\.connections) == [50, 50, 50, 25])
+        #expect(intervals.map(\.inFlightMean) == [500, 500, 500, 250])
+        #expect(intervals.map(\.inFlightMost) == [520, 520, 520, 260])
+    }
+
+    @Test
     func `intervals with answers of the warm-up alone have no latency, and that of the drain has`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/700", .time(.milliseconds(1_000)), streams: 4) {

@@ -98,6 +98,11 @@ struct BenchRun: Sendable {
             return Failure(.stream, message)
         }
         guard requests.done > 0 else {
+            if case .expired(let why) = result.end, requests.sent > 0 {
+                return Failure(
+                    .timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why); allow more with -T"
+                )
+            }
             return Failure(
                 .timeout,
                 requests.sent == 0
@@ -136,6 +141,8 @@ extension BenchPlan {
         case .arrivals(let from, let to, let ramp):
             let rates = from == to ? rateText(to) : "\(rateText(from)) to \(rateText(to)) within \(ramp.brief),"
             parts.append("\(rates) requests/s")
+        case .script(let times):
+            parts.append("a script of \(counted(times.count, "line")) on each connection")
         case .stages(let stages): parts.append("\(counted(stages.count, "stage")) of requests/s")
         case .arrivalsPerConnection(let rate): parts.append("\(rateText(rate)) requests/s on each connection")
         }

@@ -14,12 +14,14 @@ struct VerdictRules {
     }
 
     var isOpenLoop: Bool { plan.pace != .closed }
+    var isScripted: Bool { if case .script = plan.pace { true } else { false } }
 
     /// What stands for "less load" with the plan's pace.
     var lighter: String {
         switch plan.pace {
         case .closed: plan.streams > 1 ? "a smaller -m" : "a smaller -c"
         case .arrivals, .arrivalsPerConnection, .stages: "a lower rate"
+        case .script: "a script with more time between its lines"
         }
     }
 
@@ -77,10 +79,15 @@ struct VerdictRules {
     }
 
     private var expectationOptions: String {
-        switch (plan.expectation?.statuses, plan.expectation?.bodyBytes) {
-        case (_, nil): "--expect-status says"
-        case (nil, _): "--expect-size says"
-        default: "--expect-status and --expect-size say"
+        let options = [
+            plan.expectation?.statuses.map { _ in "--expect-status" },
+            plan.expectation?.bodyBytes.map { _ in "--expect-size" },
+            plan.expectation?.sha256.map { _ in "--expect-sha256" },
+        ].compactMap { $0 }
+        switch options.count {
+        case 0: return "is expected"
+        case 1: return "\(options[0]) says"
+        default: return "\(options.dropLast().joined(separator: ", ")) and \(options[options.count - 1]) say"
         }
     }
 
@@ -90,6 +97,15 @@ struct VerdictRules {
         case .interrupted:
             return [Verdict(.note, .ended, "It was stopped early, so these are the figures of what ran until then.")]
         case .expired(let reason):
+            if silent > 0 {
+                return [
+                    Verdict(
+                        .warning, .ended,
+                        "It ended early, as it was told to: \(reason), and \(grouped(silent, "request")) of "
+                            + "\(grouped(result.requests.sent)) failed with it: see what the server waits for, or use a longer -N."
+                    )
+                ]
+            }
             return [
                 Verdict(
                     .note, .ended,
@@ -112,6 +128,9 @@ struct VerdictRules {
             ]
         }
     }
+
+    /// Requests that failed because their connection was silent for too long (-N).
+    private var silent: Int { result.errors[FailureName.silence] ?? 0 }
 
     /// The server was away for a part of the run: there was no connection, and none could be had at once.
     var wasAway: Bool { result.downtime.count > 0 }
@@ -148,7 +167,9 @@ struct VerdictRules {
                         : "\(grouped(requests.failed, "request")) of \(grouped(requests.sent)) failed\(named), and what fails may be "
                             + "fast or slow: trust the latencies only once that is fixed, or with \(lighter)."))
         }
-        if let most = failed.byCount.first {
+        if let neverOpened = neverOpened() {
+            verdicts.append(neverOpened)
+        } else if let most = failed.byCount.first {
             verdicts.append(
                 Verdict(
                     .warning, .errors,
@@ -156,6 +177,21 @@ struct VerdictRules {
                         + "what was asked for: use a smaller -c, or open them more slowly with -r."))
         }
         return verdicts
+    }
+
+    /// That places never had a connection, so that there was less load than was asked for.
+    private func neverOpened() -> Verdict? {
+        let connections = result.connections
+        guard connections.neverOpened > 0 else { return nil }
+        let cause =
+            connections.failed.byCount.first.map { "most often: \($0.cause)" }
+            ?? "they were still being opened at the end"
+        let longer = if case .time = plan.extent { "measure longer (-D), " } else { "" }
+        return Verdict(
+            .warning, .errors,
+            "\(grouped(connections.neverOpened)) of \(grouped(connections.wanted, "connection")) never came up (\(cause)), so "
+                + "that the load was not what was asked for: \(longer)use a smaller -c, or open them more slowly with -r."
+        )
     }
 
     /// Leaves out what follows from something else that is said: one cause has one remedy.
@@ -169,6 +205,12 @@ struct VerdictRules {
             consequences = ofLoad.union([
                 .errors, .throttled, .reconnects, .clientLag, .windows, .sendBlocked, .sample, .shortTime,
             ])
+        }
+        if case .expired = result.end {
+            // It was to end then, and with that there may be little to judge.
+            consequences.insert(.shortTime)
+            if silent > 0, silent == result.requests.failed { consequences.insert(.errors) }
+            if latency.count == 0 { consequences.insert(.sample) }
         }
         if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }

@@ -151,6 +151,8 @@ extension VerdictRules {
         let count: Double
         switch plan.pace {
         case .closed: return nil
+        case .script(let times):
+            count = Double(times.count { Double($0) < result.elapsed * 1e9 }) * Double(plan.connections)
         case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * result.elapsed
         case .stages(let stages):
             var (left, sum) = (result.elapsed, 0.0)
@@ -176,6 +178,7 @@ extension VerdictRules {
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
         if case .stages = plan.pace { return nil }
+        if case .script = plan.pace { return nil }
         guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
             let first = result.timeLine.first, let last = result.timeLine.last
         else { return nil }
@@ -209,6 +212,7 @@ extension VerdictRules {
             let list = names.count == 1 ? "\(names[0]) means" : "\(names[0]) and above mean"
             let remedy: String
             switch plan.extent {
+            case .requests where isScripted: remedy = "more lines or connections"
             case .requests: remedy = "-n \(lacking.needed)"
             case .time:
                 let seconds = result.rate > 0 ? (Double(lacking.needed) / result.rate).rounded(.up) : 0

@@ -183,15 +183,18 @@ struct VerdictRules {
     private func neverOpened() -> Verdict? {
         let connections = result.connections
         guard connections.neverOpened > 0 else { return nil }
-        let cause =
-            connections.failed.byCount.first.map { "most often: \($0.cause)" }
-            ?? "they were still being opened at the end"
-        let longer = if case .time = plan.extent { "measure longer (-D), " } else { "" }
+        let what =
+            "\(grouped(connections.neverOpened)) of \(grouped(connections.wanted, "connection")) never came up"
+        let consequence = "so that the load was not what was asked for"
+        guard let most = connections.failed.byCount.first else {
+            let longer = if case .time = plan.extent { "measure longer (-D), or " } else { "" }
+            return Verdict(
+                .warning, .errors,
+                "\(what) (they were still being opened at the end), \(consequence): \(longer)use a smaller -c.")
+        }
         return Verdict(
             .warning, .errors,
-            "\(grouped(connections.neverOpened)) of \(grouped(connections.wanted, "connection")) never came up (\(cause)), so "
-                + "that the load was not what was asked for: \(longer)use a smaller -c, or open them more slowly with -r."
-        )
+            "\(what) (most often: \(most.cause)), \(consequence): use a smaller -c, or open them more slowly with -r.")
     }
 
     /// Leaves out what follows from something else that is said: one cause has one remedy.

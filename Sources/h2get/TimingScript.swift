@@ -16,8 +16,10 @@ struct TimingScript: Sendable {
         let name = path == "-" ? "stdin" : printable(path)
         let lines = try readText(path).split(separator: 0x0a, omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
-            let line = URLList.trimmed(line)
-            if line.isEmpty || line.first == UInt8(ascii: "#") { continue }
+            let shown = URLList.trimmed(line)
+            if shown.isEmpty || shown.first == UInt8(ascii: "#") { continue }
+            // A tab at either end is one, too.
+            let line = line.last == 0x0d ? line.dropLast() : line
             func refusal(_ why: String) -> Failure {
                 .usage("line \(index + 1) of \(name) (--timing-script-file) \(why)")
             }

@@ -232,7 +232,8 @@ private func refusal(_ arguments: [String]) -> String? {
             ("5\th/x", "3 line 1 of"), ("5\thttp://h/\n6\thttp://other/", "is another origin than"),
         ])
     func `a line of a script that cannot be sent is named`(_ text: String, _ message: String) throws {
-        let file = try TemporaryFolder().write(text, to: "script")
+        let folder = try TemporaryFolder()
+        let file = try folder.write(text, to: "script")
         let said = refusal(["--timing-script-file", file])
         #expect(said?.contains(message) == true, "\(said ?? "no refusal")")
     }

@@ -112,6 +112,13 @@ struct BenchLoadArguments: ParsableArguments {
     var stages: RateStages?
 
     @Option(
+        name: .customLong("timing-script-file"), parsing: .unconditional,
+        help: ArgumentHelp(
+            "Open loop by a script, as h2load has it: milliseconds, a tab and a URL on each line, which each connection "
+                + "sends in order; -n says how many of them (all). - is stdin.", valueName: "FILE"))
+    var timingScript: String?
+
+    @Option(
         name: .customLong("arrivals"),
         help: ArgumentHelp(
             "Requests of an open loop arrive evenly, or at random as from many users (poisson).",
@@ -175,6 +182,12 @@ struct BenchRequestArguments: ParsableArguments {
     var expectedSize: Int?
 
     @Option(
+        name: .customLong("expect-sha256"),
+        help: ArgumentHelp("Count responses with a body of any other SHA-256 as failed.", valueName: "HEX"),
+        transform: sha256)
+    var expectedDigest: [UInt8]?
+
+    @Option(
         name: [.customShort("i", allowingJoined: true), .customLong("input-file")], parsing: .unconditional,
         help: ArgumentHelp("URLs, one a line, # comments; - is stdin.", valueName: "FILE"))
     var inputFile: String?
@@ -184,6 +197,15 @@ struct BenchRequestArguments: ParsableArguments {
         help: ArgumentHelp(
             "Take scheme, host and port from here, whatever the URLs say; they may be paths then.", valueName: "URL"))
     var base: String?
+
+    /// The bytes of what sha256sum prints.
+    @Sendable private static func sha256(_ text: String) throws -> [UInt8] {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == 64, text.utf8.count == 64 else {
+            throw BadValue("write the 64 hexadecimal digits that sha256sum prints")
+        }
+        return stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
 }
 
 /// How connections are made, and how long they live.

@@ -99,7 +99,7 @@ struct BenchRun: Sendable {
         }
         guard requests.done > 0 else {
             // More time would not help.
-            if case .expired(let why) = result.end {
+            if case .expired(let why) = result.end, requests.sent > 0 {
                 return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why)")
             }
             return Failure(
@@ -140,6 +140,8 @@ extension BenchPlan {
         case .arrivals(let from, let to, let ramp):
             let rates = from == to ? rateText(to) : "\(rateText(from)) to \(rateText(to)) within \(ramp.brief),"
             parts.append("\(rates) requests/s")
+        case .script(let times):
+            parts.append("a script of \(counted(times.count, "line")) on each connection")
         case .stages(let stages): parts.append("\(counted(stages.count, "stage")) of requests/s")
         case .arrivalsPerConnection(let rate): parts.append("\(rateText(rate)) requests/s on each connection")
         }

@@ -19,7 +19,19 @@ struct MeasuredURLs: Sendable {
     /// - Throws: `Failure`.
     init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: String) throws {
         let base = try base.map(Self.base)
-        targets = try Self.targets(patterns, inputFile, base, command)
+        try self.init(Self.targets(patterns, inputFile, base, command), base, command)
+    }
+
+    /// - Parameters:
+    ///   - targets: at least one.
+    ///   - base: whose scheme, host and port take the place of all the URLs' own.
+    /// - Throws: `Failure`.
+    init(targets: [RequestTarget], base: String?, command: String) throws {
+        try self.init(targets, base.map(Self.base), command)
+    }
+
+    private init(_ targets: [RequestTarget], _ base: Origin?, _ command: String) throws {
+        self.targets = targets
         origin = base ?? targets[0].origin
         for target in targets where base == nil && target.origin != origin {
             let remedy = command == "h2get bench" ? ", or send all to one with -B \(origin)" : ""

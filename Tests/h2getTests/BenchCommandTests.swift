@@ -196,6 +196,48 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(based.protocols == .cleartextHTTP2)
     }
 
+    @Test func `a body's hash is what sha256sum prints`() throws {
+        let text = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        let digest = try #require(try planned("--expect-sha256", text, url).expectation?.sha256)
+        #expect(digest.count == 32 && digest.first == 0x9f && digest.last == 8)
+    }
+
+    // MARK: - Scripts
+
+    @Test func `a script has times in milliseconds, and URLs`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(
+            "# a script\r\n0\thttp://h/a\n0.001\thttp://h/b?c\r\n\n1500.5\thttp://h/d", to: "script")
+        let plan = try planned("--timing-script-file", file, "-c", "3")
+        #expect(plan.pace == .script([0, 1_000, 1_500_500_000]))
+        #expect(plan.requests.map(\.request.path) == ["/a", "/b?c", "/d"])
+        // As many for each connection.
+        #expect(plan.extent == .requests(9) && plan.streams == 100)
+        let some = try planned("--timing-script-file", file, "-c", "3", "-n", "2")
+        #expect(some.pace == .script([0, 1_000]) && some.requests.count == 2 && some.extent == .requests(6))
+        #expect(
+            refusal(["--timing-script-file", file, "-n", "4"])?.contains("2 -n 4 is more than the 3 lines") == true)
+        let paths = try folder.write("5\t/a\n6\thttps://other/b\n", to: "paths")
+        let based = try planned("--timing-script-file", paths, "-B", "http://h:81")
+        #expect(based.requests.allSatisfy { $0.request.authority == "h:81" })
+    }
+
+    @Test(
+        arguments: [
+            ("", "no line in"), ("0 http://h/", "line 1 of"), ("0 http://h/", "has 0 tabs: write milliseconds"),
+            ("0\thttp://h/\n1\thttp://h/\tx", "line 2 of"), ("x\thttp://h/", "begins with 'x': write milliseconds"),
+            ("-1\thttp://h/", "begins with '-1'"), ("\thttp://h/", "begins with ''"), ("1e3\thttp://h/", "begins with"),
+            ("700000000\thttp://h/", "more than a week"), ("99999999999999999999\thttp://h/", "more than a week"),
+            ("5\thttp://h/\n\n4.999\thttp://h/", "line 3 of"), ("5\thttp://h/\n4.9\thttp://h/", "sort the lines"),
+            ("5\th/x", "3 line 1 of"), ("5\thttp://h/\n6\thttp://other/", "is another origin than"),
+        ])
+    func `a line of a script that cannot be sent is named`(_ text: String, _ message: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(text, to: "script")
+        let said = refusal(["--timing-script-file", file])
+        #expect(said?.contains(message) == true, "\(said ?? "no refusal")")
+    }
+
     @Test func `the log of histograms keeps one for each interval, and nothing else does`() throws {
         #expect(try planned("--hdr", "f", url).keepsIntervalHistograms)
         #expect(try settings(["--json", "-", url]).files.onStandardOutput == .json)
@@ -240,6 +282,16 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--expect-status", "20", url], "write statuses such as"),
             (["--expect-status", "2xx,", url], "write statuses such as"),
             (["--expect-size", "many", url], "write a size in bytes"),
+            (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
+            (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),
+            (["--timing-script-file", "/absent/s"], "26 cannot read /absent/s"),
+            (["--timing-script-file", "s", "--rate", "5"], "says when each request begins: leave out --rate"),
+            (["--timing-script-file", "s", "--stages", "5:1s"], "leave out --stages"),
+            (["--timing-script-file", "s", "-D", "5"], "leave out -D"),
+            (["--timing-script-file", "s", "--think-time", "5"], "leave out --think-time"),
+            (["--timing-script-file", "s", "--arrivals", "poisson"], "leave out --arrivals"),
+            (["--timing-script-file", "s", "--api", "async"], "--api async has no open loop"),
+            (["--timing-script-file", "-", "-d", "-"], "--timing-script-file - and -d - both read stdin"),
             (["--unix-socket", "", url], "--unix-socket takes the path"),
             (["--unix-socket", "/s", "--connect-to", "h", url], "leave out --source and --connect-to"),
             (["--ciphers", "x", "http://h/"], "--ciphers is about TLS"),

@@ -11,10 +11,31 @@ protocol BenchConnection: AnyObject {
     var lastByteAt: UInt64 { get }
     /// That of the server's GOAWAY, if there was one.
     var goAwayCode: ErrorCode? { get }
+    /// Why we ended it with requests under way; nil where we have not.
+    var cutOff: CutOff? { get set }
     func closeNow(because why: String)
 }
 
-extension DirectConnection: BenchConnection {}
+/// Why a connection was ended with requests under way, as the plan says.
+enum CutOff: Int {
+    /// It has lived as long as it may (-T): nothing is wrong with its requests.
+    case expired = 1
+    /// No byte came for too long (-N): its requests have failed.
+    case silent = 2
+}
+
+extension DirectConnection: BenchConnection {
+    /// Whether it ends on purpose.
+    var isMeant: Bool {
+        get { tag & 1 != 0 }
+        set { tag = tag & ~1 | (newValue ? 1 : 0) }
+    }
+
+    var cutOff: CutOff? {
+        get { CutOff(rawValue: tag >> 1) }
+        set { tag = tag & 1 | (newValue?.rawValue ?? 0) << 1 }
+    }
+}
 
 /// One of the library's actors.
 ///
@@ -34,8 +55,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var lossCause: String?
     /// Whether any answer came.
     var hasAnswered = false
-    /// Whether it was ended since it has lived as long as it may (-T).
-    var isExpired = false
+    var cutOff: CutOff?
 
     init(_ kind: Kind) { self.kind = kind }
 

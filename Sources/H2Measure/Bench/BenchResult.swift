@@ -91,6 +91,9 @@ package struct BenchResult: Sendable {
     }
 
     package struct Connections: Sendable, Equatable {
+        /// Places that wanted a connection, and those of them that never had one: `opened - reopened` have had.
+        package var wanted = 0
+        package var neverOpened = 0
         package var opened = 0
         /// That could not be established, by cause.
         package var failed: [String: Int] = [:]
@@ -181,9 +184,13 @@ package struct BenchResult: Sendable {
     /// Times in which there was no connection, and none could be had at once.
     package struct Downtime: Sendable, Equatable {
         package var count = 0
-        /// In all, and the longest one.
+        /// In all, and the longest one: from the end of the last connection to the one that brought an answer. That is the most
+        /// that the server can have been away, for between two dials nobody looks.
         package var seconds = 0.0
         package var longest = 0.0
+        /// In all, from the end of the last connection to the last dial that failed: the server was away for that long at
+        /// least.
+        package var leastSeconds = 0.0
 
         package init() {}
     }

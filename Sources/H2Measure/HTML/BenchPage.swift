@@ -75,6 +75,7 @@ package struct BenchPage: Sendable {
         case .stages(let stages):
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
             return "\(stages.count) stages of up to \(ChartUnit.number(most)) requests/s (open loop)"
+        case .script(let times): return "a script of \(times.count) lines on each connection (open loop)"
         case .arrivalsPerConnection(let rate):
             return "\(ChartUnit.number(rate)) requests/s on each connection (open loop)"
         }

@@ -66,6 +66,7 @@ package struct BenchSummary {
                     : "open loop, \(rateText(from)) to \(rateText(to)) requests/s within \(timeText(seconds: ramp.inSeconds))"
             )
         case .arrivalsPerConnection(let rate): what.append("open loop, \(rateText(rate)) requests/s on each connection")
+        case .script(let times): what.append("open loop, a script of \(grouped(times.count, "line"))")
         case .stages(let stages):
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
             what.append("open loop, \(grouped(stages.count, "stage")) of up to \(rateText(most)) requests/s")
@@ -119,8 +120,9 @@ package struct BenchSummary {
             let down = result.downtime
             lines += row(
                 "Downtime",
-                "no connection \(down.count == 1 ? "once" : "\(grouped(down.count)) times"), "
-                    + "\(timeText(seconds: down.seconds)) in all, \(timeText(seconds: down.longest)) at most",
+                "no connection \(down.count == 1 ? "once, " : "\(grouped(down.count)) times, in all ")"
+                    + "\(timeText(seconds: down.leastSeconds)) at least and \(timeText(seconds: down.seconds)) at most"
+                    + (down.count > 1 ? ", the longest \(timeText(seconds: down.longest))" : ""),
                 paint: style.red)
         }
         let classes = (1...9).map { (result.statusClass($0), "\($0)xx") }.filter { $0.0 > 0 }
@@ -194,6 +196,9 @@ package struct BenchSummary {
     private func machinery() -> [String] {
         let connections = result.connections
         var text = "\(grouped(connections.opened)) opened, at most \(grouped(connections.mostOpen)) at once"
+        if connections.neverOpened > 0 {
+            text += "; \(grouped(connections.neverOpened)) of \(grouped(connections.wanted)) never opened"
+        }
         if connections.handshakes > 0 {
             text += "; \(grouped(connections.handshakes, "TLS handshake")), \(grouped(connections.resumed)) resumed"
         }

@@ -20,6 +20,8 @@ struct Remedies {
     /// Whether all that was spoken was HTTP/1.1, whose connections have one request at a time.
     var isHTTP1: Bool { result.connections.http1 > 0 && result.connections.http2 == 0 }
 
+    var isScripted: Bool { if case .script = plan.pace { true } else { false } }
+
     /// Requests that could be in flight on one connection, for what the plan, the version and the server allow.
     var streamsOnEach: Int {
         isHTTP1 ? 1 : min(plan.streams, max(result.connections.maxConcurrentStreams ?? .max, 1))
@@ -28,7 +30,8 @@ struct Remedies {
     var lessLoad: String? {
         guard plan.pace == .closed else {
             // Fewer than one request at a time there are not.
-            return result.timeLine.map(\.inFlightMost).max() == 1 ? nil : "ask for a lower rate"
+            if result.timeLine.map(\.inFlightMost).max() == 1 { return nil }
+            return isScripted ? "use a script with more time between its lines" : "ask for a lower rate"
         }
         if streamsOnEach > 1 { return "use a smaller -m" }
         return plan.connections > 1 ? "use a smaller -c" : nil
@@ -58,6 +61,7 @@ struct Remedies {
 
     var longerRun: String {
         if result.end == .interrupted { return "let it run to its end" }
+        if isScripted { return "use a longer script" }
         return if case .requests = plan.extent { "use a larger -n" } else { "use a longer -D" }
     }
 
@@ -91,6 +95,7 @@ struct Remedies {
         let count = Int(clamping: result.latency.totalCount)
         guard count > 0 else { return nil }
         if result.end == .interrupted { return longerRun }
+        if isScripted { return "use a longer script, or a larger -c, for \(percentile.name)" }
         func scaled(_ value: Double) -> Double { (value * Double(percentile.needed) / Double(count)).rounded(.up) }
         switch plan.extent {
         case .requests(let number):
@@ -141,7 +146,7 @@ extension BenchPlan {
     /// Requests a second of an open loop in the end; nil for a closed one.
     fileprivate var arrivalsEachSecond: Double? {
         switch pace {
-        case .closed: nil
+        case .closed, .script: nil
         case .arrivals(_, let to, _): to
         case .arrivalsPerConnection(let rate): rate * Double(connections)
         case .stages(let stages): stages.last?.to

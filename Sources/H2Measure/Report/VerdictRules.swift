@@ -14,6 +14,7 @@ struct VerdictRules {
     }
 
     var isOpenLoop: Bool { plan.pace != .closed }
+    var isScripted: Bool { if case .script = plan.pace { true } else { false } }
 
     var remedies: Remedies { Remedies(plan: plan, result: result) }
 
@@ -110,10 +111,15 @@ struct VerdictRules {
     }
 
     private var expectationOptions: String {
-        switch (plan.expectation?.statuses, plan.expectation?.bodyBytes) {
-        case (_, nil): "--expect-status says"
-        case (nil, _): "--expect-size says"
-        default: "--expect-status and --expect-size say"
+        let options = [
+            plan.expectation?.statuses.map { _ in "--expect-status" },
+            plan.expectation?.bodyBytes.map { _ in "--expect-size" },
+            plan.expectation?.sha256.map { _ in "--expect-sha256" },
+        ].compactMap { $0 }
+        switch options.count {
+        case 0: return "is expected"
+        case 1: return "\(options[0]) says"
+        default: return "\(options.dropLast().joined(separator: ", ")) and \(options[options.count - 1]) say"
         }
     }
 
@@ -147,12 +153,9 @@ struct VerdictRules {
         }
     }
 
-    /// Why a connection of ours that was silent for too long failed its requests.
-    private static let closedByUs = "connection closed"
-
-    /// Requests that failed because their connection came to a time limit of the plan's.
-    private var failedByTimeLimits: Int {
-        if case .expired = result.end { result.errors[Self.closedByUs] ?? 0 } else { 0 }
+    /// Requests that failed because their connection was silent for longer than -N allows, and the run ended with that.
+    private var silent: Int {
+        if case .expired = result.end { result.errors[FailureName.silence] ?? 0 } else { 0 }
     }
 
     private func expired(_ reason: String) -> Verdict {
@@ -165,7 +168,7 @@ struct VerdictRules {
             what = "every connection had reached its time limit (\(limits))"
         }
         let (done, sent) = (result.requests.done, result.requests.sent)
-        let cut = result.requests.aborted + failedByTimeLimits
+        let cut = result.requests.aborted + silent
         let unanswered =
             done == 0
             ? sent == 0
@@ -198,10 +201,10 @@ struct VerdictRules {
             ]
         }
         var verdicts: [Verdict] = []
-        let failures = requests.failed - failedByTimeLimits
+        let failures = requests.failed - silent
         if failures > 0 {
             var errors = result.errors
-            if failedByTimeLimits > 0 { errors[Self.closedByUs] = nil }
+            if silent > 0 { errors[FailureName.silence] = nil }
             let causes = errors.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
             let named = causes.isEmpty ? "" : " (\(causes.joined(separator: "; ")))"
             let isUnexpected = result.unexpected >= failures
@@ -216,7 +219,9 @@ struct VerdictRules {
                                 + "them",
                             "find out why before you trust the latencies", remedies.lessLoad)))
         }
-        if let most = failed.byCount.first {
+        if let neverOpened = neverOpened() {
+            verdicts.append(neverOpened)
+        } else if let most = failed.byCount.first {
             verdicts.append(
                 Verdict(
                     .warning, .errors,
@@ -226,6 +231,26 @@ struct VerdictRules {
                         remedies.fewerConnections, remedies.slowerConnecting)))
         }
         return verdicts
+    }
+
+    /// That places never had a connection, so that there was less load than was asked for.
+    private func neverOpened() -> Verdict? {
+        let connections = result.connections
+        guard connections.neverOpened > 0 else { return nil }
+        let what =
+            "\(grouped(connections.neverOpened)) of \(grouped(connections.wanted, "connection")) never came up"
+        let consequence = "so that the load was not what was asked for"
+        guard let most = connections.failed.byCount.first else {
+            let longer: String? = if case .time = plan.extent { remedies.longerRun } else { nil }
+            return Verdict(
+                .warning, .errors,
+                Remedies.sentence(
+                    "\(what) (they were still being opened at the end), \(consequence)", longer, remedies.fewerConnections))
+        }
+        return Verdict(
+            .warning, .errors,
+            Remedies.sentence(
+                "\(what) (most often: \(most.cause)), \(consequence)", remedies.fewerConnections, remedies.slowerConnecting))
     }
 
     /// Leaves out what follows from something else that is said: one cause has one remedy.

@@ -203,6 +203,8 @@ extension VerdictRules {
         let count: Double
         switch plan.pace {
         case .closed: return nil
+        case .script(let times):
+            count = Double(times.count { Double($0) < result.elapsed * 1e9 }) * Double(plan.connections)
         case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * result.elapsed
         case .stages(let stages):
             var (left, sum) = (result.elapsed, 0.0)
@@ -228,6 +230,7 @@ extension VerdictRules {
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
         if case .stages = plan.pace { return nil }
+        if case .script = plan.pace { return nil }
         guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
             let first = result.timeLine.first, let last = result.timeLine.last
         else { return nil }

@@ -242,7 +242,40 @@ import Testing
         #expect(try text(.interrupted).contains("when it was stopped"))
     }
 
+    @Test func connectionsThatNeverCameAreToldWithWhatKeptThem() throws {
+        let text = try only(.errors, .warning) { result in
+            result.connections.wanted = 6_000
+            result.connections.neverOpened = 4_208
+        }
+        #expect(text.contains("4,208 of 6,000 connections never came up (they were still being opened"))
+        #expect(text.hasSuffix(": use a smaller -c.") || text.hasSuffix("(-D), or use a smaller -c."))
+        let failed = try only(.errors, .warning) { result in
+            result.connections.wanted = 6_000
+            result.connections.neverOpened = 4_208
+            result.connections.failed = ["cannot connect: Connection refused": 20]
+        }
+        #expect(failed.contains("(most often: cannot connect: Connection refused)"))
+        #expect(failed.contains("more slowly with -r"))
+    }
+
     // MARK: One cause, one remedy
+
+    @Test func silenceIsOneCauseWithOneRemedy() throws {
+        let text = try only(.ended, .warning) { result in
+            result = BenchResult()
+            result.end = .expired("no byte came for 300 ms (-N)")
+            result.elapsed = 0.3
+            result.requests.sent = 2
+            result.requests.failed = 2
+            result.errors = ["no byte came in time (-N)": 2]
+        }
+        #expect(text.contains("no byte came for 300 ms (-N), and 2 requests of 2 failed with it"))
+        let aged = verdicts { result in
+            result.end = .expired("its connections were open for 300 ms (-T)")
+            result.elapsed = 0.3
+        }
+        #expect(aged.contains { $0.topic == .ended } && !aged.contains { $0.topic == .shortTime })
+    }
 
     @Test func aServerThatDiedIsOneCauseWithOneRemedy() throws {
         let text = try only(.ended, .warning) { result in

@@ -47,11 +47,19 @@ enum CommandLineReader {
             if argument.utf8.first == UInt8(ascii: "-"), let equals = argument.utf8.firstIndex(of: UInt8(ascii: "=")) {
                 values.append(String(argument[argument.utf8.index(after: equals)...]))
             }
-            for value in values where shown(value) != value {
-                message = message.replacing("'\(value)'", with: "'\(shown(value))'")
+            for value in values {
+                let text = isHarmless(value) ? shown(value) : "***"
+                if text != value { message = message.replacing("'\(value)'", with: "'\(text)'") }
             }
         }
         return message
+    }
+
+    /// `me:password` may be meant for an option that curl has; `0..1K:30s` is not.
+    private static func isHarmless(_ value: String) -> Bool {
+        if value.firstRange(ofASCII: "://") != nil { return true }
+        let parts = value.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        return parts.count == 1 || parts.allSatisfy { $0.first.map { (0x30...0x39).contains($0) } ?? false }
     }
 
     /// Prints the help, and ends the process.

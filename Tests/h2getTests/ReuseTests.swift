@@ -191,7 +191,7 @@ import Testing
         let urls = (0..<2).map { served.url("/bytes/\($0)") }
         let slow = try await served.get(["-v", "--rate", "1/4s", "-o", "/dev/null"] + urls)
         #expect(slow.status == 0)
-        let line = "* --rate holds 1 request to \(served.origin.url) back"
+        let line = "* --rate holds 1 request to \(served.url("")) back"
         #expect(slow.errors.split(separator: "\n").count { $0 == line } == 1, "\(slow.errors)")
         let quick = try await served.get(["-v", "--rate", "1000/s", "-o", "/dev/null"] + urls)
         #expect(!quick.errors.contains("holds"), "\(quick.errors)")

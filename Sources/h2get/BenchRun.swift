@@ -54,7 +54,7 @@ struct BenchRun: Sendable {
     private func failure(
         of result: BenchResult, _ plan: BenchPlan, _ outcomes: [FailCondition.Outcome]
     ) -> Failure? {
-        // What ran until then is not what was to be judged.
+        // The conditions are about the whole run.
         if result.end == .interrupted { return Failure(.interrupted, "") }
         let broken = outcomes.filter(\.isBroken).map { Failure(.conditionFailed, $0.text) }
         let other = Self.failure(of: result, plan, judgesErrors: settings.conditions.contains(where: \.isAboutErrors))
@@ -125,7 +125,7 @@ private final class SecondsTold: Sendable {
 }
 
 extension BenchPlan {
-    /// What is going to happen, for -v: `https://localhost:8443: 100,000 requests, ...`.
+    /// The plan in words, for -v: `https://localhost:8443: 100,000 requests, ...`.
     var inWords: String {
         var parts = [String]()
         switch extent {

@@ -2,9 +2,9 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// What the options of `h2get bench` mean, checked as a whole before anything is sent.
+/// The meaning of the options of `h2get bench`, checked as a whole before anything is sent.
 struct BenchSettings: Sendable {
-    /// What -w and -W are without being given, as for h2load: wide enough not to be what is measured.
+    /// The default of -w and -W, as for h2load: wide enough not to be what is measured.
     static let defaultWindowBits = 30
     /// Requests at once on a connection where a rate says when they begin and -m does not say how many.
     static let openLoopStreams = 100
@@ -44,7 +44,7 @@ struct BenchSettings: Sendable {
             (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
             (.html, command.output.html),
         ])
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
         try setPace(load, script)
         try setExtent(load)
         try setConnections(place)
@@ -92,9 +92,14 @@ struct BenchSettings: Sendable {
         guard !request.head || request.method == nil else {
             throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
         }
+        guard request.expectedSize == nil || !(request.head || request.method == "HEAD") else {
+            throw Failure.usage(
+                "responses to HEAD have no body, so --expect-size has nothing to check: leave out --expect-size, or use GET"
+            )
+        }
         guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
         guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(printable(name))' is not a method (-X)")
+            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
         }
         guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
         return method
@@ -155,7 +160,7 @@ struct BenchSettings: Sendable {
 
     private mutating func setPace(_ load: BenchLoadArguments, _ script: TimingScript?) throws {
         guard load.rate == nil || load.ratePerConnection == nil else {
-            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot go together; keep one")
+            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot be combined")
         }
         guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
             throw Failure.usage(
@@ -212,7 +217,7 @@ struct BenchSettings: Sendable {
         // Stages say how long they are.
         if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
             guard load.requests == nil else {
-                throw Failure.usage("-n (so many requests) and -D (so long) cannot go together; keep one")
+                throw Failure.usage("-n and -D cannot be combined")
             }
             plan.extent = .time(duration)
             plan.drain = load.drain ?? plan.drain
@@ -277,8 +282,7 @@ struct BenchSettings: Sendable {
 }
 
 extension Configuration {
-    /// Windows of so many bits that stay what they are, as for h2load; nothing is held back for slow readers, of which there
-    /// are none.
+    /// Windows of fixed sizes, given in bits, as for h2load; nothing is held back for slow readers, of which there are none.
     mutating func setWindows(streamBits: Int, connectionBits: Int) {
         let (stream, connection) = (1 << streamBits - 1, 1 << connectionBits - 1)
         windows.stream = stream

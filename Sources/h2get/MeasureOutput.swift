@@ -4,7 +4,7 @@ import H2Measure
 struct BenchReport: Sendable {
     let plan: BenchPlan
     let result: BenchResult
-    /// What came of the conditions of `--fail-if`.
+    /// The outcomes of the conditions of `--fail-if`.
     let outcomes: [FailCondition.Outcome]
     private let context: ReportContext
     /// Made when they are shown: with -s and no file nobody wants them.

@@ -103,7 +103,7 @@ struct MeasuredURLs: Sendable {
             guard glob.count <= most - targets.count else {
                 let others = targets.isEmpty ? "" : ", after \(targets.count) others"
                 throw Failure.usage(
-                    "'\(printable(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
+                    "'\(shown(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
                         + "make its ranges smaller")
             }
             for url in glob { try add(url) }
@@ -139,7 +139,7 @@ struct MeasuredURLs: Sendable {
     private static func base(_ text: String) throws -> Origin {
         guard !text.lowercased().hasPrefix("unix:") else {
             throw Failure.usage(
-                "-B \(printable(text)): name a host and port, and the Unix domain socket with bench --unix-socket")
+                "-B \(shown(text)): name a host and port, and the Unix domain socket with bench --unix-socket")
         }
         let target = try target(text)
         guard target.path == "/" else {

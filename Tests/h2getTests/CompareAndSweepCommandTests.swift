@@ -106,7 +106,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             ([url, "https://b/"], "give URLs of one https:// origin, of one http:// origin, or of one of each"),
             (["--connect-to", "h", url, "http://h/"], "with https:// and http:// leave it out"),
             (["-k", "http://h/"], "-k is about TLS"), (["--svg", "f", "--html", "f", url], "both write to f"),
-            (["-s", "-v", url], "cannot go together"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
+            (["-s", "-v", url], "cannot be combined"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
         ] as [([String], String)])
     func `what cannot be compared is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try CompareSettings(try CommandLineReader.read(CompareCommand.self, arguments)) }
@@ -122,7 +122,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["-t", "2", url], "have only --connections 1"), (["--h1", "--streams", "1..4", url], "use --connections"),
             (["-p", "h2c", url], "leave it out"), ([url, "https://b/"], "measure one at a time"),
             (["--json", "f", "--html", "f", url], "both write to f"), (["-n", "5", url], "'h2get sweep --help'"),
-            (["-s", "-v", url], "cannot go together"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
+            (["-s", "-v", url], "cannot be combined"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
         ] as [([String], String)])
     func `what cannot be swept is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try SweepSettings(try CommandLineReader.read(SweepCommand.self, arguments)) }

@@ -25,7 +25,8 @@ struct BenchCommand: URLCommand {
             itself. As with h2load, http:// URLs are HTTP/2 without TLS (--h1 for HTTP/1.1).
 
             Exit codes: 0 all requests were answered, with whatever status (those cut off at the deadline of -D aside);
-            2 usage; 6, 7, 28, 35, 60 no connection, for curl's reasons; 16 connections were lost for good; 92 requests
+            2 usage; 6, 7, 28, 35, 60 no connection, for curl's reasons; 58 the client certificate, 59 a cipher suite or
+            group, 77 the CA file cannot be used; 26 input cannot be read; 16 connections were lost for good; 92 requests
             failed (which --fail-if 'errors>…' decides instead, where it is given); 28 not one was answered in time; 99 a
             condition of --fail-if holds; 23 a result could not be written, while the others are; 130 Ctrl-C, after which
             what was measured is shown.
@@ -50,13 +51,13 @@ struct BenchCommand: URLCommand {
 struct BenchLoadArguments: ParsableArguments {
     @Option(
         name: [.customShort("n", allowingJoined: true), .customLong("requests")],
-        help: ArgumentHelp("Requests in all (one a connection, and each URL once).", valueName: "N"),
+        help: ArgumentHelp("Send N requests in all (one a connection, and each URL once).", valueName: "N"),
         transform: Quantity.count(in: 1...1_000_000_000_000))
     var requests: Int?
 
     @Option(
         name: [.customShort("D", allowingJoined: true), .customLong("duration")],
-        help: ArgumentHelp("Instead: as many as fit into this time.", valueName: "TIME"),
+        help: ArgumentHelp("Send as many as fit into this time, instead of -n.", valueName: "TIME"),
         transform: Quantity.positiveTime)
     var duration: Duration?
 
@@ -86,7 +87,7 @@ struct BenchLoadArguments: ParsableArguments {
     @Option(
         name: .customLong("rate"),
         help: ArgumentHelp(
-            "Open loop: begin so many requests a second over all connections, answered or not; latency counts from "
+            "Open loop: send N requests a second over all connections, answered or not; latency counts from "
                 + "when each was due. A..B with --ramp. (h2load's --rate is -r here.)", valueName: "N"),
         transform: ArrivalRate.init(text:))
     var rate: ArrivalRate?
@@ -99,7 +100,7 @@ struct BenchLoadArguments: ParsableArguments {
 
     @Option(
         name: .customLong("rps"),
-        help: ArgumentHelp("Open loop: begin so many requests a second on each connection.", valueName: "N"),
+        help: ArgumentHelp("Open loop: send N requests a second on each connection.", valueName: "N"),
         transform: Quantity.rate)
     var ratePerConnection: Double?
 
@@ -110,6 +111,13 @@ struct BenchLoadArguments: ParsableArguments {
             valueName: "LIST"),
         transform: RateStages.init(text:))
     var stages: RateStages?
+
+    @Option(
+        name: .customLong("timing-script-file"), parsing: .unconditional,
+        help: ArgumentHelp(
+            "Open loop by a script, as h2load has it: milliseconds, a tab and a URL on each line, which each connection "
+                + "sends in order; -n says how many of them (all). - is stdin.", valueName: "FILE"))
+    var timingScript: String?
 
     @Option(
         name: .customLong("arrivals"),
@@ -142,12 +150,12 @@ struct BenchLoadArguments: ParsableArguments {
 
     @Option(
         name: .customLong("drain"),
-        help: ArgumentHelp("Wait so long for what is in flight when -D is over (1s).", valueName: "TIME"),
+        help: ArgumentHelp("Wait this long for requests in flight when -D is over (1s).", valueName: "TIME"),
         transform: Quantity.time)
     var drain: Duration?
 }
 
-/// What is asked for.
+/// The requests to send.
 struct BenchRequestArguments: ParsableArguments {
     @Option(
         name: [.customShort("X", allowingJoined: true), .customLong("request")],
@@ -175,6 +183,12 @@ struct BenchRequestArguments: ParsableArguments {
     var expectedSize: Int?
 
     @Option(
+        name: .customLong("expect-sha256"),
+        help: ArgumentHelp("Count responses with a body of any other SHA-256 as failed.", valueName: "HEX"),
+        transform: sha256)
+    var expectedDigest: [UInt8]?
+
+    @Option(
         name: [.customShort("i", allowingJoined: true), .customLong("input-file")], parsing: .unconditional,
         help: ArgumentHelp("URLs, one a line, # comments; - is stdin.", valueName: "FILE"))
     var inputFile: String?
@@ -184,13 +198,22 @@ struct BenchRequestArguments: ParsableArguments {
         help: ArgumentHelp(
             "Take scheme, host and port from here, whatever the URLs say; they may be paths then.", valueName: "URL"))
     var base: String?
+
+    /// The bytes of what sha256sum prints.
+    @Sendable private static func sha256(_ text: String) throws -> [UInt8] {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == 64, text.utf8.count == 64 else {
+            throw BadValue("write the 64 hexadecimal digits that sha256sum prints")
+        }
+        return stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
 }
 
 /// How connections are made, and how long they live.
 struct BenchConnectionArguments: ParsableArguments {
     @Option(
         name: [.customShort("r", allowingJoined: true), .customLong("connection-rate")],
-        help: ArgumentHelp("Open so many connections in each period (all at once).", valueName: "N"),
+        help: ArgumentHelp("Open N connections in each period (all at once).", valueName: "N"),
         transform: Quantity.count(in: 1...1_000_000))
     var connectionRate: Int?
 
@@ -213,7 +236,7 @@ struct BenchConnectionArguments: ParsableArguments {
 
     @Option(
         name: [.customShort("N", allowingJoined: true), .customLong("connection-inactivity-timeout")],
-        help: ArgumentHelp("The same after so long without any byte.", valueName: "TIME"),
+        help: ArgumentHelp("Close a connection for good after this time without any byte.", valueName: "TIME"),
         transform: Quantity.positiveTime)
     var inactivityTimeout: Duration?
 

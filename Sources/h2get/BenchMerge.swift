@@ -11,7 +11,7 @@ struct BenchMerge {
             throw Failure.usage("no log given; write h2get bench merge FILE..., the files of 'h2get bench --hdr FILE'")
         }
         guard !files.contains("-") else {
-            throw Failure.usage("'-' is no log: name files, or /dev/stdin for one that comes through a pipe")
+            throw Failure.usage("'-' is not a log: name files, or /dev/stdin for one that comes through a pipe")
         }
         results = try ResultFiles([(.merged, command.output), (.hgrm, command.distribution)])
     }

@@ -54,7 +54,7 @@ struct BenchRun: Sendable {
     private func failure(
         of result: BenchResult, _ plan: BenchPlan, _ outcomes: [FailCondition.Outcome]
     ) -> Failure? {
-        // What ran until then is not what was to be judged.
+        // The conditions are about the whole run.
         if result.end == .interrupted { return Failure(.interrupted, "") }
         let broken = outcomes.filter(\.isBroken).map { Failure(.conditionFailed, $0.text) }
         let other = Self.failure(of: result, plan, judgesErrors: settings.conditions.contains(where: \.isAboutErrors))
@@ -98,6 +98,10 @@ struct BenchRun: Sendable {
             return Failure(.stream, message)
         }
         guard requests.done > 0 else {
+            // More time would not help.
+            if case .expired(let why) = result.end, requests.sent > 0 {
+                return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why)")
+            }
             return Failure(
                 .timeout,
                 requests.sent == 0
@@ -121,7 +125,7 @@ private final class SecondsTold: Sendable {
 }
 
 extension BenchPlan {
-    /// What is going to happen, for -v: `https://localhost:8443: 100,000 requests, ...`.
+    /// The plan in words, for -v: `https://localhost:8443: 100,000 requests, ...`.
     var inWords: String {
         var parts = [String]()
         switch extent {
@@ -136,6 +140,8 @@ extension BenchPlan {
         case .arrivals(let from, let to, let ramp):
             let rates = from == to ? rateText(to) : "\(rateText(from)) to \(rateText(to)) within \(ramp.brief),"
             parts.append("\(rates) requests/s")
+        case .script(let times):
+            parts.append("a script of \(counted(times.count, "line")) on each connection")
         case .stages(let stages): parts.append("\(counted(stages.count, "stage")) of requests/s")
         case .arrivalsPerConnection(let rate): parts.append("\(rateText(rate)) requests/s on each connection")
         }

@@ -2,9 +2,9 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// What the options of `h2get bench` mean, checked as a whole before anything is sent.
+/// The meaning of the options of `h2get bench`, checked as a whole before anything is sent.
 struct BenchSettings: Sendable {
-    /// What -w and -W are without being given, as for h2load: wide enough not to be what is measured.
+    /// The default of -w and -W, as for h2load: wide enough not to be what is measured.
     static let defaultWindowBits = 30
     /// Requests at once on a connection where a rate says when they begin and -m does not say how many.
     static let openLoopStreams = 100
@@ -19,8 +19,14 @@ struct BenchSettings: Sendable {
     init(_ command: BenchCommand) throws {
         let (load, request, place) = (command.load, command.request, command.place)
         try Self.checkStandardInput(command)
-        let urls = try MeasuredURLs(
-            patterns: command.urls, inputFile: request.inputFile, base: request.base, command: "h2get bench")
+        let script = try Self.script(command)
+        let urls =
+            if let script {
+                try MeasuredURLs(targets: script.targets, base: request.base, command: "h2get bench")
+            } else {
+                try MeasuredURLs(
+                    patterns: command.urls, inputFile: request.inputFile, base: request.base, command: "h2get bench")
+            }
         let connection = MeasuredConnection(origin: urls.origin)
         let method = try Self.method(request)
         let body = try request.data.map(Self.content) ?? []
@@ -38,14 +44,15 @@ struct BenchSettings: Sendable {
             (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
             (.html, command.output.html),
         ])
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
-        try setPace(load)
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
+        try setPace(load, script)
         try setExtent(load)
         try setConnections(place)
         plan.keepsIntervalHistograms = files.contains(.hdr)
-        if request.expectedStatuses != nil || request.expectedSize != nil {
+        if request.expectedStatuses != nil || request.expectedSize != nil || request.expectedDigest != nil {
             plan.expectation = BenchPlan.Expectation(
-                statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize)
+                statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize,
+                sha256: request.expectedDigest)
         }
         plan.keepsTrying = place.keepTrying
         for (name, value) in [
@@ -85,9 +92,14 @@ struct BenchSettings: Sendable {
         guard !request.head || request.method == nil else {
             throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
         }
+        guard request.expectedSize == nil || !(request.head || request.method == "HEAD") else {
+            throw Failure.usage(
+                "responses to HEAD have no body, so --expect-size has nothing to check: leave out --expect-size, or use GET"
+            )
+        }
         guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
         guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(printable(name))' is not a method (-X)")
+            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
         }
         guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
         return method
@@ -104,6 +116,7 @@ struct BenchSettings: Sendable {
     private static func checkStandardInput(_ command: BenchCommand) throws {
         var readers: [String] = []
         if command.request.inputFile == "-" { readers.append("-i -") }
+        if command.load.timingScript == "-" { readers.append("--timing-script-file -") }
         if command.request.data == "-" { readers.append("-d -") }
         readers += command.field.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
         guard readers.count <= 1 else {
@@ -113,9 +126,41 @@ struct BenchSettings: Sendable {
 
     // MARK: - Load
 
-    private mutating func setPace(_ load: BenchLoadArguments) throws {
+    /// The lines that are to be sent, where a script has them.
+    private static func script(_ command: BenchCommand) throws -> TimingScript? {
+        let load = command.load
+        guard let path = load.timingScript else { return nil }
+        let others: [(String, Bool)] = [
+            ("--rate", load.rate != nil), ("--rps", load.ratePerConnection != nil), ("--stages", load.stages != nil),
+            ("--ramp", load.ramp != nil), ("--arrivals", load.arrivals != nil), ("--seed", load.seed != nil),
+            ("--think-time", load.thinkTime != nil), ("-D", load.duration != nil),
+            ("--warm-up-time", load.warmUp != nil), ("--drain", load.drain != nil),
+        ]
+        if let other = others.first(where: \.1)?.0 {
+            throw Failure.usage("--timing-script-file says when each request begins: leave out \(other)")
+        }
+        guard command.urls.isEmpty, command.request.inputFile == nil else {
+            throw Failure.usage("--timing-script-file has the URLs: leave out -i and those on the command line")
+        }
+        guard command.place.api == .direct else {
+            throw Failure.usage(
+                "--api async has no open loop: leave out --timing-script-file, or measure with --api direct")
+        }
+        var script = try TimingScript(path: path, hasBase: command.request.base != nil)
+        if let count = load.requests {
+            guard count <= script.times.count else {
+                throw Failure.usage(
+                    "-n \(count) is more than the \(counted(script.times.count, "line")) of --timing-script-file; each connection "
+                        + "sends the first N of them")
+            }
+            script.keep(count)
+        }
+        return script
+    }
+
+    private mutating func setPace(_ load: BenchLoadArguments, _ script: TimingScript?) throws {
         guard load.rate == nil || load.ratePerConnection == nil else {
-            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot go together; keep one")
+            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot be combined")
         }
         guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
             throw Failure.usage(
@@ -139,6 +184,7 @@ struct BenchSettings: Sendable {
         if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = load.thinkTime ?? .zero
         switch load.rate {
+        case nil where script != nil: plan.pace = .script(script?.times ?? [])
         case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
         case nil:
             guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
@@ -171,7 +217,7 @@ struct BenchSettings: Sendable {
         // Stages say how long they are.
         if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
             guard load.requests == nil else {
-                throw Failure.usage("-n (so many requests) and -D (so long) cannot go together; keep one")
+                throw Failure.usage("-n and -D cannot be combined")
             }
             plan.extent = .time(duration)
             plan.drain = load.drain ?? plan.drain
@@ -179,6 +225,10 @@ struct BenchSettings: Sendable {
         }
         guard load.drain == nil else {
             throw Failure.usage("--drain is for the end of -D; with -n all requests are waited for")
+        }
+        if case .script(let times) = plan.pace {
+            plan.extent = .requests(times.count * load.connections)
+            return
         }
         let requests = load.requests ?? max(load.connections, plan.requests.count)
         guard requests >= load.connections else {
@@ -232,8 +282,7 @@ struct BenchSettings: Sendable {
 }
 
 extension Configuration {
-    /// Windows of so many bits that stay what they are, as for h2load; nothing is held back for slow readers, of which there
-    /// are none.
+    /// Windows of fixed sizes, given in bits, as for h2load; nothing is held back for slow readers, of which there are none.
     mutating func setWindows(streamBits: Int, connectionBits: Int) {
         let (stream, connection) = (1 << streamBits - 1, 1 << connectionBits - 1)
         windows.stream = stream

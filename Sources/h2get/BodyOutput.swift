@@ -25,8 +25,8 @@ struct BodyOutput {
 
     init(target: Target) { self.target = target }
 
-    /// Whether `path` is written as it is, and nothing beside it: a pipe, a device, or the system's name of a descriptor, which
-    /// is a link that must not be followed to a file.
+    /// Whether `path` is written as it is, and nothing beside it: a pipe, a device, or a descriptor, whose name is a link that
+    /// must not be followed to a file.
     static func isWrittenAsItIs(_ path: String) -> Bool {
         StandardDescriptors.number(named: path) != nil || FileKind(path: path) == .other
     }
@@ -34,25 +34,21 @@ struct BodyOutput {
     /// Opens what is written as it is. Nobody may be at a pipe's other end yet, so this is done off the loop.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     static nonisolated(nonsending) func opening(_ path: String) async throws -> BodyOutput {
-        try checkDescriptor(named: path)
+        if let number = StandardDescriptors.number(named: path) {
+            return try opened(path, StandardDescriptors.duplicateForWriting(number))
+        }
         return try opened(path, try await openOffLoop(path, O_WRONLY | O_APPEND))
     }
 
     /// The same, blocking the thread.
     static func openingBlocking(_ path: String) throws -> BodyOutput {
-        try checkDescriptor(named: path)
+        if let number = StandardDescriptors.number(named: path) {
+            return try opened(path, StandardDescriptors.duplicateForWriting(number))
+        }
         let descriptor = openDescriptor(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         return try opened(path, descriptor >= 0 ? descriptor : -errno)
     }
 
-    /// To open a name of a descriptor may succeed where the descriptor itself cannot be written to.
-    private static func checkDescriptor(named path: String) throws {
-        if let number = StandardDescriptors.number(named: path), !StandardDescriptors.isWritable(number) {
-            throw failure(EBADF, name: path)
-        }
-    }
-
-    /// After what a file holds already: it may be shared, or be opened to be added to.
     private static func opened(_ path: String, _ descriptor: CInt) throws -> BodyOutput {
         guard descriptor >= 0 else {
             throw Failure(.writeFailed, "cannot write to \(path): \(errnoText(-descriptor))")

@@ -1,8 +1,8 @@
 import H2Client
 
-/// What the options say about connections, retries, load and time, and the client's configuration that they come to.
+/// The options about connections, retries, load and time, and the client's configuration that they result in.
 extension FetchSettings {
-    /// After which a request is sent again with --retry: those that curl takes for passing.
+    /// Statuses after which --retry retries: those that curl takes for transient.
     static let transientStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
     /// The longest wait between two attempts, and the longest that Retry-After may ask for; as curl.
     private static let longestRetryWait = Duration.seconds(600)
@@ -12,7 +12,7 @@ extension FetchSettings {
         if connection.http1 { (given, versions) = (given + ["--http1.1"], .http1Only) }
         if connection.http2 { (given, versions) = (given + ["--http2"], .automatic) }
         if connection.priorKnowledge { (given, versions) = (given + ["--http2-prior-knowledge"], .http2Only) }
-        guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) exclude each other") }
+        guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) cannot be combined") }
     }
 
     mutating func setConnection(_ connection: ConnectionArguments) throws {
@@ -75,7 +75,7 @@ extension FetchSettings {
     }
 
     mutating func setRetry(_ request: RequestArguments) throws {
-        // A server may refuse at once all that is beyond its limit; each of these may be sent again.
+        // A server may refuse at once all that is beyond its limit; each of these may be retried.
         (retry.budget, retry.minimumPerSecond) = (1, 1_000)
         guard let retries = request.retries else {
             guard request.retryDelay == nil else { throw Failure.usage("--retry-delay goes with --retry N") }
@@ -99,6 +99,16 @@ extension FetchSettings {
         }
         retry.maximumRetryAfter = Self.longestRetryWait
         retry.maximumTime = request.retryMaxTime?.duration
+    }
+
+    /// The options that hold requests back, in words; nil where none is given.
+    var politeOptions: String? {
+        switch (politeness.adaptive != nil, politeness.requestsPerSecondPerOrigin != nil) {
+        case (true, true): "--polite or --rate"
+        case (true, false): "--polite"
+        case (false, true): "--rate"
+        case (false, false): nil
+        }
     }
 
     // MARK: - The client

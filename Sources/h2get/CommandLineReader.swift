@@ -34,9 +34,32 @@ enum CommandLineReader {
             if type.exitCode(for: error) == .success {
                 try printAndEnd(type.fullMessage(for: error))
             }
-            throw Failure.usage(
-                "\(type.message(for: error)); '\(type.configuration.commandName ?? "h2get") --help' lists the options")
+            let message = withoutSecrets(type.message(for: error), parsed)
+            throw Failure.usage("\(message); '\(type.configuration.commandName ?? "h2get") --help' lists the options")
         }
+    }
+
+    /// The parser's message, which quotes what it does not understand, without what may be secrets in it.
+    private static func withoutSecrets(_ message: String, _ arguments: [String]) -> String {
+        var message = message
+        for argument in arguments {
+            var values = [argument]
+            if argument.utf8.first == UInt8(ascii: "-"), let equals = argument.utf8.firstIndex(of: UInt8(ascii: "=")) {
+                values.append(String(argument[argument.utf8.index(after: equals)...]))
+            }
+            for value in values {
+                let text = isHarmless(value) ? shown(value) : "***"
+                if text != value { message = message.replacing("'\(value)'", with: "'\(text)'") }
+            }
+        }
+        return message
+    }
+
+    /// `me:password` may be meant for an option that curl has; `0..1K:30s` is not.
+    private static func isHarmless(_ value: String) -> Bool {
+        if value.firstRange(ofASCII: "://") != nil { return true }
+        let parts = value.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        return parts.count == 1 || parts.allSatisfy { $0.first.map { (0x30...0x39).contains($0) } ?? false }
     }
 
     /// Prints the help, and ends the process.
@@ -65,7 +88,7 @@ enum CommandLineReader {
             let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
             guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
                 out.append(argument)
-                // What follows a long option may be its value, which must stay as it is.
+                // The word behind a long option may be its value, which must stay as it is.
                 isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
                 continue
             }

@@ -86,21 +86,11 @@ struct CompareRun: Sendable {
 
     private func progress(_ plan: ComparePlan, number: Int) -> (@Sendable (Compare.Progress) -> Void)? {
         guard console.wantsProgress || settings.isVerbose else { return nil }
-        var distance = ""
-        if settings.plans.count > 1 {
-            distance = "\(number) of \(settings.plans.count): \(CompareTable.distance(plan.conditions))  "
-        }
-        let hasBoth = plan.targets.count > 1
-        let (console, isVerbose, start, later) = (console, settings.isVerbose, distance, later)
+        let line = CompareProgressLine(plan, number: number, of: settings.plans.count)
+        let (console, isVerbose, later) = (console, settings.isVerbose, later)
         return { progress in
-            let round = progress.round == 0 ? "warm-up" : "round \(progress.round) of \(progress.rounds)"
-            let way = progress.way.name + (hasBoth ? " \(progress.security.phrase)" : "")
-            let left = progress.secondsLeft + Double(later.value)
-            let percent = progress.done * 100 / max(progress.all, 1)
-            let line =
-                "\(start)\(round)  \(progress.done)/\(progress.all) measured (\(percent) %)  "
-                + "ETA \(BenchProgressLine.length(left))  now: \(way)"
-            if isVerbose { console.say(line) } else { console.progress(line) }
+            let text = line.text(progress, later: Double(later.value))
+            if isVerbose { console.say(text) } else { console.progress(text) }
         }
     }
 

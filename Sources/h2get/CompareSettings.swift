@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// What the options of `h2get compare` mean, checked as a whole before anything is sent.
+/// The meaning of the options of `h2get compare`, checked as a whole before anything is sent.
 struct CompareSettings: Sendable {
     /// The same but for the distance: one for each of --rtt's times.
     let plans: [ComparePlan]
@@ -15,7 +15,7 @@ struct CompareSettings: Sendable {
         guard command.field.fields.count(where: { $0 == "@-" }) <= 1 else {
             throw Failure.usage("two -H @- both read stdin; keep one")
         }
-        // What TLS is told matters to the URLs that have it.
+        // Settings of TLS matter to the URLs that use it.
         let measured = urls.first { $0.origin.scheme == .https } ?? urls[0]
         guard urls.count == 1 || command.connection.connectTo == nil else {
             throw Failure.usage(
@@ -39,7 +39,7 @@ struct CompareSettings: Sendable {
         }
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
         files = try ResultFiles([
             (.json, command.output.json), (.html, command.output.html), (.markdown, command.output.markdown),
             (.svg, command.output.svg),

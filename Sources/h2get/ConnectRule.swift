@@ -34,12 +34,12 @@ struct ConnectRule: Sendable, Equatable {
     init(connectTo argument: String) throws {
         let parts = Self.split(argument)
         guard parts.count == 4 else {
-            throw Failure.usage("'\(argument)': write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
+            throw Failure.usage("write --connect-to HOST:PORT:HOST:PORT, an IPv6 address in brackets")
         }
-        host = parts[0].isEmpty ? nil : try Self.host(parts[0], in: argument)
-        port = try Self.port(parts[1], in: argument)
-        targetHost = parts[2].isEmpty ? nil : try Self.host(parts[2], in: argument)
-        targetPort = try Self.port(parts[3], in: argument)
+        host = parts[0].isEmpty ? nil : try Self.host(parts[0], "the first host of --connect-to")
+        port = try Self.port(parts[1], "the first port of --connect-to")
+        targetHost = parts[2].isEmpty ? nil : try Self.host(parts[2], "the second host of --connect-to")
+        targetPort = try Self.port(parts[3], "the second port of --connect-to")
     }
 
     /// - Throws: `Failure` (`usage`).
@@ -47,24 +47,25 @@ struct ConnectRule: Sendable, Equatable {
         switch argument.utf8.first {
         case UInt8(ascii: "+"):
             throw Failure.usage(
-                "'\(argument)': curl's entries that time out (+) are not supported; without the + it holds for the run")
+                "curl's --resolve entries that time out (+) are not supported; without the + it holds for the run")
         case UInt8(ascii: "-"):
             throw Failure.usage(
-                "'\(argument)': curl's removal of an entry (-) is not supported; leave out the --resolve that made it")
+                "curl's removal of a --resolve entry (-) is not supported; leave out the --resolve that made it")
         default: break
         }
         let parts = Self.split(argument)
-        guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty, let port = try Self.port(parts[1], in: argument)
+        guard parts.count == 3, !parts[0].isEmpty, !parts[2].isEmpty,
+            let port = try Self.port(parts[1], "the port of --resolve")
         else {
-            throw Failure.usage("'\(argument)': write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
+            throw Failure.usage("write --resolve HOST:PORT:ADDRESS, an IPv6 address in brackets")
         }
         let addresses = try parts[2].split(separator: ",", omittingEmptySubsequences: false).map {
-            try Self.host(String($0), in: argument)
+            try Self.host(String($0), "an address of --resolve")
         }
         if let wrong = addresses.first(where: { !Resolver.isAddress($0) }), addresses.count > 1 {
-            throw Failure.usage("'\(argument)': '\(wrong)' is not an address (--resolve)")
+            throw Failure.usage("'\(shown(wrong))' is not an address (--resolve)")
         }
-        host = parts[0] == "*" ? nil : try Self.host(parts[0], in: argument)
+        host = parts[0] == "*" ? nil : try Self.host(parts[0], "the host of --resolve")
         self.port = port
         targetHost = addresses.joined(separator: ",")
     }
@@ -92,17 +93,23 @@ struct ConnectRule: Sendable, Equatable {
         return parts
     }
 
-    /// As origins hold hosts: lower case, an internationalised name in its ASCII form.
-    private static func host(_ text: String, in argument: String) throws -> String {
-        do { return try Origin(scheme: .https, host: text).host } catch {
-            throw Failure.usage("'\(argument)': '\(text)' cannot be used: \(error)")
+    /// As origins hold hosts: lower case, an internationalised name in its ASCII form, a zone as it is (RFC 6874 has `%25`
+    /// before it).
+    /// - Parameter name: of this part, for errors: they do not repeat what may be a password.
+    private static func host(_ text: String, _ name: String) throws -> String {
+        do {
+            guard text.utf8.contains(UInt8(ascii: ":")) else { return try Origin(scheme: .https, host: text).host }
+            return try RequestTarget("https://[\(text)]/").origin.host
+        } catch {
+            throw Failure.usage(
+                "\(name) cannot be used: \(error.remedy.isEmpty ? "check how it is written" : error.remedy)")
         }
     }
 
-    private static func port(_ text: String, in argument: String) throws -> Int? {
+    private static func port(_ text: String, _ name: String) throws -> Int? {
         if text.isEmpty { return nil }
         guard let port = Int(text), (1...65535).contains(port) else {
-            throw Failure.usage("'\(argument)': '\(text)' is no port, use 1 to 65535")
+            throw Failure.usage("\(name) is not a valid port: use 1 to 65535")
         }
         return port
     }

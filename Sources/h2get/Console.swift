@@ -31,8 +31,8 @@ final class Console: Sendable {
 
     func error(_ failure: Failure, url: String? = nil) {
         guard showsErrors else { return }
-        let subject = url.map { "\(shortened(printable(withoutUserInfo($0)), to: 1000)): " } ?? ""
-        let line = "h2get: (\(failure.status.rawValue)) \(subject)\(printable(failure.message))"
+        let subject = url.map { "\(shortened(printable(withoutSecrets($0)), to: 1000)): " } ?? ""
+        let line = "h2get: (\(failure.status.rawValue)) \(subject)\(printable(withoutCredentials(failure.message)))"
         // A terminal would break it in the middle of words.
         guard isTerminal, let width = Console.width(of: STDERR_FILENO) else { return say(line) }
         say(wrapped(line, width: max(width, 20), indent: 2).joined(separator: "\n"))

@@ -22,7 +22,9 @@ import H2Measure
 final class Download {
     let target: DownloadTarget
     /// Where the bytes are until the end: the target itself where it is written in place.
-    let partPath: String
+    let part: FilePath
+    /// The same, for people.
+    var partPath: String { part.text }
     let descriptor: CInt
     let isInPlace: Bool
     private var isOpen = true
@@ -32,7 +34,7 @@ final class Download {
 
     /// The bytes, when they are whole, have to be copied from one file into another, which takes its time.
     struct Copy: Sendable {
-        fileprivate let part: String
+        fileprivate let part: FilePath
         fileprivate let target: DownloadTarget
     }
 
@@ -47,18 +49,18 @@ final class Download {
         self.target = target
         var code: Int32 = 0
         if let part = Download.makePart(for: target, &code) {
-            (partPath, descriptor, isInPlace) = (part.path, part.descriptor, false)
-            if !keepsPart { unfinished = Unfinished.add(.temporary(path: partPath)) }
+            (self.part, descriptor, isInPlace) = (part.path, part.descriptor, false)
+            if !keepsPart { unfinished = Unfinished.add(.temporary(path: part.path)) }
             return
         }
         // In some folders of /proc to make a file fails with ENOENT, as if they did not exist.
         guard target.mode != nil, [EACCES, EPERM, EROFS, ENOENT].contains(code) else {
             throw Failure(
                 .writeFailed,
-                "cannot make a file in \(splitPath(target.resolved).folder): \(errnoText(code))\(advice(code))")
+                "cannot make a file in \(target.resolved.parts.folder.text): \(errnoText(code))\(advice(code))")
         }
-        (partPath, isInPlace) = (target.path, true)
-        descriptor = open(target.resolved, O_WRONLY | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+        (part, isInPlace) = (FilePath(target.path), true)
+        descriptor = open(target.resolved.c, O_WRONLY | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
             isOpen = descriptor >= 0
@@ -89,7 +91,7 @@ final class Download {
             unfinished = nil
             guard closeOnce() == 0 else {
                 let code = errno
-                truncate(target.resolved, 0)
+                truncate(target.resolved.c, 0)
                 throw Failure(.writeFailed, "writing \(target.path) failed: \(errnoText(code)); it is empty now")
             }
             return nil
@@ -104,22 +106,22 @@ final class Download {
         Unfinished.remove(unfinished)
         unfinished = nil
         if !mustCopy {
-            if rename(partPath, target.resolved) == 0 { return nil }
+            if rename(part.c, target.resolved.c) == 0 { return nil }
             let code = errno
             // A mount, or a file of somebody else's in a folder where only its owner may replace it.
-            guard [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(path: target.resolved) == .regular else {
+            guard [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(target.resolved) == .regular else {
                 throw Failure(
                     .writeFailed, "\(partPath) is whole but cannot be renamed to \(target.path): \(errnoText(code))")
             }
         }
-        return Copy(part: partPath, target: target)
+        return Copy(part: part, target: target)
     }
 
     /// Removes what there is of it: there is nothing in it that anybody could use.
     func discard() {
         discardInPlace()
         Unfinished.remove(unfinished)
-        if !isInPlace { unlink(partPath) }
+        if !isInPlace { unlink(part.c) }
     }
 
     /// Leaves what there is under the part's name, also when the process ends.
@@ -159,16 +161,16 @@ final class Download {
 
     private static func makePart(
         for target: DownloadTarget, _ code: inout Int32
-    ) -> (path: String, descriptor: CInt)? {
-        let (folder, name) = splitPath(target.resolved)
-        let prefix = folder == "." && !target.resolved.hasPrefix("./") ? "" : folder == "/" ? "/" : "\(folder)/"
+    ) -> (path: FilePath, descriptor: CInt)? {
+        let (_, name) = target.resolved.parts
+        let prefix = target.resolved.bytes.dropLast(name.count)
         // Names are 255 bytes at most, on some file systems less.
         for limit in [255, 143, 32] {
             for _ in 0..<100 {
                 let suffix = ".\(randomText(6)).part"
-                let path = prefix + shortened(name, to: limit - suffix.utf8.count) + suffix
+                let path = FilePath(prefix + shortened(name, to: limit - suffix.utf8.count) + Array(suffix.utf8))
                 // Nobody may read more meanwhile than may read the target.
-                let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, target.mode ?? 0o666)
+                let descriptor = open(path.c, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, target.mode ?? 0o666)
                 if descriptor >= 0 { return (path, descriptor) }
                 code = errno
                 if code != EEXIST { break }
@@ -178,13 +180,12 @@ final class Download {
         return nil
     }
 
-    private static func shortened(_ name: String, to limit: Int) -> String {
-        guard name.utf8.count > limit else { return name }
-        var end = name.utf8.index(name.utf8.startIndex, offsetBy: limit)
-        while end > name.startIndex, end.samePosition(in: name.unicodeScalars) == nil {
-            end = name.utf8.index(before: end)
-        }
-        return String(name[..<end])
+    private static func shortened(_ name: ArraySlice<UInt8>, to limit: Int) -> [UInt8] {
+        guard name.count > limit else { return Array(name) }
+        var end = name.startIndex + limit
+        // Not in the middle of a character of UTF-8.
+        while end > name.startIndex, name[end] & 0xc0 == 0x80 { end -= 1 }
+        return Array(name[..<end])
     }
 
     private static func randomText(_ count: Int) -> String {
@@ -198,8 +199,8 @@ final class Download {
     /// a loss.
     private func takeOver() -> Bool {
         var (old, new) = (stat(), stat())
-        guard lstat(target.resolved, &old) == 0 else { return true }
-        // What is no regular file, and came here since, is left to the rename.
+        guard lstat(target.resolved.c, &old) == 0 else { return true }
+        // Anything but a regular file, which came here since, is left to the rename.
         guard old.st_mode & S_IFMT == S_IFREG else { return true }
         guard old.st_nlink == 1, fstat(descriptor, &new) == 0 else { return false }
         if old.st_uid != new.st_uid || old.st_gid != new.st_gid,
@@ -233,10 +234,10 @@ extension Download.Copy {
     /// emptied.
     /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
     func run() throws {
-        let input = open(part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        let input = open(part.c, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         guard input >= 0 else { throw failure(errno) }
         defer { close(input) }
-        let output = open(target.resolved, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        let output = open(target.resolved.c, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard output >= 0 else { throw failure(errno) }
         let ticket = Unfinished.add(.inPlace(descriptor: output))
         let code = copy(from: input, to: output)
@@ -244,7 +245,7 @@ extension Download.Copy {
         Unfinished.remove(ticket)
         let closed = close(output)
         guard code == 0, closed == 0 else { throw failure(code == 0 ? errno : code, isEmpty: true) }
-        unlink(part)
+        unlink(part.c)
     }
 
     private func copy(from input: CInt, to output: CInt) -> Int32 {
@@ -264,7 +265,7 @@ extension Download.Copy {
     private func failure(_ code: Int32, isEmpty: Bool = false) -> Failure {
         Failure(
             .writeFailed,
-            "\(part) is whole but cannot be copied to \(target.path)\(isEmpty ? ", which is empty now" : ""): "
+            "\(part.text) is whole but cannot be copied to \(target.path)\(isEmpty ? ", which is empty now" : ""): "
                 + errnoText(code))
     }
 }

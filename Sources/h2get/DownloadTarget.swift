@@ -9,7 +9,7 @@ struct DownloadTarget: Sendable {
     /// As it was named.
     let path: String
     /// With the symbolic links behind its last part followed, so that a link stays one.
-    let resolved: String
+    let resolved: FilePath
     /// The permissions of the file that is there; nil where there is none.
     let mode: mode_t?
     /// By which other names of the same file are known.
@@ -42,7 +42,7 @@ struct DownloadTarget: Sendable {
         } else {
             throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
         }
-        resolved = exists ? try Self.realPath(path, advice) : try Self.linkTarget(path, advice)
+        resolved = exists ? try Self.realPath(path, advice) : try Self.endOfLinks(path, advice)
         let place = FileIdentity(placeOf: resolved)
         mode = exists ? status.st_mode & 0o777 : nil
         identities = exists ? [place, FileIdentity(status)] : [place]
@@ -57,29 +57,25 @@ struct DownloadTarget: Sendable {
         Failure(.writeFailed, "\(path) is a folder; name a file with -o, or use -O with --output-dir")
     }
 
-    private static func realPath(_ path: String, _ advice: (Int32) -> String) throws -> String {
+    private static func realPath(_ path: String, _ advice: (Int32) -> String) throws -> FilePath {
         guard let buffer = realpath(path, nil) else {
             let code = errno
             throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
         }
         defer { free(buffer) }
-        return String(cString: buffer)
+        return FilePath(Array(UnsafeRawBufferPointer(start: buffer, count: strlen(buffer))))
     }
 
-    /// Where a link leads that leads to no file yet; the path itself where it is no link.
-    private static func linkTarget(_ path: String, _ advice: (Int32) -> String) throws -> String {
-        var path = path
+    /// Where a link leads that leads to no file yet; the path itself where it is not a link.
+    private static func endOfLinks(_ name: String, _ advice: (Int32) -> String) throws -> FilePath {
+        var path = FilePath(name)
         // As many as the system follows.
         for _ in 0..<40 {
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            let count = buffer.withUnsafeMutableBytes {
-                readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
-            }
-            guard count > 0 else { return path }
-            let target = String(decoding: buffer.prefix(count), as: UTF8.self)
-            path = target.utf8.first == UInt8(ascii: "/") ? target : "\(splitPath(path).folder)/\(target)"
+            guard let target = linkTarget(path) else { return path }
+            let isAbsolute = target.first == UInt8(ascii: "/")
+            path = FilePath(isAbsolute ? target : path.parts.folder.bytes + [UInt8(ascii: "/")] + target)
         }
-        throw Failure(.writeFailed, "cannot write \(path): \(errnoText(ELOOP))\(advice(ELOOP))")
+        throw Failure(.writeFailed, "cannot write \(name): \(errnoText(ELOOP))\(advice(ELOOP))")
     }
 
     private static func createParents(of path: String) throws {

@@ -68,7 +68,7 @@ final class ErrorOutput: Sendable {
         state.queue.append(Array(bytes))
     }
 
-    /// What did not fit. Where poll says that there is room, so much goes in at once; a line that cannot be written is lost,
+    /// Returns the bytes that did not fit. Where poll says that there is room, this much goes in at once; a line that cannot be written is lost,
     /// since nobody is left to tell.
     private func writeWhatFits(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
         var rest = bytes[...]

@@ -6,7 +6,7 @@ import H2Client
     import Darwin
 #endif
 
-/// What the process ends with: curl's numbers, so that scripts written for curl keep their meaning.
+/// The process's exit code: curl's numbers, so that scripts written for curl keep their meaning.
 enum ExitReason: Int32, Sendable, CaseIterable {
     case success = 0
     /// The command line cannot be used.
@@ -32,6 +32,8 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case sendFailed = 55
     case receiveFailed = 56
     case clientCertificate = 58
+    /// A cipher suite or a group that OpenSSL does not know.
+    case cipher = 59
     case notVerified = 60
     case tooBig = 63
     case authorityFile = 77
@@ -97,7 +99,7 @@ extension H2Error.Scope {
 /// Why a transfer, or the whole run, failed: a number for scripts and a sentence for people.
 struct Failure: Error, Sendable, Equatable {
     var status: ExitReason
-    /// What happened and what to try, in one line.
+    /// The cause and the remedy, in one line.
     var message: String
 
     init(_ status: ExitReason, _ message: String) {
@@ -117,7 +119,7 @@ struct Failure: Error, Sendable, Equatable {
         if !remedy.isEmpty { message += "; \(remedy)" }
     }
 
-    /// What to try: the library's advice, in terms of our options where there is one for it.
+    /// A remedy: the library's advice, in terms of our options where there is one for it.
     static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
         // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another authority would not help.
@@ -140,7 +142,7 @@ struct Failure: Error, Sendable, Equatable {
         case (.limitExceeded, _) where error.message.contains("informational responses"):
             "allow more with --informational-max and --informational-per-second"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
-        // What only a program can set is no help here.
+        // Advice that only a program can follow is no help here.
         default: ["Configuration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
         }
     }

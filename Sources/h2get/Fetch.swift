@@ -30,7 +30,7 @@ actor Fetch {
     let retryNotes: RetryNotes
     private let unreachable: OriginFailures
 
-    // What came of it.
+    // The outcome.
     var done = 0
     var failed = 0
     var bodyBytes = 0
@@ -43,10 +43,14 @@ actor Fetch {
     /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
     private var isStopped = false
     private var hasListFailed = false
-    /// Of transfers that were cancelled.
+    /// A transfer was cancelled, or the rest of the list was not read for a signal.
+    private var isCutOff = false
+    /// Of transfers that were cancelled: how many left a .part file, and which files they emptied that had no room for one
+    /// beside them.
     private var leftParts = 0
+    private var emptied: [String] = []
     private let start = ContinuousClock.now
-    /// What tells of the clients' events with -v.
+    /// Tasks that tell of the clients' events with -v.
     private var narrators: [Task<Void, Never>?] = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
@@ -89,13 +93,14 @@ actor Fetch {
     /// - Returns: what the first failed URL, in their order, ended with.
     func run() async -> ExitReason {
         narrate(client)
-        if console.wantsProgress {
+        let tellsOfWaits = settings.politeOptions != nil && (settings.verbosity > 0 || console.wantsProgress)
+        if console.wantsProgress || tellsOfWaits {
             await withTaskGroup(of: Bool.self) { group in
                 group.addTask {
                     await self.work(); return true
                 }
                 group.addTask {
-                    await self.showProgress(); return false
+                    await self.watch(); return false
                 }
                 for await isWork in group where isWork { group.cancelAll() }
             }
@@ -107,13 +112,14 @@ actor Fetch {
         let count = isStopped ? list.total ?? list.count : list.count
         // With stdout broken, what was not done failed, also where it was not begun.
         if isStopped { failed = max(failed, count - done) }
-        let isCancelled = Task.isCancelled
+        // After the last transfer there is nothing left that a signal could interrupt.
+        let isCancelled = Task.isCancelled && (isCutOff || list.total.map { list.count < $0 } ?? true)
         let statistics = await statistics()
         await close(atOnce: isCancelled)
         if isCancelled {
             let status = Interruption.received.flatMap { ExitReason(rawValue: 128 + $0) } ?? .interrupted
-            let parts = leftParts == 0 ? "" : "; what is unfinished is in *.part files"
-            console.error(Failure(status, "interrupted: \(counted(done, "transfer")) ended before it\(parts)"))
+            let message = "interrupted: \(counted(done, "transfer")) ended before it\(leftovers)"
+            console.error(Failure(status, message))
         } else if failed > 0, count > 1 {
             let status = firstFailure?.status ?? .stream
             let rest = isStopped && list.total == nil ? "; the rest of the list was not read" : ""
@@ -123,6 +129,17 @@ actor Fetch {
             console.say(summary(statistics))
         }
         return firstFailure?.status ?? .success
+    }
+
+    /// What is left of the files of transfers that were cancelled, in words.
+    private var leftovers: String {
+        var text = leftParts == 0 ? "" : "; unfinished downloads are in *.part files"
+        if emptied.count == 1 {
+            text += "; \(emptied[0]) is empty now, since its folder takes no file beside it"
+        } else if emptied.count > 1 {
+            text += "; \(emptied.count) files are empty now, since their folders take no file beside them"
+        }
+        return text
     }
 
     /// Tells of the client's events: with -v of all, with --retry of what is waited for.
@@ -146,7 +163,7 @@ actor Fetch {
         for client in [client, spareClient].compactMap({ $0 }) {
             if atOnce { client.shutdownNow() } else { await client.shutdown(deadline: .seconds(1)) }
         }
-        // What happened last is told before the summary.
+        // The last events are told before the summary.
         for case .some(let narrator) in narrators where !atOnce { await narrator.value }
     }
 
@@ -192,6 +209,7 @@ actor Fetch {
                 note(failure.status, at: list.count)
                 return
             } catch {
+                isCutOff = true
                 return
             }
         }
@@ -209,7 +227,7 @@ actor Fetch {
         }
         bodyBytes += outcome.bodyBytes
         switch outcome.end {
-        // What was left to be written is done when it was.
+        // A body that waits to be written is done once it is.
         case .done: if !outcome.isDeposited { done += 1 }
         // The run is cancelled or stopped; that is said once.
         case .cancelled: break
@@ -221,7 +239,7 @@ actor Fetch {
         if let turn { await end(turn, url, index) }
     }
 
-    /// What came of one URL.
+    /// The outcome of one URL.
     private struct Outcome: Sendable {
         enum End: Sendable {
             case done
@@ -249,7 +267,12 @@ actor Fetch {
                 outcome.end = .failed(describe(tookTooLong, transfer))
             case is CancellationError:
                 outcome.end = .cancelled
-                if !transfer.leftover.isEmpty { leftParts += 1 }
+                isCutOff = true
+                if let path = transfer.emptiedPath {
+                    emptied.append(path)
+                } else if !transfer.leftover.isEmpty {
+                    leftParts += 1
+                }
             default: outcome.end = .failed(describe(error, transfer))
             }
             outcome.isUnreachable = (error as? H2Error)?.isFailureToConnect ?? false
@@ -292,7 +315,11 @@ actor Fetch {
             let (written, lost) = turns.takeDeposits()
             done += written
             // Cancelled: what waits is dropped.
-            guard let failure = error as? Failure, !isStopped else { return }
+            guard let failure = error as? Failure else {
+                isCutOff = true
+                return
+            }
+            guard !isStopped else { return }
             // One of them is counted with what is said.
             failed += max(lost - 1, 0)
             fail(failure, true, url, index)
@@ -349,17 +376,30 @@ actor Fetch {
 
     // MARK: - Messages
 
-    private func showProgress() async {
+    /// Shows progress, and tells of requests that --polite or --rate holds back.
+    private func watch() async {
+        var heldBack = HeldBack()
         while !Task.isCancelled {
             do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
             let elapsed = (ContinuousClock.now - start).seconds
-            let received = await statistics().bytesReceived
+            let statistics = await statistics()
+            let received = statistics.bytesReceived
             if Task.isCancelled { return }
+            var waits = ""
+            if let options = settings.politeOptions {
+                let held = heldBack.update(statistics.origins, now: .now)
+                for wait in held where wait.isNews && settings.verbosity > 0 {
+                    let what = wait.requests == 1 ? "1 request to" : "\(wait.requests) requests to"
+                    console.say("* \(options) holds \(what) \(wait.origin) back")
+                }
+                let count = held.reduce(0) { $0 + $1.requests }
+                if count > 0 { waits = ", \(count) held back (\(options))" }
+            }
             let total = list.total.map { "/\($0)" } ?? ""
             console.progress(
                 "\(done + failed)\(total) done, \(inFlight) in flight, \(byteCount(received)), "
                     + "\(byteCount(Int(Double(received) / max(elapsed, 0.001))))/s"
-                    + (failed > 0 ? ", \(failed) failed" : ""))
+                    + (failed > 0 ? ", \(failed) failed" : "") + waits)
         }
     }
 

@@ -8,9 +8,9 @@ import HTTPTypes
     import Darwin
 #endif
 
-/// What the options mean, checked as a whole before anything is sent.
+/// The meaning of the options, checked as a whole before anything is sent.
 struct FetchSettings: Sendable {
-    /// What a request carries as its body, as far as the command line says.
+    /// A request's body, as far as the command line says.
     enum Body: Sendable, Equatable {
         case none
         case bytes([UInt8])
@@ -95,7 +95,7 @@ struct FetchSettings: Sendable {
     private mutating func setBody(_ request: RequestArguments) throws {
         let data = (request.data + request.binaryData).sorted { $0.place < $1.place }
         guard data.isEmpty || request.uploads.isEmpty else {
-            throw Failure.usage("-d and -T exclude each other: the first is a POST, the second a PUT")
+            throw Failure.usage("-d (a POST) and -T (a PUT) cannot be combined")
         }
         guard !request.head || (data.isEmpty && request.uploads.isEmpty) else {
             throw Failure.usage("-I asks without a body: leave out -d and -T, or -I")
@@ -137,7 +137,9 @@ struct FetchSettings: Sendable {
 
     private mutating func setMethod(_ request: RequestArguments) throws {
         if let name = request.method {
-            guard let given = HTTPRequest.Method(name) else { throw Failure.usage("'\(name)' is no method (-X)") }
+            guard let given = HTTPRequest.Method(name) else {
+                throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
+            }
             guard given != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
             method = given
         } else if request.head {
@@ -162,23 +164,23 @@ struct FetchSettings: Sendable {
         authority = try Self.apply(request.fields, to: &fields)
     }
 
-    /// What -H says, on top of the defaults in `fields`.
+    /// Applies -H to the defaults in `fields`.
     /// - Returns: the authority that -H 'Host: ...' names, if any does.
     static func apply(_ arguments: [String], to fields: inout HTTPFields) throws -> String? {
         var authority: String?
         // A name's first -H takes the default's place, more of them add: `-H 'Accept: a' -H 'Accept: b'` sends both.
         var seen: Set<HTTPField.Name> = []
-        for line in try fieldLines(arguments) {
-            let field = try FieldArgument(line)
+        for (line, place) in try fieldLines(arguments) {
+            let field = try FieldArgument(line, place: place)
             if field.name.lowercased() == "host" {
                 guard field.bytes == field.value.map({ Array($0.utf8) }) else {
-                    throw Failure.usage("the value of '\(printable(field.line))' is not UTF-8 (-H)")
+                    throw Failure.usage("\(place): the value of Host is not UTF-8")
                 }
                 authority = field.value
                 continue
             }
             guard let name = HTTPField.Name(field.name) else {
-                throw Failure.usage("'\(printable(field.line))' is no header field; write 'Name: value' (-H)")
+                throw Failure.usage(FieldArgument.badName(place))
             }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
                 throw Failure.usage(
@@ -193,16 +195,20 @@ struct FetchSettings: Sendable {
         return authority
     }
 
-    private static func fieldLines(_ arguments: [String]) throws -> [[UInt8]] {
-        var lines: [[UInt8]] = []
-        for argument in arguments {
+    /// The lines of -H, each with its place, in words.
+    private static func fieldLines(_ arguments: [String]) throws -> [(line: [UInt8], place: String)] {
+        var lines: [(line: [UInt8], place: String)] = []
+        for (index, argument) in arguments.enumerated() {
             guard argument.utf8.first == UInt8(ascii: "@") else {
-                lines.append(RawArguments.bytes(of: argument))
+                let place = FieldArgument.place("-H", index, of: arguments.count)
+                lines.append((RawArguments.bytes(of: argument), place))
                 continue
             }
-            let content = try readText(String(argument.dropFirst()))
-            for line in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
-                lines.append(Array(line))
+            let path = String(argument.dropFirst())
+            let name = path == "-" ? "stdin" : printable(path)
+            let content = try readText(path)
+            for (number, line) in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).enumerated() {
+                lines.append((Array(line), "field \(number + 1) of \(name) (-H)"))
             }
         }
         return lines
@@ -212,10 +218,12 @@ struct FetchSettings: Sendable {
         guard !request.trailers.isEmpty else { return }
         guard !request.head else { throw Failure.usage("-I asks without a body, so no --trailer can follow one") }
         var trailers = HTTPFields()
-        for line in request.trailers {
-            let field = try FieldArgument(Array(line.utf8))
-            guard let name = HTTPField.Name(field.name), let value = field.value else {
-                throw Failure.usage("'\(printable(line))' is no trailer field; write 'Name: value' (--trailer)")
+        for (index, line) in request.trailers.enumerated() {
+            let place = FieldArgument.place("--trailer", index, of: request.trailers.count)
+            let field = try FieldArgument(Array(line.utf8), place: place)
+            guard let name = HTTPField.Name(field.name) else { throw Failure.usage(FieldArgument.badName(place)) }
+            guard let value = field.value else {
+                throw Failure.usage("\(place): a trailer field needs a value; write 'Name: value'")
             }
             trailers.append(HTTPField(name: name, value: value))
         }
@@ -259,32 +267,39 @@ struct FieldArgument: Equatable {
     let name: String
     /// nil: `Name:`, which removes a default.
     let bytes: [UInt8]?
-    /// All of it, as text.
-    let line: String
 
     var value: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
+    /// Which -H or --trailer it is, for errors. They repeat nothing of it: it may be a password or a token.
+    static func place(_ option: String, _ index: Int, of count: Int) -> String {
+        count == 1 ? option : "\(option) number \(index + 1)"
+    }
+
+    static func badName(_ place: String) -> String {
+        "\(place): the name has a character that no name may have; write 'Name: value'"
+    }
+
+    /// - Parameter place: where it stands, for errors.
     /// - Throws: `Failure` (`usage`).
-    init(_ line: [UInt8]) throws {
+    init(_ line: [UInt8], place: String) throws {
         func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
             var text = text
             while let first = text.first, first == 0x20 || first == 0x09 { text.removeFirst() }
             while let last = text.last, last == 0x20 || last == 0x09 { text.removeLast() }
             return text
         }
-        self.line = String(decoding: line, as: UTF8.self)
         if let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex {
             name = String(decoding: trimmed(line[..<colon]), as: UTF8.self)
             let rest = trimmed(line[(colon + 1)...])
             bytes = rest.isEmpty ? nil : Array(rest)
             guard rest.allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }) else {
-                throw Failure.usage("control character in the value of '\(printable(name))'")
+                throw Failure.usage("\(place): a control character in the value")
             }
         } else if line.last == UInt8(ascii: ";"), line.count > 1 {
             name = String(decoding: trimmed(line.dropLast()), as: UTF8.self)
             bytes = []
         } else {
-            throw Failure.usage("'\(printable(self.line))' is no header field; write 'Name: value'")
+            throw Failure.usage("\(place): there is no ':' behind a name; write 'Name: value'")
         }
     }
 
@@ -305,7 +320,8 @@ extension Priority {
             } else if item.hasPrefix("u="), item.count == 3, let urgency = Int(item.dropFirst(2)), urgency <= 7 {
                 self.urgency = urgency
             } else {
-                throw Failure.usage("'\(text)' is no priority; write u=0 (first) to u=7 (last), and i for incremental")
+                throw Failure.usage(
+                    "'\(shown(text))' is not a valid priority; write u=0 (first) to u=7 (last), and i for incremental")
             }
         }
     }

@@ -4,7 +4,7 @@
     import Darwin
 #endif
 
-/// What a file is, by whatever name, link or mount it is reached.
+/// A file, by whatever name, link or mount it is reached.
 enum FileIdentity: Hashable, Sendable {
     /// A file that exists.
     case file(device: UInt64, number: UInt64)
@@ -18,22 +18,24 @@ enum FileIdentity: Hashable, Sendable {
     }
 
     /// - Parameter path: without links behind its last part. Where its folder does not exist, the spelling decides.
-    init(placeOf path: String) {
-        let (folder, name) = splitPath(path)
+    init(placeOf path: FilePath) {
+        let (folder, name) = path.parts
         var status = stat()
-        guard stat(folder, &status) == 0 else {
-            self = .place(device: 0, folder: 0, name: Array(path.utf8))
+        guard stat(folder.c, &status) == 0 else {
+            self = .place(device: 0, folder: 0, name: path.bytes)
             return
         }
         self = .place(
             device: UInt64(truncatingIfNeeded: status.st_dev), folder: UInt64(truncatingIfNeeded: status.st_ino),
-            name: Array(name.utf8))
+            name: Array(name))
     }
 
-    /// What `path` leads to, links followed; nil where there is nothing.
-    init?(path: String) {
+    /// The file that `path` leads to, links followed; nil where there is none.
+    init?(path: String) { self.init(FilePath(path)) }
+
+    init?(_ path: FilePath) {
         var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        guard stat(path.c, &status) == 0 else { return nil }
         self.init(status)
     }
 
@@ -43,6 +45,36 @@ enum FileIdentity: Hashable, Sendable {
         guard fstat(descriptor, &status) == 0 else { return nil }
         self.init(status)
     }
+}
+
+/// A path as the system has it: bytes, which need not be UTF-8.
+struct FilePath: Sendable, Equatable {
+    let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    init(_ text: String) { bytes = Array(text.utf8) }
+
+    /// For system calls.
+    var c: [CChar] { bytes.map { CChar(bitPattern: $0) } + [0] }
+
+    /// For people.
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The folder, `.` where none is named, and the last part.
+    var parts: (folder: FilePath, name: ArraySlice<UInt8>) {
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (FilePath("."), bytes[...]) }
+        return (slash == 0 ? FilePath("/") : FilePath(Array(bytes[..<slash])), bytes[(slash + 1)...])
+    }
+}
+
+/// The bytes of the symbolic link at `path`; nil where it is not one.
+func linkTarget(_ path: FilePath) -> [UInt8]? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = buffer.withUnsafeMutableBytes {
+        readlink(path.c, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+    }
+    return count > 0 ? Array(buffer.prefix(count)) : nil
 }
 
 /// A path's folder and its last part.

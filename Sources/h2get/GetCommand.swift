@@ -102,19 +102,20 @@ struct RequestArguments: ParsableArguments {
     @Option(
         name: .customLong("retry"),
         help: ArgumentHelp(
-            "Send again, so often at most, after 408, 429, 500, 502, 503, 504 (if idempotent; Retry-After is obeyed) and "
-                + "what the server did not process. 0: nothing is sent twice. Not given: only the unprocessed, 3 times.",
+            "Retry up to N times after 408, 429, 500, 502, 503, 504 (if idempotent; Retry-After is obeyed), and requests "
+                + "that the server did not process. 0: send nothing twice. Default: 3, for unprocessed requests only.",
             valueName: "N"))
     var retries: Int?
 
     @Option(
         name: .customLong("retry-delay"),
-        help: ArgumentHelp("Wait so long before each, rather than 1 s and then doubling.", valueName: "SECONDS"))
+        help: ArgumentHelp("Wait this long before each retry, rather than 1 s and then doubling.", valueName: "SECONDS")
+    )
     var retryDelay: Seconds?
 
     @Option(
         name: .customLong("retry-max-time"),
-        help: ArgumentHelp("Begin none later than this after a transfer's start.", valueName: "SECONDS"))
+        help: ArgumentHelp("Stop retrying this long after the transfer started.", valueName: "SECONDS"))
     var retryMaxTime: Seconds?
 }
 
@@ -123,36 +124,38 @@ struct TimeArguments: ParsableArguments {
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-time")],
         help: ArgumentHelp(
-            "For each transfer, from its start to its end, retries included. Input read beforehand (-d @-) does not count.",
+            "Limit each transfer, from its start to its end, retries included. Input read beforehand (-d @-) does not count.",
             valueName: "SECONDS"))
     var maxTime: Seconds?
 
     @Option(
         name: .customLong("connect-timeout"),
-        help: ArgumentHelp("For name lookup, TCP and TLS together.", valueName: "SECONDS"))
+        help: ArgumentHelp("Limit name lookup, TCP and TLS together.", valueName: "SECONDS"))
     var connectTimeout: Seconds?
 
     @Option(
         name: .customLong("queue-timeout"),
-        help: ArgumentHelp("Waiting for a free connection or stream, connecting included.", valueName: "SECONDS"))
+        help: ArgumentHelp("Limit the wait for a free connection or stream, connecting included.", valueName: "SECONDS")
+    )
     var queueTimeout: Seconds?
 
     @Option(
         name: .customLong("first-byte-timeout"),
-        help: ArgumentHelp("From a request's sending to the response's head.", valueName: "SECONDS"))
+        help: ArgumentHelp("Limit the time from a request's sending to the response's head.", valueName: "SECONDS"))
     var firstByteTimeout: Seconds?
 
     @Option(
         name: .customLong("stall-timeout"),
         help: ArgumentHelp(
-            "Between two pieces of a body, sent or received. Waiting for what -T reads counts, too.",
+            "Limit the time between two pieces of a body, sent or received. Waiting for input of -T counts, too.",
             valueName: "SECONDS"))
     var stallTimeout: Seconds?
 
     @Option(
         name: .customLong("keepalive-time"),
         help: ArgumentHelp(
-            "Ask a silent server after so long if it is there: PING, TCP keepalive (60).", valueName: "SECONDS"))
+            "Ask a server that has been silent this long whether it is there: PING, TCP keepalive (60).",
+            valueName: "SECONDS"))
     var keepAliveTime: Seconds?
 }
 
@@ -169,10 +172,10 @@ struct OutputArguments: ParsableArguments {
 
     @Option(
         name: .customLong("output-dir"), parsing: .unconditional,
-        help: ArgumentHelp("Put the files there.", valueName: "DIR"))
+        help: ArgumentHelp("Put the files in this folder.", valueName: "DIR"))
     var directory: String?
 
-    @Flag(name: .customLong("create-dirs"), help: "Make missing folders.")
+    @Flag(name: .customLong("create-dirs"), help: "Create missing folders.")
     var createDirectories = false
 
     @Flag(
@@ -188,7 +191,8 @@ struct OutputArguments: ParsableArguments {
     var inputFile: String?
 
     @Option(
-        name: .customLong("parallel-max"), help: ArgumentHelp("Transfers at once, over all origins.", valueName: "N"))
+        name: .customLong("parallel-max"),
+        help: ArgumentHelp("Run at most N transfers at once, over all origins.", valueName: "N"))
     var parallelMaximum = 100
 }
 
@@ -231,29 +235,30 @@ struct ConnectionArguments: ParsableArguments {
 
     @Option(
         name: .customLong("max-requests-per-connection"),
-        help: ArgumentHelp("Then the next one is opened.", valueName: "N"))
+        help: ArgumentHelp("Open a new connection after N requests.", valueName: "N"))
     var requestsPerConnection: Int?
 
     @Option(
         name: .customLong("rate"),
         help: ArgumentHelp(
-            "Begin no more requests to an origin than this: 5/s, 90/m, 1000/h, 1/10s.", valueName: "N/UNIT"))
+            "Send no more requests to an origin than this: 5/s, 90/m, 1000/h, 1/10s.", valueName: "N/UNIT"))
     var rate: Rate?
 
     @Flag(
         name: .customLong("polite"),
-        help: "Find by each origin's answers how many requests at once it takes; obey Retry-After and RateLimit fields."
+        help: "Find out how many requests at once each origin takes; obey Retry-After and RateLimit fields."
     )
     var polite = false
 
     @Option(
         name: .customLong("informational-max"),
-        help: ArgumentHelp("Take this many informational responses (1xx) to a request at once (100).", valueName: "N"))
+        help: ArgumentHelp("Accept this many informational responses (1xx) to a request at once (100).", valueName: "N")
+    )
     var informationalMaximum: Int?
 
     @Option(
         name: .customLong("informational-per-second"),
-        help: ArgumentHelp("And this many more each second (1).", valueName: "N"))
+        help: ArgumentHelp("Accept this many more each second (1).", valueName: "N"))
     var informationalPerSecond: Int?
 
     @Option(
@@ -308,7 +313,7 @@ struct Seconds: ExpressibleByArgument, Sendable, Equatable {
         let year: UInt64 = 31_536_000_000_000_000
         let isLong = QuantityText.decimal(argument[...]).map { $0 > 31_536_000 } ?? false
         guard let time = isLong ? year : QuantityText.nanoseconds(argument) else { return nil }
-        // What rounds to nothing is a short limit, and no limit only where that is written.
+        // A time that rounds to 0 is a short limit; 0 as it is written means no limit.
         let isZero = time == 0 && !argument.utf8.contains { (UInt8(ascii: "1")...UInt8(ascii: "9")).contains($0) }
         duration = isZero ? nil : .milliseconds(Int64(max(min(time, year) / 1_000_000, 1)))
     }
@@ -316,7 +321,7 @@ struct Seconds: ExpressibleByArgument, Sendable, Equatable {
     static var allValueStrings: [String] { [] }
 }
 
-/// So many requests in a unit of time: `5/s`, `90/m`, `1000/h`, `14/d`, `1/10s`, as curl writes it. The unit has to be
+/// Requests in a unit of time: `5/s`, `90/m`, `1000/h`, `14/d`, `1/10s`, as curl writes it. The unit has to be
 /// there: without one curl means an hour, which few expect.
 struct Rate: ExpressibleByArgument, Sendable, Equatable {
     let perSecond: Double

@@ -13,12 +13,18 @@ import Synchronization
 /// handler, and so that they work whatever the main thread is waiting for. The process ends by the signal itself: the shell
 /// that started it sees that it was interrupted, and counts 128 plus the signal.
 enum Interruption {
+    private enum Phase {
+        /// The next signal ends the process at once.
+        case idle
+        /// The next signal calls this.
+        case running(cancel: @Sendable () -> Void)
+        /// Results are being written: the first signal waits until they are there, the second ends the process at once.
+        case finishing
+    }
+
     private struct State {
-        /// What the next signal calls; nil where it ends the process at once.
-        var cancel: (@Sendable () -> Void)?
+        var phase = Phase.idle
         var received: Int32 = 0
-        /// Whether SIGHUP is as good as any other.
-        var hangUpEnds = true
     }
 
     private static let state = Mutex(State())
@@ -43,19 +49,13 @@ enum Interruption {
 
     /// From here on the first signal calls `cancel`, from a thread of its own, and the second ends the process.
     static func cancels(with cancel: @escaping @Sendable () -> Void) {
-        state.withLock { state in
-            state.cancel = cancel
-            state.hangUpEnds = true
-        }
+        state.withLock { $0.phase = .running(cancel: cancel) }
     }
 
-    /// From here on a signal ends the process at once, also the first: there is nothing left that could be cancelled.
-    /// - Parameter hangUp: whether SIGHUP does so too, and not only ends the process when it is done.
-    static func endsAtOnce(hangUp: Bool = true) {
-        state.withLock { state in
-            state.cancel = nil
-            state.hangUpEnds = hangUp
-        }
+    /// From here on the first signal, unless there was one already, ends the process only when it is done: results that cannot
+    /// be had again are being written. The next one ends it at once, but for SIGHUP.
+    static func finishes() {
+        state.withLock { $0.phase = .finishing }
     }
 
     /// Ends the process: by the signal that interrupted it, if one did, else with `status`.
@@ -75,15 +75,38 @@ enum Interruption {
     }
 
     private static func take(_ signal: Int32) {
-        let (cancel, isOver) = state.withLock { state in
-            defer { state.cancel = nil }
-            // A terminal that goes away says so more than once, by its shell and by the kernel: only Ctrl-C is impatience.
-            let isKnown = signal == SIGHUP && (state.received == SIGHUP || !state.hangUpEnds)
-            if state.cancel != nil || isKnown && state.received == 0 { state.received = signal }
-            return (state.cancel, state.cancel == nil && !isKnown)
+        switch state.withLock({ step($0.phase, signal, &$0) }) {
+        case .call(let cancel): cancel()
+        case .wait(let isNews):
+            // Whoever pressed Ctrl-C wonders why nothing happens, where the results go to a pipe that nobody reads.
+            if isNews, signal == SIGINT, isatty(STDERR_FILENO) == 1 {
+                Console(showsErrors: true, hidesProgress: true).say(
+                    "h2get: writing the results; press Ctrl-C again to stop without them")
+            }
+        case .die: die(by: signal)
         }
-        if isOver { die(by: signal) }
-        cancel?()
+    }
+
+    private enum Step {
+        case call(@Sendable () -> Void)
+        case wait(isNews: Bool)
+        case die
+    }
+
+    private static func step(_ phase: Phase, _ signal: Int32, _ state: inout State) -> Step {
+        let isFirst = state.received == 0
+        switch phase {
+        case .running(let cancel):
+            (state.phase, state.received) = (.idle, signal)
+            return .call(cancel)
+        case .finishing where isFirst:
+            state.received = signal
+            return .wait(isNews: true)
+        // A terminal that goes away says so more than once, by its shell and by the kernel: only Ctrl-C is impatience.
+        case .finishing where signal == SIGHUP: return .wait(isNews: false)
+        case .idle where signal == SIGHUP && state.received == SIGHUP: return .wait(isNews: false)
+        case .idle, .finishing: return .die
+        }
     }
 
     private static func die(by signal: Int32) -> Never {

@@ -1,6 +1,6 @@
 import H2Client
 
-/// What a run has learned of its origins: one that is dead must not cost a time limit for each of its URLs, and one that
+/// A run's knowledge of its origins: one that is dead must not cost a time limit for each of its URLs, and one that
 /// restarts must not lose them.
 ///
 /// 1. An origin that never served is given up with the first failure to connect (after --retry, if that is given), or

@@ -11,7 +11,7 @@ func errnoText(_ code: Int32) -> String {
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// What a path names, links followed.
+/// The kind of file that a path names, links followed.
 enum FileKind: Equatable {
     case regular
     case folder
@@ -22,6 +22,11 @@ enum FileKind: Equatable {
     init(path: String) {
         var status = stat()
         self = stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    init(_ path: FilePath) {
+        var status = stat()
+        self = stat(path.c, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
     }
 
     init(descriptor: CInt) {
@@ -84,7 +89,7 @@ func readWhole(_ descriptor: CInt, name path: String) throws -> [UInt8] {
     }
 }
 
-/// What some editors put at the start of a text in UTF-8: no part of it.
+/// Some editors put this at the start of a text in UTF-8; it is not part of it.
 let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
 
 /// The lines of a list or of a file of fields, without its byte-order mark.
@@ -119,7 +124,7 @@ func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { 
     return chunk
 }
 
-/// Lets the process open so many files, as far as the system permits: each download under way needs one.
+/// Lets the process open `count` files, as far as the system permits: each download under way needs one.
 /// - Returns: how many it may open.
 @discardableResult
 func allowOpenFiles(_ count: Int) -> Int {

@@ -37,14 +37,15 @@ struct Main {
             Console(showsErrors: true, hidesProgress: true).error(failure)
             Interruption.end(with: failure.status.rawValue)
         } catch {
-            Console(showsErrors: true, hidesProgress: true).say("h2get: \(printable("\(error)"))")
+            Console(showsErrors: true, hidesProgress: true).say(
+                "h2get: \(printable(withoutCredentials("\(error)")))")
             Interruption.end(with: ExitReason.usage.rawValue)
         }
     }
 
     private static func fetch(_ command: GetCommand) throws -> Never {
         let settings = try FetchSettings(command)
-        // What has no use for them is not asked for them.
+        // http:// URLs have no use for them.
         if settings.inputFile != nil || settings.urls.contains(where: { $0.lowercased().hasPrefix("https:") }) {
             try TLSFiles.check(settings.tls)
         }

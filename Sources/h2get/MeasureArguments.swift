@@ -2,7 +2,7 @@ internal import ArgumentParser
 
 /// Options that `bench`, `compare` and `sweep` share.
 
-/// What is sent with each request.
+/// Header fields to send with each request.
 struct MeasuredFieldArguments: ParsableArguments {
     @Option(
         name: [.customShort("H", allowingJoined: true), .customLong("header")], parsing: .unconditionalSingleValue,
@@ -55,7 +55,7 @@ enum CleartextProtocol: String, ExpressibleByArgument, Sendable {
     case http1 = "http/1.1"
 }
 
-/// What all that measures says on the way.
+/// Messages of all measuring commands.
 struct MeasureMessageArguments: ParsableArguments {
     @Flag(
         name: [.customShort("s"), .customLong("silent")],

@@ -4,7 +4,7 @@ import H2Measure
 struct BenchReport: Sendable {
     let plan: BenchPlan
     let result: BenchResult
-    /// What came of the conditions of `--fail-if`.
+    /// The outcomes of the conditions of `--fail-if`.
     let outcomes: [FailCondition.Outcome]
     private let context: ReportContext
     /// Made when they are shown: with -s and no file nobody wants them.
@@ -106,7 +106,10 @@ struct CompareReport: Sendable {
         for result in results {
             let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
             input.verdict += result.warnings.map { PageSentence(.problem, place + $0) }
-            input.verdict += result.verdicts.map { PageSentence(.finding, place + $0) }
+            input.verdict += result.securities.map { security in
+                let hasRun = result.cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
+                return PageSentence(hasRun ? .finding : .problem, place + result.verdict(security))
+            }
             input.verdict += result.remarks.map { PageSentence(.note, place + $0) }
         }
         return input
@@ -143,10 +146,13 @@ struct SweepReport: Sendable {
     /// The table, and the curves where there is more than a point to draw.
     func summary(width: Int, color: Bool) -> String {
         var lines = SweepTable(result, context: context).lines(width: width, color: color)
-        if result.points.count > 1 {
+        // A chart is 30 columns wide at least.
+        if result.points.count > 1, width >= 30 {
+            // Refusals are fast: they are no throughput, and their latency is not that of the work.
+            let hasBad = result.points.contains { $0.goodput < $0.rate }
             let charts = [
-                chart("requests/s", .count, width, color) { $0.rate },
-                chart("p99", .nanoseconds, width, color) { Double($0.p99) },
+                chart(hasBad ? "good responses/s" : "requests/s", .count, width, color) { $0.goodput },
+                chart("p99", .nanoseconds, width, color) { $0.isClean ? Double($0.p99) : nil },
             ]
             for chart in charts { lines += [""] + chart.lines() }
         }
@@ -156,7 +162,7 @@ struct SweepReport: Sendable {
     var json: String { SweepJSON.document(result, context: context).text }
 
     private func chart(
-        _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double
+        _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double?
     ) -> TerminalChart {
         // With HTTP/1.1 all that changes is the number of connections.
         let isOverStreams = plan.streams.count > 1
@@ -180,10 +186,11 @@ struct SweepReport: Sendable {
             SweepPage.Setting(connections: setting.connections, streams: setting.streams)
         }
         var input = SweepPage.Input(
-            title: "How many streams \(result.origin) takes",
+            title: "How many \(plan.streams.count > 1 ? "streams" : "connections") \(result.origin) takes",
             points: result.points.map {
                 SweepPage.Point(
-                    setting($0.setting), rate: $0.rate, p50: Double($0.p50), p99: Double($0.p99), errors: $0.bad)
+                    setting($0.setting), rate: $0.rate, goodput: $0.goodput, p50: Double($0.p50), p99: Double($0.p99),
+                    errors: $0.bad, isFlawed: !$0.isClean)
             })
         input.work = [
             "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.seconds)) of warm-up"
@@ -195,7 +202,11 @@ struct SweepReport: Sendable {
         input.limit = result.limits.first { $0.percentile == 99 }.map { Double($0.nanoseconds) }
         input.serverLimits = result.serverLimits.map { SweepPage.ServerLimit($0.name, $0.value) }
         input.verdict =
-            result.warnings.map { PageSentence(.problem, $0) } + result.verdicts.map { PageSentence(.finding, $0) }
+            result.warnings.map { PageSentence(.problem, $0) }
+            // That there is no knee is no finding.
+            + result.verdicts.enumerated().map {
+                PageSentence($0.offset == 0 && result.knee == .unknown ? .note : .finding, $0.element)
+            }
             + result.remarks.map { PageSentence(.note, $0) }
         input.startedAt = result.startedAt
         return SweepPage(input).html()

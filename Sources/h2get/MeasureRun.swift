@@ -7,7 +7,7 @@ import H2Measure
     import Darwin
 #endif
 
-/// What the runs of all measuring commands have in common.
+/// The parts that the runs of all measuring commands share.
 enum MeasureRun {
     /// Runs `work` and ends the process with what it returns.
     static func start(_ work: @escaping @Sendable () async -> ExitReason) -> Never {
@@ -15,15 +15,15 @@ enum MeasureRun {
         Interruption.wait()
     }
 
-    /// Measures: while this lasts, the first signal cancels it, so that what was measured is shown. Before and after, where
-    /// files and pipes are opened and written, a signal ends the process.
+    /// Measures: while this lasts, the first signal cancels it, so that what was measured is shown. Before it, where files and
+    /// pipes are opened, a signal ends the process; after it the first one lets the results be written.
     static func interruptibly<Result: Sendable>(
         _ measure: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let task = Task { try await measure() }
         Interruption.cancels { task.cancel() }
-        // A terminal that goes away now must not take the results with it.
-        defer { Interruption.endsAtOnce(hangUp: false) }
+        // No signal may now take the results with it, unless it is the second.
+        defer { Interruption.finishes() }
         return try await task.value
     }
 
@@ -67,6 +67,8 @@ enum MeasureRun {
     static func handOn(
         _ files: OpenResultFiles, write: () -> Void, summary: ((_ width: Int, _ color: Bool) -> String)?
     ) throws {
+        // A merge comes here without having measured; its logs may have come through pipes.
+        Interruption.finishes()
         write()
         var failure: Failure?
         do { try files.finish() } catch let error as Failure { failure = error }
@@ -77,7 +79,7 @@ enum MeasureRun {
         if let failure { throw failure }
     }
 
-    /// What reports say of who measured.
+    /// The program and the command line, for reports.
     static var context: ReportContext {
         let arguments = Array(CommandLine.arguments.dropFirst())
         let letters: Set<UInt8> =
@@ -102,14 +104,14 @@ enum MeasureRun {
         }
     }
 
-    /// What text for stdout can be: the terminal's width, and whether it may have colours (https://no-color.org).
+    /// How text for stdout may look: the terminal's width, and whether it may have colours (https://no-color.org).
     static var standardOutputStyle: (width: Int, color: Bool) {
         guard let width = Console.width(of: STDOUT_FILENO) else { return (80, false) }
         func value(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
         return (width, value("NO_COLOR").isEmpty && value("TERM") != "dumb")
     }
 
-    /// Sees to it that so many connections can be open at once.
+    /// Makes sure that `count` connections can be open at once.
     /// - Throws: `Failure` (`usage`) where the system does not let us.
     static func allowConnections(_ count: Int, threads: Int) throws {
         // Besides: each event loop's own, the files to write, the standard three, libraries'.
@@ -138,12 +140,18 @@ extension Failure {
             // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_.
             case (.certificateRejected, .certificate(62...64)):
                 "it is for another name: use that in the URL, or name it with --sni"
-            case (.timeout, _): "is the server up, and can it take so many connections at once? try a lower -c, or -r"
+            case (.timeout, _): "is the server up, and can it take that many connections at once? try a lower -c, or -r"
             case (.streamReset, _), (.limitExceeded, _), (_, .http2(.enhanceYourCalm, _)):
                 "the server wants less load: try a lower -m, -c or --rate"
-            case (.localIO, .errno(ENOSPC)): "free some space"
+            case (.localIO, .errno(ENOSPC)) where error.initiator == .user: "free some space"
             default: nil
             }
         self.init(error, during: .request, remedy: remedy)
+        switch error.code {
+        // Bodies to send were read before: what is left is the log of requests, or else sockets and threads that the system
+        // does not give.
+        case .localIO: status = error.initiator == .user ? .writeFailed : .connectFailed
+        default: break
+        }
     }
 }

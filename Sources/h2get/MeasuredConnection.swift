@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// What the options that measuring commands share say about connections to one origin.
+/// The meaning of the options about connections that measuring commands share.
 struct MeasuredConnection {
     let origin: Origin
 
@@ -16,7 +16,7 @@ struct MeasuredConnection {
             return .tls(arguments.http1 ? ["http/1.1"] : ["h2", "http/1.1"])
         }
         guard !(arguments.http1 && arguments.cleartext == .h2c) else {
-            throw Failure.usage("--h1 and -p h2c exclude each other")
+            throw Failure.usage("--h1 and -p h2c cannot be combined")
         }
         return arguments.http1 || arguments.cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
     }
@@ -55,12 +55,12 @@ struct MeasuredConnection {
             let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")
             let named = text.utf8.last == UInt8(ascii: "]") || !text.utf8.contains(UInt8(ascii: ":"))
             guard target.path == "/", target.userInfo == nil, !text.utf8.contains(UInt8(ascii: "/")) else {
-                throw BadValue(text)
+                throw BadValue("more than a host and a port")
             }
             return (target.origin.host, named ? origin.port : target.origin.port)
         } catch {
             throw Failure.usage(
-                "--connect-to '\(printable(text))': write HOST or HOST:PORT, an IPv6 address in brackets")
+                "write --connect-to HOST or HOST:PORT, an IPv6 address in brackets")
         }
     }
 }

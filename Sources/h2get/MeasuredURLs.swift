@@ -19,7 +19,19 @@ struct MeasuredURLs: Sendable {
     /// - Throws: `Failure`.
     init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: String) throws {
         let base = try base.map(Self.base)
-        targets = try Self.targets(patterns, inputFile, base, command)
+        try self.init(Self.targets(patterns, inputFile, base, command), base, command)
+    }
+
+    /// - Parameters:
+    ///   - targets: at least one.
+    ///   - base: whose scheme, host and port take the place of all the URLs' own.
+    /// - Throws: `Failure`.
+    init(targets: [RequestTarget], base: String?, command: String) throws {
+        try self.init(targets, base.map(Self.base), command)
+    }
+
+    private init(_ targets: [RequestTarget], _ base: Origin?, _ command: String) throws {
+        self.targets = targets
         origin = base ?? targets[0].origin
         for target in targets where base == nil && target.origin != origin {
             let remedy = command == "h2get bench" ? ", or send all to one with -B \(origin)" : ""
@@ -91,7 +103,7 @@ struct MeasuredURLs: Sendable {
             guard glob.count <= most - targets.count else {
                 let others = targets.isEmpty ? "" : ", after \(targets.count) others"
                 throw Failure.usage(
-                    "'\(printable(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
+                    "'\(shown(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
                         + "make its ranges smaller")
             }
             for url in glob { try add(url) }
@@ -127,7 +139,7 @@ struct MeasuredURLs: Sendable {
     private static func base(_ text: String) throws -> Origin {
         guard !text.lowercased().hasPrefix("unix:") else {
             throw Failure.usage(
-                "-B \(printable(text)): name a host and port, and the Unix domain socket with bench --unix-socket")
+                "-B \(shown(text)): name a host and port, and the Unix domain socket with bench --unix-socket")
         }
         let target = try target(text)
         guard target.path == "/" else {

@@ -32,7 +32,7 @@ extension MessageBody {
     }
 }
 
-/// What is read as it is sent, and so can be sent only once: stdin, a pipe, a device.
+/// A body that is read as it is sent, and so can be sent only once: stdin, a pipe, a device.
 final class OneTimeBody: Sendable {
     /// `-` is stdin. Anything else is opened when the body is asked for, since a pipe's other end may have to be waited for.
     private let path: String
@@ -51,7 +51,7 @@ final class OneTimeBody: Sendable {
     func write(to writer: RequestBodyWriter) async throws {
         guard !wasRead.exchange(true, ordering: .relaxed) else {
             throw Failure(
-                .readFailed, "\(name) can be read only once, and the body must be sent again; use a regular file")
+                .readFailed, "\(name) can be read only once, and it has to be sent a second time; use a regular file")
         }
         let input = try await open()
         while true {
@@ -114,7 +114,7 @@ extension Fetch {
         return (request, body)
     }
 
-    /// A file of up to so many bytes is read to its end before it is sent: the system does not tell the length of what is in
+    /// A file of up to this many bytes is read to its end before it is sent: the system does not tell the length of files in
     /// /proc and /sys.
     private static let smallFile = 64 << 10
 

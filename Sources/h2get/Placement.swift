@@ -45,6 +45,13 @@ struct Placement: Sendable {
             throw Failure.usage("-o \(file) is given twice; use another name")
         }
         if directory == "" { throw Failure.usage("--output-dir names no folder") }
+        // Before any is opened here: one of ours must not be taken for it.
+        for file in files where file != "-" {
+            let path = path(of: file)
+            if let number = StandardDescriptors.number(named: path), !StandardDescriptors.isWritable(number) {
+                throw Failure(.writeFailed, "cannot write to \(printable(path)): it is not open for writing")
+            }
+        }
     }
 
     /// Whether a name means stdout: the bodies that go there take turns by whatever name it is known.
@@ -78,7 +85,7 @@ struct Placement: Sendable {
         return shared
     }
 
-    /// What the command line says for the URL at `index`.
+    /// The destination on the command line for the URL at `index`.
     func destination(ofURLAt index: Int) -> Destination {
         if files == ["/dev/null"] { return .discard }
         if index < files.count {

@@ -5,7 +5,7 @@ import H2Client
 ///
 /// 1. A body that waits for its turn keeps its connection (HTTP/1.1) or stream (HTTP/2) meanwhile.
 /// 2. If there were more of them than connections or streams, those that wait could come to hold all, while the one whose
-///    turn it is waits to be sent again, after a 503 say: for ever.
+///    turn it is waits to be retried, after a 503 say: for ever.
 /// 3. So each takes a place before it is sent, in the order of the URLs, and keeps it until its end.
 ///
 /// Belongs to one actor.

@@ -45,7 +45,7 @@ enum Quantity {
         return time
     }
 
-    /// `100`, `0.5`, `10K`, each with or without `/s`: so many a second, more than none.
+    /// `100`, `0.5`, `10K`, each with or without `/s`: a number a second, above 0.
     @Sendable static func rate(_ text: String) throws -> Double {
         guard let value = QuantityText.rate(text) else {
             throw BadValue("write a number a second such as 100, 0.5, 10K or 100/s")

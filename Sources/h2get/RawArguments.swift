@@ -14,7 +14,7 @@ import Synchronization
 /// given would be used.
 enum RawArguments {
     private static let values = Mutex<[String: [UInt8]]>([:])
-    /// No character, so that nobody types it.
+    /// Not a character, so that nobody types it.
     private static let mark = "\u{10FFFE}"
 
     /// The process's arguments, as they were given.
@@ -53,7 +53,7 @@ enum RawArguments {
         return texts
     }
 
-    /// What a value of the command line stands for.
+    /// The bytes that a value of the command line stands for.
     static func bytes(of text: String) -> [UInt8] {
         guard text.hasPrefix(mark) else { return Array(text.utf8) }
         return values.withLock { $0[text] } ?? Array(text.utf8)
@@ -62,8 +62,9 @@ enum RawArguments {
     /// - Parameter used: the values of the options that take bytes.
     /// - Throws: `Failure` (`usage`) where another option or a URL has got what stands for bytes.
     static func check(_ used: [String]) throws {
-        let missing = values.withLock { values in values.first { !used.contains($0.key) } }
-        if let missing { throw notUTF8(missing.value, nil) }
+        let missing = values.withLock { values in values.keys.first { !used.contains($0) } }
+        // It may be a secret.
+        if missing != nil { throw notUTF8(nil, nil) }
     }
 
     /// The option to which a word belongs, and the part of the word that is its value.
@@ -87,11 +88,11 @@ enum RawArguments {
         return ("-" + last.suffix(1), word[...])
     }
 
-    private static func notUTF8(_ argument: [UInt8], _ option: String?) -> Failure {
-        let name = option.map { "\($0): " } ?? ""
-        let text = printable(String(decoding: argument, as: UTF8.self))
+    /// - Parameter argument: nil where it may be a secret, as any option's value may.
+    private static func notUTF8(_ argument: [UInt8]?, _ option: String?) -> Failure {
+        let text = argument.map { " '\(shown(String(decoding: $0, as: UTF8.self)))'" } ?? ""
+        let what = option.map { "the value of \($0)" } ?? "the argument\(text)"
         return Failure.usage(
-            "\(name)the argument '\(text)' is not UTF-8; only -d, --data-binary and -H take other bytes, and URLs as %XX"
-        )
+            "\(what) is not UTF-8; only -d, --data-binary and -H take other bytes, and URLs as %XX")
     }
 }

@@ -36,7 +36,7 @@ enum ResultFile: Sendable, CaseIterable {
 /// Where the results go: files, or one of them to stdout, instead of the summary.
 struct ResultFiles: Sendable {
     private var paths: [ResultFile: String] = [:]
-    /// What stdout gets; nil where that is the summary.
+    /// The result that stdout gets; nil where that is the summary.
     private(set) var onStandardOutput: ResultFile?
 
     /// - Throws: `Failure` (`usage`) where two would write to one place.
@@ -46,7 +46,7 @@ struct ResultFiles: Sendable {
         for case (let kind, let path?) in given {
             guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
             // To stdout by another name, where it would write over the summary.
-            let path = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(path) ? "-" : path
+            let path = StandardDescriptors.number(named: path) == 1 ? "-" : path
             if let other = kinds[Array(path.utf8)] {
                 throw Failure.usage(
                     "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
@@ -125,7 +125,11 @@ final class OpenResultFiles {
 
     /// The file that somebody else writes meanwhile; nil where it is not wanted.
     func pathToWrite(_ kind: ResultFile) -> String? {
-        targets.first { $0.kind == kind }.map { $0.output.download?.partPath ?? $0.path }
+        targets.first { $0.kind == kind }.map { target in
+            guard let download = target.output.download else { return target.path }
+            // No String names a file whose path is not UTF-8.
+            return String(validating: download.part.bytes, as: UTF8.self) ?? "/dev/fd/\(download.descriptor)"
+        }
     }
 
     /// Writes what `text` makes, if this kind is wanted. One that cannot be written does not take the others with it:

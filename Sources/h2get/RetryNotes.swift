@@ -21,7 +21,7 @@ final class RetryNotes {
             others[kind, default: 0] += 1
             return
         }
-        // What is not said any more need not be remembered.
+        // Old notes need not be remembered.
         if told.count > 100 { (told, others) = ([:], [:]) }
         told[kind] = (now, wait)
         var line = "h2get: \(reason); trying again " + (wait > .zero ? "in \(wait.brief)" : "at once")
@@ -41,6 +41,9 @@ extension RetryRefusal {
         case .serverWantsCalm: "the server asked for less load"
         case .replaysAreUsedUp: "connections kept ending before they served it"
         case .connectionWasNew: "its connection was new, and may have ended because of it"
+        // The library counts up to 68 years.
+        case .retryAfterIsTooLong(let wait) where wait >= .seconds(Int32.max):
+            "Retry-After asks for more than 68 years, which is more than h2get waits"
         case .retryAfterIsTooLong(let wait): "Retry-After asks for \(wait.brief), which is more than h2get waits"
         case .pastMaximumTime(let wait): "a wait of \(wait.brief) would pass --retry-max-time"
         case .pastTimeout(let wait): "a wait of \(wait.brief) would pass -m"

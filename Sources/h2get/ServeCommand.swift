@@ -53,7 +53,7 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Its key (PEM).", valueName: "FILE"))
     var key: String?
 
-    @Option(help: ArgumentHelp("Wait so long before every answer.", valueName: "MS"))
+    @Option(help: ArgumentHelp("Wait this long before every response.", valueName: "MS"))
     var latency = 0
 
     @Option(
@@ -139,7 +139,7 @@ struct ServeCommand: ParsableCommand {
             throw ValidationError("--max-streams: 0 to \(Int32.max)")
         }
         guard !(http1 && http2) else {
-            throw ValidationError("--http1.1 and --http2 exclude each other; without them both are offered")
+            throw ValidationError("--http1.1 and --http2 cannot be combined; without them both are offered")
         }
         if http1, maxStreams != nil {
             throw ValidationError("--max-streams is of HTTP/2, and --http1.1 leaves that out")

@@ -97,7 +97,7 @@ struct ServeFile: Sendable {
     /// otherwise.
     private func linked(_ download: Download) throws -> Bool {
         guard !download.isInPlace, download.target.mode == nil, !isForced else { return false }
-        let (part, name) = (download.partPath, download.target.resolved)
+        let (part, name) = (download.part.c, download.target.resolved.c)
         var code = link(part, name) == 0 ? 0 : errno
         // Some file systems have no links.
         if code != 0, code != EEXIST { code = renameReplacingNothing(part, name) }
@@ -114,11 +114,11 @@ struct ServeFile: Sendable {
     // MARK: - What is there
 
     /// Locks a file until the process ends; false where another process has it, or has put another file in its place.
-    private static func lock(_ path: String) -> Bool {
-        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+    private static func lock(_ path: FilePath) -> Bool {
+        let descriptor = open(path.c, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
-        return lock(descriptor) && FileIdentity(descriptor: descriptor) == FileIdentity(path: path)
+        return lock(descriptor) && FileIdentity(descriptor: descriptor) == FileIdentity(path)
     }
 
     /// The lock is on a duplicate, which is never closed. Where the file system has no locks, nobody has one.
@@ -131,8 +131,8 @@ struct ServeFile: Sendable {
     }
 
     /// nil if it is not a regular file, is longer than `limit`, or cannot be read.
-    static func content(of path: String, limit: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+    static func content(of path: FilePath, limit: Int) -> [UInt8]? {
+        let descriptor = open(path.c, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         guard FileKind(descriptor: descriptor) == .regular else { return nil }

@@ -7,7 +7,7 @@ import H2Measure
     import Darwin
 #endif
 
-/// What `h2get serve` does, from its command line to its end.
+/// A run of `h2get serve`, from its command line to its end.
 struct ServeRun: Sendable {
     let origin: ServedOrigin
     private let directory: String?

@@ -24,7 +24,7 @@ enum ShownCommandLine {
             } else if word.hasPrefix("--header=") {
                 words.append(quoted("--header=" + field(String(word.dropFirst(9)))))
             } else {
-                words.append(quoted(word.contains("://") ? withoutUserInfo(word) : word))
+                words.append(quoted(word.contains("://") ? withoutSecrets(word) : word))
             }
             isField = !isField && (word == "-H" || word == "--header")
         }

@@ -11,10 +11,10 @@ enum Subcommand: String, CaseIterable {
     /// - Throws: `Failure` (`usage`) where the first word is nearly one of them, and cannot be a URL.
     static func checkSpelling(_ arguments: [String]) throws {
         guard let word = arguments.first, let command = meant(by: word) else { return }
-        throw Failure.usage("'\(printable(word))' is not a URL; did you mean '\(command.rawValue)'?")
+        throw Failure.usage("'\(shown(word))' is not a URL; did you mean '\(command.rawValue)'?")
     }
 
-    /// What a misspelt word means; nil where it is like none of them.
+    /// The command that a misspelt word means; nil where it is like none of them.
     static func meant(by word: String) -> Subcommand? {
         let letters = Array(word.lowercased().utf8)
         guard (3...12).contains(letters.count), letters.allSatisfy({ (0x61...0x7a).contains($0) }) else { return nil }

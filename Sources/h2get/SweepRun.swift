@@ -41,7 +41,7 @@ struct SweepRun: Sendable {
                 "\(progress.done + 1) of at most \(progress.all) (\(progress.done * 100 / max(progress.all, 1)) %)  "
                 + "ETA \(BenchProgressLine.length(progress.secondsLeft)) or less: \(progress.setting)"
             if let last = progress.last {
-                line += "  (\(last.setting): \(rateText(last.rate)) req/s, p99 \(timeText(last.p99)))"
+                line += "  (\(last.setting): \(rateText(last.goodput)) req/s, p99 \(timeText(last.p99)))"
             }
             if isVerbose { console.say(line) } else { console.progress(line) }
         }

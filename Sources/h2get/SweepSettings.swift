@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// What the options of `h2get sweep` mean, checked as a whole before anything is sent.
+/// The meaning of the options of `h2get sweep`, checked as a whole before anything is sent.
 struct SweepSettings: Sendable {
     private(set) var plan: SweepPlan
     let files: ResultFiles
@@ -43,7 +43,7 @@ struct SweepSettings: Sendable {
         }
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot go together; keep one") }
+        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
         files = try ResultFiles([(.json, command.output.json), (.html, command.output.html)])
     }
 }

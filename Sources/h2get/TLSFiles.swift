@@ -6,7 +6,7 @@ import H2Client
     import Darwin
 #endif
 
-/// The files that the options name for TLS, and what the environment names in their place.
+/// The files that the options name for TLS, and those that the environment names in their place.
 struct TLSFiles {
     var isInsecure = false
     var authorityFile: String?
@@ -32,9 +32,11 @@ struct TLSFiles {
         return path.isEmpty ? nil : path
     }
 
-    /// Before anything is sent: names what cannot be read, in the system's words.
+    /// Before anything is sent: names the files that cannot be read, in the system's words, and the suites and groups that
+    /// OpenSSL does not know.
     /// - Throws: `Failure`.
     static func check(_ tls: Configuration.TLS) throws {
+        try checkSuites(tls)
         for (path, option, status) in [
             (tls.caFile, "--cacert", ExitReason.authorityFile), (tls.caDirectory, "--capath", .authorityFile),
             (tls.certificateFile, "--cert", .clientCertificate), (tls.privateKeyFile, "--key", .clientCertificate),
@@ -42,8 +44,23 @@ struct TLSFiles {
             guard let path, access(path, R_OK) != 0 else { continue }
             let code = errno
             let isFromEnvironment = option == "--cacert" && path == environmentBundle
-            throw Failure(
-                status, "cannot read \(path) (\(isFromEnvironment ? "CURL_CA_BUNDLE" : option)): \(errnoText(code))")
+            // curl's --cert FILE:PASSWORD.
+            let end = option == "--cert" ? path.utf8.firstIndex(of: UInt8(ascii: ":")) ?? path.endIndex : path.endIndex
+            let shown = end < path.endIndex ? "\(path[..<end]):***" : path
+            let remedy = end < path.endIndex ? "; a password cannot be given with it: use a key without one" : ""
+            let name = isFromEnvironment ? "CURL_CA_BUNDLE" : option
+            throw Failure(status, "cannot read \(shown) (\(name)): \(errnoText(code))\(remedy)")
+        }
+    }
+
+    /// - Throws: `Failure` (`cipher`).
+    private static func checkSuites(_ tls: Configuration.TLS) throws {
+        guard tls.suites12 != nil || tls.suites13 != nil || tls.groups != nil else { return }
+        var chosen = Configuration.TLS()
+        chosen.verifiesPeer = false
+        (chosen.suites12, chosen.suites13, chosen.groups) = (tls.suites12, tls.suites13, tls.groups)
+        do { _ = try TLSContext(client: chosen) } catch let error as H2Error {
+            throw Failure(.cipher, error.description)
         }
     }
 }

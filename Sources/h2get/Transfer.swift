@@ -11,8 +11,10 @@ struct Transfer {
     let turn: Int?
     var phase = TransferPhase.request
     var bodyBytes = 0
-    /// What is left of its file after a failure, in words.
+    /// After a failure, what is left of its file, in words.
     var leftover = ""
+    /// The file that was written in place, and is empty since the transfer failed.
+    var emptiedPath: String?
     /// Its body was left to `Turns`, and is not written yet.
     var isDeposited = false
     /// Its file holds all of it.
@@ -113,7 +115,7 @@ extension Fetch {
         let isWorthTelling = settings.retry.statuses.contains(response.status.code) || response.retryRefusal != nil
         if isWorthTelling, !tries.isEmpty, console.showsErrors {
             let answer = "the server answered \(response.status.code)\(reason(response.status))"
-            console.say(printable("h2get: \(withoutUserInfo(transfer.url)): \(answer)\(tries)"))
+            console.say(printable("h2get: \(withoutSecrets(transfer.url)): \(answer)\(tries)"))
         }
         if let turn = transfer.turn {
             if let length = depositLength(response) {
@@ -133,6 +135,9 @@ extension Fetch {
             transfer.isWritten = output.download != nil
         } catch {
             transfer.leftover = output.download?.leftover() ?? ""
+            if let download = output.download, download.isInPlace, !transfer.leftover.isEmpty {
+                transfer.emptiedPath = download.target.path
+            }
             transfer.standardOutputIsBroken = output.isStandardOutput && isWriteFailure(error)
             throw error
         }

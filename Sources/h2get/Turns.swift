@@ -7,7 +7,7 @@
 ///
 /// Belongs to one actor.
 final class Turns {
-    /// So many small responses may be left here, of so many bytes in all.
+    /// How many small responses may be left here, and how many bytes in all.
     private static let depositLimit = 4096
     private static let depositBytesLimit = 16 << 20
 
@@ -76,7 +76,7 @@ final class Turns {
             isWriting = false
             waiting.removeValue(forKey: current)?.resume()
         }
-        // What arrived together is left here one after the other: wait for all of it, and write it at once.
+        // Responses that arrived together are left here one after the other: wait for all of them, and write them at once.
         await Task.yield()
         while outcomes[current] != nil {
             var bytes: [UInt8] = []

@@ -7,13 +7,13 @@ import H2Measure
 /// 3. `[...]` that is an IPv6 address stays as it is.
 /// 4. The last range or list changes fastest.
 ///
-/// What it stands for is made as it is asked for: a million URLs need no memory.
+/// Its URLs are made as they are asked for: a million need no memory.
 struct URLGlob: RandomAccessCollection, Sendable {
     /// A piece of the pattern.
     private enum Part: Sendable {
         case text(String)
         case list([String])
-        /// `first + step × index`, with at least so many digits.
+        /// `first + step × index`, with at least `digits` digits.
         case numbers(first: Int, step: Int, count: Int, digits: Int)
         case letters(first: UInt8, step: Int, count: Int)
 
@@ -53,7 +53,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
             let (next, isTooLarge) = product.multipliedReportingOverflow(by: part.count)
             guard !isTooLarge else {
                 throw Failure.usage(
-                    "'\(printable(pattern))' stands for more URLs than can be counted; make its ranges smaller")
+                    "'\(shown(pattern))' stands for more URLs than can be counted; make its ranges smaller")
             }
             product = next
         }
@@ -184,7 +184,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
             if let colon = content.firstIndex(of: UInt8(ascii: ":")) {
                 limits = content[..<colon]
                 guard let given = number(content[(colon + 1)...]), given > 0 else {
-                    throw error("a step that is no number above 0", at: colon)
+                    throw error("a step that is not a number above 0", at: colon)
                 }
                 step = given
             }
@@ -226,7 +226,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
 
         private func error(_ what: String, at place: Int) -> Failure {
             .usage(
-                "'\(printable(pattern))' has \(what), at character \(place + 1); for the character itself write a "
+                "'\(shown(pattern))' has \(what), at character \(place + 1); for the character itself write a "
                     + "backslash before it")
         }
     }

@@ -106,7 +106,7 @@ final class URLList {
     private func check(_ line: ArraySlice<UInt8>) throws {
         guard line.count > Self.longestLine else { return }
         // Where credentials may stand in what is shown, they are hidden in it.
-        let beginning = withoutUserInfo(String(decoding: Self.trimmed(line).prefix(4096), as: UTF8.self))
+        let beginning = withoutSecrets(String(decoding: Self.trimmed(line).prefix(4096), as: UTF8.self))
         let error = Failure(
             .readFailed,
             "line \(lineNumber + 1) of \(name == "-" ? "stdin" : name) is over 1 MiB; is it a list of URLs? "

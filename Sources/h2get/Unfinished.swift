@@ -6,21 +6,21 @@ import Synchronization
     import Darwin
 #endif
 
-/// What must not be left behind where the process ends in the middle: files that nobody could use, and files that would
+/// Files that must not be left behind where the process ends in the middle: those that nobody could use, and those that would
 /// look whole under their names.
 enum Unfinished {
     enum Item: Sendable {
         /// A file of ours that is of no use to anybody before its end.
-        case temporary(path: String)
+        case temporary(path: FilePath)
         /// A file that is written in place: empty is better than half.
         case inPlace(descriptor: CInt)
         /// A file that is of use only while the process runs. It is removed where it is still the one that was made.
-        case made(path: String, identity: FileIdentity, content: [UInt8])
+        case made(path: FilePath, identity: FileIdentity, content: [UInt8])
 
         /// nil where there is no such file.
-        init?(madeFile path: String, content: [UInt8]) {
+        init?(madeFile path: FilePath, content: [UInt8]) {
             var status = stat()
-            guard lstat(path, &status) == 0 else { return nil }
+            guard lstat(path.c, &status) == 0 else { return nil }
             self = .made(path: path, identity: FileIdentity(status), content: content)
         }
     }
@@ -53,14 +53,14 @@ enum Unfinished {
         state.withLock { state in
             for item in state.items.values {
                 switch item {
-                case .temporary(let path): unlink(path)
+                case .temporary(let path): unlink(path.c)
                 case .inPlace(let descriptor): _ = ftruncate(descriptor, 0)
                 case .made(let path, let identity, let content):
                     var status = stat()
-                    if lstat(path, &status) == 0, FileIdentity(status) == identity,
+                    if lstat(path.c, &status) == 0, FileIdentity(status) == identity,
                         ServeFile.content(of: path, limit: content.count) == content
                     {
-                        unlink(path)
+                        unlink(path.c)
                     }
                 }
             }

@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// What -v and -vv say. Everything that came from a server is made printable.
+/// The words of -v and -vv. Everything that came from a server is made printable.
 struct Verbose: Sendable {
     let console: Console
     /// 1: connections and header fields; 2: frames.
@@ -25,7 +25,7 @@ struct Verbose: Sendable {
         for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
     }
 
-    /// What -v says of an event; what transfers tell themselves is left out.
+    /// The lines of -v about an event; transfers tell of themselves.
     static func lines(_ event: HTTPClient.Event.Kind) -> [String] {
         switch event {
         case .connecting(let origin, let reason): ["connecting to \(origin): \(reason.rawValue)"]
@@ -79,7 +79,8 @@ struct Verbose: Sendable {
         var text = "\(mark)> \(request.method.rawValue) \(printable(target))"
         for field in request.headerFields {
             // A password must not come into a log that is shown around.
-            let value = field.name == .authorization ? "(not shown)" : printable(field.value)
+            let isSecret = [.authorization, .proxyAuthorization, .cookie].contains(field.name)
+            let value = isSecret ? "(not shown)" : printable(field.value)
             text += "\n\(mark)> \(field.name.canonicalName): \(value)"
         }
         if let priority = options.priority { text += "\n\(mark)> priority: \(priority.fieldValue)" }

@@ -85,6 +85,8 @@ final class InputFile: Sendable {
     private let descriptor: CInt
     private let name: String
     private let isOurs: Bool
+    /// Not so for a regular file, which the loop cannot watch either.
+    private let mayWait: Bool
     private let isAbandoned = Atomic<Bool>(false)
     /// How long, in milliseconds, a thread waits for input before it looks whether anybody still wants it.
     private static let patience: CInt = 200
@@ -94,6 +96,7 @@ final class InputFile: Sendable {
         self.descriptor = descriptor
         self.name = name
         self.isOurs = isOurs
+        mayWait = FileKind(descriptor: descriptor) != .regular
     }
 
     deinit { if isOurs { close(descriptor) } }
@@ -102,12 +105,66 @@ final class InputFile: Sendable {
     /// - Parameter limit: how long to wait for them.
     /// - Throws: `Failure` (`readFailed`; `timeout` after `limit`), `CancellationError`.
     nonisolated(nonsending) func next(within limit: Duration? = nil) async throws -> [UInt8] {
-        try await offLoop(cancelled: { self.isAbandoned.store(true, ordering: .relaxed) }) {
-            Result { try self.nextBlocking(within: limit) }
+        let begin = ContinuousClock.now
+        if mayWait {
+            do { try await InputWatch(self).wait(limit) } catch {
+                isAbandoned.store(true, ordering: .relaxed)
+                throw error
+            }
+        }
+        // Now that there is something a thread has it at once, unless somebody else reads it first.
+        let left = limit.map { max($0 - (ContinuousClock.now - begin), .zero) }
+        return try await offLoop(cancelled: { self.isAbandoned.store(true, ordering: .relaxed) }) {
+            Result { try self.nextBlocking(within: left, of: limit) }
         }.get()
     }
 
-    private func nextBlocking(within limit: Duration?) throws -> [UInt8] {
+    /// Input that is waited for is watched by the event loop: there are only so many threads, and a FIFO may be silent for hours.
+    private final class InputWatch: ReadinessHandler {
+        // It stays open for as long as it is watched.
+        private let file: InputFile
+        private let waiter: Waiter
+        private var isWatched = false
+        private var timer: LoopTimer?
+
+        init(_ file: InputFile) { (self.file, waiter) = (file, Waiter()) }
+
+        /// Returns when there is input, an end or an error, or when `limit` is over.
+        /// - Throws: `CancellationError`.
+        nonisolated(nonsending) func wait(_ limit: Duration?) async throws {
+            let (loop, watch, waiter) = (EventLoop.shared, LoopBound(self), waiter)
+            loop.execute { watch.value.begin(on: loop, limit) }
+            defer { loop.execute { watch.value.end() } }
+            try await waiter.wait()
+        }
+
+        private func begin(on loop: EventLoop, _ limit: Duration?) {
+            isWatched = true
+            loop.register(file.descriptor, handler: self)
+            if let limit { timer = loop.schedule(after: limit.clampedNanoseconds) { self.finish() } }
+        }
+
+        func ready(readable: Bool, writable: Bool) { finish() }
+
+        // A file that cannot be watched is read at once, and a thread waits for it.
+        func unwatched(_ error: H2Error) { finish() }
+
+        private func finish() {
+            end()
+            waiter.resume()
+        }
+
+        private func end() {
+            if let timer { EventLoop.shared.cancel(timer) }
+            timer = nil
+            guard isWatched else { return }
+            isWatched = false
+            EventLoop.shared.deregister(file.descriptor)
+        }
+    }
+
+    /// - Parameter whole: the limit that the user has set, of which `limit` is left.
+    private func nextBlocking(within limit: Duration?, of whole: Duration?) throws -> [UInt8] {
         let begin = ContinuousClock.now
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while true {
@@ -117,7 +174,7 @@ final class InputFile: Sendable {
             let result = poll(&entry, 1, wait)
             // An error of poll's own, or of the descriptor: reading says which.
             if result > 0 || (result < 0 && errno != EINTR) { break }
-            if let limit, left == 0 { throw isTooSlow(limit) }
+            if let whole, left == 0 { throw isTooSlow(whole) }
         }
         if isAbandoned.load(ordering: .relaxed) { return [] }
         return try readChunk(descriptor, name: name) { !isAbandoned.load(ordering: .relaxed) }

@@ -294,7 +294,10 @@ final class ClientSimulation: @unchecked Sendable {
     private func check() {
         steps += 1
         guard let pool else { return }
-        let breaches = pool.lock.withLock { pool.state.check(now: world.now) }
+        let breaches = pool.lock.withLock {
+            pool.state.now = world.now
+            return pool.state.check()
+        }
         if !breaches.isEmpty, problems.count < 20 {
             problems.append("at \(world.now): \(breaches.joined(separator: ", "))")
         }
@@ -428,7 +431,7 @@ extension ConnectionPool {
         lock.withLock {
             var words = ["\(state.inFlight) under way, \(state.waiters.count) wait, \(state.living) connections"]
             for index in 0..<state.connections.bound where state.connections.isTaken(index) {
-                let connection = state.connections[Int32(index)].pointee
+                let connection = state.connections[Int32(index)]
                 words.append(
                     "\(connection.state) \(connection.version.map { "\($0)" } ?? "?"), \(connection.streams) streams of \(connection.limit), "
                         + "\(connection.holders) holders")

@@ -196,6 +196,48 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(based.protocols == .cleartextHTTP2)
     }
 
+    @Test func `a body's hash is what sha256sum prints`() throws {
+        let text = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        let digest = try #require(try planned("--expect-sha256", text, url).expectation?.sha256)
+        #expect(digest.count == 32 && digest.first == 0x9f && digest.last == 8)
+    }
+
+    // MARK: - Scripts
+
+    @Test func `a script has times in milliseconds, and URLs`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(
+            "# a script\r\n0\thttp://h/a\n0.001\thttp://h/b?c\r\n\n1500.5\thttp://h/d", to: "script")
+        let plan = try planned("--timing-script-file", file, "-c", "3")
+        #expect(plan.pace == .script([0, 1_000, 1_500_500_000]))
+        #expect(plan.requests.map(\.request.path) == ["/a", "/b?c", "/d"])
+        // As many for each connection.
+        #expect(plan.extent == .requests(9) && plan.streams == 100)
+        let some = try planned("--timing-script-file", file, "-c", "3", "-n", "2")
+        #expect(some.pace == .script([0, 1_000]) && some.requests.count == 2 && some.extent == .requests(6))
+        #expect(
+            refusal(["--timing-script-file", file, "-n", "4"])?.contains("2 -n 4 is more than the 3 lines") == true)
+        let paths = try folder.write("5\t/a\n6\thttps://other/b\n", to: "paths")
+        let based = try planned("--timing-script-file", paths, "-B", "http://h:81")
+        #expect(based.requests.allSatisfy { $0.request.authority == "h:81" })
+    }
+
+    @Test(
+        arguments: [
+            ("", "no line in"), ("0 http://h/", "line 1 of"), ("0 http://h/", "has 0 tabs: write milliseconds"),
+            ("0\thttp://h/\n1\thttp://h/\tx", "line 2 of"), ("x\thttp://h/", "begins with 'x': write milliseconds"),
+            ("-1\thttp://h/", "begins with '-1'"), ("\thttp://h/", "begins with ''"), ("1e3\thttp://h/", "begins with"),
+            ("700000000\thttp://h/", "more than a week"), ("99999999999999999999\thttp://h/", "more than a week"),
+            ("5\thttp://h/\n\n4.999\thttp://h/", "line 3 of"), ("5\thttp://h/\n4.9\thttp://h/", "sort the lines"),
+            ("5\th/x", "3 line 1 of"), ("5\thttp://h/\n6\thttp://other/", "is another origin than"),
+        ])
+    func `a line of a script that cannot be sent is named`(_ text: String, _ message: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(text, to: "script")
+        let said = refusal(["--timing-script-file", file])
+        #expect(said?.contains(message) == true, "\(said ?? "no refusal")")
+    }
+
     @Test func `the log of histograms keeps one for each interval, and nothing else does`() throws {
         #expect(try planned("--hdr", "f", url).keepsIntervalHistograms)
         #expect(try settings(["--json", "-", url]).files.onStandardOutput == .json)
@@ -209,7 +251,7 @@ private func refusal(_ arguments: [String]) -> String? {
     @Test(
         arguments: [
             ([], "2 no URL given; 'h2get bench --help' lists the options"),
-            (["-n", "5", "-D", "1s", url], "2 -n (so many requests) and -D (so long) cannot go together"),
+            (["-n", "5", "-D", "1s", url], "2 -n and -D cannot be combined"),
             (["-n", "5", "-c", "6", url], "2 -n 5 is less than one request for each of -c 6 connections"),
             (["-n", "101", "--stages", "10..0:20s", url], "2 the stages end at a rate of 0 after 100 requests"),
             (["-n", "9", "--stages", "10..0:20s", "--arrivals", "poisson", url], "2 stages that end at a rate of 0"),
@@ -218,14 +260,14 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--h1", "-m", "2", url], "2 HTTP/1.1 has one request at a time on a connection: use -c for more"),
             (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),
             (["-p", "h2c", url], "ALPN decides: leave it out"), (["-p", "http/1.1", url], "use --h1 instead"),
-            (["--h1", "-p", "h2c", "http://h/"], "--h1 and -p h2c exclude each other"),
+            (["--h1", "-p", "h2c", "http://h/"], "--h1 and -p h2c cannot be combined"),
             (["-p", "h3", url], "'-p <PROTOCOL>'"),
             (["-w", "15", url], "use 16 (65,535 bytes, where HTTP/2 begins) to 30"), (["-W", "31", url], "to 30"),
             (["-w", "16", "--h1", url], "-w and -W are windows of HTTP/2"),
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
             (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
             (["-f", "16M", url], "use 16384 to 16777215 bytes"),
-            (["--rate", "5", "--rps", "5", url], "and --rps (on each) cannot go together"),
+            (["--rate", "5", "--rps", "5", url], "and --rps (on each) cannot be combined"),
             (["--ramp", "5", url], "--ramp goes with --rate"),
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
             (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),
@@ -240,6 +282,16 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--expect-status", "20", url], "write statuses such as"),
             (["--expect-status", "2xx,", url], "write statuses such as"),
             (["--expect-size", "many", url], "write a size in bytes"),
+            (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
+            (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),
+            (["--timing-script-file", "/absent/s"], "26 cannot read /absent/s"),
+            (["--timing-script-file", "s", "--rate", "5"], "says when each request begins: leave out --rate"),
+            (["--timing-script-file", "s", "--stages", "5:1s"], "leave out --stages"),
+            (["--timing-script-file", "s", "-D", "5"], "leave out -D"),
+            (["--timing-script-file", "s", "--think-time", "5"], "leave out --think-time"),
+            (["--timing-script-file", "s", "--arrivals", "poisson"], "leave out --arrivals"),
+            (["--timing-script-file", "s", "--api", "async"], "--api async has no open loop"),
+            (["--timing-script-file", "-", "-d", "-"], "--timing-script-file - and -d - both read stdin"),
             (["--unix-socket", "", url], "--unix-socket takes the path"),
             (["--unix-socket", "/s", "--connect-to", "h", url], "leave out --source and --connect-to"),
             (["--ciphers", "x", "http://h/"], "--ciphers is about TLS"),
@@ -274,7 +326,12 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-d", "/absent/file", url], "26 cannot read /absent/file"), (["-d", "/", url], "26 / is a folder"),
             (["-i", "-", "-d", "-"], "-i - and -d - both read stdin"),
             (["-i", "-", "-H", "@-"], "-i - and -H @- both read stdin"),
-            (["-H", "no colon", url], "is no header field"),
+            (["-H", "no colon", url], "-H: there is no ':' behind a name"),
+            (
+                ["-I", "--expect-size", "5", url],
+                "2 responses to HEAD have no body, so --expect-size has nothing to check"
+            ),
+            (["-X", "HEAD", "--expect-size", "0", url], "leave out --expect-size"),
             (["-H", "Connection: close", url], "the connection's own"),
             ([url, "https://other/"], "https://other is another origin than https://localhost"),
             (["h/path"], "3 bad URL 'h/path': no scheme"), (["ftp://h/"], "3 bad URL"),
@@ -284,9 +341,10 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--json", "-", "--html", "/dev/stdout", url], "--json and --html both write to stdout"),
             (["--csv", "-", url], "--csv is written while the measurement runs"),
             (["--json", "", url], "needs the name"),
-            (["-s", "-v", url], "-s and -v cannot go together"),
-            (["--fail-if", "p99", url], "there is no > or <"), (["--fail-if", "speed>5", url], "'speed' is no figure"),
-            (["--fail-if", "p99>50", url], "is no time with its unit"),
+            (["-s", "-v", url], "-s and -v cannot be combined"),
+            (["--fail-if", "p99", url], "there is no > or <"),
+            (["--fail-if", "speed>5", url], "'speed' is not a figure"),
+            (["--fail-if", "p99>50", url], "is not a time with its unit"),
             (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),
         ] as [([String], String)])
     func `what cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {

@@ -75,6 +75,12 @@ import Testing
         }
         #expect(lost?.status == .http2 && lost?.message.hasSuffix("connection refused") == true)
         #expect(try failure { $0.end = .interrupted }?.status == .interrupted)
+        let cutOff = try failure {
+            $0.requests.sent = 3
+            $0.requests.aborted = 3
+            $0.end = .expired("its connections were open for 300 ms (-T)")
+        }
+        #expect(cutOff?.status == .timeout && cutOff?.message.hasSuffix("(-T); allow more with -T") == true)
         // -T and -N did what they were told to.
         let expired = try failure {
             $0.requests.done = 3

@@ -192,12 +192,12 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--resolve", "a:99999:b", "https://localhost/") != nil)
     }
 
-    @Test func `versions exclude each other`() throws {
+    @Test func `versions cannot be combined`() throws {
         #expect(try settings("https://localhost/").versions == .automatic)
         #expect(try settings("--http2", "https://localhost/").versions == .automatic)
         #expect(try settings("--http1.1", "https://localhost/").versions == .http1Only)
         #expect(try settings("--http2-prior-knowledge", "https://localhost/").versions == .http2Only)
-        #expect(usageError("--http1.1", "--http2", "https://localhost/")?.contains("exclude each other") == true)
+        #expect(usageError("--http1.1", "--http2", "https://localhost/")?.contains("cannot be combined") == true)
     }
 
     @Test func `--retry is a policy`() throws {

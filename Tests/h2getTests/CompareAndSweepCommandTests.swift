@@ -106,7 +106,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             ([url, "https://b/"], "give URLs of one https:// origin, of one http:// origin, or of one of each"),
             (["--connect-to", "h", url, "http://h/"], "with https:// and http:// leave it out"),
             (["-k", "http://h/"], "-k is about TLS"), (["--svg", "f", "--html", "f", url], "both write to f"),
-            (["-s", "-v", url], "cannot go together"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
+            (["-s", "-v", url], "cannot be combined"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
         ] as [([String], String)])
     func `what cannot be compared is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try CompareSettings(try CommandLineReader.read(CompareCommand.self, arguments)) }
@@ -117,11 +117,12 @@ private func refusal(_ work: () throws -> Void) -> String? {
         arguments: [
             ([], "2 no URL given; 'h2get sweep --help' lists the options"), (["--streams", "8..1", url], "is empty"),
             (["--streams", "0", url], "from 1 to"), (["--connections", "x", url], "write numbers from 1 to 100000"),
-            (["--slo", "50ms", url], "write a percentile and its limit"), (["--slo", "p10=1ms", url], "no percentile"),
+            (["--slo", "50ms", url], "write a percentile and its limit"),
+            (["--slo", "p10=1ms", url], "not a percentile"),
             (["-t", "2", url], "have only --connections 1"), (["--h1", "--streams", "1..4", url], "use --connections"),
             (["-p", "h2c", url], "leave it out"), ([url, "https://b/"], "measure one at a time"),
             (["--json", "f", "--html", "f", url], "both write to f"), (["-n", "5", url], "'h2get sweep --help'"),
-            (["-s", "-v", url], "cannot go together"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
+            (["-s", "-v", url], "cannot be combined"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
         ] as [([String], String)])
     func `what cannot be swept is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try SweepSettings(try CommandLineReader.read(SweepCommand.self, arguments)) }
@@ -158,5 +159,17 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(SweepRun.failure(of: sweep) == nil)
         sweep.curves[0].stop = .interrupted
         #expect(SweepRun.failure(of: sweep)?.status == .interrupted)
+    }
+
+    @Test func `the progress of a comparison counts all distances`() throws {
+        let plan = try compare("--rtt", "0,10ms,50ms", url).plans[1]
+        let progress = Compare.Progress(
+            round: 1, rounds: 5, done: 6, all: 36, way: .keepAlive, security: .tls, secondsLeft: 10)
+        #expect(
+            CompareProgressLine(plan, number: 2, of: 3).text(progress, later: 30)
+                == "2 of 3: 10.0 ms round trip  round 1 of 5  42/108 measured (38 %)  ETA 40 s  now: keep-alive")
+        #expect(
+            CompareProgressLine(plan, number: 1, of: 1).text(progress, later: 0)
+                == "round 1 of 5  6/36 measured (16 %)  ETA 10 s  now: keep-alive")
     }
 }

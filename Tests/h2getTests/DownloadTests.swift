@@ -81,6 +81,23 @@ import Testing
         #expect(folder.names == ["f"])
     }
 
+    /// Names are bytes: with others in their place a second file would come to be.
+    @Test(arguments: [false, true]) func `a link to a name that is not UTF-8 stays one`(_ exists: Bool) throws {
+        let folder = try TemporaryFolder()
+        let target = FilePath(Array(folder.path("").utf8) + [UInt8(ascii: "x"), 0xff, 0xfe])
+        try #require(symlink(target.c, folder.path("link")) == 0)
+        if exists { close(open(target.c, O_WRONLY | O_CREAT, 0o600)) }
+        try download("all of it", to: folder.path("link"))
+        #expect(try String(contentsOfFile: folder.path("link"), encoding: .utf8) == "all of it")
+        #expect(linkTarget(FilePath(folder.path("link"))) == target.bytes)
+        var names = 0
+        let listing = try #require(opendir(folder.root))
+        defer { closedir(listing) }
+        while readdir(listing) != nil { names += 1 }
+        // The two, `.` and `..`.
+        #expect(names == 4)
+    }
+
     @Test(arguments: [0o600, 0o640, 0o755, 0o666]) func `the mode of a file that was there stays`(_ mode: Int) throws {
         let folder = try TemporaryFolder()
         try folder.write("old", to: "f")

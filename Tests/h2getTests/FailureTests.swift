@@ -26,6 +26,24 @@ import Testing
         #expect(result.errors.contains("there is no interface named 'h2none'"), "\(result.errors)")
     }
 
+    @Test func `but not for a zone by its name on any address, in a URL and where to connect`() async throws {
+        // Some containers have no IPv6.
+        guard let served = try? Served({ $0.address = "::1" }) else { return }
+        let port = served.origin.port
+        for arguments in [
+            ["http://[::1%25lo]:\(port)/echo"], ["http://[::1%25lo]:\(port)/echo", "--http1.1"],
+            ["--connect-to", "localhost:1:[::1%25lo]:\(port)", "http://localhost:1/echo"],
+            ["--connect-to", "localhost:1:[::1%lo]:\(port)", "http://localhost:1/echo"],
+            ["--resolve", "nowhere.test:\(port):[::1%25lo]", "http://nowhere.test:\(port)/echo"],
+        ] {
+            let result = try await served.get(["-k"] + arguments.map { $0.replacing("http://", with: "https://") })
+            #expect(result.status == 0, "\(arguments): \(result.errors)")
+        }
+        let bench = try await Program.run(
+            ["bench", "-k", "-n", "1", "--connect-to", "[::1%25lo]:\(port)", "https://localhost:1/"])
+        #expect(bench.status == 0, "\(bench.errors)")
+    }
+
     @Test func `with the zone of an address that cannot be reached`() async throws {
         // The interface is the loopback one, where no such address is.
         let result = try await Program.run(["--connect-timeout", "20", "http://[fe80::1%25lo]:1/"])
@@ -177,6 +195,71 @@ import Testing
         #expect(shown.errors.contains("(22)"))
     }
 
+    /// Each of these is refused. "hush" stands for what nobody but the user may see.
+    static let wrongArguments: [[String]] = [
+        ["-H", "Authorization Bearer hush"], ["-H", "Auth orization: Bearer hush"], ["-H", "a: b", "-H", "hush"],
+        ["-H", ":hush"], ["-H", "X-Token: hush\u{1}"], ["-Hhush"], ["--header=Cookie hush"], ["-H", "@fields"],
+        ["--trailer", "hush"], ["--trailer", "h ush: hush"], ["--trailer", "hush:"],
+        ["--connect-to", "me:hush@h:443"], ["--connect-to", "a:1:hush:hush"], ["--connect-to", "a:1:hu sh:2"],
+        ["--connect-to", "a:1:[hush:]:2"], ["--connect-to=https://me:hush@h"],
+        ["--resolve", "me:hush@h:443"], ["--resolve", "h:hush:1.2.3.4"], ["--resolve", "+h:1:hush"],
+        ["--resolve", "h:1:me@hush,me:hush@h"],
+        ["-X", "Bearer hush"], ["-X", "me:hush@h"], ["--priority", "Bearer hush"], ["-m", "Bearer hush"],
+        ["-m", "me:hush@h"], ["--retry", "Bearer hush"], ["--rate", "me:hush@h"], ["--rate=me:hush@h"],
+        ["--parallel-max", "token: hush"], ["--user", "me:hush"], ["--user=me:hush"], ["-u", "me:hush"], ["-ume:hush"],
+        ["-x", "http://me:hush@h"], ["--proxy=http://me:hush@h"], ["--cookie=session=hush"], ["-b", "session=hush"],
+        ["--oauth2-bearer", "hush"], ["--cert", "absent.pem:hush"],
+    ]
+    private static let wrongMeasurements: [[String]] = [
+        ["-H", "Authorization Bearer hush"], ["-Hhush"], ["-H", "@fields"], ["--connect-to", "https://me:hush@h"],
+        ["--connect-to", "me:hush@h:1"], ["--user=me:hush"], ["-ume:hush"], ["--proxy", "http://me:hush@h"],
+        ["--sni=hush", "http://h/"], ["--cert", "absent.pem:hush", "https://localhost:1/"],
+    ]
+    static let wrongCommands: [[String]] =
+        wrongArguments.map { $0 + ["https://localhost:1/"] }
+        + ["bench", "compare", "sweep"].flatMap { command in
+            wrongMeasurements.map { [command] + $0 + ["http://localhost:1/"] }
+        } + [
+            ["http://me:hush@[::/"], ["http://me:hu/sh@h:x/"], ["http://localhost:1/?access_token=hush"],
+            ["http://me:hush@localhost:1/"], ["bench", "http://me:hush@h/[1-"],
+            ["bench", "http://me:hush@h/[1-10000000]"],
+            ["bench", "http://h/", "http://me:hush@other/"], ["bench", "-B", "unix:me:hush@h", "/"],
+            ["bench", "--fail-if", "Bearer hush", "http://h/"], ["bench", "-X", "Bearer hush", "http://h/"],
+            ["bench", "--source", "me:hush@h", "http://h/"], ["compare", "-n", "me:hush@h", "http://h/"],
+            ["compare", "--rtt", "Bearer hush", "http://h/"], ["sweep", "--slo", "Bearer hush", "http://h/"],
+            ["sweep", "--streams", "me:hush@h", "http://h/"], ["serve", "--user=me:hush"],
+            ["serve", "http://me:hush@h/"],
+            ["bench", "merge", "http://me:hush@h/x"], ["bench", "merge", "--user=me:hush", "x"],
+        ]
+
+    @Test(arguments: wrongCommands) func `without a secret of the command line`(_ arguments: [String]) async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("a: b\nCookie hush\n", to: "fields")
+        let result = try await Program.run(arguments, in: folder.root)
+        #expect(result.status != 0 && !result.errors.isEmpty, "\(arguments)")
+        #expect(!result.errors.contains("hush") && !result.text.contains("hush"), "\(arguments): \(result.errors)")
+    }
+
+    @Test func `without bytes that are a secret`() async throws {
+        let folder = try TemporaryFolder()
+        let script = """
+            for option in -X -m --connect-to; do
+                "\(Program.path)" $option $'hush\\xff' http://localhost:1/ 2>> errors
+                [ $? = 2 ] || exit 1
+            done
+            "\(Program.path)" -H $'Cookie hush\\xff' http://localhost:1/ 2>> errors; [ $? = 2 ] || exit 2
+            "\(Program.path)" -O -H -H $'Cookie: hush\\xff' --retry -H $'hush\\xff' http://localhost:1/ 2>> errors
+            "\(Program.path)" $'http://me:hush@h/\\xff' 2>> errors; [ $? = 2 ] || exit 3
+            ! grep hush errors
+            """
+        #expect(try await Program.runShell(script, in: folder.root) == 0, "\((try? folder.read("errors")) ?? "")")
+    }
+
+    @Test func `which says which of several fields is wrong`() async throws {
+        let result = try await Program.run(["-H", "a: b", "-H", "c", "http://localhost:1/"])
+        #expect(result.errors.contains("-H number 2: there is no ':'"), "\(result.errors)")
+    }
+
     @Test func `with 2 for a wrong option`() async throws {
         let result = try await Program.run(["--nope"])
         #expect(result.status == 2)
@@ -198,6 +281,33 @@ import Testing
         #expect(result.errors.contains("(\(status)) interrupted"), "\(result.errors)")
         #expect(served.parts == ["f"])
         #expect(await Program.eventually { served.origin.statistics.connectionsOpen == 0 })
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `when interrupted while it writes in place, which leaves no .part`(_ signal: Int32) async throws {
+        let served = try Served()
+        let script = """
+            mkdir d && echo old > d/f && chmod 666 d/f && chmod 555 d && chmod 755 . && chmod 644 ca.pem
+            as=""; if [ "$(id -u)" = 0 ]; then as="setpriv --reuid=65534 --regid=65534 --clear-groups"; fi
+            exec $as "\(Program.path)" --cacert ca.pem -o d/f '\(served.url("/stall?after=1000"))' 2> errors
+            """
+        let folder = served.folder
+        let status: Int32? = try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Swift.Result {
+                        let process = try ChildProcess("/bin/bash", ["-c", script], in: folder.root)
+                        _ = Program.waitUntil { ((try? folder.data("d/f"))?.count ?? 0) == 1000 }
+                        kill(process.pid, signal)
+                        return process.wait(seconds: 60)?.status
+                    })
+            }
+        }
+        chmod(folder.path("d"), 0o755)
+        let errors = try folder.read("errors")
+        #expect(status == -signal, "\(errors)")
+        #expect(errors.contains("d/f is empty now") && !errors.contains(".part"), "\(errors)")
+        #expect(try folder.data("d/f").isEmpty)
     }
 
     @Test func `when interrupted while it connects`() async throws {

@@ -264,6 +264,126 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try member("schema", of: served.folder.data("r.json"), as: String.self) == "h2get-\(command)")
     }
 
+    /// Runs a command whose last result goes into a pipe that is full, and signals it when it has come to that.
+    /// - Parameter signals: the second comes when the first has been taken.
+    private func signalled(
+        _ signals: [Int32], _ command: [String], in folder: TemporaryFolder
+    ) async throws -> Program.Result {
+        mkfifo(folder.path("slow"), 0o600)
+        let pipe = open(folder.path("slow"), O_RDWR | O_CLOEXEC)
+        // Full, so that the first byte waits for a reader.
+        _ = fcntl(pipe, 1031 /* F_SETPIPE_SZ */, 4096)
+        let filler = [UInt8](repeating: 0x20, count: 4096)
+        _ = write(pipe, filler, filler.count)
+        defer { close(pipe) }
+        // The thread that reads may outlive this call.
+        let reader = dup(pipe)
+        return try await Program.run(command, in: folder.root) { pid in
+            defer { close(reader) }
+            // The result before that one is written, so that the measurement is over.
+            _ = Program.waitUntil {
+                folder.names.contains { name in
+                    name.hasPrefix("r.json.") || name.hasPrefix("all.")
+                        ? (try? folder.data(name).isEmpty) == false : false
+                }
+            }
+            for signal in signals {
+                kill(pid, signal)
+                // It is blocked in all threads, and pending until one takes it.
+                _ = Program.waitUntil { !Self.isPending(signal, pid) }
+            }
+            guard signals.count == 1 else { return }
+            var piece = [UInt8](repeating: 0, count: 65_536)
+            while kill(pid, 0) == 0 {
+                var entry = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+                if poll(&entry, 1, 10) > 0 { _ = read(reader, &piece, piece.count) }
+            }
+        }
+    }
+
+    private static func isPending(_ signal: Int32, _ pid: Int32) -> Bool {
+        guard let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("ShdPnd:") }),
+            let mask = UInt64(line.split(separator: "\t").last ?? "", radix: 16)
+        else { return false }
+        return mask & (1 << UInt64(signal - 1)) != 0
+    }
+
+    private static let measurements: [[String]] = [
+        ["bench", "-n", "50", "--json", "r.json", "--csv", "r.csv", "--html", "slow"],
+        ["compare", "-n", "4", "--rounds", "1", "-c", "2", "--json", "r.json", "--html", "slow"],
+        ["sweep", "--streams", "1,2", "-D", "30ms", "--warm-up-time", "0", "--json", "r.json", "--html", "slow"],
+    ]
+
+    @Test(arguments: measurements, [SIGINT, SIGTERM, SIGHUP])
+    func `the first signal while results are written costs none of them`(
+        _ command: [String], _ signal: Int32
+    ) async throws {
+        let served = try Served.cleartext()
+        let result = try await signalled([signal], command + [served.url("/")], in: served.folder)
+        #expect(result.status == -signal, "\(result.status) \(result.errors)")
+        let expected = command.filter { $0.hasPrefix("r.") }.sorted() + ["slow"]
+        #expect(served.files == expected, "\(served.files)")
+        let schema: String = try member("schema", of: served.folder.data("r.json"))
+        #expect(schema == "h2get-\(command[0])")
+        #expect(result.text.contains("Result: ") || command[0] != "bench", "\(result.text)")
+    }
+
+    @Test(arguments: measurements) func `the second signal ends it at once`(_ command: [String]) async throws {
+        let served = try Served.cleartext()
+        let result = try await signalled([SIGINT, SIGTERM], command + [served.url("/")], in: served.folder)
+        #expect(result.status == -SIGTERM, "\(result.status) \(result.errors)")
+        #expect(served.files == ["slow"], "\(served.files)")
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func `the first signal while a merge is written costs nothing of it`(_ signal: Int32) async throws {
+        let served = try Served.cleartext()
+        _ = try await served.bench("-n", "200", "--hdr", "r.hlog", served.url("/"))
+        let result = try await signalled(
+            [signal], ["bench", "merge", "-o", "all.hlog", "--hgrm", "slow", "r.hlog"], in: served.folder)
+        #expect(result.status == -signal, "\(result.status) \(result.errors)")
+        #expect(try served.folder.read("all.hlog").contains("HISTFAAA"))
+    }
+
+    @Test func `a result that cannot be written is 23, suites and groups that nobody knows are 59`() async throws {
+        let served = try Served()
+        let folder = served.folder
+        func run(_ arguments: String...) async throws -> Program.Result {
+            try await Program.run(["bench", "-k", "-n", "3000"] + arguments + [served.url("/")], in: folder.root)
+        }
+        for option in ["--csv", "--json", "--html", "--hdr"] {
+            for path in ["/dev/full", "absent/r", "."] {
+                let result = try await run(option, path)
+                #expect(result.status == 23, "\(option) \(path): \(result.status) \(result.errors)")
+            }
+        }
+        for (option, value) in [("--ciphers", "NOPE"), ("--tls13-ciphers", "NOPE"), ("--groups", "NOPE")] {
+            let result = try await run(option, value, "--json", "r.json")
+            #expect(result.status == 59 && result.errors.contains("NOPE"), "\(result.errors)")
+        }
+        #expect(served.files == [], "\(served.files)")
+        let help = try await Program.run(["bench", "--help"])
+        #expect(help.text.contains("59 a cipher suite"))
+    }
+
+    @Test func `an address or socket that cannot be connected from or to is told as that`() async throws {
+        let served = try Served.cleartext()
+        let source = try await served.bench("-n", "1", "--source", "192.0.2.1", served.url("/"))
+        #expect(
+            source.status == 7 && source.errors.contains("192.0.2.1: this machine does not have it"), "\(source.errors)"
+        )
+        let family = try await served.bench(
+            "-n", "1", "--source", "::1", "http://127.0.0.1:\(served.origin.port)/")
+        #expect(family.status == 7 && family.errors.contains("no address of its family"), "\(family.errors)")
+        try served.folder.write("", to: "file")
+        for (path, remedy) in [("nope", "is the path right"), ("file", "stream socket")] {
+            let socket = try await served.bench("-n", "1", "--unix-socket", path, served.url("/"))
+            #expect(socket.status == 7 && !socket.errors.contains("reachable"), "\(socket.errors)")
+            #expect(path == "file" || socket.errors.contains(remedy), "\(socket.errors)")
+        }
+    }
+
     /// Rounds of it were measured, which cannot be had again.
     @Test func `a server that goes away between two distances costs no figure of the first`() async throws {
         let served = try Served.cleartext()

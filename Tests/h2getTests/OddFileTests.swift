@@ -1,5 +1,6 @@
 import Foundation
 import H2Origin
+import Synchronization
 import Testing
 
 /// Files whose size says nothing, and texts with what editors put at their start.
@@ -30,6 +31,44 @@ import Testing
             [ "$(cat out)" = hello ]
             """
         #expect(try await Program.runShell(script, in: served.folder.root) == 0)
+    }
+
+    /// More of them than there are threads for what may block: none of those is held by one that is silent.
+    @Test func `from silent pipes without a thread for each`() async throws {
+        let served = try Served { $0.settings.maxConcurrentStreams = 1_000 }
+        let count = 270
+        var holders: [Int32] = []
+        defer { for holder in holders { close(holder) } }
+        var arguments = ["--parallel-max", "1000", "-o", "/dev/null"]
+        for number in 0..<count {
+            let name = "p\(number)"
+            try #require(mkfifo(served.folder.path(name), 0o600) == 0)
+            holders.append(open(served.folder.path(name), O_RDWR | O_CLOEXEC))
+            arguments += ["-T", name]
+        }
+        try #require(holders.allSatisfy { $0 >= 0 })
+        let (pipes, folder) = (holders, served.folder)
+        let urls = (0..<count).map { _ in served.url("/upload") }
+        let threads = Mutex(Int.max)
+        let result = try await served.get(arguments + urls) { pid in
+            // All are read: their heads have come, and the bodies have not.
+            _ = Program.waitUntil { served.origin.statistics.requests == count }
+            _ = Program.waitUntil {
+                let now = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task"))?.count ?? 0
+                threads.withLock { $0 = now }
+                return now < 50
+            }
+            for (number, pipe) in pipes.enumerated() {
+                // Its end is told when the last writer goes, which the holder is, too.
+                let writer = open(folder.path("p\(number)"), O_WRONLY | O_CLOEXEC)
+                _ = write(writer, "hello", 5)
+                close(writer)
+                close(pipe)
+            }
+        }
+        holders = []
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(threads.withLock { $0 } < 50)
     }
 
     @Test func `that are pipes once, and never sends nothing in their place`() async throws {

@@ -186,6 +186,17 @@ import Testing
         }
     }
 
+    @Test func `what --polite or --rate holds back is told with -v`() async throws {
+        let served = try Served()
+        let urls = (0..<2).map { served.url("/bytes/\($0)") }
+        let slow = try await served.get(["-v", "--rate", "1/4s", "-o", "/dev/null"] + urls)
+        #expect(slow.status == 0)
+        let line = "* --rate holds 1 request to \(served.url("")) back"
+        #expect(slow.errors.split(separator: "\n").count { $0 == line } == 1, "\(slow.errors)")
+        let quick = try await served.get(["-v", "--rate", "1000/s", "-o", "/dev/null"] + urls)
+        #expect(!quick.errors.contains("holds"), "\(quick.errors)")
+    }
+
     @Test func `after 503 with --retry, when Retry-After says`() async throws {
         let served = try busy(retryAfter: 1)
         let urls = [served.url("/bytes/10"), served.url("/bytes/20")]

@@ -67,6 +67,13 @@ import Testing
         }
     }
 
+    @Test func `where Retry-After asks for more than can be counted`() async throws {
+        let result = try await run(["--retry", "2"]) { _ in
+            [.respond("503 Busy", ["Retry-After: 1" + String(repeating: "0", count: 30)], body: "busy")]
+        }
+        #expect(result.errors.contains("Retry-After asks for more than 68 years"), "\(result.errors)")
+    }
+
     @Test func `where Retry-After asks for more than h2get ever waits`() async throws {
         let result = try await run(["--retry", "2"]) { _ in
             [.respond("503 Busy", ["Retry-After: 2000"], body: "busy")]

@@ -29,6 +29,55 @@ import Testing
         #expect(isInOrder(try served.folder.data("out")))
     }
 
+    /// To open a descriptor's name anew would give it a place of its own in the file.
+    @Test(arguments: ["/dev/stderr", "/dev/fd/3", "/proc/self/fd/3", "link", "again", "/dev/fd/../fd/3"])
+    func `go where the descriptor is in its file`(_ name: String) async throws {
+        let served = try Served()
+        let number = name.contains("3") || name.count < 6 ? 3 : 2
+        let script = """
+            ln -s /dev/fd/3 link; ln -s link again
+            exec 3> out; echo before >&3
+            "\(Program.path)" --cacert ca.pem -o \(name) -o \(name) \(served.url("/bytes/3")) \(served.url("/bytes/3")) \
+                \(number)>&3 || exit 1
+            echo after >&3
+            """
+        #expect(try await Program.runShell(script, in: served.folder.root) == 0)
+        let expected = Data("before\n".utf8) + Served.pattern(3) + Served.pattern(3) + Data("after\n".utf8)
+        #expect(try served.folder.data("out") == expected)
+    }
+
+    @Test(arguments: ["link", "/dev/./stdout"]) func `go to stdout by a link to it`(_ name: String) async throws {
+        let served = try Served()
+        let script = """
+            ln -s /dev/stdout link
+            { echo before; "\(Program.path)" --cacert ca.pem -o \(name) \(served.url("/bytes/3")); echo after; } > out
+            """
+        #expect(try await Program.runShell(script, in: served.folder.root) == 0)
+        #expect(try served.folder.data("out") == Data("before\n".utf8) + Served.pattern(3) + Data("after\n".utf8))
+        // Nor may results of a measurement be written over the beginning.
+        let measured = """
+            { echo before; "\(Program.path)" bench -k -s -n 1 --json link \(served.url("/")); echo after; } > out
+            """
+        #expect(try await Program.runShell(measured, in: served.folder.root) == 0)
+        let text = try served.folder.read("out")
+        #expect(text.hasPrefix("before\n{") && text.hasSuffix("after\n"), "\(text)")
+    }
+
+    @Test func `do not go to a descriptor that is not open`() async throws {
+        let served = try Served()
+        let script = """
+            for number in 3 7 9 99; do
+                "\(Program.path)" --cacert ca.pem -o /dev/fd/$number \(served.url("/bytes/3")) 2> errors
+                [ $? = 23 ] || exit 1
+                grep -q "/dev/fd/$number: it is not open" errors || exit 2
+            done
+            """
+        #expect(
+            try await Program.runShell(script, in: served.folder.root) == 0,
+            "\((try? served.folder.read("errors")) ?? "")")
+        #expect(served.origin.statistics.requests == 0)
+    }
+
     @Test(arguments: [[], ["--http1.1", "--connections-per-origin", "1"]])
     func `come one after another in a pipe, which stays open between them`(_ options: [String]) async throws {
         let served = try Served()

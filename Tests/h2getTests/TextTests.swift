@@ -16,6 +16,34 @@ import Testing
         #expect(withoutUserInfo(url) == expected)
     }
 
+    @Test(arguments: [
+        ("https://h/?access_token=s3cret&b=1", "https://h/?access_token=***&b=1"),
+        ("https://h/?a=1&X-Amz-Signature=s3cret#f", "https://h/?a=1&X-Amz-Signature=***#f"),
+        ("https://h/?key=s3=cret;sid=x", "https://h/?key=***;sid=***"),
+        ("https://h/?design=1&keyboard=2&code=404", "https://h/?design=1&keyboard=2&code=404"),
+        ("https://u:s3cret@h/?PASSWORD=s3cret&b", "https://***@h/?PASSWORD=***&b"), ("h/?a", "h/?a"), ("?=&=", "?=&="),
+    ])
+    func `secrets in the parameters of URLs are not shown`(_ url: String, _ expected: String) {
+        #expect(withoutSecrets(url) == expected)
+    }
+
+    @Test(arguments: [
+        ("cannot serve 'http://u:s3cret@h/'; try", "cannot serve 'http://***@h/'; try"),
+        ("http://u:s3/cret@h/x: no such file", "http://***@h/x: no such file"),
+        ("see https://h/a@b, then mail me@h", "see https://h/a@b, then mail me@h"), ("", ""), ("@", "@"),
+        (" two  spaces@ ", " two  spaces@ "),
+    ])
+    func `credentials in a message are not shown`(_ message: String, _ expected: String) {
+        #expect(withoutCredentials(message) == expected)
+    }
+
+    @Test(arguments: [
+        ("PUT", "PUT"), ("Bearer s3cret", "***"), ("u:s3cret@h", "***@h"), ("a\nb", "***"), ("0..1K:30s", "0..1K:30s"),
+    ])
+    func `an argument is repeated without what may be a secret`(_ argument: String, _ expected: String) {
+        #expect(shown(argument) == expected)
+    }
+
     @Test func `durations have two decimals`() {
         #expect(Duration.microseconds(1500).brief == "1.50 ms")
         #expect(Duration.milliseconds(2500).brief == "2.50 s")

@@ -70,8 +70,8 @@ private func refusal(_ pattern: String) -> String? {
             ("[z-a]", "ends before it begins"),
             ("[a-Z]", "neither [1-9], [01-99:2] nor [a-z]"), ("[a-9]", "neither"), ("[1]", "neither"),
             ("[]", "neither"),
-            ("[1-2-3]", "neither"), ("[-1-2]", "neither"), ("[1-3:0]", "a step that is no number above 0"),
-            ("[1-3:x]", "a step that is no number"), ("[1-3:]", "a step"), ("[ab-cd]", "neither"),
+            ("[1-2-3]", "neither"), ("[-1-2]", "neither"), ("[1-3:0]", "a step that is not a number above 0"),
+            ("[1-3:x]", "a step that is not a number"), ("[1-3:]", "a step"), ("[ab-cd]", "neither"),
             ("[0-9223372036854775807]", "too large"), ("[1-99999999999999999999]", "neither"),
             ("[0-99999999999][0-99999999999]", "more URLs than can be counted"),
         ])

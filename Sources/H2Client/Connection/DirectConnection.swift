@@ -161,6 +161,7 @@ package final class DirectStream: StreamState {
         id = 0
         status = 0
         bodyReceived = 0
+        if let digest { digest.reset() }
         bytesSent = 0
         bytesReceived = 0
         sentAt = 0

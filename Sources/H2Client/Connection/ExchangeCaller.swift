@@ -159,7 +159,7 @@ extension Exchange {
     nonisolated(nonsending) func writeBody(with writer: DescriptorWriter) async throws -> Int {
         if isWhole {
             let all = try takeWholeBody(upTo: .max)
-            if !all.isEmpty { try await writeOut(all, with: writer) }
+            if !all.isEmpty { try await writeOut(all, [], with: writer) }
             return all.count
         }
         var step = await wait {
@@ -172,19 +172,24 @@ extension Exchange {
         defer { claim.store(.taken, ordering: .relaxed) }
         var count = 0
         while case .chunk(let bytes) = step {
-            try await writeOut(bytes, with: writer)
-            count += bytes.count
+            // More has come since the loop resumed this call, up to a turn's share: one hand-over to a thread takes all of it.
+            var more: [UInt8] = []
+            if connection.loopIdentity.isCurrent, case .chunk(let next)? = takeChunk() { more = next }
+            try await writeOut(bytes, more, with: writer)
+            count += bytes.count + more.count
             step = await wait { self.begin(.chunk($0)) }
         }
         if case .failed(let error) = step { throw error }
         return count
     }
 
-    /// Waits until `bytes` are written. Cancelling, and the exchange's own end by us, end the wait at once.
-    private nonisolated(nonsending) func writeOut(_ bytes: [UInt8], with writer: DescriptorWriter) async throws {
+    /// Waits until both are written. Cancelling, and the exchange's own end by us, end the wait at once.
+    private nonisolated(nonsending) func writeOut(
+        _ bytes: [UInt8], _ more: [UInt8], with writer: DescriptorWriter
+    ) async throws {
         let error = await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<(any Error)?, Never>) in
-                connection.loop.execute { self.beginOutput(bytes, writer, continuation) }
+                connection.loop.execute { self.beginOutput(bytes, more, writer, continuation) }
             }
         } onCancel: {
             connection.loop.execute {
@@ -199,12 +204,13 @@ extension Exchange {
     }
 
     private func beginOutput(
-        _ bytes: [UInt8], _ writer: DescriptorWriter, _ continuation: UnsafeContinuation<(any Error)?, Never>
+        _ bytes: [UInt8], _ more: [UInt8], _ writer: DescriptorWriter,
+        _ continuation: UnsafeContinuation<(any Error)?, Never>
     ) {
         if let outputFailure { return continuation.resume(returning: outputFailure) }
         outputWaiter = continuation
         let status = connection.loop.runBlocking {
-            let status = writer.write(bytes)
+            let status = writer.write(bytes, more)
             self.connection.loop.execute { self.endOutput(status) }
         }
         if status != 0 { endOutput(status) }

@@ -129,7 +129,6 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     let lock = PthreadLock()
     @exclusivity(unchecked) var state: PoolState
-    @exclusivity(unchecked) var actions: [PoolAction] = []
     /// Filled under the lock, and taken from there before it is unlocked.
     @exclusivity(unchecked) var due = Due()
     @exclusivity(unchecked) var members: [Member] = []
@@ -204,8 +203,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             seed: generator.next())
         retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
         if configurationError != nil {
-            state.shutdownNow(now: clock.preciseNow, into: &actions)
-            actions = []
+            state.now = clock.preciseNow
+            state.shutdownNow()
+            state.actions = []
         }
     }
 
@@ -289,7 +289,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Under the lock.
     func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
         if kind.isEmpty { retryBudget.sent(now: now) }
-        let result = state.lease(entry.key, now: now, kind: kind, into: &actions)
+        state.now = now
+        let result = state.lease(entry.key, kind: kind)
         var ticket: Ticket?
         if case .wait(let waiter) = result {
             ticket = Ticket(waiter, entry.key, since: now)
@@ -297,7 +298,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             while waiting.count <= waiter.slot { waiting.append(nil) }
             waiting[waiter.slot] = ticket
         }
-        if !actions.isEmpty { perform() }
+        if !state.actions.isEmpty { perform() }
         if let ticket { return .wait(ticket, entry) }
         switch result {
         case .use(let key):
@@ -336,10 +337,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     private func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
         let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
-        locked {
-            state.released(lease, mayReuse: mayReuse, now: now, into: &actions)
-            if !actions.isEmpty { perform() }
-        }
+        change { $0.released(lease, mayReuse: mayReuse) }
     }
 
     // MARK: - What connections say, on their loops
@@ -359,28 +357,25 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     func streamLimitChanged(_ connection: Connection, to limit: Int) {
-        change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit, now: $1, into: &$2) }
+        change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit) }
     }
 
     func doubted(_ connection: Connection) {
-        change { $0.doubted(ConnectionKey(packed: connection.ownerKey), now: $1, into: &$2) }
+        change { $0.doubted(ConnectionKey(packed: connection.ownerKey)) }
     }
 
     func trusted(_ connection: Connection) {
-        change { $0.trusted(ConnectionKey(packed: connection.ownerKey), now: $1, into: &$2) }
+        change { $0.trusted(ConnectionKey(packed: connection.ownerKey)) }
     }
 
     func draining(_ connection: Connection, why: H2Error, answers: Int?) {
         tell(.connectionDraining(connection.info.id, reason: why.message))
         let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
-        change {
-            $0.draining(
-                ConnectionKey(packed: connection.ownerKey), served: answers, because: reason, now: $1, into: &$2)
-        }
+        change { $0.draining(ConnectionKey(packed: connection.ownerKey), served: answers, because: reason) }
     }
 
     func stalled(_ connection: Connection, _ isStalled: Bool) {
-        change { $0.stalled(ConnectionKey(packed: connection.ownerKey), isStalled, now: $1, into: &$2) }
+        change { $0.stalled(ConnectionKey(packed: connection.ownerKey), isStalled) }
     }
 
     func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {
@@ -388,12 +383,12 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         // A request that is sent in the last moment crosses the server's close: a tenth of the time, and half a second, are
         // left to it.
         let margin = UInt64(500_000_000)
-        change { state, now, actions in
+        change { state in
             let idleUntil = idle.map { idle in
                 let time = idle.clampedNanoseconds
                 return now &+ (time > 2 * margin ? time - max(margin, time / 10) : time / 2)
             }
-            state.serverLimits(key, requests: requests, idleUntil: idleUntil, now: now, into: &actions)
+            state.serverLimits(key, requests: requests, idleUntil: idleUntil)
         }
     }
 
@@ -401,22 +396,24 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         let snapshot = connection.snapshot()
         tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
         let key = ConnectionKey(packed: connection.ownerKey)
-        locked {
+        change { state in
             figures.bytesSent += snapshot.bytesSent
             figures.bytesReceived += snapshot.bytesReceived
             members[key.slot] = .none
-            state.closed(key, now: now, into: &actions)
-            perform()
+            state.closed(key)
         }
         // Not before it has told what is on it.
         connection.loop.execute { self.letGoIfForgotten(connection) }
     }
 
     /// One event for the state, and what follows from it.
-    func change(_ body: (inout PoolState, UInt64, inout [PoolAction]) -> Void) {
+    @inline(__always)
+    func change<R>(_ event: (inout PoolState) -> R) -> R {
         locked {
-            body(&state, now, &actions)
-            if !actions.isEmpty { perform() }
+            state.now = now
+            let result = event(&state)
+            if !state.actions.isEmpty { perform() }
+            return result
         }
     }
 
@@ -442,7 +439,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Under the lock. All that it does at once is posting to loops; what it resumes is noted in `due`.
     func perform() {
         // Nothing here adds to them.
-        for action in actions {
+        for action in state.actions {
             switch action {
             case .dial(let key, let origin, let versions, let reason): dial(key, origin, versions, reason)
             case .assign(let waiter, let key):
@@ -478,7 +475,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 }
             }
         }
-        actions.removeAll(keepingCapacity: true)
+        state.actions.removeAll(keepingCapacity: true)
     }
 
     private func decide(_ waiter: WaiterKey, _ outcome: Outcome) {
@@ -501,10 +498,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Where it was decided already, that stands. On the clock's loop: whoever cancels a task has no business here.
     func giveUp(_ ticket: Ticket, _ error: any Error) {
-        change { state, now, actions in
+        change { state in
             guard ticket.decide(.failure(error), into: &due) else { return }
             waiting[ticket.waiter.slot] = nil
-            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
+            _ = state.giveUp(ticket.waiter)
         }
     }
 
@@ -520,13 +517,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if now < time {
             lock.withLock { wake(at: time) }
         } else {
-            change { $0.tick(now: $1, into: &$2) }
+            change { $0.tick() }
         }
     }
 
     // MARK: - The end
 
-    func closeIdle() { change { $0.closeIdle(now: $1, into: &$2) } }
+    func closeIdle() { change { $0.closeIdle() } }
 
     /// How long what is under way may take to its end once nobody has the client any more.
     static let grace = Duration.seconds(30)
@@ -553,7 +550,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     private func beginShutdown(_ deadline: Duration) {
         if case .ended = state.life { return }
         graceAlarms.append(LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() })
-        state.shutdown(now: now, into: &actions)
+        state.now = now
+        state.shutdown()
         perform()
     }
 
@@ -564,5 +562,5 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    func shutdownNow() { change { $0.shutdownNow(now: $1, into: &$2) } }
+    func shutdownNow() { change { $0.shutdownNow() } }
 }

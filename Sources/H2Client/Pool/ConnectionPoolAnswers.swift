@@ -40,10 +40,7 @@ extension ConnectionPool {
             }
         }
         let latency = answeredAt > exchange.submittedAt ? answeredAt - exchange.submittedAt : 0
-        change { state, now, actions in
-            state.answered(
-                OriginKey(packed: exchange.lease), answer, latency: latency, pause: pause, now: now, into: &actions)
-        }
+        change { $0.answered(OriginKey(packed: exchange.lease), answer, latency: latency, pause: pause) }
     }
 
     // MARK: - Sending again
@@ -61,17 +58,17 @@ extension ConnectionPool {
 
     /// The server wants HTTP/1.1 from the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
     func requireHTTP1(_ exchange: Exchange) {
-        change { $0.requireHTTP1(OriginKey(packed: exchange.lease), now: $1, into: &$2) }
+        change { $0.requireHTTP1(OriginKey(packed: exchange.lease)) }
     }
 
     /// The request was lost on an HTTP/1.1 connection that was reused.
     func suspectReuse(_ exchange: Exchange) {
-        change { $0.suspectReuse(OriginKey(packed: exchange.lease), now: $1, into: &$2) }
+        change { $0.suspectReuse(OriginKey(packed: exchange.lease)) }
     }
 
     /// The server does not answer for the origin of this request on the connection that it shares (421).
     func misdirected(_ exchange: Exchange) {
-        change { $0.cannotCoalesce(OriginKey(packed: exchange.lease), now: $1, into: &$2) }
+        change { $0.cannotCoalesce(OriginKey(packed: exchange.lease)) }
     }
 
     // MARK: - Events of requests

@@ -20,7 +20,7 @@ extension ConnectionPool {
         // The exchange of SETTINGS begins before anybody can send.
         connection.activate()
         tell(.connectionOpened(connection.info, connection.version, reason: dial.reason))
-        locked {
+        change { state in
             members[dial.key.slot] = .open(connection)
             if connection.info.tlsVersion != nil {
                 figures.handshakes += 1
@@ -28,8 +28,7 @@ extension ConnectionPool {
             }
             state.connected(
                 dial.key, protocol: connection.version == .http2 ? .http2 : .http1,
-                maxStreams: connection.maxConcurrentStreams, now: now, into: &actions)
-            perform()
+                maxStreams: connection.maxConcurrentStreams)
         }
     }
 
@@ -42,8 +41,8 @@ extension ConnectionPool {
             dialError = error
             // Another dial that is still under way would come to the same end.
             let isFinal = [.certificateRejected, .tlsConfiguration, .invalidConfiguration].contains(error.code)
-            state.dialFailed(
-                dial.key, timedOut: error.code == .timeout, isFinal: isFinal, now: now, into: &actions)
+            state.now = now
+            state.dialFailed(dial.key, timedOut: error.code == .timeout, isFinal: isFinal)
             perform()
             dialError = nil
         }
@@ -51,10 +50,9 @@ extension ConnectionPool {
 
     /// On the dial's loop.
     func dialCancelled(_ dial: PoolDial) {
-        locked {
+        change { state in
             members[dial.key.slot] = .none
-            state.closed(dial.key, now: now, into: &actions)
-            perform()
+            state.closed(dial.key)
         }
     }
 

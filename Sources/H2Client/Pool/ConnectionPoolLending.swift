@@ -22,9 +22,7 @@ extension ConnectionPool {
         let connection = loan.connection
         loan.giveBack { [self] served in
             let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
-            change {
-                $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining, now: $1, into: &$2)
-            }
+            change { $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining) }
             if connection.isDraining { letGoIfForgotten(connection) }
         }
     }

@@ -29,12 +29,7 @@ extension ConnectionPool {
 
     /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
     func share(_ connection: Connection, with dial: PoolDial) -> Bool {
-        let isShared = locked {
-            let isShared = state.coalesced(
-                dial.entry.key, onto: ConnectionKey(packed: connection.ownerKey), now: now, into: &actions)
-            if !actions.isEmpty { perform() }
-            return isShared
-        }
+        let isShared = change { $0.coalesced(dial.entry.key, onto: ConnectionKey(packed: connection.ownerKey)) }
         if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
         return isShared
     }
@@ -42,12 +37,12 @@ extension ConnectionPool {
     /// The server has said for which origins it answers on this connection.
     func originsChanged(_ connection: Connection) {
         let key = ConnectionKey(packed: connection.ownerKey)
-        change { state, now, actions in
+        change { state in
             for entry in originsBySlot {
                 guard let entry, state.sharedConnection(of: entry.key) == key, !connection.mayServe(entry.origin) else {
                     continue
                 }
-                state.cannotCoalesce(entry.key, now: now, into: &actions)
+                state.cannotCoalesce(entry.key)
             }
         }
     }

@@ -73,7 +73,8 @@ extension ConnectionPool {
 
     /// How many responses of an origin are unread, where those are all that is under way. Under the lock.
     private func unreadHolding(_ origin: OriginKey) -> UnreadResponses? {
-        guard let found = unread[origin.packed], state.isHeldUp(origin, by: found.count, now: now) else { return nil }
+        state.now = now
+        guard let found = unread[origin.packed], state.isHeldUp(origin, by: found.count) else { return nil }
         return found
     }
 
@@ -93,9 +94,9 @@ extension ConnectionPool {
                 ticket.since.saturatingSum(limit) <= now, ticket.decide(.failure(error), into: &due)
             else { continue }
             waiting[slot] = nil
-            _ = state.giveUp(ticket.waiter, now: now, into: &actions)
+            _ = state.giveUp(ticket.waiter)
         }
-        if !actions.isEmpty { perform() }
+        if !state.actions.isEmpty { perform() }
     }
 
     /// The deadline of a request that waits has passed; where unread responses are why it waited, the error says so. On the

@@ -1,8 +1,8 @@
 /// Decides which connection serves which request, for all origins of one client: no sockets, clock, threads or locks.
 ///
-/// Each call is one event; what is to be done about it is appended to `actions`. `now` is monotonic nanoseconds, and never
-/// goes back. The owner, `ConnectionPool`, calls under one lock and executes the actions in order, after it has noted what
-/// the call returned.
+/// Each call is one event at the time `now`, which the owner sets before it. What is to be done about the event is appended
+/// to `actions`. The owner, `ConnectionPool`, calls under one lock, executes the actions in order after it has noted what the
+/// call returned, and empties them.
 ///
 /// Limits hold at every step. A connection counts from its `dial` until `closed` (or `dialFailed`) tells that it is gone;
 /// also one that was told to close. Each lease is given back once, by `released` or `releasedExclusive`, before or after
@@ -60,6 +60,10 @@ struct PoolState: ~Copyable {
     let adaptive: HTTPClient.Politeness.Adaptive?
 
     // MARK: State
+
+    /// Monotonic nanoseconds. It never goes back.
+    var now: UInt64 = 0
+    var actions: [PoolAction] = []
 
     var life = Life.running
     var origins = Slab<OriginKey, OriginRecord>()
@@ -133,7 +137,7 @@ struct PoolState: ~Copyable {
 
     /// When a connection that opens now is as old as it may become: a little less than `maximumAge` from now, so that
     /// connections which were opened together do not end together.
-    mutating func ageLimit(now: UInt64) -> UInt64 {
+    mutating func ageLimit() -> UInt64 {
         guard maximumAge <= UInt64.max / 4 else { return .max }
         // SplitMix64.
         chance &+= 0x9E37_79B9_7F4A_7C15
@@ -146,56 +150,53 @@ struct PoolState: ~Copyable {
     // MARK: A request begins
 
     /// A connection for a request, or a place in the queue.
-    mutating func lease(
-        _ key: OriginKey, now: UInt64, kind: LeaseKind = [], into actions: inout [PoolAction]
-    ) -> LeaseResult {
+    mutating func lease(_ key: OriginKey, kind: LeaseKind = []) -> LeaseResult {
         let origin = origins.find(key)
         precondition(origin != noSlot, "the origin was removed")
-        if kind.isEmpty, life == .running, origins[origin].pointee.waiting == 0, gate(origin, now: now) == .open {
-            let connection = freeConnection(origin, now: now, into: &actions)
-            if connection != noSlot, takeToken(origin, now: now, into: &actions) {
-                begin(origin, on: connection, now: now, into: &actions)
+        if kind.isEmpty, life == .running, origins[origin].waiting == 0, gate(origin) == .open {
+            let connection = freeConnection(origin)
+            if connection != noSlot, takeToken(origin) {
+                begin(origin, on: connection)
                 let key = connections.key(connection)
-                if !pending.isEmpty { settle(now: now, into: &actions) }
+                if !pending.isEmpty { settle() }
                 return .use(key)
             }
         }
-        return leaseOrWait(origin, now: now, kind: kind, into: &actions)
+        return leaseOrWait(origin, kind: kind)
     }
 
     /// The connection for an ordinary request: the HTTP/2 connection with the fewest streams, else the HTTP/1.1
     /// connection that was used last.
     @inline(__always)
-    mutating func freeConnection(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) -> Int32 {
-        let http2 = leastLoaded(origin, now: now, into: &actions)
-        if http2 != noSlot, connections[http2].pointee.streams < connections[http2].pointee.limit { return http2 }
-        return lastUsed(origin, now: now, into: &actions)
+    mutating func freeConnection(_ origin: Int32) -> Int32 {
+        let http2 = leastLoaded(origin)
+        if http2 != noSlot, connections[http2].streams < connections[http2].limit { return http2 }
+        return lastUsed(origin)
     }
 
     /// The HTTP/2 connection with the fewest streams, which may yet be full.
-    mutating func leastLoaded(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) -> Int32 {
+    mutating func leastLoaded(_ origin: Int32) -> Int32 {
         var best = noSlot
         var fewest = Int32.max
-        var next = origins[origin].pointee.http2.first
+        var next = origins[origin].http2.first
         while next != noSlot {
             let slot = next
-            let connection = connections[slot]
-            next = connection.pointee.place.next
-            guard connection.pointee.usableUntil > now else {
-                retire(slot, whyUnusable(slot, now: now), now: now, into: &actions)
+            next = connections[slot].place.next
+            guard connections[slot].usableUntil > now else {
+                retire(slot, whyUnusable(slot))
                 continue
             }
             // A connection that allows fewer streams than it has is full, however few those are.
-            let load = connection.pointee.streams < connection.pointee.limit ? connection.pointee.streams : .max - 1
+            let load = connections[slot].streams < connections[slot].limit ? connections[slot].streams : .max - 1
             if load < fewest { (best, fewest) = (slot, load) }
         }
-        let shared = origins[origin].pointee.shared
+        let shared = origins[origin].shared
         if shared != noSlot {
-            let connection = connections[shared]
-            if connection.pointee.usableUntil <= now {
-                retire(shared, whyUnusable(shared, now: now), now: now, into: &actions)
+            if connections[shared].usableUntil <= now {
+                retire(shared, whyUnusable(shared))
             } else {
-                let load = connection.pointee.streams < connection.pointee.limit ? connection.pointee.streams : .max - 1
+                let load =
+                    connections[shared].streams < connections[shared].limit ? connections[shared].streams : .max - 1
                 if load < fewest { best = shared }
             }
         }
@@ -203,144 +204,134 @@ struct PoolState: ~Copyable {
     }
 
     /// The idle HTTP/1.1 connection that was used last.
-    mutating func lastUsed(_ origin: Int32, now: UInt64, into actions: inout [PoolAction]) -> Int32 {
+    mutating func lastUsed(_ origin: Int32) -> Int32 {
         while true {
-            let slot = origins[origin].pointee.idleHTTP1.first
+            let slot = origins[origin].idleHTTP1.first
             guard slot != noSlot else { return noSlot }
-            let connection = connections[slot]
-            if connection.pointee.usableUntil > now { return slot }
-            retire(slot, whyUnusable(slot, now: now), now: now, into: &actions)
+            if connections[slot].usableUntil > now { return slot }
+            retire(slot, whyUnusable(slot))
         }
     }
 
     /// Why a connection past its `usableUntil` is.
-    func whyUnusable(_ slot: Int32, now: UInt64) -> CloseReason {
-        let connection = connections[slot]
-        if connection.pointee.ageLimit <= now { return .maximumAge }
-        return connection.pointee.idleSince.saturatingSum(idleTimeout) <= now ? .idleTimeout : .serverLimit
+    func whyUnusable(_ slot: Int32) -> CloseReason {
+        if connections[slot].ageLimit <= now { return .maximumAge }
+        return connections[slot].idleSince.saturatingSum(idleTimeout) <= now ? .idleTimeout : .serverLimit
     }
 
     /// Counts a request on a connection that is free for it.
-    mutating func begin(_ origin: Int32, on slot: Int32, now: UInt64, into actions: inout [PoolAction]) {
-        let connection = connections[slot]
-        if connection.pointee.isFree {
+    mutating func begin(_ origin: Int32, on slot: Int32) {
+        if connections[slot].isFree {
             idle.remove(slot, idles, connections.memory)
-            connection.pointee.usableUntil = connection.pointee.ageLimit
+            connections[slot].usableUntil = connections[slot].ageLimit
         }
-        if connection.pointee.version == .http1 {
-            origins[origin].pointee.idleHTTP1.remove(slot, places, connections.memory)
+        if connections[slot].version == .http1 {
+            origins[origin].idleHTTP1.remove(slot, places, connections.memory)
         }
         leased += 1
-        if connection.pointee.served > 0 { reused += 1 }
-        connection.pointee.served += 1
-        connection.pointee.streams += 1
+        if connections[slot].served > 0 { reused += 1 }
+        connections[slot].served += 1
+        connections[slot].streams += 1
         inFlight += 1
-        origins[origin].pointee.inFlight += 1
-        if connection.pointee.served >= connection.pointee.looksAt { usedUp(slot, now: now, into: &actions) }
+        origins[origin].inFlight += 1
+        if connections[slot].served >= connections[slot].looksAt { usedUp(slot) }
     }
 
     /// A connection has served as many requests as it may, or more than had been learned.
-    private mutating func usedUp(_ slot: Int32, now: UInt64, into actions: inout [PoolAction]) {
-        let connection = connections[slot]
-        let owner = origins[connection.pointee.origin]
-        if connection.pointee.version == .http2, connection.pointee.served > owner.pointee.learned {
-            owner.pointee.learned = .max
-            owner.pointee.lastEnd = 0
+    private mutating func usedUp(_ slot: Int32) {
+        let owner = connections[slot].origin
+        if connections[slot].version == .http2, connections[slot].served > origins[owner].learned {
+            origins[owner].learned = .max
+            origins[owner].lastEnd = 0
         }
-        connection.pointee.looksAt = connection.pointee.maximumRequests
-        guard connection.pointee.state == .open, connection.pointee.served >= connection.pointee.maximumRequests else {
+        connections[slot].looksAt = connections[slot].maximumRequests
+        guard connections[slot].state == .open, connections[slot].served >= connections[slot].maximumRequests else {
             return
         }
         let reason: CloseReason
-        if connection.pointee.served >= requestsPerConnection {
+        if connections[slot].served >= requestsPerConnection {
             reason = .maximumRequests
         } else {
-            reason = connection.pointee.version == .http2 ? .learnedRequests : .serverLimit
+            reason = connections[slot].version == .http2 ? .learnedRequests : .serverLimit
         }
-        retire(slot, reason, now: now, into: &actions)
+        retire(slot, reason)
     }
 
     // MARK: A request is over
 
     /// One request is over, and its stream or connection free. With `mayReuse` false, an HTTP/1.1 connection is closed.
-    mutating func released(_ lease: Lease, mayReuse: Bool = true, now: UInt64, into actions: inout [PoolAction]) {
+    mutating func released(_ lease: Lease, mayReuse: Bool = true) {
         let slot = connections.find(lease.connection)
         let origin = origins.find(lease.origin)
         precondition(slot != noSlot && origin != noSlot, "a lease is given back once")
-        let connection = connections[slot]
-        precondition(connection.pointee.streams > 0, "a lease is given back once")
-        connection.pointee.streams -= 1
-        origins[origin].pointee.inFlight -= 1
+        precondition(connections[slot].streams > 0, "a lease is given back once")
+        connections[slot].streams -= 1
+        origins[origin].inFlight -= 1
         inFlight -= 1
-        guard connection.pointee.state == .open else {
-            return releasedUnusable(slot, origin, now: now, into: &actions)
+        guard connections[slot].state == .open else {
+            return releasedUnusable(slot, origin)
         }
-        if connection.pointee.version == .http2 {
-            if connection.pointee.isFree { becomeIdle(slot, now: now, into: &actions) }
-            if connection.pointee.origin != origin {
+        if connections[slot].version == .http2 {
+            if connections[slot].isFree { becomeIdle(slot) }
+            if connections[slot].origin != origin {
                 // It may be the last request of an origin that does not share the connection any more.
                 noteIfUnused(origin)
-                concern(connection.pointee.origin)
+                concern(connections[slot].origin)
             }
-            if connection.pointee.guests.isEmpty {
-                if origins[origin].pointee.waiting > 0 { concern(origin) }
+            if connections[slot].guests.isEmpty {
+                if origins[origin].waiting > 0 { concern(origin) }
             } else {
                 concernAll(of: slot, origin)
             }
         } else if mayReuse, !isWantedElsewhere(origin) {
-            origins[origin].pointee.idleHTTP1.prepend(slot, places, connections.memory)
-            becomeIdle(slot, now: now, into: &actions)
-            if origins[origin].pointee.waiting > 0 { concern(origin) }
+            origins[origin].idleHTTP1.prepend(slot, places, connections.memory)
+            becomeIdle(slot)
+            if origins[origin].waiting > 0 { concern(origin) }
         } else {
-            retire(slot, mayReuse ? .makeRoom : .serverSaid, now: now, into: &actions)
+            retire(slot, mayReuse ? .makeRoom : .serverSaid)
             concern(origin)
         }
-        if !pending.isEmpty || !turns.isEmpty || !room.isEmpty { settle(now: now, into: &actions) }
+        if !pending.isEmpty || !turns.isEmpty || !room.isEmpty { settle() }
     }
 
-    private mutating func releasedUnusable(
-        _ slot: Int32, _ origin: Int32, now: UInt64, into actions: inout [PoolAction]
-    ) {
-        finishDraining(slot, into: &actions)
-        forgetIfGivenBack(slot, now: now)
+    private mutating func releasedUnusable(_ slot: Int32, _ origin: Int32) {
+        finishDraining(slot)
+        forgetIfGivenBack(slot)
         noteIfUnused(origin)
-        if origins[origin].pointee.waiting > 0 { concern(origin) }
-        settle(now: now, into: &actions)
+        if origins[origin].waiting > 0 { concern(origin) }
+        settle()
     }
 
     /// An exclusive lease is over. `served` is how many requests were sent on it; `mayReuse` as for `released`.
-    mutating func releasedExclusive(
-        _ lease: Lease, served: Int, mayReuse: Bool = true, now: UInt64, into actions: inout [PoolAction]
-    ) {
+    mutating func releasedExclusive(_ lease: Lease, served: Int, mayReuse: Bool = true) {
         let slot = connections.find(lease.connection)
         precondition(slot != noSlot, "a lease is given back once")
-        let connection = connections[slot]
-        precondition(connection.pointee.holders > 0, "a lease is given back once")
-        connection.pointee.holders -= 1
-        connection.pointee.served += served
-        let owner = connection.pointee.origin
-        switch connection.pointee.state {
+        precondition(connections[slot].holders > 0, "a lease is given back once")
+        connections[slot].holders -= 1
+        connections[slot].served += served
+        let owner = connections[slot].origin
+        switch connections[slot].state {
         case .open:
-            if connection.pointee.version == .http1 {
-                origins[owner].pointee.openHTTP1 += 1
-                if mayReuse { origins[owner].pointee.idleHTTP1.prepend(slot, places, connections.memory) }
+            if connections[slot].version == .http1 {
+                origins[owner].openHTTP1 += 1
+                if mayReuse { origins[owner].idleHTTP1.prepend(slot, places, connections.memory) }
             }
-            if connection.pointee.isFree, mayReuse || connection.pointee.version == .http2 {
-                becomeIdle(slot, now: now, into: &actions)
+            if connections[slot].isFree, mayReuse || connections[slot].version == .http2 {
+                becomeIdle(slot)
             }
-            if connection.pointee.version == .http1, !mayReuse {
-                retire(slot, .serverSaid, now: now, into: &actions)
+            if connections[slot].version == .http1, !mayReuse {
+                retire(slot, .serverSaid)
             } else if served > 0 {
-                usedUp(slot, now: now, into: &actions)
+                usedUp(slot)
             }
-        case .held where connection.pointee.holders == 0:
-            finish(slot, connection.pointee.reason, into: &actions)
+        case .held where connections[slot].holders == 0:
+            finish(slot, connections[slot].reason)
         default:
-            finishDraining(slot, into: &actions)
-            forgetIfGivenBack(slot, now: now)
+            finishDraining(slot)
+            forgetIfGivenBack(slot)
         }
         concernAll(of: slot, owner)
-        settle(now: now, into: &actions)
+        settle()
     }
 
     // MARK: Marking
@@ -348,28 +339,27 @@ struct PoolState: ~Copyable {
     /// Has `settle` look at an origin.
     @inline(__always)
     mutating func concern(_ origin: Int32) {
-        if !origins[origin].pointee.pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
+        if !origins[origin].pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
     }
 
     /// Has `settle` look at all who share a connection, and at `origin`. Every second time the connection's own origin comes
     /// first, else the others in turn.
     mutating func concernAll(of slot: Int32, _ origin: Int32) {
         if connections.isTaken(Int(slot)) {
-            let connection = connections[slot]
-            connection.pointee.ownerFirst.toggle()
-            let first = connection.pointee.guests.first
-            if connection.pointee.ownerFirst {
-                concern(connection.pointee.origin)
+            connections[slot].ownerFirst.toggle()
+            let first = connections[slot].guests.first
+            if connections[slot].ownerFirst {
+                concern(connections[slot].origin)
             } else if first != noSlot {
-                connection.pointee.guests.remove(first, guestLinks, origins.memory)
-                connection.pointee.guests.append(first, guestLinks, origins.memory)
+                connections[slot].guests.remove(first, guestLinks, origins.memory)
+                connections[slot].guests.append(first, guestLinks, origins.memory)
             }
-            var guest = connection.pointee.guests.first
+            var guest = connections[slot].guests.first
             while guest != noSlot {
-                if origins[guest].pointee.waiting > 0 { concern(guest) }
-                guest = origins[guest].pointee.guest.next
+                if origins[guest].waiting > 0 { concern(guest) }
+                guest = origins[guest].guest.next
             }
-            concern(connection.pointee.origin)
+            concern(connections[slot].origin)
         }
         concern(origin)
     }
@@ -377,32 +367,32 @@ struct PoolState: ~Copyable {
     // MARK: Settling
 
     /// Gives requests to connections, dials for those that are left, and makes room.
-    mutating func settle(now: UInt64, into actions: inout [PoolAction]) {
+    mutating func settle() {
         while true {
             if !turns.isEmpty, inFlight < requestLimit {
                 let origin = turns.first
                 turns.remove(origin, turnLinks, origins.memory)
-                serve(origin, atMost: 1, now: now, into: &actions)
-                plan(origin, now: now, into: &actions)
+                serve(origin, atMost: 1)
+                plan(origin)
             } else if !pending.isEmpty {
                 let origin = pending.first
                 pending.remove(origin, pendingLinks, origins.memory)
-                serve(origin, atMost: .max, now: now, into: &actions)
-                plan(origin, now: now, into: &actions)
-                cancelSurplusDials(origin, now: now, into: &actions)
-                dropUnwantedDials(origin, now: now, into: &actions)
+                serve(origin, atMost: .max)
+                plan(origin)
+                cancelSurplusDials(origin)
+                dropUnwantedDials(origin)
                 noteIfUnused(origin)
             } else if !room.isEmpty, living < connectionLimit {
                 let origin = room.first
                 room.remove(origin, roomLinks, origins.memory)
-                if dialOne(origin, now: now, into: &actions), wantsDial(origin, now: now) != nil {
-                    wantRoom(origin, now: now)
+                if dialOne(origin), wantsDial(origin) != nil {
+                    wantRoom(origin)
                 } else {
                     // What it waits for now may be another thing: its turn, say.
                     concern(origin)
                 }
             } else {
-                makeRoom(now: now, into: &actions)
+                makeRoom()
                 if pending.isEmpty { return }
             }
         }

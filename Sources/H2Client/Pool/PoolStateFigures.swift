@@ -21,10 +21,10 @@ extension PoolState {
         let origin = origins.find(key)
         var figures = Figures()
         guard origin != noSlot else { return figures }
-        figures.inFlight = origins[origin].pointee.inFlight
-        figures.waiting = origins[origin].pointee.waiting
+        figures.inFlight = origins[origin].inFlight
+        figures.waiting = origins[origin].waiting
         for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)].pointee
+            let connection = connections[Int32(index)]
             if connection.origin == origin { figures.count(connection) }
         }
         return figures
@@ -34,13 +34,13 @@ extension PoolState {
     func figures() -> [(OriginKey, Figures)] {
         var all = [Figures](repeating: Figures(), count: origins.bound)
         for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)].pointee
+            let connection = connections[Int32(index)]
             all[Int(connection.origin)].count(connection)
         }
         return (0..<origins.bound).compactMap { index in
-            guard origins.isTaken(index), !origins[Int32(index)].pointee.isUnused else { return nil }
-            all[index].inFlight = origins[Int32(index)].pointee.inFlight
-            all[index].waiting = origins[Int32(index)].pointee.waiting
+            guard origins.isTaken(index), !origins[Int32(index)].isUnused else { return nil }
+            all[index].inFlight = origins[Int32(index)].inFlight
+            all[index].waiting = origins[Int32(index)].waiting
             return (origins.key(Int32(index)), all[index])
         }
     }

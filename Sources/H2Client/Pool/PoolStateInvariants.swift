@@ -1,7 +1,7 @@
 /// What holds between any two events, counted anew; for tests and the simulation.
 extension PoolState {
     /// Each breach in words. Costs a look at everything.
-    func check(now: UInt64) -> [String] {
+    func check() -> [String] {
         var breaches = Breaches()
         checkTotals(&breaches)
         for index in 0..<connections.bound where connections.isTaken(index) {
@@ -10,7 +10,7 @@ extension PoolState {
         for index in 0..<origins.bound where origins.isTaken(index) {
             checkCounts(Int32(index), &breaches)
             checkQueues(Int32(index), &breaches)
-            checkService(Int32(index), now: now, &breaches)
+            checkService(Int32(index), &breaches)
         }
         return breaches.words
     }
@@ -26,7 +26,7 @@ extension PoolState {
     private func checkTotals(_ breaches: inout Breaches) {
         var (living, closing, idle, aging, streams) = (0, 0, 0, 0, 0)
         for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)].pointee
+            let connection = connections[Int32(index)]
             if connection.state != .gone { living += 1 }
             if connection.state == .closing { closing += 1 }
             if connection.state == .open {
@@ -37,7 +37,7 @@ extension PoolState {
         }
         var (waiting, requests, unused) = (0, 0, 0)
         for index in 0..<origins.bound where origins.isTaken(index) {
-            let origin = origins[Int32(index)].pointee
+            let origin = origins[Int32(index)]
             waiting += origin.waiting
             requests += origin.inFlight
             if origin.isUnused { unused += 1 }
@@ -62,7 +62,7 @@ extension PoolState {
     }
 
     private func checkConnection(_ slot: Int32, _ breaches: inout Breaches) {
-        let connection = connections[slot].pointee
+        let connection = connections[slot]
         let isOpen = connection.state == .open
         func say(_ holds: Bool, _ what: String) {
             breaches.unless(holds, "connection \(slot) (\(connection.state)): \(what)")
@@ -84,17 +84,17 @@ extension PoolState {
         say(!connection.isAside || isOpen && connection.version == .http2, "aside though it is not open")
         var guest = connection.guests.first
         while guest != noSlot {
-            say(origins[guest].pointee.shared == slot, "shared by one that does not know")
-            guest = origins[guest].pointee.guest.next
+            say(origins[guest].shared == slot, "shared by one that does not know")
+            guest = origins[guest].guest.next
         }
     }
 
     private func checkCounts(_ slot: Int32, _ breaches: inout Breaches) {
-        let origin = origins[slot].pointee
+        let origin = origins[slot]
         func say(_ holds: Bool, _ what: String) { breaches.unless(holds, "origin \(slot): \(what)") }
         var (all, dials, http1Dials, open1, living1, closing1, open2, idle1) = (0, 0, 0, 0, 0, 0, 0, 0)
         for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)].pointee
+            let connection = connections[Int32(index)]
             guard connection.origin == slot else { continue }
             all += 1
             if connection.state == .dialing {
@@ -132,13 +132,13 @@ extension PoolState {
     }
 
     private func checkQueues(_ slot: Int32, _ breaches: inout Breaches) {
-        let origin = origins[slot].pointee
+        let origin = origins[slot]
         var count = 0
         for queue in [origin.replays, origin.requests, origin.http1Replays, origin.http1Requests, origin.exclusives] {
             var waiter = queue.first
             var last: UInt64 = 0
             while waiter != noSlot {
-                let record = waiters[waiter].pointee
+                let record = waiters[waiter]
                 breaches.unless(record.origin == slot, "origin \(slot): another's waiter \(waiter)")
                 breaches.unless(count == 0 || record.order >= last, "origin \(slot): waiter \(waiter) is out of order")
                 last = record.order
@@ -153,15 +153,15 @@ extension PoolState {
     }
 
     /// Nobody waits who could be served, and whoever waits has something to wait for.
-    private func checkService(_ slot: Int32, now: UInt64, _ breaches: inout Breaches) {
-        let origin = origins[slot].pointee
+    private func checkService(_ slot: Int32, _ breaches: inout Breaches) {
+        let origin = origins[slot]
         // Where a `tick` is due, it comes first.
         guard origin.waiting > 0, origin.wakesAt > now else { return }
         func say(_ holds: Bool, _ what: String) { breaches.unless(holds, "origin \(slot): \(what)") }
         var (serves, hasStream, isBusy) = (false, false, false)
         var hasIdleHTTP1 = false
         for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)].pointee
+            let connection = connections[Int32(index)]
             guard connection.origin == slot || Int(origin.shared) == index else { continue }
             if connection.state == .closing || !connection.isFree { isBusy = true }
             guard connection.state == .open, !connection.isAside else { continue }
@@ -178,7 +178,7 @@ extension PoolState {
             }
         }
         say(origin.exclusives.isEmpty || !serves && !hasIdleHTTP1, "one waits for a connection to hold that is there")
-        let gate = gate(slot, now: now)
+        let gate = gate(slot)
         let couldServe =
             origin.waitingAny > 0 && (hasStream || hasIdleHTTP1) || origin.waitingHTTP1 > 0 && hasIdleHTTP1
         if couldServe {
@@ -192,7 +192,7 @@ extension PoolState {
             waitsForSomething,
             "a request waits for nothing: \(origin.waitingAny), \(origin.waitingHTTP1) for HTTP/1.1, "
                 + "\(origin.exclusives.count) to hold; \(gate), \(mode(slot).map { "\($0)" } ?? "unknown")")
-        if let wanted = wantsDial(slot, now: now) {
+        if let wanted = wantsDial(slot) {
             say(
                 origin.room.isLinked || origin.turn.isLinked || !origin.dials.isEmpty || isBusy,
                 "\(wanted) is not dialled")

@@ -28,9 +28,12 @@ struct Slab<Key: SlotKey, Record>: ~Copyable {
         nextFree.deallocate()
     }
 
-    /// The record, until the next `insert`, which may move it.
-    subscript(slot: Int32) -> UnsafeMutablePointer<Record> {
-        @inline(__always) get { base + Int(slot) }
+    /// The record in a slot that is taken. `insert` may move it, so none may come while one is being changed.
+    subscript(slot: Int32) -> Record {
+        @inline(__always) _read { yield base[Int(slot)] }
+        // The records are not in the slab's own storage, so that changing one is no change of the slab: a function may hold
+        // one record while it reads another, or a list of them.
+        @inline(__always) nonmutating _modify { yield &base[Int(slot)] }
     }
 
     /// For `SlotList`.

@@ -76,8 +76,12 @@ struct HTTP1Framing {
         var rest = value[...]
         while true {
             let comma = rest.firstIndex(of: UInt8(ascii: ","))
-            guard let length = Self.number(Self.trimmed(rest[..<(comma ?? rest.endIndex)])) else {
-                return "a bad content-length: '\(HTTP2Callbacks.escaped(value.baseAddress, min(value.count, 64)))'"
+            let digits = Self.trimmed(rest[..<(comma ?? rest.endIndex)])
+            guard let length = Self.number(digits) else {
+                let isTooLarge =
+                    digits.allSatisfy { (0x30...0x39).contains($0) } && digits.drop { $0 == 0x30 }.count > 18
+                let what = isTooLarge ? "a content-length that is too large (10^18 or more)" : "a bad content-length"
+                return "\(what): '\(HTTP2Callbacks.escaped(value.baseAddress, min(value.count, 64)))'"
             }
             guard contentLength ?? length == length else { return "two values of content-length that differ" }
             contentLength = length

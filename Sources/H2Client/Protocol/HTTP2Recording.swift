@@ -148,6 +148,17 @@ extension HTTP2Session {
 
     /// A frame that nghttp2 will answer with RST_STREAM or GOAWAY.
     func invalidFrame(_ status: CInt) {
+        if status == NGHTTP2_ERR_FLOW_CONTROL.rawValue {
+            // WINDOW_UPDATE or SETTINGS: DATA beyond our own windows is told otherwise.
+            return withCurrent { stream in
+                guard stream.localFailure == nil else { return }
+                stream.localFailure = H2Error(
+                    .protocolViolation, scope: .stream(stream.id), cause: .http2(.flowControlError, debugText: ""),
+                    message:
+                        "stream \(stream.id): the server raised the window for the request's body beyond 2^31 - 1 bytes",
+                    remedy: "that is no valid window (RFC 9113 section 6.9.1); the fault is the server's")
+            }
+        }
         let text = diagnostic.isEmpty ? String(cString: nghttp2_strerror(status)) : diagnostic
         withCurrent { reject($0, "something invalid: \(text)") }
     }

@@ -27,7 +27,9 @@ extension StreamState {
             }
             body.append(contentsOf: bytes)
             return .taken
-        case .nowhere: return .taken
+        case .nowhere:
+            if let digest { digest.add(bytes) }
+            return .taken
         }
     }
 

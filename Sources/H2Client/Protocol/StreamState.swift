@@ -64,6 +64,8 @@ package class StreamState {
     @exclusivity(unchecked) final var sink = Sink.buffer
     /// Body bytes received.
     @exclusivity(unchecked) final var bodyReceived = 0
+    /// Of a body that goes nowhere, if somebody wants that.
+    @exclusivity(unchecked) package final var digest: BodyDigest?
     /// Unread bytes that the stream's window still waits for.
     @exclusivity(unchecked) final var unread = 0
     /// Why the local side will reset, or did reset, the stream; kept for the error of its close.

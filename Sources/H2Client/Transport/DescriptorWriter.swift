@@ -66,6 +66,12 @@ package final class DescriptorWriter: Sendable {
     /// - Returns: 0, or the errno that stopped it; ECANCELED where nobody waits any more.
     package func write(_ bytes: [UInt8]) -> CInt { bytes.withUnsafeBytes { write($0) } }
 
+    /// The same for two pieces, one after the other.
+    func write(_ bytes: [UInt8], _ more: [UInt8]) -> CInt {
+        let status = write(bytes)
+        return status == 0 && !more.isEmpty ? write(more) : status
+    }
+
     private func write(_ bytes: UnsafeRawBufferPointer) -> CInt {
         var done = 0
         while done < bytes.count {

@@ -32,6 +32,8 @@ final class Dialer {
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
+    /// Why the address to connect from cannot be used.
+    private var sourceFailure: CInt?
     private var phaseTimer: LoopTimer?
     private var headStartTimer: LoopTimer?
     /// Before a Unix socket with a full queue is asked again. Nanoseconds.
@@ -140,6 +142,7 @@ final class Dialer {
             }
             if case let error = bindSource(descriptor, address.family), error != 0 {
                 failures.append((address, error))
+                sourceFailure = error
                 close(descriptor)
                 continue
             }
@@ -231,6 +234,11 @@ final class Dialer {
     }
 
     private func connectError() -> H2Error {
+        if let code = sourceFailure, let source = configuration.sourceAddress,
+            failures.allSatisfy({ $0.error == code })
+        {
+            return sourceError(code, source)
+        }
         let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
         let refused = failures.contains { $0.error == ECONNREFUSED }
         // A machine that has no socket for us says nothing of the server.
@@ -240,9 +248,35 @@ final class Dialer {
             isLocal ? .localIO : .connectFailed, scope: .connection, initiator: isLocal ? .local : .remote,
             cause: failures.last.map { .errno($0.error) } ?? .none,
             message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
-            remedy: exhausted
+            remedy: exhausted ?? socketRemedy
                 ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),
             isRetryable: true)
+    }
+
+    private func sourceError(_ code: CInt, _ source: String) -> H2Error {
+        let (why, remedy) =
+            switch code {
+            case EADDRNOTAVAIL:
+                ("this machine does not have it", "name one of this machine's addresses ('ip address' lists them)")
+            case EAFNOSUPPORT:
+                ("the server has no address of its family", "name an IPv4 address for IPv4, an IPv6 address for IPv6")
+            default: (describeErrno(code), "name another address")
+            }
+        return H2Error(
+            .connectFailed, scope: .connection, initiator: .user, cause: .errno(code),
+            message: "cannot connect to \(origin) from \(source): \(why)", remedy: remedy)
+    }
+
+    /// A Unix domain socket is no matter of hosts.
+    private var socketRemedy: String? {
+        guard configuration.socketPath != nil else { return nil }
+        return switch failures.last?.error {
+        case ENOENT, ENOTDIR: "is the path right, and is the server running?"
+        case ECONNREFUSED: "the socket is there, but no server listens on it: is it running?"
+        case EACCES, EPERM: "may this user write to the socket?"
+        case ENOTSOCK, EPROTOTYPE: "is the path that of a stream socket?"
+        default: "is the server running?"
+        }
     }
 
     // MARK: - Shake hands

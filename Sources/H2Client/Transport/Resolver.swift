@@ -247,14 +247,19 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     private static func address(_ host: String, port: Int) -> Result<[SocketAddress], H2Error> {
         let zone = host.utf8.drop { $0 != UInt8(ascii: "%") }.dropFirst()
         let name = String(decoding: zone, as: UTF8.self)
-        if !zone.isEmpty, UInt32(name) == nil, if_nametoindex(name) == 0 {
+        guard !zone.isEmpty, UInt32(name) == nil else {
+            return addresses(host: host, port: port, flags: AI_NUMERICHOST)
+        }
+        let index = if_nametoindex(name)
+        guard index > 0 else {
             return .failure(
                 H2Error(
                     .resolveFailed, initiator: .user, cause: .errno(errno),
                     message: "cannot use '\(host)': there is no interface named '\(name)'",
                     remedy: "name one that this machine has (ip link)"))
         }
-        return addresses(host: host, port: port, flags: AI_NUMERICHOST)
+        // By its name getaddrinfo takes a zone for link-local addresses alone (RFC 4007 has it for any scope).
+        return addresses(host: host.prefix { $0 != "%" } + "%\(index)", port: port, flags: AI_NUMERICHOST)
     }
 
     static func addresses(host: String, port: Int, flags: CInt) -> Result<[SocketAddress], H2Error> {

@@ -2,8 +2,8 @@
 ///
 /// The rate goes evenly from one value to another within each stage, and stays at the last. Within a stage, by time t since its
 /// beginning `from·t + (to - from)·t²/(2·length)` requests have begun in it; the time of the k-th is that solved for t.
-package struct Arrivals: Sendable, Equatable {
-    private struct Stage: Equatable {
+package struct Arrivals: Sendable {
+    private struct Stage {
         var from: Double
         var to: Double
         var length: Double
@@ -17,6 +17,8 @@ package struct Arrivals: Sendable, Equatable {
     private var stages: [Stage] = []
     /// Requests a second behind the last stage; 0 for none.
     private var last: Double
+    /// Of a script: when each of its lines is due on each of so many places.
+    private var script: (times: [UInt64], places: Int)?
     private var endsAt = 0.0
     private var countAtEnd = 0.0
     /// Nanoseconds: a quarter of what 64 bits hold, as timers have it.
@@ -48,8 +50,20 @@ package struct Arrivals: Sendable, Equatable {
         }
     }
 
+    /// A script that each place goes through: all have its first line, then all the second.
+    /// - Parameter times: nanoseconds, none earlier than the one before it.
+    package init(script times: [UInt64], places: Int) {
+        precondition(places > 0)
+        last = 0
+        script = (times, places)
+    }
+
     /// The time of the request with this index, from 0; 146 years at most, which is where there is none.
-    package func time(of index: Int) -> UInt64 { time(ofCount: Double(index)) }
+    package func time(of index: Int) -> UInt64 {
+        guard let script else { return time(ofCount: Double(index)) }
+        let line = index / script.places
+        return line < script.times.count ? script.times[line] : UInt64(Self.latest)
+    }
 
     /// When so many requests have begun, whole or not.
     package func time(ofCount count: Double) -> UInt64 {
@@ -93,7 +107,10 @@ package struct Arrivals: Sendable, Equatable {
         }
 
         /// Which request of the whole is the part's request with this index.
-        package func request(_ index: Int) -> Int { index / count * all + first + index % count * stride }
+        package func request(_ index: Int) -> Int { round(index) * all + first + index % count * stride }
+
+        /// How many requests its place has had before the part's request with this index.
+        package func round(_ index: Int) -> Int { index / count }
 
         /// How much of the whole it is, 0 to 1.
         package var share: Double { Double(count) / Double(all) }

@@ -15,6 +15,9 @@ final class AsyncSeat: @unchecked Sendable {
     private var dial: Task<Void, Never>?
     private var hasGivenUp = false
     private var hasConnected = false
+    /// Whether it ever wanted a connection.
+    private(set) var hasWanted = false
+    var neverOpened: Bool { hasWanted && !hasConnected }
     private var gap = Worker.Gap(from: 0, to: .max)
     /// Responses in the measured part.
     var answered = 0
@@ -34,6 +37,8 @@ final class AsyncSeat: @unchecked Sendable {
     private var mostThinking = 64
     /// When the connection has lived as long as it may (-T).
     private var lifeTimer: LoopTimer?
+    /// The connection that was ended on purpose as the last one here, while requests on it are still to be told, and why.
+    private var stopped: (connection: AsyncConnection, why: String)?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
     private var depthAtConnect = 0
@@ -76,10 +81,19 @@ final class AsyncSeat: @unchecked Sendable {
         hasGivenUp = true
         endLifeTimer()
         self.connection = nil
-        connection.isExpired = isExpired
+        connection.cutOff = isExpired ? .expired : .silent
         connection.closeNow(because: why)
         worker.disconnected(connection, cause: nil)
-        leaveRest("every connection came to its time limit (-T, -N)", isMeant: true)
+        stopped = (connection, why)
+        leaveRestIfStopped()
+    }
+
+    /// Not before the last request on the connection has been told how it ended: without any place left the measurement ends,
+    /// and what is under way counts as aborted.
+    private func leaveRestIfStopped() {
+        guard let stopped, stopped.connection.places == 0 else { return }
+        self.stopped = nil
+        leaveRest(stopped.why, isMeant: true)
     }
 
     /// The measurement is over: what is under way is given up. The worker closes the connections.
@@ -224,10 +238,9 @@ final class AsyncSeat: @unchecked Sendable {
             wasHeardOf = true
             place.stream = Int(response.streamID)
             let headAt = worker.loop.now
-            let bytes = try await response.body.discard()
+            let (bytes, digest) = try await take(response.body)
             worker.ended()
             noteAnswer(connection)
-            if worker.isAsExpected(status: response.status.code, bodyBytes: bytes) { answered += 1 }
             guard !isOver else {
                 // It counts as aborted already.
                 worker.failed(
@@ -235,9 +248,15 @@ final class AsyncSeat: @unchecked Sendable {
                     bodyBytes: bytes, on: place)
                 return nil
             }
-            worker.done(
-                notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
-                bodyBytes: bytes, on: place)
+            if let why = worker.unexpected(status: response.status.code, bodyBytes: bytes, digest: digest) {
+                worker.failed(
+                    notes, unexpected: why, headAt: headAt, status: response.status.code, bodyBytes: bytes, on: place)
+            } else {
+                answered += 1
+                worker.done(
+                    notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
+                    bodyBytes: bytes, on: place)
+            }
             if connection.isDraining { leave(connection, nil) }
         } catch {
             let failure = error as? H2Error ?? H2Error(.connectionClosed, message: "\(error)")
@@ -246,14 +265,14 @@ final class AsyncSeat: @unchecked Sendable {
                 if connection.isDraining { leave(connection, failure) }
                 // As with the direct door: see `Seat.isWorthAnother`.
                 let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
-                if !hasGivenUp, notes.pointee.attempts < Worker.attemptsToSend,
+                if !hasGivenUp, connection.cutOff == nil, notes.pointee.attempts < Worker.attemptsToSend,
                     isWorthAnother(failure, isTooLate: isTooLate, wasBlind: notes.pointee.wasSentBlindly)
                 {
                     worker.retried(notes)
                     return failure
                 }
             }
-            worker.failed(notes, failure, isCutOff: connection.isExpired, on: place)
+            worker.failed(notes, failure, cutOff: connection.cutOff, on: place)
         }
         notes.pointee.depth += 1
         depth = max(depth, notes.pointee.depth)
@@ -266,6 +285,18 @@ final class AsyncSeat: @unchecked Sendable {
             wanting.append(worker.loop.now)
         }
         return nil
+    }
+
+    /// Reads a body to its end, and nothing more of it than is asked for.
+    private nonisolated(nonsending) func take(_ body: ResponseBody) async throws -> (bytes: Int, digest: BodyDigest?) {
+        guard worker.plan.expectation?.sha256 != nil else { return (try await body.discard(), nil) }
+        let digest = BodyDigest()
+        var count = 0
+        for try await chunk in body {
+            count += chunk.count
+            digest.add(chunk)
+        }
+        return (count, digest)
     }
 
     /// A stream rests.
@@ -307,6 +338,7 @@ final class AsyncSeat: @unchecked Sendable {
         guard dial == nil, !hasGivenUp, !isOver, worker.isRunning else { return }
         guard !retries.isEmpty || maySend && !wanting.isEmpty else { return }
         running += 1
+        hasWanted = true
         dial = Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
             await connectAnew()
             dial = nil
@@ -322,8 +354,11 @@ final class AsyncSeat: @unchecked Sendable {
             if failuresInARow > 0 {
                 guard worker.mayTryAgain(after: failuresInARow, lastCode) else { return giveUp(lastFailure) }
                 // By parts, for its end to come soon.
-                for _ in 0..<(worker.pause(after: failuresInARow, of: number) / 100_000_000) where !isOver {
-                    await worker.pause(100_000_000)
+                var left = worker.pause(after: failuresInARow, of: number)
+                while left > 0, !isOver {
+                    let part = min(left, 100_000_000)
+                    await worker.pause(part)
+                    left -= part
                 }
                 guard !isOver, !hasGivenUp else { return }
             }
@@ -349,7 +384,7 @@ final class AsyncSeat: @unchecked Sendable {
             endLifeTimer()
             lifeTimer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self, weak made] in
                 guard let self, made != nil, made === connection else { return }
-                stop(because: "it was open for \(limit) (-T)", isExpired: true)
+                stop(because: Worker.expiry(limit), isExpired: true)
             }
         }
         made.onStreamLimit { [weak self, weak made] in
@@ -414,6 +449,7 @@ final class AsyncSeat: @unchecked Sendable {
 
     /// A connection that was left is gone with the last request on it: until then it is watched (-N), and closed at the end.
     private func goneIfIdle(_ connection: AsyncConnection) {
+        leaveRestIfStopped()
         guard let cause = connection.lossCause, connection.places == 0 else { return }
         worker.disconnected(connection, cause: cause)
     }

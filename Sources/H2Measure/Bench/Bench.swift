@@ -261,6 +261,8 @@ extension BenchResult {
 
 extension BenchResult.Connections {
     fileprivate mutating func add(_ other: BenchResult.Connections) {
+        wanted += other.wanted
+        neverOpened += other.neverOpened
         opened += other.opened
         failed.merge(other.failed, uniquingKeysWith: +)
         reopened += other.reopened

@@ -5,6 +5,8 @@ internal import H2Client
 /// Everything is for the loop's thread.
 protocol BenchConnection: AnyObject {
     var connection: Connection { get }
+    /// Why we ended it with requests under way; nil where we have not.
+    var cutOff: CutOff? { get set }
     func closeNow(because why: String)
 }
 
@@ -24,7 +26,26 @@ extension BenchConnection {
     var goAwayCode: ErrorCode? { connection.goAwayCode }
 }
 
-extension DirectConnection: BenchConnection {}
+/// Why a connection was ended with requests under way, as the plan says.
+enum CutOff: Int {
+    /// It has lived as long as it may (-T): nothing is wrong with its requests.
+    case expired = 1
+    /// No byte came for too long (-N): its requests have failed.
+    case silent = 2
+}
+
+extension DirectConnection: BenchConnection {
+    /// Whether it ends on purpose.
+    var isMeant: Bool {
+        get { tag & 1 != 0 }
+        set { tag = tag & ~1 | (newValue ? 1 : 0) }
+    }
+
+    var cutOff: CutOff? {
+        get { CutOff(rawValue: tag >> 1) }
+        set { tag = tag & 1 | (newValue?.rawValue ?? 0) << 1 }
+    }
+}
 
 /// One of the library's actors.
 ///
@@ -44,8 +65,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var lossCause: String?
     /// Whether any answer came.
     var hasAnswered = false
-    /// Whether it was ended since it has lived as long as it may (-T).
-    var isExpired = false
+    var cutOff: CutOff?
 
     init(_ kind: Kind) { self.kind = kind }
 

@@ -34,6 +34,9 @@ package struct BenchPlan: Sendable {
         case arrivalsPerConnection(Double)
         /// Open loop: the rate over all connections goes through these stages, and then ends, or stays where `extent` goes on.
         case stages([Stage])
+        /// Open loop: on each connection the requests of the plan begin at these times, one each and in order. Nanoseconds since
+        /// the beginning, none earlier than the one before it. `extent` is a number of requests, as many for each connection.
+        case script([UInt64])
     }
 
     /// A part of an open loop's rate, which goes evenly from one value to another.
@@ -105,15 +108,19 @@ package struct BenchPlan: Sendable {
         package var statuses: Set<Int>?
         /// Of its body; nil for any.
         package var bodyBytes: Int?
+        /// The 32 bytes of its body's SHA-256; nil for any.
+        package var sha256: [UInt8]?
 
-        package init(statuses: Set<Int>? = nil, bodyBytes: Int? = nil) {
-            (self.statuses, self.bodyBytes) = (statuses, bodyBytes)
+        package init(statuses: Set<Int>? = nil, bodyBytes: Int? = nil, sha256: [UInt8]? = nil) {
+            (self.statuses, self.bodyBytes, self.sha256) = (statuses, bodyBytes, sha256)
         }
 
         /// Why a response is not as it has to be; nil where it is.
-        func failure(status: Int, bodyBytes count: Int) -> String? {
+        /// - Parameter digest: of its body, as far as `sha256` asks for it.
+        func failure(status: Int, bodyBytes count: Int, digest: BodyDigest?) -> String? {
             if let statuses, !statuses.contains(status) { return "unexpected status \(status)" }
             if let bodyBytes, count != bodyBytes { return "a body of \(count) bytes" }
+            if let sha256, digest?.finish() != sha256 { return "a body of another SHA-256" }
             return nil
         }
     }

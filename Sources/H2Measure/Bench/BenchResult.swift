@@ -91,6 +91,9 @@ package struct BenchResult: Sendable {
     }
 
     package struct Connections: Sendable, Equatable {
+        /// Places that wanted a connection, and those of them that never had one: `opened - reopened` have had.
+        package var wanted = 0
+        package var neverOpened = 0
         package var opened = 0
         /// That could not be established, by cause.
         package var failed: [String: Int] = [:]
@@ -137,6 +140,8 @@ package struct BenchResult: Sendable {
         package var connections = 0
         /// Requests whose time had come and that were not sent yet, at the interval's end.
         package var backlog = 0
+        /// Whether it is of the time after the deadline, in which loops may have come at slightly different times.
+        package var isDrain = false
         /// Of the measured responses that ended in it, nanoseconds; 0 where there are none (`hasLatencies`): those that
         /// `done` counts may be of the warm-up, and what was drained has latencies, but was not done in time.
         package var p50: UInt64 = 0
@@ -179,9 +184,13 @@ package struct BenchResult: Sendable {
     /// Times in which there was no connection, and none could be had at once.
     package struct Downtime: Sendable, Equatable {
         package var count = 0
-        /// In all, and the longest one.
+        /// In all, and the longest one: from the end of the last connection to the one that brought an answer. That is the most
+        /// that the server can have been away, for between two dials nobody looks.
         package var seconds = 0.0
         package var longest = 0.0
+        /// In all, from the end of the last connection to the last dial that failed: the server was away for that long at
+        /// least.
+        package var leastSeconds = 0.0
 
         package init() {}
     }
@@ -268,7 +277,9 @@ package struct BenchResult: Sendable {
     package init() {}
 
     /// The intervals of the measured part, without that of the drain behind it.
-    package var timeLine: [Interval] { elapsed > 0 ? intervals.filter { $0.start < elapsed } : intervals }
+    package var timeLine: [Interval] {
+        intervals.filter { !$0.isDrain && (elapsed <= 0 || $0.start < elapsed) }
+    }
     /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
     package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }
     /// Responses a second.

@@ -13,9 +13,10 @@ final class Downtime: @unchecked Sendable {
     private var measuredFrom: UInt64?
     /// Since when there is none.
     private var goneAt: UInt64?
-    private var hasFailed = false
+    /// When a dial failed last since then, or a connection ended without an answer.
+    private var failedAt: UInt64?
     /// The last time without, of which it is not known yet that it is over: the connection that ended it has not answered.
-    private var doubtful: (from: UInt64, to: UInt64, hasFailed: Bool)?
+    private var doubtful: (from: UInt64, to: UInt64, failedAt: UInt64?)?
     private var sum = BenchResult.Downtime()
 
     /// The measured part begins. The first of several loops decides.
@@ -32,7 +33,7 @@ final class Downtime: @unchecked Sendable {
             live += 1
             hadConnection = true
             guard live == 1, let goneAt else { return }
-            doubtful = (goneAt, now, hasFailed)
+            doubtful = (goneAt, now, failedAt)
             self.goneAt = nil
         }
     }
@@ -45,9 +46,18 @@ final class Downtime: @unchecked Sendable {
         lock.withLock { settle() }
     }
 
-    func failed() {
-        lock.withLock { if live == 0 { hasFailed = true } }
+    func failed(_ now: UInt64) {
+        lock.withLock { if live == 0 { failedAt = now } }
     }
+
+    /// For how long there has been no connection, nanoseconds; nil while there is one, and before the first.
+    func lasts(_ now: UInt64) -> UInt64? {
+        lock.withLock { goneAt.map { now > $0 ? now - $0 : 0 } }
+    }
+
+    /// How long to wait before the next look at a server that has been away for so long, nanoseconds: a twentieth of that, so
+    /// that its length is known to 5 %, and 20 ms to 1 s, so that nobody is pestered.
+    static func pause(after time: UInt64) -> UInt64 { min(max(time / 20, 20_000_000), 1_000_000_000) }
 
     func gone(_ now: UInt64) {
         lock.withLock {
@@ -55,9 +65,9 @@ final class Downtime: @unchecked Sendable {
             guard live == 0 else { return }
             // As good as none.
             if let doubtful {
-                (goneAt, hasFailed) = (doubtful.from, true)
+                (goneAt, failedAt) = (doubtful.from, now)
             } else {
-                (goneAt, hasFailed) = (now, false)
+                (goneAt, failedAt) = (now, nil)
             }
             doubtful = nil
         }
@@ -67,7 +77,7 @@ final class Downtime: @unchecked Sendable {
     func result(_ end: UInt64) -> BenchResult.Downtime {
         lock.withLock {
             settle()
-            if let goneAt { add(goneAt, end, hasFailed) }
+            if let goneAt { add(goneAt, end, failedAt) }
             return sum
         }
     }
@@ -75,14 +85,16 @@ final class Downtime: @unchecked Sendable {
     private func settle() {
         guard let doubtful else { return }
         self.doubtful = nil
-        add(doubtful.from, doubtful.to, doubtful.hasFailed)
+        add(doubtful.from, doubtful.to, doubtful.failedAt)
     }
 
-    private func add(_ from: UInt64, _ to: UInt64, _ hasFailed: Bool) {
-        guard hasFailed, let measuredFrom, case let from = max(from, measuredFrom), to > from else { return }
+    private func add(_ from: UInt64, _ to: UInt64, _ failedAt: UInt64?) {
+        guard let failedAt, let measuredFrom, case let from = max(from, measuredFrom), to > from else { return }
         let seconds = Double(to - from) / 1e9
         sum.count += 1
         sum.seconds += seconds
+        // It was still away when that failed; between that and the next dial nobody looked.
+        sum.leastSeconds += Double(min(max(failedAt, from), to) - from) / 1e9
         sum.longest = max(sum.longest, seconds)
     }
 }

@@ -1,5 +1,11 @@
 internal import H2Client
 
+/// Names of failures that are no errors of the library's.
+enum FailureName {
+    /// A request whose connection was ended for its silence.
+    static let silence = "no byte came in time (-N)"
+}
+
 extension H2Error {
     /// A short name of what happened, under which such errors are counted together: no numbers of streams, no addresses.
     var kind: String {

@@ -45,6 +45,9 @@ struct Schedule {
         next = time(arrivals)
     }
 
+    /// How many requests the place of the next one has had before it.
+    var round: Int { part.round(taken) }
+
     var isAtAnEnd: Bool { next >= endsAt }
 
     /// The next one has arrived.

@@ -46,6 +46,8 @@ final class Seat: DirectConnectionUser {
     /// Whether the connection has brought an answer.
     @exclusivity(unchecked) private var hasAnswered = false
     @exclusivity(unchecked) private var hasConnected = false
+    /// Whether it ever wanted a connection.
+    @exclusivity(unchecked) private(set) var hasWanted = false
     /// The last time without a connection.
     @exclusivity(unchecked) private var gap = Worker.Gap(from: 0, to: .max)
     /// Round trips that went before the first request on the connection.
@@ -89,6 +91,7 @@ final class Seat: DirectConnectionUser {
 
     func dropBacklog() { backlog = Ring<Worker.Arrival>(capacity: 4) }
 
+    var neverOpened: Bool { hasWanted && !hasConnected }
     var hasGivenUp: Bool { if case .gaveUp = dialling { true } else { false } }
 
     // MARK: - Sending
@@ -157,13 +160,16 @@ final class Seat: DirectConnectionUser {
         let stream = free()
         stream.notes.pointee.intendedAt = arrival.time
         stream.notes.pointee.takenAt = arrival.takenAt
+        stream.notes.pointee.turn = arrival.turn
         return stream
     }
 
     private func free() -> DirectStream {
         if let stream = idle.popLast() { return stream }
         unmade -= 1
-        return DirectStream()
+        let stream = DirectStream()
+        if worker.plan.expectation?.sha256 != nil { stream.digest = BodyDigest() }
+        return stream
     }
 
     @inline(__always)
@@ -185,7 +191,9 @@ final class Seat: DirectConnectionUser {
     /// The connection refused a request that arrived, and it has not begun: it waits for another.
     private func giveBack(_ stream: DirectStream) {
         worker.backlog.append(
-            Worker.Arrival(time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt))
+            Worker.Arrival(
+                time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt,
+                turn: stream.notes.pointee.turn))
     }
 
     /// Gives back all requests that have not begun: nobody will send them here.
@@ -218,7 +226,7 @@ final class Seat: DirectConnectionUser {
             idle.append(stream)
             // What this version of HTTP cannot send once it can never send.
             let connection = connection
-            connection?.tag = Self.meant
+            connection?.isMeant = true
             giveUp(error.message)
             connection?.closeNow(because: error.message)
         }
@@ -227,14 +235,10 @@ final class Seat: DirectConnectionUser {
     /// The connection has had as many requests as it is meant to have.
     private func rotate() {
         guard let connection else { return }
-        connection.tag = Self.meant
+        connection.isMeant = true
         leave(connection, nil)
         connection.close(because: "it has had its number of requests")
     }
-
-    /// Marks a connection that is ended on purpose, and one whose requests are cut off by that.
-    private static let meant = 1
-    private static let expired = 2
 
     /// No request goes by it any more. Where it has brought nothing, that counts here and now, and not when it is gone:
     /// its requests are told before that, and would have the next one dialled at once.
@@ -245,7 +249,7 @@ final class Seat: DirectConnectionUser {
         gap = Worker.Gap(from: worker.loop.now, to: .max)
         let hasAnswered = hasAnswered
         self.hasAnswered = false
-        if connection.tag == 0, !hasAnswered, let why { paused(why, isEnding: true) }
+        if !connection.isMeant, !hasAnswered, let why { paused(why, isEnding: true) }
     }
 
     // MARK: - Answers
@@ -262,14 +266,22 @@ final class Seat: DirectConnectionUser {
             }
             worker.failed(
                 stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
-                bodyBytes: stream.bodyBytes, isCutOff: connection.tag == Self.expired,
-                on: place(of: stream, connection))
+                bodyBytes: stream.bodyBytes, cutOff: connection.cutOff, on: place(of: stream, connection))
         } else {
             if !hasAnswered { noteAnswer(connection) }
-            if worker.isAsExpected(status: stream.responseStatus, bodyBytes: stream.bodyBytes) { answered &+= 1 }
-            worker.done(
-                stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
-                bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+            if !worker.isPlain,
+                let why = worker.unexpected(
+                    status: stream.responseStatus, bodyBytes: stream.bodyBytes, digest: stream.digest)
+            {
+                worker.failed(
+                    stream.notes, unexpected: why, headAt: stream.headAt, status: stream.responseStatus,
+                    bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+            } else {
+                answered &+= 1
+                worker.done(
+                    stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
+                    bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+            }
         }
         stream.notes.pointee.attempts = 0
         stream.notes.pointee.depth += 1
@@ -350,7 +362,7 @@ final class Seat: DirectConnectionUser {
     /// that. What a server refuses while it lives is a finding, and is counted as it is.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
         guard stream.notes.pointee.attempts < Worker.attemptsToSend, !hasGivenUp else { return false }
-        guard worker.isRunning else { return false }
+        guard worker.isRunning, connection.cutOff == nil else { return false }
         switch error.code {
         case .notProcessed, .connectionDraining: return true
         // The server may close a kept-alive connection while a request is on its way (RFC 9112 section 9.3.1).
@@ -369,14 +381,13 @@ final class Seat: DirectConnectionUser {
     }
 
     func draining(_ connection: DirectConnection, why: H2Error) {
-        if connection.isUsedUp { connection.tag = Self.meant }
+        if connection.isUsedUp { connection.isMeant = true }
         leave(connection, why)
     }
 
     func closed(_ connection: DirectConnection, why: H2Error) {
         leave(connection, why)
-        let isMeant = connection.tag != 0
-        worker.disconnected(connection, cause: isMeant ? nil : connection.lossKind(why))
+        worker.disconnected(connection, cause: connection.isMeant ? nil : connection.lossKind(why))
         if case .onLast = dialling { return giveUp(why.message) }
         pump()
     }
@@ -391,6 +402,7 @@ final class Seat: DirectConnectionUser {
     private func dialIfNeeded() {
         guard case .no = dialling, connection == nil, wantsConnection else { return }
         dialling = .waitsForTurn
+        hasWanted = true
         worker.dial(self)
     }
 
@@ -431,7 +443,7 @@ final class Seat: DirectConnectionUser {
             let opened = connection.number
             lifeTimer = worker.loop.schedule(after: limit.clampedNanoseconds) { [weak self] in
                 guard let self, self.connection?.number == opened else { return }
-                stop(because: "it was open for \(limit) (-T)", isExpired: true)
+                stop(because: Worker.expiry(limit), isExpired: true)
             }
         }
         pump()
@@ -476,9 +488,10 @@ final class Seat: DirectConnectionUser {
         // The drain has a limit of its own.
         if isExpired, !worker.isRunning { return }
         dialling = .gaveUp
-        connection?.tag = isExpired ? Self.expired : Self.meant
+        connection?.isMeant = true
+        connection?.cutOff = isExpired ? .expired : .silent
         connection?.closeNow(because: why)
-        leaveRest("every connection came to its time limit (-T, -N)", isMeant: true)
+        leaveRest(why, isMeant: true)
     }
 
     private func giveUp(_ why: String) {

@@ -18,12 +18,17 @@ final class Timeline: @unchecked Sendable {
         var inFlightMost = 0
         var connections = 0
         var backlog = 0
+        /// Of the time after the deadline.
+        var isDrain = false
+        /// Whose it is, from 0.
+        var loop = 0
     }
 
     private struct Open {
         var interval: BenchResult.Interval
         var latencies: LatencyCounts
-        var reports = 0
+        /// The loops that have reported.
+        var loops: [Int] = []
     }
 
     private let lock = PthreadLock()
@@ -41,6 +46,8 @@ final class Timeline: @unchecked Sendable {
     }
 
     private var open: [Int: Open] = [:]
+    /// The last part of each loop.
+    private var latest: [Int: Part] = [:]
     private var closed: [Closed] = []
     /// How many of the loops' intervals one of those that are kept has.
     private var span = 1
@@ -72,12 +79,14 @@ final class Timeline: @unchecked Sendable {
             entry.interval.connections += part.connections
             entry.interval.backlog += part.backlog
             recorder.addLatencies(to: entry.latencies)
-            entry.reports += 1
+            entry.loops.append(part.loop)
+            entry.interval.isDrain = part.isDrain
             open[part.index] = entry
+            latest[part.loop] = part
             last.elapsed = max(last.elapsed, part.end)
             last.done += part.done
             last.failed += part.failed
-            if entry.reports == loops { close(part.index) }
+            if entry.loops.count == loops { close(part.index) }
             // A loop that was held up for long leaves intervals out: nobody waits for those.
             while open.count > 4, let oldest = open.keys.min() { close(oldest) }
         }
@@ -87,6 +96,13 @@ final class Timeline: @unchecked Sendable {
         guard let entry = open.removeValue(forKey: index) else { return }
         var interval = entry.interval
         interval.note(entry.latencies)
+        // A loop that was late left this interval out, and had its connections and requests all the same.
+        for (loop, part) in latest where part.index > index && !part.isDrain && !entry.loops.contains(loop) {
+            interval.inFlightMean += part.inFlightMean
+            interval.inFlightMost += part.inFlightMost
+            interval.connections += part.connections
+            interval.backlog += part.backlog
+        }
         last.inFlight = Int(interval.inFlightMean.rounded())
         last.connections = interval.connections
         (last.p50, last.p99) = (interval.p50, interval.p99)

@@ -110,6 +110,8 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var seatsAlive = 0
     /// Whether a place has given up for another reason than that its connection was ended on purpose.
     @exclusivity(unchecked) var hasFailedSeat = false
+    /// Why places ended their connections on purpose.
+    @exclusivity(unchecked) var limitReached: String?
     /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
     static let mostBacklog = 1 << 20
     /// Requests that begin in one turn of the loop, before all else has its own.
@@ -184,8 +186,10 @@ final class Worker: @unchecked Sendable {
                 stages: stages.map { ($0.from, $0.to, Double($0.length.clampedNanoseconds) / 1e9) },
                 last: stages.last?.to ?? 0)
             (isOpenLoop, self.arrivals) = (true, arrivals)
+        case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, places: plan.connections))
         }
-        maySpin = isOpenLoop && ProcessorSet.count > plan.threads
+        // Where the process may use less than a processor for each loop, the spinning would take that from the requests.
+        maySpin = isOpenLoop && ProcessorSet.count > plan.threads && CPUQuota.current >= Double(plan.threads)
         var length: UInt64 = 100_000_000
         if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
         intervalLength = length
@@ -277,6 +281,9 @@ final class Worker: @unchecked Sendable {
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
+        // Nothing of the warm-up is in the first interval, nor in what waiting for arrivals cost.
+        samples = Samples(most: inFlight, bytes: figuresAtBegin.received)
+        spun = 0
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
             restartSchedules()
@@ -318,11 +325,7 @@ final class Worker: @unchecked Sendable {
         if inFlight > samples.most { samples.most = inFlight }
         guard notes.pointee.attempts == 0 else { return false }
         notes.pointee.beganAt = now
-        notes.pointee.turn = turn
-        if requests.count > 1 {
-            turn += 1
-            if turn == requests.count { turn = 0 }
-        }
+        if requests.count > 1 { takeTurn(notes) } else { notes.pointee.turn = 0 }
         guard case .measuring = phase else {
             notes.pointee.isMeasured = false
             return false
@@ -332,6 +335,14 @@ final class Worker: @unchecked Sendable {
         findings.requests.sent += 1
         if notes.pointee.intendedAt < now { noteWaits(notes, gap, sign: 1) }
         return true
+    }
+
+    /// Chooses the request, of several in turn; a script has chosen it already.
+    private func takeTurn(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
+        if case .script = plan.pace { return }
+        notes.pointee.turn = turn
+        turn += 1
+        if turn == requests.count { turn = 0 }
     }
 
     /// When a place had no connection, the last time that it had none.
@@ -388,10 +399,6 @@ final class Worker: @unchecked Sendable {
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
         bodyBytes: Int, on place: Place
     ) {
-        if !isPlain, let why = plan.expectation?.failure(status: status, bodyBytes: bodyBytes) {
-            if notes.pointee.isMeasured { findings.statuses[status] += 1 }
-            return failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
-        }
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
         guard notes.pointee.isMeasured else { return }
         findings.requests.done += 1
@@ -404,19 +411,36 @@ final class Worker: @unchecked Sendable {
         } else {
             recorder.record(
                 latency: now - began, corrected: now - min(intended, now),
-                firstByte: headAt > began ? min(headAt, now) - began : 0)
+                firstByte: firstByte(began: began, headAt: headAt, endAt: endAt, now))
         }
         if !isPlain {
             breakdown?.record(now - began, status: status, request: notes.pointee.turn)
-            if log != nil { note(notes, now, headAt: headAt, status, bodyBytes, place, .done) }
+            if log != nil {
+                let firstByte = firstByte(began: began, headAt: headAt, endAt: endAt, now)
+                note(notes, now, firstByte: firstByte, status, bodyBytes, place, .done)
+            }
         }
         if left == 0 { checkEnd() }
     }
 
-    /// Whether `done` counts such a response as done.
-    @inline(__always)
-    func isAsExpected(status: Int, bodyBytes: Int) -> Bool {
-        isPlain || plan.expectation?.failure(status: status, bodyBytes: bodyBytes) == nil
+    /// A whole response's time to first byte: all of its latency, where head and end came in one read.
+    private func firstByte(began: UInt64, headAt: UInt64, endAt: UInt64, _ now: UInt64) -> UInt64 {
+        if headAt == endAt { return now - began }
+        return headAt > began ? min(headAt, now) - began : 0
+    }
+
+    /// Why a whole response is not as the plan has it, so that it has failed; nil where it is.
+    func unexpected(status: Int, bodyBytes: Int, digest: BodyDigest?) -> String? {
+        plan.expectation?.failure(status: status, bodyBytes: bodyBytes, digest: digest)
+    }
+
+    /// A request's response is whole, and is not as the plan has it.
+    func failed(
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, unexpected why: String, headAt: UInt64, status: Int,
+        bodyBytes: Int, on place: Place
+    ) {
+        if notes.pointee.isMeasured { findings.statuses[status] += 1 }
+        failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
     }
 
     /// The place on the wire where a request was: the connection's number, and the stream's.
@@ -425,14 +449,14 @@ final class Worker: @unchecked Sendable {
         var stream: Int
     }
 
-    /// - Parameter isCutOff: whether we ended its connection in the middle of it because the plan says so (-T).
+    /// - Parameter cutOff: why we ended its connection in the middle of it; nil where we did not.
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
-        bodyBytes: Int = 0, isCutOff: Bool = false, on place: Place
+        bodyBytes: Int = 0, cutOff: CutOff? = nil, on place: Place
     ) {
         failed(
-            notes, kind: error.kind, headAt: headAt, status: status, bodyBytes: bodyBytes, isCutOff: isCutOff, on: place
-        )
+            notes, kind: cutOff == .silent ? FailureName.silence : error.kind, headAt: headAt, status: status,
+            bodyBytes: bodyBytes, isCutOff: cutOff == .expired, on: place)
     }
 
     private func failed(
@@ -443,7 +467,11 @@ final class Worker: @unchecked Sendable {
         var isOver = false
         if case .over = phase { isOver = true }
         let kind = isOver || isCutOff ? "aborted" : cause
-        if log != nil { note(notes, loop.now, headAt: headAt, status, bodyBytes, place, .failed(kind)) }
+        if log != nil {
+            let (now, began) = (loop.now, notes.pointee.beganAt)
+            let firstByte = headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0
+            note(notes, now, firstByte: firstByte, status, bodyBytes, place, .failed(kind))
+        }
         // Those count already.
         if isOver { return }
         if isCutOff {
@@ -456,15 +484,15 @@ final class Worker: @unchecked Sendable {
     }
 
     private func note(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ now: UInt64, headAt: UInt64, _ status: Int,
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ now: UInt64, firstByte: UInt64?, _ status: Int,
         _ bodyBytes: Int, _ place: Place, _ result: RequestLog.Result
     ) {
         let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
         log?.append(
             start: Int64(began) - Int64(findings.beganAt), intendedStart: Int64(intended) - Int64(findings.beganAt),
             latency: now - min(began, now), corrected: now - min(intended, now),
-            firstByte: headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0, status: status,
-            bytes: bodyBytes, connection: place.connection, stream: place.stream, result: result,
+            firstByte: firstByte, status: status, bytes: bodyBytes, connection: place.connection, stream: place.stream,
+            result: result,
             attempts: notes.pointee.attempts + 1)
     }
 
@@ -558,6 +586,8 @@ final class Worker: @unchecked Sendable {
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
         if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
+        // What comes now is no part of the last interval, which may have been a short one, on any loop.
+        intervalIndex += 2
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
@@ -581,6 +611,8 @@ final class Worker: @unchecked Sendable {
         findings.breakdown = breakdown
         crew?.isGone(self)
         findings.requests.aborted += open
+        findings.connections.wanted = seats.count { $0.hasWanted } + asyncSeats.count { $0.hasWanted }
+        findings.connections.neverOpened = seats.count { $0.neverOpened } + asyncSeats.count { $0.neverOpened }
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         findings.take(figures)

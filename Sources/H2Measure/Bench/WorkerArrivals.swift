@@ -9,6 +9,8 @@ extension Worker {
         var time: UInt64
         /// When the loop noticed that. Until then it waited for us, from then on for a connection or a stream.
         var takenAt: UInt64
+        /// Which of the plan's requests a script has then.
+        var turn: Int
     }
 
     /// How long before an arrival the loop stops sleeping, nanoseconds: what a thread takes to wake up.
@@ -73,11 +75,11 @@ extension Worker {
                 return
             }
             taken += 1
-            let number = schedules[place].taken
+            let (number, turn) = (schedules[place].taken, schedules[place].round)
             schedules[place].take(arrivals)
             // What came while the backlog was full waited for those before it.
             let takenAt = time <= wasFullAt ? time : loop.now
-            dispatch(Arrival(time: time, takenAt: takenAt), number: place == 0 ? number : nil)
+            dispatch(Arrival(time: time, takenAt: takenAt, turn: turn), number: place == 0 ? number : nil)
         }
     }
 
@@ -135,9 +137,17 @@ extension Worker {
         return left > backlog.count + seatBacklog
     }
 
+    /// Whether each place has its own requests, rather than what all have in common.
+    private var isPerConnection: Bool {
+        switch plan.pace {
+        case .arrivalsPerConnection, .script: true
+        case .closed, .arrivals, .stages: false
+        }
+    }
+
     /// - Parameter number: which of the worker's own schedule it is; nil for one that was taken over.
     private func dispatch(_ arrival: Arrival, number: Int?) {
-        if case .arrivalsPerConnection = plan.pace, let number {
+        if isPerConnection, let number {
             // At random it is for each connection as for all, which taking turns would even out.
             var mixed = SplitMix64(seed: UInt64(number))
             let seat = seats[plan.arrivesAtRandom ? Int(mixed.next() % UInt64(seats.count)) : number % seats.count]

@@ -51,8 +51,13 @@ extension Worker {
 
     func connectFailed(_ error: H2Error) {
         findings.connections.failed[error.kind, default: 0] += 1
-        downtime.failed()
+        downtime.failed(loop.now)
         if findings.connectError == nil { findings.connectError = error }
+    }
+
+    /// Why a connection ends that has lived as long as it may.
+    static func expiry(_ limit: Duration) -> String {
+        "its connections were open for \(timeText(seconds: limit.inSeconds)) (-T)"
     }
 
     func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
@@ -76,7 +81,12 @@ extension Worker {
     func gaveUp(_ number: Int, why: String, isMeant: Bool) {
         if case .over = phase { return }
         seatsAlive -= 1
-        if !isMeant { hasFailedSeat = true }
+        if isMeant {
+            let isAnother = limitReached.map { $0 != why } ?? false
+            limitReached = isAnother ? "every connection came to its time limit (-T, -N)" : why
+        } else {
+            hasFailedSeat = true
+        }
         guard seatsAlive > 0 else { return leaveAll(why) }
         // Others may have nothing to do, and take what it leaves.
         guard orphaned > 0, !isOpenLoop else { return }
@@ -95,7 +105,7 @@ extension Worker {
 
     /// Not one seat is left: what is to be sent is left to other workers, where there are any.
     private func leaveAll(_ why: String) {
-        let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(why)
+        let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
         guard isRunning else { return finish(findings.end) }
         guard let crew else { return finish(end) }
         var handover = Crew.Handover()
@@ -132,7 +142,11 @@ extension Worker {
 
     /// How long the seat of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
     /// trying, up to 5 s more by its number, so that thousands of seats do not dial a server that is away all at once.
+    ///
+    /// The first of them looks more often while there is no connection at all: how long that lasts is known no better than
+    /// the time between two looks.
     func pause(after failures: Int, of number: Int) -> UInt64 {
+        if plan.keepsTrying, number == 0, let time = downtime.lasts(loop.now) { return Downtime.pause(after: time) }
         let pause = 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) as UInt64
         return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
     }
@@ -168,13 +182,14 @@ extension Worker {
                 }
                 let last = max(connection.lastByteAt, since)
                 guard now > last, now - last >= limit else { continue }
-                let why = "no byte came for \(Duration(nanoseconds: limit)) (-N)"
+                let why = "no byte came for \(timeText(limit)) (-N)"
                 if let seat = seats.first(where: { $0.connection === connection }) {
                     seat.stop(because: why, isExpired: false)
                 } else if let seat = asyncSeats.first(where: { $0.connection === connection }) {
                     seat.stop(because: why, isExpired: false)
                 } else {
                     // Its seat has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    connection.cutOff = .silent
                     connection.closeNow(because: why)
                 }
             }

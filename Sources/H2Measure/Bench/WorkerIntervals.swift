@@ -33,6 +33,8 @@ extension Worker {
         part.inFlightMost = samples.most
         part.connections = live.count
         part.backlog = backlog.count + seatBacklog
+        part.loop = index
+        if case .draining = phase { part.isDrain = true }
         timeline.add(part, recorder)
         findings.recorder.add(recorder)
         recorder.reset()
@@ -40,7 +42,9 @@ extension Worker {
             most: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
             failed: findings.requests.failed, bytes: bytes)
         intervalBeganAt = now
-        intervalIndex = Int((now - findings.beganAt + intervalLength / 2) / intervalLength)
+        // Never the same again: the last one of the measured part may be short, and what is drained is none of it.
+        intervalIndex = max(
+            intervalIndex + 1, Int((now - findings.beganAt + intervalLength / 2) / intervalLength))
     }
 
     static var usedCPU: (user: Double, system: Double) {

@@ -20,6 +20,14 @@ package struct Compare: Sendable {
         package var security: CompareSecurity
         /// About how many seconds are left: at first as the probe has it, then as long as each way took.
         package var secondsLeft: Double
+
+        package init(
+            round: Int, rounds: Int, done: Int, all: Int, way: CompareWay, security: CompareSecurity,
+            secondsLeft: Double
+        ) {
+            (self.round, self.rounds, self.done, self.all) = (round, rounds, done, all)
+            (self.way, self.security, self.secondsLeft) = (way, security, secondsLeft)
+        }
     }
 
     package let plan: ComparePlan
@@ -133,7 +141,7 @@ package struct Compare: Sendable {
         if let failure = probe.failure, plan.targets.count == 1 { throw failure }
         let place = plan.targets.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
         result.warnings += StatusSentence.all(probe.statuses, of: probe.statuses.values.reduce(0, +)).map { place + $0 }
-        for status in [429, 503] where probe.errorStatuses.contains(status) {
+        for status in [429, 503] where probe.statuses[status] != nil {
             result.warnings.append("\(place)The server answers with \(status) without any load.")
         }
         return plan.ways(security).map { way in

@@ -5,13 +5,23 @@ package struct CompareDistances {
     /// - Parameter results: of the same plan, but for the conditions.
     package init(_ results: [CompareResult]) { self.results = results }
 
-    /// The lines of a table, none longer than `width`, as long as that is at least 60.
+    /// The lines of a table, none longer than `width`, from 20 columns on.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
-        return ["Total time by distance", ""] + table.lines(width: width, style: style)
+        return wrapped("Total time by distance", width: width) + [""] + table.lines(width: width, style: style)
+            + (hasUnsteady ? [""] + wrapped(Self.caution, width: width).map(style.dim) : [])
     }
 
-    package func markdown() -> String { table.markdown().joined(separator: "\n") + "\n" }
+    package func markdown() -> String {
+        (table.markdown() + (hasUnsteady ? ["", TextTable.escaped(Self.caution)] : [])).joined(separator: "\n") + "\n"
+    }
+
+    private static let caution =
+        "~ the slowest round took more than twice as long as the fastest, so the median is partly luck"
+
+    private var hasUnsteady: Bool {
+        results.flatMap(\.cells).contains { $0.spread(\.seconds)?.isUnsteady == true }
+    }
 
     private var table: TextTable {
         var table = TextTable(titles: ["way"] + results.map { Self.label($0.conditions) })
@@ -27,7 +37,9 @@ package struct CompareDistances {
             for way in ways {
                 let times = results.map { result in
                     // Why there is none stands in the table of that distance.
-                    result.cell(way, security)?.spread(\.seconds).map { timeText(seconds: $0.median) } ?? "–"
+                    result.cell(way, security)?.spread(\.seconds).map {
+                        ($0.isUnsteady ? "~" : "") + timeText(seconds: $0.median)
+                    } ?? "–"
                 }
                 table.rows.append(.cells([way.name] + times))
             }

@@ -19,7 +19,9 @@ package struct CompareEstimate: Sendable, Equatable {
         // With two for a new connection, and one for each request.
         var counter = CompareProbe()
         (counter.connectSeconds, counter.requestSeconds) = (2, 1)
-        roundTrips += rounds * counter.seconds(of: way, plan)
+        var lossless = plan
+        lossless.conditions.loss = 0
+        roundTrips += rounds * counter.seconds(of: way, lossless)
     }
 
     /// The same at another distance.

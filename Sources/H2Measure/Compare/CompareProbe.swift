@@ -18,8 +18,12 @@ struct CompareProbe: Sendable {
     var keepsAlive = true
     /// Whether it resumed a TLS session that it had given.
     var resumes = true
-    /// Statuses of 400 and above that its answers had: so they are no sign of load.
-    var errorStatuses: Set<Int> { Set(statuses.keys.filter { $0 >= 400 }) }
+    /// Statuses of 400 and above that its answers had: so they are no sign of load. But 429 and 5xx beside others are, even
+    /// of a server that has next to nothing to do.
+    var errorStatuses: Set<Int> {
+        let all = Set(statuses.keys)
+        return all.filter { $0 >= 400 && (all.count == 1 || $0 < 500 && $0 != 429) }
+    }
     /// How often its answers had which status.
     var statuses: [Int: Int] = [:]
     /// About what a connection takes to be made, and a request on one that is there: seconds.
@@ -109,14 +113,25 @@ struct CompareProbe: Sendable {
         connectSeconds = Double(connect.p50 + Distribution(result.handshake).p50) / 1e9
     }
 
-    /// About how long a way takes for the plan's requests, as the few that were sent have it.
+    /// About how long a way takes for the plan's requests, as the few that were sent have it, and for what is expected to
+    /// get lost, which those few did not see.
     func seconds(of way: CompareWay, _ plan: ComparePlan) -> Double {
-        func requests(_ each: Int) -> Double { Double((plan.requests + each - 1) / max(each, 1)) * requestSeconds }
+        let (loss, timeout) = (plan.conditions.loss, Double(plan.conditions.retransmissionTimeout) / 1e9)
+        // A request is a segment there and one back, for each of which only a timeout tells that it is lost: nothing follows
+        // it. What gets lost on a connection holds up all of its streams. A lost SYN takes a second.
+        func turns(_ each: Int, onOne streams: Int) -> Double {
+            let count = Double((plan.requests + each - 1) / max(each, 1))
+            return count * (requestSeconds + min(1, 2 * loss * Double(min(streams, plan.requests))) * timeout)
+        }
+        func connect(_ connections: Int) -> Double {
+            connectSeconds + min(1, 2 * loss * Double(connections)) * (1 + timeout)
+        }
         return switch way {
-        case .newConnections: Double(plan.requests) * (connectSeconds + requestSeconds)
-        case .keepAlive: connectSeconds + requests(1)
-        case .pool(let count): connectSeconds + requests(count)
-        case .http2: connectSeconds + requests(plan.streams)
+        case .newConnections: Double(plan.requests) * connect(1) + turns(1, onOne: 1)
+        case .keepAlive: connect(1) + turns(1, onOne: 1)
+        // The one with the worst luck decides.
+        case .pool(let count): connect(count) + turns(count, onOne: count)
+        case .http2(let count): connect(count) + turns(plan.streams, onOne: plan.streams)
         }
     }
 

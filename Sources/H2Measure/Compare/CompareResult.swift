@@ -19,6 +19,9 @@ package struct CompareSpread: Sendable, Equatable {
     /// The larger distance of an end from the median, as a part of it.
     package var part: Double { median > 0 ? max(high - median, median - low) / median : 0 }
 
+    /// Whether the rounds differ so much that where their median lies is partly luck.
+    package var isUnsteady: Bool { high > 2 * low }
+
     /// Whether a round of one was as good as a round of the other, so that they need not differ at all.
     package func overlaps(_ other: CompareSpread) -> Bool { low <= other.high && other.low <= high }
 }

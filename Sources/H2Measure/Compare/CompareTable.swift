@@ -8,7 +8,7 @@ package struct CompareTable {
         self.context = context
     }
 
-    /// The lines of a summary, none longer than `width`, as long as that is at least 60.
+    /// The lines of a summary, none longer than `width`, from 20 columns on.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
         var lines = wrapped(printable(work), width: width).map(style.bold)

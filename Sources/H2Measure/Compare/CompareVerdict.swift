@@ -17,9 +17,8 @@ extension CompareResult {
         }
         compare(with: .keepAlive)
         if best.way.isReuse, let new = ran.first(where: { $0.way == .newConnections(resuming: false) }) {
-            var clause = Self.timeClause(best, new) ?? ""
-            if let fewer = Self.fewer(best, new, security) { clause += ", \(fewer)" }
-            clauses.append(clause)
+            let parts = [Self.timeClause(best, new), Self.fewer(best, new, security)].compactMap { $0 }
+            if !parts.isEmpty { clauses.append(parts.joined(separator: ", ")) }
         }
         for cell in ran {
             if case .pool = cell.way { compare(with: cell.way) }
@@ -44,19 +43,24 @@ extension CompareResult {
             return nil
         }
         if a.overlaps(b) { return "as fast as \(other.way.phrase) within the spread of the rounds" }
-        let ratio = b.median / a.median
-        return ratio >= 1
-            ? "\(times(ratio)) faster than \(other.way.phrase)" : "\(times(1 / ratio)) slower than \(other.way.phrase)"
+        return a.median <= b.median
+            ? "\(factor(b, a)) faster than \(other.way.phrase)" : "\(factor(a, b)) slower than \(other.way.phrase)"
+    }
+
+    /// How many times as much the first is, of which each round was more than any of the second. Between rounds that differ
+    /// several-fold a single number would be chance.
+    private static func factor(_ more: CompareSpread, _ less: CompareSpread) -> String {
+        guard more.isUnsteady || less.isUnsteady, less.low > 0 else { return times(more.median / less.median) }
+        return "\(number(more.low / less.high)) to \(times(more.high / less.low))"
     }
 
     private static func tailClause(_ one: Cell, _ other: Cell) -> String? {
         guard let a = one.spread(\.p99), let b = other.spread(\.p99), a.median > 0, b.median > 0 else { return nil }
         guard case .http2(let count) = other.way else { return nil }
         if a.overlaps(b) { return "p99 as on \(count) connections within the spread" }
-        let ratio = a.median / b.median
-        return ratio >= 1
-            ? "p99 \(times(ratio)) worse than on \(count) connections"
-            : "p99 \(times(1 / ratio)) better than on \(count) connections"
+        return a.median >= b.median
+            ? "p99 \(factor(a, b)) worse than on \(count) connections"
+            : "p99 \(factor(b, a)) better than on \(count) connections"
     }
 
     private static func fewer(_ one: Cell, _ other: Cell, _ security: CompareSecurity) -> String? {
@@ -66,13 +70,17 @@ extension CompareResult {
     }
 
     /// `3.1 ×`, `42 ×`, and `1.04 ×` where one decimal would say that nothing differs.
-    static func times(_ ratio: Double) -> String {
-        "\(fixed(ratio, ratio >= 9.95 ? 0 : ratio >= 1.095 ? 1 : 2)) ×"
+    static func times(_ ratio: Double) -> String { "\(number(ratio)) ×" }
+
+    private static func number(_ ratio: Double) -> String {
+        fixed(ratio, ratio >= 9.95 ? 0 : ratio >= 1.095 ? 1 : 2)
     }
 
     /// What was measured, by name.
     package func facts(_ context: ReportContext) -> [ReportFact] {
-        let spoken = tls.map { "HTTP/1.1 and HTTP/2 over \($0)" } ?? ""
+        var ways = tls.map { ["over \($0)"] } ?? []
+        if securities.contains(.cleartext) { ways.append("in cleartext") }
+        let spoken = ways.isEmpty ? "" : "HTTP/1.1 and HTTP/2 \(ways.joined(separator: " and "))"
         return context.facts(asked, distance: conditions.inWords, spoken: spoken, startedAt: startedAt)
     }
 
@@ -86,11 +94,23 @@ extension CompareResult {
         } else if rounds == 1 {
             remarks.append("one round shows no spread: small differences may be chance")
         }
+        let unsteady = cells.filter { $0.spread(\.seconds)?.isUnsteady == true }
+        if let first = unsteady.first, let spread = first.spread(\.seconds) {
+            let others = unsteady.count > 1 ? " and \(counted(unsteady.count - 1, "other way"))" : ""
+            let remedy = "use more requests (-n) and --rounds"
+            remarks.append(
+                "\(name(first))\(others): the slowest round took more than twice as long as the fastest "
+                    + "(\(timeText(seconds: spread.high)) and \(timeText(seconds: spread.low))), so the medians are partly luck: "
+                    + "\(remedy)")
+        }
         for cell in cells {
-            let name = securities.count > 1 ? "\(cell.way.name) \(cell.security.phrase)" : cell.way.name
-            for note in cell.notes { remarks.append("\(name): \(note)") }
+            for note in cell.notes { remarks.append("\(name(cell)): \(note)") }
         }
         return remarks
+    }
+
+    private func name(_ cell: Cell) -> String {
+        securities.count > 1 ? "\(cell.way.name) \(cell.security.phrase)" : cell.way.name
     }
 }
 

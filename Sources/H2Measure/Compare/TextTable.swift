@@ -30,6 +30,9 @@ struct TextTable {
     /// Columns that do not fit into `width` come below, again behind the first.
     func lines(width: Int, style: TextStyle) -> [String] {
         let widths = widths
+        if let widest = widths.dropFirst().max(), widths[0] + 1 + widest > width {
+            return stacked(width: width, style: style)
+        }
         var lines: [String] = []
         var next = 1
         repeat {
@@ -44,6 +47,26 @@ struct TextTable {
             if !isFirst { lines.append("") }
             lines += block(columns, widths, width: width, isFirst: isFirst, style: style)
         } while next < widths.count
+        return lines
+    }
+
+    /// For terminals too narrow for two columns: each row's cells below each other.
+    private func stacked(width: Int, style: TextStyle) -> [String] {
+        let labelWidth = titles.dropFirst().map(\.count).max() ?? 0
+        var lines: [String] = []
+        for row in rows {
+            switch row {
+            case .heading(let text): lines += wrapped(text, width: width).map(style.bold)
+            case .remark(let first, let text):
+                lines += wrapped(first, width: width)
+                lines += wrapped(text, width: width - 2).map { "  " + style.yellow($0) }
+            case .cells(let cells):
+                lines += wrapped(cells[0], width: width)
+                for (title, cell) in zip(titles, cells).dropFirst() {
+                    lines.append("  " + style.dim(padded(title, labelWidth)) + " " + cell)
+                }
+            }
+        }
         return lines
     }
 
@@ -64,7 +87,7 @@ struct TextTable {
                 // Said once.
                 guard isFirst else { continue }
                 let margin = widths[0] + 1
-                let wrapped = wrapped(text, width: max(20, width - margin))
+                let wrapped = wrapped(text, width: width - margin)
                 for (index, part) in wrapped.enumerated() {
                     lines.append(padded(index == 0 ? first : "", margin) + style.yellow(part))
                 }

@@ -114,6 +114,15 @@ package struct Axis: Sendable, Equatable {
             return "\(whole / 60):\(two(whole % 60))"
         }
         if value == 0 { return "0" }
+        // Below a second in the smaller units.
+        if unit == .seconds, upper < 0.1 {
+            let small = ChartUnit.nanoseconds.step(upTo: upper * 1e9 * 1.000001)
+            return label(value * 1e9, step: step * 1e9, size: small)
+        }
+        return label(value, step: step, size: size)
+    }
+
+    private func label(_ value: Double, step: Double, size: ChartUnit.Step) -> String {
         let scaledStep = step / size.divisor
         var decimals = 0
         var part = scaledStep

@@ -193,8 +193,11 @@ package struct BarChart: Sendable {
             result +=
                 "<circle class=\"fill \(colour)\" cx=\"\(Markup.coordinate(end))\" cy=\"\(Markup.coordinate(middle))\" r=\"5\"/>"
         }
+        // At the far end of a long whisker it would look like that end's value.
+        let text = unit.text(bar.value)
+        let isInside = scale != .linear && outer - end > Markup.width(of: text, size: 11) + 30
         result += "<g font-size=\"11\">"
-        result += ChartFrame.text(unit.text(bar.value), x: outer + 6, y: middle + 4, "strong halo") + "</g>"
+        result += ChartFrame.text(text, x: (isInside ? end + 4 : outer) + 6, y: middle + 4, "strong halo") + "</g>"
         return result + "<title>\(Markup.escaped(tip))</title></g>"
     }
 }

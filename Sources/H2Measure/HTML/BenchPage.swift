@@ -75,6 +75,7 @@ package struct BenchPage: Sendable {
         case .stages(let stages):
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
             return "\(stages.count) stages of up to \(ChartUnit.number(most)) requests/s (open loop)"
+        case .script(let times): return "a script of \(times.count) lines on each connection (open loop)"
         case .arrivalsPerConnection(let rate):
             return "\(ChartUnit.number(rate)) requests/s on each connection (open loop)"
         }
@@ -91,15 +92,24 @@ package struct BenchPage: Sendable {
         }
         let meaning = isCorrected ? "corrected" : "from sending"
         let whole = requests.done + requests.failed + requests.aborted
-        let good = result.statusClass(2) + result.statusClass(3)
+        let hasExpectation = plan.expectation != nil
+        let good = hasExpectation ? requests.done : result.statusClass(2) + result.statusClass(3)
+        // Refusals may be many times as fast as the rest. What was not as expected is not in the rate.
+        let isDoubtful = !hasExpectation && Double(requests.done - good) > 0.01 * Double(requests.done)
+        let goodRate = requests.done > 0 ? result.rate * Double(good) / Double(requests.done) : 0
         let seconds = result.elapsed > 0 ? result.elapsed : .nan
         return [
-            ("Requests/s", ChartUnit.number(result.rate), Page.many(requests.answeredInTime, "response")),
+            (
+                "Requests/s", ChartUnit.number(result.rate),
+                isDoubtful
+                    ? "only \(ChartUnit.number(goodRate)) of them with 2xx or 3xx"
+                    : Page.many(requests.answeredInTime, "response")
+            ),
             ("Median", figure(50), meaning),
             ("p99", figure(99), latency.total > 0 && latency.total < 100 ? "takes 100 responses" : meaning),
             ("Longest", figure(100), meaning),
             (
-                "2xx and 3xx", whole == 0 ? "–" : Self.percent(good, of: whole),
+                hasExpectation ? "As expected" : "2xx and 3xx", whole == 0 ? "–" : Self.percent(good, of: whole),
                 "\(Page.many(whole - good, "other"))"
             ),
             (

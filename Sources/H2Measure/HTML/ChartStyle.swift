@@ -50,7 +50,7 @@ enum ChartStyle {
         .verdict .bad{background:var(--badback);border-color:var(--bad)}
         .verdict .quiet{background:var(--noteback);border-color:var(--note)}
         .verdict .fine{background:var(--goodback);border-color:var(--good)}
-        .verdict b{margin-right:.4em}.bad b{color:var(--bad)}.quiet b{color:var(--note)}.fine b{color:var(--good)}
+        .option{white-space:nowrap}.verdict b{margin-right:.4em}.bad b{color:var(--bad)}.quiet b{color:var(--note)}.fine b{color:var(--good)}
         .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 14px;margin:12px 0 0;font-size:13px}
         .facts dt{color:var(--quiet)}.facts dd{margin:0;overflow-wrap:anywhere}
         .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:12px;margin:20px 0 0;padding:0}

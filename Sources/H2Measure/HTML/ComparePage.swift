@@ -115,7 +115,7 @@ package struct ComparePage: Sendable {
         var cards = [
             Page.card(
                 "Total time",
-                note: "For the whole work, shorter is better. Median of the rounds; the line spans them all.",
+                note: "For all requests; shorter is better. Median of the rounds; the line spans them all.",
                 isWide: true, totalTime.svg())
         ]
         if input.groups.count == 1, let group = input.groups.first {
@@ -130,7 +130,8 @@ package struct ComparePage: Sendable {
                         "Speed",
                         note:
                             "Medians; below them the lowest and the highest round. Compare the total times: p50, p99 and first "
-                            + "byte are of single requests, of which one way has one at a time and another a hundred.",
+                            + "byte are of single requests, of which one way has one at a time and another a hundred. Green: the "
+                            + "fastest, and those that are as fast within the spread of the rounds.",
                         isWide: true, table("speed\(number)", group, Self.speed)),
                     Page.card("What it took", isWide: true, table("cost\(number)", group, Self.cost)),
                 ])
@@ -247,12 +248,10 @@ package struct ComparePage: Sendable {
         ]
     }
 
-    /// The fastest is marked.
+    /// The fastest is marked, with those of which a round was as fast as one of its.
     private func table(_ name: String, _ group: Group, _ columns: [Column]) -> String {
-        let fastest = group.rows.compactMap {
-            if case .ran(let figures) = $0.outcome { figures.total.median } else { nil }
-        }
-        .min()
+        let totals = group.rows.compactMap { if case .ran(let figures) = $0.outcome { figures.total } else { nil } }
+        let fastest = totals.min { $0.median < $1.median }
         return Page.sortableTable(
             name, head: input.labelTitles + columns.map(\.title),
             orders: input.labelTitles.map { _ in .none } + columns.map(\.order), labels: input.labelTitles.count,
@@ -269,7 +268,8 @@ package struct ComparePage: Sendable {
                         return Page.Cell.figure(column.text(figure.median), low == high ? "" : Page.range(low, high))
                     }
                     return Page.Row(
-                        labels + cells, isBest: figures.total.median == fastest,
+                        labels + cells,
+                        isBest: fastest.map { figures.total.spread.lowerBound <= $0.spread.upperBound } ?? false,
                         keys: labels.map { _ in nil } + columns.map { $0.figure(figures).median })
                 }
             })

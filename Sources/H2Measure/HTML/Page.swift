@@ -53,9 +53,18 @@ enum Page {
                 case .note: ("quiet", "Note:")
                 case .problem: ("bad", "Problem:")
                 }
-            return "<li class=\"\(name)\"><b>\(word)</b> \(Markup.escaped(sentence.text))</li>\n"
+            return "<li class=\"\(name)\"><b>\(word)</b> \(unbrokenOptions(sentence.text))</li>\n"
         }
         return "<ul class=\"verdict\">\n\(items.joined())</ul>\n"
+    }
+
+    /// Browsers break lines behind hyphens, of which options begin with two.
+    private static func unbrokenOptions(_ text: String) -> String {
+        text.split(separator: " ", omittingEmptySubsequences: false).map { word in
+            let isOption = (word.hasPrefix("-") || word.hasPrefix("(-")) && word.count < 40
+            let escaped = Markup.escaped(String(word))
+            return isOption ? "<span class=\"option\">\(escaped)</span>" : escaped
+        }.joined(separator: " ")
     }
 
     // MARK: Blocks

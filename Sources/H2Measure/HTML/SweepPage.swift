@@ -16,17 +16,26 @@ package struct SweepPage: Sendable {
     /// What one setting did.
     package struct Point: Sendable, Equatable {
         package var setting: Setting
-        /// Responses a second.
+        /// Responses a second, whatever their status.
         package var rate: Double
+        /// Of them, those that are no refusal and no error of the server's.
+        package var goodput: Double
         /// Nanoseconds.
         package var p50: Double
         package var p99: Double
         /// Requests that failed or were refused.
         package var errors: Int
+        /// Whether these are so many that the figures cannot be compared with others.
+        package var isFlawed: Bool
 
-        package init(_ setting: Setting, rate: Double, p50: Double, p99: Double, errors: Int = 0) {
+        package init(
+            _ setting: Setting, rate: Double, goodput: Double? = nil, p50: Double, p99: Double, errors: Int = 0,
+            isFlawed: Bool = false
+        ) {
             self.setting = setting
             self.rate = rate
+            self.goodput = goodput ?? rate
+            self.isFlawed = isFlawed
             self.p50 = p50
             self.p99 = p99
             self.errors = errors
@@ -82,17 +91,30 @@ package struct SweepPage: Sendable {
             limits.isEmpty
             ? "<p class=\"note\">The server told none.</p>\n"
             : Page.table(limits.map { Page.Row([.text($0.0), .text($0.1)]) })
+        let left = input.points.count(where: \.isFlawed)
+        // Refusals are fast, and would draw a server that cannot take the load as its best.
+        let without =
+            left == 0
+            ? "" : " \(Page.many(left, "setting")) with errors \(left == 1 ? "is" : "are") left out; see the table."
+        let good = input.points.contains { $0.goodput < $0.rate } ? " Responses with 429 or 5xx do not count." : ""
         let body =
             Page.tiles(tiles)
             + Page.section(
-                "Throughput and latency over streams",
+                "Throughput and latency over \(over)",
                 [
-                    Page.card("Throughput", note: "One line for each number of connections.", throughput.svg()),
-                    Page.card("Latency", note: "The 99th percentile.", latency(\.p99, "p99", hasLimit: true).svg()),
                     Page.card(
-                        "Bought with latency", note: "Up is faster; to the right is slower to answer.", trade.svg()),
+                        "Throughput",
+                        note:
+                            "\(isOverStreams ? "One line for each number of connections." : "One stream on each.")\(good)",
+                        throughput.svg()),
                     Page.card(
-                        "Median latency", note: "The 50th percentile.", latency(\.p50, "median", hasLimit: false).svg()),
+                        "Latency", note: "The 99th percentile.\(without)", latency(\.p99, "p99", hasLimit: true).svg()),
+                    Page.card(
+                        "Throughput against latency", note: "Up is more; to the right is slower to answer.\(without)",
+                        trade.svg()),
+                    Page.card(
+                        "Median latency", note: "The 50th percentile.\(without)",
+                        latency(\.p50, "median", hasLimit: false).svg()),
                 ])
             + Page.section(
                 "All settings",
@@ -126,7 +148,9 @@ package struct SweepPage: Sendable {
             let text = ChartUnit.nanoseconds.short(limit)
             add("Best with p99 within \(text)", point(input.best), none: "no setting keeps it")
         }
-        add("Fastest", input.points.max { $0.rate < $1.rate }, none: "nothing was measured")
+        add(
+            "Fastest", input.points.filter { !$0.isFlawed }.max { $0.rate < $1.rate },
+            none: input.points.isEmpty ? "nothing was measured" : "every setting has errors")
         return tiles
     }
 
@@ -135,36 +159,54 @@ package struct SweepPage: Sendable {
     private var connectionCounts: [Int] { Set(input.points.map(\.setting.connections)).sorted() }
 
     private func series(
-        x: (Point) -> Double, y: (Point) -> Double
+        x: (Point) -> Double, y: (Point) -> Double?, where isShown: (Point) -> Bool = { _ in true }
     ) -> [LineChart.Series] {
-        connectionCounts.map { count in
-            let points = input.points.filter { $0.setting.connections == count }
+        guard isOverStreams else {
+            let points = input.points.filter(isShown).sorted { $0.setting.connections < $1.setting.connections }
+            return [.init("one stream on each", points.map { .init(x($0), y($0)) }, stroke: .dotted)]
+        }
+        return connectionCounts.map { count in
+            let points = input.points.filter { $0.setting.connections == count && isShown($0) }
                 .sorted { $0.setting.streams < $1.setting.streams }
             return .init(Page.many(count, "connection"), points.map { .init(x($0), y($0)) }, stroke: .dotted)
         }
     }
 
-    private static let streams = (
-        title: "streams on each connection (log scale)", unit: ChartUnit.count, scale: Axis.Scale.logarithmic(base: 2)
-    )
+    /// With HTTP/1.1 all that changes is the number of connections.
+    private var isOverStreams: Bool {
+        connectionCounts.count < 2 || input.points.contains { $0.setting.streams != input.points[0].setting.streams }
+    }
+
+    private var over: String { isOverStreams ? "streams" : "connections" }
+
+    private var axis: (title: String, unit: ChartUnit, scale: Axis.Scale) {
+        (
+            isOverStreams ? "streams on each connection (log scale)" : "connections (log scale)", .count,
+            .logarithmic(base: 2)
+        )
+    }
+
+    private func place(_ point: Point) -> Double {
+        Double(isOverStreams ? point.setting.streams : point.setting.connections)
+    }
 
     private var throughput: LineChart {
         var chart = LineChart(
-            "Throughput over streams", x: Self.streams, y: ("requests per second", .count, .linear),
-            series: series(x: { Double($0.setting.streams) }, y: \.rate))
+            "Throughput over \(over)", x: axis, y: ("requests per second", .count, .linear),
+            series: series(x: place, y: \.goodput))
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: knee.rate, label: input.kneeName))
+            chart.notes.append(.init(x: place(knee), y: knee.rate, label: input.kneeName))
         }
         return chart
     }
 
     private func latency(_ figure: (Point) -> Double, _ name: String, hasLimit: Bool) -> LineChart {
-        let series = series(x: { Double($0.setting.streams) }, y: figure)
+        let series = series(x: place, y: { $0.isFlawed ? nil : figure($0) })
         var chart = LineChart(
-            "Latency (\(name)) over streams", x: Self.streams,
+            "Latency (\(name)) over \(over)", x: axis,
             y: (name, .nanoseconds, .suiting(series.flatMap { $0.points.compactMap(\.y) })), series: series)
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: Double(knee.setting.streams), y: figure(knee), label: input.kneeName))
+            chart.notes.append(.init(x: place(knee), y: figure(knee), label: input.kneeName))
         }
         if hasLimit, let limit = input.limit {
             chart.levels.append(.init(y: limit, label: "limit \(ChartUnit.nanoseconds.short(limit))"))
@@ -176,7 +218,7 @@ package struct SweepPage: Sendable {
         var chart = LineChart(
             "Throughput over latency",
             x: ("p99 (log scale)", .nanoseconds, .logarithmic(base: 10)), y: ("requests per second", .count, .linear),
-            series: series(x: \.p99, y: \.rate))
+            series: series(x: \.p99, y: \.rate, where: { !$0.isFlawed }))
         if let knee = point(input.knee) { chart.notes.append(.init(x: knee.p99, y: knee.rate, label: input.kneeName)) }
         return chart
     }
@@ -185,25 +227,30 @@ package struct SweepPage: Sendable {
 
     private var table: String {
         let time = ChartUnit.nanoseconds
+        let hasBad = input.points.contains { $0.goodput < $0.rate }
         return Page.sortableTable(
-            "settings", head: ["connections", "streams on each", "requests/s", "p50", "p99", "errors", ""],
-            orders: [.rising, .rising, .falling, .rising, .rising, .rising, .none], labels: 0,
+            "settings",
+            head: ["connections", "streams on each", "requests/s"] + (hasBad ? ["good/s"] : [])
+                + ["p50", "p99", "errors", ""],
+            orders: [.rising, .rising, .falling] + (hasBad ? [.falling] : []) + [.rising, .rising, .rising, .none],
+            labels: 0,
             input.points.map { point in
                 var words: [String] = []
                 if point.setting == input.knee { words.append(input.kneeName) }
                 if point.setting == input.best { words.append("best") }
+                let isBest = !words.isEmpty
+                if point.isFlawed { words.append("errors") }
+                let good = hasBad ? [Page.Cell.number(ChartUnit.number(point.goodput))] : []
                 return Page.Row(
                     [
                         .number(ChartUnit.grouped(point.setting.connections)),
                         .number(ChartUnit.grouped(point.setting.streams)), .number(ChartUnit.number(point.rate)),
+                    ] + good + [
                         .number(time.text(point.p50)), .number(time.text(point.p99)),
                         .number(ChartUnit.grouped(point.errors)), .number(words.joined(separator: ", ")),
-                    ], isBest: !words.isEmpty,
-                    keys: [
-                        Double(point.setting.connections), Double(point.setting.streams), point.rate, point.p50,
-                        point.p99,
-                        Double(point.errors),
-                    ])
+                    ], isBest: isBest,
+                    keys: [Double(point.setting.connections), Double(point.setting.streams), point.rate]
+                        + (hasBad ? [point.goodput] : []) + [point.p50, point.p99, Double(point.errors)])
             })
     }
 }

@@ -50,6 +50,7 @@ package enum BenchJSON {
             "downtime": [
                 "count": .integer(result.downtime.count), "total_seconds": .number(result.downtime.seconds),
                 "longest_seconds": .number(result.downtime.longest),
+                "least_seconds": .number(result.downtime.leastSeconds),
             ],
             "per_connection": spread(result.perConnection),
             "by_status": .array(
@@ -137,7 +138,13 @@ package enum BenchJSON {
         return [
             "statuses": expectation.statuses.map { .array($0.sorted().map { .integer($0) }) } ?? .null,
             "body_bytes": JSONText(expectation.bodyBytes),
+            "body_sha256": JSONText(expectation.sha256.map(hexadecimal)),
         ]
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef")
+        return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     private static func extent(_ extent: BenchPlan.Extent) -> JSONText {
@@ -154,6 +161,7 @@ package enum BenchJSON {
             case .arrivals(let from, let to, let ramp): ("arrivals", from, to, ramp)
             case .arrivalsPerConnection(let rate): ("arrivals_per_connection", rate, rate, .zero)
             case .stages(let stages): ("stages", stages.first?.from, stages.last?.to, nil)
+            case .script: ("script", nil, nil, nil)
             }
         var stages: [JSONText] = []
         if case .stages(let parts) = pace {
@@ -164,9 +172,11 @@ package enum BenchJSON {
                 ]
             }
         }
+        var script: [JSONText] = []
+        if case .script(let times) = pace { script = times.map { seconds($0) } }
         return [
             "kind": .string(kind), "from_per_second": JSONText(from), "to_per_second": JSONText(to),
-            "ramp_seconds": ramp.map(seconds) ?? .null, "stages": .array(stages),
+            "ramp_seconds": ramp.map(seconds) ?? .null, "stages": .array(stages), "script": .array(script),
         ]
     }
 
@@ -234,6 +244,7 @@ package enum BenchJSON {
 
     private static func connections(_ connections: BenchResult.Connections) -> JSONText {
         [
+            "wanted": .integer(connections.wanted), "never_opened": .integer(connections.neverOpened),
             "opened": .integer(connections.opened), "reopened": .integer(connections.reopened),
             "rotated": .integer(connections.rotated), "most_open": .integer(connections.mostOpen),
             "http2": .integer(connections.http2), "http1": .integer(connections.http1),

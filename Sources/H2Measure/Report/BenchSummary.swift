@@ -12,15 +12,12 @@ package struct BenchSummary {
     private let verdicts: [Verdict]
     private let outcomes: [FailCondition.Outcome]
     private let context: ReportContext
-    /// Of tables and curves.
     private let width: Int
-    /// Of sentences, which fit any terminal.
-    private let textWidth: Int
     private let style: TextStyle
 
     /// - Parameters:
     ///   - outcomes: what came of the conditions of `--fail-if`.
-    ///   - width: of the terminal, in characters; below 60 tables are wider than it.
+    ///   - width: of the terminal, in characters. No line is longer, from 20 on.
     ///   - color: whether the text may hold colours. Without, it has no escape sequence at all.
     package init(
         _ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], outcomes: [FailCondition.Outcome] = [],
@@ -31,8 +28,7 @@ package struct BenchSummary {
         self.verdicts = verdicts
         self.outcomes = outcomes
         self.context = context
-        self.width = min(max(width, 60), 160)
-        textWidth = min(max(width, Self.labelWidth + 20), 160)
+        self.width = min(max(width, 20), 160)
         style = TextStyle(color: color)
     }
 
@@ -50,7 +46,7 @@ package struct BenchSummary {
     private func header() -> [String] {
         let first = plan.requests[0]
         var lines = wrapped(
-            "h2get bench: \(first.method) \(printable(first.url(plan.origin)))", width: textWidth, indent: 2
+            "h2get bench: \(first.method) \(printable(first.url(plan.origin)))", width: width, indent: 2
         ).map(style.bold)
         var what: [String] = []
         if plan.requests.count > 1 { what.append("\(grouped(plan.requests.count)) URLs in turn") }
@@ -70,6 +66,7 @@ package struct BenchSummary {
                     : "open loop, \(rateText(from)) to \(rateText(to)) requests/s within \(timeText(seconds: ramp.inSeconds))"
             )
         case .arrivalsPerConnection(let rate): what.append("open loop, \(rateText(rate)) requests/s on each connection")
+        case .script(let times): what.append("open loop, a script of \(grouped(times.count, "line"))")
         case .stages(let stages):
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
             what.append("open loop, \(grouped(stages.count, "stage")) of up to \(rateText(most)) requests/s")
@@ -82,7 +79,7 @@ package struct BenchSummary {
         let versions = [context.program, Page.date(result.startedAt)].filter { !$0.isEmpty }
         let about = [what.joined(separator: " · "), spoken, versions.joined(separator: " · "), context.commandLine]
         for text in about.map(printable) where !text.isEmpty {
-            lines += wrapped(text, width: textWidth - 2).map { "  " + $0 }
+            lines += wrapped(text, width: width - 2).map { "  " + $0 }
         }
         return lines
     }
@@ -123,8 +120,9 @@ package struct BenchSummary {
             let down = result.downtime
             lines += row(
                 "Downtime",
-                "no connection \(down.count == 1 ? "once" : "\(grouped(down.count)) times"), "
-                    + "\(timeText(seconds: down.seconds)) in all, \(timeText(seconds: down.longest)) at most",
+                "no connection \(down.count == 1 ? "once, " : "\(grouped(down.count)) times, in all ")"
+                    + "\(timeText(seconds: down.leastSeconds)) at least and \(timeText(seconds: down.seconds)) at most"
+                    + (down.count > 1 ? ", the longest \(timeText(seconds: down.longest))" : ""),
                 paint: style.red)
         }
         let classes = (1...9).map { (result.statusClass($0), "\($0)xx") }.filter { $0.0 > 0 }
@@ -136,8 +134,7 @@ package struct BenchSummary {
                 text += " (\(shown.map { "\($0): \(grouped(result.statuses[$0]))" }.joined(separator: ", "))"
                 text += single.count > shown.count ? " …)" : ")"
             }
-            let isGood = result.statusClass(4) == 0 && result.statusClass(5) == 0
-            lines += row("Status", text, paint: isGood ? { $0 } : style.red)
+            lines += row("Status", text, paint: result.badStatuses(plan) == 0 ? { $0 } : style.red)
         }
         lines += causes("Errors", result.errors)
         return lines + traffic()
@@ -199,6 +196,9 @@ package struct BenchSummary {
     private func machinery() -> [String] {
         let connections = result.connections
         var text = "\(grouped(connections.opened)) opened, at most \(grouped(connections.mostOpen)) at once"
+        if connections.neverOpened > 0 {
+            text += "; \(grouped(connections.neverOpened)) of \(grouped(connections.wanted)) never opened"
+        }
         if connections.handshakes > 0 {
             text += "; \(grouped(connections.handshakes, "TLS handshake")), \(grouped(connections.resumed)) resumed"
         }
@@ -273,10 +273,10 @@ package struct BenchSummary {
                 case .note: ("note: ", style.cyan)
                 case .warning: ("warning: ", style.yellow)
                 }
-            return wrapped(mark + printable(verdict.text), width: textWidth, indent: 2).map(paint)
+            return wrapped(mark + printable(verdict.text), width: width, indent: 2).map(paint)
         }
             + outcomes.flatMap { outcome in
-                wrapped((outcome.isBroken ? "failed: " : "ok: ") + printable(outcome.text), width: textWidth, indent: 2)
+                wrapped((outcome.isBroken ? "failed: " : "ok: ") + printable(outcome.text), width: width, indent: 2)
                     .map(outcome.isBroken ? style.red : style.green)
             }
     }
@@ -289,14 +289,30 @@ package struct BenchSummary {
             return "\(percentile.name) \(timeText(corrected.value(percentile)))\(isFew ? "*" : "")"
         }
         let times = corrected.count > 0 ? [time(.p50), time(.p99) + " (corrected)"] : []
-        let parts = ["\(rateText(result.rate)) responses/s"] + times + [grouped(result.requests.failed, "error")]
-        return wrapped("Result: " + parts.joined(separator: " · "), width: textWidth, indent: 2).map(style.bold)
+        var parts = ["\(rateText(result.rate)) responses/s"] + times + [grouped(result.requests.failed, "error")]
+        // Those that are expected not to be there have failed.
+        let bad = plan.expectation?.statuses == nil ? result.badStatuses(plan) : 0
+        if bad > 0 { parts.append("\(grouped(bad)) with status 4xx or 5xx") }
+        return wrapped("Result: " + parts.joined(separator: " · "), width: width, indent: 2).map(style.bold)
     }
 
     private func row(_ label: String, _ text: String, paint: (String) -> String = { $0 }) -> [String] {
-        let lines = wrapped(text, width: textWidth - Self.labelWidth)
+        // Beside a label there is no room on a narrow terminal.
+        guard width >= 40 else {
+            let lines = wrapped(text, width: width - 2).map { "  " + paint($0) }
+            return label.isEmpty ? lines : [label] + lines
+        }
+        let lines = wrapped(text, width: width - Self.labelWidth)
         return lines.enumerated().map { index, line in
             padded(index == 0 ? label : "", Self.labelWidth) + paint(line)
         }
+    }
+}
+
+extension BenchResult {
+    /// Responses with a status that is not what was asked for: any but those of `BenchPlan.expectation`, or 4xx and 5xx.
+    func badStatuses(_ plan: BenchPlan) -> Int {
+        guard let expected = plan.expectation?.statuses else { return statusClass(4) + statusClass(5) }
+        return statuses.enumerated().reduce(0) { $0 + (expected.contains($1.offset) ? 0 : $1.element) }
     }
 }

@@ -51,7 +51,7 @@ package struct FailCondition: Sendable, Equatable {
     /// What there is to choose from, for help and errors.
     package static let metrics = "p50 to p99.99, min, mean, max, rate, errors, aborted, dropped, retries, 5xx, 404"
 
-    /// - Throws: `OptionValueError` for what is no condition.
+    /// - Throws: `OptionValueError` for what is not a condition.
     package init(_ text: String) throws(OptionValueError) {
         let remedy =
             "write a figure, > or <, and a limit, as p99>50ms, errors>0.1% or rate<1000; figures are \(Self.metrics)"
@@ -62,16 +62,16 @@ package struct FailCondition: Sendable, Equatable {
             let relation = Relation.allCases.first(where: { text[place...].hasPrefix($0.rawValue) })
         else { throw refuse("there is no > or <") }
         let name = String(text[..<place])
-        guard let metric = Self.metric(name) else { throw refuse("'\(printable(name))' is no figure") }
+        guard let metric = Self.metric(name) else { throw refuse("'\(printable(name))' is not a figure") }
         let value = String(text[place...].dropFirst(relation.rawValue.count))
         (self.text, self.name, self.metric, self.relation) = (text, name, metric, relation)
         if metric.isTime {
             guard let time = QuantityText.nanoseconds(value, bare: .refused) else {
-                throw refuse("'\(printable(value))' is no time with its unit")
+                throw refuse("'\(printable(value))' is not a time with its unit")
             }
             (limit, isPart) = (Double(time), false)
         } else if metric == .rate {
-            guard let rate = QuantityText.rate(value) else { throw refuse("'\(printable(value))' is no rate") }
+            guard let rate = QuantityText.rate(value) else { throw refuse("'\(printable(value))' is not a rate") }
             (limit, isPart) = (rate, false)
         } else if let part = QuantityText.part(value) {
             (limit, isPart) = (part, true)
@@ -124,7 +124,7 @@ package struct FailCondition: Sendable, Equatable {
         guard let value = value(result, corrected) else {
             // A figure that is not known is not a success.
             let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"
-            return outcome(nil, "\(name) is not known, since \(why)", isBroken: true)
+            return outcome(nil, "\(name) is not known, because \(why)", isBroken: true)
         }
         let isBroken = relation.holds(value, limit)
         if metric.isTime {

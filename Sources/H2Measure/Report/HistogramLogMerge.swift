@@ -45,7 +45,7 @@ package struct HistogramLogMerge {
         var index = series.firstIndex { $0.tag == interval.tag }
         if index == nil {
             guard series.count < Self.mostTags else {
-                throw HistogramPayloadError("has yet another tag, and \(Self.mostTags) are enough")
+                throw HistogramPayloadError("has one more tag than the \(Self.mostTags) that are read")
             }
             index = interval.tag == nil ? 0 : series.count
             series.insert(Series(tag: interval.tag), at: index!)

@@ -113,7 +113,8 @@ struct HistogramLogReader {
         }
         let numbers = try zip(fields, ["start", "length", "largest value"]).map { text, name in
             guard let number = Self.number(text) else {
-                throw error("the \(name) '\(String(decoding: text.prefix(40), as: UTF8.self))' is no number of seconds")
+                throw error(
+                    "the \(name) '\(String(decoding: text.prefix(40), as: UTF8.self))' is not a number of seconds")
             }
             return number
         }
@@ -137,7 +138,7 @@ struct HistogramLogReader {
         where text.hasPrefix(name) {
             let value = text.dropFirst(name.count).drop { $0 == " " }.prefix { $0 != " " && $0 != "]" }
             guard let seconds = Self.number(Array(value.utf8)[...]) else {
-                throw error("the time '\(value.prefix(40))' is no number of seconds since 1970")
+                throw error("the time '\(value.prefix(40))' is not a number of seconds since 1970")
             }
             self[keyPath: path] = seconds
         }
@@ -172,13 +173,13 @@ struct HistogramLogReader {
     private func error(_ message: String) -> HistogramLogError {
         HistogramLogError(
             file: file, line: line, message: message,
-            remedy: "the file is damaged, or no HdrHistogram log: leave it out, or write it again")
+            remedy: "the file is damaged, or not an HdrHistogram log: leave it out, or write it again")
     }
 
     private func unreadable() -> HistogramLogError {
         HistogramLogError(
             file: file, line: nil, message: "cannot be read: \(String(cString: strerror(errno)))",
-            remedy: "check the path and its rights")
+            remedy: "check the path and its permissions")
     }
 }
 

@@ -3,6 +3,8 @@ import Histogram
 /// Percentiles of several histograms side by side: a row each, from the smallest value to the largest.
 struct PercentileTable {
     private static let labelWidth = 9
+    /// The least that holds "samples", for terminals of 20 columns.
+    private static let narrowLabelWidth = 8
     private static let cellWidth = 12
 
     private let columns: [(title: String, distribution: Distribution)]
@@ -14,13 +16,14 @@ struct PercentileTable {
 
     /// Where not all columns fit into `width` the others follow below.
     func lines(width: Int, style: TextStyle) -> [String] {
-        let fitting = max((width - Self.labelWidth) / Self.cellWidth, 1)
+        let labelWidth = width < Self.labelWidth + Self.cellWidth ? Self.narrowLabelWidth : Self.labelWidth
+        let fitting = max((width - labelWidth) / Self.cellWidth, 1)
         var lines: [String] = []
         var isUncertain = false
         for start in stride(from: 0, to: columns.count, by: fitting) {
             let part = Array(columns[start..<min(start + fitting, columns.count)])
             if start > 0 { lines.append("") }
-            lines += block(part, style: style, isUncertain: &isUncertain)
+            lines += block(part, labelWidth: labelWidth, style: style, isUncertain: &isUncertain)
         }
         if isUncertain {
             lines += wrapped("* fewer than \(Percentile.fewest) samples lie above it", width: width).map(style.dim)
@@ -29,14 +32,15 @@ struct PercentileTable {
     }
 
     private func block(
-        _ columns: [(title: String, distribution: Distribution)], style: TextStyle, isUncertain: inout Bool
+        _ columns: [(title: String, distribution: Distribution)], labelWidth: Int, style: TextStyle,
+        isUncertain: inout Bool
     ) -> [String] {
         func row(_ label: String, _ cell: (Distribution) -> String) -> String {
-            padded(label, Self.labelWidth)
+            padded(label, labelWidth)
                 + columns.map { rightAligned(cell($0.distribution), Self.cellWidth) }.joined()
         }
         let titles = columns.map { rightAligned(shortened($0.title, Self.cellWidth - 2), Self.cellWidth - 1) + " " }
-        var lines = [style.bold(padded("", Self.labelWidth) + titles.joined())]
+        var lines = [style.bold(padded("", labelWidth) + titles.joined())]
         // A place for the mark behind each number, so that they stand below each other.
         func time(_ nanoseconds: Double) -> String { timeText(nanoseconds: nanoseconds) + " " }
         lines.append(row("min") { time(Double($0.min)) })

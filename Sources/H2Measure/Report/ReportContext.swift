@@ -54,8 +54,14 @@ package struct ReportFact: Sendable, Equatable {
     /// As lines for a terminal, the names in a column.
     static func lines(_ facts: [ReportFact], width: Int) -> [String] {
         let margin = (facts.map(\.name.count).max() ?? 0) + 2
+        // Beside a name there is no room on a narrow terminal.
+        guard width >= margin + 30 else {
+            return facts.flatMap { fact in
+                [fact.name] + wrapped(printable(fact.value), width: width - 2).map { "  " + $0 }
+            }
+        }
         return facts.flatMap { fact in
-            wrapped(printable(fact.value), width: max(width - margin, 20)).enumerated().map { index, line in
+            wrapped(printable(fact.value), width: width - margin).enumerated().map { index, line in
                 padded(index == 0 ? fact.name : "", margin) + line
             }
         }

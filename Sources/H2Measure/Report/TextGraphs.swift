@@ -40,14 +40,20 @@ struct LatencyBars {
     func lines(width: Int, style: TextStyle) -> [String] {
         guard let largest = bars.map(\.count).max(), largest > 0 else { return [] }
         let countWidth = max(grouped(largest).count, 5)
-        let room = max(width - 12 - countWidth - 10, 8)
+        // On a narrow terminal first the shares go, then the bars.
+        let hasShares = width >= 30 + countWidth
+        let room = width - 13 - countWidth - (hasShares ? 9 : 0)
         var seen = 0
         return bars.map { bar in
             seen += bar.count
-            let cells = Self.cells(Double(bar.count) / Double(largest) * Double(room), isSomething: bar.count > 0)
+            var line = "≤ " + rightAligned(timeText(bar.limit), 8)
+            if room >= 4 {
+                let cells = Self.cells(Double(bar.count) / Double(largest) * Double(room), isSomething: bar.count > 0)
+                line += "  " + style.cyan(padded(cells, room))
+            }
+            line += " " + rightAligned(grouped(bar.count), countWidth)
             let share = fixed(Double(seen) / Double(total) * 100, 2)
-            return "≤ " + rightAligned(timeText(bar.limit), 8) + "  " + style.cyan(padded(cells, room)) + " "
-                + rightAligned(grouped(bar.count), countWidth) + style.dim(rightAligned(share, 7) + " %")
+            return hasShares ? line + style.dim(rightAligned(share, 7) + " %") : line
         }
     }
 
@@ -82,7 +88,8 @@ struct TimeLine {
         var length = 0.0
         var done = 0
         var failed = 0
-        var p99: UInt64 = 0
+        /// Nil where there was no response.
+        var p99: UInt64?
         var inFlight = 0.0
         var most = 0
         var backlog = 0
@@ -91,7 +98,7 @@ struct TimeLine {
             length += interval.length
             done += interval.done
             failed += interval.failed
-            p99 = max(p99, interval.p99)
+            if interval.p99 > 0 { p99 = max(p99 ?? 0, interval.p99) }
             inFlight += interval.inFlightMean * interval.length
             most = max(most, interval.inFlightMost)
             backlog = max(backlog, interval.backlog)
@@ -108,39 +115,41 @@ struct TimeLine {
     /// Nothing for fewer than two intervals, which have no course.
     func lines(width: Int, style: TextStyle) -> [String] {
         guard intervals.count >= 2, let first = intervals.first, let last = intervals.last else { return [] }
-        let count = min(intervals.count, max(width - Self.labelWidth - 30, 10))
+        // On a narrow terminal each range stands below its curve.
+        let isNarrow = width < 60
+        let count = min(intervals.count, max(width - Self.labelWidth - (isNarrow ? 0 : 30), 8))
         var columns = [Column](repeating: Column(), count: count)
         for (index, interval) in intervals.enumerated() { columns[index * count / intervals.count].add(interval) }
 
-        func line(
-            _ label: String, _ values: [Double], where isKnown: ((Double) -> Bool)? = nil, _ text: (Double) -> String
-        ) -> String {
-            let known = isKnown.map { isKnown in values.filter(isKnown) } ?? values
-            let (low, high) = (known.min() ?? 0, known.max() ?? 0)
-            return padded(label, Self.labelWidth) + style.cyan(Self.curve(values, upTo: high))
-                + style.dim("  \(text(low)) to \(text(high))")
+        func line(_ label: String, _ values: [Double?], _ text: (Double) -> String) -> [String] {
+            let known = values.compactMap { $0 }
+            guard let low = known.min(), let high = known.max() else { return [] }
+            let curve = padded(label, Self.labelWidth) + style.cyan(Self.curve(values, upTo: high))
+            let range = "\(text(low)) to \(text(high))"
+            guard isNarrow else { return [curve + style.dim("  " + range)] }
+            return [curve] + wrapped(range, width: width - 2).map { style.dim("  " + $0) }
         }
-        var lines = [
-            line("rate", columns.map(\.rate)) { "\(rateText($0))/s" },
-            // An interval without a response has none.
-            line("raw p99", columns.map { Double($0.p99) }, where: { $0 > 0 }) { timeText(nanoseconds: $0) },
-            line("in flight", columns.map(\.inFlightMean)) { rateText($0) },
-        ]
+        var lines =
+            line("rate", columns.map(\.rate)) { "\(rateText($0))/s" }
+            + line("raw p99", columns.map { $0.p99.map { Double($0) } }) { timeText(nanoseconds: $0) }
+            + line("in flight", columns.map(\.inFlightMean)) { rateText($0) }
         if columns.contains(where: { $0.backlog > 0 }) {
-            lines.append(line("backlog", columns.map { Double($0.backlog) }) { grouped(Int($0)) })
+            lines += line("backlog", columns.map { Double($0.backlog) }) { grouped(Int($0)) }
         }
         if columns.contains(where: { $0.failed > 0 }) {
-            lines.append(line("failed", columns.map { Double($0.failed) }) { grouped(Int($0)) })
+            lines += line("failed", columns.map { Double($0.failed) }) { grouped(Int($0)) }
         }
         let span = timeText(seconds: last.start + last.length - first.start)
-        lines.append(style.dim(padded("", Self.labelWidth) + "\(span) from left to right"))
+        let margin = padded("", isNarrow ? 2 : Self.labelWidth)
+        lines += wrapped("\(span) from left to right", width: width - margin.count).map { style.dim(margin + $0) }
         return lines
     }
 
-    /// From nothing (the lowest block) to `most` (a full one).
-    static func curve(_ values: [Double], upTo most: Double) -> String {
+    /// From nothing (the lowest block) to `most` (a full one); a space where nothing is known.
+    static func curve(_ values: [Double?], upTo most: Double) -> String {
         String(
             values.map { value in
+                guard let value else { return " " }
                 guard most > 0, value.isFinite else { return blocks[0] }
                 return blocks[min(max(Int((value / most * 7).rounded()), 0), 7)]
             })

@@ -14,22 +14,15 @@ struct VerdictRules {
     }
 
     var isOpenLoop: Bool { plan.pace != .closed }
+    var isScripted: Bool { if case .script = plan.pace { true } else { false } }
 
-    /// What stands for "less load" with the plan's pace.
-    var lighter: String {
-        switch plan.pace {
-        case .closed: plan.streams > 1 ? "a smaller -m" : "a smaller -c"
-        case .arrivals, .arrivalsPerConnection, .stages: "a lower rate"
-        }
-    }
+    var remedies: Remedies { Remedies(plan: plan, result: result) }
 
     // MARK: What became of the requests
 
     func outcome() -> [Verdict] {
         var verdicts = ended() + failures()
-        if result.requests.aborted > 0 {
-            verdicts.append(Verdict(.note, .errors, aborted()))
-        }
+        if let unanswered = unanswered() { verdicts.append(unanswered) }
         let statuses = Dictionary(
             uniqueKeysWithValues: result.statuses.enumerated().filter { $0.element > 0 }.map { ($0.offset, $0.element) }
         )
@@ -40,27 +33,43 @@ struct VerdictRules {
             .map { Verdict(.warning, .statuses, $0) }
     }
 
-    /// What cut off the requests that were under way.
-    private func aborted() -> String {
-        let count = grouped(result.requests.aborted, "request")
+    /// That requests were cut off, if nothing else says so.
+    private func unanswered() -> Verdict? {
+        let count = result.requests.aborted
+        guard count > 0 else { return nil }
         let lacking = "and the latencies lack them"
+        let text: String
         switch result.end {
-        case .interrupted: return "\(count) had no answer yet when it was stopped, \(lacking)."
-        case .gaveUp: return "\(count) had no answer yet when it ended, \(lacking)."
-        case .expired: return "\(count) had no answer yet when their connection came to its time limit, \(lacking)."
-        case .complete where plan.activeTimeout != nil:
-            return
-                "\(count) had no answer yet when their connection came to its time limit (-T) or the time to drain was over, "
-                + "\(lacking): use a longer -T, or measure longer with -D."
+        // What ended it says how many there were.
+        case .expired: return nil
+        case .interrupted: text = "\(grouped(count, "request")) had no answer yet when it was stopped, \(lacking)."
+        case .gaveUp: text = "\(grouped(count, "request")) had no answer yet when it ended, \(lacking)."
+        case .complete where !remedies.timeLimits.isEmpty && wereEndedByTimeLimits:
+            text = Remedies.sentence(
+                "\(grouped(count, "request")) had no answer yet when their connection reached its time limit "
+                    + "(\(remedies.timeLimits)), \(lacking)",
+                "use a longer \(remedies.timeLimits)")
         case .complete:
-            return "\(count) got no answer in the time to drain after the end, and the latencies, "
-                + "of which theirs would be the longest, lack them: measure longer with -D, or use \(lighter)."
+            let drain =
+                plan.drain > .zero ? "within the \(Remedies.brief(plan.drain)) to drain" : "when the time was over"
+            text = Remedies.sentence(
+                "\(grouped(count, "request")) got no answer \(drain), and the latencies, of which theirs would be the "
+                    + "longest, lack them",
+                remedies.longerDrain)
         }
+        return Verdict(.note, .errors, text)
     }
 
-    /// Where requests failed and none was answered there is nothing to judge: what to do about that is all there is to say.
+    /// Whether connections were ended on purpose, and not to be replaced.
+    private var wereEndedByTimeLimits: Bool {
+        plan.requestsPerConnection == nil && result.connections.rotated > 0
+    }
+
+    /// Where nothing was answered there is nothing to judge: what to do about that is all there is to say.
     func nothingAnswered() -> Verdict? {
-        guard result.requests.done == 0, result.requests.failed > 0, result.end == .complete else { return nil }
+        let requests = result.requests
+        guard requests.done == 0, result.end == .complete else { return nil }
+        if requests.failed == 0 { return nothingInTime() }
         let cause = result.errors.byCount.first.map { " (\($0.cause))" } ?? ""
         if result.unexpected > 0 {
             return Verdict(
@@ -73,14 +82,44 @@ struct VerdictRules {
             ? "does the server speak HTTP/2 without TLS? if not, use --h1" : "try one with h2get -v first"
         return Verdict(
             .warning, .errors,
-            "None of \(grouped(result.requests.sent, "request")) was answered\(cause): \(remedy).")
+            "None of \(grouped(requests.sent, "request")) was answered\(cause): \(remedy).")
+    }
+
+    /// Where nothing failed either: all of it was too late, or never began.
+    private func nothingInTime() -> Verdict? {
+        guard case .time(let time) = plan.extent, !wasAway else { return nil }
+        let (drain, tryOne) = (Remedies.brief(plan.drain), "try one with h2get -v first")
+        if result.requests.sent > 0 {
+            let waited = plan.drain > .zero ? " and the \(drain) to drain" : ""
+            let count = result.requests.sent
+            let none = count == 1 ? "The one request was not" : "None of \(grouped(count, "request")) was"
+            return Verdict(
+                .warning, .sample,
+                "\(none) answered within \(Remedies.brief(time))\(waited): use a longer -D or --drain, or \(tryOne).")
+        }
+        if plan.warmUp > .zero, result.timeLine.contains(where: { $0.inFlightMost > 0 }) {
+            return Verdict(
+                .warning, .sample,
+                "Nothing was measured, because all streams still waited for responses to requests of the warm-up: use a "
+                    + "longer -D, or \(tryOne).")
+        }
+        guard let due = scheduled(), due < 1 else { return nil }
+        return Verdict(
+            .warning, .sample,
+            "Nothing was sent, because no request was due within \(Remedies.brief(time)) at this rate: use a longer -D, or "
+                + "a higher rate.")
     }
 
     private var expectationOptions: String {
-        switch (plan.expectation?.statuses, plan.expectation?.bodyBytes) {
-        case (_, nil): "--expect-status says"
-        case (nil, _): "--expect-size says"
-        default: "--expect-status and --expect-size say"
+        let options = [
+            plan.expectation?.statuses.map { _ in "--expect-status" },
+            plan.expectation?.bodyBytes.map { _ in "--expect-size" },
+            plan.expectation?.sha256.map { _ in "--expect-sha256" },
+        ].compactMap { $0 }
+        switch options.count {
+        case 0: return "is expected"
+        case 1: return "\(options[0]) says"
+        default: return "\(options.dropLast().joined(separator: ", ")) and \(options[options.count - 1]) say"
         }
     }
 
@@ -89,28 +128,55 @@ struct VerdictRules {
         case .complete: return []
         case .interrupted:
             return [Verdict(.note, .ended, "It was stopped early, so these are the figures of what ran until then.")]
-        case .expired(let reason):
-            return [
-                Verdict(
-                    .note, .ended,
-                    "It ended early, as it was told to: \(reason). Use longer limits to measure all of it.")
-            ]
+        case .expired(let reason): return [expired(reason)]
         case .gaveUp(let reason):
             let failed =
                 result.requests.failed > 0
                 ? ", and \(grouped(result.requests.failed, "request")) of \(grouped(result.requests.sent)) failed with it"
                 : ""
-            let remedy =
-                result.suggestsHTTP1(plan)
-                ? "does the server speak HTTP/2 without TLS? if not, use --h1"
-                : throttling.isEmpty ? "see whether the server still runs" : "the server throttles, so use \(lighter)"
+            let what =
+                "It ended after \(timeText(seconds: result.elapsed)), since no further connection could be established "
+                + "(\(reason))\(failed)"
+            if result.suggestsHTTP1(plan) {
+                return [
+                    Verdict(
+                        .warning, .ended,
+                        "\(what): does the server speak HTTP/2 without TLS? if not, use --h1.")
+                ]
+            }
+            if throttling.isEmpty {
+                return [Verdict(.warning, .ended, "\(what): see whether the server still runs.")]
+            }
             return [
-                Verdict(
-                    .warning, .ended,
-                    "It ended after \(timeText(seconds: result.elapsed)), since no further connection could be established "
-                        + "(\(reason))\(failed): \(remedy).")
+                Verdict(.warning, .ended, Remedies.sentence("\(what) because the server throttles", remedies.lessLoad))
             ]
         }
+    }
+
+    /// Requests that failed because their connection was silent for longer than -N allows, and the run ended with that.
+    private var silent: Int {
+        if case .expired = result.end { result.errors[FailureName.silence] ?? 0 } else { 0 }
+    }
+
+    private func expired(_ reason: String) -> Verdict {
+        let limits = remedies.timeLimits
+        guard !limits.isEmpty else { return Verdict(.note, .ended, "It ended early: \(reason).") }
+        let what: String
+        if plan.activeTimeout == nil, let silence = plan.inactivityTimeout {
+            what = "every connection had been silent for \(Remedies.brief(silence)) (-N)"
+        } else {
+            what = "every connection had reached its time limit (\(limits))"
+        }
+        let (done, sent) = (result.requests.done, result.requests.sent)
+        let cut = result.requests.aborted + silent
+        let unanswered =
+            done == 0
+            ? sent == 0
+                ? " and nothing had been sent" : " and none of \(grouped(sent, "request")) was answered"
+            : cut > 0 ? " and \(grouped(cut, "request")) had no answer yet, so that the latencies lack them" : ""
+        return Verdict(
+            done == 0 ? .warning : .note, .ended,
+            "It ended after \(timeText(seconds: result.elapsed)), when \(what)\(unanswered): use a longer \(limits).")
     }
 
     /// The server was away for a part of the run: there was no connection, and none could be had at once.
@@ -131,31 +197,60 @@ struct VerdictRules {
             return [
                 Verdict(
                     .warning, .errors,
-                    "The server was away for a part of the run\(why)\(with): see why, and measure again.")
+                    "The server was away for a part of the run\(why)\(with): find out why, and measure again.")
             ]
         }
         var verdicts: [Verdict] = []
-        if requests.failed > 0 {
-            let causes = result.errors.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
+        let failures = requests.failed - silent
+        if failures > 0 {
+            var errors = result.errors
+            if silent > 0 { errors[FailureName.silence] = nil }
+            let causes = errors.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
             let named = causes.isEmpty ? "" : " (\(causes.joined(separator: "; ")))"
-            let isUnexpected = result.unexpected >= requests.failed
+            let isUnexpected = result.unexpected >= failures
             verdicts.append(
                 Verdict(
                     .warning, .errors,
                     isUnexpected
-                        ? "\(grouped(requests.failed, "response")) of \(grouped(requests.sent)) were not as expected\(named), and the "
+                        ? "\(grouped(failures, "response")) of \(grouped(requests.sent)) were not as expected\(named), and the "
                             + "latencies lack them: check the URL, and what \(expectationOptions)."
-                        : "\(grouped(requests.failed, "request")) of \(grouped(requests.sent)) failed\(named), and what fails may be "
-                            + "fast or slow: trust the latencies only once that is fixed, or with \(lighter)."))
+                        : Remedies.sentence(
+                            "\(grouped(failures, "request")) of \(grouped(requests.sent)) failed\(named), and the latencies lack "
+                                + "them",
+                            "find out why before you trust the latencies", remedies.lessLoad)))
         }
-        if let most = failed.byCount.first {
+        if let neverOpened = neverOpened() {
+            verdicts.append(neverOpened)
+        } else if let most = failed.byCount.first {
             verdicts.append(
                 Verdict(
                     .warning, .errors,
-                    "\(grouped(total(failed), "connection")) could not be established (most often: \(most.cause)), so that the load was not "
-                        + "what was asked for: use a smaller -c, or open them more slowly with -r."))
+                    Remedies.sentence(
+                        "\(grouped(total(failed), "connection")) could not be established (most often: \(most.cause)), so the "
+                            + "load was not what was asked for",
+                        remedies.fewerConnections, remedies.slowerConnecting)))
         }
         return verdicts
+    }
+
+    /// That places never had a connection, so that there was less load than was asked for.
+    private func neverOpened() -> Verdict? {
+        let connections = result.connections
+        guard connections.neverOpened > 0 else { return nil }
+        let what =
+            "\(grouped(connections.neverOpened)) of \(grouped(connections.wanted, "connection")) never came up"
+        let consequence = "so that the load was not what was asked for"
+        guard let most = connections.failed.byCount.first else {
+            let longer: String? = if case .time = plan.extent { remedies.longerRun } else { nil }
+            return Verdict(
+                .warning, .errors,
+                Remedies.sentence(
+                    "\(what) (they were still being opened at the end), \(consequence)", longer, remedies.fewerConnections))
+        }
+        return Verdict(
+            .warning, .errors,
+            Remedies.sentence(
+                "\(what) (most often: \(most.cause)), \(consequence)", remedies.fewerConnections, remedies.slowerConnecting))
     }
 
     /// Leaves out what follows from something else that is said: one cause has one remedy.
@@ -165,18 +260,24 @@ struct VerdictRules {
         }
         var consequences: Set<Verdict.Topic> = []
         let ofLoad: Set<Verdict.Topic> = [.rateMissed, .backlog, .coordinatedOmission, .unsteady, .slots]
-        if case .gaveUp = result.end {
+        switch result.end {
+        case .gaveUp:
             consequences = ofLoad.union([
                 .errors, .throttled, .reconnects, .clientLag, .windows, .sendBlocked, .sample, .shortTime,
             ])
+        // How much there is follows from the limits.
+        case .expired: consequences = ofLoad.union([.sample, .shortTime])
+        case .complete, .interrupted: break
         }
         if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
-        if has(.rateMissed, .backlog) { consequences.formUnion([.coordinatedOmission, .unsteady, .slots]) }
         let isBehind = has(.rateMissed, .backlog)
+        // Behind its schedule a run's latencies depend on its length, however many there are.
+        if isBehind { consequences.formUnion([.coordinatedOmission, .unsteady, .slots, .sample]) }
         return verdicts.filter { verdict in
-            // How late the client's timers are is no matter beside that, and its remedy would be another.
-            let isAside = isBehind && verdict.topic == .clientLag && verdict.severity == .note
+            // How late the client's timers are is no matter beside that, and what was left at the end follows from it.
+            let isAside =
+                isBehind && verdict.severity == .note && (verdict.topic == .clientLag || verdict.topic == .errors)
             return !isAside && !consequences.contains(verdict.topic)
         }
     }
@@ -196,30 +297,38 @@ struct VerdictRules {
             verdicts.append(
                 Verdict(
                     .warning, .clientBusy,
-                    "The client is the limit, for \(loops) busy \(fixed((busy.max() ?? 0) * 100, 0)) % of the time: \(moreClient(isFull))."
+                    "The client is the limit, because \(loops) busy \(fixed((busy.max() ?? 0) * 100, 0)) % of the time: \(moreClient(isFull))."
                 ))
         } else if isFull {
             verdicts.append(
                 Verdict(
                     .warning, .clientBusy,
                     "The client used \(fixed(processorsUsed, 1)) of the \(grouped(client.processors, "processor")) that it may use, and "
-                        + "a server on the same machine had to do with the rest: \(elsewhere)."))
+                        + "a server on the same machine got only the rest: \(elsewhere)."))
         }
-        let p50 = latency.p50
+        if busy.isEmpty, let lag = lag() { verdicts.append(lag) }
+        return verdicts
+    }
+
+    /// That timers were late, and latencies with them.
+    private func lag() -> Verdict? {
+        let (lag, p50) = (result.client.lagP99, latency.p50)
+        // Timers are looked at a hundred times a second: before a second is over there is no p99 of them.
+        guard result.elapsed >= 1 else { return nil }
+        // Where nearly all responses were faster than the timers are late, these did not hold them up.
+        guard latency.count == 0 || lag <= corrected.p99 else { return nil }
         // On a loop that has little to do a late timer is the system's way of waking a thread, which costs requests nothing:
         // they wait for arrivals and answers, not for this timer.
-        let isAtWork = (client.loopBusy.max() ?? 1) > 0.5
-        let isLate = client.lagP99 > 5_000_000
-        if isLate || isAtWork && p50 > 0 && Double(client.lagP99) > 0.1 * Double(p50) {
-            let part = p50 > 0 ? " (the median latency is \(timeText(p50)))" : ""
-            verdicts.append(
-                Verdict(
-                    isLate || Double(client.lagP99) > 0.5 * Double(p50) ? .warning : .note, .clientLag,
-                    "The client's own timers were up to \(timeText(client.lagP99)) late in 99 of 100 cases\(part), and latencies "
-                        + "contain as much: \(busy.isEmpty ? "use \(lighter), or see what else runs on this machine" : moreClient(isFull))."
-                ))
-        }
-        return verdicts
+        let isAtWork = (result.client.loopBusy.max() ?? 1) > 0.5
+        let isLate = lag > 5_000_000
+        guard isLate || isAtWork && p50 > 0 && Double(lag) > 0.1 * Double(p50) else { return nil }
+        let part = p50 > 0 ? " (the median is \(timeText(p50)))" : ""
+        return Verdict(
+            isLate || Double(lag) > 0.5 * Double(p50) ? .warning : .note, .clientLag,
+            Remedies.sentence(
+                "One in a hundred of the client's timers was \(timeText(lag)) late or more, and latencies may be as much too "
+                    + "long\(part)",
+                isAtWork ? remedies.lessLoad : nil, "see what else runs on this machine"))
     }
 
     private var elsewhere: String {
@@ -243,8 +352,10 @@ struct VerdictRules {
             verdicts.append(
                 Verdict(
                     .warning, .throttled,
-                    "The server throttled, or could not take the load (\(signs.joined(separator: ", "))), so that the rate is what it "
-                        + "allows and not what it can do: use \(lighter), or raise its limits."))
+                    Remedies.sentence(
+                        "The server throttled or was overloaded (\(signs.joined(separator: ", "))), so the rate is what it allows "
+                            + "and not what it can do",
+                        remedies.lessLoad, "raise its limits")))
         }
         let connections = result.connections
         if !connections.lost.isEmpty || connections.reopened > connections.rotated {
@@ -258,9 +369,9 @@ struct VerdictRules {
             verdicts.append(
                 Verdict(
                     .note, .reconnects,
-                    "\(what), so that the figures contain connecting again: raise what the server allows a connection "
-                        + "(keepalive_requests in nginx), or say --requests-per-connection to have it in all runs alike."
-                ))
+                    Remedies.sentence(
+                        "\(what), so the figures contain reconnecting",
+                        "raise what the server allows a connection (keepalive_requests in nginx)", remedies.rotation)))
         }
         return verdicts
     }
@@ -268,7 +379,8 @@ struct VerdictRules {
     /// What the server did that says "not so fast".
     private var throttling: [String] {
         var signs: [String] = []
-        for status in [429, 503] where result.statuses[status] > 0 {
+        let expected = plan.expectation?.statuses ?? []
+        for status in [429, 503] where result.statuses[status] > 0 && !expected.contains(status) {
             signs.append("status \(status) \(times(result.statuses[status]))")
         }
         let causes = result.errors.merging(result.connections.lost, uniquingKeysWith: +)

@@ -23,23 +23,25 @@ extension VerdictRules {
             verdicts.append(
                 Verdict(
                     .note, .slots,
-                    "HTTP/1.1 has one request at a time on a connection, so that -m \(plan.streams) did nothing: use "
+                    "HTTP/1.1 has one request at a time on a connection, so -m \(plan.streams) did nothing: use "
                         + "-c \(plan.connections * plan.streams) for as many in flight."))
         } else if waits.slotRequests > 0, isMuch(waits.slot) {
             verdicts.append(
                 Verdict(
                     .note, .slots,
                     "\(grouped(waits.slotRequests, "request")) waited for a free stream (\(timeText(nanoseconds: waits.slot)) in all), "
-                        + "which the corrected latency counts and the other does not: use a larger -m or -c."))
+                        + "which only the corrected latency counts: \(remedies.moreStreams)."))
         }
         if isMuch(waits.downloadStreamWindow) || isMuch(waits.downloadConnectionWindow) {
             let stream = waits.downloadStreamWindow >= waits.downloadConnectionWindow
             verdicts.append(
                 Verdict(
                     .note, .windows,
-                    "The server had to wait for our flow-control window of the \(stream ? "stream" : "connection") "
-                        + "(\(timeText(nanoseconds: max(waits.downloadStreamWindow, waits.downloadConnectionWindow))) in all), so that the client's "
-                        + "setting held the rate down: use a larger \(stream ? "-w" : "-W")."))
+                    Remedies.sentence(
+                        "The server had to wait for our flow-control window of the \(stream ? "stream" : "connection") "
+                            + "(\(timeText(nanoseconds: max(waits.downloadStreamWindow, waits.downloadConnectionWindow))) in all), "
+                            + "so the client's setting held the rate down",
+                        remedies.largerWindow(ofStream: stream))))
         }
         if isMuch(waits.uploadStreamWindow) || isMuch(waits.uploadConnectionWindow) {
             let stream = waits.uploadStreamWindow >= waits.uploadConnectionWindow
@@ -54,8 +56,10 @@ extension VerdictRules {
             verdicts.append(
                 Verdict(
                     .note, .sendBlocked,
-                    "Requests waited \(timeText(nanoseconds: waits.sendBlocked)) in all for the network or the server to take what was sent, so "
-                        + "that latencies contain sending: use \(lighter), or smaller bodies."))
+                    Remedies.sentence(
+                        "Requests waited \(timeText(nanoseconds: waits.sendBlocked)) in all for the network or the server to take what "
+                            + "was sent, so latencies contain sending",
+                        remedies.lessLoad, remedies.smallerBodies)))
         }
         return verdicts
     }
@@ -69,18 +73,15 @@ extension VerdictRules {
             verdicts.append(
                 Verdict(
                     isOpenLoop ? .warning : .note, .coordinatedOmission,
-                    "Requests waited to be sent, so that the p99 of \(timeText(raw)) hides what a user would have had, which is "
+                    "Requests waited to be sent, so the p99 of \(timeText(raw)) hides what a user would have seen, which is "
                         + "\(timeText(whole)): quote the corrected latency."))
         }
         if let (first, second) = halves(), max(first, second) > 1.2 * min(first, second) {
-            let remedy =
-                plan.warmUp == .zero
-                ? "give it a warm-up (--warm-up-time 5s), or measure longer (-D)" : "use a longer --warm-up-time or -D"
             verdicts.append(
                 Verdict(
                     .note, .unsteady,
-                    "It was not steady, with \(rateText(first)) responses a second in the first half and \(rateText(second)) in the "
-                        + "second: \(remedy)."))
+                    "The rate was not steady, with \(rateText(first)) responses a second in the first half and "
+                        + "\(rateText(second)) in the second: \(remedies.steadier)."))
         }
         return verdicts
     }
@@ -99,9 +100,55 @@ extension VerdictRules {
                 + "were sent (\(grouped(requests.dropped)) never were)"
             return [Verdict(.warning, .rateMissed, "\(what)\(whyBehind).")]
         }
-        guard let (first, last) = growingBacklog() else { return [] }
-        let what = "Requests piled up (\(rateText(first)) waited to be sent at first, \(rateText(last)) at the end)"
-        return [Verdict(.warning, .backlog, "\(what)\(whyBehind).")]
+        if let (first, last) = growingBacklog() {
+            let what = "Requests piled up (\(rateText(first)) waited to be sent at first, \(rateText(last)) at the end)"
+            return [Verdict(.warning, .backlog, "\(what)\(whyBehind).")]
+        }
+        guard let queue = growingQueue() else { return [] }
+        return [
+            Verdict(
+                .warning, .backlog,
+                "The server cannot keep up (of \(rateText(queue.sent)) requests a second it answered "
+                    + "\(rateText(queue.answered)), and those in flight grew from \(rateText(queue.first)) to "
+                    + "\(rateText(queue.last))): ask for a lower rate.")
+        ]
+    }
+
+    /// Requests a second of the second half of the time, and how many were in flight in the first and the last quarter.
+    private struct Queue {
+        var sent: Double
+        var answered: Double
+        var first: Double
+        var last: Double
+    }
+
+    /// That more requests were sent than answered, on streams of which enough were free, so that they wait in the server.
+    ///
+    /// Latency alone has fewer answered than sent, too, as long as the first ones are under way. Where a queue grows each
+    /// response is later than the one before, by the part that is not answered; where latency is only long it is level.
+    private func growingQueue() -> Queue? {
+        let line = result.timeLine
+        // A number of requests is all sent before the last of them are answered.
+        guard let end = line.lastIndex(where: { $0.sent > 0 }) else { return nil }
+        let arriving = line[...end]
+        let timed = arriving.filter(\.hasLatencies)
+        guard arriving.count >= 4, timed.count >= 4 else { return nil }
+        let half = arriving.suffix(arriving.count / 2)
+        let (sent, answered) = (half.reduce(0) { $0 + $1.sent }, half.reduce(0) { $0 + $1.done + $1.failed })
+        let missing = Double(sent - answered)
+        guard missing > max(0.05 * Double(sent), 10) else { return nil }
+        func mean(_ part: ArraySlice<BenchResult.Interval>, _ value: (BenchResult.Interval) -> Double) -> Double {
+            part.reduce(0) { $0 + value($1) } / Double(max(part.count, 1))
+        }
+        let (early, late) = (timed.prefix(timed.count / 4), timed.suffix(timed.count / 4))
+        let time = mean(late) { $0.start * 1e9 } - mean(early) { $0.start * 1e9 }
+        let rise = mean(late) { Double($0.p50) } - mean(early) { Double($0.p50) }
+        guard rise > 0.5 * time * missing / Double(sent) else { return nil }
+        let length = max(half.reduce(0) { $0 + $1.length }, 1e-9)
+        return Queue(
+            sent: Double(sent) / length, answered: Double(answered) / length,
+            first: mean(arriving.prefix(arriving.count / 4)) { $0.inFlightMean },
+            last: mean(arriving.suffix(arriving.count / 4)) { $0.inFlightMean })
     }
 
     /// Requests that waited in the first and the last quarter of the time, where that grew.
@@ -122,15 +169,20 @@ extension VerdictRules {
         let half = result.timeLine.suffix((result.timeLine.count + 1) / 2)
         let length = half.reduce(0) { $0 + $1.length }
         let inFlight = length > 0 ? half.reduce(0) { $0 + $1.inFlightMean * $1.length } / length : 0
-        // Streams that were free leave no one cause to name.
         guard inFlight > 0.9 * Double(plan.connections) * Double(each) else {
-            return ": use more connections or streams (-c, -m), or a lower rate"
+            // They may have been free until the server's queue had filled them.
+            if let queue = growingQueue() {
+                return
+                    " because the server cannot keep up (it answered \(rateText(queue.answered)) a second): ask for a lower rate"
+            }
+            // Streams that were free leave no one cause to name.
+            return ": \(remedies.moreStreams), or ask for a lower rate"
         }
         // Where the fastest response was about as slow as the usual one, the server did not mind the load that it had.
         if latency.p50 > 3 * max(latency.min, 1) {
             return
-                " because the server cannot keep up (its fastest response took \(timeText(latency.min)), the median one "
-                + "\(timeText(latency.p50))): ask for a lower rate"
+                " because the server cannot keep up (it answered \(rateText(result.rate)) a second; its fastest response took "
+                + "\(timeText(latency.min)), the median one \(timeText(latency.p50))): ask for a lower rate"
         }
         let streams = plan.connections * each
         let inUse =
@@ -146,11 +198,13 @@ extension VerdictRules {
     }
 
     /// How many requests an open loop was to begin in the time; nil for a closed one.
-    private func scheduled() -> Double? {
+    func scheduled() -> Double? {
         guard result.elapsed > 0 else { return nil }
         let count: Double
         switch plan.pace {
         case .closed: return nil
+        case .script(let times):
+            count = Double(times.count { Double($0) < result.elapsed * 1e9 }) * Double(plan.connections)
         case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * result.elapsed
         case .stages(let stages):
             var (left, sum) = (result.elapsed, 0.0)
@@ -176,6 +230,7 @@ extension VerdictRules {
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
         if case .stages = plan.pace { return nil }
+        if case .script = plan.pace { return nil }
         guard plan.connectionRamp == nil, result.timeLine.count >= 4, latency.count >= 100,
             let first = result.timeLine.first, let last = result.timeLine.last
         else { return nil }
@@ -206,36 +261,33 @@ extension VerdictRules {
         }
         if let lacking = Percentile.shown.first(where: { $0.above(of: latency.count) < Percentile.fewest }) {
             let names = Percentile.shown.drop { $0 != lacking }.map(\.name)
-            let list = names.count == 1 ? "\(names[0]) means" : "\(names[0]) and above mean"
-            let remedy: String
-            switch plan.extent {
-            case .requests: remedy = "-n \(lacking.needed)"
-            case .time:
-                let seconds = result.rate > 0 ? (Double(lacking.needed) / result.rate).rounded(.up) : 0
-                remedy = seconds > 0 && seconds < 1e9 ? "-D \(fixed(seconds, 0))s" : "a longer -D"
-            }
-            // p99 is quoted by everybody; p99.99 by those who know what it takes.
+            let list = names.count == 1 ? names[0] : "\(names[0]) and above"
+            let above = names.count == 1 ? "it" : names[0]
+            let few = latency.count == 1 ? "1 sample is" : "\(grouped(latency.count)) samples are"
+            // p99 is quoted by everybody; p99.99 by those who know what it takes. A run that is too short has a remedy of its
+            // own.
             verdicts.append(
                 Verdict(
                     lacking.tenThousandthsAbove >= 100 ? .warning : .note, .sample,
-                    "\(list) nothing with \(grouped(latency.count, "sample")), of which fewer than \(Percentile.fewest) lie above it: "
-                        + "use \(remedy) for \(lacking.name)."))
+                    Remedies.sentence(
+                        "\(few) too few for \(list) (fewer than \(Percentile.fewest) lie above \(above))",
+                        result.elapsed < 1 ? nil : remedies.moreSamples(for: lacking))))
         }
         if result.elapsed < 1 {
             verdicts.append(
                 Verdict(
                     .warning, .shortTime,
-                    "Only \(timeText(seconds: result.elapsed)) were measured, in which connecting and warming up weigh much: measure "
-                        + "for some seconds (-D 10s --warm-up-time 2s)."))
+                    "Only \(timeText(seconds: result.elapsed)) were measured, of which connecting and warming up are a large part: "
+                        + "\(remedies.someSeconds)."))
         }
         return verdicts
     }
 
     func fine() -> Verdict {
-        let busy = result.client.loopBusy.max().map { "its busiest loop had work \(fixed($0 * 100, 0)) % of the time" }
+        let busy = result.client.loopBusy.max().map { "its busiest loop was busy \(fixed($0 * 100, 0)) % of the time" }
         return Verdict(
             .fine, .nothing,
-            "Nothing speaks against these figures: the client was not the limit\(busy.map { " (\($0))" } ?? ""), the sample is large "
+            "These figures can be trusted: the client was not the limit\(busy.map { " (\($0))" } ?? ""), the sample is large "
                 + "enough for every percentile, and no request failed.")
     }
 }

@@ -14,7 +14,7 @@ package enum OptionValue {
         func number(_ word: Substring) throws(OptionValueError) -> Int {
             guard QuantityText.isDigits(word), let value = Int(word), (1...most).contains(value) else {
                 throw OptionValueError(
-                    message: "'\(printable(text))': '\(printable(String(word)))' is no number "
+                    message: "'\(printable(text))': '\(printable(String(word)))' is not a number "
                         + "from 1 to \(most)", remedy: remedy)
             }
             return value
@@ -57,11 +57,12 @@ package enum OptionValue {
         if text == "0" { return 0 }
         guard let part = QuantityText.part(text) else {
             throw OptionValueError(
-                message: "'\(printable(text))' is no part of all segments", remedy: "write it in percent, such as 1%")
+                message: "'\(printable(text))' is not a share of all segments",
+                remedy: "write it in percent, such as 1%")
         }
         guard part <= 0.5 else {
             throw OptionValueError(
-                message: "with \(printable(text)) of all segments lost nothing would arrive",
+                message: "with a loss of \(printable(text)) nothing would arrive",
                 remedy: "use 50% at most; bad mobile networks lose about 2%")
         }
         return part
@@ -79,16 +80,17 @@ package enum OptionValue {
     private static func latencyLimit(_ text: Substring) throws(OptionValueError) -> LatencyLimit {
         let remedy = "write a percentile and its limit as p99=50ms; percentiles go from p50 to p99.99"
         guard let equals = text.firstIndex(of: "="), text.first == "p" || text.first == "P" else {
-            throw OptionValueError(message: "'\(printable(String(text)))' is no limit on latency", remedy: remedy)
+            throw OptionValueError(message: "'\(printable(String(text)))' is not a limit on latency", remedy: remedy)
         }
         guard let percentile = QuantityText.decimal(text[..<equals].dropFirst()), (50...99.99).contains(percentile)
         else {
             throw OptionValueError(
-                message: "'\(printable(String(text[..<equals])))' is no percentile from p50 to p99.99", remedy: remedy)
+                message: "'\(printable(String(text[..<equals])))' is not a percentile from p50 to p99.99",
+                remedy: remedy)
         }
         let time = try time(String(text[equals...].dropFirst()), "a limit on latency")
         guard time > 0 else {
-            throw OptionValueError(message: "no response comes within no time at all", remedy: remedy)
+            throw OptionValueError(message: "a latency of 0 cannot be kept", remedy: remedy)
         }
         return LatencyLimit(percentile: percentile, nanoseconds: time)
     }
@@ -98,7 +100,7 @@ package enum OptionValue {
     private static func time(_ text: String, _ what: String) throws(OptionValueError) -> UInt64 {
         guard let time = QuantityText.nanoseconds(text, bare: .refused), time <= TimeHistogram.longest else {
             throw OptionValueError(
-                message: "'\(printable(text))' is no time for \(what)",
+                message: "'\(printable(text))' is not a time for \(what)",
                 remedy: "write it with its unit, such as 30ms, 0.5s or 250us")
         }
         return time

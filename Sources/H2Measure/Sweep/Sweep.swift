@@ -101,7 +101,7 @@ package struct Sweep: Sendable {
 
     private static func refusal(_ point: SweepPoint) -> String? {
         if let failed = mostFrequent(point.connectionsFailed) {
-            return "\(counted(failed.count, "connection")) could not be made (\(failed.name))"
+            return "\(counted(failed.count, "connection")) could not be established (\(failed.name))"
         }
         guard point.refused * 1000 > point.responses + point.failed else { return nil }
         let statuses = [429, 503].compactMap { status in
@@ -129,10 +129,10 @@ package struct Sweep: Sendable {
 
     /// Three points in a row below their forerunners, and at least twice the median latency of the fastest.
     private static func isOverloaded(_ points: [SweepPoint]) -> Bool {
-        guard points.count >= 4, let best = points.max(by: { $0.rate < $1.rate }), let last = points.last else {
+        guard points.count >= 4, let best = points.max(by: { $0.goodput < $1.goodput }), let last = points.last else {
             return false
         }
         let tail = points.suffix(4)
-        return zip(tail, tail.dropFirst()).allSatisfy { $1.rate < $0.rate } && last.p50 >= 2 * best.p50
+        return zip(tail, tail.dropFirst()).allSatisfy { $1.goodput < $0.goodput } && last.p50 >= 2 * best.p50
     }
 }

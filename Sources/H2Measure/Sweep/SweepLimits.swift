@@ -62,7 +62,7 @@ extension SweepResult {
         if !server.goAways.isEmpty { all.append(("connections ended", list(server.goAways))) }
         if !server.closed.isEmpty { all.append(("connections lost", list(server.closed))) }
         if !server.connectionsRefused.isEmpty {
-            all.append(("connections that could not be made", list(server.connectionsRefused)))
+            all.append(("connections that could not be established", list(server.connectionsRefused)))
         }
         if let first = server.firstRefusal { all.append(("began to refuse at", "\(first)")) }
         return all

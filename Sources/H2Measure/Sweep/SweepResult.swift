@@ -3,7 +3,7 @@ import Histogram
 /// What one setting did.
 package struct SweepPoint: Sendable, Equatable {
     package var setting: SweepSetting
-    /// Responses a second.
+    /// Responses a second, whatever their status.
     package var rate = 0.0
     /// Whole responses that the latencies are of.
     package var responses = 0
@@ -75,6 +75,14 @@ package struct SweepPoint: Sendable, Equatable {
         cause.contains("REFUSED_STREAM") || cause.contains("ENHANCE_YOUR_CALM")
     }
 
+    /// Of the responses a second, those that the server did not refuse and in which it did not fail (429 and 5xx): a refusal is
+    /// answered faster than anything else.
+    package var goodput: Double {
+        let bad = statuses.reduce(0) { $0 + ($1.key == 429 || $1.key >= 500 ? $1.value : 0) }
+        guard bad > 0 else { return rate }
+        return responses > 0 ? rate * Double(max(responses - bad, 0)) / Double(responses) : 0
+    }
+
     /// Requests that did not come to what was asked for, so that the point's figures flatter.
     package var bad: Int { failed + refused + serverErrors }
 
@@ -129,6 +137,12 @@ package struct SweepResult: Sendable, Equatable {
     package init() {}
 
     package var points: [SweepPoint] { curves.flatMap(\.points) }
+
+    /// Points whose errors are too many for their latencies to be compared with others'.
+    package var flawed: [SweepPoint] { points.filter { !$0.isClean } }
+
+    /// The highest throughput without errors; nil where there is none.
+    package var fastest: SweepPoint? { points.filter(\.isClean).max { $0.rate < $1.rate } }
 
     package func point(_ setting: SweepSetting?) -> SweepPoint? {
         setting.flatMap { setting in points.first { $0.setting == setting } }

@@ -8,7 +8,7 @@ package struct SweepTable {
         self.context = context
     }
 
-    /// The lines of a summary, none longer than `width`, as long as that is at least 60.
+    /// The lines of a summary, none longer than `width`, from 20 columns on.
     package func lines(width: Int = 100, color: Bool = false) -> [String] {
         let style = TextStyle(color: color)
         var lines = wrapped(
@@ -42,8 +42,11 @@ package struct SweepTable {
         // Limits on percentiles that have a column anyhow need no other.
         let shown = ["p50", "p90", "p99", "p99.9"]
         let others = result.limits.indices.filter { !shown.contains(result.limits[$0].name) }
+        // A column of its own where a part of the responses are refusals or errors.
+        let hasBad = result.points.contains { $0.goodput < $0.rate }
         var table = TextTable(
-            titles: ["conn × streams", "req/s"] + shown + others.map { result.limits[$0].name }
+            titles: ["conn × streams", "req/s"] + (hasBad ? ["good/s"] : []) + shown
+                + others.map { result.limits[$0].name }
                 + ["TTFB", "in flight", "errors", "client"])
         let (knee, kneeName) = (result.knee.marked, result.knee.name)
         let best = result.best?.setting
@@ -51,12 +54,13 @@ package struct SweepTable {
             var marks: [String] = []
             if point.setting == knee { marks.append(kneeName) }
             if point.setting == best { marks.append("best") }
+            if !point.isClean { marks.append("errors") }
             let mark = marks.isEmpty ? "" : "  \(marks.joined(separator: ", "))"
             let times = [point.p50, point.p90, point.p99, point.p999] + others.map { point.atLimits[$0] }
             table.rows.append(
                 .cells(
                     ["\(point.setting.connections) × \(point.setting.streams)\(mark)", rateText(point.rate)]
-                        + times.map(Self.time) + [
+                        + (hasBad ? [rateText(point.goodput)] : []) + times.map(Self.time) + [
                             Self.time(point.firstByte), fixed(point.inFlight, 1), "\(point.bad)",
                             "\(fixed(point.busy * 100, 0))%",
                         ]))

@@ -17,19 +17,19 @@ extension SweepResult {
     private var kneeSentence: String {
         switch knee {
         case .at(let setting):
-            guard let point = point(setting) else { return "There is no knee." }
+            guard let point = point(setting) else { return "No knee was found." }
             return "The knee is at \(figures(point)); beyond it latency grows more than throughput."
         case .atOrBelow(let setting):
-            guard let point = point(setting) else { return "There is no knee." }
+            guard let point = point(setting) else { return "No knee was found." }
             return
-                "The knee is at or below \(figures(point)), the least that was tried: more only waits. Try fewer streams or "
-                + "connections."
+                "The knee is at or below \(figures(point)), the least that was tried: more requests only wait. Try fewer "
+                + "streams or connections."
         case .beyond(let setting):
-            guard let point = point(setting) else { return "There is no knee." }
+            guard let point = point(setting) else { return "No knee was found." }
             return
                 "No knee was reached: throughput still grew up to \(figures(point)). Try more streams or connections."
         case .unknown:
-            return "There are too few points without errors to find a knee."
+            return "There are too few settings without errors to find a knee: it takes three."
         }
     }
 
@@ -40,7 +40,7 @@ extension SweepResult {
         }
         let all = points.filter { $0.isClean }
         guard let nearest = all.min(by: { excess($0) < excess($1) }) else {
-            return "No setting without errors, so none that keeps \(wanted)."
+            return "Every setting has errors, so none keeps \(wanted)."
         }
         let measured = zip(limits, nearest.atLimits).map { "\($0.name) \(timeText($1))" }.joined(separator: ", ")
         return "No setting keeps \(wanted); the nearest is \(nearest.setting) with \(measured)."
@@ -54,23 +54,29 @@ extension SweepResult {
     /// What has to be known of the figures. May hold text of the server's.
     package var remarks: [String] {
         var remarks = curves.compactMap(stopRemark)
+        if let first = flawed.first {
+            let others = flawed.count > 1 ? " and \(counted(flawed.count - 1, "other setting"))" : ""
+            remarks.append(
+                "\(first.setting)\(others): more than one request in a thousand failed or was refused, so "
+                    + "\(flawed.count > 1 ? "they are" : "it is") left out of the findings and of the latency charts")
+        }
         let busy = points.filter { $0.busy >= 0.95 }
         if let first = busy.first {
             remarks.append(
-                "from \(first.setting) on this client was busy all the time, so that the knee may be its own rather than "
-                    + "the server's: use more threads (-t) and connections")
+                "from \(first.setting) on this client was busy all the time, so the knee may be the client's rather than the "
+                    + "server's: use more threads (-t) and connections")
         }
         let cut = points.filter { $0.aborted * 100 > $0.responses }
         if let first = cut.first {
             remarks.append(
-                "at \(first.setting) more than 1 % of the requests were still in flight at the end, so that the slowest are "
-                    + "missing from the latencies: measure longer (-D)")
+                "at \(first.setting) more than 1 % of the requests were still in flight at the end, so the slowest are missing "
+                    + "from the latencies: measure longer (-D)")
         }
         if !limits.isEmpty, let thin = points.first(where: isThin),
             let limit = limits.first(where: { thin.responses < $0.needed })
         {
             remarks.append(
-                "\(limit.name) wants \(counted(limit.needed, "response")), and \(thin.setting) has \(thin.responses): "
+                "\(limit.name) takes \(grouped(limit.needed, "response")), and \(thin.setting) has \(grouped(thin.responses)): "
                     + "measure longer (-D)")
         }
         return remarks
@@ -92,14 +98,14 @@ extension SweepResult {
         let at = curve.points.last.map { " at \(counted($0.setting.streams, "stream"))" } ?? ""
         switch curve.stop {
         case .top: return nil
-        case .errors(let cause): return "\(which): stopped\(at), since requests failed: \(cause)"
-        case .refusals(let cause): return "\(which): stopped\(at), since the server refused: \(cause)"
+        case .errors(let cause): return "\(which): stopped\(at), because requests failed: \(cause)"
+        case .refusals(let cause): return "\(which): stopped\(at), because the server refused: \(cause)"
         case .overloaded:
-            return "\(which): stopped\(at), since throughput fell three times in a row and latency had doubled"
+            return "\(which): stopped\(at), because throughput fell three times in a row while latency doubled"
         case .streamLimit(let most):
             return
-                "\(which): stopped\(at), since the server takes \(most) at once on a connection: more would only wait here"
-        case .couldNot(let cause): return "\(which): stopped\(at), since the next could not be measured: \(cause)"
+                "\(which): stopped\(at), because the server allows \(most) at once on a connection, and more would only wait here"
+        case .couldNot(let cause): return "\(which): stopped\(at), because the next could not be measured: \(cause)"
         case .interrupted: return "\(which): stopped by the user"
         }
     }

@@ -1,10 +1,11 @@
 import Foundation
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import H2Origin
 
-@Suite(.timeLimit(.minutes(5))) struct HTTP1OriginTests {
+@Suite(.ownThreads, .timeLimit(.minutes(5))) struct HTTP1OriginTests {
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
     // MARK: - Which version

@@ -1,5 +1,6 @@
 import Foundation
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import H2Origin
@@ -17,7 +18,7 @@ private let refusedStream: UInt32 = 7
 private let calm: UInt32 = 11
 
 /// What clients may make an origin hold and do, and how long they may take: each limit, met.
-@Suite(.timeLimit(.minutes(5))) struct OriginLimitTests {
+@Suite(.ownThreads, .timeLimit(.minutes(5))) struct OriginLimitTests {
     /// The error code of GOAWAY, on which the connection ends.
     private func ending(_ peer: RawPeer) -> UInt32? { peer.rest().last { $0.type == goAway }?.number(at: 4) }
 

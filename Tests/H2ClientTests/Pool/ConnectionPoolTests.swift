@@ -95,7 +95,7 @@ struct ConnectionPoolTests {
             }
             let pool = client.pool
             func record() -> ConnectionRecord? {
-                pool.lock.withLock { pool.state.connections.isTaken(0) ? pool.state.connections[0].pointee : nil }
+                pool.lock.withLock { pool.state.connections.isTaken(0) ? pool.state.connections[0] : nil }
             }
             while record()?.holders != 0 { await Task.yield() }
             #expect(record()?.served == 12)
@@ -116,7 +116,7 @@ struct ConnectionPoolTests {
                 try await connection.send(request)
             }
             let pool = client.pool
-            func holders() -> Int32 { pool.lock.withLock { pool.state.connections[0].pointee.holders } }
+            func holders() -> Int32 { pool.lock.withLock { pool.state.connections[0].holders } }
             // The loop has been told that it was given back.
             await EventLoop.shared.run {}
             #expect(holders() == 1)
@@ -141,7 +141,7 @@ struct ConnectionPoolTests {
             }
             await #expect(throws: CancellationError.self) { try await task.value }
             let pool = client.pool
-            while pool.lock.withLock({ pool.state.connections[0].pointee.holders }) > 0 { await Task.yield() }
+            while pool.lock.withLock({ pool.state.connections[0].holders }) > 0 { await Task.yield() }
         }
     }
 

@@ -103,7 +103,7 @@ import Testing
         #expect(drained == Set(keys))
         // By default 10 minutes. Ticks come up to 5 % late; until then such a connection is passed over.
         #expect(first >= 540 && last <= 630, "\(first) to \(last)")
-        let limits = Set(keys.map { pool.state.connections[Int32($0.slot)].pointee.ageLimit })
+        let limits = Set(keys.map { pool.state.connections[Int32($0.slot)].ageLimit })
         #expect(limits.count > 40)
         #expect(limits.allSatisfy { $0 <= opened + 600 * PoolHarness.second })
     }
@@ -135,12 +135,12 @@ import Testing
         let pool = PoolHarness(.http1Only)
         let origin = pool.origin()
         let key = try pool.open(origin, .http1)
-        pool.event { $0.serverLimits(key, requests: 1, idleUntil: $1 + 5 * PoolHarness.second, now: $1, into: &$2) }
+        pool.event { $0.serverLimits(key, requests: 1, idleUntil: $0.now + 5 * PoolHarness.second) }
         pool.release(key, origin)
         _ = try pool.use(origin)
         #expect(pool.actions == [.drain(key, .serverLimit)])
         let other = try pool.open(origin, .http1)
-        pool.event { $0.serverLimits(other, requests: nil, idleUntil: $1 + 5 * PoolHarness.second, now: $1, into: &$2) }
+        pool.event { $0.serverLimits(other, requests: nil, idleUntil: $0.now + 5 * PoolHarness.second) }
         pool.release(other, origin)
         #expect(pool.advance(4.9).isEmpty)
         #expect(pool.advance(0.4) == [.close(other, .serverLimit)])
@@ -150,7 +150,7 @@ import Testing
         let pool = PoolHarness(.http1Only)
         let origin = pool.origin()
         let key = try pool.open(origin, .http1)
-        pool.event { $0.serverLimits(key, requests: nil, idleUntil: $1 + 5, now: $1, into: &$2) }
+        pool.event { $0.serverLimits(key, requests: nil, idleUntil: $0.now + 5) }
         pool.release(key, origin)
         pool.now += 5
         try pool.wait(origin)
@@ -182,11 +182,11 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        pool.event { $0.doubted(key) }
         let waiter = try pool.wait(origin)
         let dial = try pool.dialed()
         #expect(pool.actions == [.dial(dial, origin, .either, .replacement)])
-        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.event { $0.trusted(key) }
         #expect(pool.actions == [.assign(waiter, key), .cancelDial(dial, .notNeeded)])
         #expect(try pool.use(origin) == key)
     }
@@ -195,10 +195,10 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        pool.event { $0.doubted(key) }
         let other = try pool.open(origin, .http2)
         #expect(other != key)
-        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.event { $0.trusted(key) }
         #expect(pool.actions == [.drain(key, .notNeeded)])
         #expect(try pool.use(origin) == other)
         #expect(pool.release(key, origin) == [.close(key, .notNeeded)])
@@ -208,9 +208,9 @@ import Testing
         let pool = PoolHarness(.automatic, { $0.whenSaturated = .openConnection(upTo: 2) })
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        pool.event { $0.doubted(key) }
         let other = try pool.open(origin, .http2)
-        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.event { $0.trusted(key) }
         #expect(pool.actions.isEmpty)
         #expect(try Set([pool.use(origin), pool.use(origin)]) == [key, other])
     }
@@ -220,21 +220,21 @@ import Testing
         let pool = PoolHarness(.automatic, { ($0.idleTimeout, $0.maximumAge) = (.seconds(10), .seconds(100)) })
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        pool.event { $0.doubted(key) }
         if way != 3 { pool.release(key, origin) }
         switch way {
         case 0: #expect(pool.advance(10) == [.close(key, .idleTimeout)])
-        case 1: pool.event { $0.closeIdle(now: $1, into: &$2) }
-        case 2: pool.event { $0.shutdown(now: $1, into: &$2) }
+        case 1: pool.event { $0.closeIdle() }
+        case 2: pool.event { $0.shutdown() }
         case 3:
             #expect(pool.advance(106) == [.drain(key, .maximumAge)])
             pool.release(key, origin)
         case 4: pool.draining(key)
         default: break
         }
-        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.event { $0.trusted(key) }
         pool.closed(key)
-        pool.event { $0.trusted(key, now: $1, into: &$2) }
+        pool.event { $0.trusted(key) }
         #expect(pool.figures(of: origin).http2Idle == 0)
     }
 
@@ -244,9 +244,9 @@ import Testing
         let key = try pool.open(one, .http2)
         try pool.wait(two)
         let dial = try pool.dialed()
-        pool.event { _ = $0.coalesced(two, onto: key, now: $1, into: &$2) }
+        pool.event { _ = $0.coalesced(two, onto: key) }
         pool.closed(dial)
-        pool.event { $0.doubted(key, now: $1, into: &$2) }
+        pool.event { $0.doubted(key) }
         try pool.wait(two)
         #expect(pool.dials.count == 1)
     }
@@ -265,7 +265,7 @@ import Testing
             pool.draining(key, served: 7)
             pool.closed(key)
         }
-        #expect(pool.state.origins[0].pointee.learned == .max)
+        #expect(pool.state.origins[0].learned == .max)
     }
 
     @Test func `A connection that serves more than was learned has it forgotten`() throws {
@@ -284,10 +284,10 @@ import Testing
             pool.release(key, origin)
             pool.closed(key)
         }
-        #expect(pool.state.origins[0].pointee.learned == 2)
+        #expect(pool.state.origins[0].learned == 2)
         pool.release(long, origin)
         #expect(try pool.use(origin) == long)
-        #expect(pool.state.origins[0].pointee.learned == .max)
+        #expect(pool.state.origins[0].learned == .max)
     }
 
     @Test func `A dead connection is never handed out`() throws {
@@ -309,7 +309,7 @@ import Testing
         let (one, two) = (pool.origin(), pool.origin())
         let idle = try pool.openIdle(one, .http2)
         _ = try pool.open(two, .http2)
-        pool.event { $0.closeIdle(now: $1, into: &$2) }
+        pool.event { $0.closeIdle() }
         #expect(pool.actions == [.close(idle, .closeIdle)])
     }
 
@@ -435,11 +435,11 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.stalled(key, true, now: $1, into: &$2) }
+        pool.event { $0.stalled(key, true) }
         #expect(pool.actions.isEmpty)
         let waiter = try pool.wait(origin)
         let other = try pool.dialed()
-        pool.event { $0.stalled(key, false, now: $1, into: &$2) }
+        pool.event { $0.stalled(key, false) }
         #expect(pool.actions.contains(.assign(waiter, key)) && pool.actions.contains(.cancelDial(other, .notNeeded)))
         #expect(try pool.use(origin) == key)
     }
@@ -448,9 +448,9 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
-        pool.event { $0.stalled(key, true, now: $1, into: &$2) }
+        pool.event { $0.stalled(key, true) }
         let other = try pool.open(origin, .http2)
-        pool.event { $0.stalled(key, false, now: $1, into: &$2) }
+        pool.event { $0.stalled(key, false) }
         #expect(pool.actions == [.drain(key, .notNeeded)])
         #expect(try pool.use(origin) == other)
         #expect(pool.release(key, origin) == [.close(key, .notNeeded)])
@@ -460,12 +460,12 @@ import Testing
         let pool = PoolHarness()
         let (one, two, three) = (pool.origin(), pool.origin(), pool.origin())
         let key = try pool.open(one, .http2)
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         #expect(try pool.use(two) == key)
-        pool.event { $0.stalled(key, true, now: $1, into: &$2) }
+        pool.event { $0.stalled(key, true) }
         try pool.wait(two)
         #expect(pool.dials.count == 1)
-        #expect(!pool.event { $0.coalesced(three, onto: key, now: $1, into: &$2) })
+        #expect(!pool.event { $0.coalesced(three, onto: key) })
         pool.release(key, two)
     }
 
@@ -478,7 +478,7 @@ import Testing
         let busy = try pool.open(two, .http2)
         let waiter = try pool.wait(three)
         let dial = try pool.dialed()
-        pool.event { $0.shutdown(now: $1, into: &$2) }
+        pool.event { $0.shutdown() }
         #expect(
             Set(pool.actions) == [
                 .fail(waiter, .shutDown), .close(idle, .shutdown), .drain(busy, .shutdown),
@@ -494,7 +494,7 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let busy = try pool.open(origin, .http2)
-        pool.event { $0.shutdownNow(now: $1, into: &$2) }
+        pool.event { $0.shutdownNow() }
         #expect(pool.actions.last == .abort(busy, .shutdown))
         pool.closed(busy)
         #expect(pool.actions == [.drained])
@@ -503,7 +503,7 @@ import Testing
 
     @Test func `A pool with nothing in it is shut down at once`() {
         let pool = PoolHarness()
-        pool.event { $0.shutdown(now: $1, into: &$2) }
+        pool.event { $0.shutdown() }
         #expect(pool.actions == [.drained])
     }
 

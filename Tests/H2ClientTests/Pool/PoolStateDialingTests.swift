@@ -147,7 +147,7 @@ import Testing
         let slow = try pool.dialed()
         pool.advance(1.1)
         let second = try pool.dialed()
-        pool.event { $0.dialFailed(second, isFinal: true, now: $1, into: &$2) }
+        pool.event { $0.dialFailed(second, isFinal: true) }
         #expect(pool.actions.contains(.fail(waiter, .dialFailed(second))))
         let cancelled = pool.actions.compactMap { if case .cancelDial(let key, _) = $0 { key } else { nil } }
         #expect(cancelled == [slow])
@@ -172,7 +172,7 @@ import Testing
         pool.advance(1.8)
         let late = try pool.wait(origin)
         pool.advance(0.1)
-        pool.event { $0.dialFailed(key, timedOut: true, now: $1, into: &$2) }
+        pool.event { $0.dialFailed(key, timedOut: true) }
         let next = try pool.dialed()
         #expect(
             pool.actions == [
@@ -191,7 +191,7 @@ import Testing
         #expect(pool.dials.count == 1)
         let late = try pool.wait(origin)
         pool.advance(0.5)
-        pool.event { $0.dialFailed(first, timedOut: true, now: $1, into: &$2) }
+        pool.event { $0.dialFailed(first, timedOut: true) }
         #expect(pool.actions == [.fail(early, .dialFailed(first))])
         #expect(pool.giveUp(late))
     }
@@ -304,7 +304,7 @@ import Testing
         let pool = PoolHarness()
         let origin = pool.origin()
         let busy = try pool.open(origin, .http2)
-        pool.event { $0.requireHTTP1(origin, now: $1, into: &$2) }
+        pool.event { $0.requireHTTP1(origin) }
         #expect(pool.actions == [.drain(busy, .http1Required)])
         try pool.wait(origin)
         let key = try pool.dialed()

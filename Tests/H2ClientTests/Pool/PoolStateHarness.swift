@@ -2,6 +2,13 @@ import Testing
 
 @testable import H2Client
 
+extension PoolState {
+    mutating func takeActions() -> [PoolAction] {
+        defer { actions = [] }
+        return actions
+    }
+}
+
 /// A pool with a clock that the test moves. Each event returns its actions, save `wakeAt`, which is noted in `wakes`, and
 /// is followed by a check of all that must hold.
 final class PoolHarness {
@@ -25,9 +32,9 @@ final class PoolHarness {
         state = PoolState(versions: versions, pool: options, politeness: limits)
     }
 
-    private func noting(_ new: [PoolAction], _ location: SourceLocation) {
+    private func noting(_ location: SourceLocation) {
         actions = []
-        for action in new {
+        for action in state.takeActions() {
             if case .wakeAt(let time) = action {
                 #expect(time < wakes, "a later tick than the one that comes", sourceLocation: location)
                 wakes = time
@@ -35,17 +42,17 @@ final class PoolHarness {
                 actions.append(action)
             }
         }
-        let breaches = state.check(now: now)
+        let breaches = state.check()
         #expect(breaches.isEmpty, sourceLocation: location)
     }
 
     @discardableResult
     func event<T>(
-        _ location: SourceLocation = #_sourceLocation, _ body: (inout PoolState, UInt64, inout [PoolAction]) -> T
+        _ location: SourceLocation = #_sourceLocation, _ body: (inout PoolState) -> T
     ) -> T {
-        var new: [PoolAction] = []
-        let result = body(&state, now, &new)
-        noting(new, location)
+        state.now = now
+        let result = body(&state)
+        noting(location)
         return result
     }
 
@@ -57,7 +64,7 @@ final class PoolHarness {
     func lease(
         _ origin: OriginKey, _ kind: LeaseKind = [], sourceLocation: SourceLocation = #_sourceLocation
     ) -> LeaseResult {
-        event(sourceLocation) { $0.lease(origin, now: $1, kind: kind, into: &$2) }
+        event(sourceLocation) { $0.lease(origin, kind: kind) }
     }
 
     /// A request that must get a connection at once.
@@ -87,14 +94,14 @@ final class PoolHarness {
         sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
         event(sourceLocation) {
-            $0.connected(key, protocol: version, maxStreams: streams, now: $1, into: &$2)
+            $0.connected(key, protocol: version, maxStreams: streams)
         }
         return actions
     }
 
     @discardableResult
     func dialFailed(_ key: ConnectionKey, sourceLocation: SourceLocation = #_sourceLocation) -> [PoolAction] {
-        event(sourceLocation) { $0.dialFailed(key, now: $1, into: &$2) }
+        event(sourceLocation) { $0.dialFailed(key) }
         return actions
     }
 
@@ -104,7 +111,7 @@ final class PoolHarness {
         sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
         event(sourceLocation) {
-            $0.released(Lease(connection: key, origin: origin), mayReuse: reuse, now: $1, into: &$2)
+            $0.released(Lease(connection: key, origin: origin), mayReuse: reuse)
         }
         return actions
     }
@@ -115,8 +122,7 @@ final class PoolHarness {
         sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
         event(sourceLocation) {
-            $0.releasedExclusive(
-                Lease(connection: key, origin: origin), served: served, mayReuse: reuse, now: $1, into: &$2)
+            $0.releasedExclusive(Lease(connection: key, origin: origin), served: served, mayReuse: reuse)
         }
         return actions
     }
@@ -125,19 +131,19 @@ final class PoolHarness {
     func draining(
         _ key: ConnectionKey, served: Int? = nil, sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
-        event(sourceLocation) { $0.draining(key, served: served, now: $1, into: &$2) }
+        event(sourceLocation) { $0.draining(key, served: served) }
         return actions
     }
 
     @discardableResult
     func closed(_ key: ConnectionKey, sourceLocation: SourceLocation = #_sourceLocation) -> [PoolAction] {
-        event(sourceLocation) { $0.closed(key, now: $1, into: &$2) }
+        event(sourceLocation) { $0.closed(key) }
         return actions
     }
 
     @discardableResult
     func giveUp(_ key: WaiterKey, sourceLocation: SourceLocation = #_sourceLocation) -> Bool {
-        event(sourceLocation) { $0.giveUp(key, now: $1, into: &$2) }
+        event(sourceLocation) { $0.giveUp(key) }
     }
 
     /// Moves the clock, and ticks as asked on the way.
@@ -148,7 +154,7 @@ final class PoolHarness {
         while wakes <= end {
             now = max(now, wakes)
             wakes = .max
-            event(sourceLocation) { $0.tick(now: $1, into: &$2) }
+            event(sourceLocation) { $0.tick() }
             all += actions
         }
         now = end

@@ -68,7 +68,7 @@ import Testing
         let waiter = try pool.wait(origin)
         pool.now += PoolHarness.second
         pool.event {
-            $0.answered(origin, .overloaded(retryAfter: 3_000_000_000), latency: 1_000, now: $1, into: &$2)
+            $0.answered(origin, .overloaded(retryAfter: 3_000_000_000), latency: 1_000)
         }
         pool.release(key, origin)
         #expect(pool.release(key, origin).isEmpty)
@@ -80,7 +80,7 @@ import Testing
         let pool = PoolHarness(politeness: { $0.adaptive = HTTPClient.Politeness.Adaptive() })
         let origin = pool.origin()
         let key = try pool.openIdle(origin, .http2)
-        pool.event { $0.answered(origin, .good, latency: 1_000, pause: 2_000_000_000, now: $1, into: &$2) }
+        pool.event { $0.answered(origin, .good, latency: 1_000, pause: 2_000_000_000) }
         let waiter = try pool.wait(origin)
         #expect(pool.advance(1.9).isEmpty)
         #expect(pool.advance(0.2) == [.assign(waiter, key)])
@@ -94,7 +94,7 @@ import Testing
         let key = try pool.open(one, .http2)
         let waiter = try pool.wait(two)
         let dial = try pool.dialed()
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         #expect(pool.actions == [.cancelDial(dial, .coalesced), .assign(waiter, key)])
         pool.closed(dial)
         let (a, b) = (try pool.wait(one), try pool.wait(two))
@@ -109,7 +109,7 @@ import Testing
         let pool = PoolHarness(.automatic, { $0.streamsPerConnection = 1 })
         let (one, two, three) = (pool.origin(), pool.origin(), pool.origin())
         let key = try pool.open(one, .http2)
-        for origin in [two, three] { #expect(pool.event { $0.coalesced(origin, onto: key, now: $1, into: &$2) }) }
+        for origin in [two, three] { #expect(pool.event { $0.coalesced(origin, onto: key) }) }
         var owners: [WaiterKey: OriginKey] = [:]
         for _ in 0..<6 { for origin in [one, two, three] { owners[try pool.wait(origin)] = origin } }
         var current = one
@@ -127,33 +127,33 @@ import Testing
         let pool = PoolHarness(.automatic, { $0.streamsPerConnection = 1 })
         let (one, two) = (pool.origin(), pool.origin())
         let key = try pool.open(one, .http2)
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         try pool.wait(two)
         pool.draining(key)
         #expect(pool.actions == [.dial(try pool.dialed(), two, .either, .replacement)])
-        #expect(!pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(!pool.event { $0.coalesced(two, onto: key) })
     }
 
     @Test func `After 421 an origin has a connection of its own, and shares none again`() throws {
         let pool = PoolHarness()
         let (one, two) = (pool.origin(), pool.origin())
         let key = try pool.openIdle(one, .http2)
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         #expect(try pool.use(two) == key)
         pool.release(key, two)
         try pool.wait(two, [.own, .replay])
         #expect(pool.actions == [.dial(try pool.dialed(), two, .either, .ownAfter421)])
         #expect(!pool.mayCoalesce(two))
-        #expect(!pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(!pool.event { $0.coalesced(two, onto: key) })
     }
 
     @Test func `An origin that a connection is not for any more leaves it`() throws {
         let pool = PoolHarness()
         let (one, two) = (pool.origin(), pool.origin())
         let key = try pool.openIdle(one, .http2)
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         _ = try pool.use(two)
-        pool.event { $0.cannotCoalesce(two, now: $1, into: &$2) }
+        pool.event { $0.cannotCoalesce(two) }
         pool.release(key, two)
         try pool.wait(two)
         #expect(pool.dials.count == 1)
@@ -163,9 +163,9 @@ import Testing
         let pool = PoolHarness(.automatic, { $0.streamsPerConnection = 1 })
         let (one, two) = (pool.origin(), pool.origin())
         let key = try pool.openIdle(one, .http2)
-        #expect(pool.event { $0.coalesced(two, onto: key, now: $1, into: &$2) })
+        #expect(pool.event { $0.coalesced(two, onto: key) })
         _ = try pool.use(two)
-        pool.event { $0.cannotCoalesce(two, now: $1, into: &$2) }
+        pool.event { $0.cannotCoalesce(two) }
         let waiter = try pool.wait(one)
         #expect(pool.release(key, two) == [.assign(waiter, key)])
     }

@@ -1,10 +1,11 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Random options and events. After each event all that must hold is checked; what the pool does is checked against a model
 /// of the connections and requests that its owner would keep.
-@Suite struct PoolStateRandomWalkTests {
+@Suite(.ownThreads) struct PoolStateRandomWalkTests {
     @Test(arguments: 1...200) func `Whatever happens, limits hold and each request ends once`(seed: UInt64) {
         let walk = PoolWalk(seed: seed)
         for _ in 0..<400 where walk.complaint == nil { walk.step() }
@@ -120,7 +121,7 @@ final class PoolWalk {
         case 50..<75: release()
         case 75..<79:
             guard let (key, _) = waiters.min(by: { $0.value.order < $1.value.order }), random.one(in: 2) else { return }
-            if !act({ $0.giveUp(key, now: $1, into: &$2) }) { complain("a waiter is not known") }
+            if !act({ $0.giveUp(key) }) { complain("a waiter is not known") }
             waiters[key] = nil
         case 79..<82: if let connection { serverDrains(connection) }
         case 82..<86: if let connection { close(connection) }
@@ -130,14 +131,14 @@ final class PoolWalk {
             guard let connection else { return }
             stall(connection, random.one(in: 2))
         case 93: tick()
-        case 94: if random.one(in: 4) { act { $0.closeIdle(now: $1, into: &$2) } }
-        case 95: if random.one(in: 10) { act { $0.requireHTTP1(origin, now: $1, into: &$2) } }
+        case 94: if random.one(in: 4) { act { $0.closeIdle() } }
+        case 95: if random.one(in: 10) { act { $0.requireHTTP1(origin) } }
         case 96, 97:
             guard let connection else { return }
             let isEnding = connections[connection]?.isEnding != false
-            let isShared = act { $0.coalesced(origin, onto: connection, now: $1, into: &$2) }
+            let isShared = act { $0.coalesced(origin, onto: connection) }
             if isEnding, isShared { complain("an ending connection is shared") }
-        case 98: if random.one(in: 6) { act { $0.cannotCoalesce(origin, now: $1, into: &$2) } }
+        case 98: if random.one(in: 6) { act { $0.cannotCoalesce(origin) } }
         default: replaceOrigin(origin)
         }
     }
@@ -149,8 +150,8 @@ final class PoolWalk {
         if random.one(in: 12) { kind.insert(.exclusive) }
         if random.one(in: 40) { kind.insert(.own) }
         order += 1
-        var actions: [PoolAction] = []
-        switch state.lease(origin, now: now, kind: kind, into: &actions) {
+        state.now = now
+        switch state.lease(origin, kind: kind) {
         case .use(let key): took(key, origin, kind)
         case .wait(let key):
             if waiters[key] != nil { complain("a waiter's key is used twice") }
@@ -164,7 +165,7 @@ final class PoolWalk {
             case .dialFailed: complain("\(failure)")
             }
         }
-        execute(actions)
+        execute(state.takeActions())
     }
 
     private func progress(_ key: ConnectionKey) {
@@ -177,7 +178,7 @@ final class PoolWalk {
         if random.one(in: 5) {
             connections[key]?.isGone = true
             let timedOut = random.one(in: 2)
-            act { $0.dialFailed(key, timedOut: timedOut, now: $1, into: &$2) }
+            act { $0.dialFailed(key, timedOut: timedOut) }
             forget(key)
         } else {
             connect(key)
@@ -195,7 +196,7 @@ final class PoolWalk {
         connections[key]?.version = version
         let streams = version == .http1 ? 1 : Int.random(in: 0...4, using: &random)
         connections[key]?.limit = version == .http1 ? 1 : min(streams, pool.streamsPerConnection)
-        act { $0.connected(key, protocol: version, maxStreams: streams, now: $1, into: &$2) }
+        act { $0.connected(key, protocol: version, maxStreams: streams) }
     }
 
     private func release() {
@@ -212,9 +213,9 @@ final class PoolWalk {
         if !mayReuse, connections[key]?.version == .http1 { connections[key]?.isEnding = true }
         if held.isExclusive {
             let served = Int.random(in: 0...2, using: &random)
-            act { $0.releasedExclusive(held.lease, served: served, mayReuse: mayReuse, now: $1, into: &$2) }
+            act { $0.releasedExclusive(held.lease, served: served, mayReuse: mayReuse) }
         } else {
-            act { $0.released(held.lease, mayReuse: mayReuse, now: $1, into: &$2) }
+            act { $0.released(held.lease, mayReuse: mayReuse) }
         }
         forget(key)
     }
@@ -223,7 +224,7 @@ final class PoolWalk {
         guard let connection = connections[key], connection.version != nil, !connection.isGone else { return }
         connections[key]?.isEnding = true
         let served = random.one(in: 2) ? nil : 3
-        act { $0.draining(key, served: served, now: $1, into: &$2) }
+        act { $0.draining(key, served: served) }
     }
 
     private func close(_ key: ConnectionKey) {
@@ -235,7 +236,7 @@ final class PoolWalk {
         guard connections[key]?.isGone == false else { return }
         connections[key]?.isGone = true
         connections[key]?.isEnding = true
-        act { $0.closed(key, now: $1, into: &$2) }
+        act { $0.closed(key) }
         forget(key)
     }
 
@@ -244,23 +245,23 @@ final class PoolWalk {
         if connection.version == .http2 {
             let limit = Int.random(in: 0...4, using: &random)
             connections[key]?.limit = min(limit, pool.streamsPerConnection)
-            act { $0.streamLimitChanged(key, to: limit, now: $1, into: &$2) }
+            act { $0.streamLimitChanged(key, to: limit) }
         } else if connection.version == .http1 {
             let requests = random.one(in: 2) ? nil : Int.random(in: 0...3, using: &random)
             let idle = random.one(in: 2) ? nil : now + UInt64.random(in: 0...2_000_000_000, using: &random)
-            act { $0.serverLimits(key, requests: requests, idleUntil: idle, now: $1, into: &$2) }
+            act { $0.serverLimits(key, requests: requests, idleUntil: idle) }
         }
     }
 
     private func stall(_ key: ConnectionKey, _ isStalled: Bool) {
         guard let connection = connections[key], connection.version == .http2, !connection.isGone else { return }
         connections[key]?.isStalled = isStalled
-        act { $0.stalled(key, isStalled, now: $1, into: &$2) }
+        act { $0.stalled(key, isStalled) }
     }
 
     private func answer(_ origin: OriginKey) {
         let answer: AdaptiveLimit.Answer = random.one(in: 4) ? .overloaded(retryAfter: 1_000_000_000) : .good
-        act { $0.answered(origin, answer, latency: 1_000_000, now: $1, into: &$2) }
+        act { $0.answered(origin, answer, latency: 1_000_000) }
     }
 
     private func replaceOrigin(_ origin: OriginKey) {
@@ -272,7 +273,7 @@ final class PoolWalk {
 
     private func tick() {
         if armed <= now { armed = .max }
-        act { $0.tick(now: $1, into: &$2) }
+        act { $0.tick() }
     }
 
     // MARK: The end
@@ -283,9 +284,9 @@ final class PoolWalk {
         if complaint == nil, !waiters.isEmpty { complain("\(waiters.count) requests wait for ever") }
         isShutDown = true
         if random.one(in: 2) {
-            act { $0.shutdown(now: $1, into: &$2) }
+            act { $0.shutdown() }
         } else {
-            act { $0.shutdownNow(now: $1, into: &$2) }
+            act { $0.shutdownNow() }
         }
         while complaint == nil, !leases.isEmpty { release() }
         for key in keys where complaint == nil { gone(key) }
@@ -304,7 +305,7 @@ final class PoolWalk {
                 connect(key)
             } else if connection.version == .http2, connection.limit == 0 {
                 connections[key]?.limit = min(2, pool.streamsPerConnection)
-                act { $0.streamLimitChanged(key, to: 2, now: $1, into: &$2) }
+                act { $0.streamLimitChanged(key, to: 2) }
             }
         }
         if !leases.isEmpty { return release() }
@@ -315,10 +316,10 @@ final class PoolWalk {
     // MARK: What the pool does
 
     @discardableResult
-    private func act<T>(_ body: (inout PoolState, UInt64, inout [PoolAction]) -> T) -> T {
-        var actions: [PoolAction] = []
-        let result = body(&state, now, &actions)
-        execute(actions)
+    private func act<T>(_ body: (inout PoolState) -> T) -> T {
+        state.now = now
+        let result = body(&state)
+        execute(state.takeActions())
         return result
     }
 
@@ -395,7 +396,8 @@ final class PoolWalk {
     }
 
     private func check() {
-        let breaches = state.check(now: now)
+        state.now = now
+        let breaches = state.check()
         if let first = breaches.first { complain(first) }
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct RetryBudgetTests {
+@Suite(.ownThreads) struct RetryBudgetTests {
     private static let second: UInt64 = 1_000_000_000
 
     private func policy(_ share: Double, _ perSecond: Int) -> HTTPClient.RetryPolicy {

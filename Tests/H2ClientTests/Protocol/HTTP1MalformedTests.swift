@@ -92,6 +92,9 @@ private struct Outcome: Equatable {
             code: .limitExceeded),
         // Framing.
         Bad(ok + "content-length: 5, 5,\r\n\r\nhello", "'5, 5,'"),
+        Bad(
+            ok + "content-length: 1000000000000000000\r\n\r\nhello", "too large (10^18 or more): '1000000000000000000'"),
+        Bad(ok + "content-length: 00000000000000000000005\r\n\r\nhello", "a bad content-length"),
         Bad(ok + "content-length: 5\r\nContent-Length: 6\r\n\r\nhello", "differ"),
         Bad(ok + "content-length: 5, 6\r\n\r\nhello", "differ"), Bad(ok + "content-length: +5\r\n\r\nhello", "'+5'"),
         Bad(ok + "content-length: -5\r\n\r\nhello", "'-5'"), Bad(ok + "content-length: 0x5\r\n\r\nhello", "'0x5'"),

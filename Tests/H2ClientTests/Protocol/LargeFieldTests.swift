@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Fields of more than 64 KiB, which nghttp2's decompressor does not take.
-@Suite struct LargeFieldTests {
+@Suite(.ownThreads) struct LargeFieldTests {
     private func configuration(limit: Int, frameSize: Int = 16_384) -> Configuration {
         var configuration = Configuration()
         configuration.limits.headerListSize = limit

@@ -16,7 +16,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["127.0.0.1", "0.0.0.0", "::1", "fe80::1%lo", "2001:db8::17", "::ffff:10.0.0.1"])
+    @Test(arguments: [
+        "127.0.0.1", "0.0.0.0", "::1", "fe80::1%lo", "::1%lo", "2001:db8::17%lo", "2001:db8::17", "::ffff:10.0.0.1",
+    ])
     func `An IPv4 or IPv6 literal is an address`(host: String) {
         #expect(Resolver.isAddress(host))
     }
@@ -31,6 +33,17 @@ import Testing
         let (result, onLoop) = await resolve(host, port: 8443)
         #expect(try result.get().map(\.description) == [text])
         #expect(onLoop)
+    }
+
+    /// getaddrinfo takes such a zone by its number alone, but for link-local addresses.
+    @Test(arguments: ["::1%lo", "fe80::1%lo", "2001:db8::17%lo"])
+    func `A literal's zone is an interface's name, whatever the scope`(host: String) async throws {
+        let (result, _) = await resolve(host, port: 80)
+        let address = try #require(try result.get().first)
+        let zone = address.withSockaddr { address, length in
+            UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self).sin6_scope_id
+        }
+        #expect(zone == if_nametoindex("lo"))
     }
 
     @Test func `A name resolves on the loop's thread`() async throws {

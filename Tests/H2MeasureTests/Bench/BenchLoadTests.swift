@@ -1,6 +1,7 @@
 import H2Client
 import H2Origin
 import H2TestSupport
+import HTTPTypes
 import Histogram
 import Testing
 
@@ -272,6 +273,103 @@ struct BenchLoadTests {
         }
     }
 
+    @Test(
+        arguments: [BenchPlan.API.direct, .async],
+        [BenchPlan.Protocols.cleartextHTTP2, .cleartextHTTP1])
+    func `a response with a body of another hash has failed`(
+        _ api: BenchPlan.API, _ protocols: BenchPlan.Protocols
+    ) async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            var plan = try origin.plan("/bytes/100000", .requests(40), connections: 2)
+            plan.requests.append(try origin.plan("/bytes/100001", .requests(1)).requests[0])
+            plan.api = api
+            plan.protocols = protocols
+            let body = try await withHTTPClient { try await $0.get("\(origin.server.url)/bytes/100000").body }
+            #expect(body.count == 100_000)
+            let digest = BodyDigest()
+            digest.add(Array(body[..<7]))
+            digest.add(Array(body[7...]))
+            plan.expectation = .init(sha256: digest.finish())
+            #expect(plan.expectation?.sha256?.count == 32)
+            let result = try await Bench(plan).run()
+            expectBalance(result)
+            #expect(result.requests.done == 20 && result.requests.failed == 20)
+            #expect(result.errors == ["a body of another SHA-256": 20])
+            #expect(result.statuses[200] == 40)
+        }
+    }
+
+    // MARK: - Scripts
+
+    @Test
+    func `a script has its lines at their times on each place`() {
+        let arrivals = Arrivals(script: [0, 5, 5, 70], places: 3)
+        #expect((0..<12).map { arrivals.time(of: $0) } == [0, 0, 0, 5, 5, 5, 5, 5, 5, 70, 70, 70])
+        #expect(arrivals.time(of: 12) >= 1 << 62)
+        // Two loops: the first has places 0 and 2.
+        let part = Arrivals.Part(first: 0, stride: 2, of: 3)
+        var schedule = Schedule(part, of: arrivals, beganAt: 1_000)
+        var lines: [String] = []
+        for _ in 0..<8 {
+            lines.append("\(schedule.round)@\(schedule.next)")
+            schedule.take(arrivals)
+        }
+        #expect(lines == ["0@1000", "0@1000", "1@1005", "1@1005", "2@1005", "2@1005", "3@1070", "3@1070"])
+        #expect(schedule.due(.max >> 4, arrivals) == 0)
+    }
+
+    @Test
+    func `each connection sends the lines of a script in order and at their times`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let path = try TemporaryDirectory.shared.newPath("script.csv")
+            var plan = try origin.plan("/bytes/0", .requests(12), connections: 3, streams: 100)
+            plan.requests += try (1...3).map { try origin.plan("/bytes/\($0)", .requests(1)).requests[0] }
+            plan.pace = .script([0, 100_000_000, 100_000_000, 250_000_000])
+            plan.threads = 2
+            plan.requestLog = path
+            let result = try await Bench(plan).run()
+            expectBalance(result)
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 12 && result.requests.dropped == 0)
+            #expect(result.elapsed >= 0.25)
+            var lines: [String: [(due: String, bytes: String)]] = [:]
+            for line in try readText(path).split(separator: "\n").dropFirst() {
+                let fields = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                lines[fields[7], default: []].append((fields[1], fields[6]))
+            }
+            #expect(lines.count == 3)
+            for sent in lines.values {
+                let inOrder = sent.sorted { $0.bytes < $1.bytes }
+                #expect(inOrder.map(\.bytes) == ["0", "1", "2", "3"])
+                #expect(inOrder.map(\.due) == ["0.000000", "0.100000", "0.100000", "0.250000"])
+            }
+        }
+    }
+
+    // MARK: - Connections that never came
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `connections that were never established are counted`(_ api: BenchPlan.API) async throws {
+        // It takes connections and says nothing, so that no handshake ends.
+        let server = try RawServer { socket in _ = try? socket.readToEnd() }
+        defer { server.stop() }
+        var plan = BenchPlan(
+            origin: try Origin("https://127.0.0.1:\(server.port)"),
+            requests: [.init(HTTPRequest(method: .get, scheme: "https", authority: "127.0.0.1", path: "/"))])
+        plan.extent = .time(.milliseconds(300))
+        plan.connections = 20
+        plan.api = api
+        let result = try await Bench(plan).run()
+        #expect(result.connections.wanted == 20 && result.connections.neverOpened == 20)
+        #expect(result.connections.opened == 0 && result.requests.sent == 0)
+        try await MeasuredOrigin.run { origin in
+            let result = try await origin.measure("/bytes/1", .requests(2), connections: 3) { $0.api = api }
+            // The third has nothing to send.
+            #expect(result.connections.wanted == 2 && result.connections.neverOpened == 0)
+            #expect(result.connections.opened == 2)
+        }
+    }
+
     @Test
     func `requests behind the first hundred are told together`() {
         let breakdown = Breakdown(requests: 1_000)
@@ -321,12 +419,23 @@ struct BenchLoadTests {
             var bench = Bench(plan)
             let (begun, gone) = (Once(), Once())
             let second = Holder<OriginServer>()
+            // From when it may be away, and from when it is; and until when it is, and until when it may be.
+            let (from, isGone, until, isBack) = (
+                Holder<ContinuousClock.Instant>(), Holder<ContinuousClock.Instant>(), Holder<ContinuousClock.Instant>(),
+                Holder<ContinuousClock.Instant>()
+            )
             bench.onProgress = { progress in
-                if progress.done > 10, begun.first() { first.stopNow() }
+                if progress.done > 10, begun.first() {
+                    from.value = .now
+                    first.stopNow()
+                    isGone.value = .now
+                }
                 if progress.elapsed > 4, gone.first() {
                     var configuration = MeasuredOrigin.cleartext()
                     configuration.port = port
+                    until.value = .now
                     second.value = try? OriginServer.start(configuration, on: loop)
+                    isBack.value = .now
                 }
             }
             let result = try await bench.run()
@@ -335,8 +444,11 @@ struct BenchLoadTests {
             #expect(result.end == .complete)
             #expect(second.value?.statistics.requests ?? 0 > 0)
             #expect(result.downtime.count == 1)
-            #expect(result.downtime.seconds >= 1)
             #expect(result.downtime.longest == result.downtime.seconds)
+            let most = try #require(isBack.value) - (try #require(from.value))
+            let least = try #require(until.value) - (try #require(isGone.value))
+            #expect(result.downtime.leastSeconds <= most.inSeconds && result.downtime.leastSeconds > 1)
+            #expect(result.downtime.seconds >= least.inSeconds)
         }
     }
 
@@ -366,18 +478,42 @@ struct BenchLoadTests {
         downtime.connected(0)
         downtime.answered()
         downtime.gone(1_000_000_000)
-        downtime.failed()
+        downtime.failed(1_000_000_000)
         downtime.measure(from: 2_000_000_000)
         downtime.connected(3_000_000_000)
         downtime.gone(3_100_000_000)
         downtime.connected(5_000_000_000)
         downtime.answered()
         downtime.gone(6_000_000_000)
-        downtime.failed()
+        downtime.failed(6_500_000_000)
         let result = downtime.result(10_000_000_000)
         #expect(result.count == 2)
         #expect(result.seconds == 7)
         #expect(result.longest == 4)
+        // Of the first it is known until a connection ended without an answer, of the second until the last dial that failed.
+        #expect(abs(result.leastSeconds - 1.6) < 1e-9)
+    }
+
+    @Test
+    func `a server that was away for a moment is told with what is known of that`() {
+        let downtime = Downtime()
+        downtime.connected(0)
+        downtime.measure(from: 0)
+        downtime.answered()
+        downtime.gone(1_000_000_000)
+        #expect(downtime.lasts(1_050_000_000) == 50_000_000)
+        for time in [1_000, 1_100, 1_180] as [UInt64] { downtime.failed(time * 1_000_000) }
+        downtime.connected(1_280_000_000)
+        #expect(downtime.lasts(1_300_000_000) == nil)
+        downtime.answered()
+        let result = downtime.result(5_000_000_000)
+        #expect(result.count == 1)
+        #expect(abs(result.leastSeconds - 0.18) < 1e-9 && abs(result.seconds - 0.28) < 1e-9)
+    }
+
+    @Test(arguments: [(0, 20), (200, 20), (1_500, 75), (10_000, 500), (3_600_000, 1_000)] as [(UInt64, UInt64)])
+    func `a server that is away is looked at the less often the longer that lasts`(_ away: UInt64, _ pause: UInt64) {
+        #expect(Downtime.pause(after: away * 1_000_000) == pause * 1_000_000)
     }
 }
 

@@ -109,6 +109,19 @@ struct BenchWaitTests {
         }
     }
 
+    /// Its end falls into an interval that has only just begun, or shortly before one would.
+    @Test(arguments: [300, 340, 360, 399])
+    func `the drain is no part of the last interval`(_ milliseconds: Int) async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/delay/1000", .time(.milliseconds(milliseconds))) {
+                $0.drain = .seconds(60)
+            }
+            #expect(result.requests.drained == 1)
+            let last = try #require(result.timeLine.last)
+            #expect(last.start + last.length <= result.elapsed + 0.001)
+        }
+    }
+
     @Test(arguments: [BenchPlan.API.direct, .async])
     func `requests that -T cuts off have not failed`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in

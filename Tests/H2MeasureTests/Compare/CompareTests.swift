@@ -244,6 +244,44 @@ import Testing
         #expect(estimate.seconds(at: LinkConditions(roundTrip: 0)) < 1e-9)
     }
 
+    @Test func theVersionsAreNamedInCleartextToo() async throws {
+        let result = try await result([.http])
+        #expect(
+            result.facts(ReportContext(program: "h2get 1")).contains(
+                ReportFact("Versions", "h2get 1, HTTP/1.1 and HTTP/2 in cleartext")))
+        var both = try await self.result([.https, .http])
+        both.tls = "TLSv1.3"
+        #expect(
+            both.facts(ReportContext()).contains(
+                ReportFact("Versions", "HTTP/1.1 and HTTP/2 over TLSv1.3 and in cleartext")))
+    }
+
+    @Test func whatWillGetLostIsInTheEstimate() throws {
+        var probe = CompareProbe()
+        (probe.connectSeconds, probe.requestSeconds) = (0.01, 0.01)
+        var plan = ComparePlan(targets: [])
+        (plan.requests, plan.streams) = (100, 100)
+        plan.conditions = LinkConditions(roundTrip: 10_000_000, loss: 0.02)
+        // Of 100 requests four meet a timeout of 200 ms in one direction, and a connection one of 1 s in 25.
+        #expect(abs(probe.seconds(of: .keepAlive, plan) - (0.01 + 0.048 + 1 + 0.8)) < 1e-9)
+        #expect(abs(probe.seconds(of: .newConnections(resuming: false), plan) - (5.8 + 1 + 0.8)) < 1e-9)
+        // All streams of a connection wait for whatever was lost.
+        #expect(abs(probe.seconds(of: .http2(connections: 1), plan) - (0.058 + 0.01 + 0.2)) < 1e-9)
+    }
+
+    @Test func aServerThatThrottlesAtOnceIsNoMeasureForErrors() async throws {
+        // One of the probe's three answers, and then a tenth.
+        let habits = FakeServer.Habits(change: { _, run, result in
+            let bad = max(1, result.requests.done / 10)
+            result.statuses[200] -= bad
+            result.statuses[503] = bad
+        })
+        let result = try await result([.https], habits)
+        #expect(
+            result.cells.allSatisfy { $0.reason?.hasPrefix("incomplete: 10 of 100 requests answered with 503") == true }
+        )
+    }
+
     @Test func aProtocolThatWasNotMeantMakesAWayIncomplete() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             guard plan.protocols == .tls(["h2"]), plan.connections > 1 else { return }

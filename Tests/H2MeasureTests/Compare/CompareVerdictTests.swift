@@ -105,6 +105,36 @@ import Testing
         #expect(!verdict.contains("3.1 ×"))
     }
 
+    /// As with simulated loss, where a lost SYN is a second.
+    @Test func roundsThatDifferSeveralFoldGiveAnInterval() {
+        var lucky = cell(.http2(connections: 1), seconds: 0.1)
+        guard case .ran(var rounds) = lucky.outcome else { return }
+        for (index, seconds) in [0.1, 0.1, 0.3].enumerated() { rounds[index].seconds = seconds }
+        lucky.outcome = .ran(rounds)
+        let result = result([cell(.keepAlive, seconds: 10), lucky])
+        #expect(result.verdict(.tls) == "HTTP/2 on one connection: 33 to 101 × faster than keep-alive.")
+        #expect(
+            result.remarks == [
+                "HTTP/2: the slowest round took more than twice as long as the fastest (300 ms and 100 ms), so the medians are "
+                    + "partly luck: use more requests (-n) and --rounds"
+            ])
+        var other = result
+        other.conditions = LinkConditions(roundTrip: 10_000_000, loss: 0.01)
+        let distances = CompareDistances([result, other])
+        #expect(distances.lines().contains { $0.hasPrefix("HTTP/2") && $0.split(separator: "~").count == 3 })
+        #expect(distances.markdown().contains("the median is partly luck"))
+        #expect(self.result(all).remarks == [])
+    }
+
+    @Test func theTableFitsAnyTerminal() {
+        for width in [20, 30, 40, 60] {
+            let lines =
+                CompareTable(result(all), context: ReportContext(program: "h2get 1.2.3", commandLine: "h2get x"))
+                .lines(width: width) + CompareDistances([result(all), result(all)]).lines(width: width)
+            #expect(lines.allSatisfy { $0.count <= width }, "\(lines.filter { $0.count > width })")
+        }
+    }
+
     @Test(arguments: [(1.0, "1.00 ×"), (1.04, "1.04 ×"), (1.1, "1.1 ×"), (9.94, "9.9 ×"), (41.6, "42 ×")])
     func aRatioHasTheDigitsThatCount(ratio: Double, text: String) {
         #expect(CompareResult.times(ratio) == text)

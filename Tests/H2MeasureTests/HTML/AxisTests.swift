@@ -68,6 +68,13 @@ import Testing
         #expect(!axis.ticks.isEmpty)
     }
 
+    @Test func aTimeLineOfMillisecondsHasTheirUnit() {
+        let short = labels(Axis("", unit: .seconds, covering: [0.001]))
+        #expect(short == ["0", "0.2 ms", "0.4 ms", "0.6 ms", "0.8 ms", "1.0 ms"])
+        #expect(labels(Axis("", unit: .seconds, covering: [0.02])).last == "20 ms")
+        #expect(labels(Axis("", unit: .seconds, covering: [0.9])).last == "1.0 s")
+    }
+
     @Test func scalesSuitTheValues() {
         #expect(Axis.Scale.suiting([1, 20]) == .linear)
         #expect(Axis.Scale.suiting([1, 200]) == .logarithmic(base: 10))

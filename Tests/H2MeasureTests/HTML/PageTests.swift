@@ -14,7 +14,7 @@ import Testing
             "<h1>Benchmark of https://shop.example:8443</h1>", ">16,996<", ">TLSv1.3, TLS_AES_256_GCM_SHA384<",
             ">GOAWAY NO_ERROR<", ">503<", ">timeout: no response within 5 s<", "2,000 to 20,000 requests/s within 20 s",
             "<li class=\"bad\"><b>Problem:</b>", "<li class=\"fine\"><b>Result:</b>",
-            "<li class=\"quiet\"><b>Note:</b> p99.99", "2025-11-24 16:00:00 UTC", ">87.4 %<",
+            "<li class=\"quiet\"><b>Note:</b> 40,000 samples", "2025-11-24 16:00:00 UTC", ">87.4 %<",
             "<dt>Requests</dt><dd>GET https://shop.example:8443/items?page=1</dd>",
             "<dt>Distance</dt><dd>none simulated</dd>",
             "<dt>Versions</dt><dd>h2get 1.2.3, HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)</dd>",
@@ -141,6 +141,36 @@ import Testing
         MarkupCheck.expectSelfContained(picture)
     }
 
+    /// Browsers break lines behind hyphens.
+    @Test func anOptionInASentenceIsNotBroken() throws {
+        let page = try BenchPage(
+            plan: Sample.plan(), result: Sample.result(intervals: 2),
+            verdict: [.init(.problem, "Too short: measure longer (-D 10s --warm-up-time 2s) & <well>.")]
+        ).html()
+        #expect(
+            page.contains(
+                "<span class=\"option\">(-D</span> 10s <span class=\"option\">--warm-up-time</span> 2s) &amp; &lt;well&gt;."
+            ))
+    }
+
+    @Test func waysThatAreAsFastAsTheFastestAreMarkedWithIt() {
+        func row(_ name: String, _ median: Double, _ low: Double, _ high: Double) -> ComparePage.Row {
+            let one = ComparePage.Figure(1)
+            return .init(
+                [name],
+                .ran(
+                    .init(
+                        total: .init(median, from: low, to: high), rate: one, p50: one, p99: one, firstByte: one,
+                        connections: one, handshakes: one, roundTrips: one, bytesReceived: one, bytesSent: one,
+                        cpuSeconds: one, held: one)))
+        }
+        let rows = [row("a", 1, 0.9, 3), row("b", 2, 1.9, 2.1), row("c", 9, 8, 10)]
+        let page = ComparePage(.init(title: "x", labelTitles: ["way"], groups: [.init("", rows)])).html()
+        let marked = page.split(separator: "\n").filter { $0.hasPrefix("<tr class=\"best\"") }
+        // In both tables.
+        #expect(marked.count == 4 && !marked.contains { $0.contains(">c<") })
+    }
+
     /// One way has one request in flight and another a hundred, so that their latencies say nothing beside each other.
     @Test func latenciesOfDifferentQueuesAreNotDrawnBesideEachOther() {
         let page = ComparePage(Sample.comparison(distances: [0.03])).html()
@@ -177,6 +207,53 @@ import Testing
         }
         MarkupCheck.expectWellFormed(page)
         MarkupCheck.expectSelfContained(page)
+    }
+
+    @Test func withOneStreamEachTheConnectionsAreTheAxis() {
+        let points = [1, 2, 4, 8].map {
+            SweepPage.Point(.init(connections: $0, streams: 1), rate: 100 * Double($0), p50: 1e7, p99: 2e7)
+        }
+        let page = SweepPage(.init(title: "x", points: points)).html()
+        #expect(page.contains("aria-label=\"Throughput over connections\""))
+        #expect(page.contains(">connections (log scale)</text>"))
+        // One line, which needs no legend.
+        #expect(!page.contains(">8 connections</text>"))
+        MarkupCheck.expectWellFormed(page)
+    }
+
+    @Test func settingsThatAreRefusedAreNeitherFastestNorDrawn() {
+        func point(_ streams: Int, _ rate: Double, good: Double, p99: Double, isFlawed: Bool = false) -> SweepPage.Point
+        {
+            .init(
+                .init(connections: 1, streams: streams), rate: rate, goodput: good, p50: p99 / 2, p99: p99,
+                errors: isFlawed ? 8166 : 0, isFlawed: isFlawed)
+        }
+        let points = [
+            point(2, 340, good: 340, p99: 10e6), point(4, 688, good: 688, p99: 10e6),
+            point(8, 17_047, good: 720, p99: 5e6, isFlawed: true),
+        ]
+        let page = SweepPage(.init(title: "x", points: points)).html()
+        #expect(page.contains("<dt>Fastest</dt><dd>688/s</dd>"))
+        #expect(page.contains("1 setting with errors is left out; see the table."))
+        #expect(page.contains("Responses with 429 or 5xx do not count."))
+        #expect(page.contains("<td class=\"n\">17,047</td><td class=\"n\">720</td>"))
+        // No axis goes up to what was refused.
+        #expect(!page.contains(">20k</text>"))
+        MarkupCheck.expectWellFormed(page)
+        let all = SweepPage(.init(title: "x", points: [points[2]])).html()
+        #expect(all.contains("<dd>–</dd><dd class=\"small\">every setting has errors</dd>"))
+    }
+
+    @Test func refusalsAreNoThroughputOfABenchmarkEither() throws {
+        var result = Sample.result(intervals: 2)
+        let done = result.requests.done
+        result.statuses = [Int](repeating: 0, count: 1000)
+        (result.statuses[200], result.statuses[503]) = (done / 4, done - done / 4)
+        var plan = try Sample.plan()
+        #expect(BenchPage(plan: plan, result: result).html().contains(" of them with 2xx or 3xx</dd>"))
+        plan.expectation = BenchPlan.Expectation(statuses: [200, 503])
+        let page = BenchPage(plan: plan, result: result).html()
+        #expect(!page.contains("of them with 2xx") && page.contains("<dt>As expected</dt>"))
     }
 
     @Test func aSweepWithoutPointsHasAPage() {

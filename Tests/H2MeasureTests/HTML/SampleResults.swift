@@ -145,7 +145,7 @@ enum Sample {
         PageSentence(
             .problem,
             "The server answered nothing for 1 s from 41 s on: p99 is 1.2 ms × 4 from sending, but 716 ms corrected."),
-        PageSentence(.note, "p99.99 means nothing with 40,000 samples."),
+        PageSentence(.note, "40,000 samples are too few for p99.99."),
     ]
 
     static let context = ReportContext(

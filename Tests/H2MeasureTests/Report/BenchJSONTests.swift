@@ -59,6 +59,10 @@ import Testing
             plan.api = .async
             plans.append(plan)
         }
+        var scripted = samplePlan()
+        scripted.pace = .script([0, 1_500_000])
+        scripted.expectation = .init(statuses: [200], bodyBytes: 3, sha256: (0..<32).map { $0 * 8 })
+        plans.append(scripted)
         var documents = plans.map { document(fullResult(), $0) }
         documents.append(document(sampleResult(), samplePlan()))
         let outcomes = try [FailCondition("p99>1ms"), FailCondition("errors>0.1%"), FailCondition("5xx>9")]
@@ -76,6 +80,8 @@ import Testing
         // One of a measurement in which nothing happened at all.
         documents.append(document(BenchResult(), samplePlan()))
         #expect(!documents[0].contains("secret"))
+        #expect(documents[3].contains(#""script": [0, 0.0015]"#))
+        #expect(documents[3].contains(#""body_sha256": "0008101820"#))
         #expect(documents[0].contains(#""header_names": ["accept"]"#))
         let said = try Self.judged(documents)
         #expect(said == documents.map { _ in "valid" }, "\(said)")

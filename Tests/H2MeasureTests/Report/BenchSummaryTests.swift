@@ -20,7 +20,7 @@ import Testing
             "Requests     200,000 sent = 200,000 done + 0 failed + 0 aborted\n",
             "Rate         20,000 responses/s over 10.0 s\n", "Status       200,000 2xx\n",
             "1.0 MB of headers for 20.0 MB: 95.0 % saved", "4 opened, at most 4 at once; 4 TLS handshakes, 0 resumed",
-            "5.00 s of CPU (50.0 % of one processor), 25.0 µs a response", "ok: Nothing speaks against",
+            "5.00 s of CPU (50.0 % of one processor), 25.0 µs a response", "ok: These figures can be trusted",
         ] { #expect(text.contains(part), "\(part) is not in \(text)") }
         #expect(!text.contains("Errors") && !text.contains("Waits"))
     }
@@ -48,11 +48,26 @@ import Testing
         #expect(text.contains("ok: errors: 0 of 200,000 requests, which is 0.000 % (--fail-if errors>0.1%)\n"))
     }
 
-    @Test(arguments: [20, 40, 60]) func sentencesFitANarrowTerminal(_ width: Int) throws {
-        let text = summary(fullResult(), width: width)
-        for line in text.split(separator: "\n") where line.hasPrefix("warning") || line.hasPrefix("Result") {
-            #expect(line.count <= max(width, 33), "\(line)")
-        }
+    @Test func anErrorPagesShareIsInTheLastLine() {
+        var result = sampleResult()
+        (result.statuses[200], result.statuses[503]) = (50_000, 150_000)
+        #expect(summary(result).hasSuffix("· 0 errors ·\n  150,000 with status 4xx or 5xx\n"), "\(summary(result))")
+        var plan = samplePlan()
+        plan.expectation = BenchPlan.Expectation(statuses: [200, 503])
+        #expect(summary(result, plan).hasSuffix("· 0 errors\n"))
+        // Nor is it red then.
+        #expect(summary(result, color: true).contains("\u{1b}[31m50,000 2xx"))
+        #expect(!summary(result, plan, color: true).contains("\u{1b}[31m50,000 2xx"))
+    }
+
+    @Test func anIntervalWithoutAResponseHasNoLatency() {
+        var intervals = sampleResult().intervals
+        for index in [3, 4] { intervals[index] = BenchResult.Interval(start: Double(index), length: 1) }
+        let style = TextStyle(color: false)
+        let p99 = TimeLine(intervals).lines(width: 80, style: style).first { $0.hasPrefix("raw p99") }
+        #expect(p99 == "raw p99    ███  █████  1.98 ms to 1.98 ms")
+        let none = (0..<4).map { BenchResult.Interval(start: Double($0), length: 1) }
+        #expect(!TimeLine(none).lines(width: 80, style: style).joined().contains("p99"))
     }
 
     @Test func itSaysEverythingThatWentWrong() {
@@ -71,7 +86,7 @@ import Testing
     }
 
     /// With hostile text, whatever the width.
-    @Test(arguments: [60, 72, 80, 100, 120, 200])
+    @Test(arguments: [20, 30, 40, 50, 60, 72, 80, 100, 120, 200])
     func noLineIsWiderThanTheTerminal(_ width: Int) {
         var plan = samplePlan()
         plan.requests[0].request.path = "/" + String(repeating: "long", count: 100)

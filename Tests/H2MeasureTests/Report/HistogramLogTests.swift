@@ -248,14 +248,17 @@ import Testing
             (good + "nonsense\n", "x.hlog:2: 1 fields, not the 4"),
             ("0.000,1.000,\(Self.one)\n", "x.hlog:1: 3 fields"),
             ("0.000,1.000,1.000,2.000,\(Self.one)\n", "x.hlog:1: 5 fields"),
-            ("x,1.000,1.000,\(Self.one)\n", "the start 'x' is no number of seconds"),
-            ("0.000,nan,1.000,\(Self.one)\n", "the length 'nan' is no number of seconds"),
-            ("0.000,-1,1.000,\(Self.one)\n", "the length '-1' is no number"),
-            ("0.000,1.000,inf,\(Self.one)\n", "the largest value 'inf' is no number"),
+            ("x,1.000,1.000,\(Self.one)\n", "the start 'x' is not a number of seconds"),
+            ("0.000,nan,1.000,\(Self.one)\n", "the length 'nan' is not a number of seconds"),
+            ("0.000,-1,1.000,\(Self.one)\n", "the length '-1' is not a number"),
+            ("0.000,1.000,inf,\(Self.one)\n", "the largest value 'inf' is not a number"),
             ("0,1,1,\(Self.one.dropLast())\n", "x.hlog:1: the histogram is not base64"),
             ("0,1,1,!!!!\n", "is not base64"), ("0,1,1,HIST\n", "the histogram is cut short"),
             ("0,1,1,\n", "the histogram is cut short"),
-            ("#[StartTime: soon (seconds)]\n" + good, "x.hlog:1: the time 'soon' is no number of seconds since 1970"),
+            (
+                "#[StartTime: soon (seconds)]\n" + good,
+                "x.hlog:1: the time 'soon' is not a number of seconds since 1970"
+            ),
             ("#[Histogram log format version 2.0]\n" + good, "x.hlog:1: the log's format version is '2.0'"),
             ("0,1,1,\u{1b}[31m\n", "is not base64"), ("\u{1b}[31m,1,1,\(Self.one)\n", "the start '\\x1b[31m' is no"),
         ]
@@ -435,7 +438,7 @@ import Testing
 
     @Test func moreTagsThanAnybodyNeedsAreRefused() {
         let text = (0..<100).map { "Tag=t\($0),0,1,1,\(Self.one)\n" }.joined()
-        #expect(complaint(text).contains("x.hlog:65: the histogram has yet another tag"))
+        #expect(complaint(text).contains("x.hlog:65: the histogram has one more tag"))
     }
 }
 

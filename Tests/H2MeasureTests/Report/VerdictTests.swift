@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 import Histogram
 import Testing
@@ -25,7 +26,7 @@ import Testing
 
     @Test func whereNothingIsWrongThatIsSaid() throws {
         let text = try only(.nothing, .fine) { _ in }
-        #expect(text.contains("Nothing speaks against these figures"))
+        #expect(text.contains("These figures can be trusted"))
         #expect(text.contains("40 %"))
     }
 
@@ -69,6 +70,9 @@ import Testing
             {
                 $0.client.lagP99 = nanoseconds
                 $0.client.loopBusy = [busy]
+                // So that some of them can have been held up by as much.
+                $0.latency.record(20_000_000, count: 10_000)
+                $0.corrected.record(20_000_000, count: 10_000)
             }
         }
         #expect(try only(.clientLag, .warning) { lag(6_000_000)(&$0) }.contains("6.00 ms late"))
@@ -82,10 +86,13 @@ import Testing
     // MARK: The sample
 
     @Test(arguments: [
-        (99_900, "p99.99 means nothing", "-n 100000", Verdict.Severity.note),
-        (9900, "p99.9 and above mean nothing", "-n 10000", .note),
-        (900, "p99 and above mean nothing", "-n 1000", .warning),
-        (100, "p95 and above mean nothing", "-n 200", .warning),
+        (
+            99_900, "99,900 samples are too few for p99.99 (fewer than 10 lie above it)", "-n 100000",
+            Verdict.Severity.note
+        ),
+        (9900, "too few for p99.9 and above (fewer than 10 lie above p99.9)", "-n 10000", .note),
+        (900, "too few for p99 and above (fewer than 10 lie above p99)", "-n 1000", .warning),
+        (100, "100 samples are too few for p95 and above", "-n 200", .warning),
     ])
     func aPercentileAboveWhichFewSamplesLieMeansNothing(
         _ count: Int, _ what: String, _ remedy: String, _ severity: Verdict.Severity
@@ -231,15 +238,44 @@ import Testing
             }
             return try #require(found.first { $0.topic == .errors }).text
         }
-        #expect(try text(.complete).contains("in the time to drain"))
+        #expect(try text(.complete, openPlan).contains("got no answer within the 1 s to drain"))
         #expect(try text(.interrupted).contains("when it was stopped"))
-        #expect(try text(.expired("-T")).contains("came to its time limit"))
-        var plan = samplePlan()
-        plan.activeTimeout = .seconds(1)
-        #expect(try text(.complete, plan).contains("(-T)"))
+    }
+
+    @Test func connectionsThatNeverCameAreToldWithWhatKeptThem() throws {
+        let text = try only(.errors, .warning) { result in
+            result.connections.wanted = 6_000
+            result.connections.neverOpened = 4_208
+        }
+        #expect(text.contains("4,208 of 6,000 connections never came up (they were still being opened"))
+        #expect(text.hasSuffix(": use a smaller -c.") || text.hasSuffix("(-D), or use a smaller -c."))
+        let failed = try only(.errors, .warning) { result in
+            result.connections.wanted = 6_000
+            result.connections.neverOpened = 4_208
+            result.connections.failed = ["cannot connect: Connection refused": 20]
+        }
+        #expect(failed.contains("(most often: cannot connect: Connection refused)"))
+        #expect(failed.contains("more slowly with -r"))
     }
 
     // MARK: One cause, one remedy
+
+    @Test func silenceIsOneCauseWithOneRemedy() throws {
+        let text = try only(.ended, .warning) { result in
+            result = BenchResult()
+            result.end = .expired("no byte came for 300 ms (-N)")
+            result.elapsed = 0.3
+            result.requests.sent = 2
+            result.requests.failed = 2
+            result.errors = ["no byte came in time (-N)": 2]
+        }
+        #expect(text.contains("no byte came for 300 ms (-N), and 2 requests of 2 failed with it"))
+        let aged = verdicts { result in
+            result.end = .expired("its connections were open for 300 ms (-T)")
+            result.elapsed = 0.3
+        }
+        #expect(aged.contains { $0.topic == .ended } && !aged.contains { $0.topic == .shortTime })
+    }
 
     @Test func aServerThatDiedIsOneCauseWithOneRemedy() throws {
         let text = try only(.ended, .warning) { result in
@@ -453,5 +489,317 @@ import Testing
         // Where the load was to change it is no wonder.
         plan.connectionRamp = .init(count: 1, period: .seconds(1))
         #expect(verdicts(plan, change).map(\.topic) == [.nothing])
+    }
+
+    // MARK: A server that cannot keep up
+
+    /// An open loop of 400 requests a second of which a server with a queue answers so many: its latency rises with the queue.
+    private func overloaded(answers: Double, seconds: Int = 10, rising: Bool = true) -> (BenchResult, BenchPlan) {
+        var plan = openPlan
+        plan.pace = .arrivals(from: 400, to: 400, ramp: .zero)
+        (plan.connections, plan.streams) = (10, 100)
+        plan.extent = .time(.seconds(seconds))
+        var result = sampleResult(responses: 400 * seconds)
+        result.elapsed = Double(seconds)
+        result.requests.answeredInTime = Int(answers) * seconds
+        result.requests.drained = (400 - Int(answers)) * seconds
+        (result.client.userSeconds, result.client.systemSeconds) = (0.1, 0.1)
+        result.intervals = (0..<seconds).map { second in
+            var interval = BenchResult.Interval(start: Double(second), length: 1)
+            (interval.sent, interval.done) = (400, Int(answers))
+            interval.inFlightMean = (400 - answers) * (Double(second) + 0.5)
+            interval.inFlightMost = Int(interval.inFlightMean) + 50
+            let wait = rising ? (1 - answers / 400) * (Double(second) + 0.5) : 0
+            (interval.p50, interval.p99) = (UInt64((0.02 + wait) * 1e9), UInt64((0.03 + wait) * 1e9))
+            interval.longest = interval.p99
+            return interval
+        }
+        return (result, plan)
+    }
+
+    @Test func aServerWhoseQueueGrowsCannotKeepUpThoughStreamsAreFree() throws {
+        let (result, plan) = overloaded(answers: 250)
+        let found = Verdict.all(result, plan)
+        #expect(found.map(\.topic) == [.backlog] && found[0].severity == .warning)
+        #expect(
+            found[0].text
+                == "The server cannot keep up (of 400 requests a second it answered 250, and those in flight grew from 150 to "
+                + "1,350): ask for a lower rate.")
+    }
+
+    @Test func whatWasLeftAtTheEndOfAnOverloadIsNoMatterOfItsOwn() {
+        let plan = overloaded(answers: 250).1
+        var result = overloaded(answers: 250).0
+        result.requests.aborted = 1500
+        #expect(Verdict.all(result, plan).map(\.topic) == [.backlog])
+    }
+
+    @Test func aNumberOfRequestsIsJudgedWhileTheyWereSent() throws {
+        var (result, plan) = overloaded(answers: 250)
+        plan.extent = .requests(4000)
+        for second in 10..<16 {
+            var interval = BenchResult.Interval(start: Double(second), length: 1)
+            interval.done = 250
+            (interval.p50, interval.p99, interval.longest) = (4_000_000_000, 4_100_000_000, 4_200_000_000)
+            result.intervals.append(interval)
+        }
+        result.elapsed = 16
+        #expect(Verdict.all(result, plan).map(\.topic) == [.backlog])
+    }
+
+    @Test func aServerThatIsOnlySlowKeepsUp() {
+        // Each response takes 4 s, all through: what is not answered yet was sent in the last four.
+        var (result, plan) = overloaded(answers: 250, seconds: 6, rising: false)
+        for second in result.intervals.indices { result.intervals[second].done = second < 4 ? 0 : 400 }
+        for second in 0..<4 {
+            let interval = result.intervals[second]
+            result.intervals[second] = BenchResult.Interval(start: interval.start, length: 1)
+            result.intervals[second].sent = 400
+            result.intervals[second].inFlightMean = 400 * (Double(second) + 0.5)
+        }
+        #expect(!Verdict.all(result, plan).contains { $0.topic == .backlog })
+        // So is one whose latency is longer than half of the run, and level.
+        (result, plan) = overloaded(answers: 200, seconds: 10, rising: false)
+        #expect(!Verdict.all(result, plan).contains { $0.topic == .backlog })
+    }
+
+    @Test func aFewThatAreShortAtTheEndAreNoOverload() {
+        let (result, plan) = overloaded(answers: 392)
+        #expect(!Verdict.all(result, plan).contains { $0.topic == .backlog })
+    }
+
+    @Test func streamsThatTheServersQueueFillsAreNotOurLimit() throws {
+        var (result, plan) = overloaded(answers: 250)
+        plan.streams = 135
+        for second in 8..<10 { result.intervals[second].backlog = 100 * (second - 7) }
+        result.requests.sent = 3800
+        result.requests.dropped = 200
+        let found = Verdict.all(result, plan)
+        #expect(found.map(\.topic) == [.rateMissed])
+        #expect(
+            found[0].text.contains("because the server cannot keep up (it answered 250 a second): ask for a lower rate")
+        )
+    }
+
+    // MARK: Remedies that can help
+
+    private var singlePlan: BenchPlan {
+        var plan = samplePlan()
+        (plan.threads, plan.connections, plan.streams) = (1, 1, 1)
+        return plan
+    }
+
+    @Test func noSentenceAsksForLessThanOneConnection() {
+        let found = verdicts(singlePlan) { result in
+            result.requests.failed = 10
+            result.errors = ["timed out": 10]
+            result.connections.failed = ["refused": 1]
+            result.connections.lost = ["GOAWAY": 1]
+            result.statuses[503] = 10
+            result.waits.sendBlocked = 1e12
+            result.client.lagP99 = 1_500_000
+            result.client.loopBusy = [0.8]
+            result.requests.aborted = 1
+        }
+        #expect(found.count >= 5)
+        for verdict in found {
+            #expect([" -c", " -m", " -r"].allSatisfy { !verdict.text.contains($0) }, "\(verdict.text)")
+            #expect(verdict.text.hasSuffix("."))
+        }
+    }
+
+    @Test func overHTTP1StreamsAreNoRemedy() {
+        var plan = singlePlan
+        plan.connections = 4
+        let found = verdicts(plan) { result in
+            (result.connections.http1, result.connections.http2) = (4, 0)
+            result.statuses[503] = 10
+        }
+        #expect(found.contains { $0.text.contains("use a smaller -c") } && !found.contains { $0.text.contains(" -m") })
+    }
+
+    @Test func aRateOfOneRequestAtATimeCannotBeLower() {
+        var plan = openPlan
+        plan.pace = .arrivals(from: 0.5, to: 0.5, ramp: .zero)
+        let found = verdicts(plan) { result in
+            for index in result.intervals.indices { result.intervals[index].inFlightMost = 1 }
+            result.requests.sent = 5
+            result.requests.aborted = 1
+            result.statuses[429] = 3
+        }
+        #expect(found.contains { $0.topic == .throttled } && !found.contains { $0.text.contains("lower rate") })
+    }
+
+    /// As many were asked for as are needed, and too few of them were answered; or the time was as long already.
+    @Test func aRemedyIsMoreThanThePlanHas() {
+        var plan = samplePlan(requests: 1000)
+        var found = Verdict.all(sampleResult(responses: 500), plan)
+        #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -n 2000 for p99.") == true, "\(found)")
+        plan.extent = .time(.seconds(10))
+        var result = sampleResult(responses: 900)
+        // Answers to requests of the warm-up are in the rate, and not in the sample.
+        result.requests.answeredInTime = 2000
+        found = Verdict.all(result, plan)
+        #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -D 12s for p99.") == true, "\(found)")
+        // One of one in ten seconds was due at once.
+        plan.pace = .arrivals(from: 0.1, to: 0.1, ramp: .zero)
+        found = Verdict.all(sampleResult(responses: 100), plan)
+        #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -D 34m for p95.") == true, "\(found)")
+        // Nobody waits for weeks.
+        plan.pace = .arrivals(from: 0.0001, to: 0.0001, ramp: .zero)
+        result = sampleResult(responses: 0)
+        result.latency.record(1_000_000)
+        result.corrected.record(1_000_000)
+        (result.elapsed, result.requests.sent, result.requests.done) = (10_000, 1, 1)
+        plan.extent = .time(.seconds(10_000))
+        found = Verdict.all(result, plan)
+        #expect(
+            found.contains {
+                $0.text.hasSuffix(
+                    "1 sample is too few for p50 and above (fewer than 10 lie above p50): ask for a higher rate, or use a longer -D, for p50."
+                )
+            }, "\(found)")
+    }
+
+    @Test func ofARunThatIsTooShortThereIsOneRemedy() {
+        var result = sampleResult(responses: 100)
+        result.elapsed = 0.02
+        (result.client.userSeconds, result.client.systemSeconds) = (0.001, 0.001)
+        // Two looks at the timers make no p99 of them.
+        (result.client.lagP99, result.client.loopBusy) = (1_200_000, [0.6])
+        var plan = samplePlan(requests: 100)
+        plan.warmUp = .zero
+        let found = Verdict.all(result, plan)
+        #expect(found.map(\.topic) == [.sample, .shortTime])
+        #expect(found[0].text == "100 samples are too few for p95 and above (fewer than 10 lie above p95).")
+        #expect(found[1].text.hasSuffix("measure for some seconds (-D 10s --warm-up-time 2s)."))
+    }
+
+    @Test func anUnansweredRestNamesTheDrain() throws {
+        var plan = openPlan
+        plan.drain = .milliseconds(200)
+        let text = try only(.errors, .note, plan) { $0.requests.aborted = 4 }
+        #expect(
+            text.contains("within the 200 ms to drain") && text.contains("use a longer --drain than 200 ms."))
+        plan.drain = .zero
+        #expect(try only(.errors, .note, plan) { $0.requests.aborted = 4 }.contains("wait for them with --drain"))
+    }
+
+    @Test func aWindowThatIsTheLargestCannotBeLarger() throws {
+        var plan = samplePlan()
+        (plan.configuration.windows.stream, plan.configuration.windows.connection) = (1 << 30 - 1, 1 << 30 - 1)
+        plan.configuration.windows.maximum = 1 << 30 - 1
+        let much = 20_000_000_000.0
+        #expect(try !only(.windows, .note, plan) { $0.waits.downloadStreamWindow = much }.contains("-w"))
+        #expect(try !only(.windows, .note, plan) { $0.waits.downloadConnectionWindow = much }.contains("-W"))
+    }
+
+    @Test func timersThatAreLaterThanTheSlowestResponsesHeldNothingUp() {
+        let found = verdicts { result in
+            result.client.lagP99 = 7_000_000
+            result.client.loopBusy = [0.1]
+        }
+        // Its p99 is 2 ms.
+        #expect(found.map(\.topic) == [.nothing])
+    }
+
+    // MARK: Runs without an answer
+
+    @Test func whatIsNotAnsweredInTimeIsOneSentence() {
+        var result = BenchResult()
+        result.elapsed = 1
+        (result.requests.sent, result.requests.aborted) = (2, 2)
+        var plan = singlePlan
+        plan.extent = .time(.seconds(1))
+        let found = Verdict.all(result, plan)
+        #expect(
+            found.map(\.text) == [
+                "None of 2 requests was answered within 1 s and the 1 s to drain: use a longer -D or --drain, or try one with "
+                    + "h2get -v first."
+            ])
+    }
+
+    @Test func requestsThatHangSinceTheWarmUpAreTheCause() {
+        var result = BenchResult()
+        result.elapsed = 1
+        var interval = BenchResult.Interval(start: 0, length: 1)
+        (interval.inFlightMean, interval.inFlightMost) = (2, 2)
+        result.intervals = [interval]
+        var plan = singlePlan
+        plan.extent = .time(.seconds(1))
+        let found = Verdict.all(result, plan)
+        #expect(found.count == 1 && found[0].text.contains("still waited for responses to requests of the warm-up"))
+    }
+
+    @Test func aRateAtWhichNothingWasDueIsTheCause() {
+        var result = BenchResult()
+        result.elapsed = 1
+        var plan = singlePlan
+        plan.extent = .time(.seconds(1))
+        plan.pace = .arrivals(from: 0, to: 0.1, ramp: .seconds(1))
+        let found = Verdict.all(result, plan)
+        #expect(found.count == 1 && found[0].text.contains("no request was due within 1 s"), "\(found)")
+    }
+
+    // MARK: Time limits of connections
+
+    @Test func silenceAsLongAsAllowedIsOneCauseWithOneRemedy() throws {
+        var plan = singlePlan
+        plan.inactivityTimeout = .milliseconds(300)
+        for isFailed in [true, false] {
+            var result = BenchResult()
+            result.end = .expired("every connection came to its time limit (-T, -N)")
+            result.elapsed = 0.343
+            result.requests.sent = 3
+            (result.requests.failed, result.requests.aborted) = isFailed ? (3, 0) : (0, 3)
+            if isFailed { result.errors = ["connection closed": 3] }
+            #expect(
+                Verdict.all(result, plan).map(\.text) == [
+                    "It ended after 343 ms, when every connection had been silent for 300 ms (-N) and none of 3 requests was "
+                        + "answered: use a longer -N."
+                ])
+        }
+    }
+
+    @Test func aTimeLimitThatEndsARunIsOneCauseWithOneRemedy() throws {
+        var plan = samplePlan(requests: 10_000_000)
+        plan.activeTimeout = .milliseconds(500)
+        var result = sampleResult(responses: 100)
+        result.end = .expired("every connection came to its time limit (-T, -N)")
+        (result.elapsed, result.requests.aborted) = (0.5, 3)
+        (result.client.userSeconds, result.client.systemSeconds) = (0.01, 0.01)
+        #expect(
+            Verdict.all(result, plan).map(\.text) == [
+                "It ended after 500 ms, when every connection had reached its time limit (-T) and 3 requests had no answer "
+                    + "yet, so that the latencies lack them: use a longer -T."
+            ])
+        // Other failures are said all the same.
+        result.requests.failed = 2
+        result.errors = ["stream reset by the server: INTERNAL_ERROR": 2]
+        #expect(Set(Verdict.all(result, plan).map(\.topic)) == [.ended, .errors])
+    }
+
+    @Test func aTimeLimitThatEndedNoConnectionCutNothingOff() throws {
+        var plan = openPlan
+        plan.activeTimeout = .seconds(60)
+        #expect(try only(.errors, .note, plan) { $0.requests.aborted = 2 }.contains("--drain"))
+        let cut = try only(.errors, .note, plan) { result in
+            result.requests.aborted = 2
+            result.connections.rotated = 1
+        }
+        #expect(cut.contains("reached its time limit (-T)") && cut.hasSuffix("use a longer -T."))
+    }
+
+    // MARK: What is expected
+
+    @Test func expectedStatusesAreNoTrouble() {
+        for status in [404, 429, 503, 302] {
+            var plan = samplePlan()
+            plan.expectation = BenchPlan.Expectation(statuses: [status])
+            let found = verdicts(plan) { result in
+                (result.statuses[200], result.statuses[status]) = (0, 200_000)
+            }
+            #expect(found.map(\.topic) == [.nothing], "\(status): \(found)")
+        }
     }
 }

@@ -222,6 +222,39 @@ private struct MadeUpServer: Sendable {
         #expect(result.knee == .at(setting(1, 10)))
     }
 
+    /// 503 comes 50 times as fast as an answer.
+    @Test func refusalsAreNoThroughput() async throws {
+        let server = MadeUpServer(change: { plan, result in
+            guard plan.streams >= 8 else { return }
+            result.requests.done *= 50
+            result.requests.answeredInTime = result.requests.done
+            result.statuses[200] = result.requests.done / 50
+            result.statuses[503] = result.requests.done - result.statuses[200]
+        })
+        let result = try await result(server) { $0.streams = [1, 2, 4, 8] }
+        let point = try #require(result.point(setting(1, 8)))
+        #expect(point.rate == 40_000 && abs(point.goodput - 800) < 1)
+        #expect(result.fastest?.setting == setting(1, 4))
+        #expect(
+            result.remarks.contains { $0.hasPrefix("1 connection × 8 streams: more than one request in a thousand") })
+        let lines = SweepTable(result).lines()
+        #expect(lines.contains { $0.contains("req/s good/s") })
+        #expect(lines.contains { $0.hasPrefix("1 × 8  errors") && $0.contains(" 40,000 ") && $0.contains(" 800 ") })
+        let json = SweepJSON.document(result).text
+        #expect(json.contains("\"good_per_second\"") && json.contains("\"has_errors\": true"))
+        // One of them without errors has no need of the column.
+        #expect(!SweepTable(try await self.result { $0.streams = [1, 2] }).lines().joined().contains("good/s"))
+    }
+
+    @Test func theTableFitsAnyTerminal() async throws {
+        let result = try await result { $0.streams = [1, 2, 4, 8] }
+        for width in [20, 30, 40, 60] {
+            let lines = SweepTable(result, context: ReportContext(program: "h2get 1.2.3", commandLine: "h2get sweep x"))
+                .lines(width: width)
+            #expect(lines.allSatisfy { $0.count <= width }, "\(lines.filter { $0.count > width })")
+        }
+    }
+
     // MARK: - The best setting under limits
 
     @Test func theBestSettingIsTheFastestThatKeepsAllLimits() async throws {
@@ -262,7 +295,7 @@ private struct MadeUpServer: Sendable {
         }
         #expect(
             result.remarks.contains {
-                $0.hasPrefix("p99.99 wants 100000 responses, and 1 connection × 1 stream has 100")
+                $0.hasPrefix("p99.99 takes 100,000 responses, and 1 connection × 1 stream has 100")
             })
         #expect(result.verdicts[1].contains("on too few responses to be sure"))
     }
@@ -342,7 +375,7 @@ private struct MadeUpServer: Sendable {
         }
         #expect(
             result.curves[1].stop
-                == .refusals("2 connections could not be made (cannot connect: Connection refused (errno 111))"))
+                == .refusals("2 connections could not be established (cannot connect: Connection refused (errno 111))"))
         #expect(result.server.connectionsRefused.values.reduce(0, +) == 2)
     }
 
@@ -352,7 +385,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.points.last?.setting == setting(1, 128))
         #expect(result.curves[0].stop == .streamLimit(100))
         #expect(result.serverLimits.first?.value == "100 (SETTINGS_MAX_CONCURRENT_STREAMS)")
-        #expect(result.remarks.contains { $0.contains("takes 100 at once") })
+        #expect(result.remarks.contains { $0.contains("allows 100 at once") })
     }
 
     @Test func throughputThatFallsThreeTimesWhileLatencyDoublesEndsAClimb() async throws {

@@ -332,6 +332,7 @@ private func refusal(_ arguments: [String]) -> String? {
                 "2 responses to HEAD have no body, so --expect-size has nothing to check"
             ),
             (["-X", "HEAD", "--expect-size", "0", url], "leave out --expect-size"),
+            (["-I", "--expect-sha256", String(repeating: "0", count: 64), url], "leave out --expect-sha256"),
             (["-H", "Connection: close", url], "the connection's own"),
             ([url, "https://other/"], "https://other is another origin than https://localhost"),
             (["h/path"], "3 bad URL 'h/path': no scheme"), (["ftp://h/"], "3 bad URL"),

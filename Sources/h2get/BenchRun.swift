@@ -100,7 +100,7 @@ struct BenchRun: Sendable {
         guard requests.done > 0 else {
             // More time would not help.
             if case .expired(let why) = result.end, requests.sent > 0 {
-                return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why)")
+                return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why); use a longer limit")
             }
             return Failure(
                 .timeout,

@@ -92,10 +92,12 @@ struct BenchSettings: Sendable {
         guard !request.head || request.method == nil else {
             throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
         }
-        guard request.expectedSize == nil || !(request.head || request.method == "HEAD") else {
-            throw Failure.usage(
-                "responses to HEAD have no body, so --expect-size has nothing to check: leave out --expect-size, or use GET"
-            )
+        if request.head || request.method == "HEAD" {
+            let checks = [("--expect-size", request.expectedSize != nil), ("--expect-sha256", request.expectedDigest != nil)]
+            if let check = checks.first(where: \.1)?.0 {
+                throw Failure.usage(
+                    "responses to HEAD have no body, so \(check) has nothing to check: leave out \(check), or use GET")
+            }
         }
         guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
         guard let method = HTTPRequest.Method(name) else {

@@ -12,12 +12,14 @@ private let secretParts = [
 ]
 
 private func withoutParameters(_ url: String) -> String {
-    guard let question = url.utf8.firstIndex(of: UInt8(ascii: "?")) else { return url }
-    var out = String(url[...question])
+    // Parameters are behind the '#' too, as some services' redirects have them.
+    let isMark: (UInt8) -> Bool = { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+    guard let mark = url.utf8.firstIndex(where: isMark) else { return url }
+    var out = String(url[...mark])
     var name: [UInt8] = []
     var isValue = false
     var text: [UInt8] = []
-    for byte in url.utf8[url.utf8.index(after: question)...] {
+    for byte in url.utf8[url.utf8.index(after: mark)...] {
         switch byte {
         case UInt8(ascii: "&"), UInt8(ascii: ";"), UInt8(ascii: "#"):
             (name, isValue) = ([], false)

@@ -147,7 +147,10 @@ final class InputFile: Sendable {
         func ready(readable: Bool, writable: Bool) { finish() }
 
         // A file that cannot be watched is read at once, and a thread waits for it.
-        func unwatched(_ error: H2Error) { finish() }
+        func unwatched(_ error: H2Error) {
+            isWatched = false
+            finish()
+        }
 
         private func finish() {
             end()

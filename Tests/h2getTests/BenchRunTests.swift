@@ -80,7 +80,7 @@ import Testing
             $0.requests.aborted = 3
             $0.end = .expired("its connections were open for 300 ms (-T)")
         }
-        #expect(cutOff?.status == .timeout && cutOff?.message.hasSuffix("(-T); allow more with -T") == true)
+        #expect(cutOff?.status == .timeout && cutOff?.message.hasSuffix("(-T); use a longer limit") == true)
         // -T and -N did what they were told to.
         let expired = try failure {
             $0.requests.done = 3

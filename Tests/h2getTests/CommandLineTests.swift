@@ -142,7 +142,7 @@ private func usageError(_ arguments: String...) -> String? {
     }
 
     @Test func `what cannot work together is refused with a reason`() {
-        #expect(usageError("-d", "a", "-T", "b", "https://localhost/")?.contains("exclude") == true)
+        #expect(usageError("-d", "a", "-T", "b", "https://localhost/")?.contains("cannot be combined") == true)
         #expect(usageError("-I", "-d", "a", "https://localhost/") != nil)
         #expect(usageError("-o", "a", "-o", "b", "https://localhost/")?.contains("at most one a URL") == true)
         #expect(usageError("-o", "a", "-o", "a", "https://localhost/1", "https://localhost/2") != nil)

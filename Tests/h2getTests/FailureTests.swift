@@ -206,13 +206,13 @@ import Testing
         ["--resolve", "h:1:me@hush,me:hush@h"],
         ["-X", "Bearer hush"], ["-X", "me:hush@h"], ["--priority", "Bearer hush"], ["-m", "Bearer hush"],
         ["-m", "me:hush@h"], ["--retry", "Bearer hush"], ["--rate", "me:hush@h"], ["--rate=me:hush@h"],
-        ["--parallel-max", "token: hush"], ["--user", "me:hush"], ["--user=me:hush"], ["-u", "me:hush"], ["-ume:hush"],
+        ["--parallel-max", "token: hush"], ["--user", "me:hush"], ["--user=me:hush"], ["-u", "me:hush"], ["-u", "me:hush"],
         ["-x", "http://me:hush@h"], ["--proxy=http://me:hush@h"], ["--cookie=session=hush"], ["-b", "session=hush"],
         ["--oauth2-bearer", "hush"], ["--cert", "absent.pem:hush"],
     ]
     private static let wrongMeasurements: [[String]] = [
         ["-H", "Authorization Bearer hush"], ["-Hhush"], ["-H", "@fields"], ["--connect-to", "https://me:hush@h"],
-        ["--connect-to", "me:hush@h:1"], ["--user=me:hush"], ["-ume:hush"], ["--proxy", "http://me:hush@h"],
+        ["--connect-to", "me:hush@h:1"], ["--user=me:hush"], ["-u", "me:hush"], ["--proxy", "http://me:hush@h"],
         ["--sni=hush", "http://h/"], ["--cert", "absent.pem:hush", "https://localhost:1/"],
     ]
     static let wrongCommands: [[String]] =

@@ -80,8 +80,8 @@ import Testing
         let status = try await run(served, "get \(arguments) > out")
         #expect(status == 2, "\(errors(served))")
         #expect(served.origin.statistics.requests == 0)
-        #expect(
-            errors(served).contains("UTF-8") || errors(served).contains("no ':' behind a name"), "\(errors(served))")
+        let reasons = ["UTF-8", "no ':' behind a name", "a character that no name may have"]
+        #expect(reasons.contains { errors(served).contains($0) }, "\(errors(served))")
         #expect(served.files == ["errors", "out"])
     }
 

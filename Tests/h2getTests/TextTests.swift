@@ -18,6 +18,7 @@ import Testing
 
     @Test(arguments: [
         ("https://h/?access_token=s3cret&b=1", "https://h/?access_token=***&b=1"),
+        ("https://h/#access_token=s3cret&b=1", "https://h/#access_token=***&b=1"),
         ("https://h/?a=1&X-Amz-Signature=s3cret#f", "https://h/?a=1&X-Amz-Signature=***#f"),
         ("https://h/?key=s3=cret;sid=x", "https://h/?key=***;sid=***"),
         ("https://h/?design=1&keyboard=2&code=404", "https://h/?design=1&keyboard=2&code=404"),

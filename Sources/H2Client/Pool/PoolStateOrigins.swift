@@ -86,7 +86,8 @@ extension PoolState {
     ) {
         let origin = origins.find(key)
         guard adaptive != nil, origin != noSlot else { return }
-        origins[origin].adaptive?.answered(answer, latency: latency, inFlight: origins[origin].inFlight, now: now)
+        let inFlight = origins[origin].inFlight
+        origins[origin].adaptive?.answered(answer, latency: latency, inFlight: inFlight, now: now)
         if let pause { origins[origin].adaptive?.pause(for: pause, now: now) }
         guard origins[origin].waiting > 0 else { return }
         concern(origin)

@@ -316,7 +316,7 @@ final class AsyncSeat: @unchecked Sendable {
     }
 
     private func noteAnswer(_ connection: AsyncConnection) {
-        if !connection.hasAnswered { worker.downtime.answered() }
+        if !connection.hasAnswered, worker.isRunning { worker.downtime.answered() }
         connection.hasAnswered = true
         failuresInARow = 0
     }

@@ -34,7 +34,6 @@ final class Crew: @unchecked Sendable {
         case working
         /// It has nothing left to do.
         case done
-        case gone
     }
 
     private let lock = PthreadLock()
@@ -52,27 +51,45 @@ final class Crew: @unchecked Sendable {
         }
     }
 
-    /// The worker has nothing left to do. Where that is so of all, they end.
-    func isDone(_ worker: Worker) { set(worker, .done) }
-
-    /// The worker has ended.
-    func isGone(_ worker: Worker) { set(worker, .gone) }
-
-    private func set(_ worker: Worker, _ state: State) {
+    /// The worker has nothing left to do. If that is so of all, they end.
+    func isDone(_ worker: Worker) {
         let ending: [Worker] = lock.withLock {
-            guard let place = workers.firstIndex(where: { $0.worker === worker }) else { return [] }
-            if state == .gone { workers.remove(at: place) } else { workers[place].state = state }
-            let isWorkLeft = expected > 0 || workers.contains { $0.state == .working }
-            return isWorkLeft ? [] : workers.filter { $0.state == .done }.map(\.worker)
+            guard let place = place(of: worker) else { return [] }
+            workers[place].state = .done
+            return allIfDone
         }
-        for worker in ending { worker.loop.execute { worker.allAreDone() } }
+        end(ending)
+    }
+
+    /// The worker ends, and nobody leaves it anything from here on.
+    /// - Returns: What others had left to it, and it has not taken over.
+    func leave(_ worker: Worker) -> Handover {
+        let (inbox, ending): (Handover, [Worker]) = lock.withLock {
+            guard let place = place(of: worker) else { return (Handover(), []) }
+            return (workers.remove(at: place).inbox, allIfDone)
+        }
+        end(ending)
+        return inbox
+    }
+
+    private func end(_ workers: [Worker]) {
+        for worker in workers { worker.loop.execute { worker.allAreDone() } }
+    }
+
+    // Under the lock.
+
+    private func place(of worker: Worker) -> Int? { workers.firstIndex { $0.worker === worker } }
+
+    private var allIfDone: [Worker] {
+        let isWorkLeft = expected > 0 || workers.contains { $0.state == .working }
+        return isWorkLeft ? [] : workers.map(\.worker)
     }
 
     /// Shares out what a worker leaves, which then ends, with what others had left to it and it has not taken over. From here
     /// on nobody leaves anything to it. False where no other worker is there to take it: `handover` then is all of it.
     func handOver(_ handover: inout Handover, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
-            if let place = workers.firstIndex(where: { $0.worker === worker }) {
+            if let place = place(of: worker) {
                 handover.add(workers.remove(at: place).inbox)
             }
             for place in workers.indices {
@@ -96,7 +113,7 @@ final class Crew: @unchecked Sendable {
     /// What others have left to the worker since it last asked.
     func takeInbox(of worker: Worker) -> Handover {
         lock.withLock {
-            guard let place = workers.firstIndex(where: { $0.worker === worker }) else { return Handover() }
+            guard let place = place(of: worker) else { return Handover() }
             defer { workers[place].inbox = Handover() }
             return workers[place].inbox
         }

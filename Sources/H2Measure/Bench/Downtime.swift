@@ -56,7 +56,7 @@ final class Downtime: @unchecked Sendable {
     }
 
     /// How long to wait before the next look at a server that has been away for so long, nanoseconds: a twentieth of that, so
-    /// that its length is known to 5 %, and 20 ms to 1 s, so that nobody is pestered.
+    /// that its length is known to 5 %, and 20 ms to 1 s, to spare the server.
     static func pause(after time: UInt64) -> UInt64 { min(max(time / 20, 20_000_000), 1_000_000_000) }
 
     func gone(_ now: UInt64) {
@@ -76,7 +76,9 @@ final class Downtime: @unchecked Sendable {
     /// What there was until the measured part's end.
     func result(_ end: UInt64) -> BenchResult.Downtime {
         lock.withLock {
-            settle()
+            // A connection that came after the end ends nothing before it.
+            if let doubtful { add(doubtful.from, min(doubtful.to, end), doubtful.failedAt) }
+            doubtful = nil
             if let goneAt { add(goneAt, end, failedAt) }
             return sum
         }

@@ -50,6 +50,9 @@ struct Schedule {
 
     var isAtAnEnd: Bool { next >= endsAt }
 
+    /// The last moment of its time; when it began, if it has no end.
+    var end: UInt64 { endsAt == .max ? beganAt : endsAt &- 1 }
+
     /// The next one has arrived.
     mutating func take(_ arrivals: Arrivals) {
         taken += 1

@@ -342,7 +342,8 @@ final class Seat: DirectConnectionUser {
     private func noteAnswer(_ connection: DirectConnection) {
         if connection === self.connection { hasAnswered = true }
         failuresInARow = 0
-        worker.downtime.answered()
+        // After the end the answer says nothing of the time before it.
+        if worker.isRunning { worker.downtime.answered() }
         // One that was left has brought something after all: there is no reason to wait with the next.
         switch dialling {
         case .pausing(let timer):

@@ -84,6 +84,8 @@ final class Worker: @unchecked Sendable {
     let arrivals: Arrivals?
     /// The worker's part of them, that of its seats, and those of workers that gave up.
     @exclusivity(unchecked) var schedules: [Schedule] = []
+    /// What workers have left that began to measure before this one, until it does.
+    @exclusivity(unchecked) var inherited = Crew.Handover()
     @exclusivity(unchecked) var arrivalTimer: LoopTimer?
     /// Since when the backlog has been full, as of the last look: what was due by then waited for that.
     @exclusivity(unchecked) var wasFullAt: UInt64 = 0
@@ -295,6 +297,8 @@ final class Worker: @unchecked Sendable {
             arrivalTimer = nil
             wasFullAt = 0
         }
+        take(inherited)
+        inherited = Crew.Handover()
         if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
     }
 
@@ -532,7 +536,6 @@ final class Worker: @unchecked Sendable {
         }
         if isOpenLoop {
             take(handover)
-            for arrival in handover.arrivals { backlog.append(arrival) }
             sendBacklog()
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             takeArrivals()
@@ -574,6 +577,11 @@ final class Worker: @unchecked Sendable {
 
     private func noteEnd() {
         guard findings.endedAt == 0 else { return }
+        // From here on nobody leaves it anything. What it has not taken over was planned and is not sent.
+        if let crew {
+            let handover = crew.leave(self)
+            if isOpenLoop { take(handover) }
+        }
         // One that had nothing to do any more has only waited for the others.
         let now = doneAt ?? loop.now
         findings.endedAt = now
@@ -595,7 +603,7 @@ final class Worker: @unchecked Sendable {
             // What is due when the time is over is no part of it.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
             for seat in seats { seat.returnRefused() }
-            findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: min(now, last))
+            findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: now >= last ? nil : now)
         }
     }
 
@@ -609,7 +617,6 @@ final class Worker: @unchecked Sendable {
         if !recorder.isEmpty { endInterval(loop.now) }
         phase = .over
         findings.breakdown = breakdown
-        crew?.isGone(self)
         findings.requests.aborted += open
         findings.connections.wanted = seats.count { $0.hasWanted } + asyncSeats.count { $0.hasWanted }
         findings.connections.neverOpened = seats.count { $0.neverOpened } + asyncSeats.count { $0.neverOpened }

@@ -36,9 +36,11 @@ extension Worker {
             // What was left in the warm-up has its arrivals from the beginning of the measured part.
             schedules += handover.schedules
             schedules += handover.parts.compactMap { schedule($0, from: findings.beganAt) }
+            for arrival in handover.arrivals { backlog.append(arrival) }
         } else {
-            let parts = handover.schedules.map(\.part) + handover.parts
-            schedules += parts.compactMap { schedule($0, from: loop.now) }
+            schedules += handover.parts.compactMap { schedule($0, from: loop.now) }
+            // One that began to measure before this one leaves nothing for the warm-up.
+            inherited.add(Crew.Handover(arrivals: handover.arrivals, schedules: handover.schedules))
         }
     }
 
@@ -126,9 +128,12 @@ extension Worker {
     }
 
     /// How many requests were due, and have not even been put into the backlog, which was full.
-    func notTaken(at now: UInt64) -> Int {
+    ///
+    /// - Parameter now: nil once the time is over: then all that a schedule still has is due. One that another worker left ends
+    ///   when that worker's time does, which may be a moment later.
+    func notTaken(at now: UInt64?) -> Int {
         guard let arrivals else { return 0 }
-        return schedules.reduce(0) { $0 + $1.due(now, arrivals) }
+        return schedules.reduce(0) { $0 + $1.due(now ?? $1.end, arrivals) }
     }
 
     /// Whether the schedule has another request: a number of requests is a number of arrivals.

@@ -108,7 +108,8 @@ extension Worker {
         let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
         guard isRunning else { return finish(findings.end) }
         guard let crew else { return finish(end) }
-        var handover = Crew.Handover()
+        var handover = inherited
+        inherited = Crew.Handover()
         if case .requests = plan.extent { handover.requests = left }
         if case .measuring = phase {
             handover.schedules = schedules
@@ -119,8 +120,9 @@ extension Worker {
         }
         guard crew.handOver(&handover, from: self) else {
             if case .requests = plan.extent { left = handover.requests }
-            if case .measuring = phase { schedules = handover.schedules }
-            for arrival in handover.arrivals { backlog.append(arrival) }
+            if case .measuring = phase { schedules = [] }
+            handover.parts = []
+            take(handover)
             return finish(end)
         }
         if case .requests = plan.extent { left = 0 }

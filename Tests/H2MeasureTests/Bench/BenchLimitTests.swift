@@ -126,6 +126,28 @@ struct BenchLimitTests {
     }
 
     @Test
+    func `what is left to a worker that ends is returned to it, and nothing is left to it after that`() throws {
+        let plan = BenchPlan(origin: try Origin("http://127.0.0.1:1"), requests: [])
+        let loops = (0..<2).map { _ in EventLoop() }
+        defer { for loop in loops { loop.shutdown() } }
+        let workers = loops.map { loop in
+            Worker(
+                plan, index: 0, loop: loop, requests: [], tls: nil,
+                timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime()
+            ) { _ in }
+        }
+        let crew = Crew(2)
+        for worker in workers { crew.add(worker) }
+        var first = Crew.Handover(requests: 10, schedules: [])
+        #expect(crew.handOver(&first, from: workers[0]))
+        #expect(crew.leave(workers[1]).requests == 10)
+        #expect(crew.leave(workers[1]).requests == 0)
+        var second = Crew.Handover(requests: 20)
+        #expect(!crew.handOver(&second, from: workers[0]))
+        #expect(second.requests == 20)
+    }
+
+    @Test
     func `a listener that closes ends all workers, and not as if they were complete`() async throws {
         for _ in 0..<5 {
             try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in

@@ -63,6 +63,20 @@ struct BenchLoadTests {
     }
 
     @Test
+    func `once the time of a schedule is over all that it still has is due, whenever it began`() {
+        let arrivals = Arrivals(from: 100, to: 100, ramp: 0)
+        let part = Arrivals.Part(first: 1, stride: 2, of: 2)
+        for began: UInt64 in [0, 7_000_000] {
+            var schedule = Schedule(part, of: arrivals, beganAt: began, length: 4_000_000_000)
+            #expect(schedule.due(schedule.end, arrivals) == 200)
+            for _ in 0..<3 { schedule.take(arrivals) }
+            #expect(schedule.due(schedule.end, arrivals) == 197)
+        }
+        // One without an end has nothing that is due at it.
+        #expect(Schedule(part, of: arrivals, beganAt: 5).end == 5)
+    }
+
+    @Test
     func `an open loop goes through its stages`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.seconds(2)), connections: 2, streams: 100) {
@@ -470,6 +484,19 @@ struct BenchLoadTests {
         downtime.gone(1_000)
         downtime.connected(2_000)
         #expect(downtime.result(5_000) == BenchResult.Downtime())
+    }
+
+    @Test
+    func `a connection that comes after the end ends no downtime before it`() {
+        let downtime = Downtime()
+        downtime.connected(0)
+        downtime.answered()
+        downtime.measure(from: 0)
+        downtime.gone(1_000_000_000)
+        downtime.failed(1_500_000_000)
+        downtime.connected(9_000_000_000)
+        let result = downtime.result(2_000_000_000)
+        #expect(result.seconds == 1 && result.leastSeconds == 0.5)
     }
 
     @Test

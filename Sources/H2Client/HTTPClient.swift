@@ -66,8 +66,8 @@ public final class HTTPClient: Sendable {
         _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64
     ) async throws -> Response {
         let response = try await retrying(request, body, options, calledAt: calledAt, isDuplex: false) { _ in }
-        // Only full duplex has none.
-        return response.unsafelyUnwrapped
+        guard let response else { preconditionFailure("only full duplex has no response here") }
+        return response
     }
 
     /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is

@@ -27,6 +27,7 @@ public struct RequestBody: Sendable {
 
     /// Whether `opened` (see `BodyOpening`) has something to do.
     var isUnopenedFile: Bool { if case .file = content { true } else { false } }
+    var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
 
     /// No body: END_STREAM goes with the header fields.
     public static let none = RequestBody(content: .none, trailers: nil)

@@ -66,7 +66,8 @@ extension HTTPClient {
         // Before anything is dialled, counted or told.
         if Task.isCancelled { throw CancellationError() }
         var options = options
-        var now = calledAt
+        // To open a body's file may have taken a while.
+        var now = body.isOpenedFile ? pool.now : calledAt
         if let attempts {
             now = try beginAnew(attempts, options, calledAt)
             if attempts.leavesOutExpectation { options.expectContinue = nil }

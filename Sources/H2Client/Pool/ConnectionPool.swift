@@ -289,7 +289,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Under the lock.
     func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
         if kind.isEmpty { retryBudget.sent(now: now) }
-        state.now = now
+        state.advance(to: now)
         let result = state.lease(entry.key, kind: kind)
         var ticket: Ticket?
         if case .wait(let waiter) = result {
@@ -410,7 +410,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @inline(__always)
     func change<R>(_ event: (inout PoolState) -> R) -> R {
         locked {
-            state.now = now
+            state.advance(to: now)
             let result = event(&state)
             if !state.actions.isEmpty { perform() }
             return result
@@ -550,7 +550,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     private func beginShutdown(_ deadline: Duration) {
         if case .ended = state.life { return }
         graceAlarms.append(LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() })
-        state.now = now
+        state.advance(to: now)
         state.shutdown()
         perform()
     }

@@ -41,7 +41,7 @@ extension ConnectionPool {
             dialError = error
             // Another dial that is still under way would come to the same end.
             let isFinal = [.certificateRejected, .tlsConfiguration, .invalidConfiguration].contains(error.code)
-            state.now = now
+            state.advance(to: now)
             state.dialFailed(dial.key, timedOut: error.code == .timeout, isFinal: isFinal)
             perform()
             dialError = nil

@@ -73,7 +73,7 @@ extension ConnectionPool {
 
     /// How many responses of an origin are unread, where those are all that is under way. Under the lock.
     private func unreadHolding(_ origin: OriginKey) -> UnreadResponses? {
-        state.now = now
+        state.advance(to: now)
         guard let found = unread[origin.packed], state.isHeldUp(origin, by: found.count) else { return nil }
         return found
     }

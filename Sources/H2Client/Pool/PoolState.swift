@@ -61,7 +61,7 @@ struct PoolState: ~Copyable {
 
     // MARK: State
 
-    /// Monotonic nanoseconds. It never goes back.
+    /// Monotonic nanoseconds.
     var now: UInt64 = 0
     var actions: [PoolAction] = []
 
@@ -146,6 +146,11 @@ struct PoolState: ~Copyable {
         let spread = max(1, maximumAge / Self.ageSpread)
         return now &+ maximumAge - (mixed ^ (mixed >> 31)) % spread
     }
+
+    /// Sets the time of the next event. It never goes back: that of a loop's turn, or of a call which waited for the lock, may be
+    /// older than that of the event before.
+    @inline(__always)
+    mutating func advance(to time: UInt64) { if time > now { now = time } }
 
     // MARK: A request begins
 

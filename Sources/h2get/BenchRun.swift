@@ -97,10 +97,19 @@ struct BenchRun: Sendable {
             if result.suggestsHTTP1(plan) { message += "; \(Self.hint)" }
             return Failure(.stream, message)
         }
+        if case .expired(let why) = result.end, requests.done > 0, requests.dropped > 0, case .requests = plan.extent {
+            return Failure(
+                .timeout, "\(counted(requests.dropped, "request")) of -n were never sent: \(why); use a longer limit")
+        }
         guard requests.done > 0 else {
+            if requests.sent == 0, result.downtime.count > 0 {
+                return Failure(.http2, "nothing was sent, because the server was away for all of the measured time")
+            }
             // More time would not help.
             if case .expired(let why) = result.end, requests.sent > 0 {
-                return Failure(.timeout, "not one of \(counted(requests.sent, "request")) was answered: \(why); use a longer limit")
+                return Failure(
+                    .timeout,
+                    "not one of \(counted(requests.sent, "request")) was answered: \(why); use a longer limit")
             }
             return Failure(
                 .timeout,

@@ -17,7 +17,7 @@ struct BenchReport: Sendable {
         self.result = result
         self.plan = plan
         self.context = context
-        outcomes = conditions.judge(result)
+        outcomes = conditions.judge(result, plan)
     }
 
     func summary(width: Int, color: Bool) -> String {

@@ -14,10 +14,9 @@ final class AsyncSeat: @unchecked Sendable {
     private(set) var connection: AsyncConnection?
     private var dial: Task<Void, Never>?
     private var hasGivenUp = false
-    private var hasConnected = false
+    private(set) var hasConnected = false
     /// Whether it ever wanted a connection.
     private(set) var hasWanted = false
-    var neverOpened: Bool { hasWanted && !hasConnected }
     private var gap = Worker.Gap(from: 0, to: .max)
     /// Responses in the measured part.
     var answered = 0

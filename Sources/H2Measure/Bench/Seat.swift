@@ -45,7 +45,7 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var failuresInARow = 0
     /// Whether the connection has brought an answer.
     @exclusivity(unchecked) private var hasAnswered = false
-    @exclusivity(unchecked) private var hasConnected = false
+    @exclusivity(unchecked) private(set) var hasConnected = false
     /// Whether it ever wanted a connection.
     @exclusivity(unchecked) private(set) var hasWanted = false
     /// The last time without a connection.
@@ -91,7 +91,6 @@ final class Seat: DirectConnectionUser {
 
     func dropBacklog() { backlog = Ring<Worker.Arrival>(capacity: 4) }
 
-    var neverOpened: Bool { hasWanted && !hasConnected }
     var hasGivenUp: Bool { if case .gaveUp = dialling { true } else { false } }
 
     // MARK: - Sending

@@ -618,8 +618,13 @@ final class Worker: @unchecked Sendable {
         phase = .over
         findings.breakdown = breakdown
         findings.requests.aborted += open
-        findings.connections.wanted = seats.count { $0.hasWanted } + asyncSeats.count { $0.hasWanted }
-        findings.connections.neverOpened = seats.count { $0.neverOpened } + asyncSeats.count { $0.neverOpened }
+        // In a run of some time each place has something to send, also one whose turn to connect (-r) has not come.
+        let allWant = if case .time = plan.extent { end == .complete } else { false }
+        func wants(_ hasWanted: Bool) -> Bool { allWant || hasWanted }
+        findings.connections.wanted = seats.count { wants($0.hasWanted) } + asyncSeats.count { wants($0.hasWanted) }
+        findings.connections.neverOpened =
+            seats.count { wants($0.hasWanted) && !$0.hasConnected }
+            + asyncSeats.count { wants($0.hasWanted) && !$0.hasConnected }
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         findings.take(figures)

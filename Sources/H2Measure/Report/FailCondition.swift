@@ -52,7 +52,9 @@ package struct FailCondition: Sendable, Equatable {
     package static let metrics = "p50 to p99.99, min, mean, max, rate, errors, aborted, dropped, retries, 5xx, 404"
 
     /// - Throws: `OptionValueError` for what is not a condition.
-    package init(_ text: String) throws(OptionValueError) {
+    package init(_ written: String) throws(OptionValueError) {
+        // As it may be written for people: p99 > 50ms.
+        let text = written.filter { $0 != " " }
         let remedy =
             "write a figure, > or <, and a limit, as p99>50ms, errors>0.1% or rate<1000; figures are \(Self.metrics)"
         func refuse(_ message: String) -> OptionValueError {
@@ -119,8 +121,16 @@ package struct FailCondition: Sendable, Equatable {
         package var text: String
     }
 
-    /// - Parameter corrected: of the result.
-    package func judge(_ result: BenchResult, corrected: Distribution) -> Outcome {
+    /// - Parameters:
+    ///   - corrected: of the result.
+    ///   - wereAwaited: whether requests under way at the end of the time had a while to be answered, and those without an answer
+    ///     are slow ones.
+    package func judge(_ result: BenchResult, corrected: Distribution, wereAwaited: Bool = false) -> Outcome {
+        if wereAwaited, case .percentile(let percentile) = metric,
+            let unanswered = unanswered(above: percentile, result, corrected)
+        {
+            return outcome(nil, "\(name) is not known, because \(unanswered)", isBroken: true)
+        }
         guard let value = value(result, corrected) else {
             // A figure that is not known is not a success.
             let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"
@@ -134,6 +144,15 @@ package struct FailCondition: Sendable, Equatable {
         let of = "of \(grouped(result.requests.sent, "request"))"
         let share = isPart ? " \(of), which is \(fixed(value * 100, 3)) %" : " \(of)"
         return outcome(value, "\(name): \(grouped(count(result)))\(share)", isBroken: isBroken)
+    }
+
+    /// That more requests had no answer than may lie above the percentile, if it is so.
+    private func unanswered(above percentile: Double, _ result: BenchResult, _ corrected: Distribution) -> String? {
+        let aborted = result.requests.aborted
+        guard aborted > 0, corrected.count > 0 else { return nil }
+        let all = Double(corrected.count) + Double(aborted)
+        guard Double(aborted) > (1 - percentile / 100) * all else { return nil }
+        return "\(grouped(aborted)) of \(grouped(result.requests.sent, "request")) had no answer"
     }
 
     private func outcome(_ measured: Double?, _ text: String, isBroken: Bool) -> Outcome {
@@ -169,9 +188,10 @@ package struct FailCondition: Sendable, Equatable {
 
 extension [FailCondition] {
     /// What a measurement says to each; nothing where the user stopped it, for what ran until then is not what was to be judged.
-    package func judge(_ result: BenchResult) -> [FailCondition.Outcome] {
+    package func judge(_ result: BenchResult, _ plan: BenchPlan? = nil) -> [FailCondition.Outcome] {
         guard !isEmpty, result.end != .interrupted else { return [] }
         let corrected = Distribution(result.corrected)
-        return map { $0.judge(result, corrected: corrected) }
+        let wereAwaited = (plan?.drain ?? .zero) > .zero
+        return map { $0.judge(result, corrected: corrected, wereAwaited: wereAwaited) }
     }
 }

@@ -86,7 +86,7 @@ struct Remedies {
 
     /// For some seconds, after a warm-up.
     var someSeconds: String {
-        if result.end == .interrupted { return longerRun }
+        if result.end == .interrupted || isScripted { return longerRun }
         return "measure for some seconds (-D 10s\(plan.warmUp < .seconds(1) ? " --warm-up-time 2s" : ""))"
     }
 

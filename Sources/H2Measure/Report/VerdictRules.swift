@@ -56,6 +56,8 @@ struct VerdictRules {
                 "\(grouped(count, "request")) got no answer \(drain), and the latencies, of which theirs would be the "
                     + "longest, lack them",
                 remedies.longerDrain)
+            // Nobody waited for those that were under way when the time was over: that they had no answer says nothing.
+            if plan.drain > .zero { return Verdict(.warning, .errors, text) }
         }
         return Verdict(.note, .errors, text)
     }
@@ -242,15 +244,18 @@ struct VerdictRules {
         let consequence = "so that the load was not what was asked for"
         guard let most = connections.failed.byCount.first else {
             let longer: String? = if case .time = plan.extent { remedies.longerRun } else { nil }
+            let faster = plan.connectionRamp == nil ? nil : "use a larger -r"
             return Verdict(
                 .warning, .errors,
                 Remedies.sentence(
-                    "\(what) (they were still being opened at the end), \(consequence)", longer, remedies.fewerConnections))
+                    "\(what) (they were still being opened, or not due yet, at the end), \(consequence)", longer,
+                    faster ?? remedies.fewerConnections))
         }
         return Verdict(
             .warning, .errors,
             Remedies.sentence(
-                "\(what) (most often: \(most.cause)), \(consequence)", remedies.fewerConnections, remedies.slowerConnecting))
+                "\(what) (most often: \(most.cause)), \(consequence)", remedies.fewerConnections,
+                remedies.slowerConnecting))
     }
 
     /// Leaves out what follows from something else that is said: one cause has one remedy.
@@ -358,7 +363,7 @@ struct VerdictRules {
                         remedies.lessLoad, "raise its limits")))
         }
         let connections = result.connections
-        if !connections.lost.isEmpty || connections.reopened > connections.rotated {
+        if !connections.lost.isEmpty || isReopenedUnasked {
             let lost = connections.lost.byCount
             let count = lost.reduce(0) { $0 + $1.count }
             let named = lost.prefix(2).map { "\($0.cause), \(grouped($0.count))" }.joined(separator: "; ")
@@ -374,6 +379,12 @@ struct VerdictRules {
                         "raise what the server allows a connection (keepalive_requests in nginx)", remedies.rotation)))
         }
         return verdicts
+    }
+
+    /// That connections were opened again which were not ended on purpose. Where some are, each place may be between the two.
+    private var isReopenedUnasked: Bool {
+        let isRotating = plan.requestsPerConnection != nil || !remedies.timeLimits.isEmpty
+        return result.connections.reopened > result.connections.rotated + (isRotating ? plan.connections : 0)
     }
 
     /// What the server did that says "not so fast".

@@ -18,7 +18,11 @@ extension SweepResult {
         switch knee {
         case .at(let setting):
             guard let point = point(setting) else { return "No knee was found." }
-            return "The knee is at \(figures(point)); beyond it latency grows more than throughput."
+            // What follows it may have errors alone, and no figures to compare.
+            let hasNext = points.drop { $0.setting != setting }.dropFirst().contains { $0.isClean }
+            return hasNext
+                ? "The knee is at \(figures(point)); beyond it latency grows more than throughput."
+                : "The knee is at \(figures(point)); beyond it requests fail."
         case .atOrBelow(let setting):
             guard let point = point(setting) else { return "No knee was found." }
             return

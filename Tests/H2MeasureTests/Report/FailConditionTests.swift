@@ -30,6 +30,24 @@ import Testing
         #expect(try outcome(text).isBroken == isBroken)
     }
 
+    @Test func spacesMeanNothing() throws {
+        #expect(try outcome("p99 > 1.9 ms").isBroken)
+    }
+
+    @Test func aPercentileAboveWhichAnswersLackIsNotKnown() throws {
+        var result = sampleResult()
+        result.requests.aborted = 3_000
+        var plan = samplePlan()
+        let condition = try FailCondition("p99>50ms")
+        // What was under way when the time was over need not have been slow.
+        #expect([condition].judge(result, plan).map(\.isBroken) == [false])
+        plan.drain = .seconds(1)
+        let outcome = try #require([condition].judge(result, plan).first)
+        #expect(outcome.isBroken && outcome.measured == nil)
+        #expect(outcome.text.contains("p99 is not known, because 3,000 of 200,000 requests had no answer"))
+        #expect([try FailCondition("p50>50ms")].judge(result, plan).map(\.isBroken) == [false])
+    }
+
     @Test func eachFigureIsTheOneThatIsNamed() throws {
         func change(_ result: inout BenchResult) {
             result.requests.failed = 300

@@ -156,7 +156,7 @@ struct ClientLimitTests {
                 $0.pool.http1ConnectionsPerOrigin = 6
             }
         ) { client, server in
-            for _ in 0..<2 { expectAllServed(await client.burst(1_000, "\(server.url)/delay/2"), 1_000) }
+            for _ in 0..<2 { expectAllServed(await client.burst(1_000, "\(server.url)/delay/50"), 1_000) }
             #expect(server.statistics.requests == 2_000)
             // How many are needed depends on how quickly answers come.
             #expect((2...6).contains(server.statistics.connectionsPeak))

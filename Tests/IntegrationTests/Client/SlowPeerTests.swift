@@ -33,12 +33,12 @@ struct SlowPeerTests {
     }
 
     @Test func `requests that joined a dial before its time limit have a dial of their own time`() async throws {
-        try await withProxy(.http2, { $0.connection.timeouts.establish = .milliseconds(800) }) {
+        try await withProxy(.http2, { $0.connection.timeouts.establish = .seconds(4) }) {
             client, server, proxy, url in
             proxy.goSilent()
             let first = Task { try await h2Error { try await client.get("\(url)/bytes/3") } }
             try await eventually("the dial hangs") { proxy.counts.bytesDropped > 0 }
-            try await Task.sleep(for: .milliseconds(400))
+            try await Task.sleep(for: .seconds(1))
             async let late = client.burst(2, "\(url)/bytes/3")
             try await eventually("they wait") {
                 await client.statistics().origins.first?.waitingRequests == 3
@@ -92,7 +92,7 @@ struct SlowPeerTests {
                 options.timeout = .milliseconds(500)
                 return (try? await client.get("\(url)/bytes/3", options: options)) != nil
             }
-            #expect(await client.statistics().connectionsOpened == 2)
+            #expect(await client.statistics().connectionsOpened >= 2)
             expectAllServed(await client.burst(50, "\(url)/bytes/3"), 50)
             proxy.forward()
             #expect(await many.value == [])

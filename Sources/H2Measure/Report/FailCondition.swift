@@ -58,7 +58,7 @@ package struct FailCondition: Sendable, Equatable {
         let remedy =
             "write a figure, > or <, and a limit, as p99>50ms, errors>0.1% or rate<1000; figures are \(Self.metrics)"
         func refuse(_ message: String) -> OptionValueError {
-            OptionValueError(message: "'\(printable(text))': \(message)", remedy: remedy)
+            OptionValueError(message: "'\(printable(written))': \(message)", remedy: remedy)
         }
         guard let place = text.firstIndex(where: { $0 == ">" || $0 == "<" }),
             let relation = Relation.allCases.first(where: { text[place...].hasPrefix($0.rawValue) })

@@ -93,7 +93,9 @@ struct BenchSettings: Sendable {
             throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
         }
         if request.head || request.method == "HEAD" {
-            let checks = [("--expect-size", request.expectedSize != nil), ("--expect-sha256", request.expectedDigest != nil)]
+            let checks = [
+                ("--expect-size", request.expectedSize != nil), ("--expect-sha256", request.expectedDigest != nil),
+            ]
             if let check = checks.first(where: \.1)?.0 {
                 throw Failure.usage(
                     "responses to HEAD have no body, so \(check) has nothing to check: leave out \(check), or use GET")

@@ -206,7 +206,7 @@ import Testing
         ["--resolve", "h:1:me@hush,me:hush@h"],
         ["-X", "Bearer hush"], ["-X", "me:hush@h"], ["--priority", "Bearer hush"], ["-m", "Bearer hush"],
         ["-m", "me:hush@h"], ["--retry", "Bearer hush"], ["--rate", "me:hush@h"], ["--rate=me:hush@h"],
-        ["--parallel-max", "token: hush"], ["--user", "me:hush"], ["--user=me:hush"], ["-u", "me:hush"], ["-u", "me:hush"],
+        ["--parallel-max", "token: hush"], ["--user", "me:hush"], ["--user=me:hush"], ["-u", "me:hush"],
         ["-x", "http://me:hush@h"], ["--proxy=http://me:hush@h"], ["--cookie=session=hush"], ["-b", "session=hush"],
         ["--oauth2-bearer", "hush"], ["--cert", "absent.pem:hush"],
     ]

@@ -145,7 +145,7 @@ struct BodyOutput {
             switch code {
             case ENOSPC, EDQUOT: "; free some space, or choose another place with --output-dir"
             case EPIPE: ": its reader has gone"
-            case EFBIG: "; the file system takes no file of that size"
+            case EFBIG: "; the file is too large for the file system"
             default: ""
             }
         return Failure(.writeFailed, "writing to \(name) failed: \(errnoText(code))\(remedy)")

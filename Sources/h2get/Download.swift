@@ -147,7 +147,7 @@ final class Download {
         if isWhole { return "" }
         if isInPlace {
             discard()
-            return "\(target.path) is empty now, since its folder takes no file beside it"
+            return "\(target.path) was emptied, because no temporary file could be created in its folder"
         }
         let size = size
         if size == 0 {

@@ -135,7 +135,7 @@ actor Fetch {
     private var leftovers: String {
         var text = leftParts == 0 ? "" : "; unfinished downloads are in *.part files"
         if emptied.count == 1 {
-            text += "; \(emptied[0]) is empty now, since its folder takes no file beside it"
+            text += "; \(emptied[0]) was emptied, because no temporary file could be created in its folder"
         } else if emptied.count > 1 {
             text += "; \(emptied.count) files are empty now, since their folders take no file beside them"
         }

@@ -274,7 +274,7 @@ import Testing
             [ "$(stat -c %s d/f)" = 100000 ] || exit 2
             $as "\(Program.path)" --cacert ca.pem -o d/f \(served.url("/close?after=50000")) 2> errors && exit 3
             [ "$(stat -c %s d/f)" = 0 ] || exit 4
-            grep -q 'd/f is empty now' errors || exit 5
+            grep -q 'd/f was emptied' errors || exit 5
             [ "$(ls d)" = f ] || exit 6
             chmod 755 d
             """

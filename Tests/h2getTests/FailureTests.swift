@@ -306,7 +306,7 @@ import Testing
         chmod(folder.path("d"), 0o755)
         let errors = try folder.read("errors")
         #expect(status == -signal, "\(errors)")
-        #expect(errors.contains("d/f is empty now") && !errors.contains(".part"), "\(errors)")
+        #expect(errors.contains("d/f was emptied") && !errors.contains(".part"), "\(errors)")
         #expect(try folder.data("d/f").isEmpty)
     }
 

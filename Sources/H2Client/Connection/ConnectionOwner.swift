@@ -1,4 +1,4 @@
-/// Whoever shares a connection among requests, and so wants to know what becomes of it. Called on the connection's loop.
+/// The owner of a connection, told about its state changes on the connection's loop.
 protocol ConnectionOwner: AnyObject, Sendable {
     /// One request that was counted against the connection is over, and its place is free.
     func released(_ connection: Connection, _ exchange: Exchange)

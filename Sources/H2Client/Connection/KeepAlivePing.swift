@@ -1,5 +1,5 @@
-/// When a PING is due on a quiet connection, and when the peer counts as gone: decisions alone. Timer and frames are the
-/// multiplexer's.
+/// Decides when a PING is due on a quiet connection, and when the peer counts as gone. `Connection` has the timer, and
+/// `HTTP2Control` sends the frames.
 ///
 /// One timer is enough, however much happens on the connection: requests and frames only leave their time and count, and
 /// the timer's owner looks at those when it fires (`look`). It rests while there is nothing to watch.

@@ -1,5 +1,5 @@
-/// Whether a connection may be dead on which requests are given up while its peer says nothing: decisions alone. The
-/// multiplexer has the frames, and `KeepAlivePing` the time by which an answer must come.
+/// Decides whether a connection may be dead on which requests are given up while its peer says nothing. `HTTP2Control` sends
+/// the frames, and `KeepAlivePing` has the time by which an answer must come.
 ///
 /// A request with a short time limit is over before any PING of `KeepAlivePing` is due, and the next one begins anew. So
 /// silence is counted across requests: from the peer's last byte, or the sending of the first request that was given up

@@ -33,12 +33,12 @@ struct SlowPeerTests {
     }
 
     @Test func `requests that joined a dial before its time limit have a dial of their own time`() async throws {
-        try await withProxy(.http2, { $0.connection.timeouts.establish = .seconds(4) }) {
+        try await withProxy(.http2, { $0.connection.timeouts.establish = .milliseconds(800) }) {
             client, server, proxy, url in
             proxy.goSilent()
             let first = Task { try await h2Error { try await client.get("\(url)/bytes/3") } }
             try await eventually("the dial hangs") { proxy.counts.bytesDropped > 0 }
-            try await Task.sleep(for: .seconds(1))
+            try await Task.sleep(for: .milliseconds(400))
             async let late = client.burst(2, "\(url)/bytes/3")
             try await eventually("they wait") {
                 await client.statistics().origins.first?.waitingRequests == 3

@@ -14,7 +14,6 @@ struct VerdictRules {
     }
 
     var isOpenLoop: Bool { plan.pace != .closed }
-    var isScripted: Bool { if case .script = plan.pace { true } else { false } }
 
     var remedies: Remedies { Remedies(plan: plan, result: result) }
 

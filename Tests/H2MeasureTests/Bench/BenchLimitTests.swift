@@ -101,20 +101,24 @@ struct BenchLimitTests {
         }
     }
 
-    @Test
-    func `of workers that give up together the last one has what all of them leave`() throws {
+    /// Workers that were not started, so that none of them takes what others leave to it.
+    private func idleCrew(_ count: Int) throws -> (Crew, [Worker]) {
         let plan = BenchPlan(origin: try Origin("http://127.0.0.1:1"), requests: [])
-        let loops = (0..<3).map { _ in EventLoop() }
-        defer { for loop in loops { loop.shutdown() } }
-        // None of them reads what others leave to it.
-        let workers = loops.enumerated().map { index, loop in
+        let crew = Crew(count)
+        let workers = (0..<count).map { _ in
             Worker(
-                plan, index: 0, loop: loop, requests: [], tls: nil,
+                plan, index: 0, loop: EventLoop(), requests: [], tls: nil,
                 timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime()
             ) { _ in }
         }
-        let crew = Crew(3)
         for worker in workers { crew.add(worker) }
+        return (crew, workers)
+    }
+
+    @Test
+    func `of workers that give up together the last one has what all of them leave`() throws {
+        let (crew, workers) = try idleCrew(3)
+        defer { for worker in workers { worker.loop.shutdown() } }
         var first = Crew.Handover(requests: 10, parts: [Arrivals.Part(first: 0, stride: 3, of: 3)])
         #expect(crew.handOver(&first, from: workers[0]))
         var second = Crew.Handover(requests: 20)
@@ -127,17 +131,8 @@ struct BenchLimitTests {
 
     @Test
     func `what is left to a worker that ends is returned to it, and nothing is left to it after that`() throws {
-        let plan = BenchPlan(origin: try Origin("http://127.0.0.1:1"), requests: [])
-        let loops = (0..<2).map { _ in EventLoop() }
-        defer { for loop in loops { loop.shutdown() } }
-        let workers = loops.map { loop in
-            Worker(
-                plan, index: 0, loop: loop, requests: [], tls: nil,
-                timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime()
-            ) { _ in }
-        }
-        let crew = Crew(2)
-        for worker in workers { crew.add(worker) }
+        let (crew, workers) = try idleCrew(2)
+        defer { for worker in workers { worker.loop.shutdown() } }
         var first = Crew.Handover(requests: 10, schedules: [])
         #expect(crew.handOver(&first, from: workers[0]))
         #expect(crew.leave(workers[1]).requests == 10)

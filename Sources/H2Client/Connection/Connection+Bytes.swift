@@ -1,4 +1,4 @@
-// What a connection reads and writes, and a peer that takes nothing.
+// Reading and writing, and a peer that takes nothing.
 
 extension Connection {
     // MARK: - Bytes in

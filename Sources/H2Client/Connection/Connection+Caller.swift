@@ -1,6 +1,6 @@
 import HTTPTypes
 
-// What the public types that stand for a connection have in common, from any thread.
+// The calls that the public connection types share, from any thread.
 
 extension Connection {
     var executor: any TaskExecutor { loop.taskExecutor }

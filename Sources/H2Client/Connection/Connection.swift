@@ -4,7 +4,7 @@ import Synchronization
 /// One connection, on its loop: its wire, its requests in their order, its end. What is spoken on it is its session's.
 ///
 /// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
-/// loop's thread; whoever is elsewhere goes by `loop.execute` or `loop.run`.
+/// loop's thread; other threads use `loop.execute` or `loop.run`.
 package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
     /// Can go: active → retiring → draining → closed; any of them may be left out.
     enum State {
@@ -42,7 +42,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     @exclusivity(unchecked) package private(set) var requests = 0
     /// Whether the peer has said how many streams it allows.
     @exclusivity(unchecked) package var knowsStreamLimit: Bool
-    /// Told of the peer's SETTINGS, for who measures and is no owner.
+    /// Called on the peer's SETTINGS, for measurements without an owner.
     @exclusivity(unchecked) package var streamLimitWatcher: (() -> Void)?
     /// Whether everybody was told that the session takes no further request.
     @exclusivity(unchecked) private var hasToldRefusal = false
@@ -113,7 +113,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     // MARK: - For any thread
 
-    /// What is spoken.
+    /// The version of HTTP that is spoken.
     package var version: HTTPVersion { session.version }
     /// Whether it takes no new requests.
     package var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
@@ -321,7 +321,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         if isCounted { retire(because: why) } else { drain(.draining(why)) }
     }
 
-    /// A request could not begin. Where the connection takes none at all, nobody must be given it again.
+    /// A request could not begin. If the connection takes none at all, it must not be leased again.
     func refused(_ error: H2Error) {
         guard error.code == .connectionDraining else { return }
         switch state {

@@ -1,4 +1,5 @@
-/// What HTTP/2 has for a connection rather than for a request: SETTINGS, GOAWAY, PING, and so whether the peer is still there.
+/// The part of HTTP/2 that is about the connection rather than a request: SETTINGS, GOAWAY, PING, and so whether the peer is
+/// still there.
 ///
 /// Its connection owns it, and is there as long as anything of this is called.
 ///

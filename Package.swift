@@ -34,40 +34,48 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
         .target(name: "CNghttp2", dependencies: ["CLibnghttp2", "COpenSSL"]),
-        .target(name: "H2Client", dependencies: ["CNghttp2", httpTypes], swiftSettings: strict),
+        .target(name: "H2Platform", swiftSettings: strict),
+        .target(name: "H2Client", dependencies: ["CNghttp2", "H2Platform", httpTypes], swiftSettings: strict),
         .target(name: "H2ClientJSON", dependencies: ["H2Client", httpTypes], swiftSettings: strict),
-        .target(name: "H2Origin", dependencies: ["CNghttp2", "H2Client", httpTypes], swiftSettings: strict),
+        .target(
+            name: "H2Origin", dependencies: ["CNghttp2", "H2Client", "H2Platform", httpTypes], swiftSettings: strict),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .target(
-            name: "H2Measure", dependencies: ["H2Client", "CZlib", histogram, httpTypes], swiftSettings: strict),
+            name: "H2Measure", dependencies: ["H2Client", "H2Platform", "CZlib", histogram, httpTypes],
+            swiftSettings: strict),
         .executableTarget(
             name: "h2get",
             dependencies: [
-                "H2Client", "H2Measure", "H2Origin", httpTypes,
+                "H2Client", "H2Measure", "H2Origin", "H2Platform", httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "h2bench", dependencies: ["H2Client", httpTypes], path: "Benchmarks/h2bench", swiftSettings: strict),
+            name: "h2bench", dependencies: ["H2Client", "H2Platform", httpTypes], path: "Benchmarks/h2bench",
+            swiftSettings: strict),
         .target(
-            name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2Origin", httpTypes],
+            name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", httpTypes],
             path: "Tests/H2TestSupport", swiftSettings: strict),
         .testTarget(
             name: "H2ClientTests",
-            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2TestSupport", httpTypes],
+            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
-            name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2TestSupport", httpTypes],
+            name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2TestSupport", httpTypes],
+            dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "H2MeasureTests",
-            dependencies: ["CZlib", "H2Client", "H2Measure", "H2Origin", "H2TestSupport", histogram, httpTypes],
+            dependencies: [
+                "CZlib", "H2Client", "H2Measure", "H2Origin", "H2Platform", "H2TestSupport", histogram, httpTypes,
+            ],
             swiftSettings: strict),
-        .testTarget(name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2Platform", "H2TestSupport"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// Lets a synchronous main wait for a task.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 import H2Client
 
 /// Where callers run.

@@ -1,6 +1,6 @@
 // The library's cost as a caller sees it: async/await through `HTTP2Connection` or `HTTPClient`, measured beside h2load by
 // Scripts/bench.
-import Glibc
+import H2Platform
 import H2Client
 import HTTPTypes
 

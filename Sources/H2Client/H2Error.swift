@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Everything that can go wrong in this library, save a task's own cancellation, which is `CancellationError`.
 ///

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Fields of one response, on their way to nghttp2, which copies them at submission, or into the output of HTTP/1.1.
 ///

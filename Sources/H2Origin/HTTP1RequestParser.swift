@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Reads requests of HTTP/1.1 and 1.0 (RFC 9112), one after another, from bytes in pieces of any size.
 ///

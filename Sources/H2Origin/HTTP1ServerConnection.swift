@@ -1,11 +1,6 @@
 import CNghttp2
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A connection of HTTP/1.1 or 1.0 (RFC 9112): one request at a time, in order.
 ///

@@ -1,11 +1,6 @@
 import CNghttp2
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The listening socket and the connections that came from it. Belongs to its loop's thread.
 final class Listener: ReadinessHandler {

@@ -1,11 +1,6 @@
 import CNghttp2
 public import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A small origin server for HTTP/2 and HTTP/1.1: for demos, benchmarks and tests, and the peer that tests tell to misbehave.
 ///

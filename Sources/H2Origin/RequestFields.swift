@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A request's fields as they came: one arena of bytes and offsets into it, kept for the next stream.
 ///

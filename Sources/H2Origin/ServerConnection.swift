@@ -1,11 +1,6 @@
 import CNghttp2
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One client's connection, whatever version of HTTP it speaks: the wire, what waits to be written, and how it ends.
 /// Belongs to its loop's thread.

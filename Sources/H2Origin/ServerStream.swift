@@ -1,11 +1,6 @@
 import CNghttp2
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One request and its response. Reused for later streams of its connection.
 final class ServerStream {

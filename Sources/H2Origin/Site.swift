@@ -1,11 +1,6 @@
 import CNghttp2
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The folder of files that an origin serves.
 ///
@@ -116,11 +111,7 @@ final class Site {
             close(descriptor)
             return isFolder ? .folder : .missing
         }
-        #if canImport(Glibc)
-            let modified = status.st_mtim
-        #else
-            let modified = status.st_mtimespec
-        #endif
+        let modified = status.modificationTime
         let size = Int(status.st_size)
         let tag =
             "\"" + String(Int(modified.tv_sec), radix: 16) + "." + String(Int(modified.tv_nsec), radix: 16) + "-"

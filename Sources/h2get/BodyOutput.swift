@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One response's bytes on their way to where they go.
 struct BodyOutput {
@@ -45,7 +40,7 @@ struct BodyOutput {
         if let number = StandardDescriptors.number(named: path) {
             return try opened(path, StandardDescriptors.duplicateForWriting(number))
         }
-        let descriptor = openDescriptor(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        let descriptor = H2Platform.open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         return try opened(path, descriptor >= 0 ? descriptor : -errno)
     }
 
@@ -58,7 +53,7 @@ struct BodyOutput {
 
     /// Closes what was opened here; a download closes itself.
     func close() {
-        if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { closeDescriptor(descriptor) }
+        if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { H2Platform.close(descriptor) }
     }
 
     var download: Download? {

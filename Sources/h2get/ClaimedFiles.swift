@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Which files this run writes or has written: two URLs must not write one file.
 ///
@@ -20,14 +16,7 @@ final class ClaimedFiles {
 
     init(remembered: Int = 1 << 16) {
         self.remembered = remembered
-        var now = timespec()
-        // The clock of files' times, which is coarser than the other.
-        #if canImport(Glibc)
-            clock_gettime(CLOCK_REALTIME_COARSE, &now)
-        #else
-            clock_gettime(CLOCK_REALTIME, &now)
-        #endif
-        began = now
+        began = fileClock()
     }
 
     /// False where another URL of the run has the file. `release` must follow where it is true.

@@ -1,11 +1,6 @@
 import H2Measure
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// stderr: everything said to people, a whole line at a time.
 final class Console: Sendable {

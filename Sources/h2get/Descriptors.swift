@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Descriptors 0, 1 and 2, as the process was given them.
 enum StandardDescriptors {

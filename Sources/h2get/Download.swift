@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A file that gets its bytes only when they are whole.
 ///

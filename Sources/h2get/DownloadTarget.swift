@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The file that a download is to become: where it really is, and what is there already.
 struct DownloadTarget: Sendable {
@@ -46,11 +42,7 @@ struct DownloadTarget: Sendable {
         let place = FileIdentity(placeOf: resolved)
         mode = exists ? status.st_mode & 0o777 : nil
         identities = exists ? [place, FileIdentity(status)] : [place]
-        #if canImport(Glibc)
-            changedAt = exists ? status.st_ctim : nil
-        #else
-            changedAt = exists ? status.st_ctimespec : nil
-        #endif
+        changedAt = exists ? status.statusChangeTime : nil
     }
 
     private static func isFolder(_ path: String) -> Failure {

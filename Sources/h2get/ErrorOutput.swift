@@ -1,12 +1,7 @@
 import H2Client
 import H2Measure
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Writes to stderr, in order, and never keeps its caller waiting: a pipe that nobody reads must not stop the event loop, the
 /// time limits and the signals with it.

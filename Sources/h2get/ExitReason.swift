@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The process's exit code: curl's numbers, so that scripts written for curl keep their meaning.
 enum ExitReason: Int32, Sendable, CaseIterable {

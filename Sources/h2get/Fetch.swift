@@ -1,12 +1,7 @@
 import H2Client
 import H2Measure
+import H2Platform
 import HTTPTypes
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// One run: the URLs, the workers that take them in order, and what came of it.
 ///

@@ -1,12 +1,7 @@
 import H2Client
 import H2Measure
+import H2Platform
 import HTTPTypes
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// The meaning of the options, checked as a whole before anything is sent.
 struct FetchSettings: Sendable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A file, by whatever name, link or mount it is reached.
 enum FileIdentity: Hashable, Sendable {

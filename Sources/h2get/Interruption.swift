@@ -1,11 +1,6 @@
 import H2Client
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Ctrl-C, `kill` and a terminal that goes away: SIGINT, SIGTERM, SIGHUP.
 ///
@@ -111,13 +106,7 @@ enum Interruption {
 
     private static func die(by signal: Int32) -> Never {
         Unfinished.clear()
-        var action = sigaction()
-        #if canImport(Glibc)
-            action.__sigaction_handler.sa_handler = SIG_DFL
-        #else
-            action.__sigaction_u.__sa_handler = SIG_DFL
-        #endif
-        sigaction(signal, &action, nil)
+        restoreDefaultAction(of: signal)
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, signal)
@@ -134,18 +123,6 @@ enum Interruption {
         // are meant for others then.
         for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&set, signal) }
         return set
-    }
-
-    private static func isIgnored(_ signal: Int32) -> Bool {
-        var action = sigaction()
-        sigaction(signal, nil, &action)
-        #if canImport(Glibc)
-            let handler = action.__sigaction_handler.sa_handler
-        #else
-            let handler = action.__sigaction_u.__sa_handler
-        #endif
-        // Both are pointers to functions, which only their addresses tell apart.
-        return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     private static func next() -> Int32 {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The system's words for an errno.
 func errnoText(_ code: Int32) -> String {
@@ -128,22 +124,10 @@ func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { 
 /// - Returns: how many it may open.
 @discardableResult
 func allowOpenFiles(_ count: Int) -> Int {
-    var limit = rlimit()
-    #if canImport(Glibc)
-        let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
-    #else
-        let resource = RLIMIT_NOFILE
-    #endif
-    guard getrlimit(resource, &limit) == 0 else { return count }
+    guard var limit = openFileLimit() else { return count }
     guard limit.rlim_cur < rlim_t(count) else { return count }
     let wanted = min(rlim_t(count), limit.rlim_max)
     let before = limit.rlim_cur
     limit.rlim_cur = wanted
-    return Int(setrlimit(resource, &limit) == 0 ? wanted : before)
+    return Int(setOpenFileLimit(limit) ? wanted : before)
 }
-
-/// `open(2)`, for types that have an `open` of their own.
-func openDescriptor(_ path: String, _ flags: Int32) -> CInt { open(path, flags) }
-
-/// `close(2)`, for types that have a `close` of their own.
-func closeDescriptor(_ descriptor: CInt) { close(descriptor) }

@@ -1,12 +1,7 @@
 internal import ArgumentParser
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The first word alone decides whether it is a subcommand, so that no option's value can be mistaken for one; everything
 /// else fetches.

@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The parts that the runs of all measuring commands share.
 enum MeasureRun {

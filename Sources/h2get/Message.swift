@@ -1,12 +1,7 @@
 import H2Client
+import H2Platform
 import HTTPTypes
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// A request's body as the command line has it, for one URL.
 enum MessageBody: Sendable {

@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Where each URL's body goes: -o by position, then -O, then stdout.
 struct Placement: Sendable {

@@ -1,11 +1,6 @@
 import H2Measure
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Arguments that are not UTF-8, which no `String` can hold.
 ///

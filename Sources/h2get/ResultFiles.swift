@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A kind of result that a measuring command can write, besides what it tells on stdout.
 enum ResultFile: Sendable, CaseIterable {

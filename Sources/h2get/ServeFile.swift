@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A file that `h2get serve` writes for whoever is to find it.
 ///

@@ -1,11 +1,6 @@
 import H2Client
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A run of `h2get serve`, from its command line to its end.
 struct ServeRun: Sendable {

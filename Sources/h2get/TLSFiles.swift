@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The files that the options name for TLS, and those that the environment names in their place.
 struct TLSFiles {

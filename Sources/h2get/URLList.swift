@@ -1,10 +1,5 @@
 import H2Measure
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The URLs in order: those of the command line, then those of the list, which is read as it is used, so that a list of
 /// a million needs no more memory than one of ten.

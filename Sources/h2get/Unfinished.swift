@@ -1,10 +1,5 @@
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Files that must not be left behind where the process ends in the middle: those that nobody could use, and those that would
 /// look whole under their names.

@@ -1,11 +1,6 @@
 import H2Client
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Waits that would block, kept off the event loop: there they would hold up every other transfer, and answers to the
 /// server's PINGs. Each of them ends at once when its task is cancelled.

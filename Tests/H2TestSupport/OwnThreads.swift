@@ -1,4 +1,5 @@
 import H2Client
+import H2Platform
 public import Testing
 
 /// Runs each test of a suite on threads of its own.

@@ -1,5 +1,6 @@
 import Foundation
 import H2Origin
+import H2Platform
 import Testing
 
 /// An origin in this process, and the folder in which its client works.
@@ -61,7 +62,7 @@ final class Served: Sendable {
 
 /// A port of this machine on which nobody listens.
 func closedPort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, streamSocketType, 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)

@@ -1,10 +1,5 @@
+import H2Platform
 import HTTPTypes
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 // What answers say, and what sending again costs.
 

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A request body's file, open. Closed with its last user.
 final class BodyFile: Sendable {

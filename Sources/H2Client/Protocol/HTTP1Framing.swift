@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// What the fields of one response's head say about its body and its connection.
 struct HTTP1Framing {

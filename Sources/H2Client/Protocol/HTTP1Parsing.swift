@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 // Responses, taken apart (RFC 9112 sections 2.2, 4, 5 and 7.1). What no two parties can read differently is taken, as the RFC
 // allows: folded lines, lines that all end in a bare LF, blanks behind a chunk's size. Whatever they could is refused, since

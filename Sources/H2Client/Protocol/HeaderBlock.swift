@@ -1,10 +1,5 @@
+import H2Platform
 import HTTPTypes
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// The fields of one header section as they came: one piece of memory, no Strings before somebody asks.
 ///

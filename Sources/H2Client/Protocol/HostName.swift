@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The hosts of URLs and origins: names, IPv4 and IPv6 addresses (RFC 3986 section 3.2.2).
 enum HostName {

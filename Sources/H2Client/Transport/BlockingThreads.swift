@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Threads for system calls that may wait for a disk or for the other end of a pipe. There are as many as wait at this moment,
 /// and idle ones for a few seconds.

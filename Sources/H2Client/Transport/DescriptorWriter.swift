@@ -1,11 +1,6 @@
 import CNghttp2
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Writes to a descriptor of somebody's, on threads that may block.
 ///

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One attempt to reach an origin: resolve, connect (Happy Eyeballs, RFC 8305), shake hands.
 ///

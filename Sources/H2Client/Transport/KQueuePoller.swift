@@ -1,6 +1,6 @@
 #if canImport(Darwin)
     import CNghttp2
-    import Darwin
+    import H2Platform
 
     /// kqueue, and a user event to wake it. Untested: the project is built and measured on Linux.
     final class KQueuePoller: Poller {

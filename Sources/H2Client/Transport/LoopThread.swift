@@ -1,4 +1,5 @@
 import CNghttp2
+import H2Platform
 
 /// The turns of an `EventLoop`, and the thread that makes them.
 ///

@@ -1,11 +1,6 @@
 import CNghttp2
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// What a descriptor's owner is told, on the loop's thread.
 package protocol ReadinessHandler: AnyObject {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A pthread mutex. `Synchronization.Mutex` gives false ThreadSanitizer reports on Linux and contends badly there.
 ///

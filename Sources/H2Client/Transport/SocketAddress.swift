@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A socket address as connect(2) takes it. Two are equal that lead to the same address and port, whatever else the
 /// system notes in them.

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections, which differ in the name they ask for and
 /// in the protocols they offer.

@@ -1,4 +1,5 @@
 import CNghttp2
+import H2Platform
 
 /// The TLS context of a configuration: loaded off the loops, shared by the connections that ask, and loaded anew when one of
 /// the files that it came from has changed on disk.

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// What connections left for later ones to resume (RFC 8446 section 2.2, RFC 5077): a handshake without certificates.
 ///

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// What came of the protocols that a client offered by ALPN (RFC 7301).
 package enum ProtocolChoice: Sendable, Hashable {

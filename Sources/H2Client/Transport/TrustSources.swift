@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The files and folders of authorities that a configuration or the environment names.
 ///

@@ -1,10 +1,5 @@
 import CNghttp2
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// What a read or write of a wire came to.
 package enum WireResult: Equatable {
@@ -93,11 +88,7 @@ package class SocketWire {
         isClosed = true
         loop?.deregister(descriptor)
         loop = nil
-        #if canImport(Glibc)
-            _ = Glibc.close(descriptor)
-        #else
-            _ = Darwin.close(descriptor)
-        #endif
+        _ = H2Platform.close(descriptor)
         return true
     }
 

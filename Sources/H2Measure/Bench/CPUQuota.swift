@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// How much CPU the process may use by the quotas of its control groups, as containers have them.
 enum CPUQuota {

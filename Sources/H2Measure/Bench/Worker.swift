@@ -1,10 +1,5 @@
 internal import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One event loop's part of a measurement: its connections, its share of the requests, its figures.
 ///

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// One direction of a chart: what part of the numbers it shows, where each of them is, and the ticks.
 package struct Axis: Sendable, Equatable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 import Histogram
 
 /// What a histogram recorded, from the smallest value on: taken out once, since each look into one passes over its tens of

@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// A TCP relay that makes a server on this machine look far away: what goes through it takes the time, the round trips and
 /// the losses of `LinkConditions`.

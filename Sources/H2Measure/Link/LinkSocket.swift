@@ -1,10 +1,5 @@
 import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// The sockets of a link: all non-blocking, closed in child processes, and without Nagle's delay.
 enum LinkSocket {
@@ -18,7 +13,7 @@ enum LinkSocket {
         let isListening = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
                 descriptor >= 0 && bind(descriptor, address, length) == 0
-                    && systemListen(descriptor) == 0 && getsockname(descriptor, address, &length) == 0
+                    && H2Platform.listen(descriptor, 1024) == 0 && getsockname(descriptor, address, &length) == 0
             }
         }
         guard isListening else {
@@ -34,7 +29,7 @@ enum LinkSocket {
 
     /// A connection that waits at a listener; nil where there is none, or no descriptor for it: see errno.
     static func accept(_ listener: CInt) -> CInt? {
-        let descriptor = systemAccept(listener)
+        let descriptor = H2Platform.accept(listener, nil, nil)
         guard descriptor >= 0 else { return nil }
         prepare(descriptor)
         return descriptor
@@ -45,7 +40,7 @@ enum LinkSocket {
         let descriptor = new(address.family)
         guard descriptor >= 0 else { return nil }
         let status = address.bytes.withUnsafeBytes {
-            systemConnect(
+            H2Platform.connect(
                 descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
         guard status == 0 || errno == EINPROGRESS else {
@@ -69,11 +64,7 @@ enum LinkSocket {
     }
 
     private static func new(_ family: CInt) -> CInt {
-        #if canImport(Glibc)
-            let descriptor = socket(family, CInt(SOCK_STREAM.rawValue), 0)
-        #else
-            let descriptor = socket(family, SOCK_STREAM, 0)
-        #endif
+        let descriptor = socket(family, streamSocketType, 0)
         if descriptor >= 0 { prepare(descriptor) }
         return descriptor
     }
@@ -83,36 +74,6 @@ enum LinkSocket {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         var yes: CInt = 1
         setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<CInt>.size))
-        #if !canImport(Glibc)
-            setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &yes, socklen_t(MemoryLayout<CInt>.size))
-        #endif
-    }
-
-    // The system's functions, whose names are those of the ones above.
-
-    private static func systemListen(_ descriptor: CInt) -> CInt {
-        #if canImport(Glibc)
-            Glibc.listen(descriptor, 1024)
-        #else
-            Darwin.listen(descriptor, 1024)
-        #endif
-    }
-
-    private static func systemAccept(_ descriptor: CInt) -> CInt {
-        #if canImport(Glibc)
-            Glibc.accept(descriptor, nil, nil)
-        #else
-            Darwin.accept(descriptor, nil, nil)
-        #endif
-    }
-
-    private static func systemConnect(
-        _ descriptor: CInt, _ address: UnsafePointer<sockaddr>, _ length: socklen_t
-    ) -> CInt {
-        #if canImport(Glibc)
-            Glibc.connect(descriptor, address, length)
-        #else
-            Darwin.connect(descriptor, address, length)
-        #endif
+        disableSIGPIPE(descriptor)
     }
 }

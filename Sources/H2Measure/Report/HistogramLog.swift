@@ -1,10 +1,5 @@
+import H2Platform
 import Histogram
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// A log of histograms in HdrHistogram's format 1.3, which its viewers and libraries read, and which logs of several
 /// measurements can be merged from without loss (`HistogramLogMerge`).

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
+import H2Platform
 
 /// Why a histogram log cannot be read: where, what, and what to try.
 package struct HistogramLogError: Error, Sendable, Equatable, CustomStringConvertible {

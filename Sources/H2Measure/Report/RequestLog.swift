@@ -1,11 +1,6 @@
 package import H2Client
+import H2Platform
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// The log of each request (`--csv`): a line each, in the order in which they ended.
 ///

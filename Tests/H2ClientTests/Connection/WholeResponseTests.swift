@@ -1,15 +1,10 @@
+import H2Platform
 import HTTPTypes
 import H2Origin
 import Synchronization
 import Testing
 
 @testable import H2Client
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 /// Whole responses, whose readers no loop keeps apart.
 @Suite("A whole response", .timeLimit(.minutes(5)))

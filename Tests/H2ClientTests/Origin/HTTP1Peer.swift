@@ -1,4 +1,5 @@
 import Foundation
+import H2Platform
 import Testing
 
 /// A client of HTTP/1.1 made of a blocking socket: what it sends, no library has checked.
@@ -25,7 +26,7 @@ final class HTTP1Peer {
 
     /// - Parameter receiveBuffer: bytes that the system may hold for it; nil for the usual.
     init(port: Int, receiveBuffer: CInt? = nil) throws {
-        descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        descriptor = socket(AF_INET, streamSocketType, 0)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<CInt>.size))
         }

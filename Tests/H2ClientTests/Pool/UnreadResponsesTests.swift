@@ -1,5 +1,5 @@
-import Glibc
 import H2Origin
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Testing

@@ -1,12 +1,7 @@
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
 
 @testable import H2Client
 

@@ -1,4 +1,5 @@
 import Foundation
+import H2Platform
 import Testing
 
 /// A server made of one accepted blocking socket and hand-written frames, whose steps a test writes down.
@@ -16,7 +17,7 @@ final class PuppetServer: @unchecked Sendable {
     private var buffer: [UInt8] = []
 
     init() throws {
-        listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        listener = socket(AF_INET, streamSocketType | CInt(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian

@@ -1,6 +1,6 @@
 import CNghttp2
 import Foundation
-import Glibc
+import H2Platform
 
 @testable import H2Client
 
@@ -84,7 +84,7 @@ final class SilentPort {
         func withAddress(_ body: (UnsafePointer<sockaddr>) -> CInt) -> CInt {
             withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body) }
         }
-        let bound = withAddress { [listener] in Glibc.bind(listener, $0, length) }
+        let bound = withAddress { [listener] in H2Platform.bind(listener, $0, length) }
         guard bound == 0, listen(listener, 0) == 0 else {
             throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
         }
@@ -92,7 +92,7 @@ final class SilentPort {
         address.sin_port = UInt16(number).bigEndian
         for _ in 0..<4 {
             let filler = ch2_tcp_socket(AF_INET)
-            _ = withAddress { Glibc.connect(filler, $0, length) }
+            _ = withAddress { H2Platform.connect(filler, $0, length) }
             fillers.append(filler)
         }
     }

@@ -1,8 +1,8 @@
 import CNghttp2
 import Dispatch
 import Foundation
-import Glibc
 import H2Origin
+import H2Platform
 import Testing
 
 @testable import H2Client

@@ -1,5 +1,5 @@
 import CNghttp2
-import Glibc
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Synchronization
@@ -28,7 +28,7 @@ import Testing
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         address.sin_port = UInt16(ch2_socket_port(listener)).bigEndian
-        let theirs = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        let theirs = socket(AF_INET, streamSocketType, 0)
         let status = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(theirs, $0, socklen_t(MemoryLayout<sockaddr_in>.size))

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 import Testing
 
 @testable import H2Client

@@ -1,5 +1,5 @@
 import CNghttp2
-import Glibc
+import H2Platform
 import Synchronization
 
 @testable import H2Client

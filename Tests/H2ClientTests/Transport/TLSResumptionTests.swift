@@ -1,6 +1,6 @@
 import CNghttp2
-import Glibc
 import H2Origin
+import H2Platform
 import Testing
 
 @testable import H2Client

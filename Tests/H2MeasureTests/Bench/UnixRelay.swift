@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 import H2TestSupport
 import Synchronization
 
@@ -13,7 +13,7 @@ final class UnixRelay: @unchecked Sendable {
 
     init(path: String, to port: Int) throws {
         guard let address = SocketAddress(path: path) else { throw ProcessFailure("no address for \(path)") }
-        let listener = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+        let listener = socket(AF_UNIX, streamSocketType, 0)
         self.listener = listener
         guard address.withSockaddr({ bind(listener, $0, $1) }) == 0, listen(listener, 4) == 0 else {
             close(listener)
@@ -37,7 +37,7 @@ final class UnixRelay: @unchecked Sendable {
         let client = accept(listener, nil, nil)
         guard client >= 0 else { return }
         defer { close(client) }
-        let server = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        let server = socket(AF_INET, streamSocketType, 0)
         defer { close(server) }
         guard case .success(let addresses) = Resolver.addresses(host: "127.0.0.1", port: port, flags: AI_NUMERICHOST),
             addresses[0].withSockaddr({ connect(server, $0, $1) }) == 0

@@ -1,6 +1,6 @@
-import Glibc
 import H2Client
 import H2Measure
+import H2Platform
 import HTTPTypes
 import Histogram
 

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 import Synchronization
 import Testing
 
@@ -27,8 +27,8 @@ final class RawSocket: Sendable {
     deinit { close(descriptor) }
 
     static func connect(to port: Int) throws -> RawSocket {
-        let made = RawSocket(descriptor: socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0))
-        let status = withAddress(port: port) { Glibc.connect(made.descriptor, $0, $1) }
+        let made = RawSocket(descriptor: socket(AF_INET, streamSocketType, 0))
+        let status = withAddress(port: port) { H2Platform.connect(made.descriptor, $0, $1) }
         guard status == 0 else { throw Failure(description: "cannot connect, errno \(errno)") }
         return made
     }
@@ -36,7 +36,9 @@ final class RawSocket: Sendable {
     func send(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                H2Platform.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw Failure(description: "cannot send, errno \(errno)") }
             rest = rest.dropFirst(count)
         }
@@ -47,7 +49,7 @@ final class RawSocket: Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
+                H2Platform.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
             }
             if count > 0 {
                 sent += count
@@ -65,7 +67,7 @@ final class RawSocket: Sendable {
     func reset() {
         var nowhere = sockaddr()
         nowhere.sa_family = sa_family_t(AF_UNSPEC)
-        _ = Glibc.connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+        _ = H2Platform.connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
     }
 
     func read() -> Read {
@@ -114,7 +116,7 @@ final class RawServer: Sendable {
     private let descriptor: CInt
 
     init(_ serve: @escaping @Sendable (RawSocket) -> Void) throws {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, streamSocketType, 0)
         _ = RawSocket.withAddress(port: 0) { bind(descriptor, $0, $1) }
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)

@@ -1,6 +1,6 @@
 import CNghttp2
-import Glibc
 import H2Client
+import H2Platform
 
 /// What a client sent is no HTTP/1.1.
 struct Malformed: Error {
@@ -79,7 +79,7 @@ final class BlockingStream: @unchecked Sendable {
             let result = attempt(waitingFor: POLLOUT) { ssl in
                 rest.withUnsafeBytes { buffer in
                     guard let ssl else {
-                        return Glibc.send(descriptor, buffer.baseAddress, buffer.count, CInt(MSG_NOSIGNAL))
+                        return H2Platform.send(descriptor, buffer.baseAddress, buffer.count, CInt(MSG_NOSIGNAL))
                     }
                     return Int(SSL_write(ssl, buffer.baseAddress, CInt(buffer.count)))
                 }
@@ -143,7 +143,7 @@ final class BlockingStream: @unchecked Sendable {
                 if let ssl { SSL_shutdown(ssl) }
                 // Closed with input unread, a socket says RST and no FIN; the client is to see the FIN first.
                 shutdown(descriptor, CInt(SHUT_WR))
-                Glibc.close(descriptor)
+                H2Platform.close(descriptor)
             }
             SSL_free(ssl)
             ssl = nil

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// A thread that a test's server works on and waits for at its end, so that nothing of it outlives the test.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// Sockets on 127.0.0.1, with errors as exceptions.
 enum LoopbackSocket {
@@ -9,7 +9,7 @@ enum LoopbackSocket {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let status = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> CInt in
-                guard Glibc.bind(descriptor, address, length) == 0, Glibc.listen(descriptor, 512) == 0 else {
+                guard H2Platform.bind(descriptor, address, length) == 0, H2Platform.listen(descriptor, 512) == 0 else {
                     return -1
                 }
                 return getsockname(descriptor, address, &length)
@@ -30,7 +30,7 @@ enum LoopbackSocket {
         var address = address(port: port)
         let status = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                H2Platform.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
         guard status == 0 || errno == EINPROGRESS else {
@@ -43,7 +43,7 @@ enum LoopbackSocket {
 
     /// A connection that waits at a listener, or nil where there is none after all.
     static func accept(_ listener: CInt) -> CInt? {
-        let descriptor = Glibc.accept(listener, nil, nil)
+        let descriptor = H2Platform.accept(listener, nil, nil)
         guard descriptor >= 0 else { return nil }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         sendAtOnce(descriptor)
@@ -57,7 +57,7 @@ enum LoopbackSocket {
     /// Ends a connection by a RST.
     static func reset(_ descriptor: CInt) {
         var linger = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<H2Platform.linger>.size))
         close(descriptor)
     }
 

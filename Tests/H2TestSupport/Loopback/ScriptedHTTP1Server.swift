@@ -1,7 +1,7 @@
 public import H2Client
+import H2Platform
 
 import CNghttp2
-import Glibc
 
 /// A server on 127.0.0.1 that answers each HTTP/1.1 request with the bytes, pauses and ends that a test's script says,
 /// right or wrong ones, and records what it received.

@@ -1,7 +1,7 @@
 public import H2Client
+import H2Platform
 
 import CNghttp2
-import Glibc
 
 /// A TCP relay on 127.0.0.1 between a client under test and a server, which loses, holds, delays or ends what it relays
 /// when the test says so: a firewall that forgot a connection, a peer that hangs, a long way.
@@ -284,7 +284,7 @@ private final class Relay {
         for descriptor in [client, server] {
             shutdown(descriptor, CInt(SHUT_WR))
             while recv(descriptor, &scratch, scratch.count, CInt(MSG_DONTWAIT)) > 0 {}
-            Glibc.close(descriptor)
+            H2Platform.close(descriptor)
         }
         isFinished = true
     }
@@ -382,7 +382,7 @@ private final class Relay {
                 continue
             }
             let sent = next.bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
+                H2Platform.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
             }
             if sent < 0 { return errno == EAGAIN || errno == EINTR }
             count += sent

@@ -1,4 +1,4 @@
-public import Glibc
+public import H2Platform
 
 /// A program under way, started by posix_spawn and awaited by waitpid.
 ///

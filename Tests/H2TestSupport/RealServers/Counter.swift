@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// A number that many threads count up or add to.
 ///

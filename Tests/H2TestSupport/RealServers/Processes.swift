@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// What starting or running another program met.
 public struct ProcessFailure: Error, CustomStringConvertible {

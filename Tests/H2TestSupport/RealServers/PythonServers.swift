@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// A small Flask application, and what it needs to run behind Python's servers.
 ///
@@ -84,7 +84,6 @@ public enum PythonApplication {
         @app.get("/connection")
         def connection():
             return Response(str(request.environ["REMOTE_PORT"]), mimetype="text/plain")
-
 
         class OverASGI:
             """The application for hypercorn: in so many threads, and with the client's port, which WSGI lacks there."""

@@ -1,7 +1,6 @@
 public import H2Client
+import H2Platform
 public import Testing
-
-import Glibc
 
 /// How to start one of the servers that Debian packages, and what it can do.
 public struct RealServer: Sendable, CustomTestStringConvertible {

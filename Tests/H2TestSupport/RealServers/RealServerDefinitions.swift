@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 extension RealServer {
     /// Every server of files that speaks HTTP/2.

@@ -1,4 +1,4 @@
-public import Glibc
+public import H2Platform
 
 /// A server that a test started: waited for, signalled, restarted, and ended by its process group, so that nothing of it
 /// stays behind.
@@ -186,13 +186,13 @@ public enum LoopbackPort {
     public static func unused() throws -> Int {
         for _ in 0..<1_000 {
             let port = next.increment()
-            if withSocket(port, { Glibc.bind($0, $1, $2) }) == 0 { return port }
+            if withSocket(port, { H2Platform.bind($0, $1, $2) }) == 0 { return port }
         }
         throw ProcessFailure("no unused port")
     }
 
     /// Whether something accepts connections there.
-    public static func accepts(_ port: Int) -> Bool { withSocket(port) { Glibc.connect($0, $1, $2) } == 0 }
+    public static func accepts(_ port: Int) -> Bool { withSocket(port) { H2Platform.connect($0, $1, $2) } == 0 }
 
     private static func withSocket(
         _ port: Int, _ body: (CInt, UnsafePointer<sockaddr>, socklen_t) -> CInt

@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// The folder of files that each real server serves, made once in a test process.
 public struct StaticSite: Sendable {

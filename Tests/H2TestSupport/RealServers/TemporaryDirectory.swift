@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// A folder for everything that one test process makes, and a watch over what it starts.
 ///

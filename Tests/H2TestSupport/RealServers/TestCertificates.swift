@@ -1,4 +1,4 @@
-import Glibc
+import H2Platform
 
 /// An authority and certificates that it signed, made once in a test process with the openssl command.
 public struct TestCertificates: Sendable {

@@ -1,7 +1,7 @@
 import Dispatch
-import Glibc
 import H2Client
 import H2Origin
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Testing

@@ -1,5 +1,5 @@
-import Glibc
 import H2Client
+import H2Platform
 import H2TestSupport
 import Testing
 

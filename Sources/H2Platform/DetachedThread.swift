@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Runs `body` on a thread of its own, which ends with it.
 /// - Returns: 0, or pthread_create's error, and `body` is not run.
 package func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> CInt {
@@ -11,7 +5,7 @@ package func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> CInt
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
     defer { pthread_attr_destroy(&attributes) }
-    #if canImport(Glibc)
+    #if canImport(Glibc) || canImport(Android)
         var thread = pthread_t()
     #else
         var thread: pthread_t?
@@ -21,7 +15,7 @@ package func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> CInt
     let status = pthread_create(
         &thread, &attributes,
         { argument in
-            #if canImport(Glibc)
+            #if canImport(Glibc) || canImport(Musl)
                 let argument = argument!
             #endif
             Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()

@@ -1,22 +1,31 @@
 public import HTTPTypes
 
-/// One TCP or TLS connection on which HTTP/1.1 requests follow each other (RFC 9112).
+/// One TCP or TLS connection that sends HTTP/1.1 requests one after another (RFC 9112).
 ///
-/// Everything is as on an `HTTP2Connection`, but for what the protocol cannot do:
+/// ```swift
+/// let origin = try Origin("https://example.com")
+/// try await HTTP1Connection.withConnection(to: origin) { connection in
+///     let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/")
+///     let response = try await connection.send(request)
+///     print(response.status, try await response.body.collect(upTo: 1 << 20).count)
+/// }
+/// ```
 ///
-/// - One request at a time. Others that are sent meanwhile wait in order; nothing is pipelined.
-/// - A request that is given up after it was sent (cancelled, timed out, its response's body dropped before its end) ends the
-///   connection, and those that wait fail with `connectionDraining`, which is retryable.
-/// - A reader that does not take its body holds the server back past `Configuration.Windows.stream` unread bytes, and with
-///   it the requests that wait.
-/// - The connection ends when the server says `connection: close`, speaks HTTP/1.0 without `keep-alive`, or sends a body
-///   that ends with the connection; `isDraining` tells as soon as that is known. While nothing is under way, an end or any
-///   byte from the server ends it at once.
+/// It works like ``HTTP2Connection``, within the limits of the protocol:
 ///
-/// A connection that is dropped unclosed takes no more requests; a response still under way has `Timeouts.drain` to come to
-/// its end, and then fails.
+/// - One request at a time. Other requests wait in order; nothing is pipelined.
+/// - Giving up a request that was sent (by cancelling it, by a time limit, by dropping its body before the end) ends the
+///   connection. Requests that wait fail with `connectionDraining`, which is retryable.
+/// - If a body is not read, the server is held back after ``Configuration/Windows/stream`` unread bytes, and waiting
+///   requests with it.
+/// - The connection ends after `connection: close`, after HTTP/1.0 without `keep-alive`, and after a body that ends with the
+///   connection. ``isDraining`` is true as soon as that is known. An idle connection ends as soon as the server closes it or
+///   sends any byte.
+///
+/// A connection that is dropped without `close()` takes no new requests. A response in progress may finish within
+/// ``Configuration/Timeouts/drain``, and fails after that.
 public actor HTTP1Connection {
-    /// Facts that hold for the connection's life.
+    /// Properties that stay the same for the connection's life.
     public nonisolated let info: ConnectionInfo
     package nonisolated let connection: Connection
 
@@ -36,20 +45,20 @@ public actor HTTP1Connection {
 
     deinit { connection.postLetGo() }
 
-    /// The connection's loop.
+    /// The executor of the connection's event loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { connection.loop.asUnownedSerialExecutor() }
 
-    /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
+    /// The executor to prefer for tasks that use the connection a lot: `withTaskExecutorPreference(connection.executor)`.
     public nonisolated var executor: any TaskExecutor { connection.executor }
 
     // MARK: - Connect
 
-    /// Connects, runs `body`, and closes on every exit: gracefully after a return, at once after an error. What is still
-    /// under way after a return has `Timeouts.drain` to come to its end, and is not waited for.
+    /// Connects, runs `body`, and closes the connection: gracefully after a return, at once after an error. Requests still
+    /// in progress after a return may finish within ``Configuration/Timeouts/drain``; this call does not wait for them.
     ///
-    /// Connecting: look the host up off the loop, try its addresses (Happy Eyeballs, RFC 8305), TLS with ALPN `http/1.1`
-    /// for an `https` origin. A server that chooses no protocol is taken to speak HTTP/1.1.
-    /// - Throws: what `connect` and `body` throw.
+    /// To connect, the host is looked up, its addresses are tried (Happy Eyeballs, RFC 8305), and for an `https` origin TLS
+    /// offers ALPN `http/1.1`. A server that chooses no protocol is assumed to speak HTTP/1.1.
+    /// - Throws: The errors of `connect` and of `body`.
     public static nonisolated(nonsending) func withConnection<R>(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared,
         _ body: nonisolated(nonsending) (HTTP1Connection) async throws -> R
@@ -58,10 +67,10 @@ public actor HTTP1Connection {
         return try await connection.connection.use { try await body(connection) }
     }
 
-    /// Connects; the caller must `close()` or `closeNow()`.
+    /// Connects. The caller must call `close()` or `closeNow()`.
     /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
-    ///   `http2NotNegotiated` where the server chose a protocol that was not offered, `timeout`; `CancellationError`, and
-    ///   nothing is left open.
+    ///   `timeout`, or `http2NotNegotiated` if the server chose a protocol that was not offered; `CancellationError`. Nothing
+    ///   stays open.
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP1Connection {
@@ -71,9 +80,9 @@ public actor HTTP1Connection {
                 configuration: configuration, on: loop))
     }
 
-    /// Runs `body` isolated to the connection, on its loop's thread, and with `executor` preferred; see
-    /// `HTTP2Connection.isolated`.
-    /// - Throws: what `body` throws. Cancellation is left to `body`.
+    /// Runs `body` isolated to the connection, on its loop's thread, and with ``executor`` preferred. See
+    /// ``HTTP2Connection/isolated(_:)``.
+    /// - Throws: The errors of `body`, which must respond to cancellation itself.
     public nonisolated func isolated<R: Sendable>(
         _ body: @Sendable (isolated HTTP1Connection) async throws -> R
     ) async rethrows -> R {
@@ -85,20 +94,21 @@ public actor HTTP1Connection {
     /// Sends a request and waits for the final response's header fields. A missing `authority` or `path` is filled in from
     /// the origin.
     ///
-    /// A body that is streamed is still being sent when this returns (in chunks where its length is not known): its writer
-    /// goes on until the body's end, as long as the response is under way. What is left of it is given up when the response
-    /// is whole, fails, or is dropped, and that ends the connection. What the writer throws after the head is thrown to the
-    /// reader of the response's body. Cancelling the task ends the connection, unless the request still waits for its turn;
-    /// nobody waits for a writer that ignores its cancellation.
-    /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
+    /// A streamed body may still be in progress when this returns (in chunks if its length is not known). Its writer goes on
+    /// until the body ends or the response is complete, fails, or is dropped; in the last three cases the rest of the body
+    /// is not sent, and the connection ends. An error that the writer throws after the response's head is thrown to the
+    /// reader of the response's body. Cancelling the task ends the connection, unless the request still waits to be sent. A
+    /// writer that ignores its cancellation holds nothing up.
+    /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
         try await connection.send(request, body: body, options: options)
     }
 
-    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
-    /// given up, and this returns or throws once the writer has returned.
+    /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
+    /// sent, and this call returns or throws after the writer has returned.
+    /// - Throws: `H2Error`; `CancellationError`; the errors of the body's writer and of `handle`.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
@@ -108,18 +118,19 @@ public actor HTTP1Connection {
 
     // MARK: - The end
 
-    /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), and closes.
-    /// Cancelling the task does not shorten the wait: `closeNow()` does.
+    /// Takes no new requests, waits for those accepted so far (at most ``Configuration/Timeouts/drain``), and closes the
+    /// connection. Cancelling the task does not shorten the wait; `closeNow()` does.
     public nonisolated(nonsending) func close() async {
         await connection.close()
     }
 
-    /// Fails what is under way and closes at once. May be called from anywhere, also twice.
+    /// Fails requests in progress and closes the connection at once. Can be called from anywhere, and more than once.
     public nonisolated func closeNow() { connection.postCloseNow() }
 
-    /// True once no new request is taken: after `close()`, once the server has said that it will close, after the end.
+    /// Whether the connection takes no new requests: after `close()`, after the server announced that it will close, and
+    /// after the end.
     public nonisolated var isDraining: Bool { connection.isDraining }
 
-    /// The connection's state at this moment. What is HTTP/2's alone (settings, windows, GOAWAY) says little here.
+    /// The connection's state at this moment. Members that only HTTP/2 has (settings, windows, GOAWAY) mean little here.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot { await connection.currentSnapshot() }
 }

@@ -28,7 +28,7 @@ final class BodyFile: Sendable {
             H2Error(.localIO, initiator: .user, cause: .errno(errno), message: what, remedy: remedy)
         }
         guard descriptor >= 0 else {
-            throw failure("cannot read '\(path)': \(String(cString: strerror(errno)))", "check the path and its rights")
+            throw failure("cannot read '\(path)': \(errnoText(errno))", "check the path and its rights")
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -159,12 +159,16 @@ package func renameReplacingNothing(_ path: UnsafePointer<CChar>, _ newPath: Uns
 }
 
 /// Writes all of `bytes`, and may block.
-/// - Parameter isWanted: asked several times a second while there is no room; without it the wait has no end.
+/// - Parameters:
+///   - isWanted: asked several times a second while there is no room; without it the wait has no end.
+///   - onProgress: called at the end with the number of bytes that were written.
 /// - Returns: 0, or the errno that stopped it; ECANCELED where it is not wanted any more.
 package func writeFully(
-    _ descriptor: CInt, _ bytes: UnsafeRawBufferPointer, while isWanted: (() -> Bool)? = nil
+    _ descriptor: CInt, _ bytes: UnsafeRawBufferPointer, while isWanted: (() -> Bool)? = nil,
+    onProgress: (Int) -> Void = { _ in }
 ) -> CInt {
     var done = 0
+    defer { onProgress(done) }
     while done < bytes.count {
         var count = bytes.count - done
         if let isWanted {

@@ -1,3 +1,4 @@
+internal import H2Client
 import HTTPTypes
 import Histogram
 
@@ -6,15 +7,15 @@ extension BenchPage {
     var requests: [String] {
         let requests = result.requests
         var rows = [
-            ("Sent", ChartUnit.grouped(requests.sent)), ("Answered whole", ChartUnit.grouped(requests.done)),
-            ("Failed", ChartUnit.grouped(requests.failed)),
-            ("Aborted, still in flight at the end", ChartUnit.grouped(requests.aborted)),
+            ("Sent", grouped(requests.sent)), ("Answered whole", grouped(requests.done)),
+            ("Failed", grouped(requests.failed)),
+            ("Aborted, still in flight at the end", grouped(requests.aborted)),
         ]
         for (name, number) in [
             ("Of the answered, after the deadline", requests.drained), ("Never sent", requests.dropped),
             ("Sent again on another connection", requests.retries),
         ] where number > 0 {
-            rows.append((name, ChartUnit.grouped(number)))
+            rows.append((name, grouped(number)))
         }
         let statuses = result.statuses.enumerated().filter { $0.element > 0 }
         let answered = statuses.reduce(0) { $0 + $1.element }
@@ -22,7 +23,7 @@ extension BenchPage {
             head: ["status", "responses", ""],
             statuses.map {
                 Page.Row([
-                    .text("\($0.offset)"), .number(ChartUnit.grouped($0.element)),
+                    .text("\($0.offset)"), .number(grouped($0.element)),
                     .number(Self.percent($0.element, of: answered)),
                 ])
             })
@@ -44,12 +45,12 @@ extension BenchPage {
     private static func byCount(_ causes: [String: Int], most: Int = 50) -> [Page.Row] {
         let sorted = causes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
         var rows = sorted.prefix(most).map {
-            Page.Row([.text(String($0.key.prefix(500))), .number(ChartUnit.grouped($0.value))])
+            Page.Row([.text(String($0.key.prefix(500))), .number(grouped($0.value))])
         }
         if sorted.count > most {
             let rest = sorted.dropFirst(most)
             let sum = rest.reduce(0) { $0 + $1.value }
-            rows.append(.init([.text("\(Page.many(rest.count, "other cause"))"), .number(ChartUnit.grouped(sum))]))
+            rows.append(.init([.text("\(Page.many(rest.count, "other cause"))"), .number(grouped(sum))]))
         }
         return rows
     }
@@ -85,27 +86,27 @@ extension BenchPage {
     var connectionsAndTraffic: [String] {
         let connections = result.connections
         var rows = [
-            ("Opened", ChartUnit.grouped(connections.opened)),
-            ("Open at once, at most", ChartUnit.grouped(connections.mostOpen)),
+            ("Opened", grouped(connections.opened)),
+            ("Open at once, at most", grouped(connections.mostOpen)),
         ]
         for (name, number) in [
             ("Opened instead of a closed one", connections.reopened), ("Closed on purpose", connections.rotated),
             ("HTTP/2", connections.http2), ("HTTP/1.1", connections.http1),
         ] where number > 0 {
-            rows.append((name, ChartUnit.grouped(number)))
+            rows.append((name, grouped(number)))
         }
-        rows.append(("TLS handshakes", ChartUnit.grouped(connections.handshakes)))
+        rows.append(("TLS handshakes", grouped(connections.handshakes)))
         if connections.handshakes > 0 {
-            rows.append(("Of them resumed", ChartUnit.grouped(connections.resumed)))
+            rows.append(("Of them resumed", grouped(connections.resumed)))
         }
         if let version = connections.tlsVersion {
             rows.append(("TLS", [version, connections.cipher].compactMap { $0 }.joined(separator: ", ")))
         }
         if connections.http2 > 0 {
-            let limit = connections.maxConcurrentStreams.map(ChartUnit.grouped) ?? "none told"
+            let limit = connections.maxConcurrentStreams.map(grouped) ?? "none told"
             rows.append(("Server's limit of streams", limit))
         }
-        rows.append(("Round trips one after another", ChartUnit.grouped(connections.roundTrips)))
+        rows.append(("Round trips one after another", grouped(connections.roundTrips)))
         var cards = [Page.card("Connections", Page.list(rows)), Page.card("Traffic", Page.list(trafficRows))]
         for (title, causes) in [
             ("Connections that could not be established", connections.failed), ("Connections lost", connections.lost),
@@ -163,7 +164,7 @@ extension BenchPage {
         rows.append(("Timers late, p99", time.text(Double(client.lagP99))))
         rows.append(("Timers late, at most", time.text(Double(client.lagMost))))
         rows.append(("Memory", ChartUnit.bytes.text(Double(client.residentBytes))))
-        rows.append(("Processors", ChartUnit.grouped(client.processors)))
+        rows.append(("Processors", grouped(client.processors)))
         return Page.card(
             "Client", note: "Where it is busy all the time, the figures are the client's rather than the server's.",
             Page.list(rows))
@@ -179,20 +180,20 @@ extension BenchPage {
                     "\(request.request.method.rawValue) \(String((request.request.path ?? "/").prefix(200)))\(body)"
                 ))
         }
-        if plan.requests.count > 5 { rows.append(("", "and \(ChartUnit.grouped(plan.requests.count - 5)) more")) }
+        if plan.requests.count > 5 { rows.append(("", "and \(grouped(plan.requests.count - 5)) more")) }
         switch plan.extent {
         case .requests(let number): rows.append(("Extent", Page.many(number, "request")))
-        case .time(let time): rows.append(("Extent", ChartUnit.seconds.short(time.asSeconds)))
+        case .time(let time): rows.append(("Extent", ChartUnit.seconds.short(time.inSeconds)))
         }
-        rows.append(("Warm-up", plan.warmUp == .zero ? "none" : ChartUnit.seconds.short(plan.warmUp.asSeconds)))
-        rows.append(("Threads", ChartUnit.grouped(plan.threads)))
-        rows.append(("Connections", ChartUnit.grouped(plan.connections)))
-        rows.append(("Streams on each", ChartUnit.grouped(plan.streams)))
+        rows.append(("Warm-up", plan.warmUp == .zero ? "none" : ChartUnit.seconds.short(plan.warmUp.inSeconds)))
+        rows.append(("Threads", grouped(plan.threads)))
+        rows.append(("Connections", grouped(plan.connections)))
+        rows.append(("Streams on each", grouped(plan.streams)))
         if let number = plan.requestsPerConnection {
-            rows.append(("Requests for each connection", ChartUnit.grouped(number)))
+            rows.append(("Requests for each connection", grouped(number)))
         }
         if let ramp = plan.connectionRamp {
-            rows.append(("Connections opened", "\(ramp.count) each \(ChartUnit.seconds.short(ramp.period.asSeconds))"))
+            rows.append(("Connections opened", "\(ramp.count) each \(ChartUnit.seconds.short(ramp.period.inSeconds))"))
         }
         rows.append(("Pace", pace))
         if plan.api == .async { rows.append(("API", "async")) }

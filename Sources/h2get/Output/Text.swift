@@ -97,13 +97,8 @@ func shortened(_ text: String, to limit: Int) -> String {
 }
 
 extension Duration {
-    var seconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) * 1e-18
-    }
-
     /// Such as `0.31 ms` or `2.50 s`.
     var brief: String {
-        seconds < 1 ? "\(fixed(seconds * 1000, 2)) ms" : "\(fixed(seconds, 2)) s"
+        inSeconds < 1 ? "\(fixed(inSeconds * 1000, 2)) ms" : "\(fixed(inSeconds, 2)) s"
     }
 }

@@ -376,7 +376,7 @@ actor Fetch {
         var heldBack = HeldBack()
         while !Task.isCancelled {
             do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
-            let elapsed = (ContinuousClock.now - start).seconds
+            let elapsed = (ContinuousClock.now - start).inSeconds
             let statistics = await statistics()
             let received = statistics.bytesReceived
             if Task.isCancelled { return }
@@ -401,7 +401,7 @@ actor Fetch {
     private func summary(_ statistics: HTTPClient.Statistics) -> String {
         Summary(
             requests: done + failed, failed: failed, mostInFlight: mostInFlight, bodyBytes: bodyBytes,
-            elapsed: (ContinuousClock.now - start).seconds, spoken: spoken, first: firstConnection,
+            elapsed: (ContinuousClock.now - start).inSeconds, spoken: spoken, first: firstConnection,
             statistics: statistics
         ).text
     }

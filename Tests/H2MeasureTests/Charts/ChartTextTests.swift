@@ -45,9 +45,9 @@ import Testing
         #expect(ChartUnit.number(6) == "6")
         #expect(ChartUnit.number(16_996.4) == "16,996")
         #expect(ChartUnit.number(.nan) == "–")
-        #expect(ChartUnit.grouped(0) == "0")
-        #expect(ChartUnit.grouped(-1_234_567) == "-1,234,567")
-        #expect(ChartUnit.grouped(Int.min) == "-9,223,372,036,854,775,808")
+        #expect(grouped(0) == "0")
+        #expect(grouped(-1_234_567) == "-1,234,567")
+        #expect(grouped(Int.min) == "-9,223,372,036,854,775,808")
     }
 
     @Test func fixedDigitsAreRounded() {

@@ -77,22 +77,4 @@ import Testing
         chart.series = [.init("x", values.enumerated().map { .init(Double($0.offset + 1), $0.element) })]
         #expect(chart.lines().joined().contains("●"))
     }
-
-    // MARK: Sparklines
-
-    @Test func aSparklineGoesFromZeroToItsLargest() {
-        #expect(Sparkline.text([0, 1, 2, 3, 4, 5, 6, 7, 8], width: 20) == "▁▂▃▄▅▆▇██")
-        #expect(Sparkline.text([3, 3, 3], width: 20) == "███")
-        #expect(Sparkline.text([0, 0], width: 20) == "▁▁")
-    }
-
-    @Test func aSparklineKeepsSpikesAndGaps() {
-        #expect(Sparkline.text([1, 1, 1, 8, 1, 1], width: 3) == "▂█▂")
-        #expect(Sparkline.text([1, nil, .nan, 1], width: 9) == "█  █")
-    }
-
-    @Test func aSparklineOfNothingIsEmpty() {
-        #expect(Sparkline.text([], width: 5).isEmpty)
-        #expect(Sparkline.text([1, 2], width: 0).isEmpty)
-    }
 }

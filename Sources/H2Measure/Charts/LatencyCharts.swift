@@ -178,7 +178,7 @@ package struct DistributionChart: Sendable {
         content += frame.lines(of: marks)
         if beyond > 0 {
             content += ChartFrame.text(
-                "\(ChartUnit.grouped(beyond)) beyond →", x: frame.right, y: frame.top + 12, "end halo")
+                "\(grouped(beyond)) beyond →", x: frame.right, y: frame.top + 12, "end halo")
         }
         return frame.drawing(label: "Distribution of latency", isEmpty: bars.isEmpty, content)
     }
@@ -189,8 +189,8 @@ package struct DistributionChart: Sendable {
         else { return "" }
         let unit = ChartUnit.nanoseconds
         var tip = "\(unit.text(bucket.lower)) to \(unit.text(bucket.upper))\n"
-        tip += "\(self.other == nil ? "" : name + ": ")\(ChartUnit.grouped(Int(bucket.count))) responses"
-        if let other, let name = self.other?.name { tip += "\n\(name): \(ChartUnit.grouped(Int(other.count)))" }
+        tip += "\(self.other == nil ? "" : name + ": ")\(grouped(Int(bucket.count))) responses"
+        if let other, let name = self.other?.name { tip += "\n\(name): \(grouped(Int(other.count)))" }
         // One response must be seen beside a million.
         let height = max(frame.bottom - top, bucket.count > 0 ? 1.5 : 0)
         let left = Markup.coordinate(begin)

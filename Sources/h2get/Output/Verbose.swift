@@ -144,7 +144,7 @@ struct Verbose: Sendable {
         func window(_ pair: (stream: Int?, connection: Int)) -> String {
             "\(pair.stream.map { "\($0)/" } ?? "")\(pair.connection)"
         }
-        var text = "\(fixed(frame.time.seconds * 1000, 2)) ms \(frame.connectionID) "
+        var text = "\(fixed(frame.time.inSeconds * 1000, 2)) ms \(frame.connectionID) "
         text += frame.direction == .sent ? "> " : "< "
         text += "\(frame.type) stream \(frame.streamID), \(frame.length) B"
         if !frame.flags.isEmpty { text += ", \(frame.flags.joined(separator: "+"))" }

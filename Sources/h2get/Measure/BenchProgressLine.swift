@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 
 /// How a measurement is going, in one line: `12.3 s  45,678/100,000 (46 %)  9,876 req/s  p50 1.20 ms  p99 3.40 ms  100 in
@@ -23,7 +24,8 @@ struct BenchProgressLine: Sendable {
             parts.append("\(grouped(ended))/\(grouped(count)) (\(part(Double(ended), of: Double(count))))")
         case .time(let time):
             let isWhole = time.components.attoseconds == 0
-            parts[0] += " of \(fixed(time.seconds, isWhole ? 0 : 1)) s (\(part(progress.elapsed, of: time.seconds)))"
+            parts[0] +=
+                " of \(fixed(time.inSeconds, isWhole ? 0 : 1)) s (\(part(progress.elapsed, of: time.inSeconds)))"
             parts.append("\(grouped(progress.done)) done")
         }
         parts.append("\(grouped(Int(min(progress.rate, 1e12).rounded()))) req/s")
@@ -43,7 +45,7 @@ struct BenchProgressLine: Sendable {
     private func secondsLeft(_ progress: Bench.Progress) -> String? {
         let seconds: Double
         switch extent {
-        case .time(let time): seconds = max(0, time.seconds - progress.elapsed)
+        case .time(let time): seconds = max(0, time.inSeconds - progress.elapsed)
         case .requests(let count):
             // As fast as it went in the last second, which a ramp or a slower server shows in.
             guard progress.rate > 0 else { return nil }

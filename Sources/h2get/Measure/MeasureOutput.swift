@@ -1,3 +1,4 @@
+import H2Client
 import H2Measure
 
 /// A measurement in each of the forms in which `h2get bench` can hand it on.
@@ -193,7 +194,7 @@ struct SweepReport: Sendable {
                     errors: $0.bad, isFlawed: !$0.isClean)
             })
         input.work = [
-            "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.seconds)) of warm-up"
+            "\(timeText(seconds: result.time)) for each setting, after \(timeText(seconds: plan.warmUp.inSeconds)) of warm-up"
         ]
         input.facts = result.facts(context)
         input.knee = result.knee.marked.map(setting)

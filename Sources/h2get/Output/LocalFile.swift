@@ -1,12 +1,5 @@
 import H2Platform
 
-/// The system's words for an errno.
-func errnoText(_ code: Int32) -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}
-
 /// The kind of file that a path names, links followed.
 enum FileKind: Equatable {
     case regular
@@ -81,7 +74,7 @@ func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> 
         bytes += chunk
         guard bytes.count <= 1 << 30 else {
             let name = path == "-" ? "stdin" : path
-            throw Failure(.readFailed, "\(name) is over 1 GiB, which is too much for memory; \(remedy)")
+            throw Failure(.readFailed, "\(name) is larger than 1 GiB, too large to hold in memory; \(remedy)")
         }
     }
 }
@@ -91,7 +84,7 @@ let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
 
 /// The lines of a list or of a file of fields, without its byte-order mark.
 func readText(_ path: String) throws -> ArraySlice<UInt8> {
-    let bytes = try readWhole(path, remedy: "divide it")
+    let bytes = try readWhole(path, remedy: "split it")
     return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
 }
 

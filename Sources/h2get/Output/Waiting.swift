@@ -167,7 +167,7 @@ final class InputFile: Sendable {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while true {
             if isAbandoned.load(ordering: .relaxed) { return [] }
-            let left = limit.map { max(0, ($0 - (ContinuousClock.now - begin)).seconds) }
+            let left = limit.map { max(0, ($0 - (ContinuousClock.now - begin)).inSeconds) }
             let wait = left.map { CInt(min($0 * 1000, Double(Self.patience)).rounded(.up)) } ?? Self.patience
             let result = poll(&entry, 1, wait)
             // An error of poll's own, or of the descriptor: reading says which.

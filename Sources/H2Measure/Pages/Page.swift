@@ -227,11 +227,6 @@ enum Page {
     }
 
     static func many(_ number: Int, _ one: String, _ several: String? = nil) -> String {
-        "\(ChartUnit.grouped(number)) \(number == 1 ? one : several ?? one + "s")"
+        "\(grouped(number)) \(number == 1 ? one : several ?? one + "s")"
     }
-}
-
-extension Duration {
-    /// As a number, for figures that are written.
-    var asSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

@@ -243,11 +243,11 @@ package struct SweepPage: Sendable {
                 let good = hasBad ? [Page.Cell.number(ChartUnit.number(point.goodput))] : []
                 return Page.Row(
                     [
-                        .number(ChartUnit.grouped(point.setting.connections)),
-                        .number(ChartUnit.grouped(point.setting.streams)), .number(ChartUnit.number(point.rate)),
+                        .number(grouped(point.setting.connections)),
+                        .number(grouped(point.setting.streams)), .number(ChartUnit.number(point.rate)),
                     ] + good + [
                         .number(time.text(point.p50)), .number(time.text(point.p99)),
-                        .number(ChartUnit.grouped(point.errors)), .number(words.joined(separator: ", ")),
+                        .number(grouped(point.errors)), .number(words.joined(separator: ", ")),
                     ], isBest: isBest,
                     keys: [Double(point.setting.connections), Double(point.setting.streams), point.rate]
                         + (hasBad ? [point.goodput] : []) + [point.p50, point.p99, Double(point.errors)])

@@ -106,7 +106,7 @@ struct StatusList: Sendable, Equatable {
             } else if part.count == 3, let status = Int(part), (200...599).contains(status) {
                 statuses.insert(status)
             } else {
-                throw BadValue("write statuses from 200 to 599, such as 200, 200,304 or 2xx")
+                throw BadValue("use statuses from 200 to 599, such as 200 or 200,304 or 2xx")
             }
         }
     }

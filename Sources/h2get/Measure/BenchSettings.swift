@@ -78,7 +78,7 @@ struct BenchSettings: Sendable {
         plan.sourceAddresses = place.source?.addresses ?? []
         plan.breaksDown = command.output.breakdown
         plan.startAt = load.startAt
-        if let start = load.startAt, start - plan.warmUp.seconds < ProcessClocks.wallSeconds {
+        if let start = load.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
             throw Failure.usage("--start-at is over already, or less than --warm-up-time away; name a later time")
         }
     }
@@ -241,7 +241,7 @@ struct BenchSettings: Sendable {
         }
         if let stages = load.stages?.stages, stages.last?.to == 0 {
             // Behind the stages nothing arrives any more, and whoever waited for the rest would wait for ever.
-            let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.seconds }
+            let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.inSeconds }
             guard Double(requests) <= held.rounded(.up) else {
                 throw Failure.usage(
                     "the stages end at a rate of 0 after \(Int(held.rounded(.up))) requests, fewer than -n \(requests): use a"

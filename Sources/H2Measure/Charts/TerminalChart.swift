@@ -218,26 +218,3 @@ private struct Canvas {
         return (Character(scalar), owners[place])
     }
 }
-
-/// A line of text whose blocks are as high as the values.
-package enum Sparkline {
-    private static let blocks: [Character] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
-
-    /// At most `width` characters; of more values, neighbours are joined by their largest, so that no spike is lost. What
-    /// is not known is a space. Heights are from zero.
-    package static func text(_ values: [Double?], width: Int) -> String {
-        guard width > 0, !values.isEmpty else { return "" }
-        let count = min(width, values.count)
-        let joined: [Double?] = (0..<count).map { index in
-            values[(index * values.count / count)..<((index + 1) * values.count / count)]
-                .compactMap { $0 }.filter(\.isFinite).max()
-        }
-        let most = joined.compactMap { $0 }.max() ?? 0
-        return String(
-            joined.map { value -> Character in
-                guard let value else { return " " }
-                guard most > 0, value > 0 else { return blocks[0] }
-                return blocks[min(Int(value / most * 8), 7)]
-            })
-    }
-}

@@ -1,3 +1,4 @@
+internal import H2Client
 import HTTPTypes
 import Histogram
 
@@ -70,7 +71,7 @@ package struct BenchPage: Sendable {
         case .closed: return "closed loop"
         case .arrivals(let from, let to, let ramp):
             if from == to || ramp == .zero { return "\(ChartUnit.number(to)) requests/s (open loop)" }
-            let time = ChartUnit.seconds.short(ramp.asSeconds)
+            let time = ChartUnit.seconds.short(ramp.inSeconds)
             return "\(ChartUnit.number(from)) to \(ChartUnit.number(to)) requests/s within \(time) (open loop)"
         case .stages(let stages):
             let most = stages.reduce(0) { max($0, $1.from, $1.to) }
@@ -123,7 +124,7 @@ package struct BenchPage: Sendable {
     private func others(_ others: Int, aborted: Int) -> String {
         aborted == 0
             ? Page.many(others, "other")
-            : "\(Page.many(others, "other")), \(ChartUnit.grouped(aborted)) still in flight at the end"
+            : "\(Page.many(others, "other")), \(grouped(aborted)) still in flight at the end"
     }
 
     /// A part that is not quite all is never written as 100 %.
@@ -151,7 +152,7 @@ package struct BenchPage: Sendable {
         lines.append((raw, result.latency))
         lines.append(("first byte", result.firstByte))
         let beyond = distribution.beyond
-        let cut = beyond == 0 ? "" : " Drawn up to p99.9; \(ChartUnit.grouped(beyond)) are beyond."
+        let cut = beyond == 0 ? "" : " Drawn up to p99.9; \(grouped(beyond)) are beyond."
         var cards = [
             Page.card("Distribution", note: "How many responses took how long.\(cut)", distribution.svg()),
             Page.card(
@@ -185,7 +186,7 @@ package struct BenchPage: Sendable {
                 }
                 return Page.Row(
                     [
-                        .text(name), .number(ChartUnit.grouped(Int(histogram.totalCount))),
+                        .text(name), .number(grouped(Int(histogram.totalCount))),
                         .number(Self.time.text(histogram.average)),
                     ] + values)
             })

@@ -122,15 +122,4 @@ package enum ChartUnit: Sendable, Equatable {
         if text.hasSuffix(".") { text.removeLast() }
         return text
     }
-
-    /// With commas between thousands.
-    package static func grouped(_ value: Int) -> String {
-        let digits = Array(String(value.magnitude))
-        var result = value < 0 ? "-" : ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { result.append(",") }
-            result.append(digit)
-        }
-        return result
-    }
 }

@@ -148,34 +148,10 @@ struct ServeFile: Sendable {
         let lines = content.split(separator: 10)
         guard lines.count > 2, lines.first?.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) == true,
             lines.last?.elementsEqual("-----END CERTIFICATE-----".utf8) == true,
-            let certificate = base64Decoded(lines.dropFirst().dropLast().joined())
+            let certificate = Base64.decode(Array(lines.dropFirst().dropLast().joined())[...])
         else { return false }
         let name = Array("H2Origin throw-away CA".utf8)
         let places = certificate.indices.filter { certificate[$0...].starts(with: name) }
         return places.count == 2
-    }
-
-    /// RFC 4648 section 4; nil for anything else.
-    private static func base64Decoded(_ text: some Sequence<UInt8>) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var (bits, count) = (UInt32(0), 0)
-        for character in text where character != UInt8(ascii: "=") {
-            let value: UInt8
-            switch character {
-            case 65...90: value = character - 65
-            case 97...122: value = character - 71
-            case 48...57: value = character + 4
-            case UInt8(ascii: "+"): value = 62
-            case UInt8(ascii: "/"): value = 63
-            default: return nil
-            }
-            bits = bits << 6 | UInt32(value)
-            count += 6
-            if count >= 8 {
-                count -= 8
-                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-            }
-        }
-        return bytes
     }
 }

@@ -18,16 +18,16 @@ extension Worker {
     /// Two looks at the clock that are further apart had work between them.
     private static let spinStep: UInt64 = 5_000
 
-    /// Begins the worker's own part of the schedule, now.
+    /// Begins the worker's own part of the schedule.
     func beginSchedules() {
         schedules = [
-            schedule(Arrivals.Part(first: index, stride: plan.threads, of: plan.connections), from: loop.now)
+            schedule(Arrivals.Part(first: index, stride: plan.threads, of: plan.connections), from: beginning)
         ].compactMap { $0 }
     }
 
     /// The measured part begins: each part that the worker has begins anew, those of workers that gave up in the warm-up too.
     func restartSchedules() {
-        schedules = schedules.compactMap { schedule($0.part, from: loop.now) }
+        schedules = schedules.compactMap { schedule($0.part, from: findings.beganAt) }
     }
 
     /// Takes the schedules that another worker left.
@@ -38,7 +38,7 @@ extension Worker {
             schedules += handover.parts.compactMap { schedule($0, from: findings.beganAt) }
             for arrival in handover.arrivals { backlog.append(arrival) }
         } else {
-            schedules += handover.parts.compactMap { schedule($0, from: loop.now) }
+            schedules += handover.parts.compactMap { schedule($0, from: beginning) }
             // One that began to measure before this one leaves nothing for the warm-up.
             inherited.add(Crew.Handover(arrivals: handover.arrivals, schedules: handover.schedules))
         }

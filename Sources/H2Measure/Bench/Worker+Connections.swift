@@ -28,6 +28,7 @@ extension Worker {
 
     func connected(_ connection: any BenchConnection, again: Bool) {
         live[ObjectIdentifier(connection)] = connection
+        if live.count == 1 { crew?.note(self, isConnected: true) }
         downtime.connected(loop.now)
         let info = connection.info
         findings.connections.opened += 1
@@ -66,6 +67,7 @@ extension Worker {
     func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         busySince[ObjectIdentifier(connection)] = nil
+        if live.isEmpty { crew?.note(self, isConnected: false) }
         closedFigures.add(connection.figures)
         downtime.gone(loop.now)
         if case .over = phase { return }
@@ -86,14 +88,21 @@ extension Worker {
             limitReached = isAnother ? "every connection came to its time limit (-T, -N)" : why
         } else {
             hasFailedSeat = true
+            findings.connections.abandoned += 1
         }
         guard seatsAlive > 0 else { return leaveAll(why) }
         wakeForOrphaned()
     }
 
-    /// Others may have nothing to do, and take what a place leaves.
+    /// Wakes idle places to send what others offer.
     func wakeForOrphaned() {
         guard orphaned > 0, !isOpenLoop else { return }
+        if live.isEmpty, isRunning, let crew, crew.offer(orphaned, from: self) {
+            left -= orphaned
+            orphaned = 0
+            if left == 0 { checkEnd() }
+            return
+        }
         wakeSoon()
     }
 

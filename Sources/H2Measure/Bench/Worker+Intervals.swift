@@ -12,7 +12,10 @@ extension Worker {
             findings.lag.record(now - min(due, now))
             samples.count += 1
             samples.inFlight += inFlight
-            if now - intervalBeganAt >= intervalLength { endInterval(now) }
+            // The last one ends with the time itself, so that it is the same one on all loops.
+            if intervalIndex < lastInterval, now - findings.beganAt >= UInt64(intervalIndex + 1) * intervalLength {
+                endInterval(now)
+            }
         }
         trimTimers()
         timers.append(
@@ -21,12 +24,12 @@ extension Worker {
 
     func endInterval(_ now: UInt64) {
         let bytes = currentFigures().received
-        // Never the same again: the last one of the measured part may be short, and what is drained is none of it.
-        var next = intervalIndex + 1
+        // A loop that was held up reports several at once.
+        let next = min(max(intervalIndex + 1, Int((now - findings.beganAt) / intervalLength)), lastInterval + 1)
         let isDrain = if case .draining = phase { true } else { false }
-        if !isDrain { next = max(next, Int((now - findings.beganAt + intervalLength / 2) / intervalLength)) }
         var part = Timeline.Part(
-            indexes: intervalIndex..<next, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
+            indexes: intervalIndex..<max(next, intervalIndex + 1),
+            start: Double(intervalBeganAt - findings.beganAt) / 1e9,
             end: Double(now - findings.beganAt) / 1e9)
         part.sent = findings.requests.sent - samples.sent
         part.done = findings.requests.answeredInTime - samples.done

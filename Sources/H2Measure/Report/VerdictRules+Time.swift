@@ -1,3 +1,5 @@
+internal import H2Client
+
 /// The rules about time: where requests waited, whether they began when they were to, and how much there is to tell.
 extension VerdictRules {
     // MARK: Where requests waited
@@ -76,7 +78,13 @@ extension VerdictRules {
                     "Requests waited to be sent, so the p99 of \(timeText(raw)) hides what a user would have seen, which is "
                         + "\(timeText(whole)): quote the corrected latency."))
         }
-        if let (first, second) = halves(), max(first, second) > 1.2 * min(first, second) {
+        if let stall = result.stall {
+            verdicts.append(
+                Verdict(
+                    .warning, .unsteady,
+                    "No response came for \(timeText(seconds: stall.seconds)) from \(timeText(seconds: stall.start)) on, while "
+                        + "requests waited: the server or the network stalled."))
+        } else if let (first, second) = halves(), max(first, second) > 1.2 * min(first, second) {
             verdicts.append(
                 Verdict(
                     .note, .unsteady,
@@ -92,12 +100,19 @@ extension VerdictRules {
         guard let asked = scheduled(), asked > 0 else { return [] }
         let requests = result.requests
         // At random there are more or fewer than the rate has, and only those that never were sent are missing.
-        let due = plan.arrivesAtRandom ? Double(requests.sent + requests.dropped) : asked
+        var due = plan.arrivesAtRandom ? Double(requests.sent + requests.dropped) : asked
+        var time = result.elapsed
+        if case .requests = plan.extent, let last = result.timeLine.last(where: { $0.sent > 0 }) {
+            // All of them are sent in the end: whether in time tells the time at which the last ones were.
+            time = last.start
+            due = scheduled(in: time) ?? due
+            if plan.arrivesAtRandom { due -= 3 * due.squareRoot() }
+        }
         let missing = due - Double(requests.sent)
         if missing > max(0.02 * due, 10) {
             let what =
-                "Of \(rateText(due / result.elapsed)) requests a second only \(rateText(Double(requests.sent) / result.elapsed)) "
-                + "were sent (\(grouped(requests.dropped)) never were)"
+                "Of \(rateText(due / time)) requests a second only \(rateText(Double(requests.sent) / time)) "
+                + "were sent\(requests.dropped > 0 ? " (\(grouped(requests.dropped)) never were)" : "")"
             return [Verdict(.warning, .rateMissed, "\(what)\(whyBehind).")]
         }
         if let (first, last) = growingBacklog() {
@@ -199,15 +214,24 @@ extension VerdictRules {
 
     /// How many requests an open loop was to begin in the time; nil for a closed one.
     func scheduled() -> Double? {
-        guard result.elapsed > 0 else { return nil }
+        var time = result.elapsed
+        // A loop that noticed the end late had no more to send for that.
+        if case .time(let limit) = plan.extent { time = min(time, limit.inSeconds) }
+        guard let count = scheduled(in: time) else { return nil }
+        if case .requests(let number) = plan.extent { return min(count, Double(number)) }
+        return count
+    }
+
+    private func scheduled(in elapsed: Double) -> Double? {
+        guard elapsed > 0 else { return nil }
         let count: Double
         switch plan.pace {
         case .closed: return nil
         case .script(let times):
-            count = Double(times.count { Double($0) < result.elapsed * 1e9 }) * Double(plan.connections)
-        case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * result.elapsed
+            count = Double(times.count { Double($0) < elapsed * 1e9 }) * Double(plan.connections)
+        case .arrivalsPerConnection(let rate): count = rate * Double(plan.connections) * elapsed
         case .stages(let stages):
-            var (left, sum) = (result.elapsed, 0.0)
+            var (left, sum) = (elapsed, 0.0)
             for stage in stages {
                 let length = stage.length.inSeconds
                 let run = min(left, length)
@@ -218,11 +242,10 @@ extension VerdictRules {
             count = sum + (stages.last?.to ?? 0) * left
         case .arrivals(let from, let to, let ramp):
             let length = ramp.inSeconds
-            let inRamp = min(result.elapsed, length)
+            let inRamp = min(elapsed, length)
             let reached = length > 0 ? from + (to - from) * inRamp / length : to
-            count = (from + reached) / 2 * inRamp + to * (result.elapsed - inRamp)
+            count = (from + reached) / 2 * inRamp + to * (elapsed - inRamp)
         }
-        if case .requests(let number) = plan.extent { return min(count, Double(number)) }
         return count
     }
 
@@ -250,6 +273,8 @@ extension VerdictRules {
     func sample() -> [Verdict] {
         var verdicts: [Verdict] = []
         if latency.count == 0 {
+            // Whoever stopped it knows why.
+            if result.end == .interrupted { return [] }
             return [
                 Verdict(
                     .warning, .sample,

@@ -1,0 +1,33 @@
+import H2TestSupport
+import Testing
+
+@testable import H2Client
+
+@Suite struct OutputBufferTests {
+    @Test func `Bytes leave in the order they came, through growth and wrap`() {
+        var random = SeededGenerator(seed: 9)
+        var buffer = OutputBuffer(capacity: 16)
+        var model: [UInt8] = []
+        var next: UInt8 = 0
+        for _ in 0..<5_000 {
+            if random.oneIn(2) {
+                let count = random.int(0...40)
+                let bytes = (0..<count).map { UInt8(truncatingIfNeeded: Int(next) + $0) }
+                next &+= UInt8(count)
+                bytes.withUnsafeBytes { if let base = $0.baseAddress { buffer.append(base, count: count) } }
+                model += bytes
+            } else if random.oneIn(10) {
+                let count = random.int(0...min(5, model.count))
+                buffer.removeLast(count)
+                model.removeLast(count)
+            } else {
+                let count = random.int(0...model.count)
+                buffer.removeFirst(count)
+                model.removeFirst(count)
+            }
+            #expect(buffer.count == model.count)
+            #expect(buffer.isEmpty == model.isEmpty)
+            #expect(buffer.bytes.elementsEqual(model))
+        }
+    }
+}

@@ -205,4 +205,16 @@ struct ConnectionPoolTests {
             #expect(pool.originsByName.count == PoolState.rememberedOrigins)
         }
     }
+
+    @Test func `an origin is found by its name, and made once`() throws {
+        let pool = ConnectionPool(HTTPClient.Configuration())
+        let origins = try (0..<3).map { try Origin("http://host\($0).example") }
+        pool.lock.withLock {
+            let keys = origins.map { pool.entry(for: $0).key }
+            #expect(Set(keys.map(\.slot)).count == 3)
+            #expect(origins.map { pool.entry(for: $0).key } == keys)
+            #expect(pool.originsByName.count == 3)
+            #expect(pool.originsBySlot.compactMap(\.self).count == 3)
+        }
+    }
 }

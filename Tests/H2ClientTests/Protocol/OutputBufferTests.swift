@@ -30,4 +30,27 @@ import Testing
             #expect(buffer.bytes.elementsEqual(model))
         }
     }
+
+    @Test func `A buffer that is just full stays where it is, and moves its bytes before it grows`() {
+        var buffer = OutputBuffer(capacity: 16)
+        func append(_ count: Int) {
+            [UInt8](repeating: 7, count: count).withUnsafeBytes { buffer.append($0.baseAddress!, count: count) }
+        }
+        append(1)
+        let place = buffer.bytes.baseAddress
+        append(15)
+        #expect(buffer.bytes.baseAddress == place)
+        // What was taken leaves as much room as is wanted.
+        buffer.removeFirst(8)
+        append(8)
+        #expect(buffer.bytes.baseAddress == place)
+        #expect(buffer.count == 16)
+        append(1)
+        #expect(buffer.bytes.baseAddress != place)
+        #expect(buffer.bytes.elementsEqual(repeatElement(7, count: 17)))
+        // It has twice the room now.
+        let larger = buffer.bytes.baseAddress
+        append(15)
+        #expect(buffer.bytes.baseAddress == larger)
+    }
 }

@@ -346,8 +346,25 @@ row_gate() {
         [executor]="callers on the connection's loop" [global]="callers on the global pool"
         [client]="an HTTPClient, callers on its loop" [http1]="100 HTTP/1.1 connections" [bench]="h2get bench"
     )
+    local -A least=()
+    local pending=(executor global client http1 bench) attempt count limit
     serve_nginx
-    count_instructions gate executor global client http1 bench
+    # The least of up to three counts: on a busy machine bytes come in other pieces.
+    for attempt in 1 2 3; do
+        count_instructions "gate$attempt" "${pending[@]}"
+        for name in "${pending[@]}"; do
+            count="$(summary "gate$attempt" "$name" count | cut -d' ' -f1)"
+            least[$name]="$(calculate "${least[$name]:-$count} < $count ? ${least[$name]:-$count} : $count")"
+        done
+        pending=()
+        for name in "${!least[@]}"; do
+            limit="$(awk -v name="$name" '$1 == name { print $2 * 1.02 }' "$kept" 2>/dev/null || true)"
+            [ "$(calculate "${least[$name]} > ${limit:-0}")" = 0 ] || pending+=("$name")
+        done
+        [ ${#pending[@]} -gt 0 ] || break
+    done
+    round=1
+    for name in "${!least[@]}"; do record gate "$name" count "${least[$name]}"; done
     if [ -n "$update" ]; then
         {
             echo "# Instructions that a small GET costs, by callgrind. Scripts/bench gate compares with these and"

@@ -98,10 +98,11 @@ import Testing
     @Test func `The error names the offending field, with what cannot be printed escaped`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()
-        rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a\r\nb")])))
+        rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a ~\r\nb\u{7f}")])))
         rig.sent()
         #expect(
-            stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
+            stream.failure?.message.contains("x-bad: a ~\\x0d\\x0ab\\x7f") == true,
+            "\(String(describing: stream.failure))")
     }
 
     @Test func `A status outside of 100 to 599 with three digits is kept as it is`() throws {

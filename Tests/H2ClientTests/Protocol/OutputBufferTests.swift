@@ -45,6 +45,15 @@ import Testing
         append(8)
         #expect(buffer.bytes.baseAddress == place)
         #expect(buffer.count == 16)
+        // Also behind what was taken, and no byte is moved for it.
+        buffer.removeFirst(10)
+        append(4)
+        buffer.removeFirst(2)
+        let behind = buffer.bytes.baseAddress
+        append(6)
+        #expect(buffer.bytes.baseAddress == behind)
+        buffer.removeFirst(buffer.count)
+        append(16)
         append(1)
         #expect(buffer.bytes.baseAddress != place)
         #expect(buffer.bytes.elementsEqual(repeatElement(7, count: 17)))

@@ -41,7 +41,8 @@ import Testing
     /// What became of one GET that a server answers after `delay`, and what else happens meanwhile.
     private func outcome(
         answeredAfter delay: UInt64, _ configure: (inout HTTPClient.Configuration) -> Void,
-        meanwhile: (SimulatedWorld, HTTPClient) -> Void = { _, _ in }
+        meanwhile: (SimulatedWorld, HTTPClient) -> Void = { _, _ in },
+        took: (UInt64) -> Void = { _ in }
     ) -> String? {
         let world = SimulatedWorld()
         var random = SeededGenerator(seed: 1)
@@ -65,8 +66,10 @@ import Testing
                 outcome.value = "\(error)"
             }
         }
+        let begun = world.now
         meanwhile(world, client)
         world.run(within: .seconds(1_000)) { outcome.value != nil }
+        took(world.now - begun)
         client.shutdownNow()
         world.run(within: .seconds(1_000))
         return outcome.value
@@ -93,6 +96,19 @@ import Testing
             $0.pool.requestsPerConnection = 1
         }
         #expect(outcome == "200")
+    }
+
+    @Test(arguments: [HTTPClient.Versions.http2PriorKnowledge, .http1Only])
+    func `A request's time limit includes its wait for a connection`(_ versions: HTTPClient.Versions) throws {
+        var time: UInt64 = 0
+        let outcome = outcome(answeredAfter: .seconds(100)) {
+            $0.versions = versions
+            $0.requestOptions.timeout = .seconds(2)
+        } took: {
+            time = $0
+        }
+        #expect(try #require(outcome).contains("2"))
+        #expect(time >= .seconds(2) && time < .milliseconds(2_001), "\(time)")
     }
 
     @Test func `A shutdown has the deadline that it was given, and no shorter one`() {

@@ -148,6 +148,30 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    @Test func `A writer that has supplied all of its stated length before its turn is served`() {
+        var settings = SimulatedServer.Settings()
+        settings.maxConcurrentStreams = 1
+        let rig = ConnectionRig(settings: settings)
+        var held: SimulatedStream?
+        rig.server.onRequest = { stream in
+            if stream.path == "/hold" { held = stream } else { stream.respond(200, [], hasBody: false) }
+        }
+        let first = rig.start { try await $0.send(.to("/hold")).status.code }
+        rig.settle()
+        let second = rig.start { connection in
+            try await connection.send(
+                .to("/", .post), body: .writer(length: 3) { try await $0.write([1, 2, 3]) }
+            ).status.code
+        }
+        rig.settle()
+        #expect(rig.snapshot.waitingRequests == 1)
+        rig.world.after(0) { held?.respond(200, [], hasBody: false) }
+        rig.finish(first)
+        rig.finish(second)
+        #expect(second.value == 200, "\(String(describing: second.error))")
+        rig.expectNothingLeft()
+    }
+
     @Test func `Cancelling while a write waits for the window ends the request`() {
         var settings = SimulatedServer.Settings()
         settings.initialWindowSize = 0

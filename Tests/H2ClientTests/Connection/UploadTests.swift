@@ -148,7 +148,9 @@ import Testing
         rig.expectNothingLeft()
     }
 
-    @Test func `A writer that has supplied all of its stated length before its turn is served`() {
+    /// The length is a field's, which is looked at when the request's turn comes.
+    @Test(arguments: [2, 3, 4])
+    func `A writer may supply all of the stated length before its turn, no less and no more`(_ real: Int) {
         var settings = SimulatedServer.Settings()
         settings.maxConcurrentStreams = 1
         let rig = ConnectionRig(settings: settings)
@@ -159,16 +161,21 @@ import Testing
         let first = rig.start { try await $0.send(.to("/hold")).status.code }
         rig.settle()
         let second = rig.start { connection in
-            try await connection.send(
-                .to("/", .post), body: .writer(length: 3) { try await $0.write([1, 2, 3]) }
-            ).status.code
+            var request = HTTPRequest.to("/", .post)
+            request.headerFields[.contentLength] = "3"
+            let body = RequestBody.writer { try await $0.write([UInt8](repeating: 7, count: real)) }
+            return try await connection.send(request, body: body).status.code
         }
         rig.settle()
         #expect(rig.snapshot.waitingRequests == 1)
         rig.world.after(0) { held?.respond(200, [], hasBody: false) }
         rig.finish(first)
         rig.finish(second)
-        #expect(second.value == 200, "\(String(describing: second.error))")
+        if real == 3 {
+            #expect(second.value == 200, "\(String(describing: second.error))")
+        } else {
+            #expect(second.h2Error?.code == .invalidRequest, "\(String(describing: second.outcome))")
+        }
         rig.expectNothingLeft()
     }
 

@@ -339,9 +339,9 @@ struct BenchLimitTests {
             requests: [
                 .init(HTTPRequest(method: .get, scheme: "http", authority: origin.authority, path: "/bytes/3"))
             ])
-        plan.extent = .requests(100)
-        plan.connections = 10
-        plan.connectionRamp = BenchPlan.ConnectionRamp(count: 1, period: .seconds(3_600))
+        plan.extent = .requests(30)
+        plan.connections = 3
+        plan.connectionRamp = BenchPlan.ConnectionRamp(count: 1, period: .milliseconds(400))
         plan.protocols = .cleartextHTTP2
         plan.api = api
         plan.keepsTrying = true
@@ -351,8 +351,11 @@ struct BenchLimitTests {
         let result = try await MeasuredOrigin.run(MeasuredOrigin.cleartext { $0.port = port }) { _ in
             try await measured.value
         }
-        #expect(result.requests.done == 100)
-        #expect(result.connections.opened == 1)
+        #expect(result.requests.done == 30)
+        #expect(result.connections.opened == 3)
+        #expect(
+            result.timeLine.allSatisfy { $0.start > 0.35 || $0.connections <= 1 },
+            "\(result.timeLine.map(\.connections))")
         #expect(result.connections.failed.values.reduce(0, +) > 0)
         #expect(result.waits.slotRequests == 0)
         #expect(result.waits.connectionRequests > 0)

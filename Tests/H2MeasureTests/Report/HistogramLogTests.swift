@@ -343,6 +343,7 @@ import Testing
         result.elapsed = 2.5
         for index in 0..<26 {
             var interval = BenchResult.Interval(start: Double(index) * 0.1, length: 0.1)
+            interval.isDrain = index == 25
             var histogram = TimeHistogram.nanoseconds()
             histogram.record(UInt64(1_000_000 + index * 100_003), count: 2)
             interval.latency = histogram

@@ -114,13 +114,14 @@ extension Connection {
     /// Nothing that its owner counts is left on it, nor will be. On the loop.
     func disown() { owner = nil }
 
-    /// Whatever goes out without waiting: GOAWAY, mostly.
+    /// Whatever goes out without waiting: GOAWAY, mostly. HTTP/1.1 has no last words, and half a request is none.
     private func sendLastBytes(_ code: ErrorCode?) {
-        guard wire.failure == nil else { return }
-        session.fillLastOutput(code, limit: Self.outputLimit, now: loop.now)
-        while case let bytes = session.outputBytes, !bytes.isEmpty {
+        guard let http2, wire.failure == nil else { return }
+        if let code { http2.sayGoAway(code) }
+        http2.fillOutput(limit: Self.outputLimit, now: loop.now)
+        while case let bytes = http2.outputBytes, !bytes.isEmpty {
             guard case .bytes(let count) = wire.write(bytes) else { return }
-            session.outputTaken(count, now: loop.now)
+            http2.outputTaken(count, now: loop.now)
         }
     }
 

@@ -404,7 +404,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             if case .ended = phase, slot < 0 {
                 // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
                 // of it would still be counted.
-                connection.consumed(self, unread)
+                connection.consumed(self)
                 isWhole = true
             }
             resume(continuation, isHeadHere: true)
@@ -453,7 +453,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             body = []
             if !isWhole {
                 bodyReadSoFar += chunk.count
-                connection.consumed(self, unread)
+                connection.consumed(self)
                 connection.markDirty()
             }
             return .chunk(chunk)

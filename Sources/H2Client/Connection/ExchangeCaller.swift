@@ -122,7 +122,7 @@ extension Exchange {
             if let refusal = self.refusalToTakeAll { return $0.resume(returning: .refused(refusal)) }
             self.sink = .collect(limit: limit)
             if self.body.count > limit { self.failReading(self.bodyTooLarge(limit)) }
-            self.connection.consumed(self, self.unread)
+            self.connection.consumed(self)
             self.begin(.all($0))
         }
         return switch step {
@@ -143,7 +143,7 @@ extension Exchange {
         let step = await wait {
             guard self.mayRead else { return $0.resume(returning: .refused(H2Error.secondReader(self))) }
             self.sink = .nowhere
-            self.connection.consumed(self, self.unread)
+            self.connection.consumed(self)
             self.body = []
             self.begin(.end($0, readBefore: self.bodyReadSoFar))
         }
@@ -314,7 +314,7 @@ extension Exchange {
     func abandonBody() {
         connection.loop.execute {
             if self.isOver {
-                self.connection.dropUnread(self)
+                self.connection.session.dropUnread(self)
             } else if case .nobody = self.waiter {
                 // It is being read to its end.
             } else {
@@ -343,7 +343,7 @@ extension Exchange {
             // What is still being sent is not wanted either.
             guard self.body.count <= limit.bytes, self.isOutgoingDone else { return self.dropBody() }
             self.sink = .collect(limit: limit.bytes)
-            self.connection.consumed(self, self.unread)
+            self.connection.consumed(self)
             self.connection.markDirty()
             self.waiter = .nobody(
                 self.connection.loop.schedule(after: limit.nanoseconds) { self.dropBody() })

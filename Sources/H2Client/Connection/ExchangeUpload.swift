@@ -167,17 +167,13 @@ extension Exchange {
             return
         }
         outgoing = next
-        if slot >= 0 {
-            connection.resumeBody(self)
-            connection.markDirty()
-        }
+        if slot >= 0 { connection.resumeBody(self) }
     }
 
     func loaded(_ file: FileBody, _ count: Int) {
         file.loaded(count)
         guard slot >= 0, case .file(let current) = outgoing, current === file else { return }
         connection.resumeBody(self)
-        connection.markDirty()
     }
 
     func uploadError() -> (any Error)? {

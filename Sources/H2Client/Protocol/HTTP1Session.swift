@@ -240,8 +240,8 @@ final class HTTP1Session: HTTPSession {
     /// Whether more may be read: not while a reader is behind by as much as a stream's window on HTTP/2.
     var wantsInput: Bool { current.map { $0.unread < unreadLimit } ?? true }
 
-    /// The reader took `count` bytes of the body.
-    func consumed(_ stream: StreamState, _ count: Int) { stream.unread -= count }
+    /// The reader took what the stream held of its body.
+    func consumed(_ stream: StreamState) { stream.unread = 0 }
 
     /// Nobody will read what the stream holds.
     func dropUnread(_ stream: StreamState) {
@@ -313,7 +313,8 @@ final class HTTP1Session: HTTPSession {
         }
     }
 
-    /// With the end of each response the server's time limit for an idle connection begins anew.
+    /// How many more requests the server takes, and how long it keeps the connection idle, once for each response that says
+    /// so: with the end of each the time begins anew.
     func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)? {
         guard hasFreeSlot, announcedLimitsOf != requests else { return nil }
         announcedLimitsOf = requests
@@ -397,7 +398,7 @@ final class HTTP1Session: HTTPSession {
 
     // MARK: - The end
 
-    /// Why no further request is taken.
+    /// Why no further request is taken, to follow "the connection takes no new requests:"; nil while requests are taken.
     var refusal: String? {
         switch life {
         case .open: nil
@@ -418,9 +419,6 @@ final class HTTP1Session: HTTPSession {
                 remedy: "send it on a new connection", isRetryable: true)
         }
     }
-
-    /// There are no last words, and half a request is none.
-    func fillLastOutput(_ code: ErrorCode?, limit: Int, now: UInt64) { output.removeFirst(output.count) }
 
     /// No further request is taken.
     func close(_ why: String) {
@@ -497,15 +495,10 @@ final class HTTP1Session: HTTPSession {
 
     // MARK: - Facts
 
-    var version: HTTPVersion { .http1 }
     var openStreamCount: Int { current == nil ? 0 : 1 }
-    var maxConcurrentStreams: Int { 1 }
     func forEachOpenStream(_ body: (StreamState) -> Void) {
         if let current { body(current) }
     }
-    /// `fillOutput` fetches what there is to send, and the exchange asks for a flush.
-    func resumeBody(_ stream: StreamState) {}
-    func isReaderBehind(_ stream: StreamState) -> Bool { !wantsInput }
     var outputBytes: UnsafeRawBufferPointer { output.bytes }
     func countsOnly(roundTrip: UInt64) { keepsFields = false }
 

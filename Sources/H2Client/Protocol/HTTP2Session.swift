@@ -313,10 +313,11 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - Reading
 
-    /// The reader took `count` bytes of a stream's body: both windows are credited as the policy says.
-    func consumed(_ stream: StreamState, _ count: Int) {
+    /// The reader took what a stream held of its body: both windows are credited as the policy says.
+    func consumed(_ stream: StreamState) {
+        let count = stream.unread
         guard count > 0 else { return }
-        stream.unread -= count
+        stream.unread = 0
         creditConnection(window.taken(count))
         if stream.slot >= 0 { nghttp2_session_consume_stream(raw, stream.id, count) }
         if window.shouldWiden() { announceWindow() }
@@ -523,11 +524,6 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - End
 
-    func fillLastOutput(_ code: ErrorCode?, limit: Int, now: UInt64) {
-        if let code { sayGoAway(code) }
-        fillOutput(limit: limit, now: now)
-    }
-
     /// Ends all streams with one error, for a connection that is gone.
     func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error) {
         var streams = StreamList()
@@ -549,11 +545,6 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - Facts
 
-    var version: HTTPVersion { .http2 }
-    /// The connection's window lets others go on, and the streams' windows hold their server back.
-    var wantsInput: Bool { true }
-    var refusal: String? { nil }
-    func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)? { nil }
     var failure: H2Error? { violation }
     var outputBytes: UnsafeRawBufferPointer { output.bytes }
     func outputTaken(_ count: Int, now: UInt64) { output.removeFirst(count) }

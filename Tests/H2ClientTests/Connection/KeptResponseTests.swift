@@ -11,7 +11,7 @@ struct KeptResponseTests {
     private static func isReleased(_ connection: Connection) async -> Bool {
         await connection.loop.run {
             let isSessionReleased =
-                connection.control?.session.isReleased ?? (connection.session as? HTTP1Session)?.isReleased
+                connection.http2?.isReleased ?? connection.http1?.isReleased
             return isSessionReleased == true && (connection.wire as? TLSWire)?.isReleased == true
                 && connection.owner == nil
         }

@@ -66,8 +66,8 @@ public actor HTTP1Connection {
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP1Connection {
         HTTP1Connection(
-            try await Dial.connect(
-                to: origin, speaking: origin.scheme == .https ? .offer(["http/1.1"]) : .http1,
+            try await Connector.connect(
+                to: origin, offering: ProtocolOffer(.http1, isSecure: origin.scheme == .https),
                 configuration: configuration, on: loop))
     }
 

@@ -65,9 +65,9 @@ public actor HTTP2Connection {
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP2Connection {
         HTTP2Connection(
-            try await Dial.connect(
-                to: origin, speaking: origin.scheme == .https ? .offer(["h2"]) : .http2, configuration: configuration,
-                on: loop))
+            try await Connector.connect(
+                to: origin, offering: ProtocolOffer(.http2, isSecure: origin.scheme == .https),
+                configuration: configuration, on: loop))
     }
 
     /// Runs `body` isolated to the connection, on its loop's thread: nothing else of the connection happens between two

@@ -441,7 +441,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         // Nothing here adds to them.
         for action in state.actions {
             switch action {
-            case .dial(let key, let origin, let versions, let reason): dial(key, origin, versions, reason)
+            case .dial(let key, let origin, let offer, let reason): dial(key, origin, offer, reason)
             case .assign(let waiter, let key):
                 guard case .open(let connection) = members[key.slot] else {
                     preconditionFailure("the state assigns what is open")

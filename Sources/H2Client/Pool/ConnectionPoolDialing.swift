@@ -2,12 +2,12 @@
 
 extension ConnectionPool {
     /// Begins to connect. Under the lock.
-    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ versions: DialVersions, _ reason: DialReason) {
+    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ offer: ProtocolOffer, _ reason: DialReason) {
         guard let entry = originsBySlot[origin.slot] else { preconditionFailure("an origin that is dialled is known") }
         let loops = configuration.eventLoops
         let loop = loops[nextLoop % loops.count]
         nextLoop &+= 1
-        let dial = PoolDial(key, entry, versions, HTTPClient.OpenReason(reason), pool: self, loop: loop)
+        let dial = PoolDial(key, entry, offer, HTTPClient.OpenReason(reason), pool: self, loop: loop)
         while members.count <= key.slot { members.append(.none) }
         members[key.slot] = .dialing(dial)
         loop.execute { dial.start() }
@@ -27,14 +27,12 @@ extension ConnectionPool {
                 if connection.info.isTLSResumed { figures.handshakesResumed += 1 }
             }
             state.connected(
-                dial.key, protocol: connection.version == .http2 ? .http2 : .http1,
-                maxStreams: connection.maxConcurrentStreams)
+                dial.key, protocol: connection.version, maxStreams: connection.maxConcurrentStreams)
         }
     }
 
     /// On the dial's loop.
-    func dialFailed(_ dial: PoolDial, _ error: any Error) {
-        let error = error as? H2Error ?? H2Error(.connectFailed, scope: .connection, message: "\(error)")
+    func dialFailed(_ dial: PoolDial, _ error: H2Error) {
         tell(.connectFailed(dial.entry.origin, error))
         locked {
             members[dial.key.slot] = .none

@@ -75,7 +75,7 @@ extension ConnectionPool {
         for (key, figures) in state.figures() {
             guard let entry = originsBySlot[key.slot], entry.key == key else { continue }
             var origin = HTTPClient.Statistics.OriginStatistics(origin: entry.origin)
-            origin.version = state.knownProtocol(key).map { $0 == .http2 ? .http2 : .http1 }
+            origin.version = state.knownProtocol(key)
             origin.connecting = figures.dialing
             origin.active = figures.http1Active + figures.http2Active
             origin.idle = figures.http1Idle + figures.http2Idle

@@ -6,7 +6,7 @@ extension ConnectionPool {
     func hasConnectionToShare(with dial: PoolDial) -> Bool {
         // With one name for all hosts, a certificate says nothing of the host.
         guard configuration.pool.coalesces, configuration.connection.tls.serverName == nil,
-            dial.versions == .either || dial.versions == .http2
+            dial.offer == .either || dial.offer == .http2
         else { return false }
         return lock.withLock {
             state.mayCoalesce(dial.entry.key) && members.contains { isShareable($0) != nil }

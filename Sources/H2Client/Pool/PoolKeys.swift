@@ -34,10 +34,6 @@ struct WaiterKey: SlotKey {
     let generation: UInt32
 }
 
-enum ConnectionProtocol: UInt8, Hashable, Sendable {
-    case http1, http2
-}
-
 /// What a request holds while it is under way, and gives back with `PoolState.released`.
 struct Lease: Hashable, Sendable {
     var connection: ConnectionKey
@@ -81,23 +77,6 @@ enum PoolFailure: Hashable, Sendable {
     /// HTTP/1.1 alone would do, and the client speaks only HTTP/2.
     case http1NotAllowed
     case shutDown
-}
-
-/// Which versions a dial may come out with.
-enum DialVersions: UInt8, Hashable, Sendable {
-    /// ALPN offers h2 and http/1.1.
-    case either
-    /// ALPN offers h2 alone.
-    case http2
-    /// ALPN offers http/1.1 alone.
-    case http1
-    /// Cleartext HTTP/2.
-    case priorKnowledge
-    /// Cleartext HTTP/1.1.
-    case cleartextHTTP1
-
-    /// Whether it can only come out as HTTP/1.1.
-    var isHTTP1: Bool { self == .http1 || self == .cleartextHTTP1 }
 }
 
 /// Why a connection is opened.
@@ -147,7 +126,7 @@ enum CloseReason: UInt8, Hashable, Sendable {
 /// counts against the limits.
 enum PoolAction: Hashable, Sendable {
     /// Begin to connect; ends with `connected` or `dialFailed`.
-    case dial(ConnectionKey, OriginKey, DialVersions, DialReason)
+    case dial(ConnectionKey, OriginKey, ProtocolOffer, DialReason)
     /// This request is to be sent on that connection.
     case assign(WaiterKey, ConnectionKey)
     case fail(WaiterKey, PoolFailure)

@@ -2,7 +2,7 @@
 struct OriginRecord {
     let isSecure: Bool
     /// What its server chose the last time.
-    var known: ConnectionProtocol?
+    var known: HTTPVersion?
     var requiresHTTP1 = false
     var mayCoalesce = true
     /// A request asked for a connection of its own, which has not been dialled yet.
@@ -94,8 +94,8 @@ struct ConnectionRecord {
 
     var state = State.dialing
     /// Once connected.
-    var version: ConnectionProtocol?
-    let versions: DialVersions
+    var version: HTTPVersion?
+    let offer: ProtocolOffer
     let origin: Int32
     /// When its dial began, and the order of the first request that was not there then.
     var dialedAt: UInt64 = 0

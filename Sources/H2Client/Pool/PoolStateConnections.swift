@@ -5,7 +5,7 @@ extension PoolState {
     /// A dial succeeded. `maxStreams` is what an HTTP/2 connection allows as far as is known: `assumedStreams` before its
     /// SETTINGS. For HTTP/1.1 it says nothing.
     mutating func connected(
-        _ key: ConnectionKey, protocol version: ConnectionProtocol, maxStreams: Int = PoolState.assumedStreams
+        _ key: ConnectionKey, protocol version: HTTPVersion, maxStreams: Int = PoolState.assumedStreams
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -30,7 +30,7 @@ extension PoolState {
         connections[slot].ageLimit = ageLimit()
         connections[slot].usableUntil = connections[slot].ageLimit
         connections[slot].maximumRequests = requestsPerConnection
-        let isAsked = !connections[slot].versions.isHTTP1
+        let isAsked = !connections[slot].offer.isHTTP1
         var isNeeded = true
         if version == .http2 {
             connections[slot].limit = min(Int32(clamping: max(0, maxStreams)), streamsPerConnection)
@@ -115,7 +115,7 @@ extension PoolState {
         }
         // A dial for either version that failed has not shown that one for HTTP/1.1 would.
         guard origins[origin].openHTTP1 == 0,
-            !serves && origins[origin].dials.isEmpty || connections[dial].versions.isHTTP1 || mode(origin) == .http1
+            !serves && origins[origin].dials.isEmpty || connections[dial].offer.isHTTP1 || mode(origin) == .http1
         else { return }
         let before = http1Dials > 0 ? ofThis : timedOut ? origins[origin].failedBefore : .max
         while isOlder(origins[origin].http1Replays.first, than: before) {

@@ -3,7 +3,7 @@ extension PoolState {
     // MARK: Which version
 
     /// What an origin's connections are, as far as is known; nil: either.
-    func mode(_ origin: Int32) -> ConnectionProtocol? {
+    func mode(_ origin: Int32) -> HTTPVersion? {
         switch (versions, origins[origin].isSecure) {
         case (.http1Only, _), (.automatic, false): return .http1
         case (.http2Only, _): return .http2
@@ -16,9 +16,9 @@ extension PoolState {
     var allowsHTTP1: Bool { versions != .http2Only }
 
     /// What a dial offers. An origin that chose HTTP/1.1 before is asked again: its server may have learned HTTP/2.
-    private func offer(_ origin: Int32, needsHTTP1: Bool) -> DialVersions {
+    private func offer(_ origin: Int32, needsHTTP1: Bool) -> ProtocolOffer {
         if needsHTTP1 || versions == .http1Only || origins[origin].requiresHTTP1 && allowsHTTP1 {
-            return origins[origin].isSecure ? .http1 : .cleartextHTTP1
+            return ProtocolOffer(.http1, isSecure: origins[origin].isSecure)
         }
         if origins[origin].isSecure { return versions == .http2Only ? .http2 : .either }
         return versions == .automatic ? .cleartextHTTP1 : .priorKnowledge
@@ -46,7 +46,7 @@ extension PoolState {
     }
 
     struct Wish {
-        let offer: DialVersions
+        let offer: ProtocolOffer
         var reason: DialReason
         /// Beside slow ones, which would be enough.
         var isSpare = false
@@ -137,7 +137,7 @@ extension PoolState {
         guard let wish = wantsDial(origin) else { return false }
         let (offer, reason) = (wish.offer, wish.reason)
         let slot = connections.insert(
-            ConnectionRecord(versions: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
+            ConnectionRecord(offer: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
         origins[origin].lastDialAt = now
         if wish.isSpare { origins[origin].spareDials += 1 }
         origins[origin].dials.append(slot, places, connections.memory)
@@ -167,7 +167,7 @@ extension PoolState {
             var surplus = Int(origins[origin].dials.count - origins[origin].dialingHTTP1) - most
             while slot != noSlot, surplus > 0 {
                 let previous = connections[slot].place.previous
-                if !connections[slot].versions.isHTTP1 {
+                if !connections[slot].offer.isHTTP1 {
                     cancelDial(slot, .notNeeded)
                     surplus -= 1
                 }
@@ -198,7 +198,7 @@ extension PoolState {
     mutating func endDial(_ slot: Int32) {
         let owner = connections[slot].origin
         origins[owner].dials.remove(slot, places, connections.memory)
-        if connections[slot].versions.isHTTP1 { origins[owner].dialingHTTP1 -= 1 }
+        if connections[slot].offer.isHTTP1 { origins[owner].dialingHTTP1 -= 1 }
         if origins[owner].dials.isEmpty { origins[owner].spareDials = 0 }
     }
 

@@ -99,7 +99,7 @@ extension PoolState {
             all += 1
             if connection.state == .dialing {
                 dials += 1
-                if connection.versions.isHTTP1 { http1Dials += 1 }
+                if connection.offer.isHTTP1 { http1Dials += 1 }
             }
             if connection.version == .http1, connection.state != .gone { living1 += 1 }
             if connection.version == .http1, connection.state == .closing { closing1 += 1 }

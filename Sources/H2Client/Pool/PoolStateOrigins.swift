@@ -39,7 +39,7 @@ extension PoolState {
     // MARK: Versions
 
     /// What an origin's connections are, as far as is known.
-    func knownProtocol(_ key: OriginKey) -> ConnectionProtocol? { mode(origins.find(key)) }
+    func knownProtocol(_ key: OriginKey) -> HTTPVersion? { mode(origins.find(key)) }
 
     /// A request was lost on an HTTP/1.1 connection of the origin that was reused: those that are there now end when what is
     /// on them is done, so that it is not sent to one more that its server has closed already.
@@ -70,7 +70,7 @@ extension PoolState {
         var slot = origins[origin].dials.first
         while slot != noSlot {
             let next = connections[slot].place.next
-            if !connections[slot].versions.isHTTP1 { cancelDial(slot, .http1Required) }
+            if !connections[slot].offer.isHTTP1 { cancelDial(slot, .http1Required) }
             slot = next
         }
         concern(origin)
@@ -122,7 +122,7 @@ extension PoolState {
         var dial = origins[origin].dials.last
         while dial != noSlot {
             let previous = connections[dial].place.previous
-            if !connections[dial].versions.isHTTP1 { cancelDial(dial, .coalesced) }
+            if !connections[dial].offer.isHTTP1 { cancelDial(dial, .coalesced) }
             dial = previous
         }
         concern(origin)

@@ -45,6 +45,12 @@ final class TLSContextSource: @unchecked Sendable {
 
     init(_ configuration: Configuration.TLS) { self.configuration = configuration }
 
+    /// A context that is there already, and stays as it is.
+    init(_ context: TLSContext) {
+        configuration = Configuration.TLS()
+        loaded = Loaded(context: context, trust: [], identity: [])
+    }
+
     /// Calls `completion` on the loop's thread: at once, where no files are named that could have changed. On the loop's
     /// thread.
     func context(on loop: EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {

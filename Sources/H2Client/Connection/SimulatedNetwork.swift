@@ -5,7 +5,8 @@ protocol SimulatedNetwork: AnyObject, Sendable {
     /// Begins to connect. `completion` is called once, on the loop and not before this has returned; where the closure that
     /// is returned was called first, never.
     func connect(
-        to origin: Origin, versions: DialVersions, completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
+        to origin: Origin, offering offer: ProtocolOffer,
+        completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
     ) -> () -> Void
 
     /// Another one each time.

@@ -52,6 +52,9 @@ extension Connection {
         if isServing { completion() }
     }
 
+    /// Its user has dropped it. From any thread.
+    func postLetGo() { loop.execute { self.letGo() } }
+
     /// Its owner gives it no more requests.
     func retire(because why: String) {
         guard case .active = state else { return }

@@ -115,10 +115,11 @@ package final class Connector: @unchecked Sendable {
     /// A connection that is active. Cancelling leaves nothing open.
     /// - Throws: `H2Error`, as `HTTP2Connection.connect` says; `CancellationError`.
     static nonisolated(nonsending) func connect(
-        to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, on loop: EventLoop
+        _ version: HTTPVersion, to origin: Origin, configuration: Configuration, on loop: EventLoop
     ) async throws -> Connection {
         try Task.checkCancellation()
         try configuration.validate()
+        let offer = ProtocolOffer(version, isSecure: origin.scheme == .https)
         // A connection of one's own has no client that could keep the certificates.
         let connector = Connector(
             to: origin, offering: offer, configuration: configuration, tls: TLSContextSource(configuration.tls),

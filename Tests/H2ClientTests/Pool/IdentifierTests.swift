@@ -77,14 +77,13 @@ struct IdentifierTests {
         var configuration = Configuration()
         configuration.limits.lastIdentifier = 5
         let driver = try await Connector.connect(
-            to: Origin(server.url), offering: ProtocolOffer(versions == .http1 ? .http1 : .http2, isSecure: false),
-            configuration: configuration, on: .shared)
+            versions == .http1 ? .http1 : .http2, to: Origin(server.url), configuration: configuration, on: .shared)
         let request = try HTTPRequest(url: "\(server.url)/bytes/3")
         let options = RequestOptions()
         var sent = 0
         do {
             while sent < 20 {
-                let response = try await driver.send(request, body: .none, options: options)
+                let response = try await driver.exchange(.none, options).perform(request, .none)
                 #expect(try await response.body.collect(upTo: 10).count == 3)
                 sent += 1
             }

@@ -109,7 +109,8 @@ struct BenchFaultTests {
             let hasConnected = await withCheckedContinuation { continuation in
                 loop.execute {
                     held.dial = DirectConnection.connect(
-                        to: plan.origin, offering: .priorKnowledge, configuration: plan.configuration, tls: nil, on: loop,
+                        to: plan.origin, offering: .priorKnowledge, configuration: plan.configuration, tls: nil,
+                        on: loop,
                         user: held
                     ) { result in
                         let connection = try? result.get()

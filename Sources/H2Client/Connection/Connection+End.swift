@@ -143,12 +143,3 @@ extension Connection {
         return error
     }
 }
-
-extension H2Error {
-    /// A request gets this on a connection that takes no more.
-    static func draining(_ why: String) -> H2Error {
-        H2Error(
-            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
-            remedy: "send it on a new connection", isRetryable: true)
-    }
-}

@@ -42,6 +42,16 @@ final class Exchange: StreamState, @unchecked Sendable {
         case failed(any Error)
         /// Another reader has the body.
         case refused(H2Error)
+
+        /// - Throws: why the reader gets nothing.
+        @inline(__always)
+        func succeeded() throws -> BodyStep {
+            switch self {
+            case .chunk, .end, .drained: return self
+            case .failed(let error): throw error
+            case .refused(let error): throw error
+            }
+        }
     }
 
     /// Who may read the body. Readers may follow each other on any threads; two at once would lose or share bytes.
@@ -124,10 +134,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var totalTimer: LoopTimer?
     @exclusivity(unchecked) var phaseTimer: LoopTimer?
     @exclusivity(unchecked) var continueTimer: LoopTimer?
-    @exclusivity(unchecked) private var sendTimer: LoopTimer?
+    @exclusivity(unchecked) var sendTimer: LoopTimer?
     @exclusivity(unchecked) var progressAt: UInt64 = 0
     /// `bytesSent` when a timer looked last whether the body moves.
-    @exclusivity(unchecked) private var bytesSentBefore = 0
+    @exclusivity(unchecked) var bytesSentBefore = 0
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -172,7 +182,6 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     // MARK: - Loop's side: start
-    // Timers hold the exchange until `finish` cancels them, which every exchange comes to.
 
     /// The request has to wait for a slot.
     func waitForSlot(_ request: HTTPRequest) {
@@ -226,105 +235,6 @@ final class Exchange: StreamState, @unchecked Sendable {
         if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
         if let limit = options.expectContinue, heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
         return true
-    }
-
-    /// Releases the body once the server has had its time to say 100, which begins when the header fields have left.
-    private func startContinueTimer(_ limit: UInt64) {
-        func look() {
-            let now = connection.loop.now
-            let passed = sentAt == 0 || sentAt > now ? 0 : now - sentAt
-            if passed >= limit { return releaseBody() }
-            continueTimer = connection.loop.schedule(after: limit - passed, look)
-        }
-        continueTimer = connection.loop.schedule(after: limit, look)
-    }
-
-    func startTotalTimer() {
-        guard let limit = options.timeout, totalTimer == nil else { return }
-        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
-        let now = connection.loop.now
-        let passed = now > calledAt ? now - calledAt : 0
-        let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
-        totalTimer = connection.loop.schedule(after: left) {
-            self.timedOut(.wholeRequest, limit)
-        }
-    }
-
-    func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration, after nanoseconds: UInt64? = nil) {
-        stopPhaseTimer()
-        phaseTimer = connection.loop.schedule(after: nanoseconds ?? limit.clampedNanoseconds) {
-            self.timedOut(phase, limit)
-        }
-    }
-
-    /// Whether the request's body has moved since this was asked last, or stands still for a reason of our own: what a
-    /// writer has not written yet, or a reader has not taken of the response, is no fault of the server's.
-    private func isSending() -> Bool {
-        if isOutgoingDone { return false }
-        let before = bytesSentBefore
-        bytesSentBefore = bytesSent
-        if bytesSent != before || heldBody != nil { return true }
-        if case .awaitingChunk = outgoing { return true }
-        if case .file(let file) = outgoing, file.isLoading { return true }
-        return connection.isReaderBehind(self)
-    }
-
-    /// Looks now and then whether the body makes progress.
-    private func startSendTimer(_ limit: Duration) {
-        let period = max(limit.clampedNanoseconds / 8, 1)
-        var since = connection.loop.now
-        func look() {
-            guard !isOver, !isOutgoingDone else { return sendTimer = nil }
-            if isSending() { since = connection.loop.now }
-            if connection.loop.now - since >= limit.clampedNanoseconds { return timedOut(.sending, limit) }
-            sendTimer = connection.loop.schedule(after: period, look)
-        }
-        sendTimer = connection.loop.schedule(after: period, look)
-    }
-
-    /// The request's last byte is about to be written: the time for the answer begins when it has been.
-    @inline(__always)
-    func awaitWritten() {
-        if !options.areDefaults, options.firstByteTimeout != nil, slot >= 0 { connection.tellWhenWritten(self) }
-    }
-
-    /// All of the request has gone to the socket.
-    func wasWritten() {
-        guard case .awaitingHead = phase, let limit = options.firstByteTimeout else { return }
-        startPhaseTimer(.firstByte, limit)
-    }
-
-    func stopPhaseTimer() {
-        if let phaseTimer { connection.loop.cancel(phaseTimer) }
-        phaseTimer = nil
-    }
-
-    func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
-        if phase == .betweenBytes {
-            // The timer is not moved for each piece that arrives; it looks when the last one came. While the request is
-            // being sent the server may wait for the rest of it.
-            if isSending() { progressAt = connection.loop.now }
-            let quiet = connection.loop.now &- progressAt
-            if quiet < limit.clampedNanoseconds {
-                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
-                    self.timedOut(phase, limit)
-                }
-                return
-            }
-        }
-        var error = H2Error.timeout(phase, limit, stream: id)
-        if isWaitingForSlot { explainWait(&error) }
-        fail(error)
-    }
-
-    /// Where responses that nobody reads have all the connection's streams, the error says so.
-    private func explainWait(_ error: inout H2Error) {
-        var count = 0
-        connection.forEachOpenStream { stream in
-            guard let exchange = stream as? Exchange else { return }
-            if exchange.unreadSince(now: connection.loop.now) != nil { count += 1 }
-        }
-        if count > 0, count == connection.openStreamCount { error.add(unread: count, of: "this connection") }
     }
 
     /// Since when nobody has read the response, as far as one look can tell from the one before, though some of its body has
@@ -415,25 +325,28 @@ final class Exchange: StreamState, @unchecked Sendable {
             stopPhaseTimer()
             resume(continuation, step)
         case .all(let continuation):
-            progressAt = connection.loop.now
-            guard case .ended = phase else { return }
-            waiter = .none
-            stopPhaseTimer()
+            guard reachedEnd() else { return }
             let all = body
             body = []
             claim.store(.taken, ordering: .relaxed)
             resume(continuation, .chunk(all))
         case .end(let continuation, let before):
-            progressAt = connection.loop.now
-            guard case .ended = phase else { return }
-            waiter = .none
-            stopPhaseTimer()
+            guard reachedEnd() else { return }
             resume(continuation, .drained(bodyReceived - before))
         case .nobody(let timer):
             guard case .ended = phase else { return }
             waiter = .none
             connection.loop.cancel(timer)
         }
+    }
+
+    /// Whether the body of which the waiter wants all is whole, so that it waits no more.
+    private func reachedEnd() -> Bool {
+        progressAt = connection.loop.now
+        guard case .ended = phase else { return false }
+        waiter = .none
+        stopPhaseTimer()
+        return true
     }
 
     func resume(_ continuation: UnsafeContinuation<Bool, Never>, isHeadHere: Bool) {

@@ -165,7 +165,9 @@ final class PoolHarness {
     // MARK: Shorter ways
 
     // `#expect` copies what a method is called on, which a PoolState cannot be.
-    func figures(of origin: OriginKey) -> PoolState.Figures { state.figures(of: origin) }
+    func figures(of origin: OriginKey) -> PoolState.Figures {
+        figures().first { $0.0 == origin }?.1 ?? PoolState.Figures()
+    }
     func figures() -> [(OriginKey, PoolState.Figures)] { state.figures() }
     func isUnused(_ origin: OriginKey) -> Bool { state.isUnused(origin) }
     func mayCoalesce(_ origin: OriginKey) -> Bool { state.mayCoalesce(origin) }

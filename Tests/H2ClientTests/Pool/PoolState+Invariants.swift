@@ -1,4 +1,6 @@
-/// What holds between any two events, counted anew; for tests and the simulation.
+@testable import H2Client
+
+/// What holds between any two events, counted anew. SimulationTests has a link to this file.
 extension PoolState {
     /// Each breach in words. Costs a look at everything.
     func check() -> [String] {

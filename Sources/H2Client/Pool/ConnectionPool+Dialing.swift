@@ -87,28 +87,6 @@ extension ConnectionPool {
     }
 }
 
-extension CloseReason {
-    /// Continues "the connection takes no new requests: ", and stands alone as well.
-    var sentence: String {
-        switch self {
-        case .idleTimeout: "it was idle for long enough"
-        case .maximumAge: "it is as old as connections may become"
-        case .maximumRequests: "it has served as many requests as connections may"
-        case .learnedRequests: "its server ends connections after so many requests"
-        case .makeRoom: "another origin needs the place"
-        case .closeIdle: "idle connections are closed"
-        case .shutdown: "the client is shut down"
-        case .identifiersUsed: "its stream identifiers are used up"
-        case .notNeeded: "it is not needed"
-        case .coalesced: "another origin's connection is shared instead"
-        case .serverLimit: "its server said that it would end it"
-        case .serverSaid: "its server ended it"
-        case .http1Required: "its server wants HTTP/1.1"
-        case .suspect: "its server closed another one without a word"
-        }
-    }
-}
-
 extension HTTPClient.OpenReason {
     init(_ reason: DialReason) {
         switch reason {

@@ -16,21 +16,7 @@ extension PoolState {
         var waiting = 0
     }
 
-    /// Costs a look at each connection of the pool.
-    func figures(of key: OriginKey) -> Figures {
-        let origin = origins.find(key)
-        var figures = Figures()
-        guard origin != noSlot else { return figures }
-        figures.inFlight = origins[origin].inFlight
-        figures.waiting = origins[origin].waiting
-        for index in 0..<connections.bound where connections.isTaken(index) {
-            let connection = connections[Int32(index)]
-            if connection.origin == origin { figures.count(connection) }
-        }
-        return figures
-    }
-
-    /// The figures of each origin that is connected, waited for or worked with.
+    /// The figures of each origin that is connected, waited for or worked with. Costs a look at each connection.
     func figures() -> [(OriginKey, Figures)] {
         var all = [Figures](repeating: Figures(), count: origins.bound)
         for index in 0..<connections.bound where connections.isTaken(index) {

@@ -186,8 +186,8 @@ final class HTTP1Session: HTTPSession {
         precondition(current == nil, "one request at a time")
         switch life {
         case .open: break
-        case .closing(let why): throw Self.takesNoMore(why)
-        case .broken(let cause): throw Self.takesNoMore(cause.message)
+        case .closing(let why): throw H2Error.draining(why)
+        case .broken(let cause): throw H2Error.draining(cause.message)
         }
     }
 
@@ -203,12 +203,6 @@ final class HTTP1Session: HTTPSession {
         self.upload = upload
         self.method = method
         if saysClose { close("the request said connection: close") }
-    }
-
-    private static func takesNoMore(_ why: String) -> H2Error {
-        H2Error(
-            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
-            remedy: "send it on a new connection", isRetryable: true)
     }
 
     /// The wire took so many bytes of the output.
@@ -276,19 +270,12 @@ final class HTTP1Session: HTTPSession {
         self.now = now
         close("the server closed the connection")
         if let current { cutOff(current, failure) }
-        return failure
-            ?? H2Error(
-                .connectionClosed, scope: .connection, initiator: .remote, message: "the server closed the connection",
-                remedy: "connect anew")
+        return failure ?? .closedByServer()
     }
 
     private func cutOff(_ stream: StreamState, _ failure: H2Error?) {
         if case .bodyUntilClose = reading, failure == nil { return receivedBody(stream) }
-        var error =
-            failure
-            ?? H2Error(
-                .connectionClosed, initiator: .remote, message: "the server closed the connection",
-                remedy: "its log may say why")
+        var error = failure ?? .closedByServer("its log may say why")
         error.scope = .stream(stream.id)
         guard stream.sentAt != 0 else {
             if error.code == .connectionClosed { error.code = .notProcessed }

@@ -103,14 +103,8 @@ extension PoolState {
                 isFinal
                 ? .max
                 : !origins[origin].dials.isEmpty ? ofThis : timedOut ? origins[origin].failedBefore : .max
-            while isOlder(origins[origin].replays.first, than: before) {
-                fail(origins[origin].replays.first, .dialFailed(key))
-            }
-            while isOlder(origins[origin].requests.first, than: before) {
-                fail(origins[origin].requests.first, .dialFailed(key))
-            }
-            while isOlder(origins[origin].exclusives.first, than: before) {
-                fail(origins[origin].exclusives.first, .dialFailed(key))
+            for queue in [\OriginRecord.replays, \.requests, \.exclusives] {
+                failOlder(than: before, origin, queue, key)
             }
         }
         // A dial for either version that failed has not shown that one for HTTP/1.1 would.
@@ -118,16 +112,15 @@ extension PoolState {
             !serves && origins[origin].dials.isEmpty || connections[dial].offer.isHTTP1 || mode(origin) == .http1
         else { return }
         let before = http1Dials > 0 ? ofThis : timedOut ? origins[origin].failedBefore : .max
-        while isOlder(origins[origin].http1Replays.first, than: before) {
-            fail(origins[origin].http1Replays.first, .dialFailed(key))
-        }
-        while isOlder(origins[origin].http1Requests.first, than: before) {
-            fail(origins[origin].http1Requests.first, .dialFailed(key))
-        }
+        for queue in [\OriginRecord.http1Replays, \.http1Requests] { failOlder(than: before, origin, queue, key) }
     }
 
-    private func isOlder(_ waiter: Int32, than order: UInt64) -> Bool {
-        waiter != noSlot && waiters[waiter].order < order
+    private mutating func failOlder(
+        than order: UInt64, _ origin: Int32, _ queue: KeyPath<OriginRecord, SlotList>, _ dial: ConnectionKey
+    ) {
+        while case let waiter = origins[origin][keyPath: queue].first, waiter != noSlot, waiters[waiter].order < order {
+            fail(waiter, .dialFailed(dial))
+        }
     }
 
     // MARK: What a server tells

@@ -121,12 +121,6 @@ struct HTTP1Framing {
 
     /// The elements of a list, without the spaces around them.
     private static func elements(_ value: UnsafeBufferPointer<UInt8>) -> [Slice<UnsafeBufferPointer<UInt8>>] {
-        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
-        return value.split(separator: UInt8(ascii: ",")).map { element in
-            var element = element
-            while let first = element.first, isSpace(first) { element = element.dropFirst() }
-            while let last = element.last, isSpace(last) { element = element.dropLast() }
-            return element
-        }
+        value.split(separator: UInt8(ascii: ",")).map(trimmed)
     }
 }

@@ -107,12 +107,8 @@ extension Exchange {
                 self.begin(.chunk($0))
             }
         }
-        return switch step {
-        case .chunk(let bytes): bytes
-        case .end, .drained: nil
-        case .failed(let error): throw error
-        case .refused(let error): throw error
-        }
+        if case .chunk(let bytes) = try step.succeeded() { return bytes }
+        return nil
     }
 
     @inline(__always)
@@ -125,12 +121,8 @@ extension Exchange {
             self.connection.consumed(self)
             self.begin(.all($0))
         }
-        return switch step {
-        case .chunk(let bytes): bytes
-        case .end, .drained: []
-        case .failed(let error): throw error
-        case .refused(let error): throw error
-        }
+        if case .chunk(let bytes) = try step.succeeded() { return bytes }
+        return []
     }
 
     /// Reads to the end and throws the bytes away; their number.
@@ -147,12 +139,8 @@ extension Exchange {
             self.body = []
             self.begin(.end($0, readBefore: self.bodyReadSoFar))
         }
-        return switch step {
-        case .drained(let count): count
-        case .chunk, .end: 0
-        case .failed(let error): throw error
-        case .refused(let error): throw error
-        }
+        if case .drained(let count) = try step.succeeded() { return count }
+        return 0
     }
 
     /// Writes the rest of the body, a piece after another as they come; the number of bytes.

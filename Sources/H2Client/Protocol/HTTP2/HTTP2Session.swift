@@ -380,11 +380,7 @@ final class HTTP2Session: HTTPSession {
 
     /// The peer's side of the wire is over.
     func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error {
-        var error =
-            failure
-            ?? H2Error(
-                .connectionClosed, scope: .connection, initiator: .remote, message: "the server closed the connection",
-                remedy: "connect anew")
+        var error = failure ?? .closedByServer()
         if let goAway {
             error.message += " after GOAWAY (\(goAway.describedCode))"
             error.cause = .http2(goAway.code, debugText: goAway.debugText)

@@ -26,6 +26,19 @@ extension HTTP2Session.GoAway {
 }
 
 extension H2Error {
+    /// A request gets this on a connection that takes no more.
+    static func draining(_ why: String) -> H2Error {
+        H2Error(
+            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
+            remedy: "send it on a new connection", isRetryable: true)
+    }
+
+    static func closedByServer(_ remedy: String = "connect anew") -> H2Error {
+        H2Error(
+            .connectionClosed, scope: .connection, initiator: .remote, message: "the server closed the connection",
+            remedy: remedy)
+    }
+
     /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
     static func reset(
         stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool = false

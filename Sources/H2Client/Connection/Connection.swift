@@ -3,8 +3,9 @@ import Synchronization
 
 /// One connection, on its loop: its wire, its requests in their order, its end. What is spoken on it is its session's.
 ///
-/// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
-/// loop's thread; other threads use `loop.execute` or `loop.run`.
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use would cost what it
+/// protects: everything but the constants and the two flags, which are atomic, belongs to the loop's thread; other threads use
+/// `loop.execute` or `loop.run`.
 package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
     /// Can go: active → retiring → draining → closed; any of them may be left out.
     enum State {

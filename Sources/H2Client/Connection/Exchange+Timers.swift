@@ -8,25 +8,25 @@ extension Exchange {
             let now = connection.loop.now
             let passed = sentAt == 0 || sentAt > now ? 0 : now - sentAt
             if passed >= limit { return releaseBody() }
-            continueTimer = connection.loop.schedule(after: limit - passed, look)
+            timers.awaitContinue = connection.loop.schedule(after: limit - passed, look)
         }
-        continueTimer = connection.loop.schedule(after: limit, look)
+        timers.awaitContinue = connection.loop.schedule(after: limit, look)
     }
 
     func startTotalTimer() {
-        guard let limit = options.timeout, totalTimer == nil else { return }
+        guard let limit = options.timeout, timers.total == nil else { return }
         // The turn's time is older than the call where that came from another thread while the loop was in its turn.
         let now = connection.loop.now
         let passed = now > calledAt ? now - calledAt : 0
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
-        totalTimer = connection.loop.schedule(after: left) {
+        timers.total = connection.loop.schedule(after: left) {
             self.timedOut(.wholeRequest, limit)
         }
     }
 
     func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration, after nanoseconds: UInt64? = nil) {
         stopPhaseTimer()
-        phaseTimer = connection.loop.schedule(after: nanoseconds ?? limit.clampedNanoseconds) {
+        timers.phase = connection.loop.schedule(after: nanoseconds ?? limit.clampedNanoseconds) {
             self.timedOut(phase, limit)
         }
     }
@@ -35,9 +35,9 @@ extension Exchange {
     /// writer has not written yet, or a reader has not taken of the response, is no fault of the server's.
     func isSending() -> Bool {
         if isOutgoingDone { return false }
-        let before = bytesSentBefore
-        bytesSentBefore = bytesSent
-        if bytesSent != before || heldBody != nil { return true }
+        let before = timers.bytesSentBefore
+        timers.bytesSentBefore = bytesSent
+        if bytesSent != before || upload.heldBody != nil { return true }
         if case .awaitingChunk = outgoing { return true }
         if case .file(let file) = outgoing, file.isLoading { return true }
         return connection.isReaderBehind(self)
@@ -48,12 +48,12 @@ extension Exchange {
         let period = max(limit.clampedNanoseconds / 8, 1)
         var since = connection.loop.now
         func look() {
-            guard !isOver, !isOutgoingDone else { return sendTimer = nil }
+            guard !isOver, !isOutgoingDone else { return timers.sending = nil }
             if isSending() { since = connection.loop.now }
             if connection.loop.now - since >= limit.clampedNanoseconds { return timedOut(.sending, limit) }
-            sendTimer = connection.loop.schedule(after: period, look)
+            timers.sending = connection.loop.schedule(after: period, look)
         }
-        sendTimer = connection.loop.schedule(after: period, look)
+        timers.sending = connection.loop.schedule(after: period, look)
     }
 
     /// The request's last byte is about to be written: the time for the answer begins when it has been.
@@ -69,18 +69,18 @@ extension Exchange {
     }
 
     func stopPhaseTimer() {
-        if let phaseTimer { connection.loop.cancel(phaseTimer) }
-        phaseTimer = nil
+        if let timer = timers.phase { connection.loop.cancel(timer) }
+        timers.phase = nil
     }
 
     func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
         if phase == .betweenBytes {
             // The timer is not moved for each piece that arrives; it looks when the last one came. While the request is
             // being sent the server may wait for the rest of it.
-            if isSending() { progressAt = connection.loop.now }
-            let quiet = connection.loop.now &- progressAt
+            if isSending() { timers.progressAt = connection.loop.now }
+            let quiet = connection.loop.now &- timers.progressAt
             if quiet < limit.clampedNanoseconds {
-                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
+                timers.phase = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
                     self.timedOut(phase, limit)
                 }
                 return

@@ -75,9 +75,9 @@ extension Exchange {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 connection.loop.execute {
-                    self.beginWaiter = continuation
+                    self.upload.beginWaiter = continuation
                     self.resumeBeginner()
-                    if case .cancelled = self.writer { self.giveUpBeginning() }
+                    if case .cancelled = self.upload.writer { self.giveUpBeginning() }
                 }
             }
         } onCancel: {
@@ -100,7 +100,7 @@ extension Exchange {
     private nonisolated(nonsending) func uploadEnd() async {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             connection.loop.execute {
-                if self.isOutgoingDone { continuation.resume() } else { self.uploadWaiter = continuation }
+                if self.isOutgoingDone { continuation.resume() } else { self.upload.endWaiter = continuation }
             }
         }
     }
@@ -109,40 +109,40 @@ extension Exchange {
 
     /// Something has changed that the writer waits for: the request has begun, or never will, or its body was released.
     @inline(__always)
-    func resumeBeginner() { if beginWaiter != nil { resumeBeginnerNow() } }
+    func resumeBeginner() { if upload.beginWaiter != nil { resumeBeginnerNow() } }
 
     private func resumeBeginnerNow() {
-        guard let waiter = beginWaiter else { return }
+        guard let waiter = upload.beginWaiter else { return }
         let isUnwanted = isOver || isOutgoingDone
-        guard isUnwanted || (id > 0 && heldBody == nil) else { return }
-        beginWaiter = nil
+        guard isUnwanted || (id > 0 && upload.heldBody == nil) else { return }
+        upload.beginWaiter = nil
         // What was never held back is the writer's from the beginning, also where the end came first: its first write says so.
         waiter.resume(returning: id > 0 && (!expectsContinue || !isUnwanted))
     }
 
     /// The writer's task was cancelled before its turn came.
     private func giveUpBeginning() {
-        guard beginWaiter != nil else { return }
+        guard upload.beginWaiter != nil else { return }
         fail(CancellationError())
         resumeBeginner()
     }
 
     /// 100 came, or was waited for long enough, or is no longer needed.
     func releaseBody() {
-        guard let held = heldBody else { return }
-        if let continueTimer { connection.loop.cancel(continueTimer) }
-        continueTimer = nil
-        heldBody = nil
+        guard let held = upload.heldBody else { return }
+        if let timer = timers.awaitContinue { connection.loop.cancel(timer) }
+        timers.awaitContinue = nil
+        upload.heldBody = nil
         guard !isOver, slot >= 0 else { return }
         if case .awaitingChunk = held { return resumeBeginner() }
         put(held)
     }
 
     func supply(_ chunk: [UInt8], _ continuation: UnsafeContinuation<(any Error)?, Never>) {
-        guard writeWaiter == nil else {
+        guard upload.writeWaiter == nil else {
             return continuation.resume(returning: H2Error.secondWriter(self))
         }
-        if case .returned = writer {
+        if case .returned = upload.writer {
             // The body has been ended without this chunk: it must not look whole to anybody who can still be told.
             let error = H2Error.writeAfterEnd(self)
             fail(error)
@@ -152,18 +152,18 @@ extension Exchange {
             continuation.resume(returning: error)
             return
         }
-        writeWaiter = continuation
-        if let limit = contentLength ?? statedLength, suppliedBytes + chunk.count > limit {
-            return fail(H2Error.bodyLength(suppliedBytes + chunk.count, stated: limit, stream: id))
+        upload.writeWaiter = continuation
+        if let limit = contentLength ?? statedLength, upload.suppliedBytes + chunk.count > limit {
+            return fail(H2Error.bodyLength(upload.suppliedBytes + chunk.count, stated: limit, stream: id))
         }
-        suppliedBytes += chunk.count
+        upload.suppliedBytes += chunk.count
         put(.chunk(chunk, offset: 0))
     }
 
     /// The next part of the body, to be sent now, or once the server has said 100.
     func put(_ next: Outgoing) {
-        guard heldBody == nil else {
-            heldBody = next
+        guard upload.heldBody == nil else {
+            upload.heldBody = next
             return
         }
         outgoing = next
@@ -178,35 +178,35 @@ extension Exchange {
 
     func uploadError() -> (any Error)? {
         if case .failed(let error) = phase { return error }
-        if case .cancelled = writer { return CancellationError() }
+        if case .cancelled = upload.writer { return CancellationError() }
         if let localFailure { return localFailure }
         // The response is whole and the rest is unwanted.
         return isOutgoingDone ? CancellationError() : nil
     }
 
     func finishBody() {
-        let before = writer
-        writer = .returned
+        let before = upload.writer
+        upload.writer = .returned
         guard !isOver, !isOutgoingDone else { return }
         // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
         if case .cancelled = before { return fail(CancellationError()) }
         // Nor must one that lets another task write, and does not wait for it.
-        if writeWaiter != nil { return fail(H2Error.writerReturnedEarly(self)) }
-        if let stated = contentLength ?? statedLength, suppliedBytes != stated {
-            return fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+        if upload.writeWaiter != nil { return fail(H2Error.writerReturnedEarly(self)) }
+        if let stated = contentLength ?? statedLength, upload.suppliedBytes != stated {
+            return fail(H2Error.bodyLength(upload.suppliedBytes, stated: stated, stream: id))
         }
         put(.finished)
     }
 
     /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
     func cancelWriting() {
-        if case .writing = writer { writer = .cancelled }
+        if case .writing = upload.writer { upload.writer = .cancelled }
         resumeWriter(CancellationError())
     }
 
     func resumeWriter(_ error: (any Error)?) {
-        guard let waiter = writeWaiter else { return }
-        writeWaiter = nil
+        guard let waiter = upload.writeWaiter else { return }
+        upload.writeWaiter = nil
         waiter.resume(returning: error)
     }
 }

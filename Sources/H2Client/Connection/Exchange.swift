@@ -3,7 +3,8 @@ import Synchronization
 
 /// One request and its response: the stream as the protocol sees it, and whoever waits for it.
 ///
-/// Invariant behind `@unchecked Sendable`: everything here belongs to the connection's loop, with these exceptions, each
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use costs a tenth of a
+/// small request: everything here belongs to the connection's loop, with these exceptions, each
 /// ordered by the continuation that resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`,
 /// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
 /// figures, which do not change any more, and the body, which belongs to whichever reader holds `claim`.
@@ -15,8 +16,6 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The request while it waits for the loop or for a slot.
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
-    /// The body while `expect: 100-continue` holds it back.
-    @exclusivity(unchecked) var heldBody: Outgoing?
     /// Whether the request goes out with that. Set by `init`.
     @exclusivity(unchecked) private(set) var expectsContinue = false
 
@@ -112,16 +111,24 @@ final class Exchange: StreamState, @unchecked Sendable {
         case returned
     }
 
-    @exclusivity(unchecked) var writer = Writer.writing
-    /// What the writer has handed over.
-    @exclusivity(unchecked) var suppliedBytes = 0
-    @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-    @exclusivity(unchecked) var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// A streamed body on its way.
+    struct Upload {
+        var writer = Writer.writing
+        /// What the writer has handed over.
+        var suppliedBytes = 0
+        var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+        /// Who waits for the end of the upload, and who for its beginning.
+        var endWaiter: UnsafeContinuation<Void, Never>?
+        var beginWaiter: UnsafeContinuation<Bool, Never>?
+        /// The body while `expect: 100-continue` holds it back.
+        var heldBody: Outgoing?
+    }
+
+    @exclusivity(unchecked) var upload = Upload()
     /// Who waits until a piece of the response's body has been written to a descriptor.
     @exclusivity(unchecked) var outputWaiter: UnsafeContinuation<(any Error)?, Never>?
     /// Why nobody wants the response's body written any more: its reader was cancelled, or we gave up the exchange.
     @exclusivity(unchecked) var outputFailure: (any Error)?
-    @exclusivity(unchecked) var beginWaiter: UnsafeContinuation<Bool, Never>?
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
     @exclusivity(unchecked) var bodyReadSoFar = 0
@@ -131,13 +138,19 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private var readWhenLooked = -1
     @exclusivity(unchecked) private var unreadFrom: UInt64 = 0
 
-    @exclusivity(unchecked) var totalTimer: LoopTimer?
-    @exclusivity(unchecked) var phaseTimer: LoopTimer?
-    @exclusivity(unchecked) var continueTimer: LoopTimer?
-    @exclusivity(unchecked) var sendTimer: LoopTimer?
-    @exclusivity(unchecked) var progressAt: UInt64 = 0
-    /// `bytesSent` when a timer looked last whether the body moves.
-    @exclusivity(unchecked) var bytesSentBefore = 0
+    /// See `Exchange+Timers.swift`.
+    struct Timers {
+        var total: LoopTimer?
+        var phase: LoopTimer?
+        var awaitContinue: LoopTimer?
+        var sending: LoopTimer?
+        /// When the body of the response made progress.
+        var progressAt: UInt64 = 0
+        /// `bytesSent` when a timer looked last whether the request's body moves.
+        var bytesSentBefore = 0
+    }
+
+    @exclusivity(unchecked) var timers = Timers()
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -176,7 +189,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.outgoing = outgoing
         if options.expectContinue != nil && !isOutgoingDone {
             expectsContinue = true
-            heldBody = outgoing
+            upload.heldBody = outgoing
             self.outgoing = .awaitingChunk
         }
     }
@@ -212,7 +225,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         wasConnectionProven = connection.hasAnswered
         wasSentBlindly = !connection.knowsStreamLimit
         do {
-            try connection.submit(self, request, expectsContinue: heldBody != nil)
+            try connection.submit(self, request, expectsContinue: upload.heldBody != nil)
         } catch {
             // First of all: whoever is told of the failure asks for another connection.
             connection.refused(error)
@@ -222,9 +235,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         if let stated = statedLength {
             // A writer that was quick has supplied some, or all, already.
             var isShort = false
-            if case .finished = outgoing { isShort = suppliedBytes < stated }
-            if isShort || suppliedBytes > stated {
-                fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+            if case .finished = outgoing { isShort = upload.suppliedBytes < stated }
+            if isShort || upload.suppliedBytes > stated {
+                fail(H2Error.bodyLength(upload.suppliedBytes, stated: stated, stream: id))
                 return false
             }
         }
@@ -233,7 +246,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         startTotalTimer()
         if isOutgoingDone { awaitWritten() }
         if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
-        if let limit = options.expectContinue, heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
+        if let limit = options.expectContinue, upload.heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
         return true
     }
 
@@ -319,7 +332,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             }
             resume(continuation, isHeadHere: true)
         case .chunk(let continuation):
-            progressAt = connection.loop.now
+            timers.progressAt = connection.loop.now
             guard let step = takeChunk() else { return }
             waiter = .none
             stopPhaseTimer()
@@ -342,7 +355,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// Whether the body of which the waiter wants all is whole, so that it waits no more.
     private func reachedEnd() -> Bool {
-        progressAt = connection.loop.now
+        timers.progressAt = connection.loop.now
         guard case .ended = phase else { return false }
         waiter = .none
         stopPhaseTimer()
@@ -386,7 +399,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     func begin(_ newWaiter: Waiter) {
         waiter = newWaiter
-        progressAt = connection.loop.now
+        timers.progressAt = connection.loop.now
         // What was read may have opened a window.
         connection.markDirty()
         switch phase {
@@ -442,10 +455,10 @@ final class Exchange: StreamState, @unchecked Sendable {
         resumeBeginner()
         // Only options set timers, but for that of a body read, which a reader's waking stops.
         if !options.areDefaults {
-            if let totalTimer { connection.loop.cancel(totalTimer) }
-            if let continueTimer { connection.loop.cancel(continueTimer) }
-            if let sendTimer { connection.loop.cancel(sendTimer) }
-            (totalTimer, continueTimer, sendTimer) = (nil, nil, nil)
+            for timer in [timers.total, timers.awaitContinue, timers.sending] {
+                if let timer { connection.loop.cancel(timer) }
+            }
+            (timers.total, timers.awaitContinue, timers.sending) = (nil, nil, nil)
             stopPhaseTimer()
         }
         if slot < 0 && !hasReleasedSlot {
@@ -463,12 +476,12 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch outgoing {
         case .done:
             awaitWritten()
-            heldBody = nil
+            upload.heldBody = nil
             resumeBeginner()
-            if writeWaiter != nil { resumeWriter(uploadError()) }
-            if let uploadWaiter {
-                self.uploadWaiter = nil
-                uploadWaiter.resume()
+            if upload.writeWaiter != nil { resumeWriter(uploadError()) }
+            if let waiter = upload.endWaiter {
+                upload.endWaiter = nil
+                waiter.resume()
             }
         case .awaitingChunk: resumeWriter(nil)
         default: break

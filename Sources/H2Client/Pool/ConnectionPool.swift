@@ -8,7 +8,8 @@ import Synchronization
 /// unlocked (`Due`): a task's cancellation handlers run under a lock of Swift's runtime that resuming the task needs too,
 /// and a task's executor may run it in place, which brings it back here.
 ///
-/// Invariant behind `@unchecked Sendable`: everything that changes is touched under `lock`, but for atomics.
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`: everything that changes is touched under
+/// `lock`, but for atomics.
 final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// An origin and what it is known by; kept as long as the state remembers it.
     final class OriginEntry: Sendable {

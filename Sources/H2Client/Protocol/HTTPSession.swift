@@ -77,10 +77,10 @@ protocol HTTPSession: AnyObject {
 
 /// Bytes of HTTP on a connection, without TLS.
 struct SessionCounts {
-    var bytesReceived: Int
-    var bytesSent: Int
+    var bytesReceived = 0
+    var bytesSent = 0
     /// Header sections of responses as they came, and as names and values.
-    var headers: Int
-    var headersDecoded: Int
+    var headers = 0
+    var headersDecoded = 0
     var stalls = WindowStalls()
 }

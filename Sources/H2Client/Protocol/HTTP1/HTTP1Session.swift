@@ -80,10 +80,7 @@ final class HTTP1Session: HTTPSession {
     @exclusivity(unchecked) private(set) var requests = 0
     /// Whether responses keep their fields.
     @exclusivity(unchecked) var keepsFields = true
-    /// Names and values of responses' fields.
-    @exclusivity(unchecked) var headerBytes = 0
-    @exclusivity(unchecked) private(set) var bytesSent = 0
-    @exclusivity(unchecked) private(set) var bytesReceived = 0
+    @exclusivity(unchecked) private(set) var counts = SessionCounts()
     /// What the last response's `Keep-Alive` said: the seconds after which the server closes an idle connection, and how
     /// many more requests it takes.
     @exclusivity(unchecked) private(set) var keepAliveTimeout: Int?
@@ -207,7 +204,7 @@ final class HTTP1Session: HTTPSession {
 
     /// The wire took so many bytes of the output.
     func outputTaken(_ count: Int, now: UInt64) {
-        bytesSent += count
+        counts.bytesSent += count
         output.removeFirst(count)
         // They may be the end of the request before. To take them for this one's errs on the safe side.
         if let current, current.sentAt == 0, count > 0 { current.sentAt = now }
@@ -247,7 +244,7 @@ final class HTTP1Session: HTTPSession {
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) {
         guard bytes.count > 0, !isOver else { return }
         self.now = now
-        bytesReceived += bytes.count
+        counts.bytesReceived += bytes.count
         guard let stream = current else { return surplus(bytes) }
         guard stream.sentAt != 0 else { return surplus(bytes) }
         stream.bytesReceived += bytes.count
@@ -316,7 +313,8 @@ final class HTTP1Session: HTTPSession {
         let status = scratch.status
         guard status >= 200 else { return receivedInformational(stream) }
         stream.status = status
-        headerBytes += scratch.listSize - 32 * scratch.count
+        counts.headers += scratch.listSize - 32 * scratch.count
+        counts.headersDecoded = counts.headers
         if keepsFields { stream.head = HeaderBlock(copying: scratch) }
         stream.phase = .body
         stream.firstByteAt = now
@@ -489,16 +487,12 @@ final class HTTP1Session: HTTPSession {
     var outputBytes: UnsafeRawBufferPointer { output.bytes }
     func countsOnly(roundTrip: UInt64) { keepsFields = false }
 
-    var counts: SessionCounts {
-        SessionCounts(
-            bytesReceived: bytesReceived, bytesSent: bytesSent, headers: headerBytes, headersDecoded: headerBytes)
-    }
-
     var snapshot: ConnectionSnapshot {
         let unread = current?.unread ?? 0
         return ConnectionSnapshot(
             state: .active, localSettings: .http1, remoteSettings: .http1, openStreams: openStreamCount,
-            waitingRequests: 0, requests: requests, bytesSent: bytesSent, bytesReceived: bytesReceived,
+            waitingRequests: 0, requests: requests, bytesSent: counts.bytesSent,
+            bytesReceived: counts.bytesReceived,
             unreadBytes: unread, receiveWindow: max(unreadLimit - unread, 0), sendWindow: 0, goAway: nil,
             roundTripTime: nil)
     }

@@ -23,7 +23,7 @@ extension HTTP2Session {
         case NGHTTP2_DATA.rawValue:
             isFruitless = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue:
-            headerBytes += header.length
+            counts.headers += header.length
             isFruitless = false
         case NGHTTP2_PUSH_PROMISE.rawValue:
             isFruitless = false
@@ -83,7 +83,7 @@ extension HTTP2Session {
             return largeField(name, nameLength, large)
         }
         scratch.account(nameLength, valueLength)
-        headerBytesDecoded += nameLength + valueLength
+        counts.headersDecoded += nameLength + valueLength
         guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
             // nghttp2 lets only a three-digit :status through, before other fields, once.
@@ -102,7 +102,7 @@ extension HTTP2Session {
     private func largeField(_ name: UnsafePointer<UInt8>, _ nameLength: Int, _ large: LargeField) -> Bool {
         guard let value = large.value else { return tooLarge() }
         scratch.account(nameLength, value.count)
-        headerBytesDecoded += nameLength + value.count
+        counts.headersDecoded += nameLength + value.count
         guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }
         return value.withUnsafeBufferPointer { value in
             // As nghttp2 checks those that it sees.

@@ -14,7 +14,7 @@ extension HTTP2Session {
     func noteArrival(_ stream: StreamState, _ count: Int) {
         guard let roundTrip = stallWatch?.roundTrip else { return }
         if stream.windowWatch != nil {
-            stalls.downloadStream.addClamped(
+            counts.stalls.downloadStream.addClamped(
                 stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0)
         } else if stream.bodyReceived + count >= window.stream / 4 {
             // Before a half of it is used up no window is widened, and small bodies shall cost nothing.
@@ -22,7 +22,7 @@ extension HTTP2Session {
             _ = stream.windowWatch?.arrived(stream.bodyReceived + count, now: now, roundTrip: roundTrip)
         }
         let lost = stallWatch?.connection.arrived(count, now: now, roundTrip: roundTrip) ?? 0
-        if lost > 0 { stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count)) }
+        if lost > 0 { counts.stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count)) }
     }
 
     /// A WINDOW_UPDATE of ours has been written down.
@@ -52,9 +52,9 @@ extension HTTP2Session {
     func endUploadStall(_ stream: StreamState) {
         let time = now > stream.stallBeganAt ? now - stream.stallBeganAt : 0
         if stream.isStalledByConnection {
-            stalls.uploadConnection.addClamped(time)
+            counts.stalls.uploadConnection.addClamped(time)
         } else {
-            stalls.uploadStream.addClamped(time)
+            counts.stalls.uploadStream.addClamped(time)
         }
         stream.stallBeganAt = 0
     }

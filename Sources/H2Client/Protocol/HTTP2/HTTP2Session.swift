@@ -74,17 +74,12 @@ final class HTTP2Session: HTTPSession {
     @exclusivity(unchecked) private var smallWindowsAt = 0
     @exclusivity(unchecked) private var requestHead = RequestHead()
 
-    @exclusivity(unchecked) private(set) var bytesSent = 0
-    @exclusivity(unchecked) private(set) var bytesReceived = 0
+    @exclusivity(unchecked) var counts = SessionCounts()
     @exclusivity(unchecked) private(set) var requests = 0
-    /// Header sections of responses: as they came, and the names and values that they stand for.
-    @exclusivity(unchecked) var headerBytes = 0
-    @exclusivity(unchecked) var headerBytesDecoded = 0
     /// Whether responses keep their fields.
     @exclusivity(unchecked) private(set) var keepsFields = true
     /// nil where nobody asks for it.
     @exclusivity(unchecked) var stallWatch: StallWatch?
-    @exclusivity(unchecked) var stalls = WindowStalls()
 
     /// Bytes of a request's header block.
     static let sentHeaderLimit = 16 << 20
@@ -345,9 +340,9 @@ final class HTTP2Session: HTTPSession {
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error) {
         precondition(!isInsideNghttp2, "receive must not be called from a callback")
         // To nghttp2 this would be a frame of absurd length, and its own GOAWAY the only trace of it.
-        if bytesReceived == 0, bytes.prefix(5).elementsEqual("HTTP/".utf8) { throw Self.answeredHTTP1() }
+        if counts.bytesReceived == 0, bytes.prefix(5).elementsEqual("HTTP/".utf8) { throw Self.answeredHTTP1() }
         self.now = now
-        bytesReceived += bytes.count
+        counts.bytesReceived += bytes.count
         isInsideNghttp2 = true
         let count = inbound.areOrdinary(bytes) ? feed(bytes) : feedSpecial(bytes)
         isInsideNghttp2 = false
@@ -497,7 +492,7 @@ final class HTTP2Session: HTTPSession {
             var data: UnsafePointer<UInt8>?
             let count = ch2_session_mem_send(raw, &data)
             if count > 0, let data {
-                bytesSent += count
+                counts.bytesSent += count
                 output.append(data, count: count)
             } else if output.count == before {
                 // Nothing more, or an error that the next receive reports. DATA frames have grown `output` by themselves.
@@ -510,7 +505,7 @@ final class HTTP2Session: HTTPSession {
     }
 
     func sentData(_ count: Int) {
-        bytesSent += count
+        counts.bytesSent += count
         // HAProxy acknowledges each piece of a DATA frame as it reads it, on the stream and on the connection.
         fruitless.forgive(2 + count >> 10)
     }
@@ -547,18 +542,11 @@ final class HTTP2Session: HTTPSession {
     func forEachOpenStream(_ body: (StreamState) -> Void) { openStreams.forEach(body) }
     func giveUp(_ stream: StreamState, isWriteUnderWay: Bool) { reset(stream, .cancel) }
 
-    var counts: SessionCounts {
-        SessionCounts(
-            bytesReceived: bytesReceived, bytesSent: bytesSent, headers: headerBytes,
-            headersDecoded: headerBytesDecoded,
-            stalls: stalls)
-    }
-
     var snapshot: ConnectionSnapshot {
         ConnectionSnapshot(
             state: .active, localSettings: settings(remote: false), remoteSettings: settings(remote: true),
-            openStreams: openStreams.count, waitingRequests: 0, requests: requests, bytesSent: bytesSent,
-            bytesReceived: bytesReceived, unreadBytes: window.unread, receiveWindow: receiveWindow,
+            openStreams: openStreams.count, waitingRequests: 0, requests: requests, bytesSent: counts.bytesSent,
+            bytesReceived: counts.bytesReceived, unreadBytes: window.unread, receiveWindow: receiveWindow,
             sendWindow: sendWindow, goAway: goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: nil,
             originSet: originSet?.descriptions)
     }

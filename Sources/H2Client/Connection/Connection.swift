@@ -28,9 +28,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     package let version: HTTPVersion
     /// The protocol's side, of either version.
     let session: any HTTPSession
-    /// The session, for what one version alone has; and for each request, whose way over HTTP/2 the compiler so sees whole.
+    /// The session, for what one version alone has.
     let http1: HTTP1Session?
     let http2: HTTP2Session?
+    /// `http2`, for the way of each request: called without a look-up, and without the retain that a use of it costs.
+    /// Unretained: `http2` keeps it.
+    private let unretainedHTTP2: Unmanaged<HTTP2Session>?
     /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
     @exclusivity(unchecked) private(set) var control: HTTP2Control?
     private let drainingFlag = Atomic<Bool>(false)
@@ -112,11 +115,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         switch version {
         case .http1:
             let session = HTTP1Session(origin: info.origin, configuration: configuration, now: loop.now)
-            (self.session, http1, http2) = (session, session, nil)
+            (self.session, http1, http2, unretainedHTTP2) = (session, session, nil, nil)
         case .http2:
             let session = HTTP2Session(
                 origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
-            (self.session, http1, http2) = (session, nil, session)
+            // Unretained: see above.
+            (self.session, http1, http2, unretainedHTTP2) = (session, nil, session, .passUnretained(session))
             control = HTTP2Control(session, of: self)
         }
     }
@@ -144,7 +148,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     package var maxConcurrentStreams: Int { http2?.maxConcurrentStreams ?? 1 }
     /// Whether another request may begin.
     var hasFreeSlot: Bool {
-        @inline(__always) get { http2?.hasFreeSlot ?? session.hasFreeSlot }
+        @inline(__always) get { unretainedHTTP2?._withUnsafeGuaranteedRef { $0.hasFreeSlot } ?? session.hasFreeSlot }
     }
     /// Whether more may be read now. Over HTTP/2 the connection's window lets others go on where a reader is behind.
     var wantsInput: Bool {
@@ -255,8 +259,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     @inline(__always)
     func submit(_ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool) throws(H2Error) {
         let priority = exchange.options.priority
-        if let http2 {
-            try http2.submit(exchange, request, expectsContinue: expectsContinue, priority: priority)
+        if let unretainedHTTP2 {
+            try unretainedHTTP2._withUnsafeGuaranteedRef { http2 in
+                Result { () throws(H2Error) in
+                    try http2.submit(exchange, request, expectsContinue: expectsContinue, priority: priority)
+                }
+            }.get()
         } else {
             try session.submit(exchange, request, expectsContinue: expectsContinue, priority: priority)
         }
@@ -293,7 +301,11 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// The reader took all of the body that the exchange held.
     @inline(__always)
     func consumed(_ exchange: Exchange) {
-        if let http2 { http2.consumed(exchange) } else { session.consumed(exchange) }
+        if let unretainedHTTP2 {
+            unretainedHTTP2._withUnsafeGuaranteedRef { $0.consumed(exchange) }
+        } else {
+            session.consumed(exchange)
+        }
         if isReadingPaused { resumeReading() }
     }
 

@@ -178,7 +178,7 @@ extension HTTP2Session {
             }
         case NGHTTP2_SETTINGS.rawValue:
             let isAck = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
-            if isAck { acknowledgedSettings() }
+            if isAck { acknowledgedSettings() } else { noteStreamLimit() }
             events.append(isAck ? .localSettingsAcknowledged : .remoteSettingsChanged)
         case NGHTTP2_PING.rawValue:
             if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {

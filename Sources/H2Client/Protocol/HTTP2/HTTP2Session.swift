@@ -76,6 +76,8 @@ final class HTTP2Session: HTTPSession {
 
     @exclusivity(unchecked) var counts = SessionCounts()
     @exclusivity(unchecked) private(set) var requests = 0
+    /// How many streams may be open at once. Kept here, since each request asks.
+    @exclusivity(unchecked) private(set) var maxConcurrentStreams = 0
     /// Whether responses keep their fields.
     @exclusivity(unchecked) private(set) var keepsFields = true
     /// nil where nobody asks for it.
@@ -130,6 +132,7 @@ final class HTTP2Session: HTTPSession {
         nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
 
         submitPreface(configuration)
+        noteStreamLimit()
     }
 
     deinit {
@@ -145,14 +148,12 @@ final class HTTP2Session: HTTPSession {
     private final class LastFacts {
         let local: ConnectionSnapshot.Settings
         let remote: ConnectionSnapshot.Settings
-        let maxConcurrentStreams: Int
         let receiveWindow: Int
         let sendWindow: Int
 
         init(of session: HTTP2Session) {
             local = session.settings(remote: false)
             remote = session.settings(remote: true)
-            maxConcurrentStreams = session.maxConcurrentStreams
             receiveWindow = session.receiveWindow
             sendWindow = session.sendWindow
         }
@@ -202,10 +203,9 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - Requests
 
-    /// How many streams may be open at once: the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
-    var maxConcurrentStreams: Int {
-        if let lastFacts { return lastFacts.maxConcurrentStreams }
-        return min(
+    /// Takes the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
+    func noteStreamLimit() {
+        maxConcurrentStreams = min(
             Int(nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)),
             limits.concurrentStreams)
     }

@@ -78,7 +78,7 @@ extension Connection {
             body = try await body.opened(on: loop, options, calledAt: now)
         }
         let exchange = try Exchange(connection: self, body: body, options: options, calledAt: calledAt)
-        if let loan { exchange.begin(loan) }
+        loan?.began(exchange)
         return exchange
     }
 }

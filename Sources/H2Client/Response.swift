@@ -49,13 +49,19 @@ public struct Response: Sendable {
     }
 
     /// When what happened, and the bytes on the wire, so far; final once the body has ended.
-    public nonisolated(nonsending) func metrics() async -> ResponseMetrics { await exchange.metrics() }
+    public nonisolated(nonsending) func metrics() async -> ResponseMetrics {
+        await exchange.facts { $0.currentMetrics() }
+    }
 
     /// The trailer fields; nil before the body has ended, or where there are none.
-    public nonisolated(nonsending) func trailerFields() async -> HTTPFields? { await exchange.trailerFields() }
+    public nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
+        await exchange.facts { $0.currentTrailers() }
+    }
 
     /// The same as bytes.
-    public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? { await exchange.rawTrailerFields() }
+    public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? {
+        await exchange.facts { $0.currentRawTrailers() }
+    }
 }
 
 /// An attempt to send a request, after which an `HTTPClient` sent it again.

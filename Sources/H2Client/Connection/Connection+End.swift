@@ -40,7 +40,7 @@ extension Connection {
     /// Whether any request is under way or waits. One that was given up is over, even if the peer has not been told yet.
     var isServing: Bool {
         var isServing = waitingCount > 0
-        forEachOpenStream { if !$0.isOver { isServing = true } }
+        session.forEachOpenStream { if !$0.isOver { isServing = true } }
         return isServing
     }
 

@@ -154,7 +154,6 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     var wantsInput: Bool {
         @inline(__always) get { http1?.wantsInput ?? true }
     }
-    func forEachOpenStream(_ body: (StreamState) -> Void) { session.forEachOpenStream(body) }
 
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? {
@@ -401,7 +400,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         watchTimer = nil
         let now = loop.now
         var hasYounger = false
-        forEachOpenStream { stream in
+        session.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange else { return }
             // `calledAt` of another thread's call may be later than this turn's beginning.
             if now >= exchange.calledAt &+ Self.watchAfter {

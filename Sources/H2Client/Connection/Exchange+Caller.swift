@@ -283,19 +283,10 @@ extension Exchange {
         return step
     }
 
-    nonisolated(nonsending) func metrics() async -> ResponseMetrics {
-        if isWhole { return currentMetrics() }
-        return await connection.loop.run { self.currentMetrics() }
-    }
-
-    nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
-        if isWhole { return currentTrailers() }
-        return await connection.loop.run { self.currentTrailers() }
-    }
-
-    nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? {
-        if isWhole { return currentRawTrailers() }
-        return await connection.loop.run { self.currentRawTrailers() }
+    /// Facts of the exchange, which do not change any more where it is whole.
+    nonisolated(nonsending) func facts<R: Sendable>(_ facts: @escaping @Sendable (Exchange) -> R) async -> R {
+        if isWhole { return facts(self) }
+        return await connection.loop.run { facts(self) }
     }
 
     /// The last copy of the body was dropped. From any thread.

@@ -94,7 +94,7 @@ extension Exchange {
     /// Where responses that nobody reads have all the connection's streams, the error says so.
     func explainWait(_ error: inout H2Error) {
         var count = 0
-        connection.forEachOpenStream { stream in
+        connection.session.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange else { return }
             if exchange.unreadSince(now: connection.loop.now) != nil { count += 1 }
         }

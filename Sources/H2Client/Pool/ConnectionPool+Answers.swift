@@ -6,7 +6,7 @@ import HTTPTypes
 extension ConnectionPool {
     /// Whose request it is; with coalescing not the origin that its connection was made for. nil where it is forgotten.
     func origin(of exchange: Exchange) -> Origin? {
-        let key = OriginKey(packed: exchange.lease)
+        let key = exchange.origin
         return lock.withLock {
             guard let entry = originsBySlot[key.slot], entry.key == key else { return nil }
             return entry.origin
@@ -35,7 +35,7 @@ extension ConnectionPool {
             }
         }
         let latency = answeredAt > exchange.submittedAt ? answeredAt - exchange.submittedAt : 0
-        change { $0.answered(OriginKey(packed: exchange.lease), answer, latency: latency, pause: pause) }
+        change { $0.answered(exchange.origin, answer, latency: latency, pause: pause) }
     }
 
     // MARK: - Sending again
@@ -52,19 +52,13 @@ extension ConnectionPool {
     func countRetry() { lock.withLock { figures.retries += 1 } }
 
     /// The server wants HTTP/1.1 from the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
-    func requireHTTP1(_ exchange: Exchange) {
-        change { $0.requireHTTP1(OriginKey(packed: exchange.lease)) }
-    }
+    func requireHTTP1(_ exchange: Exchange) { change { $0.requireHTTP1(exchange.origin) } }
 
     /// The request was lost on an HTTP/1.1 connection that was reused.
-    func suspectReuse(_ exchange: Exchange) {
-        change { $0.suspectReuse(OriginKey(packed: exchange.lease)) }
-    }
+    func suspectReuse(_ exchange: Exchange) { change { $0.suspectReuse(exchange.origin) } }
 
     /// The server does not answer for the origin of this request on the connection that it shares (421).
-    func misdirected(_ exchange: Exchange) {
-        change { $0.cannotCoalesce(OriginKey(packed: exchange.lease)) }
-    }
+    func misdirected(_ exchange: Exchange) { change { $0.cannotCoalesce(exchange.origin) } }
 
     // MARK: - Events of requests
 

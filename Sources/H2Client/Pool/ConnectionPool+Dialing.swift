@@ -2,12 +2,12 @@
 
 extension ConnectionPool {
     /// Begins to connect. Under the lock.
-    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ offer: ProtocolOffer, _ reason: DialReason) {
+    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ offer: ProtocolOffer, _ reason: HTTPClient.OpenReason) {
         guard let entry = originsBySlot[origin.slot] else { preconditionFailure("an origin that is dialled is known") }
         let loops = configuration.eventLoops
         let loop = loops[nextLoop % loops.count]
         nextLoop &+= 1
-        let dial = PoolDial(key, entry, offer, HTTPClient.OpenReason(reason), pool: self, loop: loop)
+        let dial = PoolDial(key, entry, offer, reason, pool: self, loop: loop)
         while members.count <= key.slot { members.append(.none) }
         members[key.slot] = .dialing(dial)
         loop.execute { dial.start() }
@@ -83,20 +83,6 @@ extension ConnectionPool {
             return H2Error(
                 .clientShutDown, initiator: .user, message: "the client was shut down", remedy: "use another client",
                 isRetryable: true)
-        }
-    }
-}
-
-extension HTTPClient.OpenReason {
-    init(_ reason: DialReason) {
-        switch reason {
-        case .first: self = .first
-        case .allTaken: self = .allTaken
-        case .besideSlow: self = .besideSlow
-        case .replacement: self = .replacement
-        case .exclusive: self = .lent
-        case .http1Required: self = .http1Required
-        case .ownAfter421: self = .ownAfterMisdirection
         }
     }
 }

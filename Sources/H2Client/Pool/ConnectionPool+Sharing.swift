@@ -29,17 +29,18 @@ extension ConnectionPool {
 
     /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
     func share(_ connection: Connection, with dial: PoolDial) -> Bool {
-        let isShared = change { $0.coalesced(dial.entry.key, onto: ConnectionKey(packed: connection.ownerKey)) }
+        let isShared = change { $0.coalesced(dial.entry.key, onto: connection.key) }
         if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
         return isShared
     }
 
     /// The server has said for which origins it answers on this connection.
     func originsChanged(_ connection: Connection) {
-        let key = ConnectionKey(packed: connection.ownerKey)
         change { state in
             for entry in originsBySlot {
-                guard let entry, state.sharedConnection(of: entry.key) == key, !connection.mayServe(entry.origin) else {
+                guard let entry, state.sharedConnection(of: entry.key) == connection.key,
+                    !connection.mayServe(entry.origin)
+                else {
                     continue
                 }
                 state.cannotCoalesce(entry.key)

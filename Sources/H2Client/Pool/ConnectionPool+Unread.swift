@@ -52,7 +52,7 @@ extension ConnectionPool {
     private func looked(at connection: Connection) {
         var found: [(lease: UInt64, since: UInt64)] = []
         let now = connection.loop.now
-        connection.forEachOpenStream { stream in
+        connection.session.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange, let since = exchange.unreadSince(now: now) else { return }
             found.append((exchange.lease, since))
         }

@@ -63,7 +63,7 @@ struct KeptResponseTests {
             #expect(figures.0.state == .closed)
             #expect(figures.1.received > 1_000)
             #expect(figures.2 >= 1)
-            #expect(await response.body.exchange.metrics().bytesReceived > 0)
+            #expect(await response.body.exchange.facts { $0.currentMetrics() }.bytesReceived > 0)
         }
         #expect(await Self.becomesTrue { pool == nil })
         let rest = try await responses[0].body.collect(upTo: 100)

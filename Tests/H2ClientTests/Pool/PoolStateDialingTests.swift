@@ -344,7 +344,7 @@ import Testing
         let origin = pool.origin()
         let waiter = try pool.wait(origin, .exclusive)
         let key = try pool.dialed()
-        #expect(pool.actions == [.dial(key, origin, .http1, .exclusive)])
+        #expect(pool.actions == [.dial(key, origin, .http1, .lent)])
         #expect(pool.connected(key, .http1) == [.assign(waiter, key)])
         #expect(pool.giveBack(key, origin, reuse: false) == [.close(key, .serverSaid)])
     }

@@ -4,7 +4,7 @@
 /// counts against the limits.
 enum PoolAction: Hashable, Sendable {
     /// Begin to connect; ends with `connected` or `dialFailed`.
-    case dial(ConnectionKey, OriginKey, ProtocolOffer, DialReason)
+    case dial(ConnectionKey, OriginKey, ProtocolOffer, HTTPClient.OpenReason)
     /// This request is to be sent on that connection.
     case assign(WaiterKey, ConnectionKey)
     case fail(WaiterKey, PoolFailure)
@@ -19,23 +19,6 @@ enum PoolAction: Hashable, Sendable {
     case wakeAt(UInt64)
     /// After `shutdown`: the last connection is gone.
     case drained
-}
-
-/// Why a connection is opened.
-enum DialReason: UInt8, Hashable, Sendable {
-    /// The origin never had one, as far as is remembered.
-    case first
-    /// Those that there are have all their streams taken.
-    case allTaken
-    /// Those under way would be enough, but are slow.
-    case besideSlow
-    /// The previous one takes no requests any more, or is closed.
-    case replacement
-    case exclusive
-    /// The origin, or this request, needs HTTP/1.1.
-    case http1Required
-    /// The connection shared with another origin is not for this one (421).
-    case ownAfter421
 }
 
 /// Why a connection takes no more requests.

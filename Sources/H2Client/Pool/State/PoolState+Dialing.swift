@@ -47,7 +47,7 @@ extension PoolState {
 
     struct Wish {
         let offer: ProtocolOffer
-        var reason: DialReason
+        var reason: HTTPClient.OpenReason
         /// Beside slow ones, which would be enough.
         var isSpare = false
     }
@@ -71,18 +71,18 @@ extension PoolState {
             guard requests + exclusives > dials, origins[origin].occupied < http1Limit else { return nil }
             return Wish(
                 offer: offer(origin, needsHTTP1: false),
-                reason: reason(origin, isExclusive: requests == 0, needsHTTP1: false))
+                reason: reason(origin, isLent: requests == 0, needsHTTP1: false))
         }
         if wantsHTTP2Dial(origin, dials: dials - http1Dials, allowed: allowed) {
             return Wish(
                 offer: offer(origin, needsHTTP1: false),
-                reason: reason(origin, isExclusive: origins[origin].waitingAny == 0, needsHTTP1: false))
+                reason: reason(origin, isLent: origins[origin].waitingAny == 0, needsHTTP1: false))
         }
         guard min(origins[origin].waitingHTTP1, allowed) > http1Dials, origins[origin].occupied < http1Limit else {
             return nil
         }
         return Wish(
-            offer: offer(origin, needsHTTP1: true), reason: reason(origin, isExclusive: false, needsHTTP1: true))
+            offer: offer(origin, needsHTTP1: true), reason: reason(origin, isLent: false, needsHTTP1: true))
     }
 
     /// One at first; further ones, where the options say so, when the one that serves is not enough.
@@ -94,9 +94,9 @@ extension PoolState {
         return origins[origin].serving + coming < limit && requests > dials * Int(origins[origin].typicalStreams)
     }
 
-    private func reason(_ origin: Int32, isExclusive: Bool, needsHTTP1: Bool) -> DialReason {
-        if origins[origin].wantsOwn { return .ownAfter421 }
-        if isExclusive { return .exclusive }
+    private func reason(_ origin: Int32, isLent: Bool, needsHTTP1: Bool) -> HTTPClient.OpenReason {
+        if origins[origin].wantsOwn { return .ownAfterMisdirection }
+        if isLent { return .lent }
         if needsHTTP1 { return .http1Required }
         let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
         if serves { return .allTaken }

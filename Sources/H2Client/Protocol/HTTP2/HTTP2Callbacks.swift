@@ -86,16 +86,7 @@ enum HTTP2Callbacks {
 
     /// Bytes of the peer as text that is safe to print.
     static func escaped(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> String {
-        guard let bytes else { return "" }
-        var text = ""
-        for byte in UnsafeBufferPointer(start: bytes, count: min(count, 512)) {
-            if (0x20..<0x7f).contains(byte) {
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }
-        }
-        return text
+        bytes.map { UnsafeBufferPointer(start: $0, count: Swift.min(count, 512)).printable } ?? ""
     }
 }
 

@@ -211,15 +211,7 @@ package final class TLSWire: SocketWire, Wire {
     package var protocolChoice: ProtocolChoice {
         guard let name = selectedProtocol else { return .nothing }
         // Not every OpenSSL looks whether we had offered it.
-        return protocols.contains(name) ? .chosen(name) : .unoffered(Self.printable(name))
-    }
-
-    /// Bytes of the peer as text that is safe to show.
-    private static func printable(_ name: String) -> String {
-        name.utf8.prefix(64).map { byte in
-            (0x20..<0x7f).contains(byte)
-                ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }.joined()
+        return protocols.contains(name) ? .chosen(name) : .unoffered(name.utf8.prefix(64).printable)
     }
 
     package var version: String { String(cString: SSL_get_version(ssl)) }

@@ -80,3 +80,8 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
 )
+
+// Only `swift package generate-documentation` needs the plugin, so nobody else has to resolve it.
+if Context.environment["H2_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

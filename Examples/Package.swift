@@ -18,9 +18,10 @@ let package = Package(
         .executableTarget(name: "StreamingUpload", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "DownloadWithCancellation", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "WaysOfReuse", dependencies: [h2client, httpTypes]),
-        // The README's own, word for word.
-        .executableTarget(name: "ReadmeClient", dependencies: [h2client]),
-        .executableTarget(name: "ReadmeConnection", dependencies: [h2client, httpTypes]),
+        // The programs of README.md and docs/library.md, word for word.
+        .executableTarget(name: "Readme", dependencies: [h2client]),
+        .executableTarget(name: "GuideClient", dependencies: [h2client]),
+        .executableTarget(name: "GuideConnection", dependencies: [h2client, httpTypes]),
     ],
     swiftLanguageModes: [.v6]
 )

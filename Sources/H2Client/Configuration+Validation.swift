@@ -2,11 +2,10 @@
 // does `connect`.
 
 extension Configuration {
-    /// Looks for values that cannot be used. Requests and `connect` do it too, and fail the same way.
+    /// Checks the options for invalid values. Requests and `connect` check them too, and fail in the same way.
     ///
-    /// Sizes that are merely outside the range of the protocol (a window of 1,000 bytes, one of `Int.max`) are taken as the
-    /// nearest that is allowed.
-    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and what it may be.
+    /// Sizes outside the protocol's range (a window of 1,000 bytes or of `Int.max`) are replaced by the nearest valid size.
+    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and the valid values.
     public func validate() throws(H2Error) {
         for (name, value) in [
             ("windows.stream", windows.stream), ("windows.connection", windows.connection),
@@ -61,8 +60,8 @@ extension Configuration {
 }
 
 extension HTTPClient.Configuration {
-    /// Looks for values that cannot be used. Each request of a client does it too, and fails the same way.
-    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and what it may be.
+    /// Checks the options for invalid values. Each request of a client checks them too, and fails in the same way.
+    /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and the valid values.
     public func validate() throws(H2Error) {
         try connection.validate()
         try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")

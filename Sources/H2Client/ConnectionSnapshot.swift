@@ -1,73 +1,89 @@
 /// The state of a connection at one moment.
 public struct ConnectionSnapshot: Sendable {
-    /// `active` takes requests; `draining` takes none and finishes those under way; `closed` is over.
-    public enum State: String, Sendable, Hashable { case active, draining, closed }
+    /// The states of a connection.
+    public enum State: String, Sendable, Hashable {
+        /// It takes requests.
+        case active
+        /// It takes no new requests and finishes those in progress.
+        case draining
+        /// It has ended.
+        case closed
+    }
 
-    /// What one side announced in SETTINGS (RFC 9113 section 6.5.2), or else the protocol's defaults.
+    /// The values of one side's SETTINGS (RFC 9113 section 6.5.2), or the protocol's defaults.
     public struct Settings: Sendable, Hashable {
-        /// Bytes of the table that the other side's header compression may use.
+        /// The size in bytes of the dynamic table that the other side's header compression may use.
         public var headerTableSize: Int
-        /// nil: no limit was announced.
+        /// How many streams the other side may open at once; nil: no limit was announced.
         public var maxConcurrentStreams: Int?
-        /// Bytes that the other side may send on a new stream before it is given more.
+        /// The window in bytes that a new stream starts with.
         public var initialWindowSize: Int
-        /// Bytes of the longest frame payload that is accepted.
+        /// The largest frame payload in bytes that is accepted.
         public var maxFrameSize: Int
-        /// nil: no limit was announced.
+        /// The largest header section in bytes that is accepted; nil: no limit was announced.
         public var maxHeaderListSize: Int?
     }
 
-    /// Where the connection is in its life.
+    /// Whether the connection takes requests.
     public var state: State
-    /// What this side announced and the peer acknowledged.
+    /// The SETTINGS that this side announced and the peer acknowledged.
     public var localSettings: Settings
-    /// What the peer announced.
+    /// The SETTINGS that the peer announced.
     public var remoteSettings: Settings
-    /// Streams that are open, and requests that wait for a slot.
+    /// Streams that are open.
     public var openStreams: Int
+    /// Requests that wait for a stream.
     public var waitingRequests: Int
-    /// Requests that got a stream, in all.
+    /// Requests that were given a stream since the connection was opened.
     public var requests: Int
-    /// Bytes on the wire, before TLS.
+    /// Bytes sent, before TLS.
     public var bytesSent: Int
+    /// Bytes received, before TLS.
     public var bytesReceived: Int
-    /// Response bytes that have arrived and were not read.
+    /// Bytes of response bodies that have arrived and were not read yet.
     public var unreadBytes: Int
-    /// The connection's windows, in bytes.
+    /// How many bytes the peer may still send on the connection.
     public var receiveWindow: Int
+    /// How many bytes this side may still send on the connection.
     public var sendWindow: Int
-    /// What the server said in GOAWAY, if it did.
+    /// The contents of the server's GOAWAY; nil if it sent none.
     public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
-    /// The round trip that the last `ping()` measured; nil before one was answered.
+    /// The round-trip time of the last `ping()`; nil before the first answer.
     public var roundTripTime: Duration?
-    /// The origins for which the server says that it answers here, such as `https://example.com` (RFC 8336); nil where it
-    /// says nothing about that.
+    /// The origins that the server announced for this connection, such as `https://example.com` (RFC 8336); nil if it
+    /// announced none.
     public var originSet: Set<String>?
 }
 
-/// Facts that hold for a connection's life.
+/// Properties of a connection that stay the same for its life.
 public struct ConnectionInfo: Sendable, Hashable {
-    /// Names the connection within the process.
+    /// Identifies the connection within the process.
     public var id: ConnectionID
-    /// What it was opened for.
+    /// The origin that the connection was opened for.
     public var origin: Origin
-    /// Numeric addresses with ports, such as `127.0.0.1:8443`.
+    /// The peer's numeric address with its port, such as `127.0.0.1:8443`.
     public var remoteAddress: String
+    /// This side's numeric address with its port.
     public var localAddress: String
-    /// Such as `TLSv1.3` and `TLS_AES_256_GCM_SHA384`; nil in cleartext.
+    /// The version of TLS, such as `TLSv1.3`; nil in cleartext.
     public var tlsVersion: String?
+    /// The cipher suite, such as `TLS_AES_256_GCM_SHA384`; nil in cleartext.
     public var cipher: String?
-    /// The peer's certificate: subject and issuer in one line each, and its last day.
+    /// The subject of the peer's certificate, on one line; nil in cleartext.
     public var certificateSubject: String?
+    /// The issuer of the peer's certificate, on one line; nil in cleartext.
     public var certificateIssuer: String?
+    /// The end of the certificate's validity, as OpenSSL prints it; nil in cleartext.
     public var certificateExpiry: String?
-    /// Whether the certificate was verified.
+    /// Whether the peer's certificate was verified.
     public var isPeerVerified: Bool
-    /// Whether the TLS session is an earlier connection's, so that the certificate was verified then.
+    /// Whether an earlier connection's TLS session was resumed. The certificate was verified on that connection.
     public var isTLSResumed = false
-    /// How long each step took.
+    /// How long looking up the host took.
     public var resolve: Duration
+    /// How long connecting by TCP took.
     public var connect: Duration
+    /// How long the TLS handshake took; nil in cleartext.
     public var tls: Duration?
 }
 

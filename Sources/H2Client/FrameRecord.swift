@@ -1,26 +1,31 @@
-/// One frame as it passed, for logs: with the running windows, which no other client shows.
+/// A frame that was sent or received, with the flow-control windows after it. For logs; see ``Configuration/onFrame``.
 public struct FrameRecord: Sendable {
-    /// As seen from this side.
-    public enum Direction: String, Sendable { case sent, received }
+    /// The direction of a frame, seen from this side.
+    public enum Direction: String, Sendable {
+        /// Sent by this side.
+        case sent
+        /// Received from the peer.
+        case received
+    }
 
-    /// Whether it was sent or received.
+    /// Whether the frame was sent or received.
     public var direction: Direction
-    /// The connection that it passed on.
+    /// The connection that carried it.
     public var connectionID: ConnectionID
-    /// RFC 9113's name, such as `HEADERS`, or `UNKNOWN(0x..)`.
+    /// The frame type's name in RFC 9113, such as `HEADERS`, or `UNKNOWN(0x..)`.
     public var type: String
-    /// Names of the flags that are set.
+    /// The names of the flags that are set.
     public var flags: [String]
-    /// 0 where it is about the whole connection.
+    /// The stream; 0 for the whole connection.
     public var streamID: Int32
-    /// Payload bytes.
+    /// The payload's length in bytes.
     public var length: Int
-    /// The frame's own facts: settings, error code and debug text, window increment, ...
+    /// Details that depend on the type: settings, error code and debug text, window increment, ...
     public var detail: String
-    /// What the peer may still send us, on the stream (nil on stream 0) and on the connection.
+    /// How many bytes the peer may still send, on the stream (nil for stream 0) and on the connection.
     public var receiveWindow: (stream: Int?, connection: Int)
-    /// What we may still send.
+    /// How many bytes this side may still send, on the stream (nil for stream 0) and on the connection.
     public var sendWindow: (stream: Int?, connection: Int)
-    /// Since the connection was established.
+    /// The time since the connection was established.
     public var time: Duration
 }

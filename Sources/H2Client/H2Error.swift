@@ -1,19 +1,31 @@
 import H2Platform
 
-/// Everything that can go wrong in this library, save a task's own cancellation, which is `CancellationError`.
+/// An error of this library. Only the cancellation of a task has an error of its own, `CancellationError`.
 ///
-/// An error says what happened (`code`), to what (`scope`), who ended it (`initiator`), what lay below (`cause`),
-/// whether the server cannot have processed the request (`isRetryable`), and, in `description`, what to try.
+/// An error tells what happened (``code-swift.property``), what it ended (``scope-swift.property``), who ended it
+/// (``initiator-swift.property``), the underlying cause (``cause-swift.property``), and whether a retry is safe
+/// (``isRetryable``). Its ``description`` also says what to try.
+///
+/// ```swift
+/// do {
+///     let response = try await client.get("https://example.com/")
+///     print(response.status)
+/// } catch let error as H2Error where error.code == .timeout {
+///     print("too slow: \(error)")
+/// } catch let error as H2Error where error.isRetryable {
+///     print("not processed, safe to retry: \(error)")
+/// }
+/// ```
 public struct H2Error: Error, Sendable, CustomStringConvertible {
-    /// What happened.
+    /// The kinds of errors.
     public enum Code: String, Sendable, Hashable, CaseIterable {
         /// The URL or origin cannot be used.
         case invalidURL
-        /// The request cannot be sent as it is (a bad field, no path, a body of another length than it said).
+        /// The request is not valid: a bad field, no path, or a body whose length differs from its content-length.
         case invalidRequest
-        /// An option has a value that it cannot have.
+        /// An option has an invalid value.
         case invalidConfiguration
-        /// The host's name has no address.
+        /// The host name has no address.
         case resolveFailed
         /// No address accepted a connection.
         case connectFailed
@@ -21,43 +33,43 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case tlsFailed
         /// The peer's certificate was rejected.
         case certificateRejected
-        /// A certificate file, folder or key of ours cannot be read.
+        /// A configured certificate file, folder or key cannot be read.
         case tlsConfiguration
-        /// The server does not speak HTTP/2 here (ALPN chose something else, or nothing).
+        /// The server does not support HTTP/2 here (ALPN chose another protocol, or none).
         case http2NotNegotiated
-        /// The peer broke the protocol.
+        /// The peer violated the protocol.
         case protocolViolation
         /// The stream was reset.
         case streamReset
-        /// The server said GOAWAY before it processed this request.
+        /// The server sent GOAWAY before it processed the request.
         case notProcessed
-        /// The connection ended while the request was under way, or before it began (`isRetryable` tells).
+        /// The connection ended while the request was in progress, or before it was sent (see ``isRetryable``).
         case connectionClosed
-        /// The connection is closing (drained by us or by GOAWAY) and takes no new request.
+        /// The connection is closing (by `close()` or GOAWAY) and takes no new requests.
         case connectionDraining
         /// The client was shut down.
         case clientShutDown
-        /// A time limit passed.
+        /// A time limit expired.
         case timeout
-        /// A limit of the configuration was hit.
+        /// A limit of the configuration was exceeded.
         case limitExceeded
-        /// The body is longer than the caller would take.
+        /// The body is longer than the caller's limit.
         case bodyTooLarge
-        /// A file or descriptor of ours could not be read or written.
+        /// A local file or descriptor could not be read or written.
         case localIO
     }
 
-    /// What the error ended.
+    /// What an error ended.
     public enum Scope: Sendable, Hashable {
-        /// One stream, by its identifier (0: it never got one). Its siblings go on.
+        /// One stream, with its identifier (0 if it had none yet). Other streams are not affected.
         case stream(Int32)
-        /// The whole connection, and so each of its streams.
+        /// The whole connection with all of its streams.
         case connection
         /// Nothing on the wire.
         case client
     }
 
-    /// Who ended it.
+    /// Who ended the stream, connection or request.
     public enum Initiator: String, Sendable, Hashable {
         /// This library.
         case local
@@ -67,47 +79,73 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case user
     }
 
-    /// The phase of a request that a time limit watched.
+    /// The phase in which a time limit expired.
     public enum Phase: String, Sendable, Hashable {
-        case resolve, connect, tls, settings, queued, sending, firstByte, betweenBytes, wholeRequest, close, ping,
-            writeStall, retrying
+        /// Looking up the host's addresses: ``Configuration/Timeouts/resolve``.
+        case resolve
+        /// Connecting by TCP: ``Configuration/Timeouts/connect``.
+        case connect
+        /// The TLS handshake: ``Configuration/Timeouts/tls``.
+        case tls
+        /// Waiting for the acknowledgement of our SETTINGS: ``Configuration/Timeouts/settings``.
+        case settings
+        /// Waiting for a connection or stream: ``RequestOptions/queueTimeout``.
+        case queued
+        /// Sending the request's body: ``RequestOptions/sendTimeout``.
+        case sending
+        /// Waiting for the response's header fields: ``RequestOptions/firstByteTimeout``.
+        case firstByte
+        /// Waiting for the next piece of the response's body: ``RequestOptions/bodyProgressTimeout``.
+        case betweenBytes
+        /// The request as a whole: ``RequestOptions/timeout``.
+        case wholeRequest
+        /// Waiting for requests in progress while the connection closes: ``Configuration/Timeouts/drain``.
+        case close
+        /// Waiting for the acknowledgement of a PING.
+        case ping
+        /// Waiting for the socket to accept bytes: ``Configuration/Timeouts/writeStall``.
+        case writeStall
+        /// Retrying: ``HTTPClient/RetryPolicy/maximumTime``.
+        case retrying
     }
 
-    /// What lay below.
+    /// The underlying cause of an error.
     public enum Cause: Sendable, Hashable {
+        /// No cause is known.
         case none
-        /// A system call's errno.
+        /// The errno of a system call.
         case errno(Int32)
-        /// A getaddrinfo code.
+        /// The error code of getaddrinfo.
         case resolver(Int32)
         /// OpenSSL's certificate verification result (X509_V_ERR_...).
         case certificate(Int)
         /// OpenSSL's packed error.
         case tls(UInt)
-        /// An HTTP/2 error code; `debugText` is GOAWAY's, as printable text.
+        /// An HTTP/2 error code; `debugText` is GOAWAY's, made printable.
         case http2(ErrorCode, debugText: String)
+        /// A time limit: the phase that it limits, and its value.
         case timeout(Phase, after: Duration)
     }
 
-    /// What happened, for code that decides by it.
+    /// What happened.
     public var code: Code
-    /// What it happened to.
+    /// What the error ended.
     public var scope: Scope
-    /// Who ended it.
+    /// Who ended the stream, connection or request.
     public var initiator: Initiator
-    /// What lay below, where something did.
+    /// The underlying cause, if there is one.
     public var cause: Cause
     /// What happened, in words, without the remedy.
     public var message: String
-    /// What to try; empty where nothing sensible can be said.
+    /// What to try; empty if there is no useful advice.
     public var remedy: String
-    /// True only where the server cannot have processed the request (RFC 9113 section 8.7), so that even a request that
-    /// is not idempotent may be sent again.
+    /// True only if the server cannot have processed the request (RFC 9113 section 8.7), so that even a request that is not
+    /// idempotent is safe to retry.
     public var isRetryable: Bool
     /// Why the request was not sent again, where a client's policy would have.
     package var retryRefusal: RetryRefusal?
 
-    /// An error of one's own, for tests and for code that wraps the library.
+    /// Creates an error, for tests and for code that wraps the library.
     public init(
         _ code: Code, scope: Scope = .client, initiator: Initiator = .local, cause: Cause = .none,
         message: String, remedy: String = "", isRetryable: Bool = false
@@ -123,7 +161,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 
     // Swift 6.3.1 inlines this across modules in release builds, and crashes on the result (an ownership error) in the
     // package of whoever reads it in a catch clause. Nobody needs it fast.
-    /// The HTTP/2 error code, where one was involved.
+    /// The HTTP/2 error code; nil if none was involved.
     @inline(never)
     public var http2Code: ErrorCode? {
         if case .http2(let code, _) = cause { code } else { nil }

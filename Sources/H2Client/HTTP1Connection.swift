@@ -1,17 +1,29 @@
-/// One TCP or TLS connection on which HTTP/1.1 requests follow each other (RFC 9112).
+/// One TCP or TLS connection that sends HTTP/1.1 requests one after another (RFC 9112).
 ///
-/// Everything is as on an `HTTP2Connection`, but for what the protocol cannot do:
+/// ```swift
+/// let origin = try Origin("https://example.com")
+/// try await HTTP1Connection.withConnection(to: origin) { connection in
+///     let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/")
+///     let response = try await connection.send(request)
+///     print(response.status, try await response.body.collect(upTo: 1 << 20).count)
+/// }
+/// ```
 ///
-/// - One request at a time. Others that are sent meanwhile wait in order; nothing is pipelined.
-/// - A request that is given up after it was sent (cancelled, timed out, its response's body dropped before its end) ends the
-///   connection, and those that wait fail with `connectionDraining`, which is retryable.
-/// - A reader that does not take its body holds the server back past `Configuration.Windows.stream` unread bytes, and with
-///   it the requests that wait.
-/// - The connection ends when the server says `connection: close`, speaks HTTP/1.0 without `keep-alive`, or sends a body
-///   that ends with the connection; `isDraining` tells as soon as that is known. While nothing is under way, an end or any
-///   byte from the server ends it at once.
+/// It works like ``HTTP2Connection``, within the limits of the protocol:
+///
+/// - One request at a time. Other requests wait in order; nothing is pipelined.
+/// - Giving up a request that was sent (by cancelling it, by a time limit, by dropping its body before the end) ends the
+///   connection. Requests that wait fail with `connectionDraining`, which is retryable.
+/// - If a body is not read, the server is held back after ``Configuration/Windows/stream`` unread bytes, and waiting
+///   requests with it.
+/// - The connection ends after `connection: close`, after HTTP/1.0 without `keep-alive`, and after a body that ends with the
+///   connection. ``isDraining`` is true as soon as that is known. An idle connection ends as soon as the server closes it or
+///   sends any byte.
+///
+/// A connection that is dropped without `close()` takes no new requests. A response in progress may finish within
+/// ``Configuration/Timeouts/drain``, and fails after that.
 public actor HTTP1Connection: OwnedConnection {
-    /// The connection itself, for this library.
+    /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
 
     init(_ connection: Connection) { handle = ConnectionHandle(connection: connection) }
@@ -23,16 +35,16 @@ public actor HTTP1Connection: OwnedConnection {
 
     deinit { handle.connection.postLetGo() }
 
-    /// The connection's loop.
+    /// The executor of the connection's event loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loopExecutor }
 
-    /// Connects; the caller must `close()` or `closeNow()`.
+    /// Connects. The caller must call `close()` or `closeNow()`.
     ///
-    /// Looks the host up off the loop, tries its addresses (Happy Eyeballs, RFC 8305), TLS with ALPN `http/1.1` for an
-    /// `https` origin. A server that chooses no protocol is taken to speak HTTP/1.1.
+    /// The host is looked up, its addresses are tried (Happy Eyeballs, RFC 8305), and for an `https` origin TLS offers ALPN
+    /// `http/1.1`. A server that chooses no protocol is assumed to speak HTTP/1.1.
     /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
-    ///   `http2NotNegotiated` where the server chose a protocol that was not offered, `timeout`; `CancellationError`, and
-    ///   nothing is left open.
+    ///   `timeout`, or `http2NotNegotiated` if the server chose a protocol that was not offered; `CancellationError`. Nothing
+    ///   stays open.
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP1Connection {

@@ -1,15 +1,33 @@
 public import HTTPTypes
 
-/// One TCP or TLS connection on which HTTP/2 streams are multiplexed.
+/// One TCP or TLS connection that multiplexes concurrent requests as HTTP/2 streams (RFC 9113).
 ///
-/// The actor's executor is the connection's `EventLoop`. `send` and everything on a `Response` keep the caller's
-/// isolation: called on the loop's thread (see `executor`) they touch the connection at once, from anywhere else they
-/// post to it, so that no call hops between threads without need.
+/// ```swift
+/// let origin = try Origin("https://example.com")
+/// try await HTTP2Connection.withConnection(to: origin) { connection in
+///     try await withThrowingTaskGroup(of: Int.self) { group in
+///         for number in 1...100 {
+///             group.addTask {
+///                 let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/\(number)")
+///                 return try await connection.send(request).body.collect(upTo: 1 << 20).count
+///             }
+///         }
+///         for try await count in group { print(count) }
+///     }
+/// }
+/// ```
 ///
-/// Up to 100 streams are assumed until the server's SETTINGS arrive; then its limit holds. Requests beyond it wait in
-/// order. The connection is read at all times: PING is answered and GOAWAY seen while nothing is under way.
+/// The actor's executor is the connection's ``EventLoop``. `send` and the methods of ``Response`` keep the caller's
+/// isolation. On the loop's thread (see ``executor``) they use the connection directly; from elsewhere they post to it, so
+/// that no call changes threads without need.
+///
+/// Until the server's SETTINGS arrive, up to 100 concurrent streams are assumed; then the server's limit applies. Requests
+/// beyond it wait in order. The connection is read at all times, so PING is answered and GOAWAY noticed while it is idle.
+///
+/// A connection that is dropped without `close()` takes no new requests. Responses in progress may finish within
+/// ``Configuration/Timeouts/drain``, and fail after that.
 public actor HTTP2Connection: OwnedConnection {
-    /// The connection itself, for this library.
+    /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
     private nonisolated let control: HTTP2Control
 
@@ -26,33 +44,39 @@ public actor HTTP2Connection: OwnedConnection {
 
     deinit { handle.connection.postLetGo() }
 
-    /// The connection's loop.
+    /// The executor of the connection's event loop.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loopExecutor }
 
-    /// Connects; the caller must `close()` or `closeNow()`.
+    /// Connects. The caller must call `close()` or `closeNow()`.
     ///
-    /// Looks the host up off the loop, tries its addresses (Happy Eyeballs, RFC 8305), TLS with ALPN `h2` for an `https`
-    /// origin, cleartext by prior knowledge (RFC 9113 section 3.3) for `http`.
+    /// The host is looked up, and its addresses are tried (Happy Eyeballs, RFC 8305). An `https` origin is reached by TLS with
+    /// ALPN `h2`, an `http` origin in cleartext by prior knowledge (RFC 9113 section 3.3).
     /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
-    ///   `http2NotNegotiated` where the server chose another protocol, `timeout`; `CancellationError`, and nothing is left
-    ///   open.
+    ///   `timeout`, or `http2NotNegotiated` if the server chose another protocol; `CancellationError`. Nothing stays open.
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
     ) async throws -> HTTP2Connection {
         HTTP2Connection(try await Connector.connect(.http2, to: origin, configuration: configuration, on: loop))
     }
 
-    /// As any connection's (`RequestSender`). Of its own, since by way of the protocol a small request would cost 1 % more.
-    /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
+    /// Sends a request and waits for the final response's header fields. Missing `scheme`, `authority` and `path` are
+    /// filled in from the origin.
+    ///
+    /// A streamed body may still be in progress when this returns. Its writer goes on until the body ends or the response is
+    /// complete, fails, or is dropped; in the last three cases the rest of the body is not sent. An error that the writer
+    /// throws after the response's head is thrown to the reader of the response's body. Cancelling the task resets the
+    /// stream (CANCEL). A writer that ignores its cancellation holds nothing up.
+    /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
+        // Not left to `RequestSender`: by way of the protocol a small request would cost 1 % more.
         try await handle.connection.exchange(body, options).perform(request, body)
     }
 
-    /// Sends PING and waits for its acknowledgement.
-    /// - Returns: the round-trip time.
-    /// - Throws: `H2Error`: `timeout`, or why the connection is closed.
+    /// Sends a PING and waits for its acknowledgement.
+    /// - Returns: The round-trip time.
+    /// - Throws: `H2Error`: `timeout`, or the reason why the connection is closed.
     public nonisolated(nonsending) func ping(timeout: Duration = .seconds(15)) async throws -> Duration {
         let (connection, control) = (connection, control)
         let result: Result<Duration, H2Error> = await withUnsafeContinuation { continuation in
@@ -67,9 +91,9 @@ public actor HTTP2Connection: OwnedConnection {
         return try result.get()
     }
 
-    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing where the server has not said
-    /// SETTINGS_NO_RFC7540_PRIORITIES, without which it need not know the frame.
-    /// - Throws: `H2Error` where there is no such stream, or the connection is closed.
+    /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing unless the server sent
+    /// SETTINGS_NO_RFC7540_PRIORITIES, since other servers need not know the frame.
+    /// - Throws: `H2Error` if there is no such stream, or the connection is closed.
     public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
         let (connection, control) = (connection, control)
         if let error = await connection.loop.run({ control.updatePriority(priority, ofStream: id) }) {

@@ -1,34 +1,35 @@
 extension HTTPClient {
-    /// One thing that happened in a client.
+    /// Something that happened in a client. See ``HTTPClient/events(bufferingNewest:)``.
     public struct Event: Sendable {
-        /// What a request is known by in events; counts up from 1 in each client.
+        /// Identifies a request in events. Counts up from 1 in each client.
         public typealias RequestNumber = Int
 
-        /// What happened.
+        /// The kinds of events, with their details.
         public enum Kind: Sendable {
-            /// A connection is being opened, and why.
+            /// The client started to open a connection, and why.
             case connecting(Origin, reason: OpenReason)
-            /// It failed.
+            /// A connection could not be established.
             case connectFailed(Origin, any Error)
-            /// It is there.
+            /// A connection was established.
             case connectionOpened(ConnectionInfo, HTTPVersion, reason: OpenReason)
-            /// An origin shares another's connection from now on (RFC 9113 section 9.1.1).
+            /// From now on an origin shares another origin's connection (RFC 9113 section 9.1.1).
             case connectionShared(ConnectionID, Origin)
-            /// It takes no new requests, and finishes those that it has.
+            /// A connection takes no new requests and finishes those in progress.
             case connectionDraining(ConnectionID, reason: String)
-            /// It is gone.
+            /// A connection was closed.
             case connectionClosed(ConnectionID, reason: String, requests: Int)
             /// A request waits for a connection or stream.
             case requestQueued(RequestNumber, Origin)
-            /// It was given to a connection, which `isReused` where it had been given one before.
+            /// A request was given to a connection. `isReused`: that connection had been given a request before.
             case requestSent(RequestNumber, ConnectionID, isReused: Bool)
-            /// It is to be sent again, after a wait that begins now, because of an error or a status.
+            /// A request will be retried because of an error or a status. The wait begins now.
             case requestRetried(RequestNumber, error: H2Error?, status: Int?, wait: Duration)
-            /// One attempt is over: with a status, when the response was whole or given up; or without any response.
+            /// An attempt ended: with a status once the response is complete or given up, or with an error if there was no
+            /// response.
             case requestFinished(RequestNumber, Result<Int, any Error>)
         }
 
-        /// Monotonic: nanoseconds since some moment in the past, the same for all events of a process.
+        /// Monotonic time in nanoseconds, comparable with other events of the process.
         public var nanoseconds: UInt64
         /// What happened.
         public var kind: Kind
@@ -36,19 +37,19 @@ extension HTTPClient {
 
     /// Why a connection was opened.
     public enum OpenReason: String, Sendable, Hashable {
-        /// The origin had none.
+        /// The origin had no connection.
         case first = "the origin had none"
-        /// Those that there are were taken.
+        /// All existing connections were in use.
         case allTaken = "all others were taken"
-        /// One that is being opened is slow, and may never come to be.
+        /// Another connection is slow to open and may never be established.
         case besideSlow = "the one that is being opened is slow"
-        /// The last one takes no requests any more.
+        /// The previous connection takes no new requests.
         case replacement = "the last one takes no requests any more"
-        /// `withConnection` asked for one.
+        /// `withConnection` asked for a connection.
         case lent = "it was asked for as a whole"
-        /// The server wants HTTP/1.1.
+        /// The server requires HTTP/1.1.
         case http1Required = "the server wants HTTP/1.1"
-        /// The server does not want to be reached by another origin's connection (421).
+        /// The server refused to serve this origin on another origin's connection (421).
         case ownAfterMisdirection = "the server does not take this origin on a shared one"
     }
 }

@@ -1,44 +1,50 @@
 extension HTTPClient {
-    /// What a client has done since it was made, and what it holds at this moment.
+    /// Figures of a client since it was created, and its state at this moment. See ``HTTPClient/statistics()``.
     public struct Statistics: Sendable, Hashable {
-        /// Of one origin.
+        /// The connections and requests of one origin.
         public struct OriginStatistics: Sendable, Hashable {
-            /// Whose figures these are.
+            /// The origin.
             public var origin: Origin
-            /// Which version it chose; nil before it did.
+            /// The version of HTTP that the server chose; nil before the first connection.
             public var version: HTTPVersion?
-            /// Its connections: being opened, serving, idle, and finishing what they have.
+            /// Connections that are being opened.
             public var connecting = 0
+            /// Connections that serve at least one request.
             public var active = 0
+            /// Connections that serve no request.
             public var idle = 0
+            /// Connections that take no new requests and finish those in progress.
             public var draining = 0
-            /// Requests under way, and those that wait.
+            /// Requests in progress.
             public var openStreams = 0
+            /// Requests that wait for a connection or stream.
             public var waitingRequests = 0
         }
 
-        /// Origins that have, or had until lately, a connection, in no order.
+        /// Origins that have a connection, or had one until recently, in no particular order.
         public var origins: [OriginStatistics] = []
-        /// Requests given to a connection, each attempt of its own.
+        /// Requests given to a connection; each attempt counts.
         public var requests = 0
-        /// Of these: on a connection that had been given one before.
+        /// The part of ``requests`` that went over a connection that had been given a request before.
         public var requestsOnReusedConnections = 0
-        /// Connections that were opened.
+        /// Connections opened so far.
         public var connectionsOpened = 0
-        /// Connections that are there.
+        /// Connections open now.
         public var connectionsOpen = 0
-        /// TLS handshakes that were made, and how many of them resumed a session.
+        /// TLS handshakes made.
         public var handshakes = 0
+        /// The part of ``handshakes`` that resumed a session.
         public var handshakesResumed = 0
-        /// Handshakes that a new connection for each request would have needed beyond those.
+        /// The additional handshakes that a new connection for each request would have needed.
         public var handshakesSaved = 0
-        /// Requests that were sent again.
+        /// Requests that were retried; each retry counts.
         public var retries = 0
-        /// Bytes on the wire, before TLS, of all connections.
+        /// Bytes sent on all connections, before TLS.
         public var bytesSent = 0
+        /// Bytes received on all connections, before TLS.
         public var bytesReceived = 0
 
-        /// The share of requests that went over a connection that had been given one before; 0 without requests.
+        /// The share of requests that went over a connection that had been given a request before; 0 without requests.
         public var reuseRatio: Double {
             requests == 0 ? 0 : Double(requestsOnReusedConnections) / Double(requests)
         }

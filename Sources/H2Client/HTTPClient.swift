@@ -1,26 +1,37 @@
 public import HTTPTypes
 
-/// A client that reuses connections: it opens as few as it may, multiplexes over them or keeps them alive, sends again what
-/// is safe to send again, and closes what is no longer needed.
+/// An HTTP client that reuses connections: it opens as few as possible, multiplexes requests over them or keeps them alive,
+/// retries what is safe to retry, and closes what is no longer needed.
 ///
-/// Which version is spoken is negotiated (`Versions`). A request takes a stream of an HTTP/2 connection or a whole HTTP/1.1
-/// connection; where none is free it opens one or waits, as `Pool` says. All of it may be used from any task; `send` keeps
-/// its caller's isolation. Every loop of the configuration is a thread, and a caller on the loop of its connection (see
-/// `EventLoop.taskExecutor`) costs the least.
+/// ```swift
+/// try await withHTTPClient { client in
+///     let page = try await client.get("https://example.com/")
+///     print(page.status, page.text)
+///     let statistics = await client.statistics()
+///     print(statistics.connectionsOpened, statistics.reuseRatio)
+/// }
+/// ```
 ///
-/// Responses outlive their client by 30 s: one that is dropped while responses are under way lets them come to their end
-/// within that time; then their readers get `H2Error` (`clientShutDown`). It closes all other connections at once.
-/// `shutdown(deadline:)` allows another time, and waits.
+/// The version of HTTP is negotiated (see ``Versions``). A request takes a stream of an HTTP/2 connection or a whole HTTP/1.1
+/// connection. If none is free, the client opens one or the request waits (see ``Pool``). A client can be used from any task,
+/// and `send` keeps its caller's isolation. Each event loop of the configuration is a thread. Calls cost the least from a task
+/// on its connection's loop (see ``EventLoop/taskExecutor``).
+///
+/// Responses may outlive their client by 30 s. When the last reference to a client is dropped, responses in progress may
+/// finish within that time; after that their readers get `H2Error` (`clientShutDown`). All other connections are closed at
+/// once. ``shutdown(deadline:)`` waits, and takes another time limit.
 public final class HTTPClient: Sendable {
-    /// The process's own client, with the default configuration. It is never shut down.
+    /// A client that the whole process shares, with the default configuration. It is never shut down.
     public static let shared = HTTPClient()
 
-    /// What the client was made with; with the loops that it made, where it was to use its own.
+    /// The client's configuration. With `.own(count:)` it holds the event loops that the client made.
     public let configuration: Configuration
     let pool: ConnectionPool
 
-    /// A client without connections. Nothing can fail here: files that the configuration names are read when a connection is
-    /// made, and values that it cannot have fail each request (`invalidConfiguration`); see `Configuration.validate()`.
+    /// Creates a client without connections.
+    ///
+    /// This cannot fail. Files that the configuration names are read when a connection is opened, and invalid values fail
+    /// each request (`invalidConfiguration`); see ``Configuration/validate()``.
     public init(configuration: Configuration = Configuration()) {
         pool = ConnectionPool(configuration)
         self.configuration = pool.configuration
@@ -37,17 +48,17 @@ public final class HTTPClient: Sendable {
 
     // MARK: - Requests
 
-    /// Sends a request, on a connection that is there, or a new one, and waits for the response's header fields.
+    /// Sends a request on an existing or new connection, and waits for the response's header fields.
     ///
-    /// `scheme` and `authority` say where it goes; `HTTPRequest(url:)` fills them in. What `RetryPolicy` allows is sent
-    /// again, and shows in the response's `failedAttempts`. Cancelling the task gives up the request wherever it is: waiting,
-    /// being connected, on its way (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
+    /// The request's `scheme` and `authority` say where it goes; `HTTPRequest(url:)` fills them in. Failed attempts are
+    /// retried as ``RetryPolicy`` allows, and listed in ``Response/failedAttempts``. Cancelling the task gives the request
+    /// up at any stage: waiting, connecting, or in progress (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
     ///
-    /// A body that is streamed is still being sent when this returns: its writer goes on until the body's end, as long as the
-    /// response is under way. What is left of it is given up when the response is whole, fails, or is dropped. What the
-    /// writer throws after the head is thrown to the reader of the response's body. Nobody waits for a writer that ignores
-    /// its cancellation.
-    /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; what the body's own sequence or writer threw.
+    /// A streamed body may still be in progress when this returns. Its writer goes on until the body ends or the response is
+    /// complete, fails, or is dropped; in the last three cases the rest of the body is not sent. An error that the writer
+    /// throws after the response's head is thrown to the reader of the response's body. A writer that ignores its
+    /// cancellation holds nothing up.
+    /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
@@ -70,8 +81,10 @@ public final class HTTPClient: Sendable {
         return response
     }
 
-    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
-    /// given up, and this returns or throws once the writer has returned. Nothing is sent again once `handle` was called.
+    /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
+    /// sent, and this call returns or throws after the writer has returned. The request is not retried once `handle` was
+    /// called.
+    /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; the errors of the body's writer and of `handle`.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
@@ -100,11 +113,11 @@ public final class HTTPClient: Sendable {
         return try result.get()
     }
 
-    /// Lends one connection, for reuse logic of one's own: whatever is sent on it goes over the same connection.
+    /// Lends one connection to `body`, which sends all its requests on it.
     ///
-    /// An HTTP/1.1 connection is nobody else's meanwhile. An HTTP/2 connection also serves other requests of the client, and
-    /// is kept open. Limits on concurrency and rate, and retrying, are the caller's business here.
-    /// - Throws: what connecting and `body` throw.
+    /// An HTTP/1.1 connection serves nobody else meanwhile. An HTTP/2 connection also serves other requests of the client,
+    /// and is kept open. Retries, and limits on concurrency and rate, do not apply to requests on a lent connection.
+    /// - Throws: The errors of connecting and of `body`.
     public nonisolated(nonsending) func withConnection<R>(
         to origin: Origin, _ body: nonisolated(nonsending) (HTTPConnection) async throws -> R
     ) async throws -> R {
@@ -115,44 +128,45 @@ public final class HTTPClient: Sendable {
 
     // MARK: - Care
 
-    /// Closes the connections that serve nothing at the moment.
+    /// Closes the connections that are idle at this moment.
     public func closeIdle() { pool.closeIdle() }
 
-    /// Takes no new requests, fails those that wait (`clientShutDown`), lets those under way finish until `deadline` has
+    /// Takes no new requests, fails those that wait (`clientShutDown`), waits for those in progress until `deadline` has
     /// passed, and closes all connections.
     ///
-    /// A request is under way until its response has come to its end. One that nobody reads, and that is too long to come
-    /// unread, holds this up until the deadline; it fails then with `H2Error` (`clientShutDown`), which its reader gets.
-    /// Cancelling the task does not shorten the wait. Does nothing to `shared`.
+    /// A request is in progress until its response has ended. A long response that nobody reads therefore holds this up until
+    /// the deadline; then its reader gets `H2Error` (`clientShutDown`). Cancelling the task does not shorten the wait. Has no
+    /// effect on ``shared``.
     public nonisolated(nonsending) func shutdown(deadline: Duration = .seconds(30)) async {
         if self === Self.shared { return }
         await pool.shutdown(deadline: deadline)
     }
 
-    /// Fails what is under way or waits (`clientShutDown`), and closes all connections at once. Does nothing to `shared`.
+    /// Fails all requests (`clientShutDown`) and closes all connections at once. Has no effect on ``shared``.
     public func shutdownNow() {
         if self === Self.shared { return }
         pool.shutdownNow()
     }
 
-    /// What the client has done, and holds at this moment.
+    /// The figures of the client since it was created, and its state at this moment.
     public nonisolated(nonsending) func statistics() async -> Statistics { await pool.statistics() }
 
-    /// What happens from now on: connections opened, reused, drained and closed, and why; requests queued, sent, finished.
+    /// The client's events from now on: connections opened, reused, drained and closed, and why; requests queued, sent,
+    /// retried and finished.
     ///
-    /// Each call gets a stream of its own. Where its reader is slow, the oldest of `bufferingNewest` events are dropped.
-    /// Without a reader events cost nothing.
+    /// Each call returns a stream of its own. If its reader is slow, only the newest events are kept, up to `limit`. Events
+    /// cost nothing without a reader.
     public func events(bufferingNewest limit: Int = 10_000) -> AsyncStream<Event> {
         pool.events(bufferingNewest: limit)
     }
 }
 
-/// Makes a client, runs `body`, and shuts the client down on every exit: gracefully after a return, at once after an error.
+/// Creates a client, runs `body`, and shuts the client down: gracefully after a return, at once after an error.
 ///
-/// After a return, requests that are still under way are not waited for: a `Response` that `body` returns unread, say, which
-/// only the caller can read. They may come to their end within 30 s; then their readers get `H2Error` (`clientShutDown`).
-/// Without any, all connections are closed when this returns.
-/// - Throws: what `body` throws.
+/// Requests still in progress after a return are not waited for, so `body` may return an unread ``Response``. They may finish
+/// within 30 s; after that their readers get `H2Error` (`clientShutDown`). If there are none, all connections are closed when
+/// this returns.
+/// - Throws: The errors of `body`.
 public nonisolated(nonsending) func withHTTPClient<R>(
     configuration: HTTPClient.Configuration = HTTPClient.Configuration(),
     _ body: nonisolated(nonsending) (HTTPClient) async throws -> R

@@ -1,10 +1,10 @@
 public import HTTPTypes
 
 extension HTTPRequest {
-    /// A request for an absolute `http` or `https` URL. A user name and password in it become Basic credentials (RFC 7617)
-    /// unless the fields have an `authorization` of their own; the fragment is not sent.
-    /// - Throws: `H2Error`: `invalidURL`, with what to write instead; `invalidRequest` where credentials would be one field too
-    ///   many.
+    /// Creates a request for an absolute `http` or `https` URL. A user name and password in the URL become Basic credentials
+    /// (RFC 7617) unless `headerFields` has an `authorization`. The fragment is not sent.
+    /// - Throws: `H2Error`: `invalidURL`, with advice what to write instead; `invalidRequest` if there are too many fields to
+    ///   add the credentials.
     public init(_ method: Method = .get, url: String, headerFields: HTTPFields = [:]) throws(H2Error) {
         let target = try RequestTarget(url)
         self.init(

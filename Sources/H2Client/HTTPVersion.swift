@@ -1,6 +1,8 @@
-/// A version of HTTP that is spoken here.
+/// A version of HTTP that this library supports.
 public enum HTTPVersion: String, Sendable, Hashable {
+    /// HTTP/1.1 (RFC 9112). Responses of HTTP/1.0 servers count as this version.
     case http1 = "HTTP/1.1"
+    /// HTTP/2 (RFC 9113).
     case http2 = "HTTP/2"
 
     // The compiler's own would compare raw values, which are strings.

@@ -1,29 +1,31 @@
-/// Scheme, host and port (RFC 6454): what a connection serves.
+/// A scheme, host and port (RFC 6454): the destination of a connection.
 public struct Origin: Sendable, Hashable, CustomStringConvertible {
-    /// How an origin's connections are protected.
+    /// Whether an origin's connections use TLS.
     public enum Scheme: String, Sendable, Hashable {
-        /// TLS, with HTTP/2 chosen by ALPN.
+        /// TLS. The version of HTTP is chosen by ALPN.
         case https
-        /// Cleartext HTTP/2 by prior knowledge (RFC 9113 section 3.3).
+        /// Cleartext: HTTP/1.1, or HTTP/2 by prior knowledge (RFC 9113 section 3.3).
         case http
 
-        /// The port of a URL that names none.
+        /// The port of URLs without one: 443 or 80.
         public var defaultPort: Int { self == .https ? 443 : 80 }
     }
 
-    /// `https` or `http`.
+    /// The scheme.
     public let scheme: Scheme
-    /// Lower case. An internationalised name stands here in its ASCII form, an IPv6 address without its brackets, with its
-    /// zone behind a `%` where it has one (`fe80::1%eth0`).
+    /// The host in lower case. An internationalised name is in its ASCII form. An IPv6 address has no brackets, and its zone
+    /// (if any) follows a `%` (`fe80::1%eth0`).
     public let host: String
-    /// 1 to 65,535.
+    /// The port, 1 to 65,535.
     public let port: Int
 
+    /// Creates an origin.
     /// - Parameters:
-    ///   - host: a name, which may be an internationalised one, or an address; an IPv6 address without brackets.
-    ///   - port: nil for the scheme's own.
-    /// - Throws: `H2Error` (`invalidURL`) for an empty host, a host with a character that no host has, an internationalised
-    ///   name that cannot be converted, or a port out of range.
+    ///   - scheme: The scheme.
+    ///   - host: A name, which may be internationalised, or an address. An IPv6 address has no brackets.
+    ///   - port: The port; nil for the scheme's default port.
+    /// - Throws: `H2Error` (`invalidURL`) for an empty host, a character that is not valid in a host, an internationalised name
+    ///   that cannot be converted, or a port out of range.
     public init(scheme: Scheme, host: String, port: Int? = nil) throws(H2Error) {
         let port = port ?? scheme.defaultPort
         guard (1...65535).contains(port) else {
@@ -38,14 +40,14 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// The origin of an absolute `http` or `https` URL; path and query are passed over.
+    /// Creates the origin of an absolute `http` or `https` URL. Path and query are ignored.
     /// - Throws: `H2Error` (`invalidURL`).
     public init(_ url: String) throws(H2Error) {
         self = try RequestTarget(url).origin
     }
 
-    /// `host` or `host:port`, the port left out where it is the scheme's own: the value of `:authority`. An IPv6 address
-    /// stands in brackets, and without its zone, which means nothing to anybody else (RFC 6874 section 4).
+    /// The value of `:authority`: `host`, or `host:port` if the port is not the scheme's default. An IPv6 address is in
+    /// brackets and has no zone, which only means something on this machine (RFC 6874 section 4).
     public var authority: String { authority(host.utf8.contains(UInt8(ascii: ":")) ? "[\(addressWithoutZone)]" : host) }
 
     /// The same as a URL has it, with the zone.
@@ -59,6 +61,6 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
 
     private func authority(_ host: String) -> String { port == scheme.defaultPort ? host : "\(host):\(port)" }
 
-    /// As a URL, such as `https://example.org:8443`.
+    /// The origin as a URL, such as `https://example.org:8443`.
     public var description: String { "\(scheme.rawValue)://\(urlAuthority)" }
 }

@@ -1,9 +1,6 @@
-/// A connection of one's own: an actor, whose executor is the connection's `EventLoop`.
-///
-/// A connection that is dropped unclosed takes no more requests; responses still under way have `Timeouts.drain` to come to
-/// their end, and then fail.
+/// A connection that its user opens and closes: ``HTTP2Connection`` or ``HTTP1Connection``, an actor on its ``EventLoop``.
 public protocol OwnedConnection: RequestSender, Actor {
-    /// Connects; the caller must `close()` or `closeNow()`.
+    /// Connects. The caller must call `close()` or `closeNow()`.
     static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: Configuration, on loop: EventLoop
     ) async throws -> Self
@@ -12,9 +9,9 @@ public protocol OwnedConnection: RequestSender, Actor {
 extension OwnedConnection {
     package nonisolated var connection: Connection { handle.connection }
 
-    /// Connects, runs `body`, and closes on every exit: gracefully after a return, at once after an error. Requests that are
-    /// still under way after a return have `Timeouts.drain` to come to their end, and are not waited for.
-    /// - Throws: what `connect` and `body` throw.
+    /// Connects, runs `body`, and closes the connection: gracefully after a return, at once after an error. Requests still
+    /// in progress after a return may finish within ``Configuration/Timeouts/drain``; this call does not wait for them.
+    /// - Throws: The errors of `connect` and of `body`.
     public static nonisolated(nonsending) func withConnection<R>(
         to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared,
         _ body: nonisolated(nonsending) (Self) async throws -> R
@@ -33,20 +30,20 @@ extension OwnedConnection {
         }
     }
 
-    /// Runs `body` isolated to the connection, on its loop's thread: nothing else of the connection happens between two
-    /// of its steps that do not wait.
+    /// Runs `body` isolated to the connection, on its loop's thread. Between two suspensions of `body` nothing else happens
+    /// on the connection.
     ///
-    /// The task prefers `executor` meanwhile: what resumes a task goes by way of the executor that it prefers, and without
-    /// one by way of Swift's global pool.
-    /// - Throws: what `body` throws. Cancellation is left to `body`.
+    /// The task prefers ``executor`` meanwhile, because a task is resumed by way of the executor that it prefers, or else by
+    /// way of Swift's global pool.
+    /// - Throws: The errors of `body`, which must respond to cancellation itself.
     public nonisolated func isolated<R: Sendable>(
         _ body: @Sendable (isolated Self) async throws -> R
     ) async rethrows -> R {
         try await withTaskExecutorPreference(executor) { try await body(self) }
     }
 
-    /// Takes no new requests, waits for those that were accepted (at most `Configuration.Timeouts.drain`), says GOAWAY over
-    /// HTTP/2, and closes. Cancelling the task does not shorten the wait: `closeNow()` does.
+    /// Takes no new requests, waits for those accepted so far (at most ``Configuration/Timeouts/drain``), sends GOAWAY over
+    /// HTTP/2, and closes the connection. Cancelling the task does not shorten the wait; `closeNow()` does.
     public nonisolated(nonsending) func close() async {
         let connection = connection
         await withUnsafeContinuation { continuation in
@@ -54,7 +51,7 @@ extension OwnedConnection {
         }
     }
 
-    /// Fails what is under way and closes at once. May be called from anywhere, also twice.
+    /// Fails requests in progress and closes the connection at once. Can be called from anywhere, and more than once.
     public nonisolated func closeNow() {
         let connection = connection
         connection.loop.execute { connection.closeNow() }

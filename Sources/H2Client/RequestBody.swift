@@ -1,8 +1,16 @@
 public import HTTPTypes
 
-/// What a request carries after its header fields.
+/// The body of a request.
 ///
-/// `content-length` is set from a known length unless the request names one, which then has to match.
+/// ```swift
+/// let text = RequestBody.string("name=value")
+/// let file = RequestBody.file("report.pdf")
+/// let upload = RequestBody.writer { writer in
+///     for piece in pieces { try await writer.write(piece) }
+/// }
+/// ```
+///
+/// If the length is known, `content-length` is set from it. A request that sets `content-length` itself has to match.
 public struct RequestBody: Sendable {
     enum Content: Sendable {
         case none
@@ -15,8 +23,8 @@ public struct RequestBody: Sendable {
     let content: Content
     /// Sent after the body (RFC 9113 section 8.1).
     let trailers: HTTPFields?
-    /// Whether it can be sent again from its beginning: what is in memory or in a file can, a stream only where its maker
-    /// says so.
+    /// Whether the body can be sent more than once, for retries. Bodies in memory and files can; a stream can if it was
+    /// created with `isReplayable`.
     public let isReplayable: Bool
 
     init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true) {
@@ -29,7 +37,7 @@ public struct RequestBody: Sendable {
     var isUnopenedFile: Bool { if case .file = content { true } else { false } }
     var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
 
-    /// No body: END_STREAM goes with the header fields.
+    /// No body. The request ends with its header fields.
     public static let none = RequestBody(content: .none, trailers: nil)
 
     /// A body in memory.
@@ -37,21 +45,22 @@ public struct RequestBody: Sendable {
         RequestBody(content: .bytes(bytes), trailers: trailers)
     }
 
-    /// The UTF-8 bytes of a string.
+    /// A string, sent as UTF-8.
     public static func string(_ string: String) -> RequestBody { .bytes(Array(string.utf8)) }
 
-    /// A regular file, from its beginning to its end, read as the windows allow. A file that cannot be read fails the
-    /// request with `localIO`; one that becomes shorter while it is sent, too. What is added meanwhile is not sent.
+    /// The contents of a regular file, read as the flow-control windows allow. A file that cannot be read, or becomes shorter
+    /// while it is sent, fails the request with `localIO`. Bytes added meanwhile are not sent.
     public static func file(_ path: String, trailers: HTTPFields? = nil) -> RequestBody {
         RequestBody(content: .file(path: path), trailers: trailers)
     }
 
-    /// The chunks of a sequence, pulled as the windows allow (backpressure). An error it throws resets the stream
-    /// (CANCEL) and is thrown from `send`, or to the reader of the response where its head has come already.
+    /// The chunks of a sequence, pulled as the flow-control windows allow (backpressure). An error of the sequence resets the
+    /// stream (CANCEL). It is thrown from `send`, or to the response's reader if the response's head has arrived.
     /// - Parameters:
-    ///   - length: bytes in all, where known; another number is an error.
-    ///   - isReplayable: whether each iteration of the sequence yields the same chunks, so that an `HTTPClient` may send the
-    ///     request again.
+    ///   - chunks: The sequence.
+    ///   - length: The length in bytes, if known. Sending another number of bytes is an error.
+    ///   - trailers: Fields to send after the body.
+    ///   - isReplayable: Whether each iteration of the sequence yields the same chunks, so that a client may retry the request.
     public static func stream<Chunks: AsyncSequence & Sendable>(
         _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false
     ) -> RequestBody where Chunks.Element == [UInt8] {
@@ -60,13 +69,18 @@ public struct RequestBody: Sendable {
         }
     }
 
-    /// A closure that writes the body; `write` suspends while the windows are full. The body ends when it returns, and
-    /// nothing may be written after that. An error it throws does as one of `stream`.
+    /// A body that a closure writes. `write` suspends while the flow-control windows are full. The body ends when the closure
+    /// returns; nothing may be written after that. Errors of the closure are handled as in
+    /// ``stream(_:length:trailers:isReplayable:)``.
     ///
-    /// It runs in a task of its own, on the executor that the caller of `send` prefers. That task is cancelled when nobody
-    /// wants the rest of the body any more; a closure that returns after its cancellation has not ended the body.
-    /// - Parameter isReplayable: whether the closure may be called again, and then writes the same, so that an `HTTPClient`
-    ///   may send the request again. It can be called again before an earlier call, which was cancelled, has returned.
+    /// The closure runs in a task of its own, on the executor that the caller of `send` prefers. The task is cancelled when
+    /// the rest of the body is no longer needed. A closure that returns after its cancellation does not end the body.
+    /// - Parameters:
+    ///   - length: The length in bytes, if known. Sending another number of bytes is an error.
+    ///   - trailers: Fields to send after the body.
+    ///   - isReplayable: Whether the closure may be called again and then writes the same bytes, so that a client may retry the
+    ///     request. It may be called again before an earlier, cancelled call has returned.
+    ///   - pump: The closure.
     public static func writer(
         length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false,
         _ pump: @escaping @Sendable (RequestBodyWriter) async throws -> Void
@@ -76,14 +90,14 @@ public struct RequestBody: Sendable {
     }
 }
 
-/// Takes the chunks of one request's body.
+/// Writes the body of one request. See ``RequestBody/writer(length:trailers:isReplayable:_:)``.
 public struct RequestBodyWriter: Sendable {
     let exchange: Exchange
 
-    /// Hands over one chunk and suspends until the connection has taken it, so that at most one chunk is held.
-    /// - Throws: `CancellationError`, also once the response is complete and the rest of the body is unwanted; `H2Error`
-    ///   where the stream failed, and `invalidRequest` while another write is under way or after the closure has returned,
-    ///   which fails the request too if it is not over.
+    /// Writes one chunk, and suspends until the connection has accepted it, so that at most one chunk is held.
+    /// - Throws: `CancellationError`, also if the response is complete and the rest of the body is no longer needed; `H2Error`
+    ///   if the stream failed; `invalidRequest` if another write is in progress or the closure has returned, which also fails
+    ///   the request if it has not ended.
     public nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws {
         try await exchange.writeBody(chunk)
     }

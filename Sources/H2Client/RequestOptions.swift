@@ -1,8 +1,14 @@
 public import HTTPTypes
 
-/// What one request asks for besides its fields and body.
+/// Time limits and other options of one request.
 ///
-/// All defaults are one null pointer: a request without options pays nothing for them.
+/// ```swift
+/// var options = RequestOptions()
+/// options.timeout = .seconds(30)
+/// let response = try await client.get("https://example.com/", options: options)
+/// ```
+///
+/// By default a request has no time limits. A request without options costs nothing extra.
 public struct RequestOptions: Sendable {
     private struct Values: Sendable {
         var timeout: Duration?
@@ -33,68 +39,71 @@ public struct RequestOptions: Sendable {
         body(&storage!.values)
     }
 
+    /// Creates options with the defaults.
     public init() {}
 
-    /// From the call to the last byte of the response, all attempts and the waits between them included. Past it the stream
-    /// is reset (CANCEL) and the call throws `H2Error` (`timeout`). A wait before a further attempt that would not end in
-    /// time is not begun: the last answer is returned, or the last error thrown, at once. Default: none.
+    /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
+    ///
+    /// When it expires, the stream is reset (CANCEL) and the call throws `H2Error` (`timeout`). If the wait before a retry
+    /// would not end in time, the last response is returned, or the last error thrown, at once. Default: none.
     public var timeout: Duration? {
         get { storage?.values.timeout }
         set { change { $0.timeout = newValue } }
     }
 
-    /// Waiting for a stream, and in a client for a connection as well, the making of one included; of a request that is sent
-    /// more than once, these waits together, without the pauses between attempts. Default: none but `timeout`.
+    /// The time limit for waiting for a stream, and in a client also for a connection, including opening one. The waits of all
+    /// attempts count together, without the pauses between attempts. Default: ``timeout`` alone.
     public var queueTimeout: Duration? {
         get { storage?.values.queueTimeout }
         set { change { $0.queueTimeout = newValue } }
     }
 
-    /// From when all of the request, its body included, has gone to the socket, to the response's header fields. Default:
-    /// none but `timeout`.
+    /// The time limit from when the whole request, including its body, was written to the socket until the response's header
+    /// fields arrive. Default: ``timeout`` alone.
     public var firstByteTimeout: Duration? {
         get { storage?.values.firstByteTimeout }
         set { change { $0.firstByteTimeout = newValue } }
     }
 
-    /// While the request's body is sent: between two pieces of it that the connection takes (its windows are open, the
-    /// socket has room). Waiting for the body's writer does not count, nor does a server that waits for the reader of its
-    /// response. Default: none but `timeout`.
+    /// The time limit between two pieces of the request's body that the connection accepts. It accepts them while the
+    /// flow-control windows and the socket have room. Waiting for the body's writer does not count, nor does a server that
+    /// waits for its response to be read. Default: ``timeout`` alone.
     public var sendTimeout: Duration? {
         get { storage?.values.sendTimeout }
         set { change { $0.sendTimeout = newValue } }
     }
 
-    /// Between two pieces of the response's body, while somebody waits for one. As long as the request's body is still being
-    /// sent, its progress counts too, and waiting for its writer does not. Default: none but `timeout`.
+    /// The time limit between two pieces of the response's body, while a reader waits. As long as the request's body is being
+    /// sent, its progress counts as well, and waiting for its writer does not. Default: ``timeout`` alone.
     public var bodyProgressTimeout: Duration? {
         get { storage?.values.bodyProgressTimeout }
         set { change { $0.bodyProgressTimeout = newValue } }
     }
 
-    /// Where an `HTTPClient` connects to, where that is not what the request's scheme and authority say: the authority is sent
-    /// as it is, and the certificate is verified for this origin. Default: what they say.
+    /// The origin that an ``HTTPClient`` connects to, if it differs from the request's scheme and authority. The authority is
+    /// sent unchanged, and the certificate is verified for this origin. Default: the request's scheme and authority.
     public var origin: Origin? {
         get { storage?.values.origin }
         set { change { $0.origin = newValue } }
     }
 
-    /// RFC 9218 priority, sent as the `priority` field. Default: none.
+    /// The priority (RFC 9218), sent as the `priority` field. Default: none.
     public var priority: Priority? {
         get { storage?.values.priority }
         set { change { $0.priority = newValue } }
     }
 
-    /// Send `expect: 100-continue` and hold the body back until the server says 100, answers, or this long has passed since
-    /// the header fields were sent (RFC 9110 section 10.1.1). An `HTTPClient` does not call a body's writer before that, and
-    /// answers 417 by sending the request again without the field, where the body was not begun or can be sent again, and the
-    /// policy allows a second attempt. Default nil: send at once.
+    /// Send `expect: 100-continue`, and hold the body back until the server sends 100 or a final response, or this time has
+    /// passed since the header fields were sent (RFC 9110 section 10.1.1).
+    ///
+    /// An ``HTTPClient`` does not call a body's writer before that. After 417 it retries without the field, if the body was not
+    /// started or is replayable, and the policy allows another attempt. Default: nil, send the body at once.
     public var expectContinue: Duration? {
         get { storage?.values.expectContinue }
         set { change { $0.expectContinue = newValue } }
     }
 
-    /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block.
+    /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
     public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
         get { storage?.values.onInformational }
         set { change { $0.onInformational = newValue } }
@@ -125,19 +134,19 @@ public struct RequestOptions: Sendable {
     var areDefaults: Bool { storage == nil }
 }
 
-/// An RFC 9218 priority.
+/// The priority of a request (RFC 9218).
 public struct Priority: Sendable, Hashable {
-    /// 0 (first) to 7 (last). Default 3.
+    /// The urgency, from 0 (first) to 7 (last). Default 3.
     public var urgency: Int
-    /// Whether the response is of use before it is whole. Default false.
+    /// Whether the response is useful before it is complete. Default false.
     public var isIncremental: Bool
 
-    /// `urgency` is clamped to 0...7.
+    /// Creates a priority. `urgency` is clamped to 0...7.
     public init(urgency: Int = 3, isIncremental: Bool = false) {
         self.urgency = min(max(urgency, 0), 7)
         self.isIncremental = isIncremental
     }
 
-    /// The field value, such as `u=1, i` (RFC 9218 section 4).
+    /// The value of the `priority` field, such as `u=1, i` (RFC 9218 section 4).
     public var fieldValue: String { "u=\(urgency)\(isIncremental ? ", i" : "")" }
 }

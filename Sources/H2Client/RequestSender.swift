@@ -1,13 +1,12 @@
 public import HTTPTypes
 
-/// A connection that requests are sent on: one of one's own (`HTTP2Connection`, `HTTP1Connection`), or one that a client
-/// lends (`HTTPConnection`).
+/// A connection that sends requests: ``HTTP2Connection``, ``HTTP1Connection``, or an ``HTTPConnection`` that a client lends.
 public protocol RequestSender: Sendable {
-    /// The connection itself, for this library.
+    /// The connection itself, for use by this library only.
     nonisolated var handle: ConnectionHandle { get }
 }
 
-/// A connection as those hold it who send on it.
+/// The connection behind a ``RequestSender``, for use by this library only.
 public struct ConnectionHandle: Sendable {
     let connection: Connection
     /// Whoever has it for a time, if it is lent.
@@ -15,30 +14,28 @@ public struct ConnectionHandle: Sendable {
 }
 
 extension RequestSender {
-    /// Facts that hold for the connection's life.
+    /// Properties that stay the same for the connection's life.
     public nonisolated var info: ConnectionInfo { handle.connection.info }
 
-    /// The version that is spoken on it.
+    /// The version of HTTP that the connection uses.
     public nonisolated var version: HTTPVersion { handle.connection.version }
 
-    /// Prefer this executor for tasks that use the connection much: `withTaskExecutorPreference(connection.executor)`.
+    /// The executor to prefer for tasks that use the connection a lot: `withTaskExecutorPreference(connection.executor)`.
     public nonisolated var executor: any TaskExecutor { handle.connection.loop.taskExecutor }
 
-    /// True once no new request is taken: the connection is being closed, or the server has said that it will close it, or it
-    /// has ended.
+    /// Whether the connection takes no new requests: after `close()`, after the server announced that it will close (over
+    /// HTTP/2 by GOAWAY), and after the end.
     public nonisolated var isDraining: Bool { handle.connection.isDraining }
 
     /// Sends a request and waits for the final response's header fields. Missing `scheme`, `authority` and `path` are
-    /// filled in from the origin.
+    /// filled in from the origin. Over HTTP/2 concurrent requests share the connection; over HTTP/1.1 they wait in order.
     ///
-    /// Over HTTP/2 requests that are sent at once share the connection; over HTTP/1.1 they follow each other in order.
-    ///
-    /// A body that is streamed is still being sent when this returns (over HTTP/1.1 in chunks, where its length is not
-    /// known): its writer goes on until the body's end, as long as the response is under way. What is left of it is given up
-    /// when the response is whole, fails, or is dropped. What the writer throws after the head is thrown to the reader of the
-    /// response's body. Cancelling the task resets the stream (CANCEL); over HTTP/1.1 it ends the connection, as giving up a
-    /// body does, unless the request still waits for its turn. Nobody waits for a writer that ignores its cancellation.
-    /// - Throws: `H2Error`; `CancellationError`; what the body's own sequence or writer threw.
+    /// A streamed body may still be in progress when this returns (over HTTP/1.1 in chunks if its length is not known). Its
+    /// writer goes on until the body ends or the response is complete, fails, or is dropped; in the last three cases the rest
+    /// of the body is not sent, and an HTTP/1.1 connection ends. An error that the writer throws after the response's head is
+    /// thrown to the reader of the response's body. Cancelling the task resets the stream (CANCEL); over HTTP/1.1 it ends the
+    /// connection, unless the request still waits to be sent. A writer that ignores its cancellation holds nothing up.
+    /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
@@ -46,9 +43,9 @@ extension RequestSender {
         return try await handle.connection.exchange(body, options, handle.loan).perform(request, body)
     }
 
-    /// As above, with the writer of a streamed body bound to this call: when `handle` returns, what is left of the body is
-    /// given up, and this returns or throws once the writer has returned.
-    /// - Throws: as above; what `handle` throws.
+    /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
+    /// sent, and this call returns or throws after the writer has returned.
+    /// - Throws: `H2Error`; `CancellationError`; the errors of the body's writer and of `handle`.
     public nonisolated(nonsending) func send<R>(
         _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
@@ -57,7 +54,7 @@ extension RequestSender {
         return try await connection.exchange(body, options, loan).perform(request, body, handlingResponse: handle)
     }
 
-    /// The connection's state at this moment. Over HTTP/1.1 what is HTTP/2's alone (settings, windows, GOAWAY) says little.
+    /// The connection's state at this moment. Members that only HTTP/2 has (settings, windows, GOAWAY) mean little here.
     public nonisolated(nonsending) func snapshot() async -> ConnectionSnapshot {
         let connection = handle.connection
         return await connection.loop.run { connection.snapshot() }

@@ -1,5 +1,5 @@
 extension RequestTarget {
-    /// `userInfo` as the value of an `authorization` field (RFC 7617); nil where there is none.
+    /// The value of an `authorization` field with ``userInfo`` as Basic credentials (RFC 7617); nil if there is none.
     public var basicCredentials: String? { userInfo.map(credentials) }
 }
 

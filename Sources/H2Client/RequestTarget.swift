@@ -1,21 +1,21 @@
-/// An absolute URL split into what a request needs.
+/// The parts of an absolute URL that a request needs.
 public struct RequestTarget: Sendable, Hashable {
-    /// Where to connect.
+    /// The origin to connect to.
     public let origin: Origin
-    /// The value of `:path`: path and query, never empty, without the fragment.
+    /// The value of `:path`: path and query, without the fragment. Never empty.
     public let path: String
-    /// `user:password` as it stands in the URL, percent-encoding and all; nil where there is none.
+    /// `user:password` as written in the URL, with its percent-encoding; nil if the URL has none.
     public let userInfo: String?
 
-    /// Splits `scheme://[userinfo@]host[:port][/path][?query][#fragment]` (RFC 3986).
+    /// Parses `scheme://[userinfo@]host[:port][/path][?query][#fragment]` (RFC 3986).
     ///
-    /// Spaces and bytes that no URL may hold are refused rather than guessed at, except that non-ASCII bytes of path and query
-    /// are percent-encoded. A host's percent-encoding is undone; an internationalised host is converted (UTS 46, by libidn2).
-    /// An IPv6 zone (`[fe80::1%25eth0]`, RFC 6874) becomes part of the origin's host, and of nothing that is sent.
+    /// Spaces and bytes that are not valid in a URL are errors, except that non-ASCII bytes of path and query are
+    /// percent-encoded. The host's percent-encoding is decoded, and an internationalised host is converted (UTS 46, by
+    /// libidn2). An IPv6 zone (`[fe80::1%25eth0]`, RFC 6874) becomes part of the origin's host, and is never sent.
     /// - Parameters:
-    ///   - url: the URL.
-    ///   - pathAsIs: keep the dot segments of the path (`/a/../b`, `/%2e`), which RFC 3986 section 5.2.4 wants removed.
-    /// - Throws: `H2Error` (`invalidURL`), with what to write instead; a user name and password are not in its message.
+    ///   - url: The URL.
+    ///   - pathAsIs: Whether to keep the path's dot segments (`/a/../b`, `/%2e`), which RFC 3986 section 5.2.4 removes.
+    /// - Throws: `H2Error` (`invalidURL`), with advice what to write instead. Its message has no user name or password.
     public init(_ url: String, pathAsIs: Bool = false) throws(H2Error) {
         let parts = try URLParts(url)
         let name: String

@@ -1,42 +1,51 @@
 public import HTTPTypes
 import Synchronization
 
-/// The final response to a request: its header fields are here, its body may still be on its way.
+/// The final response to a request. Its header fields have arrived; its body may still be arriving.
+///
+/// ```swift
+/// let response = try await client.send(HTTPRequest(.get, url: "https://example.com/large"))
+/// guard response.status == .ok else { return }
+/// for try await chunk in response.body {
+///     print(chunk.count)
+/// }
+/// print(await response.metrics().firstByte ?? .zero)
+/// ```
 public struct Response: Sendable {
     var exchange: Exchange { body.exchange }
 
     /// The status code.
     public let status: HTTPResponse.Status
-    /// The body. Dropping it unread resets the stream (CANCEL).
+    /// The body. Dropping it unread resets the stream (CANCEL), or ends an HTTP/1.1 connection.
     public let body: ResponseBody
 
-    /// The header fields, parsed when asked for: keep the result rather than asking twice.
+    /// The header fields. They are parsed at each access, so keep the result.
     public var headerFields: HTTPFields { exchange.head.fields }
-    /// Status and header fields as swift-http-types' type.
+    /// The status and header fields as the type of swift-http-types.
     public var head: HTTPResponse { HTTPResponse(status: status, headerFields: headerFields) }
-    /// The header fields as bytes, in their order: what `headerFields` has, with nothing decoded. Copied when asked for.
+    /// The header fields as bytes, in the order received, with nothing decoded. Copied at each access.
     public var rawHeaderFields: [RawField] { exchange.head.rawFields }
-    /// The first line of the response as it came over HTTP/1.x; nil over HTTP/2, which has none.
+    /// The first line of an HTTP/1.x response; nil over HTTP/2, which has none.
     public var statusLine: StatusLine? {
         guard version == .http1 else { return nil }
         return StatusLine(
             minorVersion: Int(exchange.head.minorVersion), status: status.code,
             reasonPhrase: exchange.head.reasonPhrase)
     }
-    /// The first value of a field by its name, in any case, without parsing the others.
+    /// Returns the first value of a field, without parsing the others. The name may be in upper or lower case.
     public func firstValue(of name: String) -> String? { exchange.head.firstValue(of: name) }
 
-    /// The connection that served it.
+    /// The connection that served the request.
     public var connectionID: ConnectionID { exchange.connectionID }
-    /// Facts of that connection.
+    /// The properties of that connection.
     public var connectionInfo: ConnectionInfo { exchange.connection.info }
-    /// The stream that served it.
+    /// The stream that served the request. Over HTTP/1.1, the number of the request on its connection.
     public var streamID: Int32 { exchange.id }
-    /// What is spoken on that connection.
+    /// The version of HTTP.
     public var version: HTTPVersion { exchange.connection.version }
-    /// Whether the connection had begun a request before this one.
+    /// Whether the connection had started a request before this one.
     public var isConnectionReused: Bool { exchange.isConnectionReused }
-    /// The attempts before the one that this is the response to, the first one first; empty where the request was sent once.
+    /// The failed attempts before this response, in order; empty if the first attempt succeeded.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
 
     /// Why the request was not sent again after this status, where the client's policy would have.
@@ -48,68 +57,71 @@ public struct Response: Sendable {
         return await connection.loop.run { connection.maxConcurrentStreams }
     }
 
-    /// When what happened, and the bytes on the wire, so far; final once the body has ended.
+    /// The times and byte counts so far; final once the body has ended.
     public nonisolated(nonsending) func metrics() async -> ResponseMetrics {
         await exchange.facts { $0.currentMetrics() }
     }
 
-    /// The trailer fields; nil before the body has ended, or where there are none.
+    /// The trailer fields; nil if there are none, or the body has not ended yet.
     public nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
         await exchange.facts { $0.currentTrailers() }
     }
 
-    /// The same as bytes.
+    /// The trailer fields as bytes, with nothing decoded; nil if there are none, or the body has not ended yet.
     public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? {
         await exchange.facts { $0.currentRawTrailers() }
     }
 }
 
-/// An attempt to send a request, after which an `HTTPClient` sent it again.
+/// A failed attempt of a request that an ``HTTPClient`` retried.
 public struct FailedAttempt: Sendable {
-    /// The connection it was sent on.
+    /// The connection that the attempt used.
     public var connectionID: ConnectionID
-    /// Why it failed; nil where its response's status was the reason.
+    /// Why the attempt failed; nil if it was retried because of its status.
     public var error: H2Error?
-    /// The status, where that was the reason.
+    /// The status that caused the retry; nil if it was an error.
     public var status: HTTPResponse.Status?
-    /// How long the pause before the next attempt was to be; waiting for a connection comes after it.
+    /// The planned pause before the next attempt, without waiting for a connection after it.
     public var wait: Duration
 }
 
-/// Names a connection within the process.
+/// Identifies a connection within the process.
 public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
-    /// Counts up from 1.
+    /// The number of the connection, counted from 1.
     public let number: Int
 
     private static let last = Atomic<Int>(0)
 
     static func next() -> ConnectionID { ConnectionID(number: last.add(1, ordering: .relaxed).newValue) }
 
+    /// The number after a `#`, such as `#3`.
     public var description: String { "#\(number)" }
 }
 
-/// Times and bytes of one request. Times are monotonic, and each is taken once a turn of the event loop.
+/// The times and byte counts of one request. Times are monotonic and taken once per turn of the event loop.
 public struct ResponseMetrics: Sendable, Hashable {
-    /// From the call until this attempt began; zero where the request was sent once. `Response.failedAttempts` tells what
-    /// was before.
+    /// From the call until this attempt started; zero if the first attempt succeeded. See ``Response/failedAttempts``.
     public var attemptStart: Duration
-    /// How long this attempt waited for a connection and a stream of it, the making of the connection included: from
-    /// `attemptStart` on. What earlier attempts waited, and the pauses between them, are no part of it.
+    /// How long this attempt waited for a connection and a stream, from ``attemptStart`` on, including opening the connection.
+    /// Waits of earlier attempts, and the pauses between them, are not included.
     public var queued: Duration
-    /// Looking up the host, connecting and shaking hands; nil where the connection had begun a request before this one.
+    /// How long looking up the host took; nil on a reused connection.
     public var resolve: Duration?
+    /// How long connecting by TCP took; nil on a reused connection.
     public var connect: Duration?
+    /// How long the TLS handshake took; nil on a reused connection, and in cleartext.
     public var tls: Duration?
-    /// From the call until the request's header fields went to the socket (over HTTP/2, until they stood in the 32 KiB that go to
-    /// it next).
+    /// From the call until the request's header fields were written to the socket (over HTTP/2, to the buffer of 32 KiB that is
+    /// written next).
     public var requestSent: Duration
     /// From the call until the response's header fields arrived.
     public var firstByte: Duration?
-    /// From the call until the body's end; nil while it is on its way.
+    /// From the call until the body's end; nil before that.
     public var lastByte: Duration?
-    /// Bytes of this stream's frames (header blocks and data with their frame headers, before TLS).
+    /// Bytes sent for this request, before TLS: header sections and data with their frame headers.
     public var bytesSent: Int
+    /// Bytes received for this request, before TLS: header sections and data with their frame headers.
     public var bytesReceived: Int
-    /// Body bytes received.
+    /// Bytes received of the response's body.
     public var bodyBytesReceived: Int
 }

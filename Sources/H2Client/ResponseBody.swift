@@ -1,46 +1,51 @@
-/// A response's body: chunks, pulled by demand. What is not read fills the stream's window and holds the server back.
+/// The body of a response: chunks, pulled on demand. Unread bytes fill the stream's window and hold the server back.
 ///
-/// One reader at a time; iterating, collecting and writing all take from the same bytes.
+/// There can be one reader at a time. Iterating, collecting and writing all consume the same bytes.
 ///
-/// Reading throws `H2Error` where the stream or connection failed, and `CancellationError` where the task was cancelled,
-/// which resets the stream (CANCEL). The end is reported only when the server ended the stream properly and
-/// `content-length`, if any, was met.
+/// Reading throws `H2Error` if the stream or connection failed, and `CancellationError` if the task was cancelled, which
+/// resets the stream (CANCEL). The end is reported only if the server ended the stream properly and sent as many bytes as
+/// `content-length` says.
 public struct ResponseBody: AsyncSequence, Sendable {
+    /// A chunk of the body.
     public typealias Element = [UInt8]
 
     let exchange: Exchange
     /// Cancels the stream when the last copy is gone; nil where the body was whole when the head arrived.
     let guardian: BodyGuardian?
 
+    /// Creates an iterator over the chunks.
     public func makeAsyncIterator() -> Iterator { Iterator(body: self) }
 
+    /// Iterates over the chunks of a body.
     public struct Iterator: AsyncIteratorProtocol {
         let body: ResponseBody
 
-        /// The next chunk: all that has arrived since the last, never empty. nil at the end.
+        /// The next chunk: all bytes that arrived since the last one, never empty. nil at the end.
         public mutating func next() async throws -> [UInt8]? {
             try await next(isolation: #isolation)
         }
 
+        /// The next chunk, keeping the isolation of `actor`. nil at the end.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> [UInt8]? {
             try await body.exchange.readBody()
         }
     }
 
-    /// The whole body.
-    /// - Throws: `H2Error` (`bodyTooLarge`) past `limit` bytes, and the stream is reset.
+    /// Reads the whole body.
+    /// - Throws: `H2Error` (`bodyTooLarge`) if the body is longer than `limit` bytes; the stream is then reset. Why the
+    ///   response failed; `CancellationError`.
     public nonisolated(nonsending) func collect(upTo limit: Int) async throws -> [UInt8] {
         try await exchange.collectBody(upTo: limit)
     }
 
-    /// Writes the body to a descriptor of any kind: a file, a pipe, a socket, a terminal; the number of bytes written.
+    /// Writes the body to a descriptor of any kind: a file, a pipe, a socket, a terminal.
     ///
-    /// A thread writes, so that a slow disk or reader holds back this response alone: at most two of its stream's windows are
-    /// held meanwhile. A pipe without a reader is an error, and raises no SIGPIPE. The descriptor may be closed when this
-    /// returns or throws. Cancelling, or the request's time limit, ends the wait at once; a write that is under way then may
-    /// still take place.
-    /// - Throws: `H2Error` (`localIO`) where a write fails, and the stream is reset; `CancellationError`; why the response
-    ///   failed.
+    /// A separate thread writes, so that a slow disk or reader holds back this response alone. At most two of its stream's
+    /// windows are held meanwhile. A pipe without a reader is an error, and raises no SIGPIPE. The descriptor may be closed
+    /// once this has returned or thrown. Cancelling, or the request's time limit, ends the wait at once; a write in progress
+    /// may still take place.
+    /// - Returns: The number of bytes written.
+    /// - Throws: `H2Error` (`localIO`) if a write fails; the stream is then reset. Why the response failed; `CancellationError`.
     @discardableResult
     public nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
         switch try DescriptorWriter.open(descriptor) {
@@ -49,7 +54,9 @@ public struct ResponseBody: AsyncSequence, Sendable {
         }
     }
 
-    /// Reads to the end and throws the bytes away; their number.
+    /// Reads the body to its end and discards the bytes.
+    /// - Returns: The number of bytes discarded.
+    /// - Throws: `H2Error`: why the response failed; `CancellationError`.
     @discardableResult
     public nonisolated(nonsending) func discard() async throws -> Int {
         try await exchange.drainBody()

@@ -2,20 +2,20 @@ public import FoundationEssentials
 public import H2Client
 public import HTTPTypes
 
-// A module of its own: FoundationEssentials costs a program 12 MB and some milliseconds of start-up, which who sends no JSON
-// should not pay.
+// A module of its own: FoundationEssentials costs a program 12 MB and a few milliseconds of start-up, which programs without
+// JSON should not pay.
 
 extension RequestBody {
-    /// A value as JSON. Send it with `content-type: application/json`, as `HTTPClient.post(_:json:)` does.
-    /// - Throws: what the encoder throws.
+    /// Encodes a value as JSON. Send it with `content-type: application/json`, as `HTTPClient.post(_:json:)` does.
+    /// - Throws: The errors of the encoder.
     public static func json(_ value: some Encodable, encoder: JSONEncoder = JSONEncoder()) throws -> RequestBody {
         .bytes(Array(try encoder.encode(value)))
     }
 }
 
 extension WholeResponse {
-    /// The body as a value.
-    /// - Throws: `UnexpectedStatus` unless the status is 2xx; what the decoder throws (`DecodingError`).
+    /// Decodes the body from JSON.
+    /// - Throws: `UnexpectedStatus` unless the status is 2xx; the errors of the decoder (`DecodingError`).
     public func json<Value: Decodable>(
         _ type: Value.Type = Value.self, decoder: JSONDecoder = JSONDecoder()
     ) throws -> Value {
@@ -24,20 +24,20 @@ extension WholeResponse {
     }
 }
 
-/// A response whose body was to be a value, and whose status says that it is none.
+/// A response whose body was to be decoded, but whose status is not 2xx.
 public struct UnexpectedStatus: Error, CustomStringConvertible {
-    /// The response, with its body, which may say why.
+    /// The response. Its body may say why.
     public let response: WholeResponse
 
-    /// The status, and the beginning of the body.
+    /// The status and the start of the body.
     public var description: String {
         "the server answered \(response.status.code), not 2xx: \(response.text.prefix(200))"
     }
 }
 
 extension HTTPClient {
-    /// GET, and the body as a value.
-    /// - Throws: as `get`; `UnexpectedStatus`; what the decoder throws.
+    /// Sends GET and decodes the body from JSON.
+    /// - Throws: The errors of `get`; `UnexpectedStatus`; the errors of the decoder.
     public nonisolated(nonsending) func get<Value: Decodable>(
         _ url: String, as type: Value.Type, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         decoder: JSONDecoder = JSONDecoder(), upTo limit: Int = HTTPClient.defaultBodyLimit
@@ -47,8 +47,8 @@ extension HTTPClient {
         return try await get(url, headerFields: fields, options: options, upTo: limit).json(type, decoder: decoder)
     }
 
-    /// POST of a value, and the response's body as another.
-    /// - Throws: as `post`; what the encoder throws; `UnexpectedStatus`; what the decoder throws.
+    /// Sends a value as JSON by POST, and decodes the response's body from JSON.
+    /// - Throws: The errors of `post`; the errors of the encoder; `UnexpectedStatus`; the errors of the decoder.
     public nonisolated(nonsending) func post<Value: Decodable>(
         _ url: String, json value: some Encodable, as type: Value.Type, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
@@ -59,8 +59,8 @@ extension HTTPClient {
         ).json(type, decoder: decoder)
     }
 
-    /// POST of a value; the response is for the caller to judge.
-    /// - Throws: as `post`; what the encoder throws.
+    /// Sends a value as JSON by POST. The caller checks the response's status.
+    /// - Throws: The errors of `post`; the errors of the encoder.
     @discardableResult
     public nonisolated(nonsending) func post(
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
@@ -72,8 +72,8 @@ extension HTTPClient {
             upTo: limit)
     }
 
-    /// PUT of a value; the response is for the caller to judge.
-    /// - Throws: as `put`; what the encoder throws.
+    /// Sends a value as JSON by PUT. The caller checks the response's status.
+    /// - Throws: The errors of `put`; the errors of the encoder.
     @discardableResult
     public nonisolated(nonsending) func put(
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],

@@ -113,7 +113,7 @@ struct BenchSettings: Sendable {
         guard path == "-" || FileKind(path: path) != .folder else {
             throw Failure(.readFailed, "\(printable(path)) is a folder; name a file (-d)")
         }
-        return try readWhole(path)
+        return try readWhole(path, remedy: "use a smaller body")
     }
 
     /// stdin can be read once, by one reader.

@@ -111,7 +111,7 @@ struct FetchSettings: Sendable {
     /// memory, so that each URL and each retry gets all of it, as with curl. No loop runs yet, and a signal ends the reading.
     private static func wholeFile(_ path: String) throws -> Body {
         if path != "-", case .regular = try FileKind.readable(path) { return .file(path) }
-        return .bytes(try readWhole(path))
+        return .bytes(try readWhole(path, remedy: "stream it with -T"))
     }
 
     /// curl's -d: pieces joined by &, the line ends of files left out unless binary.
@@ -123,7 +123,7 @@ struct FetchSettings: Sendable {
                 bytes += RawArguments.bytes(of: piece.text)
                 continue
             }
-            var content = try readWhole(String(piece.text.dropFirst()))
+            var content = try readWhole(String(piece.text.dropFirst()), remedy: "stream it with -T")
             if !piece.isBinary { content.removeAll { $0 == 0x0a || $0 == 0x0d || $0 == 0 } }
             bytes += content
         }

@@ -63,16 +63,17 @@ extension FileKind {
 }
 
 /// A whole file in memory; `-` is stdin. For what has to be in memory anyway, before anything is sent.
-func readWhole(_ path: String) throws -> [UInt8] {
-    if path == "-" { return try readWhole(STDIN_FILENO, name: path) }
+/// - Parameter remedy: for a file over 1 GiB.
+func readWhole(_ path: String, remedy: String) throws -> [UInt8] {
+    if path == "-" { return try readWhole(STDIN_FILENO, name: path, remedy: remedy) }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
     defer { close(descriptor) }
-    return try readWhole(descriptor, name: path)
+    return try readWhole(descriptor, name: path, remedy: remedy)
 }
 
 /// From where `descriptor` is to its end, whatever length the system tells: of files in /proc that is 0.
-func readWhole(_ descriptor: CInt, name path: String) throws -> [UInt8] {
+func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> [UInt8] {
     var bytes: [UInt8] = []
     while true {
         let chunk = try readChunk(descriptor, name: path)
@@ -80,7 +81,7 @@ func readWhole(_ descriptor: CInt, name path: String) throws -> [UInt8] {
         bytes += chunk
         guard bytes.count <= 1 << 30 else {
             let name = path == "-" ? "stdin" : path
-            throw Failure(.readFailed, "\(name) is over 1 GiB, which is too much for memory; stream it with -T")
+            throw Failure(.readFailed, "\(name) is over 1 GiB, which is too much for memory; \(remedy)")
         }
     }
 }
@@ -90,7 +91,7 @@ let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
 
 /// The lines of a list or of a file of fields, without its byte-order mark.
 func readText(_ path: String) throws -> ArraySlice<UInt8> {
-    let bytes = try readWhole(path)
+    let bytes = try readWhole(path, remedy: "divide it")
     return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
 }
 

@@ -9,7 +9,7 @@ struct MeasuredURLs: Sendable {
 
     let origin: Origin
     /// At least one.
-    let targets: [RequestTarget]
+    private(set) var targets: [RequestTarget]
 
     /// - Parameters:
     ///   - patterns: URLs with ranges and lists; with a base, paths too.
@@ -60,7 +60,7 @@ struct MeasuredURLs: Sendable {
                     "\(target.origin) is another origin than \(all[index].origin); give URLs of one https:// origin, of one "
                         + "http:// origin, or of one of each")
             }
-            all[index] = MeasuredURLs(origin: target.origin, targets: all[index].targets + [target])
+            all[index].targets.append(target)
         }
         return all
     }

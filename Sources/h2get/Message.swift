@@ -118,7 +118,7 @@ extension Fetch {
         if path == "-" { return .once(OneTimeBody(path: path, patience: settings.stallTimeout)) }
         switch try FileKind.readable(path) {
         case .regular(let size) where size <= Self.smallFile:
-            return .bytes(try await offLoop { Result { try readWhole(path) } }.get())
+            return .bytes(try await offLoop { Result { try readWhole(path, remedy: "stream it with -T") } }.get())
         case .regular: return .file(path)
         case .stream: return .once(OneTimeBody(path: path, patience: settings.stallTimeout))
         }

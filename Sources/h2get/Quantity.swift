@@ -99,12 +99,14 @@ struct StatusList: Sendable, Equatable {
     /// `200`, `200,304`, `2xx,404`.
     @Sendable init(text: String) throws {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            if part.count == 3, part.hasSuffix("xx"), let hundreds = Int(part.prefix(1)), (1...9).contains(hundreds) {
+            if part.count == 3, ["xx", "XX"].contains(part.suffix(2)), let hundreds = Int(part.prefix(1)),
+                (2...5).contains(hundreds)
+            {
                 statuses.formUnion(hundreds * 100..<(hundreds + 1) * 100)
-            } else if part.count == 3, let status = Int(part), (100...999).contains(status) {
+            } else if part.count == 3, let status = Int(part), (200...599).contains(status) {
                 statuses.insert(status)
             } else {
-                throw BadValue("write statuses such as 200, 200,304 or 2xx")
+                throw BadValue("write statuses from 200 to 599, such as 200, 200,304 or 2xx")
             }
         }
     }

@@ -42,7 +42,8 @@ struct ResultFiles: Sendable {
             guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
             // To stdout by another name, where it would write over the summary.
             let path = StandardDescriptors.number(named: path) == 1 ? "-" : path
-            if let other = kinds[Array(path.utf8)] {
+            // Any number may be thrown away.
+            if let other = kinds[Array(path.utf8)], path != "/dev/null" {
                 throw Failure.usage(
                     "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
                         + "name two files")

@@ -97,6 +97,9 @@ private func refusal(_ arguments: [String]) -> String? {
         let checked = try planned("--expect-status", "2xx,304", "--expect-size", "4K", url).expectation
         #expect(checked?.statuses == Set(200...299).union([304]) && checked?.bodyBytes == 4_096)
         #expect(try planned(url).expectation == nil)
+        #expect(try planned("--expect-status", "5XX", url).expectation?.statuses == Set(500...599))
+        // Any number of results may be thrown away.
+        _ = try planned("--json", "/dev/null", "--html", "/dev/null", url)
         let random = ["--rate", "5", "--arrivals", "poisson", url]
         #expect(try settings(["--seed", "7"] + random).plan.arrivalSeed == 7)
         // Machines that measure together do not send in step.
@@ -279,8 +282,10 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--think-time", "1s", "--rate", "5", url], "--think-time is for closed loops"),
             (["--start-at", "5", url], "--start-at is over already"),
             (["--start-at", "noon", url], "write seconds since 1970"),
-            (["--expect-status", "20", url], "write statuses such as"),
-            (["--expect-status", "2xx,", url], "write statuses such as"),
+            (["--expect-status", "20", url], "write statuses from 200 to 599"),
+            (["--expect-status", "600", url], "write statuses from 200 to 599"),
+            (["--expect-status", "1xx", url], "write statuses from 200 to 599"),
+            (["--expect-status", "2xx,", url], "write statuses from 200 to 599"),
             (["--expect-size", "many", url], "write a size in bytes"),
             (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
             (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),

@@ -1,37 +1,38 @@
-/// An HTTP/2 error code (RFC 9113 section 7), as RST_STREAM and GOAWAY carry it.
+/// An HTTP/2 error code (RFC 9113 section 7), as used in RST_STREAM and GOAWAY.
 public struct ErrorCode: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
-    /// The number on the wire.
+    /// The number that is sent.
     public let rawValue: UInt32
 
+    /// Creates an error code from its number.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// Not a failure: a graceful close, or an answer that needs no more of the request.
+    /// No failure: a graceful close, or a response that does not need the rest of the request.
     public static let noError = ErrorCode(rawValue: 0x0)
-    /// The peer broke the protocol in a way that no other code names.
+    /// The peer violated the protocol in a way that no other code describes.
     public static let protocolError = ErrorCode(rawValue: 0x1)
-    /// The peer failed within itself.
+    /// The peer had an internal failure.
     public static let internalError = ErrorCode(rawValue: 0x2)
-    /// More was sent than a window allowed.
+    /// More data was sent than a flow-control window allowed.
     public static let flowControlError = ErrorCode(rawValue: 0x3)
-    /// SETTINGS were not acknowledged in time.
+    /// SETTINGS was not acknowledged in time.
     public static let settingsTimeout = ErrorCode(rawValue: 0x4)
-    /// A frame came for a stream that was half-closed or closed.
+    /// A frame arrived for a stream that was half-closed or closed.
     public static let streamClosed = ErrorCode(rawValue: 0x5)
-    /// A frame had a length that it must not have.
+    /// A frame had an invalid length.
     public static let frameSizeError = ErrorCode(rawValue: 0x6)
-    /// The stream was refused before any processing, so the request may be sent again.
+    /// The stream was refused before any processing, so a retry is safe.
     public static let refusedStream = ErrorCode(rawValue: 0x7)
-    /// The stream is not wanted any more.
+    /// The stream is no longer needed.
     public static let cancel = ErrorCode(rawValue: 0x8)
-    /// The header compression state of a connection is broken.
+    /// The connection's header compression state is broken.
     public static let compressionError = ErrorCode(rawValue: 0x9)
     /// The connection behind a CONNECT request failed.
     public static let connectError = ErrorCode(rawValue: 0xa)
-    /// The peer thinks that it is asked for too much: sending the request again would make it worse.
+    /// The peer considers the load excessive. A retry would make it worse.
     public static let enhanceYourCalm = ErrorCode(rawValue: 0xb)
-    /// The TLS version or cipher is weaker than HTTP/2 asks for.
+    /// The version or cipher suite of TLS is weaker than HTTP/2 requires.
     public static let inadequateSecurity = ErrorCode(rawValue: 0xc)
-    /// The server wants HTTP/1.1 for this request.
+    /// The server requires HTTP/1.1 for this request.
     public static let http11Required = ErrorCode(rawValue: 0xd)
 
     private static let names = [
@@ -43,6 +44,6 @@ public struct ErrorCode: RawRepresentable, Sendable, Hashable, CustomStringConve
     /// The RFC's name, such as `REFUSED_STREAM`; `UNKNOWN` for a code that the RFC does not define.
     public var name: String { rawValue < UInt32(Self.names.count) ? Self.names[Int(rawValue)] : "UNKNOWN" }
 
-    /// Such as `0x7 REFUSED_STREAM`.
+    /// The number and name, such as `0x7 REFUSED_STREAM`.
     public var description: String { "0x\(String(rawValue, radix: 16)) \(name)" }
 }

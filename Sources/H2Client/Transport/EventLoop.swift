@@ -1,26 +1,38 @@
 import CNghttp2
 
-/// A thread with epoll, timers and a job queue; the executor of the connections that live on it.
+/// A thread with epoll, timers and a job queue: the executor of the connections on it.
 ///
-/// It has two doors. As a `SerialExecutor` it is the executor of the `HTTP2Connection` actors on it. Its `taskExecutor`
-/// is what callers prefer, so that their tasks run on the same thread and reach a connection without a hop.
+/// ```swift
+/// let loop = EventLoop()
+/// try await HTTP2Connection.withConnection(to: Origin("https://example.com"), on: loop) { connection in
+///     try await withTaskExecutorPreference(loop.taskExecutor) {
+///         // This task runs on the loop's thread, so its calls do not change threads.
+///         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/")
+///         try await connection.send(request).body.discard()
+///     }
+/// }
+/// loop.shutdown()
+/// ```
 ///
-/// One turn: jobs, timers, one flush of each connection that has something to send, one wait for readiness.
+/// As a `SerialExecutor` it is the executor of the connection actors on it. Callers prefer its ``taskExecutor``, so that their
+/// tasks run on the same thread and reach a connection without changing threads.
 ///
-/// The thread starts when the loop is first used. It ends after `shutdown()`, and when the loop is dropped: a loop is kept
-/// by its connections, by clients that have it in their configuration, and by actors that it is the executor of.
+/// One turn of the loop runs jobs and timers, flushes each connection that has data to send, and waits for readiness.
+///
+/// The thread starts when the loop is first used. It ends after ``shutdown()``, or when the loop is dropped. Connections,
+/// clients with the loop in their configuration, and actors that use it as their executor keep a loop alive.
 public final class EventLoop: SerialExecutor {
-    /// The process-wide loop, started at its first use and never stopped.
+    /// The loop that the whole process shares. It starts at its first use and never stops.
     public static let shared = EventLoop()
 
-    /// The door that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
+    /// The executor that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
     /// A client uses a loop of its own in its place.
     static let placeholder = EventLoop()
     private let thread: LoopThread
     private let queue: JobQueue
 
-    /// A loop whose thread starts at its first use.
+    /// Creates a loop whose thread starts at its first use.
     public convenience init() { self.init(LoopThread(poller: makePoller(), clock: nil)) }
 
     /// A loop without a thread, whose time is `clock`: somebody calls `turn()`. For simulation.
@@ -38,27 +50,32 @@ public final class EventLoop: SerialExecutor {
 
     deinit { thread.stop() }
 
-    /// Ends the loop. Connections that are still on it end with it, and their requests fail. Whatever is sent to or opened
-    /// on the loop from then on fails with `clientShutDown`; tasks that prefer the loop go on, and so do timers that are set.
-    /// The thread ends when nothing of that is left. May be called from anywhere, also twice. Does nothing to `shared`.
+    /// Ends the loop.
+    ///
+    /// Its connections end, and their requests fail. Requests and connections started on the loop after that fail with
+    /// `clientShutDown`. Tasks that prefer the loop go on, and so do timers that are set; the thread ends when none are left.
+    /// Can be called from anywhere, and more than once. Has no effect on ``shared``.
     public func shutdown() {
         guard self !== EventLoop.shared else { return }
         thread.stop()
     }
 
-    /// Loads, on the loop's thread, what the process's first TLS connection needs, so that a program can do something else
-    /// meanwhile (parse its command line, say). Optional: the first connection does it otherwise, and takes 2 to 3 ms
-    /// longer.
+    /// Initialises TLS on the loop's thread, so that a program can do something else meanwhile, such as parsing its command
+    /// line. Optional: otherwise the process's first TLS connection does it, and takes 2 to 3 ms longer.
     public func prepareTLS() { execute { TLSContext.warmUp() } }
 
     // MARK: - Executor
 
+    /// Runs a job on the loop's thread.
     public func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), door: .serial) }
 
+    /// A reference to this executor for Swift's runtime.
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
+    /// Stops the program unless it is called on the loop's thread.
     public func checkIsolated() { preconditionInLoop() }
 
+    /// Whether it is called on the loop's thread.
     public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
     /// Whether it has no thread: somebody calls `turn()`.
@@ -163,8 +180,8 @@ public final class EventLoop: SerialExecutor {
 }
 
 extension [EventLoop] {
-    /// For `HTTPClient.Configuration.eventLoops`: each client that is made with the configuration makes so many loops for
-    /// itself, and ends them when it has been shut down or dropped. Fewer than one are refused, as no loops are.
+    /// A value for ``HTTPClient/Configuration/eventLoops``: each client with that configuration makes `count` loops of its own,
+    /// and ends them when it is shut down or dropped. Fewer than 1 is an invalid configuration.
     public static func own(count: Int = 1) -> [EventLoop] {
         [EventLoop](repeating: .placeholder, count: Swift.max(count, 0))
     }

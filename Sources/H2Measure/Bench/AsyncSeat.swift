@@ -127,11 +127,16 @@ final class AsyncSeat: @unchecked Sendable {
         leaveRest(why, isMeant: false)
     }
 
+    /// What it was to send may be sent by whoever has a connection. It has promised nothing while it has none.
+    private func offerRest() {
+        guard case .requests = worker.plan.extent else { return }
+        worker.orphaned += left
+        left = 0
+        worker.wakeForOrphaned()
+    }
+
     private func leaveRest(_ why: String, isMeant: Bool) {
-        if case .requests = worker.plan.extent {
-            worker.orphaned += left
-            left = 0
-        }
+        offerRest()
         failRetries()
         worker.gaveUp(number, why: why, isMeant: isMeant)
     }
@@ -370,6 +375,7 @@ final class AsyncSeat: @unchecked Sendable {
                 worker.connectFailed(error)
                 failuresInARow += 1
                 (lastFailure, lastCode) = (error.message, error.code)
+                offerRest()
             } catch {
                 return
             }

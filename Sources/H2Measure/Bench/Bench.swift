@@ -31,9 +31,7 @@ package struct Bench: Sendable {
     /// - Throws: `H2Error` where not one connection could be established, a request is invalid, or the request log cannot
     ///   be begun.
     package func run() async throws -> BenchResult {
-        let requests = try plan.requests.map { request throws(H2Error) in
-            try PreparedRequest(request.request, body: request.body, to: plan.origin)
-        }
+        let requests = try preparedRequests()
         precondition(!requests.isEmpty, "a measurement has a request")
         precondition(plan.threads <= plan.connections, "a loop has a connection")
         guard plan.api == .direct || plan.pace == .closed else {
@@ -72,12 +70,29 @@ package struct Bench: Sendable {
         }
         var logFailure: H2Error?
         for log in logs.all {
-            do { try log?.finish() } catch { logFailure = logFailure ?? error }
+            do { try await log?.finish() } catch { logFailure = logFailure ?? error }
         }
         var result = try result(findings, timeline, downtime, startedAt: startedAt)
         // No reason to lose all else.
         result.requestLogFailure = logFailure
         return result
+    }
+
+    /// One for each of the plan's requests. Equal ones are prepared once: a script may have a million lines and few URLs.
+    func preparedRequests() throws(H2Error) -> [PreparedRequest] {
+        var known: [BenchPlan.Request: PreparedRequest] = [:]
+        var all: [PreparedRequest] = []
+        all.reserveCapacity(plan.requests.count)
+        for request in plan.requests {
+            if let prepared = known[request] {
+                all.append(prepared)
+                continue
+            }
+            let prepared = try PreparedRequest(request.request, body: request.body, to: plan.origin)
+            known[request] = prepared
+            all.append(prepared)
+        }
+        return all
     }
 
     /// Waits for a time in seconds since 1970, and tells how long that is.
@@ -116,8 +131,6 @@ package struct Bench: Sendable {
                 return await group.reduce(into: []) { $0.append($1) }
             }
         } onCancel: {
-            // A worker whose log has no reader would not hear of it.
-            for log in logs.all { log?.giveUp() }
             workers.close { worker in worker.loop.execute { worker.interrupt() } }
         }
     }
@@ -267,6 +280,9 @@ extension BenchResult.Connections {
         failed.merge(other.failed, uniquingKeysWith: +)
         reopened += other.reopened
         lost.merge(other.lost, uniquingKeysWith: +)
+        failedInWarmUp += other.failedInWarmUp
+        lostInWarmUp += other.lostInWarmUp
+        reopenedInWarmUp += other.reopenedInWarmUp
         rotated += other.rotated
         handshakes += other.handshakes
         resumed += other.resumed

@@ -4,7 +4,7 @@ package import HTTPTypes
 /// What a measurement does: which requests, over how many connections and streams, for how long, at what pace.
 package struct BenchPlan: Sendable {
     /// One request, sent again and again.
-    package struct Request: Sendable {
+    package struct Request: Sendable, Hashable {
         package var request: HTTPRequest
         /// Sent with it; empty for none.
         package var body: [UInt8]
@@ -13,6 +13,9 @@ package struct BenchPlan: Sendable {
             self.request = request
             self.body = body
         }
+
+        /// Bodies are large, and mostly one and the same.
+        package func hash(into hasher: inout Hasher) { hasher.combine(request) }
     }
 
     /// How much is done.

@@ -101,6 +101,10 @@ package struct BenchResult: Sendable {
         package var reopened = 0
         /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
+        /// How many of `failed`, `lost` and `reopened` were before the measured part.
+        package var failedInWarmUp = 0
+        package var lostInWarmUp = 0
+        package var reopenedInWarmUp = 0
         /// Ended on purpose: `requestsPerConnection`, `activeTimeout`, `inactivityTimeout`.
         package var rotated = 0
         /// TLS handshakes, and those of them that resumed a session.
@@ -279,6 +283,18 @@ package struct BenchResult: Sendable {
     /// The intervals of the measured part, without that of the drain behind it.
     package var timeLine: [Interval] {
         intervals.filter { !$0.isDrain && (elapsed <= 0 || $0.start < elapsed) }
+    }
+    /// Seconds at the end of the measured part in which requests were in flight and nothing came of any of them until the run
+    /// was over: the server hung. Nil if it did not, or if responses may take that long.
+    package var silenceAtEnd: Double? {
+        guard requests.aborted > 0, latency.totalCount > 0 else { return nil }
+        switch end {
+        case .complete, .interrupted: break
+        case .expired, .gaveUp: return nil
+        }
+        let silent = timeLine.reversed().prefix { $0.done == 0 && $0.failed == 0 && $0.inFlightMean > 0 }
+        let seconds = silent.reduce(0) { $0 + $1.length }
+        return seconds >= 1 && seconds > 10 * Double(latency.maxRecorded) / 1e9 ? seconds : nil
     }
     /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
     package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }

@@ -18,6 +18,9 @@ extension H2Error {
         case (.connectionClosed, _): initiator == .remote ? "connection closed by the server" : "connection closed"
         case (.timeout, .timeout(let phase, _)): "timeout: \(phase)"
         case (.connectFailed, .errno(let code)): "cannot connect: \(describeErrno(code))"
+        case (.tlsFailed, .errno(0)): "connection closed by the server in the TLS handshake"
+        case (.tlsFailed, .errno(let code)): "TLS handshake failed: \(describeErrno(code))"
+        case (.tlsFailed, _): "TLS handshake failed"
         case (.protocolViolation, _): "the server broke the protocol"
         default: Self.spaced(code.rawValue)
         }

@@ -457,6 +457,7 @@ final class Seat: DirectConnectionUser {
     private func failed(_ error: H2Error) {
         worker.connectFailed(error)
         paused(error)
+        offerRest()
     }
 
     /// Has the next dial wait, or be the end of it: whoever dialled again at once, where nothing comes of it, would only be
@@ -500,15 +501,23 @@ final class Seat: DirectConnectionUser {
         leaveRest(why, isMeant: false)
     }
 
+    /// What it was to send may be sent by whoever has a connection: nobody waits for this one. It sends again what is left
+    /// once it has one.
+    private func offerRest() {
+        guard !isOpenLoop, case .requests = worker.plan.extent else { return }
+        worker.orphaned += left
+        left = 0
+        worker.wakeForOrphaned()
+    }
+
     /// Others may send what it was to send; what it has sent already, and would have sent again, has failed.
     private func leaveRest(_ why: String, isMeant: Bool) {
         if isOpenLoop {
             let rest = backlog
             dropBacklog()
             worker.takeOver(rest)
-        } else if case .requests = worker.plan.extent {
-            worker.orphaned += left
-            left = 0
+        } else {
+            offerRest()
         }
         failRetries()
         worker.gaveUp(number, why: why, isMeant: isMeant)

@@ -4,9 +4,10 @@ internal import H2Client
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock, which is taken a few times a second.
 final class Timeline: @unchecked Sendable {
-    /// One loop's part of an interval.
+    /// What one loop saw from one look at the clock to the next: an interval, or several if the loop was held up.
     struct Part {
-        var index: Int
+        /// The intervals that it covers, counted from 0.
+        var indexes: Range<Int>
         /// Seconds since the measurement began.
         var start: Double
         var end: Double
@@ -22,17 +23,37 @@ final class Timeline: @unchecked Sendable {
         var isDrain = false
         /// Whose it is, from 0.
         var loop = 0
+
+        /// The part of it that belongs to one of its intervals, as if all had come evenly.
+        func slice(_ index: Int) -> Part {
+            let (count, place) = (indexes.count, index - indexes.lowerBound)
+            guard count > 1 else { return self }
+            func share(of value: Int) -> Int {
+                Int(Double(value) * Double(place + 1) / Double(count))
+                    - Int(Double(value) * Double(place) / Double(count))
+            }
+            var slice = self
+            slice.indexes = index..<index + 1
+            slice.start = start + (end - start) * Double(place) / Double(count)
+            slice.end = start + (end - start) * Double(place + 1) / Double(count)
+            slice.sent = share(of: sent)
+            slice.done = share(of: done)
+            slice.failed = share(of: failed)
+            slice.bytesReceived = share(of: bytesReceived)
+            return slice
+        }
     }
 
     private struct Open {
         var interval: BenchResult.Interval
         var latencies: LatencyCounts
-        /// The loops that have reported.
+        /// When it began for each of the loops that have reported it, added up.
+        var starts = 0.0
+        /// The loops that have reported it.
         var loops: [Int] = []
     }
 
     private let lock = PthreadLock()
-    private let loops: Int
     private let keepsHistograms: Bool
     /// How many intervals are kept. When there are more, each two become one: so memory does not grow with the time that a
     /// number of requests takes.
@@ -46,9 +67,15 @@ final class Timeline: @unchecked Sendable {
     }
 
     private var open: [Int: Open] = [:]
-    /// The last part of each loop.
+    /// The last part of each loop, and the first interval that it has not reported.
     private var latest: [Int: Part] = [:]
+    private var reached: [Int]
+    /// In order.
     private var closed: [Closed] = []
+    /// All intervals below this one are closed.
+    private var closedEnd = 0
+    /// How many may wait for loops that are late. Each has a quarter of a megabyte.
+    private static let mostOpen = 64
     /// How many of the loops' intervals one of those that are kept has.
     private var span = 1
     /// The last ones, for the rate.
@@ -58,73 +85,106 @@ final class Timeline: @unchecked Sendable {
     private var spare: [LatencyCounts] = []
 
     init(loops: Int, keepsHistograms: Bool) {
-        self.loops = loops
+        reached = [Int](repeating: 0, count: loops)
         self.keepsHistograms = keepsHistograms
     }
 
+    /// - Parameter recorder: the latencies of the part's last interval.
     func add(_ part: Part, _ recorder: Recorder) {
         lock.withLock {
-            var entry =
-                open.removeValue(forKey: part.index)
-                ?? Open(
-                    interval: BenchResult.Interval(start: part.start, length: part.end - part.start),
-                    latencies: spare.popLast() ?? LatencyCounts())
-            entry.interval.length = max(entry.interval.length, part.end - entry.interval.start)
-            entry.interval.sent += part.sent
-            entry.interval.done += part.done
-            entry.interval.failed += part.failed
-            entry.interval.bytesReceived += part.bytesReceived
-            entry.interval.inFlightMean += part.inFlightMean
-            entry.interval.inFlightMost += part.inFlightMost
-            entry.interval.connections += part.connections
-            entry.interval.backlog += part.backlog
-            recorder.addLatencies(to: entry.latencies)
-            entry.loops.append(part.loop)
-            entry.interval.isDrain = part.isDrain
-            open[part.index] = entry
+            for index in part.indexes {
+                let isLast = index == part.indexes.upperBound - 1
+                add(part.slice(index), at: index, isLast ? recorder : nil)
+            }
             latest[part.loop] = part
+            reached[part.loop] = part.indexes.upperBound
             last.elapsed = max(last.elapsed, part.end)
             last.done += part.done
             last.failed += part.failed
-            if entry.loops.count == loops { close(part.index) }
-            // A loop that was held up for long leaves intervals out: nobody waits for those.
-            while open.count > 4, let oldest = open.keys.min() { close(oldest) }
+            closeReached()
         }
     }
 
+    /// A loop has nothing more to report.
+    func end(loop: Int) {
+        lock.withLock {
+            reached[loop] = .max
+            closeReached()
+        }
+    }
+
+    private func add(_ part: Part, at index: Int, _ recorder: Recorder?) {
+        var entry =
+            open.removeValue(forKey: index)
+            ?? Open(
+                interval: BenchResult.Interval(start: part.start, length: part.end - part.start),
+                latencies: spare.popLast() ?? LatencyCounts())
+        entry.starts += part.start
+        entry.interval.length = max(entry.interval.length, part.end - entry.interval.start)
+        entry.interval.sent += part.sent
+        entry.interval.done += part.done
+        entry.interval.failed += part.failed
+        entry.interval.bytesReceived += part.bytesReceived
+        entry.interval.inFlightMean += part.inFlightMean
+        entry.interval.inFlightMost += part.inFlightMost
+        entry.interval.connections += part.connections
+        entry.interval.backlog += part.backlog
+        recorder?.addLatencies(to: entry.latencies)
+        entry.loops.append(part.loop)
+        entry.interval.isDrain = part.isDrain
+        open[index] = entry
+    }
+
+    /// Closes what all loops have reported, and what has waited too long for one.
+    private func closeReached() {
+        let end = reached.min() ?? 0
+        for index in open.keys.filter({ $0 < end }).sorted() { close(index) }
+        while open.count > Self.mostOpen, let oldest = open.keys.min() { close(oldest) }
+    }
+
     private func close(_ index: Int) {
-        guard let entry = open.removeValue(forKey: index) else { return }
+        guard var entry = open.removeValue(forKey: index) else { return }
+        let isLate = index < closedEnd
+        closedEnd = max(closedEnd, index + 1)
+        // Where the loops' own intervals lie apart, it begins in their middle.
+        let end = entry.interval.start + entry.interval.length
+        entry.interval.start = entry.starts / Double(entry.loops.count)
+        entry.interval.length = end - entry.interval.start
         var interval = entry.interval
         interval.note(entry.latencies)
-        // A loop that was late left this interval out, and had its connections and requests all the same.
-        for (loop, part) in latest where part.index > index && !part.isDrain && !entry.loops.contains(loop) {
-            interval.inFlightMean += part.inFlightMean
-            interval.inFlightMost += part.inFlightMost
-            interval.connections += part.connections
-            interval.backlog += part.backlog
+        if !isLate {
+            // A loop that is late has its connections and requests all the same.
+            for (loop, part) in latest where reached[loop] <= index && !part.isDrain && !entry.loops.contains(loop) {
+                interval.inFlightMean += part.inFlightMean
+                interval.inFlightMost += part.inFlightMost
+                interval.connections += part.connections
+                interval.backlog += part.backlog
+            }
+            last.inFlight = Int(interval.inFlightMean.rounded())
+            last.connections = interval.connections
+            (last.p50, last.p99) = (interval.p50, interval.p99)
+            recent.append((interval.done, interval.length))
+            if recent.count > 10 { _ = recent.popFirst() }
+            let time = recent.reduce(0) { $0 + $1.length }
+            last.rate = time > 0 ? Double(recent.reduce(0) { $0 + $1.done }) / time : 0
         }
-        last.inFlight = Int(interval.inFlightMean.rounded())
-        last.connections = interval.connections
-        (last.p50, last.p99) = (interval.p50, interval.p99)
-        recent.append((interval.done, interval.length))
-        if recent.count > 10 { _ = recent.popFirst() }
-        let time = recent.reduce(0) { $0 + $1.length }
-        last.rate = time > 0 ? Double(recent.reduce(0) { $0 + $1.done }) / time : 0
-        keep(Closed(index: index / span, interval: interval, counts: entry.latencies.sparse()))
+        keep(Closed(index: index / span, interval: interval, counts: entry.latencies.sparse()), isLate: isLate)
         entry.latencies.reset()
         spare.append(entry.latencies)
     }
 
-    private func keep(_ part: Closed) {
-        // They end about in order.
-        if let place = closed.suffix(8).lastIndex(where: { $0.index == part.index }) {
-            closed[place] = joined(closed[place], part)
+    /// - Parameter isLate: the other loops' part of the interval is kept already.
+    private func keep(_ part: Closed, isLate: Bool) {
+        // Nearly always the last one, or one after it.
+        let place = (closed.lastIndex { $0.index <= part.index } ?? -1) + 1
+        if place > 0, closed[place - 1].index == part.index {
+            closed[place - 1] = joined(closed[place - 1], part, isLate: isLate)
         } else {
-            closed.append(part)
+            closed.insert(part, at: place)
         }
         guard closed.count > Self.most else { return }
         span *= 2
-        let parts = closed.sorted { $0.index < $1.index }
+        let parts = closed
         closed = []
         for var part in parts {
             part.index /= 2
@@ -136,14 +196,14 @@ final class Timeline: @unchecked Sendable {
         }
     }
 
-    /// Two parts of one interval, whichever was first.
-    private func joined(_ one: Closed, _ other: Closed) -> Closed {
-        let (first, second) = one.interval.start <= other.interval.start ? (one, other) : (other, one)
+    /// An interval and what follows it, or what was late for it.
+    private func joined(_ first: Closed, _ next: Closed, isLate: Bool = false) -> Closed {
         let latencies = spare.popLast() ?? LatencyCounts()
-        latencies.add(one.counts)
-        latencies.add(other.counts)
+        latencies.add(first.counts)
+        latencies.add(next.counts)
         var joined = first
-        joined.interval.append(second.interval)
+        joined.interval.addCounts(next.interval)
+        if !isLate { joined.interval.append(next.interval) }
         joined.interval.note(latencies)
         joined.counts = latencies.sparse()
         latencies.reset()
@@ -153,15 +213,23 @@ final class Timeline: @unchecked Sendable {
 
     var progress: Bench.Progress { lock.withLock { last } }
 
-    /// All intervals in order.
+    /// All intervals in order. None overlaps the next.
     func finish() -> [BenchResult.Interval] {
         lock.withLock {
             for index in open.keys.sorted() { close(index) }
-            return closed.sorted { $0.interval.start < $1.interval.start }.map { part in
+            var intervals = closed.map { part in
                 var interval = part.interval
                 if keepsHistograms, !part.counts.isEmpty { interval.counts = part.counts }
                 return interval
             }
+            for index in intervals.indices.dropLast() {
+                let next = max(intervals[index + 1].start, intervals[index].start)
+                let (nextEnd, end) = (intervals[index + 1].end, min(intervals[index].end, next))
+                intervals[index].length = end - intervals[index].start
+                intervals[index + 1].start = next
+                intervals[index + 1].length = max(nextEnd - next, 0)
+            }
+            return intervals
         }
     }
 }
@@ -172,16 +240,21 @@ extension BenchResult.Interval {
         (p50, p99, longest) = (latencies.percentile(50), latencies.percentile(99), latencies.most)
     }
 
-    /// Adds the next one, but for its latencies.
+    fileprivate var end: Double { start + length }
+
+    fileprivate mutating func addCounts(_ other: Self) {
+        done += other.done
+        failed += other.failed
+        sent += other.sent
+        bytesReceived += other.bytesReceived
+    }
+
+    /// Adds the next one's time, and what was in flight in it.
     fileprivate mutating func append(_ next: Self) {
-        let (weight, end) = (length + next.length, max(start + length, next.start + next.length))
+        let (weight, end) = (length + next.length, max(end, next.end))
         if weight > 0 { inFlightMean = (inFlightMean * length + next.inFlightMean * next.length) / weight }
         length = end - start
         inFlightMost = max(inFlightMost, next.inFlightMost)
-        done += next.done
-        failed += next.failed
-        sent += next.sent
-        bytesReceived += next.bytesReceived
         connections = next.connections
         backlog = next.backlog
     }

@@ -272,6 +272,9 @@ final class Worker: @unchecked Sendable {
         findings.beganAt = loop.now
         findings.hasMeasured = !isOver
         if !isOver { downtime.measure(from: loop.now) }
+        findings.connections.failedInWarmUp = findings.connections.failed.values.reduce(0, +)
+        findings.connections.lostInWarmUp = findings.connections.lost.values.reduce(0, +)
+        findings.connections.reopenedInWarmUp = findings.connections.reopened
         for seat in seats { seat.answered = 0 }
         for seat in asyncSeats { seat.answered = 0 }
         intervalBeganAt = loop.now
@@ -610,6 +613,7 @@ final class Worker: @unchecked Sendable {
         findings.end = end
         // What was drained belongs to an interval too, of the time after the end.
         if !recorder.isEmpty { endInterval(loop.now) }
+        timeline.end(loop: index)
         phase = .over
         findings.breakdown = breakdown
         findings.requests.aborted += open

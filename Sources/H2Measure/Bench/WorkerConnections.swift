@@ -88,7 +88,11 @@ extension Worker {
             hasFailedSeat = true
         }
         guard seatsAlive > 0 else { return leaveAll(why) }
-        // Others may have nothing to do, and take what it leaves.
+        wakeForOrphaned()
+    }
+
+    /// Others may have nothing to do, and take what a place leaves.
+    func wakeForOrphaned() {
         guard orphaned > 0, !isOpenLoop else { return }
         wakeSoon()
     }

@@ -21,8 +21,12 @@ extension Worker {
 
     func endInterval(_ now: UInt64) {
         let bytes = currentFigures().received
+        // Never the same again: the last one of the measured part may be short, and what is drained is none of it.
+        var next = intervalIndex + 1
+        let isDrain = if case .draining = phase { true } else { false }
+        if !isDrain { next = max(next, Int((now - findings.beganAt + intervalLength / 2) / intervalLength)) }
         var part = Timeline.Part(
-            index: intervalIndex, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
+            indexes: intervalIndex..<next, start: Double(intervalBeganAt - findings.beganAt) / 1e9,
             end: Double(now - findings.beganAt) / 1e9)
         part.sent = findings.requests.sent - samples.sent
         part.done = findings.requests.answeredInTime - samples.done
@@ -34,7 +38,7 @@ extension Worker {
         part.connections = live.count
         part.backlog = backlog.count + seatBacklog
         part.loop = index
-        if case .draining = phase { part.isDrain = true }
+        part.isDrain = isDrain
         timeline.add(part, recorder)
         findings.recorder.add(recorder)
         recorder.reset()
@@ -42,9 +46,7 @@ extension Worker {
             most: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
             failed: findings.requests.failed, bytes: bytes)
         intervalBeganAt = now
-        // Never the same again: the last one of the measured part may be short, and what is drained is none of it.
-        intervalIndex = max(
-            intervalIndex + 1, Int((now - findings.beganAt + intervalLength / 2) / intervalLength))
+        intervalIndex = next
     }
 
     static var usedCPU: (user: Double, system: Double) {

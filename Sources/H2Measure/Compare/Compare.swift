@@ -226,7 +226,9 @@ package struct Compare: Sendable {
         } else {
             outcome = .ran(runner.rounds)
         }
-        return CompareResult.Cell(runner.way, security, outcome, notes: runner.notes)
+        var cell = CompareResult.Cell(runner.way, security, outcome, notes: runner.notes)
+        cell.version = runner.way.isHTTP2 || runner.version1 == "h2" ? "HTTP/2" : "HTTP/1.1"
+        return cell
     }
 
     // MARK: - What a round is worth
@@ -257,7 +259,11 @@ package struct Compare: Sendable {
             if result.connections.opened < wanted {
                 return "only \(counted(result.connections.opened, "connection")) for \(counted(wanted, "request"))"
             }
-            if resuming && result.connections.resumed == 0 { return "the server resumed no TLS session" }
+            if resuming && result.connections.resumed == 0 {
+                return wanted <= bench.connections
+                    ? "\(counted(wanted, "request")) at once can resume no TLS session: use a larger -n"
+                    : "the server resumed no TLS session"
+            }
         }
         return nil
     }

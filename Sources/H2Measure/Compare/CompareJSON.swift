@@ -49,6 +49,7 @@ package enum CompareJSON {
             "way": .string(cell.way.identifier),
             "name": .string(cell.way.name),
             "security": .string(cell.security.rawValue),
+            "http_version": JSONText(cell.version),
             "state": .string(state),
             "reason": JSONText(cell.reason),
             // Of an incomplete one they are not of the whole work.

@@ -89,10 +89,10 @@ extension CompareResult {
         var remarks = notes
         if isInterrupted {
             remarks.append(
-                "it was stopped by the user: \(counted(rounds, "round")) of each way \(rounds == 1 ? "is" : "are") whole"
+                "It was stopped by the user: \(counted(rounds, "round")) of each way \(rounds == 1 ? "is" : "are") whole"
             )
         } else if rounds == 1 {
-            remarks.append("one round shows no spread: small differences may be chance")
+            remarks.append("One round shows no spread: small differences may be chance")
         }
         let unsteady = cells.filter { $0.spread(\.seconds)?.isUnsteady == true }
         if let first = unsteady.first, let spread = first.spread(\.seconds) {
@@ -106,7 +106,7 @@ extension CompareResult {
         for cell in cells {
             for note in cell.notes { remarks.append("\(name(cell)): \(note)") }
         }
-        return remarks
+        return remarks.map { "\($0)." }
     }
 
     private func name(_ cell: Cell) -> String {

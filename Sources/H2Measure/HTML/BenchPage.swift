@@ -91,7 +91,7 @@ package struct BenchPage: Sendable {
             latency.reliableValue(at: percentile).map { time.text(Double($0)) } ?? "–"
         }
         let meaning = isCorrected ? "corrected" : "from sending"
-        let whole = requests.done + requests.failed + requests.aborted
+        let whole = requests.done + requests.failed
         let hasExpectation = plan.expectation != nil
         let good = hasExpectation ? requests.done : result.statusClass(2) + result.statusClass(3)
         // Refusals may be many times as fast as the rest. What was not as expected is not in the rate.
@@ -110,13 +110,20 @@ package struct BenchPage: Sendable {
             ("Longest", figure(100), meaning),
             (
                 hasExpectation ? "As expected" : "2xx and 3xx", whole == 0 ? "–" : Self.percent(good, of: whole),
-                "\(Page.many(whole - good, "other"))"
+                others(requests.done + requests.failed - good, aborted: requests.aborted)
             ),
             (
                 "Received/s", ChartUnit.bytes.text(Double(result.traffic.receivedInTime) / seconds),
                 "\(ChartUnit.bytes.text(Double(result.traffic.received))) in all"
             ),
         ]
+    }
+
+    /// The responses and failures that were not good, and the requests that had no answer yet.
+    private func others(_ others: Int, aborted: Int) -> String {
+        aborted == 0
+            ? Page.many(others, "other")
+            : "\(Page.many(others, "other")), \(ChartUnit.grouped(aborted)) still in flight at the end"
     }
 
     /// A part that is not quite all is never written as 100 %.

@@ -131,6 +131,10 @@ package struct FailCondition: Sendable, Equatable {
         {
             return outcome(nil, "\(name) is not known, because \(unanswered)", isBroken: true)
         }
+        if metric.isTime, let silence = result.silenceAtEnd {
+            let why = "nothing was answered in the last \(timeText(seconds: silence))"
+            return outcome(nil, "\(name) is not known, because \(why)", isBroken: true)
+        }
         guard let value = value(result, corrected) else {
             // A figure that is not known is not a success.
             let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"

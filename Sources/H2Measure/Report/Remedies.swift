@@ -109,6 +109,12 @@ struct Remedies {
             if let due = plan.arrivalsEachSecond, due > 0 {
                 seconds = max(seconds, (Double(percentile.needed) / due).rounded(.up))
             }
+            // A stream that thinks sends one request each think time.
+            if plan.thinkTime > .zero, plan.pace == .closed {
+                let streams = Double(plan.connections * streamsOnEach)
+                let each = plan.thinkTime.inSeconds + result.latency.mean / 1e9
+                seconds = max(seconds, ((Double(percentile.needed) / streams).rounded(.up) * each).rounded(.up))
+            }
             guard seconds > time.inSeconds else { return nil }
             // Nobody waits for days: where the load is so small, that is what to change.
             guard seconds <= 86_400 else {

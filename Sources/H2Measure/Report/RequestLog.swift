@@ -4,9 +4,9 @@ import Synchronization
 
 /// The log of each request (`--csv`): a line each, in the order in which they ended.
 ///
-/// Made for an event loop's thread: a line is put together by hand in a buffer that is there already, and one write(2)
-/// takes 64 KiB of them. Each thread has its own log (`beside`), which is not to be used by two at once; whole lines of
-/// all of them go to one file, so that they never mix.
+/// Made for an event loop's thread: a line is put together by hand in a buffer that is there already, and another thread
+/// writes 64 KiB of them at once, so that a slow reader of a pipe holds nothing up. Each thread has its own log (`beside`),
+/// which is not to be used by two at once; whole lines of all of them go to one file, so that they never mix.
 package final class RequestLog {
     /// What became of a request.
     package enum Result {
@@ -28,18 +28,14 @@ package final class RequestLog {
     /// Room for what is to be written and the line that goes beyond it.
     private let buffer: UnsafeMutablePointer<UInt8>
     private var count = 0
-    /// The error of the first write that failed. From then on nothing is written, and `finish` says so.
-    private var failure: CInt = 0
+    /// In the buffer.
+    private var lines = 0
 
     /// Makes the file, or empties it, and puts the header into it.
+    /// - Parameter queueLimit: how many bytes may wait for a slow reader; lines beyond that are dropped.
     /// - Throws: `H2Error` (`localIO`).
-    package convenience init(path: String) throws(H2Error) {
-        let file = try RequestLogFile(path: path)
-        self.init(file: file)
-        for byte in Self.header.utf8 { put(byte) }
-        // At once, so that it is the first line whichever thread writes next.
-        flush()
-        guard failure == 0 else { throw file.error(failure) }
+    package convenience init(path: String, queueLimit: Int = 64 << 20) throws(H2Error) {
+        self.init(file: try RequestLogFile(path: path, header: Self.header, queueLimit: queueLimit))
     }
 
     private init(file: RequestLogFile) {
@@ -66,7 +62,6 @@ package final class RequestLog {
         start: Int64, intendedStart: Int64, latency: UInt64, corrected: UInt64, firstByte: UInt64?, status: Int,
         bytes: Int, connection: Int, stream: Int, result: Result, attempts: Int
     ) {
-        guard failure == 0 else { return }
         putSeconds(start)
         comma()
         putSeconds(intendedStart)
@@ -93,23 +88,29 @@ package final class RequestLog {
         comma()
         putNumber(UInt64(max(attempts, 0)))
         put(UInt8(ascii: "\n"))
+        lines += 1
         if count >= Self.writeSize { flush() }
     }
 
-    /// Writes what is left. To be called for each log, by whoever ends the measurement.
-    /// - Throws: `H2Error` (`localIO`) where this or an earlier write failed.
-    package func finish() throws(H2Error) {
+    /// Writes the remaining lines, and waits for them to be written. Call it for each log once the measurement is over.
+    ///
+    /// A cancelled task waits up to one second more for a reader.
+    /// - Throws: `H2Error` (`localIO`) if lines are missing from the file.
+    nonisolated(nonsending) package func finish() async throws(H2Error) {
         flush()
-        guard failure == 0 else { throw file.error(failure) }
+        let file = file
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { file.whenWritten($0) }
+        } onCancel: {
+            file.giveUp()
+        }
+        if let error = file.error { throw error }
     }
 
-    /// The measurement is given up: from now on the log waits only a little while for a reader. From any thread.
-    package func giveUp() { file.giveUp() }
-
     private func flush() {
-        guard failure == 0, count > 0 else { return }
-        failure = file.append(UnsafeRawBufferPointer(start: buffer, count: count))
-        count = 0
+        guard count > 0 else { return }
+        file.append(UnsafeRawBufferPointer(start: buffer, count: count), lines: lines)
+        (count, lines) = (0, 0)
     }
 
     // MARK: A line's parts
@@ -184,57 +185,149 @@ package final class RequestLog {
 }
 
 /// The file that several threads' logs are written to.
-private final class RequestLogFile: Sendable {
+///
+/// Lines are queued, and a thread that may block writes them: the event loops never wait for a disk or for the reader of a
+/// pipe.
+///
+/// Invariant behind `@unchecked Sendable`: `state` is touched with the lock held.
+private final class RequestLogFile: @unchecked Sendable {
+    private struct State {
+        var queue: [Piece] = []
+        var queuedBytes = 0
+        /// Whether a thread is writing.
+        var isBusy = false
+        /// The errno of the first write that failed. Nothing is written after it.
+        var failure: CInt = 0
+        /// Lines that found no room in the queue.
+        var droppedLines = 0
+        /// Lines that were queued when a write failed.
+        var lostLines = 0
+        var waiters: [UnsafeContinuation<Void, Never>] = []
+    }
+
+    private struct Piece {
+        var bytes: [UInt8]
+        var lines: Int
+    }
+
     private let path: String
     private let descriptor: CInt
-    /// A file takes what is appended to it at once and whole, but a pipe may take a part.
-    private let lock = PthreadLock()
+    private let queueLimit: Int
     /// A pipe or a device, whose reader may be slow or asleep.
     private let mayBlock: Bool
     private let isGivenUp = Atomic<Bool>(false)
+    private let lock = PthreadLock()
+    private var state = State()
     /// How long a write waits for a reader once it is given up.
     private static let patience = Duration.seconds(1)
 
-    init(path: String) throws(H2Error) {
-        self.path = path
-        let descriptor = openForAppending(path)
+    init(path: String, header: String, queueLimit: Int) throws(H2Error) {
+        (self.path, self.queueLimit) = (path, queueLimit)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
         self.descriptor = descriptor
         var status = stat()
         mayBlock = descriptor >= 0 && (fstat(descriptor, &status) != 0 || status.st_mode & S_IFMT != S_IFREG)
         guard descriptor >= 0 else {
             throw H2Error(
                 .localIO, initiator: .user, cause: .errno(errno),
-                message: "cannot write the request log '\(path)': \(String(cString: strerror(errno)))",
+                message: "cannot write the request log '\(path)': \(describeErrno(errno))",
                 remedy: "check the path and its rights")
         }
+        // At once, so that a full disk is noticed before the measurement begins. A pipe has room for it.
+        state.failure = Array(header.utf8).withUnsafeBytes { write($0) }
+        if let error { throw error }
     }
 
     deinit { close(descriptor) }
 
-    /// 0, or the errno that stopped it.
-    func append(_ bytes: UnsafeRawBufferPointer) -> CInt {
-        lock.withLock {
-            guard mayBlock else { return writeFully(descriptor, bytes) }
-            var end: ContinuousClock.Instant?
-            return writeFully(descriptor, bytes) {
-                guard self.isGivenUp.load(ordering: .relaxed) else { return true }
-                let now = ContinuousClock.now
-                if end == nil { end = now + Self.patience }
-                return now < end ?? now
+    /// Queues whole lines, or drops them if there is no room. Does not block.
+    func append(_ bytes: UnsafeRawBufferPointer, lines: Int) {
+        let needsThread = lock.withLock {
+            guard state.failure == 0 else {
+                state.lostLines += lines
+                return false
+            }
+            guard state.queuedBytes + bytes.count <= queueLimit else {
+                state.droppedLines += lines
+                return false
+            }
+            state.queue.append(Piece(bytes: Array(bytes), lines: lines))
+            state.queuedBytes += bytes.count
+            defer { state.isBusy = true }
+            return !state.isBusy
+        }
+        // If there is no thread, to block is bad, but better than to lose the lines.
+        if needsThread, BlockingThreads.shared.run({ self.writeQueue() }) != 0 { writeQueue() }
+    }
+
+    /// Resumes `waiter` once nothing is queued any more.
+    func whenWritten(_ waiter: UnsafeContinuation<Void, Never>) {
+        let isWritten = lock.withLock {
+            if state.isBusy { state.waiters.append(waiter) }
+            return !state.isBusy
+        }
+        if isWritten { waiter.resume() }
+    }
+
+    /// The measurement was cancelled: from now on a write waits only a little while for a reader. From any thread.
+    func giveUp() { isGivenUp.store(true, ordering: .relaxed) }
+
+    private func writeQueue() {
+        while true {
+            let (pieces, waiters) = lock.withLock {
+                defer { (state.queue, state.queuedBytes) = ([], 0) }
+                guard state.queue.isEmpty else { return (state.queue, [UnsafeContinuation<Void, Never>]()) }
+                state.isBusy = false
+                defer { state.waiters = [] }
+                return ([], state.waiters)
+            }
+            if pieces.isEmpty {
+                for waiter in waiters { waiter.resume() }
+                return
+            }
+            for piece in pieces {
+                // Written outside the lock, so that nobody who appends waits for it.
+                let hasFailed = lock.withLock { state.failure != 0 }
+                let status = hasFailed ? 0 : piece.bytes.withUnsafeBytes { write($0) }
+                guard hasFailed || status != 0 else { continue }
+                lock.withLock {
+                    if state.failure == 0 { state.failure = status }
+                    state.lostLines += piece.lines
+                }
             }
         }
     }
 
-    func giveUp() { isGivenUp.store(true, ordering: .relaxed) }
-
-    func error(_ number: CInt) -> H2Error {
-        H2Error(
-            .localIO, initiator: .user, cause: .errno(number),
-            message: "the request log '\(path)' is incomplete: \(String(cString: strerror(number)))",
-            remedy: "make room there, or write it elsewhere; the other figures are not affected")
+    /// 0, or the errno that stopped it; ECANCELED if nobody read it after it was given up.
+    private func write(_ bytes: UnsafeRawBufferPointer) -> CInt {
+        guard mayBlock else { return writeFully(descriptor, bytes) }
+        var end: ContinuousClock.Instant?
+        return writeFully(descriptor, bytes) {
+            guard self.isGivenUp.load(ordering: .relaxed) else { return true }
+            let now = ContinuousClock.now
+            if end == nil { end = now + Self.patience }
+            return now < end ?? now
+        }
     }
-}
 
-private func openForAppending(_ path: String) -> CInt {
-    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
+    /// Set if lines are missing.
+    var error: H2Error? {
+        let state = lock.withLock { self.state }
+        let complete = "the other figures are not affected"
+        let (cause, remedy) =
+            switch state.failure {
+            case 0 where state.droppedLines == 0: (String?.none, "")
+            case 0: ("its reader was too slow", "read it faster, or write it to a file")
+            case ECANCELED: ("nobody read them", "read the log to its end, or write it to a file")
+            case let number: (describeErrno(number), "make room there, or write it elsewhere")
+            }
+        guard let cause else { return nil }
+        let missing = state.droppedLines + state.lostLines
+        return H2Error(
+            .localIO, initiator: .user, cause: state.failure == 0 ? .none : .errno(state.failure),
+            message: missing == 0
+                ? "cannot write the request log '\(path)': \(cause)"
+                : "the request log '\(path)' lacks \(missing) \(missing == 1 ? "line" : "lines"): \(cause)",
+            remedy: "\(remedy); \(complete)")
+    }
 }

@@ -37,6 +37,12 @@ struct VerdictRules {
         let count = result.requests.aborted
         guard count > 0 else { return nil }
         let lacking = "and the latencies lack them"
+        if let silence = result.silenceAtEnd {
+            return Verdict(
+                .warning, .errors,
+                "Nothing was answered in the last \(timeText(seconds: silence)), while \(grouped(count, "request")) waited, "
+                    + "\(lacking): see whether the server still runs.")
+        }
         let text: String
         switch result.end {
         // What ended it says how many there were.
@@ -183,14 +189,13 @@ struct VerdictRules {
 
     private func failures() -> [Verdict] {
         let requests = result.requests
-        func total(_ causes: [String: Int]) -> Int { causes.values.reduce(0, +) }
         func first(_ causes: [String: Int]) -> String { causes.byCount.first.map { " (\($0.cause))" } ?? "" }
         let (lost, failed) = (result.connections.lost, result.connections.failed)
         if wasAway {
             let with = requests.failed > 0 ? ", and \(grouped(requests.failed, "request")) failed" : ""
             let reasons = [
-                lost.isEmpty ? nil : "\(grouped(total(lost), "connection")) ended\(first(lost))",
-                failed.isEmpty ? nil : "\(grouped(total(failed), "attempt")) to connect failed\(first(failed))",
+                lostCount == 0 ? nil : "\(grouped(lostCount, "connection")) ended\(first(lost))",
+                failedCount == 0 ? nil : "\(grouped(failedCount, "attempt")) to connect failed\(first(failed))",
             ].compactMap { $0 }
             let why = reasons.isEmpty ? "" : ", for \(reasons.joined(separator: " and "))"
             return [
@@ -220,17 +225,23 @@ struct VerdictRules {
         }
         if let neverOpened = neverOpened() {
             verdicts.append(neverOpened)
-        } else if let most = failed.byCount.first {
+        } else if let most = failed.byCount.first, failedCount > 0 {
             verdicts.append(
                 Verdict(
                     .warning, .errors,
                     Remedies.sentence(
-                        "\(grouped(total(failed), "connection")) could not be established (most often: \(most.cause)), so the "
+                        "\(grouped(failedCount, "connection")) could not be established (most often: \(most.cause)), so the "
                             + "load was not what was asked for",
                         remedies.fewerConnections, remedies.slowerConnecting)))
         }
         return verdicts
     }
+
+    /// Attempts to connect that failed, and connections that were lost, in the measured part.
+    private var failedCount: Int {
+        result.connections.failed.values.reduce(0, +) - result.connections.failedInWarmUp
+    }
+    private var lostCount: Int { result.connections.lost.values.reduce(0, +) - result.connections.lostInWarmUp }
 
     /// That places never had a connection, so that there was less load than was asked for.
     private func neverOpened() -> Verdict? {
@@ -272,6 +283,7 @@ struct VerdictRules {
         case .complete, .interrupted: break
         }
         if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
+        if result.silenceAtEnd != nil { consequences.insert(.unsteady) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
         let isBehind = has(.rateMissed, .backlog)
         // Behind its schedule a run's latencies depend on its length, however many there are.
@@ -322,6 +334,8 @@ struct VerdictRules {
         // On a loop that has little to do a late timer is the system's way of waking a thread, which costs requests nothing:
         // they wait for arrivals and answers, not for this timer.
         let isAtWork = (result.client.loopBusy.max() ?? 1) > 0.5
+        // Beside long latencies it does not count.
+        guard p50 == 0 || Double(lag) > 0.05 * Double(p50) else { return nil }
         let isLate = lag > 5_000_000
         guard isLate || isAtWork && p50 > 0 && Double(lag) > 0.1 * Double(p50) else { return nil }
         let part = p50 > 0 ? " (the median is \(timeText(p50)))" : ""
@@ -360,28 +374,49 @@ struct VerdictRules {
                         remedies.lessLoad, "raise its limits")))
         }
         let connections = result.connections
-        if !connections.lost.isEmpty || isReopenedUnasked {
-            let lost = connections.lost.byCount
-            let count = lost.reduce(0) { $0 + $1.count }
-            let named = lost.prefix(2).map { "\($0.cause), \(grouped($0.count))" }.joined(separator: "; ")
+        let reopened = connections.reopened - connections.reopenedInWarmUp
+        if lostCount > 0 || isReopenedUnasked {
+            let named = connections.lost.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
+                .joined(separator: "; ")
             let what =
-                count > 0
-                ? "\(grouped(count, "connection")) ended early (\(named)), with \(grouped(connections.reopened)) opened instead"
-                : "\(grouped(connections.reopened, "connection")) had to be opened again"
+                lostCount > 0
+                ? "\(grouped(lostCount, "connection")) ended early (\(named)), with \(grouped(reopened)) opened instead"
+                : "\(grouped(reopened, "connection")) had to be opened again"
             verdicts.append(
                 Verdict(
                     .note, .reconnects,
                     Remedies.sentence(
                         "\(what), so the figures contain reconnecting",
                         "raise what the server allows a connection (keepalive_requests in nginx)", remedies.rotation)))
+        } else if let early = troubleInWarmUp() {
+            verdicts.append(early)
         }
         return verdicts
+    }
+
+    /// That the server was not well in the warm-up, and was by the time that counts.
+    private func troubleInWarmUp() -> Verdict? {
+        let connections = result.connections
+        guard connections.neverOpened == 0, failedCount == 0 else { return nil }
+        let parts = [
+            connections.lostInWarmUp > 0 ? "\(grouped(connections.lostInWarmUp, "connection")) ended" : nil,
+            connections.failedInWarmUp > 0
+                ? "\(grouped(connections.failedInWarmUp, "attempt")) to connect failed" : nil,
+        ].compactMap { $0 }
+        guard !parts.isEmpty else { return nil }
+        let causes = connections.lost.merging(connections.failed, uniquingKeysWith: +).byCount
+        let most = causes.first.map { " (most often: \($0.cause))" } ?? ""
+        return Verdict(
+            .note, .reconnects,
+            "In the warm-up \(parts.joined(separator: " and "))\(most); the measured part came after that.")
     }
 
     /// That connections were opened again which were not ended on purpose. Where some are, each place may be between the two.
     private var isReopenedUnasked: Bool {
         let isRotating = plan.requestsPerConnection != nil || !remedies.timeLimits.isEmpty
-        return result.connections.reopened > result.connections.rotated + (isRotating ? plan.connections : 0)
+        let connections = result.connections
+        return connections.reopened - connections.reopenedInWarmUp > connections.rotated
+            + (isRotating ? plan.connections : 0)
     }
 
     /// What the server did that says "not so fast".

@@ -67,13 +67,13 @@ extension SweepResult {
         let busy = points.filter { $0.busy >= 0.95 }
         if let first = busy.first {
             remarks.append(
-                "from \(first.setting) on this client was busy all the time, so the knee may be the client's rather than the "
+                "From \(first.setting) on this client was busy all the time, so the knee may be the client's rather than the "
                     + "server's: use more threads (-t) and connections")
         }
         let cut = points.filter { $0.aborted * 100 > $0.responses }
         if let first = cut.first {
             remarks.append(
-                "at \(first.setting) more than 1 % of the requests were still in flight at the end, so the slowest are missing "
+                "At \(first.setting) more than 1 % of the requests were still in flight at the end, so the slowest are missing "
                     + "from the latencies: measure longer (-D)")
         }
         if !limits.isEmpty, let thin = points.first(where: isThin),
@@ -83,7 +83,7 @@ extension SweepResult {
                 "\(limit.name) takes \(grouped(limit.needed, "response")), and \(thin.setting) has \(grouped(thin.responses)): "
                     + "measure longer (-D)")
         }
-        return remarks
+        return remarks.map { "\($0)." }
     }
 
     /// Why the figures do not say what they seem to, in whole sentences.

@@ -305,6 +305,40 @@ struct BenchLimitTests {
         }
     }
 
+    // MARK: - Connections that the server does not take
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `connections that the server does not take keep no request waiting`(_ api: BenchPlan.API) async throws {
+        var configuration = OriginServer.Configuration()
+        configuration.limits.connections = 4
+        try await MeasuredOrigin.run(configuration) { origin in
+            let result = try await origin.measure("/bytes/10", .requests(400)) {
+                $0.connections = 20
+                $0.api = api
+            }
+            #expect(result.end == .complete)
+            #expect(result.requests.done == 400)
+            #expect(result.connections.opened == 4 && result.connections.neverOpened == 16)
+            // Nobody waited for the pauses after which 16 places give up: that takes five attempts each.
+            #expect(result.connections.failed.values.reduce(0, +) < 5 * 16)
+            let cause = try #require(result.connections.failed.keys.first)
+            #expect(cause.contains("TLS handshake"), "\(result.connections.failed)")
+        }
+    }
+
+    @Test
+    func `equal lines of a script are one prepared request`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            var plan = try origin.plan("/bytes/3", .requests(3))
+            let other = try origin.plan("/status/404", .requests(1))
+            plan.requests = [plan.requests[0], other.requests[0], plan.requests[0]]
+            let prepared = try Bench(plan).preparedRequests()
+            #expect(prepared[0] === prepared[2] && prepared[0] !== prepared[1])
+            let result = try await Bench(plan).run()
+            #expect(result.statuses[200] == 2 && result.statuses[404] == 1)
+        }
+    }
+
     // MARK: - The time line
 
     @Test
@@ -315,7 +349,9 @@ struct BenchLimitTests {
             for loop in 0..<2 {
                 recorder.reset()
                 recorder.record(UInt64(1_000 * (index + 1)))
-                var part = Timeline.Part(index: index, start: Double(index) / 10, end: Double(index + 1) / 10)
+                var part = Timeline.Part(
+                    indexes: index..<index + 1, start: Double(index) / 10, end: Double(index + 1) / 10)
+                part.loop = loop
                 (part.sent, part.done, part.bytesReceived) = (3, 2, 100)
                 part.inFlightMean = 1
                 part.inFlightMost = index == 4_321 ? 50 : 1
@@ -342,19 +378,97 @@ struct BenchLimitTests {
     }
 
     @Test
+    func `keeping histograms for a log makes the time line no coarser`() {
+        func intervals(keepsHistograms: Bool) -> [BenchResult.Interval] {
+            let timeline = Timeline(loops: 1, keepsHistograms: keepsHistograms)
+            let recorder = Recorder()
+            for index in 0..<1_500 {
+                recorder.reset()
+                recorder.record(UInt64(1_000 * (index + 1)))
+                var part = Timeline.Part(
+                    indexes: index..<index + 1, start: Double(index) / 10, end: Double(index + 1) / 10)
+                part.done = 1
+                timeline.add(part, recorder)
+            }
+            return timeline.finish()
+        }
+        let (kept, plain) = (intervals(keepsHistograms: true), intervals(keepsHistograms: false))
+        #expect(kept.allSatisfy { $0.latency != nil } && plain.allSatisfy { $0.latency == nil })
+        #expect(kept.map(\.start) == plain.map(\.start) && kept.map(\.length) == plain.map(\.length))
+        #expect(kept.map(\.p99) == plain.map(\.p99))
+    }
+
+    @Test
     func `a loop that was late in an interval had its connections all the same`() throws {
         let timeline = Timeline(loops: 2, keepsHistograms: false)
         let recorder = Recorder()
-        for (index, loop) in [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)] {
-            var part = Timeline.Part(index: index, start: Double(index) / 10, end: Double(index + 1) / 10)
+        for (indexes, loop) in [(0..<1, 0), (0..<1, 1), (1..<2, 0), (2..<3, 0), (1..<3, 1), (3..<4, 0)] {
+            var part = Timeline.Part(
+                indexes: indexes, start: Double(indexes.lowerBound) / 10, end: Double(indexes.upperBound) / 10)
             (part.connections, part.inFlightMean, part.inFlightMost, part.loop) = (25, 250, 260, loop)
+            part.done = 5 * indexes.count
             timeline.add(part, recorder)
         }
         let intervals = timeline.finish()
-        // Of the last one nothing tells that the other loop was still there.
-        #expect(intervals.map(\.connections) == [50, 50, 50, 25])
-        #expect(intervals.map(\.inFlightMean) == [500, 500, 500, 250])
-        #expect(intervals.map(\.inFlightMost) == [520, 520, 520, 260])
+        #expect(intervals.map(\.connections) == [50, 50, 50, 50])
+        #expect(intervals.map(\.inFlightMean) == [500, 500, 500, 500])
+        #expect(intervals.map(\.inFlightMost) == [520, 520, 520, 520])
+        #expect(intervals.map(\.done) == [10, 10, 10, 5])
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3])
+    func `many loops that are late each in its own way make one time line`(seed: UInt64) throws {
+        let (loops, length) = (300, 0.1)
+        let timeline = Timeline(loops: loops, keepsHistograms: true)
+        let recorder = Recorder()
+        recorder.record(1_000_000)
+        var random = SplitMix64(seed: seed)
+        // As 300 threads on two processors: each looks at the clock up to a second too late, and 10 requests are done in
+        // each tenth of a second whatever comes of that.
+        var (next, at) = ([Int](repeating: 0, count: loops), [Double](repeating: 0, count: loops))
+        var time = 0.0
+        while time < 20 {
+            time += 0.01
+            for loop in 0..<loops where time - at[loop] >= length && random.next() % 8 == 0 {
+                let end = max(next[loop] + 1, Int((time / length).rounded()))
+                var part = Timeline.Part(indexes: next[loop]..<end, start: at[loop], end: time)
+                part.done = Int(time * 100) - Int(at[loop] * 100)
+                (part.connections, part.inFlightMean, part.loop) = (1, 1, loop)
+                timeline.add(part, recorder)
+                (next[loop], at[loop]) = (end, time)
+            }
+        }
+        let done = at.reduce(0) { $0 + Int($1 * 100) }
+        let intervals = timeline.finish()
+        #expect(intervals.reduce(0) { $0 + $1.done } == done)
+        #expect(zip(intervals, intervals.dropFirst()).allSatisfy { $0.start + $0.length <= $1.start + 1e-9 })
+        let measured = intervals.filter { $0.start < 18.5 }
+        for interval in measured {
+            #expect(abs(Double(interval.done) / interval.length - 30_000) < 6_000)
+            #expect(interval.connections == loops)
+        }
+        #expect(abs(measured.reduce(0) { $0 + $1.length } - 18.5) < 0.5)
+    }
+
+    @Test
+    func `a loop that is late for seconds holds up nothing, and its requests are counted`() throws {
+        let timeline = Timeline(loops: 2, keepsHistograms: true)
+        let recorder = Recorder()
+        recorder.record(1_000_000)
+        for index in 0..<200 {
+            var part = Timeline.Part(
+                indexes: index..<index + 1, start: Double(index) / 10, end: Double(index + 1) / 10)
+            (part.done, part.connections) = (10, 1)
+            timeline.add(part, recorder)
+        }
+        #expect(timeline.progress.rate > 0)
+        var late = Timeline.Part(indexes: 0..<200, start: 0, end: 20)
+        (late.done, late.connections, late.loop) = (2_000, 1, 1)
+        timeline.add(late, recorder)
+        let intervals = timeline.finish()
+        #expect(intervals.count == 200)
+        #expect(intervals.allSatisfy { $0.done == 20 })
+        #expect(intervals.reduce(0) { $0 + ($1.latency?.totalCount ?? 0) } == 201)
     }
 
     @Test

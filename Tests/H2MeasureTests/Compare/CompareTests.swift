@@ -1,5 +1,6 @@
 import H2Client
 @testable import H2Measure
+import Histogram
 import Synchronization
 import Testing
 
@@ -46,6 +47,39 @@ import Testing
         #expect(result.cells.allSatisfy { $0.security == .cleartext && $0.spread(\.seconds) != nil })
         #expect(server.plans.suffix(5).count { $0.protocols == .cleartextHTTP2 } == 2)
         #expect(server.plans.suffix(5).count { $0.protocols == .cleartextHTTP1 } == 3)
+    }
+
+    @Test func oneRequestHasNoSessionToResume() async throws {
+        let result = try await result { $0.requests = 1 }
+        let why = try #require(result.cell(.newConnections(resuming: true), .tls)?.reason)
+        #expect(why == "incomplete: 1 request at once can resume no TLS session: use a larger -n")
+        #expect(result.cell(.newConnections(resuming: false), .tls)?.spread(\.seconds) != nil)
+        let several = try await self.result([.https], FakeServer.Habits(resumes: false))
+        #expect(
+            several.cell(.newConnections(resuming: true), .tls)?.reason
+                == "the server resumes no TLS session")
+    }
+
+    @Test func theFirstByteIsNeverLaterThanTheWholeResponse() {
+        var measured = BenchResult()
+        for time in [UInt64](1...9) {
+            measured.connect.record((10 - time) * 1_000_000)
+            measured.handshake.record((10 - time) * 2_000_000)
+            measured.firstByte.record(time * 900_000)
+            measured.latency.record(time * 1_000_000)
+            measured.corrected.record(time * 1_000_000 + (10 - time) * 3_000_000)
+        }
+        let new = CompareFigures(measured, way: .newConnections(resuming: false))
+        #expect(new.firstByte > 10_000_000 && new.firstByte <= new.p50)
+        #expect(CompareFigures(measured, way: .keepAlive).firstByte < 5_000_000)
+    }
+
+    @Test func eachWayNamesItsVersion() async throws {
+        let result = try await result()
+        let versions = result.cells.map { ($0.way.isHTTP2, $0.version) }
+        #expect(versions.allSatisfy { $0.1 == ($0.0 ? "HTTP/2" : "HTTP/1.1") })
+        let text = CompareJSON.document([result]).text
+        #expect(text.contains("\"http_version\": \"HTTP/2\"") && text.contains("\"http_version\": \"HTTP/1.1\""))
     }
 
     @Test func aRoundThatIsNotCountedComesFirstAndTheOrderIsShuffledInEach() async throws {
@@ -342,7 +376,7 @@ import Testing
         #expect(result.isInterrupted)
         #expect(result.rounds == 2)
         #expect(result.cells.allSatisfy { $0.spread(\.seconds) != nil })
-        #expect(result.remarks.first == "it was stopped by the user: 2 rounds of each way are whole")
+        #expect(result.remarks.first == "It was stopped by the user: 2 rounds of each way are whole.")
     }
 
     private struct Unexpected: Error {}

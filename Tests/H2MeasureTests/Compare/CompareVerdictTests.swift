@@ -116,7 +116,7 @@ import Testing
         #expect(
             result.remarks == [
                 "HTTP/2: the slowest round took more than twice as long as the fastest (300 ms and 100 ms), so the medians are "
-                    + "partly luck: use more requests (-n) and --rounds"
+                    + "partly luck: use more requests (-n) and --rounds."
             ])
         var other = result
         other.conditions = LinkConditions(roundTrip: 10_000_000, loss: 0.01)

@@ -43,6 +43,21 @@ import Testing
         #expect(page.contains("<td class=\"n\">48.0 ms</td>\(dash)\(dash)\(dash)<td class=\"n\">50.0 ms</td>"))
     }
 
+    @Test func percentilesAreOfTheCorrectedLatencyUnlessTheySayOtherwise() throws {
+        var result = Sample.result(intervals: 4)
+        (result.latency, result.corrected) = (.nanoseconds(), .nanoseconds())
+        for _ in 0..<1_000 {
+            result.latency.record(3_000_000)
+            result.corrected.record(700_000_000)
+        }
+        let page = try BenchPage(plan: Sample.plan(), result: result).html()
+        #expect(page.contains("<dt>p99</dt><dd>700 ms</dd><dd class=\"small\">corrected</dd>"))
+        #expect(page.contains("<dt>Median</dt><dd>700 ms</dd><dd class=\"small\">corrected</dd>"))
+        for series in ["p99 from sending", "median from sending", "longest from sending"] {
+            #expect(page.contains(series), "\(series)")
+        }
+    }
+
     @Test func aLongRunsPageStaysSmall() throws {
         let page = try BenchPage(plan: Sample.plan(), result: Sample.result(intervals: 36_000, errors: Sample.errors))
             .html()

@@ -11,7 +11,7 @@ import Testing
         return text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
-    @Test func aLineHasEveryFigureOfARequest() throws {
+    @Test func aLineHasEveryFigureOfARequest() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         log.append(
@@ -20,7 +20,7 @@ import Testing
         log.append(
             start: -1_500_000, intendedStart: -2_000_000_999, latency: 0, corrected: .max, firstByte: nil, status: 0,
             bytes: .max, connection: 1, stream: 0, result: .failed("GOAWAY: \"x\",\ny"), attempts: 3)
-        try log.finish()
+        try await log.finish()
         let lines = try lines(path)
         #expect(
             lines == [
@@ -33,20 +33,20 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 9, 10, 99, 100, 999_999, 1_000_000, 12_345_678_901, Int.max])
-    func numbersHaveAllTheirDigits(_ value: Int) throws {
+    func numbersHaveAllTheirDigits(_ value: Int) async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         log.append(
             start: 0, intendedStart: 0, latency: 0, corrected: 0, firstByte: 0, status: value, bytes: value,
             connection: value, stream: value, result: .done, attempts: value)
-        try log.finish()
+        try await log.finish()
         let status = value == 0 ? "" : "\(value)"
         #expect(
             try lines(path)[1]
                 == "0.000000,0.000000,0.000,0.000,0.000,\(status),\(value),\(value),\(value),done,\(value)")
     }
 
-    @Test func aLongCauseIsCutBetweenCharacters() throws {
+    @Test func aLongCauseIsCutBetweenCharacters() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         for cause in [String(repeating: "漢", count: 5000), String(repeating: "\"", count: 5000)] {
@@ -57,7 +57,7 @@ import Testing
                     stream: 0, result: .failed(cause), attempts: 1)
             }
         }
-        try log.finish()
+        try await log.finish()
         let lines = try lines(path)
         #expect(lines.count == 401)
         #expect(lines[1].hasSuffix(",\(String(repeating: "漢", count: 333)),1"))
@@ -77,12 +77,12 @@ import Testing
                             start: Int64(index), intendedStart: 0, latency: 1, corrected: 1, firstByte: 1, status: 200,
                             bytes: index, connection: writer, stream: index, result: .done, attempts: 1)
                     }
-                    try log.finish()
+                    try await log.finish()
                 }
             }
             try await group.waitForAll()
         }
-        try first.finish()
+        try await first.finish()
         let lines = try lines(path)
         #expect(lines.count == 1 + writers * each)
         #expect(lines[0] + "\n" == RequestLog.header)
@@ -103,10 +103,10 @@ import Testing
         #expect(next.dropFirst().allSatisfy { $0 == each })
     }
 
-    @Test func anOlderLogIsReplaced() throws {
+    @Test func anOlderLogIsReplaced() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         try Data("old\n".utf8).write(to: URL(fileURLWithPath: path))
-        try RequestLog(path: path).finish()
+        try await RequestLog(path: path).finish()
         #expect(try lines(path).count == 1)
     }
 
@@ -117,7 +117,7 @@ import Testing
     }
 
     /// Nothing is ever written to this device.
-    @Test func anErrorOfWritingIsKeptAndReportedAtTheEnd() throws {
+    @Test func anErrorOfWritingIsKeptAndReportedAtTheEnd() async throws {
         let error = #expect(throws: H2Error.self) { _ = try RequestLog(path: "/dev/full") }
         #expect(error?.code == .localIO)
         #expect(error?.description.contains("No space left") == true)
@@ -135,8 +135,84 @@ import Testing
                 connection: 1, stream: 1, result: .done, attempts: 1)
         }
         for _ in 0..<2 {
-            let failure = #expect(throws: H2Error.self) { try log.finish() }
-            #expect(failure?.description.contains("is incomplete: Broken pipe") == true)
+            let failure = await #expect(throws: H2Error.self) { try await log.finish() }
+            #expect(
+                failure?.description.contains("lacks 10000 lines: Broken pipe") == true,
+                "\(String(describing: failure))")
+        }
+    }
+
+    private func fill(_ log: RequestLog, _ count: Int) {
+        for index in 0..<count {
+            log.append(
+                start: 0, intendedStart: 0, latency: 0, corrected: 0, firstByte: 0, status: 200, bytes: index,
+                connection: 1, stream: 1, result: .done, attempts: 1)
+        }
+    }
+
+    /// A FIFO whose reader is there and reads nothing until it is told to.
+    private func pipe() throws -> (path: String, reader: CInt) {
+        let path = try TemporaryDirectory.shared.newPath("pipe")
+        try #require(mkfifo(path, 0o600) == 0)
+        let reader = open(path, O_RDONLY | O_NONBLOCK)
+        try #require(reader >= 0)
+        return (path, reader)
+    }
+
+    @Test func aSlowReaderHoldsNothingUpAndGetsAllThatFitsIntoTheQueue() async throws {
+        let (path, reader) = try pipe()
+        let log = try RequestLog(path: path)
+        // More than a pipe takes. It returns although nobody reads.
+        fill(log, 20_000)
+        async let lines = Self.lines(reader)
+        try await log.finish()
+        #expect(try await lines == 20_001)
+    }
+
+    @Test func linesBeyondTheQueueAreDroppedAndCounted() async throws {
+        let (path, reader) = try pipe()
+        let log = try RequestLog(path: path, queueLimit: 200_000)
+        fill(log, 20_000)
+        async let read = Self.lines(reader)
+        let failure = await #expect(throws: H2Error.self) { try await log.finish() }
+        let lines = try await read
+        #expect(lines < 20_001)
+        let message = "lacks \(20_001 - lines) lines: its reader was too slow"
+        #expect(failure?.description.contains(message) == true, "\(String(describing: failure))")
+    }
+
+    @Test func aCancelledMeasurementWaitsOnlyALittleForAReader() async throws {
+        let (path, reader) = try pipe()
+        defer { close(reader) }
+        let log = try RequestLog(path: path)
+        fill(log, 20_000)
+        let task = Task { try await log.finish() }
+        task.cancel()
+        let failure = await #expect(throws: H2Error.self) { try await task.value }
+        #expect(failure?.description.contains("nobody read them") == true, "\(String(describing: failure))")
+    }
+
+    /// How many lines came until the writer closed, each of them whole.
+    private static func lines(_ reader: CInt) async throws -> Int {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread {
+                _ = fcntl(reader, F_SETFL, 0)
+                var (text, buffer) = (Data(), [UInt8](repeating: 0, count: 65_536))
+                while true {
+                    var entry = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+                    // The writer's descriptor lives as long as its log: it has written all once nothing comes for a second.
+                    guard poll(&entry, 1, 1_000) > 0 else { break }
+                    let count = read(reader, &buffer, buffer.count)
+                    if count <= 0 { break }
+                    text.append(contentsOf: buffer[..<count])
+                }
+                close(reader)
+                let lines = text.split(separator: UInt8(ascii: "\n"))
+                let areWhole = lines.dropFirst().allSatisfy { $0.count { $0 == UInt8(ascii: ",") } == 10 }
+                continuation.resume(
+                    with: areWhole && text.last == UInt8(ascii: "\n")
+                        ? .success(lines.count) : .failure(POSIXError(.EIO)))
+            }.start()
         }
     }
 }

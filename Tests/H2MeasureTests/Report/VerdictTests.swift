@@ -296,6 +296,55 @@ import Testing
         #expect(text.contains("4 connections ended") && text.contains("20 attempts to connect failed"))
     }
 
+    @Test func aServerThatHangsAtTheEndIsNamed() throws {
+        func hang(_ result: inout BenchResult) {
+            result.requests.aborted = 10
+            for index in result.intervals.indices.suffix(4) {
+                result.intervals[index].done = 0
+                result.intervals[index].inFlightMean = 10
+            }
+        }
+        let text = try only(.errors, .warning, samplePlan(), hang)
+        #expect(text.hasPrefix("Nothing was answered in the last "))
+        #expect(text.contains("while 10 requests waited, and the latencies lack them"))
+        var result = sampleResult()
+        hang(&result)
+        let broken = [try FailCondition("p50>1h"), try FailCondition("rate<1")].judge(result).map(\.isBroken)
+        #expect(broken == [true, false])
+        // Responses that take as long as the silence are no silence.
+        result.latency.record(2_000_000_000)
+        #expect(result.silenceAtEnd == nil)
+    }
+
+    @Test func troubleInTheWarmUpIsNoTroubleOfTheMeasuredPart() throws {
+        let text = try only(.reconnects, .note) { result in
+            result.connections.lost = ["connection closed by the server": 40]
+            result.connections.failed = ["cannot connect: Connection refused": 39]
+            result.connections.reopened = 40
+            (result.connections.lostInWarmUp, result.connections.failedInWarmUp) = (40, 39)
+            result.connections.reopenedInWarmUp = 40
+        }
+        #expect(text.hasPrefix("In the warm-up 40 connections ended and 39 attempts to connect failed (most often: "))
+        // What comes after it counts by itself.
+        let later = try only(.errors, .warning) { result in
+            result.connections.failed = ["cannot connect: Connection refused": 41]
+            result.connections.failedInWarmUp = 39
+        }
+        #expect(later.hasPrefix("2 connections could not be established"))
+    }
+
+    @Test func aLateTimerIsNoNewsBesideLongLatencies() throws {
+        for (p50, isNews) in [(1_000_000_000, false), (20_000_000, true)] {
+            let verdicts = verdicts { result in
+                result.client.lagP99 = 8_000_000
+                result.latency = .nanoseconds()
+                for _ in 0..<200_000 { result.latency.record(UInt64(p50)) }
+                result.corrected = result.latency
+            }
+            #expect(verdicts.contains { $0.topic == .clientLag } == isNews)
+        }
+    }
+
     /// An open loop that falls behind, at a response time that does not depend on how many are in flight.
     @Test func ourOwnStreamsAreNotTheServersFault() throws {
         var plan = openPlan

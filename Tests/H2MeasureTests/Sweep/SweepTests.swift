@@ -413,7 +413,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.curves.count == 1)
         #expect(result.curves[0].stop == .interrupted)
         #expect(result.points.map(\.setting.streams) == [1, 2, 4])
-        #expect(result.remarks == ["1 connection: stopped by the user"])
+        #expect(result.remarks == ["1 connection: stopped by the user."])
     }
 
     @Test func goAwaysAndOtherLossesAreTheServersLimits() async throws {
@@ -432,13 +432,13 @@ private struct MadeUpServer: Sendable {
         let server = MadeUpServer(change: { plan, result in result.client.loopBusy = [plan.streams >= 16 ? 0.99 : 0.3] }
         )
         let result = try await result(server)
-        #expect(result.remarks.contains { $0.hasPrefix("from 1 connection × 16 streams on this client was busy") })
+        #expect(result.remarks.contains { $0.hasPrefix("From 1 connection × 16 streams on this client was busy") })
     }
 
     @Test func slowRequestsThatAreMissingAreRemarked() async throws {
         let server = MadeUpServer(change: { plan, result in if plan.streams >= 8 { result.requests.aborted = 30 } })
         let result = try await result(server) { $0.streams = [1, 2, 4, 8] }
-        #expect(result.remarks.contains { $0.hasPrefix("at 1 connection × 8 streams more than 1 %") })
+        #expect(result.remarks.contains { $0.hasPrefix("At 1 connection × 8 streams more than 1 %") })
     }
 
     @Test func theTableFitsAndMarksKneeAndBest() async throws {

@@ -61,6 +61,10 @@ let package = Package(
             dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
+            name: "H2OriginTests",
+            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
             name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(

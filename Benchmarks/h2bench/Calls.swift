@@ -2,7 +2,7 @@ import H2Platform
 import H2Client
 import HTTPTypes
 
-/// What callers have done.
+/// Counts the work of callers.
 struct Tally: Sendable {
     var good = 0
     var refused = 0
@@ -21,7 +21,7 @@ struct Tally: Sendable {
     }
 }
 
-/// What a caller sends on.
+/// The connection or client that a caller uses.
 enum Sender: Sendable {
     case connection(HTTP2Connection)
     case client(HTTPClient)
@@ -63,12 +63,12 @@ func nanoseconds() -> Int {
     return now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
-/// The share of one caller in so many requests.
+/// The share of one caller in `requests`.
 func share(of requests: Int, _ index: Int, _ callers: Int) -> Int {
     requests / callers + (index < requests % callers ? 1 : 0)
 }
 
-/// False where fewer streams than callers would be open at once, and so something else than asked for be measured.
+/// False if the limit allows fewer streams than there are callers, so that the wrong thing would be measured.
 func allowsAllCallers(_ limit: Int?, _ options: Options) -> Bool {
     guard let limit, limit < options.callers else { return true }
     complain("h2bench: the server allows only \(limit) streams at once")

@@ -1,7 +1,7 @@
 import H2Platform
 import H2Client
 
-/// Where callers run.
+/// The place where callers run.
 enum Place: Sendable {
     /// Isolated to the connection, so on its loop's thread.
     case isolated
@@ -11,7 +11,7 @@ enum Place: Sendable {
     case global
 }
 
-/// What requests go through.
+/// The API that requests go through.
 enum Through: Sendable {
     /// An `HTTP2Connection` that is made by hand.
     case connection
@@ -23,9 +23,9 @@ enum Through: Sendable {
     case allWays
 }
 
-/// What is done with each response's body.
+/// How each response's body is handled.
 enum BodyUse: Sendable {
-    /// Read whole, into an array.
+    /// Read completely, into an array.
     case collect
     /// Read and thrown away by the library.
     case discard
@@ -45,14 +45,14 @@ struct Options: Sendable {
     var body = BodyUse.collect
     var caFile: String?
     var latencies = false
-    /// A 503 is counted and not sent again, instead of being a failure.
+    /// A 503 is counted and not retried, instead of being a failure.
     var countsRefusals = false
     /// Microseconds after which the process ends in the middle of everything, as by exit(3).
     var exitAfter: UInt32?
     /// `Politeness.Adaptive` as it comes.
     var isAdaptive = false
 
-    /// What connections are made with.
+    /// The configuration of connections.
     var configuration: Configuration {
         var configuration = Configuration()
         configuration.tls.caFile = caFile
@@ -60,7 +60,7 @@ struct Options: Sendable {
         return configuration
     }
 
-    /// What a client is made with.
+    /// The configuration of a client.
     var clientConfiguration: HTTPClient.Configuration {
         var client = HTTPClient.Configuration()
         client.connection = configuration

@@ -61,7 +61,7 @@ struct Way: Sendable {
     }
 }
 
-/// What one way cost.
+/// The costs of one way.
 struct Cost: Sendable {
     var connections = 0
     var handshakes = 0
@@ -132,7 +132,7 @@ private nonisolated(nonsending) func requests(
             if way.closesAfterEach { client.closeIdle() }
         }
     }
-    // One before the others: what is to be shared must be there.
+    // One before the others: the connection to share must exist.
     var first = Tally()
     try await fetch(hosts[0], target.path, &first) { try await client.send($0) }
     var rest = try await all(count - 1) { number, tally in
@@ -184,7 +184,7 @@ private func shown(_ value: Double) -> String {
 func compareWays(_ options: Options) async throws -> Bool {
     let target = try RequestTarget(options.url)
     let ways = Way.all(options.configuration)
-    // What a process does once (OpenSSL's start, the resolver's thread) is no way's cost.
+    // Work that a process does once (OpenSSL's start, the resolver's thread) must not count for the first way.
     _ = try await measure(ways[0], target, 1)
     var costs = [[Cost]](repeating: [], count: ways.count)
     for _ in 0..<options.rounds {

@@ -339,6 +339,55 @@ row_instructions() {
     done >"$work/instructions.profile"
 }
 
+# Each way of a small GET beside the figure that the repository keeps for it.
+row_gate() {
+    local kept=Benchmarks/instructions.txt name
+    local -A labels=(
+        [executor]="callers on the connection's loop" [global]="callers on the global pool"
+        [client]="an HTTPClient, callers on its loop" [http1]="100 HTTP/1.1 connections" [bench]="h2get bench"
+    )
+    local -A least=()
+    local pending=(executor global client http1 bench) attempt count limit
+    serve_nginx
+    # The least of up to three counts: on a busy machine bytes come in other pieces.
+    for attempt in 1 2 3; do
+        count_instructions "gate$attempt" "${pending[@]}"
+        for name in "${pending[@]}"; do
+            count="$(summary "gate$attempt" "$name" count | cut -d' ' -f1)"
+            limit="$(awk -v name="$name" '$1 == name { print $2 }' "$kept" 2>/dev/null || true)"
+            # Far less is no gain: dials that failed on a busy machine were counted in the shorter run.
+            [ "$(calculate "$count > 0.8 * ${limit:-0}")" = 1 ] || continue
+            least[$name]="$(calculate "${least[$name]:-$count} < $count ? ${least[$name]:-$count} : $count")"
+        done
+        pending=()
+        for name in executor global client http1 bench; do
+            [ -n "${least[$name]:-}" ] || { pending+=("$name") && continue; }
+            limit="$(awk -v name="$name" '$1 == name { print $2 * 1.02 }' "$kept" 2>/dev/null || true)"
+            [ "$(calculate "${least[$name]} > ${limit:-0}")" = 0 ] || pending+=("$name")
+        done
+        [ ${#pending[@]} -gt 0 ] || break
+    done
+    round=1
+    [ ${#least[@]} -eq 5 ] || fail "gate: this machine is too busy to count on; measured were: ${!least[*]}"
+    for name in "${!least[@]}"; do record gate "$name" count "${least[$name]}"; done
+    if [ -n "$update" ]; then
+        {
+            echo "# Instructions that a small GET costs, by callgrind. Scripts/bench gate compares with these and"
+            echo "# --update writes them; another CPU or another OpenSSL has figures of its own."
+            for name in executor global client http1 bench; do
+                printf '%s %.0f\n' "$name" "$(summary gate "$name" count | cut -d' ' -f1)"
+            done
+        } >"$work/instructions.txt"
+        cp "$work/instructions.txt" "$kept"
+    fi
+    [ -f "$kept" ] || fail "there is no $kept; Scripts/bench gate --update writes it"
+    for name in executor global client http1 bench; do
+        round=1
+        record gate "kept-$name" count "$(awk -v name="$name" '$1 == name { print $2 }' "$kept")"
+        compare "3-byte GET, ${labels[$name]}: instructions" gate count "" "$name" "kept-$name" "<=1.02"
+    done
+}
+
 # count_instructions ROW CLIENT…: records what one request more costs each.
 count_instructions() {
     local row=$1 name n whole=$h2bench whole_h2get=$h2get

@@ -171,9 +171,9 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     public var description: String { remedy.isEmpty ? message : "\(message); \(remedy)" }
 }
 
-/// strerror's text with the number.
+/// The system's description of an errno, with the number.
 package func describeErrno(_ code: CInt) -> String {
-    "\(String(cString: strerror(code))) (errno \(code))"
+    "\(errnoText(code)) (errno \(code))"
 }
 
 /// What to do about a system that is out of something; empty where that is not known.

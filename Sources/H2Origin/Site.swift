@@ -55,8 +55,6 @@ final class Site {
         case busy
     }
 
-    var servesFiles: Bool { root != nil }
-
     // MARK: - Look-up
 
     /// Looks a request's path up (percent-encoded, without its query). What leads outside the folder, by `..`, by an

@@ -1,10 +1,14 @@
 /// Writes all of `bytes`, and may block.
-/// - Parameter isWanted: asked several times a second while there is no room; without it the wait has no end.
+/// - Parameters:
+///   - isWanted: asked several times a second while there is no room; without it the wait has no end.
+///   - onProgress: called at the end with the number of bytes that were written.
 /// - Returns: 0, or the errno that stopped it; ECANCELED where it is not wanted any more.
 package func writeFully(
-    _ descriptor: CInt, _ bytes: UnsafeRawBufferPointer, while isWanted: (() -> Bool)? = nil
+    _ descriptor: CInt, _ bytes: UnsafeRawBufferPointer, while isWanted: (() -> Bool)? = nil,
+    onProgress: (Int) -> Void = { _ in }
 ) -> CInt {
     var done = 0
+    defer { onProgress(done) }
     while done < bytes.count {
         var count = bytes.count - done
         if let isWanted {

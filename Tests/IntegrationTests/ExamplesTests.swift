@@ -69,9 +69,11 @@ extension RealServers {
         /// Builds the examples in a scratch folder of their own, since this build's is locked; the folder of the binaries.
         private func build() async throws -> String {
             let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
-            // A cached plan does not know of files that were added to the library since.
+            // A cached plan does not know of files that were added to the library since. Neither an index nor debug
+            // information is of use here, and both take time.
             let arguments = [
-                "build", "--disable-build-manifest-caching", "--package-path", "\(root)/Examples", "--scratch-path",
+                "build", "--disable-build-manifest-caching", "--disable-index-store", "-debug-info-format", "none",
+                "--package-path", "\(root)/Examples", "--scratch-path",
                 "\(root)/.build-examples",
             ]
             let outcome = try await Program.finish("swift", arguments)

@@ -69,18 +69,6 @@ func h2Error<R>(
     throw ProcessFailure("no error")
 }
 
-/// Waits until a condition holds, looking every 5 ms.
-/// - Throws: `ProcessFailure` where it does not within `limit`.
-func eventually(
-    _ what: String, within limit: Duration = .seconds(60), _ condition: nonisolated(nonsending) () async throws -> Bool
-) async throws {
-    let deadline = ContinuousClock.now + limit
-    while try await !condition() {
-        guard ContinuousClock.now < deadline else { throw ProcessFailure("\(what): not within \(limit)") }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
-
 /// Runs curl, which has to succeed, with trust in the tests' authority.
 @discardableResult
 func curl(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws -> Program.Outcome {

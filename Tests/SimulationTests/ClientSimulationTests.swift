@@ -41,7 +41,8 @@ import Testing
     /// What became of one GET that a server answers after `delay`, and what else happens meanwhile.
     private func outcome(
         answeredAfter delay: UInt64, _ configure: (inout HTTPClient.Configuration) -> Void,
-        meanwhile: (SimulatedWorld, HTTPClient) -> Void = { _, _ in }
+        meanwhile: (SimulatedWorld, HTTPClient) -> Void = { _, _ in },
+        took: (UInt64) -> Void = { _ in }
     ) -> String? {
         let world = SimulatedWorld()
         var random = SeededGenerator(seed: 1)
@@ -65,8 +66,10 @@ import Testing
                 outcome.value = "\(error)"
             }
         }
+        let begun = world.now
         meanwhile(world, client)
         world.run(within: .seconds(1_000)) { outcome.value != nil }
+        took(world.now - begun)
         client.shutdownNow()
         world.run(within: .seconds(1_000))
         return outcome.value
@@ -95,6 +98,19 @@ import Testing
         #expect(outcome == "200")
     }
 
+    @Test(arguments: [HTTPClient.Versions.http2PriorKnowledge, .http1Only])
+    func `A request's time limit includes its wait for a connection`(_ versions: HTTPClient.Versions) throws {
+        var time: UInt64 = 0
+        let outcome = outcome(answeredAfter: .seconds(100)) {
+            $0.versions = versions
+            $0.requestOptions.timeout = .seconds(2)
+        } took: {
+            time = $0
+        }
+        #expect(try #require(outcome).contains("2"))
+        #expect(time >= .seconds(2) && time < .milliseconds(2_001), "\(time)")
+    }
+
     @Test func `A shutdown has the deadline that it was given, and no shorter one`() {
         let outcome = outcome(answeredAfter: .seconds(100)) {
             $0.connection.keepAlive.interval = nil
@@ -102,5 +118,57 @@ import Testing
             world.after(.seconds(1)) { world.task { await client.shutdown(deadline: .seconds(200)) } }
         }
         #expect(outcome == "200")
+    }
+
+    @Test func `The adaptive limit is told how long answers took`() throws {
+        let world = SimulatedWorld()
+        // A time at which a moment is far longer than any answer takes.
+        world.advance(.seconds(1_000))
+        var random = SeededGenerator(seed: 1)
+        // Two rounds of quick answers and two of slow ones, eight at a time.
+        let plans = (0..<160).map { index in
+            var plan = ClientPlan(index: index, to: 0)
+            plan.answerDelay = index < 80 ? .milliseconds(20) : .milliseconds(400)
+            return plan
+        }
+        let site = SitePlan(0, &random, isCalm: true)
+        let network = FaultyNetwork(
+            world, sites: [site], plans: plans, isCalm: true, calmAt: 0, random: random, shape: SimulatedWire.Shape())
+        var configuration = HTTPClient.Configuration()
+        configuration.eventLoops = [world.loop]
+        configuration.versions = .http2PriorKnowledge
+        configuration.politeness.adaptive = HTTPClient.Politeness.Adaptive()
+        configuration.politeness.adaptive?.initial = 8
+        let client = HTTPClient(configuration: configuration, network: network)
+        func limit() -> Int? {
+            client.pool.lock.withLock {
+                guard let key = client.pool.originsByName.values.first?.key else { return nil }
+                return client.pool.state.origins[client.pool.state.origins.find(key)].adaptive?.limit
+            }
+        }
+        func get(_ indices: Range<Int>) {
+            let done = Noted<Int>()
+            world.task {
+                for start in stride(from: indices.lowerBound, to: indices.upperBound, by: 8) {
+                    await withTaskGroup(of: Void.self) { group in
+                        for index in start..<start + 8 {
+                            let request = HTTPRequest(
+                                method: .get, scheme: site.origin.scheme.rawValue, authority: site.origin.authority,
+                                path: "/\(index)")
+                            group.addTask { _ = try? await client.whole(request) }
+                        }
+                    }
+                }
+                done.value = indices.upperBound
+            }
+            world.run(within: .seconds(1_000)) { done.value != nil }
+        }
+        get(0..<80)
+        let quick = try #require(limit())
+        #expect(quick > 8)
+        get(80..<160)
+        #expect(try #require(limit()) < quick)
+        client.shutdownNow()
+        world.run(within: .seconds(1_000))
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 import H2Client
 import HTTPTypes
 
-/// Downloads to a file that gets its name only when it is whole, and gives up after a number of seconds.
+/// Downloads to a file that is renamed when it is complete, and gives up after a number of seconds.
 @main
 enum DownloadWithCancellation {
     static func main() async {
@@ -13,7 +13,7 @@ enum DownloadWithCancellation {
         let (url, file, caFile) = (arguments[0], arguments[1], arguments.dropFirst(3).first)
 
         let download = Task { try await save(url, as: file, caFile: caFile) }
-        // Any task may cancel the download: a button, a signal, or, here, a clock.
+        // Any task can cancel the download: a button, a signal, or here a clock.
         let alarm = Task {
             try await Task.sleep(for: .seconds(seconds))
             download.cancel()
@@ -44,8 +44,8 @@ enum DownloadWithCancellation {
             ) { connection in
                 let response = try await connection.send(request)
                 guard response.status == .ok else { throw UnexpectedStatus(status: response.status) }
-                // Cancellation makes this throw and resets the stream, so the server stops sending. It returns only
-                // when the server ended the body properly and its length is the one that was announced.
+                // Cancellation makes this throw and resets the stream, so the server stops sending. It returns only if the
+                // server ended the body properly and its length is the announced one.
                 return try await response.body.write(to: output.fileDescriptor)
             }
             try output.close()

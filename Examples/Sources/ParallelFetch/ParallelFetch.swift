@@ -24,8 +24,8 @@ enum ParallelFetch {
         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: target.path)
 
         try await HTTP2Connection.withConnection(to: target.origin, configuration: configuration) { connection in
-            // Tasks that prefer the connection's executor run on its event loop, which spares a change of threads for
-            // each step. Without this the code does the same, at a higher cost a request.
+            // Tasks that prefer the connection's executor run on its event loop, which saves a change of threads at each
+            // step. Without this the code does the same, at a higher cost per request.
             let sizes = try await withTaskExecutorPreference(connection.executor) {
                 try await withThrowingTaskGroup(of: Int.self) { group in
                     for _ in 0..<count {

@@ -2,8 +2,8 @@ import Foundation
 import H2Client
 import HTTPTypes
 
-/// Sends standard input as it comes, and writes the response's body to standard output while the upload may still be
-/// under way.
+/// Sends standard input as it arrives, and writes the response's body to standard output, possibly while the upload is still
+/// in progress.
 @main
 enum StreamingUpload {
     static func main() async {

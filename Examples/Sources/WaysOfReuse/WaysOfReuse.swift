@@ -2,8 +2,8 @@ import Foundation
 import H2Client
 import HTTPTypes
 
-/// The same requests in several ways of reusing connections, from none to one shared by all; docs/reuse.md says when to
-/// choose which.
+/// Sends the same requests in several ways of reusing connections, from no reuse to one shared connection. docs/reuse.md says
+/// when to choose which.
 @main
 enum WaysOfReuse {
     static func main() async {
@@ -65,8 +65,8 @@ enum WaysOfReuse {
         }
     }
 
-    /// One request after the other on one connection, which this function alone decides about. When the server has said that
-    /// it will close the connection, the next one is taken.
+    /// One request after another on one connection, which only this function uses. Takes another connection when the server
+    /// has announced that it will close this one.
     static func byHand(_ client: HTTPClient, _ url: String, _ count: Int) async throws {
         let request = try HTTPRequest(.get, url: url)
         let origin = try Origin(url)
@@ -90,7 +90,7 @@ enum WaysOfReuse {
         _ way: String, _ configuration: HTTPClient.Configuration, _ body: (HTTPClient) async throws -> Void
     ) async throws {
         let start = ContinuousClock.now
-        // Closes what the client has open on every exit.
+        // Closes the client's connections in any case.
         let statistics = try await withHTTPClient(configuration: configuration) { client in
             try await body(client)
             return await client.statistics()

@@ -28,7 +28,7 @@ final class BodyFile: Sendable {
             H2Error(.localIO, initiator: .user, cause: .errno(errno), message: what, remedy: remedy)
         }
         guard descriptor >= 0 else {
-            throw failure("cannot read '\(path)': \(String(cString: strerror(errno)))", "check the path and its rights")
+            throw failure("cannot read '\(path)': \(errnoText(errno))", "check the path and its rights")
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

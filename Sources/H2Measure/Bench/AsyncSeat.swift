@@ -40,6 +40,8 @@ final class AsyncSeat: @unchecked Sendable {
     private var stopped: (connection: AsyncConnection, why: String)?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
+    /// Whether its turn to connect (-r) has come.
+    private var hasStarted = false
     private var depthAtConnect = 0
     private var depth = 0
 
@@ -60,15 +62,16 @@ final class AsyncSeat: @unchecked Sendable {
     // MARK: - Start and end
 
     func start() {
-        if !hasConnected { gap.from = worker.loop.now }
-        guard maySend else { return }
-        wanting.beginAll(now: worker.loop.now)
-        pump()
+        hasStarted = true
+        gap.from = worker.loop.now
+        wake()
     }
 
-    /// There is more to send.
+    /// There may be more to send.
     func wake() {
-        if maySend { start() }
+        guard hasStarted, maySend else { return }
+        wanting.beginAll(now: worker.loop.now)
+        pump()
     }
 
     /// Ends the connection, which was the last one here; what is under way on it fails.
@@ -127,9 +130,9 @@ final class AsyncSeat: @unchecked Sendable {
         leaveRest(why, isMeant: false)
     }
 
-    /// What it was to send may be sent by whoever has a connection. It has promised nothing while it has none.
+    /// Offers its unsent requests to places that have a connection. No request is promised while there is none.
     private func offerRest() {
-        guard case .requests = worker.plan.extent else { return }
+        guard left > 0, case .requests = worker.plan.extent else { return }
         worker.orphaned += left
         left = 0
         worker.wakeForOrphaned()
@@ -340,7 +343,7 @@ final class AsyncSeat: @unchecked Sendable {
     private func dialIfNeeded() {
         if let connection { leave(connection, nil) }
         guard dial == nil, !hasGivenUp, !isOver, worker.isRunning else { return }
-        guard !retries.isEmpty || maySend && !wanting.isEmpty else { return }
+        guard wantsConnection else { return }
         running += 1
         hasWanted = true
         dial = Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
@@ -351,7 +354,9 @@ final class AsyncSeat: @unchecked Sendable {
         }
     }
 
-    /// Returns when there is a connection, or none can be had.
+    private var wantsConnection: Bool { !retries.isEmpty || maySend && !wanting.isEmpty }
+
+    /// Returns when there is a connection, none can be had, or none is wanted any more.
     private nonisolated(nonsending) func connectAnew() async {
         while true {
             // Whoever dialled again at once, where nothing comes of it, would only be a nuisance.
@@ -364,7 +369,7 @@ final class AsyncSeat: @unchecked Sendable {
                     await worker.pause(part)
                     left -= part
                 }
-                guard !isOver, !hasGivenUp else { return }
+                guard !isOver, !hasGivenUp, wantsConnection else { return }
             }
             do {
                 let made = AsyncConnection(try await connect())

@@ -70,7 +70,8 @@ package struct Bench: Sendable {
         }
         var logFailure: H2Error?
         for log in logs.all {
-            do { try await log?.finish() } catch { logFailure = logFailure ?? error }
+            // The last one has counted the lines of all.
+            do { try await log?.finish() } catch { logFailure = error }
         }
         var result = try result(findings, timeline, downtime, startedAt: startedAt)
         // No reason to lose all else.
@@ -111,27 +112,33 @@ package struct Bench: Sendable {
         _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline,
         _ downtime: Downtime, _ logs: Logs
     ) async -> [Worker.Findings] {
-        let workers = Collected<Worker>()
+        let started = Collected<Worker>()
         let crew = loops.count > 1 ? Crew(loops.count) : nil
+        let workers = loops.enumerated().map { index, loop in
+            Worker(
+                plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
+                log: logs.all[index], downtime: downtime, crew: crew)
+        }
+        for worker in workers { crew?.add(worker) }
         return await withTaskCancellationHandler {
-            await withTaskGroup(of: Worker.Findings.self) { group in
-                for (index, loop) in loops.enumerated() {
+            // All of them begin at one time, however long it takes until the last of their threads runs.
+            let beginning = EventLoop.monotonicNanoseconds()
+            return await withTaskGroup(of: Worker.Findings.self) { group in
+                for worker in workers {
                     group.addTask {
                         await withUnsafeContinuation { continuation in
-                            let worker = Worker(
-                                plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
-                                log: logs.all[index], downtime: downtime, crew: crew
-                            ) { continuation.resume(returning: $0) }
-                            crew?.add(worker)
-                            workers.add(worker)
-                            loop.execute { worker.start() }
+                            worker.completion = { continuation.resume(returning: $0) }
+                            started.add(worker)
+                            worker.loop.execute { worker.start(at: beginning) }
                         }
                     }
                 }
                 return await group.reduce(into: []) { $0.append($1) }
             }
         } onCancel: {
-            workers.close { worker in worker.loop.execute { worker.interrupt() } }
+            // Where no thread could be had, a loop itself waits for a log's reader.
+            for log in logs.all { log?.giveUp() }
+            started.close { worker in worker.loop.execute { worker.interrupt() } }
         }
     }
 
@@ -155,6 +162,11 @@ package struct Bench: Sendable {
         let began = measured.map(\.beganAt).min() ?? 0
         let ended = measured.map(\.endedAt).max() ?? 0
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
+        if case .time = plan.extent, result.end == .complete {
+            // A loop that was late in noticing the end made the time longer for itself alone.
+            result.elapsed =
+                measured.reduce(0) { $0 + Double($1.endedAt - $1.beganAt) / 1e9 } / Double(max(measured.count, 1))
+        }
         (result.latency, result.corrected, result.firstByte) =
             (recorder.latency, recorder.corrected, recorder.firstByte)
         (result.connect, result.handshake) = (connect.histogram(), handshake.histogram())
@@ -280,9 +292,11 @@ extension BenchResult.Connections {
         failed.merge(other.failed, uniquingKeysWith: +)
         reopened += other.reopened
         lost.merge(other.lost, uniquingKeysWith: +)
-        failedInWarmUp += other.failedInWarmUp
-        lostInWarmUp += other.lostInWarmUp
-        reopenedInWarmUp += other.reopenedInWarmUp
+        abandoned += other.abandoned
+        warmUp.failed.merge(other.warmUp.failed, uniquingKeysWith: +)
+        warmUp.lost.merge(other.warmUp.lost, uniquingKeysWith: +)
+        warmUp.reopened += other.warmUp.reopened
+        warmUp.rotated += other.warmUp.rotated
         rotated += other.rotated
         handshakes += other.handshakes
         resumed += other.resumed

@@ -14,7 +14,7 @@ package struct BenchPlan: Sendable {
             self.body = body
         }
 
-        /// Bodies are large, and mostly one and the same.
+        /// Bodies are large and usually identical, so only the request is hashed.
         package func hash(into hasher: inout Hasher) { hasher.combine(request) }
     }
 

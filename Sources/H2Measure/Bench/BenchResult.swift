@@ -101,10 +101,10 @@ package struct BenchResult: Sendable {
         package var reopened = 0
         /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
-        /// How many of `failed`, `lost` and `reopened` were before the measured part.
-        package var failedInWarmUp = 0
-        package var lostInWarmUp = 0
-        package var reopenedInWarmUp = 0
+        /// Places that gave up, other than on purpose: no connection could be established there any more.
+        package var abandoned = 0
+        /// The part of `failed`, `lost`, `reopened` and `rotated` that happened before the measured part.
+        package var warmUp = WarmUp()
         /// Ended on purpose: `requestsPerConnection`, `activeTimeout`, `inactivityTimeout`.
         package var rotated = 0
         /// TLS handshakes, and those of them that resumed a session.
@@ -125,6 +125,19 @@ package struct BenchResult: Sendable {
         package var roundTrips = 0
 
         package init() {}
+
+        package struct WarmUp: Sendable, Equatable {
+            package var failed: [String: Int] = [:]
+            package var lost: [String: Int] = [:]
+            package var reopened = 0
+            package var rotated = 0
+
+            package init() {}
+        }
+
+        /// What of `failed` and `lost` happened in the measured part, or after it.
+        package var failedSince: [String: Int] { failed.subtracting(warmUp.failed) }
+        package var lostSince: [String: Int] { lost.subtracting(warmUp.lost) }
     }
 
     /// A part of the time line. There are 1,200 at most: where a number of requests takes longer, neighbours become one, and
@@ -284,10 +297,11 @@ package struct BenchResult: Sendable {
     package var timeLine: [Interval] {
         intervals.filter { !$0.isDrain && (elapsed <= 0 || $0.start < elapsed) }
     }
-    /// Seconds at the end of the measured part in which requests were in flight and nothing came of any of them until the run
-    /// was over: the server hung. Nil if it did not, or if responses may take that long.
+    /// Seconds at the end of the measured part in which requests were in flight and none was answered or failed before the
+    /// run ended: the server hung. Nil if there was no such silence, or if responses may take that long.
     package var silenceAtEnd: Double? {
-        guard requests.aborted > 0, latency.totalCount > 0 else { return nil }
+        // With many unanswered the percentiles tell it themselves, and a few slow resources are no silence.
+        guard requests.aborted > 0, requests.done >= 10 * requests.aborted, latency.totalCount > 0 else { return nil }
         switch end {
         case .complete, .interrupted: break
         case .expired, .gaveUp: return nil
@@ -295,6 +309,25 @@ package struct BenchResult: Sendable {
         let silent = timeLine.reversed().prefix { $0.done == 0 && $0.failed == 0 && $0.inFlightMean > 0 }
         let seconds = silent.reduce(0) { $0 + $1.length }
         return seconds >= 1 && seconds > 10 * Double(latency.maxRecorded) / 1e9 ? seconds : nil
+    }
+    /// The longest time within the measured part in which requests were in flight and no response came, where responses
+    /// came before and after it: the server or the network stalled. Nil if responses may take about that long.
+    package var stall: (start: Double, seconds: Double)? {
+        guard latency.totalCount > 0 else { return nil }
+        var (longest, current): ((start: Double, seconds: Double)?, (start: Double, seconds: Double)?) = (nil, nil)
+        var hasAnswered = false
+        for interval in timeLine {
+            if interval.done > 0 || interval.failed > 0 || interval.inFlightMean == 0 {
+                current = nil
+                hasAnswered = hasAnswered || interval.done > 0
+            } else if hasAnswered {
+                current = (current?.start ?? interval.start, (current?.seconds ?? 0) + interval.length)
+                if let current, current.seconds > longest?.seconds ?? 0 { longest = current }
+            }
+        }
+        let usual = Double(latency.valueAtPercentile(90)) / 1e9
+        guard let longest, longest.seconds >= 0.5, longest.seconds > 10 * usual else { return nil }
+        return longest
     }
     /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
     package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }
@@ -305,5 +338,12 @@ package struct BenchResult: Sendable {
     /// Responses whose status is 100 × `hundreds` and some.
     package func statusClass(_ hundreds: Int) -> Int {
         statuses[(hundreds * 100)..<(hundreds * 100 + 100)].reduce(0, +)
+    }
+}
+
+extension [String: Int] {
+    /// Counts by cause, without those of `others`, which are a part of them.
+    fileprivate func subtracting(_ others: [String: Int]) -> [String: Int] {
+        merging(others, uniquingKeysWith: -).filter { $0.value > 0 }
     }
 }

@@ -26,6 +26,8 @@ final class Crew: @unchecked Sendable {
     private struct Member {
         let worker: Worker
         var state = State.working
+        /// Whether it has a connection.
+        var isConnected = false
         /// What others have left to it, until it takes that over.
         var inbox = Handover()
     }
@@ -105,6 +107,27 @@ final class Crew: @unchecked Sendable {
                 workers[place].inbox.add(part)
             }
             return workers.map(\.worker)
+        }
+        for heir in heirs { heir.loop.execute { heir.takeOver() } }
+        return !heirs.isEmpty
+    }
+
+    /// Whether a worker has a connection, and so can send what others offer.
+    func note(_ worker: Worker, isConnected: Bool) {
+        lock.withLock {
+            if let place = place(of: worker) { workers[place].isConnected = isConnected }
+        }
+    }
+
+    /// Gives requests of a worker without a connection to one that has some. False if there is none.
+    func offer(_ requests: Int, from worker: Worker) -> Bool {
+        let heirs: [Worker] = lock.withLock {
+            let places = workers.indices.filter { workers[$0].isConnected && workers[$0].worker !== worker }
+            for (number, place) in places.enumerated() {
+                workers[place].state = .working
+                workers[place].inbox.requests += Worker.share(of: requests, number, places.count)
+            }
+            return places.map { workers[$0].worker }
         }
         for heir in heirs { heir.loop.execute { heir.takeOver() } }
         return !heirs.isEmpty

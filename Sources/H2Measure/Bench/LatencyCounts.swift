@@ -1,3 +1,4 @@
+import H2Platform
 internal import Histogram
 
 /// Counts of times, in the layout of an HdrHistogram of three significant digits: what is counted while a measurement
@@ -20,11 +21,12 @@ final class LatencyCounts {
     private(set) var most: UInt64 = 0
 
     init() {
-        counts = .allocate(capacity: Self.size)
-        counts.initialize(repeating: 0, count: Self.size)
+        // The system's pages are zero already, and take memory only once they are written to: a worker has many of these.
+        guard let memory = calloc(Self.size, MemoryLayout<UInt64>.stride) else { fatalError("no memory for counts") }
+        counts = memory.bindMemory(to: UInt64.self, capacity: Self.size)
     }
 
-    deinit { counts.deallocate() }
+    deinit { free(counts) }
 
     /// Times below 2,048 ns have a count each; then each doubling has 1,024 counts.
     @inline(__always)

@@ -9,6 +9,17 @@ struct Ring<Element> {
     var isEmpty: Bool { count == 0 }
     var first: Element? { count > 0 ? elements[head] : nil }
 
+    /// Counted from the front.
+    subscript(index: Int) -> Element {
+        get { elements[place(index)]! }
+        _modify { yield &elements[place(index)]! }
+    }
+
+    private func place(_ index: Int) -> Int {
+        precondition(index >= 0 && index < count, "outside of the queue")
+        return (head + index) % elements.count
+    }
+
     func reduce<R>(_ initial: R, _ next: (R, Element) -> R) -> R {
         (0..<count).reduce(initial) { next($0, elements[(head + $1) % elements.count]!) }
     }
@@ -26,6 +37,7 @@ struct Ring<Element> {
         count += 1
     }
 
+    @discardableResult
     mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
         let element = elements[head]
@@ -34,6 +46,8 @@ struct Ring<Element> {
         count -= 1
         return element
     }
+
+    mutating func removeAll() { self = Ring() }
 
     private mutating func grow() {
         var larger: [Element?] = []
@@ -44,3 +58,5 @@ struct Ring<Element> {
         head = 0
     }
 }
+
+extension Ring: Sendable where Element: Sendable {}

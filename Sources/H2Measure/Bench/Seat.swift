@@ -46,6 +46,8 @@ final class Seat: DirectConnectionUser {
     /// Whether the connection has brought an answer.
     @exclusivity(unchecked) private var hasAnswered = false
     @exclusivity(unchecked) private(set) var hasConnected = false
+    /// Whether its turn to connect (-r) has come.
+    @exclusivity(unchecked) private var hasStarted = false
     /// Whether it ever wanted a connection.
     @exclusivity(unchecked) private(set) var hasWanted = false
     /// The last time without a connection.
@@ -76,8 +78,14 @@ final class Seat: DirectConnectionUser {
     // MARK: - Start
 
     func start() {
-        if !hasConnected { gap.from = worker.loop.now }
-        guard maySend else { return }
+        hasStarted = true
+        gap.from = worker.loop.now
+        wake()
+    }
+
+    /// There may be more to send.
+    func wake() {
+        guard hasStarted, maySend else { return }
         // All of them want to begin now, and wait for the connection.
         wanting.beginAll(now: worker.loop.now)
         pump()
@@ -104,11 +112,6 @@ final class Seat: DirectConnectionUser {
             case .draining, .over: false
             }
         }
-    }
-
-    /// There is more to send.
-    func wake() {
-        start()
     }
 
     /// Sends what waits, as far as there is room, and sees to it that there is a connection.
@@ -457,7 +460,6 @@ final class Seat: DirectConnectionUser {
     private func failed(_ error: H2Error) {
         worker.connectFailed(error)
         paused(error)
-        offerRest()
     }
 
     /// Has the next dial wait, or be the end of it: whoever dialled again at once, where nothing comes of it, would only be
@@ -466,6 +468,7 @@ final class Seat: DirectConnectionUser {
     private func paused(_ error: H2Error, isEnding: Bool = false) {
         guard case .no = dialling else { return }
         failuresInARow += 1
+        offerRest()
         guard worker.mayTryAgain(after: failuresInARow, error.code) else {
             if !isEnding { return giveUp(error.message) }
             dialling = .onLast
@@ -501,10 +504,9 @@ final class Seat: DirectConnectionUser {
         leaveRest(why, isMeant: false)
     }
 
-    /// What it was to send may be sent by whoever has a connection: nobody waits for this one. It sends again what is left
-    /// once it has one.
+    /// Offers its unsent requests to places that have a connection. Once connected, it takes from the same pool.
     private func offerRest() {
-        guard !isOpenLoop, case .requests = worker.plan.extent else { return }
+        guard left > 0, !isOpenLoop, case .requests = worker.plan.extent else { return }
         worker.orphaned += left
         left = 0
         worker.wakeForOrphaned()

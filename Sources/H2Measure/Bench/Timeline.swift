@@ -4,7 +4,7 @@ internal import H2Client
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock, which is taken a few times a second.
 final class Timeline: @unchecked Sendable {
-    /// What one loop saw from one look at the clock to the next: an interval, or several if the loop was held up.
+    /// One loop's figures between two clock reads: an interval, or several if the loop was held up.
     struct Part {
         /// The intervals that it covers, counted from 0.
         var indexes: Range<Int>
@@ -24,7 +24,7 @@ final class Timeline: @unchecked Sendable {
         /// Whose it is, from 0.
         var loop = 0
 
-        /// The part of it that belongs to one of its intervals, as if all had come evenly.
+        /// The part of it that belongs to one of its intervals, assuming an even spread.
         func slice(_ index: Int) -> Part {
             let (count, place) = (indexes.count, index - indexes.lowerBound)
             guard count > 1 else { return self }
@@ -46,7 +46,8 @@ final class Timeline: @unchecked Sendable {
 
     private struct Open {
         var interval: BenchResult.Interval
-        var latencies: LatencyCounts
+        /// Nil while there are none.
+        var latencies: LatencyCounts?
         /// When it began for each of the loops that have reported it, added up.
         var starts = 0.0
         /// The loops that have reported it.
@@ -81,6 +82,8 @@ final class Timeline: @unchecked Sendable {
     /// The last ones, for the rate.
     private var recent = Ring<(done: Int, length: Double)>(capacity: 16)
     private var last = Bench.Progress()
+    /// The time after the end, of all loops.
+    private var drain: Open?
     /// Of intervals that are over.
     private var spare: [LatencyCounts] = []
 
@@ -92,16 +95,17 @@ final class Timeline: @unchecked Sendable {
     /// - Parameter recorder: the latencies of the part's last interval.
     func add(_ part: Part, _ recorder: Recorder) {
         lock.withLock {
-            for index in part.indexes {
-                let isLast = index == part.indexes.upperBound - 1
-                add(part.slice(index), at: index, isLast ? recorder : nil)
-            }
-            latest[part.loop] = part
-            reached[part.loop] = part.indexes.upperBound
             last.elapsed = max(last.elapsed, part.end)
             last.done += part.done
             last.failed += part.failed
-            closeReached()
+            guard !part.isDrain else { return add(part, to: &drain, recorder) }
+            latest[part.loop] = part
+            for index in part.indexes {
+                let isLast = index == part.indexes.upperBound - 1
+                add(part.slice(index), to: &open[index], isLast ? recorder : nil)
+                reached[part.loop] = index + 1
+                closeReached()
+            }
         }
     }
 
@@ -113,12 +117,9 @@ final class Timeline: @unchecked Sendable {
         }
     }
 
-    private func add(_ part: Part, at index: Int, _ recorder: Recorder?) {
+    private func add(_ part: Part, to open: inout Open?, _ recorder: Recorder?) {
         var entry =
-            open.removeValue(forKey: index)
-            ?? Open(
-                interval: BenchResult.Interval(start: part.start, length: part.end - part.start),
-                latencies: spare.popLast() ?? LatencyCounts())
+            open ?? Open(interval: BenchResult.Interval(start: part.start, length: part.end - part.start))
         entry.starts += part.start
         entry.interval.length = max(entry.interval.length, part.end - entry.interval.start)
         entry.interval.sent += part.sent
@@ -129,16 +130,20 @@ final class Timeline: @unchecked Sendable {
         entry.interval.inFlightMost += part.inFlightMost
         entry.interval.connections += part.connections
         entry.interval.backlog += part.backlog
-        recorder?.addLatencies(to: entry.latencies)
+        if let recorder, !recorder.isEmpty {
+            let latencies = entry.latencies ?? spare.popLast() ?? LatencyCounts()
+            recorder.addLatencies(to: latencies)
+            entry.latencies = latencies
+        }
         entry.loops.append(part.loop)
         entry.interval.isDrain = part.isDrain
-        open[index] = entry
+        open = entry
     }
 
-    /// Closes what all loops have reported, and what has waited too long for one.
+    /// Closes what all loops have reported, and the oldest ones if too many are open.
     private func closeReached() {
         let end = reached.min() ?? 0
-        for index in open.keys.filter({ $0 < end }).sorted() { close(index) }
+        while let oldest = open.keys.min(), oldest < end { close(oldest) }
         while open.count > Self.mostOpen, let oldest = open.keys.min() { close(oldest) }
     }
 
@@ -146,14 +151,14 @@ final class Timeline: @unchecked Sendable {
         guard var entry = open.removeValue(forKey: index) else { return }
         let isLate = index < closedEnd
         closedEnd = max(closedEnd, index + 1)
-        // Where the loops' own intervals lie apart, it begins in their middle.
+        // If the loops' intervals differ, it starts at the mean of their starts.
         let end = entry.interval.start + entry.interval.length
         entry.interval.start = entry.starts / Double(entry.loops.count)
         entry.interval.length = end - entry.interval.start
         var interval = entry.interval
-        interval.note(entry.latencies)
+        if let latencies = entry.latencies { interval.note(latencies) }
         if !isLate {
-            // A loop that is late has its connections and requests all the same.
+            // A loop that is late still has its connections and requests.
             for (loop, part) in latest where reached[loop] <= index && !part.isDrain && !entry.loops.contains(loop) {
                 interval.inFlightMean += part.inFlightMean
                 interval.inFlightMost += part.inFlightMost
@@ -168,9 +173,17 @@ final class Timeline: @unchecked Sendable {
             let time = recent.reduce(0) { $0 + $1.length }
             last.rate = time > 0 ? Double(recent.reduce(0) { $0 + $1.done }) / time : 0
         }
-        keep(Closed(index: index / span, interval: interval, counts: entry.latencies.sparse()), isLate: isLate)
-        entry.latencies.reset()
-        spare.append(entry.latencies)
+        keep(Closed(index: index / span, interval: interval, counts: counts(entry.latencies)), isLate: isLate)
+    }
+
+    /// The counts to be kept, whose memory is for the next interval.
+    private func counts(_ latencies: LatencyCounts?) -> SparseCounts {
+        guard let latencies else { return SparseCounts(least: .max, most: 0) }
+        defer {
+            latencies.reset()
+            if spare.count < 4 { spare.append(latencies) }
+        }
+        return latencies.sparse()
     }
 
     /// - Parameter isLate: the other loops' part of the interval is kept already.
@@ -205,9 +218,7 @@ final class Timeline: @unchecked Sendable {
         joined.interval.addCounts(next.interval)
         if !isLate { joined.interval.append(next.interval) }
         joined.interval.note(latencies)
-        joined.counts = latencies.sparse()
-        latencies.reset()
-        spare.append(latencies)
+        joined.counts = counts(latencies)
         return joined
     }
 
@@ -217,17 +228,23 @@ final class Timeline: @unchecked Sendable {
     func finish() -> [BenchResult.Interval] {
         lock.withLock {
             for index in open.keys.sorted() { close(index) }
-            var intervals = closed.map { part in
-                var interval = part.interval
-                if keepsHistograms, !part.counts.isEmpty { interval.counts = part.counts }
+            func whole(_ interval: BenchResult.Interval, _ counts: SparseCounts) -> BenchResult.Interval {
+                var interval = interval
+                if keepsHistograms, !counts.isEmpty { interval.counts = counts }
                 return interval
             }
+            var intervals = closed.map { whole($0.interval, $0.counts) }
             for index in intervals.indices.dropLast() {
                 let next = max(intervals[index + 1].start, intervals[index].start)
                 let (nextEnd, end) = (intervals[index + 1].end, min(intervals[index].end, next))
                 intervals[index].length = end - intervals[index].start
                 intervals[index + 1].start = next
                 intervals[index + 1].length = max(nextEnd - next, 0)
+            }
+            if var drained = drain?.interval {
+                drain?.latencies.map { drained.note($0) }
+                intervals.append(whole(drained, counts(drain?.latencies)))
+                drain = nil
             }
             return intervals
         }

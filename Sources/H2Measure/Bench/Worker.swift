@@ -54,11 +54,14 @@ final class Worker: @unchecked Sendable {
     let breakdown: Breakdown?
     /// Of all workers.
     let downtime: Downtime
-    let completion: (Findings) -> Void
+    /// Called once, on the loop. Set before `start`.
+    var completion: (Findings) -> Void = { _ in }
     /// What it shares with the other workers; nil where it is the only one.
     let crew: Crew?
 
     @exclusivity(unchecked) var phase = Phase.warmUp
+    /// When all workers began, in the loops' time.
+    @exclusivity(unchecked) private(set) var beginning: UInt64 = 0
     @exclusivity(unchecked) var findings = Findings()
     /// Of the current interval.
     let recorder = Recorder()
@@ -123,6 +126,8 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var intervalBeganAt: UInt64 = 0
     @exclusivity(unchecked) var samples = Samples()
     let intervalLength: UInt64
+    /// The index of the last one in a time that is given.
+    let lastInterval: Int
     static let samplePeriod: UInt64 = 10_000_000
 
     struct Samples {
@@ -139,11 +144,9 @@ final class Worker: @unchecked Sendable {
     /// - Parameters:
     ///   - index: which of `plan.threads` it is.
     ///   - log: this worker's alone.
-    ///   - completion: called once, on the loop.
     init(
         _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
-        timeline: Timeline, log: RequestLog?, downtime: Downtime, crew: Crew? = nil,
-        completion: @escaping (Findings) -> Void
+        timeline: Timeline, log: RequestLog?, downtime: Downtime, crew: Crew? = nil
     ) {
         self.crew = crew
         self.plan = plan
@@ -156,7 +159,6 @@ final class Worker: @unchecked Sendable {
         isPlain = plan.expectation == nil && !plan.breaksDown && log == nil
         self.downtime = downtime
         breakdown = plan.breaksDown ? Breakdown(requests: requests.count) : nil
-        self.completion = completion
         offer =
             switch plan.protocols {
             case .tls(let protocols): ProtocolOffer(alpn: protocols)
@@ -187,9 +189,13 @@ final class Worker: @unchecked Sendable {
         }
         // Where the process may use less than a processor for each loop, the spinning would take that from the requests.
         maySpin = isOpenLoop && ProcessorSet.count > plan.threads && CPUQuota.current >= Double(plan.threads)
-        var length: UInt64 = 100_000_000
-        if case .time(let time) = plan.extent { length = max(length, time.clampedNanoseconds / 600) }
-        intervalLength = length
+        if case .time(let time) = plan.extent {
+            let time = max(time.clampedNanoseconds, 1)
+            intervalLength = max(100_000_000, time / 600)
+            lastInterval = Int((time - 1) / intervalLength)
+        } else {
+            (intervalLength, lastInterval) = (100_000_000, .max - 1)
+        }
     }
 
     /// The part of `count` that the worker `index` of `count` workers has.
@@ -213,16 +219,18 @@ final class Worker: @unchecked Sendable {
 
     // MARK: - Start
 
-    func start() {
+    /// - Parameter time: the loops' time at which all workers begin. It has passed.
+    func start(at time: UInt64) {
         loop.preconditionInLoop()
         loop.readClock()
+        beginning = min(time, loop.now)
         // Waits end as precisely as the system has it, not up to 50 us later. The thread ends with the measurement.
         loop.setTimerSlack(nanoseconds: 1)
         let connections = Self.share(of: plan.connections, index, plan.threads)
         seatsAlive = connections
         makeSeats(connections)
         if plan.warmUp > .zero {
-            after(plan.warmUp) {
+            at(beginning &+ plan.warmUp.clampedNanoseconds) {
                 $0.beginMeasuring()
                 $0.takeArrivals()
                 if $0.left == 0 { $0.checkEnd() }
@@ -261,7 +269,11 @@ final class Worker: @unchecked Sendable {
     }
 
     private func after(_ time: Duration, _ body: @escaping (Worker) -> Void) {
-        timers.append(loop.schedule(after: time.clampedNanoseconds) { [unowned self] in body(self) })
+        at(loop.now &+ time.clampedNanoseconds, body)
+    }
+
+    private func at(_ time: UInt64, _ body: @escaping (Worker) -> Void) {
+        timers.append(loop.schedule(after: time - min(loop.now, time)) { [unowned self] in body(self) })
     }
 
     /// - Parameter isOver: it ends before it has begun, so that nothing was measured, in no time.
@@ -269,15 +281,13 @@ final class Worker: @unchecked Sendable {
         guard case .warmUp = phase else { return }
         loop.readClock()
         phase = .measuring
-        findings.beganAt = loop.now
+        findings.beganAt = isOver ? loop.now : beginning &+ plan.warmUp.clampedNanoseconds
         findings.hasMeasured = !isOver
         if !isOver { downtime.measure(from: loop.now) }
-        findings.connections.failedInWarmUp = findings.connections.failed.values.reduce(0, +)
-        findings.connections.lostInWarmUp = findings.connections.lost.values.reduce(0, +)
-        findings.connections.reopenedInWarmUp = findings.connections.reopened
+        noteWarmUp()
         for seat in seats { seat.answered = 0 }
         for seat in asyncSeats { seat.answered = 0 }
-        intervalBeganAt = loop.now
+        intervalBeganAt = findings.beganAt
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
@@ -297,7 +307,17 @@ final class Worker: @unchecked Sendable {
         }
         take(inherited)
         inherited = Crew.Handover()
-        if case .time(let time) = plan.extent { after(time) { $0.deadline(.complete, drain: $0.plan.drain) } }
+        if case .time(let time) = plan.extent {
+            at(findings.beganAt &+ time.clampedNanoseconds) { $0.deadline(.complete, drain: $0.plan.drain) }
+        }
+    }
+
+    private func noteWarmUp() {
+        let connections = findings.connections
+        findings.connections.warmUp.failed = connections.failed
+        findings.connections.warmUp.lost = connections.lost
+        findings.connections.warmUp.reopened = connections.reopened
+        findings.connections.warmUp.rotated = connections.rotated
     }
 
     // MARK: - Sending
@@ -507,7 +527,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Ends it when there is nothing left to do.
-    private func checkEnd() {
+    func checkEnd() {
         guard open == 0 else { return }
         switch phase {
         case .measuring where left == 0:
@@ -585,15 +605,15 @@ final class Worker: @unchecked Sendable {
         findings.endedAt = now
         findings.usedAtEnd = Self.usedCPU
         let used = ProcessClocks.threadNanoseconds - cpuAtBegin
-        findings.busy = Double(used > spun ? used - spun : 0) / Double(max(loop.now - findings.beganAt, 1))
+        if findings.hasMeasured {
+            findings.busy = min(Double(used > spun ? used - spun : 0) / Double(max(loop.now - findings.beganAt, 1)), 1)
+        }
         findings.spun = Double(spun) / 1e9
         findings.answered = seats.map(\.answered) + asyncSeats.map(\.answered)
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
         if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
-        // What comes now is no part of the last interval, which may have been a short one, on any loop.
-        intervalIndex += 2
         // What was planned and never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left

@@ -227,7 +227,9 @@ package struct Compare: Sendable {
             outcome = .ran(runner.rounds)
         }
         var cell = CompareResult.Cell(runner.way, security, outcome, notes: runner.notes)
-        cell.version = runner.way.isHTTP2 || runner.version1 == "h2" ? "HTTP/2" : "HTTP/1.1"
+        if runner.obstacle == nil {
+            cell.version = runner.way.isHTTP2 || runner.version1 == "h2" ? "HTTP/2" : "HTTP/1.1"
+        }
         return cell
     }
 
@@ -245,6 +247,10 @@ package struct Compare: Sendable {
         if result.requests.failed > 0 {
             return "\(result.requests.failed) of \(counted(wanted, "request")) failed\(cause)"
         }
+        if result.connections.neverOpened > 0 {
+            return
+                "\(result.connections.neverOpened) of \(counted(result.connections.wanted, "connection")) never came up"
+        }
         let isHTTP2 = way.isHTTP2 || version1 == "h2" && !way.isReuse
         let others = isHTTP2 ? result.connections.http1 : result.connections.http2
         if others > 0 {
@@ -261,7 +267,7 @@ package struct Compare: Sendable {
             }
             if resuming && result.connections.resumed == 0 {
                 return wanted <= bench.connections
-                    ? "\(counted(wanted, "request")) at once can resume no TLS session: use a larger -n"
+                    ? "no TLS session can be resumed in \(counted(wanted, "request")) at once: use a larger -n"
                     : "the server resumed no TLS session"
             }
         }

@@ -64,7 +64,7 @@ package struct CompareFigures: Sendable, Equatable {
         p50 = value(50, result.corrected)
         p99 = value(99, result.corrected)
         firstByte = value(50, result.firstByte)
-        // Connecting is the time by which the corrected latency is longer. So this is never above the whole request's.
+        // The connect time is the corrected latency minus the raw one. So this is never above the whole request's.
         if !way.isReuse { firstByte += max(0, p50 - value(50, result.latency)) }
         connections = Double(result.connections.opened)
         handshakes = Double(result.connections.handshakes)
@@ -91,7 +91,7 @@ package struct CompareResult: Sendable, Equatable {
         package var way: CompareWay
         package var security: CompareSecurity
         package var outcome: Outcome
-        /// "HTTP/1.1" or "HTTP/2"; nil if that is not known.
+        /// "HTTP/1.1" or "HTTP/2"; nil if it could not be measured.
         package var version: String?
         /// What is to be known of the figures. May hold text of a server's.
         package var notes: [String] = []

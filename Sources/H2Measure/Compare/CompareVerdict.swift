@@ -89,8 +89,10 @@ extension CompareResult {
         var remarks = notes
         if isInterrupted {
             remarks.append(
-                "It was stopped by the user: \(counted(rounds, "round")) of each way \(rounds == 1 ? "is" : "are") whole"
+                "Stopped by the user after \(counted(rounds, "complete round"))"
             )
+        } else if requests == 1 {
+            remarks.append("One request shows no reuse, and says little about speed: use a larger -n")
         } else if rounds == 1 {
             remarks.append("One round shows no spread: small differences may be chance")
         }

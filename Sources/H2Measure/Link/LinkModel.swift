@@ -64,14 +64,14 @@ package struct LinkModel: Sendable {
     private var unsent = 0
     private var isEndUnsent = false
     /// From the first that has not been handed over; `base` is its sequence number.
-    private var segments = FIFO<Segment>()
+    private var segments = Ring<Segment>()
     private var base = 0
     private var underway = 0
     private var missing: [Int] = []
 
     // In the order of time each, since what leads to them takes the same time always.
-    private var arrivals = FIFO<Event>()
-    private var acknowledgements = FIFO<Event>()
+    private var arrivals = Ring<Event>()
+    private var acknowledgements = Ring<Event>()
     /// Few, and sorted.
     private var repairs: [Repair] = []
 
@@ -141,10 +141,10 @@ package struct LinkModel: Sendable {
         while let time = nextEvent, time <= now {
             clock = max(clock, time)
             if let event = arrivals.first, event.time == time {
-                arrivals.removeFirst()
+                arrivals.popFirst()
                 arrive(event.sequence, at: time)
             } else if let event = acknowledgements.first, event.time == time {
-                acknowledgements.removeFirst()
+                acknowledgements.popFirst()
                 acknowledge(event.sequence, at: time)
             } else if let repair = repairs.first, repair.time == time {
                 repairs.removeFirst()
@@ -267,7 +267,7 @@ package struct LinkModel: Sendable {
             arrived += first.bytes
             queued -= first.bytes
             if first.isEnd { hasEnded = true }
-            segments.removeFirst()
+            segments.popFirst()
             base += 1
         }
     }

@@ -27,7 +27,7 @@ final class LinkRelay {
     private struct Way {
         var model: LinkModel
         /// What the source has said and the destination has not got.
-        var pieces = FIFO<[UInt8]>()
+        var pieces = Ring<[UInt8]>()
         /// Of the first piece, what the destination has got.
         var written = 0
         /// Bytes that have arrived and the destination's socket has not taken.
@@ -229,7 +229,7 @@ final class LinkRelay {
                 way.due -= taken
                 way.written += taken
                 if way.written == piece.count {
-                    way.pieces.removeFirst()
+                    way.pieces.popFirst()
                     way.written = 0
                 }
             case .wouldBlock, .end: way.isBlocked = true

@@ -253,6 +253,11 @@ package enum BenchJSON {
             "max_concurrent_streams": JSONText(connections.maxConcurrentStreams),
             "round_trips": .integer(connections.roundTrips),
             "failed": causes(connections.failed), "lost": causes(connections.lost),
+            "abandoned": .integer(connections.abandoned),
+            "warm_up": [
+                "failed": causes(connections.warmUp.failed), "lost": causes(connections.warmUp.lost),
+                "reopened": .integer(connections.warmUp.reopened), "rotated": .integer(connections.warmUp.rotated),
+            ],
         ]
     }
 
@@ -272,7 +277,8 @@ package enum BenchJSON {
         func time(_ nanoseconds: UInt64) -> JSONText { interval.hasLatencies ? seconds(nanoseconds) : .null }
         return [
             "start_seconds": .number(interval.start), "length_seconds": .number(interval.length),
-            "sent": .integer(interval.sent), "done": .integer(interval.done), "failed": .integer(interval.failed),
+            "drain": .bool(interval.isDrain), "sent": .integer(interval.sent), "done": .integer(interval.done),
+            "failed": .integer(interval.failed),
             "received_bytes": .integer(interval.bytesReceived), "in_flight_mean": .number(interval.inFlightMean),
             "in_flight_max": .integer(interval.inFlightMost), "connections": .integer(interval.connections),
             "backlog": .integer(interval.backlog), "p50_seconds": time(interval.p50), "p99_seconds": time(interval.p99),

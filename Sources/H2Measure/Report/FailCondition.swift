@@ -126,13 +126,13 @@ package struct FailCondition: Sendable, Equatable {
     ///   - wereAwaited: whether requests under way at the end of the time had a while to be answered, and those without an answer
     ///     are slow ones.
     package func judge(_ result: BenchResult, corrected: Distribution, wereAwaited: Bool = false) -> Outcome {
-        if wereAwaited, case .percentile(let percentile) = metric,
-            let unanswered = unanswered(above: percentile, result, corrected)
+        if case .percentile(let percentile) = metric,
+            let unanswered = unanswered(above: percentile, result, corrected, wereAwaited: wereAwaited)
         {
             return outcome(nil, "\(name) is not known, because \(unanswered)", isBroken: true)
         }
         if metric.isTime, let silence = result.silenceAtEnd {
-            let why = "nothing was answered in the last \(timeText(seconds: silence))"
+            let why = "no response came in the last \(timeText(seconds: silence))"
             return outcome(nil, "\(name) is not known, because \(why)", isBroken: true)
         }
         guard let value = value(result, corrected) else {
@@ -151,12 +151,20 @@ package struct FailCondition: Sendable, Equatable {
     }
 
     /// That more requests had no answer than may lie above the percentile, if it is so.
-    private func unanswered(above percentile: Double, _ result: BenchResult, _ corrected: Distribution) -> String? {
-        let aborted = result.requests.aborted
-        guard aborted > 0, corrected.count > 0 else { return nil }
-        let all = Double(corrected.count) + Double(aborted)
-        guard Double(aborted) > (1 - percentile / 100) * all else { return nil }
-        return "\(grouped(aborted)) of \(grouped(result.requests.sent, "request")) had no answer"
+    private func unanswered(
+        above percentile: Double, _ result: BenchResult, _ corrected: Distribution, wereAwaited: Bool
+    ) -> String? {
+        let (aborted, dropped) = (wereAwaited ? result.requests.aborted : 0, result.requests.dropped)
+        guard aborted + dropped > 0, corrected.count > 0 else { return nil }
+        let all = Double(corrected.count) + Double(aborted) + Double(dropped)
+        guard Double(aborted) + Double(dropped) > (1 - percentile / 100) * all else { return nil }
+        let parts = [
+            aborted > 0 ? "\(grouped(aborted)) of \(grouped(result.requests.sent, "request")) had no answer" : nil,
+            dropped > 0
+                ? "\(grouped(dropped)) that \(dropped == 1 ? "was" : "were") due \(dropped == 1 ? "was" : "were") never sent"
+                : nil,
+        ]
+        return parts.compactMap { $0 }.joined(separator: " and ")
     }
 
     private func outcome(_ measured: Double?, _ text: String, isBroken: Bool) -> Outcome {

@@ -40,8 +40,7 @@ package enum HistogramLog {
         for interval in result.intervals {
             guard let latency = interval.latency else { continue }
             let end = interval.start + interval.length
-            let isDrain = result.elapsed > 0 && interval.start >= result.elapsed
-            guard !isDrain, let last = seconds.last, last.end - last.start < 0.95 else {
+            guard !interval.isDrain, let last = seconds.last, last.end - last.start < 0.95 else {
                 seconds.append((interval.start, end, latency))
                 continue
             }

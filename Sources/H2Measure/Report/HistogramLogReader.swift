@@ -174,7 +174,7 @@ struct HistogramLogReader {
 
     private func unreadable() -> HistogramLogError {
         HistogramLogError(
-            file: file, line: nil, message: "cannot be read: \(String(cString: strerror(errno)))",
+            file: file, line: nil, message: "cannot be read: \(errnoText(errno))",
             remedy: "check the path and its permissions")
     }
 }

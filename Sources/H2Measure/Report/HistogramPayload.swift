@@ -1,4 +1,5 @@
 import CZlib
+internal import H2Client
 import Histogram
 
 /// What is wrong with an encoded histogram, in words that follow "the histogram".

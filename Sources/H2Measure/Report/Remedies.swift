@@ -109,10 +109,10 @@ struct Remedies {
             if let due = plan.arrivalsEachSecond, due > 0 {
                 seconds = max(seconds, (Double(percentile.needed) / due).rounded(.up))
             }
-            // A stream that thinks sends one request each think time.
+            // With think time, a stream sends one request per think time plus latency.
             if plan.thinkTime > .zero, plan.pace == .closed {
                 let streams = Double(plan.connections * streamsOnEach)
-                let each = plan.thinkTime.inSeconds + result.latency.mean / 1e9
+                let each = plan.thinkTime.inSeconds + result.latency.average / 1e9
                 seconds = max(seconds, ((Double(percentile.needed) / streams).rounded(.up) * each).rounded(.up))
             }
             guard seconds > time.inSeconds else { return nil }

@@ -1,11 +1,10 @@
 package import H2Client
 import H2Platform
-import Synchronization
 
 /// The log of each request (`--csv`): a line each, in the order in which they ended.
 ///
-/// Made for an event loop's thread: a line is put together by hand in a buffer that is there already, and another thread
-/// writes 64 KiB of them at once, so that a slow reader of a pipe holds nothing up. Each thread has its own log (`beside`),
+/// Made for an event loop's thread: a line is put together by hand in a preallocated buffer, and another thread writes
+/// 64 KiB of them at once, so that a slow reader of a pipe does not block the loop. Each thread has its own log (`beside`),
 /// which is not to be used by two at once; whole lines of all of them go to one file, so that they never mix.
 package final class RequestLog {
     /// What became of a request.
@@ -107,6 +106,9 @@ package final class RequestLog {
         if let error = file.error { throw error }
     }
 
+    /// The measurement was cancelled: what a reader does not take within a second is dropped. From any thread.
+    package func giveUp() { file.giveUp() }
+
     private func flush() {
         guard count > 0 else { return }
         file.append(UnsafeRawBufferPointer(start: buffer, count: count), lines: lines)
@@ -203,6 +205,8 @@ private final class RequestLogFile: @unchecked Sendable {
         /// Lines that were queued when a write failed.
         var lostLines = 0
         var waiters: [UnsafeContinuation<Void, Never>] = []
+        /// When writes stop waiting for a reader, since the measurement was cancelled.
+        var deadline: ContinuousClock.Instant?
     }
 
     private struct Piece {
@@ -215,10 +219,9 @@ private final class RequestLogFile: @unchecked Sendable {
     private let queueLimit: Int
     /// A pipe or a device, whose reader may be slow or asleep.
     private let mayBlock: Bool
-    private let isGivenUp = Atomic<Bool>(false)
     private let lock = PthreadLock()
     private var state = State()
-    /// How long a write waits for a reader once it is given up.
+    /// How long writes go on for a slow reader once the log is given up.
     private static let patience = Duration.seconds(1)
 
     init(path: String, header: String, queueLimit: Int) throws(H2Error) {
@@ -234,7 +237,7 @@ private final class RequestLogFile: @unchecked Sendable {
                 remedy: "check the path and its rights")
         }
         // At once, so that a full disk is noticed before the measurement begins. A pipe has room for it.
-        state.failure = Array(header.utf8).withUnsafeBytes { write($0) }
+        state.failure = Array(header.utf8).withUnsafeBytes { write($0).status }
         if let error { throw error }
     }
 
@@ -269,13 +272,15 @@ private final class RequestLogFile: @unchecked Sendable {
         if isWritten { waiter.resume() }
     }
 
-    /// The measurement was cancelled: from now on a write waits only a little while for a reader. From any thread.
-    func giveUp() { isGivenUp.store(true, ordering: .relaxed) }
+    /// See `RequestLog.giveUp`.
+    func giveUp() {
+        lock.withLock { if state.deadline == nil { state.deadline = .now + Self.patience } }
+    }
 
     private func writeQueue() {
         while true {
             let (pieces, waiters) = lock.withLock {
-                defer { (state.queue, state.queuedBytes) = ([], 0) }
+                defer { state.queue = [] }
                 guard state.queue.isEmpty else { return (state.queue, [UnsafeContinuation<Void, Never>]()) }
                 state.isBusy = false
                 defer { state.waiters = [] }
@@ -288,26 +293,42 @@ private final class RequestLogFile: @unchecked Sendable {
             for piece in pieces {
                 // Written outside the lock, so that nobody who appends waits for it.
                 let hasFailed = lock.withLock { state.failure != 0 }
-                let status = hasFailed ? 0 : piece.bytes.withUnsafeBytes { write($0) }
-                guard hasFailed || status != 0 else { continue }
+                let (status, written) = hasFailed ? (0, 0) : piece.bytes.withUnsafeBytes { write($0) }
                 lock.withLock {
+                    state.queuedBytes -= piece.bytes.count
                     if state.failure == 0 { state.failure = status }
-                    state.lostLines += piece.lines
+                    if state.failure != 0 {
+                        state.lostLines += piece.lines - wholeLines(piece.bytes[..<written])
+                    }
                 }
             }
         }
     }
 
-    /// 0, or the errno that stopped it; ECANCELED if nobody read it after it was given up.
-    private func write(_ bytes: UnsafeRawBufferPointer) -> CInt {
-        guard mayBlock else { return writeFully(descriptor, bytes) }
-        var end: ContinuousClock.Instant?
-        return writeFully(descriptor, bytes) {
-            guard self.isGivenUp.load(ordering: .relaxed) else { return true }
-            let now = ContinuousClock.now
-            if end == nil { end = now + Self.patience }
-            return now < end ?? now
+    /// 0, or the errno that stopped it; ECANCELED if nobody read it after it was given up. And how many bytes were written.
+    private func write(_ bytes: UnsafeRawBufferPointer) -> (status: CInt, written: Int) {
+        var written = 0
+        guard mayBlock else {
+            let status = writeFully(descriptor, bytes, onProgress: { written = $0 })
+            if status != 0 { cutLastLine() }
+            return (status, written)
         }
+        let status = writeFully(
+            descriptor, bytes, while: { self.lock.withLock { self.state.deadline }.map { .now < $0 } ?? true },
+            onProgress: { written = $0 })
+        return (status, written)
+    }
+
+    private func wholeLines(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 == UInt8(ascii: "\n") } }
+
+    /// Takes a line away that was written in part.
+    private func cutLastLine() {
+        var (end, byte) = (lseek(descriptor, 0, SEEK_END), UInt8(0))
+        let reading = open(path, O_RDONLY | O_CLOEXEC)
+        guard reading >= 0 else { return }
+        defer { close(reading) }
+        while end > 0, pread(reading, &byte, 1, end - 1) == 1, byte != UInt8(ascii: "\n") { end -= 1 }
+        _ = ftruncate(descriptor, end)
     }
 
     /// Set if lines are missing.
@@ -317,8 +338,10 @@ private final class RequestLogFile: @unchecked Sendable {
         let (cause, remedy) =
             switch state.failure {
             case 0 where state.droppedLines == 0: (String?.none, "")
-            case 0: ("its reader was too slow", "read it faster, or write it to a file")
-            case ECANCELED: ("nobody read them", "read the log to its end, or write it to a file")
+            case 0 where mayBlock: ("its reader was too slow", "read it faster, or write it to a file")
+            case 0: ("the disk was too slow", "write it to a faster disk")
+            case ECANCELED: ("its reader stopped reading", "read it to its end, or write it to a file")
+            case EPIPE: (describeErrno(EPIPE), "keep its reader running until the end")
             case let number: (describeErrno(number), "make room there, or write it elsewhere")
             }
         guard let cause else { return nil }
@@ -327,7 +350,7 @@ private final class RequestLogFile: @unchecked Sendable {
             .localIO, initiator: .user, cause: state.failure == 0 ? .none : .errno(state.failure),
             message: missing == 0
                 ? "cannot write the request log '\(path)': \(cause)"
-                : "the request log '\(path)' lacks \(missing) \(missing == 1 ? "line" : "lines"): \(cause)",
+                : "\(missing) \(missing == 1 ? "line is" : "lines are") missing from the request log '\(path)': \(cause)",
             remedy: "\(remedy); \(complete)")
     }
 }

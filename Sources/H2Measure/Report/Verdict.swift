@@ -59,10 +59,3 @@ extension [String: Int] {
             .sorted { $0.count == $1.count ? $0.cause < $1.cause : $0.count > $1.count }
     }
 }
-
-extension Duration {
-    var inSeconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) * 1e-18
-    }
-}

@@ -40,8 +40,8 @@ struct VerdictRules {
         if let silence = result.silenceAtEnd {
             return Verdict(
                 .warning, .errors,
-                "Nothing was answered in the last \(timeText(seconds: silence)), while \(grouped(count, "request")) waited, "
-                    + "\(lacking): see whether the server still runs.")
+                "No response came in the last \(timeText(seconds: silence)), while \(grouped(count, "request")) waited, "
+                    + "\(lacking): check that the server is still running.")
         }
         let text: String
         switch result.end {
@@ -93,6 +93,13 @@ struct VerdictRules {
     /// Where nothing failed either: all of it was too late, or never began.
     private func nothingInTime() -> Verdict? {
         guard case .time(let time) = plan.extent, !wasAway else { return nil }
+        if result.requests.sent == 0, plan.thinkTime > .zero {
+            let think = Remedies.brief(plan.thinkTime)
+            return Verdict(
+                .warning, .sample,
+                "Nothing was sent, because all streams were waiting for their think time (\(think)): use a longer -D, or a "
+                    + "shorter --think-time.")
+        }
         let (drain, tryOne) = (Remedies.brief(plan.drain), "try one with h2get -v first")
         if result.requests.sent > 0 {
             let waited = plan.drain > .zero ? " and the \(drain) to drain" : ""
@@ -190,7 +197,8 @@ struct VerdictRules {
     private func failures() -> [Verdict] {
         let requests = result.requests
         func first(_ causes: [String: Int]) -> String { causes.byCount.first.map { " (\($0.cause))" } ?? "" }
-        let (lost, failed) = (result.connections.lost, result.connections.failed)
+        let (lost, failed) = (result.connections.lostSince, result.connections.failedSince)
+        let (lostCount, failedCount) = (Self.sum(lost), Self.sum(failed))
         if wasAway {
             let with = requests.failed > 0 ? ", and \(grouped(requests.failed, "request")) failed" : ""
             let reasons = [
@@ -223,8 +231,8 @@ struct VerdictRules {
                                 + "them",
                             "find out why before you trust the latencies", remedies.lessLoad)))
         }
-        if let neverOpened = neverOpened() {
-            verdicts.append(neverOpened)
+        if let missing = neverOpened() ?? abandoned() {
+            verdicts.append(missing)
         } else if let most = failed.byCount.first, failedCount > 0 {
             verdicts.append(
                 Verdict(
@@ -237,11 +245,22 @@ struct VerdictRules {
         return verdicts
     }
 
-    /// Attempts to connect that failed, and connections that were lost, in the measured part.
-    private var failedCount: Int {
-        result.connections.failed.values.reduce(0, +) - result.connections.failedInWarmUp
+    private static func sum(_ causes: [String: Int]) -> Int { causes.values.reduce(0, +) }
+
+    /// That places gave up, in the warm-up or after it, so that there was less load than was asked for.
+    private func abandoned() -> Verdict? {
+        let connections = result.connections
+        guard connections.abandoned > 0 else { return nil }
+        // Where all gave up the run ended with that.
+        if case .gaveUp = result.end { return nil }
+        let most = connections.failed.byCount.first.map { " (most often: \($0.cause))" } ?? ""
+        return Verdict(
+            .warning, .errors,
+            Remedies.sentence(
+                "\(grouped(connections.abandoned)) of \(grouped(plan.connections, "connection")) could not be established "
+                    + "again\(most), so the load was not what was asked for",
+                remedies.fewerConnections, remedies.slowerConnecting))
     }
-    private var lostCount: Int { result.connections.lost.values.reduce(0, +) - result.connections.lostInWarmUp }
 
     /// That places never had a connection, so that there was less load than was asked for.
     private func neverOpened() -> Verdict? {
@@ -283,7 +302,7 @@ struct VerdictRules {
         case .complete, .interrupted: break
         }
         if wasAway { consequences.formUnion(ofLoad.union([.reconnects])) }
-        if result.silenceAtEnd != nil { consequences.insert(.unsteady) }
+        if result.silenceAtEnd != nil { consequences.formUnion(ofLoad) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
         let isBehind = has(.rateMissed, .backlog)
         // Behind its schedule a run's latencies depend on its length, however many there are.
@@ -334,7 +353,7 @@ struct VerdictRules {
         // On a loop that has little to do a late timer is the system's way of waking a thread, which costs requests nothing:
         // they wait for arrivals and answers, not for this timer.
         let isAtWork = (result.client.loopBusy.max() ?? 1) > 0.5
-        // Beside long latencies it does not count.
+        // Negligible beside long latencies.
         guard p50 == 0 || Double(lag) > 0.05 * Double(p50) else { return nil }
         let isLate = lag > 5_000_000
         guard isLate || isAtWork && p50 > 0 && Double(lag) > 0.1 * Double(p50) else { return nil }
@@ -374,13 +393,14 @@ struct VerdictRules {
                         remedies.lessLoad, "raise its limits")))
         }
         let connections = result.connections
-        let reopened = connections.reopened - connections.reopenedInWarmUp
-        if lostCount > 0 || isReopenedUnasked {
-            let named = connections.lost.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }
-                .joined(separator: "; ")
+        let reopened = connections.reopened - connections.warmUp.reopened
+        let lost = connections.lostSince
+        // What was not replaced had nothing to do any more, or is told as missing.
+        if reopened > 0, connections.abandoned == 0, !lost.isEmpty || isReopenedUnasked {
+            let named = lost.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }.joined(separator: "; ")
             let what =
-                lostCount > 0
-                ? "\(grouped(lostCount, "connection")) ended early (\(named)), with \(grouped(reopened)) opened instead"
+                !lost.isEmpty
+                ? "\(grouped(Self.sum(lost), "connection")) ended early (\(named)), with \(grouped(reopened)) opened instead"
                 : "\(grouped(reopened, "connection")) had to be opened again"
             verdicts.append(
                 Verdict(
@@ -388,34 +408,33 @@ struct VerdictRules {
                     Remedies.sentence(
                         "\(what), so the figures contain reconnecting",
                         "raise what the server allows a connection (keepalive_requests in nginx)", remedies.rotation)))
-        } else if let early = troubleInWarmUp() {
-            verdicts.append(early)
         }
+        if let early = troubleInWarmUp() { verdicts.append(early) }
         return verdicts
     }
 
-    /// That the server was not well in the warm-up, and was by the time that counts.
+    /// That the server had trouble only during the warm-up.
     private func troubleInWarmUp() -> Verdict? {
         let connections = result.connections
-        guard connections.neverOpened == 0, failedCount == 0 else { return nil }
+        guard connections.neverOpened == 0, connections.abandoned == 0 else { return nil }
+        let (lost, failed) = (connections.warmUp.lost, connections.warmUp.failed)
         let parts = [
-            connections.lostInWarmUp > 0 ? "\(grouped(connections.lostInWarmUp, "connection")) ended" : nil,
-            connections.failedInWarmUp > 0
-                ? "\(grouped(connections.failedInWarmUp, "attempt")) to connect failed" : nil,
+            lost.isEmpty
+                ? nil : "\(grouped(Self.sum(lost), "connection")) \(Self.sum(lost) == 1 ? "was" : "were") lost",
+            failed.isEmpty ? nil : "\(grouped(Self.sum(failed), "attempt")) to connect failed",
         ].compactMap { $0 }
         guard !parts.isEmpty else { return nil }
-        let causes = connections.lost.merging(connections.failed, uniquingKeysWith: +).byCount
-        let most = causes.first.map { " (most often: \($0.cause))" } ?? ""
+        let most = lost.merging(failed, uniquingKeysWith: +).byCount.first.map { " (most often: \($0.cause))" } ?? ""
         return Verdict(
             .note, .reconnects,
-            "In the warm-up \(parts.joined(separator: " and "))\(most); the measured part came after that.")
+            "During the warm-up, \(parts.joined(separator: " and "))\(most). The measured part began after that.")
     }
 
     /// That connections were opened again which were not ended on purpose. Where some are, each place may be between the two.
     private var isReopenedUnasked: Bool {
         let isRotating = plan.requestsPerConnection != nil || !remedies.timeLimits.isEmpty
         let connections = result.connections
-        return connections.reopened - connections.reopenedInWarmUp > connections.rotated
+        return connections.reopened - connections.warmUp.reopened > connections.rotated - connections.warmUp.rotated
             + (isRotating ? plan.connections : 0)
     }
 

@@ -1,4 +1,6 @@
+import Foundation
 import H2Platform
+import H2TestSupport
 import Synchronization
 import Testing
 
@@ -55,5 +57,19 @@ import Testing
                 on: loop, RequestOptions(), calledAt: loop.preciseNow, openCached: { _ in nil })
         }
         #expect(error?.code == .localIO)
+    }
+
+    @Test func `A pipe is no body file, and does not hold the caller up`() async throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("pipe-\(UUID().uuidString)").path
+        #expect(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        let result = await ending { try BodyFile(path).length }
+        guard case .failure(let error as H2Error)? = result else {
+            Issue.record("\(String(describing: result))")
+            // Lets the thread go that waits for a writer.
+            close(open(path, O_WRONLY | O_NONBLOCK))
+            return
+        }
+        #expect(error.code == .localIO)
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import H2Origin
+import H2TestSupport
 import HTTPTypes
 import Testing
 

@@ -373,7 +373,7 @@ import Testing
         let server = try PuppetServer()
         let count = 5_000_000
         server.playHTTP1 { server in
-            guard server.nextHead() != nil, let body = server.read(count) else { return }
+            guard server.nextHead() != nil, let body = server.take(count) else { return }
             server.send(text("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\(String(count, radix: 16))\r\n"))
             server.send(body)
             server.send(text("\r\n0\r\n\r\n"))

@@ -434,4 +434,14 @@ import Testing
             rig.expectNothingLeft()
         }
     }
+
+    @Test func `A request that cannot be begun starts no timer`() {
+        let rig = ConnectionRig()
+        rig.settleCancellations()
+        let before = rig.world.loop.nextTimer
+        let result = rig.run { connection in try await connection.send(.to("/a b")).status }
+        #expect(result?.h2Error?.code == .invalidRequest, "\(String(describing: result))")
+        #expect(rig.world.loop.nextTimer == before)
+        rig.expectNothingLeft()
+    }
 }

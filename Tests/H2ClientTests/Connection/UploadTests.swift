@@ -148,6 +148,37 @@ import Testing
         rig.expectNothingLeft()
     }
 
+    /// The length is a field's, which is looked at when the request's turn comes.
+    @Test(arguments: [2, 3, 4])
+    func `A writer may supply all of the stated length before its turn, no less and no more`(_ real: Int) {
+        var settings = SimulatedServer.Settings()
+        settings.maxConcurrentStreams = 1
+        let rig = ConnectionRig(settings: settings)
+        var held: SimulatedStream?
+        rig.server.onRequest = { stream in
+            if stream.path == "/hold" { held = stream } else { stream.respond(200, [], hasBody: false) }
+        }
+        let first = rig.start { try await $0.send(.to("/hold")).status.code }
+        rig.settle()
+        let second = rig.start { connection in
+            var request = HTTPRequest.to("/", .post)
+            request.headerFields[.contentLength] = "3"
+            let body = RequestBody.writer { try await $0.write([UInt8](repeating: 7, count: real)) }
+            return try await connection.send(request, body: body).status.code
+        }
+        rig.settle()
+        #expect(rig.snapshot.waitingRequests == 1)
+        rig.world.after(0) { held?.respond(200, [], hasBody: false) }
+        rig.finish(first)
+        rig.finish(second)
+        if real == 3 {
+            #expect(second.value == 200, "\(String(describing: second.error))")
+        } else {
+            #expect(second.h2Error?.code == .invalidRequest, "\(String(describing: second.outcome))")
+        }
+        rig.expectNothingLeft()
+    }
+
     @Test func `Cancelling while a write waits for the window ends the request`() {
         var settings = SimulatedServer.Settings()
         settings.initialWindowSize = 0

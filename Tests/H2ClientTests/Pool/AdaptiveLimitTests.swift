@@ -110,6 +110,11 @@ import Testing
             limit.answered(.good, latency: 40, inFlight: 18, now: 3_000 + turn)
         }
         #expect(limit.limit == 12)
+        // And further, for as long as they do.
+        for turn in 0..<16 as Range<UInt64> {
+            limit.answered(.good, latency: 40, inFlight: 12, now: 4_000 + turn)
+        }
+        #expect(limit.limit == 9)
         #expect(limit.pausedUntil == 0)
     }
 

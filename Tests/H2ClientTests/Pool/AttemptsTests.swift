@@ -1,3 +1,4 @@
+import H2TestSupport
 import HTTPTypes
 import Testing
 

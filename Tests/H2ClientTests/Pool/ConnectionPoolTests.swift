@@ -205,4 +205,34 @@ struct ConnectionPoolTests {
             #expect(pool.originsByName.count == PoolState.rememberedOrigins)
         }
     }
+
+    @Test func `an origin is found by its name, and made once`() throws {
+        let pool = ConnectionPool(HTTPClient.Configuration())
+        let origins = try (0..<3).map { try Origin("http://host\($0).example") }
+        pool.lock.withLock {
+            let keys = origins.map { pool.entry(for: $0).key }
+            #expect(Set(keys.map(\.slot)).count == 3)
+            #expect(origins.map { pool.entry(for: $0).key } == keys)
+            #expect(pool.originsByName.count == 3)
+            #expect(pool.originsBySlot.compactMap(\.self).count == 3)
+        }
+    }
+
+    // MARK: - Dials
+
+    @Test func `a trust source that cannot be read fails all requests that wait for the dial`() async throws {
+        var configuration = HTTPClient.Configuration()
+        configuration.connection.tls.caFile = "/absent/ca.pem"
+        try await withHTTPClient(configuration: configuration) { client in
+            await withTaskGroup(of: H2Error?.self) { group in
+                for _ in 0..<3 {
+                    group.addTask {
+                        do { _ = try await client.get("https://127.0.0.1:1/") } catch { return error as? H2Error }
+                        return nil
+                    }
+                }
+                for await error in group { #expect(error?.code == .tlsConfiguration) }
+            }
+        }
+    }
 }

@@ -86,6 +86,18 @@ import Testing
         #expect(pool.actions == [.dial(try pool.dialed(), origin, .either, .replacement)])
     }
 
+    @Test func `A connection whose dial took long gets old in time too`() throws {
+        let pool = PoolHarness(.automatic, { $0.maximumAge = .seconds(10) })
+        let origin = pool.origin()
+        try pool.wait(origin)
+        let key = try pool.dialed()
+        // The ticks that dials ask for are over.
+        pool.advance(300)
+        pool.connected(key, .http2)
+        #expect(pool.wakes <= pool.now + 21 * PoolHarness.second / 2)
+        #expect(pool.advance(10.6).contains(.drain(key, .maximumAge)))
+    }
+
     @Test func `Connections that opened together do not get old together, and none gets older than it may`() throws {
         let pool = PoolHarness(.http1Only, { $0.http1ConnectionsPerOrigin = 50 })
         let origin = pool.origin()

@@ -231,4 +231,14 @@ import Testing
         #expect(rig.session.isOver)
         #expect(sent.slot == -1)
     }
+
+    @Test func `What nobody will read is let go of`() throws {
+        let rig = HTTP1Rig()
+        let stream = try rig.answered("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabcde")
+        #expect(stream.bodyText == "abcde")
+        #expect(stream.unread == 5)
+        rig.session.dropUnread(stream)
+        #expect(stream.body.isEmpty)
+        #expect(stream.unread == 0)
+    }
 }

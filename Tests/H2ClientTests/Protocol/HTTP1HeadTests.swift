@@ -209,4 +209,14 @@ import Testing
         #expect(stream.bytesReceived == 40)
         #expect(throws: H2Error.self) { try rig.request() }
     }
+
+    @Test func `Header bytes are counted as names and values`() throws {
+        let rig = HTTP1Rig()
+        _ = try rig.answered("HTTP/1.1 200 OK\r\nx-a: bc\r\ncontent-length: 0\r\n\r\n")
+        let once = rig.session.counts
+        #expect(once.headers == 3 + 2 + 14 + 1)
+        #expect(once.headersDecoded == once.headers)
+        _ = try rig.answered("HTTP/1.1 200 OK\r\nx-a: bc\r\ncontent-length: 0\r\n\r\n")
+        #expect(rig.session.counts.headers == 2 * once.headers)
+    }
 }

@@ -98,10 +98,11 @@ import Testing
     @Test func `The error names the offending field, with what cannot be printed escaped`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()
-        rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a\r\nb")])))
+        rig.receive(.headers(stream.id, FieldEncoder.literal([Malformed.ok, ("x-bad", "a ~\r\nb\u{7f}")])))
         rig.sent()
         #expect(
-            stream.failure?.message.contains("x-bad: a\\x0d\\x0ab") == true, "\(String(describing: stream.failure))")
+            stream.failure?.message.contains("x-bad: a ~\\x0d\\x0ab\\x7f") == true,
+            "\(String(describing: stream.failure))")
     }
 
     @Test func `A status outside of 100 to 599 with three digits is kept as it is`() throws {
@@ -277,5 +278,22 @@ import Testing
         _ = try rig.sentRequest()
         rig.receive(.headers(stream.id, rig.encoder.encode([(":status", "200")]), endHeaders: false))
         #expect(rig.receive(frame)?.http2Code == .protocolError)
+    }
+
+    @Test func `Header bytes are counted as they came and as names and values`() throws {
+        let rig = SessionRig()
+        #expect(rig.session.counts.headers == 0)
+        let (stream, other) = (try rig.sentRequest(), try rig.sentRequest())
+        let block = rig.encoder.encode([(":status", "200"), ("x-a", "bc")])
+        rig.receive(.headers(stream.id, block, endStream: true))
+        #expect(rig.session.counts.headers == block.count)
+        #expect(rig.session.counts.headersDecoded == 7 + 3 + 3 + 2)
+        // In two frames, the second of which is a CONTINUATION.
+        let next = rig.encoder.encode([(":status", "200"), ("x-c", "def")])
+        rig.receive(
+            .headers(other.id, Array(next.prefix(2)), endStream: true, endHeaders: false),
+            .continuation(other.id, Array(next.dropFirst(2)), endHeaders: true))
+        #expect(rig.session.counts.headers == block.count + next.count)
+        #expect(rig.session.counts.headersDecoded == 2 * (7 + 3) + 3 + 2 + 3 + 3)
     }
 }

@@ -97,4 +97,12 @@ import Testing
         #expect(local.maxConcurrentStreams == nil)
         #expect(SessionRig().session.settings(remote: true).maxHeaderListSize == nil)
     }
+
+    @Test(arguments: [(0x7fff_fffe, 0x7fff_fffe), (0x7fff_ffff, nil), (0xffff_ffff, nil)] as [(UInt32, Int?)])
+    func `A limit that no client reaches is none`(_ said: UInt32, _ limit: Int?) {
+        let rig = SessionRig(settings: [Setting.maxConcurrentStreams: said, Setting.maxHeaderListSize: said])
+        let remote = rig.session.settings(remote: true)
+        #expect(remote.maxConcurrentStreams == limit)
+        #expect(remote.maxHeaderListSize == limit)
+    }
 }

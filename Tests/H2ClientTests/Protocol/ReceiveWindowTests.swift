@@ -126,6 +126,26 @@ import Testing
         #expect(probes > 5)
     }
 
+    @Test func `A window is probed each time that half of it has arrived, to the byte`() {
+        let window = window(stream: 100_000, maximum: 1 << 20, unreadLimit: 1 << 20)
+        for time in 1...3 as ClosedRange<UInt64> {
+            #expect(window.arrived(49_999, buffered: false) == 49_999)
+            #expect(!window.shouldProbe(now: time))
+            _ = window.arrived(1, buffered: false)
+            #expect(window.shouldProbe(now: time))
+            #expect(!window.probed(now: time))
+        }
+        // Just half a window within the round trip was not held back by it; a byte more was.
+        for (count, grows) in [(50_000, false), (50_001, true)] {
+            let window = self.window(stream: 100_000)
+            _ = window.arrived(50_000, buffered: false)
+            #expect(window.shouldProbe(now: 1))
+            _ = window.arrived(count, buffered: false)
+            #expect(window.probed(now: 2) == grows)
+            #expect(window.stream == (grows ? 200_000 : 100_000))
+        }
+    }
+
     @Test func `An answer to no probe changes nothing`() {
         let window = window()
         #expect(!window.probed(now: 5))

@@ -1,4 +1,5 @@
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Client
@@ -250,17 +251,5 @@ import Testing
             return
         }
         #expect(onLoop)
-    }
-}
-
-/// Waits for a condition that another thread brings about; an issue after fifty seconds.
-func waitUntil(sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) {
-    let end = EventLoop.monotonicNanoseconds() + 50_000_000_000
-    while !condition() {
-        guard EventLoop.monotonicNanoseconds() < end else {
-            Issue.record("it never came about", sourceLocation: sourceLocation)
-            return
-        }
-        usleep(1_000)
     }
 }

@@ -172,4 +172,17 @@ import Testing
         let other = try TLSContext(serverProtocols: ["h2"])
         #expect(try other.makeSelfSigned(names: ["localhost"], days: 1).fingerprint != fingerprint)
     }
+
+    @Test func `Certificates are asked for without a final dot and without a zone`() {
+        #expect(Dialer.certificateName("example.com.") == "example.com")
+        #expect(Dialer.certificateName("example.com") == "example.com")
+        #expect(Dialer.certificateName("fe80::1%eth0") == "fe80::1")
+        #expect(Dialer.certificateName("127.0.0.1") == "127.0.0.1")
+    }
+
+    @Test(arguments: ["", ".example.com"]) func `A server name that would match any is refused`(name: String) throws {
+        let context = try TLSContext(client: Configuration.TLS())
+        #expect(
+            context.makeConnection(descriptor: -1, serverName: name, isAddress: false, protocols: ["h2"]) == nil)
+    }
 }

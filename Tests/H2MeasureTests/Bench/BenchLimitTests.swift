@@ -1,6 +1,7 @@
 import H2Client
 import H2Origin
 import H2TestSupport
+import HTTPTypes
 import Histogram
 import Testing
 
@@ -108,8 +109,7 @@ struct BenchLimitTests {
         let workers = (0..<count).map { _ in
             Worker(
                 plan, index: 0, loop: EventLoop(), requests: [], tls: nil,
-                timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime()
-            ) { _ in }
+                timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime())
         }
         for worker in workers { crew.add(worker) }
         return (crew, workers)
@@ -147,11 +147,12 @@ struct BenchLimitTests {
         for _ in 0..<5 {
             try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
                 let plan = try origin.plan("/delay/1", .requests(1_000_000), connections: 2) { $0.threads = 2 }
-                async let measured = Bench(plan).run()
+                let bench = Bench(plan)
+                let measured = Task { try await bench.run() }
                 while origin.server.statistics.connectionsAccepted < 2 { try await Task.sleep(for: .milliseconds(5)) }
                 try await Task.sleep(for: .milliseconds(50))
                 origin.server.stopNow()
-                let result = try await measured
+                let result = try await measured.value
                 guard case .gaveUp = result.end else {
                     Issue.record("it ended with \(result.end)")
                     return
@@ -324,6 +325,69 @@ struct BenchLimitTests {
             let cause = try #require(result.connections.failed.keys.first)
             #expect(cause.contains("TLS handshake"), "\(result.connections.failed)")
         }
+    }
+
+    @Test(arguments: [BenchPlan.API.direct, .async])
+    func `a dial that fails opens no connection before its turn, and no request waits for a stream`(
+        _ api: BenchPlan.API
+    ) async throws {
+        // A port on which nobody listens at first.
+        let port = try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { $0.server.port }
+        let origin = try Origin("http://127.0.0.1:\(port)")
+        var plan = BenchPlan(
+            origin: origin,
+            requests: [
+                .init(HTTPRequest(method: .get, scheme: "http", authority: origin.authority, path: "/bytes/3"))
+            ])
+        plan.extent = .requests(100)
+        plan.connections = 10
+        plan.connectionRamp = BenchPlan.ConnectionRamp(count: 1, period: .seconds(3_600))
+        plan.protocols = .cleartextHTTP2
+        plan.api = api
+        plan.keepsTrying = true
+        let bench = Bench(plan)
+        let measured = Task { try await bench.run() }
+        try await Task.sleep(for: .milliseconds(150))
+        let result = try await MeasuredOrigin.run(MeasuredOrigin.cleartext { $0.port = port }) { _ in
+            try await measured.value
+        }
+        #expect(result.requests.done == 100)
+        #expect(result.connections.opened == 1)
+        #expect(result.connections.failed.values.reduce(0, +) > 0)
+        #expect(result.waits.slotRequests == 0)
+        #expect(result.waits.connectionRequests > 0)
+    }
+
+    @Test
+    func `a real run has latencies in each interval with responses`() async throws {
+        try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
+            let result = try await origin.measure("/bytes/3", .time(.milliseconds(1_500)), streams: 2) {
+                $0.connections = 2
+                $0.threads = 2
+            }
+            #expect(result.intervals.allSatisfy { $0.done == 0 || $0.hasLatencies })
+            let line = result.timeLine
+            #expect(line.count <= 15)
+            #expect(line.allSatisfy { $0.connections == 2 || $0.start < 0.2 })
+            #expect(zip(line, line.dropFirst()).allSatisfy { $0.start + $0.length <= $1.start + 1e-9 })
+            #expect(line.allSatisfy { $0.length > 0.02 })
+            #expect(result.intervals.count(where: \.isDrain) <= 1)
+        }
+    }
+
+    @Test
+    func `a loop that slept for an hour costs no memory`() throws {
+        let before = ProcessClocks.usage.residentBytes
+        let timeline = Timeline(loops: 2, keepsHistograms: true)
+        let recorder = Recorder()
+        recorder.record(1_000_000)
+        for loop in 0..<2 {
+            var part = Timeline.Part(indexes: 0..<36_000, start: 0, end: 3_600)
+            (part.done, part.loop) = (36_000, loop)
+            timeline.add(part, recorder)
+        }
+        #expect(timeline.finish().reduce(0) { $0 + $1.done } == 72_000)
+        #expect(ProcessClocks.usage.residentBytes - before < 100 << 20)
     }
 
     @Test

@@ -52,7 +52,7 @@ import Testing
     @Test func oneRequestHasNoSessionToResume() async throws {
         let result = try await result { $0.requests = 1 }
         let why = try #require(result.cell(.newConnections(resuming: true), .tls)?.reason)
-        #expect(why == "incomplete: 1 request at once can resume no TLS session: use a larger -n")
+        #expect(why == "incomplete: no TLS session can be resumed in 1 request at once: use a larger -n")
         #expect(result.cell(.newConnections(resuming: false), .tls)?.spread(\.seconds) != nil)
         let several = try await self.result([.https], FakeServer.Habits(resumes: false))
         #expect(
@@ -376,7 +376,7 @@ import Testing
         #expect(result.isInterrupted)
         #expect(result.rounds == 2)
         #expect(result.cells.allSatisfy { $0.spread(\.seconds) != nil })
-        #expect(result.remarks.first == "It was stopped by the user: 2 rounds of each way are whole.")
+        #expect(result.remarks.first == "Stopped by the user after 2 complete rounds.")
     }
 
     private struct Unexpected: Error {}

@@ -1,5 +1,6 @@
 import H2Client
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
@@ -18,15 +19,6 @@ import Testing
                 guard (try? socket.send(bytes)) != nil else { return }
             }
             socket.finish()
-        }
-    }
-
-    /// Waits until what another thread does has been done.
-    private func eventually(_ what: String, _ condition: () -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while !condition() {
-            try #require(ContinuousClock.now < deadline, "\(what): not within a minute")
-            try await Task.sleep(for: .milliseconds(2))
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import H2Client
 import H2TestSupport
 import Histogram
 import Testing

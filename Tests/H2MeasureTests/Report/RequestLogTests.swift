@@ -2,6 +2,7 @@ import Foundation
 import H2Client
 import H2Measure
 import H2TestSupport
+import Synchronization
 import Testing
 
 @Suite struct RequestLogTests {
@@ -137,7 +138,7 @@ import Testing
         for _ in 0..<2 {
             let failure = await #expect(throws: H2Error.self) { try await log.finish() }
             #expect(
-                failure?.description.contains("lacks 10000 lines: Broken pipe") == true,
+                failure?.description.contains("10000 lines are missing from the request log") == true,
                 "\(String(describing: failure))")
         }
     }
@@ -177,7 +178,7 @@ import Testing
         let failure = await #expect(throws: H2Error.self) { try await log.finish() }
         let lines = try await read
         #expect(lines < 20_001)
-        let message = "lacks \(20_001 - lines) lines: its reader was too slow"
+        let message = "\(20_001 - lines) lines are missing from the request log '\(path)': its reader was too slow"
         #expect(failure?.description.contains(message) == true, "\(String(describing: failure))")
     }
 
@@ -189,7 +190,40 @@ import Testing
         let task = Task { try await log.finish() }
         task.cancel()
         let failure = await #expect(throws: H2Error.self) { try await task.value }
-        #expect(failure?.description.contains("nobody read them") == true, "\(String(describing: failure))")
+        #expect(failure?.description.contains("its reader stopped reading") == true, "\(String(describing: failure))")
+    }
+
+    @Test func aCancelledMeasurementDoesNotWaitForAReaderThatTrickles() async throws {
+        let (path, reader) = try pipe()
+        let log = try RequestLog(path: path)
+        // 20 MB, of which the reader takes 4 KiB at a time: it would need minutes.
+        fill(log, 400_000)
+        let isOver = Mutex(false)
+        Thread.detachNewThread {
+            var buffer = [UInt8](repeating: 0, count: 4_096)
+            while !isOver.withLock({ $0 }) {
+                _ = read(reader, &buffer, buffer.count)
+                usleep(20_000)
+            }
+            close(reader)
+        }
+        let task = Task { try await log.finish() }
+        task.cancel()
+        let failure = await #expect(throws: H2Error.self) { try await task.value }
+        isOver.withLock { $0 = true }
+        #expect(failure?.description.contains("its reader stopped reading") == true, "\(String(describing: failure))")
+    }
+
+    @Test func theLastOfSeveralLogsHasCountedTheLinesOfAll() async throws {
+        let (path, reader) = try pipe()
+        let first = try RequestLog(path: path)
+        close(reader)
+        let second = first.beside()
+        fill(first, 10)
+        fill(second, 20)
+        await #expect(throws: H2Error.self) { try await first.finish() }
+        let failure = await #expect(throws: H2Error.self) { try await second.finish() }
+        #expect(failure?.description.contains("30 lines are missing") == true, "\(String(describing: failure))")
     }
 
     /// How many lines came until the writer closed, each of them whole.

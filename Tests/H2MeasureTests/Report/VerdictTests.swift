@@ -305,7 +305,7 @@ import Testing
             }
         }
         let text = try only(.errors, .warning, samplePlan(), hang)
-        #expect(text.hasPrefix("Nothing was answered in the last "))
+        #expect(text.hasPrefix("No response came in the last "))
         #expect(text.contains("while 10 requests waited, and the latencies lack them"))
         var result = sampleResult()
         hang(&result)
@@ -317,20 +317,42 @@ import Testing
     }
 
     @Test func troubleInTheWarmUpIsNoTroubleOfTheMeasuredPart() throws {
-        let text = try only(.reconnects, .note) { result in
-            result.connections.lost = ["connection closed by the server": 40]
-            result.connections.failed = ["cannot connect: Connection refused": 39]
+        func warmUp(_ result: inout BenchResult) {
+            result.connections.warmUp.lost = ["connection closed by the server": 40]
+            result.connections.warmUp.failed = ["cannot connect: Connection refused": 39]
+            result.connections.warmUp.reopened = 40
+            result.connections.lost = result.connections.warmUp.lost
+            result.connections.failed = result.connections.warmUp.failed
             result.connections.reopened = 40
-            (result.connections.lostInWarmUp, result.connections.failedInWarmUp) = (40, 39)
-            result.connections.reopenedInWarmUp = 40
         }
-        #expect(text.hasPrefix("In the warm-up 40 connections ended and 39 attempts to connect failed (most often: "))
-        // What comes after it counts by itself.
+        let text = try only(.reconnects, .note) { warmUp(&$0) }
+        #expect(
+            text.hasPrefix(
+                "During the warm-up, 40 connections were lost and 39 attempts to connect failed (most often: "))
+        // What comes after it counts by itself, with its own causes.
         let later = try only(.errors, .warning) { result in
-            result.connections.failed = ["cannot connect: Connection refused": 41]
-            result.connections.failedInWarmUp = 39
+            warmUp(&result)
+            result.connections.failed["timed out"] = 2
+            result.connections.warmUp.lost = [:]
+            result.connections.lost = [:]
+            result.connections.warmUp.reopened = 0
+            result.connections.reopened = 0
         }
-        #expect(later.hasPrefix("2 connections could not be established"))
+        #expect(later.hasPrefix("2 connections could not be established (most often: timed out)"))
+        let lost = try only(.reconnects, .note) { result in
+            warmUp(&result)
+            result.connections.lost["GOAWAY NO_ERROR"] = 1
+            result.connections.reopened = 41
+        }
+        #expect(lost.hasPrefix("1 connection ended early (GOAWAY NO_ERROR, 1), with 1 opened instead"))
+        // Whoever gave up in it was missing in the measured part.
+        let missing = try only(.errors, .warning) { result in
+            warmUp(&result)
+            (result.connections.lost, result.connections.warmUp.lost) = ([:], [:])
+            (result.connections.reopened, result.connections.warmUp.reopened) = (0, 0)
+            result.connections.abandoned = 3
+        }
+        #expect(missing.hasPrefix("3 of 4 connections could not be established again (most often: cannot connect"))
     }
 
     @Test func aLateTimerIsNoNewsBesideLongLatencies() throws {

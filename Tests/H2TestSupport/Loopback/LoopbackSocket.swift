@@ -15,28 +15,27 @@ enum LoopbackSocket {
                 return getsockname(descriptor, address, &length)
             }
         }
-        guard status == 0 else {
-            let error = errno
-            close(descriptor)
-            throw ProcessFailure("cannot listen: \(String(cString: strerror(error)))")
-        }
+        guard status == 0 else { throw failed(descriptor, "cannot listen") }
         return (descriptor, Int(in_port_t(bigEndian: address.sin_port)))
+    }
+
+    /// Connects, blocking.
+    /// - Parameter receiveBuffer: bytes that the system may hold for it; nil for the usual.
+    static func connect(to port: Int, receiveBuffer: CInt? = nil) throws -> CInt {
+        let descriptor = try new()
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<CInt>.size))
+        }
+        guard connect(descriptor, to: port) == 0 else { throw failed(descriptor, "cannot connect") }
+        return descriptor
     }
 
     /// Begins to connect; whether it could is told when the descriptor becomes writable.
     static func connectLater(to port: Int) throws -> CInt {
         let descriptor = try new()
         makeNonblocking(descriptor)
-        var address = address(port: port)
-        let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                H2Platform.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 || errno == EINPROGRESS else {
-            let error = errno
-            close(descriptor)
-            throw ProcessFailure("cannot connect: \(String(cString: strerror(error)))")
+        guard connect(descriptor, to: port) == 0 || errno == EINPROGRESS else {
+            throw failed(descriptor, "cannot connect")
         }
         return descriptor
     }
@@ -77,6 +76,22 @@ enum LoopbackSocket {
         guard descriptor >= 0 else { throw ProcessFailure("no socket: \(String(cString: strerror(errno)))") }
         sendAtOnce(descriptor)
         return descriptor
+    }
+
+    private static func connect(_ descriptor: CInt, to port: Int) -> CInt {
+        var address = address(port: port)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                H2Platform.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+
+    /// What went wrong by errno; the descriptor is closed.
+    private static func failed(_ descriptor: CInt, _ what: String) -> ProcessFailure {
+        let error = errno
+        close(descriptor)
+        return ProcessFailure("\(what): \(String(cString: strerror(error)))")
     }
 
     /// Scripts cut responses in pieces, which the system must not put together again.

@@ -35,18 +35,32 @@ struct SlowPeerTests {
     @Test func `requests that joined a dial before its time limit have a dial of their own time`() async throws {
         try await withProxy(.http2, { $0.connection.timeouts.establish = .milliseconds(800) }) {
             client, server, proxy, url in
-            proxy.goSilent()
-            let first = Task { try await h2Error { try await client.get("\(url)/bytes/3") } }
-            try await eventually("the dial hangs") { proxy.counts.bytesDropped > 0 }
-            try await Task.sleep(for: .milliseconds(400))
-            async let late = client.burst(2, "\(url)/bytes/3")
-            try await eventually("they wait") {
-                await client.statistics().origins.first?.waitingRequests == 3
+            // A busy machine may end the first dial before the late requests are there; then it is all done again.
+            for _ in 0..<20 {
+                proxy.goSilent()
+                let (dropped, ended) = (proxy.counts.bytesDropped, Counter())
+                let first = Task {
+                    defer { ended.increment() }
+                    return try await h2Error { try await client.get("\(url)/bytes/3") }
+                }
+                try await eventually("the dial hangs") { proxy.counts.bytesDropped > dropped }
+                // Requests that come sooner after a dial's start share its time limit.
+                try await Task.sleep(for: .milliseconds(200))
+                async let late = client.burst(2, "\(url)/bytes/3")
+                var haveJoined = false
+                try await eventually("they wait") {
+                    haveJoined = await client.statistics().origins.first?.waitingRequests == 3
+                    return haveJoined || ended.value > 0
+                }
+                proxy.forward()
+                let (error, served) = try await (first.value, late)
+                if haveJoined {
+                    #expect(error.code == .timeout, "\(error)")
+                    return expectAllServed(served, 2)
+                }
+                try await client.closeAllIdle()
             }
-            proxy.forward()
-            let error = try await first.value
-            #expect(error.code == .timeout, "\(error)")
-            expectAllServed(await late, 2)
+            Issue.record("the late requests never came in time")
         }
     }
 

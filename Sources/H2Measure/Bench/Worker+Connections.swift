@@ -1,0 +1,221 @@
+internal import H2Client
+
+// The connections of a worker's seats.
+
+extension Worker {
+    /// Has the seat dial when it is its turn, which may be now.
+    func dial(_ seat: Seat) {
+        dialQueue.append(seat)
+        startDials()
+    }
+
+    func dialEnded() {
+        dials -= 1
+        startDials()
+    }
+
+    /// In a loop, whoever asks: thousands of seats may wait, of which none wants a connection any more.
+    private func startDials() {
+        if case .over = phase { return }
+        guard !isDialling else { return }
+        isDialling = true
+        defer { isDialling = false }
+        while dials < Self.mostDials, let next = dialQueue.popFirst() {
+            dials += 1
+            if !next.dialNow() { dials -= 1 }
+        }
+    }
+
+    func connected(_ connection: any BenchConnection, again: Bool) {
+        live[ObjectIdentifier(connection)] = connection
+        if live.count == 1 { crew?.note(self, isConnected: true) }
+        downtime.connected(loop.now)
+        let info = connection.info
+        findings.connections.opened += 1
+        if again { findings.connections.reopened += 1 }
+        findings.connections.mostOpen = max(findings.connections.mostOpen, live.count)
+        if connection.version == .http2 {
+            findings.connections.http2 += 1
+        } else {
+            findings.connections.http1 += 1
+        }
+        findings.connect.record(info.connect.clampedNanoseconds)
+        guard let time = info.tls else { return }
+        findings.handshake.record(time.clampedNanoseconds)
+        findings.connections.handshakes += 1
+        if info.isTLSResumed { findings.connections.resumed += 1 }
+        if findings.connections.tlsVersion == nil {
+            findings.connections.tlsVersion = info.tlsVersion
+            findings.connections.cipher = info.cipher
+        }
+    }
+
+    func connectFailed(_ error: H2Error) {
+        findings.connections.failed[error.kind, default: 0] += 1
+        downtime.failed(loop.now)
+        if findings.connectError == nil { findings.connectError = error }
+    }
+
+    /// Why a connection ends that has lived as long as it may.
+    static func expiry(_ limit: Duration) -> String {
+        "its connections were open for \(timeText(seconds: limit.inSeconds)) (-T)"
+    }
+
+    func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
+
+    /// - Parameter cause: nil where it was meant.
+    func disconnected(_ connection: any BenchConnection, cause: String?) {
+        guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        busySince[ObjectIdentifier(connection)] = nil
+        if live.isEmpty { crew?.note(self, isConnected: false) }
+        closedFigures.add(connection.figures)
+        downtime.gone(loop.now)
+        if case .over = phase { return }
+        if let cause {
+            findings.connections.lost[cause, default: 0] += 1
+        } else {
+            findings.connections.rotated += 1
+        }
+    }
+
+    /// A seat cannot go on.
+    /// - Parameter isMeant: whether its connection was ended because the plan says so.
+    func gaveUp(_ number: Int, why: String, isMeant: Bool) {
+        if case .over = phase { return }
+        seatsAlive -= 1
+        if isMeant {
+            let isAnother = limitReached.map { $0 != why } ?? false
+            limitReached = isAnother ? "every connection came to its time limit (-T, -N)" : why
+        } else {
+            hasFailedSeat = true
+            findings.connections.abandoned += 1
+        }
+        guard seatsAlive > 0 else { return leaveAll(why) }
+        wakeForOrphaned()
+    }
+
+    /// Wakes idle places to send what others offer.
+    func wakeForOrphaned() {
+        guard orphaned > 0, !isOpenLoop else { return }
+        if live.isEmpty, isRunning, let crew, crew.offer(orphaned, from: self) {
+            left -= orphaned
+            orphaned = 0
+            if left == 0 { checkEnd() }
+            return
+        }
+        wakeSoon()
+    }
+
+    /// Not from here: what a seat that gives up leaves may have the next one give up, and so on through all of them.
+    func wakeSoon() {
+        guard !isWaking else { return }
+        isWaking = true
+        loop.execute { [self] in
+            isWaking = false
+            if isOpenLoop { sendBacklog() } else { wakeSeats() }
+        }
+    }
+
+    /// Not one seat is left: what is to be sent is left to other workers, where there are any.
+    private func leaveAll(_ why: String) {
+        let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
+        guard isRunning else { return finish(findings.end) }
+        guard let crew else { return finish(end) }
+        var handover = inherited
+        inherited = Crew.Handover()
+        if case .requests = plan.extent { handover.requests = left }
+        if case .measuring = phase {
+            handover.schedules = schedules
+            while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
+        } else {
+            // The warm-up leaves nothing behind but who sends for which places.
+            handover.parts = schedules.map(\.part)
+        }
+        guard crew.handOver(&handover, from: self) else {
+            if case .requests = plan.extent { left = handover.requests }
+            if case .measuring = phase { schedules = [] }
+            handover.parts = []
+            take(handover)
+            return finish(end)
+        }
+        if case .requests = plan.extent { left = 0 }
+        schedules = []
+        // Whether anything is wrong is for those to say who go on.
+        finish(.complete)
+    }
+
+    /// Whether a seat keeps trying after this number of failures in a row.
+    func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
+        switch code {
+        case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
+        default: break
+        }
+        // A mistake in the plan shows before the first connection, whichever worker has that.
+        if plan.keepsTrying, downtime.hasConnected { return true }
+        return failures < Self.attemptsToConnect
+    }
+
+    /// How long the seat of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
+    /// trying, up to 5 s more by its number, so that thousands of seats do not dial a server that is away all at once.
+    ///
+    /// The first of them looks more often while there is no connection at all: how long that lasts is known no better than
+    /// the time between two looks.
+    func pause(after failures: Int, of number: Int) -> UInt64 {
+        if plan.keepsTrying, number == 0, let time = downtime.lasts(loop.now) { return Downtime.pause(after: time) }
+        let pause = 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) as UInt64
+        return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
+    }
+
+    /// That of a seat's connections.
+    func configuration(of number: Int) -> Configuration {
+        guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
+        var configuration = plan.configuration
+        configuration.sourceAddress = plan.sourceAddresses[number % plan.sourceAddresses.count]
+        return configuration
+    }
+
+    /// Waits, for a seat whose requests are tasks.
+    nonisolated(nonsending) func pause(_ nanoseconds: UInt64) async {
+        await withUnsafeContinuation { continuation in
+            _ = loop.schedule(after: nanoseconds) { continuation.resume() }
+        }
+    }
+
+    func noteDepth(_ depth: Int) {
+        if depth > findings.connections.roundTrips { findings.connections.roundTrips = depth }
+    }
+
+    func watchActivity(_ limit: UInt64) {
+        let period = max(limit / 16, 1_000_000)
+        func look() {
+            let now = loop.now
+            for (key, connection) in live {
+                // Its time counts from when there is something to wait for: a request, on a connection that is there.
+                guard connection.openStreams > 0, let since = busySince[key] else {
+                    busySince[key] = now + period
+                    continue
+                }
+                let last = max(connection.lastByteAt, since)
+                guard now > last, now - last >= limit else { continue }
+                let why = "no byte came for \(timeText(limit)) (-N)"
+                if let seat = seats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else if let seat = asyncSeats.first(where: { $0.connection === connection }) {
+                    seat.stop(because: why, isExpired: false)
+                } else {
+                    // Its seat has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    connection.cutOff = .silent
+                    connection.closeNow(because: why)
+                }
+            }
+            if case .over = phase { return }
+            timers.append(loop.schedule(after: period) { look() })
+            trimTimers()
+        }
+        timers.append(loop.schedule(after: period) { look() })
+    }
+
+    func currentFigures() -> DirectFigures {
+        live.values.reduce(into: closedFigures) { $0.add($1.figures) }
+    }
+}

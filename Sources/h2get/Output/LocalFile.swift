@@ -1,0 +1,127 @@
+import H2Platform
+
+/// The kind of file that a path names, links followed.
+enum FileKind: Equatable {
+    case regular
+    case folder
+    /// A pipe, a device, a socket.
+    case other
+    case missing(Int32)
+
+    init(path: String) {
+        var status = stat()
+        self = stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    init(_ path: FilePath) {
+        var status = stat()
+        self = stat(path.c, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    init(descriptor: CInt) {
+        var status = stat()
+        self = fstat(descriptor, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+    }
+
+    fileprivate init(mode: mode_t) {
+        switch mode & S_IFMT {
+        case S_IFREG: self = .regular
+        case S_IFDIR: self = .folder
+        default: self = .other
+        }
+    }
+}
+
+extension FileKind {
+    /// How a file is read.
+    enum Readable: Equatable {
+        /// Any number of times. The size is what the system tells, which in /proc and /sys is not what there is.
+        case regular(size: Int)
+        /// Once, as it comes: a pipe, a device.
+        case stream
+    }
+
+    /// - Throws: `Failure` (`readFailed`) for a folder and for what is not there.
+    static func readable(_ path: String) throws -> Readable {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))")
+        }
+        switch FileKind(mode: status.st_mode) {
+        case .regular: return .regular(size: Int(status.st_size))
+        case .folder: throw Failure(.readFailed, "\(path) is a folder; name a file")
+        case .other, .missing: return .stream
+        }
+    }
+}
+
+/// A whole file in memory; `-` is stdin. For what has to be in memory anyway, before anything is sent.
+/// - Parameter remedy: for a file over 1 GiB.
+func readWhole(_ path: String, remedy: String) throws -> [UInt8] {
+    if path == "-" { return try readWhole(STDIN_FILENO, name: path, remedy: remedy) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))") }
+    defer { close(descriptor) }
+    return try readWhole(descriptor, name: path, remedy: remedy)
+}
+
+/// From where `descriptor` is to its end, whatever length the system tells: of files in /proc that is 0.
+func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    while true {
+        let chunk = try readChunk(descriptor, name: path)
+        if chunk.isEmpty { return bytes }
+        bytes += chunk
+        guard bytes.count <= 1 << 30 else {
+            let name = path == "-" ? "stdin" : path
+            throw Failure(.readFailed, "\(name) is larger than 1 GiB, too large to hold in memory; \(remedy)")
+        }
+    }
+}
+
+/// Some editors put this at the start of a text in UTF-8; it is not part of it.
+let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
+
+/// The lines of a list or of a file of fields, without its byte-order mark.
+func readText(_ path: String) throws -> ArraySlice<UInt8> {
+    let bytes = try readWhole(path, remedy: "split it")
+    return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
+}
+
+/// The next bytes, at most 64 KiB; empty at the end. Waits for them, also where somebody made the descriptor non-blocking.
+/// - Parameter isWanted: asked several times a second while nothing comes; nothing is read where it says no.
+func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { true }) throws -> [UInt8] {
+    var code: Int32 = 0
+    let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
+        var result = read(descriptor, buffer.baseAddress, buffer.count)
+        while result < 0, errno == EINTR || errno == EAGAIN {
+            if errno == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                _ = poll(&entry, 1, 200)
+                guard isWanted() else {
+                    result = 0
+                    break
+                }
+            }
+            result = read(descriptor, buffer.baseAddress, buffer.count)
+        }
+        if result < 0 { code = errno }
+        count = max(result, 0)
+    }
+    guard code == 0 else {
+        throw Failure(.readFailed, "cannot read \(name == "-" ? "stdin" : name): \(errnoText(code))")
+    }
+    return chunk
+}
+
+/// Lets the process open `count` files, as far as the system permits: each download under way needs one.
+/// - Returns: how many it may open.
+@discardableResult
+func allowOpenFiles(_ count: Int) -> Int {
+    guard var limit = openFileLimit() else { return count }
+    guard limit.rlim_cur < rlim_t(count) else { return count }
+    let wanted = min(rlim_t(count), limit.rlim_max)
+    let before = limit.rlim_cur
+    limit.rlim_cur = wanted
+    return Int(setOpenFileLimit(limit) ? wanted : before)
+}

@@ -1,0 +1,164 @@
+import H2Client
+import H2Measure
+import HTTPTypes
+
+/// The words of -v and -vv. Everything that came from a server is made printable.
+struct Verbose: Sendable {
+    let console: Console
+    /// 1: connections and header fields; 2: frames.
+    let level: Int
+    /// Several transfers are under way at once: each line says whose it is.
+    let numbersTransfers: Bool
+
+    private var isOn: Bool { level > 0 }
+
+    /// Tells what happens to the client's connections, until it is shut down.
+    func narrate(_ client: HTTPClient) -> Task<Void, Never>? {
+        guard isOn else { return nil }
+        let events = client.events()
+        return Task(executorPreference: EventLoop.shared.taskExecutor) {
+            for await event in events { tell(event.kind) }
+        }
+    }
+
+    private func tell(_ event: HTTPClient.Event.Kind) {
+        for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
+    }
+
+    /// The lines of -v about an event; transfers tell of themselves.
+    static func lines(_ event: HTTPClient.Event.Kind) -> [String] {
+        switch event {
+        case .connecting(let origin, let reason): ["connecting to \(origin): \(reason.rawValue)"]
+        case .connectFailed(let origin, let error):
+            ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
+        case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
+        case .connectionShared(let id, let origin): ["connection \(id) serves \(origin) too from now on"]
+        case .connectionDraining(let id, let reason): ["connection \(id) takes no new requests: \(reason)"]
+        case .connectionClosed(let id, let reason, let requests):
+            ["connection \(id) ended after \(counted(requests, "request")): \(reason)"]
+        case .requestRetried(_, let error, let status, let wait):
+            [
+                "\(error?.message ?? "the server answered \(status ?? 0)"); trying again "
+                    + (wait > .zero ? "in \(wait.brief)" : "at once")
+            ]
+        case .requestQueued, .requestSent, .requestFinished: []
+        }
+    }
+
+    private static func opened(
+        _ info: ConnectionInfo, _ version: HTTPVersion, _ reason: HTTPClient.OpenReason
+    ) -> [String] {
+        let name = "connection \(info.id)"
+        var lines = [
+            "\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress), opened since \(reason.rawValue)"
+        ]
+        if let tls = info.tlsVersion {
+            // Without ALPN it is HTTP/1.1, too.
+            let choice = version == .http2 ? "ALPN chose h2" : version.rawValue
+            lines.append("\(name): \(tls), \(info.cipher ?? "unknown cipher"), \(choice)")
+            lines.append(
+                "\(name): certificate of \(info.certificateSubject ?? "nobody"), "
+                    + "issued by \(info.certificateIssuer ?? "nobody"), until \(info.certificateExpiry ?? "never")"
+                    + (info.isPeerVerified ? ", verified" : ", NOT VERIFIED")
+                    + (info.isTLSResumed ? ", session resumed" : ""))
+        } else {
+            lines.append("\(name): cleartext, \(version == .http2 ? "HTTP/2 by prior knowledge" : version.rawValue)")
+        }
+        var times = "resolve \(info.resolve.brief), connect \(info.connect.brief)"
+        if let tls = info.tls { times += ", TLS \(tls.brief)" }
+        return lines + ["\(name): \(times)"]
+    }
+
+    /// Says the request, and has informational responses said as they come. Which version it goes over is not known yet.
+    func sending(
+        _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions
+    ) {
+        guard isOn else { return }
+        let mark = mark(transfer)
+        let target = "\(request.scheme ?? "")://\(request.authority ?? "")\(request.path ?? "/")"
+        var text = "\(mark)> \(request.method.rawValue) \(printable(target))"
+        for field in request.headerFields {
+            // A password must not come into a log that is shown around.
+            let isSecret = [.authorization, .proxyAuthorization, .cookie].contains(field.name)
+            let value = isSecret ? "(not shown)" : printable(field.value)
+            text += "\n\(mark)> \(field.name.canonicalName): \(value)"
+        }
+        if let priority = options.priority { text += "\n\(mark)> priority: \(priority.fieldValue)" }
+        console.say("\(text)\n\(mark)>")
+        let console = console
+        options.onInformational = { response in
+            console.say(Verbose.head(response, "HTTP", mark: mark))
+        }
+    }
+
+    func received(_ response: Response, _ transfer: Transfer) {
+        guard isOn else { return }
+        let mark = mark(transfer)
+        var text = "\(mark)* \(Verbose.name(response)) on connection \(response.connectionID) "
+        text += "(\(response.isConnectionReused ? "reused" : "new")), \(response.version.rawValue)"
+        for (index, attempt) in response.failedAttempts.enumerated() {
+            text += index == 0 ? "; before that " : ", "
+            text += "on \(attempt.connectionID): "
+            text += printable(attempt.error?.message ?? "status \(attempt.status?.code ?? 0)")
+        }
+        console.say("\(text)\n" + Verbose.head(response.head, response.version.rawValue, mark: mark))
+    }
+
+    /// HTTP/1.1 has no streams.
+    private static func name(_ response: Response) -> String {
+        response.version == .http2 ? "stream \(response.streamID)" : "request"
+    }
+
+    nonisolated(nonsending) func finished(_ response: Response, _ transfer: Transfer) async {
+        guard isOn else { return }
+        let mark = mark(transfer)
+        if let trailers = await response.trailerFields() {
+            for field in trailers {
+                console.say("\(mark)< \(field.name.canonicalName): \(printable(field.value)) (trailer)")
+            }
+        }
+        let metrics = await response.metrics()
+        var times = "queued \(metrics.queued.brief), sent at \(metrics.requestSent.brief)"
+        if let firstByte = metrics.firstByte { times += ", first byte at \(firstByte.brief)" }
+        if let lastByte = metrics.lastByte { times += ", whole at \(lastByte.brief)" }
+        console.say(
+            "\(mark)* \(Verbose.name(response)) done: \(times); \(metrics.bodyBytesReceived) B of body, "
+                + "\(metrics.bytesReceived) B received, \(metrics.bytesSent) B sent")
+    }
+
+    /// Says each frame; nil below -vv, which costs nothing.
+    func frameLogger(_ versions: HTTPClient.Versions) -> (@Sendable (FrameRecord) -> Void)? {
+        guard level > 1 else { return nil }
+        guard versions != .http1Only else {
+            console.say("* frames are HTTP/2's: with --http1.1 -vv says no more than -v")
+            return nil
+        }
+        console.say(
+            "* frames: time, connection, < received or > sent, type, stream, payload length, flags, detail, "
+                + "[window for receiving: stream/connection | for sending: stream/connection]")
+        let console = console
+        return { console.say(Verbose.line($0)) }
+    }
+
+    static func line(_ frame: FrameRecord) -> String {
+        func window(_ pair: (stream: Int?, connection: Int)) -> String {
+            "\(pair.stream.map { "\($0)/" } ?? "")\(pair.connection)"
+        }
+        var text = "\(fixed(frame.time.inSeconds * 1000, 2)) ms \(frame.connectionID) "
+        text += frame.direction == .sent ? "> " : "< "
+        text += "\(frame.type) stream \(frame.streamID), \(frame.length) B"
+        if !frame.flags.isEmpty { text += ", \(frame.flags.joined(separator: "+"))" }
+        if !frame.detail.isEmpty { text += ", \(frame.detail)" }
+        return printable(text + " [\(window(frame.receiveWindow)) | \(window(frame.sendWindow))]")
+    }
+
+    private static func head(_ response: HTTPResponse, _ version: String, mark: String) -> String {
+        var text = "\(mark)< \(version) \(response.status.code)"
+        for field in response.headerFields {
+            text += "\n\(mark)< \(field.name.canonicalName): \(printable(field.value))"
+        }
+        return "\(text)\n\(mark)<"
+    }
+
+    private func mark(_ transfer: Transfer) -> String { numbersTransfers ? "[\(transfer.index + 1)] " : "" }
+}

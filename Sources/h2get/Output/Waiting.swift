@@ -1,0 +1,255 @@
+import H2Client
+import H2Platform
+import Synchronization
+
+/// Waits that would block, kept off the event loop: there they would hold up every other transfer, and answers to the
+/// server's PINGs. Each of them ends at once when its task is cancelled.
+
+/// Runs `work` on one of the library's threads for system calls that may block. A cancelled wait ends at once; the thread is
+/// left to end with its call, which has to be soon: others wait for it.
+/// - Parameters:
+///   - thread: runs what it is given; 0, or why it cannot.
+///   - abandoned: gets the result that nobody waits for any more.
+///   - cancelled: called when the task is cancelled, from any thread.
+/// - Throws: `CancellationError`.
+nonisolated(nonsending) func offLoop<Value: Sendable>(
+    on thread: @Sendable (@escaping @Sendable () -> Void) -> CInt = BlockingThreads.shared.run,
+    abandoned: @escaping @Sendable (Value) -> Void = { _ in }, cancelled: @escaping @Sendable () -> Void = {},
+    _ work: @escaping @Sendable () -> Value
+) async throws -> Value {
+    let handover = Handover<Value>()
+    return try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation { continuation in
+            guard handover.wait(with: continuation) else { return }
+            run(on: thread) {
+                let value = work()
+                if !handover.finish(with: .success(value)) { abandoned(value) }
+            }
+        }
+    } onCancel: {
+        cancelled()
+        handover.finish(with: .failure(CancellationError()))
+    }
+}
+
+/// Runs `work` off the loop, also where the task is cancelled: it must not be left half-way.
+nonisolated(nonsending) func offLoopToItsEnd<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        run(on: BlockingThreads.shared.run) { continuation.resume(returning: work()) }
+    }
+}
+
+/// Runs `work` off the loop. A cancelled wait ends with the work, which `cancelled` makes end soon: what comes after it must
+/// find nobody at the same place.
+/// - Throws: `CancellationError`, once the work is over.
+nonisolated(nonsending) func offLoopUntilOver<Value: Sendable>(
+    cancelled: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () -> Value
+) async throws -> Value {
+    let value = await withTaskCancellationHandler {
+        await offLoopToItsEnd(work)
+    } onCancel: {
+        cancelled()
+    }
+    try Task.checkCancellation()
+    return value
+}
+
+/// Where the system has no thread left, on this one: to block is bad, but better than never to end.
+private func run(
+    on thread: (@escaping @Sendable () -> Void) -> CInt, _ body: @escaping @Sendable () -> Void
+) {
+    if thread(body) != 0 { body() }
+}
+
+/// Opens a pipe or a device, for which somebody may have to be waited for: without end, so on a thread of its own.
+/// - Returns: the descriptor, or minus the errno.
+/// - Throws: `CancellationError`.
+nonisolated(nonsending) func openOffLoop(_ path: String, _ flags: Int32) async throws -> CInt {
+    try await offLoop(
+        on: startDetachedThread, abandoned: { descriptor in if descriptor >= 0 { close(descriptor) } },
+        {
+            var descriptor = open(path, flags | O_CLOEXEC)
+            while descriptor < 0, errno == EINTR { descriptor = open(path, flags | O_CLOEXEC) }
+            return descriptor >= 0 ? descriptor : -errno
+        })
+}
+
+/// A descriptor that is read off the loop. It stays open while a thread is at it, also one that nobody waits for any more: under
+/// its number another file would be read.
+final class InputFile: Sendable {
+    private let descriptor: CInt
+    private let name: String
+    private let isOurs: Bool
+    /// Not so for a regular file, which the loop cannot watch either.
+    private let mayWait: Bool
+    private let isAbandoned = Atomic<Bool>(false)
+    /// How long, in milliseconds, a thread waits for input before it looks whether anybody still wants it.
+    private static let patience: CInt = 200
+
+    /// - Parameter isOurs: whether it is closed with this; stdin is not.
+    init(_ descriptor: CInt, name: String, isOurs: Bool) {
+        self.descriptor = descriptor
+        self.name = name
+        self.isOurs = isOurs
+        mayWait = FileKind(descriptor: descriptor) != .regular
+    }
+
+    deinit { if isOurs { close(descriptor) } }
+
+    /// The next bytes, at most 64 KiB; empty at the end. After a cancelled call nothing more can be read.
+    /// - Parameter limit: how long to wait for them.
+    /// - Throws: `Failure` (`readFailed`; `timeout` after `limit`), `CancellationError`.
+    nonisolated(nonsending) func next(within limit: Duration? = nil) async throws -> [UInt8] {
+        let begin = ContinuousClock.now
+        if mayWait {
+            do { try await InputWatch(self).wait(limit) } catch {
+                isAbandoned.store(true, ordering: .relaxed)
+                throw error
+            }
+        }
+        // Now that there is something a thread has it at once, unless somebody else reads it first.
+        let left = limit.map { max($0 - (ContinuousClock.now - begin), .zero) }
+        return try await offLoop(cancelled: { self.isAbandoned.store(true, ordering: .relaxed) }) {
+            Result { try self.nextBlocking(within: left, of: limit) }
+        }.get()
+    }
+
+    /// Input that is waited for is watched by the event loop: there are only so many threads, and a FIFO may be silent for hours.
+    private final class InputWatch: ReadinessHandler {
+        // It stays open for as long as it is watched.
+        private let file: InputFile
+        private let waiter: Waiter
+        private var isWatched = false
+        private var timer: LoopTimer?
+
+        init(_ file: InputFile) { (self.file, waiter) = (file, Waiter()) }
+
+        /// Returns when there is input, an end or an error, or when `limit` is over.
+        /// - Throws: `CancellationError`.
+        nonisolated(nonsending) func wait(_ limit: Duration?) async throws {
+            let (loop, watch, waiter) = (EventLoop.shared, LoopBound(self), waiter)
+            loop.execute { watch.value.begin(on: loop, limit) }
+            defer { loop.execute { watch.value.end() } }
+            try await waiter.wait()
+        }
+
+        private func begin(on loop: EventLoop, _ limit: Duration?) {
+            isWatched = true
+            loop.register(file.descriptor, handler: self)
+            if let limit { timer = loop.schedule(after: limit.clampedNanoseconds) { self.finish() } }
+        }
+
+        func ready(readable: Bool, writable: Bool) { finish() }
+
+        // A file that cannot be watched is read at once, and a thread waits for it.
+        func unwatched(_ error: H2Error) {
+            isWatched = false
+            finish()
+        }
+
+        private func finish() {
+            end()
+            waiter.resume()
+        }
+
+        private func end() {
+            if let timer { EventLoop.shared.cancel(timer) }
+            timer = nil
+            guard isWatched else { return }
+            isWatched = false
+            EventLoop.shared.deregister(file.descriptor)
+        }
+    }
+
+    /// - Parameter whole: the limit that the user has set, of which `limit` is left.
+    private func nextBlocking(within limit: Duration?, of whole: Duration?) throws -> [UInt8] {
+        let begin = ContinuousClock.now
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            if isAbandoned.load(ordering: .relaxed) { return [] }
+            let left = limit.map { max(0, ($0 - (ContinuousClock.now - begin)).inSeconds) }
+            let wait = left.map { CInt(min($0 * 1000, Double(Self.patience)).rounded(.up)) } ?? Self.patience
+            let result = poll(&entry, 1, wait)
+            // An error of poll's own, or of the descriptor: reading says which.
+            if result > 0 || (result < 0 && errno != EINTR) { break }
+            if let whole, left == 0 { throw isTooSlow(whole) }
+        }
+        if isAbandoned.load(ordering: .relaxed) { return [] }
+        return try readChunk(descriptor, name: name) { !isAbandoned.load(ordering: .relaxed) }
+    }
+
+    private func isTooSlow(_ limit: Duration) -> Failure {
+        Failure(
+            .timeout,
+            "nothing more came from \(name == "-" ? "stdin" : name) for \(limit.brief); "
+                + "allow more time with --stall-timeout")
+    }
+}
+
+/// One task's wait for another's word.
+final class Waiter: Sendable {
+    private let handover = Handover<Void>()
+
+    /// Returns once `resume` was called, before or meanwhile.
+    /// - Throws: `CancellationError`, at once when the task is cancelled.
+    nonisolated(nonsending) func wait() async throws {
+        let handover = handover
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { _ = handover.wait(with: $0) }
+        } onCancel: {
+            handover.finish(with: .failure(CancellationError()))
+        }
+    }
+
+    /// False where nobody waits any more.
+    @discardableResult
+    func resume() -> Bool { handover.finish(with: .success(())) }
+}
+
+/// Exactly one of the result and the cancellation resumes the continuation, whichever is first.
+private final class Handover<Value: Sendable>: Sendable {
+    private enum State {
+        /// Can transition to waiting, finished.
+        case idle
+        /// Can transition to finished.
+        case waiting(CheckedContinuation<Value, any Error>)
+        /// Nobody has taken the result yet.
+        case finished(Result<Value, any Error>)
+        case taken
+    }
+
+    private let state = Mutex(State.idle)
+
+    /// False where the result, or the cancellation, came first; the continuation is resumed then.
+    func wait(with continuation: CheckedContinuation<Value, any Error>) -> Bool {
+        let early: Result<Value, any Error>? = state.withLock { state in
+            if case .finished(let result) = state {
+                state = .taken
+                return result
+            }
+            state = .waiting(continuation)
+            return nil
+        }
+        guard let early else { return true }
+        continuation.resume(with: early)
+        return false
+    }
+
+    /// False where another result was first.
+    @discardableResult
+    func finish(with result: Result<Value, any Error>) -> Bool {
+        let (isFirst, waiting) = state.withLock { state -> (Bool, CheckedContinuation<Value, any Error>?) in
+            switch state {
+            case .idle:
+                state = .finished(result)
+                return (true, nil)
+            case .waiting(let continuation):
+                state = .taken
+                return (true, continuation)
+            case .finished, .taken: return (false, nil)
+            }
+        }
+        waiting?.resume(with: result)
+        return isFirst
+    }
+}

@@ -123,7 +123,7 @@ public final class HTTPClient: Sendable {
     ) async throws -> R {
         let (loan, key) = try await pool.lend(origin)
         defer { pool.giveBack(loan, of: key) }
-        return try await body(HTTPConnection(loan: loan))
+        return try await body(HTTPConnection(loan))
     }
 
     // MARK: - Care

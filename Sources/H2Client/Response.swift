@@ -58,13 +58,19 @@ public struct Response: Sendable {
     }
 
     /// The times and byte counts so far; final once the body has ended.
-    public nonisolated(nonsending) func metrics() async -> ResponseMetrics { await exchange.metrics() }
+    public nonisolated(nonsending) func metrics() async -> ResponseMetrics {
+        await exchange.facts { $0.currentMetrics() }
+    }
 
     /// The trailer fields; nil if there are none, or the body has not ended yet.
-    public nonisolated(nonsending) func trailerFields() async -> HTTPFields? { await exchange.trailerFields() }
+    public nonisolated(nonsending) func trailerFields() async -> HTTPFields? {
+        await exchange.facts { $0.currentTrailers() }
+    }
 
     /// The trailer fields as bytes, with nothing decoded; nil if there are none, or the body has not ended yet.
-    public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? { await exchange.rawTrailerFields() }
+    public nonisolated(nonsending) func rawTrailerFields() async -> [RawField]? {
+        await exchange.facts { $0.currentRawTrailers() }
+    }
 }
 
 /// A failed attempt of a request that an ``HTTPClient`` retried.

@@ -68,7 +68,8 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
     // MARK: - Dialling
 
     func connect(
-        to origin: Origin, versions: DialVersions, completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
+        to origin: Origin, offering offer: ProtocolOffer,
+        completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
     ) -> () -> Void {
         let site = sites.firstIndex { $0.origin == origin }!
         lastDial += 1
@@ -78,12 +79,12 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
         if isFaulty, random.oneIn(6) { time = UInt64(random.int(0...300_000_000)) }
         world.after(time) { [self] in
             guard dials.removeValue(forKey: dial) != nil else { return }
-            completion(arrive(site, versions))
+            completion(arrive(site, offer))
         }
         return { [self] in dials[dial] = nil }
     }
 
-    private func arrive(_ site: Int, _ versions: DialVersions) -> Result<Dialer.Connected, H2Error> {
+    private func arrive(_ site: Int, _ offer: ProtocolOffer) -> Result<Dialer.Connected, H2Error> {
         let plan = sites[site]
         if isFaulty, random.oneIn(6) {
             failedDials += 1
@@ -95,12 +96,10 @@ final class FaultyNetwork: SimulatedNetwork, @unchecked Sendable {
         var protocols = plan.protocols
         if plan.isFickle, isFaulty, random.oneIn(3) { protocols = protocols.reversed() }
         let choice: ProtocolChoice =
-            switch versions.speech {
-            case .http1, .http2: .cleartext
-            case .offer(let offered): protocols.first { offered.contains($0) }.map { .chosen($0) } ?? .nothing
-            }
+            offer.protocols.isEmpty
+            ? .cleartext : protocols.first { offer.protocols.contains($0) }.map { .chosen($0) } ?? .nothing
         let speaksHTTP2 =
-            switch (versions, choice) {
+            switch (offer, choice) {
             case (.priorKnowledge, _), (_, .chosen("h2")): true
             default: false
             }

@@ -413,7 +413,7 @@ final class Simulation: @unchecked Sendable {
         // Limits that were lowered in the middle meet requests that are under way: the server refuses those.
         let complaints = server.complaints.filter { !$0.hasSuffix("Stream was refused") }
         if !complaints.isEmpty { problems.append("the server complains: \(complaints)") }
-        guard let inner, let session = inner.control?.session else { return problems.append("the connection is gone") }
+        guard let inner, let session = inner.http2 else { return problems.append("the connection is gone") }
         if session.openStreamCount != 0 { problems.append("\(session.openStreamCount) streams are open") }
         let snapshot = inner.snapshot()
         if snapshot.waitingRequests != 0 { problems.append("\(snapshot.waitingRequests) requests wait") }

@@ -1,6 +1,7 @@
 import Foundation
 import H2Client
 import H2Origin
+import H2Platform
 import Testing
 
 @testable import h2get

@@ -24,14 +24,14 @@ extension Connection {
         let isAllRead = readInput()
         guard let writeFailure else { return }
         if isAllRead { return ended(writeFailure) }
-        if session.wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+        if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
     }
 
     /// True where all that was there has been read.
     @discardableResult
     func readInput() -> Bool {
         var share = Self.fairShare
-        while share > 0 && session.wantsInput {
+        while share > 0 && wantsInput {
             switch wire.read(into: loop.readBuffer) {
             case .bytes(let count):
                 share -= count
@@ -56,7 +56,7 @@ extension Connection {
         }
         finishReading()
         // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
-        if session.wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
+        if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
         return false
     }
 
@@ -69,7 +69,7 @@ extension Connection {
             return false
         }
         control?.received()
-        if let owner, let limits = session.takeAnnouncedLimits() {
+        if let http1, let owner, let limits = http1.takeAnnouncedLimits() {
             owner.limitsAnnounced(self, requests: limits.requests, idle: limits.idle)
         }
         return tellChanges()
@@ -78,18 +78,18 @@ extension Connection {
     /// All that was there has been read.
     private func finishReading() {
         // HTTP/1.1 has no windows: what a reader does not take is left in the socket, and so holds the server back.
-        if !session.wantsInput {
+        if !wantsInput {
             isReadingPaused = true
             wire.watch(readable: false, writable: isWriteBlocked)
         }
         // nghttp2 passes over all input from here on, and a server that does not read will never get the GOAWAY.
-        if isWriteBlocked, let violation = control?.session.unsentViolation { return end(violation, saying: nil) }
+        if isWriteBlocked, let violation = http2?.unsentViolation { return end(violation, saying: nil) }
         if session.hasOutput { markDirty() }
     }
 
     /// A reader has taken some of what was left in the socket for it.
     func resumeReading() {
-        guard session.wantsInput else { return }
+        guard wantsInput else { return }
         isReadingPaused = false
         if case .closed = state { return }
         restartStallTimer()
@@ -112,6 +112,12 @@ extension Connection {
         isMarkedDirty = false
         if case .closed = state { return }
         guard !isWriteBlocked, writeFailure == nil else { return }
+        if let http2 { write(from: http2) } else { write(from: session) }
+    }
+
+    /// Generic, so that it is compiled once for HTTP/2 alone, whose calls need no look-up then.
+    @inline(__always)
+    private func write(from session: some HTTPSession) {
         var share = Self.fairShare
         while true {
             session.fillOutput(limit: Self.outputLimit, now: loop.now)
@@ -150,7 +156,7 @@ extension Connection {
     private func blockWriting() {
         isWriteBlocked = true
         writeBlockedAt = loop.now
-        wire.watch(readable: session.wantsInput, writable: true)
+        wire.watch(readable: wantsInput, writable: true)
         startStallTimer()
     }
 
@@ -175,7 +181,7 @@ extension Connection {
         let limit = configuration.timeouts.writeStall
         stallTimer = loop.schedule(after: nanoseconds) {
             // A paused reader is ours: look again later, also where the limit is 0.
-            guard self.session.wantsInput else { return self.endIfStalled(after: max(nanoseconds, Self.stallNotice)) }
+            guard self.wantsInput else { return self.endIfStalled(after: max(nanoseconds, Self.stallNotice)) }
             self.end(
                 H2Error(
                     .timeout, scope: .connection, initiator: .remote, cause: .timeout(.writeStall, after: limit),
@@ -193,7 +199,7 @@ extension Connection {
             isStalled = false
             owner?.stalled(self, false)
         }
-        wire.watch(readable: session.wantsInput, writable: false)
+        wire.watch(readable: wantsInput, writable: false)
         markDirty()
     }
 }

@@ -40,7 +40,7 @@ extension Connection {
     /// Whether any request is under way or waits. One that was given up is over, even if the peer has not been told yet.
     var isServing: Bool {
         var isServing = waitingCount > 0
-        forEachOpenStream { if !$0.isOver { isServing = true } }
+        session.forEachOpenStream { if !$0.isOver { isServing = true } }
         return isServing
     }
 
@@ -51,6 +51,9 @@ extension Connection {
         close(because: "nobody has it any more", completion: isServing ? {} : completion)
         if isServing { completion() }
     }
+
+    /// Its user has dropped it. From any thread.
+    func postLetGo() { loop.execute { self.letGo() } }
 
     /// Its owner gives it no more requests.
     func retire(because why: String) {
@@ -114,13 +117,14 @@ extension Connection {
     /// Nothing that its owner counts is left on it, nor will be. On the loop.
     func disown() { owner = nil }
 
-    /// Whatever goes out without waiting: GOAWAY, mostly.
+    /// Whatever goes out without waiting: GOAWAY, mostly. HTTP/1.1 has no last words, and half a request is none.
     private func sendLastBytes(_ code: ErrorCode?) {
-        guard wire.failure == nil else { return }
-        session.fillLastOutput(code, limit: Self.outputLimit, now: loop.now)
-        while case let bytes = session.outputBytes, !bytes.isEmpty {
+        guard let http2, wire.failure == nil else { return }
+        if let code { http2.sayGoAway(code) }
+        http2.fillOutput(limit: Self.outputLimit, now: loop.now)
+        while case let bytes = http2.outputBytes, !bytes.isEmpty {
             guard case .bytes(let count) = wire.write(bytes) else { return }
-            session.outputTaken(count, now: loop.now)
+            http2.outputTaken(count, now: loop.now)
         }
     }
 
@@ -137,14 +141,5 @@ extension Connection {
             error.message = "the request was not sent: \(cause.message)"
         }
         return error
-    }
-}
-
-extension H2Error {
-    /// A request gets this on a connection that takes no more.
-    static func draining(_ why: String) -> H2Error {
-        H2Error(
-            .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
-            remedy: "send it on a new connection", isRetryable: true)
     }
 }

@@ -3,8 +3,9 @@ import Synchronization
 
 /// One connection, on its loop: its wire, its requests in their order, its end. What is spoken on it is its session's.
 ///
-/// Invariant behind `@unchecked Sendable`: everything but the constants and the two flags, which are atomic, belongs to the
-/// loop's thread; other threads use `loop.execute` or `loop.run`.
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use would cost what it
+/// protects: everything but the constants and the two flags, which are atomic, belongs to the loop's thread; other threads use
+/// `loop.execute` or `loop.run`.
 package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
     /// Can go: active → retiring → draining → closed; any of them may be left out.
     enum State {
@@ -23,7 +24,16 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     package let info: ConnectionInfo
     let configuration: Configuration
     let wire: any Wire
+    /// The version of HTTP that is spoken.
+    package let version: HTTPVersion
+    /// The protocol's side, of either version.
     let session: any HTTPSession
+    /// The session, for what one version alone has.
+    let http1: HTTP1Session?
+    let http2: HTTP2Session?
+    /// `http2`, for the way of each request: called without a look-up, and without the retain that a use of it costs.
+    /// Unretained: `http2` keeps it.
+    private let unretainedHTTP2: Unmanaged<HTTP2Session>?
     /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
     @exclusivity(unchecked) private(set) var control: HTTP2Control?
     private let drainingFlag = Atomic<Bool>(false)
@@ -100,21 +110,23 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         self.loop = loop
         loopIdentity = loop.identity
         lastIdentifier = configuration.limits.lastIdentifier
+        self.version = version
         knowsStreamLimit = version == .http1
         switch version {
-        case .http1: session = HTTP1Session(origin: info.origin, configuration: configuration, now: loop.now)
+        case .http1:
+            let session = HTTP1Session(origin: info.origin, configuration: configuration, now: loop.now)
+            (self.session, http1, http2, unretainedHTTP2) = (session, session, nil, nil)
         case .http2:
             let session = HTTP2Session(
                 origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
-            self.session = session
+            // Unretained: see above.
+            (self.session, http1, http2, unretainedHTTP2) = (session, nil, session, .passUnretained(session))
             control = HTTP2Control(session, of: self)
         }
     }
 
     // MARK: - For any thread
 
-    /// The version of HTTP that is spoken.
-    package var version: HTTPVersion { session.version }
     /// Whether it takes no new requests.
     package var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
     /// Whether a response's head has come, or the server said that it would.
@@ -133,8 +145,15 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// Requests under way.
     package var openStreamCount: Int { session.openStreamCount }
     /// How many requests may be under way at once, as far as is known.
-    package var maxConcurrentStreams: Int { session.maxConcurrentStreams }
-    func forEachOpenStream(_ body: (StreamState) -> Void) { session.forEachOpenStream(body) }
+    package var maxConcurrentStreams: Int { http2?.maxConcurrentStreams ?? 1 }
+    /// Whether another request may begin.
+    var hasFreeSlot: Bool {
+        @inline(__always) get { unretainedHTTP2?._withUnsafeGuaranteedRef { $0.hasFreeSlot } ?? session.hasFreeSlot }
+    }
+    /// Whether more may be read now. Over HTTP/2 the connection's window lets others go on where a reader is behind.
+    var wantsInput: Bool {
+        @inline(__always) get { http1?.wantsInput ?? true }
+    }
 
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? {
@@ -144,13 +163,13 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     }
 
     /// That of the peer's GOAWAY, if there was one.
-    package var goAwayCode: ErrorCode? { control?.session.goAway?.code }
+    package var goAwayCode: ErrorCode? { http2?.goAway?.code }
 
     /// Whether the peer has shown that it may answer for another origin than the connection's own: RFC 9113 section 9.1.1,
     /// and RFC 8336 section 2.4 if the server sends ORIGIN.
     func mayServe(_ origin: Origin) -> Bool {
-        guard let control else { return false }
-        return wire.isCertificateValid(for: origin.host) && control.session.originSet?.contains(origin) ?? true
+        guard let http2 else { return false }
+        return wire.isCertificateValid(for: origin.host) && http2.originSet?.contains(origin) ?? true
     }
 
     func snapshot() -> ConnectionSnapshot {
@@ -217,7 +236,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
             error.isRetryable = true
             return exchange.fail(error)
         }
-        if waitingCount == 0 && session.hasFreeSlot {
+        if waitingCount == 0 && hasFreeSlot {
             if exchange.open(request) {
                 markDirty()
                 if watchTimer == nil { startWatchTimer() }
@@ -236,15 +255,25 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     }
 
     /// Begins a request. Its body is `exchange.outgoing`.
+    @inline(__always)
     func submit(_ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool) throws(H2Error) {
-        try session.submit(
-            exchange, request, expectsContinue: expectsContinue, priority: exchange.options.priority)
+        let priority = exchange.options.priority
+        if let unretainedHTTP2 {
+            try unretainedHTTP2._withUnsafeGuaranteedRef { http2 in
+                Result { () throws(H2Error) in
+                    try http2.submit(exchange, request, expectsContinue: expectsContinue, priority: priority)
+                }
+            }.get()
+        } else {
+            try session.submit(exchange, request, expectsContinue: expectsContinue, priority: priority)
+        }
         began(exchange, isCounted: exchange.lease != 0)
     }
 
     /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
+    @inline(__always)
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
-        try session.submit(stream, request)
+        if let http2 { try http2.submit(stream, request) } else { try session.submit(stream, request) }
         began(stream, isCounted: false)
     }
 
@@ -268,15 +297,25 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// A request was given up before its end, for a reason of ours.
     func gaveUp(_ exchange: Exchange) { control?.gaveUp(exchange) }
 
-    /// The reader took `count` bytes of the body.
-    func consumed(_ exchange: Exchange, _ count: Int) {
-        session.consumed(exchange, count)
+    /// The reader took all of the body that the exchange held.
+    @inline(__always)
+    func consumed(_ exchange: Exchange) {
+        if let unretainedHTTP2 {
+            unretainedHTTP2._withUnsafeGuaranteedRef { $0.consumed(exchange) }
+        } else {
+            session.consumed(exchange)
+        }
         if isReadingPaused { resumeReading() }
     }
 
-    func isReaderBehind(_ exchange: Exchange) -> Bool { session.isReaderBehind(exchange) }
-    func dropUnread(_ exchange: Exchange) { session.dropUnread(exchange) }
-    func resumeBody(_ exchange: Exchange) { session.resumeBody(exchange) }
+    /// Whether the server may be unable to go on because our reader has not taken the response.
+    func isReaderBehind(_ exchange: Exchange) -> Bool { http2?.isReaderBehind(exchange) ?? !wantsInput }
+
+    /// There is more of the body to send. Over HTTP/1.1 the flush looks for it.
+    func resumeBody(_ exchange: Exchange) {
+        http2?.resumeBody(exchange)
+        markDirty()
+    }
 
     // MARK: - What the session says
 
@@ -294,7 +333,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     /// Has everybody told once that the session takes no further request.
     func tellRefusal() {
-        guard !hasToldRefusal, let why = session.refusal else { return }
+        guard let http1, !hasToldRefusal, let why = http1.refusal else { return }
         hasToldRefusal = true
         drain(.draining(why))
         failWaiting { _ in
@@ -361,7 +400,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         watchTimer = nil
         let now = loop.now
         var hasYounger = false
-        forEachOpenStream { stream in
+        session.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange else { return }
             // `calledAt` of another thread's call may be later than this turn's beginning.
             if now >= exchange.calledAt &+ Self.watchAfter {
@@ -374,7 +413,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     }
 
     func startWaiting() {
-        while waitingCount > 0 && session.hasFreeSlot, let next = popQueue() {
+        while waitingCount > 0 && hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1
             if next.openAfterWaiting() { markDirty() }

@@ -30,6 +30,20 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         connection.activate()
     }
 
+    /// Connects, on the loop. `completion` is called once, unless it is cancelled before.
+    /// - Parameter tls: nil in cleartext.
+    package static func connect(
+        to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContext?,
+        on loop: EventLoop, user: any DirectConnectionUser,
+        completion: @escaping (Result<DirectConnection, H2Error>) -> Void
+    ) -> Connector {
+        let source = tls.map { TLSContextSource($0) } ?? TLSContextSource(configuration.tls)
+        let connector = Connector(
+            to: origin, offering: offer, configuration: configuration, tls: source, on: loop)
+        connector.start { result in completion(result.map { DirectConnection($0, user: user) }) }
+        return connector
+    }
+
     // MARK: - Facts
 
     /// `info.id`'s.
@@ -205,66 +219,4 @@ package struct DirectFigures: Sendable {
     package var stalls = WindowStalls()
 
     package init() {}
-
-    /// Times of very many streams over days do not fit into 64 bits, and stay at their end then.
-    package mutating func add(_ other: DirectFigures) {
-        combine(other, +) { one, other in
-            var sum = one
-            sum.addClamped(other)
-            return sum
-        }
-    }
-    /// `other` is an earlier state of these.
-    package mutating func subtract(_ other: DirectFigures) { combine(other, -, &-) }
-
-    private mutating func combine(
-        _ other: DirectFigures, _ count: (Int, Int) -> Int, _ time: (UInt64, UInt64) -> UInt64
-    ) {
-        received = count(received, other.received)
-        sent = count(sent, other.sent)
-        receivedHTTP = count(receivedHTTP, other.receivedHTTP)
-        sentHTTP = count(sentHTTP, other.sentHTTP)
-        headers = count(headers, other.headers)
-        headersDecoded = count(headersDecoded, other.headersDecoded)
-        sendBlocked = time(sendBlocked, other.sendBlocked)
-        stalls.uploadStream = time(stalls.uploadStream, other.stalls.uploadStream)
-        stalls.uploadConnection = time(stalls.uploadConnection, other.stalls.uploadConnection)
-        stalls.downloadStream = time(stalls.downloadStream, other.stalls.downloadStream)
-        stalls.downloadConnection = time(stalls.downloadConnection, other.stalls.downloadConnection)
-    }
-}
-
-/// One way to a `DirectConnection`, on its loop.
-package final class DirectDial {
-    private var dialer: Dialer?
-
-    /// Dials; `completion` is called once, unless it is cancelled before.
-    /// - Parameter tls: nil in cleartext.
-    package init(
-        to origin: Origin, speaking speech: Speech, configuration: Configuration, tls: TLSContext?, on loop: EventLoop,
-        user: any DirectConnectionUser, completion: @escaping (Result<DirectConnection, H2Error>) -> Void
-    ) {
-        let dialer = Dialer(
-            origin: origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-            protocols: speech.protocols, loop: loop
-        ) { [self] result in
-            self.dialer = nil
-            completion(
-                result.flatMap { connected in
-                    Result { () throws(H2Error) in
-                        DirectConnection(
-                            try speech.connection(over: connected, configuration: configuration, loop: loop), user: user
-                        )
-                    }
-                })
-        }
-        self.dialer = dialer
-        dialer.start()
-    }
-
-    /// Leaves nothing open.
-    package func cancel() {
-        dialer?.cancel()
-        dialer = nil
-    }
 }

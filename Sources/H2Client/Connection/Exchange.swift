@@ -3,7 +3,8 @@ import Synchronization
 
 /// One request and its response: the stream as the protocol sees it, and whoever waits for it.
 ///
-/// Invariant behind `@unchecked Sendable`: everything here belongs to the connection's loop, with these exceptions, each
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use costs a tenth of a
+/// small request: everything here belongs to the connection's loop, with these exceptions, each
 /// ordered by the continuation that resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`,
 /// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
 /// figures, which do not change any more, and the body, which belongs to whichever reader holds `claim`.
@@ -15,8 +16,6 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The request while it waits for the loop or for a slot.
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
-    /// The body while `expect: 100-continue` holds it back.
-    @exclusivity(unchecked) var heldBody: Outgoing?
     /// Whether the request goes out with that. Set by `init`.
     @exclusivity(unchecked) private(set) var expectsContinue = false
 
@@ -42,6 +41,16 @@ final class Exchange: StreamState, @unchecked Sendable {
         case failed(any Error)
         /// Another reader has the body.
         case refused(H2Error)
+
+        /// - Throws: why the reader gets nothing.
+        @inline(__always)
+        func succeeded() throws -> BodyStep {
+            switch self {
+            case .chunk, .end, .drained: return self
+            case .failed(let error): throw error
+            case .refused(let error): throw error
+            }
+        }
     }
 
     /// Who may read the body. Readers may follow each other on any threads; two at once would lose or share bytes.
@@ -102,16 +111,24 @@ final class Exchange: StreamState, @unchecked Sendable {
         case returned
     }
 
-    @exclusivity(unchecked) var writer = Writer.writing
-    /// What the writer has handed over.
-    @exclusivity(unchecked) var suppliedBytes = 0
-    @exclusivity(unchecked) var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-    @exclusivity(unchecked) var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// A streamed body on its way.
+    struct Upload {
+        var writer = Writer.writing
+        /// What the writer has handed over.
+        var suppliedBytes = 0
+        var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
+        /// Who waits for the end of the upload, and who for its beginning.
+        var endWaiter: UnsafeContinuation<Void, Never>?
+        var beginWaiter: UnsafeContinuation<Bool, Never>?
+        /// The body while `expect: 100-continue` holds it back.
+        var heldBody: Outgoing?
+    }
+
+    @exclusivity(unchecked) var upload = Upload()
     /// Who waits until a piece of the response's body has been written to a descriptor.
     @exclusivity(unchecked) var outputWaiter: UnsafeContinuation<(any Error)?, Never>?
     /// Why nobody wants the response's body written any more: its reader was cancelled, or we gave up the exchange.
     @exclusivity(unchecked) var outputFailure: (any Error)?
-    @exclusivity(unchecked) var beginWaiter: UnsafeContinuation<Bool, Never>?
 
     /// Body bytes that readers took before a drain began: a drain counts its own alone.
     @exclusivity(unchecked) var bodyReadSoFar = 0
@@ -121,13 +138,19 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) private var readWhenLooked = -1
     @exclusivity(unchecked) private var unreadFrom: UInt64 = 0
 
-    @exclusivity(unchecked) var totalTimer: LoopTimer?
-    @exclusivity(unchecked) var phaseTimer: LoopTimer?
-    @exclusivity(unchecked) var continueTimer: LoopTimer?
-    @exclusivity(unchecked) private var sendTimer: LoopTimer?
-    @exclusivity(unchecked) var progressAt: UInt64 = 0
-    /// `bytesSent` when a timer looked last whether the body moves.
-    @exclusivity(unchecked) private var bytesSentBefore = 0
+    /// See `Exchange+Timers.swift`.
+    struct Timers {
+        var total: LoopTimer?
+        var phase: LoopTimer?
+        var awaitContinue: LoopTimer?
+        var sending: LoopTimer?
+        /// When the body of the response made progress.
+        var progressAt: UInt64 = 0
+        /// `bytesSent` when a timer looked last whether the request's body moves.
+        var bytesSentBefore = 0
+    }
+
+    @exclusivity(unchecked) var timers = Timers()
 
     var connectionID: ConnectionID { connection.info.id }
 
@@ -166,13 +189,12 @@ final class Exchange: StreamState, @unchecked Sendable {
         self.outgoing = outgoing
         if options.expectContinue != nil && !isOutgoingDone {
             expectsContinue = true
-            heldBody = outgoing
+            upload.heldBody = outgoing
             self.outgoing = .awaitingChunk
         }
     }
 
     // MARK: - Loop's side: start
-    // Timers hold the exchange until `finish` cancels them, which every exchange comes to.
 
     /// The request has to wait for a slot.
     func waitForSlot(_ request: HTTPRequest) {
@@ -203,7 +225,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         wasConnectionProven = connection.hasAnswered
         wasSentBlindly = !connection.knowsStreamLimit
         do {
-            try connection.submit(self, request, expectsContinue: heldBody != nil)
+            try connection.submit(self, request, expectsContinue: upload.heldBody != nil)
         } catch {
             // First of all: whoever is told of the failure asks for another connection.
             connection.refused(error)
@@ -213,9 +235,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         if let stated = statedLength {
             // A writer that was quick has supplied some, or all, already.
             var isShort = false
-            if case .finished = outgoing { isShort = suppliedBytes < stated }
-            if isShort || suppliedBytes > stated {
-                fail(H2Error.bodyLength(suppliedBytes, stated: stated, stream: id))
+            if case .finished = outgoing { isShort = upload.suppliedBytes < stated }
+            if isShort || upload.suppliedBytes > stated {
+                fail(H2Error.bodyLength(upload.suppliedBytes, stated: stated, stream: id))
                 return false
             }
         }
@@ -224,107 +246,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         startTotalTimer()
         if isOutgoingDone { awaitWritten() }
         if let limit = options.sendTimeout, !isOutgoingDone { startSendTimer(limit) }
-        if let limit = options.expectContinue, heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
+        if let limit = options.expectContinue, upload.heldBody != nil { startContinueTimer(limit.clampedNanoseconds) }
         return true
-    }
-
-    /// Releases the body once the server has had its time to say 100, which begins when the header fields have left.
-    private func startContinueTimer(_ limit: UInt64) {
-        func look() {
-            let now = connection.loop.now
-            let passed = sentAt == 0 || sentAt > now ? 0 : now - sentAt
-            if passed >= limit { return releaseBody() }
-            continueTimer = connection.loop.schedule(after: limit - passed, look)
-        }
-        continueTimer = connection.loop.schedule(after: limit, look)
-    }
-
-    func startTotalTimer() {
-        guard let limit = options.timeout, totalTimer == nil else { return }
-        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
-        let now = connection.loop.now
-        let passed = now > calledAt ? now - calledAt : 0
-        let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
-        totalTimer = connection.loop.schedule(after: left) {
-            self.timedOut(.wholeRequest, limit)
-        }
-    }
-
-    func startPhaseTimer(_ phase: H2Error.Phase, _ limit: Duration, after nanoseconds: UInt64? = nil) {
-        stopPhaseTimer()
-        phaseTimer = connection.loop.schedule(after: nanoseconds ?? limit.clampedNanoseconds) {
-            self.timedOut(phase, limit)
-        }
-    }
-
-    /// Whether the request's body has moved since this was asked last, or stands still for a reason of our own: what a
-    /// writer has not written yet, or a reader has not taken of the response, is no fault of the server's.
-    private func isSending() -> Bool {
-        if isOutgoingDone { return false }
-        let before = bytesSentBefore
-        bytesSentBefore = bytesSent
-        if bytesSent != before || heldBody != nil { return true }
-        if case .awaitingChunk = outgoing { return true }
-        if case .file(let file) = outgoing, file.isLoading { return true }
-        return connection.isReaderBehind(self)
-    }
-
-    /// Looks now and then whether the body makes progress.
-    private func startSendTimer(_ limit: Duration) {
-        let period = max(limit.clampedNanoseconds / 8, 1)
-        var since = connection.loop.now
-        func look() {
-            guard !isOver, !isOutgoingDone else { return sendTimer = nil }
-            if isSending() { since = connection.loop.now }
-            if connection.loop.now - since >= limit.clampedNanoseconds { return timedOut(.sending, limit) }
-            sendTimer = connection.loop.schedule(after: period, look)
-        }
-        sendTimer = connection.loop.schedule(after: period, look)
-    }
-
-    /// The request's last byte is about to be written: the time for the answer begins when it has been.
-    @inline(__always)
-    func awaitWritten() {
-        if !options.areDefaults, options.firstByteTimeout != nil, slot >= 0 { connection.tellWhenWritten(self) }
-    }
-
-    /// All of the request has gone to the socket.
-    func wasWritten() {
-        guard case .awaitingHead = phase, let limit = options.firstByteTimeout else { return }
-        startPhaseTimer(.firstByte, limit)
-    }
-
-    func stopPhaseTimer() {
-        if let phaseTimer { connection.loop.cancel(phaseTimer) }
-        phaseTimer = nil
-    }
-
-    func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
-        if phase == .betweenBytes {
-            // The timer is not moved for each piece that arrives; it looks when the last one came. While the request is
-            // being sent the server may wait for the rest of it.
-            if isSending() { progressAt = connection.loop.now }
-            let quiet = connection.loop.now &- progressAt
-            if quiet < limit.clampedNanoseconds {
-                phaseTimer = connection.loop.schedule(after: limit.clampedNanoseconds - quiet) {
-                    self.timedOut(phase, limit)
-                }
-                return
-            }
-        }
-        var error = H2Error.timeout(phase, limit, stream: id)
-        if isWaitingForSlot { explainWait(&error) }
-        fail(error)
-    }
-
-    /// Where responses that nobody reads have all the connection's streams, the error says so.
-    private func explainWait(_ error: inout H2Error) {
-        var count = 0
-        connection.forEachOpenStream { stream in
-            guard let exchange = stream as? Exchange else { return }
-            if exchange.unreadSince(now: connection.loop.now) != nil { count += 1 }
-        }
-        if count > 0, count == connection.openStreamCount { error.add(unread: count, of: "this connection") }
     }
 
     /// Since when nobody has read the response, as far as one look can tell from the one before, though some of its body has
@@ -404,36 +327,39 @@ final class Exchange: StreamState, @unchecked Sendable {
             if case .ended = phase, slot < 0 {
                 // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
                 // of it would still be counted.
-                connection.consumed(self, unread)
+                connection.consumed(self)
                 isWhole = true
             }
             resume(continuation, isHeadHere: true)
         case .chunk(let continuation):
-            progressAt = connection.loop.now
+            timers.progressAt = connection.loop.now
             guard let step = takeChunk() else { return }
             waiter = .none
             stopPhaseTimer()
             resume(continuation, step)
         case .all(let continuation):
-            progressAt = connection.loop.now
-            guard case .ended = phase else { return }
-            waiter = .none
-            stopPhaseTimer()
+            guard reachedEnd() else { return }
             let all = body
             body = []
             claim.store(.taken, ordering: .relaxed)
             resume(continuation, .chunk(all))
         case .end(let continuation, let before):
-            progressAt = connection.loop.now
-            guard case .ended = phase else { return }
-            waiter = .none
-            stopPhaseTimer()
+            guard reachedEnd() else { return }
             resume(continuation, .drained(bodyReceived - before))
         case .nobody(let timer):
             guard case .ended = phase else { return }
             waiter = .none
             connection.loop.cancel(timer)
         }
+    }
+
+    /// Whether the body of which the waiter wants all is whole, so that it waits no more.
+    private func reachedEnd() -> Bool {
+        timers.progressAt = connection.loop.now
+        guard case .ended = phase else { return false }
+        waiter = .none
+        stopPhaseTimer()
+        return true
     }
 
     func resume(_ continuation: UnsafeContinuation<Bool, Never>, isHeadHere: Bool) {
@@ -453,7 +379,7 @@ final class Exchange: StreamState, @unchecked Sendable {
             body = []
             if !isWhole {
                 bodyReadSoFar += chunk.count
-                connection.consumed(self, unread)
+                connection.consumed(self)
                 connection.markDirty()
             }
             return .chunk(chunk)
@@ -473,7 +399,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     func begin(_ newWaiter: Waiter) {
         waiter = newWaiter
-        progressAt = connection.loop.now
+        timers.progressAt = connection.loop.now
         // What was read may have opened a window.
         connection.markDirty()
         switch phase {
@@ -529,10 +455,10 @@ final class Exchange: StreamState, @unchecked Sendable {
         resumeBeginner()
         // Only options set timers, but for that of a body read, which a reader's waking stops.
         if !options.areDefaults {
-            if let totalTimer { connection.loop.cancel(totalTimer) }
-            if let continueTimer { connection.loop.cancel(continueTimer) }
-            if let sendTimer { connection.loop.cancel(sendTimer) }
-            (totalTimer, continueTimer, sendTimer) = (nil, nil, nil)
+            for timer in [timers.total, timers.awaitContinue, timers.sending] {
+                if let timer { connection.loop.cancel(timer) }
+            }
+            (timers.total, timers.awaitContinue, timers.sending) = (nil, nil, nil)
             stopPhaseTimer()
         }
         if slot < 0 && !hasReleasedSlot {
@@ -550,12 +476,12 @@ final class Exchange: StreamState, @unchecked Sendable {
         switch outgoing {
         case .done:
             awaitWritten()
-            heldBody = nil
+            upload.heldBody = nil
             resumeBeginner()
-            if writeWaiter != nil { resumeWriter(uploadError()) }
-            if let uploadWaiter {
-                self.uploadWaiter = nil
-                uploadWaiter.resume()
+            if upload.writeWaiter != nil { resumeWriter(uploadError()) }
+            if let waiter = upload.endWaiter {
+                upload.endWaiter = nil
+                waiter.resume()
             }
         case .awaitingChunk: resumeWriter(nil)
         default: break

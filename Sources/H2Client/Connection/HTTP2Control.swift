@@ -3,7 +3,7 @@
 ///
 /// Its connection owns it, and is there as long as anything of this is called.
 ///
-/// Invariant behind `@unchecked Sendable`: that of `Connection`.
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: that of `Connection`.
 final class HTTP2Control: @unchecked Sendable {
     let session: HTTP2Session
     private unowned let connection: Connection
@@ -186,7 +186,7 @@ final class HTTP2Control: @unchecked Sendable {
 
     private var traffic: KeepAlivePing.Traffic {
         KeepAlivePing.Traffic(
-            bytes: session.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
+            bytes: session.counts.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
     }
 
     /// A request was given up before its end, for a reason of ours.

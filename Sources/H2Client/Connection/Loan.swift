@@ -16,7 +16,11 @@ final class Loan: @unchecked Sendable {
 
     init(_ connection: Connection) { self.connection = connection }
 
-    fileprivate func began() { underWay.add(1, ordering: .relaxed) }
+    /// Counts a request that begins as one of its holder's.
+    func began(_ exchange: Exchange) {
+        exchange.loan = self
+        underWay.add(1, ordering: .relaxed)
+    }
 
     /// On the loop.
     func ended(_ exchange: Exchange) {
@@ -38,13 +42,5 @@ final class Loan: @unchecked Sendable {
         guard isGivenBack, let completion, underWay.load(ordering: .relaxed) == 0 else { return }
         self.completion = nil
         completion(served)
-    }
-}
-
-extension Exchange {
-    /// Counts the exchange as one of the loan's.
-    func begin(_ loan: Loan) {
-        self.loan = loan
-        loan.began()
     }
 }

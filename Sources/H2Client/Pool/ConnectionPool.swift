@@ -1,6 +1,16 @@
 import HTTPTypes
 import Synchronization
 
+extension Connection {
+    /// What the pool knows it by.
+    var key: ConnectionKey { ConnectionKey(packed: ownerKey) }
+}
+
+extension Exchange {
+    /// Whose request it is.
+    var origin: OriginKey { OriginKey(packed: lease) }
+}
+
 /// The connections of a client: runs what `PoolState` decides.
 ///
 /// One lock is around the state, and around all that is noted beside it: a lease costs no hop between threads. Calls are
@@ -8,7 +18,8 @@ import Synchronization
 /// unlocked (`Due`): a task's cancellation handlers run under a lock of Swift's runtime that resuming the task needs too,
 /// and a task's executor may run it in place, which brings it back here.
 ///
-/// Invariant behind `@unchecked Sendable`: everything that changes is touched under `lock`, but for atomics.
+/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`: everything that changes is touched under
+/// `lock`, but for atomics.
 final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// An origin and what it is known by; kept as long as the state remembers it.
     final class OriginEntry: Sendable {
@@ -336,7 +347,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     private func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
-        let lease = H2Client.Lease(connection: ConnectionKey(packed: connection.ownerKey), origin: origin)
+        let lease = H2Client.Lease(connection: connection.key, origin: origin)
         change { $0.released(lease, mayReuse: mayReuse) }
     }
 
@@ -344,7 +355,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func released(_ connection: Connection, _ exchange: Exchange) {
         if configuration.politeness.adaptive != nil { learn(from: exchange) }
-        released(connection, OriginKey(packed: exchange.lease), mayReuse: true)
+        released(connection, exchange.origin, mayReuse: true)
         if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
         if connection.isDraining { letGoIfForgotten(connection) }
     }
@@ -352,34 +363,27 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// A connection that is gone, and has no request that is counted any more, needs no owner: whoever keeps one of its
     /// responses shall not keep all of the client. On its loop.
     func letGoIfForgotten(_ connection: Connection) {
-        let isForgotten = lock.withLock { !state.remembers(ConnectionKey(packed: connection.ownerKey)) }
+        let isForgotten = lock.withLock { !state.remembers(connection.key) }
         if isForgotten { connection.disown() }
     }
 
     func streamLimitChanged(_ connection: Connection, to limit: Int) {
-        change { $0.streamLimitChanged(ConnectionKey(packed: connection.ownerKey), to: limit) }
+        change { $0.streamLimitChanged(connection.key, to: limit) }
     }
 
-    func doubted(_ connection: Connection) {
-        change { $0.doubted(ConnectionKey(packed: connection.ownerKey)) }
-    }
-
-    func trusted(_ connection: Connection) {
-        change { $0.trusted(ConnectionKey(packed: connection.ownerKey)) }
-    }
-
+    func doubted(_ connection: Connection) { change { $0.doubted(connection.key) } }
+    func trusted(_ connection: Connection) { change { $0.trusted(connection.key) } }
     func draining(_ connection: Connection, why: H2Error, answers: Int?) {
         tell(.connectionDraining(connection.info.id, reason: why.message))
         let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
-        change { $0.draining(ConnectionKey(packed: connection.ownerKey), served: answers, because: reason) }
+        change { $0.draining(connection.key, served: answers, because: reason) }
     }
 
     func stalled(_ connection: Connection, _ isStalled: Bool) {
-        change { $0.stalled(ConnectionKey(packed: connection.ownerKey), isStalled) }
+        change { $0.stalled(connection.key, isStalled) }
     }
 
     func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {
-        let key = ConnectionKey(packed: connection.ownerKey)
         // A request that is sent in the last moment crosses the server's close: a tenth of the time, and half a second, are
         // left to it.
         let margin = UInt64(500_000_000)
@@ -388,14 +392,14 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 let time = idle.clampedNanoseconds
                 return now &+ (time > 2 * margin ? time - max(margin, time / 10) : time / 2)
             }
-            state.serverLimits(key, requests: requests, idleUntil: idleUntil)
+            state.serverLimits(connection.key, requests: requests, idleUntil: idleUntil)
         }
     }
 
     func closed(_ connection: Connection, why: H2Error) {
         let snapshot = connection.snapshot()
         tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
-        let key = ConnectionKey(packed: connection.ownerKey)
+        let key = connection.key
         change { state in
             figures.bytesSent += snapshot.bytesSent
             figures.bytesReceived += snapshot.bytesReceived
@@ -441,7 +445,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         // Nothing here adds to them.
         for action in state.actions {
             switch action {
-            case .dial(let key, let origin, let versions, let reason): dial(key, origin, versions, reason)
+            case .dial(let key, let origin, let offer, let reason): dial(key, origin, offer, reason)
             case .assign(let waiter, let key):
                 guard case .open(let connection) = members[key.slot] else {
                     preconditionFailure("the state assigns what is open")

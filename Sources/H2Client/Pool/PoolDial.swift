@@ -2,23 +2,19 @@
 ///
 /// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
 final class PoolDial: @unchecked Sendable {
-    /// Can go: created → resolving → loading → dialing → over; each may be left out.
+    /// Can go: created → resolving → connecting → over; each may be left out.
     private enum State {
         case created
         /// To see whether another origin's connection leads there.
         case resolving((any NameQuery)?, limit: LoopTimer?)
-        /// Certificates are being read.
-        case loading(limit: LoopTimer)
-        case dialing(Dialer)
-        /// In a simulation: what gives it up.
-        case simulated(cancel: () -> Void)
+        case connecting(Connector)
         case over
     }
 
     let loop: EventLoop
     let key: ConnectionKey
     let entry: ConnectionPool.OriginEntry
-    let versions: DialVersions
+    let offer: ProtocolOffer
     let reason: HTTPClient.OpenReason
     private let pool: ConnectionPool
     private var state = State.created
@@ -30,12 +26,12 @@ final class PoolDial: @unchecked Sendable {
     }()
 
     init(
-        _ key: ConnectionKey, _ entry: ConnectionPool.OriginEntry, _ versions: DialVersions,
+        _ key: ConnectionKey, _ entry: ConnectionPool.OriginEntry, _ offer: ProtocolOffer,
         _ reason: HTTPClient.OpenReason, pool: ConnectionPool, loop: EventLoop
     ) {
         self.key = key
         self.entry = entry
-        self.versions = versions
+        self.offer = offer
         self.reason = reason
         self.pool = pool
         self.loop = loop
@@ -44,7 +40,7 @@ final class PoolDial: @unchecked Sendable {
     func start() {
         guard case .created = state else { return }
         pool.tell(.connecting(entry.origin, reason: reason))
-        guard pool.hasConnectionToShare(with: self) else { return dial() }
+        guard pool.hasConnectionToShare(with: self) else { return connect() }
         state = .resolving(nil, limit: nil)
         let configuration = configuration
         let host = configuration.connectTo?.host ?? entry.origin.host
@@ -85,7 +81,7 @@ final class PoolDial: @unchecked Sendable {
     /// Asks one candidate after the other, each on its own loop.
     private func share(_ candidates: ArraySlice<Connection>) {
         guard case .resolving = state else { return }
-        guard let next = candidates.first else { return dial() }
+        guard let next = candidates.first else { return connect() }
         next.loop.execute { [self] in
             // Where it is shared, the state cancels this dial.
             if next.mayServe(entry.origin), pool.share(next, with: self) { return }
@@ -93,45 +89,18 @@ final class PoolDial: @unchecked Sendable {
         }
     }
 
-    private func dial() {
-        let configuration = configuration
-        let completion = { [self] (result: Result<Dialer.Connected, H2Error>) in
+    private func connect() {
+        let connector = Connector(
+            to: entry.origin, offering: offer, configuration: configuration, tls: pool.tls, network: pool.network,
+            on: loop)
+        state = .connecting(connector)
+        connector.start { [self] result in
             state = .over
-            finish(result, configuration)
-        }
-        if let network = pool.network {
-            let cancel = network.connect(to: entry.origin, versions: versions, completion: completion)
-            return state = .simulated(cancel: cancel)
-        }
-        guard entry.origin.scheme == .https else { return dial(nil, configuration, completion) }
-        let limit = configuration.timeouts.tls
-        state = .loading(
-            limit: loop.schedule(after: limit.clampedNanoseconds) { [self] in
-                state = .over
-                pool.dialFailed(self, TLSContextSource.timeout(limit))
-            })
-        let box = LoopBound(completion)
-        pool.tls.context(on: loop) { [self] result in
-            guard case .loading(let timer) = state else { return }
-            loop.cancel(timer)
             switch result {
-            case .success(let tls): dial(tls, configuration, box.value)
-            case .failure(let error):
-                state = .over
-                pool.dialFailed(self, error)
+            case .success(let connection): pool.connected(self, connection)
+            case .failure(let error): pool.dialFailed(self, error)
             }
         }
-    }
-
-    private func dial(
-        _ tls: TLSContext?, _ configuration: Configuration,
-        _ completion: @escaping (Result<Dialer.Connected, H2Error>) -> Void
-    ) {
-        let dialer = Dialer(
-            origin: entry.origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-            protocols: versions.speech.protocols, loop: loop, completion: completion)
-        state = .dialing(dialer)
-        dialer.start()
     }
 
     /// The pool does not want it any more.
@@ -142,32 +111,9 @@ final class PoolDial: @unchecked Sendable {
         case .resolving(let query, let limit):
             query?.cancel()
             if let limit { loop.cancel(limit) }
-        case .loading(let timer): loop.cancel(timer)
-        case .dialing(let dialer): dialer.cancel()
-        case .simulated(let cancel): cancel()
+        case .connecting(let connector): connector.cancel()
         }
         state = .over
         pool.dialCancelled(self)
-    }
-
-    private func finish(_ result: Result<Dialer.Connected, H2Error>, _ configuration: Configuration) {
-        do {
-            pool.connected(
-                self, try versions.speech.connection(over: result.get(), configuration: configuration, loop: loop))
-        } catch {
-            pool.dialFailed(self, error)
-        }
-    }
-}
-
-extension DialVersions {
-    var speech: Speech {
-        switch self {
-        case .either: .offer(["h2", "http/1.1"])
-        case .http2: .offer(["h2"])
-        case .http1: .offer(["http/1.1"])
-        case .priorKnowledge: .http2
-        case .cleartextHTTP1: .http1
-        }
     }
 }

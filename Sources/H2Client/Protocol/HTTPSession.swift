@@ -7,18 +7,17 @@ import HTTPTypes
 /// again. Whatever arrives is recorded in the stream. It is told (`progressed`) when all input has been digested, by
 /// `tellTouched` at the latest, also when its slot has become -1; `wantsBody` is called as its body leaves.
 ///
+/// Beside this each version has what it alone knows: HTTP/2 windows, PING and GOAWAY, HTTP/1.1 responses that announce the
+/// connection's end.
+///
 /// Not safe for concurrent use.
 protocol HTTPSession: AnyObject {
-    var version: HTTPVersion { get }
-
     // MARK: Requests
 
     /// Whether another request may begin.
     var hasFreeSlot: Bool { get }
     /// Requests under way.
     var openStreamCount: Int { get }
-    /// How many may be under way at once, as far as is known.
-    var maxConcurrentStreams: Int { get }
     func forEachOpenStream(_ body: (StreamState) -> Void)
 
     /// Begins a request. Its body is `stream.outgoing`, and has `stream.contentLength`.
@@ -28,16 +27,12 @@ protocol HTTPSession: AnyObject {
     ) throws(H2Error)
     /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error)
-    /// `stream.outgoing` has something to send again.
-    func resumeBody(_ stream: StreamState)
     /// Ends a request that is not over, or drops the unread part of one that is.
     /// - Parameter isWriteUnderWay: the wire may have made a TLS record of the output that it could not send yet.
     func giveUp(_ stream: StreamState, isWriteUnderWay: Bool)
 
     // MARK: Bytes in
 
-    /// Whether more may be read now.
-    var wantsInput: Bool { get }
     /// Takes bytes that arrived.
     /// - Throws: `H2Error` where the peer must be left.
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error)
@@ -45,19 +40,10 @@ protocol HTTPSession: AnyObject {
     func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error
     /// Tells streams that have changed. They may submit other requests.
     func tellTouched()
-    /// The reader took `count` bytes of the body.
-    func consumed(_ stream: StreamState, _ count: Int)
+    /// The reader took what the stream held of its body.
+    func consumed(_ stream: StreamState)
     /// Nobody will read the bytes that the stream holds.
     func dropUnread(_ stream: StreamState)
-    /// Whether the server may be unable to go on because our reader has not taken the response.
-    func isReaderBehind(_ stream: StreamState) -> Bool
-
-    /// Why no further request is taken, to follow "the connection takes no new requests:"; nil while requests are taken,
-    /// and in HTTP/2, where GOAWAY says so.
-    var refusal: String? { get }
-    /// How many more requests an HTTP/1.1 server takes, and how long it keeps the connection idle, once for each response
-    /// that says so.
-    func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)?
     /// Why the connection has to end now.
     var failure: H2Error? { get }
 
@@ -74,8 +60,6 @@ protocol HTTPSession: AnyObject {
 
     // MARK: The end
 
-    /// Puts the last bytes of the connection into the output: GOAWAY with `code`, if there is one.
-    func fillLastOutput(_ code: ErrorCode?, limit: Int, now: UInt64)
     /// The connection is over: fails requests under way. `error` is told whether any of a request may have reached the peer.
     func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error)
     /// Frees everything but facts. After `failAll`, and not from within any of the session's calls.
@@ -93,10 +77,10 @@ protocol HTTPSession: AnyObject {
 
 /// Bytes of HTTP on a connection, without TLS.
 struct SessionCounts {
-    var bytesReceived: Int
-    var bytesSent: Int
+    var bytesReceived = 0
+    var bytesSent = 0
     /// Header sections of responses as they came, and as names and values.
-    var headers: Int
-    var headersDecoded: Int
+    var headers = 0
+    var headersDecoded = 0
     var stalls = WindowStalls()
 }

@@ -1,3 +1,4 @@
+import CNghttp2
 import H2Platform
 
 /// Threads for system calls that may wait for a disk or for the other end of a pipe. There are as many as wait at this moment,
@@ -71,7 +72,8 @@ package final class BlockingThreads: @unchecked Sendable {
         idle += 1
         while waiting.isEmpty {
             // Where it is taken at the very end of its patience, `waiting` has what `run` has counted it out for.
-            if !waitForSignal(condition, mutex, seconds: Self.idleSeconds), waiting.isEmpty {
+            // In C: whole-module builds cannot say which module `timespec` belongs to.
+            if !ch2_cond_wait(condition, mutex, Self.idleSeconds), waiting.isEmpty {
                 idle -= 1
                 threads -= 1
                 return nil

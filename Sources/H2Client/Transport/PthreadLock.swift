@@ -1,3 +1,4 @@
+import CNghttp2
 import H2Platform
 
 /// A pthread mutex. `Synchronization.Mutex` gives false ThreadSanitizer reports on Linux and contends badly there.

@@ -7,7 +7,7 @@ final class Seat: DirectConnectionUser {
     private enum Dialling {
         case no
         case waitsForTurn
-        case under(DirectDial)
+        case under(Connector)
         case pausing(LoopTimer)
         /// The last connection that was to be tried brought nothing so far, and is still ending.
         case onLast
@@ -417,8 +417,8 @@ final class Seat: DirectConnectionUser {
         }
         let plan = worker.plan
         dialling = .under(
-            DirectDial(
-                to: plan.origin, speaking: worker.speech, configuration: worker.configuration(of: number),
+            DirectConnection.connect(
+                to: plan.origin, offering: worker.offer, configuration: worker.configuration(of: number),
                 tls: worker.tls, on: worker.loop, user: self
             ) { [unowned self] in dialled($0) })
         return true

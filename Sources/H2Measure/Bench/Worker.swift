@@ -44,7 +44,7 @@ final class Worker: @unchecked Sendable {
     let loop: EventLoop
     let requests: [PreparedRequest]
     let tls: TLSContext?
-    let speech: Speech
+    let offer: ProtocolOffer
     let timeline: Timeline
     let index: Int
     let log: RequestLog?
@@ -159,11 +159,11 @@ final class Worker: @unchecked Sendable {
         isPlain = plan.expectation == nil && !plan.breaksDown && log == nil
         self.downtime = downtime
         breakdown = plan.breaksDown ? Breakdown(requests: requests.count) : nil
-        speech =
+        offer =
             switch plan.protocols {
-            case .tls(let protocols): .offer(protocols)
-            case .cleartextHTTP2: .http2
-            case .cleartextHTTP1: .http1
+            case .tls(let protocols): ProtocolOffer(alpn: protocols)
+            case .cleartextHTTP2: .priorKnowledge
+            case .cleartextHTTP1: .cleartextHTTP1
             }
         switch plan.extent {
         case .requests(let count):

@@ -53,7 +53,7 @@ final class ConnectionRig: @unchecked Sendable {
         world.run()
     }
 
-    var session: HTTP2Session { connection.connection.control!.session }
+    var session: HTTP2Session { connection.connection.http2! }
     var snapshot: ConnectionSnapshot {
         let connection = connection.connection
         return world.onLoop { connection.snapshot() }

@@ -78,7 +78,7 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
 
     func say(_ text: String) { wire.send(Array(text.utf8)) }
 
-    var session: HTTP1Session { connection.connection.session as! HTTP1Session }
+    var session: HTTP1Session { connection.connection.http1! }
     var snapshot: ConnectionSnapshot {
         let connection = connection.connection
         return world.onLoop { connection.snapshot() }

@@ -11,7 +11,7 @@ struct KeptResponseTests {
     private static func isReleased(_ connection: Connection) async -> Bool {
         await connection.loop.run {
             let isSessionReleased =
-                connection.control?.session.isReleased ?? (connection.session as? HTTP1Session)?.isReleased
+                connection.http2?.isReleased ?? connection.http1?.isReleased
             return isSessionReleased == true && (connection.wire as? TLSWire)?.isReleased == true
                 && connection.owner == nil
         }
@@ -63,7 +63,7 @@ struct KeptResponseTests {
             #expect(figures.0.state == .closed)
             #expect(figures.1.received > 1_000)
             #expect(figures.2 >= 1)
-            #expect(await response.body.exchange.metrics().bytesReceived > 0)
+            #expect(await response.body.exchange.facts { $0.currentMetrics() }.bytesReceived > 0)
         }
         #expect(await Self.becomesTrue { pool == nil })
         let rest = try await responses[0].body.collect(upTo: 100)

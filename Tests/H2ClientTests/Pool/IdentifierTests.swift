@@ -50,10 +50,9 @@ struct IdentifierTests {
                 client.pool.members.compactMap { if case .open(let connection) = $0 { connection } else { nil } }
             }
             let connection = try #require(connections.first)
-            let control = try #require(connection.control)
             // The last three there are.
             let status = await connection.loop.run {
-                nghttp2_session_set_next_stream_id(control.session.raw, Int32.max - 4)
+                nghttp2_session_set_next_stream_id(connection.http2!.raw, Int32.max - 4)
             }
             #expect(status == 0)
             let statuses = try await Self.statuses(client, url, tasks: 20, requests: 5)
@@ -77,15 +76,14 @@ struct IdentifierTests {
         defer { server.stopNow() }
         var configuration = Configuration()
         configuration.limits.lastIdentifier = 5
-        let driver = try await Dial.connect(
-            to: Origin(server.url), speaking: versions == .http1 ? .http1 : .http2, configuration: configuration,
-            on: .shared)
+        let driver = try await Connector.connect(
+            versions == .http1 ? .http1 : .http2, to: Origin(server.url), configuration: configuration, on: .shared)
         let request = try HTTPRequest(url: "\(server.url)/bytes/3")
         let options = RequestOptions()
         var sent = 0
         do {
             while sent < 20 {
-                let response = try await driver.send(request, body: .none, options: options)
+                let response = try await driver.exchange(.none, options).perform(request, .none)
                 #expect(try await response.body.collect(upTo: 10).count == 3)
                 sent += 1
             }

@@ -55,13 +55,13 @@ import Testing
     }
 
     @Test(arguments: [
-        (HTTPClient.Versions.automatic, true, DialVersions.either), (.automatic, false, .cleartextHTTP1),
+        (HTTPClient.Versions.automatic, true, ProtocolOffer.either), (.automatic, false, .cleartextHTTP1),
         (.http2Only, true, .http2), (.http2Only, false, .priorKnowledge), (.http1Only, true, .http1),
         (.http1Only, false, .cleartextHTTP1), (.http2PriorKnowledge, true, .either),
         (.http2PriorKnowledge, false, .priorKnowledge),
     ])
     func `A dial offers what the client speaks`(
-        _ versions: HTTPClient.Versions, _ secure: Bool, _ offer: DialVersions
+        _ versions: HTTPClient.Versions, _ secure: Bool, _ offer: ProtocolOffer
     ) throws {
         let pool = PoolHarness(versions)
         let origin = pool.origin(secure: secure)
@@ -117,9 +117,9 @@ import Testing
 
     // MARK: - Slow dials
 
-    @Test(arguments: [ConnectionProtocol.http1, .http2])
+    @Test(arguments: [HTTPVersion.http1, .http2])
     func `Beside a slow dial another is tried, three times at the most, and the first to succeed serves`(
-        _ version: ConnectionProtocol
+        _ version: HTTPVersion
     ) throws {
         let pool = PoolHarness(version == .http1 ? .http1Only : .automatic)
         let origin = pool.origin()
@@ -344,7 +344,7 @@ import Testing
         let origin = pool.origin()
         let waiter = try pool.wait(origin, .exclusive)
         let key = try pool.dialed()
-        #expect(pool.actions == [.dial(key, origin, .http1, .exclusive)])
+        #expect(pool.actions == [.dial(key, origin, .http1, .lent)])
         #expect(pool.connected(key, .http1) == [.assign(waiter, key)])
         #expect(pool.giveBack(key, origin, reuse: false) == [.close(key, .serverSaid)])
     }

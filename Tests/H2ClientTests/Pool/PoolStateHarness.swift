@@ -90,7 +90,7 @@ final class PoolHarness {
 
     @discardableResult
     func connected(
-        _ key: ConnectionKey, _ version: ConnectionProtocol, streams: Int = 100,
+        _ key: ConnectionKey, _ version: HTTPVersion, streams: Int = 100,
         sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
         event(sourceLocation) {
@@ -165,7 +165,9 @@ final class PoolHarness {
     // MARK: Shorter ways
 
     // `#expect` copies what a method is called on, which a PoolState cannot be.
-    func figures(of origin: OriginKey) -> PoolState.Figures { state.figures(of: origin) }
+    func figures(of origin: OriginKey) -> PoolState.Figures {
+        figures().first { $0.0 == origin }?.1 ?? PoolState.Figures()
+    }
     func figures() -> [(OriginKey, PoolState.Figures)] { state.figures() }
     func isUnused(_ origin: OriginKey) -> Bool { state.isUnused(origin) }
     func mayCoalesce(_ origin: OriginKey) -> Bool { state.mayCoalesce(origin) }
@@ -191,7 +193,7 @@ final class PoolHarness {
     }
 
     /// Opens a connection by a request that is still on it.
-    func open(_ origin: OriginKey, _ version: ConnectionProtocol, streams: Int = 100) throws -> ConnectionKey {
+    func open(_ origin: OriginKey, _ version: HTTPVersion, streams: Int = 100) throws -> ConnectionKey {
         try wait(origin)
         let key = try dialed()
         connected(key, version, streams: streams)
@@ -200,7 +202,7 @@ final class PoolHarness {
     }
 
     /// Opens a connection, and has nothing on it.
-    func openIdle(_ origin: OriginKey, _ version: ConnectionProtocol, streams: Int = 100) throws -> ConnectionKey {
+    func openIdle(_ origin: OriginKey, _ version: HTTPVersion, streams: Int = 100) throws -> ConnectionKey {
         let key = try open(origin, version, streams: streams)
         release(key, origin)
         return key

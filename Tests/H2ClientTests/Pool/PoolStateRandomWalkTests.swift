@@ -41,8 +41,8 @@ final class PoolWalk {
 
     struct Connection {
         var origin: OriginKey
-        var versions: DialVersions
-        var version: ConnectionProtocol?
+        var versions: ProtocolOffer
+        var version: HTTPVersion?
         var limit = 0
         var streams = 0
         var holders = 0
@@ -187,7 +187,7 @@ final class PoolWalk {
 
     private func connect(_ key: ConnectionKey) {
         guard let connection = connections[key] else { return }
-        let version: ConnectionProtocol =
+        let version: HTTPVersion =
             switch connection.versions {
             case .either: random.one(in: 3) ? .http1 : .http2
             case .http2, .priorKnowledge: .http2

@@ -151,7 +151,7 @@ import Testing
         let stream = try rig.answered("HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n0123456789")
         #expect(!rig.session.wantsInput)
         stream.body = []
-        rig.session.consumed(stream, 10)
+        rig.session.consumed(stream)
         #expect(rig.session.wantsInput)
     }
 

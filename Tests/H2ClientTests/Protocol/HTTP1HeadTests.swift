@@ -23,8 +23,8 @@ import Testing
         #expect(stream.sentAt == 1_000_000_000)
         #expect(stream.firstByteAt == rig.now)
         #expect(stream.lastByteAt == rig.now)
-        #expect(stream.bytesReceived == rig.session.bytesReceived)
-        #expect(stream.bytesSent == rig.session.bytesSent)
+        #expect(stream.bytesReceived == rig.session.counts.bytesReceived)
+        #expect(stream.bytesSent == rig.session.counts.bytesSent)
         #expect(rig.session.hasFreeSlot)
     }
 

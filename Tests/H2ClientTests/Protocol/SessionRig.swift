@@ -108,7 +108,7 @@ final class SessionRig {
     func read(_ stream: StreamState) -> [UInt8] {
         let bytes = stream.body
         stream.body = []
-        session.consumed(stream, stream.unread)
+        session.consumed(stream)
         return bytes
     }
 

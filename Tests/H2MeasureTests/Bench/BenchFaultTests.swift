@@ -108,8 +108,9 @@ struct BenchFaultTests {
             let held = Held()
             let hasConnected = await withCheckedContinuation { continuation in
                 loop.execute {
-                    held.dial = DirectDial(
-                        to: plan.origin, speaking: .http2, configuration: plan.configuration, tls: nil, on: loop,
+                    held.dial = DirectConnection.connect(
+                        to: plan.origin, offering: .priorKnowledge, configuration: plan.configuration, tls: nil,
+                        on: loop,
                         user: held
                     ) { result in
                         let connection = try? result.get()
@@ -134,7 +135,7 @@ struct BenchFaultTests {
 /// Invariant behind `@unchecked Sendable`: it is looked at after the loop has done with it.
 private final class Held: DirectConnectionUser, @unchecked Sendable {
     weak var connection: DirectConnection?
-    var dial: DirectDial?
+    var dial: Connector?
 
     func ended(_ stream: DirectStream, on connection: DirectConnection) {}
     func draining(_ connection: DirectConnection, why: H2Error) {}

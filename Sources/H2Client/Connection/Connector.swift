@@ -1,0 +1,143 @@
+/// One way from an origin to a connection: certificates, addresses, socket, handshake, and the version that comes of it.
+///
+/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
+package final class Connector: @unchecked Sendable {
+    /// Can go: created → loading → dialing → over; each may be left out.
+    private enum State {
+        case created
+        /// Certificates are being read.
+        case loading(limit: LoopTimer)
+        case dialing(cancel: () -> Void)
+        case over
+    }
+
+    private let origin: Origin
+    private let offer: ProtocolOffer
+    private let configuration: Configuration
+    private let tls: TLSContextSource
+    private let network: (any SimulatedNetwork)?
+    private let loop: EventLoop
+    private var state = State.created
+    private var completion: ((Result<Connection, H2Error>) -> Void)?
+    private var cancelled: (() -> Void)?
+
+    /// - Parameters:
+    ///   - tls: for an `https` origin.
+    ///   - network: nil: sockets.
+    init(
+        to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContextSource,
+        network: (any SimulatedNetwork)? = nil, on loop: EventLoop
+    ) {
+        self.origin = origin
+        self.offer = offer
+        self.configuration = configuration
+        self.tls = tls
+        self.network = network
+        self.loop = loop
+    }
+
+    /// Connects. One of the two is called, once: `completion` with a connection that is to be activated, or an error;
+    /// `cancelled` where `cancel` came first.
+    func start(cancelled: @escaping () -> Void = {}, _ completion: @escaping (Result<Connection, H2Error>) -> Void) {
+        guard case .created = state else { return cancelled() }
+        (self.completion, self.cancelled) = (completion, cancelled)
+        if let network {
+            let cancel = network.connect(to: origin, offering: offer) { self.dialled($0) }
+            return state = .dialing(cancel: cancel)
+        }
+        guard origin.scheme == .https else { return dial(nil) }
+        let limit = configuration.timeouts.tls
+        state = .loading(
+            limit: loop.schedule(after: limit.clampedNanoseconds) {
+                self.finish(.failure(TLSContextSource.timeout(limit)))
+            })
+        tls.context(on: loop) { [self] result in
+            guard case .loading(let timer) = state else { return }
+            loop.cancel(timer)
+            switch result {
+            case .success(let context): dial(context)
+            case .failure(let error): finish(.failure(error))
+            }
+        }
+    }
+
+    private func dial(_ context: TLSContext?) {
+        let dialer = Dialer(
+            origin: origin, id: ConnectionID.next(), configuration: configuration, tls: context,
+            protocols: offer.protocols, loop: loop, completion: { self.dialled($0) })
+        state = .dialing(cancel: dialer.cancel)
+        dialer.start()
+    }
+
+    private func dialled(_ result: Result<Dialer.Connected, H2Error>) {
+        do throws(H2Error) {
+            let connected = try result.get()
+            do throws(H2Error) {
+                let version = try offer.version(connected.applicationProtocol, of: connected.info.origin)
+                finish(
+                    .success(
+                        Connection(
+                            version, over: connected.wire, info: connected.info, configuration: configuration,
+                            loop: loop)))
+            } catch {
+                connected.wire.close()
+                throw error
+            }
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    private func finish(_ result: Result<Connection, H2Error>) {
+        let completion = completion
+        end()
+        completion?(result)
+    }
+
+    private func end() {
+        state = .over
+        (completion, cancelled) = (nil, nil)
+    }
+
+    /// Leaves nothing open. Does nothing once the outcome was told.
+    package func cancel() {
+        switch state {
+        case .over: return
+        case .created: break
+        case .loading(let timer): loop.cancel(timer)
+        case .dialing(let cancel): cancel()
+        }
+        let cancelled = cancelled
+        end()
+        cancelled?()
+    }
+
+    /// A connection that is active. Cancelling leaves nothing open.
+    /// - Throws: `H2Error`, as `HTTP2Connection.connect` says; `CancellationError`.
+    static nonisolated(nonsending) func connect(
+        _ version: HTTPVersion, to origin: Origin, configuration: Configuration, on loop: EventLoop
+    ) async throws -> Connection {
+        try Task.checkCancellation()
+        try configuration.validate()
+        let offer = ProtocolOffer(version, isSecure: origin.scheme == .https)
+        // A connection of one's own has no client that could keep the certificates.
+        let connector = Connector(
+            to: origin, offering: offer, configuration: configuration, tls: TLSContextSource(configuration.tls),
+            on: loop)
+        let result: Result<Connection, any Error> = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                loop.execute {
+                    connector.start(cancelled: { continuation.resume(returning: .failure(CancellationError())) }) {
+                        if case .success(let connection) = $0 { connection.activate() }
+                        Handover.give(connector)
+                        continuation.resume(returning: $0.mapError { $0 })
+                    }
+                }
+            }
+        } onCancel: {
+            loop.execute { connector.cancel() }
+        }
+        Handover.take(connector)
+        return try result.get()
+    }
+}

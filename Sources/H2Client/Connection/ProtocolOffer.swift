@@ -1,0 +1,55 @@
+/// Which versions of HTTP a new connection may come to speak.
+package enum ProtocolOffer: UInt8, Hashable, Sendable {
+    /// Over TLS: ALPN offers `h2` and `http/1.1`.
+    case either
+    /// Over TLS: ALPN offers `h2` alone.
+    case http2
+    /// Over TLS: ALPN offers `http/1.1` alone.
+    case http1
+    /// In cleartext HTTP/2, by prior knowledge (RFC 9113 section 3.3).
+    case priorKnowledge
+    /// In cleartext HTTP/1.1.
+    case cleartextHTTP1
+
+    /// One version alone.
+    init(_ version: HTTPVersion, isSecure: Bool) {
+        switch version {
+        case .http1: self = isSecure ? .http1 : .cleartextHTTP1
+        case .http2: self = isSecure ? .http2 : .priorKnowledge
+        }
+    }
+
+    /// The offer over TLS of some of `h2` and `http/1.1`.
+    package init(alpn names: [String]) {
+        self = !names.contains("http/1.1") ? .http2 : names.contains("h2") ? .either : .http1
+    }
+
+    /// What ALPN offers, the best first; empty in cleartext.
+    var protocols: [String] {
+        switch self {
+        case .either: ["h2", "http/1.1"]
+        case .http2: ["h2"]
+        case .http1: ["http/1.1"]
+        case .priorKnowledge, .cleartextHTTP1: []
+        }
+    }
+
+    /// Whether it can only come out as HTTP/1.1.
+    var isHTTP1: Bool { self == .http1 || self == .cleartextHTTP1 }
+
+    /// The version that is spoken. ALPN decides here, and nowhere else.
+    /// - Throws: `H2Error` (`http2NotNegotiated`) where the server chose nothing that we speak.
+    func version(_ choice: ProtocolChoice, of origin: Origin) throws(H2Error) -> HTTPVersion {
+        let what: String
+        switch (self, choice) {
+        case (.priorKnowledge, _), (_, .chosen("h2")): return .http2
+        case (.cleartextHTTP1, _), (_, .chosen("http/1.1")), (.either, .nothing), (.http1, .nothing): return .http1
+        case (_, .nothing), (_, .cleartext): what = "chose no protocol (no ALPN)"
+        case (_, .chosen(let name)), (_, .unoffered(let name)): what = "chose '\(name)'"
+        }
+        throw H2Error(
+            .http2NotNegotiated, scope: .connection, initiator: .remote,
+            message: "\(origin) does not speak HTTP/2: it \(what)",
+            remedy: "enable h2 on the server, or allow HTTP/1.1")
+    }
+}

@@ -1,0 +1,71 @@
+import H2Platform
+import HTTPTypes
+
+// What answers say, and what sending again costs.
+
+extension ConnectionPool {
+    /// Whose request it is; with coalescing not the origin that its connection was made for. nil where it is forgotten.
+    func origin(of exchange: Exchange) -> Origin? {
+        let key = exchange.origin
+        return lock.withLock {
+            guard let entry = originsBySlot[key.slot], entry.key == key else { return nil }
+            return entry.origin
+        }
+    }
+
+    /// Seconds since 1970, for dates in header fields.
+    static var wallTime: Int { time(nil) }
+
+    /// Tells the adaptive limit what an exchange came to. On the loop, before its lease is given back.
+    func learn(from exchange: Exchange) {
+        guard exchange.submittedAt != 0 else { return }
+        var answer = AdaptiveLimit.Answer.neutral
+        var pause: UInt64?
+        var answeredAt = exchange.firstByteAt
+        if exchange.firstByteAt != 0 {
+            let field = { exchange.head.firstValue(of: $0) }
+            pause = RetryAfter.pause(field, now: Self.wallTime)
+            answer =
+                exchange.status == 429 || exchange.status == 503
+                ? .overloaded(retryAfter: RetryAfter.wait(field, now: Self.wallTime)) : .good
+        } else if case .failed(let error as H2Error) = exchange.phase {
+            answeredAt = now
+            if error.initiator == .remote, error.http2Code == .refusedStream || error.http2Code == .enhanceYourCalm {
+                answer = .overloaded(retryAfter: nil)
+            }
+        }
+        let latency = answeredAt > exchange.submittedAt ? answeredAt - exchange.submittedAt : 0
+        change { $0.answered(exchange.origin, answer, latency: latency, pause: pause) }
+    }
+
+    // MARK: - Sending again
+
+    /// Takes a retry from the budget, if there is one.
+    func takeRetry() -> Bool { lock.withLock { retryBudget.takeRetry(now: now) } }
+
+    /// Nanoseconds to wait before this attempt.
+    func backoff(before attempt: Int) -> UInt64 {
+        var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
+        return RetryBackoff.wait(before: attempt, configuration.retry, using: &generator)
+    }
+
+    func countRetry() { lock.withLock { figures.retries += 1 } }
+
+    /// The server wants HTTP/1.1 from the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
+    func requireHTTP1(_ exchange: Exchange) { change { $0.requireHTTP1(exchange.origin) } }
+
+    /// The request was lost on an HTTP/1.1 connection that was reused.
+    func suspectReuse(_ exchange: Exchange) { change { $0.suspectReuse(exchange.origin) } }
+
+    /// The server does not answer for the origin of this request on the connection that it shares (421).
+    func misdirected(_ exchange: Exchange) { change { $0.cannotCoalesce(exchange.origin) } }
+
+    // MARK: - Events of requests
+
+    /// A request waits; the number it is known by, which is `known` where it was sent before.
+    func queued(_ origin: Origin, as known: Int) -> Int {
+        let number = known != 0 ? known : nextRequestNumber()
+        if number != 0 { tell(.requestQueued(number, origin)) }
+        return number
+    }
+}

@@ -1,0 +1,88 @@
+// Connections in the making.
+
+extension ConnectionPool {
+    /// Begins to connect. Under the lock.
+    func dial(_ key: ConnectionKey, _ origin: OriginKey, _ offer: ProtocolOffer, _ reason: HTTPClient.OpenReason) {
+        guard let entry = originsBySlot[origin.slot] else { preconditionFailure("an origin that is dialled is known") }
+        let loops = configuration.eventLoops
+        let loop = loops[nextLoop % loops.count]
+        nextLoop &+= 1
+        let dial = PoolDial(key, entry, offer, reason, pool: self, loop: loop)
+        while members.count <= key.slot { members.append(.none) }
+        members[key.slot] = .dialing(dial)
+        loop.execute { dial.start() }
+    }
+
+    /// On the dial's loop.
+    func connected(_ dial: PoolDial, _ connection: Connection) {
+        connection.owner = self
+        connection.ownerKey = dial.key.packed
+        // The exchange of SETTINGS begins before anybody can send.
+        connection.activate()
+        tell(.connectionOpened(connection.info, connection.version, reason: dial.reason))
+        change { state in
+            members[dial.key.slot] = .open(connection)
+            if connection.info.tlsVersion != nil {
+                figures.handshakes += 1
+                if connection.info.isTLSResumed { figures.handshakesResumed += 1 }
+            }
+            state.connected(
+                dial.key, protocol: connection.version, maxStreams: connection.maxConcurrentStreams)
+        }
+    }
+
+    /// On the dial's loop.
+    func dialFailed(_ dial: PoolDial, _ error: H2Error) {
+        tell(.connectFailed(dial.entry.origin, error))
+        locked {
+            members[dial.key.slot] = .none
+            dialError = error
+            // Another dial that is still under way would come to the same end.
+            let isFinal = [.certificateRejected, .tlsConfiguration, .invalidConfiguration].contains(error.code)
+            state.advance(to: now)
+            state.dialFailed(dial.key, timedOut: error.code == .timeout, isFinal: isFinal)
+            perform()
+            dialError = nil
+        }
+    }
+
+    /// On the dial's loop.
+    func dialCancelled(_ dial: PoolDial) {
+        change { state in
+            members[dial.key.slot] = .none
+            state.closed(dial.key)
+        }
+    }
+
+    // MARK: - Words
+
+    /// What a request is told that gets no connection. Under the lock.
+    func error(_ failure: PoolFailure) -> H2Error {
+        switch failure {
+        case .dialFailed:
+            return dialError
+                ?? H2Error(
+                    .connectFailed, message: "the server ended its connection without having allowed a request",
+                    remedy: "its log may say why")
+        case .saturated:
+            return H2Error(
+                .limitExceeded, message: "all streams and connections of the origin are taken",
+                remedy: "send fewer at once, or choose another HTTPClient.Pool.whenSaturated than fail",
+                isRetryable: true)
+        case .tooManyWaiting:
+            return H2Error(
+                .limitExceeded,
+                message: "\(configuration.pool.waitingRequests) requests wait for a connection already",
+                remedy: "send fewer at once, or raise HTTPClient.Pool.waitingRequests", isRetryable: true)
+        case .http1NotAllowed:
+            return H2Error(
+                .http2NotNegotiated, initiator: .remote, message: "the server wants HTTP/1.1 for this request",
+                remedy: "this client speaks HTTP/2 alone: choose another HTTPClient.Versions")
+        case .shutDown:
+            if let configurationError { return configurationError }
+            return H2Error(
+                .clientShutDown, initiator: .user, message: "the client was shut down", remedy: "use another client",
+                isRetryable: true)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// What the pool tells of itself.
+
+extension ConnectionPool {
+    // MARK: - Events
+
+    /// Costs one load where nobody listens.
+    @inline(__always)
+    func tell(_ kind: @autoclosure () -> HTTPClient.Event.Kind) {
+        if isObserved { tellObservers(kind()) }
+    }
+
+    private func tellObservers(_ kind: HTTPClient.Event.Kind) {
+        let event = HTTPClient.Event(nanoseconds: clock.preciseNow, kind: kind)
+        for observer in lock.withLock({ Array(observers.values) }) { observer.yield(event) }
+    }
+
+    func events(bufferingNewest limit: Int) -> AsyncStream<HTTPClient.Event> {
+        AsyncStream(bufferingPolicy: .bufferingNewest(limit)) { continuation in
+            let number: Int? = lock.withLock {
+                guard !hasEndedEvents else { return nil }
+                lastObserver += 1
+                observers[lastObserver] = continuation
+                isObserved = true
+                return lastObserver
+            }
+            guard let number else { return continuation.finish() }
+            // Called where the reader's task is cancelled or the stream is dropped, so under locks of others: it only posts.
+            continuation.onTermination = { [weak self, clock] _ in
+                clock.execute { [weak self] in self?.stopObserving(number) }
+            }
+        }
+    }
+
+    private func stopObserving(_ number: Int) {
+        // The last reference to it may be the dictionary's: it is let go of after unlocking.
+        _ = lock.withLock {
+            let observer = observers.removeValue(forKey: number)
+            isObserved = !observers.isEmpty
+            return observer
+        }
+    }
+
+    /// No more events come, neither to those who listen nor to those who ask for them later.
+    func endEvents() {
+        let last = lock.withLock {
+            hasEndedEvents = true
+            isObserved = false
+            defer { observers = [:] }
+            return Array(observers.values)
+        }
+        for observer in last { observer.finish() }
+    }
+
+    // MARK: - Statistics
+
+    nonisolated(nonsending) func statistics() async -> HTTPClient.Statistics {
+        var (result, connections) = lock.withLock { (countedStatistics(), openConnections()) }
+        for connection in connections {
+            let snapshot = await connection.loop.run { connection.snapshot() }
+            // What has been closed meanwhile was counted neither above nor twice.
+            result.bytesSent += snapshot.bytesSent
+            result.bytesReceived += snapshot.bytesReceived
+        }
+        connections = []
+        return result
+    }
+
+    /// Under the lock.
+    func openConnections() -> [Connection] {
+        members.compactMap { if case .open(let connection) = $0 { connection } else { nil } }
+    }
+
+    private func countedStatistics() -> HTTPClient.Statistics {
+        var result = HTTPClient.Statistics()
+        for (key, figures) in state.figures() {
+            guard let entry = originsBySlot[key.slot], entry.key == key else { continue }
+            var origin = HTTPClient.Statistics.OriginStatistics(origin: entry.origin)
+            origin.version = state.knownProtocol(key)
+            origin.connecting = figures.dialing
+            origin.active = figures.http1Active + figures.http2Active
+            origin.idle = figures.http1Idle + figures.http2Idle
+            origin.draining = figures.draining
+            origin.openStreams = figures.inFlight
+            origin.waitingRequests = figures.waiting
+            result.connectionsOpen += origin.active + origin.idle + origin.draining
+            result.origins.append(origin)
+        }
+        result.requests = Int(state.leased)
+        result.requestsOnReusedConnections = Int(state.reused)
+        result.connectionsOpened = Int(state.opened)
+        result.handshakes = figures.handshakes
+        result.handshakesResumed = figures.handshakesResumed
+        result.handshakesSaved = max(0, figures.secureRequests - figures.handshakes)
+        result.retries = figures.retries
+        result.bytesSent = figures.bytesSent
+        result.bytesReceived = figures.bytesReceived
+        return result
+    }
+}

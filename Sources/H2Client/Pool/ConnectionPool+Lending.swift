@@ -1,0 +1,29 @@
+// Connections that are lent as a whole.
+
+extension ConnectionPool {
+    /// Waits for a connection of one's own.
+    /// - Throws: why there is none; `timeout`, where the client's default options limit the wait; `CancellationError`.
+    nonisolated(nonsending) func lend(_ origin: Origin) async throws -> (Loan, OriginKey) {
+        try Task.checkCancellation()
+        let calledAt = now
+        let lease = try locked { () throws(H2Error) in
+            try self.lease(self.entry(for: origin), .exclusive, calledAt)
+        }
+        switch lease {
+        case .use(let free, let entry, _): return (Loan(free), entry.key)
+        case .wait(let ticket, let entry):
+            let deadline = Deadline.earliest(of: configuration.requestOptions, calledAt: calledAt, now: calledAt)
+            return (Loan(try await wait(with: ticket, until: deadline)), entry.key)
+        }
+    }
+
+    /// What its holder still has under way on it goes on; an HTTP/1.1 connection serves others once that is done.
+    func giveBack(_ loan: Loan, of origin: OriginKey) {
+        let connection = loan.connection
+        loan.giveBack { [self] served in
+            let lease = H2Client.Lease(connection: connection.key, origin: origin)
+            change { $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining) }
+            if connection.isDraining { letGoIfForgotten(connection) }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// Connections that several origins share (RFC 9113 section 9.1.1): the same address, a certificate that is valid for the other
+// host too, and no ORIGIN frame (RFC 8336) that leaves it out.
+
+extension ConnectionPool {
+    /// Whether there is any connection that the dial's origin might share.
+    func hasConnectionToShare(with dial: PoolDial) -> Bool {
+        // With one name for all hosts, a certificate says nothing of the host.
+        guard configuration.pool.coalesces, configuration.connection.tls.serverName == nil,
+            dial.offer == .either || dial.offer == .http2
+        else { return false }
+        return lock.withLock {
+            state.mayCoalesce(dial.entry.key) && members.contains { isShareable($0) != nil }
+        }
+    }
+
+    /// Those that lead to one of these addresses (with ports).
+    func connectionsToShare(leadingTo addresses: [String]) -> [Connection] {
+        lock.withLock {
+            members.compactMap { isShareable($0) }.filter { addresses.contains($0.info.remoteAddress) }
+        }
+    }
+
+    private func isShareable(_ member: Member) -> Connection? {
+        guard case .open(let connection) = member, connection.version == .http2, connection.info.isPeerVerified,
+            !connection.isDraining
+        else { return nil }
+        return connection
+    }
+
+    /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
+    func share(_ connection: Connection, with dial: PoolDial) -> Bool {
+        let isShared = change { $0.coalesced(dial.entry.key, onto: connection.key) }
+        if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
+        return isShared
+    }
+
+    /// The server has said for which origins it answers on this connection.
+    func originsChanged(_ connection: Connection) {
+        change { state in
+            for entry in originsBySlot {
+                guard let entry, state.sharedConnection(of: entry.key) == connection.key,
+                    !connection.mayServe(entry.origin)
+                else {
+                    continue
+                }
+                state.cannotCoalesce(entry.key)
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+/// When connections are opened, and how room is made for them.
+extension PoolState {
+    // MARK: Which version
+
+    /// What an origin's connections are, as far as is known; nil: either.
+    func mode(_ origin: Int32) -> HTTPVersion? {
+        switch (versions, origins[origin].isSecure) {
+        case (.http1Only, _), (.automatic, false): return .http1
+        case (.http2Only, _): return .http2
+        case (.http2PriorKnowledge, false): return origins[origin].requiresHTTP1 ? .http1 : .http2
+        case (.automatic, true), (.http2PriorKnowledge, true):
+            return origins[origin].requiresHTTP1 ? .http1 : origins[origin].known
+        }
+    }
+
+    var allowsHTTP1: Bool { versions != .http2Only }
+
+    /// What a dial offers. An origin that chose HTTP/1.1 before is asked again: its server may have learned HTTP/2.
+    private func offer(_ origin: Int32, needsHTTP1: Bool) -> ProtocolOffer {
+        if needsHTTP1 || versions == .http1Only || origins[origin].requiresHTTP1 && allowsHTTP1 {
+            return ProtocolOffer(.http1, isSecure: origins[origin].isSecure)
+        }
+        if origins[origin].isSecure { return versions == .http2Only ? .http2 : .either }
+        return versions == .automatic ? .cleartextHTTP1 : .priorKnowledge
+    }
+
+    // MARK: How many
+
+    /// Whether another dial may be tried beside those under way, which are all slow. A server that accepts a connection and
+    /// then says nothing must not be an outage of its origin. Never in the place of another's connection.
+    private func maySpare(_ origin: Int32) -> Bool {
+        return !origins[origin].dials.isEmpty && origins[origin].lastDialAt + PoolState.dialPatience <= now
+            && origins[origin].spareDials < PoolState.spareDials && living < connectionLimit
+    }
+
+    /// The next connection to dial for an origin, or nil if those that are there or under way are as many as the requests
+    /// that wait need, or as may be.
+    func wantsDial(_ origin: Int32) -> Wish? {
+        guard life == .running, origins[origin].waiting > 0 else { return nil }
+        let maySpare = maySpare(origin)
+        if let wish = wantsDial(origin, ignoringDials: false, maySpare) { return wish }
+        guard maySpare, var wish = wantsDial(origin, ignoringDials: true, maySpare) else { return nil }
+        wish.isSpare = true
+        if wish.reason == .allTaken { wish.reason = .besideSlow }
+        return wish
+    }
+
+    struct Wish {
+        let offer: ProtocolOffer
+        var reason: HTTPClient.OpenReason
+        /// Beside slow ones, which would be enough.
+        var isSpare = false
+    }
+
+    private func wantsDial(_ origin: Int32, ignoringDials: Bool, _ maySpare: Bool) -> Wish? {
+        let mode = mode(origin)
+        let allowed = allowance(origin)
+        if origins[origin].failures > 0 {
+            let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
+            // Where nothing serves, those under way show whether the origin can be reached. A dial in the place of each that
+            // failed would leave no moment in which none is under way, and those who wait would never be told.
+            guard serves ? origins[origin].dialsHeldUntil <= now : origins[origin].dials.isEmpty || maySpare else {
+                return nil
+            }
+        }
+        let dials = ignoringDials ? 0 : Int(origins[origin].dials.count)
+        let http1Dials = ignoringDials ? 0 : Int(origins[origin].dialingHTTP1)
+        let exclusives = Int(origins[origin].exclusives.count)
+        if mode == .http1 {
+            let requests = min(origins[origin].waiting - exclusives, allowed)
+            guard requests + exclusives > dials, origins[origin].occupied < http1Limit else { return nil }
+            return Wish(
+                offer: offer(origin, needsHTTP1: false),
+                reason: reason(origin, isLent: requests == 0, needsHTTP1: false))
+        }
+        if wantsHTTP2Dial(origin, dials: dials - http1Dials, allowed: allowed) {
+            return Wish(
+                offer: offer(origin, needsHTTP1: false),
+                reason: reason(origin, isLent: origins[origin].waitingAny == 0, needsHTTP1: false))
+        }
+        guard min(origins[origin].waitingHTTP1, allowed) > http1Dials, origins[origin].occupied < http1Limit else {
+            return nil
+        }
+        return Wish(
+            offer: offer(origin, needsHTTP1: true), reason: reason(origin, isLent: false, needsHTTP1: true))
+    }
+
+    /// One at first; further ones, where the options say so, when the one that serves is not enough.
+    private func wantsHTTP2Dial(_ origin: Int32, dials: Int, allowed: Int) -> Bool {
+        let requests = min(origins[origin].waitingAny, allowed)
+        if origins[origin].serving == 0 { return dials == 0 && requests + Int(origins[origin].exclusives.count) > 0 }
+        guard case .openConnection(let limit) = saturation else { return false }
+        let coming = Int(origins[origin].dials.count - origins[origin].dialingHTTP1)
+        return origins[origin].serving + coming < limit && requests > dials * Int(origins[origin].typicalStreams)
+    }
+
+    private func reason(_ origin: Int32, isLent: Bool, needsHTTP1: Bool) -> HTTPClient.OpenReason {
+        if origins[origin].wantsOwn { return .ownAfterMisdirection }
+        if isLent { return .lent }
+        if needsHTTP1 { return .http1Required }
+        let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
+        if serves { return .allTaken }
+        if origins[origin].requiresHTTP1, origins[origin].livingHTTP1 == 0 { return .http1Required }
+        if !origins[origin].dials.isEmpty { return .allTaken }
+        return origins[origin].everConnected ? .replacement : .first
+    }
+
+    // MARK: Dialing
+
+    /// Dials what the requests that wait need, or asks for room.
+    mutating func plan(_ origin: Int32) {
+        guard origins[origin].waiting > 0 else { return }
+        while living < connectionLimit, room.isEmpty {
+            guard dialOne(origin) else {
+                return lookAfterDials(origin)
+            }
+        }
+        if wantsDial(origin) != nil {
+            wantRoom(origin)
+        } else {
+            room.drop(origin, roomLinks, origins.memory)
+            lookAfterDials(origin)
+        }
+    }
+
+    /// Comes back when dials are not held off any more, or those under way are slow.
+    mutating func lookAfterDials(_ origin: Int32) {
+        let until = origins[origin].dialsHeldUntil
+        if until > now { look(at: origin, until) }
+        guard !origins[origin].dials.isEmpty else { return }
+        let slowAt = origins[origin].lastDialAt + PoolState.dialPatience
+        if slowAt > now { look(at: origin, slowAt) }
+    }
+
+    /// Dials once, if the origin wants it. There is room.
+    mutating func dialOne(_ origin: Int32) -> Bool {
+        guard let wish = wantsDial(origin) else { return false }
+        let (offer, reason) = (wish.offer, wish.reason)
+        let slot = connections.insert(
+            ConnectionRecord(offer: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
+        origins[origin].lastDialAt = now
+        if wish.isSpare { origins[origin].spareDials += 1 }
+        origins[origin].dials.append(slot, places, connections.memory)
+        origins[origin].connections += 1
+        origins[origin].wantsOwn = false
+        if offer.isHTTP1 { origins[origin].dialingHTTP1 += 1 }
+        living += 1
+        actions.append(.dial(connections.key(slot), origins.key(origin), offer, reason))
+        return true
+    }
+
+    /// Cancels dials that are not needed any more since a connection came out other than expected: what it serves needs no
+    /// second one, or it shows that dials under way would be more than may be.
+    mutating func cancelSurplusDials(_ origin: Int32) {
+        guard !origins[origin].dials.isEmpty else { return }
+        switch mode(origin) {
+        case nil: return
+        case .http1:
+            while origins[origin].occupied > http1Limit, !origins[origin].dials.isEmpty {
+                cancelDial(origins[origin].dials.last, .notNeeded)
+            }
+        case .http2:
+            guard origins[origin].serving > 0 else { return }
+            var most = 0
+            if case .openConnection(let limit) = saturation { most = max(0, limit - origins[origin].serving) }
+            var slot = origins[origin].dials.last
+            var surplus = Int(origins[origin].dials.count - origins[origin].dialingHTTP1) - most
+            while slot != noSlot, surplus > 0 {
+                let previous = connections[slot].place.previous
+                if !connections[slot].offer.isHTTP1 {
+                    cancelDial(slot, .notNeeded)
+                    surplus -= 1
+                }
+                slot = previous
+            }
+        }
+    }
+
+    /// Gives up dials that are more than those who wait need, once they are slow. A quick one is of use to the next request.
+    mutating func dropUnwantedDials(_ origin: Int32) {
+        let most = origins[origin].waiting == 0 ? 0 : origins[origin].waiting + PoolState.spareDials
+        // The oldest come first.
+        while Int(origins[origin].dials.count) > most {
+            let slowAt = connections[origins[origin].dials.first].dialedAt + PoolState.dialPatience
+            guard slowAt <= now else { return look(at: origin, slowAt) }
+            cancelDial(origins[origin].dials.first, .notNeeded)
+        }
+    }
+
+    mutating func cancelDial(_ slot: Int32, _ reason: CloseReason) {
+        endDial(slot)
+        connections[slot].state = .closing
+        closing += 1
+        actions.append(.cancelDial(connections.key(slot), reason))
+    }
+
+    /// Takes a dial off its origin's list.
+    mutating func endDial(_ slot: Int32) {
+        let owner = connections[slot].origin
+        origins[owner].dials.remove(slot, places, connections.memory)
+        if connections[slot].offer.isHTTP1 { origins[owner].dialingHTTP1 -= 1 }
+        if origins[owner].dials.isEmpty { origins[owner].spareDials = 0 }
+    }
+
+    // MARK: Room
+
+    mutating func wantRoom(_ origin: Int32) {
+        guard !origins[origin].room.isLinked else { return }
+        origins[origin].roomSince = now
+        nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
+        room.append(origin, roomLinks, origins.memory)
+    }
+
+    /// Whether a connection that an origin has work for would serve another one better: one that has none at all, while
+    /// this origin keeps others.
+    func isWantedElsewhere(_ origin: Int32) -> Bool {
+        !room.isEmpty && room.first != origin && origins[origin].waiting > 0
+            && origins[origin].openHTTP1 > 1 && closing < Int(room.count)
+    }
+
+    /// Closes connections that have been idle the longest, one for each origin that wants room.
+    mutating func makeRoom() {
+        guard !room.isEmpty else { return }
+        while closing < Int(room.count), !idle.isEmpty {
+            retire(idle.first, .makeRoom)
+        }
+        wake(at: nextTurnAt)
+    }
+
+    /// Each origin that has waited long for room, while others kept their connections at work, has the one drained that has
+    /// been open longest.
+    mutating func takeTurnsWithRoom() {
+        guard nextTurnAt <= now else { return }
+        nextTurnAt = .max
+        var slot = aging.first
+        var origin = room.first
+        while origin != noSlot {
+            if origins[origin].roomSince + PoolState.roomPatience <= now {
+                while slot != noSlot, connections[slot].holders > 0 {
+                    slot = connections[slot].age.next
+                }
+                guard slot != noSlot else {
+                    // They are held, all of them, or on their way.
+                    return nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
+                }
+                let mayGoAt = connections[slot].openedAt + PoolState.roomPatience
+                guard mayGoAt <= now else { return nextTurnAt = min(nextTurnAt, mayGoAt) }
+                let next = connections[slot].age.next
+                retire(slot, .makeRoom)
+                slot = next
+                origins[origin].roomSince = now
+            }
+            nextTurnAt = min(nextTurnAt, origins[origin].roomSince + PoolState.roomPatience)
+            origin = origins[origin].room.next
+        }
+    }
+}

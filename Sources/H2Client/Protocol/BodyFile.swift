@@ -1,0 +1,52 @@
+import CNghttp2
+import H2Platform
+
+/// A request body's file, open. Closed with its last user.
+final class BodyFile: Sendable {
+    let descriptor: CInt
+    let length: Int
+
+    // To open a pipe blocks until somebody writes to it; for a regular file O_NONBLOCK changes nothing.
+    private static let flags = O_RDONLY | O_NONBLOCK
+
+    /// Opens it, which may wait for a disk.
+    /// - Throws: `H2Error` (`localIO`) for what cannot be opened or is no regular file.
+    convenience init(_ path: String) throws(H2Error) {
+        try self.init(ch2_open(path, Self.flags, 0), path)
+    }
+
+    /// Opens it where that waits for nothing; nil where it would have to.
+    /// - Throws: as above.
+    static func cached(_ path: String) throws(H2Error) -> BodyFile? {
+        let descriptor = ch2_open_cached(path, Self.flags)
+        if descriptor < 0, errno == EAGAIN { return nil }
+        return try BodyFile(descriptor, path)
+    }
+
+    private init(_ descriptor: CInt, _ path: String) throws(H2Error) {
+        func failure(_ what: String, _ remedy: String) -> H2Error {
+            H2Error(.localIO, initiator: .user, cause: .errno(errno), message: what, remedy: remedy)
+        }
+        guard descriptor >= 0 else {
+            throw failure("cannot read '\(path)': \(errnoText(errno))", "check the path and its rights")
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            let error = failure("'\(path)' is not a regular file", "stream it instead")
+            close(descriptor)
+            throw error
+        }
+        // Files of /proc and /sys say that they are empty and are not: they must not be sent as nothing.
+        var byte: UInt8 = 0
+        if status.st_size == 0, pread(descriptor, &byte, 1, 0) > 0 {
+            close(descriptor)
+            throw H2Error(
+                .localIO, initiator: .user, message: "'\(path)' does not say how long it is",
+                remedy: "stream it instead")
+        }
+        self.descriptor = descriptor
+        length = Int(status.st_size)
+    }
+
+    deinit { close(descriptor) }
+}

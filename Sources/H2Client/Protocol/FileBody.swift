@@ -1,0 +1,102 @@
+import CNghttp2
+import H2Platform
+
+/// How far a file has been sent as one request's body, and the piece of it that goes out next.
+///
+/// Invariant behind `@unchecked Sendable`: everything belongs to the connection's loop, but for the buffer's contents while
+/// `isLoading`, which then belong to the thread that loads it.
+final class FileBody: @unchecked Sendable {
+    /// What came of asking for the next piece.
+    enum Piece {
+        /// So many bytes can be taken.
+        case ready(Int)
+        /// It is being loaded.
+        case later
+        /// It is on a disk: somebody has to load it (`beginLoading`, `load`, `loaded`).
+        case onDisk
+        /// The file became shorter, or cannot be read.
+        case failed
+    }
+
+    /// What a thread loads at once.
+    private static let loadSize = 256 << 10
+
+    private let file: BodyFile
+    private(set) var offset = 0
+    /// Bytes that have not been taken.
+    private(set) var remaining: Int
+    private(set) var isLoading = false
+    private var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    /// What the buffer holds of the file at `offset`.
+    private var held = 0..<0
+    private var hasFailed = false
+    /// Whether the system can read without waiting; found out by trying.
+    private var mayReadCached = true
+
+    /// - Parameter length: of the file, where it is known to be another than when it was opened.
+    init(_ file: BodyFile, length: Int? = nil) {
+        self.file = file
+        remaining = length ?? file.length
+    }
+
+    deinit { buffer.deallocate() }
+
+    /// Makes the next piece ready, of at most `limit` bytes.
+    func piece(upTo limit: Int) -> Piece {
+        if remaining == 0 { return .ready(0) }
+        if isLoading { return .later }
+        if !held.isEmpty { return .ready(min(held.count, limit)) }
+        if hasFailed { return .failed }
+        guard mayReadCached else { return .onDisk }
+        let count = min(limit, remaining)
+        makeRoom(count)
+        let got = ch2_read_cached(file.descriptor, buffer.baseAddress, count, Int64(offset))
+        if got > 0 {
+            held = 0..<got
+            return .ready(got)
+        }
+        if got < 0, errno == EAGAIN { return .onDisk }
+        if got < 0, errno == EOPNOTSUPP {
+            mayReadCached = false
+            return .onDisk
+        }
+        hasFailed = true
+        return .failed
+    }
+
+    private func makeRoom(_ count: Int) {
+        guard buffer.count < count else { return }
+        buffer.deallocate()
+        buffer = .allocate(byteCount: count, alignment: 16)
+    }
+
+    func beginLoading() {
+        makeRoom(min(Self.loadSize, remaining))
+        isLoading = true
+    }
+
+    /// Reads, and may wait for a disk. On any thread, between `beginLoading` and `loaded`.
+    /// - Returns: bytes read; 0 or less where there are none.
+    func load() -> Int {
+        var count = 0
+        repeat {
+            count = pread(file.descriptor, buffer.baseAddress, min(buffer.count, remaining), off_t(offset))
+        } while count < 0 && errno == EINTR
+        return count
+    }
+
+    func loaded(_ count: Int) {
+        isLoading = false
+        held = 0..<max(count, 0)
+        if count <= 0 { hasFailed = true }
+    }
+
+    /// Moves bytes that are ready into `payload`.
+    func take(into payload: UnsafeMutableRawBufferPointer) {
+        let end = held.lowerBound + payload.count
+        payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held.lowerBound..<end]))
+        held = end..<held.upperBound
+        offset += payload.count
+        remaining -= payload.count
+    }
+}

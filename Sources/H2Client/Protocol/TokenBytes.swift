@@ -1,0 +1,17 @@
+/// The bytes that a field's name may have (RFC 9110 section 5.6.2).
+enum TokenBytes {
+    /// For each byte its lower case; 0 for one that no token has.
+    ///
+    /// `nonisolated(unsafe)`: 256 bytes that are written here, before anybody has the address, and never again.
+    nonisolated(unsafe) static let lowerCase: UnsafePointer<UInt8> = {
+        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
+        table.initialize(repeating: 0, count: 256)
+        for byte in UInt8(ascii: "a")...UInt8(ascii: "z") {
+            table[Int(byte)] = byte
+            table[Int(byte & ~0x20)] = byte
+        }
+        for byte in UInt8(ascii: "0")...UInt8(ascii: "9") { table[Int(byte)] = byte }
+        for byte in "!#$%&'*+-.^_`|~".utf8 { table[Int(byte)] = byte }
+        return UnsafePointer(table)
+    }()
+}

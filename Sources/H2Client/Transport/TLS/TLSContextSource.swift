@@ -1,0 +1,128 @@
+import CNghttp2
+import H2Platform
+
+/// The TLS context of a configuration: loaded off the loops, shared by the connections that ask, and loaded anew when one of
+/// the files that it came from has changed on disk.
+///
+/// A failure is not kept: the next connection tries again. A certificate and key of ours that are being replaced do not fit
+/// for a moment, one being new and the other old; while the new ones cannot be used, the context before is.
+///
+/// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+final class TLSContextSource: @unchecked Sendable {
+    typealias Outcome = Result<TLSContext, H2Error>
+
+    /// What tells one state of a file from another.
+    private struct Stamp: Equatable {
+        let path: String
+        private let values: [UInt64]
+
+        init(_ path: String) {
+            self.path = path
+            var values = [UInt64](repeating: 0, count: 5)
+            ch2_file_stamp(path, &values)
+            self.values = values
+        }
+    }
+
+    private struct Loaded {
+        var context: TLSContext
+        var trust: [Stamp]
+        var identity: [Stamp]
+
+        /// Nothing is named that could change. The system's trust is read once, or as needed.
+        var isForGood: Bool { trust.isEmpty && identity.isEmpty }
+    }
+
+    /// A load that takes longer is begun anew beside it. Nanoseconds.
+    private static let patience: UInt64 = 15_000_000_000
+
+    private let configuration: Configuration.TLS
+    private let lock = PthreadLock()
+    private var loaded: Loaded?
+    /// When the load began that those wait for. Nanoseconds.
+    private var loadingSince: UInt64 = 0
+    private var waiting: [(loop: EventLoop, completion: @Sendable (Outcome) -> Void)] = []
+
+    init(_ configuration: Configuration.TLS) { self.configuration = configuration }
+
+    /// A context that is there already, and stays as it is.
+    init(_ context: TLSContext) {
+        configuration = Configuration.TLS()
+        loaded = Loaded(context: context, trust: [], identity: [])
+    }
+
+    /// Calls `completion` on the loop's thread: at once, where no files are named that could have changed. On the loop's
+    /// thread.
+    func context(on loop: EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {
+        loop.preconditionInLoop()
+        var isFirst = false
+        let fresh: TLSContext? = lock.withLock {
+            if let loaded, loaded.isForGood { return loaded.context }
+            // A load that hangs (a network file system that is away) is not waited for by everybody for ever.
+            let now = EventLoop.monotonicNanoseconds()
+            isFirst = waiting.isEmpty || now - loadingSince > Self.patience
+            if isFirst { loadingSince = now }
+            waiting.append((loop, completion))
+            return nil
+        }
+        if let fresh { return completion(.success(fresh)) }
+        guard isFirst else { return }
+        let status = startDetachedThread {
+            ch2_name_this_thread("h2-tls")
+            self.answer(self.load())
+        }
+        if status != 0 { answer(.failure(LoopThread.exhausted("start a thread to load certificates", status))) }
+    }
+
+    private func answer(_ outcome: Outcome) {
+        let callers = lock.withLock {
+            defer { waiting = [] }
+            return waiting
+        }
+        for (loop, completion) in callers { loop.execute { completion(outcome) } }
+    }
+
+    /// One load at a time, unless one hangs: `waiting` is not empty until it is answered.
+    private func load() -> Outcome {
+        // The stamps first: what changes while it is read is read again.
+        let (trust, identity) = (trustStamps(), identityStamps())
+        let before = lock.withLock { loaded }
+        func keep(_ context: TLSContext, identity: [Stamp]) -> Outcome {
+            lock.withLock { loaded = Loaded(context: context, trust: trust, identity: identity) }
+            return .success(context)
+        }
+        if let before, before.trust == trust, before.identity == identity {
+            return keep(before.context, identity: identity)
+        }
+        do {
+            return keep(try TLSContext(client: configuration), identity: identity)
+        } catch {
+            if let before, before.trust == trust { return keep(before.context, identity: before.identity) }
+            lock.withLock { loaded = nil }
+            return .failure(error as? H2Error ?? H2Error(.tlsConfiguration, message: "\(error)"))
+        }
+    }
+
+    /// The files did not come within the time that a handshake may take: a disk or network file system that hangs.
+    static func timeout(_ limit: Duration) -> H2Error {
+        H2Error(
+            .timeout, scope: .connection, cause: .timeout(.tls, after: limit),
+            message: "reading the files of certificates took longer than \(limit)",
+            remedy: "is their disk or network file system well?", isRetryable: true)
+    }
+
+    /// A folder's own stamp changes when files come and go.
+    private func trustStamps() -> [Stamp] {
+        guard configuration.verifiesPeer else { return [] }
+        let sources = TrustSources(configuration)
+        let inFolders = sources.folders.flatMap { folder -> [String] in
+            let names = TrustSources.names(in: folder) ?? []
+            return names.contains(where: TrustSources.isHash) ? [] : names.map { folder + "/" + $0 }
+        }
+        return (sources.files + sources.folders + inFolders).map { Stamp($0) }
+    }
+
+    private func identityStamps() -> [Stamp] {
+        [configuration.certificateFile, configuration.privateKeyFile].compactMap { $0 }.map { Stamp($0) }
+    }
+}

@@ -1,0 +1,335 @@
+import CNghttp2
+import H2Platform
+
+/// What came of the protocols that a client offered by ALPN (RFC 7301).
+package enum ProtocolChoice: Sendable, Hashable {
+    /// There is no TLS, so nobody asked.
+    case cleartext
+    /// One of those that were offered.
+    case chosen(String)
+    /// The server chose nothing: it does not know ALPN. To a client that speaks it, that means HTTP/1.1.
+    case nothing
+    /// The server chose what was not offered; its bytes as printable text.
+    case unoffered(String)
+}
+
+/// TLS over a socket, by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
+package final class TLSWire: SocketWire, Wire {
+    /// Valid until `release` or `deinit`.
+    private let ssl: OpaquePointer
+    /// nil once released.
+    private var context: TLSContext?
+    private var lastTraffic = (received: 0, sent: 0)
+    /// What we offered by ALPN; empty on the server's side.
+    private let protocols: [String]
+    /// What the connection's sessions are kept under; nil on the server's side.
+    private let sessionKey: TLSSessionCache.Key?
+    private var isEstablished = false
+    /// Whether any of the peer's data has come.
+    private var hasRead = false
+    // OpenSSL forbids SSL_shutdown after a fatal error.
+    private var isBroken = false
+
+    /// Takes ownership of the descriptor. `serverName` nil makes it the server's side.
+    /// - Parameters:
+    ///   - protocols: what a client offers by ALPN, the best first.
+    ///   - port: the origin's, where a client resumes sessions.
+    package init(
+        descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = [],
+        port: Int = 0
+    ) throws {
+        guard
+            let ssl = context.makeConnection(
+                descriptor: descriptor, serverName: serverName, isAddress: isAddress, protocols: protocols)
+        else {
+            close_(descriptor)
+            throw TLSContext.configurationError("cannot set up TLS for '\(serverName ?? "")'", "check the server name")
+        }
+        self.ssl = ssl
+        self.context = context
+        self.protocols = protocols
+        sessionKey = serverName.map { TLSSessionCache.Key(serverName: $0, port: port, protocols: protocols) }
+        super.init(descriptor: descriptor)
+        // Unretained: the SSL is this wire's alone, and asks for it only inside calls that the wire makes.
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+        if let sessionKey, let session = context.sessions?.take(for: sessionKey) {
+            SSL_set_session(ssl, session)
+            SSL_SESSION_free(session)
+        }
+    }
+
+    deinit {
+        if !isReleased { SSL_free(ssl) }
+    }
+
+    package var isReleased: Bool { context == nil }
+
+    package func release() {
+        guard isClosed, !isReleased else { return }
+        lastTraffic = traffic
+        context = nil
+        SSL_free(ssl)
+    }
+
+    /// OpenSSL has a session for later connections: at the end of a handshake, in TLS 1.3 whenever the server sends one.
+    static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) {
+        guard let user = SSL_get_ex_data(ssl, 0) else { return }
+        // Unretained: see `init`.
+        Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { wire in
+            if let key = wire.sessionKey { wire.context?.sessions?.add(session, for: key) }
+        }
+    }
+
+    // MARK: - Handshake
+
+    package enum HandshakeStep: Equatable { case done, wantsRead, wantsWrite, failed }
+
+    /// One step; to be called again when the descriptor is ready for what it wants.
+    package func handshake() -> HandshakeStep {
+        ch2_ssl_clear_errors()
+        let result = SSL_do_handshake(ssl)
+        if result == 1 {
+            isEstablished = true
+            guard !protocols.isEmpty, selectedProtocol == "h2", let suite = SSL_get_current_cipher(ssl),
+                Self.isProhibited(suite, version: SSL_version(ssl))
+            else { return .done }
+            failure = H2Error(
+                .tlsFailed, scope: .connection, initiator: .remote,
+                message: "the server chose h2 over \(cipher), which HTTP/2 prohibits (RFC 9113 section 9.2.2)",
+                remedy: "let it prefer suites with ECDHE and AES-GCM, or speak HTTP/1.1 alone")
+            forgetSessions()
+            return .failed
+        }
+        let savedErrno = errno
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ: return .wantsRead
+        case SSL_ERROR_WANT_WRITE: return .wantsWrite
+        default:
+            isBroken = true
+            failure = handshakeError(errno: savedErrno)
+            forgetSessions()
+            return .failed
+        }
+    }
+
+    /// What a handshake failed with is not tried again.
+    private func forgetSessions() {
+        if let sessionKey { context?.sessions?.remove(for: sessionKey) }
+    }
+
+    /// Whether RFC 9113 Appendix A has the suite: in TLS 1.2 all without ephemeral keys, without AEAD or without a
+    /// certificate.
+    static func isProhibited(_ suite: OpaquePointer, version: CInt) -> Bool {
+        guard version < TLS1_3_VERSION else { return false }
+        let exchange = SSL_CIPHER_get_kx_nid(suite)
+        return SSL_CIPHER_is_aead(suite) != 1 || (exchange != NID_kx_ecdhe && exchange != NID_kx_dhe)
+            || SSL_CIPHER_get_auth_nid(suite) == NID_auth_null
+    }
+
+    private func handshakeError(errno code: CInt) -> H2Error {
+        let packed = ERR_get_error()
+        let verdict = SSL_get_verify_result(ssl)
+        if context?.verifiesPeer == true, verdict != Int(X509_V_OK) {
+            let reason = String(cString: X509_verify_cert_error_string(verdict))
+            return H2Error(
+                .certificateRejected, scope: .connection, cause: .certificate(verdict),
+                message: "the server's certificate was rejected: \(reason)",
+                remedy: Self.certificateRemedy(verdict))
+        }
+        if let error = certificateWanted(packed, code) { return error }
+        if packed == 0 {
+            let reason = code == 0 ? "the server closed the connection" : describeErrno(code)
+            return H2Error(
+                .tlsFailed, scope: .connection, initiator: .remote, cause: .errno(code),
+                message: "the TLS handshake failed: \(reason)", remedy: "is this a TLS port?")
+        }
+        let text = Self.describe(packed)
+        // The latter is what OpenSSL makes of a server that chose a protocol which was not offered, as Apache does.
+        let isNoProtocol =
+            text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
+        return H2Error(
+            isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
+            scope: .connection, initiator: .remote, cause: .tls(packed), message: "the TLS handshake failed: \(text)",
+            remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
+    }
+
+    /// Where the server asked for a certificate of ours and then ended the connection, that is why, as far as anybody can
+    /// tell: some say so by an alert, others just close. In TLS 1.3 it comes after our side of the handshake is over
+    /// (RFC 8446 section 4.4.2.4), so what is read first tells it.
+    private func certificateWanted(_ packed: UInt, _ code: CInt) -> H2Error? {
+        guard !hasRead, ch2_ssl_was_asked_for_certificate(ssl) else { return nil }
+        let alert = ch2_ssl_alert_number(packed)
+        let hasOurs = SSL_get_certificate(ssl) != nil
+        // handshake_failure, what is wrong with certificates, unknown_ca, access_denied, certificate_required.
+        let isAboutCertificates = [40, 42, 43, 44, 45, 46, 48, 49, 116].contains(alert)
+        guard isAboutCertificates || !hasOurs && alert == 0 else { return nil }
+        let reason =
+            packed != 0 && !ch2_ssl_is_unexpected_eof(packed)
+            ? Self.describe(packed) : code == 0 ? "it closed the connection" : describeErrno(code)
+        // After the handshake an end without an alert may have another reason, so it stays what it is.
+        return H2Error(
+            isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
+            initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
+            message: hasOurs
+                ? "the server did not accept our client certificate: \(reason)"
+                : "the server asked for a client certificate, and has none from us: \(reason)",
+            remedy: hasOurs
+                ? "is it one that this server knows, and still valid?"
+                : "name a certificate and its key (Configuration.TLS.certificateFile and privateKeyFile)")
+    }
+
+    /// RFC 7301 section 3.2: the server has ended the handshake, since it speaks nothing of what was offered.
+    private var noProtocolRemedy: String {
+        let offered = protocols.map { "'\($0)'" }
+        return offered.count == 1
+            ? "the server does not speak \(offered[0]) here"
+            : "the server speaks none of \(offered.joined(separator: ", ")) here"
+    }
+
+    private static func certificateRemedy(_ verdict: Int) -> String {
+        switch CInt(verdict) {
+        case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID:
+            "renew it on the server, or check this machine's clock"
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+            "use a name that stands in the certificate"
+        default: "name its authority with a CA file, or turn verification off if you must"
+        }
+    }
+
+    // MARK: - Facts
+
+    /// What ALPN chose; nil where nothing was.
+    package var selectedProtocol: String? {
+        var bytes: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &bytes, &length)
+        guard let bytes, length > 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
+    }
+
+    /// What the server made of what we offered.
+    package var protocolChoice: ProtocolChoice {
+        guard let name = selectedProtocol else { return .nothing }
+        // Not every OpenSSL looks whether we had offered it.
+        return protocols.contains(name) ? .chosen(name) : .unoffered(name.utf8.prefix(64).printable)
+    }
+
+    package var version: String { String(cString: SSL_get_version(ssl)) }
+    package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
+    /// Whether the session is an earlier connection's.
+    package var isResumed: Bool { SSL_session_reused(ssl) == 1 }
+    package var isPeerVerified: Bool { context?.verifiesPeer ?? false }
+
+    package func isCertificateValid(for host: String) -> Bool {
+        guard let context, context.verifiesPeer, isEstablished, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+            let certificate = ch2_ssl_peer_certificate(ssl)
+        else { return false }
+        defer { X509_free(certificate) }
+        let name = Dialer.certificateName(host)
+        if Resolver.isAddress(name) { return X509_check_ip_asc(certificate, name, 0) == 1 }
+        // As `ch2_ssl_set_peer` has the handshake do it: names of the subject do not count, and to OpenSSL an empty name
+        // and one that begins with a dot are others than they seem.
+        guard !name.isEmpty, name.first != "." else { return false }
+        let flags = UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+        return X509_check_host(certificate, name, name.utf8.count, flags, nil) == 1
+    }
+
+    /// Subject, issuer and last day of the peer's certificate.
+    package var peerCertificate: (subject: String, issuer: String, expiry: String)? {
+        guard let certificate = ch2_ssl_peer_certificate(ssl) else { return nil }
+        defer { X509_free(certificate) }
+        func text(_ write: (OpaquePointer) -> Void) -> String {
+            guard let bio = BIO_new(BIO_s_mem()) else { return "" }
+            defer { BIO_free(bio) }
+            write(bio)
+            var buffer = [UInt8](repeating: 0, count: 512)
+            let count = BIO_read(bio, &buffer, CInt(buffer.count))
+            return String(decoding: buffer.prefix(Int(max(count, 0))), as: UTF8.self)
+        }
+        return (
+            text { ch2_print_name($0, X509_get_subject_name(certificate)) },
+            text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
+            text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) }
+        )
+    }
+
+    // MARK: - Bytes
+
+    package var hasBufferedInput: Bool { !isClosed && SSL_has_pending(ssl) == 1 }
+
+    package var traffic: (received: Int, sent: Int) {
+        if isReleased { return lastTraffic }
+        return (
+            Int(truncatingIfNeeded: BIO_number_read(SSL_get_rbio(ssl))),
+            Int(truncatingIfNeeded: BIO_number_written(SSL_get_wbio(ssl)))
+        )
+    }
+
+    package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        errno = 0
+        let count = SSL_read(ssl, buffer.baseAddress!, CInt(clamping: buffer.count))
+        guard count > 0 else { return failed(count, "reading", errno: errno) }
+        hasRead = true
+        return .bytes(Int(count))
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        let count = SSL_write(ssl, bytes.baseAddress!, CInt(clamping: bytes.count))
+        return count > 0 ? .bytes(Int(count)) : failed(count, "writing", errno: errno)
+    }
+
+    private func failed(_ result: CInt, _ operation: String, errno code: CInt) -> WireResult {
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+        case SSL_ERROR_ZERO_RETURN:
+            guard let error = certificateWanted(0, 0) else { return .end }
+            failure = error
+            return .failed
+        case SSL_ERROR_SYSCALL:
+            isBroken = true
+            guard let error = certificateWanted(0, code) else { return fail(operation, errno: code) }
+            failure = error
+            return .failed
+        default:
+            isBroken = true
+            let packed = ERR_get_error()
+            if let error = certificateWanted(packed, code) {
+                failure = error
+                return .failed
+            }
+            let isTruncated = ch2_ssl_is_unexpected_eof(packed)
+            failure = H2Error(
+                .connectionClosed, scope: .connection, initiator: .remote, cause: .tls(packed),
+                message: isTruncated
+                    ? "the peer closed the connection without close_notify"
+                    : "\(operation) TLS failed: \(Self.describe(packed))",
+                remedy: "the connection is gone; connect anew")
+            return .failed
+        }
+    }
+
+    package override func finishWriting() {
+        if !isClosed && isEstablished && !isBroken { SSL_shutdown(ssl) }
+        super.finishWriting()
+    }
+
+    package func close() {
+        guard !isClosed else { return }
+        if isEstablished && !isBroken { SSL_shutdown(ssl) }
+        // close_notify has made a buffer of 16 KiB, and whoever closes thousands at once still holds the wires.
+        SSL_free_buffers(ssl)
+        _ = closeDescriptor()
+    }
+
+    /// OpenSSL's reason, without its file and library names.
+    static func describe(_ code: UInt) -> String {
+        // Errors of the system have no words of OpenSSL's (ERR_SYSTEM_FLAG, a macro).
+        if code & 0x8000_0000 != 0 { return describeErrno(CInt(truncatingIfNeeded: code & 0x7fff_ffff)) }
+        guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
+        return String(cString: reason)
+    }
+}
+
+private func close_(_ descriptor: CInt) { _ = close(descriptor) }

@@ -1,0 +1,1 @@
+../H2ClientTests/Pool/PoolState+Invariants.swift

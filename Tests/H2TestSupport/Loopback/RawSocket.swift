@@ -1,3 +1,4 @@
+import CNghttp2
 import H2Platform
 
 /// A blocking TCP socket on 127.0.0.1, for what no HTTP client would do. Each call ends after a minute at the latest.

@@ -18,12 +18,17 @@ extension H2Error {
         case (.connectionClosed, _): initiator == .remote ? "connection closed by the server" : "connection closed"
         case (.timeout, .timeout(let phase, _)): "timeout: \(phase)"
         case (.connectFailed, .errno(let code)): "cannot connect: \(describeErrno(code))"
-        case (.tlsFailed, .errno(0)): "connection closed by the server in the TLS handshake"
+        // OpenSSL has an error of its own for an end without an alert.
+        case (.tlsFailed, .errno(0)), (.tlsFailed, .tls) where isUnexpectedEnd: "connection closed by the server in the TLS handshake"
         case (.tlsFailed, .errno(let code)): "TLS handshake failed: \(describeErrno(code))"
         case (.tlsFailed, _): "TLS handshake failed"
         case (.protocolViolation, _): "the server broke the protocol"
         default: Self.spaced(code.rawValue)
         }
+    }
+
+    private var isUnexpectedEnd: Bool {
+        if case .errno = cause { true } else { message.hasSuffix("unexpected eof while reading") }
     }
 
     /// `connectFailed` as "connect failed".

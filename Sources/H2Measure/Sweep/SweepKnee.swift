@@ -63,8 +63,8 @@ extension SweepResult {
     private static func knee(_ curves: [SweepCurve]) -> Knee {
         let clean = curves.flatMap(\.points).filter { $0.isClean && $0.rate > 0 }
         guard clean.count >= 3, let point = least(clean, by: power) else { return .unknown }
-        // At the very top, nothing was seen to take over.
-        let isAtTop = curves.allSatisfy { curve in
+        // At the very top, nothing was seen to take over. Where nothing but errors came, nothing was seen at all.
+        let isAtTop = curves.filter { $0.points.contains(where: \.isClean) }.allSatisfy { curve in
             switch curve.stop {
             case .top, .interrupted:
                 (curve.points.last?.setting.concurrency ?? 0) <= point.setting.concurrency

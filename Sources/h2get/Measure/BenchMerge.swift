@@ -13,6 +13,9 @@ struct BenchMerge {
         guard !files.contains("-") else {
             throw Failure.usage("'-' is not a log: name files, or /dev/stdin for one that comes through a pipe")
         }
+        if let index = files.indices.first(where: { files[..<$0].contains(files[$0]) }) {
+            throw Failure.usage("\(printable(files[index])) is named twice, and would count twice; name each log once")
+        }
         results = try ResultFiles([(.merged, command.output), (.hgrm, command.distribution)])
     }
 

@@ -67,15 +67,21 @@ func readWhole(_ path: String, remedy: String) throws -> [UInt8] {
 
 /// From where `descriptor` is to its end, whatever length the system tells: of files in /proc that is 0.
 func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> [UInt8] {
+    let limit = 1 << 30
+    func refusal() -> Failure {
+        let name = path == "-" ? "stdin" : path
+        return Failure(.readFailed, "\(name) is larger than 1 GiB, too large to hold in memory; \(remedy)")
+    }
+    var status = stat()
+    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, Int(status.st_size) > limit {
+        throw refusal()
+    }
     var bytes: [UInt8] = []
     while true {
         let chunk = try readChunk(descriptor, name: path)
         if chunk.isEmpty { return bytes }
         bytes += chunk
-        guard bytes.count <= 1 << 30 else {
-            let name = path == "-" ? "stdin" : path
-            throw Failure(.readFailed, "\(name) is larger than 1 GiB, too large to hold in memory; \(remedy)")
-        }
+        guard bytes.count <= limit else { throw refusal() }
     }
 }
 

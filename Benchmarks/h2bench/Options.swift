@@ -49,7 +49,7 @@ struct Options: Sendable {
     var countsRefusals = false
     /// Microseconds after which the process ends in the middle of everything, as by exit(3).
     var exitAfter: UInt32?
-    /// `Politeness.Adaptive` as it comes.
+    /// `LoadLimits.Adaptive` as it comes.
     var isAdaptive = false
 
     /// The configuration of connections.
@@ -68,7 +68,7 @@ struct Options: Sendable {
             client.versions = .http1Only
             client.pool.http1ConnectionsPerOrigin = callers
         }
-        if isAdaptive { client.politeness.adaptive = HTTPClient.Politeness.Adaptive() }
+        if isAdaptive { client.loadLimits.adaptive = HTTPClient.LoadLimits.Adaptive() }
         if countsRefusals { client.retry = .none }
         return client
     }

@@ -18,8 +18,8 @@ extension Configuration {
         for (name, value) in [
             ("limits.continuationFrames", limits.continuationFrames),
             ("limits.informationalResponses", limits.informationalResponses),
-            ("limits.fruitlessFrames", limits.fruitlessFrames),
-            ("limits.fruitlessFramesPerSecond", limits.fruitlessFramesPerSecond),
+            ("limits.controlFrames", limits.controlFrames),
+            ("limits.controlFramesPerSecond", limits.controlFramesPerSecond),
             ("limits.waitingRequests", limits.waitingRequests),
         ] {
             try Self.require(value >= 0, name, value, "0 or more")
@@ -70,8 +70,8 @@ extension HTTPClient.Configuration {
             ("pool.streamsPerConnection", pool.streamsPerConnection), ("pool.connections", pool.connections),
             ("pool.requestsPerConnection", pool.requestsPerConnection),
             ("retry.maximumAttempts", retry.maximumAttempts),
-            ("politeness.concurrentRequestsPerOrigin", politeness.concurrentRequestsPerOrigin),
-            ("politeness.concurrentRequests", politeness.concurrentRequests), ("politeness.burst", politeness.burst),
+            ("loadLimits.concurrentRequestsPerOrigin", loadLimits.concurrentRequestsPerOrigin),
+            ("loadLimits.concurrentRequests", loadLimits.concurrentRequests), ("loadLimits.burst", loadLimits.burst),
         ] {
             try require(value >= 1, name, value, "1 or more")
         }
@@ -95,16 +95,16 @@ extension HTTPClient.Configuration {
         ] {
             try Configuration.requireTime(name, value, in: Self.name)
         }
-        if let rate = politeness.requestsPerSecondPerOrigin {
+        if let rate = loadLimits.requestsPerSecondPerOrigin {
             try require(
-                rate > 0 && rate.isFinite, "politeness.requestsPerSecondPerOrigin", rate, "above 0, or nil for no limit"
+                rate > 0 && rate.isFinite, "loadLimits.requestsPerSecondPerOrigin", rate, "above 0, or nil for no limit"
             )
         }
-        if let adaptive = politeness.adaptive { try validate(adaptive) }
+        if let adaptive = loadLimits.adaptive { try validate(adaptive) }
     }
 
-    private func validate(_ adaptive: HTTPClient.Politeness.Adaptive) throws(H2Error) {
-        let name = "politeness.adaptive"
+    private func validate(_ adaptive: HTTPClient.LoadLimits.Adaptive) throws(H2Error) {
+        let name = "loadLimits.adaptive"
         try require(adaptive.initial >= 1, "\(name).initial", adaptive.initial, "1 or more")
         try require(adaptive.minimum >= 1, "\(name).minimum", adaptive.minimum, "1 or more")
         try require(

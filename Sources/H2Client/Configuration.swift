@@ -187,10 +187,10 @@ public struct Configuration: Sendable {
         /// Informational responses per second in addition to ``informationalResponses``. Default 1.
         public var informationalResponsesPerSecond = 1
         /// Frames that bring no data and may arrive at once: SETTINGS, PING, PRIORITY, surplus WINDOW_UPDATE, RST_STREAM of
-        /// closed streams, empty DATA, unknown types. ``fruitlessFramesPerSecond`` are allowed in addition. Default 1,000.
-        public var fruitlessFrames = 1_000
-        /// Frames per second in addition to ``fruitlessFrames``. Default 100.
-        public var fruitlessFramesPerSecond = 100
+        /// closed streams, empty DATA, unknown types. ``controlFramesPerSecond`` are allowed in addition. Default 1,000.
+        public var controlFrames = 1_000
+        /// Frames per second in addition to ``controlFrames``. Default 100.
+        public var controlFramesPerSecond = 100
         /// Requests that wait for a free stream. Default 1,000,000.
         public var waitingRequests = 1_000_000
         /// Concurrent streams, even if the peer allows more. Default: the peer's limit.

@@ -21,7 +21,7 @@ extension HTTPClient {
         /// When to retry a failed request.
         public var retry = RetryPolicy()
         /// Limits on the load that the client puts on servers.
-        public var politeness = Politeness()
+        public var loadLimits = LoadLimits()
         /// Defaults for the options of each request. An option that a request sets itself takes precedence.
         public var requestOptions = RequestOptions()
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
@@ -158,7 +158,7 @@ extension HTTPClient {
     }
 
     /// Limits on the load that a client puts on servers.
-    public struct Politeness: Sendable {
+    public struct LoadLimits: Sendable {
         /// The maximum number of concurrent requests to one origin. Default: no limit.
         public var concurrentRequestsPerOrigin = Int.max
         /// The maximum number of concurrent requests in all. Default: no limit.

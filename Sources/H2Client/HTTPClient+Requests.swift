@@ -1,7 +1,7 @@
 public import HTTPTypes
 
 /// A response whose body has been read completely.
-public struct WholeResponse: Sendable {
+public struct CollectedResponse: Sendable {
     /// The response. Its body has been read.
     public let response: Response
     /// The body as it was received: a `content-encoding` is not decoded.
@@ -11,6 +11,8 @@ public struct WholeResponse: Sendable {
     public var status: HTTPResponse.Status { response.status }
     /// The header fields, parsed at each access.
     public var headerFields: HTTPFields { response.headerFields }
+    /// The version of HTTP that the response came by.
+    public var version: HTTPVersion { response.version }
     /// The body as text. Bytes that are not UTF-8 become U+FFFD.
     public var text: String { String(decoding: body, as: UTF8.self) }
 }
@@ -22,57 +24,57 @@ extension HTTPClient {
     /// Sends a request and reads the whole body.
     /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`bodyTooLarge`) if the body is longer than `limit` bytes.
     ///   A status is never an error.
-    public nonisolated(nonsending) func whole(
+    public nonisolated(nonsending) func collect(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
+    ) async throws -> CollectedResponse {
         let response = try await send(request, body: body, options: options)
-        return WholeResponse(response: response, body: try await response.body.collect(upTo: limit))
+        return CollectedResponse(response: response, body: try await response.body.collect(upTo: limit))
     }
 
     /// Sends GET (RFC 9110 section 9.3.1) and reads the whole body.
-    /// - Throws: The errors of ``whole(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
+    /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func get(
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
-        try await whole(HTTPRequest(.get, url: url, headerFields: headerFields), options: options, upTo: limit)
+    ) async throws -> CollectedResponse {
+        try await collect(HTTPRequest(.get, url: url, headerFields: headerFields), options: options, upTo: limit)
     }
 
     /// Sends HEAD (RFC 9110 section 9.3.2): the response has the header fields of GET and no body.
     /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func head(
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions()
-    ) async throws -> WholeResponse {
-        try await whole(HTTPRequest(.head, url: url, headerFields: headerFields), options: options, upTo: 0)
+    ) async throws -> CollectedResponse {
+        try await collect(HTTPRequest(.head, url: url, headerFields: headerFields), options: options, upTo: 0)
     }
 
     /// Sends POST (RFC 9110 section 9.3.3) and reads the whole body of the response.
-    /// - Throws: The errors of ``whole(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
+    /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func post(
         _ url: String, body: RequestBody, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
-        try await whole(
+    ) async throws -> CollectedResponse {
+        try await collect(
             HTTPRequest(.post, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
     }
 
     /// Sends PUT (RFC 9110 section 9.3.4) and reads the whole body of the response.
-    /// - Throws: The errors of ``whole(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
+    /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func put(
         _ url: String, body: RequestBody, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
-        try await whole(
+    ) async throws -> CollectedResponse {
+        try await collect(
             HTTPRequest(.put, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
     }
 
     /// Sends DELETE (RFC 9110 section 9.3.5) and reads the whole body of the response.
-    /// - Throws: The errors of ``whole(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
+    /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func delete(
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
-        try await whole(HTTPRequest(.delete, url: url, headerFields: headerFields), options: options, upTo: limit)
+    ) async throws -> CollectedResponse {
+        try await collect(HTTPRequest(.delete, url: url, headerFields: headerFields), options: options, upTo: limit)
     }
 }

@@ -19,7 +19,7 @@ public import HTTPTypes
 ///
 /// Responses may outlive their client by 30 s. When the last reference to a client is dropped, responses in progress may
 /// finish within that time; after that their readers get `H2Error` (`clientShutDown`). All other connections are closed at
-/// once. ``shutdown(deadline:)`` waits, and takes another time limit.
+/// once. ``shutdown(gracePeriod:)`` waits, and takes another time limit.
 public final class HTTPClient: Sendable {
     /// A client that the whole process shares, with the default configuration. It is never shut down.
     public static let shared = HTTPClient()
@@ -131,15 +131,15 @@ public final class HTTPClient: Sendable {
     /// Closes the connections that are idle at this moment.
     public func closeIdle() { pool.closeIdle() }
 
-    /// Takes no new requests, fails those that wait (`clientShutDown`), waits for those in progress until `deadline` has
-    /// passed, and closes all connections.
+    /// Takes no new requests, fails those that wait (`clientShutDown`), waits up to `gracePeriod` for those in progress,
+    /// and closes all connections.
     ///
     /// A request is in progress until its response has ended. A long response that nobody reads therefore holds this up until
-    /// the deadline; then its reader gets `H2Error` (`clientShutDown`). Cancelling the task does not shorten the wait. Has no
+    /// the end of the grace period; then its reader gets `H2Error` (`clientShutDown`). Cancelling the task does not shorten the wait. Has no
     /// effect on ``shared``.
-    public nonisolated(nonsending) func shutdown(deadline: Duration = .seconds(30)) async {
+    public nonisolated(nonsending) func shutdown(gracePeriod: Duration = .seconds(30)) async {
         if self === Self.shared { return }
-        await pool.shutdown(deadline: deadline)
+        await pool.shutdown(gracePeriod: gracePeriod)
     }
 
     /// Fails all requests (`clientShutDown`) and closes all connections at once. Has no effect on ``shared``.
@@ -174,7 +174,7 @@ public nonisolated(nonsending) func withHTTPClient<R>(
     let client = HTTPClient(configuration: configuration)
     do {
         let result = try await body(client)
-        await client.pool.shutdown(deadline: ConnectionPool.grace, waitsForRequests: false)
+        await client.pool.shutdown(gracePeriod: ConnectionPool.grace, waitsForRequests: false)
         return result
     } catch {
         client.shutdownNow()

@@ -13,7 +13,7 @@ extension RequestBody {
     }
 }
 
-extension WholeResponse {
+extension CollectedResponse {
     /// Decodes the body from JSON.
     /// - Throws: `UnexpectedStatus` unless the status is 2xx; the errors of the decoder (`DecodingError`).
     public func json<Value: Decodable>(
@@ -27,7 +27,7 @@ extension WholeResponse {
 /// A response whose body was to be decoded, but whose status is not 2xx.
 public struct UnexpectedStatus: Error, CustomStringConvertible {
     /// The response. Its body may say why.
-    public let response: WholeResponse
+    public let response: CollectedResponse
 
     /// The status and the start of the body.
     public var description: String {
@@ -66,7 +66,7 @@ extension HTTPClient {
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
+    ) async throws -> CollectedResponse {
         try await post(
             url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
             upTo: limit)
@@ -79,7 +79,7 @@ extension HTTPClient {
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
-    ) async throws -> WholeResponse {
+    ) async throws -> CollectedResponse {
         try await put(
             url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
             upTo: limit)

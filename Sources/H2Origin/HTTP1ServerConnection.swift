@@ -105,7 +105,7 @@ final class HTTP1ServerConnection: ServerConnection {
                 // The rest means nothing, and is not kept.
                 return bytes.count
             }
-            if case .close(_, flushing: false) = wish { return bytes.count }
+            if case .close(_, flushing: false) = nextStep { return bytes.count }
         }
         if case .ending = state { return bytes.count }
         if headStart == nil, case .awaiting = state, !parser.isAtStart { headStart = loop.now }
@@ -185,7 +185,7 @@ final class HTTP1ServerConnection: ServerConnection {
     override func fillOutput() -> Bool {
         repeat {
             while produceNext() { if isOutputFull { return false } }
-            if case .close = wish { return true }
+            if case .close = nextStep { return true }
             finishIfComplete()
         } while parseLeftover()
         if hasInputEnded { return endAfterInput() }
@@ -194,7 +194,7 @@ final class HTTP1ServerConnection: ServerConnection {
 
     /// As `fillOutput`, where nothing more can be produced.
     private func endAfterInput() -> Bool {
-        if output.isEmpty, !isFinished { wish = .close(.politely, flushing: true) }
+        if output.isEmpty, !isFinished { nextStep = .close(.politely, flushing: true) }
         return output.isEmpty
     }
 

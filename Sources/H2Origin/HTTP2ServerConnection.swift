@@ -4,7 +4,7 @@ import H2Client
 /// A connection of HTTP/2: its nghttp2 session and its streams.
 ///
 /// nghttp2's callbacks submit responses. It forbids entering it from its own callbacks, so whatever a callback wants done
-/// to the connection is noted in `wish` and done after.
+/// to the connection is noted in `nextStep` and done after.
 final class HTTP2ServerConnection: ServerConnection {
     // Made in `init`, which needs `self` for it, and deleted in `deinit`.
     @exclusivity(unchecked) private(set) var session: OpaquePointer!
@@ -108,7 +108,7 @@ final class HTTP2ServerConnection: ServerConnection {
         // Answers pile up where nobody reads them. What the streams have to say comes on top of what was counted.
         if isBlocked, nghttp2_session_get_outbound_queue_size(session) > Self.queueLimit + 2 * streams.count {
             counters.connectionsFlooding.add(1)
-            wish = .close(.abruptly, flushing: false)
+            nextStep = .close(.abruptly, flushing: false)
         }
         return isGood
     }
@@ -163,7 +163,7 @@ final class HTTP2ServerConnection: ServerConnection {
             var bytes: UnsafePointer<UInt8>?
             let count = ch2_session_mem_send(session, &bytes)
             guard count > 0, let bytes else {
-                if count < 0 { wish = .close(.politely, flushing: false) }
+                if count < 0 { nextStep = .close(.politely, flushing: false) }
                 return !wasOutputFull
             }
             output.append(bytes, count: count)
@@ -208,9 +208,9 @@ final class HTTP2ServerConnection: ServerConnection {
             if let code = history.data(on: head.stream) { return code }
             // Nothing, or what may be nothing but padding.
             let isPadded = head.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0
-            let isFruitless =
+            let isControl =
                 head.length <= (isPadded ? 256 : 0) && head.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
-            return isFruitless ? controlFrame() : nil
+            return isControl ? controlFrame() : nil
         // Part of a header block.
         case NGHTTP2_CONTINUATION: return nil
         case NGHTTP2_RST_STREAM:

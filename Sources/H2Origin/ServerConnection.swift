@@ -7,7 +7,7 @@ import H2Platform
 ///
 /// Readable: bytes go to the subclass, which routes requests. At the end of the turn one flush takes responses from the
 /// subclass into `output` and writes it, up to a fair share; so the responses of one turn leave together. What a request
-/// in the middle of being read wants done to the connection is noted in `wish` and done after.
+/// in the middle of being read wants done to the connection is noted in `nextStep` and done after.
 ///
 /// The run-time checks of exclusive access are off for what is touched per frame or request, here and in the subclasses:
 /// it is all on one thread, and no property is held `inout` across a call that leads back to it.
@@ -61,8 +61,8 @@ class ServerConnection: ReadinessHandler, Flushable {
 
     /// How a connection ends.
     enum Ending { case politely, abruptly, withReset }
-    enum Wish { case goOn, close(Ending, flushing: Bool) }
-    @exclusivity(unchecked) final var wish = Wish.goOn
+    enum NextStep { case goOn, close(Ending, flushing: Bool) }
+    @exclusivity(unchecked) final var nextStep = NextStep.goOn
 
     private static let readsPerTurn = 16
     private static let buffersPerTurn = 16
@@ -165,7 +165,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         }
         if let every = faults.refuseEvery, every > 0, requestCount % every == 0 { return refuse(stream) }
         if requestCount == faults.closeAfterRequests {
-            wish = .close(.abruptly, flushing: false)
+            nextStep = .close(.abruptly, flushing: false)
             return
         }
         if requestCount == faults.goAwayAfterRequests { goAwayByFault() }
@@ -239,7 +239,7 @@ class ServerConnection: ReadinessHandler, Flushable {
             close()
             return false
         }
-        if case .close(let ending, flushing: false) = wish { close(ending) }
+        if case .close(let ending, flushing: false) = nextStep { close(ending) }
         return !isClosed
     }
 
@@ -273,9 +273,9 @@ class ServerConnection: ReadinessHandler, Flushable {
         var buffers = 0
         var isDrained = false
         while !isClosed {
-            if case .goOn = wish { isDrained = fillOutput() }
+            if case .goOn = nextStep { isDrained = fillOutput() }
             guard writeOutput() else { return }
-            if case .close(let ending, _) = wish { return close(ending) }
+            if case .close(let ending, _) = nextStep { return close(ending) }
             if isDrained, !wasDrained() { break }
             buffers += 1
             if buffers == Self.buffersPerTurn {
@@ -323,7 +323,7 @@ class ServerConnection: ReadinessHandler, Flushable {
     }
 
     /// Ends the connection once what it is in has returned and what is buffered is written.
-    final func requestClose(_ ending: Ending) { wish = .close(ending, flushing: true) }
+    final func requestClose(_ ending: Ending) { nextStep = .close(ending, flushing: true) }
 
     /// Holds the limits on time against what the client does; called every now and then.
     final func sweep(now: UInt64) {

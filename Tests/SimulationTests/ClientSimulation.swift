@@ -105,16 +105,16 @@ final class ClientSimulation: @unchecked Sendable {
         configuration.retry.backoff = .milliseconds(random.int(1...50))
         configuration.retry.maximumBackoff = .seconds(1)
         configuration.retry.minimumPerSecond = random.oneIn(3) ? 2 : 100
-        if random.oneIn(3) { configuration.politeness.concurrentRequestsPerOrigin = random.int(1...10) }
-        if random.oneIn(4) { configuration.politeness.concurrentRequests = random.int(1...12) }
+        if random.oneIn(3) { configuration.loadLimits.concurrentRequestsPerOrigin = random.int(1...10) }
+        if random.oneIn(4) { configuration.loadLimits.concurrentRequests = random.int(1...12) }
         if random.oneIn(5) {
-            configuration.politeness.requestsPerSecondPerOrigin = Double(random.int(20...500))
-            configuration.politeness.burst = random.int(1...5)
+            configuration.loadLimits.requestsPerSecondPerOrigin = Double(random.int(20...500))
+            configuration.loadLimits.burst = random.int(1...5)
         }
         if random.oneIn(4) {
-            var adaptive = HTTPClient.Politeness.Adaptive()
+            var adaptive = HTTPClient.LoadLimits.Adaptive()
             adaptive.initial = random.int(1...8)
-            configuration.politeness.adaptive = adaptive
+            configuration.loadLimits.adaptive = adaptive
         }
         if !isCalm, random.oneIn(3) { configuration.connection.timeouts.drain = .milliseconds(random.int(0...100)) }
         if random.oneIn(3) { configuration.connection.keepAlive.interval = .milliseconds(random.int(100...1_000)) }
@@ -185,7 +185,7 @@ final class ClientSimulation: @unchecked Sendable {
             world.after(time) { [self] in
                 hasShutDown = true
                 let client = client
-                world.task { await client?.shutdown(deadline: deadline) }
+                world.task { await client?.shutdown(gracePeriod: deadline) }
             }
         case .shutdownNowAt(let time):
             world.after(time) { [self] in
@@ -306,7 +306,7 @@ final class ClientSimulation: @unchecked Sendable {
 
     /// What a server can see of the client's limits.
     private func checkLimits() {
-        let (limits, politeness) = (configuration.pool, configuration.politeness)
+        let (limits, loadLimits) = (configuration.pool, configuration.loadLimits)
         func say(_ holds: Bool, _ what: @autoclosure () -> String) {
             if !holds, problems.count < 20 { problems.append("at \(world.now): \(what())") }
         }
@@ -323,15 +323,15 @@ final class ClientSimulation: @unchecked Sendable {
             if let limit = limits.min(), world.now >= startedAt + plan.startAt + limit { return false }
             return arrival.endpoint.wire.failure == nil && network.arrivals[arrival.id]?.last === arrival
         }
-        say(open.count <= politeness.concurrentRequests, "\(open.count) requests at once: \(open.map(\.id))")
+        say(open.count <= loadLimits.concurrentRequests, "\(open.count) requests at once: \(open.map(\.id))")
         for site in sites.indices {
             let count = open.count { $0.endpoint.site == site }
-            say(count <= politeness.concurrentRequestsPerOrigin, "\(count) requests at once to site \(site)")
+            say(count <= loadLimits.concurrentRequestsPerOrigin, "\(count) requests at once to site \(site)")
             let http1 = network.livingHTTP1(site)
             say(http1 <= limits.http1ConnectionsPerOrigin, "\(http1) HTTP/1.1 connections to site \(site)")
         }
-        if let rate = politeness.requestsPerSecondPerOrigin {
-            let allowed = Double(politeness.burst) + rate * Double(world.now - startedAt) / 1e9
+        if let rate = loadLimits.requestsPerSecondPerOrigin {
+            let allowed = Double(loadLimits.burst) + rate * Double(world.now - startedAt) / 1e9
             for site in sites.indices {
                 let count = network.ordinaryArrivals[site] ?? 0
                 say(Double(count) <= allowed + 1, "\(count) requests to site \(site), \(allowed) allowed")
@@ -402,7 +402,7 @@ final class ClientSimulation: @unchecked Sendable {
             hasShutDown = true
             let client = client
             world.task {
-                await client?.shutdown(deadline: .seconds(10))
+                await client?.shutdown(gracePeriod: .seconds(10))
                 isClosed.value = true
             }
             if world.run(within: .seconds(60), until: { isClosed.value == true }) != .done {

@@ -115,7 +115,7 @@ import Testing
         let outcome = outcome(answeredAfter: .seconds(100)) {
             $0.connection.keepAlive.interval = nil
         } meanwhile: { world, client in
-            world.after(.seconds(1)) { world.task { await client.shutdown(deadline: .seconds(200)) } }
+            world.after(.seconds(1)) { world.task { await client.shutdown(gracePeriod: .seconds(200)) } }
         }
         #expect(outcome == "200")
     }
@@ -137,8 +137,8 @@ import Testing
         var configuration = HTTPClient.Configuration()
         configuration.eventLoops = [world.loop]
         configuration.versions = .http2PriorKnowledge
-        configuration.politeness.adaptive = HTTPClient.Politeness.Adaptive()
-        configuration.politeness.adaptive?.initial = 8
+        configuration.loadLimits.adaptive = HTTPClient.LoadLimits.Adaptive()
+        configuration.loadLimits.adaptive?.initial = 8
         let client = HTTPClient(configuration: configuration, network: network)
         func limit() -> Int? {
             client.pool.lock.withLock {
@@ -155,7 +155,7 @@ import Testing
                             let request = HTTPRequest(
                                 method: .get, scheme: site.origin.scheme.rawValue, authority: site.origin.authority,
                                 path: "/\(index)")
-                            group.addTask { _ = try? await client.whole(request) }
+                            group.addTask { _ = try? await client.collect(request) }
                         }
                     }
                 }

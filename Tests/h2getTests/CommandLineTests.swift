@@ -221,7 +221,7 @@ private func usageError(_ arguments: String...) -> String? {
     @Test func `limits of load are the client's`() throws {
         let plain = try settings("https://localhost/").clientConfiguration()
         #expect(plain.pool.http1ConnectionsPerOrigin == 8 && plain.pool.whenSaturated == .queue)
-        #expect(plain.politeness.adaptive == nil && plain.politeness.requestsPerSecondPerOrigin == nil)
+        #expect(plain.loadLimits.adaptive == nil && plain.loadLimits.requestsPerSecondPerOrigin == nil)
         let one = try settings("--connections-per-origin", "1", "https://localhost/").clientConfiguration().pool
         #expect(one.http1ConnectionsPerOrigin == 1 && one.whenSaturated == .queue)
         let four = try settings(
@@ -230,7 +230,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(four.http1ConnectionsPerOrigin == 4 && four.whenSaturated == .openConnection(upTo: 4))
         #expect(four.requestsPerConnection == 9)
         let polite = try settings("--polite", "--parallel-max", "3", "--rate", "30/m", "https://localhost/")
-            .clientConfiguration().politeness
+            .clientConfiguration().loadLimits
         #expect(polite.adaptive?.maximum == 3 && polite.adaptive?.initial == 3)
         #expect(polite.requestsPerSecondPerOrigin == 0.5)
         for option in ["--connections-per-origin", "--max-requests-per-connection"] {

@@ -4,7 +4,7 @@ var configuration = HTTPClient.Configuration()
 configuration.connection.tls.caFile = "ca.pem"  // nil, the default: the system's authorities
 try await withHTTPClient(configuration: configuration) { client in
     let response = try await client.get("https://localhost:8443/bytes/5")
-    print(response.status, response.body.count, response.response.version.rawValue)
+    print(response.status, response.body.count, response.version.rawValue)
 
     // A hundred at once: over one HTTP/2 connection, or over at most eight of HTTP/1.1.
     try await withThrowingTaskGroup(of: Int.self) { group in

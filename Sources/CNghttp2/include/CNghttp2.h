@@ -1,4 +1,4 @@
-// The only door to nghttp2, OpenSSL and the kernel's event queue. Whatever Swift can call as it stands (SSL_read,
+// The only way to nghttp2, OpenSSL and the kernel's event queue. Whatever Swift can call as it stands (SSL_read,
 // nghttp2_submit_ping, ...) is called directly through this header; a ch2_ function exists only where Swift cannot
 // (macros, variadic functions, unions, names that differ between versions) and says so.
 #ifndef CNGHTTP2_H

@@ -32,7 +32,7 @@ extension Connection {
             H2Error(
                 .clientShutDown, scope: .connection, initiator: .user, message: "its client was shut down",
                 remedy:
-                    "read responses before their client is shut down, or soon after; shutdown(deadline:) may allow more time"
+                    "read responses before their client is shut down, or soon after; shutdown(gracePeriod:) may allow more time"
             ),
             saying: .noError)
     }

@@ -210,7 +210,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             configuration.retry.statuses.isEmpty && !configuration.pool.coalesces
         var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
         state = PoolState(
-            versions: configuration.versions, pool: configuration.pool, politeness: configuration.politeness,
+            versions: configuration.versions, pool: configuration.pool, loadLimits: configuration.loadLimits,
             seed: generator.next())
         retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
         if configurationError != nil {
@@ -354,7 +354,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     // MARK: - What connections say, on their loops
 
     func released(_ connection: Connection, _ exchange: Exchange) {
-        if configuration.politeness.adaptive != nil { learn(from: exchange) }
+        if configuration.loadLimits.adaptive != nil { learn(from: exchange) }
         released(connection, exchange.origin, mayReuse: true)
         if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
         if connection.isDraining { letGoIfForgotten(connection) }
@@ -533,10 +533,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     static let grace = Duration.seconds(30)
 
     /// Returns when all connections are closed, or, unless it `waitsForRequests`, at once where requests are under way. Those
-    /// go on until the deadline in any case.
-    nonisolated(nonsending) func shutdown(deadline: Duration, waitsForRequests: Bool = true) async {
+    /// go on until the end of the grace period in any case.
+    nonisolated(nonsending) func shutdown(gracePeriod: Duration, waitsForRequests: Bool = true) async {
         let connections = locked {
-            beginShutdown(deadline)
+            beginShutdown(gracePeriod)
             return openConnections()
         }
         if !waitsForRequests {
@@ -551,9 +551,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     /// Under the lock.
-    private func beginShutdown(_ deadline: Duration) {
+    private func beginShutdown(_ gracePeriod: Duration) {
         if case .ended = state.life { return }
-        graceAlarms.append(LoopAlarm(clock, after: deadline.clampedNanoseconds) { self.shutdownNow() })
+        graceAlarms.append(LoopAlarm(clock, after: gracePeriod.clampedNanoseconds) { self.shutdownNow() })
         state.advance(to: now)
         state.shutdown()
         perform()

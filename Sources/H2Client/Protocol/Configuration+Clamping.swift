@@ -13,8 +13,8 @@ extension Configuration.Limits {
         limits.continuationFrames = clamp(continuationFrames, 0...1 << 24)
         limits.informationalResponses = clamp(informationalResponses, 0...1 << 30)
         limits.informationalResponsesPerSecond = clamp(informationalResponsesPerSecond, 0...1 << 30)
-        limits.fruitlessFrames = clamp(fruitlessFrames, 0...1 << 30)
-        limits.fruitlessFramesPerSecond = clamp(fruitlessFramesPerSecond, 0...1 << 30)
+        limits.controlFrames = clamp(controlFrames, 0...1 << 30)
+        limits.controlFramesPerSecond = clamp(controlFramesPerSecond, 0...1 << 30)
         limits.waitingRequests = max(waitingRequests, 0)
         limits.concurrentStreams = max(concurrentStreams, 0)
         return limits

@@ -43,9 +43,9 @@ public final class EventLoop: SerialExecutor {
     init(_ thread: LoopThread) {
         self.thread = thread
         queue = thread.queue
-        let door = TaskDoor(thread)
-        taskExecutor = door
-        thread.open(serial: UnownedSerialExecutor(ordinary: self), task: door.asUnownedTaskExecutor())
+        let executor = LoopTaskExecutor(thread)
+        taskExecutor = executor
+        thread.open(serial: UnownedSerialExecutor(ordinary: self), task: executor.asUnownedTaskExecutor())
     }
 
     deinit { thread.stop() }
@@ -67,7 +67,7 @@ public final class EventLoop: SerialExecutor {
     // MARK: - Executor
 
     /// Runs a job on the loop's thread.
-    public func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), door: .serial) }
+    public func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), executor: .serial) }
 
     /// A reference to this executor for Swift's runtime.
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }

@@ -1,13 +1,13 @@
 import CNghttp2
 
-/// What a loop has to run: jobs of Swift's concurrency runtime, by the door they came through, and calls; and whether a
+/// What a loop has to run: jobs of Swift's concurrency runtime, by the executor that they came through, and calls; and whether a
 /// thread is there to run them.
 ///
 /// Invariant behind `@unchecked Sendable`: `inbox` is touched under `lock` alone; `jobs` and `calls` only by the thread that
 /// runs the loop, which `isCurrent` tells.
 final class JobQueue: @unchecked Sendable {
-    enum Door { case serial, task }
-    typealias Job = (job: UnownedJob, door: Door)
+    enum ExecutorKind { case serial, task }
+    typealias Job = (job: UnownedJob, executor: ExecutorKind)
     typealias Call = @Sendable () -> Void
 
     /// What runs the loop's turns.
@@ -52,7 +52,7 @@ final class JobQueue: @unchecked Sendable {
     // MARK: - From other threads
     // Each returns what the runner was. The runner is awake afterwards: the caller wakes it or starts it.
 
-    func post(_ job: UnownedJob, door: Door) -> Runner { post { $0.jobs.append((job, door)) } }
+    func post(_ job: UnownedJob, executor: ExecutorKind) -> Runner { post { $0.jobs.append((job, executor)) } }
 
     func post(_ call: @escaping Call) -> Runner { post { $0.calls.append(call) } }
 
@@ -129,12 +129,12 @@ struct LoopIdentity: @unchecked Sendable {
 
 /// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
 /// call on the same loop for a change of executors, and enqueue it.
-final class TaskDoor: TaskExecutor {
+final class LoopTaskExecutor: TaskExecutor {
     private let thread: LoopThread
 
     init(_ thread: LoopThread) { self.thread = thread }
 
-    func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), door: .task) }
+    func enqueue(_ job: consuming ExecutorJob) { thread.enqueue(UnownedJob(job), executor: .task) }
 
     func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 }

@@ -16,8 +16,8 @@ final class LoopThread: @unchecked Sendable {
     private let poller: any Poller
     private let clock: (() -> UInt64)?
     private let start: @Sendable (@escaping @Sendable () -> Void) -> CInt
-    // Unowned: a job of a door can only be there while that door is, which its actor or task sees to.
-    @exclusivity(unchecked) private var doors: (serial: UnownedSerialExecutor, task: UnownedTaskExecutor)?
+    // Unowned: a job of an executor can only be there while that executor is, which its actor or task sees to.
+    @exclusivity(unchecked) private var executors: (serial: UnownedSerialExecutor, task: UnownedTaskExecutor)?
     @exclusivity(unchecked) private var runningJobs: [JobQueue.Job] = []
     @exclusivity(unchecked) private(set) var timers = TimerQueue()
     @exclusivity(unchecked) private var dirty: [any Flushable] = []
@@ -52,12 +52,12 @@ final class LoopThread: @unchecked Sendable {
     var isSimulated: Bool { clock != nil }
 
     /// Before anything is posted.
-    func open(serial: UnownedSerialExecutor, task: UnownedTaskExecutor) { doors = (serial, task) }
+    func open(serial: UnownedSerialExecutor, task: UnownedTaskExecutor) { executors = (serial, task) }
 
     // MARK: - From any thread
 
-    func enqueue(_ job: UnownedJob, door: JobQueue.Door) {
-        if queue.isCurrent { queue.jobs.append((job, door)) } else { rouse(queue.post(job, door: door)) }
+    func enqueue(_ job: UnownedJob, executor: JobQueue.ExecutorKind) {
+        if queue.isCurrent { queue.jobs.append((job, executor)) } else { rouse(queue.post(job, executor: executor)) }
     }
 
     func execute(_ call: @escaping JobQueue.Call) {
@@ -214,13 +214,13 @@ final class LoopThread: @unchecked Sendable {
             queue.calls = []
             for call in batch { call() }
         }
-        guard !queue.jobs.isEmpty, let doors else { return }
+        guard !queue.jobs.isEmpty, let executors else { return }
         swap(&queue.jobs, &runningJobs)
         for index in runningJobs.indices {
-            let (job, door) = runningJobs[index]
-            switch door {
-            case .serial: job.runSynchronously(on: doors.serial)
-            case .task: job.runSynchronously(on: doors.task)
+            let (job, executor) = runningJobs[index]
+            switch executor {
+            case .serial: job.runSynchronously(on: executors.serial)
+            case .task: job.runSynchronously(on: executors.task)
             }
         }
         runningJobs.removeAll(keepingCapacity: true)

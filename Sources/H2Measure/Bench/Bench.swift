@@ -113,13 +113,13 @@ package struct Bench: Sendable {
         _ downtime: Downtime, _ logs: Logs
     ) async -> [Worker.Findings] {
         let started = Collected<Worker>()
-        let crew = loops.count > 1 ? Crew(loops.count) : nil
+        let peers = loops.count > 1 ? WorkerGroup(loops.count) : nil
         let workers = loops.enumerated().map { index, loop in
             Worker(
                 plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
-                log: logs.all[index], downtime: downtime, crew: crew)
+                log: logs.all[index], downtime: downtime, peers: peers)
         }
-        for worker in workers { crew?.add(worker) }
+        for worker in workers { peers?.add(worker) }
         return await withTaskCancellationHandler {
             // All of them begin at one time, however long it takes until the last of their threads runs.
             let beginning = EventLoop.monotonicNanoseconds()

@@ -1,6 +1,6 @@
 internal import H2Client
 
-/// A connection as a worker sees it, whichever of the library's doors its requests take.
+/// A connection as a worker sees it, whichever API its requests use.
 ///
 /// Everything is for the loop's thread.
 protocol BenchConnection: AnyObject {
@@ -61,7 +61,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     var requests = 0
     /// Tasks that have a place on it.
     var places = 0
-    /// Why it was lost, once its seat has left it.
+    /// Why it was lost, once its slot has left it.
     var lossCause: String?
     /// Whether any answer came.
     var hasAnswered = false

@@ -76,9 +76,9 @@ package struct BenchPlan: Sendable {
         case cleartextHTTP1
     }
 
-    /// By which of the library's doors.
+    /// The API of the library that sends the requests.
     package enum API: String, Sendable, Equatable {
-        /// The completion door that costs least.
+        /// The completion API, which costs least.
         case direct
         /// `send` and `await`, as programs call it. For closed loops alone.
         case async

@@ -19,7 +19,9 @@ extension H2Error {
         case (.timeout, .timeout(let phase, _)): "timeout: \(phase)"
         case (.connectFailed, .errno(let code)): "cannot connect: \(describeErrno(code))"
         // OpenSSL has an error of its own for an end without an alert.
-        case (.tlsFailed, .errno(0)), (.tlsFailed, .tls) where isUnexpectedEnd: "connection closed by the server in the TLS handshake"
+        case (.tlsFailed, .errno(0)),
+            (.tlsFailed, .tls) where isUnexpectedEnd:
+            "connection closed by the server in the TLS handshake"
         case (.tlsFailed, .errno(let code)): "TLS handshake failed: \(describeErrno(code))"
         case (.tlsFailed, _): "TLS handshake failed"
         case (.protocolViolation, _): "the server broke the protocol"

@@ -31,7 +31,7 @@ extension Worker {
     }
 
     /// Takes the schedules that another worker left.
-    func take(_ handover: Crew.Handover) {
+    func take(_ handover: WorkerGroup.Leftover) {
         if case .measuring = phase {
             // What was left in the warm-up has its arrivals from the beginning of the measured part.
             schedules += handover.schedules
@@ -40,7 +40,7 @@ extension Worker {
         } else {
             schedules += handover.parts.compactMap { schedule($0, from: beginning) }
             // One that began to measure before this one leaves nothing for the warm-up.
-            inherited.add(Crew.Handover(arrivals: handover.arrivals, schedules: handover.schedules))
+            inherited.add(WorkerGroup.Leftover(arrivals: handover.arrivals, schedules: handover.schedules))
         }
     }
 
@@ -65,7 +65,7 @@ extension Worker {
         var taken = 0
         while maySend, mayPlan, let (place, time) = nextArrival() {
             guard time <= now else { return awaitArrival(time) }
-            let isFull = backlog.count + seatBacklog >= Self.mostBacklog
+            let isFull = backlog.count + slotBacklog >= Self.mostBacklog
             if isFull { wasFullAt = now }
             guard !isFull, taken < Self.mostArrivals else {
                 // It loses nothing by that: the schedule knows when each was due.
@@ -139,7 +139,7 @@ extension Worker {
     /// Whether the schedule has another request: a number of requests is a number of arrivals.
     var mayPlan: Bool {
         guard case .measuring = phase, case .requests = plan.extent else { return true }
-        return left > backlog.count + seatBacklog
+        return left > backlog.count + slotBacklog
     }
 
     /// Whether each place has its own requests, rather than what all have in common.
@@ -155,10 +155,10 @@ extension Worker {
         if isPerConnection, let number {
             // At random it is for each connection as for all, which taking turns would even out.
             var mixed = SplitMix64(seed: UInt64(number))
-            let seat = seats[plan.arrivesAtRandom ? Int(mixed.next() % UInt64(seats.count)) : number % seats.count]
-            if !seat.hasGivenUp {
-                seatBacklog += 1
-                return seat.take(arrival)
+            let slot = slots[plan.arrivesAtRandom ? Int(mixed.next() % UInt64(slots.count)) : number % slots.count]
+            if !slot.hasGivenUp {
+                slotBacklog += 1
+                return slot.take(arrival)
             }
         }
         backlog.append(arrival)
@@ -166,26 +166,26 @@ extension Worker {
     }
 
     func sendBacklog() {
-        while !backlog.isEmpty, let seat = ready.popFirst() {
-            seat.isReady = false
-            seat.pump()
+        while !backlog.isEmpty, let slot = ready.popFirst() {
+            slot.isReady = false
+            slot.pump()
         }
     }
 
-    /// The seat has room for a request that arrives.
-    func markReady(_ seat: Seat) {
-        guard !seat.isReady else { return }
-        seat.isReady = true
-        ready.append(seat)
+    /// The slot has room for a request that arrives.
+    func markReady(_ slot: ConnectionSlot) {
+        guard !slot.isReady else { return }
+        slot.isReady = true
+        ready.append(slot)
     }
 
-    func tookFromSeatBacklog() { seatBacklog -= 1 }
+    func tookFromSlotBacklog() { slotBacklog -= 1 }
 
-    /// A seat gives up, and others send what it was to send.
+    /// A slot gives up, and others send what it was to send.
     func takeOver(_ arrivals: Ring<Arrival>) {
         var arrivals = arrivals
         while let arrival = arrivals.popFirst() {
-            seatBacklog -= 1
+            slotBacklog -= 1
             backlog.append(arrival)
         }
         wakeSoon()

@@ -1,11 +1,11 @@
 internal import H2Client
 
-// The connections of a worker's seats.
+// The connections of a worker's slots.
 
 extension Worker {
-    /// Has the seat dial when it is its turn, which may be now.
-    func dial(_ seat: Seat) {
-        dialQueue.append(seat)
+    /// Has the slot dial when it is its turn, which may be now.
+    func dial(_ slot: ConnectionSlot) {
+        dialQueue.append(slot)
         startDials()
     }
 
@@ -14,7 +14,7 @@ extension Worker {
         startDials()
     }
 
-    /// In a loop, whoever asks: thousands of seats may wait, of which none wants a connection any more.
+    /// In a loop, whoever asks: thousands of slots may wait, of which none wants a connection any more.
     private func startDials() {
         if case .over = phase { return }
         guard !isDialling else { return }
@@ -28,7 +28,7 @@ extension Worker {
 
     func connected(_ connection: any BenchConnection, again: Bool) {
         live[ObjectIdentifier(connection)] = connection
-        if live.count == 1 { crew?.note(self, isConnected: true) }
+        if live.count == 1 { peers?.note(self, isConnected: true) }
         downtime.connected(loop.now)
         let info = connection.info
         findings.connections.opened += 1
@@ -67,7 +67,7 @@ extension Worker {
     func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         busySince[ObjectIdentifier(connection)] = nil
-        if live.isEmpty { crew?.note(self, isConnected: false) }
+        if live.isEmpty { peers?.note(self, isConnected: false) }
         closedFigures.add(connection.figures)
         downtime.gone(loop.now)
         if case .over = phase { return }
@@ -78,26 +78,26 @@ extension Worker {
         }
     }
 
-    /// A seat cannot go on.
+    /// A slot cannot go on.
     /// - Parameter isMeant: whether its connection was ended because the plan says so.
     func gaveUp(_ number: Int, why: String, isMeant: Bool) {
         if case .over = phase { return }
-        seatsAlive -= 1
+        slotsAlive -= 1
         if isMeant {
             let isAnother = limitReached.map { $0 != why } ?? false
             limitReached = isAnother ? "every connection came to its time limit (-T, -N)" : why
         } else {
-            hasFailedSeat = true
+            hasFailedSlot = true
             findings.connections.abandoned += 1
         }
-        guard seatsAlive > 0 else { return leaveAll(why) }
+        guard slotsAlive > 0 else { return leaveAll(why) }
         wakeForOrphaned()
     }
 
     /// Wakes idle places to send what others offer.
     func wakeForOrphaned() {
         guard orphaned > 0, !isOpenLoop else { return }
-        if live.isEmpty, isRunning, let crew, crew.offer(orphaned, from: self) {
+        if live.isEmpty, isRunning, let peers, peers.offer(orphaned, from: self) {
             left -= orphaned
             orphaned = 0
             if left == 0 { checkEnd() }
@@ -106,23 +106,23 @@ extension Worker {
         wakeSoon()
     }
 
-    /// Not from here: what a seat that gives up leaves may have the next one give up, and so on through all of them.
+    /// Not from here: what a slot that gives up leaves may have the next one give up, and so on through all of them.
     func wakeSoon() {
         guard !isWaking else { return }
         isWaking = true
         loop.execute { [self] in
             isWaking = false
-            if isOpenLoop { sendBacklog() } else { wakeSeats() }
+            if isOpenLoop { sendBacklog() } else { wakeSlots() }
         }
     }
 
-    /// Not one seat is left: what is to be sent is left to other workers, where there are any.
+    /// Not one slot is left: what is to be sent is left to other workers, where there are any.
     private func leaveAll(_ why: String) {
-        let end = hasFailedSeat ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
+        let end = hasFailedSlot ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
         guard isRunning else { return finish(findings.end) }
-        guard let crew else { return finish(end) }
+        guard let peers else { return finish(end) }
         var handover = inherited
-        inherited = Crew.Handover()
+        inherited = WorkerGroup.Leftover()
         if case .requests = plan.extent { handover.requests = left }
         if case .measuring = phase {
             handover.schedules = schedules
@@ -131,7 +131,7 @@ extension Worker {
             // The warm-up leaves nothing behind but who sends for which places.
             handover.parts = schedules.map(\.part)
         }
-        guard crew.handOver(&handover, from: self) else {
+        guard peers.handOver(&handover, from: self) else {
             if case .requests = plan.extent { left = handover.requests }
             if case .measuring = phase { schedules = [] }
             handover.parts = []
@@ -144,7 +144,7 @@ extension Worker {
         finish(.complete)
     }
 
-    /// Whether a seat keeps trying after this number of failures in a row.
+    /// Whether a slot keeps trying after this number of failures in a row.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
         switch code {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
@@ -155,8 +155,8 @@ extension Worker {
         return failures < Self.attemptsToConnect
     }
 
-    /// How long the seat of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
-    /// trying, up to 5 s more by its number, so that thousands of seats do not dial a server that is away all at once.
+    /// How long the slot of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
+    /// trying, up to 5 s more by its number, so that thousands of slots do not dial a server that is away all at once.
     ///
     /// The first of them looks more often while there is no connection at all: how long that lasts is known no better than
     /// the time between two looks.
@@ -166,7 +166,7 @@ extension Worker {
         return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
     }
 
-    /// That of a seat's connections.
+    /// That of a slot's connections.
     func configuration(of number: Int) -> Configuration {
         guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
         var configuration = plan.configuration
@@ -174,7 +174,7 @@ extension Worker {
         return configuration
     }
 
-    /// Waits, for a seat whose requests are tasks.
+    /// Waits, for a slot whose requests are tasks.
     nonisolated(nonsending) func pause(_ nanoseconds: UInt64) async {
         await withUnsafeContinuation { continuation in
             _ = loop.schedule(after: nanoseconds) { continuation.resume() }
@@ -198,12 +198,12 @@ extension Worker {
                 let last = max(connection.lastByteAt, since)
                 guard now > last, now - last >= limit else { continue }
                 let why = "no byte came for \(timeText(limit)) (-N)"
-                if let seat = seats.first(where: { $0.connection === connection }) {
-                    seat.stop(because: why, isExpired: false)
-                } else if let seat = asyncSeats.first(where: { $0.connection === connection }) {
-                    seat.stop(because: why, isExpired: false)
+                if let slot = slots.first(where: { $0.connection === connection }) {
+                    slot.stop(because: why, isExpired: false)
+                } else if let slot = asyncSlots.first(where: { $0.connection === connection }) {
+                    slot.stop(because: why, isExpired: false)
                 } else {
-                    // Its seat has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    // Its slot has left it (GOAWAY, rotation), and only what is under way on it still waits.
                     connection.cutOff = .silent
                     connection.closeNow(because: why)
                 }

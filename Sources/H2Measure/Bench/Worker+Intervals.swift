@@ -39,7 +39,7 @@ extension Worker {
             samples.count > 0 ? Double(samples.inFlight) / Double(samples.count) : Double(inFlight)
         part.inFlightMost = samples.most
         part.connections = live.count
-        part.backlog = backlog.count + seatBacklog
+        part.backlog = backlog.count + slotBacklog
         part.loop = index
         part.isDrain = isDrain
         timeline.add(part, recorder)

@@ -57,7 +57,7 @@ final class Worker: @unchecked Sendable {
     /// Called once, on the loop. Set before `start`.
     var completion: (Findings) -> Void = { _ in }
     /// What it shares with the other workers; nil where it is the only one.
-    let crew: Crew?
+    let peers: WorkerGroup?
 
     @exclusivity(unchecked) var phase = Phase.warmUp
     /// When all workers began, in the loops' time.
@@ -65,11 +65,11 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var findings = Findings()
     /// Of the current interval.
     let recorder = Recorder()
-    @exclusivity(unchecked) var seats: [Seat] = []
-    @exclusivity(unchecked) var asyncSeats: [AsyncSeat] = []
-    /// Requests that may still be sent, by all seats together.
+    @exclusivity(unchecked) var slots: [ConnectionSlot] = []
+    @exclusivity(unchecked) var asyncSlots: [AsyncConnectionSlot] = []
+    /// Requests that may still be sent, by all slots together.
     @exclusivity(unchecked) var left: Int
-    /// Of these, those of seats that gave up: whoever has none left of its own may send them.
+    /// Of these, those of slots that gave up: whoever has none left of its own may send them.
     @exclusivity(unchecked) var orphaned = 0
     @exclusivity(unchecked) var inFlight = 0
     @exclusivity(unchecked) var turn = 0
@@ -80,10 +80,10 @@ final class Worker: @unchecked Sendable {
     // Open loop.
     let isOpenLoop: Bool
     let arrivals: Arrivals?
-    /// The worker's part of them, that of its seats, and those of workers that gave up.
+    /// The worker's part of them, that of its slots, and those of workers that gave up.
     @exclusivity(unchecked) var schedules: [Schedule] = []
     /// What workers have left that began to measure before this one, until it does.
-    @exclusivity(unchecked) var inherited = Crew.Handover()
+    @exclusivity(unchecked) var inherited = WorkerGroup.Leftover()
     @exclusivity(unchecked) var arrivalTimer: LoopTimer?
     /// Since when the backlog has been full, as of the last look: what was due by then waited for that.
     @exclusivity(unchecked) var wasFullAt: UInt64 = 0
@@ -94,8 +94,8 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var spun: UInt64 = 0
     /// Arrivals that no connection could take.
     @exclusivity(unchecked) var backlog = Ring<Arrival>(capacity: 64)
-    @exclusivity(unchecked) var seatBacklog = 0
-    @exclusivity(unchecked) var ready = Ring<Seat>(capacity: 64)
+    @exclusivity(unchecked) var slotBacklog = 0
+    @exclusivity(unchecked) var ready = Ring<ConnectionSlot>(capacity: 64)
 
     // Connections.
     @exclusivity(unchecked) var live: [ObjectIdentifier: any BenchConnection] = [:]
@@ -104,12 +104,12 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var closedFigures = DirectFigures()
     @exclusivity(unchecked) var figuresAtBegin = DirectFigures()
     @exclusivity(unchecked) var dials = 0
-    @exclusivity(unchecked) var dialQueue = Ring<Seat>(capacity: 16)
+    @exclusivity(unchecked) var dialQueue = Ring<ConnectionSlot>(capacity: 16)
     @exclusivity(unchecked) var isDialling = false
     @exclusivity(unchecked) var isWaking = false
-    @exclusivity(unchecked) var seatsAlive = 0
+    @exclusivity(unchecked) var slotsAlive = 0
     /// Whether a place has given up for another reason than that its connection was ended on purpose.
-    @exclusivity(unchecked) var hasFailedSeat = false
+    @exclusivity(unchecked) var hasFailedSlot = false
     /// Why places ended their connections on purpose.
     @exclusivity(unchecked) var limitReached: String?
     /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
@@ -146,9 +146,9 @@ final class Worker: @unchecked Sendable {
     ///   - log: this worker's alone.
     init(
         _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
-        timeline: Timeline, log: RequestLog?, downtime: Downtime, crew: Crew? = nil
+        timeline: Timeline, log: RequestLog?, downtime: Downtime, peers: WorkerGroup? = nil
     ) {
-        self.crew = crew
+        self.peers = peers
         self.plan = plan
         self.index = index
         self.loop = loop
@@ -167,7 +167,7 @@ final class Worker: @unchecked Sendable {
             }
         switch plan.extent {
         case .requests(let count):
-            // Each seat has its share, so that every connection is used.
+            // Each slot has its share, so that every connection is used.
             left = (0..<Self.share(of: plan.connections, index, plan.threads)).reduce(0) {
                 $0 + Self.share(of: count, $1 * plan.threads + index, plan.connections)
             }
@@ -203,9 +203,9 @@ final class Worker: @unchecked Sendable {
         count / workers + (index < count % workers ? 1 : 0)
     }
 
-    // MARK: - What all seats go by
+    // MARK: - What all slots go by
 
-    /// Failures in a row after which a seat gives up, and attempts at one request.
+    /// Failures in a row after which a slot gives up, and attempts at one request.
     static let attemptsToConnect = 5
     static let attemptsToSend = 10
 
@@ -227,8 +227,8 @@ final class Worker: @unchecked Sendable {
         // Waits end as precisely as the system has it, not up to 50 us later. The thread ends with the measurement.
         loop.setTimerSlack(nanoseconds: 1)
         let connections = Self.share(of: plan.connections, index, plan.threads)
-        seatsAlive = connections
-        makeSeats(connections)
+        slotsAlive = connections
+        makeSlots(connections)
         if plan.warmUp > .zero {
             at(beginning &+ plan.warmUp.clampedNanoseconds) {
                 $0.beginMeasuring()
@@ -248,20 +248,21 @@ final class Worker: @unchecked Sendable {
         if left == 0 { checkEnd() }
     }
 
-    private func makeSeats(_ count: Int) {
+    private func makeSlots(_ count: Int) {
         for place in 0..<count {
             let number = place * plan.threads + index
             var share = Int.max
             if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
             switch plan.api {
-            case .direct: seats.append(Seat(self, streams: plan.streams, number: number, share: share))
-            case .async: asyncSeats.append(AsyncSeat(self, streams: plan.streams, number: number, share: share))
+            case .direct: slots.append(ConnectionSlot(self, streams: plan.streams, number: number, share: share))
+            case .async:
+                asyncSlots.append(AsyncConnectionSlot(self, streams: plan.streams, number: number, share: share))
             }
         }
     }
 
     private func openConnections() {
-        let starts = seats.map { ($0.number, $0.start) } + asyncSeats.map { ($0.number, $0.start) }
+        let starts = slots.map { ($0.number, $0.start) } + asyncSlots.map { ($0.number, $0.start) }
         for (number, start) in starts {
             let delay = plan.connectionRamp.map { $0.period * (number / max($0.count, 1)) } ?? .zero
             if delay == .zero { start() } else { after(delay) { _ in start() } }
@@ -285,8 +286,8 @@ final class Worker: @unchecked Sendable {
         findings.hasMeasured = !isOver
         if !isOver { downtime.measure(from: loop.now) }
         noteWarmUp()
-        for seat in seats { seat.answered = 0 }
-        for seat in asyncSeats { seat.answered = 0 }
+        for slot in slots { slot.answered = 0 }
+        for slot in asyncSlots { slot.answered = 0 }
         intervalBeganAt = findings.beganAt
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
@@ -298,15 +299,15 @@ final class Worker: @unchecked Sendable {
         if isOpenLoop, plan.warmUp > .zero {
             restartSchedules()
             backlog = Ring(capacity: 64)
-            for seat in seats { seat.dropBacklog() }
-            seatBacklog = 0
+            for slot in slots { slot.dropBacklog() }
+            slotBacklog = 0
             // What it waits for is the warm-up's next request.
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             arrivalTimer = nil
             wasFullAt = 0
         }
         take(inherited)
-        inherited = Crew.Handover()
+        inherited = WorkerGroup.Leftover()
         if case .time(let time) = plan.extent {
             at(findings.beganAt &+ time.clampedNanoseconds) { $0.deadline(.complete, drain: $0.plan.drain) }
         }
@@ -531,11 +532,11 @@ final class Worker: @unchecked Sendable {
         guard open == 0 else { return }
         switch phase {
         case .measuring where left == 0:
-            guard let crew else { return finish(.complete) }
+            guard let peers else { return finish(.complete) }
             // Others may still give up, and leave something to do.
             guard doneAt == nil else { return }
             doneAt = loop.now
-            crew.isDone(self)
+            peers.isDone(self)
         case .draining: finish(findings.end)
         case .measuring, .warmUp, .over: break
         }
@@ -545,8 +546,8 @@ final class Worker: @unchecked Sendable {
 
     /// Another worker has given up, and some of its requests are this one's to send.
     func takeOver() {
-        guard let crew, isRunning else { return }
-        let handover = crew.takeInbox(of: self)
+        guard let peers, isRunning else { return }
+        let handover = peers.takeInbox(of: self)
         doneAt = nil
         if case .requests = plan.extent {
             left += handover.requests
@@ -558,14 +559,14 @@ final class Worker: @unchecked Sendable {
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             takeArrivals()
         } else {
-            wakeSeats()
+            wakeSlots()
         }
         if left == 0 { checkEnd() }
     }
 
-    func wakeSeats() {
-        for seat in seats { seat.wake() }
-        for seat in asyncSeats { seat.wake() }
+    func wakeSlots() {
+        for slot in slots { slot.wake() }
+        for slot in asyncSlots { slot.wake() }
     }
 
     // MARK: - The end
@@ -596,8 +597,8 @@ final class Worker: @unchecked Sendable {
     private func noteEnd() {
         guard findings.endedAt == 0 else { return }
         // From here on nobody leaves it anything. What it has not taken over was planned and is not sent.
-        if let crew {
-            let handover = crew.leave(self)
+        if let peers {
+            let handover = peers.leave(self)
             if isOpenLoop { take(handover) }
         }
         // One that had nothing to do any more has only waited for the others.
@@ -609,7 +610,7 @@ final class Worker: @unchecked Sendable {
             findings.busy = min(Double(used > spun ? used - spun : 0) / Double(max(loop.now - findings.beganAt, 1)), 1)
         }
         findings.spun = Double(spun) / 1e9
-        findings.answered = seats.map(\.answered) + asyncSeats.map(\.answered)
+        findings.answered = slots.map(\.answered) + asyncSlots.map(\.answered)
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
@@ -620,8 +621,8 @@ final class Worker: @unchecked Sendable {
         case .time(let time):
             // What is due when the time is over is no part of it.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
-            for seat in seats { seat.returnRefused() }
-            findings.requests.dropped += backlog.count + seatBacklog + notTaken(at: now >= last ? nil : now)
+            for slot in slots { slot.returnRefused() }
+            findings.requests.dropped += backlog.count + slotBacklog + notTaken(at: now >= last ? nil : now)
         }
     }
 
@@ -640,10 +641,10 @@ final class Worker: @unchecked Sendable {
         // In a run of some time each place has something to send, also one whose turn to connect (-r) has not come.
         let allWant = if case .time = plan.extent { end == .complete } else { false }
         func wants(_ hasWanted: Bool) -> Bool { allWant || hasWanted }
-        findings.connections.wanted = seats.count { wants($0.hasWanted) } + asyncSeats.count { wants($0.hasWanted) }
+        findings.connections.wanted = slots.count { wants($0.hasWanted) } + asyncSlots.count { wants($0.hasWanted) }
         findings.connections.neverOpened =
-            seats.count { wants($0.hasWanted) && !$0.hasConnected }
-            + asyncSeats.count { wants($0.hasWanted) && !$0.hasConnected }
+            slots.count { wants($0.hasWanted) && !$0.hasConnected }
+            + asyncSlots.count { wants($0.hasWanted) && !$0.hasConnected }
         var figures = currentFigures()
         figures.subtract(figuresAtBegin)
         findings.take(figures)
@@ -651,14 +652,14 @@ final class Worker: @unchecked Sendable {
         timers = []
         if let arrivalTimer { loop.cancel(arrivalTimer) }
         arrivalTimer = nil
-        for seat in seats { seat.end() }
-        for seat in asyncSeats { seat.end() }
+        for slot in slots { slot.end() }
+        for slot in asyncSlots { slot.end() }
         for connection in live.values { connection.closeNow(because: "the measurement is over") }
         // Not in the middle of what a connection is at, and not before the last task has ended: the loop ends with this.
         Task(executorPreference: loop.taskExecutor) { [self] in
-            for seat in asyncSeats { await seat.finish() }
-            seats = []
-            asyncSeats = []
+            for slot in asyncSlots { await slot.finish() }
+            slots = []
+            asyncSlots = []
             completion(findings)
         }
     }

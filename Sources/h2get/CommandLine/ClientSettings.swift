@@ -49,12 +49,12 @@ extension FetchSettings {
         pool.unreadPatience = nil
         // Each transfer may need one; beyond that idle ones make room.
         pool.connections = max(256, parallelMaximum)
-        politeness.requestsPerSecondPerOrigin = connection.rate?.perSecond
+        loadLimits.requestsPerSecondPerOrigin = connection.rate?.perSecond
         if connection.polite {
-            var adaptive = HTTPClient.Politeness.Adaptive()
+            var adaptive = HTTPClient.LoadLimits.Adaptive()
             adaptive.maximum = min(adaptive.maximum, parallelMaximum)
             adaptive.initial = min(adaptive.initial, adaptive.maximum)
-            politeness.adaptive = adaptive
+            loadLimits.adaptive = adaptive
         }
     }
 
@@ -103,7 +103,7 @@ extension FetchSettings {
 
     /// The options that hold requests back, in words; nil where none is given.
     var politeOptions: String? {
-        switch (politeness.adaptive != nil, politeness.requestsPerSecondPerOrigin != nil) {
+        switch (loadLimits.adaptive != nil, loadLimits.requestsPerSecondPerOrigin != nil) {
         case (true, true): "--polite or --rate"
         case (true, false): "--polite"
         case (false, true): "--rate"
@@ -119,7 +119,7 @@ extension FetchSettings {
         configuration.versions = versions
         configuration.pool = pool
         configuration.retry = retry
-        configuration.politeness = politeness
+        configuration.loadLimits = loadLimits
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {
@@ -164,12 +164,12 @@ extension FetchSettings {
     }
 
     /// No request should have to wait longer than this for a connection or stream, unless what it waits for is held by
-    /// responses that wait for its turn: connecting and what politeness asks for take less.
+    /// responses that wait for its turn: connecting and what the load limits ask for take less.
     var longestHonestWait: Duration {
         let steps = Configuration.Timeouts()
         var wait = (connectTimeout ?? steps.resolve + steps.connect + steps.tls) + .seconds(2)
-        if let adaptive = politeness.adaptive { wait += adaptive.maximumPause }
-        if let rate = politeness.requestsPerSecondPerOrigin { wait += .seconds(min(1 / rate, 86_400)) }
+        if let adaptive = loadLimits.adaptive { wait += adaptive.maximumPause }
+        if let rate = loadLimits.requestsPerSecondPerOrigin { wait += .seconds(min(1 / rate, 86_400)) }
         return wait
     }
 

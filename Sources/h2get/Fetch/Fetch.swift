@@ -156,7 +156,7 @@ actor Fetch {
     /// After a cancelled run nothing is waited for.
     private func close(atOnce: Bool) async {
         for client in [client, spareClient].compactMap({ $0 }) {
-            if atOnce { client.shutdownNow() } else { await client.shutdown(deadline: .seconds(1)) }
+            if atOnce { client.shutdownNow() } else { await client.shutdown(gracePeriod: .seconds(1)) }
         }
         // The last events are told before the summary.
         for case .some(let narrator) in narrators where !atOnce { await narrator.value }

@@ -36,7 +36,7 @@ struct FetchSettings: Sendable {
     var retry = HTTPClient.RetryPolicy()
     /// --retry; nil where it is not given.
     var retries: Int?
-    var politeness = HTTPClient.Politeness()
+    var loadLimits = HTTPClient.LoadLimits()
     /// From --informational-max and --informational-per-second.
     var informationalMaximum: Int?
     var informationalPerSecond: Int?

@@ -291,7 +291,7 @@ struct BenchConnectionArguments: ParsableArguments {
 
     @Option(
         name: .customLong("api"),
-        help: ArgumentHelp("The library's door: direct, which costs least, or async/await.", valueName: "direct|async"))
+        help: ArgumentHelp("Measure the direct API, which costs least, or async/await.", valueName: "direct|async"))
     var api: BenchPlan.API = .direct
 
     @Sendable private static func windowBits(_ text: String) throws -> Int {

@@ -6,7 +6,8 @@ struct BenchMerge {
     private let results: ResultFiles
 
     init(_ command: BenchMergeCommand) throws {
-        files = command.urls
+        let files = command.urls
+        self.files = files
         guard !files.isEmpty else {
             throw Failure.usage("no log given; write h2get bench merge FILE..., the files of 'h2get bench --hdr FILE'")
         }

@@ -17,7 +17,7 @@ nonisolated(nonsending) func offLoop<Value: Sendable>(
     abandoned: @escaping @Sendable (Value) -> Void = { _ in }, cancelled: @escaping @Sendable () -> Void = {},
     _ work: @escaping @Sendable () -> Value
 ) async throws -> Value {
-    let handover = Handover<Value>()
+    let handover = OnceResult<Value>()
     return try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { continuation in
             guard handover.wait(with: continuation) else { return }
@@ -188,7 +188,7 @@ final class InputFile: Sendable {
 
 /// One task's wait for another's word.
 final class Waiter: Sendable {
-    private let handover = Handover<Void>()
+    private let handover = OnceResult<Void>()
 
     /// Returns once `resume` was called, before or meanwhile.
     /// - Throws: `CancellationError`, at once when the task is cancelled.
@@ -207,7 +207,7 @@ final class Waiter: Sendable {
 }
 
 /// Exactly one of the result and the cancellation resumes the continuation, whichever is first.
-private final class Handover<Value: Sendable>: Sendable {
+private final class OnceResult<Value: Sendable>: Sendable {
     private enum State {
         /// Can transition to waiting, finished.
         case idle

@@ -43,26 +43,26 @@ import Testing
         ("retry.budget", { $0.retry.budget = .infinity }),
         ("retry.jitter", { $0.retry.jitter = 1.5 }),
         ("retry.jitter", { $0.retry.jitter = .nan }),
-        ("politeness.requestsPerSecondPerOrigin", { $0.politeness.requestsPerSecondPerOrigin = .nan }),
-        ("politeness.requestsPerSecondPerOrigin", { $0.politeness.requestsPerSecondPerOrigin = 0 }),
-        ("politeness.requestsPerSecondPerOrigin", { $0.politeness.requestsPerSecondPerOrigin = -1 }),
-        ("politeness.burst", { $0.politeness.burst = 0 }),
-        ("politeness.concurrentRequests", { $0.politeness.concurrentRequests = 0 }),
+        ("loadLimits.requestsPerSecondPerOrigin", { $0.loadLimits.requestsPerSecondPerOrigin = .nan }),
+        ("loadLimits.requestsPerSecondPerOrigin", { $0.loadLimits.requestsPerSecondPerOrigin = 0 }),
+        ("loadLimits.requestsPerSecondPerOrigin", { $0.loadLimits.requestsPerSecondPerOrigin = -1 }),
+        ("loadLimits.burst", { $0.loadLimits.burst = 0 }),
+        ("loadLimits.concurrentRequests", { $0.loadLimits.concurrentRequests = 0 }),
         (
-            "politeness.adaptive.decrease",
+            "loadLimits.adaptive.decrease",
             {
-                var adaptive = HTTPClient.Politeness.Adaptive()
+                var adaptive = HTTPClient.LoadLimits.Adaptive()
                 adaptive.decrease = .nan
-                $0.politeness.adaptive = adaptive
+                $0.loadLimits.adaptive = adaptive
             }
         ),
         (
-            "politeness.adaptive.maximum",
+            "loadLimits.adaptive.maximum",
             {
-                var adaptive = HTTPClient.Politeness.Adaptive()
+                var adaptive = HTTPClient.LoadLimits.Adaptive()
                 adaptive.minimum = 5
                 adaptive.maximum = 4
-                $0.politeness.adaptive = adaptive
+                $0.loadLimits.adaptive = adaptive
             }
         ),
         ("requestOptions.timeout", { $0.requestOptions.timeout = .seconds(-1) }),
@@ -108,7 +108,7 @@ import Testing
         try HTTPClient.Configuration().validate()
         var configuration = HTTPClient.Configuration()
         configuration.connection.windows.stream = .max
-        configuration.connection.limits.fruitlessFramesPerSecond = .max
+        configuration.connection.limits.controlFramesPerSecond = .max
         configuration.pool.connections = .max
         configuration.pool.idleTimeout = .seconds(Int64.max)
         try configuration.validate()

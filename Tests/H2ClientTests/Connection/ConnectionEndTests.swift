@@ -312,7 +312,7 @@ import Testing
 
     @Test func `A flood ends the connection with ENHANCE_YOUR_CALM`() {
         var configuration = Configuration()
-        configuration.limits.fruitlessFrames = 20
+        configuration.limits.controlFrames = 20
         let rig = ConnectionRig(configuration, isScripted: true)
         let pending = get(rig)
         rig.settle()

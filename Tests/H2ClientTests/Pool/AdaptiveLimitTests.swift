@@ -6,8 +6,8 @@ import Testing
 @Suite(.ownThreads) struct AdaptiveLimitTests {
     private static let millisecond: UInt64 = 1_000_000
 
-    private func limit(_ change: (inout HTTPClient.Politeness.Adaptive) -> Void = { _ in }) -> AdaptiveLimit {
-        var options = HTTPClient.Politeness.Adaptive()
+    private func limit(_ change: (inout HTTPClient.LoadLimits.Adaptive) -> Void = { _ in }) -> AdaptiveLimit {
+        var options = HTTPClient.LoadLimits.Adaptive()
         change(&options)
         return AdaptiveLimit(options)
     }

@@ -183,7 +183,7 @@ struct ConnectionPoolTests {
                 let zeros = String(repeating: "0", count: spelling >> name.count)
                 var request = HTTPRequest(method: .get, scheme: "http", authority: "\(host):\(zeros)\(port)", path: "/")
                 request.headerFields = [:]
-                statuses.insert(try await client.whole(request).status.code)
+                statuses.insert(try await client.collect(request).status.code)
             }
             #expect(statuses == [200])
             let pool = client.pool

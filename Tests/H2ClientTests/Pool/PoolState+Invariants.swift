@@ -194,7 +194,7 @@ extension PoolState {
             waitsForSomething,
             "a request waits for nothing: \(origin.waitingAny), \(origin.waitingHTTP1) for HTTP/1.1, "
                 + "\(origin.exclusives.count) to hold; \(gate), \(mode(slot).map { "\($0)" } ?? "unknown")")
-        if let wanted = wantsDial(slot) {
+        if let wanted = dialNeed(slot) {
             say(
                 origin.room.isLinked || origin.turn.isLinked || !origin.dials.isEmpty || isBusy,
                 "\(wanted) is not dialled")

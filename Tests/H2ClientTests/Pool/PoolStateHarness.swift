@@ -23,13 +23,13 @@ final class PoolHarness {
 
     init(
         _ versions: HTTPClient.Versions = .automatic, _ pool: (inout HTTPClient.Pool) -> Void = { _ in },
-        politeness: (inout HTTPClient.Politeness) -> Void = { _ in }
+        loadLimits: (inout HTTPClient.LoadLimits) -> Void = { _ in }
     ) {
         var options = HTTPClient.Pool()
         pool(&options)
-        var limits = HTTPClient.Politeness()
-        politeness(&limits)
-        state = PoolState(versions: versions, pool: options, politeness: limits)
+        var limits = HTTPClient.LoadLimits()
+        loadLimits(&limits)
+        state = PoolState(versions: versions, pool: options, loadLimits: limits)
     }
 
     private func noting(_ location: SourceLocation) {

@@ -57,7 +57,7 @@ final class PoolWalk {
     var random: Random
     var state: PoolState
     var pool = HTTPClient.Pool()
-    var politeness = HTTPClient.Politeness()
+    var loadLimits = HTTPClient.LoadLimits()
     var now: UInt64 = 1_000_000_000_000
     var armed = UInt64.max
     var origins: [OriginKey] = []
@@ -81,7 +81,7 @@ final class PoolWalk {
         if random.one(in: 3) { options.maximumAge = .seconds(3) }
         options.idleTimeout = .milliseconds([100, 2_000, 60_000][.random(in: 0..<3, using: &random)])
         options.waitingRequests = [3, 20, 1_000][.random(in: 0..<3, using: &random)]
-        var limits = HTTPClient.Politeness()
+        var limits = HTTPClient.LoadLimits()
         if random.one(in: 3) { limits.concurrentRequestsPerOrigin = .random(in: 1...3, using: &random) }
         if random.one(in: 3) { limits.concurrentRequests = .random(in: 1...5, using: &random) }
         if random.one(in: 4) {
@@ -89,15 +89,15 @@ final class PoolWalk {
             limits.burst = .random(in: 1...3, using: &random)
         }
         if random.one(in: 4) {
-            limits.adaptive = HTTPClient.Politeness.Adaptive()
+            limits.adaptive = HTTPClient.LoadLimits.Adaptive()
             limits.adaptive?.initial = 2
             limits.adaptive?.maximumPause = .seconds(2)
         }
         let versions: HTTPClient.Versions =
             [.automatic, .automatic, .automatic, .http2Only, .http1Only, .http2PriorKnowledge][
                 .random(in: 0..<6, using: &random)]
-        (pool, politeness) = (options, limits)
-        state = PoolState(versions: versions, pool: options, politeness: limits)
+        (pool, loadLimits) = (options, limits)
+        state = PoolState(versions: versions, pool: options, loadLimits: limits)
         for _ in 0..<Int.random(in: 1...5, using: &random) {
             origins.append(state.addOrigin(isSecure: !random.one(in: 5)))
         }

@@ -120,7 +120,7 @@ import Testing
     @Test func `A hundred thousand may wait, and those who give up leave nothing behind`() throws {
         var pool = HTTPClient.Pool()
         pool.waitingRequests = 100_000
-        var state = PoolState(versions: .automatic, pool: pool, politeness: HTTPClient.Politeness())
+        var state = PoolState(versions: .automatic, pool: pool, loadLimits: HTTPClient.LoadLimits())
         let origin = state.addOrigin(isSecure: true)
         var keys: [WaiterKey] = []
         keys.reserveCapacity(100_000)

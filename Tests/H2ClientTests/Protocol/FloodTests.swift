@@ -8,8 +8,8 @@ import Testing
 @Suite struct FloodTests {
     private static func small() -> Configuration {
         var configuration = Configuration()
-        configuration.limits.fruitlessFrames = 50
-        configuration.limits.fruitlessFramesPerSecond = 10
+        configuration.limits.controlFrames = 50
+        configuration.limits.controlFramesPerSecond = 10
         return configuration
     }
 
@@ -151,27 +151,27 @@ import Testing
 
     @Test func `DATA with END_STREAM and no bytes is never counted`() throws {
         let rig = SessionRig(Self.small())
-        let before = rig.session.fruitless.level
+        let before = rig.session.controlFrameBudget.level
         for _ in 0..<100 {
             let stream = try rig.sentRequest()
             rig.receive(rig.head(stream), .data(stream.id, endStream: true))
             #expect(stream.hasEnded)
         }
-        #expect(rig.session.fruitless.level <= before)
+        #expect(rig.session.controlFrameBudget.level <= before)
     }
 
     // MARK: - The bucket
 
     /// How many of so many frames are let through.
-    private func taken(_ bucket: inout FruitlessFrames, _ count: Int, at now: UInt64) -> Int {
+    private func taken(_ bucket: inout ControlFrameBudget, _ count: Int, at now: UInt64) -> Int {
         (0..<count).count { _ in bucket.add(now: now) }
     }
 
     @Test func `The bucket takes its limit at once, and as many more as time has drained`() {
         var limits = Configuration.Limits()
-        limits.fruitlessFrames = 10
-        limits.fruitlessFramesPerSecond = 5
-        var bucket = FruitlessFrames(limits)
+        limits.controlFrames = 10
+        limits.controlFramesPerSecond = 5
+        var bucket = ControlFrameBudget(limits)
         let taken1 = taken(&bucket, 10, at: 0)
         #expect(taken1 == 10)
         let taken2 = taken(&bucket, 1, at: 0)
@@ -185,9 +185,9 @@ import Testing
 
     @Test func `What is forgiven in advance counts`() {
         var limits = Configuration.Limits()
-        limits.fruitlessFrames = 10
-        limits.fruitlessFramesPerSecond = 5
-        var bucket = FruitlessFrames(limits)
+        limits.controlFrames = 10
+        limits.controlFramesPerSecond = 5
+        var bucket = ControlFrameBudget(limits)
         bucket.forgive(100)
         let taken5 = taken(&bucket, 110, at: 0)
         #expect(taken5 == 110)
@@ -196,16 +196,16 @@ import Testing
     }
 
     @Test func `Advance has a bound`() {
-        var bucket = FruitlessFrames(Configuration.Limits())
+        var bucket = ControlFrameBudget(Configuration.Limits())
         bucket.forgive(Int.max / 2)
         #expect(bucket.level == -(1 << 18))
     }
 
     @Test func `Slow drains add up: fractions of a frame are not lost for ever`() {
         var limits = Configuration.Limits()
-        limits.fruitlessFrames = 5
-        limits.fruitlessFramesPerSecond = 100
-        var bucket = FruitlessFrames(limits)
+        limits.controlFrames = 5
+        limits.controlFramesPerSecond = 100
+        var bucket = ControlFrameBudget(limits)
         var now: UInt64 = 0
         // 90 a second, in steps that each drain less than one frame.
         for _ in 0..<2_000 {

@@ -18,8 +18,8 @@ import Testing
             Extreme(name: "continuationFrames", path: \.limits.continuationFrames),
             Extreme(name: "informationalResponses", path: \.limits.informationalResponses),
             Extreme(name: "informationalResponsesPerSecond", path: \.limits.informationalResponsesPerSecond),
-            Extreme(name: "fruitlessFrames", path: \.limits.fruitlessFrames),
-            Extreme(name: "fruitlessFramesPerSecond", path: \.limits.fruitlessFramesPerSecond),
+            Extreme(name: "controlFrames", path: \.limits.controlFrames),
+            Extreme(name: "controlFramesPerSecond", path: \.limits.controlFramesPerSecond),
             Extreme(name: "waitingRequests", path: \.limits.waitingRequests),
             Extreme(name: "concurrentStreams", path: \.limits.concurrentStreams),
             Extreme(name: "windows.stream", path: \.windows.stream),
@@ -78,12 +78,12 @@ import Testing
         limits.headerFields = .max
         limits.continuationFrames = .max
         limits.frameSize = -5
-        limits.fruitlessFrames = -1
+        limits.controlFrames = -1
         #expect(limits.clamped.headerListSize == 1 << 30)
         #expect(limits.clamped.headerFields == 60_000)
         #expect(limits.clamped.continuationFrames == 1 << 24)
         #expect(limits.clamped.frameSize == 16_384)
-        #expect(limits.clamped.fruitlessFrames == 0)
+        #expect(limits.clamped.controlFrames == 0)
     }
 
     // MARK: - The number of fields

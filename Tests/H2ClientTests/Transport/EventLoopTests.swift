@@ -178,20 +178,20 @@ import Testing
         loop.shutdown()
     }
 
-    @Test func `A loop that was shut down goes with its last user, though its door stays`() async {
+    @Test func `A loop that was shut down goes with its last user, though its executor stays`() async {
         weak var observed: EventLoop?
-        var door: (any TaskExecutor)?
+        var executor: (any TaskExecutor)?
         do {
             let loop = EventLoop()
             observed = loop
-            door = loop.taskExecutor
+            executor = loop.taskExecutor
             await withCheckedContinuation { continuation in loop.execute { continuation.resume() } }
             loop.shutdown()
         }
         // Bounded: its thread is in its last turn.
         for _ in 0..<20_000 where observed != nil { usleep(100) }
         #expect(observed == nil)
-        #expect(door != nil)
+        #expect(executor != nil)
     }
 
     // MARK: - Simulation

@@ -5,11 +5,11 @@ import H2TestSupport
 import Histogram
 import Testing
 
-/// What requests waited for, by both doors, and what an open loop sends.
+/// What requests waited for, with both APIs, and what an open loop sends.
 @Suite("What requests of a benchmark waited for", .serialized, .timeLimit(.minutes(5)))
 struct BenchWaitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `both doors report the same of a server that allows few streams`(_ api: BenchPlan.API) async throws {
+    func `both APIs report the same of a server that allows few streams`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.settings.maxConcurrentStreams = 2
         try await MeasuredOrigin.run(configuration) { origin in

@@ -141,7 +141,7 @@ struct ClientConnectionTests {
                 if isFullDuplex {
                     try await client.send(request, body: body) { response in response.status }
                 } else {
-                    try await client.whole(request, body: body).status
+                    try await client.collect(request, body: body).status
                 }
             #expect(status == .misdirectedRequest)
             let own = try await client.get("\(two)/bytes/3").response.connectionID

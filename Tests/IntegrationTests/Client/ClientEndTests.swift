@@ -79,7 +79,7 @@ struct ClientEndTests {
         try await withServer(versions) { configuration, server in
             let client = HTTPClient(configuration: configuration)
             let (one, two) = (try await client.send(request(server)), try await client.send(request(server)))
-            await client.shutdown(deadline: .milliseconds(100))
+            await client.shutdown(gracePeriod: .milliseconds(100))
             client.shutdownNow()
             for response in [one, two] {
                 let error = try await h2Error { try await response.body.discard() }

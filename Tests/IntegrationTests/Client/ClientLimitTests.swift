@@ -18,12 +18,12 @@ struct ClientLimitTests {
         return origin
     }
 
-    // MARK: - Politeness
+    // MARK: - LoadLimits
 
     @Test(arguments: versions)
     func `no more requests at once than an origin may have`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
-            Self.origin(versions), { $0.politeness.concurrentRequestsPerOrigin = 5 }
+            Self.origin(versions), { $0.loadLimits.concurrentRequestsPerOrigin = 5 }
         ) { client, server in
             expectAllServed(await client.burst(100, "\(server.url)/delay/3"), 100)
             #expect(server.statistics.streamsPeak == 5)
@@ -34,7 +34,7 @@ struct ClientLimitTests {
     @Test(arguments: versions)
     func `no more requests at once than the client may have`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
-            Self.origin(versions), { $0.politeness.concurrentRequests = 3 }
+            Self.origin(versions), { $0.loadLimits.concurrentRequests = 3 }
         ) { client, server in
             let other = try Origin(server.url).port
             async let named = client.burst(30, "https://localhost:\(other)/delay/3")
@@ -51,8 +51,8 @@ struct ClientLimitTests {
         try await withOriginAndClient(
             Self.origin(versions),
             {
-                $0.politeness.requestsPerSecondPerOrigin = 50
-                $0.politeness.burst = 5
+                $0.loadLimits.requestsPerSecondPerOrigin = 50
+                $0.loadLimits.burst = 5
             }
         ) { client, server in
             let start = ContinuousClock.now

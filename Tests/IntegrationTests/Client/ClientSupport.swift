@@ -43,7 +43,7 @@ struct Burst: Sendable {
     /// Attempts that failed before the one that was answered.
     var failedAttempts = 0
 
-    mutating func add(_ result: Result<WholeResponse, any Error>, bytes: Int) {
+    mutating func add(_ result: Result<CollectedResponse, any Error>, bytes: Int) {
         switch result {
         case .success(let whole) where whole.status == .ok && whole.body.count == bytes:
             served += 1
@@ -59,7 +59,7 @@ struct Burst: Sendable {
 extension HTTPClient {
     /// Sends so many GET requests at once, each of which is to be answered with so many bytes.
     nonisolated(nonsending) func burst(_ count: Int, _ url: String, bytes: Int = 3) async -> Burst {
-        await withTaskGroup(of: Result<WholeResponse, any Error>.self) { group in
+        await withTaskGroup(of: Result<CollectedResponse, any Error>.self) { group in
             for _ in 0..<count {
                 group.addTask {
                     do {

@@ -24,7 +24,7 @@ struct ScriptedServerClientTests {
                 let first = try await client.get("\(server.origin)/")
                 #expect(first.response.failedAttempts.isEmpty)
                 let body = method == .put ? RequestBody.bytes(Array("a body".utf8)) : .none
-                let second = try await client.whole(HTTPRequest(method, url: "\(server.origin)/two"), body: body)
+                let second = try await client.collect(HTTPRequest(method, url: "\(server.origin)/two"), body: body)
                 #expect(second.text == "abc")
                 #expect(second.response.connectionID != first.response.connectionID)
                 let attempt = try #require(second.response.failedAttempts.first)
@@ -198,7 +198,7 @@ struct ScriptedServerClientTests {
             var configuration = HTTPClient.Configuration()
             configuration.versions = .http2PriorKnowledge
             try await withHTTPClient(configuration: configuration) { client in
-                let first = try await client.whole(HTTPRequest(method, url: "\(server.origin)/"))
+                let first = try await client.collect(HTTPRequest(method, url: "\(server.origin)/"))
                 #expect(first.text == "abc")
                 #expect(first.response.version == .http1)
                 #expect(first.response.failedAttempts.count == 1)

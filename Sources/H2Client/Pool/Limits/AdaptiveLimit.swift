@@ -60,7 +60,7 @@ struct AdaptiveLimit: Sendable {
     private var rowMean = 0.0
 
     /// What makes no sense is taken for the nearest that does.
-    init(_ options: HTTPClient.Politeness.Adaptive) {
+    init(_ options: HTTPClient.LoadLimits.Adaptive) {
         let minimum = max(options.minimum, 1)
         range = minimum...max(options.maximum, minimum)
         decrease = options.decrease > 0 ? min(options.decrease, 0.99) : 0.01

@@ -54,8 +54,8 @@ extension PoolState {
         }
         becomeIdle(slot)
         if !isNeeded { retire(slot, .notNeeded) }
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
     }
 
     mutating func becomeIdle(_ slot: Int32) {
@@ -81,8 +81,8 @@ extension PoolState {
         connections[slot].state = .gone
         failWaiting(origin, key, timedOut: timedOut, isFinal: isFinal)
         forgetIfGivenBack(slot)
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
     }
 
     /// Fails the requests that can be served no more, now that this connection cannot.
@@ -133,8 +133,8 @@ extension PoolState {
         let owner = connections[slot].origin
         origins[owner].typicalStreams = max(1, connections[slot].limit)
         guard connections[slot].state == .open else { return }
-        concernAll(of: slot, owner)
-        settle()
+        markAllPending(of: slot, owner)
+        processPending()
     }
 
     /// The peer of an HTTP/2 connection may be gone, and has been asked. Until it says something other connections serve the
@@ -174,8 +174,8 @@ extension PoolState {
                 retire(slot, .notNeeded)
             }
         }
-        concern(owner)
-        settle()
+        markPending(owner)
+        processPending()
     }
 
     /// What an HTTP/1.1 server announced in Keep-Alive: how many more requests it takes on this connection, and until when
@@ -200,7 +200,7 @@ extension PoolState {
             let time = max(idleUntil, now + PoolState.serverLimitGrain)
             if time < now + idleTimeout { wake(at: time) }
         }
-        settle()
+        processPending()
     }
 
     /// The connection takes no new requests, since its server said so (GOAWAY, `Connection: close`). It ends by itself
@@ -230,8 +230,8 @@ extension PoolState {
             connections[slot].reason = reason
         default: return
         }
-        concernAll(of: slot, owner)
-        settle()
+        markAllPending(of: slot, owner)
+        processPending()
     }
 
     private func learn(_ origin: Int32, served: Int) {
@@ -272,8 +272,8 @@ extension PoolState {
         if connections[slot].version == .http1 { origins[owner].livingHTTP1 -= 1 }
         if isUseless { failWaiting(owner, key, timedOut: false) }
         forgetIfGivenBack(slot)
-        concern(owner)
-        settle()
+        markPending(owner)
+        processPending()
         tellIfDrained()
     }
 
@@ -283,7 +283,7 @@ extension PoolState {
     mutating func retire(_ slot: Int32, _ reason: CloseReason) {
         withdraw(slot)
         finish(slot, reason)
-        concern(connections[slot].origin)
+        markPending(connections[slot].origin)
     }
 
     /// Takes an open connection out of all lists that lead requests to it.
@@ -308,7 +308,7 @@ extension PoolState {
             let guest = connections[slot].guests.first
             connections[slot].guests.remove(guest, guestLinks, origins.memory)
             origins[guest].shared = noSlot
-            concern(guest)
+            markPending(guest)
         }
     }
 

@@ -35,24 +35,24 @@ extension PoolState {
 
     /// The next connection to dial for an origin, or nil if those that are there or under way are as many as the requests
     /// that wait need, or as may be.
-    func wantsDial(_ origin: Int32) -> Wish? {
+    func dialNeed(_ origin: Int32) -> DialNeed? {
         guard life == .running, origins[origin].waiting > 0 else { return nil }
         let maySpare = maySpare(origin)
-        if let wish = wantsDial(origin, ignoringDials: false, maySpare) { return wish }
-        guard maySpare, var wish = wantsDial(origin, ignoringDials: true, maySpare) else { return nil }
-        wish.isSpare = true
-        if wish.reason == .allTaken { wish.reason = .besideSlow }
-        return wish
+        if let need = dialNeed(origin, ignoringDials: false, maySpare) { return need }
+        guard maySpare, var need = dialNeed(origin, ignoringDials: true, maySpare) else { return nil }
+        need.isSpare = true
+        if need.reason == .allTaken { need.reason = .besideSlow }
+        return need
     }
 
-    struct Wish {
+    struct DialNeed {
         let offer: ProtocolOffer
         var reason: HTTPClient.OpenReason
         /// Beside slow ones, which would be enough.
         var isSpare = false
     }
 
-    private func wantsDial(_ origin: Int32, ignoringDials: Bool, _ maySpare: Bool) -> Wish? {
+    private func dialNeed(_ origin: Int32, ignoringDials: Bool, _ maySpare: Bool) -> DialNeed? {
         let mode = mode(origin)
         let allowed = allowance(origin)
         if origins[origin].failures > 0 {
@@ -69,19 +69,19 @@ extension PoolState {
         if mode == .http1 {
             let requests = min(origins[origin].waiting - exclusives, allowed)
             guard requests + exclusives > dials, origins[origin].occupied < http1Limit else { return nil }
-            return Wish(
+            return DialNeed(
                 offer: offer(origin, needsHTTP1: false),
                 reason: reason(origin, isLent: requests == 0, needsHTTP1: false))
         }
         if wantsHTTP2Dial(origin, dials: dials - http1Dials, allowed: allowed) {
-            return Wish(
+            return DialNeed(
                 offer: offer(origin, needsHTTP1: false),
                 reason: reason(origin, isLent: origins[origin].waitingAny == 0, needsHTTP1: false))
         }
         guard min(origins[origin].waitingHTTP1, allowed) > http1Dials, origins[origin].occupied < http1Limit else {
             return nil
         }
-        return Wish(
+        return DialNeed(
             offer: offer(origin, needsHTTP1: true), reason: reason(origin, isLent: false, needsHTTP1: true))
     }
 
@@ -115,7 +115,7 @@ extension PoolState {
                 return lookAfterDials(origin)
             }
         }
-        if wantsDial(origin) != nil {
+        if dialNeed(origin) != nil {
             wantRoom(origin)
         } else {
             room.drop(origin, roomLinks, origins.memory)
@@ -134,12 +134,12 @@ extension PoolState {
 
     /// Dials once, if the origin wants it. There is room.
     mutating func dialOne(_ origin: Int32) -> Bool {
-        guard let wish = wantsDial(origin) else { return false }
-        let (offer, reason) = (wish.offer, wish.reason)
+        guard let need = dialNeed(origin) else { return false }
+        let (offer, reason) = (need.offer, need.reason)
         let slot = connections.insert(
             ConnectionRecord(offer: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
         origins[origin].lastDialAt = now
-        if wish.isSpare { origins[origin].spareDials += 1 }
+        if need.isSpare { origins[origin].spareDials += 1 }
         origins[origin].dials.append(slot, places, connections.memory)
         origins[origin].connections += 1
         origins[origin].wantsOwn = false

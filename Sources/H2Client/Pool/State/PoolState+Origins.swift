@@ -53,7 +53,7 @@ extension PoolState {
             else { continue }
             retire(slot, .suspect)
         }
-        settle()
+        processPending()
     }
 
     /// The origin is spoken to in HTTP/1.1 from now on (HTTP_1_1_REQUIRED). Its HTTP/2 connections end when what is on them
@@ -73,8 +73,8 @@ extension PoolState {
             if !connections[slot].offer.isHTTP1 { cancelDial(slot, .http1Required) }
             slot = next
         }
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
     }
 
     // MARK: Load
@@ -90,8 +90,8 @@ extension PoolState {
         origins[origin].adaptive?.answered(answer, latency: latency, inFlight: inFlight, now: now)
         if let pause { origins[origin].adaptive?.pause(for: pause, now: now) }
         guard origins[origin].waiting > 0 else { return }
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
     }
 
     // MARK: Coalescing
@@ -125,8 +125,8 @@ extension PoolState {
             if !connections[dial].offer.isHTTP1 { cancelDial(dial, .coalesced) }
             dial = previous
         }
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
         return true
     }
 
@@ -144,8 +144,8 @@ extension PoolState {
         guard origin != noSlot else { return }
         origins[origin].mayCoalesce = false
         leaveShared(origin)
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
     }
 
     mutating func leaveShared(_ origin: Int32) {

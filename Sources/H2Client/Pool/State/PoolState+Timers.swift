@@ -39,9 +39,9 @@ extension PoolState {
             guard origin != noSlot else { continue }
             // A later entry may be left; to look once too often does no harm.
             if origins[origin].wakesAt <= now { origins[origin].wakesAt = .max }
-            concern(origin)
+            markPending(origin)
         }
-        settle()
+        processPending()
         if let due = idleDue { wake(at: due - idleSlack / 2) }
         if aging.first != noSlot, connections[aging.first].ageLimit != .max {
             wakeLoosely(at: connections[aging.first].ageLimit, maximumAge)
@@ -76,7 +76,7 @@ extension PoolState {
     /// Closes all connections with nothing on them.
     mutating func closeIdle() {
         while idle.first != noSlot { retire(idle.first, .closeIdle) }
-        settle()
+        processPending()
     }
 
     /// Takes no new requests; those that wait fail, those under way go on. `drained` follows when all connections are gone.
@@ -93,7 +93,7 @@ extension PoolState {
             case .draining, .closing, .gone: break
             }
         }
-        settle()
+        processPending()
         tellIfDrained()
     }
 

@@ -11,7 +11,7 @@ extension PoolState {
         case turn
     }
 
-    // MARK: Politeness
+    // MARK: LoadLimits
 
     @inline(__always)
     func gate(_ origin: Int32) -> Gate {
@@ -68,27 +68,27 @@ extension PoolState {
         if kind.contains(.own) {
             leaveShared(origin)
             // Those that wait already may have waited for the connection that was shared.
-            concern(origin)
+            markPending(origin)
             origins[origin].mayCoalesce = false
             origins[origin].wantsOwn = origins[origin].http2.isEmpty
         }
         if let connection = takeAtOnce(origin, kind: kind) {
             let key = connections.key(connection)
-            settle()
+            processPending()
             return .use(key)
         }
         if saturation == .fail, !kind.contains(.replay), isSaturated(origin, kind: kind) {
-            settle()
+            processPending()
             return .fail(.saturated)
         }
         guard waiters.count < waitingLimit else {
-            settle()
+            processPending()
             return .fail(.tooManyWaiting)
         }
         let waiter = enqueue(origin, kind: kind)
         let key = waiters.key(waiter)
-        concern(origin)
-        settle()
+        markPending(origin)
+        processPending()
         return .wait(key)
     }
 
@@ -192,8 +192,8 @@ extension PoolState {
         noteIfUnused(origin)
         // Its dial may be nobody's now.
         if Int(origins[origin].dials.count) > origins[origin].waiting {
-            concern(origin)
-            settle()
+            markPending(origin)
+            processPending()
         }
         return true
     }

@@ -57,7 +57,7 @@ struct PoolState: ~Copyable {
     let requestLimit: Int
     let rate: Double?
     let burst: Int
-    let adaptive: HTTPClient.Politeness.Adaptive?
+    let adaptive: HTTPClient.LoadLimits.Adaptive?
 
     // MARK: State
 
@@ -115,7 +115,7 @@ struct PoolState: ~Copyable {
 
     /// - Parameter seed: makes the ages of this pool's connections differ from another's.
     init(
-        versions: HTTPClient.Versions, pool: HTTPClient.Pool, politeness: HTTPClient.Politeness, seed: UInt64 = 0
+        versions: HTTPClient.Versions, pool: HTTPClient.Pool, loadLimits: HTTPClient.LoadLimits, seed: UInt64 = 0
     ) {
         chance = seed
         self.versions = versions
@@ -128,11 +128,11 @@ struct PoolState: ~Copyable {
         idleSlack = min(idleTimeout / 20, 1_000_000_000)
         maximumAge = pool.maximumAge?.clampedNanoseconds ?? .max
         requestsPerConnection = max(1, pool.requestsPerConnection)
-        requestsPerOrigin = max(1, politeness.concurrentRequestsPerOrigin)
-        requestLimit = max(1, politeness.concurrentRequests)
-        rate = politeness.requestsPerSecondPerOrigin
-        burst = max(1, politeness.burst)
-        adaptive = politeness.adaptive
+        requestsPerOrigin = max(1, loadLimits.concurrentRequestsPerOrigin)
+        requestLimit = max(1, loadLimits.concurrentRequests)
+        rate = loadLimits.requestsPerSecondPerOrigin
+        burst = max(1, loadLimits.burst)
+        adaptive = loadLimits.adaptive
     }
 
     /// When a connection that opens now is as old as it may become: a little less than `maximumAge` from now, so that
@@ -163,7 +163,7 @@ struct PoolState: ~Copyable {
             if connection != noSlot, takeToken(origin) {
                 begin(origin, on: connection)
                 let key = connections.key(connection)
-                if !pending.isEmpty { settle() }
+                if !pending.isEmpty { processPending() }
                 return .use(key)
             }
         }
@@ -281,30 +281,30 @@ struct PoolState: ~Copyable {
             if connections[slot].origin != origin {
                 // It may be the last request of an origin that does not share the connection any more.
                 noteIfUnused(origin)
-                concern(connections[slot].origin)
+                markPending(connections[slot].origin)
             }
             if connections[slot].guests.isEmpty {
-                if origins[origin].waiting > 0 { concern(origin) }
+                if origins[origin].waiting > 0 { markPending(origin) }
             } else {
-                concernAll(of: slot, origin)
+                markAllPending(of: slot, origin)
             }
         } else if mayReuse, !isWantedElsewhere(origin) {
             origins[origin].idleHTTP1.prepend(slot, places, connections.memory)
             becomeIdle(slot)
-            if origins[origin].waiting > 0 { concern(origin) }
+            if origins[origin].waiting > 0 { markPending(origin) }
         } else {
             retire(slot, mayReuse ? .makeRoom : .serverSaid)
-            concern(origin)
+            markPending(origin)
         }
-        if !pending.isEmpty || !turns.isEmpty || !room.isEmpty { settle() }
+        if !pending.isEmpty || !turns.isEmpty || !room.isEmpty { processPending() }
     }
 
     private mutating func releasedUnusable(_ slot: Int32, _ origin: Int32) {
         finishDraining(slot)
         forgetIfGivenBack(slot)
         noteIfUnused(origin)
-        if origins[origin].waiting > 0 { concern(origin) }
-        settle()
+        if origins[origin].waiting > 0 { markPending(origin) }
+        processPending()
     }
 
     /// An exclusive lease is over. `served` is how many requests were sent on it; `mayReuse` as for `released`.
@@ -335,44 +335,44 @@ struct PoolState: ~Copyable {
             finishDraining(slot)
             forgetIfGivenBack(slot)
         }
-        concernAll(of: slot, owner)
-        settle()
+        markAllPending(of: slot, owner)
+        processPending()
     }
 
     // MARK: Marking
 
     /// Has `settle` look at an origin.
     @inline(__always)
-    mutating func concern(_ origin: Int32) {
+    mutating func markPending(_ origin: Int32) {
         if !origins[origin].pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
     }
 
     /// Has `settle` look at all who share a connection, and at `origin`. Every second time the connection's own origin comes
     /// first, else the others in turn.
-    mutating func concernAll(of slot: Int32, _ origin: Int32) {
+    mutating func markAllPending(of slot: Int32, _ origin: Int32) {
         if connections.isTaken(Int(slot)) {
             connections[slot].ownerFirst.toggle()
             let first = connections[slot].guests.first
             if connections[slot].ownerFirst {
-                concern(connections[slot].origin)
+                markPending(connections[slot].origin)
             } else if first != noSlot {
                 connections[slot].guests.remove(first, guestLinks, origins.memory)
                 connections[slot].guests.append(first, guestLinks, origins.memory)
             }
             var guest = connections[slot].guests.first
             while guest != noSlot {
-                if origins[guest].waiting > 0 { concern(guest) }
+                if origins[guest].waiting > 0 { markPending(guest) }
                 guest = origins[guest].guest.next
             }
-            concern(connections[slot].origin)
+            markPending(connections[slot].origin)
         }
-        concern(origin)
+        markPending(origin)
     }
 
     // MARK: Settling
 
     /// Gives requests to connections, dials for those that are left, and makes room.
-    mutating func settle() {
+    mutating func processPending() {
         while true {
             if !turns.isEmpty, inFlight < requestLimit {
                 let origin = turns.first
@@ -390,11 +390,11 @@ struct PoolState: ~Copyable {
             } else if !room.isEmpty, living < connectionLimit {
                 let origin = room.first
                 room.remove(origin, roomLinks, origins.memory)
-                if dialOne(origin), wantsDial(origin) != nil {
+                if dialOne(origin), dialNeed(origin) != nil {
                     wantRoom(origin)
                 } else {
                     // What it waits for now may be another thing: its turn, say.
-                    concern(origin)
+                    markPending(origin)
                 }
             } else {
                 makeRoom()

@@ -18,32 +18,32 @@ extension HTTP2Session {
         // What nghttp2 said about an earlier frame explains nothing about this one.
         if !diagnostic.isEmpty { diagnostic = "" }
         let type = Int32(header.type)
-        let isFruitless: Bool
+        let isControl: Bool
         switch UInt32(type) {
         case NGHTTP2_DATA.rawValue:
-            isFruitless = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
+            isControl = header.length == 0 && header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue:
             counts.headers += header.length
-            isFruitless = false
+            isControl = false
         case NGHTTP2_PUSH_PROMISE.rawValue:
-            isFruitless = false
+            isControl = false
             // RFC 9113 section 8.4: push is disabled by our SETTINGS.
             violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
         case NGHTTP2_PRIORITY_UPDATE.rawValue:
-            isFruitless = false
+            isControl = false
             // RFC 9218 section 7.1.
             violation = protocolError("PRIORITY_UPDATE, which is a client's to send", .protocolError)
         case NGHTTP2_ORIGIN.rawValue:
-            isFruitless = true
+            isControl = true
             originPayload.removeAll(keepingCapacity: true)
         default:
-            isFruitless = true
+            isControl = true
         }
-        if isFruitless { addFruitless(type) }
+        if isControl { spendControlFrame(type) }
     }
 
-    func addFruitless(_ type: Int32) {
-        guard violation == nil, !fruitless.add(now: now) else { return }
+    func spendControlFrame(_ type: Int32) {
+        guard violation == nil, !controlFrameBudget.add(now: now) else { return }
         violation = flood("a flood of frames that bring nothing (the last of type \(FrameLog.name(type)))")
     }
 
@@ -174,7 +174,7 @@ extension HTTP2Session {
                 withCurrent(receivedEnd)
             } else if header.length > 0, header.length == ch2_frame_data_padlen(frame) {
                 // Padding alone is as empty as nothing.
-                addFruitless(Int32(header.type))
+                spendControlFrame(Int32(header.type))
             }
         case NGHTTP2_SETTINGS.rawValue:
             let isAck = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0

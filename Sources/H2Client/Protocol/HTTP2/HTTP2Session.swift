@@ -36,7 +36,7 @@ final class HTTP2Session: HTTPSession {
     // State that the callbacks change. Exclusivity is not checked at run time (it costs a tenth of a request): one thread
     // touches a session, nothing here is passed inout to code that could come back to it.
     @exclusivity(unchecked) var window: ReceiveWindow
-    @exclusivity(unchecked) var fruitless: FruitlessFrames
+    @exclusivity(unchecked) var controlFrameBudget: ControlFrameBudget
     /// The stream of the frame that is arriving, looked up once a frame; nil for none, or one that is closed.
     /// Unretained: `openStreams` owns it, and `closed` clears this.
     @exclusivity(unchecked) var current: Unmanaged<StreamState>?
@@ -98,7 +98,7 @@ final class HTTP2Session: HTTPSession {
         self.connectionID = connectionID
         onFrame = configuration.onFrame
         window = ReceiveWindow(configuration.windows)
-        fruitless = FruitlessFrames(limits)
+        controlFrameBudget = ControlFrameBudget(limits)
         inbound = InboundFrames(
             maximumFrame: limits.frameSize, headerListSize: limits.headerListSize,
             continuationFrames: limits.continuationFrames)
@@ -255,7 +255,7 @@ final class HTTP2Session: HTTPSession {
         stream.slot = openStreams.count
         openStreams.append(stream)
         requests += 1
-        fruitless.forgive(1)
+        controlFrameBudget.forgive(1)
     }
 
     /// Continues a body that had nothing to send.
@@ -507,7 +507,7 @@ final class HTTP2Session: HTTPSession {
     func sentData(_ count: Int) {
         counts.bytesSent += count
         // HAProxy acknowledges each piece of a DATA frame as it reads it, on the stream and on the connection.
-        fruitless.forgive(2 + count >> 10)
+        controlFrameBudget.forgive(2 + count >> 10)
     }
 
     /// True while nghttp2 or the buffer has something to send.

@@ -3,11 +3,11 @@
 ///
 /// A leaky bucket: each such frame adds one, time drains `perSecond`, and what legitimately provokes such frames (a
 /// request of ours, DATA of ours) drains some too.
-struct FruitlessFrames {
+struct ControlFrameBudget {
     private var bucket: LeakyBucket
 
     init(_ limits: Configuration.Limits) {
-        bucket = LeakyBucket(limit: limits.fruitlessFrames, perSecond: limits.fruitlessFramesPerSecond)
+        bucket = LeakyBucket(limit: limits.controlFrames, perSecond: limits.controlFramesPerSecond)
     }
 
     var level: Int { bucket.level }

@@ -4,9 +4,9 @@ internal import H2Client
 /// where that may still happen nobody ends before all have done their part.
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock, and workers are called on their loops alone.
-final class Crew: @unchecked Sendable {
+final class WorkerGroup: @unchecked Sendable {
     /// What a worker leaves to others.
-    struct Handover: Sendable {
+    struct Leftover: Sendable {
         /// Of a number of requests, those that were not sent.
         var requests = 0
         /// Of an open loop: what had arrived, and what is still to arrive.
@@ -15,7 +15,7 @@ final class Crew: @unchecked Sendable {
         /// Of an open loop in the warm-up: the parts of its schedule, which begins anew with the measured part.
         var parts: [Arrivals.Part] = []
 
-        mutating func add(_ other: Handover) {
+        mutating func add(_ other: Leftover) {
             requests += other.requests
             arrivals += other.arrivals
             schedules += other.schedules
@@ -29,7 +29,7 @@ final class Crew: @unchecked Sendable {
         /// Whether it has a connection.
         var isConnected = false
         /// What others have left to it, until it takes that over.
-        var inbox = Handover()
+        var inbox = Leftover()
     }
 
     private enum State {
@@ -65,9 +65,9 @@ final class Crew: @unchecked Sendable {
 
     /// The worker ends, and nobody leaves it anything from here on.
     /// - Returns: What others had left to it, and it has not taken over.
-    func leave(_ worker: Worker) -> Handover {
-        let (inbox, ending): (Handover, [Worker]) = lock.withLock {
-            guard let place = place(of: worker) else { return (Handover(), []) }
+    func leave(_ worker: Worker) -> Leftover {
+        let (inbox, ending): (Leftover, [Worker]) = lock.withLock {
+            guard let place = place(of: worker) else { return (Leftover(), []) }
             return (workers.remove(at: place).inbox, allIfDone)
         }
         end(ending)
@@ -89,14 +89,14 @@ final class Crew: @unchecked Sendable {
 
     /// Shares out what a worker leaves, which then ends, with what others had left to it and it has not taken over. From here
     /// on nobody leaves anything to it. False where no other worker is there to take it: `handover` then is all of it.
-    func handOver(_ handover: inout Handover, from worker: Worker) -> Bool {
+    func handOver(_ handover: inout Leftover, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
             if let place = place(of: worker) {
                 handover.add(workers.remove(at: place).inbox)
             }
             for place in workers.indices {
                 workers[place].state = .working
-                var part = Handover()
+                var part = Leftover()
                 // A schedule stays whole, and with it the requests that it has.
                 if !handover.schedules.isEmpty || !handover.parts.isEmpty {
                     if place == 0 { part = handover }
@@ -134,10 +134,10 @@ final class Crew: @unchecked Sendable {
     }
 
     /// What others have left to the worker since it last asked.
-    func takeInbox(of worker: Worker) -> Handover {
+    func takeInbox(of worker: Worker) -> Leftover {
         lock.withLock {
-            guard let place = place(of: worker) else { return Handover() }
-            defer { workers[place].inbox = Handover() }
+            guard let place = place(of: worker) else { return Leftover() }
+            defer { workers[place].inbox = Leftover() }
             return workers[place].inbox
         }
     }

@@ -3,9 +3,9 @@ import Testing
 @testable import H2Client
 
 /// Limits on load, and connections that several origins share.
-@Suite struct PoolStatePolitenessTests {
+@Suite struct PoolStateLoadLimitsTests {
     @Test func `So many requests at once go to one origin`() throws {
-        let pool = PoolHarness(politeness: { $0.concurrentRequestsPerOrigin = 2 })
+        let pool = PoolHarness(loadLimits: { $0.concurrentRequestsPerOrigin = 2 })
         let (one, two) = (pool.origin(), pool.origin())
         let key = try pool.open(one, .http2)
         _ = try pool.use(one)
@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func `No more connections are dialled than requests may begin`() throws {
-        let pool = PoolHarness(.http1Only, politeness: { $0.concurrentRequestsPerOrigin = 2 })
+        let pool = PoolHarness(.http1Only, loadLimits: { $0.concurrentRequestsPerOrigin = 2 })
         let origin = pool.origin()
         var dials = 0
         for _ in 0..<10 {
@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func `So many requests at once go out in all, and origins take turns`() throws {
-        let pool = PoolHarness(politeness: { $0.concurrentRequests = 2 })
+        let pool = PoolHarness(loadLimits: { $0.concurrentRequests = 2 })
         let (one, two) = (pool.origin(), pool.origin())
         let (first, second) = (try pool.open(one, .http2), try pool.open(two, .http2))
         let a = [try pool.wait(one), try pool.wait(one)]
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func `A rate lets requests go in order, each at its time`() throws {
-        let pool = PoolHarness(politeness: { ($0.requestsPerSecondPerOrigin, $0.burst) = (10, 2) })
+        let pool = PoolHarness(loadLimits: { ($0.requestsPerSecondPerOrigin, $0.burst) = (10, 2) })
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
         _ = try pool.use(origin)
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func `Who holds a connection is held by no limit on load`() throws {
-        let pool = PoolHarness(politeness: { ($0.requestsPerSecondPerOrigin, $0.concurrentRequests) = (1, 1) })
+        let pool = PoolHarness(loadLimits: { ($0.requestsPerSecondPerOrigin, $0.concurrentRequests) = (1, 1) })
         let origin = pool.origin()
         let key = try pool.open(origin, .http2)
         try pool.wait(origin)
@@ -58,8 +58,8 @@ import Testing
     }
 
     @Test func `The adaptive limit holds requests back, and a pause all of them`() throws {
-        let pool = PoolHarness(politeness: {
-            $0.adaptive = HTTPClient.Politeness.Adaptive()
+        let pool = PoolHarness(loadLimits: {
+            $0.adaptive = HTTPClient.LoadLimits.Adaptive()
             $0.adaptive?.initial = 2
         })
         let origin = pool.origin()
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test func `A pause that a good answer asked for is kept`() throws {
-        let pool = PoolHarness(politeness: { $0.adaptive = HTTPClient.Politeness.Adaptive() })
+        let pool = PoolHarness(loadLimits: { $0.adaptive = HTTPClient.LoadLimits.Adaptive() })
         let origin = pool.origin()
         let key = try pool.openIdle(origin, .http2)
         pool.event { $0.answered(origin, .good, latency: 1_000, pause: 2_000_000_000) }

@@ -8,7 +8,7 @@ import Testing
 
 /// Whole responses, whose readers no loop keeps apart.
 @Suite("A whole response", .timeLimit(.minutes(5)))
-struct WholeResponseTests {
+struct CollectedResponseTests {
     private enum Reading: CaseIterable { case collect, next, discard, write }
 
     /// What a reader came to.

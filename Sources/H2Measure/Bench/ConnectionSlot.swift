@@ -3,7 +3,7 @@ internal import H2Client
 /// The place of one connection among those that a measurement keeps: when one is gone, the next is dialled here.
 ///
 /// Belongs to its worker's loop.
-final class Seat: DirectConnectionUser {
+final class ConnectionSlot: DirectConnectionUser {
     private enum Dialling {
         case no
         case waitsForTurn
@@ -15,10 +15,10 @@ final class Seat: DirectConnectionUser {
         case gaveUp
     }
 
-    // Safe, though unchecked: the worker owns its seats, and lets go of them after their connections are gone. Checking
+    // Safe, though unchecked: the worker owns its slots, and lets go of them after their connections are gone. Checking
     // would cost two atomic operations at each use.
     private unowned(unsafe) let worker: Worker
-    /// Among all seats of the measurement.
+    /// Among all slots of the measurement.
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
     @exclusivity(unchecked) private var dialling = Dialling.no
@@ -30,7 +30,7 @@ final class Seat: DirectConnectionUser {
     @exclusivity(unchecked) private var unmade: Int
     /// Whoever wants to begin a request in a closed loop, of as many as the plan has streams.
     @exclusivity(unchecked) private var wanting: Wanting
-    /// Arrivals that this seat alone is to send.
+    /// Arrivals that this slot alone is to send.
     @exclusivity(unchecked) private var backlog = Ring<Worker.Arrival>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
     /// Responses in the measured part.
@@ -91,7 +91,7 @@ final class Seat: DirectConnectionUser {
         pump()
     }
 
-    /// A request of this seat's own schedule.
+    /// A request of this slot's own schedule.
     func take(_ arrival: Worker.Arrival) {
         backlog.append(arrival)
         pump()
@@ -152,7 +152,7 @@ final class Seat: DirectConnectionUser {
         }
         guard hasRoom else { return nil }
         if let arrival = backlog.popFirst() {
-            worker.tookFromSeatBacklog()
+            worker.tookFromSlotBacklog()
             return scheduled(arrival)
         }
         return worker.backlog.popFirst().map(scheduled)

@@ -1,10 +1,10 @@
 internal import H2Client
 internal import HTTPTypes
 
-/// A seat whose requests take the async API, as programs do: each of its streams is a task that sends and awaits.
+/// A slot whose requests take the async API, as programs do: each of its streams is a task that sends and awaits.
 ///
 /// Invariant behind `@unchecked Sendable`: its tasks prefer the loop as their executor, and nobody else touches it.
-final class AsyncSeat: @unchecked Sendable {
+final class AsyncConnectionSlot: @unchecked Sendable {
     // Safe, though unchecked: the worker is kept by its measurement until it has called back, and the tasks end before.
     private unowned(unsafe) let worker: Worker
     let number: Int
@@ -75,7 +75,7 @@ final class AsyncSeat: @unchecked Sendable {
     }
 
     /// Ends the connection, which was the last one here; what is under way on it fails.
-    /// - Parameter isExpired: see `Seat.stop`.
+    /// - Parameter isExpired: see `ConnectionSlot.stop`.
     func stop(because why: String, isExpired: Bool) {
         guard !hasGivenUp, let connection else { return }
         // The drain has a limit of its own.
@@ -270,7 +270,7 @@ final class AsyncSeat: @unchecked Sendable {
             worker.ended()
             if !isOver {
                 if connection.isDraining { leave(connection, failure) }
-                // As with the direct door: see `Seat.isWorthAnother`.
+                // As with the direct API: see `ConnectionSlot.isWorthAnother`.
                 let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
                 if !hasGivenUp, connection.cutOff == nil, notes.pointee.attempts < Worker.attemptsToSend,
                     isWorthAnother(failure, isTooLate: isTooLate, wasBlind: notes.pointee.wasSentBlindly)

@@ -33,7 +33,7 @@ extension OwnedConnection {
     /// Runs `body` isolated to the connection, on its loop's thread. Between two suspensions of `body` nothing else happens
     /// on the connection.
     ///
-    /// The task prefers ``executor`` meanwhile, because a task is resumed by way of the executor that it prefers, or else by
+    /// The task prefers ``RequestSender/executor`` meanwhile, because a task is resumed by way of the executor that it prefers, or else by
     /// way of Swift's global pool.
     /// - Throws: The errors of `body`, which must respond to cancellation itself.
     public nonisolated func isolated<R: Sendable>(

@@ -66,8 +66,12 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(lines.count == 361 && lines[0].hasPrefix("start_seconds,"))
         #expect(lines.dropFirst().allSatisfy { $0.split(separator: ",").count == 11 && $0.contains(",200,") })
 
+        let twice = try await Program.run(["bench", "merge", "r.hlog", "r.hlog"], in: served.folder.root)
+        #expect(twice.status == 2 && twice.errors.contains("r.hlog is named twice"), "\(twice.errors)")
+        try FileManager.default.copyItem(
+            atPath: served.folder.root + "/r.hlog", toPath: served.folder.root + "/s.hlog")
         let merged = try await Program.run(
-            ["bench", "merge", "r.hlog", "r.hlog", "-o", "all.hlog", "--hgrm", "all.hgrm"], in: served.folder.root)
+            ["bench", "merge", "r.hlog", "s.hlog", "-o", "all.hlog", "--hgrm", "all.hgrm"], in: served.folder.root)
         #expect(merged.status == 0 && merged.text.contains("latency: 720 values"), "\(merged.errors)\(merged.text)")
         let again = try await Program.run(["bench", "merge", "all.hlog"], in: served.folder.root)
         #expect(again.text.contains("latency: 720 values"))

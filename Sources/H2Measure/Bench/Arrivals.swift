@@ -1,41 +1,41 @@
-/// When the requests of an open loop are to begin: a pure schedule, in nanoseconds since its beginning.
+/// The times at which the requests of an open loop begin: a pure schedule, in nanoseconds since its beginning.
 ///
-/// The rate goes evenly from one value to another within each stage, and stays at the last. Within a stage, by time t since its
-/// beginning `from·t + (to - from)·t²/(2·length)` requests have begun in it; the time of the k-th is that solved for t.
+/// The rate changes linearly within each stage, and stays at the last value. Within a stage, `from·t + (to -
+/// from)·t²/(2·length)` requests have begun by time t since its beginning; the time of the k-th is that formula solved for t.
 package struct Arrivals: Sendable {
     private struct Stage {
         var from: Double
         var to: Double
         var length: Double
-        /// Seconds, and requests, before it.
+        /// Seconds, and requests, before this stage.
         var beginsAt: Double
         var begun: Double
-        /// Requests in it.
+        /// Requests in this stage.
         var count: Double
     }
 
     private var stages: [Stage] = []
-    /// Requests a second behind the last stage; 0 for none.
+    /// Requests per second after the last stage; 0 for none.
     private var last: Double
-    /// Of a script: when each of its lines is due on each of so many places.
+    /// For a script: when each of its lines is due on each of `places` places.
     private var script: (times: [UInt64], places: Int)?
     private var endsAt = 0.0
     private var countAtEnd = 0.0
-    /// Nanoseconds: a quarter of what 64 bits hold, as timers have it.
+    /// In nanoseconds: a quarter of the range of 64 bits, the limit of timers.
     private static let latest = 4_611_686_018_427_387_904.0
 
     /// - Parameters:
-    ///   - from: requests a second at the beginning, 0 or more.
-    ///   - to: requests a second after `ramp` seconds; above 0.
-    ///   - ramp: 0 for the last rate from the beginning.
+    ///   - from: requests per second at the beginning, 0 or more.
+    ///   - to: requests per second after `ramp` seconds; above 0.
+    ///   - ramp: seconds; 0 to use the final rate from the beginning.
     package init(from: Double, to: Double, ramp: Double) {
         precondition(to > 0)
         self.init(stages: ramp > 0 ? [(from, to, ramp)] : [], last: to)
     }
 
     /// - Parameters:
-    ///   - stages: in requests a second, 0 or more, and seconds, above 0.
-    ///   - last: requests a second behind them.
+    ///   - stages: in requests per second, 0 or more, and seconds, above 0.
+    ///   - last: requests per second after the stages.
     package init(stages: [(from: Double, to: Double, seconds: Double)], last: Double) {
         self.last = last
         for stage in stages {
@@ -50,29 +50,29 @@ package struct Arrivals: Sendable {
         }
     }
 
-    /// A script that each place goes through: all have its first line, then all the second.
-    /// - Parameter times: nanoseconds, none earlier than the one before it.
+    /// A script that each place runs through: all of them get its first line, then all get the second.
+    /// - Parameter times: nanoseconds, in ascending order.
     package init(script times: [UInt64], places: Int) {
         precondition(places > 0)
         last = 0
         script = (times, places)
     }
 
-    /// The time of the request with this index, from 0; 146 years at most, which is where there is none.
+    /// The time of the request with this index, from 0; at most 146 years, which also means that there is no such request.
     package func time(of index: Int) -> UInt64 {
         guard let script else { return time(ofCount: Double(index)) }
         let line = index / script.places
         return line < script.times.count ? script.times[line] : UInt64(Self.latest)
     }
 
-    /// When so many requests have begun, whole or not.
+    /// The time at which `count` requests have begun, not necessarily a whole number.
     package func time(ofCount count: Double) -> UInt64 {
         let seconds: Double
         if count >= countAtEnd {
             seconds = last > 0 ? endsAt + (count - countAtEnd) / last : .infinity
         } else if let stage = stage(ofCount: count) {
             let (inStage, acceleration) = (count - stage.begun, (stage.to - stage.from) / stage.length)
-            // The stable form of the quadratic's root: it holds where the acceleration is 0 or negative, too.
+            // The numerically stable form of the quadratic's root: it also holds if the acceleration is 0 or negative.
             let root = max(stage.from * stage.from + 2 * acceleration * inStage, 0).squareRoot()
             seconds = stage.beginsAt + (inStage <= 0 ? 0 : 2 * inStage / (stage.from + root))
         } else {
@@ -81,7 +81,8 @@ package struct Arrivals: Sendable {
         return UInt64(min((seconds * 1e9).rounded(), Self.latest))
     }
 
-    /// The first stage that has not ended when so many requests have begun. There may be a thousand, and each arrival asks.
+    /// The first stage that has not ended when `count` requests have begun. There may be a thousand stages, and each arrival
+    /// looks one up.
     private func stage(ofCount count: Double) -> Stage? {
         var (low, high) = (0, stages.count)
         while low < high {
@@ -91,9 +92,8 @@ package struct Arrivals: Sendable {
         return low < stages.count ? stages[low] : nil
     }
 
-    /// The places that a part of a schedule sends for, of `all` places that take its requests in turn: `first`, and then
-    /// each that comes `stride` later. So a part has as much of the schedule as it has places, and the parts together are
-    /// the whole.
+    /// The places that one part of a schedule sends for, out of `all` places that take its requests in turn: `first`, and then
+    /// every `stride`-th after it. The parts together are the whole schedule, each in proportion to its number of places.
     package struct Part: Sendable, Equatable {
         package let first: Int
         private let stride: Int
@@ -106,13 +106,13 @@ package struct Arrivals: Sendable {
             count = (all - first + stride - 1) / stride
         }
 
-        /// Which request of the whole is the part's request with this index.
+        /// The index in the whole schedule of the part's request with this index.
         package func request(_ index: Int) -> Int { round(index) * all + first + index % count * stride }
 
-        /// How many requests its place has had before the part's request with this index.
+        /// The number of requests that its place has had before the part's request with this index.
         package func round(_ index: Int) -> Int { index / count }
 
-        /// How much of the whole it is, 0 to 1.
+        /// The part's share of the whole, 0 to 1.
         package var share: Double { Double(count) / Double(all) }
     }
 

@@ -2,7 +2,7 @@ internal import H2Client
 
 /// Runs one measurement.
 package struct Bench: Sendable {
-    /// What can be shown while it runs.
+    /// Figures to show while the measurement runs.
     package struct Progress: Sendable {
         /// Seconds since the measured part began; 0 in the warm-up.
         package var elapsed = 0.0
@@ -14,7 +14,7 @@ package struct Bench: Sendable {
         package var connections = 0
         /// Responses a second, over the last second.
         package var rate = 0.0
-        /// Of the last interval, nanoseconds.
+        /// Of the last interval, in nanoseconds.
         package var p50: UInt64 = 0
         package var p99: UInt64 = 0
 
@@ -27,9 +27,8 @@ package struct Bench: Sendable {
 
     package init(_ plan: BenchPlan) { self.plan = plan }
 
-    /// Runs it to its end. Cancelling ends it early with what was measured (`BenchResult.End.interrupted`).
-    /// - Throws: `H2Error` where not one connection could be established, a request is invalid, or the request log cannot
-    ///   be begun.
+    /// Runs the measurement to its end. Cancelling ends it early with the results so far (`BenchResult.End.interrupted`).
+    /// - Throws: `H2Error` if no connection could be established, a request is invalid, or the request log cannot be started.
     package func run() async throws -> BenchResult {
         let requests = try preparedRequests()
         precondition(!requests.isEmpty, "a measurement has a request")
@@ -41,7 +40,7 @@ package struct Bench: Sendable {
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
-        // What cannot be begun is to fail now, and not at the time to begin.
+        // Anything that cannot be started must fail now, not at the start time.
         let log: RequestLog? = if let path = plan.requestLog { try RequestLog(path: path) } else { nil }
         if let start = plan.startAt {
             try await wait(until: start - Double(plan.warmUp.clampedNanoseconds) / 1e9)
@@ -70,16 +69,17 @@ package struct Bench: Sendable {
         }
         var logFailure: H2Error?
         for log in logs.all {
-            // The last one has counted the lines of all.
+            // The last log has counted the lines of all.
             do { try await log?.finish() } catch { logFailure = error }
         }
         var result = try result(findings, timeline, downtime, startedAt: startedAt)
-        // No reason to lose all else.
+        // No reason to lose everything else.
         result.requestLogFailure = logFailure
         return result
     }
 
-    /// One for each of the plan's requests. Equal ones are prepared once: a script may have a million lines and few URLs.
+    /// One prepared request for each of the plan's requests. Equal ones are prepared once: a script may have a million lines
+    /// and few URLs.
     func preparedRequests() throws(H2Error) -> [PreparedRequest] {
         var known: [BenchPlan.Request: PreparedRequest] = [:]
         var all: [PreparedRequest] = []
@@ -96,7 +96,7 @@ package struct Bench: Sendable {
         return all
     }
 
-    /// Waits for a time in seconds since 1970, and tells how long that is.
+    /// Waits until `time`, in seconds since 1970, and reports the time left.
     private func wait(until time: Double) async throws {
         while case let left = time - ProcessClocks.wallSeconds, left > 0 {
             if let onProgress {
@@ -121,7 +121,7 @@ package struct Bench: Sendable {
         }
         for worker in workers { peers?.add(worker) }
         return await withTaskCancellationHandler {
-            // All of them begin at one time, however long it takes until the last of their threads runs.
+            // All workers begin at the same time, however long it takes until the last of their threads runs.
             let beginning = EventLoop.monotonicNanoseconds()
             return await withTaskGroup(of: Worker.Findings.self) { group in
                 for worker in workers {
@@ -136,7 +136,7 @@ package struct Bench: Sendable {
                 return await group.reduce(into: []) { $0.append($1) }
             }
         } onCancel: {
-            // Where no thread could be had, a loop itself waits for a log's reader.
+            // If no thread could be created, the loop itself waits for a log's reader.
             for log in logs.all { log?.giveUp() }
             started.close { worker in worker.loop.execute { worker.interrupt() } }
         }
@@ -157,13 +157,13 @@ package struct Bench: Sendable {
         }
         if result.connections.opened == 0, let error = all.lazy.compactMap(\.connectError).first { throw error }
         result.startedAt = startedAt + Double(plan.warmUp.clampedNanoseconds) / 1e9
-        // Whoever gave up in the warm-up has no times of the measured part.
+        // A worker that gave up in the warm-up has no times of the measured part.
         let measured = all.filter(\.hasMeasured)
         let began = measured.map(\.beganAt).min() ?? 0
         let ended = measured.map(\.endedAt).max() ?? 0
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
         if case .time = plan.extent, result.end == .complete {
-            // A loop that was late in noticing the end made the time longer for itself alone.
+            // A loop that noticed the end late lengthened the time for itself only.
             result.elapsed =
                 measured.reduce(0) { $0 + Double($1.endedAt - $1.beganAt) / 1e9 } / Double(max(measured.count, 1))
         }
@@ -200,25 +200,25 @@ package struct Bench: Sendable {
         result.client.lagMost = lag.most
         result.client.processors = ProcessorSet.count
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
-        // Sent in turn: each as often as the others.
+        // Requests are sent in turn, each as often as the others.
         let product = result.requests.sent.multipliedFullWidth(by: bodies)
         result.traffic.bodiesSent =
             product.high >= plan.requests.count ? .max : plan.requests.count.dividingFullWidth(product).quotient
-        // One that gave up may have left requests to another that had just been stopped.
+        // A worker that gave up may have left requests to another that had just been stopped.
         if case .requests(let count) = plan.extent { result.requests.dropped = max(count - result.requests.sent, 0) }
         return result
     }
 }
 
-/// A log for each loop.
+/// One log for each loop.
 ///
-/// Invariant behind `@unchecked Sendable`: each is its loop's alone until that has ended.
+/// Invariant behind `@unchecked Sendable`: each log belongs to its loop alone until that loop has ended.
 private struct Logs: @unchecked Sendable {
     let all: [RequestLog?]
     init(_ all: [RequestLog?]) { self.all = all }
 }
 
-/// Things that are added and then, once, all told something; one that comes later is told at once.
+/// Elements that all receive one call when the collection closes; one added later receives it at once.
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock.
 private final class Collected<Element: Sendable>: @unchecked Sendable {
@@ -244,7 +244,7 @@ private final class Collected<Element: Sendable>: @unchecked Sendable {
 }
 
 extension BenchResult {
-    /// Adds what one loop found, but for its times.
+    /// Adds one loop's findings, except its times.
     fileprivate mutating func add(_ findings: Worker.Findings) {
         switch (end, findings.end) {
         case (.complete, _), (.expired, .gaveUp), (.expired, .interrupted), (.gaveUp, .interrupted): end = findings.end

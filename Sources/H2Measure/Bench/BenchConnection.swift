@@ -5,7 +5,7 @@ internal import H2Client
 /// Everything is for the loop's thread.
 protocol BenchConnection: AnyObject {
     var connection: Connection { get }
-    /// Why we ended it with requests under way; nil where we have not.
+    /// Why we ended it with requests under way; nil if we did not.
     var cutOff: CutOff? { get set }
     func closeNow(because why: String)
 }
@@ -16,17 +16,17 @@ extension BenchConnection {
     var figures: DirectFigures { connection.figures }
     var openStreams: Int { connection.openStreamCount }
     var isDraining: Bool { connection.isDraining }
-    /// Whether it takes no new requests because there are no identifiers left for them.
+    /// Whether it takes no new requests because it has run out of stream identifiers.
     var isUsedUp: Bool { connection.isUsedUp }
-    /// When the last byte came, by the loop's time.
+    /// When the last byte arrived, in the loop's time.
     var lastByteAt: UInt64 { connection.lastInputAt }
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     var announcedStreamLimit: Int? { connection.announcedStreamLimit }
-    /// That of the server's GOAWAY, if there was one.
+    /// The error code of the server's GOAWAY, if there was one.
     var goAwayCode: ErrorCode? { connection.goAwayCode }
 }
 
-/// Why a connection was ended with requests under way, as the plan says.
+/// Why the plan had a connection ended with requests under way.
 enum CutOff: Int {
     /// It has lived as long as it may (-T): nothing is wrong with its requests.
     case expired = 1

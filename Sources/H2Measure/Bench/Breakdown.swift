@@ -2,11 +2,11 @@
 ///
 /// Not safe for concurrent use.
 final class Breakdown {
-    /// Requests that have counts of their own, the first ones; those behind share one.
+    /// The number of requests with counts of their own, the first ones; those after them share one.
     static let mostRequests = 100
 
     private(set) var byStatus = [LatencyCounts?](repeating: nil, count: 1000)
-    /// The last one is for all others, where there are more.
+    /// The last entry is for all other requests, if there are more.
     private(set) var byRequest: [LatencyCounts?]
 
     init(requests: Int) {
@@ -27,7 +27,7 @@ final class Breakdown {
         }
     }
 
-    /// Made when there is something to count: they are large, and most would stay empty.
+    /// Created on first use: they are large, and most would stay empty.
     private func counts(_ list: inout [LatencyCounts?], _ index: Int) -> LatencyCounts {
         if let counts = list[index] { return counts }
         let counts = LatencyCounts()

@@ -1,12 +1,12 @@
 import H2Platform
 
-/// How much CPU the process may use by the quotas of its control groups, as containers have them.
+/// The CPU that the process may use by the quotas of its control groups, as in containers.
 enum CPUQuota {
-    /// In processors: 0.5 is half of one. Infinite where there is no quota, or it cannot be read.
+    /// In processors: 0.5 is half of one. Infinite if there is no quota, or it cannot be read.
     static let current = current { text(of: $0) }
 
-    /// The smallest quota of the process's groups and those above them, each of which limits all below it.
-    /// - Parameter read: the text of a file; nil where there is none.
+    /// The smallest quota of the process's groups and their ancestors, each of which limits all groups below it.
+    /// - Parameter read: returns the text of a file, or nil if there is none.
     static func current(_ read: (String) -> String?) -> Double {
         guard let groups = read("/proc/self/cgroup") else { return .infinity }
         let unified = folders(of: groups, controller: nil).compactMap { folder in
@@ -20,8 +20,8 @@ enum CPUQuota {
         return (unified + legacy).min() ?? .infinity
     }
 
-    /// The folders of the process's group, and of those above it, in a text as /proc/self/cgroup has it.
-    /// - Parameter controller: of version 1; nil for version 2, which has one tree for all of them.
+    /// The folders of the process's group and its ancestors, from the text of /proc/self/cgroup.
+    /// - Parameter controller: of version 1; nil for version 2, which has one tree for all controllers.
     static func folders(of groups: String, controller: String?) -> [String] {
         for line in groups.split(separator: "\n") {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
@@ -34,21 +34,21 @@ enum CPUQuota {
                 guard fields[0] == "0", fields[1].isEmpty else { continue }
                 root = "/sys/fs/cgroup"
             }
-            // In a container the path may be the host's, and its own group is at the root.
+            // In a container the path may be the host's, and the container's own group is at the root.
             let names = fields[2].split(separator: "/")
             return (0...names.count).reversed().map { root + names.prefix($0).map { "/\($0)" }.joined() }
         }
         return []
     }
 
-    /// What cpu.max says (version 2), such as `50000 100000` for half a processor; nil for no limit, and for anything else.
+    /// The quota in cpu.max (version 2), such as `50000 100000` for half a processor; nil for no limit, and for anything else.
     static func processors(cpuMax text: String) -> Double? {
         let fields = text.split { $0 == " " || $0 == "\n" }
         guard fields.count == 2 else { return nil }
         return processors(quota: String(fields[0]), period: String(fields[1]))
     }
 
-    /// What cpu.cfs_quota_us and cpu.cfs_period_us say (version 1); nil for no limit, which is -1.
+    /// The quota in cpu.cfs_quota_us and cpu.cfs_period_us (version 1); nil for no limit, which is -1.
     static func processors(quota: String, period: String) -> Double? {
         func number(_ text: String) -> Int? { text.split { $0 == " " || $0 == "\n" }.first.flatMap { Int($0) } }
         guard let quota = number(quota), let period = number(period), quota > 0, period > 0 else { return nil }

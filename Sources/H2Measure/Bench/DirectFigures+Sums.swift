@@ -1,7 +1,7 @@
 import H2Client
 
 extension DirectFigures {
-    /// Times of very many streams over days do not fit into 64 bits, and stay at their end then.
+    /// Times of very many streams over days do not fit into 64 bits, and saturate.
     mutating func add(_ other: DirectFigures) {
         combine(other, +) { one, other in
             var sum = one
@@ -9,7 +9,7 @@ extension DirectFigures {
             return sum
         }
     }
-    /// `other` is an earlier state of these.
+    /// Subtracts `other`, an earlier state of these figures.
     mutating func subtract(_ other: DirectFigures) { combine(other, -, &-) }
 
     private mutating func combine(

@@ -1,9 +1,9 @@
 internal import H2Client
 
-/// When a measurement had no connection at all, over all its loops, and could not have one at once.
+/// Times in which a measurement had no connection on any of its loops, and could not get one at once.
 ///
-/// Replacing a connection takes a moment and is no downtime. That one could not be established makes it one, and so does one
-/// that ended without an answer.
+/// Replacing a connection takes a moment and is not downtime. It becomes downtime if a dial fails, or if a connection ends
+/// without an answer.
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock, which is taken when connections come and go.
 final class Downtime: @unchecked Sendable {
@@ -11,11 +11,11 @@ final class Downtime: @unchecked Sendable {
     private var live = 0
     private var hadConnection = false
     private var measuredFrom: UInt64?
-    /// Since when there is none.
+    /// When the last connection ended; nil while there is one.
     private var goneAt: UInt64?
-    /// When a dial failed last since then, or a connection ended without an answer.
+    /// When a dial last failed since then, or a connection last ended without an answer.
     private var failedAt: UInt64?
-    /// The last time without, of which it is not known yet that it is over: the connection that ended it has not answered.
+    /// The last gap, not yet known to be over: the connection that ended it has not answered.
     private var doubtful: (from: UInt64, to: UInt64, failedAt: UInt64?)?
     private var sum = BenchResult.Downtime()
 
@@ -50,20 +50,20 @@ final class Downtime: @unchecked Sendable {
         lock.withLock { if live == 0 { failedAt = now } }
     }
 
-    /// For how long there has been no connection, nanoseconds; nil while there is one, and before the first.
+    /// How long there has been no connection, in nanoseconds; nil while there is one, and before the first.
     func lasts(_ now: UInt64) -> UInt64? {
         lock.withLock { goneAt.map { now > $0 ? now - $0 : 0 } }
     }
 
-    /// How long to wait before the next look at a server that has been away for so long, nanoseconds: a twentieth of that, so
-    /// that its length is known to 5 %, and 20 ms to 1 s, to spare the server.
+    /// The pause before the next dial to a server that has been away for `time`, in nanoseconds: a twentieth of it, so that its
+    /// length is known to 5 %, and between 20 ms and 1 s, to spare the server.
     static func pause(after time: UInt64) -> UInt64 { min(max(time / 20, 20_000_000), 1_000_000_000) }
 
     func gone(_ now: UInt64) {
         lock.withLock {
             live -= 1
             guard live == 0 else { return }
-            // As good as none.
+            // A connection that never answered counts as none.
             if let doubtful {
                 (goneAt, failedAt) = (doubtful.from, now)
             } else {
@@ -73,10 +73,10 @@ final class Downtime: @unchecked Sendable {
         }
     }
 
-    /// What there was until the measured part's end.
+    /// The downtime until the end of the measured part.
     func result(_ end: UInt64) -> BenchResult.Downtime {
         lock.withLock {
-            // A connection that came after the end ends nothing before it.
+            // A connection established after the end does not end a gap before it.
             if let doubtful { add(doubtful.from, min(doubtful.to, end), doubtful.failedAt) }
             doubtful = nil
             if let goneAt { add(goneAt, end, failedAt) }
@@ -95,7 +95,7 @@ final class Downtime: @unchecked Sendable {
         let seconds = Double(to - from) / 1e9
         sum.count += 1
         sum.seconds += seconds
-        // It was still away when that failed; between that and the next dial nobody looked.
+        // The server was still away when that dial failed; between it and the next dial nobody looked.
         sum.leastSeconds += Double(min(max(failedAt, from), to) - from) / 1e9
         sum.longest = max(sum.longest, seconds)
     }

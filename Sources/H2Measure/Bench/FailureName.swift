@@ -1,13 +1,13 @@
 internal import H2Client
 
-/// Names of failures that are no errors of the library's.
+/// Names of failures that are not errors of the library.
 enum FailureName {
-    /// A request whose connection was ended for its silence.
+    /// A request whose connection was ended because it was silent.
     static let silence = "no byte came in time (-N)"
 }
 
 extension H2Error {
-    /// A short name of what happened, under which such errors are counted together: no numbers of streams, no addresses.
+    /// A short name under which similar errors are counted together: no stream numbers, no addresses.
     var kind: String {
         switch (code, cause) {
         case (.streamReset, .http2(let code, _)):
@@ -18,7 +18,7 @@ extension H2Error {
         case (.connectionClosed, _): initiator == .remote ? "connection closed by the server" : "connection closed"
         case (.timeout, .timeout(let phase, _)): "timeout: \(phase)"
         case (.connectFailed, .errno(let code)): "cannot connect: \(describeErrno(code))"
-        // OpenSSL has an error of its own for an end without an alert.
+        // OpenSSL reports an end without an alert as an error of its own.
         case (.tlsFailed, .errno(0)),
             (.tlsFailed, .tls) where isUnexpectedEnd:
             "connection closed by the server in the TLS handshake"

@@ -1,12 +1,12 @@
 import H2Platform
 internal import Histogram
 
-/// Counts of times, in the layout of an HdrHistogram of three significant digits: what is counted while a measurement
-/// runs, and becomes a `TimeHistogram` when it is over.
+/// Counts of times, in the layout of an HdrHistogram of three significant digits. They are filled while a measurement runs, and
+/// become a `TimeHistogram` when it is over.
 ///
-/// hdrhistogram-swift records as fast, but is not specialised for its counts outside of its module in all else: adding,
-/// clearing or asking for a percentile takes it about a million instructions, ten times a second on each loop. Here each
-/// looks only at the counts between the smallest and the largest time.
+/// hdrhistogram-swift records as fast, but its other functions are not specialised outside of its module: adding, clearing or
+/// asking for a percentile takes about a million instructions, ten times a second on each loop. Here each looks only at the
+/// counts between the smallest and the largest time.
 ///
 /// Not safe for concurrent use.
 final class LatencyCounts {
@@ -16,19 +16,19 @@ final class LatencyCounts {
 
     private let counts: UnsafeMutablePointer<UInt64>
     private(set) var total: UInt64 = 0
-    /// Nanoseconds; `least` is above `most` while there are none.
+    /// In nanoseconds; `least` is above `most` while there are none.
     private(set) var least = UInt64.max
     private(set) var most: UInt64 = 0
 
     init() {
-        // The system's pages are zero already, and take memory only once they are written to: a worker has many of these.
+        // Pages from the system are already zero, and use memory only once written to: a worker has many of these.
         guard let memory = calloc(Self.size, MemoryLayout<UInt64>.stride) else { fatalError("no memory for counts") }
         counts = memory.bindMemory(to: UInt64.self, capacity: Self.size)
     }
 
     deinit { free(counts) }
 
-    /// Times below 2,048 ns have a count each; then each doubling has 1,024 counts.
+    /// Times below 2,048 ns have a count each; from there on each doubling has 1,024 counts.
     @inline(__always)
     fileprivate static func index(of value: UInt64) -> Int {
         let bucket = 64 - halfBits - 1 - (value | UInt64(2 * half - 1)).leadingZeroBitCount
@@ -41,7 +41,7 @@ final class LatencyCounts {
         return least...(least + (1 << UInt64(bucket)) - 1)
     }
 
-    /// Counts a time; one above an hour counts as an hour.
+    /// Counts a time; anything above an hour counts as an hour.
     @inline(__always)
     func record(_ nanoseconds: UInt64) {
         let value = min(nanoseconds, TimeHistogram.longest)
@@ -70,7 +70,7 @@ final class LatencyCounts {
         most = max(most, other.most)
     }
 
-    /// The largest time that counts among so many percent; 0 where there are none.
+    /// The largest time within the given percentage of times; 0 if there are none.
     func percentile(_ percent: Double) -> UInt64 {
         let wanted = max(UInt64((Double(total) * percent / 100).rounded(.up)), 1)
         var count: UInt64 = 0
@@ -81,12 +81,12 @@ final class LatencyCounts {
         return most
     }
 
-    /// - Parameter highest: the largest time that it has room for.
+    /// - Parameter highest: the largest time that it can hold.
     func histogram(upTo highest: UInt64 = TimeHistogram.longest) -> TimeHistogram {
         var histogram = TimeHistogram(
             lowestDiscernibleValue: 1, highestTrackableValue: max(highest, 2), numberOfSignificantValueDigits: .three)
         for index in touched where counts[index] > 0 {
-            // Its own least and most are exact.
+            // The smallest and the largest time are exact.
             let values = Self.values(at: index)
             let value = values.contains(most) ? most : max(values.lowerBound, least)
             histogram.record(value, count: counts[index])
@@ -94,7 +94,7 @@ final class LatencyCounts {
         return histogram
     }
 
-    /// Those that are not zero.
+    /// The counts that are not zero.
     func sparse() -> SparseCounts {
         var sparse = SparseCounts(least: least, most: most)
         for index in touched where counts[index] > 0 { sparse.append(index, counts[index]) }
@@ -111,7 +111,7 @@ final class LatencyCounts {
     }
 }
 
-/// Counts of few different times, to be kept: a tenth of the room that a histogram takes.
+/// Counts of few different times, to be kept: a tenth of the size of a histogram.
 struct SparseCounts: Sendable {
     private(set) var least: UInt64
     private(set) var most: UInt64
@@ -120,7 +120,7 @@ struct SparseCounts: Sendable {
 
     init(least: UInt64, most: UInt64) { (self.least, self.most) = (least, most) }
 
-    /// - Parameter histogram: of the layout of all of ours.
+    /// - Parameter histogram: in the layout that all of ours have.
     init(_ histogram: TimeHistogram) {
         self.init(least: histogram.totalCount > 0 ? histogram.min : .max, most: histogram.maxRecorded)
         for (value, count) in histogram.recorded() {
@@ -136,12 +136,12 @@ struct SparseCounts: Sendable {
         counts.append(count)
     }
 
-    /// With room for what it has, and no more.
+    /// A histogram just large enough for these counts.
     func histogram() -> TimeHistogram {
         var histogram = TimeHistogram(
             lowestDiscernibleValue: 1, highestTrackableValue: max(most, 2), numberOfSignificantValueDigits: .three)
         for (index, count) in entries {
-            // Its own least and most are exact.
+            // The smallest and the largest time are exact.
             let values = LatencyCounts.values(at: index)
             let value = values.contains(most) ? most : max(values.lowerBound, least)
             histogram.record(value, count: count)
@@ -151,9 +151,9 @@ struct SparseCounts: Sendable {
 }
 
 extension TimeHistogram {
-    /// The values that were recorded, each as the largest of those that share a count, and how often, in order. The
-    /// package's own walks (`recordedValues()`, `mean`) also sum the values up, and trap where a long measurement's sum does
-    /// not fit into 64 bits.
+    /// The recorded values and their counts, in order; each value is the largest of those that share a count. The package's own
+    /// iterators (`recordedValues()`, `mean`) also sum the values, and trap if a long measurement's sum does not fit into 64
+    /// bits.
     package func recorded() -> [(value: UInt64, count: UInt64)] {
         guard totalCount > 0 else { return [] }
         var recorded: [(value: UInt64, count: UInt64)] = []
@@ -167,7 +167,7 @@ extension TimeHistogram {
         return recorded
     }
 
-    /// The mean of what was recorded; 0 where that is nothing.
+    /// The mean of the recorded values; 0 if there are none.
     package var average: Double {
         let sum = recorded().reduce(0) { $0 + Double(medianEquivalentForValue($1.value)) * Double($1.count) }
         return totalCount > 0 ? sum / Double(totalCount) : 0

@@ -2,13 +2,13 @@ import H2Platform
 
 /// The processors that this process may use.
 enum ProcessorSet {
-    /// How many they are: with taskset, and in many containers, fewer than the machine has. At least 1.
+    /// Their number: with taskset, and in many containers, less than the machine has. At least 1.
     static var count: Int {
-        // The system's own figure where it does not say which.
+        // Fall back to the system's own figure.
         allowed ?? max(Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))), 1)
     }
 
-    /// As Linux says it in /proc; sched_getaffinity itself is out of Swift's reach.
+    /// From /proc on Linux; Swift cannot call sched_getaffinity itself.
     private static var allowed: Int? {
         let descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -19,7 +19,7 @@ enum ProcessorSet {
         return allowed(in: String(decoding: bytes[..<count], as: UTF8.self))
     }
 
-    /// The number of processors in the mask of a status file; nil where there is none.
+    /// The number of processors in the mask of a status file; nil if there is no mask.
     static func allowed(in status: String) -> Int? {
         let name = "Cpus_allowed:"
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }

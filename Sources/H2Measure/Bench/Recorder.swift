@@ -1,8 +1,8 @@
-/// Latencies as they come, for one loop.
+/// Latencies of one loop, recorded as requests end.
 ///
-/// Most requests are sent the moment they are to begin, and head and end of their responses come in one read: then
-/// latency, corrected latency and the time to first byte are one number, and it is recorded once. Only others are recorded
-/// three times.
+/// Most requests are sent the moment they are due, and head and end of their responses arrive in one read. Then latency,
+/// corrected latency and time to first byte are the same number, which is recorded once. Only the others are recorded three
+/// times.
 ///
 /// Not safe for concurrent use.
 final class Recorder {

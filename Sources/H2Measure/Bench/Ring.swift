@@ -1,4 +1,4 @@
-/// A queue in one piece of memory, which grows when it is full and never shrinks: taking and putting allocate nothing.
+/// A queue in one piece of memory that grows when full and never shrinks. Unless it grows, no operation allocates.
 struct Ring<Element> {
     private var elements: [Element?]
     private var head = 0

@@ -1,26 +1,26 @@
 import H2Platform
 
-/// A worker's part of the arrivals, and how far it has come.
+/// A worker's part of the arrivals, and its progress through them.
 struct Schedule {
     let part: Arrivals.Part
     private let beganAt: UInt64
-    /// When it ends: what is due then or later is none of it.
+    /// When it ends: nothing due at or after this belongs to it.
     private let endsAt: UInt64
-    /// How many have arrived.
+    /// The number that have arrived.
     private(set) var taken = 0
-    /// When the next is due, by the loop's time.
+    /// When the next is due, in the loop's time.
     private(set) var next: UInt64
     private var chance: Chance?
 
-    /// Arrivals at random (a Poisson process): the gaps are exponential, of the mean that the rate has at the time. The parts
-    /// of several workers need not know of each other, for processes of that kind added up are one again.
+    /// Random arrivals (a Poisson process): the gaps are exponential, with the mean given by the current rate. The parts of
+    /// several workers need no coordination, since the sum of Poisson processes is one again.
     private struct Chance {
         var generator: SplitMix64
-        /// How many have arrived as the rate has it, of the whole schedule.
+        /// The number that have arrived by the rate, of the whole schedule.
         var count = 0.0
 
         mutating func advance(_ share: Double) {
-            // Above 0, and up to 1.
+            // Above 0, at most 1.
             let uniform = (Double(generator.next() >> 11) + 1) * 0x1p-53
             count -= log(uniform) / share
         }
@@ -28,7 +28,7 @@ struct Schedule {
 
     /// - Parameters:
     ///   - length: nanoseconds; `max` for no end.
-    ///   - seed: for arrivals at random; nil for regular ones.
+    ///   - seed: for random arrivals; nil for regular ones.
     init(_ part: Arrivals.Part, of arrivals: Arrivals, beganAt: UInt64, length: UInt64 = .max, seed: UInt64? = nil) {
         self.part = part
         self.beganAt = beganAt
@@ -41,12 +41,12 @@ struct Schedule {
         next = time(arrivals)
     }
 
-    /// How many requests the place of the next one has had before it.
+    /// The number of requests that the place of the next one has had before it.
     var round: Int { part.round(taken) }
 
     var isAtAnEnd: Bool { next >= endsAt }
 
-    /// The last moment of its time; when it began, if it has no end.
+    /// The last moment of its time, or the time when it began if it has no end.
     var end: UInt64 { endsAt == .max ? beganAt : endsAt &- 1 }
 
     /// The next one has arrived.
@@ -60,7 +60,7 @@ struct Schedule {
         beganAt &+ (chance.map { arrivals.time(ofCount: $0.count) } ?? arrivals.time(of: taken, in: part))
     }
 
-    /// How many are due and have not been taken; of arrivals at random, how many there are to be expected.
+    /// The number that are due and have not been taken; for random arrivals, the expected number.
     func due(_ now: UInt64, _ arrivals: Arrivals) -> Int {
         func isDue(_ count: Int) -> Bool {
             let offset =

@@ -1,6 +1,6 @@
 internal import H2Client
 
-/// What all loops of a measurement have seen, by intervals: each loop reports its part at the end of each.
+/// The figures of all loops of a measurement by interval: each loop reports its part at the end of each.
 ///
 /// Invariant behind `@unchecked Sendable`: all state is behind the lock, which is taken a few times a second.
 final class Timeline: @unchecked Sendable {
@@ -19,9 +19,9 @@ final class Timeline: @unchecked Sendable {
         var inFlightMost = 0
         var connections = 0
         var backlog = 0
-        /// Of the time after the deadline.
+        /// Whether it is of the time after the deadline.
         var isDrain = false
-        /// Whose it is, from 0.
+        /// The loop that it is of, from 0.
         var loop = 0
 
         /// The part of it that belongs to one of its intervals, assuming an even spread.
@@ -48,7 +48,7 @@ final class Timeline: @unchecked Sendable {
         var interval: BenchResult.Interval
         /// Nil while there are none.
         var latencies: LatencyCounts?
-        /// When it began for each of the loops that have reported it, added up.
+        /// The sum of the start times from the loops that have reported it.
         var starts = 0.0
         /// The loops that have reported it.
         var loops: [Int] = []
@@ -56,12 +56,12 @@ final class Timeline: @unchecked Sendable {
 
     private let lock = PthreadLock()
     private let keepsHistograms: Bool
-    /// How many intervals are kept. When there are more, each two become one: so memory does not grow with the time that a
+    /// The number of intervals kept. When there are more, each two become one, so memory does not grow with the time that a
     /// number of requests takes.
     static let most = 1_200
 
     private struct Closed {
-        /// Of the intervals as they are kept.
+        /// Counted in intervals as they are kept.
         var index: Int
         var interval: BenchResult.Interval
         var counts: SparseCounts
@@ -75,16 +75,16 @@ final class Timeline: @unchecked Sendable {
     private var closed: [Closed] = []
     /// All intervals below this one are closed.
     private var closedEnd = 0
-    /// How many may wait for loops that are late. Each has a quarter of a megabyte.
+    /// The number that may wait for late loops. Each takes a quarter of a megabyte.
     private static let mostOpen = 64
-    /// How many of the loops' intervals one of those that are kept has.
+    /// The number of the loops' intervals in each one that is kept.
     private var span = 1
     /// The last ones, for the rate.
     private var recent = Ring<(done: Int, length: Double)>(capacity: 16)
     private var last = Bench.Progress()
-    /// The time after the end, of all loops.
+    /// The time after the deadline, of all loops.
     private var drain: Open?
-    /// Of intervals that are over.
+    /// Reused from intervals that are over.
     private var spare: [LatencyCounts] = []
 
     init(loops: Int, keepsHistograms: Bool) {
@@ -109,7 +109,7 @@ final class Timeline: @unchecked Sendable {
         }
     }
 
-    /// A loop has nothing more to report.
+    /// The loop has nothing more to report.
     func end(loop: Int) {
         lock.withLock {
             reached[loop] = .max
@@ -140,7 +140,7 @@ final class Timeline: @unchecked Sendable {
         open = entry
     }
 
-    /// Closes what all loops have reported, and the oldest ones if too many are open.
+    /// Closes the intervals that all loops have reported, and the oldest ones if too many are open.
     private func closeReached() {
         let end = reached.min() ?? 0
         while let oldest = open.keys.min(), oldest < end { close(oldest) }
@@ -158,7 +158,7 @@ final class Timeline: @unchecked Sendable {
         var interval = entry.interval
         if let latencies = entry.latencies { interval.note(latencies) }
         if !isLate {
-            // A loop that is late still has its connections and requests.
+            // A late loop still has its connections and requests.
             for (loop, part) in latest where reached[loop] <= index && !part.isDrain && !entry.loops.contains(loop) {
                 interval.inFlightMean += part.inFlightMean
                 interval.inFlightMost += part.inFlightMost
@@ -176,7 +176,7 @@ final class Timeline: @unchecked Sendable {
         keep(Closed(index: index / span, interval: interval, counts: counts(entry.latencies)), isLate: isLate)
     }
 
-    /// The counts to be kept, whose memory is for the next interval.
+    /// The counts to keep; their memory is reused for the next interval.
     private func counts(_ latencies: LatencyCounts?) -> SparseCounts {
         guard let latencies else { return SparseCounts(least: .max, most: 0) }
         defer {
@@ -186,9 +186,9 @@ final class Timeline: @unchecked Sendable {
         return latencies.sparse()
     }
 
-    /// - Parameter isLate: the other loops' part of the interval is kept already.
+    /// - Parameter isLate: whether the other loops' part of the interval is kept already.
     private func keep(_ part: Closed, isLate: Bool) {
-        // Nearly always the last one, or one after it.
+        // Nearly always the last one, or a new one after it.
         let place = (closed.lastIndex { $0.index <= part.index } ?? -1) + 1
         if place > 0, closed[place - 1].index == part.index {
             closed[place - 1] = joined(closed[place - 1], part, isLate: isLate)
@@ -209,7 +209,7 @@ final class Timeline: @unchecked Sendable {
         }
     }
 
-    /// An interval and what follows it, or what was late for it.
+    /// An interval joined with the next one, or with a late part of it.
     private func joined(_ first: Closed, _ next: Closed, isLate: Bool = false) -> Closed {
         let latencies = spare.popLast() ?? LatencyCounts()
         latencies.add(first.counts)
@@ -224,7 +224,7 @@ final class Timeline: @unchecked Sendable {
 
     var progress: Bench.Progress { lock.withLock { last } }
 
-    /// All intervals in order. None overlaps the next.
+    /// All intervals in order, without overlap.
     func finish() -> [BenchResult.Interval] {
         lock.withLock {
             for index in open.keys.sorted() { close(index) }
@@ -266,7 +266,7 @@ extension BenchResult.Interval {
         bytesReceived += other.bytesReceived
     }
 
-    /// Adds the next one's time, and what was in flight in it.
+    /// Adds the next one's time, and the streams in flight in it.
     fileprivate mutating func append(_ next: Self) {
         let (weight, end) = (length + next.length, max(end, next.end))
         if weight > 0 { inFlightMean = (inFlightMean * length + next.inFlightMean * next.length) / weight }

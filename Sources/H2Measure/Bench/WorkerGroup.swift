@@ -1,18 +1,18 @@
 internal import H2Client
 
-/// The workers of one measurement, as far as they depend on each other: what one leaves that gave up, others send, and
-/// where that may still happen nobody ends before all have done their part.
+/// The workers of one measurement, as far as they depend on each other. If one gives up, others send its requests, and while
+/// that may still happen none ends before all have done their part.
 ///
-/// Invariant behind `@unchecked Sendable`: all state is behind the lock, and workers are called on their loops alone.
+/// Invariant behind `@unchecked Sendable`: all state is behind the lock, and workers are called only on their loops.
 final class WorkerGroup: @unchecked Sendable {
-    /// What a worker leaves to others.
+    /// The work that one worker leaves to others.
     struct Leftover: Sendable {
-        /// Of a number of requests, those that were not sent.
+        /// For a plan with a number of requests: those that were not sent.
         var requests = 0
-        /// Of an open loop: what had arrived, and what is still to arrive.
+        /// For an open loop: requests that had arrived, and schedules of those still to arrive.
         var arrivals: [Worker.Arrival] = []
         var schedules: [Schedule] = []
-        /// Of an open loop in the warm-up: the parts of its schedule, which begins anew with the measured part.
+        /// For an open loop in the warm-up: the parts of its schedule, which restarts with the measured part.
         var parts: [Arrivals.Part] = []
 
         mutating func add(_ other: Leftover) {
@@ -28,7 +28,7 @@ final class WorkerGroup: @unchecked Sendable {
         var state = State.working
         /// Whether it has a connection.
         var isConnected = false
-        /// What others have left to it, until it takes that over.
+        /// Work that others have left to it, until it takes that over.
         var inbox = Leftover()
     }
 
@@ -40,12 +40,12 @@ final class WorkerGroup: @unchecked Sendable {
 
     private let lock = PthreadLock()
     private var workers: [Member] = []
-    /// Workers that are still to come.
+    /// The number of workers still to be added.
     private var expected: Int
 
     init(_ count: Int) { expected = count }
 
-    /// Before the worker starts.
+    /// Call it before the worker starts.
     func add(_ worker: Worker) {
         lock.withLock {
             workers.append(Member(worker: worker))
@@ -53,7 +53,7 @@ final class WorkerGroup: @unchecked Sendable {
         }
     }
 
-    /// The worker has nothing left to do. If that is so of all, they end.
+    /// The worker has nothing left to do. Once that is true of all, they end.
     func isDone(_ worker: Worker) {
         let ending: [Worker] = lock.withLock {
             guard let place = place(of: worker) else { return [] }
@@ -64,7 +64,7 @@ final class WorkerGroup: @unchecked Sendable {
     }
 
     /// The worker ends, and nobody leaves it anything from here on.
-    /// - Returns: What others had left to it, and it has not taken over.
+    /// - Returns: Work that others had left to it, and that it has not taken over.
     func leave(_ worker: Worker) -> Leftover {
         let (inbox, ending): (Leftover, [Worker]) = lock.withLock {
             guard let place = place(of: worker) else { return (Leftover(), []) }
@@ -87,8 +87,8 @@ final class WorkerGroup: @unchecked Sendable {
         return isWorkLeft ? [] : workers.map(\.worker)
     }
 
-    /// Shares out what a worker leaves, which then ends, with what others had left to it and it has not taken over. From here
-    /// on nobody leaves anything to it. False where no other worker is there to take it: `handover` then is all of it.
+    /// Shares out the work of a worker that ends, including work left to it that it has not taken over. From here on nobody
+    /// leaves anything to it. Returns false if no other worker can take it: `handover` is then all of it.
     func handOver(_ handover: inout Leftover, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
             if let place = place(of: worker) {
@@ -97,7 +97,7 @@ final class WorkerGroup: @unchecked Sendable {
             for place in workers.indices {
                 workers[place].state = .working
                 var part = Leftover()
-                // A schedule stays whole, and with it the requests that it has.
+                // A schedule is never split, nor are its requests.
                 if !handover.schedules.isEmpty || !handover.parts.isEmpty {
                     if place == 0 { part = handover }
                 } else {
@@ -112,14 +112,14 @@ final class WorkerGroup: @unchecked Sendable {
         return !heirs.isEmpty
     }
 
-    /// Whether a worker has a connection, and so can send what others offer.
+    /// Records whether a worker has a connection, and so can send requests that others offer.
     func note(_ worker: Worker, isConnected: Bool) {
         lock.withLock {
             if let place = place(of: worker) { workers[place].isConnected = isConnected }
         }
     }
 
-    /// Gives requests of a worker without a connection to one that has some. False if there is none.
+    /// Gives requests of a worker without a connection to those that have one. Returns false if there are none.
     func offer(_ requests: Int, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
             let places = workers.indices.filter { workers[$0].isConnected && workers[$0].worker !== worker }
@@ -133,7 +133,7 @@ final class WorkerGroup: @unchecked Sendable {
         return !heirs.isEmpty
     }
 
-    /// What others have left to the worker since it last asked.
+    /// Work that others have left to the worker since it last asked.
     func takeInbox(of worker: Worker) -> Leftover {
         lock.withLock {
             guard let place = place(of: worker) else { return Leftover() }

@@ -1,42 +1,42 @@
 internal import H2Client
 internal import HTTPTypes
 
-/// A slot whose requests take the async API, as programs do: each of its streams is a task that sends and awaits.
+/// A slot whose requests use the async API, as programs do: each of its streams is a task that sends and awaits.
 ///
 /// Invariant behind `@unchecked Sendable`: its tasks prefer the loop as their executor, and nobody else touches it.
 final class AsyncConnectionSlot: @unchecked Sendable {
-    // Safe, though unchecked: the worker is kept by its measurement until it has called back, and the tasks end before.
+    // Safe, though unchecked: the measurement keeps the worker until it has called back, and the tasks end before that.
     private unowned(unsafe) let worker: Worker
     let number: Int
     private var left: Int
-    /// Of these, and of those that others left, what tasks that are about to begin will take.
+    /// Of these, and of those that others left: the number that tasks about to begin will take.
     private var promised = 0
     private(set) var connection: AsyncConnection?
     private var dial: Task<Void, Never>?
     private var hasGivenUp = false
     private(set) var hasConnected = false
-    /// Whether it ever wanted a connection.
+    /// Whether it has ever wanted a connection.
     private(set) var hasWanted = false
     private var gap = Worker.Gap(from: 0, to: .max)
     /// Responses in the measured part.
     var answered = 0
-    /// Connections that could not be established, or were left without a single answer, and what the last one said.
+    /// Connections in a row that could not be established, or were left without an answer, and the last one's error.
     private var failuresInARow = 0
     private var lastFailure = ""
     private var lastCode = H2Error.Code.connectFailed
-    /// Whoever wants to begin a request, of as many as the plan has streams.
+    /// The plan's streams that want to begin a request.
     private var wanting: Wanting
-    /// Requests that have to be sent again.
+    /// Requests to be retried.
     private var retries = Ring<Turn>(capacity: 4)
-    /// Tasks that run.
+    /// The number of tasks that run.
     private var running = 0
-    /// Timers of streams that rest, each of which counts as a task.
+    /// Timers of resting streams, each of which counts as a task.
     private var thinking: [LoopTimer] = []
-    /// Of those, how many were left when it last forgot the ones that are over; not fewer than 64.
+    /// The number of timers left after those that had fired were last removed; at least 64.
     private var mostThinking = 64
-    /// When the connection has lived as long as it may (-T).
+    /// Fires when the connection reaches its maximum lifetime (-T).
     private var lifeTimer: LoopTimer?
-    /// The connection that was ended on purpose as the last one here, while requests on it are still to be told, and why.
+    /// The last connection here, ended on purpose, with the reason, until its last request has been reported.
     private var stopped: (connection: AsyncConnection, why: String)?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
@@ -45,10 +45,10 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     private var depthAtConnect = 0
     private var depth = 0
 
-    /// A request that is to be sent, for the first time or again.
+    /// A request to be sent, for the first time or as a retry.
     private struct Turn {
         var notes = DirectStream.Notes()
-        /// Why the attempt before came to nothing; nil for the first.
+        /// The error of the previous attempt; nil for the first.
         var failure: H2Error?
     }
 
@@ -74,7 +74,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         pump()
     }
 
-    /// Ends the connection, which was the last one here; what is under way on it fails.
+    /// Ends the connection, the last one here; requests under way on it fail.
     /// - Parameter isExpired: see `ConnectionSlot.stop`.
     func stop(because why: String, isExpired: Bool) {
         guard !hasGivenUp, let connection else { return }
@@ -90,15 +90,15 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         leaveRestIfStopped()
     }
 
-    /// Not before the last request on the connection has been told how it ended: without any place left the measurement ends,
-    /// and what is under way counts as aborted.
+    /// Waits until the end of the last request on the connection has been reported: once no place is left the measurement ends,
+    /// and requests under way count as aborted.
     private func leaveRestIfStopped() {
         guard let stopped, stopped.connection.places == 0 else { return }
         self.stopped = nil
         leaveRest(stopped.why, isMeant: true)
     }
 
-    /// The measurement is over: what is under way is given up. The worker closes the connections.
+    /// The measurement is over: requests under way are given up. The worker closes the connections.
     func end() {
         isOver = true
         endLifeTimer()
@@ -111,7 +111,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         thinking = []
     }
 
-    /// Returns when nothing of it runs any more.
+    /// Returns when none of its tasks runs any more.
     nonisolated(nonsending) func finish() async {
         guard running > 0 else { return }
         await withUnsafeContinuation { whenIdle = $0 }
@@ -167,7 +167,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         }
     }
 
-    /// Gives what waits to tasks, as far as there is room, and sees to it that there is a connection.
+    /// Hands waiting requests to tasks, as far as there is room, and makes sure that there is a connection.
     private func pump() {
         guard !isOver, !hasGivenUp else { return }
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
@@ -183,9 +183,9 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         }
     }
 
-    /// The request that is next; nil where there is none.
+    /// The next request; nil if there is none.
     private func next(_ ableAt: UInt64) -> Turn? {
-        // A retry is not a new request, and may be sent when no other may.
+        // A retry is not a new request, and may be sent even if no new one may.
         if let turn = retries.popFirst() { return turn }
         guard maySend, let time = wanting.popFirst() else { return nil }
         promised += 1
@@ -195,7 +195,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         return turn
     }
 
-    /// Sends one request after the other, as long as there is a place for them on the connection.
+    /// Sends one request after the other, as long as the connection has a place for them.
     private nonisolated(nonsending) func run(_ first: Turn, on connection: AsyncConnection) async {
         let notes = UnsafeMutablePointer<DirectStream.Notes>.allocate(capacity: 1)
         notes.initialize(to: first.notes)
@@ -215,11 +215,11 @@ final class AsyncConnectionSlot: @unchecked Sendable {
             connection.places += 1
             turn = next
         }
-        // Others may have room for what it leaves, or need a connection.
+        // Other requests may fit into the room it leaves, or need a connection.
         pump()
     }
 
-    /// Sends a request once. Returns why it has to be sent again, if it has.
+    /// Sends a request once. Returns the error if the request has to be retried.
     private nonisolated(nonsending) func attempt(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, isFirst: Bool, on connection: AsyncConnection
     ) async -> H2Error? {
@@ -249,7 +249,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
             worker.ended()
             noteAnswer(connection)
             guard !isOver else {
-                // It counts as aborted already.
+                // It already counts as aborted.
                 worker.failed(
                     notes, H2Error(.connectionClosed, message: ""), headAt: headAt, status: response.status.code,
                     bodyBytes: bytes, on: place)
@@ -294,7 +294,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         return nil
     }
 
-    /// Reads a body to its end, and nothing more of it than is asked for.
+    /// Reads a body to its end, keeping only the figures that the plan needs.
     private nonisolated(nonsending) func take(_ body: ResponseBody) async throws -> (bytes: Int, digest: BodyDigest?) {
         guard worker.plan.expectation?.sha256 != nil else { return (try await body.discard(), nil) }
         let digest = BodyDigest()
@@ -311,7 +311,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         running += 1
         let timer = worker.loop.schedule(after: nanoseconds) { [self] in
             if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
-            // Not at each: there may be very many.
+            // Not each time: there may be very many.
             if thinking.count > 2 * mostThinking {
                 thinking.removeAll { !$0.isScheduled }
                 mostThinking = max(thinking.count, 64)
@@ -356,13 +356,13 @@ final class AsyncConnectionSlot: @unchecked Sendable {
 
     private var wantsConnection: Bool { !retries.isEmpty || maySend && !wanting.isEmpty }
 
-    /// Returns when there is a connection, none can be had, or none is wanted any more.
+    /// Returns when there is a connection, none can be established, or none is wanted any more.
     private nonisolated(nonsending) func connectAnew() async {
         while true {
-            // Whoever dialled again at once, where nothing comes of it, would only be a nuisance.
+            // Dialling a failing server again at once would only be a nuisance.
             if failuresInARow > 0 {
                 guard worker.mayTryAgain(after: failuresInARow, lastCode) else { return giveUp(lastFailure) }
-                // By parts, for its end to come soon.
+                // In parts, so that the end of the measurement is noticed soon.
                 var left = worker.pause(after: failuresInARow, of: number)
                 while left > 0, !isOver {
                     let part = min(left, 100_000_000)
@@ -457,7 +457,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         goneIfIdle(connection)
     }
 
-    /// A connection that was left is gone with the last request on it: until then it is watched (-N), and closed at the end.
+    /// A connection that was left is gone once its last request is: until then it is watched (-N), and closed at the end.
     private func goneIfIdle(_ connection: AsyncConnection) {
         leaveRestIfStopped()
         guard let cause = connection.lossCause, connection.places == 0 else { return }

@@ -1,12 +1,12 @@
 package import H2Client
 package import HTTPTypes
 
-/// What a measurement does: which requests, over how many connections and streams, for how long, at what pace.
+/// A measurement to run: which requests, over how many connections and streams, for how long, at what pace.
 package struct BenchPlan: Sendable {
-    /// One request, sent again and again.
+    /// One request, sent repeatedly.
     package struct Request: Sendable, Hashable {
         package var request: HTTPRequest
-        /// Sent with it; empty for none.
+        /// The request's body; empty for none.
         package var body: [UInt8]
 
         package init(_ request: HTTPRequest, body: [UInt8] = []) {
@@ -18,9 +18,9 @@ package struct BenchPlan: Sendable {
         package func hash(into hasher: inout Hasher) { hasher.combine(request) }
     }
 
-    /// How much is done.
+    /// How much to do.
     package enum Extent: Sendable, Equatable {
-        /// So many requests.
+        /// A number of requests.
         case requests(Int)
         /// As many as fit into the time.
         case time(Duration)
@@ -28,23 +28,23 @@ package struct BenchPlan: Sendable {
 
     /// When requests begin.
     package enum Pace: Sendable, Equatable {
-        /// Closed loop: as soon as one is over the next begins, so that `streams` are always in flight on a connection.
+        /// Closed loop: the next request begins as soon as one is over, so that `streams` are always in flight per connection.
         case closed
-        /// Open loop: so many begin each second over all connections, whether or not earlier ones are answered. The rate
-        /// goes evenly from the first value to the second within `ramp`, and stays there.
+        /// Open loop: requests per second over all connections, whether or not earlier ones are answered. The rate changes
+        /// linearly from the first value to the second within `ramp`, and stays there.
         case arrivals(from: Double, to: Double, ramp: Duration)
-        /// Open loop: so many begin each second on each connection.
+        /// Open loop: requests per second on each connection.
         case arrivalsPerConnection(Double)
-        /// Open loop: the rate over all connections goes through these stages, and then ends, or stays where `extent` goes on.
+        /// Open loop: the rate over all connections goes through these stages. Then it ends, or stays if `extent` goes on.
         case stages([Stage])
-        /// Open loop: on each connection the requests of the plan begin at these times, one each and in order. Nanoseconds since
-        /// the beginning, none earlier than the one before it. `extent` is a number of requests, as many for each connection.
+        /// Open loop: on each connection the plan's requests begin at these times, one each and in order. In nanoseconds since
+        /// the beginning, ascending. `extent` is a number of requests, the same for each connection.
         case script([UInt64])
     }
 
-    /// A part of an open loop's rate, which goes evenly from one value to another.
+    /// A part of an open loop's rate, which changes linearly from one value to another.
     package struct Stage: Sendable, Equatable {
-        /// Requests a second.
+        /// Requests per second.
         package var from: Double
         package var to: Double
         package var length: Duration
@@ -56,7 +56,7 @@ package struct BenchPlan: Sendable {
 
     /// How connections are opened at the start.
     package struct ConnectionRamp: Sendable, Equatable {
-        /// So many in each period.
+        /// The number opened in each period.
         package var count: Int
         package var period: Duration
 
@@ -66,9 +66,9 @@ package struct BenchPlan: Sendable {
         }
     }
 
-    /// What is spoken.
+    /// The protocols to use.
     package enum Protocols: Sendable, Equatable {
-        /// Over TLS, what ALPN chooses of these, the best first: `h2`, `http/1.1`.
+        /// Over TLS: the one that ALPN chooses of these, most preferred first: `h2`, `http/1.1`.
         case tls([String])
         /// HTTP/2 in cleartext, by prior knowledge.
         case cleartextHTTP2
@@ -78,38 +78,38 @@ package struct BenchPlan: Sendable {
 
     /// The API of the library that sends the requests.
     package enum API: String, Sendable, Equatable {
-        /// The completion API, which costs least.
+        /// The completion API, the cheapest.
         case direct
-        /// `send` and `await`, as programs call it. For closed loops alone.
+        /// `send` and `await`, as programs call it. For closed loops only.
         case async
     }
 
     package var origin: Origin
-    /// In turn. At least one.
+    /// Sent in turn. At least one.
     package var requests: [Request]
     package var extent = Extent.requests(1)
     package var pace = Pace.closed
-    /// Whether an open loop's requests arrive at random, as those of many users who do not know of each other (a Poisson
-    /// process), with the rate as the mean; else evenly.
+    /// Whether an open loop's requests arrive at random, as from many independent users (a Poisson process), with the rate as
+    /// the mean; otherwise they arrive evenly.
     package var arrivesAtRandom = false
-    /// Where they do: the same plan with the same seed has the same arrivals.
+    /// For random arrivals: the same plan with the same seed has the same arrivals.
     package var arrivalSeed: UInt64 = 0
     /// How long each stream of a closed loop rests between a response and its next request.
     package var thinkTime: Duration = .zero
-    /// When the measured part is to begin, in seconds since 1970; nil for as soon as can be. The warm-up is before it.
+    /// When to begin the measured part, in seconds since 1970; nil for as soon as possible. The warm-up comes before it.
     package var startAt: Double?
-    /// Addresses of this machine that the places connect from, in turn; none for the system's choice. To one address and port of
-    /// a server there are about 28,000 connections from each.
+    /// Local addresses that the places connect from, in turn; empty for the system's choice. Each allows about 28,000
+    /// connections to one address and port of a server.
     package var sourceAddresses: [String] = []
-    /// Whether connections are tried for ever once there has been one, so that the measurement outlives a restart of the
-    /// server. The pauses are of up to a second, and up to 5 s longer with thousands of connections. A certificate that is
-    /// rejected is no reason to try again.
+    /// Whether to keep trying to connect once a connection has been established, so that the measurement outlives a restart of
+    /// the server. The pauses are up to a second, and up to 5 s longer with thousands of connections. A rejected certificate is
+    /// not retried.
     package var keepsTrying = false
-    /// What a response has to be: another one counts as failed.
+    /// The conditions that a response must meet: any other counts as failed.
     package struct Expectation: Sendable, Equatable {
         /// Nil for any.
         package var statuses: Set<Int>?
-        /// Of its body; nil for any.
+        /// The size of its body; nil for any.
         package var bodyBytes: Int?
         /// The 32 bytes of its body's SHA-256; nil for any.
         package var sha256: [UInt8]?
@@ -118,8 +118,8 @@ package struct BenchPlan: Sendable {
             (self.statuses, self.bodyBytes, self.sha256) = (statuses, bodyBytes, sha256)
         }
 
-        /// Why a response is not as it has to be; nil where it is.
-        /// - Parameter digest: of its body, as far as `sha256` asks for it.
+        /// The reason why a response does not meet the conditions; nil if it does.
+        /// - Parameter digest: of its body, if `sha256` asks for it.
         func failure(status: Int, bodyBytes count: Int, digest: BodyDigest?) -> String? {
             if let statuses, !statuses.contains(status) { return "unexpected status \(status)" }
             if let bodyBytes, count != bodyBytes { return "a body of \(count) bytes" }
@@ -129,31 +129,31 @@ package struct BenchPlan: Sendable {
     }
 
     package var expectation: Expectation?
-    /// Whether latency is also told by status and by request (`BenchResult.byStatus`, `byRequest`).
+    /// Whether to report latency by status and by request too (`BenchResult.byStatus`, `byRequest`).
     package var breaksDown = false
-    /// Requests run that long uncounted before the measurement begins.
+    /// How long requests run uncounted before the measurement begins.
     package var warmUp: Duration = .zero
-    /// How long requests that are in flight at the deadline are waited for.
+    /// How long to wait for requests that are in flight at the deadline.
     package var drain: Duration = .seconds(1)
     /// Event loops, each a thread of its own.
     package var threads = 1
     package var connections = 1
     /// Requests in flight at once on each connection. HTTP/1.1 has 1.
     package var streams = 1
-    /// After so many requests a connection is closed and another opened; nil: never.
+    /// The number of requests after which a connection is closed and another opened; nil for no limit.
     package var requestsPerConnection: Int?
     package var connectionRamp: ConnectionRamp?
-    /// How long a connection may live before it is closed and the place gives up (h2load's -T); nil: for ever.
+    /// The maximum lifetime of a connection, after which it is closed and the place gives up (h2load's -T); nil for no limit.
     package var activeTimeout: Duration?
-    /// How long a connection may go without any byte, likewise (h2load's -N).
+    /// How long a connection may go without a byte before it is closed and the place gives up (h2load's -N); nil for no limit.
     package var inactivityTimeout: Duration?
     package var protocols = Protocols.tls(["h2", "http/1.1"])
-    /// Of each connection: TLS, windows, time limits, where to connect.
+    /// The configuration of each connection: TLS, windows, time limits, where to connect.
     package var configuration = Configuration()
     package var api = API.direct
-    /// Whether each interval's histogram is kept (`BenchResult.Interval.latency`), for an HdrHistogram log.
+    /// Whether to keep each interval's histogram (`BenchResult.Interval.latency`), for an HdrHistogram log.
     package var keepsIntervalHistograms = false
-    /// Gets a line for each request, if given: see `RequestLog`.
+    /// The path of a file that gets a line for each request: see `RequestLog`.
     package var requestLog: String?
 
     package init(origin: Origin, requests: [Request]) {

@@ -7,49 +7,49 @@ package typealias TimeHistogram = Histogram<UInt64>
 extension TimeHistogram {
     package static let longest: UInt64 = 3_600_000_000_000
 
-    /// An empty one, of the layout that all of ours have, so that any two can be added.
+    /// An empty histogram, in the layout that all of ours have, so that any two can be added.
     package static func nanoseconds() -> TimeHistogram {
         TimeHistogram(lowestDiscernibleValue: 1, highestTrackableValue: longest, numberOfSignificantValueDigits: .three)
     }
 }
 
-/// What a measurement found. All times are of the measured part alone, without the warm-up, unless they say otherwise.
+/// The results of a measurement. All times are of the measured part only, without the warm-up, unless stated otherwise.
 package struct BenchResult: Sendable {
     /// What became of the requests: `sent == done + failed + aborted`.
     package struct Requests: Sendable, Equatable {
-        /// That were sent in the measured part, each counted once however often it was retried.
+        /// Sent in the measured part, each counted once however often it was retried.
         package var sent = 0
-        /// Answered whole, with whatever status.
+        /// Answered completely, with any status.
         package var done = 0
-        /// Not answered whole: see `errors`.
+        /// Not answered completely: see `errors`.
         package var failed = 0
-        /// Still in flight when the drain time after the deadline, or the user's patience, was over; or when their connection
-        /// had lived as long as it may (`BenchPlan.activeTimeout`).
+        /// Still in flight when the drain time after the deadline was over, when the user stopped the run, or when their
+        /// connection reached its maximum lifetime (`BenchPlan.activeTimeout`).
         package var aborted = 0
         /// Of `done`: those that were in flight at the deadline and answered within the drain time.
         package var drained = 0
-        /// Of an open loop's schedule, or of the requests asked for: those that were never sent.
+        /// Of an open loop's schedule, or of the number asked for: those that were never sent.
         package var dropped = 0
-        /// Attempts beyond the first: unprocessed requests that were sent again on another connection.
+        /// Attempts beyond the first: unprocessed requests that were retried on another connection.
         package var retries = 0
-        /// Answered between the beginning and the deadline, whenever they were sent: what `rate` counts.
+        /// Answered between the beginning and the deadline, whenever they were sent; `rate` counts these.
         package var answeredInTime = 0
 
         package init() {}
     }
 
-    /// Bytes.
+    /// In bytes.
     package struct Traffic: Sendable, Equatable {
-        /// On the wire, TLS with its handshakes included.
+        /// On the wire, including TLS and its handshakes.
         package var received = 0
         package var sent = 0
-        /// Of `received` and `sent`: those of the measured part, without the drain. What `BenchResult.elapsed` divides.
+        /// Of `received` and `sent`: those of the measured part, without the drain; divide these by `BenchResult.elapsed`.
         package var receivedInTime = 0
         package var sentInTime = 0
         /// Of HTTP, before TLS.
         package var receivedHTTP = 0
         package var sentHTTP = 0
-        /// Response header sections as they came (HPACK), and the names and values that they stand for.
+        /// Response header sections as received (HPACK), and the size of the names and values that they decode to.
         package var headers = 0
         package var headersDecoded = 0
         /// Bodies of responses, and of requests.
@@ -64,26 +64,28 @@ package struct BenchResult: Sendable {
         }
     }
 
-    /// Where requests waited, summed over all of them, in nanoseconds: a second of 100 waiting requests counts 100 s.
+    /// The time that requests waited, by reason, summed over all of them, in nanoseconds: a second of 100 waiting requests
+    /// counts as 100 s.
     ///
-    /// The sums are Doubles: an open loop of 100,000 requests a second that gets half of them answered passes 64 bits of
+    /// The sums are Doubles: in an open loop of 100,000 requests per second of which half are answered, they exceed 64 bits of
     /// nanoseconds in 20 minutes, and no sum needs more than 15 digits.
     package struct Waits: Sendable, Equatable {
-        /// For a stream of a connection that was there (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or `-m`).
+        /// For a stream of an established connection (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or `-m`).
         package var slot = 0.0
         package var slotRequests = 0
         /// For a connection to be established, the first one or another.
         package var connection = 0.0
         package var connectionRequests = 0
-        /// For ourselves: from when they were due until the loop noticed, and from when they could begin until they did.
+        /// For the client itself: from when they were due until the loop noticed, and from when they could begin until they
+        /// did.
         package var late = 0.0
         package var lateMost: UInt64 = 0
-        /// Connections, summed over those, for the server to take what was to be sent: the socket's buffer was full.
+        /// Connections, summed, for the server to read: the socket's buffer was full.
         package var sendBlocked = 0.0
-        /// Uploads for the server's stream window, and for its connection window.
+        /// Uploads, for the server's stream window and for its connection window.
         package var uploadStreamWindow = 0.0
         package var uploadConnectionWindow = 0.0
-        /// The server for our stream window, and for our connection window, as far as the round trip time tells.
+        /// The server, for our stream window and for our connection window, as far as the round trip time shows it.
         package var downloadStreamWindow = 0.0
         package var downloadConnectionWindow = 0.0
 
@@ -91,17 +93,17 @@ package struct BenchResult: Sendable {
     }
 
     package struct Connections: Sendable, Equatable {
-        /// Places that wanted a connection, and those of them that never had one: `opened - reopened` have had.
+        /// Places that wanted a connection, and those of them that never had one; `opened - reopened` had one.
         package var wanted = 0
         package var neverOpened = 0
         package var opened = 0
-        /// That could not be established, by cause.
+        /// Connections that could not be established, by cause.
         package var failed: [String: Int] = [:]
-        /// Of `opened`: instead of another that was closed.
+        /// Of `opened`: those that replaced a closed one.
         package var reopened = 0
         /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
-        /// Places that gave up, other than on purpose: no connection could be established there any more.
+        /// Places that gave up, other than on purpose: no further connection could be established there.
         package var abandoned = 0
         /// The part of `failed`, `lost`, `reopened` and `rotated` that happened before the measured part.
         package var warmUp = WarmUp()
@@ -110,18 +112,18 @@ package struct BenchResult: Sendable {
         /// TLS handshakes, and those of them that resumed a session.
         package var handshakes = 0
         package var resumed = 0
-        /// Open at once, at most.
+        /// The largest number open at once.
         package var mostOpen = 0
-        /// By version.
+        /// By HTTP version.
         package var http2 = 0
         package var http1 = 0
-        /// Such as "TLSv1.3" and "TLS_AES_256_GCM_SHA384", of the first; nil in cleartext.
+        /// For example "TLSv1.3" and "TLS_AES_256_GCM_SHA384", of the first connection; nil in cleartext.
         package var tlsVersion: String?
         package var cipher: String?
-        /// The server's SETTINGS_MAX_CONCURRENT_STREAMS as the last one told; nil for no limit or HTTP/1.1.
+        /// The server's latest SETTINGS_MAX_CONCURRENT_STREAMS; nil for no limit or HTTP/1.1.
         package var maxConcurrentStreams: Int?
-        /// Round trips that had to wait for each other, on the place where they were most: TCP 1, TLS 1.3 1, TLS 1.2 2 (1
-        /// where a session was resumed), each request 1.
+        /// Consecutive round trips, on the place with the most: TCP 1, TLS 1.3 1, TLS 1.2 2 (1 if a session was resumed), each
+        /// request 1.
         package var roundTrips = 0
 
         package init() {}
@@ -135,36 +137,36 @@ package struct BenchResult: Sendable {
             package init() {}
         }
 
-        /// What of `failed` and `lost` happened in the measured part, or after it.
+        /// The part of `failed` and `lost` that happened in the measured part, or after it.
         package var failedSince: [String: Int] { failed.subtracting(warmUp.failed) }
         package var lostSince: [String: Int] { lost.subtracting(warmUp.lost) }
     }
 
-    /// A part of the time line. There are 1,200 at most: where a number of requests takes longer, neighbours become one, and
-    /// all are twice as long.
+    /// A part of the time line. There are at most 1,200: if a number of requests takes longer, neighbours are joined, and all
+    /// become twice as long.
     package struct Interval: Sendable {
         /// Seconds since the measurement began.
         package var start: Double
         package var length: Double
         package var done = 0
         package var failed = 0
-        /// Begun (open loop: also when they were late).
+        /// Requests begun (in an open loop, including late ones).
         package var sent = 0
         package var bytesReceived = 0
         /// Streams in flight, sampled 100 times a second.
         package var inFlightMean = 0.0
         package var inFlightMost = 0
         package var connections = 0
-        /// Requests whose time had come and that were not sent yet, at the interval's end.
+        /// Requests that were due and not sent yet, at the interval's end.
         package var backlog = 0
-        /// Whether it is of the time after the deadline, in which loops may have come at slightly different times.
+        /// Whether it is after the deadline, which loops may have reached at slightly different times.
         package var isDrain = false
-        /// Of the measured responses that ended in it, nanoseconds; 0 where there are none (`hasLatencies`): those that
-        /// `done` counts may be of the warm-up, and what was drained has latencies, but was not done in time.
+        /// Of the measured responses that ended in it, in nanoseconds; 0 if there are none (see `hasLatencies`). Responses in
+        /// `done` may be of the warm-up, and drained ones have latencies but were not done in time.
         package var p50: UInt64 = 0
         package var p99: UInt64 = 0
         package var longest: UInt64 = 0
-        /// Kept if `BenchPlan.keepsIntervalHistograms`. In few bytes, since there are many.
+        /// Kept if `BenchPlan.keepsIntervalHistograms` is set. Compact, since there are many.
         var counts: SparseCounts?
         package var latency: TimeHistogram? {
             get { counts?.histogram() }
@@ -179,46 +181,46 @@ package struct BenchResult: Sendable {
         }
     }
 
-    /// What the measuring itself cost.
+    /// The cost of the measuring itself.
     package struct Client: Sendable, Equatable {
         /// CPU seconds of the whole process, in the measured part.
         package var userSeconds = 0.0
         package var systemSeconds = 0.0
-        /// The part of the time that each loop's thread was at work, 0 to 1, without `spinSeconds`.
+        /// The fraction of the time that each loop's thread was at work, 0 to 1, without `spinSeconds`.
         package var loopBusy: [Double] = []
         /// CPU seconds that open loops spent looking at the clock, to begin requests on time.
         package var spinSeconds = 0.0
-        /// How late timers fired, nanoseconds: the 99th percentile and the worst.
+        /// How late timers fired, in nanoseconds: the 99th percentile and the worst.
         package var lagP99: UInt64 = 0
         package var lagMost: UInt64 = 0
-        /// The process's largest resident size, bytes.
+        /// The process's largest resident size, in bytes.
         package var residentBytes = 0
         package var processors = 0
 
         package init() {}
     }
 
-    /// Times in which there was no connection, and none could be had at once.
+    /// Times in which there was no connection, and none could be established at once.
     package struct Downtime: Sendable, Equatable {
         package var count = 0
-        /// In all, and the longest one: from the end of the last connection to the one that brought an answer. That is the most
-        /// that the server can have been away, for between two dials nobody looks.
+        /// The total, and the longest one: from the end of the last connection to the first one that answered. The server was
+        /// away for at most that long, since nobody looks between two dials.
         package var seconds = 0.0
         package var longest = 0.0
-        /// In all, from the end of the last connection to the last dial that failed: the server was away for that long at
-        /// least.
+        /// The total from the end of the last connection to the last dial that failed: the server was away for at least that
+        /// long.
         package var leastSeconds = 0.0
 
         package init() {}
     }
 
-    /// Responses a second of each place, over the measured part.
+    /// Responses per second of each place, over the measured part.
     package struct Spread: Sendable, Equatable {
         package var count = 0
         package var least = 0.0
         package var most = 0.0
         package var mean = 0.0
-        /// The standard deviation, and the part of the places that lie within one of it from the mean, 0 to 1.
+        /// The standard deviation, and the fraction of the places within one deviation of the mean, 0 to 1.
         package var deviation = 0.0
         package var within = 0.0
 
@@ -238,21 +240,22 @@ package struct BenchResult: Sendable {
 
     /// The latencies of some of the requests.
     package struct Part: Sendable {
-        /// The status, or the request's place in `BenchPlan.requests`; nil for all requests behind those that have their own.
+        /// The status, or the request's index in `BenchPlan.requests`; nil for all requests after those with an entry of their
+        /// own.
         package var key: Int?
         package var latency: TimeHistogram
 
         package init(key: Int?, latency: TimeHistogram) { (self.key, self.latency) = (key, latency) }
     }
 
-    /// How it ended.
+    /// How the measurement ended.
     package enum End: Sendable, Equatable {
         case complete
         /// The user stopped it.
         case interrupted
-        /// Every connection came to a time limit of the plan's (`activeTimeout`, `inactivityTimeout`).
+        /// Every connection reached a time limit of the plan (`activeTimeout`, `inactivityTimeout`).
         case expired(String)
-        /// No connection could be had any more.
+        /// No further connection could be established.
         case gaveUp(String)
     }
 
@@ -262,7 +265,7 @@ package struct BenchResult: Sendable {
     /// Of the measured part, without the drain, in seconds.
     package var elapsed = 0.0
     package var requests = Requests()
-    /// Responses by status, those too that were not as expected; index is the status.
+    /// Responses by status, including those that were not as expected; the index is the status.
     package var statuses = [Int](repeating: 0, count: 1000)
     /// Requests that failed, by cause ("stream reset by the server: REFUSED_STREAM" …).
     package var errors: [String: Int] = [:]
@@ -272,35 +275,36 @@ package struct BenchResult: Sendable {
     package var client = Client()
     /// From sending a request to its response's last byte.
     package var latency = TimeHistogram.nanoseconds()
-    /// From when it was to begin, so that waiting for its turn counts: the open loop's schedule, or the end of its
-    /// predecessor in a closed loop. This is the one without coordinated omission.
+    /// From when it was to begin, so that waiting for its turn counts: by the open loop's schedule, or at the end of its
+    /// predecessor in a closed loop. This one is free of coordinated omission.
     package var corrected = TimeHistogram.nanoseconds()
     /// From sending a request to its response's first byte.
     package var firstByte = TimeHistogram.nanoseconds()
-    /// TCP connect, and the TLS handshake, of each connection (those of the warm-up too).
+    /// TCP connect, and the TLS handshake, of each connection (including those of the warm-up).
     package var connect = TimeHistogram.nanoseconds()
     package var handshake = TimeHistogram.nanoseconds()
     package var intervals: [Interval] = []
     package var downtime = Downtime()
-    /// Of the places that connections take one after the other.
+    /// Over the places, each of which may have had several connections in turn.
     package var perConnection = Spread()
     /// Empty unless `BenchPlan.breaksDown`.
     package var byStatus: [Part] = []
-    /// The same, and where there is one request only.
+    /// Empty unless `BenchPlan.breaksDown`, or if there is only one request.
     package var byRequest: [Part] = []
-    /// Why the log of each request (`BenchPlan.requestLog`) is incomplete; nil where it is whole, or was not asked for.
+    /// The error that made the log of each request (`BenchPlan.requestLog`) incomplete; nil if it is complete, or was not asked
+    /// for.
     package var requestLogFailure: H2Error?
 
     package init() {}
 
-    /// The intervals of the measured part, without that of the drain behind it.
+    /// The intervals of the measured part, without the drain after it.
     package var timeLine: [Interval] {
         intervals.filter { !$0.isDrain && (elapsed <= 0 || $0.start < elapsed) }
     }
     /// Seconds at the end of the measured part in which requests were in flight and none was answered or failed before the
     /// run ended: the server hung. Nil if there was no such silence, or if responses may take that long.
     package var silenceAtEnd: Double? {
-        // With many unanswered the percentiles tell it themselves, and a few slow resources are no silence.
+        // If many are unanswered the percentiles show it, and a few slow resources are not a silence.
         guard requests.aborted > 0, requests.done >= 10 * requests.aborted, latency.totalCount > 0 else { return nil }
         switch end {
         case .complete, .interrupted: break
@@ -310,8 +314,8 @@ package struct BenchResult: Sendable {
         let seconds = silent.reduce(0) { $0 + $1.length }
         return seconds >= 1 && seconds > 10 * Double(latency.maxRecorded) / 1e9 ? seconds : nil
     }
-    /// The longest time within the measured part in which requests were in flight and no response came, where responses
-    /// came before and after it: the server or the network stalled. Nil if responses may take about that long.
+    /// The longest time within the measured part in which requests were in flight and no response came, with responses before
+    /// and after it: the server or the network stalled. Nil if responses may take about that long.
     package var stall: (start: Double, seconds: Double)? {
         guard latency.totalCount > 0 else { return nil }
         var (longest, current): ((start: Double, seconds: Double)?, (start: Double, seconds: Double)?) = (nil, nil)
@@ -329,20 +333,20 @@ package struct BenchResult: Sendable {
         guard let longest, longest.seconds >= 0.5, longest.seconds > 10 * usual else { return nil }
         return longest
     }
-    /// Whole responses that were not as `BenchPlan.expectation` has them, which count as failed.
+    /// Complete responses that did not meet `BenchPlan.expectation`, which count as failed.
     package var unexpected: Int { max(statuses.reduce(0, +) - requests.done, 0) }
-    /// Responses a second.
+    /// Responses per second.
     package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
     package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }
 
-    /// Responses whose status is 100 × `hundreds` and some.
+    /// The number of responses with a status from 100 × `hundreds` to 99 above.
     package func statusClass(_ hundreds: Int) -> Int {
         statuses[(hundreds * 100)..<(hundreds * 100 + 100)].reduce(0, +)
     }
 }
 
 extension [String: Int] {
-    /// Counts by cause, without those of `others`, which are a part of them.
+    /// The counts by cause, less those of `others`, which are a part of them.
     fileprivate func subtracting(_ others: [String: Int]) -> [String: Int] {
         merging(others, uniquingKeysWith: -).filter { $0.value > 0 }
     }

@@ -1,6 +1,6 @@
 internal import H2Client
 
-/// The place of one connection among those that a measurement keeps: when one is gone, the next is dialled here.
+/// The place of one of the connections that a measurement keeps: when one is gone, the next is dialled here.
 ///
 /// Belongs to its worker's loop.
 final class ConnectionSlot: DirectConnectionUser {
@@ -9,61 +9,61 @@ final class ConnectionSlot: DirectConnectionUser {
         case waitsForTurn
         case under(Connector)
         case pausing(LoopTimer)
-        /// The last connection that was to be tried brought nothing so far, and is still ending.
+        /// The last connection to be tried has brought nothing so far, and is still ending.
         case onLast
         /// No further connection will be made.
         case gaveUp
     }
 
-    // Safe, though unchecked: the worker owns its slots, and lets go of them after their connections are gone. Checking
-    // would cost two atomic operations at each use.
+    // Safe, though unchecked: the worker owns its slots, and releases them after their connections are gone. Checking would
+    // cost two atomic operations at each use.
     private unowned(unsafe) let worker: Worker
-    /// Among all slots of the measurement.
+    /// Its index among all slots of the measurement.
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
     @exclusivity(unchecked) private var dialling = Dialling.no
-    /// Streams whose request was begun, or to be begun, and has to be sent again, in order.
+    /// Streams whose request must be retried, or was refused before it began, in order.
     @exclusivity(unchecked) private var waiting = Ring<DirectStream>(capacity: 4)
-    /// Streams that are free. Of many that the plan asks for the server may allow few: each is made when there is room for
-    /// its first request, and serves whoever is next.
+    /// Streams that are free. The server may allow far fewer streams than the plan asks for, so each is created when there is
+    /// room for its first request, and then serves any request.
     @exclusivity(unchecked) private var idle: [DirectStream] = []
     @exclusivity(unchecked) private var unmade: Int
-    /// Whoever wants to begin a request in a closed loop, of as many as the plan has streams.
+    /// The plan's streams that want to begin a request in a closed loop.
     @exclusivity(unchecked) private var wanting: Wanting
-    /// Arrivals that this slot alone is to send.
+    /// Arrivals that only this slot may send.
     @exclusivity(unchecked) private var backlog = Ring<Worker.Arrival>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
     /// Responses in the measured part.
     @exclusivity(unchecked) var answered = 0
-    /// When streams that think want to begin again.
+    /// When thinking streams want to begin again.
     @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
     @exclusivity(unchecked) private var thinkTimer: LoopTimer?
     private let thinkTime: UInt64
-    /// Why a connection last refused a request.
+    /// The reason why a connection last refused a request.
     @exclusivity(unchecked) private var lastRefusal: H2Error?
-    /// Connections that could not be established, or were left without a single answer.
+    /// Connections in a row that could not be established, or were left without an answer.
     @exclusivity(unchecked) private var failuresInARow = 0
-    /// Whether the connection has brought an answer.
+    /// Whether the connection has answered.
     @exclusivity(unchecked) private var hasAnswered = false
     @exclusivity(unchecked) private(set) var hasConnected = false
     /// Whether its turn to connect (-r) has come.
     @exclusivity(unchecked) private var hasStarted = false
-    /// Whether it ever wanted a connection.
+    /// Whether it has ever wanted a connection.
     @exclusivity(unchecked) private(set) var hasWanted = false
     /// The last time without a connection.
     @exclusivity(unchecked) private var gap = Worker.Gap(from: 0, to: .max)
-    /// Round trips that went before the first request on the connection.
+    /// Round trips before the first request on the connection.
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
-    /// When the connection has lived as long as it may (-T).
+    /// Fires when the connection reaches its maximum lifetime (-T).
     @exclusivity(unchecked) private var lifeTimer: LoopTimer?
     /// Requests that it may still send.
     @exclusivity(unchecked) private var left: Int
     private let requestsPerConnection: Int
     private let isOpenLoop: Bool
 
-    /// - Parameter share: how many requests it may send; those of an open loop are their schedule's to share out.
+    /// - Parameter share: the number of requests that it may send; an open loop shares out its own by schedule.
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
@@ -91,7 +91,7 @@ final class ConnectionSlot: DirectConnectionUser {
         pump()
     }
 
-    /// A request of this slot's own schedule.
+    /// Takes a request of this slot's own schedule.
     func take(_ arrival: Worker.Arrival) {
         backlog.append(arrival)
         pump()
@@ -114,12 +114,12 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// Sends what waits, as far as there is room, and sees to it that there is a connection.
-    /// - Parameter most: 1 where a request is over. Others may be whose end has not been told yet: each has its successor, and
-    ///   no more are counted as in flight than are.
+    /// Sends waiting requests, as far as there is room, and makes sure that there is a connection.
+    /// - Parameter most: 1 when a request is over. Others may have ended without being reported yet: each has its own
+    ///   successor, so that the number counted as in flight stays right.
     func pump(atMost most: Int = .max) {
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
-        // From here on nothing is waited for but our own work.
+        // From here on only our own work delays a request.
         let ableAt = worker.loop.now
         var sent = 0
         while sent < most, connection === self.connection, connection.hasFreeSlot, let stream = next() {
@@ -134,10 +134,10 @@ final class ConnectionSlot: DirectConnectionUser {
     /// Whether a stream has nothing to do.
     private var hasRoom: Bool { !idle.isEmpty || unmade > 0 }
 
-    /// The stream whose request is next; nil where there is none.
+    /// The stream whose request is next; nil if there is none.
     private func next() -> DirectStream? {
         if let stream = waiting.popFirst() {
-            // A retry is not a new request, and may be sent when no other may.
+            // A retry is not a new request, and may be sent even if no new one may.
             if stream.notes.pointee.attempts > 0 || maySend { return stream }
             if isOpenLoop { giveBack(stream) } else { wanting.rest() }
             idle.append(stream)
@@ -190,7 +190,7 @@ final class ConnectionSlot: DirectConnectionUser {
         if sentOnConnection >= requestsPerConnection { rotate() }
     }
 
-    /// The connection refused a request that arrived, and it has not begun: it waits for another.
+    /// The connection refused a request of the schedule before it began: it waits for another.
     private func giveBack(_ stream: DirectStream) {
         worker.backlog.append(
             Worker.Arrival(
@@ -212,7 +212,7 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// The connection would not take it.
+    /// The connection did not accept the request.
     private func refused(_ stream: DirectStream, _ error: H2Error) {
         if error.isRetryable {
             if worker.didNotBegin(stream.notes, gap: gap), !isOpenLoop { left += 1 }
@@ -226,7 +226,7 @@ final class ConnectionSlot: DirectConnectionUser {
             stream.notes.pointee.attempts = 0
             if !isOpenLoop { wanting.rest() }
             idle.append(stream)
-            // What this version of HTTP cannot send once it can never send.
+            // If this version of HTTP cannot send it now, it never can.
             let connection = connection
             connection?.isMeant = true
             giveUp(error.message)
@@ -234,7 +234,7 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// The connection has had as many requests as it is meant to have.
+    /// The connection has had its maximum number of requests.
     private func rotate() {
         guard let connection else { return }
         connection.isMeant = true
@@ -242,8 +242,8 @@ final class ConnectionSlot: DirectConnectionUser {
         connection.close(because: "it has had its number of requests")
     }
 
-    /// No request goes by it any more. Where it has brought nothing, that counts here and now, and not when it is gone:
-    /// its requests are told before that, and would have the next one dialled at once.
+    /// Stops using the connection for new requests. If it never answered, that counts as a failure now, not when it is gone:
+    /// its requests end before that, and would have the next one dialled at once.
     private func leave(_ connection: DirectConnection, _ why: H2Error?) {
         guard connection === self.connection else { return }
         self.connection = nil
@@ -298,7 +298,7 @@ final class ConnectionSlot: DirectConnectionUser {
         guard maySend else {
             wanting.rest()
             idle.append(stream)
-            // What has to be sent again may wait for this very place.
+            // A retry may wait for this very place.
             if !waiting.isEmpty { pump() }
             return
         }
@@ -316,7 +316,7 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// A stream rests. All do so for the same time, so those that began first are the first to end.
+    /// A stream rests. All rest for the same time, so the first to begin is the first to end.
     private func think(until time: UInt64) {
         thinking.append(time)
         if thinkTimer == nil { startThinkTimer(time) }
@@ -335,7 +335,7 @@ final class ConnectionSlot: DirectConnectionUser {
                 break
             }
             _ = thinking.popFirst()
-            // It has rested for that much longer.
+            // It has rested for longer than asked.
             if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
         }
         pump()
@@ -344,9 +344,9 @@ final class ConnectionSlot: DirectConnectionUser {
     private func noteAnswer(_ connection: DirectConnection) {
         if connection === self.connection { hasAnswered = true }
         failuresInARow = 0
-        // After the end the answer says nothing of the time before it.
+        // After the end an answer says nothing about the time before it.
         if worker.isRunning { worker.downtime.answered() }
-        // One that was left has brought something after all: there is no reason to wait with the next.
+        // A connection that was left has answered after all: there is no reason to delay the next one.
         switch dialling {
         case .pausing(let timer):
             worker.loop.cancel(timer)
@@ -361,8 +361,8 @@ final class ConnectionSlot: DirectConnectionUser {
         Worker.Place(connection: connection.number, stream: stream.identifier)
     }
 
-    /// Whether the server cannot have processed it for a reason that another connection does not have: the load goes on over
-    /// that. What a server refuses while it lives is a finding, and is counted as it is.
+    /// Whether the server cannot have processed the request, for a reason that another connection does not have: it is retried
+    /// there. Requests that a live server refuses are a result, and counted as such.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
         guard stream.notes.pointee.attempts < Worker.attemptsToSend, !hasGivenUp else { return false }
         guard worker.isRunning, connection.cutOff == nil else { return false }
@@ -409,7 +409,8 @@ final class ConnectionSlot: DirectConnectionUser {
         worker.dial(self)
     }
 
-    /// Its turn has come; see `Worker.startDials`. False where it wants none any more, and has not begun.
+    /// Dials when its turn has come; see `Worker.startDials`. Returns false, without dialling, if it no longer wants a
+    /// connection.
     func dialNow() -> Bool {
         guard case .waitsForTurn = dialling, wantsConnection else {
             if case .waitsForTurn = dialling { dialling = .no }
@@ -462,9 +463,8 @@ final class ConnectionSlot: DirectConnectionUser {
         paused(error)
     }
 
-    /// Has the next dial wait, or be the end of it: whoever dialled again at once, where nothing comes of it, would only be
-    /// a nuisance.
-    /// - Parameter isEnding: whether there still is a connection, whose end will be told.
+    /// Delays the next dial, or gives up: dialling a failing server again at once would only be a nuisance.
+    /// - Parameter isEnding: whether there still is a connection, whose end will be reported.
     private func paused(_ error: H2Error, isEnding: Bool = false) {
         guard case .no = dialling else { return }
         failuresInARow += 1
@@ -484,9 +484,9 @@ final class ConnectionSlot: DirectConnectionUser {
 
     // MARK: - The end
 
-    /// Ends the connection, which was the last one here; what is under way on it fails.
-    /// - Parameter isExpired: whether it has lived as long as it may (-T), rather than been silent (-N): then its requests
-    ///   are cut off, and nothing is wrong with them.
+    /// Ends the connection, the last one here; requests under way on it fail.
+    /// - Parameter isExpired: whether it has reached its maximum lifetime (-T), rather than been silent (-N). Then its requests
+    ///   are cut off, which is no fault of theirs.
     func stop(because why: String, isExpired: Bool) {
         if case .gaveUp = dialling { return }
         // The drain has a limit of its own.
@@ -512,7 +512,7 @@ final class ConnectionSlot: DirectConnectionUser {
         worker.wakeForOrphaned()
     }
 
-    /// Others may send what it was to send; what it has sent already, and would have sent again, has failed.
+    /// Leaves its unsent requests to others; those that were to be retried have failed.
     private func leaveRest(_ why: String, isMeant: Bool) {
         if isOpenLoop {
             let rest = backlog
@@ -529,7 +529,7 @@ final class ConnectionSlot: DirectConnectionUser {
         for _ in 0..<waiting.count {
             guard let stream = waiting.popFirst() else { return }
             if stream.notes.pointee.attempts > 0 {
-                // Where a connection refused the next attempt, the stream has forgotten why the one before failed.
+                // If a connection refused the next attempt, the stream no longer has the error of the one before.
                 let failure =
                     stream.failure ?? lastRefusal
                     ?? H2Error(.connectionClosed, message: "no connection took the request")
@@ -561,7 +561,7 @@ final class ConnectionSlot: DirectConnectionUser {
 }
 
 extension ConnectionInfo {
-    /// Round trips before the first request can be sent: TCP 1, TLS 1.3 1, TLS 1.2 2, or 1 where a session was resumed.
+    /// Round trips before the first request can be sent: TCP 1, TLS 1.3 1, TLS 1.2 2, or 1 if a session was resumed.
     var roundTripsToOpen: Int {
         guard let tlsVersion else { return 1 }
         return 1 + (tlsVersion == "TLSv1.3" || isTLSResumed ? 1 : 2)
@@ -569,15 +569,15 @@ extension ConnectionInfo {
 }
 
 extension BenchConnection {
-    /// Why a connection was lost that was not closed on purpose.
-    /// - Parameter error: what it ended with; nil where it has only been left.
+    /// The reason why a connection was lost that was not closed on purpose.
+    /// - Parameter error: the error that it ended with; nil if it has only been left.
     func lossKind(_ error: H2Error?) -> String {
         let isInOrder =
             switch error?.code {
             case nil, .connectionClosed, .connectionDraining, .notProcessed: true
             default: false
             }
-        // One that ends in order after its last answer has no more to say: the server said why before.
+        // If it ends in order, after its last answer, the server's GOAWAY gives the reason.
         if isInOrder, let code = goAwayCode { return "GOAWAY \(code.name)" }
         guard let error, !isInOrder || error.cause != .none else { return "connection closed by the server" }
         return error.kind

@@ -1,21 +1,21 @@
 internal import H2Client
 
-// The open loop: requests that begin when the schedule says, answered or not.
+// The open loop: requests that begin on schedule, whether or not earlier ones are answered.
 
 extension Worker {
     /// A request that has arrived.
     struct Arrival {
         /// When it was due.
         var time: UInt64
-        /// When the loop noticed that. Until then it waited for us, from then on for a connection or a stream.
+        /// When the loop noticed it. Until then it waited for the client, from then on for a connection or a stream.
         var takenAt: UInt64
-        /// Which of the plan's requests a script has then.
+        /// The index of the plan's request that a script sends then.
         var turn: Int
     }
 
-    /// How long before an arrival the loop stops sleeping, nanoseconds: what a thread takes to wake up.
+    /// How long before an arrival the loop stops sleeping, in nanoseconds: the time that a thread takes to wake up.
     static let spinTime: UInt64 = 50_000
-    /// Two looks at the clock that are further apart had work between them.
+    /// If two readings of the clock are further apart, there was work between them.
     private static let spinStep: UInt64 = 5_000
 
     /// Begins the worker's own part of the schedule.
@@ -25,7 +25,7 @@ extension Worker {
         ].compactMap { $0 }
     }
 
-    /// The measured part begins: each part that the worker has begins anew, those of workers that gave up in the warm-up too.
+    /// Restarts each part that the worker has, including those of workers that gave up in the warm-up, with the measured part.
     func restartSchedules() {
         schedules = schedules.compactMap { schedule($0.part, from: findings.beganAt) }
     }
@@ -33,23 +33,23 @@ extension Worker {
     /// Takes the schedules that another worker left.
     func take(_ handover: WorkerGroup.Leftover) {
         if case .measuring = phase {
-            // What was left in the warm-up has its arrivals from the beginning of the measured part.
+            // Parts left in the warm-up arrive from the beginning of the measured part on.
             schedules += handover.schedules
             schedules += handover.parts.compactMap { schedule($0, from: findings.beganAt) }
             for arrival in handover.arrivals { backlog.append(arrival) }
         } else {
             schedules += handover.parts.compactMap { schedule($0, from: beginning) }
-            // One that began to measure before this one leaves nothing for the warm-up.
+            // A worker that began to measure before this one leaves nothing for the warm-up.
             inherited.add(WorkerGroup.Leftover(arrivals: handover.arrivals, schedules: handover.schedules))
         }
     }
 
     private func schedule(_ part: Arrivals.Part, from beganAt: UInt64) -> Schedule? {
         guard let arrivals else { return nil }
-        // So that it is the rate times the duration: one that is due as the time is over is none of it.
+        // The number is then the rate times the duration: a request due exactly at the end is left out.
         var length = UInt64.max
         if case .measuring = phase, case .time(let time) = plan.extent { length = time.clampedNanoseconds }
-        // Each part has numbers of its own, and so has the warm-up.
+        // Each part has random numbers of its own, and so has the warm-up.
         var mixed = SplitMix64(seed: plan.arrivalSeed)
         let seed = mixed.next() ^ (UInt64(part.first) << 1 | (phase == .warmUp ? 1 : 0))
         return Schedule(
@@ -68,7 +68,7 @@ extension Worker {
             let isFull = backlog.count + slotBacklog >= Self.mostBacklog
             if isFull { wasFullAt = now }
             guard !isFull, taken < Self.mostArrivals else {
-                // It loses nothing by that: the schedule knows when each was due.
+                // Nothing is lost: the schedule knows when each was due.
                 if isFull {
                     arrivalTimer = loop.schedule(after: 1_000_000) { [unowned self] in takeArrivals() }
                 } else {
@@ -79,13 +79,13 @@ extension Worker {
             taken += 1
             let (number, turn) = (schedules[place].taken, schedules[place].round)
             schedules[place].take(arrivals)
-            // What came while the backlog was full waited for those before it.
+            // Requests that arrived while the backlog was full waited for those before them.
             let takenAt = time <= wasFullAt ? time : loop.now
             dispatch(Arrival(time: time, takenAt: takenAt, turn: turn), number: place == 0 ? number : nil)
         }
     }
 
-    /// Which schedule has the next arrival, and when that is.
+    /// The schedule with the next arrival, and its time.
     @inline(__always)
     private func nextArrival() -> (place: Int, time: UInt64)? {
         var found: (place: Int, time: UInt64)?
@@ -95,10 +95,10 @@ extension Worker {
         return found
     }
 
-    /// Sleeps until shortly before the arrival, and looks at the clock from then on. Between the looks the loop has its turns,
-    /// so that answers are not kept waiting.
+    /// Sleeps until shortly before the arrival, and polls the clock from then on. The loop runs between polls, so that answers
+    /// are not delayed.
     private func awaitArrival(_ time: UInt64) {
-        // Not when it began to look: those that began meanwhile took their time.
+        // Not the time when the polling began: arrivals that began since then took time.
         let now = loop.now
         let ahead = maySpin ? Self.spinTime : 0
         guard time <= now &+ ahead else {
@@ -117,7 +117,7 @@ extension Worker {
         }
     }
 
-    /// In the loop's next turn: a timer that is due at once would have its turn before all else.
+    /// Takes arrivals in the loop's next turn: a timer due at once would run before everything else.
     private func takeArrivalsSoon() {
         guard !takesArrivalsSoon else { return }
         takesArrivalsSoon = true
@@ -127,22 +127,22 @@ extension Worker {
         }
     }
 
-    /// How many requests were due, and have not even been put into the backlog, which was full.
+    /// The number of requests that were due but did not even get into the backlog, which was full.
     ///
-    /// - Parameter now: nil once the time is over: then all that a schedule still has is due. One that another worker left ends
-    ///   when that worker's time does, which may be a moment later.
+    /// - Parameter now: nil once the time is over: everything that a schedule still has is then due. A schedule left by another
+    ///   worker ends with that worker's time, which may be a moment later.
     func notTaken(at now: UInt64?) -> Int {
         guard let arrivals else { return 0 }
         return schedules.reduce(0) { $0 + $1.due(now ?? $1.end, arrivals) }
     }
 
-    /// Whether the schedule has another request: a number of requests is a number of arrivals.
+    /// Whether the schedule may have another arrival: with a number of requests, there are that many arrivals.
     var mayPlan: Bool {
         guard case .measuring = phase, case .requests = plan.extent else { return true }
         return left > backlog.count + slotBacklog
     }
 
-    /// Whether each place has its own requests, rather than what all have in common.
+    /// Whether each place has requests of its own, rather than all sharing the same ones.
     private var isPerConnection: Bool {
         switch plan.pace {
         case .arrivalsPerConnection, .script: true
@@ -150,10 +150,10 @@ extension Worker {
         }
     }
 
-    /// - Parameter number: which of the worker's own schedule it is; nil for one that was taken over.
+    /// - Parameter number: the arrival's index in the worker's own schedule; nil for a schedule taken over.
     private func dispatch(_ arrival: Arrival, number: Int?) {
         if isPerConnection, let number {
-            // At random it is for each connection as for all, which taking turns would even out.
+            // Each connection gets random arrivals, too; taking turns would even them out.
             var mixed = SplitMix64(seed: UInt64(number))
             let slot = slots[plan.arrivesAtRandom ? Int(mixed.next() % UInt64(slots.count)) : number % slots.count]
             if !slot.hasGivenUp {
@@ -172,7 +172,7 @@ extension Worker {
         }
     }
 
-    /// The slot has room for a request that arrives.
+    /// The slot has room for an arriving request.
     func markReady(_ slot: ConnectionSlot) {
         guard !slot.isReady else { return }
         slot.isReady = true
@@ -181,7 +181,7 @@ extension Worker {
 
     func tookFromSlotBacklog() { slotBacklog -= 1 }
 
-    /// A slot gives up, and others send what it was to send.
+    /// A slot gives up, and others send its requests.
     func takeOver(_ arrivals: Ring<Arrival>) {
         var arrivals = arrivals
         while let arrival = arrivals.popFirst() {

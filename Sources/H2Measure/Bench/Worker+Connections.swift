@@ -14,7 +14,7 @@ extension Worker {
         startDials()
     }
 
-    /// In a loop, whoever asks: thousands of slots may wait, of which none wants a connection any more.
+    /// Iterates rather than recurses: thousands of slots may wait, none of which wants a connection any more.
     private func startDials() {
         if case .over = phase { return }
         guard !isDialling else { return }
@@ -56,14 +56,14 @@ extension Worker {
         if findings.connectError == nil { findings.connectError = error }
     }
 
-    /// Why a connection ends that has lived as long as it may.
+    /// The reason given when a connection reaches its maximum lifetime.
     static func expiry(_ limit: Duration) -> String {
         "its connections were open for \(timeText(seconds: limit.inSeconds)) (-T)"
     }
 
     func streamLimit(_ limit: Int?) { findings.connections.maxConcurrentStreams = limit }
 
-    /// - Parameter cause: nil where it was meant.
+    /// - Parameter cause: nil if it was intended.
     func disconnected(_ connection: any BenchConnection, cause: String?) {
         guard live.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         busySince[ObjectIdentifier(connection)] = nil
@@ -94,7 +94,7 @@ extension Worker {
         wakeForOrphaned()
     }
 
-    /// Wakes idle places to send what others offer.
+    /// Wakes idle places to send requests that others offer.
     func wakeForOrphaned() {
         guard orphaned > 0, !isOpenLoop else { return }
         if live.isEmpty, isRunning, let peers, peers.offer(orphaned, from: self) {
@@ -106,7 +106,8 @@ extension Worker {
         wakeSoon()
     }
 
-    /// Not from here: what a slot that gives up leaves may have the next one give up, and so on through all of them.
+    /// Not called directly: a slot that gives up leaves requests that may make the next one give up, and so on through all of
+    /// them.
     func wakeSoon() {
         guard !isWaking else { return }
         isWaking = true
@@ -116,7 +117,7 @@ extension Worker {
         }
     }
 
-    /// Not one slot is left: what is to be sent is left to other workers, where there are any.
+    /// No slot is left: leaves unsent requests to other workers, if there are any.
     private func leaveAll(_ why: String) {
         let end = hasFailedSlot ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
         guard isRunning else { return finish(findings.end) }
@@ -128,7 +129,7 @@ extension Worker {
             handover.schedules = schedules
             while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
         } else {
-            // The warm-up leaves nothing behind but who sends for which places.
+            // The warm-up leaves nothing but the places to send for.
             handover.parts = schedules.map(\.part)
         }
         guard peers.handOver(&handover, from: self) else {
@@ -140,33 +141,33 @@ extension Worker {
         }
         if case .requests = plan.extent { left = 0 }
         schedules = []
-        // Whether anything is wrong is for those to say who go on.
+        // The workers that go on report whether anything is wrong.
         finish(.complete)
     }
 
-    /// Whether a slot keeps trying after this number of failures in a row.
+    /// Whether a slot keeps trying after this number of consecutive failures.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
         switch code {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
         default: break
         }
-        // A mistake in the plan shows before the first connection, whichever worker has that.
+        // A mistake in the plan shows before the first connection of any worker.
         if plan.keepsTrying, downtime.hasConnected { return true }
         return failures < Self.attemptsToConnect
     }
 
-    /// How long the slot of this number pauses after so many failures in a row, nanoseconds: 0.1 to 0.8 s. Where it keeps
-    /// trying, up to 5 s more by its number, so that thousands of slots do not dial a server that is away all at once.
+    /// The pause of the slot with this number after consecutive failures, in nanoseconds: 0.1 to 0.8 s. If the plan keeps
+    /// trying, up to 5 s more, depending on the number, so that thousands of slots do not all dial an absent server at once.
     ///
-    /// The first of them looks more often while there is no connection at all: how long that lasts is known no better than
-    /// the time between two looks.
+    /// The first slot dials more often while there is no connection at all: the time between two dials limits how precisely the
+    /// downtime is known.
     func pause(after failures: Int, of number: Int) -> UInt64 {
         if plan.keepsTrying, number == 0, let time = downtime.lasts(loop.now) { return Downtime.pause(after: time) }
         let pause = 100_000_000 << UInt64(min(max(failures - 1, 0), 3)) as UInt64
         return plan.keepsTrying ? pause + UInt64(number % 5_000) * 1_000_000 : pause
     }
 
-    /// That of a slot's connections.
+    /// The configuration of a slot's connections.
     func configuration(of number: Int) -> Configuration {
         guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
         var configuration = plan.configuration
@@ -190,7 +191,7 @@ extension Worker {
         func look() {
             let now = loop.now
             for (key, connection) in live {
-                // Its time counts from when there is something to wait for: a request, on a connection that is there.
+                // The limit counts from when there is something to wait for: a request on an established connection.
                 guard connection.openStreams > 0, let since = busySince[key] else {
                     busySince[key] = now + period
                     continue
@@ -203,7 +204,7 @@ extension Worker {
                 } else if let slot = asyncSlots.first(where: { $0.connection === connection }) {
                     slot.stop(because: why, isExpired: false)
                 } else {
-                    // Its slot has left it (GOAWAY, rotation), and only what is under way on it still waits.
+                    // Its slot has left it (GOAWAY, rotation), and only requests under way on it still wait.
                     connection.cutOff = .silent
                     connection.closeNow(because: why)
                 }

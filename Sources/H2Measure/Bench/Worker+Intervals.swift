@@ -1,9 +1,9 @@
 internal import H2Client
 
-// What a worker sees of time: samples, intervals, CPU.
+// Time as a worker sees it: samples, intervals, CPU.
 
 extension Worker {
-    /// Looks how many requests are in flight and how late the loop is, and ends intervals.
+    /// Samples the requests in flight and the loop's lag, and ends intervals.
     func sample(due: UInt64) {
         if case .over = phase { return }
         loop.readClock()
@@ -12,7 +12,7 @@ extension Worker {
             findings.lag.record(now - min(due, now))
             samples.count += 1
             samples.inFlight += inFlight
-            // The last one ends with the time itself, so that it is the same one on all loops.
+            // The last interval ends with the time itself, so that it is the same on all loops.
             if intervalIndex < lastInterval, now - findings.beganAt >= UInt64(intervalIndex + 1) * intervalLength {
                 endInterval(now)
             }

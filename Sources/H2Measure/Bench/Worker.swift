@@ -3,19 +3,19 @@ import H2Platform
 
 /// One event loop's part of a measurement: its connections, its share of the requests, its figures.
 ///
-/// Invariant behind `@unchecked Sendable`: everything that changes belongs to the loop's thread.
+/// Invariant behind `@unchecked Sendable`: all mutable state belongs to the loop's thread.
 final class Worker: @unchecked Sendable {
-    /// Can go: warmUp → measuring → draining → over; any of them may be left out.
+    /// Transitions: warmUp → measuring → draining → over; any of them may be skipped.
     enum Phase { case warmUp, measuring, draining, over }
 
-    /// What the worker found. Times are the loop's.
+    /// The worker's results. Times are the loop's.
     ///
-    /// Invariant behind `@unchecked Sendable`: it is handed over once, when the worker has finished with it.
+    /// Invariant behind `@unchecked Sendable`: they are handed over once, when the worker is finished with them.
     struct Findings: @unchecked Sendable {
         var end = BenchResult.End.complete
         var beganAt: UInt64 = 0
         var endedAt: UInt64 = 0
-        /// Whether it came to the measured part. One that gave up in the warm-up has no times of its own.
+        /// Whether it reached the measured part. A worker that gave up in the warm-up has no times of its own.
         var hasMeasured = false
         var requests = BenchResult.Requests()
         var statuses = [Int](repeating: 0, count: 1000)
@@ -27,16 +27,16 @@ final class Worker: @unchecked Sendable {
         let connect = LatencyCounts()
         let handshake = LatencyCounts()
         let lag = LatencyCounts()
-        /// Responses in time by place, and what latencies were by status and by request.
+        /// Responses in time by place, and latencies by status and by request.
         var answered: [Int] = []
         var breakdown: Breakdown?
         var busy = 0.0
-        /// Seconds of CPU that went into waiting for arrivals precisely.
+        /// CPU seconds spent on waiting for arrivals precisely.
         var spun = 0.0
         /// CPU seconds of the process, in user mode and in the kernel, when the measured part began and when it ended.
         var usedAtBegin = (user: 0.0, system: 0.0)
         var usedAtEnd = (user: 0.0, system: 0.0)
-        /// The first failure to connect, where nothing ever connected.
+        /// The first failure to connect, if nothing ever connected.
         var connectError: H2Error?
     }
 
@@ -48,15 +48,15 @@ final class Worker: @unchecked Sendable {
     let timeline: Timeline
     let index: Int
     let log: RequestLog?
-    /// Whether responses are counted and no more: neither checked, nor broken down, nor written to a log.
+    /// Whether responses are only counted: neither checked, nor broken down, nor logged.
     let isPlain: Bool
-    /// Where it is asked for.
+    /// Nil unless asked for.
     let breakdown: Breakdown?
-    /// Of all workers.
+    /// Shared by all workers.
     let downtime: Downtime
     /// Called once, on the loop. Set before `start`.
     var completion: (Findings) -> Void = { _ in }
-    /// What it shares with the other workers; nil where it is the only one.
+    /// State shared with the other workers; nil if this is the only one.
     let peers: WorkerGroup?
 
     @exclusivity(unchecked) var phase = Phase.warmUp
@@ -67,25 +67,25 @@ final class Worker: @unchecked Sendable {
     let recorder = Recorder()
     @exclusivity(unchecked) var slots: [ConnectionSlot] = []
     @exclusivity(unchecked) var asyncSlots: [AsyncConnectionSlot] = []
-    /// Requests that may still be sent, by all slots together.
+    /// Requests that may still be sent by all slots together.
     @exclusivity(unchecked) var left: Int
-    /// Of these, those of slots that gave up: whoever has none left of its own may send them.
+    /// Of these: requests of slots that gave up, which any slot with none left of its own may send.
     @exclusivity(unchecked) var orphaned = 0
     @exclusivity(unchecked) var inFlight = 0
     @exclusivity(unchecked) var turn = 0
     @exclusivity(unchecked) var clockCount = 0
-    /// When it had nothing left to do, where it waits for the other workers.
+    /// When it had nothing left to do, if it waits for the other workers.
     @exclusivity(unchecked) var doneAt: UInt64?
 
     // Open loop.
     let isOpenLoop: Bool
     let arrivals: Arrivals?
-    /// The worker's part of them, that of its slots, and those of workers that gave up.
+    /// The worker's part of the arrivals: that of its slots, and those of workers that gave up.
     @exclusivity(unchecked) var schedules: [Schedule] = []
-    /// What workers have left that began to measure before this one, until it does.
+    /// Work left by workers that began to measure before this one, until this one does.
     @exclusivity(unchecked) var inherited = WorkerGroup.Leftover()
     @exclusivity(unchecked) var arrivalTimer: LoopTimer?
-    /// Since when the backlog has been full, as of the last look: what was due by then waited for that.
+    /// The last time that the backlog was seen full: requests due by then waited for it.
     @exclusivity(unchecked) var wasFullAt: UInt64 = 0
     let maySpin: Bool
     @exclusivity(unchecked) var isSpinning = false
@@ -99,7 +99,7 @@ final class Worker: @unchecked Sendable {
 
     // Connections.
     @exclusivity(unchecked) var live: [ObjectIdentifier: any BenchConnection] = [:]
-    /// Since when each has had requests under way, as far as the watch over inactive ones (-N) has seen.
+    /// Since when each has had requests under way, as seen by the inactivity watch (-N).
     @exclusivity(unchecked) var busySince: [ObjectIdentifier: UInt64] = [:]
     @exclusivity(unchecked) var closedFigures = DirectFigures()
     @exclusivity(unchecked) var figuresAtBegin = DirectFigures()
@@ -108,15 +108,15 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var isDialling = false
     @exclusivity(unchecked) var isWaking = false
     @exclusivity(unchecked) var slotsAlive = 0
-    /// Whether a place has given up for another reason than that its connection was ended on purpose.
+    /// Whether a place has given up for any reason other than an intended end of its connection.
     @exclusivity(unchecked) var hasFailedSlot = false
-    /// Why places ended their connections on purpose.
+    /// The reason for which places ended their connections on purpose.
     @exclusivity(unchecked) var limitReached: String?
-    /// Requests that wait for a connection to take them: more stay in the schedule until there is room.
+    /// The most requests that wait for a connection; more stay in the schedule until there is room.
     static let mostBacklog = 1 << 20
-    /// Requests that begin in one turn of the loop, before all else has its own.
+    /// The most requests that begin in one turn of the loop, before everything else gets its turn.
     static let mostArrivals = 1 << 14
-    /// Dials at once: more would only overflow the server's queue of connections that it has not accepted.
+    /// The most dials at once: more would only overflow the server's accept queue.
     static let mostDials = 256
 
     // Time.
@@ -126,7 +126,7 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var intervalBeganAt: UInt64 = 0
     @exclusivity(unchecked) var samples = Samples()
     let intervalLength: UInt64
-    /// The index of the last one in a time that is given.
+    /// The index of the last interval of a given time.
     let lastInterval: Int
     static let samplePeriod: UInt64 = 10_000_000
 
@@ -142,8 +142,8 @@ final class Worker: @unchecked Sendable {
     }
 
     /// - Parameters:
-    ///   - index: which of `plan.threads` it is.
-    ///   - log: this worker's alone.
+    ///   - index: the worker's index among `plan.threads`.
+    ///   - log: used by this worker only.
     init(
         _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
         timeline: Timeline, log: RequestLog?, downtime: Downtime, peers: WorkerGroup? = nil
@@ -187,7 +187,7 @@ final class Worker: @unchecked Sendable {
             (isOpenLoop, self.arrivals) = (true, arrivals)
         case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, places: plan.connections))
         }
-        // Where the process may use less than a processor for each loop, the spinning would take that from the requests.
+        // If the process may use less than one processor per loop, spinning would take CPU time from the requests.
         maySpin = isOpenLoop && ProcessorSet.count > plan.threads && CPUQuota.current >= Double(plan.threads)
         if case .time(let time) = plan.extent {
             let time = max(time.clampedNanoseconds, 1)
@@ -205,11 +205,11 @@ final class Worker: @unchecked Sendable {
 
     // MARK: - What all slots go by
 
-    /// Failures in a row after which a slot gives up, and attempts at one request.
+    /// Consecutive failures after which a slot gives up, and attempts at one request.
     static let attemptsToConnect = 5
     static let attemptsToSend = 10
 
-    /// Whether requests begin, or begin again.
+    /// Whether requests begin, or are retried.
     var isRunning: Bool {
         switch phase {
         case .warmUp, .measuring: true
@@ -224,7 +224,7 @@ final class Worker: @unchecked Sendable {
         loop.preconditionInLoop()
         loop.readClock()
         beginning = min(time, loop.now)
-        // Waits end as precisely as the system has it, not up to 50 us later. The thread ends with the measurement.
+        // Waits end as precisely as the system allows, not up to 50 us later. The thread ends with the measurement.
         loop.setTimerSlack(nanoseconds: 1)
         let connections = Self.share(of: plan.connections, index, plan.threads)
         slotsAlive = connections
@@ -277,7 +277,7 @@ final class Worker: @unchecked Sendable {
         timers.append(loop.schedule(after: time - min(loop.now, time)) { [unowned self] in body(self) })
     }
 
-    /// - Parameter isOver: it ends before it has begun, so that nothing was measured, in no time.
+    /// - Parameter isOver: whether the measurement ends before it has begun, with nothing measured.
     private func beginMeasuring(isOver: Bool = false) {
         guard case .warmUp = phase else { return }
         loop.readClock()
@@ -292,7 +292,7 @@ final class Worker: @unchecked Sendable {
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
-        // Nothing of the warm-up is in the first interval, nor in what waiting for arrivals cost.
+        // The first interval, and the cost of waiting for arrivals, exclude the warm-up.
         samples = Samples(most: inFlight, bytes: figuresAtBegin.received)
         spun = 0
         // The warm-up has its own schedule, and leaves nothing behind.
@@ -301,7 +301,7 @@ final class Worker: @unchecked Sendable {
             backlog = Ring(capacity: 64)
             for slot in slots { slot.dropBacklog() }
             slotBacklog = 0
-            // What it waits for is the warm-up's next request.
+            // The timer waits for the warm-up's next request.
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             arrivalTimer = nil
             wasFullAt = 0
@@ -332,7 +332,7 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// The loop's time, read anew now and then, so that it is precise to a few requests.
+    /// The loop's time, read again every few calls, so that it is precise to a few requests.
     @inline(__always)
     func tick() -> UInt64 {
         clockCount &+= 1
@@ -340,8 +340,8 @@ final class Worker: @unchecked Sendable {
         return loop.now
     }
 
-    /// A request begins on a stream. Returns whether it is one of those that were asked for, and has not been counted yet.
-    /// - Parameter gap: the last time without a connection where it begins.
+    /// A request begins on a stream. Returns whether it is one of those asked for that has not been counted yet.
+    /// - Parameter gap: the last time without a connection at this place.
     @inline(__always)
     func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, gap: Gap) -> Bool {
         inFlight += 1
@@ -360,7 +360,7 @@ final class Worker: @unchecked Sendable {
         return true
     }
 
-    /// Chooses the request, of several in turn; a script has chosen it already.
+    /// Chooses one of several requests in turn; a script has chosen it already.
     private func takeTurn(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
         if case .script = plan.pace { return }
         notes.pointee.turn = turn
@@ -368,16 +368,16 @@ final class Worker: @unchecked Sendable {
         if turn == requests.count { turn = 0 }
     }
 
-    /// When a place had no connection, the last time that it had none.
+    /// The last time that a place had no connection.
     struct Gap {
         var from: UInt64
         var to: UInt64
     }
 
-    /// Divides the time between a request's own and its beginning into what it waited for: a connection, a stream of one, and
-    /// ourselves, which is the rest. Our part is what the loop was late in noticing that it was due, and what it took from
-    /// when it could have begun.
-    /// - Parameter sign: -1 takes it back.
+    /// Divides the time from when a request was due until it began by what it waited for: a connection, a stream of one, and
+    /// the client itself, which is the rest. The client's part is the delay until the loop noticed that the request was due,
+    /// and the time from when it could have begun.
+    /// - Parameter sign: -1 to undo it.
     @inline(never)
     private func noteWaits(_ notes: UnsafeMutablePointer<DirectStream.Notes>, _ gap: Gap, sign: Int) {
         let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
@@ -399,13 +399,13 @@ final class Worker: @unchecked Sendable {
         if late > findings.waits.lateMost, sign > 0 { findings.waits.lateMost = late }
     }
 
-    /// What `began` counted did not begin after all: it never left. Returns what that returned.
+    /// Undoes `began`, for a request that was never sent after all. Returns what that returned.
     func didNotBegin(_ notes: UnsafeMutablePointer<DirectStream.Notes>, gap: Gap) -> Bool {
         inFlight -= 1
         guard notes.pointee.attempts == 0, notes.pointee.isMeasured else { return false }
         left += 1
         findings.requests.sent -= 1
-        // It will wait on, and is counted when it begins.
+        // It goes on waiting, and is counted when it begins.
         if notes.pointee.intendedAt < notes.pointee.beganAt { noteWaits(notes, gap, sign: -1) }
         return true
     }
@@ -416,7 +416,7 @@ final class Worker: @unchecked Sendable {
     @inline(__always)
     func ended() { inFlight -= 1 }
 
-    /// A request's response is whole: when its head came and when its end did, and what it was.
+    /// A request's response is complete.
     @inline(__always)
     func done(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
@@ -446,18 +446,18 @@ final class Worker: @unchecked Sendable {
         if left == 0 { checkEnd() }
     }
 
-    /// A whole response's time to first byte: all of its latency, where head and end came in one read.
+    /// A complete response's time to first byte: the whole latency if head and end arrived in one read.
     private func firstByte(began: UInt64, headAt: UInt64, endAt: UInt64, _ now: UInt64) -> UInt64 {
         if headAt == endAt { return now - began }
         return headAt > began ? min(headAt, now) - began : 0
     }
 
-    /// Why a whole response is not as the plan has it, so that it has failed; nil where it is.
+    /// The reason why a complete response does not meet the plan's expectation, and so has failed; nil if it does.
     func unexpected(status: Int, bodyBytes: Int, digest: BodyDigest?) -> String? {
         plan.expectation?.failure(status: status, bodyBytes: bodyBytes, digest: digest)
     }
 
-    /// A request's response is whole, and is not as the plan has it.
+    /// A request's response is complete, but does not meet the plan's expectation.
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, unexpected why: String, headAt: UInt64, status: Int,
         bodyBytes: Int, on place: Place
@@ -466,13 +466,13 @@ final class Worker: @unchecked Sendable {
         failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
     }
 
-    /// The place on the wire where a request was: the connection's number, and the stream's.
+    /// A request's place on the wire: the connection's number, and the stream's.
     struct Place {
         var connection: Int
         var stream: Int
     }
 
-    /// - Parameter cutOff: why we ended its connection in the middle of it; nil where we did not.
+    /// - Parameter cutOff: why we ended its connection during the request; nil if we did not.
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
         bodyBytes: Int = 0, cutOff: CutOff? = nil, on place: Place
@@ -527,13 +527,13 @@ final class Worker: @unchecked Sendable {
         findings.requests.sent - findings.requests.done - findings.requests.failed - findings.requests.aborted
     }
 
-    /// Ends it when there is nothing left to do.
+    /// Ends the worker when it has nothing left to do.
     func checkEnd() {
         guard open == 0 else { return }
         switch phase {
         case .measuring where left == 0:
             guard let peers else { return finish(.complete) }
-            // Others may still give up, and leave something to do.
+            // Others may still give up, and leave it something to do.
             guard doneAt == nil else { return }
             doneAt = loop.now
             peers.isDone(self)
@@ -544,7 +544,7 @@ final class Worker: @unchecked Sendable {
 
     // MARK: - What others leave
 
-    /// Another worker has given up, and some of its requests are this one's to send.
+    /// Another worker has given up, and this one sends some of its requests.
     func takeOver() {
         guard let peers, isRunning else { return }
         let handover = peers.takeInbox(of: self)
@@ -573,11 +573,11 @@ final class Worker: @unchecked Sendable {
 
     /// No worker has anything left to do.
     func allAreDone() {
-        // One that gave up meanwhile may have left something.
+        // A worker that gave up meanwhile may have left something.
         if doneAt != nil { finish(.complete) }
     }
 
-    /// The user has had enough.
+    /// The user stops the measurement.
     func interrupt() {
         finish(.interrupted)
     }
@@ -586,7 +586,7 @@ final class Worker: @unchecked Sendable {
         guard case .measuring = phase else { return }
         loop.readClock()
         noteEnd()
-        // What is open now is all that there is to wait for.
+        // Only requests under way now are waited for.
         left = 0
         phase = .draining
         findings.end = end
@@ -596,12 +596,12 @@ final class Worker: @unchecked Sendable {
 
     private func noteEnd() {
         guard findings.endedAt == 0 else { return }
-        // From here on nobody leaves it anything. What it has not taken over was planned and is not sent.
+        // From here on nobody leaves it anything. Work that it has not taken over was planned but is not sent.
         if let peers {
             let handover = peers.leave(self)
             if isOpenLoop { take(handover) }
         }
-        // One that had nothing to do any more has only waited for the others.
+        // A worker that had nothing left to do has only waited for the others.
         let now = doneAt ?? loop.now
         findings.endedAt = now
         findings.usedAtEnd = Self.usedCPU
@@ -615,11 +615,11 @@ final class Worker: @unchecked Sendable {
         figures.subtract(figuresAtBegin)
         (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
         if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
-        // What was planned and never sent.
+        // Requests that were planned but never sent.
         switch plan.extent {
         case .requests: findings.requests.dropped = left
         case .time(let time):
-            // What is due when the time is over is no part of it.
+            // A request due exactly at the end is not part of the run.
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
             for slot in slots { slot.returnRefused() }
             findings.requests.dropped += backlog.count + slotBacklog + notTaken(at: now >= last ? nil : now)
@@ -632,13 +632,13 @@ final class Worker: @unchecked Sendable {
         loop.readClock()
         noteEnd()
         findings.end = end
-        // What was drained belongs to an interval too, of the time after the end.
+        // Drained responses belong to an interval too, the one after the end.
         if !recorder.isEmpty { endInterval(loop.now) }
         timeline.end(loop: index)
         phase = .over
         findings.breakdown = breakdown
         findings.requests.aborted += open
-        // In a run of some time each place has something to send, also one whose turn to connect (-r) has not come.
+        // In a timed run each place has something to send, even if its turn to connect (-r) has not come.
         let allWant = if case .time = plan.extent { end == .complete } else { false }
         func wants(_ hasWanted: Bool) -> Bool { allWant || hasWanted }
         findings.connections.wanted = slots.count { wants($0.hasWanted) } + asyncSlots.count { wants($0.hasWanted) }
@@ -655,7 +655,7 @@ final class Worker: @unchecked Sendable {
         for slot in slots { slot.end() }
         for slot in asyncSlots { slot.end() }
         for connection in live.values { connection.closeNow(because: "the measurement is over") }
-        // Not in the middle of what a connection is at, and not before the last task has ended: the loop ends with this.
+        // Not in the middle of a connection's work, and not before the last task has ended: the loop ends with this.
         Task(executorPreference: loop.taskExecutor) { [self] in
             for slot in asyncSlots { await slot.finish() }
             slots = []

@@ -2,13 +2,15 @@ import H2Client
 import HTTPTypes
 import Histogram
 
-/// A measurement as a JSON document: all of its result, what was asked for, and the verdicts. `docs/bench.schema.json`
-/// describes it; a test holds the two together.
+/// A measurement as a JSON document: its whole result, its plan, and the verdicts. `docs/bench.schema.json` describes it; a
+/// test keeps the two consistent.
 ///
-/// Conventions: every time is in seconds, and its name ends in `_seconds`; sizes are bytes; rates are per second; parts
-/// are 0 to 1; what does not apply is `null` and never left out; lists stand where the names would be a server's words.
+/// Conventions: every time is in seconds, with a name that ends in `_seconds`; sizes are in bytes; rates are per second;
+/// fractions are 0 to 1; inapplicable values are `null` and never left out; lists replace objects if the names would come from
+/// a server.
 package enum BenchJSON {
-    /// Raised where a reader of the old one would go wrong. New members raise it too, for the schema allows no others.
+    /// Raised if readers of the previous version would misread the document, including for new members, which its schema does
+    /// not allow.
     package static let version = 2
 
     package static func text(
@@ -75,7 +77,7 @@ package enum BenchJSON {
         ]
     }
 
-    /// A distribution of times. Also for the documents of other commands.
+    /// A distribution of times, also used by the documents of other commands.
     package static func times(_ histogram: TimeHistogram) -> JSONText {
         let distribution = Distribution(histogram)
         func time(_ nanoseconds: UInt64) -> JSONText { distribution.count > 0 ? seconds(nanoseconds) : .null }

@@ -2,8 +2,7 @@ import H2Client
 import HTTPTypes
 import Histogram
 
-/// A measurement's result for people to read in a terminal: what ran, what came of it, how long it took, and how far all
-/// that can be trusted.
+/// A measurement's result for the terminal: what ran, what came of it, how long it took, and how far to trust it.
 package struct BenchSummary {
     private static let labelWidth = 13
 
@@ -16,9 +15,9 @@ package struct BenchSummary {
     private let style: TextStyle
 
     /// - Parameters:
-    ///   - outcomes: what came of the conditions of `--fail-if`.
-    ///   - width: of the terminal, in characters. No line is longer, from 20 on.
-    ///   - color: whether the text may hold colours. Without, it has no escape sequence at all.
+    ///   - outcomes: the outcomes of the `--fail-if` conditions.
+    ///   - width: of the terminal, in characters. No line is longer if it is at least 20.
+    ///   - color: whether the text may have colours. Without them it has no escape sequences at all.
     package init(
         _ result: BenchResult, _ plan: BenchPlan, verdicts: [Verdict], outcomes: [FailCondition.Outcome] = [],
         context: ReportContext = ReportContext(), width: Int, color: Bool
@@ -32,7 +31,7 @@ package struct BenchSummary {
         style = TextStyle(color: color)
     }
 
-    /// Lines, each ended.
+    /// The lines, each with a line end.
     package var text: String {
         let parts = [
             header(), totals(), waits(), machinery(), percentiles(), parts(), histogram(), timeLine(), judgement(),
@@ -84,7 +83,7 @@ package struct BenchSummary {
         return lines
     }
 
-    /// Such as `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384) · the server allows 128 streams`.
+    /// For example `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384) · the server allows 128 streams`.
     private var spoken: String {
         let connections = result.connections
         var text = printable(connections.spoken)
@@ -185,7 +184,7 @@ package struct BenchSummary {
             (waits.downloadStreamWindow, "the server for our stream window"),
             (waits.downloadConnectionWindow, "the server for our connection window"),
         ].filter { $0.0 > 0 }
-        // The corrected ones: what was waited for before a request was sent is in those alone.
+        // Only the corrected latencies include the time that requests waited before they were sent.
         let total = result.corrected.average * Double(result.corrected.totalCount)
         return named.enumerated().flatMap { index, wait in
             let share = total > 0 ? " (\(percent(wait.0 / total)) of all requests' time)" : ""
@@ -226,7 +225,7 @@ package struct BenchSummary {
 
     // MARK: How long it took
 
-    /// By status and by URL, where that was asked for.
+    /// Latency by status and by URL, if asked for.
     private func parts() -> [String] {
         func lines(_ title: String, _ parts: [BenchResult.Part], _ name: (Int?) -> String) -> [String] {
             guard !parts.isEmpty else { return [] }
@@ -281,7 +280,7 @@ package struct BenchSummary {
             }
     }
 
-    /// The figures that are looked for first, where they are found last.
+    /// The most wanted figures, at the end where they are easiest to find.
     private func closing() -> [String] {
         let corrected = Distribution(result.corrected)
         func time(_ percentile: Percentile) -> String {
@@ -290,14 +289,14 @@ package struct BenchSummary {
         }
         let times = corrected.count > 0 ? [time(.p50), time(.p99) + " (corrected)"] : []
         var parts = ["\(rateText(result.rate)) responses/s"] + times + [grouped(result.requests.failed, "error")]
-        // Those that are expected not to be there have failed.
+        // With expected statuses, responses with any other have already failed.
         let bad = plan.expectation?.statuses == nil ? result.badStatuses(plan) : 0
         if bad > 0 { parts.append("\(grouped(bad)) with status 4xx or 5xx") }
         return wrapped("Result: " + parts.joined(separator: " · "), width: width, indent: 2).map(style.bold)
     }
 
     private func row(_ label: String, _ text: String, paint: (String) -> String = { $0 }) -> [String] {
-        // Beside a label there is no room on a narrow terminal.
+        // A narrow terminal has no room beside a label.
         guard width >= 40 else {
             let lines = wrapped(text, width: width - 2).map { "  " + paint($0) }
             return label.isEmpty ? lines : [label] + lines
@@ -310,7 +309,7 @@ package struct BenchSummary {
 }
 
 extension BenchResult {
-    /// Responses with a status that is not what was asked for: any but those of `BenchPlan.expectation`, or 4xx and 5xx.
+    /// Responses with an unwanted status: any not in `BenchPlan.expectation`, or else 4xx and 5xx.
     func badStatuses(_ plan: BenchPlan) -> Int {
         guard let expected = plan.expectation?.statuses else { return statusClass(4) + statusClass(5) }
         return statuses.enumerated().reduce(0) { $0 + (expected.contains($1.offset) ? 0 : $1.element) }

@@ -1,10 +1,10 @@
 import Histogram
 
-/// A percentile that is shown.
+/// A percentile to be shown.
 package struct Percentile: Sendable, Equatable {
-    /// Such as `p99.9`.
+    /// For example `p99.9`.
     package var name: String
-    /// How many of 10,000 values lie above it.
+    /// The number of values above it, out of 10,000.
     package var tenThousandthsAbove: Int
 
     package static let shown = [
@@ -16,31 +16,31 @@ package struct Percentile: Sendable, Equatable {
     package static let p50 = shown[0]
     package static let p99 = shown[4]
 
-    /// So few values above a percentile would another run put elsewhere.
+    /// With fewer values above it, a percentile would differ in another run.
     package static let fewest = 10
 
-    /// Of so many values, those above it.
+    /// The number of values above it, out of `count`.
     package func above(of count: Int) -> Int { Int(clamping: count.multipliedFullWidth(by: tenThousandthsAbove)) }
 
-    /// Of how many values enough lie above it.
+    /// The number of values needed for enough of them to lie above it.
     package var needed: Int { Percentile.fewest * 10_000 / tenThousandthsAbove }
 }
 
 extension Int {
-    /// A product by 10,000: a count of values may be as large as 64 bits hold.
+    /// A product by 10,000: a count of values may use all 64 bits.
     fileprivate init(clamping product: (high: Int, low: UInt)) {
         self = product.high >= 10_000 ? .max : 10_000.dividingFullWidth(product).quotient
     }
 }
 
-/// What a histogram says, reckoned in one walk over its counts. Nanoseconds.
+/// A histogram's statistics, computed in one pass over its counts. In nanoseconds.
 package struct Distribution: Sendable {
     package private(set) var count = 0
     package private(set) var min: UInt64 = 0
     package private(set) var max: UInt64 = 0
     package private(set) var mean = 0.0
     package private(set) var deviation = 0.0
-    /// The values that occur, each the largest of those that share a count, and how often.
+    /// The values that occur, each the largest of those that share a count, and their counts.
     package private(set) var values: [(value: UInt64, count: Int)] = []
 
     package init(_ histogram: TimeHistogram) {
@@ -51,7 +51,7 @@ package struct Distribution: Sendable {
             values.append((recorded.value, Int(clamping: recorded.count)))
             return Double(histogram.medianEquivalentForValue(recorded.value))
         }
-        // Counts may be many: the mean first, so that the squares do not lose what they differ by.
+        // There may be many values: computing the mean first keeps the squares precise.
         for (middle, value) in zip(middles, values) { mean += middle * Double(value.count) }
         mean /= Double(count)
         var squares = 0.0
@@ -61,7 +61,7 @@ package struct Distribution: Sendable {
         deviation = (squares / Double(count)).squareRoot()
     }
 
-    /// The value that all but the part above the percentile are not larger than; 0 where there are none.
+    /// The smallest recorded value that only the fraction above the percentile may exceed; 0 if there are none.
     package func value(_ percentile: Percentile) -> UInt64 {
         let rank = Swift.max(count - percentile.above(of: count), 1)
         var seen = 0

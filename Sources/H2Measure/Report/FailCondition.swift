@@ -1,4 +1,4 @@
-/// When a measurement counts as failed (`--fail-if`): `p99>50ms`, `errors>0.1%`, `rate<1000`.
+/// A condition under which a measurement counts as failed (`--fail-if`): `p99>50ms`, `errors>0.1%`, `rate<1000`.
 package struct FailCondition: Sendable, Equatable {
     private enum Metric: Sendable, Equatable {
         /// Of the corrected latency.
@@ -6,9 +6,9 @@ package struct FailCondition: Sendable, Equatable {
         case least
         case longest
         case mean
-        /// Responses a second.
+        /// Responses per second.
         case rate
-        /// Requests that were not answered whole.
+        /// Requests that were not answered completely.
         case errors
         case aborted
         case dropped
@@ -39,21 +39,21 @@ package struct FailCondition: Sendable, Equatable {
         }
     }
 
-    /// As it was written.
+    /// The condition as written.
     package let text: String
     private let name: String
     private let metric: Metric
     private let relation: Relation
-    /// Nanoseconds, a rate, a count, or a part of the requests sent.
+    /// In nanoseconds, requests per second, a number, or a fraction of the requests sent.
     private let limit: Double
     private let isPart: Bool
 
-    /// What there is to choose from, for help and errors.
+    /// The metrics to choose from, for help and errors.
     package static let metrics = "p50 to p99.99, min, mean, max, rate, errors, aborted, dropped, retries, 5xx, 404"
 
-    /// - Throws: `OptionValueError` for what is not a condition.
+    /// - Throws: `OptionValueError` for text that is not a condition.
     package init(_ written: String) throws(OptionValueError) {
-        // As it may be written for people: p99 > 50ms.
+        // Spaces are allowed, as in p99 > 50ms.
         let text = written.filter { $0 != " " }
         let remedy =
             "write a figure, > or <, and a limit, as p99>50ms, errors>0.1% or rate<1000; figures are \(Self.metrics)"
@@ -105,26 +105,26 @@ package struct FailCondition: Sendable, Equatable {
         return QuantityText.isDigits(name[...]) ? Int(name).map { .statuses($0...$0) } : nil
     }
 
-    /// Whether failed requests are what it is about, so that it alone decides how many there may be.
+    /// Whether it is about failed requests, so that it alone decides how many there may be.
     package var isAboutErrors: Bool { metric == .errors }
 
     // MARK: Judging
 
-    /// What a measurement says to it.
+    /// The outcome of a condition for one measurement.
     package struct Outcome: Sendable, Equatable {
-        /// As it was written.
+        /// The condition as written.
         package var condition: String
         package var isBroken: Bool
-        /// Seconds, a rate, a count, or a part; nil where there is none.
+        /// Seconds, a rate, a number, or a fraction; nil if there is none.
         package var measured: Double?
-        /// Such as `p99 is 63.2 ms (--fail-if p99>50ms)`.
+        /// For example `p99 is 63.2 ms (--fail-if p99>50ms)`.
         package var text: String
     }
 
     /// - Parameters:
-    ///   - corrected: of the result.
-    ///   - wereAwaited: whether requests under way at the end of the time had a while to be answered, and those without an answer
-    ///     are slow ones.
+    ///   - corrected: the result's corrected latencies.
+    ///   - wereAwaited: whether requests under way at the end had some time left to be answered, so that those without an
+    ///     answer are slow.
     package func judge(_ result: BenchResult, corrected: Distribution, wereAwaited: Bool = false) -> Outcome {
         if case .percentile(let percentile) = metric,
             let unanswered = unanswered(above: percentile, result, corrected, wereAwaited: wereAwaited)
@@ -136,7 +136,7 @@ package struct FailCondition: Sendable, Equatable {
             return outcome(nil, "\(name) is not known, because \(why)", isBroken: true)
         }
         guard let value = value(result, corrected) else {
-            // A figure that is not known is not a success.
+            // An unknown figure is not a success.
             let why = result.unexpected > 0 ? "no response was as expected" : "no request was answered"
             return outcome(nil, "\(name) is not known, because \(why)", isBroken: true)
         }
@@ -150,7 +150,7 @@ package struct FailCondition: Sendable, Equatable {
         return outcome(value, "\(name): \(grouped(count(result)))\(share)", isBroken: isBroken)
     }
 
-    /// That more requests had no answer than may lie above the percentile, if it is so.
+    /// Text that says that more requests had no answer than may lie above the percentile; nil if not.
     private func unanswered(
         above percentile: Double, _ result: BenchResult, _ corrected: Distribution, wereAwaited: Bool
     ) -> String? {
@@ -199,7 +199,8 @@ package struct FailCondition: Sendable, Equatable {
 }
 
 extension [FailCondition] {
-    /// What a measurement says to each; nothing where the user stopped it, for what ran until then is not what was to be judged.
+    /// The outcome of each condition; empty if the user stopped the run, since the part until then is not what was to be
+    /// judged.
     package func judge(_ result: BenchResult, _ plan: BenchPlan? = nil) -> [FailCondition.Outcome] {
         guard !isEmpty, result.end != .interrupted else { return [] }
         let corrected = Distribution(result.corrected)

@@ -1,26 +1,25 @@
-/// How a HdrHistogram lays out its counts: which values share one.
+/// The layout of an HdrHistogram's counts: which values share one.
 ///
-/// Values up to 2 × 10^digits units have a count each; from there on the width of a count doubles with the value, so that
-/// it is never wider than one part in 10^digits of it. A unit is the largest power of two within the lowest value that
-/// can be discerned.
+/// Values up to 2 × 10^digits units have a count each; above that the width of a count doubles with the value, so that it never
+/// exceeds one part in 10^digits of the value. A unit is the largest power of two not above the lowest discernible value.
 struct HistogramLayout: Equatable {
     let lowest: UInt64
     let highest: UInt64
     let digits: Int
     /// A unit is 2 to this power.
     private let unitBits: Int
-    /// Half the counts of the first bucket, and all of each other, are 2 to this power.
+    /// Half the counts of the first bucket, and all counts of each other bucket, are 2 to this power.
     private let halfBits: Int
-    /// How many counts there are.
+    /// The number of counts.
     let count: Int
-    /// As HdrHistogram calls them: the ranges of one width each, and the counts of the first of them.
+    /// In HdrHistogram's terms: the ranges of one width each, and the number of counts in the first of them.
     var bucketCount: Int { count >> halfBits - 1 }
     var subBucketCount: Int { 2 << halfBits }
 
-    /// Of the histograms of this module.
+    /// The layout of this module's histograms.
     static let nanoseconds = HistogramLayout(lowest: 1, highest: TimeHistogram.longest, digits: 3)!
 
-    /// nil where no histogram has such a layout.
+    /// Nil if no histogram has such a layout.
     init?(lowest: UInt64, highest: UInt64, digits: Int) {
         guard (0...5).contains(digits), lowest >= 1, highest <= UInt64(Int64.max), lowest <= highest / 2 else {
             return nil
@@ -31,7 +30,7 @@ struct HistogramLayout: Equatable {
         unitBits = 63 - lowest.leadingZeroBitCount
         halfBits = max(bits, 1) - 1
         guard unitBits + halfBits <= 61 else { return nil }
-        // The first bucket ends here; each further one doubles the range. As highest is below 2^63 this cannot overflow.
+        // The first bucket ends here; each further one doubles the range. Since highest is below 2^63 this cannot overflow.
         var (end, buckets) = (UInt64(1) << UInt64(halfBits + 1 + unitBits), 1)
         while end <= highest {
             buckets += 1
@@ -42,7 +41,7 @@ struct HistogramLayout: Equatable {
         count = (buckets + 1) << halfBits
     }
 
-    /// Which count a value is in.
+    /// The index of the count that a value belongs to.
     func index(of value: UInt64) -> Int {
         let mask = (UInt64(2) << UInt64(halfBits) - 1) << UInt64(unitBits)
         let bucket = 63 - unitBits - halfBits - (value | mask).leadingZeroBitCount

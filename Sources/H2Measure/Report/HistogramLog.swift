@@ -1,21 +1,21 @@
 import H2Platform
 import Histogram
 
-/// A log of histograms in HdrHistogram's format 1.3, which its viewers and libraries read, and which logs of several
-/// measurements can be merged from without loss (`HistogramLogMerge`).
+/// A histogram log in HdrHistogram's format 1.3, which its viewers and libraries read. Logs of several measurements can be
+/// merged without loss (`HistogramLogMerge`).
 ///
-/// The latency of each interval is a line of its own, without a tag, for that is what viewers show unless they are told
-/// otherwise. What is kept for the whole measurement alone (the corrected latency, the first byte, TCP connect, TLS
-/// handshake) has a line each, with a tag. Values are nanoseconds; the lines' own times are seconds since the
-/// measurement began (`BaseTime`), and their largest value is in milliseconds, as the format has it by custom.
+/// The latency of each interval is a line without a tag, since viewers show these by default. Figures kept only for the whole
+/// measurement (corrected latency, first byte, TCP connect, TLS handshake) have one line each, with a tag. Values are
+/// nanoseconds; the times of lines are seconds since the measurement began (`BaseTime`), and their largest value is in
+/// milliseconds, as is customary in the format.
 package enum HistogramLog {
-    /// How lines without a tag are called where they have to be called something.
+    /// The name for lines without a tag, where one is needed.
     package static let untagged = "latency"
 
     static let legend = #""StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram""#
 
-    /// The whole log of one measurement. Where the intervals' histograms were not kept (`keepsIntervalHistograms`) the
-    /// latency is one line.
+    /// The whole log of one measurement. If the intervals' histograms were not kept (`keepsIntervalHistograms`), the latency is
+    /// one line.
     package static func text(_ result: BenchResult) -> String {
         var text = head(startedAt: result.startedAt)
         let tagged = [
@@ -33,8 +33,8 @@ package enum HistogramLog {
         return text
     }
 
-    /// The intervals' histograms; those of intervals that are shorter than a second become one of a second, so that a log
-    /// is no longer for a finer time line. What was drained stays by itself.
+    /// The intervals' histograms. Intervals shorter than a second are joined to one second, so that a finer time line does not
+    /// lengthen the log. Drained responses stay separate.
     private static func seconds(_ result: BenchResult) -> [(start: Double, end: Double, latency: TimeHistogram)] {
         var seconds: [(start: Double, end: Double, latency: TimeHistogram)] = []
         for interval in result.intervals {
@@ -50,11 +50,11 @@ package enum HistogramLog {
         return seconds
     }
 
-    /// With room for both; each has no more than it needs.
+    /// With room for both; each has room only for its own values.
     private static func sum(_ one: TimeHistogram, _ other: TimeHistogram) -> TimeHistogram {
         var sum = TimeHistogram.nanoseconds()
         for histogram in [one, other] {
-            // Its own least and most are exact.
+            // The smallest and the largest value are exact.
             for (index, step) in histogram.recorded().enumerated() {
                 sum.record(index == 0 ? histogram.min : min(step.value, histogram.maxRecorded), count: step.count)
             }
@@ -77,7 +77,7 @@ package enum HistogramLog {
     }
 
     /// - Parameters:
-    ///   - tag: without comma, space or line end; nil for none.
+    ///   - tag: without a comma, space or line end; nil for none.
     ///   - start: seconds since the base time.
     static func line(tag: String?, start: Double, length: Double, _ histogram: TimeHistogram) -> String {
         let tag = tag.map { "Tag=\($0)," } ?? ""
@@ -86,7 +86,7 @@ package enum HistogramLog {
         return "\(tag)\(fixed(start, 3)),\(fixed(length, 3)),\(fixed(most, 3)),\(payload)\n"
     }
 
-    /// Such as `Wed Sep 09 08:24:39 UTC 2015`; empty for a time that has no date.
+    /// For example `Wed Sep 09 08:24:39 UTC 2015`; empty for a time that has no date.
     private static func date(_ seconds: Double) -> String {
         guard seconds.isFinite, abs(seconds) < 1e11 else { return "" }
         var time = time_t(seconds.rounded(.down))

@@ -1,16 +1,16 @@
 import Histogram
 
-/// Several logs as one: what `h2get bench merge A.hlog B.hlog` shows. Histograms add up without loss, so that the
-/// percentiles are those of all requests together, which no averaging of percentiles gives.
+/// Several logs merged into one, as `h2get bench merge A.hlog B.hlog` shows it. Histograms add up without loss, so the
+/// percentiles are those of all requests together. Averaging percentiles would not give that.
 package struct HistogramLogMerge {
-    /// All lines of one tag.
+    /// All lines with one tag.
     package struct Series {
-        /// nil for lines without one, which are the latency in what `h2get bench --hdr` writes.
+        /// Nil for lines without a tag; in logs that `h2get bench --hdr` writes these are the latency.
         package var tag: String?
         package var histogram: TimeHistogram { sum.histogram }
-        /// How many lines.
+        /// The number of lines.
         package var intervals = 0
-        /// When the first began and the last ended; seconds since 1970 where the logs say when they began.
+        /// When the first began and the last ended, in seconds since 1970 if the logs say when they began.
         package var start = Double.infinity
         package var end = -Double.infinity
         fileprivate var sum = HistogramSum()
@@ -18,24 +18,24 @@ package struct HistogramLogMerge {
         package var name: String { tag ?? HistogramLog.untagged }
     }
 
-    /// A histogram takes 270 kB, so that a log of nothing but tags would take much.
+    /// A histogram takes 270 kB, so a log with very many tags would use too much memory.
     private static let mostTags = 64
 
-    /// In the order in which the logs have them, the one without a tag first.
+    /// In the order of the logs, the one without a tag first.
     package private(set) var series: [Series] = []
-    /// As they were given.
+    /// The file names as given.
     package private(set) var files: [String] = []
 
     package init() {}
 
     /// Reads the log at `path` and adds it.
-    /// - Throws: `HistogramLogError`; what was read before remains added, so that the merge is of no more use.
+    /// - Throws: `HistogramLogError`; lines read before the error remain added, so discard the merge.
     package mutating func add(path: String) throws {
         files.append(path)
         try HistogramLogReader.read(path: path) { try take($0) }
     }
 
-    /// Adds the log that is `text`, which errors call `file`.
+    /// Adds the log in `text`, which errors call `file`.
     package mutating func add(_ text: String, file: String) throws {
         files.append(file)
         try HistogramLogReader.read(Array(text.utf8), file: file) { try take($0) }
@@ -56,12 +56,12 @@ package struct HistogramLogMerge {
         series[index!].end = max(series[index!].end, interval.start + interval.length)
     }
 
-    /// The series of that name; nil where there is none.
+    /// The series with this name; nil if there is none.
     package func series(named name: String) -> Series? { series.first { $0.name == name } }
 
     // MARK: What is shown
 
-    /// The percentiles, a column for each tag.
+    /// The percentiles, with a column for each tag.
     package func text(width: Int, color: Bool) -> String {
         let style = TextStyle(color: color)
         var text = wrapped("Merged from \(files.map(printable).joined(separator: ", "))", width: width)
@@ -78,12 +78,12 @@ package struct HistogramLogMerge {
         return (text + table.lines(width: width, style: style)).map { $0 + "\n" }.joined()
     }
 
-    /// The percentiles of one series in the form that HdrHistogram's plotters read (`.hgrm`), in milliseconds.
+    /// The percentiles of one series in the format of HdrHistogram's plotters (`.hgrm`), in milliseconds.
     package static func percentileText(_ histogram: TimeHistogram) -> String {
         PercentileText(histogram).text
     }
 
-    /// One log again, with a line for each tag, to be merged further.
+    /// A new log with one line for each tag, which can be merged further.
     package var logText: String {
         let start = series.map(\.start).min() ?? 0
         return HistogramLog.head(startedAt: start)

@@ -1,10 +1,10 @@
 import H2Platform
 
-/// Why a histogram log cannot be read: where, what, and what to try.
+/// The reason why a histogram log cannot be read: where, what, and what to try.
 package struct HistogramLogError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// As it was given.
+    /// The file name as given.
     package var file: String
-    /// From 1; nil where it is not about one line.
+    /// From 1; nil if it is not about one line.
     package var line: Int?
     package var message: String
     package var remedy: String
@@ -14,20 +14,19 @@ package struct HistogramLogError: Error, Sendable, Equatable, CustomStringConver
     }
 }
 
-/// Reads a histogram log, line by line. Strict: a log that is damaged is refused, for a percentile of what could be read
-/// would be a wrong one.
+/// Reads a histogram log, line by line. It refuses damaged logs, since percentiles of the readable part would be wrong.
 struct HistogramLogReader {
     /// One line.
     struct Interval {
         var tag: String?
-        /// Seconds since 1970 where the log says when it began, otherwise as it stands there.
+        /// Seconds since 1970 if the log says when it began, otherwise as written.
         var start: Double
         /// Seconds.
         var length: Double
         var payload: HistogramPayload
     }
 
-    /// A histogram whose counts are all there and all different is shorter than this.
+    /// Even a histogram with all counts present and different is shorter than this.
     static let longestLine = 32 << 20
 
     private let file: String
@@ -147,15 +146,14 @@ struct HistogramLogReader {
         }
     }
 
-    /// As HdrHistogram's own reader has it: where no base time is given, a time long before the log's start is meant to be
-    /// counted from it.
+    /// Follows HdrHistogram's own reader: without a base time, a time long before the log's start is relative to it.
     private func absolute(_ start: Double) -> Double {
         if let baseTime { return baseTime + start }
         guard let startTime, start < startTime - 365 * 24 * 3600 else { return start }
         return startTime + start
     }
 
-    /// A plain decimal number, not negative. Swift itself would also take "nan", "inf" and "0x1p3".
+    /// A plain decimal number, not negative. Swift itself would also accept "nan", "inf" and "0x1p3".
     private static func number(_ text: ArraySlice<UInt8>) -> Double? {
         let allowed = Array("0123456789.eE+-".utf8)
         guard text.count <= 40, text.allSatisfy({ allowed.contains($0) }),
@@ -179,7 +177,7 @@ struct HistogramLogReader {
     }
 }
 
-// Outside the type, whose own functions hide those of the C library.
+// Outside of the type, whose own functions hide those of the C library.
 private func readPart(_ descriptor: CInt, _ buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
     read(descriptor, buffer.baseAddress, buffer.count)
 }

@@ -2,19 +2,19 @@ import CZlib
 internal import H2Client
 import Histogram
 
-/// What is wrong with an encoded histogram, in words that follow "the histogram".
+/// The fault of an encoded histogram, worded to follow "the histogram".
 struct HistogramPayloadError: Error, Equatable {
     var message: String
 
     init(_ message: String) { self.message = message }
 }
 
-/// A histogram as HdrHistogram's V2 compressed encoding has it, which all its implementations read and write:
+/// A histogram in HdrHistogram's V2 compressed encoding, which all its implementations read and write:
 ///
 ///     base64( cookie 0x1c849314, length, zlib( cookie 0x1c849313, length, 0, digits, lowest, highest, 1.0, counts ) )
 ///
-/// with big-endian numbers, and the counts up to the last one that is not zero as ZigZag LEB128: a positive number is a
-/// count, a negative one a run of so many zeros.
+/// Numbers are big-endian. The counts, up to the last one that is not zero, are ZigZag LEB128: a positive number is a count, a
+/// negative one a run of that many zeros.
 struct HistogramPayload: Equatable {
     let layout: HistogramLayout
     /// The counts that are not zero, in the order of their indexes.
@@ -28,15 +28,15 @@ struct HistogramPayload: Equatable {
     private static let cookie: UInt32 = 0x1c84_9313
     private static let compressedCookie: UInt32 = 0x1c84_9314
     private static let headLength = 40
-    /// Of decompressed bytes; a histogram of five digits with all its counts different needs less.
+    /// The most decompressed bytes; a histogram of five digits with all its counts different needs less.
     private static let longest = 64 << 20
 
     init(layout: HistogramLayout) { self.layout = layout }
 
-    /// A histogram of nanoseconds, with however much room.
+    /// A histogram of nanoseconds, of any size.
     init(_ histogram: TimeHistogram) {
         layout = .nanoseconds
-        // With another precision the values that share a count would not be ours.
+        // With another precision different values would share a count.
         precondition(
             histogram.lowestDiscernibleValue == 1 && histogram.numberOfSignificantValueDigits == .three
                 && histogram.maxRecorded <= TimeHistogram.longest, "not a histogram of ours")
@@ -52,7 +52,7 @@ struct HistogramPayload: Equatable {
         var next = 0
         for entry in counts {
             let zeros = entry.index - next
-            // A run of one is shorter as the zero that it is, and so do the other implementations write it.
+            // A run of one is shorter as a plain zero, and the other implementations write it so, too.
             if zeros == 1 { varints.append(0) } else if zeros > 1 { Self.append(-Int64(zeros), to: &varints) }
             Self.append(Int64(clamping: entry.count), to: &varints)
             next = entry.index + 1
@@ -75,7 +75,7 @@ struct HistogramPayload: Equatable {
         let squeezed = [UInt8](unsafeUninitializedCapacity: Int(length)) { buffer, count in
             let status = compress2(
                 buffer.baseAddress, &length, inner, UInt(inner.count), Z_BEST_COMPRESSION)
-            // It fails only without memory, or without room, of which compressBound gave enough.
+            // It fails only for lack of memory or room, and compressBound gave enough room.
             precondition(status == Z_OK, "zlib cannot compress: \(status)")
             count = Int(length)
         }
@@ -89,7 +89,7 @@ struct HistogramPayload: Equatable {
         withUnsafeBytes(of: value.bigEndian) { bytes += $0 }
     }
 
-    /// ZigZag LEB128 with at most nine bytes: the ninth has eight bits of the value, not seven and a mark.
+    /// ZigZag LEB128 with at most nine bytes: the ninth has eight bits of the value, instead of seven and a continuation bit.
     private static func append(_ value: Int64, to bytes: inout [UInt8]) {
         var rest = UInt64(bitPattern: value << 1 ^ value >> 63)
         for _ in 0..<8 {
@@ -102,8 +102,8 @@ struct HistogramPayload: Equatable {
 
     // MARK: Reading
 
-    /// - Throws: `HistogramPayloadError` for whatever is not just as it should be. However long the text says it is, no
-    ///   more memory is taken than its own layout has counts for, and never more than 64 MiB.
+    /// - Throws: `HistogramPayloadError` for any deviation from the format. Whatever length the text claims, memory use is
+    ///   limited to its own layout's counts, and to 64 MiB.
     init(decoding text: ArraySlice<UInt8>) throws(HistogramPayloadError) {
         guard let outer = Base64.decode(text) else { throw HistogramPayloadError("is not base64") }
         guard outer.count >= 8 else { throw HistogramPayloadError("is cut short") }
@@ -197,12 +197,12 @@ struct HistogramPayload: Equatable {
     }
 }
 
-/// A zlib stream that is read in parts, so that its head can say how much may follow.
+/// A zlib stream that is read in parts, so that its header can limit how much may follow.
 private struct Inflation {
-    /// zlib's state points back to the stream, which so must not move.
+    /// zlib's state points back to the stream, so it must not move.
     private let stream: UnsafeMutablePointer<z_stream>
     private var consumed = 0
-    /// The stream's own end was met, checksum and all, and nothing follows it.
+    /// Whether the stream has ended, with a valid checksum, and nothing follows it.
     private(set) var isAtEnd = false
 
     init() throws(HistogramPayloadError) {
@@ -219,7 +219,8 @@ private struct Inflation {
         stream.deallocate()
     }
 
-    /// The next bytes, at most `limit`, from the stream that `squeezed` always is. Memory is taken as they come.
+    /// The next bytes, at most `limit`, of the stream `squeezed`, which must be the same in every call. Memory is allocated as
+    /// they arrive.
     mutating func inflate(_ squeezed: [UInt8], upTo limit: Int) throws(HistogramPayloadError) -> [UInt8] {
         var out: [UInt8] = []
         var status = Z_OK
@@ -228,7 +229,7 @@ private struct Inflation {
             var used = 0
             let part = squeezed.withUnsafeBufferPointer { input in
                 [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-                    // zlib does not write to its input, whatever its header's type says.
+                    // zlib does not write to its input, despite the type in its header.
                     stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress! + consumed)
                     stream.pointee.avail_in = UInt32(input.count - consumed)
                     stream.pointee.next_out = buffer.baseAddress
@@ -253,13 +254,13 @@ private struct Inflation {
     }
 }
 
-/// A histogram to which decoded ones are added, in nanoseconds.
+/// The sum of decoded histograms, in nanoseconds.
 struct HistogramSum {
     private(set) var histogram = TimeHistogram.nanoseconds()
 
-    /// Adds it; counts of another layout than ours at their lowest value, as other implementations do, and values above
-    /// an hour as an hour.
-    /// - Throws: where there would be 2^63 values or more, which the format cannot hold; nothing is added then.
+    /// Adds a histogram. Counts of another layout are added at their lowest value, as other implementations do, and values
+    /// above an hour as an hour.
+    /// - Throws: an error, with nothing added, if there would be 2^63 values or more, which the format cannot hold.
     mutating func add(_ payload: HistogramPayload) throws(HistogramPayloadError) {
         var count = histogram.totalCount
         for entry in payload.counts {
@@ -273,7 +274,7 @@ struct HistogramSum {
             let values = payload.layout.values(at: entry.index)
             histogram.record(min(values.lowerBound, TimeHistogram.longest), count: entry.count)
         }
-        // The largest value may have been any of its count's; as elsewhere it is taken for the largest of them.
+        // The largest value may have been any that shares its count; as elsewhere, the largest of them is used.
         if let last = payload.counts.last {
             histogram.record(min(payload.layout.values(at: last.index).upperBound, TimeHistogram.longest), count: 0)
         }

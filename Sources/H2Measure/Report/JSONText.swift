@@ -1,11 +1,11 @@
-/// A JSON value that is to be written: objects keep the order of their names, so that a document reads as it was meant.
+/// A JSON value to be written. Objects keep the order of their names, for readability.
 ///
-/// Written by hand since Foundation's encoder costs a program its start-up time and sorts or shuffles names.
+/// Written by hand, since Foundation's encoder slows the start of a program and sorts or shuffles names.
 package enum JSONText: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int)
-    /// Written as short as it can be for the same Double to be read again; `null` where it is infinite or no number.
+    /// Written with the fewest digits that read back as the same Double; `null` if it is infinite or NaN.
     case number(Double)
     case string(String)
     case array([JSONText])
@@ -27,8 +27,7 @@ package enum JSONText: Sendable, Equatable {
     package init(_ value: Double?) { self = value.map { .number($0) } ?? .null }
     package init(_ value: String?) { self = value.map { .string($0) } ?? .null }
 
-    /// The text, over several lines, with the last one ended. Arrays and objects that hold no other ones take one line as
-    /// long as that is short.
+    /// The text, over several lines, including a final line end. Short arrays and objects of plain values take one line.
     package var text: String {
         var out: [UInt8] = []
         write(into: &out, depth: 0)
@@ -105,16 +104,16 @@ package enum JSONText: Sendable, Equatable {
         }
     }
 
-    /// Swift writes the shortest digits that read back as the same Double, in a form that is JSON's too, but "1.0" for 1.
+    /// Swift writes the fewest digits that read back as the same Double, in a form that is valid JSON, but "1.0" for 1.
     private static func shortest(_ value: Double) -> String {
         guard value.isFinite else { return "null" }
         let text = value.description
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 
-    /// RFC 8259 section 7: quotes, backslashes and control characters are escaped. DEL, the line separators U+2028 and
-    /// U+2029, which JavaScript of old took for line ends, and the marks that turn the direction of text are too: the
-    /// document may be looked at in a terminal, and the text may be a server's.
+    /// RFC 8259 section 7: quotes, backslashes and control characters are escaped. So are DEL, the line separators U+2028 and
+    /// U+2029, which old versions of JavaScript took for line ends, and the marks that change the text direction: the document
+    /// may be shown in a terminal, and the text may come from a server.
     private static func quote(_ text: String, into out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {
@@ -136,7 +135,7 @@ package enum JSONText: Sendable, Equatable {
 extension JSONText: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral, ExpressibleByStringLiteral,
     ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
 {
-    /// Names stay in the order in which they are written.
+    /// Names keep the order in which they are written.
     package init(dictionaryLiteral elements: (String, JSONText)...) {
         self = .object(elements.map { Member($0.0, $0.1) })
     }

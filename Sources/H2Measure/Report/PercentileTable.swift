@@ -1,9 +1,9 @@
 import Histogram
 
-/// Percentiles of several histograms side by side: a row each, from the smallest value to the largest.
+/// Percentiles of several histograms side by side, with a row each, from the smallest value to the largest.
 struct PercentileTable {
     private static let labelWidth = 9
-    /// The least that holds "samples", for terminals of 20 columns.
+    /// Just wide enough for "samples", for terminals of 20 columns.
     private static let narrowLabelWidth = 8
     private static let cellWidth = 12
 
@@ -14,7 +14,7 @@ struct PercentileTable {
         self.columns = columns.filter { $0.histogram.totalCount > 0 }.map { ($0.title, Distribution($0.histogram)) }
     }
 
-    /// Where not all columns fit into `width` the others follow below.
+    /// Columns that do not fit into `width` follow below.
     func lines(width: Int, style: TextStyle) -> [String] {
         let labelWidth = width < Self.labelWidth + Self.cellWidth ? Self.narrowLabelWidth : Self.labelWidth
         let fitting = max((width - labelWidth) / Self.cellWidth, 1)
@@ -41,7 +41,7 @@ struct PercentileTable {
         }
         let titles = columns.map { rightAligned(shortened($0.title, Self.cellWidth - 2), Self.cellWidth - 1) + " " }
         var lines = [style.bold(padded("", labelWidth) + titles.joined())]
-        // A place for the mark behind each number, so that they stand below each other.
+        // Room for the mark after each number, so that the numbers align.
         func time(_ nanoseconds: Double) -> String { timeText(nanoseconds: nanoseconds) + " " }
         lines.append(row("min") { time(Double($0.min)) })
         for percentile in Percentile.shown {

@@ -1,10 +1,10 @@
 import Histogram
 
-/// A distribution as HdrHistogram's plotters read it (`.hgrm`), in milliseconds: five lines for each halving of what is
-/// above, and a last one for the largest value.
+/// A distribution in the format of HdrHistogram's plotters (`.hgrm`), in milliseconds: five lines for each halving of the
+/// fraction above, and a last one for the largest value.
 ///
-/// Made here and not by hdrhistogram-swift: that multiplies values by counts in 64 bits, and its levels stop moving where
-/// one value has nearly all of 2^63 counts, so that it never ends.
+/// hdrhistogram-swift's own output is not used: it multiplies values by counts in 64 bits, and it never ends if one value has
+/// nearly all of 2^63 counts, since its levels stop moving.
 struct PercentileText {
     private static let linesEachHalf = 5
 
@@ -22,8 +22,8 @@ struct PercentileText {
         for (value, count) in histogram.recorded() {
             seen += count
             let rest = total - seen
-            // What is above decides, for it is exact where a percentile near 1 is not. Without a rest all levels are
-            // reached, and one line of them is enough.
+            // The number above decides, since it is exact while a percentile near 1 is not. Once it is 0 all levels are
+            // reached, and one line for them is enough.
             while Double(rest) <= level.above * Double(total) {
                 text += line(value, level, seen)
                 level.next(Self.linesEachHalf)
@@ -49,13 +49,13 @@ struct PercentileText {
         return begin + (level.map { " " + rightAligned(Self.inverse($0.above), 14) } ?? "") + "\n"
     }
 
-    /// With two decimals, which what is above 10^15 has not.
+    /// With two decimals; above 10^15 a Double has none, so they are zeros.
     private static func inverse(_ part: Double) -> String {
         let value = 1 / part
         return value < 1e15 ? fixed(value, 2) : "\(UInt64(min(value, 1.8e19))).00"
     }
 
-    /// A percentile that has a line, by the part of all values that may be above it.
+    /// A percentile that has a line, as the largest fraction of all values that may be above it.
     private struct Level {
         private var half = 1.0
         private var step = 0

@@ -1,15 +1,16 @@
-/// Reads times, numbers, sizes and parts from the command line: one grammar for all commands. The functions return nil for
-/// anything else.
+/// Parses times, numbers, sizes and fractions from the command line, with one grammar for all commands. The functions return
+/// nil for anything else.
 package enum QuantityText {
-    /// The unit of a number alone.
+    /// The unit of a number without one.
     package enum Bare: Sendable {
         case seconds
         case milliseconds
-        /// A unit is required, since people would mean milliseconds as often as seconds.
+        /// A unit is required, since users may mean milliseconds or seconds.
         case refused
     }
 
-    /// `10s`, `0.5s`, `250ms`, `30us` (or `30µs`), `100ns`, `2m`, `1h`, and `10` as `bare` has it: nanoseconds, up to 10 years.
+    /// `10s`, `0.5s`, `250ms`, `30us` (or `30µs`), `100ns`, `2m`, `1h`, and `10` in the unit `bare`: nanoseconds, up to 10
+    /// years.
     package static func nanoseconds(_ text: String, bare: Bare = .seconds) -> UInt64? {
         var units: [(suffix: String, nanoseconds: Double)] = [
             ("ns", 1), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9),
@@ -37,7 +38,7 @@ package enum QuantityText {
         return value
     }
 
-    /// `100`, `0.5`, `1.5K`, each with or without `/s`: so many a second, with units that are powers of 1,000.
+    /// `100`, `0.5`, `1.5K`, each with or without `/s`: a number per second, with units that are powers of 1,000.
     package static func rate(_ text: String) -> Double? {
         let (digits, power) = withoutUnit(text.hasSuffix("/s") ? text.dropLast(2) : text[...])
         guard var value = decimal(digits) else { return nil }
@@ -45,12 +46,12 @@ package enum QuantityText {
         return value
     }
 
-    /// `1%`, `0.1%`: a part, 0.01 or 0.001.
+    /// `1%`, `0.1%`: a fraction, 0.01 or 0.001.
     package static func part(_ text: String) -> Double? {
         text.last == "%" ? decimal(text.dropLast()).map { $0 / 100 } : nil
     }
 
-    /// Double takes signs, exponents, "nan" and hexadecimal as well, which are typing errors here.
+    /// Double also accepts signs, exponents, "nan" and hexadecimal, which are typing errors here.
     package static func decimal(_ text: Substring) -> Double? {
         guard !text.isEmpty, text.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: ".") }) else { return nil }
         return Double(text)
@@ -60,7 +61,7 @@ package enum QuantityText {
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
-    /// The number before K, M or G, and which power of a thousand that stands for.
+    /// The number before K, M or G, and the power of a thousand for the suffix.
     private static func withoutUnit(_ text: Substring) -> (digits: Substring, power: Int) {
         switch text.last {
         case "K", "k": (text.dropLast(), 1)

@@ -1,15 +1,15 @@
 import H2Client
 import Histogram
 
-/// What can be done about a finding, in terms of the options of `h2get bench`.
+/// Remedies for a finding, in terms of the options of `h2get bench`.
 ///
-/// Each is made from the plan, and nil where it would leave the plan as it is or change it in a direction that does not
-/// help: so no sentence says "use a smaller -c" of a run with one connection.
+/// Each is derived from the plan, and nil if it would not change the plan, or not in a direction that helps. So no sentence
+/// suggests "use a smaller -c" for a run with one connection.
 struct Remedies {
     let plan: BenchPlan
     let result: BenchResult
 
-    /// A sentence of a finding and the remedies that there are.
+    /// A sentence made of a finding and the available remedies.
     static func sentence(_ finding: String, _ remedies: String?...) -> String {
         let known = remedies.compactMap { $0 }
         return known.isEmpty ? "\(finding)." : "\(finding): \(known.joined(separator: ", or "))."
@@ -17,19 +17,19 @@ struct Remedies {
 
     // MARK: - The load
 
-    /// Whether all that was spoken was HTTP/1.1, whose connections have one request at a time.
+    /// Whether only HTTP/1.1 was used, whose connections have one request at a time.
     var isHTTP1: Bool { result.connections.http1 > 0 && result.connections.http2 == 0 }
 
     var isScripted: Bool { if case .script = plan.pace { true } else { false } }
 
-    /// Requests that could be in flight on one connection, for what the plan, the version and the server allow.
+    /// The number of requests that could be in flight on one connection, given the plan, the version and the server's limit.
     var streamsOnEach: Int {
         isHTTP1 ? 1 : min(plan.streams, max(result.connections.maxConcurrentStreams ?? .max, 1))
     }
 
     var lessLoad: String? {
         guard plan.pace == .closed else {
-            // Fewer than one request at a time there are not.
+            // There is nothing below one request at a time.
             if result.timeLine.map(\.inFlightMost).max() == 1 { return nil }
             return isScripted ? "use a script with more time between its lines" : "ask for a lower rate"
         }
@@ -56,7 +56,7 @@ struct Remedies {
 
     // MARK: - The time
 
-    /// As people write it, such as `1 s`.
+    /// A short form, such as `1 s`.
     static func brief(_ duration: Duration) -> String { ChartUnit.seconds.short(duration.inSeconds) }
 
     var longerRun: String {
@@ -65,7 +65,7 @@ struct Remedies {
         return if case .requests = plan.extent { "use a larger -n" } else { "use a longer -D" }
     }
 
-    /// Nil for a number of requests, all of which are waited for.
+    /// Nil for a number of requests, since all of them are waited for.
     var longerDrain: String? {
         guard case .time = plan.extent else { return nil }
         return plan.drain > .zero ? "use a longer --drain than \(Self.brief(plan.drain))" : "wait for them with --drain"
@@ -84,13 +84,13 @@ struct Remedies {
             ? "give it a warm-up (--warm-up-time 5s), or \(longer)" : "use a longer --warm-up-time, or \(longer)"
     }
 
-    /// For some seconds, after a warm-up.
+    /// A run of some seconds, after a warm-up.
     var someSeconds: String {
         if result.end == .interrupted || isScripted { return longerRun }
         return "measure for some seconds (-D 10s\(plan.warmUp < .seconds(1) ? " --warm-up-time 2s" : ""))"
     }
 
-    /// So much more that enough responses lie above the percentile, if as many are answered as were.
+    /// More time or requests, so that enough responses lie above the percentile at the same rate of answers.
     func moreSamples(for percentile: Percentile) -> String? {
         let count = Int(clamping: result.latency.totalCount)
         guard count > 0 else { return nil }
@@ -99,13 +99,13 @@ struct Remedies {
         func scaled(_ value: Double) -> Double { (value * Double(percentile.needed) / Double(count)).rounded(.up) }
         switch plan.extent {
         case .requests(let number):
-            // With a part of them not answered it takes more.
+            // More are needed, since a part of them is not answered.
             let wanted = max(Double(percentile.needed), scaled(Double(number)))
             guard wanted > Double(number), wanted < 1e15 else { return nil }
             return "use -n \(Int(wanted)) for \(percentile.name)"
         case .time(let time):
             var seconds = scaled(max(result.elapsed, time.inSeconds))
-            // The first request of an open loop is due at once, and counts for more than its share where there are few.
+            // The first request of an open loop is due at once, which weighs more than its share if there are few.
             if let due = plan.arrivalsEachSecond, due > 0 {
                 seconds = max(seconds, (Double(percentile.needed) / due).rounded(.up))
             }
@@ -116,7 +116,7 @@ struct Remedies {
                 seconds = max(seconds, ((Double(percentile.needed) / streams).rounded(.up) * each).rounded(.up))
             }
             guard seconds > time.inSeconds else { return nil }
-            // Nobody waits for days: where the load is so small, that is what to change.
+            // Nobody waits for days: if the load is that small, change the load.
             guard seconds <= 86_400 else {
                 let more = plan.pace == .closed ? "use a larger -m or -c" : "ask for a higher rate"
                 return "\(more), or use a longer -D, for \(percentile.name)"
@@ -125,7 +125,7 @@ struct Remedies {
         }
     }
 
-    /// Whole seconds, minutes or hours, as -D takes them.
+    /// Whole seconds, minutes or hours, in the form that -D takes.
     private static func optionTime(_ seconds: Double) -> String {
         let whole = Int(seconds)
         if whole <= 600 { return "\(whole)s" }
@@ -134,7 +134,7 @@ struct Remedies {
 
     // MARK: - Connections
 
-    /// A larger receive window of ours; nil where it is the largest that there is.
+    /// A larger receive window of the client; nil if it is already the largest.
     func largerWindow(ofStream: Bool) -> String? {
         let windows = plan.configuration.windows
         let largest = 1 << 30 - 1
@@ -149,7 +149,7 @@ struct Remedies {
 }
 
 extension BenchPlan {
-    /// Requests a second of an open loop in the end; nil for a closed one.
+    /// The final rate of an open loop, in requests per second; nil for a closed loop.
     fileprivate var arrivalsEachSecond: Double? {
         switch pace {
         case .closed, .script: nil

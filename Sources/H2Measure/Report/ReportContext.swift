@@ -1,12 +1,12 @@
 package import H2Client
 import HTTPTypes
 
-/// The program that measured, and its command line. Each page, document and summary has them, so that it tells by itself
-/// what was measured.
+/// The measuring program and its command line. Each page, document and summary includes them, so that it says by itself what
+/// was measured.
 package struct ReportContext: Sendable, Equatable {
-    /// Name and version, such as `h2get 1.0.0`; empty where it is not known.
+    /// Name and version, such as `h2get 1.0.0`; empty if unknown.
     package var program: String
-    /// As it was given, without secrets; empty where there was none.
+    /// The command line as given, without secrets; empty if there was none.
     package var commandLine: String
 
     package init(program: String = "", commandLine: String = "") {
@@ -14,9 +14,9 @@ package struct ReportContext: Sendable, Equatable {
         self.commandLine = commandLine
     }
 
-    /// What was measured, by name.
+    /// The measurement's subject, by name.
     /// - Parameters:
-    ///   - distance: the simulated one, in words; nil where none can be simulated.
+    ///   - distance: the simulated distance, in words; nil if none can be simulated.
     ///   - spoken: the versions of HTTP and TLS.
     ///   - startedAt: seconds since 1970.
     package func facts(
@@ -40,10 +40,10 @@ package struct ReportContext: Sendable, Equatable {
     }
 }
 
-/// A line of what a report says about itself.
+/// A fact about the measurement, as a name and a value.
 package struct ReportFact: Sendable, Equatable {
     package var name: String
-    /// May hold text of the user's.
+    /// May contain text from the user.
     package var value: String
 
     package init(_ name: String, _ value: String) {
@@ -54,7 +54,7 @@ package struct ReportFact: Sendable, Equatable {
     /// As lines for a terminal, the names in a column.
     static func lines(_ facts: [ReportFact], width: Int) -> [String] {
         let margin = (facts.map(\.name.count).max() ?? 0) + 2
-        // Beside a name there is no room on a narrow terminal.
+        // A narrow terminal has no room beside a name.
         guard width >= margin + 30 else {
             return facts.flatMap { fact in
                 [fact.name] + wrapped(printable(fact.value), width: width - 2).map { "  " + $0 }
@@ -68,7 +68,7 @@ package struct ReportFact: Sendable, Equatable {
     }
 }
 
-/// What is asked for in turn: methods and whole URLs, without credentials.
+/// The requests sent in turn: methods and whole URLs, without credentials.
 package struct RequestList: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
         package var method: String
@@ -78,7 +78,7 @@ package struct RequestList: Sendable, Equatable {
         var json: JSONText { ["method": .string(method), "url": .string(url)] }
     }
 
-    /// So many are named; there may be a million.
+    /// The number of requests named; there may be a million.
     private static let most = 20
 
     package private(set) var entries: [Entry] = []
@@ -91,7 +91,7 @@ package struct RequestList: Sendable, Equatable {
         entries = requests.prefix(Self.most).map { Entry(method: $0.method, url: $0.url(origin)) }
     }
 
-    /// Such as `GET https://localhost/1, and 19 others in turn`.
+    /// For example `GET https://localhost/1, and 19 others in turn`.
     package var text: String {
         guard let first = entries.first else { return "" }
         return count > 1 ? "\(first.text), and \(grouped(count - 1, "other")) in turn" : first.text
@@ -101,12 +101,12 @@ package struct RequestList: Sendable, Equatable {
 extension BenchPlan.Request {
     var method: String { request.method.rawValue }
 
-    /// The whole of it, without credentials.
+    /// The whole URL, without credentials.
     func url(_ origin: Origin) -> String { "\(origin)\(request.path ?? "/")" }
 }
 
 extension LinkConditions {
-    /// Such as `50.0 ms round trip and 1.0 % loss, simulated`.
+    /// For example `50.0 ms round trip and 1.0 % loss, simulated`.
     package var inWords: String {
         var parts: [String] = []
         if roundTrip > 0 { parts.append("\(timeText(roundTrip)) round trip") }
@@ -116,7 +116,7 @@ extension LinkConditions {
 }
 
 extension BenchResult.Connections {
-    /// Such as `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)`. May hold text of the server's.
+    /// For example `HTTP/2 over TLSv1.3 (TLS_AES_256_GCM_SHA384)`. May contain text from the server.
     package var spoken: String {
         let versions = [(http2, "HTTP/2"), (http1, "HTTP/1.1")].filter { $0.0 > 0 }.map(\.1)
         guard !versions.isEmpty else { return "no connection" }

@@ -3,14 +3,14 @@ import H2Platform
 
 /// The log of each request (`--csv`): a line each, in the order in which they ended.
 ///
-/// Made for an event loop's thread: a line is put together by hand in a preallocated buffer, and another thread writes
-/// 64 KiB of them at once, so that a slow reader of a pipe does not block the loop. Each thread has its own log (`beside`),
-/// which is not to be used by two at once; whole lines of all of them go to one file, so that they never mix.
+/// It is designed for an event loop's thread: lines are formatted by hand in a preallocated buffer, and another thread writes
+/// them in chunks of 64 KiB, so that a slow reader of a pipe does not block the loop. Each thread has its own log (`beside`),
+/// which no other thread may use. All write whole lines to the same file, so lines never mix.
 package final class RequestLog {
     /// What became of a request.
     package enum Result {
         case done
-        /// Its cause, as in `BenchResult.errors`.
+        /// The cause, as in `BenchResult.errors`.
         case failed(String)
     }
 
@@ -20,18 +20,18 @@ package final class RequestLog {
 
     private static let writeSize = 64 << 10
     private static let longestCause = 1000
-    /// The ten numbers of a line with their commas, and a cause of which each byte is a quote that is doubled.
+    /// The ten numbers of a line with their commas, and a cause made only of quotes, each of which is doubled.
     private static let longestLine = 10 * 24 + 2 * longestCause + 16
 
     private let file: RequestLogFile
-    /// Room for what is to be written and the line that goes beyond it.
+    /// Room for a full chunk and one more line.
     private let buffer: UnsafeMutablePointer<UInt8>
     private var count = 0
-    /// In the buffer.
+    /// The number of lines in the buffer.
     private var lines = 0
 
-    /// Makes the file, or empties it, and puts the header into it.
-    /// - Parameter queueLimit: how many bytes may wait for a slow reader; lines beyond that are dropped.
+    /// Creates or truncates the file, and writes the header.
+    /// - Parameter queueLimit: the number of bytes that may wait for a slow reader; lines beyond that are dropped.
     /// - Throws: `H2Error` (`localIO`).
     package convenience init(path: String, queueLimit: Int = 64 << 20) throws(H2Error) {
         self.init(file: try RequestLogFile(path: path, header: Self.header, queueLimit: queueLimit))
@@ -47,16 +47,16 @@ package final class RequestLog {
     /// Another log, for another thread, that appends to the same file.
     package func beside() -> sending RequestLog { RequestLog(file: file) }
 
-    /// Appends a line. Times are nanoseconds since the measured part began, or lengths of time in nanoseconds.
+    /// Appends a line. Times are nanoseconds since the measured part began, or durations in nanoseconds.
     /// - Parameters:
     ///   - intendedStart: when it was to begin, which is never after `start`.
-    ///   - corrected: from then to the response's end.
-    ///   - firstByte: from `start` to the response's first byte; nil where none came.
-    ///   - status: 0 where no response came, which leaves the column empty.
-    ///   - bytes: of the response's body.
+    ///   - corrected: from `intendedStart` to the response's end.
+    ///   - firstByte: from `start` to the response's first byte; nil if none came.
+    ///   - status: 0 if no response came, which leaves the column empty.
+    ///   - bytes: the size of the response's body.
     ///   - connection: counted from 1 over all threads.
-    ///   - stream: HTTP/2's identifier; with HTTP/1.1 the request's number on its connection.
-    ///   - attempts: how often it was sent.
+    ///   - stream: HTTP/2's stream identifier; for HTTP/1.1 the request's number on its connection.
+    ///   - attempts: the number of times it was sent.
     package func append(
         start: Int64, intendedStart: Int64, latency: UInt64, corrected: UInt64, firstByte: UInt64?, status: Int,
         bytes: Int, connection: Int, stream: Int, result: Result, attempts: Int
@@ -91,9 +91,9 @@ package final class RequestLog {
         if count >= Self.writeSize { flush() }
     }
 
-    /// Writes the remaining lines, and waits for them to be written. Call it for each log once the measurement is over.
+    /// Writes the remaining lines, and waits until they are written. Call it for each log once the measurement is over.
     ///
-    /// A cancelled task waits up to one second more for a reader.
+    /// A cancelled task waits up to one more second for a reader.
     /// - Throws: `H2Error` (`localIO`) if lines are missing from the file.
     nonisolated(nonsending) package func finish() async throws(H2Error) {
         flush()
@@ -106,7 +106,8 @@ package final class RequestLog {
         if let error = file.error { throw error }
     }
 
-    /// The measurement was cancelled: what a reader does not take within a second is dropped. From any thread.
+    /// Drops lines that a reader does not take within a second, since the measurement was cancelled. May be called from any
+    /// thread.
     package func giveUp() { file.giveUp() }
 
     private func flush() {
@@ -143,7 +144,7 @@ package final class RequestLog {
         putDigits(value, digits)
     }
 
-    /// With zeros before it, so many digits.
+    /// Writes a number with leading zeros to a given number of digits.
     private func putDigits(_ value: UInt64, _ digits: Int) {
         var (rest, at) = (value, count + digits)
         count = at
@@ -154,7 +155,7 @@ package final class RequestLog {
         }
     }
 
-    /// Negative is what began in the warm-up.
+    /// Requests that began in the warm-up have a negative time.
     private func putSeconds(_ nanoseconds: Int64) {
         if nanoseconds < 0 { put(UInt8(ascii: "-")) }
         let microseconds = nanoseconds.magnitude / 1000
@@ -169,8 +170,8 @@ package final class RequestLog {
         putDigits(nanoseconds % 1000, 3)
     }
 
-    /// As RFC 4180 has it, with quotes where they are needed; a control character becomes a space, so that a line stays
-    /// one. A long cause is cut where a character begins.
+    /// Quotes text if needed, as in RFC 4180. Control characters become spaces, so that a line stays one line. A long cause is
+    /// cut between characters.
     private func putQuoted(_ text: UnsafeBufferPointer<UInt8>) {
         var length = min(text.count, Self.longestCause)
         if length < text.count { while length > 0, text[length] & 0xc0 == 0x80 { length -= 1 } }
@@ -200,12 +201,12 @@ private final class RequestLogFile: @unchecked Sendable {
         var isBusy = false
         /// The errno of the first write that failed. Nothing is written after it.
         var failure: CInt = 0
-        /// Lines that found no room in the queue.
+        /// Lines for which the queue had no room.
         var droppedLines = 0
         /// Lines that were queued when a write failed.
         var lostLines = 0
         var waiters: [UnsafeContinuation<Void, Never>] = []
-        /// When writes stop waiting for a reader, since the measurement was cancelled.
+        /// When writes stop waiting for a reader, after the measurement was cancelled.
         var deadline: ContinuousClock.Instant?
     }
 
@@ -217,11 +218,11 @@ private final class RequestLogFile: @unchecked Sendable {
     private let path: String
     private let descriptor: CInt
     private let queueLimit: Int
-    /// A pipe or a device, whose reader may be slow or asleep.
+    /// Whether it is a pipe or a device, whose reader may be slow or absent.
     private let mayBlock: Bool
     private let lock = PthreadLock()
     private var state = State()
-    /// How long writes go on for a slow reader once the log is given up.
+    /// How long writes wait for a slow reader once the log is given up.
     private static let patience = Duration.seconds(1)
 
     init(path: String, header: String, queueLimit: Int) throws(H2Error) {
@@ -236,7 +237,7 @@ private final class RequestLogFile: @unchecked Sendable {
                 message: "cannot write the request log '\(path)': \(describeErrno(errno))",
                 remedy: "check the path and its rights")
         }
-        // At once, so that a full disk is noticed before the measurement begins. A pipe has room for it.
+        // Written at once, to notice a full disk before the measurement begins. A pipe has room for it.
         state.failure = Array(header.utf8).withUnsafeBytes { write($0).status }
         if let error { throw error }
     }
@@ -259,11 +260,11 @@ private final class RequestLogFile: @unchecked Sendable {
             defer { state.isBusy = true }
             return !state.isBusy
         }
-        // If there is no thread, to block is bad, but better than to lose the lines.
+        // Without a thread, blocking is bad, but better than losing the lines.
         if needsThread, BlockingThreads.shared.run({ self.writeQueue() }) != 0 { writeQueue() }
     }
 
-    /// Resumes `waiter` once nothing is queued any more.
+    /// Resumes `waiter` once the queue is empty.
     func whenWritten(_ waiter: UnsafeContinuation<Void, Never>) {
         let isWritten = lock.withLock {
             if state.isBusy { state.waiters.append(waiter) }
@@ -291,7 +292,7 @@ private final class RequestLogFile: @unchecked Sendable {
                 return
             }
             for piece in pieces {
-                // Written outside the lock, so that nobody who appends waits for it.
+                // Written outside of the lock, so that appending never waits for it.
                 let hasFailed = lock.withLock { state.failure != 0 }
                 let (status, written) = hasFailed ? (0, 0) : piece.bytes.withUnsafeBytes { write($0) }
                 lock.withLock {
@@ -305,7 +306,8 @@ private final class RequestLogFile: @unchecked Sendable {
         }
     }
 
-    /// 0, or the errno that stopped it; ECANCELED if nobody read it after it was given up. And how many bytes were written.
+    /// Returns 0 or the errno that stopped the write, and the number of bytes written; ECANCELED if nobody read it after it was
+    /// given up.
     private func write(_ bytes: UnsafeRawBufferPointer) -> (status: CInt, written: Int) {
         var written = 0
         guard mayBlock else {
@@ -321,7 +323,7 @@ private final class RequestLogFile: @unchecked Sendable {
 
     private func wholeLines(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 == UInt8(ascii: "\n") } }
 
-    /// Takes a line away that was written in part.
+    /// Removes a partly written line.
     private func cutLastLine() {
         var (end, byte) = (lseek(descriptor, 0, SEEK_END), UInt8(0))
         let reading = open(path, O_RDONLY | O_CLOEXEC)

@@ -1,8 +1,6 @@
-/// Sentences about statuses that show that something else than the resource was measured: the same in `bench`, `compare`
-/// and `sweep`.
+/// Sentences about statuses which show that the wrong thing was measured: the same in `bench`, `compare` and `sweep`.
 enum StatusSentence {
-    /// Whole sentences, about statuses that more than one response in a hundred has. Throttling (429, 503) has words of its
-    /// own elsewhere.
+    /// Whole sentences, about statuses of more than one response in a hundred. Throttling (429, 503) is covered elsewhere.
     static func all(_ statuses: [Int: Int], of responses: Int) -> [String] {
         guard responses > 0 else { return [] }
         func share(_ isMeant: (Int) -> Bool) -> (part: Double, most: Int)? {
@@ -19,7 +17,7 @@ enum StatusSentence {
                 "\(percent(errors.part)) of the responses have a status of 4xx or 5xx (most often \(errors.most)), and error pages "
                     + "are measured instead of the resource: check the URL, and what -H it needs.")
         }
-        // 304 is what was asked for by a condition.
+        // 304 is the answer to a conditional request.
         if let redirects = share({ (300...399).contains($0) && $0 != 304 }) {
             sentences.append(
                 "\(percent(redirects.part)) of the responses are redirects (most often \(redirects.most)), which are measured "
@@ -30,7 +28,7 @@ enum StatusSentence {
 }
 
 extension BenchResult {
-    /// Whether nothing was answered, and everything failed as it does where a server has HTTP/1.1 alone and gets HTTP/2
+    /// Whether nothing was answered, and everything failed in the way it does if a server that only has HTTP/1.1 gets HTTP/2
     /// without TLS.
     package func suggestsHTTP1(_ plan: BenchPlan) -> Bool {
         guard plan.protocols == .cleartextHTTP2, requests.done == 0 else { return false }

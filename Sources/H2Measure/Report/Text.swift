@@ -1,7 +1,7 @@
-/// Text for people: nothing here may carry a control character that a server chose, and no number formatting is worth
-/// loading Foundation for.
+/// Text for people: nothing here may carry a control character that a server chose, and number formatting alone is not worth
+/// loading Foundation.
 
-/// `text` with everything that could move a terminal's cursor, recolour it or reverse its text written as an escape.
+/// `text` with everything escaped that could move a terminal's cursor, recolour it or reverse its text.
 package func printable(_ text: String) -> String {
     guard text.utf8.contains(where: { $0 < 0x20 || $0 >= 0x7f }) else { return text }
     var out = ""
@@ -9,7 +9,7 @@ package func printable(_ text: String) -> String {
     for scalar in text.unicodeScalars {
         switch scalar.value {
         case 0x00..<0x20, 0x7f: out += "\\x" + hex(scalar.value, width: 2)
-        // C1 controls, and the marks that change the direction of the text after them.
+        // C1 controls, and the marks that change the text direction.
         case 0x80..<0xa0, 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069: out += "\\u{\(hex(scalar.value, width: 2))}"
         default: out.unicodeScalars.append(scalar)
         }
@@ -22,7 +22,7 @@ package func hex(_ value: UInt32, width: Int) -> String {
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }
 
-/// `value` with so many decimals.
+/// `value` with the given number of decimals.
 package func fixed(_ value: Double, _ decimals: Int) -> String {
     var scale = 1.0
     for _ in 0..<decimals { scale *= 10 }
@@ -35,7 +35,7 @@ package func fixed(_ value: Double, _ decimals: Int) -> String {
     return "\(sign)\(whole).\(String(repeating: "0", count: decimals - fraction.count))\(fraction)"
 }
 
-/// Such as `980 B`, `1.2 kB`, `34.5 MB`: powers of 1,000.
+/// For example `980 B`, `1.2 kB`, `34.5 MB`: powers of 1,000.
 package func byteCount(_ bytes: Int) -> String {
     if bytes < 1000 { return "\(bytes) B" }
     var value = Double(bytes) / 1000
@@ -52,7 +52,7 @@ package func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)
 /// `1 request`, `2,000 requests`.
 package func grouped(_ count: Int, _ noun: String) -> String { "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")" }
 
-/// Such as `1,234,567`.
+/// For example `1,234,567`.
 package func grouped(_ count: Int) -> String {
     let digits = String(count.magnitude)
     var out = count < 0 ? "-" : ""
@@ -71,7 +71,7 @@ package func rateText(_ perSecond: Double) -> String {
     return grouped(Int(perSecond.rounded()))
 }
 
-/// A time with three digits that count and the unit that suits it: `840 ns`, `12.3 µs`, `1.24 ms`, `2.50 s`, `12.5 min`.
+/// A time with three significant digits in a suitable unit: `840 ns`, `12.3 µs`, `1.24 ms`, `2.50 s`, `12.5 min`.
 package func timeText(nanoseconds: Double) -> String {
     guard nanoseconds.isFinite, nanoseconds >= 0 else { return "?" }
     if nanoseconds < 999.5 { return "\(fixed(nanoseconds, 0)) ns" }

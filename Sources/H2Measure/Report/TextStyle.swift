@@ -12,8 +12,8 @@ struct TextStyle {
     private func sgr(_ code: String, _ text: String) -> String { color ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text }
 }
 
-/// `text` in lines of at most `width` characters, broken at spaces where there are any; the lines after the first begin
-/// with so many spaces.
+/// `text` in lines of at most `width` characters, broken at spaces if there are any; lines after the first are indented by
+/// `indent` spaces.
 package func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
     let width = max(width, indent + 10)
     let margin = String(repeating: " ", count: indent)
@@ -47,7 +47,7 @@ func rightAligned(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
 }
 
-/// At most `width` characters, the cut shown.
+/// At most `width` characters, with a mark if cut.
 func shortened(_ text: String, _ width: Int) -> String {
     text.count <= width ? text : text.prefix(max(0, width - 1)) + "…"
 }

@@ -1,15 +1,15 @@
-/// Something that whoever reads a measurement's figures has to know, with what to do about it.
+/// A remark that a reader of a measurement's figures needs, with a remedy.
 package struct Verdict: Sendable, Equatable {
     package enum Severity: String, Sendable, Equatable, CaseIterable {
         /// Nothing is wrong.
         case fine
-        /// To be known.
+        /// Worth knowing.
         case note
-        /// The figures do not say what they seem to.
+        /// The figures are misleading.
         case warning
     }
 
-    /// What it is about, for scripts.
+    /// The subject, for scripts.
     package enum Topic: String, Sendable, Equatable, CaseIterable {
         case ended
         case errors
@@ -32,7 +32,7 @@ package struct Verdict: Sendable, Equatable {
 
     package var severity: Severity
     package var topic: Topic
-    /// One sentence, with the remedy. May hold text of the server's, so that it is to be escaped where it is shown.
+    /// One sentence, with the remedy. It may contain text from the server, so escape it for display.
     package var text: String
 
     package init(_ severity: Severity, _ topic: Topic, _ text: String) {
@@ -41,7 +41,7 @@ package struct Verdict: Sendable, Equatable {
         self.text = text
     }
 
-    /// All there is to say, warnings first; never nothing.
+    /// All verdicts, warnings first; never empty.
     package static func all(_ result: BenchResult, _ plan: BenchPlan) -> [Verdict] {
         let rules = VerdictRules(result: result, plan: plan)
         if let nothing = rules.nothingAnswered() { return [nothing] }
@@ -53,7 +53,7 @@ package struct Verdict: Sendable, Equatable {
 }
 
 extension [String: Int] {
-    /// The most frequent first, and by name where they are alike.
+    /// The most frequent first, ties by name.
     var byCount: [(cause: String, count: Int)] {
         map { (cause: $0.key, count: $0.value) }
             .sorted { $0.count == $1.count ? $0.cause < $1.cause : $0.count > $1.count }

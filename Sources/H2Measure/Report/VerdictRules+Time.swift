@@ -1,13 +1,13 @@
 internal import H2Client
 
-/// The rules about time: where requests waited, whether they began when they were to, and how much there is to tell.
+/// The rules about time: where requests waited, whether they began on time, and whether the run was long enough.
 extension VerdictRules {
     // MARK: Where requests waited
 
     func waits() -> [Verdict] {
         var verdicts: [Verdict] = []
         let waits = result.waits
-        // All the time that requests were under way: a wait that is less than a twentieth of it explains nothing.
+        // The total time that requests were under way: a wait of less than a twentieth of it explains nothing.
         let total = latency.mean * Double(latency.count)
         func isMuch(_ wait: Double) -> Bool { wait > 0 && wait > 0.05 * total }
 
@@ -94,16 +94,16 @@ extension VerdictRules {
         return verdicts
     }
 
-    /// That an open loop fell behind its schedule, and what held it up: the client's own number of streams, the server's
-    /// limit on them, or the server.
+    /// Reports that an open loop fell behind its schedule, and what held it up: the client's own number of streams, the
+    /// server's limit on them, or the server.
     private func behind() -> [Verdict] {
         guard let asked = scheduled(), asked > 0 else { return [] }
         let requests = result.requests
-        // At random there are more or fewer than the rate has, and only those that never were sent are missing.
+        // Random arrivals may be more or fewer than the rate says, so only those never sent count as missing.
         var due = plan.arrivesAtRandom ? Double(requests.sent + requests.dropped) : asked
         var time = result.elapsed
         if case .requests = plan.extent, let last = result.timeLine.last(where: { $0.sent > 0 }) {
-            // All of them are sent in the end: whether in time tells the time at which the last ones were.
+            // All of them are sent eventually: the time of the last ones shows whether that was on time.
             time = last.start
             due = scheduled(in: time) ?? due
             if plan.arrivesAtRandom { due -= 3 * due.squareRoot() }
@@ -129,7 +129,7 @@ extension VerdictRules {
         ]
     }
 
-    /// Requests a second of the second half of the time, and how many were in flight in the first and the last quarter.
+    /// Requests per second in the second half of the time, and the number in flight in the first and the last quarter.
     private struct Queue {
         var sent: Double
         var answered: Double
@@ -137,9 +137,10 @@ extension VerdictRules {
         var last: Double
     }
 
-    /// That more requests were sent than answered, on streams of which enough were free, so that they wait in the server.
+    /// Detects that more requests were sent than answered while streams were free, so that they wait in the server.
     ///
-    /// Latency alone has fewer answered than sent, too, as long as the first ones are under way. Where a queue grows each
+    /// Long latency alone also leaves fewer answered than sent while the first ones are under way. But if a queue grows, each
+    /// response is later than the one before, in proportion to the unanswered requests; with long latency alone it stays level.
     /// response is later than the one before, by the part that is not answered; where latency is only long it is level.
     private func growingQueue() -> Queue? {
         let line = result.timeLine
@@ -166,7 +167,7 @@ extension VerdictRules {
             last: mean(arriving.suffix(arriving.count / 4)) { $0.inFlightMean })
     }
 
-    /// Requests that waited in the first and the last quarter of the time, where that grew.
+    /// The requests that waited in the first and the last quarter of the time, if the number grew.
     private func growingBacklog() -> (Double, Double)? {
         let quarter = result.timeLine.count / 4
         guard quarter > 0 else { return nil }
@@ -185,15 +186,15 @@ extension VerdictRules {
         let length = half.reduce(0) { $0 + $1.length }
         let inFlight = length > 0 ? half.reduce(0) { $0 + $1.inFlightMean * $1.length } / length : 0
         guard inFlight > 0.9 * Double(plan.connections) * Double(each) else {
-            // They may have been free until the server's queue had filled them.
+            // They may have been free until the server's queue filled them.
             if let queue = growingQueue() {
                 return
                     " because the server cannot keep up (it answered \(rateText(queue.answered)) a second): ask for a lower rate"
             }
-            // Streams that were free leave no one cause to name.
+            // Since streams were free, no single cause can be named.
             return ": \(remedies.moreStreams), or ask for a lower rate"
         }
-        // Where the fastest response was about as slow as the usual one, the server did not mind the load that it had.
+        // If the fastest response was about as slow as the median, the load did not slow the server down.
         if latency.p50 > 3 * max(latency.min, 1) {
             return
                 " because the server cannot keep up (it answered \(rateText(result.rate)) a second; its fastest response took "
@@ -212,10 +213,10 @@ extension VerdictRules {
             + "the limit"
     }
 
-    /// How many requests an open loop was to begin in the time; nil for a closed one.
+    /// The number of requests that an open loop was to begin in the time; nil for a closed one.
     func scheduled() -> Double? {
         var time = result.elapsed
-        // A loop that noticed the end late had no more to send for that.
+        // A loop that noticed the end late did not have more to send for that.
         if case .time(let limit) = plan.extent { time = min(time, limit.inSeconds) }
         guard let count = scheduled(in: time) else { return nil }
         if case .requests(let number) = plan.extent { return min(count, Double(number)) }
@@ -249,7 +250,7 @@ extension VerdictRules {
         return count
     }
 
-    /// Responses a second of each half; nil where the load itself was to change, or there is too little to tell.
+    /// Responses per second of each half; nil if the load itself was to change, or there is too little data.
     private func halves() -> (Double, Double)? {
         if case .arrivals(let from, let to, let ramp) = plan.pace, from != to, ramp > .zero { return nil }
         if case .stages = plan.pace { return nil }
@@ -273,7 +274,7 @@ extension VerdictRules {
     func sample() -> [Verdict] {
         var verdicts: [Verdict] = []
         if latency.count == 0 {
-            // Whoever stopped it knows why.
+            // A user who stopped the run knows why.
             if result.end == .interrupted { return [] }
             return [
                 Verdict(
@@ -289,8 +290,7 @@ extension VerdictRules {
             let list = names.count == 1 ? names[0] : "\(names[0]) and above"
             let above = names.count == 1 ? "it" : names[0]
             let few = latency.count == 1 ? "1 sample is" : "\(grouped(latency.count)) samples are"
-            // p99 is quoted by everybody; p99.99 by those who know what it takes. A run that is too short has a remedy of its
-            // own.
+            // p99 is quoted by everybody; p99.99 only by experts. A run that is too short has a remedy of its own.
             verdicts.append(
                 Verdict(
                     lacking.tenThousandthsAbove >= 100 ? .warning : .note, .sample,

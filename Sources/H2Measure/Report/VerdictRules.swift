@@ -1,5 +1,5 @@
-/// The rules of the verdicts: what came of the requests, and who was at its limit, the client or the server. Each looks
-/// at one figure; the limits stand at the rule.
+/// The rules of the verdicts: what came of the requests, and whether the client or the server was at its limit. Each rule looks
+/// at one figure, and states its limits.
 struct VerdictRules {
     let result: BenchResult
     let plan: BenchPlan
@@ -25,14 +25,14 @@ struct VerdictRules {
         let statuses = Dictionary(
             uniqueKeysWithValues: result.statuses.enumerated().filter { $0.element > 0 }.map { ($0.offset, $0.element) }
         )
-        // Where statuses are expected, others have failed.
+        // With expected statuses, responses with any other have already failed.
         if plan.expectation?.statuses != nil { return verdicts }
         return verdicts
             + StatusSentence.all(statuses, of: result.requests.done + result.unexpected)
             .map { Verdict(.warning, .statuses, $0) }
     }
 
-    /// That requests were cut off, if nothing else says so.
+    /// Reports that requests were cut off, if no other verdict does.
     private func unanswered() -> Verdict? {
         let count = result.requests.aborted
         guard count > 0 else { return nil }
@@ -45,7 +45,7 @@ struct VerdictRules {
         }
         let text: String
         switch result.end {
-        // What ended it says how many there were.
+        // The verdict about the end says how many there were.
         case .expired: return nil
         case .interrupted: text = "\(grouped(count, "request")) had no answer yet when it was stopped, \(lacking)."
         case .gaveUp: text = "\(grouped(count, "request")) had no answer yet when it ended, \(lacking)."
@@ -65,12 +65,12 @@ struct VerdictRules {
         return Verdict(.note, .errors, text)
     }
 
-    /// Whether connections were ended on purpose, and not to be replaced.
+    /// Whether connections were ended on purpose, without a replacement.
     private var wereEndedByTimeLimits: Bool {
         plan.requestsPerConnection == nil && result.connections.rotated > 0
     }
 
-    /// Where nothing was answered there is nothing to judge: what to do about that is all there is to say.
+    /// The only verdict if nothing was answered: there is nothing to judge, only a remedy to give.
     func nothingAnswered() -> Verdict? {
         let requests = result.requests
         guard requests.done == 0, result.end == .complete else { return nil }
@@ -90,7 +90,7 @@ struct VerdictRules {
             "None of \(grouped(requests.sent, "request")) was answered\(cause): \(remedy).")
     }
 
-    /// Where nothing failed either: all of it was too late, or never began.
+    /// The verdict if nothing failed either: all of it was too late, or never began.
     private func nothingInTime() -> Verdict? {
         guard case .time(let time) = plan.extent, !wasAway else { return nil }
         if result.requests.sent == 0, plan.thinkTime > .zero {
@@ -165,7 +165,7 @@ struct VerdictRules {
         }
     }
 
-    /// Requests that failed because their connection was silent for longer than -N allows, and the run ended with that.
+    /// Requests that failed because their connection was silent for longer than -N allows, which ended the run.
     private var silent: Int {
         if case .expired = result.end { result.errors[FailureName.silence] ?? 0 } else { 0 }
     }
@@ -191,7 +191,7 @@ struct VerdictRules {
             "It ended after \(timeText(seconds: result.elapsed)), when \(what)\(unanswered): use a longer \(limits).")
     }
 
-    /// The server was away for a part of the run: there was no connection, and none could be had at once.
+    /// Whether the server was away for a part of the run, so that there was no connection and none could be established at once.
     var wasAway: Bool { result.downtime.count > 0 }
 
     private func failures() -> [Verdict] {
@@ -247,11 +247,11 @@ struct VerdictRules {
 
     private static func sum(_ causes: [String: Int]) -> Int { causes.values.reduce(0, +) }
 
-    /// That places gave up, in the warm-up or after it, so that there was less load than was asked for.
+    /// Reports that places gave up, in the warm-up or after it, so that there was less load than asked for.
     private func abandoned() -> Verdict? {
         let connections = result.connections
         guard connections.abandoned > 0 else { return nil }
-        // Where all gave up the run ended with that.
+        // If all gave up, that ended the run.
         if case .gaveUp = result.end { return nil }
         let most = connections.failed.byCount.first.map { " (most often: \($0.cause))" } ?? ""
         return Verdict(
@@ -262,7 +262,7 @@ struct VerdictRules {
                 remedies.fewerConnections, remedies.slowerConnecting))
     }
 
-    /// That places never had a connection, so that there was less load than was asked for.
+    /// Reports that places never had a connection, so that there was less load than asked for.
     private func neverOpened() -> Verdict? {
         let connections = result.connections
         guard connections.neverOpened > 0 else { return nil }
@@ -285,7 +285,7 @@ struct VerdictRules {
                 remedies.slowerConnecting))
     }
 
-    /// Leaves out what follows from something else that is said: one cause has one remedy.
+    /// Removes verdicts that follow from another: one cause gets one remedy.
     func withoutConsequences(_ verdicts: [Verdict]) -> [Verdict] {
         func has(_ topics: Verdict.Topic...) -> Bool {
             verdicts.contains { $0.severity == .warning && topics.contains($0.topic) }
@@ -297,7 +297,7 @@ struct VerdictRules {
             consequences = ofLoad.union([
                 .errors, .throttled, .reconnects, .clientLag, .windows, .sendBlocked, .sample, .shortTime,
             ])
-        // How much there is follows from the limits.
+        // The time limits determined how long the run was.
         case .expired: consequences = ofLoad.union([.sample, .shortTime])
         case .complete, .interrupted: break
         }
@@ -305,10 +305,10 @@ struct VerdictRules {
         if result.silenceAtEnd != nil { consequences.formUnion(ofLoad) }
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
         let isBehind = has(.rateMissed, .backlog)
-        // Behind its schedule a run's latencies depend on its length, however many there are.
+        // If a run is behind schedule, its latencies depend on its length, however many there are.
         if isBehind { consequences.formUnion([.coordinatedOmission, .unsteady, .slots, .sample]) }
         return verdicts.filter { verdict in
-            // How late the client's timers are is no matter beside that, and what was left at the end follows from it.
+            // The lag of the client's timers is minor by comparison, and requests left at the end follow from it.
             let isAside =
                 isBehind && verdict.severity == .note && (verdict.topic == .clientLag || verdict.topic == .errors)
             return !isAside && !consequences.contains(verdict.topic)
@@ -343,17 +343,17 @@ struct VerdictRules {
         return verdicts
     }
 
-    /// That timers were late, and latencies with them.
+    /// Reports that timers were late, and latencies with them.
     private func lag() -> Verdict? {
         let (lag, p50) = (result.client.lagP99, latency.p50)
-        // Timers are looked at a hundred times a second: before a second is over there is no p99 of them.
+        // Timers are sampled a hundred times a second: they have no p99 before a second is over.
         guard result.elapsed >= 1 else { return nil }
-        // Where nearly all responses were faster than the timers are late, these did not hold them up.
+        // If nearly all responses were faster than the timers are late, the timers did not delay them.
         guard latency.count == 0 || lag <= corrected.p99 else { return nil }
-        // On a loop that has little to do a late timer is the system's way of waking a thread, which costs requests nothing:
-        // they wait for arrivals and answers, not for this timer.
+        // On a loop with little to do, a late timer reflects how the system wakes threads, which costs requests nothing: they
+        // wait for arrivals and answers, not for this timer.
         let isAtWork = (result.client.loopBusy.max() ?? 1) > 0.5
-        // Negligible beside long latencies.
+        // Negligible compared with long latencies.
         guard p50 == 0 || Double(lag) > 0.05 * Double(p50) else { return nil }
         let isLate = lag > 5_000_000
         guard isLate || isAtWork && p50 > 0 && Double(lag) > 0.1 * Double(p50) else { return nil }
@@ -395,7 +395,7 @@ struct VerdictRules {
         let connections = result.connections
         let reopened = connections.reopened - connections.warmUp.reopened
         let lost = connections.lostSince
-        // What was not replaced had nothing to do any more, or is told as missing.
+        // Connections that were not replaced had nothing left to do, or are reported as missing.
         if reopened > 0, connections.abandoned == 0, !lost.isEmpty || isReopenedUnasked {
             let named = lost.byCount.prefix(2).map { "\($0.cause), \(grouped($0.count))" }.joined(separator: "; ")
             let what =
@@ -413,7 +413,7 @@ struct VerdictRules {
         return verdicts
     }
 
-    /// That the server had trouble only during the warm-up.
+    /// Reports that the server had trouble only during the warm-up.
     private func troubleInWarmUp() -> Verdict? {
         let connections = result.connections
         guard connections.neverOpened == 0, connections.abandoned == 0 else { return nil }
@@ -430,7 +430,7 @@ struct VerdictRules {
             "During the warm-up, \(parts.joined(separator: " and "))\(most). The measured part began after that.")
     }
 
-    /// That connections were opened again which were not ended on purpose. Where some are, each place may be between the two.
+    /// Whether connections not ended on purpose were opened again. If some were, each place may be between the two.
     private var isReopenedUnasked: Bool {
         let isRotating = plan.requestsPerConnection != nil || !remedies.timeLimits.isEmpty
         let connections = result.connections
@@ -438,7 +438,7 @@ struct VerdictRules {
             + (isRotating ? plan.connections : 0)
     }
 
-    /// What the server did that says "not so fast".
+    /// Signs of throttling by the server.
     private var throttling: [String] {
         var signs: [String] = []
         let expected = plan.expectation?.statuses ?? []

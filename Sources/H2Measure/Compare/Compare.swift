@@ -1,24 +1,24 @@
 import H2Client
 
-/// Does the same work in each way to carry requests, round by round, and tells what each took.
+/// Does the same work with each way to carry requests, round by round, and reports what each took.
 ///
-/// The order is shuffled in each round, so that no way always runs on what another left behind; a round that is not
-/// counted comes first. A way that the server cannot do is not run, and says why.
+/// The order is shuffled in each round, so that no way always runs in the aftermath of the same other way. An uncounted round
+/// comes first. A way that the server does not support is not run, and the reason is reported.
 package struct Compare: Sendable {
-    /// What runs a measurement.
+    /// A function that runs a measurement.
     package typealias Engine = @Sendable (BenchPlan) async throws -> BenchResult
 
-    /// What can be shown while it runs.
+    /// Figures to show while the comparison runs.
     package struct Progress: Sendable, Equatable {
-        /// 0 for the one that is not counted.
+        /// 0 for the uncounted round.
         package var round: Int
         package var rounds: Int
-        /// Of all that are to be measured, with those of the first round.
+        /// The number of all measurements to run, including those of the first round.
         package var done: Int
         package var all: Int
         package var way: CompareWay
         package var security: CompareSecurity
-        /// About how many seconds are left: at first as the probe has it, then as long as each way took.
+        /// About how many seconds are left: at first estimated by the probe, then from the times that each way took.
         package var secondsLeft: Double
 
         package init(
@@ -33,7 +33,7 @@ package struct Compare: Sendable {
     package let plan: ComparePlan
     /// Called before each measurement.
     package var onProgress: (@Sendable (Progress) -> Void)?
-    /// Called once, when a few requests have told how long all of it will take, and before anything is measured.
+    /// Called once, before anything is measured, when a few requests have shown how long all of it will take.
     package var onEstimate: (@Sendable (CompareEstimate) -> Void)?
     private let engine: Engine
 
@@ -42,8 +42,8 @@ package struct Compare: Sendable {
         self.engine = engine
     }
 
-    /// Runs it to its end. Cancelling ends it early, with the rounds that were whole.
-    /// - Throws: `H2Error` where a plan cannot be carried out at all: no server answers, or a request is invalid.
+    /// Runs the comparison to its end. Cancelling ends it early, with the complete rounds.
+    /// - Throws: `H2Error` if a plan cannot be carried out at all: no server answers, or a request is invalid.
     package func run() async throws -> CompareResult {
         try Self.check(plan)
         return try await withLinks(plan.targets[...], [])
@@ -62,7 +62,7 @@ package struct Compare: Sendable {
 
     // MARK: - The link
 
-    /// Where a target's connections go, and what else uses the process's time for it.
+    /// The route of connections to a target, and what else uses the process's CPU time for it.
     private struct Route: Sendable {
         var target: ComparePlan.Target
         var plan: ComparePlan
@@ -88,7 +88,7 @@ package struct Compare: Sendable {
 
     // MARK: - Rounds
 
-    /// A way to one target, with what it has come to so far.
+    /// A way to one target, with its results so far.
     private struct Runner {
         var route: Int
         var way: CompareWay
@@ -96,10 +96,10 @@ package struct Compare: Sendable {
         var errorStatuses: Set<Int> = []
         var rounds: [CompareFigures] = []
         var notes: [String] = []
-        /// Why there is no point in going on.
+        /// The reason why there is no point in going on.
         var obstacle: String?
         var incomplete: String?
-        /// How long a round of it takes.
+        /// Duration of one of its rounds.
         var seconds = 0.0
 
         var goesOn: Bool { obstacle == nil && incomplete == nil }
@@ -198,7 +198,7 @@ package struct Compare: Sendable {
         do {
             found = try await engine(bench)
         } catch {
-            // A server that is only just waking up may fail the first round.
+            // A server that is just waking up may fail the first round.
             if isCounted && !(error is CancellationError) { runner.incomplete = CompareProbe.describe(error) }
             return
         }
@@ -235,7 +235,7 @@ package struct Compare: Sendable {
 
     // MARK: - What a round is worth
 
-    /// Why a measurement is not of the whole work, done in the way that was meant; nil where it is.
+    /// The reason why a measurement does not cover the whole work, done in the intended way; nil if it does.
     static func defect(
         _ result: BenchResult, _ bench: BenchPlan, _ way: CompareWay, _ version1: String, _ errorStatuses: Set<Int>
     ) -> String? {
@@ -274,7 +274,7 @@ package struct Compare: Sendable {
         return nil
     }
 
-    /// What is to be known of a round that is whole.
+    /// Remarks about a complete round.
     static func notes(_ result: BenchResult, _ bench: BenchPlan) -> [String] {
         var notes: [String] = []
         if bench.requestsPerConnection == nil, result.connections.reopened > 0 {

@@ -1,8 +1,8 @@
-/// Comparisons of the same work at several distances, side by side: the total time of each way, and what it comes to.
+/// Comparisons of the same work at several distances, side by side: the total time of each way, and the conclusions.
 package struct CompareDistances {
     package let results: [CompareResult]
 
-    /// - Parameter results: of the same plan, but for the conditions.
+    /// - Parameter results: of the same plan, except for the conditions.
     package init(_ results: [CompareResult]) { self.results = results }
 
     /// The lines of a table, none longer than `width`, from 20 columns on.
@@ -36,7 +36,7 @@ package struct CompareDistances {
             }
             for way in ways {
                 let times = results.map { result in
-                    // Why there is none stands in the table of that distance.
+                    // The table of that distance gives the reason if there is none.
                     result.cell(way, security)?.spread(\.seconds).map {
                         ($0.isUnsteady ? "~" : "") + timeText(seconds: $0.median)
                     } ?? "–"
@@ -47,7 +47,7 @@ package struct CompareDistances {
         return table
     }
 
-    /// Such as `10.0 ms` or `50.0 ms, 1.0 % loss`.
+    /// For example `10.0 ms` or `50.0 ms, 1.0 % loss`.
     static func label(_ conditions: LinkConditions) -> String {
         let time = conditions.roundTrip == 0 ? "0 ms" : timeText(conditions.roundTrip)
         return conditions.loss > 0 ? "\(time), \(percent(conditions.loss)) loss" : time

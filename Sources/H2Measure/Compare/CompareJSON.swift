@@ -1,7 +1,7 @@
-/// Comparisons as a JSON document, one for each distance. The conventions are those of `BenchJSON`: times in seconds with
-/// names that end in `_seconds`, sizes in bytes, what does not apply `null`.
+/// Comparisons as a JSON document, with an entry for each distance. The conventions are those of `BenchJSON`: times in seconds
+/// with names that end in `_seconds`, sizes in bytes, `null` for inapplicable values.
 package enum CompareJSON {
-    /// Raised where a reader of the old one would go wrong.
+    /// Raised if readers of the previous version would misread the document.
     package static let version = 2
 
     package static func document(
@@ -52,7 +52,7 @@ package enum CompareJSON {
             "http_version": JSONText(cell.version),
             "state": .string(state),
             "reason": JSONText(cell.reason),
-            // Of an incomplete one they are not of the whole work.
+            // The rounds of an incomplete way do not cover the whole work.
             "figures": rounds.isEmpty ? .null : figures(rounds),
             "notes": .array(cell.notes.map { .string($0) }),
         ]

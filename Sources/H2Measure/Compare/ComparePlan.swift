@@ -2,13 +2,13 @@ package import H2Client
 
 /// A way to carry requests to a server.
 package enum CompareWay: Sendable, Hashable {
-    /// Each request opens a connection and closes it: HTTP/1.1, one request after another.
+    /// Each request opens and closes a connection: HTTP/1.1, one request after another.
     case newConnections(resuming: Bool)
     /// HTTP/1.1 on one connection, one request after another.
     case keepAlive
-    /// HTTP/1.1 on so many connections, a request at a time on each.
+    /// HTTP/1.1 on this number of connections, with one request at a time on each.
     case pool(Int)
-    /// HTTP/2 on so many connections, which share out the streams.
+    /// HTTP/2 on this number of connections, which share out the streams.
     case http2(connections: Int)
 
     var isHTTP2: Bool {
@@ -20,7 +20,7 @@ package enum CompareWay: Sendable, Hashable {
         if case .newConnections = self { false } else { true }
     }
 
-    /// In a table, such as `HTTP/2 on 6`.
+    /// The name in a table, such as `HTTP/2 on 6`.
     package var name: String {
         switch self {
         case .newConnections(let resuming): resuming ? "new, resumed TLS" : "new connections"
@@ -31,7 +31,7 @@ package enum CompareWay: Sendable, Hashable {
         }
     }
 
-    /// In a sentence.
+    /// The name in a sentence.
     package var phrase: String {
         switch self {
         case .newConnections(let resuming): resuming ? "new connections with resumed TLS" : "new connections"
@@ -42,7 +42,7 @@ package enum CompareWay: Sendable, Hashable {
         }
     }
 
-    /// For scripts.
+    /// The name for scripts.
     package var identifier: String {
         switch self {
         case .newConnections(let resuming): resuming ? "new_connections_resumed" : "new_connections"
@@ -64,12 +64,12 @@ package enum CompareSecurity: String, Sendable, Hashable {
     package var phrase: String { self == .tls ? "over TLS" : "in cleartext" }
 }
 
-/// The same work, to be done in each way.
+/// The work to be done in each way.
 package struct ComparePlan: Sendable {
-    /// Where the requests go. One that is `https` is asked over TLS, one that is `http` in cleartext.
+    /// A target of the requests: over TLS for `https`, in cleartext for `http`.
     package struct Target: Sendable {
         package var origin: Origin
-        /// In turn. At least one.
+        /// Sent in turn. At least one.
         package var requests: [BenchPlan.Request]
 
         package init(origin: Origin, requests: [BenchPlan.Request]) {
@@ -82,26 +82,26 @@ package struct ComparePlan: Sendable {
 
     /// One, or one of each scheme.
     package var targets: [Target]
-    /// Of each way, in each round.
+    /// The number of requests for each way, in each round.
     package var requests = 100
-    /// Of the ways that have several.
+    /// For the ways that use several.
     package var connections = 6
-    /// At once, over all HTTP/2 connections of a way.
+    /// The number at once, over all HTTP/2 connections of a way.
     package var streams = 100
-    /// That are counted; one before them is not.
+    /// The number of counted rounds; one more precedes them.
     package var rounds = 5
-    /// Of the order within the rounds, and of the losses.
+    /// For the order within the rounds, and for the losses.
     package var seed: UInt64 = 1
     package var conditions = LinkConditions()
-    /// Of each connection.
+    /// The configuration of each connection.
     package var configuration = Configuration()
 
     package init(targets: [Target]) { self.targets = targets }
 
-    /// A connection that is silent for so long will not answer any more, and must not hold up all others.
+    /// A connection that is silent for this long will not answer any more, and must not hold up all others.
     static let patience = Duration.seconds(60)
 
-    /// Requests of each way in the round that is not counted: enough to fill the caches on the way.
+    /// The number of requests for each way in the uncounted round: enough to fill the caches on the way.
     var warmUpRequests: Int { min(requests, 100) }
 
     /// The ways, in the order of a table.
@@ -112,10 +112,10 @@ package struct ComparePlan: Sendable {
         return ways
     }
 
-    /// What the engine is to do for a way.
+    /// The engine's plan for a way.
     ///
-    /// - Parameter version1: what to speak where the way is not HTTP/2's: `http/1.1`, or `h2` for new connections to a
-    ///   server that has nothing else.
+    /// - Parameter version1: the protocol for ways other than HTTP/2: `http/1.1`, or `h2` for new connections to a server that
+    ///   supports nothing else.
     func bench(_ way: CompareWay, _ target: Target, requests: Int, version1: String = "http/1.1") -> BenchPlan {
         var plan = BenchPlan(origin: target.origin, requests: target.requests)
         plan.extent = .requests(requests)

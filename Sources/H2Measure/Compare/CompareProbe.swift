@@ -1,8 +1,8 @@
 import H2Client
 
-/// What a server can do, found out with a few requests before anything is measured.
+/// The server's capabilities, found out with a few requests before anything is measured.
 struct CompareProbe: Sendable {
-    /// A protocol that works, or why it does not.
+    /// A protocol that works, or the reason why it does not.
     enum Answer: Sendable, Equatable {
         case works
         case fails(String)
@@ -14,28 +14,28 @@ struct CompareProbe: Sendable {
 
     var http1 = Answer.works
     var http2 = Answer.works
-    /// False where the server closes each connection of HTTP/1.1 after its response.
+    /// False if the server closes each HTTP/1.1 connection after its response.
     var keepsAlive = true
-    /// Whether it resumed a TLS session that it had given.
+    /// Whether the server resumed a TLS session that it had issued.
     var resumes = true
-    /// Statuses of 400 and above that its answers had: so they are no sign of load. But 429 and 5xx beside others are, even
-    /// of a server that has next to nothing to do.
+    /// Statuses of 400 and above in the probe's answers, which are therefore not a sign of load. But 429 and 5xx next to other
+    /// statuses are, even from a server that is nearly idle.
     var errorStatuses: Set<Int> {
         let all = Set(statuses.keys)
         return all.filter { $0 >= 400 && (all.count == 1 || $0 < 500 && $0 != 429) }
     }
-    /// How often its answers had which status.
+    /// The number of answers with each status.
     var statuses: [Int: Int] = [:]
-    /// About what a connection takes to be made, and a request on one that is there: seconds.
+    /// About how long it takes to open a connection, and to send a request on an open one, in seconds.
     var connectSeconds = 0.0
     var requestSeconds = 0.0
-    /// What the first attempt failed with, where nothing works at all.
+    /// The first attempt's error, if nothing works at all.
     var failure: (any Error)?
 
-    /// Enough to see that a connection is used again, and that a session that came with the first one is.
+    /// Enough to see that a connection is reused, and that a session from the first one is.
     static let requests = 3
 
-    /// - Throws: `CancellationError` alone: what the server cannot do is what this is to find out.
+    /// - Throws: only `CancellationError`: failures of the server are findings here.
     static func of(
         _ target: ComparePlan.Target, _ plan: ComparePlan, configuration: Configuration, engine: Compare.Engine
     ) async throws -> CompareProbe {
@@ -67,7 +67,7 @@ struct CompareProbe: Sendable {
             probe.failure = error
         case .success(let result):
             probe.http1 = judge(result, isHTTP2: false, target.security)
-            // One may be by chance: a server that takes two requests on a connection, say.
+            // One may be chance: for example, a server may take two requests per connection.
             probe.keepsAlive = result.connections.opened < requests
             probe.note(result)
         }
@@ -88,10 +88,10 @@ struct CompareProbe: Sendable {
         return probe
     }
 
-    /// What ways that are not HTTP/2's speak: HTTP/1.1, or for new connections what else there is.
+    /// The protocol for ways other than HTTP/2: HTTP/1.1, or `h2` for new connections if nothing else works.
     var version1: String? { http1 == .works ? "http/1.1" : http2 == .works ? "h2" : nil }
 
-    /// Why a way cannot be measured; nil where it can.
+    /// The reason why a way cannot be measured; nil if it can.
     func obstacle(_ way: CompareWay) -> String? {
         switch way {
         case .newConnections(let resuming):
@@ -113,12 +113,12 @@ struct CompareProbe: Sendable {
         connectSeconds = Double(connect.p50 + Distribution(result.handshake).p50) / 1e9
     }
 
-    /// About how long a way takes for the plan's requests, as the few that were sent have it, and for what is expected to
-    /// get lost, which those few did not see.
+    /// About how long a way takes for the plan's requests, estimated from the few that were sent, plus the losses to be
+    /// expected, which those few did not see.
     func seconds(of way: CompareWay, _ plan: ComparePlan) -> Double {
         let (loss, timeout) = (plan.conditions.loss, Double(plan.conditions.retransmissionTimeout) / 1e9)
-        // A request is a segment there and one back, for each of which only a timeout tells that it is lost: nothing follows
-        // it. What gets lost on a connection holds up all of its streams. A lost SYN takes a second.
+        // A request is one segment in each direction, and only a timeout reveals the loss of one, since nothing follows it. A
+        // loss on a connection holds up all of its streams. A lost SYN costs a second.
         func turns(_ each: Int, onOne streams: Int) -> Double {
             let count = Double((plan.requests + each - 1) / max(each, 1))
             return count * (requestSeconds + min(1, 2 * loss * Double(min(streams, plan.requests))) * timeout)
@@ -129,7 +129,7 @@ struct CompareProbe: Sendable {
         return switch way {
         case .newConnections: Double(plan.requests) * connect(1) + turns(1, onOne: 1)
         case .keepAlive: connect(1) + turns(1, onOne: 1)
-        // The one with the worst luck decides.
+        // The unluckiest connection decides.
         case .pool(let count): connect(count) + turns(count, onOne: count)
         case .http2(let count): connect(count) + turns(plan.streams, onOne: plan.streams)
         }
@@ -153,7 +153,7 @@ struct CompareProbe: Sendable {
         return .works
     }
 
-    /// The most frequent of what went wrong.
+    /// The most frequent cause of failure.
     static func firstCause(_ result: BenchResult) -> String? {
         if case .gaveUp(let why) = result.end { return why }
         for causes in [result.errors, result.connections.failed, result.connections.lost] {

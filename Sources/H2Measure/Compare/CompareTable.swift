@@ -48,7 +48,7 @@ package struct CompareTable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// What was done.
+    /// A description of the work.
     package var work: String {
         var work = "\(counted(result.requests, "request")) each way, \(counted(result.rounds, "round"))"
         work += ", \(result.origins.joined(separator: " and "))"
@@ -56,7 +56,7 @@ package struct CompareTable {
         return work
     }
 
-    /// Such as `30.0 ms round trip, 1.0 % loss`.
+    /// For example `30.0 ms round trip, 1.0 % loss`.
     package static func distance(_ conditions: LinkConditions) -> String {
         var parts: [String] = []
         if conditions.roundTrip > 0 { parts.append("\(timeText(conditions.roundTrip)) round trip") }

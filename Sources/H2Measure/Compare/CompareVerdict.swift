@@ -1,6 +1,6 @@
-/// What a comparison comes to, in sentences made from its figures.
+/// The conclusions of a comparison, in sentences made from its figures.
 extension CompareResult {
-    /// One sentence for each security: what HTTP/2 on one connection gains, or what else there is to say.
+    /// One sentence for each security: the gain of HTTP/2 on one connection, or the most important other conclusion.
     package var verdicts: [String] { securities.map(verdict) }
 
     package func verdict(_ security: CompareSecurity) -> String {
@@ -37,7 +37,7 @@ extension CompareResult {
         return sentence + "."
     }
 
-    /// Such as "3.1 × faster than keep-alive", or that they do not differ by more than rounds of one do.
+    /// For example "3.1 × faster than keep-alive", or that the difference is within the variation between rounds.
     private static func timeClause(_ one: Cell, _ other: Cell) -> String? {
         guard let a = one.spread(\.seconds), let b = other.spread(\.seconds), a.median > 0, b.median > 0 else {
             return nil
@@ -47,8 +47,8 @@ extension CompareResult {
             ? "\(factor(b, a)) faster than \(other.way.phrase)" : "\(factor(a, b)) slower than \(other.way.phrase)"
     }
 
-    /// How many times as much the first is, of which each round was more than any of the second. Between rounds that differ
-    /// several-fold a single number would be chance.
+    /// The ratio of two figures, where each round of the first exceeds every round of the second. If rounds differ
+    /// several-fold, a single number would be chance.
     private static func factor(_ more: CompareSpread, _ less: CompareSpread) -> String {
         guard more.isUnsteady || less.isUnsteady, less.low > 0 else { return times(more.median / less.median) }
         return "\(number(more.low / less.high)) to \(times(more.high / less.low))"
@@ -69,14 +69,14 @@ extension CompareResult {
         return "\(times(b / a)) fewer \(security == .tls ? "handshakes" : "connections")"
     }
 
-    /// `3.1 ×`, `42 ×`, and `1.04 ×` where one decimal would say that nothing differs.
+    /// `3.1 ×`, `42 ×`, and `1.04 ×` if one decimal would show no difference.
     static func times(_ ratio: Double) -> String { "\(number(ratio)) ×" }
 
     private static func number(_ ratio: Double) -> String {
         fixed(ratio, ratio >= 9.95 ? 0 : ratio >= 1.095 ? 1 : 2)
     }
 
-    /// What was measured, by name.
+    /// The measurement's subject, by name.
     package func facts(_ context: ReportContext) -> [ReportFact] {
         var ways = tls.map { ["over \($0)"] } ?? []
         if securities.contains(.cleartext) { ways.append("in cleartext") }
@@ -84,7 +84,7 @@ extension CompareResult {
         return context.facts(asked, distance: conditions.inWords, spoken: spoken, startedAt: startedAt)
     }
 
-    /// What has to be known of the figures as a whole. May hold text of a server's.
+    /// Caveats about the figures as a whole. May contain text from a server.
     package var remarks: [String] {
         var remarks = notes
         if isInterrupted {

@@ -1,14 +1,14 @@
-/// A table of text whose columns are as wide as what is in them.
+/// A table of text whose columns are as wide as their content.
 struct TextTable {
     enum Row {
         case cells([String])
-        /// A first cell, and a text that stands in place of the others.
+        /// A first cell, and a text in place of the others.
         case remark(String, String)
         /// A heading over all columns.
         case heading(String)
     }
 
-    /// The first column is set left, the others right.
+    /// The first column is left-aligned, the others are right-aligned.
     var titles: [String]
     var rows: [Row] = []
 
@@ -27,7 +27,7 @@ struct TextTable {
         return widths
     }
 
-    /// Columns that do not fit into `width` come below, again behind the first.
+    /// Columns that do not fit into `width` follow below, with the first column repeated.
     func lines(width: Int, style: TextStyle) -> [String] {
         let widths = widths
         if let widest = widths.dropFirst().max(), widths[0] + 1 + widest > width {
@@ -50,7 +50,7 @@ struct TextTable {
         return lines
     }
 
-    /// For terminals too narrow for two columns: each row's cells below each other.
+    /// For terminals too narrow for two columns: the cells of each row one below the other.
     private func stacked(width: Int, style: TextStyle) -> [String] {
         let labelWidth = titles.dropFirst().map(\.count).max() ?? 0
         var lines: [String] = []
@@ -84,7 +84,7 @@ struct TextTable {
             case .cells(let cells): lines.append(line(cells))
             case .heading(let text): lines.append(style.bold(text))
             case .remark(let first, let text):
-                // Said once.
+                // Shown only once.
                 guard isFirst else { continue }
                 let margin = widths[0] + 1
                 let wrapped = wrapped(text, width: width - margin)
@@ -96,7 +96,7 @@ struct TextTable {
         return lines
     }
 
-    /// GitHub's.
+    /// GitHub's Markdown.
     func markdown() -> [String] {
         var lines = ["| \(titles.map(Self.escaped).joined(separator: " | ")) |"]
         lines.append("|---|" + String(repeating: "---:|", count: titles.count - 1))
@@ -116,7 +116,7 @@ struct TextTable {
         return lines
     }
 
-    /// So that a server's words make no markup of their own.
+    /// Escapes text from a server, so that it cannot add markup.
     static func escaped(_ text: String) -> String {
         var out = ""
         for character in printable(text) {

@@ -1,4 +1,4 @@
-/// Why a word is not the value that an option wants, and what to write instead.
+/// The reason why a word is not a valid value for an option, and what to write instead.
 package struct OptionValueError: Error, Sendable, Equatable, CustomStringConvertible {
     package let message: String
     package let remedy: String
@@ -6,9 +6,10 @@ package struct OptionValueError: Error, Sendable, Equatable, CustomStringConvert
     package var description: String { "\(message); \(remedy)" }
 }
 
-/// The values of the options of `compare` and `sweep`, as they are written.
+/// Parsers for the values of the options of `compare` and `sweep`.
 package enum OptionValue {
-    /// `1..1024`: both ends and the powers of two between them; `1,2,8`: those; `1..8,100`: both. Ascending, each once.
+    /// `1..1024`: both ends and the powers of two between them; `1,2,8`: those values; `1..8,100`: both. Ascending, without
+    /// duplicates.
     package static func steps(_ text: String, upTo most: Int = 1_000_000) throws(OptionValueError) -> [Int] {
         let remedy = "write numbers from 1 to \(most) as 1,2,8, or a range as 1..1024"
         func number(_ word: Substring) throws(OptionValueError) -> Int {
@@ -111,7 +112,7 @@ package enum OptionValue {
     }
 }
 
-/// A latency that a percentile of the requests has to keep to.
+/// A latency that a percentile of the requests must not exceed.
 package struct LatencyLimit: Sendable, Hashable, CustomStringConvertible {
     /// 50 to 99.99.
     package var percentile: Double
@@ -122,7 +123,7 @@ package struct LatencyLimit: Sendable, Hashable, CustomStringConvertible {
         self.nanoseconds = nanoseconds
     }
 
-    /// Such as `p99.9`.
+    /// For example `p99.9`.
     package var name: String {
         let hundredths = Int((percentile * 100).rounded())
         let (whole, rest) = (hundredths / 100, hundredths % 100)
@@ -130,10 +131,10 @@ package struct LatencyLimit: Sendable, Hashable, CustomStringConvertible {
         return "p\(whole).\(rest % 10 == 0 ? "\(rest / 10)" : rest < 10 ? "0\(rest)" : "\(rest)")"
     }
 
-    /// Such as `p99 ≤ 50.0 ms`.
+    /// For example `p99 ≤ 50.0 ms`.
     package var description: String { "\(name) ≤ \(timeText(nanoseconds))" }
 
-    /// How many responses there have to be for ten of them to lie above it, so that it is more than chance.
+    /// The number of responses needed for ten of them to lie above it, so that it is not mere chance.
     package var needed: Int {
         let above = 10_000 - Int((percentile * 100).rounded())
         return (100_000 + above - 1) / above

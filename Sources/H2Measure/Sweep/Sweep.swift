@@ -1,20 +1,20 @@
 import H2Client
 
-/// Measures with more and more streams and connections, to find the load that a server can take.
+/// Measures with more and more streams and connections, to find the load at which a server saturates.
 ///
-/// Each number of connections has a climb of its own, from few streams to many, that ends when the server begins to refuse
-/// or to fail, when more can gain nothing, or when it only makes things worse.
+/// Each number of connections has a climb of its own, from few streams to many. It ends when the server begins to refuse
+/// requests or to fail, when more streams cannot gain anything, or when they only make things worse.
 package struct Sweep: Sendable {
-    /// What can be shown while it runs.
+    /// Figures to show while the sweep runs.
     package struct Progress: Sendable {
-        /// That is measured now.
+        /// The setting being measured.
         package var setting: SweepSetting
-        /// Of all that may be measured.
+        /// The number of settings measured, out of all that may be.
         package var done: Int
         package var all: Int
-        /// The last one that was measured.
+        /// The last point that was measured.
         package var last: SweepPoint?
-        /// That all others take, if no climb ends before its top.
+        /// The time that all others take, if no climb ends early.
         package var secondsLeft: Double
     }
 
@@ -28,8 +28,8 @@ package struct Sweep: Sendable {
         self.engine = engine
     }
 
-    /// Runs it to its end. Cancelling ends it early, with the points that were measured.
-    /// - Throws: what the first point failed with: then there is nothing to tell of.
+    /// Runs the sweep to its end. Cancelling ends it early, with the points measured so far.
+    /// - Throws: the error of the first point, since there is then nothing to report.
     package func run() async throws -> SweepResult {
         var result = SweepResult()
         result.origin = plan.origin.description
@@ -56,7 +56,7 @@ package struct Sweep: Sendable {
                     if result.startedAt == 0 {
                         (result.startedAt, result.spoken) = (found.startedAt, found.connections.spoken)
                     }
-                    // A point that was cut short is no point.
+                    // A point that was cut short does not count.
                     if found.end == .interrupted {
                         curve.stop = .interrupted
                         break
@@ -127,7 +127,8 @@ package struct Sweep: Sendable {
         causes.max { ($0.value, $1.key) < ($1.value, $0.key) }.map { ($0.key, $0.value) }
     }
 
-    /// Three points in a row below their forerunners, and at least twice the median latency of the fastest.
+    /// Whether three points in a row are slower than the ones before them, with at least twice the median latency of the
+    /// fastest.
     private static func isOverloaded(_ points: [SweepPoint]) -> Bool {
         guard points.count >= 4, let best = points.max(by: { $0.goodput < $1.goodput }), let last = points.last else {
             return false

@@ -1,7 +1,7 @@
-/// A sweep as a JSON document. The conventions are those of `BenchJSON`: times in seconds with names that end in
-/// `_seconds`, parts 0 to 1, what does not apply `null`.
+/// A sweep as a JSON document. The conventions are those of `BenchJSON`: times in seconds with names that end in `_seconds`,
+/// fractions 0 to 1, `null` for inapplicable values.
 package enum SweepJSON {
-    /// Raised where a reader of the old one would go wrong.
+    /// Raised if readers of the previous version would misread the document.
     package static let version = 2
 
     package static func document(_ result: SweepResult, context: ReportContext = ReportContext()) -> JSONText {
@@ -105,7 +105,7 @@ package enum SweepJSON {
         ]
     }
 
-    /// A list, since the names are a server's words.
+    /// A list, since the names come from a server.
     private static func causes(_ causes: [String: Int]) -> JSONText {
         .array(
             causes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {

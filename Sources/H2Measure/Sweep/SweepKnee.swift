@@ -1,24 +1,24 @@
-/// Where throughput stops growing and latency takes over.
+/// The knee: where throughput stops growing and latency takes over.
 ///
 /// In a closed loop N requests are always in flight, so the mean latency is R = N / X for a throughput of X (Little's law).
-/// Below the knee more requests in flight bring more throughput at the same latency; above it they only wait, and latency
-/// grows with N. The knee is where Kleinrock's power X / R = X² / N is highest: one step before it throughput grows more
-/// than latency in proportion, one step after it latency more than throughput.
+/// Below the knee more requests in flight bring more throughput at the same latency; above it they only wait, and latency grows
+/// with N. The knee is where Kleinrock's power X / R = X² / N is highest: one step before it throughput grows more than latency
+/// in proportion, one step after it latency grows more than throughput.
 ///
-/// It takes throughput alone, the steadiest figure of a point, and between doublings of N the power of an ideal server
-/// changes by 2, so that a few per cent of noise do not move it. Of settings whose power is within 5 % of the highest
-/// the one with the fewest requests in flight is taken, then the one with the fewest connections.
+/// The calculation needs only throughput, the steadiest figure of a point. Between doublings of N the power of an ideal server
+/// changes by a factor of 2, so a few per cent of noise do not move the knee. Of the settings whose power is within 5 % of the
+/// highest, it chooses the one with the fewest requests in flight, then the one with the fewest connections.
 extension SweepResult {
     package enum Knee: Sendable, Equatable {
         case at(SweepSetting)
-        /// At the least that was tried, or below it: nothing was seen of how it grew.
+        /// At the lowest setting tried, or below it: no growth was seen.
         case atOrBelow(SweepSetting)
         /// Throughput still grew at the most streams and connections that were tried.
         case beyond(SweepSetting)
         /// There are fewer than three points without errors.
         case unknown
 
-        /// Where it is, as far as that was found.
+        /// The setting at the knee, if found.
         package var setting: SweepSetting? {
             switch self {
             case .at(let setting), .atOrBelow(let setting), .beyond(let setting): setting
@@ -26,18 +26,18 @@ extension SweepResult {
             }
         }
 
-        /// What a table or a picture marks; nil where growth did not end.
+        /// The setting to mark in a table or a picture; nil if throughput did not stop growing.
         package var marked: SweepSetting? {
             if case .beyond = self { nil } else { setting }
         }
 
-        /// How it is called there.
+        /// The name of the mark.
         package var name: String {
             if case .atOrBelow = self { "knee ≤" } else { "knee" }
         }
     }
 
-    /// What differs by less is taken as equal.
+    /// Smaller relative differences are taken as equal.
     package static let tolerance = 0.05
 
     private var cleanPoints: [SweepPoint] { points.filter { $0.isClean && $0.rate > 0 } }
@@ -46,7 +46,7 @@ extension SweepResult {
         point.rate * point.rate / Double(point.setting.concurrency)
     }
 
-    /// The least of those that are nearly as good as the best.
+    /// The smallest setting among those nearly as good as the best.
     private static func least(_ points: [SweepPoint], by quality: (SweepPoint) -> Double) -> SweepPoint? {
         guard let best = points.map(quality).max() else { return nil }
         return points.filter { quality($0) >= best * (1 - tolerance) }.min {
@@ -63,7 +63,7 @@ extension SweepResult {
     private static func knee(_ curves: [SweepCurve]) -> Knee {
         let clean = curves.flatMap(\.points).filter { $0.isClean && $0.rate > 0 }
         guard clean.count >= 3, let point = least(clean, by: power) else { return .unknown }
-        // At the very top, nothing was seen to take over. Where nothing but errors came, nothing was seen at all.
+        // At the very top the knee was not seen. If there were only errors, nothing was seen at all.
         let isAtTop = curves.filter { $0.points.contains(where: \.isClean) }.allSatisfy { curve in
             switch curve.stop {
             case .top, .interrupted:
@@ -72,27 +72,27 @@ extension SweepResult {
             }
         }
         if isAtTop { return .beyond(point.setting) }
-        // Below a single request there is nothing.
+        // There is nothing below a single request.
         let least = curves.flatMap(\.points).map(\.setting.concurrency).min() ?? 1
         let isLeast = point.setting.concurrency <= least && point.setting.concurrency > 1
         return isLeast ? .atOrBelow(point.setting) : .at(point.setting)
     }
 
-    /// The least setting with nearly the highest throughput: from here on more requests in flight buy next to nothing.
+    /// The smallest setting with nearly the highest throughput: beyond it, more requests in flight gain almost nothing.
     package var saturation: SweepPoint? { Self.least(cleanPoints, by: \.rate) }
 
-    /// Whether a point keeps to all limits.
+    /// Whether a point meets all limits.
     package func keepsLimits(_ point: SweepPoint) -> Bool {
         point.responses > 0 && zip(limits, point.atLimits).allSatisfy { $1 <= $0.nanoseconds }
             && point.atLimits.count == limits.count
     }
 
-    /// The fastest setting that keeps to all limits, and the least of those that are nearly as fast; nil where there are
-    /// no limits or none keeps to them.
+    /// The smallest setting among those nearly as fast as the fastest one that meets all limits; nil if there are no limits or
+    /// none meets them.
     package var best: SweepPoint? {
         limits.isEmpty ? nil : Self.least(cleanPoints.filter(keepsLimits), by: \.rate)
     }
 
-    /// The percentiles of a point that rest on fewer than ten responses above them.
+    /// Whether a limit's percentile at this point rests on fewer than ten responses above it.
     package func isThin(_ point: SweepPoint) -> Bool { limits.contains { point.responses < $0.needed } }
 }

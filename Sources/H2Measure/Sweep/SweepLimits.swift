@@ -1,8 +1,8 @@
-/// What a server told of its own limits, and what it did when it had too much.
+/// The limits that a server announced, and its reactions to too much load.
 package struct SweepServerLimits: Sendable, Equatable {
     /// SETTINGS_MAX_CONCURRENT_STREAMS; nil for no limit, or HTTP/1.1.
     package var maxConcurrentStreams: Int?
-    /// Where it began to refuse requests.
+    /// The setting at which it began to refuse requests.
     package var firstRefusal: SweepSetting?
     /// Requests answered with 429 or 503.
     package var refusedByStatus: [Int: Int] = [:]
@@ -12,7 +12,7 @@ package struct SweepServerLimits: Sendable, Equatable {
     package var goAways: [String: Int] = [:]
     /// Connections that it closed otherwise, by cause.
     package var closed: [String: Int] = [:]
-    /// Connections that could not be made, by cause.
+    /// Connections that could not be established, by cause.
     package var connectionsRefused: [String: Int] = [:]
 }
 
@@ -43,7 +43,7 @@ extension SweepResult {
         return server
     }
 
-    /// Names and values for people. May hold text of the server's.
+    /// Names and values for people. May contain text from the server.
     package var serverLimits: [(name: String, value: String)] {
         let server = server
         var all: [(String, String)] = []

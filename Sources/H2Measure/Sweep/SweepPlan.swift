@@ -1,6 +1,6 @@
 package import H2Client
 
-/// How many connections, and how many streams on each.
+/// The number of connections, and the number of streams on each.
 package struct SweepSetting: Sendable, Hashable, CustomStringConvertible {
     package var connections: Int
     package var streams: Int
@@ -13,27 +13,27 @@ package struct SweepSetting: Sendable, Hashable, CustomStringConvertible {
     /// Requests in flight at once.
     package var concurrency: Int { connections.multipliedReportingOverflow(by: streams).partialValue }
 
-    /// Such as `2 connections × 16 streams`.
+    /// For example `2 connections × 16 streams`.
     package var description: String { "\(counted(connections, "connection")) × \(counted(streams, "stream"))" }
 }
 
-/// Which settings a sweep tries, and how.
+/// The settings that a sweep tries, and how it measures them.
 package struct SweepPlan: Sendable {
     package var origin: Origin
-    /// In turn. At least one.
+    /// Sent in turn. At least one.
     package var requests: [BenchPlan.Request]
-    /// On each connection; ascending. HTTP/1.1 has 1.
+    /// On each connection, in ascending order. HTTP/1.1 has 1.
     package var streams = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
-    /// Ascending.
+    /// In ascending order.
     package var connections = [1]
-    /// Of each point.
+    /// The time for each point.
     package var time: Duration = .seconds(1)
     package var warmUp: Duration = .milliseconds(200)
-    /// At most so many, and never more than there are connections.
+    /// The most threads to use; never more than there are connections.
     package var threads = 1
     package var protocols = BenchPlan.Protocols.tls(["h2", "http/1.1"])
     package var configuration = Configuration()
-    /// That the best setting has to keep to, all of them.
+    /// The limits that the best setting has to meet, all of them.
     package var limits: [LatencyLimit] = []
 
     package init(origin: Origin, requests: [BenchPlan.Request]) {

@@ -1,11 +1,11 @@
 import Histogram
 
-/// What one setting did.
+/// The results of one setting.
 package struct SweepPoint: Sendable, Equatable {
     package var setting: SweepSetting
-    /// Responses a second, whatever their status.
+    /// Responses per second, with any status.
     package var rate = 0.0
-    /// Whole responses that the latencies are of.
+    /// Complete responses, which the latencies are based on.
     package var responses = 0
     /// Nanoseconds from when a request was to begin, so that waiting for its turn counts.
     package var p50: UInt64 = 0
@@ -17,19 +17,19 @@ package struct SweepPoint: Sendable, Equatable {
     package var firstByte: UInt64 = 0
     /// The percentiles of `SweepPlan.limits`, in their order.
     package var atLimits: [UInt64] = []
-    /// Requests really in flight, on average.
+    /// Requests actually in flight, on average.
     package var inFlight = 0.0
-    /// Requests that were not answered whole, but for those that the server refused.
+    /// Requests that were not answered completely, except those that the server refused.
     package var failed = 0
-    /// That the server refused because it had too much to do: 429, 503, REFUSED_STREAM, ENHANCE_YOUR_CALM.
+    /// Requests that the server refused because it was overloaded: 429, 503, REFUSED_STREAM, ENHANCE_YOUR_CALM.
     package var refused = 0
-    /// Answered with 500 and above, but 503.
+    /// Responses with a status of 500 and above, except 503.
     package var serverErrors = 0
     /// Still in flight at the end.
     package var aborted = 0
-    /// The part of the time that the busiest of this client's threads was running, 0 to 1.
+    /// The fraction of the time that the client's busiest thread was running, 0 to 1.
     package var busy = 0.0
-    /// Connections that could not be made, and that were lost, by cause.
+    /// Connections that could not be established, and connections that were lost, by cause.
     package var connectionsFailed: [String: Int] = [:]
     package var connectionsLost: [String: Int] = [:]
     /// Responses with 300 and above, by status.
@@ -53,7 +53,7 @@ package struct SweepPoint: Sendable, Equatable {
         longest = corrected.totalCount > 0 ? corrected.maxRecorded : 0
         firstByte = result.firstByte.totalCount > 0 ? result.firstByte.valueAtPercentile(50) : 0
         atLimits = limits.map { value($0.percentile) }
-        // Without the drain, in which there is less and less.
+        // Without the drain, during which the load falls.
         let time = result.timeLine.reduce(0) { $0 + $1.length }
         inFlight = time > 0 ? result.timeLine.reduce(0) { $0 + $1.inFlightMean * $1.length } / time : 0
         let refusedStreams = result.errors.reduce(0) { $0 + (Self.isRefusal($1.key) ? $1.value : 0) }
@@ -75,7 +75,7 @@ package struct SweepPoint: Sendable, Equatable {
         cause.contains("REFUSED_STREAM") || cause.contains("ENHANCE_YOUR_CALM")
     }
 
-    /// Of the responses a second, those that the server did not refuse and in which it did not fail (429 and 5xx): a refusal is
+    /// Responses per second without refusals and server errors (429 and 5xx): a refusal is faster than any other answer.
     /// answered faster than anything else.
     package var goodput: Double {
         let bad = statuses.reduce(0) { $0 + ($1.key == 429 || $1.key >= 500 ? $1.value : 0) }
@@ -83,10 +83,10 @@ package struct SweepPoint: Sendable, Equatable {
         return responses > 0 ? rate * Double(max(responses - bad, 0)) / Double(responses) : 0
     }
 
-    /// Requests that did not come to what was asked for, so that the point's figures flatter.
+    /// Requests without the desired result, which make the point's figures look too good.
     package var bad: Int { failed + refused + serverErrors }
 
-    /// Whether that is more than one request in a thousand: less may be an accident.
+    /// Whether at most one request in a thousand went wrong, which may be an accident, and no connection failed.
     package var isClean: Bool { bad * 1000 <= responses + failed && responses > 0 && connectionsFailed.isEmpty }
 }
 
@@ -98,9 +98,9 @@ package enum SweepStop: Sendable, Equatable {
     case errors(String)
     /// The server began to refuse requests or connections.
     case refusals(String)
-    /// Throughput fell three times in a row, and latency doubled since it was highest.
+    /// Throughput fell three times in a row, and latency has doubled since throughput peaked.
     case overloaded
-    /// The server takes so many streams at once: more would only wait here.
+    /// The server allows this number of streams at once: more would only wait in the client.
     case streamLimit(Int)
     /// A point could not be measured.
     case couldNot(String)
@@ -121,13 +121,13 @@ package struct SweepCurve: Sendable, Equatable {
     }
 }
 
-/// What a sweep found.
+/// The results of a sweep.
 package struct SweepResult: Sendable, Equatable {
     package var origin = ""
     package var asked = RequestList()
-    /// The versions of HTTP and TLS, of the first point. May hold text of the server's.
+    /// The versions of HTTP and TLS, from the first point. May contain text from the server.
     package var spoken = ""
-    /// Seconds of each point.
+    /// Seconds for each point.
     package var time = 0.0
     package var limits: [LatencyLimit] = []
     package var curves: [SweepCurve] = []
@@ -138,10 +138,10 @@ package struct SweepResult: Sendable, Equatable {
 
     package var points: [SweepPoint] { curves.flatMap(\.points) }
 
-    /// Points whose errors are too many for their latencies to be compared with others'.
+    /// Points with too many errors to compare their latencies with others.
     package var flawed: [SweepPoint] { points.filter { !$0.isClean } }
 
-    /// The highest throughput without errors; nil where there is none.
+    /// The highest throughput without errors; nil if there is none.
     package var fastest: SweepPoint? { points.filter(\.isClean).max { $0.rate < $1.rate } }
 
     package func point(_ setting: SweepSetting?) -> SweepPoint? {

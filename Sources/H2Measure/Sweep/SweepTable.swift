@@ -1,4 +1,4 @@
-/// A sweep for people: a table of its points, and what they come to.
+/// A sweep for people: a table of its points, and the conclusions.
 package struct SweepTable {
     package let result: SweepResult
     private let context: ReportContext
@@ -39,10 +39,10 @@ package struct SweepTable {
     }
 
     private var table: TextTable {
-        // Limits on percentiles that have a column anyhow need no other.
+        // Limits on percentiles that already have a column need no other.
         let shown = ["p50", "p90", "p99", "p99.9"]
         let others = result.limits.indices.filter { !shown.contains(result.limits[$0].name) }
-        // A column of its own where a part of the responses are refusals or errors.
+        // A column of its own if a part of the responses are refusals or errors.
         let hasBad = result.points.contains { $0.goodput < $0.rate }
         var table = TextTable(
             titles: ["conn × streams", "req/s"] + (hasBad ? ["good/s"] : []) + shown

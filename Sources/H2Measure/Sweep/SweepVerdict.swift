@@ -1,6 +1,6 @@
-/// What a sweep comes to, in sentences made from its figures.
+/// The conclusions of a sweep, in sentences made from its figures.
 extension SweepResult {
-    /// The knee, the best setting under the limits, and why each climb ended. May hold text of the server's.
+    /// The knee, the best setting under the limits, and why each climb ended. May contain text from the server.
     package var verdicts: [String] {
         var verdicts = [kneeSentence]
         if !limits.isEmpty { verdicts.append(bestSentence) }
@@ -18,7 +18,7 @@ extension SweepResult {
         switch knee {
         case .at(let setting):
             guard let point = point(setting) else { return "No knee was found." }
-            // What follows it may have errors alone, and no figures to compare.
+            // The points after it may have only errors, and no figures to compare.
             let hasNext = points.drop { $0.setting != setting }.dropFirst().contains { $0.isClean }
             return hasNext
                 ? "The knee is at \(figures(point)); beyond it latency grows more than throughput."
@@ -50,12 +50,12 @@ extension SweepResult {
         return "No setting keeps \(wanted); the nearest is \(nearest.setting) with \(measured)."
     }
 
-    /// How many times the limit the worst of its percentiles is.
+    /// The highest ratio of one of its percentiles to its limit.
     private func excess(_ point: SweepPoint) -> Double {
         zip(limits, point.atLimits).map { Double($1) / Double($0.nanoseconds) }.max() ?? 0
     }
 
-    /// What has to be known of the figures. May hold text of the server's.
+    /// Caveats about the figures. May contain text from the server.
     package var remarks: [String] {
         var remarks = curves.compactMap(stopRemark)
         if let first = flawed.first {
@@ -86,13 +86,13 @@ extension SweepResult {
         return remarks.map { "\($0)." }
     }
 
-    /// Why the figures do not say what they seem to, in whole sentences.
+    /// Reasons why the figures are misleading, in whole sentences.
     package var warnings: [String] {
         let statuses = points.map(\.statuses).reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
         return StatusSentence.all(statuses, of: points.reduce(0) { $0 + $1.responses })
     }
 
-    /// What was measured, by name.
+    /// The measurement's subject, by name.
     package func facts(_ context: ReportContext) -> [ReportFact] {
         context.facts([asked], spoken: spoken, startedAt: startedAt)
     }

@@ -1,16 +1,16 @@
 import H2Platform
 
-/// One direction of a chart: what part of the numbers it shows, where each of them is, and the ticks.
+/// One direction of a chart: the range that it shows, the position of each value, and the ticks.
 package struct Axis: Sendable, Equatable {
     package enum Scale: Sendable, Equatable {
-        /// From zero.
+        /// Starts at zero.
         case linear
-        /// Ticks at powers of ten, or of two, and between them where they are few.
+        /// Ticks at powers of ten or two, and between them if they are few.
         case logarithmic(base: Int)
-        /// Percentiles, 0 to below 100, so that each further nine has the same length (as HdrHistogram's plots).
+        /// Percentiles, from 0 to below 100, so that each further nine has the same length (as in HdrHistogram's plots).
         case percentile
 
-        /// Logarithmic where the values are of very different size, so that the small ones can be seen.
+        /// Logarithmic if the values differ greatly in size, so that the small ones remain visible.
         package static func suiting(_ values: [Double]) -> Scale {
             let positive = values.filter { $0.isFinite && $0 > 0 }
             guard let least = positive.min(), let most = positive.max() else { return .linear }
@@ -30,8 +30,8 @@ package struct Axis: Sendable, Equatable {
     package private(set) var upper = 1.0
     package private(set) var ticks: [Tick] = []
 
-    /// An axis that shows all of the values; those that are not finite, or not above zero on a logarithmic one, are left
-    /// out of the count. About `count` ticks.
+    /// An axis with about `count` ticks that shows all of the values. Values that are not finite, or not above zero on a
+    /// logarithmic axis, are ignored.
     package init(
         _ title: String, unit: ChartUnit, scale: Scale = .linear, covering values: [Double], ticks count: Int = 5
     ) {
@@ -39,7 +39,7 @@ package struct Axis: Sendable, Equatable {
         self.unit = unit
         self.scale = scale
         let count = max(2, count)
-        // Beyond that arithmetic leaves the numbers; nothing that is measured does.
+        // Beyond these arithmetic overflows; no measured value is that extreme.
         let shown = values.filter { $0.isFinite && abs($0) < 1e300 && ($0 == 0 || abs($0) > 1e-290) }
         switch scale {
         case .linear: setLinear(shown, count)
@@ -48,8 +48,8 @@ package struct Axis: Sendable, Equatable {
         }
     }
 
-    /// Where the value is, 0 at the axis' beginning and 1 at its end; values beyond are at the ends. Nil for what has no
-    /// place on it.
+    /// The position of the value, 0 at the axis' beginning and 1 at its end; values outside are at the ends. Nil for a value
+    /// that has no position.
     package func position(_ value: Double) -> Double? {
         guard value.isFinite else { return nil }
         let begin: Double, end: Double, place: Double
@@ -65,7 +65,7 @@ package struct Axis: Sendable, Equatable {
         return min(max((place - begin) / (end - begin), 0), 1)
     }
 
-    /// How many nines a percentile has: 1 for 90, 2 for 99.
+    /// The number of nines in a percentile: 1 for 90, 2 for 99.
     package static func nines(_ percentile: Double) -> Double {
         let rest = max(100 - max(percentile, 0), 1e-7)
         return log10(100 / rest)
@@ -89,7 +89,7 @@ package struct Axis: Sendable, Equatable {
         }
     }
 
-    /// A round step of at least this size: 1, 2 or 5 times a power of ten, or what clocks have.
+    /// A round step of at least this size: 1, 2 or 5 times a power of ten, or a step of a clock.
     private func niceStep(_ rough: Double) -> Double {
         if unit == .seconds, rough > 10 {
             let clock: [Double] = [15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400]
@@ -110,7 +110,7 @@ package struct Axis: Sendable, Equatable {
             return "\(whole / 60):\(two(whole % 60))"
         }
         if value == 0 { return "0" }
-        // Below a second in the smaller units.
+        // Times below a second use the smaller units.
         if unit == .seconds, upper < 0.1 {
             let small = ChartUnit.nanoseconds.step(upTo: upper * 1e9 * 1.000001)
             return label(value * 1e9, step: step * 1e9, size: small)
@@ -134,7 +134,7 @@ package struct Axis: Sendable, Equatable {
     private mutating func setLogarithmic(_ values: [Double], _ base: Int, _ count: Int) {
         let least = values.min() ?? 1
         let most = values.max() ?? least
-        // What may carry a tick between two powers, tight enough that the picture is filled.
+        // The positions that may carry a tick between two powers, dense enough to fill the picture.
         let parts: [Double] = base == 10 ? [1, 2, 5] : [1]
         func tick(_ index: Int) -> Double {
             let power = Int((Double(index) / Double(parts.count)).rounded(.down))
@@ -158,7 +158,7 @@ package struct Axis: Sendable, Equatable {
 
     private func logarithmicLabel(_ value: Double) -> String {
         if unit == .seconds, value >= 120 { return unit.text(value) }
-        // Powers of two are known by all their digits.
+        // Powers of two are familiar with all their digits.
         if unit == .count, value >= 1, value < 10000 { return ChartUnit.fixed(value, decimals: 0) }
         let unit = unit == .seconds ? ChartUnit.nanoseconds : unit
         let value = self.unit == .seconds ? value * 1e9 : value

@@ -1,14 +1,14 @@
-/// Bars that lie, a row for each label: one bar in it, or one of each series, with the spread as a whisker.
+/// Horizontal bars, a row for each label: one bar in it, or one for each series, with the spread as a whisker.
 ///
-/// On a logarithmic axis there is no zero from which a length could be seen, and a bar four times as long says nothing of
-/// four times as much: a dot stands for the value there.
+/// A logarithmic axis has no zero to measure a length from, and a bar four times as long would not mean four times as much: it
+/// shows a dot at the value instead.
 ///
-/// They lie because the labels are long ("HTTP/1.1, a new connection each time") and want to be read without turning one's
-/// head.
+/// The bars are horizontal because the labels are long ("HTTP/1.1, a new connection each time") and should be readable without
+/// turning one's head.
 package struct BarChart: Sendable {
     package struct Bar: Sendable, Equatable {
         package var value: Double
-        /// The lowest and highest that were measured; nil for none.
+        /// The lowest and the highest measured value; nil for none.
         package var spread: ClosedRange<Double>?
 
         package init(_ value: Double, spread: ClosedRange<Double>? = nil) {
@@ -19,7 +19,7 @@ package struct BarChart: Sendable {
 
     package enum Place: Sendable, Equatable {
         case bar(Bar)
-        /// What stands there instead, such as why it could not be measured.
+        /// Text shown instead, such as why it could not be measured.
         case missing(String)
     }
 
@@ -33,22 +33,22 @@ package struct BarChart: Sendable {
             self.places = places
         }
 
-        /// Why there is no bar in it at all, if that is the same everywhere.
+        /// The reason why there is no bar in it at all, if it is the same everywhere.
         fileprivate var missing: String? {
             guard case .missing(let why)? = places.first, places.allSatisfy({ $0 == places[0] }) else { return nil }
             return why
         }
     }
 
-    /// How the series differ, and so how they are coloured.
+    /// How the series differ, which determines their colours.
     package enum Palette: Sendable {
-        /// In kind: colours far from each other.
+        /// In kind: clearly distinct colours.
         case kinds
-        /// In degree: shades of one, from weak to strong.
+        /// In degree: shades of one colour, from weak to strong.
         case degrees
     }
 
-    /// What it shows, for those who do not see it.
+    /// A description of the chart for people who cannot see it.
     package var label: String
     package var unit: ChartUnit
     package var scale: Axis.Scale
@@ -56,7 +56,7 @@ package struct BarChart: Sendable {
     package var rows: [Row]
     package var palette = Palette.kinds
     package var isWide = false
-    /// Of the horizontal axis.
+    /// The title of the horizontal axis.
     package var title = ""
 
     package init(_ label: String, unit: ChartUnit, scale: Axis.Scale = .linear, series: [String] = [""], rows: [Row]) {
@@ -77,13 +77,13 @@ package struct BarChart: Sendable {
         rows.flatMap(\.places).compactMap { if case .bar(let bar) = $0, bar.value.isFinite { bar } else { nil } }
     }
 
-    /// What is inside the SVG, and its size.
+    /// The content of the SVG, and its size.
     func drawing(width: Double) -> (content: String, width: Double, height: Double) {
         guard !rows.isEmpty else {
             return (ChartFrame.text("no data", x: width / 2, y: 40, "mid"), width, 80)
         }
         let values = bars.flatMap { bar in
-            // Each at the least of its digits, so that a logarithmic axis begins below the smallest bar.
+            // Smaller values are included, so that a logarithmic axis begins below the smallest bar.
             [bar.value, scale == .linear ? bar.value : bar.value / 1.6, bar.spread?.lowerBound, bar.spread?.upperBound]
                 .compactMap { $0 }
         }
@@ -169,7 +169,7 @@ package struct BarChart: Sendable {
         if let spread = bar.spread, spread.upperBound > spread.lowerBound {
             tip += " (\(unit.text(spread.lowerBound)) to \(unit.text(spread.upperBound)))"
             let (low, high) = (px(spread.lowerBound), px(spread.upperBound))
-            // One that is hardly longer than its own ends would look like a fault of the drawing.
+            // A whisker hardly longer than its own ends would look like a drawing error.
             if high - low > 3 {
                 outer = max(outer, high)
                 // With a border, since it lies half on its bar and half beside it.
@@ -193,7 +193,7 @@ package struct BarChart: Sendable {
             result +=
                 "<circle class=\"fill \(colour)\" cx=\"\(Markup.coordinate(end))\" cy=\"\(Markup.coordinate(middle))\" r=\"5\"/>"
         }
-        // At the far end of a long whisker it would look like that end's value.
+        // At the far end of a long whisker it would look like the value of that end.
         let text = unit.text(bar.value)
         let isInside = scale != .linear && outer - end > Markup.width(of: text, size: 11) + 30
         result += "<g font-size=\"11\">"

@@ -1,8 +1,9 @@
-/// What is around the lines of a chart: axes, grid, ticks, legend, and the marks that stand for themselves.
+/// The surroundings of a chart's lines: axes, grid, ticks, legend, and marks.
 ///
-/// Titles of axes lie flat, the vertical one above its axis beside the legend: that reads best and costs no width.
+/// Titles of axes are horizontal, the vertical axis' title above it beside the legend: that is easiest to read and takes no
+/// width.
 struct ChartFrame {
-    /// A size of drawing, in the pixels of the page: beside another, or alone in its row.
+    /// The size of a drawing, in pixels of the page: beside another, or alone in its row.
     enum Size {
         case half
         case wide
@@ -19,12 +20,12 @@ struct ChartFrame {
             case dot
         }
         var name: String
-        /// The class that has its colour, such as "c1".
+        /// The CSS class with its colour, such as "c1".
         var colour: String
         var sign: Sign
     }
 
-    /// A place on the horizontal axis that has a name.
+    /// A named position on the horizontal axis.
     struct Mark {
         var value: Double
         var label: String
@@ -63,7 +64,7 @@ struct ChartFrame {
     func px(_ value: Double) -> Double? { x.position(value).map { left + $0 * (right - left) } }
     func py(_ value: Double) -> Double? { y.position(value).map { bottom - $0 * (bottom - top) } }
 
-    /// The whole drawing around `content`. `label` says what it shows to those who do not see it.
+    /// The whole drawing around `content`. `label` describes it for people who cannot see it.
     func drawing(label: String, isEmpty: Bool, _ content: String) -> String {
         var inside = head + grid() + markLabels
         if isEmpty {
@@ -118,7 +119,7 @@ struct ChartFrame {
         return result
     }
 
-    /// The title of the vertical axis and the legend, in as many rows as they need; and their height.
+    /// The title of the vertical axis and the legend, in as many rows as they need, and their height.
     static func head(title: String, legend: [LegendEntry], width: Double) -> (String, Double) {
         var result = title.isEmpty ? "" : text(title, x: 0, y: 12)
         let begin = title.isEmpty ? 0 : Markup.width(of: title) + 20
@@ -149,7 +150,7 @@ struct ChartFrame {
         return (result, 18 + row * 18)
     }
 
-    /// The names of the marks, each above its place, in as many rows as keep them apart; and the number of rows.
+    /// The names of the marks, each above its position, in as many rows as keep them apart, and the number of rows.
     private static func labels(
         of marks: [Mark], on axis: Axis, left: Double, right: Double, top: Double
     ) -> (String, Int) {

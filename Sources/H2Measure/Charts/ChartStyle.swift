@@ -1,7 +1,7 @@
-/// How charts and pages look. Colours are custom properties, once for light and once for dark; paper is always light.
+/// The appearance of charts and pages. Colours are custom properties, one set each for light and dark; print is always light.
 enum ChartStyle {
-    /// Of everything. The series' colours can be told apart with any colour vision (after Okabe and Ito, darker on white
-    /// and lighter on black), those of a ramp also in grey.
+    /// Colours for charts and pages. Those of the series can be told apart with any colour vision (after Okabe and Ito, darker
+    /// on white and lighter on black), those of a ramp also in grey.
     static let colours = """
         :root{--page:#f6f7f9;--surface:#fff;--text:#1c2430;--quiet:#5b6675;--line:#d9dee5;--grid:#e8ebf0;\
         --hover:rgba(60,80,110,.09);--bad:#a81e1e;--badback:#fdecec;--good:#0a6b4e;--goodback:#e8f6f0;--note:#5b6675;--noteback:#eceff3;\
@@ -15,7 +15,7 @@ enum ChartStyle {
 
         """
 
-    /// Of drawings alone.
+    /// Styles of the drawings only.
     static let charts = """
         svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-size:12px;\
         font-variant-numeric:tabular-nums}
@@ -33,7 +33,7 @@ enum ChartStyle {
 
         """
 
-    /// Of what is around the drawings.
+    /// Styles of everything around the drawings.
     static let page = """
         *{box-sizing:border-box}
         body{margin:0;background:var(--page);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\

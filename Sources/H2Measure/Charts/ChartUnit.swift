@@ -1,8 +1,8 @@
-/// What a figure counts, and so how it is written.
+/// The unit of a figure, which determines how it is written.
 package enum ChartUnit: Sendable, Equatable {
     /// Written as ns, µs, ms, s, min or h.
     case nanoseconds
-    /// A time line: seconds, or minutes and hours where it is long.
+    /// A time line: seconds, or minutes and hours if it is long.
     case seconds
     /// With k, M and G.
     case count
@@ -13,7 +13,7 @@ package enum ChartUnit: Sendable, Equatable {
     /// A percentile, 0 to 100.
     case percentile
 
-    /// What numbers of one size are divided by, and what is written behind them.
+    /// A divisor for numbers of one size, and the suffix written after them.
     package struct Step: Sendable, Equatable {
         package var divisor: Double
         package var suffix: String
@@ -47,12 +47,12 @@ package enum ChartUnit: Sendable, Equatable {
         steps.last { abs(value) >= $0.divisor } ?? steps[0]
     }
 
-    /// The value to three digits, with its unit. What is no number is a dash.
+    /// The value with three digits and its unit. A dash if it is not a number.
     package func text(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         if self == .seconds || self == .nanoseconds {
             let seconds = self == .seconds ? value : value / 1e9
-            // Below a second a time line's figures read better in the smaller units.
+            // Times of a time line below a second read better in the smaller units.
             if seconds >= (self == .seconds ? 120 : 600) { return Self.clock(seconds) }
             if self == .seconds { return value == 0 ? "0 s" : ChartUnit.nanoseconds.text((value * 1e9).rounded()) }
         }
@@ -64,7 +64,7 @@ package enum ChartUnit: Sendable, Equatable {
         return Self.fixed(scaled, decimals: decimals) + (value == 0 && self == .nanoseconds ? "" : step.suffix)
     }
 
-    /// As `text`, without digits that say nothing: for what was chosen rather than measured.
+    /// Like `text`, without meaningless digits: for values that were chosen rather than measured.
     package func short(_ value: Double) -> String {
         let text = text(value)
         let number = text.prefix { $0.isNumber || $0 == "." || $0 == "-" }
@@ -73,7 +73,7 @@ package enum ChartUnit: Sendable, Equatable {
         return String(number[..<end] + text[number.endIndex...])
     }
 
-    /// A number of things, or of them in a second, as tables have it: with all its digits where it is large.
+    /// A number of things, or a rate, as in a table: with all its digits if it is large.
     package static func number(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         guard abs(value) >= 100, abs(value) < 1e15 else { return count.short(value) }
@@ -100,7 +100,7 @@ package enum ChartUnit: Sendable, Equatable {
         return (value * parts).rounded() / parts
     }
 
-    /// With so many digits behind the point (at most 9), and no minus before a zero.
+    /// With the given number of decimals (at most 9), and without a minus before a zero.
     package static func fixed(_ value: Double, decimals: Int) -> String {
         guard value.isFinite else { return "–" }
         var factor = 1
@@ -114,7 +114,7 @@ package enum ChartUnit: Sendable, Equatable {
         return "\(sign)\(whole / factor)." + String(repeating: "0", count: min(decimals, 9) - rest.count) + rest
     }
 
-    /// With as many digits behind the point, up to five, as it has.
+    /// With as many decimals as it has, up to five.
     package static func plain(_ value: Double) -> String {
         var text = fixed(value, decimals: 5)
         guard text.contains(".") else { return text }

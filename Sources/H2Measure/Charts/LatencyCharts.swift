@@ -1,12 +1,12 @@
 import H2Platform
 import Histogram
 
-/// What a histogram recorded, from the smallest value on: taken out once, since each look into one passes over its tens of
+/// The values recorded by a histogram, in ascending order: extracted once, since each access to a histogram scans its tens of
 /// thousands of counters.
 struct RecordedValues {
     private(set) var values: [UInt64] = []
     private(set) var counts: [UInt64] = []
-    /// Of the recorded, those up to each value.
+    /// The number of recorded values up to each value.
     private(set) var sums: [UInt64] = []
     private(set) var total: UInt64 = 0
 
@@ -20,7 +20,7 @@ struct RecordedValues {
         }
     }
 
-    /// The value at a percentile, 0 to 100; nil where nothing was recorded.
+    /// The value at a percentile, 0 to 100; nil if nothing was recorded.
     func value(at percentile: Double) -> UInt64? {
         guard total > 0 else { return nil }
         let wanted = max(1, UInt64((Double(total) * percentile / 100).nextDown.rounded(.up)))
@@ -32,16 +32,16 @@ struct RecordedValues {
         return values[low]
     }
 
-    /// The value at a percentile, if there are enough values to tell of it.
+    /// The value at a percentile, if there are enough values to support it.
     func reliableValue(at percentile: Double) -> UInt64? {
         percentile <= highestPercentile || percentile == 100 ? value(at: percentile) : nil
     }
 
-    /// The highest percentile that so few values can tell of.
+    /// The highest percentile that this number of values can support.
     var highestPercentile: Double { total == 0 ? 0 : min(100 * (1 - 1 / Double(total)), 99.9999) }
 }
 
-/// Latency by percentile, on an axis on which each further nine has the same length.
+/// Latency by percentile, on an axis that gives each further nine the same length.
 package struct PercentileChart: Sendable {
     package var histograms: [(name: String, histogram: TimeHistogram)]
 
@@ -58,7 +58,7 @@ package struct PercentileChart: Sendable {
             let points = Self.percentiles(upTo: recorded.highestPercentile).map {
                 LineChart.Point($0, recorded.value(at: $0).map { Double($0) })
             }
-            // Where two lie on each other, the gaps of the upper show the lower.
+            // If two lines coincide, the gaps of the upper one show the lower one.
             series.append(.init(name, points, stroke: series.isEmpty ? .line : .dashed))
         }
         let values = series.flatMap { $0.points.compactMap(\.y) }
@@ -67,19 +67,19 @@ package struct PercentileChart: Sendable {
             y: ("latency", .nanoseconds, .suiting(values)), series: series)
     }
 
-    /// The percentiles that are drawn: even on the axis, with the round ones among them.
+    /// The percentiles to draw: even on the axis, including the round ones.
     static func percentiles(upTo highest: Double) -> [Double] {
         let end = Axis.nines(highest)
         var result = (0...Int(max(end, 0) * 24)).map { 100 * (1 - pow(10, -Double($0) / 24)) }
         result += [50, 75, 90, 95, 99, 99.9, 99.99, 99.999].filter { $0 <= highest }
         if highest > 0 { result.append(highest) }
         result.sort()
-        // The round ones come out of the power as their neighbours.
+        // The power yields round percentiles only approximately, so skip near duplicates.
         return result.reduce(into: []) { if $1 - ($0.last ?? -1) > 1e-7 { $0.append($1) } }
     }
 }
 
-/// How often which latency occurred, in buckets that grow with the latency.
+/// The distribution of latencies, in buckets that grow with the latency.
 package struct DistributionChart: Sendable {
     /// Drawn as bars.
     package var histogram: TimeHistogram
@@ -102,8 +102,8 @@ package struct DistributionChart: Sendable {
         package var count: UInt64 = 0
     }
 
-    /// Up to which value it is drawn: p99.9 of the bars, where there are enough values beyond to hide the shape of the
-    /// others; nil for all of them.
+    /// The value up to which it is drawn: p99.9 of the bars, if enough values lie beyond to hide the shape of the others; nil
+    /// for all of them.
     var end: UInt64? {
         let recorded = RecordedValues(histogram)
         guard recorded.total >= 1000, let end = recorded.value(at: 99.9), let most = recorded.values.last,
@@ -112,15 +112,15 @@ package struct DistributionChart: Sendable {
         return end
     }
 
-    /// How many of the bars' values are beyond what is drawn.
+    /// The number of the bars' values that are not drawn.
     package var beyond: Int {
         guard let end else { return 0 }
         let recorded = RecordedValues(histogram)
         return Int(clamping: zip(recorded.values, recorded.counts).reduce(UInt64(0)) { $0 + ($1.0 > end ? $1.1 : 0) })
     }
 
-    /// The buckets that hold all of these values, or those up to `end`: about 90, but none narrower than what the histogram
-    /// can tell apart.
+    /// The buckets that hold all of these values, or those up to `end`: about 90, but none narrower than the histogram's
+    /// resolution.
     package static func buckets(of histograms: [TimeHistogram], upTo end: UInt64? = nil) -> [[Bucket]] {
         let recorded = histograms.map(RecordedValues.init)
         let known = recorded.filter { $0.total > 0 }
@@ -191,7 +191,7 @@ package struct DistributionChart: Sendable {
         var tip = "\(unit.text(bucket.lower)) to \(unit.text(bucket.upper))\n"
         tip += "\(self.other == nil ? "" : name + ": ")\(grouped(Int(bucket.count))) responses"
         if let other, let name = self.other?.name { tip += "\n\(name): \(grouped(Int(other.count)))" }
-        // One response must be seen beside a million.
+        // One response must be visible beside a million.
         let height = max(frame.bottom - top, bucket.count > 0 ? 1.5 : 0)
         let left = Markup.coordinate(begin)
         let width = Markup.coordinate(max(end - begin - 0.8, 1))

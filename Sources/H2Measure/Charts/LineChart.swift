@@ -2,10 +2,10 @@
 package struct LineChart: Sendable {
     package struct Point: Sendable, Equatable {
         package var x: Double
-        /// Nil where it is not known: the line has a gap there.
+        /// Nil if unknown: the line has a gap there.
         package var y: Double?
 
-        /// What is not finite is not known.
+        /// A value that is not finite is unknown.
         package init(_ x: Double, _ y: Double?) {
             self.x = x.isFinite ? x : 0
             self.y = x.isFinite && y?.isFinite == true ? y : nil
@@ -15,9 +15,9 @@ package struct LineChart: Sendable {
     package enum Stroke: Sendable {
         case line
         case dashed
-        /// Filled to the ground.
+        /// Filled down to the axis.
         case area
-        /// With a dot at each point, for few of them.
+        /// With a dot at each point; for few points.
         case dotted
     }
 
@@ -25,7 +25,7 @@ package struct LineChart: Sendable {
         package var name: String
         package var points: [Point]
         package var stroke: Stroke
-        /// 1 to 6; nil: by its place in the chart.
+        /// 1 to 6; nil to choose by its index in the chart.
         package var colour: Int?
 
         package init(_ name: String, _ points: [Point], stroke: Stroke = .line, colour: Int? = nil) {
@@ -36,7 +36,7 @@ package struct LineChart: Sendable {
         }
     }
 
-    /// A point that has a name.
+    /// A named point.
     package struct Note: Sendable {
         package var x: Double
         package var y: Double
@@ -49,7 +49,7 @@ package struct LineChart: Sendable {
         }
     }
 
-    /// What a horizontal line across the chart stands for.
+    /// A horizontal line across the chart, with its meaning.
     package struct Level: Sendable {
         package var y: Double
         package var label: String
@@ -60,12 +60,12 @@ package struct LineChart: Sendable {
         }
     }
 
-    /// What it shows, for those who do not see it.
+    /// A description of the chart for people who cannot see it.
     package var label: String
     package var x: (title: String, unit: ChartUnit, scale: Axis.Scale)
     package var y: (title: String, unit: ChartUnit, scale: Axis.Scale)
     package var series: [Series]
-    /// Vertical lines with a name.
+    /// Named vertical lines.
     package var marks: [(value: Double, label: String)] = []
     package var notes: [Note] = []
     package var levels: [Level] = []
@@ -153,7 +153,7 @@ package struct LineChart: Sendable {
 
     private func draw(_ level: Level, in frame: ChartFrame) -> String {
         guard let y = frame.py(level.y) else { return "" }
-        // Below its line where there is no room above.
+        // Below its line if there is no room above.
         let text = y - frame.top < 18 ? y + 14 : y - 5
         return ChartFrame.line((frame.left, y), (frame.right, y), "mark")
             + ChartFrame.text(level.label, x: frame.left + 6, y: text, "halo")
@@ -161,14 +161,14 @@ package struct LineChart: Sendable {
 
     private func draw(_ note: Note, in frame: ChartFrame) -> String {
         guard let x = frame.px(note.x), let y = frame.py(note.y) else { return "" }
-        // To the upper left, where a line that rises leaves room.
+        // To the upper left, where a rising line leaves room.
         let isLeft = x - 8 - Markup.width(of: note.label) > frame.left
         let text = y - frame.top < 20 ? y + 22 : y - 9
         return "<circle class=\"ring\" cx=\"\(Markup.coordinate(x))\" cy=\"\(Markup.coordinate(y))\" r=\"6\"/>"
             + ChartFrame.text(note.label, x: isLeft ? x - 8 : x + 9, y: text, isLeft ? "end halo" : "halo")
     }
 
-    /// Invisible columns that tell the figures when the pointer rests on them: at most 60, since each costs text.
+    /// Invisible columns that show the figures when the pointer rests on them: at most 60, since each adds text.
     private func hovers(_ shown: [[Point]], in frame: ChartFrame) -> String {
         let places = Set(shown.joined().filter { $0.y != nil }.map(\.x)).sorted()
         let most = 60

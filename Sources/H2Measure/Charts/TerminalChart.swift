@@ -1,5 +1,5 @@
-/// A line chart of characters: lines of Braille dots, two by four in each character, with a sign of its series at each
-/// point so that they can be told apart without colour.
+/// A line chart made of characters: lines of Braille dots, two by four in each character, with a symbol of its series at each
+/// point, so that they can be told apart without colour.
 package struct TerminalChart: Sendable {
     package struct Series: Sendable {
         package var name: String
@@ -14,12 +14,12 @@ package struct TerminalChart: Sendable {
     package var x: (title: String, unit: ChartUnit, scale: Axis.Scale)
     package var y: (title: String, unit: ChartUnit, scale: Axis.Scale)
     package var series: [Series]
-    /// Of the whole chart, characters.
+    /// The width of the whole chart, in characters.
     package var width: Int
     package var height: Int
-    /// With escape sequences for colours.
+    /// Whether to use escape sequences for colours.
     package var hasColour: Bool
-    /// A point that is drawn as `◉`, such as the knee.
+    /// A point drawn as `◉`, such as the knee.
     package var highlight: LineChart.Point?
 
     package init(
@@ -41,8 +41,7 @@ package struct TerminalChart: Sendable {
         hasColour ? "\u{1B}[\(Self.colours[index % Self.colours.count])m\(text)\u{1B}[0m" : text
     }
 
-    /// The lines, none longer than `width`, as long as that is at least 30, and `height` of them or a few more where it is
-    /// below 6.
+    /// The lines, none longer than `width` if that is at least 30. There are `height` of them, or a few more if it is below 6.
     package func lines() -> [String] {
         let values = series.flatMap { $0.points }.filter { $0.y != nil }
         let room = max(height, 6) - 4
@@ -80,7 +79,7 @@ package struct TerminalChart: Sendable {
             if let last { canvas.line(from: last, to: dot, series: index) }
             canvas.dot(dot.x, dot.y, series: index)
             last = dot
-            // Signs of many points would cover the line.
+            // Symbols for many points would cover the line.
             if points.count <= 40 {
                 canvas.signs[dot.y / 4 * canvas.columns + dot.x / 2] = (Self.signs[index % Self.signs.count], index)
             }
@@ -99,7 +98,7 @@ package struct TerminalChart: Sendable {
 
     // MARK: Lines of text
 
-    /// The axis' title and the legend: one line, or as many as it takes.
+    /// The axis' title and the legend, in as many lines as they take.
     private func head(_ axis: Axis) -> [String] {
         let title = y.scale == .linear ? axis.title : axis.title + " (log scale)"
         var lines: [String] = []
@@ -170,12 +169,12 @@ package struct TerminalChart: Sendable {
     }
 }
 
-/// Dots, two by four in each character, and signs over them.
+/// Dots, two by four in each character, and symbols over them.
 private struct Canvas {
     let columns: Int
     let rows: Int
     private var dots: [UInt8]
-    /// The series that drew last in each character.
+    /// The series that last drew in each character.
     private var owners: [Int?]
     var signs: [(character: Character, series: Int?)?]
 
@@ -189,7 +188,7 @@ private struct Canvas {
 
     mutating func dot(_ x: Int, _ y: Int, series: Int) {
         guard x >= 0, y >= 0, x < columns * 2, y < rows * 4 else { return }
-        // The bits of U+2800: the left column of three, the right one, then the row that was added below.
+        // The bits of U+2800: three in the left column, three in the right one, then the row that was added below.
         let bits: [[UInt8]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
         let place = y / 4 * columns + x / 2
         dots[place] |= bits[y % 4][x % 2]
@@ -210,7 +209,7 @@ private struct Canvas {
         dots[row * columns + column] == 0 && signs[row * columns + column] == nil
     }
 
-    /// What stands there, and whose it is.
+    /// The character at a position, and its series.
     func character(row: Int, column: Int) -> (Character, Int?) {
         let place = row * columns + column
         if let sign = signs[place] { return (sign.character, sign.series) }

@@ -1,9 +1,9 @@
-/// How latencies are spread, as a bar for each of some ranges that grow by the same factor.
+/// The distribution of latencies, as bars for ranges that grow by a constant factor.
 struct LatencyBars {
     private static let most = 12
     private static let eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
-    /// A range up to and with `limit`, nanoseconds.
+    /// A range up to and including `limit`, in nanoseconds.
     struct Bar: Equatable {
         var limit: UInt64
         var count: Int
@@ -40,7 +40,7 @@ struct LatencyBars {
     func lines(width: Int, style: TextStyle) -> [String] {
         guard let largest = bars.map(\.count).max(), largest > 0 else { return [] }
         let countWidth = max(grouped(largest).count, 5)
-        // On a narrow terminal first the shares go, then the bars.
+        // A narrow terminal omits first the shares, then the bars.
         let hasShares = width >= 30 + countWidth
         let room = width - 13 - countWidth - (hasShares ? 9 : 0)
         var seen = 0
@@ -57,13 +57,13 @@ struct LatencyBars {
         }
     }
 
-    /// A bar so many characters long, in steps of an eighth; the shortest where it would vanish.
+    /// A bar of the given length in characters, in steps of an eighth; the shortest one if it would vanish.
     private static func cells(_ length: Double, isSomething: Bool) -> String {
         let eighth = max(Int((length * 8).rounded()), isSomething ? 1 : 0)
         return String(repeating: "█", count: eighth / 8) + eighths[eighth % 8]
     }
 
-    /// `value` to the power of 1/n, found by halving: the C library's pow is not worth an import.
+    /// `value` to the power of 1/n, by bisection: the C library's pow is not worth an import.
     private static func root(_ value: Double, _ n: Int) -> Double {
         var (low, high) = (1.0, max(value, 1))
         for _ in 0..<100 {
@@ -83,12 +83,12 @@ struct TimeLine {
     private static let blocks = Array("▁▂▃▄▅▆▇█")
     private static let labelWidth = 11
 
-    /// What one character stands for: some intervals together.
+    /// The content of one character: several intervals together.
     private struct Column {
         var length = 0.0
         var done = 0
         var failed = 0
-        /// Nil where there was no response.
+        /// Nil if there was no response.
         var p99: UInt64?
         var inFlight = 0.0
         var most = 0
@@ -112,10 +112,10 @@ struct TimeLine {
 
     init(_ intervals: [BenchResult.Interval]) { self.intervals = intervals }
 
-    /// Nothing for fewer than two intervals, which have no course.
+    /// Empty for fewer than two intervals, which show no course.
     func lines(width: Int, style: TextStyle) -> [String] {
         guard intervals.count >= 2, let first = intervals.first, let last = intervals.last else { return [] }
-        // On a narrow terminal each range stands below its curve.
+        // On a narrow terminal each range is below its curve.
         let isNarrow = width < 60
         let count = min(intervals.count, max(width - Self.labelWidth - (isNarrow ? 0 : 30), 8))
         var columns = [Column](repeating: Column(), count: count)
@@ -145,7 +145,7 @@ struct TimeLine {
         return lines
     }
 
-    /// From nothing (the lowest block) to `most` (a full one); a space where nothing is known.
+    /// From zero (the lowest block) to `most` (a full one); a space for an unknown value.
     static func curve(_ values: [Double?], upTo most: Double) -> String {
         String(
             values.map { value in

@@ -1,12 +1,12 @@
-/// So that a page of a long run stays small and its lines can be read.
+/// Reduces the points of a long run, so that its page stays small and its lines readable.
 enum Thinning {
-    /// Points of a line at most.
+    /// The most points of a line.
     static let most = 600
 
-    /// Intervals joined by as many as keep their number within the limit.
+    /// Joins just enough neighbouring intervals to keep their number within the limit.
     ///
-    /// Counts add up, and means are weighed by time; p50 is weighed by the responses, and p99 and the longest are the
-    /// worst of the joined, so that no spike is lost.
+    /// Counts are added, and means are weighted by time. p50 is weighted by the responses, while p99 and the longest time are
+    /// the worst of the joined intervals, so that no spike is lost.
     static func joined(_ intervals: [BenchResult.Interval], to most: Int = most) -> [BenchResult.Interval] {
         guard intervals.count > most, most > 0 else { return intervals }
         let each = (intervals.count + most - 1) / most
@@ -31,7 +31,7 @@ enum Thinning {
             whole.p99 = max(whole.p99, part.p99)
             whole.longest = max(whole.longest, part.longest)
             guard part.hasLatencies else { continue }
-            // What was drained has latencies, and counts as done nowhere.
+            // Drained responses have latencies, but do not count as done.
             let weight = Double(max(part.done, 1))
             middle += Double(part.p50) * weight
             weights += weight
@@ -41,7 +41,7 @@ enum Thinning {
         return whole
     }
 
-    /// Of each run of neighbours the lowest and the highest, in their order, so that the line keeps its outline.
+    /// The lowest and the highest point of each run of neighbours, in their order, so that the line keeps its outline.
     static func outline(_ points: [LineChart.Point], to most: Int = most) -> [LineChart.Point] {
         guard points.count > most, most >= 2 else { return points }
         let runs = most / 2
@@ -52,7 +52,7 @@ enum Thinning {
             guard let low = known.min(by: { points[$0].y! < points[$1].y! }),
                 let high = known.max(by: { points[$0].y! < points[$1].y! })
             else {
-                // Nothing was known here: the gap stays.
+                // All values are unknown: the gap stays.
                 if let first = part.first { result.append(first) }
                 continue
             }

@@ -1,32 +1,31 @@
-/// One direction of a TCP connection over a link: when bytes that are given to it arrive at the other end.
+/// One direction of a TCP connection over a link: it computes when bytes arrive at the other end.
 ///
-/// It knows neither bytes nor sockets, and is told the time, which never goes back. Everything happens at its own exact
+/// It handles neither bytes nor sockets, and is given the time, which never goes back. Everything happens at its own exact
 /// time, however late `advance` is called.
 ///
-/// 1. Bytes become segments of at most `segmentSize` as they are sent. A segment arrives half a round trip later, and is
-///    acknowledged another half later.
-/// 2. So many are under way at once as the window has. It begins with `initialWindow` and grows by one with each that is
-///    acknowledged, up to the slow-start threshold, and above it by one a round trip (RFC 5681 section 3.1), as long
-///    as it is the window that holds the sender back (RFC 7661). So a connection that has carried much is faster than a
-///    new one.
-/// 3. Each segment is lost with a probability. Everything behind it waits at the other end. It is sent again when three
-///    later ones have arrived and their acknowledgements told so, a round trip later than it was to arrive if they
-///    followed at once, or else when the retransmission timeout is over, which doubles each time.
-/// 4. A loss halves the window, once for all that was under way (RFC 6675), but not below 2.
-/// 5. A connection that was silent halves its window for each retransmission timeout, down to the initial window (RFC
-///    2861, as Linux does).
+/// 1. Bytes are sent in segments of at most `segmentSize`. A segment arrives half a round trip later, and is acknowledged
+///    another half later.
+/// 2. The window limits the number of segments under way. It begins with `initialWindow` and grows by one per acknowledged
+///    segment up to the slow-start threshold, and by one per round trip above it (RFC 5681 section 3.1), as long as the window
+///    is what limits the sender (RFC 7661). So a connection that has carried much is faster than a new one.
+/// 3. Each segment is lost with a probability. Everything after it waits at the other end. It is retransmitted when the
+///    acknowledgements of three later segments arrive, which delays it by a round trip if they followed at once. Otherwise it
+///    is retransmitted when the retransmission timeout expires, which doubles each time.
+/// 4. A loss halves the window, once for all segments then under way (RFC 6675), but not below 2.
+/// 5. An idle connection halves its window for each retransmission timeout, down to the initial window (RFC 2861, as Linux
+///    does).
 package struct LinkModel: Sendable {
     private struct Segment {
         enum Fate {
             case underway
-            /// Lost, with so many later ones that have arrived.
+            /// Lost; `followers` counts the later segments that have arrived.
             case missing(followers: Int)
             case arrived
         }
 
         var bytes: Int
         var isEnd: Bool
-        /// How often it was sent again.
+        /// The number of retransmissions.
         var repeats = 0
         var fate = Fate.underway
     }
@@ -36,7 +35,7 @@ package struct LinkModel: Sendable {
         var sequence: Int
     }
 
-    /// A lost segment's next chance: obsolete if it was sent again meanwhile.
+    /// The time of a lost segment's next retransmission: obsolete if it has been retransmitted since.
     private struct Repair {
         var time: UInt64
         var sequence: Int
@@ -46,11 +45,11 @@ package struct LinkModel: Sendable {
     package let conditions: LinkConditions
     /// Bytes that have arrived, in order, and have not been taken.
     package private(set) var arrived = 0
-    /// The other end has been told that no more will come.
+    /// Whether the other end has been told that no more bytes will come.
     package private(set) var hasEnded = false
     /// Segments that may be under way.
     package private(set) var window: Int
-    /// Segments that got lost so far.
+    /// The number of segments lost so far.
     package private(set) var lost = 0
     /// Bytes that have not arrived yet.
     package private(set) var queued = 0
@@ -63,23 +62,24 @@ package struct LinkModel: Sendable {
 
     private var unsent = 0
     private var isEndUnsent = false
-    /// From the first that has not been handed over; `base` is its sequence number.
+    /// Segments from the first that has not been handed over, whose sequence number is `base`.
     private var segments = Ring<Segment>()
     private var base = 0
     private var underway = 0
     private var missing: [Int] = []
 
-    // In the order of time each, since what leads to them takes the same time always.
+    // Each in order of time, since the delay before them is constant.
     private var arrivals = Ring<Event>()
     private var acknowledgements = Ring<Event>()
-    /// Few, and sorted.
+    /// Few, and sorted by time.
     private var repairs: [Repair] = []
 
     private var threshold: Int
     private var acknowledgedSinceGrowth = 0
-    /// Losses of segments before this one belong to a reduction that was made.
+    /// Losses of segments before this one belong to a reduction already made.
     private var recoveryEnd = 0
-    /// The most under way in this round trip and the last; a round ends when what was sent at its beginning is acknowledged.
+    /// The most under way in this round trip and in the last; a round ends when the segments sent at its beginning are
+    /// acknowledged.
     private var most = (round: 0, last: 0)
     private var roundEnd = 0
     private var lastSent: UInt64?
@@ -88,7 +88,7 @@ package struct LinkModel: Sendable {
 
     /// - Parameters:
     ///   - opensAt: when the first byte may be sent.
-    ///   - isForth: from the client to the server; for a round trip of an odd number of nanoseconds.
+    ///   - isForth: whether it runs from the client to the server; matters for a round trip of an odd number of nanoseconds.
     package init(_ conditions: LinkConditions, opensAt: UInt64 = 0, isForth: Bool = true, random: SplitMix64) {
         self.conditions = conditions
         self.opensAt = opensAt
@@ -101,7 +101,7 @@ package struct LinkModel: Sendable {
 
     // MARK: - What goes in and out
 
-    /// The sender has so many bytes more.
+    /// The sender has `bytes` more bytes.
     package mutating func append(_ bytes: Int, at now: UInt64) {
         precondition(bytes >= 0 && !isEndUnsent, "nothing comes behind the end")
         advance(to: now)
@@ -110,20 +110,20 @@ package struct LinkModel: Sendable {
         send(at: clock)
     }
 
-    /// The sender says that it has no more.
+    /// The sender has no more bytes.
     package mutating func finish(at now: UInt64) {
         advance(to: now)
         isEndUnsent = true
         send(at: clock)
     }
 
-    /// The receiver takes what has arrived: as many bytes as this returns.
+    /// The receiver takes the arrived bytes; returns their number.
     package mutating func takeArrived() -> Int {
         defer { arrived = 0 }
         return arrived
     }
 
-    /// When `advance` has something to do next; nil where nothing is under way.
+    /// When `advance` next has something to do; nil if nothing is under way.
     package var nextEvent: UInt64? {
         var time: UInt64?
         func consider(_ other: UInt64?) {
@@ -136,7 +136,7 @@ package struct LinkModel: Sendable {
         return time
     }
 
-    /// Everything that happens until then.
+    /// Processes all events up to `now`.
     package mutating func advance(to now: UInt64) {
         while let time = nextEvent, time <= now {
             clock = max(clock, time)
@@ -166,7 +166,7 @@ package struct LinkModel: Sendable {
             unsent -= bytes
             emit(Segment(bytes: bytes, isEnd: false), at: time)
         }
-        // It has no byte that would count against the window.
+        // The end has no bytes that would count against the window.
         if unsent == 0, isEndUnsent {
             isEndUnsent = false
             emit(Segment(bytes: 0, isEnd: true), at: time)
@@ -201,7 +201,7 @@ package struct LinkModel: Sendable {
             roundEnd = next
             most = (round: underway, last: most.round)
         }
-        // What is acknowledged beyond a gap tells of a loss, and is no reason to send more.
+        // An acknowledgement beyond a gap is a sign of a loss, and no reason to send more.
         if sequence >= recoveryEnd, !missing.contains(where: { $0 < sequence }) { grow() }
         send(at: time)
     }
@@ -255,7 +255,7 @@ package struct LinkModel: Sendable {
         segments[sequence - base].fate = .arrived
         acknowledgements.append(Event(time: time + acknowledgement, sequence: sequence))
         for earlier in missing where earlier < sequence {
-            // What was sent again is waited for: acknowledgements of what was sent before it say nothing about it.
+            // Skip retransmitted segments: acknowledgements of segments sent before the retransmission say nothing about it.
             guard case .missing(let followers) = segments[earlier - base].fate, segments[earlier - base].repeats == 0
             else { continue }
             segments[earlier - base].fate = .missing(followers: followers + 1)

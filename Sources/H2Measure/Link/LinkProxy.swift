@@ -1,36 +1,36 @@
 import H2Client
 import H2Platform
 
-/// A TCP relay that makes a server on this machine look far away: what goes through it takes the time, the round trips and
-/// the losses of `LinkConditions`.
+/// A TCP relay that makes a server on this machine look far away: traffic through it has the delays, the round trips and the
+/// losses of `LinkConditions`.
 ///
-/// It listens on a port of 127.0.0.1, on an event loop of its own. Where the client's system has connected at once, as on
-/// a loopback, the round trip of TCP's handshake is waited for before its first byte leaves: so it shows in what comes
-/// first (the TLS handshake, or the first response) rather than in the time to connect.
+/// It listens on a port of 127.0.0.1, on an event loop of its own. On a loopback the client's system connects at once, so the
+/// relay delays the first byte by the round trip of TCP's handshake. That delay shows in what comes first (the TLS handshake,
+/// or the first response) rather than in the time to connect.
 package final class LinkProxy: Sendable {
-    /// What went through, since the start.
+    /// Traffic since the start.
     package struct Counts: Sendable, Equatable {
-        /// Bytes that the other side has got, of TCP's payload.
+        /// Bytes of TCP payload that the other side has received.
         package var bytesToServer = 0
         package var bytesToClient = 0
         package var accepted = 0
-        /// That the server did not take.
+        /// Connections that the server did not accept.
         package var refused = 0
         package var open = 0
         package var mostOpen = 0
-        /// Segments that got lost, and were sent again.
+        /// Segments that were lost and retransmitted.
         package var lost = 0
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1 that it listens on.
     package let port: Int
     package let conditions: LinkConditions
     private let loop: EventLoop
     private let accepting: LoopBound<Accepting>
     private let tally: Tally
 
-    /// Runs `body` with a link to a server, and ends it, with all its connections, on every exit.
-    /// - Throws: `H2Error` where the server's name has no address or no socket can be had, and what `body` throws.
+    /// Runs `body` with a link to a server, and ends the link, with all its connections, on every exit.
+    /// - Throws: `H2Error` if the server's name has no address or no socket can be created, and errors of `body`.
     package static func run<R>(
         to host: String, port: Int, conditions: LinkConditions, seed: UInt64 = 1,
         _ body: nonisolated(nonsending) (LinkProxy) async throws -> R
@@ -82,10 +82,10 @@ package final class LinkProxy: Sendable {
         loop.shutdown()
     }
 
-    /// What went through so far.
+    /// Traffic so far.
     package var counts: Counts { tally.counts }
 
-    /// CPU seconds of the link's own thread, to be taken off those of the process.
+    /// CPU seconds of the link's own thread, to subtract from those of the process.
     package func cpuSeconds() async -> Double {
         await withCheckedContinuation { continuation in
             loop.execute {
@@ -105,12 +105,12 @@ package final class LinkProxy: Sendable {
 
     // MARK: - On the loop's thread
 
-    /// The listening socket, and the connections that came from it.
+    /// The listening socket, and the connections accepted from it.
     final class Accepting: ReadinessHandler {
         let loop: EventLoop
         let conditions: LinkConditions
         let addresses: [SocketAddress]
-        /// The address that answered last.
+        /// The index of the address that answered last.
         var preferredPlace = 0
 
         private let descriptor: CInt
@@ -135,7 +135,7 @@ package final class LinkProxy: Sendable {
         func start() { loop.register(descriptor, handler: self) }
 
         func ready(readable: Bool, writable: Bool) {
-            // A fair share: the rest is told again in the next turn.
+            // A fair share: the loop reports the rest again in the next turn.
             for _ in 0..<64 {
                 guard let accepted = LinkSocket.accept(descriptor) else {
                     if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { pause() }
@@ -155,7 +155,7 @@ package final class LinkProxy: Sendable {
 
         func unwatched(_ error: H2Error) { end() }
 
-        /// Out of descriptors or memory: the socket would be told ready for ever, so look again a little later.
+        /// Pauses when out of descriptors or memory: the socket would be reported ready forever, so look again a little later.
         private func pause() {
             loop.update(descriptor, readable: false, writable: false)
             _ = loop.schedule(after: 20_000_000) { [weak self] in
@@ -166,7 +166,7 @@ package final class LinkProxy: Sendable {
 
         func change(_ body: (inout Counts) -> Void) { tally.change(body) }
 
-        /// Called by a relay at its end.
+        /// Called by a relay when it ends.
         func ended(_ relay: LinkRelay) {
             relays[ObjectIdentifier(relay)] = nil
             let open = relays.count

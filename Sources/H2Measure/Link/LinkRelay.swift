@@ -1,22 +1,22 @@
 import H2Client
 import H2Platform
 
-/// One connection over the link: a socket to each side, and what is under way in either direction.
+/// One connection over the link: a socket to each side, and the data under way in either direction.
 ///
-/// The system has accepted the client at once, as it does on a loopback, so what the handshake would take is waited for
-/// before the first byte leaves. Belongs to its proxy's loop.
+/// The system accepts the client at once, as on any loopback, so the first byte is delayed by the time that the handshake would
+/// take. Belongs to its proxy's loop.
 final class LinkRelay {
-    /// A direction that holds so much is not read until some of it is gone.
+    /// A direction that holds this many bytes is not read until some of them are gone.
     static let queueLimit = 4 << 20
 
     private enum State {
         /// The SYN is under way. Can transition to `connecting`, `refused`, `over`.
         case opening
-        /// To the server, by the so-many-th of `places`. Can transition to `connected`, `refused`, `reset`, `over`.
+        /// To the server; `attempt` is an index into `places`. Can transition to `connected`, `refused`, `reset`, `over`.
         case connecting(CInt, attempt: Int)
         /// Can transition to `reset`, `over`.
         case connected
-        /// The server cannot be had, which the client learns soon. Can transition to `over`.
+        /// The server cannot be reached, which the client learns soon. Can transition to `over`.
         case refused
         /// One side reset the connection, which the other learns soon. Can transition to `over`.
         case reset
@@ -26,25 +26,25 @@ final class LinkRelay {
     /// One direction.
     private struct Way {
         var model: LinkModel
-        /// What the source has said and the destination has not got.
+        /// Data that the source has sent and the destination has not received.
         var pieces = Ring<[UInt8]>()
-        /// Of the first piece, what the destination has got.
+        /// The number of bytes of the first piece that the destination has received.
         var written = 0
-        /// Bytes that have arrived and the destination's socket has not taken.
+        /// Bytes that have arrived but not been accepted by the destination's socket.
         var due = 0
-        /// The source will say no more.
+        /// Whether the source has ended its side.
         var isRead = false
-        /// The destination has been told so.
+        /// Whether the destination has been told so.
         var isFinished = false
-        /// The destination's socket is full.
+        /// Whether the destination's socket is full.
         var isBlocked = false
 
         var held: Int { model.queued + due }
     }
 
-    /// A socket's owner at the loop.
+    /// A socket's handler at the loop.
     private final class Side: ReadinessHandler {
-        // Weak: what is told later may come when the relay is over.
+        // Weak: the loop may report an event after the relay is over.
         private weak var relay: LinkRelay?
         let isClient: Bool
 
@@ -67,19 +67,19 @@ final class LinkRelay {
     private unowned let proxy: LinkProxy.Accepting
     private let loop: EventLoop
     private let opening: LinkOpening
-    /// nil once it is closed, since its descriptor's number may mean another file then.
+    /// Nil once it is closed, since its descriptor's number may then belong to another file.
     private var client: TCPWire?
-    /// nil also until it is connected.
+    /// Also nil until it is connected.
     private var server: TCPWire?
     private var state = State.opening
     private var toServer: Way
     private var toClient: Way
-    /// For what is under way next.
+    /// Fires when the next data under way arrives.
     private var wayTimer: (timer: LoopTimer, at: UInt64)?
     /// For the handshake, and for a RST.
     private var stateTimer: LoopTimer?
     private var lostThatCounted = 0
-    /// The proxy's addresses in the order in which they are tried: first the one that worked last.
+    /// Indexes of the proxy's addresses in the order of the attempts: the one that worked last comes first.
     private var places: [Int] = []
 
     private lazy var clientSide = Side(self, isClient: true)
@@ -160,7 +160,7 @@ final class LinkRelay {
         pass()
     }
 
-    /// Where only the end is waited for, nothing is asked, so what is told all the same is that this side is gone as well.
+    /// If only the end is waited for, no events are requested, so any event means that this side is gone as well.
     private func mayGoOn() -> Bool {
         switch state {
         case .opening, .connecting, .connected: return true
@@ -173,9 +173,9 @@ final class LinkRelay {
 
     // MARK: - Both ways
 
-    /// Reads once; what is left is told again. False where the source reset the connection.
+    /// Reads once; the loop reports the rest again. Returns false if the source reset the connection.
     ///
-    /// It reads also where it did not ask to be told: then there is an error or a hang-up, which would be told for ever.
+    /// It also reads if no event was requested: there is then an error or a hang-up, which would be reported forever.
     private func read(_ wire: TCPWire, _ way: inout Way) -> Bool {
         guard !way.isRead else { return true }
         let buffer = loop.readBuffer
@@ -192,7 +192,7 @@ final class LinkRelay {
         return true
     }
 
-    /// Everything that can be done now, and a timer for what cannot.
+    /// Does everything that can be done now, and sets a timer for the rest.
     private func pass() {
         switch state {
         case .opening, .connecting, .connected: break
@@ -212,7 +212,7 @@ final class LinkRelay {
         schedule()
     }
 
-    /// Hands over what has arrived; false where the destination is gone.
+    /// Hands over data that has arrived; returns false if the destination is gone.
     private func write(
         _ way: inout Way, to wire: TCPWire, now: UInt64, count: WritableKeyPath<LinkProxy.Counts, Int>
     ) -> Bool {
@@ -243,7 +243,7 @@ final class LinkRelay {
         return true
     }
 
-    /// A socket both of whose directions are over is closed: it would be told as hung up for ever.
+    /// Closes a socket once both its directions are over: it would be reported as hung up forever.
     private func watch() {
         if toServer.isRead && toClient.isFinished {
             client?.close()
@@ -287,8 +287,8 @@ final class LinkRelay {
 
     // MARK: - The end
 
-    /// One side is gone; the other learns so when a RST would be there. Until then nothing moves: TCP forgets what it
-    /// holds at a RST.
+    /// One side is gone; the other learns so when a RST would arrive. Until then nothing moves: at a RST, TCP discards its
+    /// buffers.
     private func passReset(fromClient: Bool) {
         guard let other = fromClient ? server : client else { return end(resetting: true) }
         if case .connecting(let descriptor, _) = state { drop(descriptor) }
@@ -306,7 +306,7 @@ final class LinkRelay {
         stateTimer = set(loop.preciseNow + delay) { $0.end(resetting: true) }
     }
 
-    /// Closes both sockets, by FIN where all has been said, else by RST. Harmless twice.
+    /// Closes both sockets, with a FIN if everything has been sent, else with a RST. Harmless twice.
     func end(resetting: Bool) {
         if case .over = state { return }
         cancelTimers()

@@ -27,7 +27,7 @@ enum LinkSocket {
         return (descriptor, Int(in_port_t(bigEndian: address.sin_port)))
     }
 
-    /// A connection that waits at a listener; nil where there is none, or no descriptor for it: see errno.
+    /// Accepts a connection that waits at a listener; nil if there is none, or no descriptor for it: see errno.
     static func accept(_ listener: CInt) -> CInt? {
         let descriptor = H2Platform.accept(listener, nil, nil)
         guard descriptor >= 0 else { return nil }
@@ -35,7 +35,7 @@ enum LinkSocket {
         return descriptor
     }
 
-    /// Begins to connect; whether it could is told when the descriptor becomes writable. nil where it could not begin.
+    /// Begins to connect; the descriptor becomes writable when the result is known. Nil if it could not begin.
     static func connect(to address: SocketAddress) -> CInt? {
         let descriptor = new(address.family)
         guard descriptor >= 0 else { return nil }
@@ -57,7 +57,7 @@ enum LinkSocket {
         return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno
     }
 
-    /// Has the next close say RST rather than FIN.
+    /// Makes the next close send a RST rather than a FIN.
     static func willReset(_ descriptor: CInt) {
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))

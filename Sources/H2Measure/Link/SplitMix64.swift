@@ -1,4 +1,4 @@
-/// The same numbers for the same seed, so that what was left to chance can be run again.
+/// A generator that returns the same numbers for the same seed, so that random runs can be repeated.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -12,7 +12,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// True with that probability.
+    /// Returns true with the given probability.
     package mutating func happens(_ probability: Double) -> Bool {
         probability > 0 && Double(next() >> 11) * 0x1p-53 < probability
     }

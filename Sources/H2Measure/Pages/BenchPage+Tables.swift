@@ -2,7 +2,7 @@ internal import H2Client
 import HTTPTypes
 import Histogram
 
-/// The parts of the page below its pictures.
+/// The parts of the page below its charts.
 extension BenchPage {
     var requests: [String] {
         let requests = result.requests
@@ -41,7 +41,7 @@ extension BenchPage {
         return cards + [waits]
     }
 
-    /// The most frequent first; a server that has a new cause each time does not fill the page.
+    /// The most frequent first; limited, since a server may produce a new cause each time.
     private static func byCount(_ causes: [String: Int], most: Int = 50) -> [Page.Row] {
         let sorted = causes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
         var rows = sorted.prefix(most).map {
@@ -55,7 +55,7 @@ extension BenchPage {
         return rows
     }
 
-    /// Where the time of a request went, on average.
+    /// Where the time of a request was spent, on average.
     private var waits: String {
         let waits = result.waits
         let number = Double(max(result.requests.sent, 1))

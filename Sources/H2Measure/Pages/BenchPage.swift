@@ -2,11 +2,11 @@ internal import H2Client
 import HTTPTypes
 import Histogram
 
-/// A measurement as one page of HTML that needs nothing else: no network, no script.
+/// A measurement as one self-contained page of HTML, without network access or scripts.
 package struct BenchPage: Sendable {
     package let plan: BenchPlan
     package let result: BenchResult
-    /// What the figures say, and what they do not.
+    /// The conclusions from the figures, and their limits.
     package var verdict: [PageSentence]
     package var context: ReportContext
 
@@ -95,7 +95,7 @@ package struct BenchPage: Sendable {
         let whole = requests.done + requests.failed
         let hasExpectation = plan.expectation != nil
         let good = hasExpectation ? requests.done : result.statusClass(2) + result.statusClass(3)
-        // Refusals may be many times as fast as the rest. What was not as expected is not in the rate.
+        // Refusals may be many times as fast as the rest. Unexpected responses are not in the rate.
         let isDoubtful = !hasExpectation && Double(requests.done - good) > 0.01 * Double(requests.done)
         let goodRate = requests.done > 0 ? result.rate * Double(good) / Double(requests.done) : 0
         let seconds = result.elapsed > 0 ? result.elapsed : .nan
@@ -120,14 +120,14 @@ package struct BenchPage: Sendable {
         ]
     }
 
-    /// The responses and failures that were not good, and the requests that had no answer yet.
+    /// The responses and failures that were not good, and the requests still unanswered.
     private func others(_ others: Int, aborted: Int) -> String {
         aborted == 0
             ? Page.many(others, "other")
             : "\(Page.many(others, "other")), \(grouped(aborted)) still in flight at the end"
     }
 
-    /// A part that is not quite all is never written as 100 %.
+    /// A fraction just below the whole is never written as 100 %.
     static func percent(_ part: Int, of whole: Int) -> String {
         guard whole > 0 else { return "–" }
         let percent = 100 * Double(part) / Double(whole)
@@ -143,7 +143,7 @@ package struct BenchPage: Sendable {
     private var latency: [String] {
         let raw = "from sending"
         let corrected = "corrected"
-        // One basis for all percentiles of the page: the corrected latency, where there is one.
+        // All percentiles of the page have the same basis: the corrected latency, if there is one.
         let distribution =
             hasCorrected
             ? DistributionChart(corrected, result.corrected, other: (raw, result.latency))
@@ -197,7 +197,7 @@ package struct BenchPage: Sendable {
     private var overTime: [String] {
         let intervals = Thinning.joined(result.timeLine)
         typealias Point = LineChart.Point
-        // In the middle of its interval, so that a curve is not early.
+        // In the middle of its interval, so that curves are not early.
         func points(_ value: (BenchResult.Interval) -> Double?) -> [Point] {
             intervals.map { Point($0.start + $0.length / 2, value($0)) }
         }

@@ -1,6 +1,6 @@
 /// The comparison of ways to reuse connections, as one page of HTML and as a picture.
 package struct ComparePage: Sendable {
-    /// A figure of several rounds.
+    /// A figure over several rounds.
     package struct Figure: Sendable, Equatable {
         package var median: Double
         /// The lowest and the highest round.
@@ -9,19 +9,19 @@ package struct ComparePage: Sendable {
         /// The order of the bounds does not matter.
         package init(_ median: Double, from one: Double, to other: Double) {
             self.median = median
-            // A range of what is no number would trap.
+            // A range with NaN would trap.
             spread = one.isFinite && other.isFinite ? min(one, other)...max(one, other) : 0...0
         }
 
-        /// That was the same in each round.
+        /// A value that was the same in each round.
         package init(_ value: Double) { self.init(value, from: value, to: value) }
     }
 
-    /// What one way took.
+    /// The figures of one way.
     package struct Figures: Sendable, Equatable {
         /// Seconds for the whole work.
         package var total: Figure
-        /// Requests a second.
+        /// Requests per second.
         package var rate: Figure
         /// Nanoseconds.
         package var p50: Figure
@@ -33,9 +33,9 @@ package struct ComparePage: Sendable {
         /// On the wire.
         package var bytesReceived: Figure
         package var bytesSent: Figure
-        /// Of the client.
+        /// CPU time of the client.
         package var cpuSeconds: Figure
-        /// Connections that the server had to hold open at once.
+        /// The number of connections that the server had to hold open at once.
         package var held: Figure
 
         package init(
@@ -60,12 +60,13 @@ package struct ComparePage: Sendable {
 
     package enum Outcome: Sendable, Equatable {
         case ran(Figures)
-        /// Why it could not run.
+        /// The reason why it could not run.
         case couldNot(String)
     }
 
     package struct Row: Sendable, Equatable {
-        /// One for each of `Input.labelTitles`. Together they name the way; equal ones are the same way at another distance.
+        /// One for each of `Input.labelTitles`. Together they name the way; the same labels mean the same way at another
+        /// distance.
         package var labels: [String]
         package var outcome: Outcome
 
@@ -79,7 +80,7 @@ package struct ComparePage: Sendable {
 
     /// The same ways at one distance from the server.
     package struct Group: Sendable, Equatable {
-        /// Such as "30 ms round trip".
+        /// For example "30 ms round trip".
         package var label: String
         package var rows: [Row]
 
@@ -91,9 +92,9 @@ package struct ComparePage: Sendable {
 
     package struct Input: Sendable, Equatable {
         package var title: String
-        /// What was done: requests, rounds, and so on, a line each.
+        /// A description of the work: requests, rounds, and so on, a line each.
         package var work: [String] = []
-        /// What was measured, and how.
+        /// The measurement's subject and method.
         package var facts: [ReportFact] = []
         package var labelTitles: [String]
         package var groups: [Group]
@@ -142,11 +143,11 @@ package struct ComparePage: Sendable {
             footer: "h2get compare\(began.isEmpty ? "" : ", \(began)")")
     }
 
-    /// The picture of the total times alone, as an SVG file that looks right in light and in dark by itself.
+    /// The chart of the total times alone, as an SVG file that adapts to light and dark by itself.
     package func picture() -> String {
         let (content, width, height) = totalTime.drawing(width: 900)
         let padding = 20.0
-        // What was measured stands in the picture itself, which is passed on without its page.
+        // The picture states what was measured, since it is shared without its page.
         let lines = (input.work + input.facts.filter { $0.name != "Command" }.map { "\($0.name): \($0.value)" })
             .map { Markup.cut($0, toWidth: width, size: 11) }
         let head = 30.0 + Double(lines.count) * 15
@@ -173,7 +174,7 @@ package struct ComparePage: Sendable {
 
     // MARK: Pictures
 
-    /// A row for each way, in it a bar for each distance.
+    /// A row for each way, with a bar for each distance.
     private var totalTime: BarChart {
         var names: [String] = []
         for row in input.groups.flatMap(\.rows) where !names.contains(row.name) { names.append(row.name) }
@@ -217,10 +218,10 @@ package struct ComparePage: Sendable {
 
     // MARK: Tables
 
-    /// A figure that a table has a column for.
+    /// A figure with a column in a table.
     private struct Column {
         var title: String
-        /// How it is sorted, the best first.
+        /// The sort order, with the best first.
         var order = Page.Order.rising
         var figure: (Figures) -> Figure
         var text: (Double) -> String
@@ -248,7 +249,7 @@ package struct ComparePage: Sendable {
         ]
     }
 
-    /// The fastest is marked, with those of which a round was as fast as one of its.
+    /// Marks the fastest, and each way with a round as fast as one of the fastest's.
     private func table(_ name: String, _ group: Group, _ columns: [Column]) -> String {
         let totals = group.rows.compactMap { if case .ran(let figures) = $0.outcome { figures.total } else { nil } }
         let fastest = totals.min { $0.median < $1.median }

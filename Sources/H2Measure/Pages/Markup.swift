@@ -1,10 +1,9 @@
-/// Text of HTML and SVG. Everything that comes from outside goes through `escaped`; what `element` takes as its content
-/// is markup already.
+/// Text of HTML and SVG. Everything from outside goes through `escaped`; the content given to `element` is already markup.
 package enum Markup {
-    /// The text as it may stand between tags and in quoted attributes, of HTML and of XML.
+    /// The text escaped for use between tags and in quoted attributes, in HTML and in XML.
     ///
-    /// Control characters, which neither language can hold, and those that turn the direction of writing, by which a name
-    /// could look like another, become U+FFFD.
+    /// Control characters, which neither language allows, become U+FFFD. So do characters that change the text direction, since
+    /// they can make one name look like another.
     package static func escaped(_ text: String) -> String {
         var result = ""
         result.reserveCapacity(text.utf8.count)
@@ -35,19 +34,19 @@ package enum Markup {
         return result + ">\(content)</\(name)>"
     }
 
-    /// A length of a drawing, to a tenth: what the eye can tell apart.
+    /// A length in a drawing, to a tenth: the eye cannot tell smaller differences.
     package static func coordinate(_ value: Double) -> String {
         guard value.isFinite else { return "0" }
         let text = ChartUnit.fixed(value, decimals: 1)
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 
-    /// About how wide a text is in pixels. The widest of the usual fonts (DejaVu Sans) has this; others leave some room.
+    /// About how wide a text is, in pixels: exact for the widest common font (DejaVu Sans); others leave some room.
     package static func width(of text: String, size: Double = 12) -> Double {
         text.reduce(0) { $0 + Self.width(of: $1) } * size
     }
 
-    /// The text, or as much of its beginning as fits, with an ellipsis.
+    /// The text, or as much of its beginning as fits, followed by an ellipsis.
     package static func cut(_ text: String, toWidth width: Double, size: Double = 12) -> String {
         guard self.width(of: text, size: size) > width else { return text }
         var room = width / size - Self.width(of: "…")
@@ -58,14 +57,14 @@ package enum Markup {
         return beginning + "…"
     }
 
-    /// In units of the font's size.
+    /// In multiples of the font size.
     private static func width(of character: Character) -> Double {
         switch character {
         case "m", "M", "W", "%", "@", "…", "—": 1
         case "w", "G", "O", "Q", "D", "H", "N", "U", "×": 0.84
         case "i", "j", "l", "I", " ", ".", ",", ":", ";", "'", "|", "!": 0.34
         case "f", "r", "t", "(", ")", "[", "]", "-", "/": 0.42
-        // Of a script whose characters fill a square.
+        // Scripts whose characters fill a square.
         case "\u{1100}"..."\u{10FFFF}": 1.05
         default: 0.65
         }

@@ -1,11 +1,11 @@
-/// A sentence of a report on top of a page.
+/// A sentence of a report at the top of a page.
 package struct PageSentence: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
-        /// What the figures come to.
+        /// A conclusion from the figures.
         case finding
-        /// What is to be known of them.
+        /// A remark about them.
         case note
-        /// Why they do not say what they seem to.
+        /// A reason why they are misleading.
         case problem
     }
 
@@ -18,9 +18,9 @@ package struct PageSentence: Sendable, Equatable {
     }
 }
 
-/// What the pages have in common: the document and its blocks.
+/// Common elements of the pages: the document and its blocks.
 ///
-/// A page is one file that asks nothing of the network; its content security policy forbids it even to try.
+/// A page is one file that loads nothing from the network; its content security policy prevents any attempt.
 enum Page {
     static func document(
         title: String, subtitle: [String], facts: [ReportFact], verdict: [PageSentence], body: String, footer: String
@@ -58,7 +58,7 @@ enum Page {
         return "<ul class=\"verdict\">\n\(items.joined())</ul>\n"
     }
 
-    /// Browsers break lines behind hyphens, of which options begin with two.
+    /// Browsers break lines after hyphens, and options begin with two.
     private static func unbrokenOptions(_ text: String) -> String {
         text.split(separator: " ", omittingEmptySubsequences: false).map { word in
             let isOption = (word.hasPrefix("-") || word.hasPrefix("(-")) && word.count < 40
@@ -69,7 +69,7 @@ enum Page {
 
     // MARK: Blocks
 
-    /// A figure of the headline: its name, the figure, and what explains it.
+    /// The headline figures: each with its name and an explanation.
     static func tiles(_ tiles: [(name: String, figure: String, remark: String)]) -> String {
         let items = tiles.map { tile in
             "<div class=\"tile\"><dt>\(Markup.escaped(tile.name))</dt><dd>\(Markup.escaped(tile.figure))</dd>"
@@ -96,14 +96,14 @@ enum Page {
         case number(String)
         /// A number with a smaller line below it.
         case figure(String, String)
-        /// Instead of all cells to the row's end.
+        /// A reason, in place of all cells to the row's end.
         case why(String)
     }
 
     struct Row {
         var cells: [Cell]
         var isBest = false
-        /// What each column is sorted by, from the labels on; nil stands last.
+        /// The sort keys of the columns after the labels; nil sorts last.
         var keys: [Double?] = []
 
         init(_ cells: [Cell], isBest: Bool = false, keys: [Double?] = []) {
@@ -113,17 +113,17 @@ enum Page {
         }
     }
 
-    /// How a column is sorted when its head is chosen: the best first.
+    /// The sort order of a column when its head is chosen: the best first.
     enum Order {
         case rising
         case falling
         case none
     }
 
-    /// A table whose rows go by the column that is chosen. There is no script: each row has its place in each order, and a
-    /// choice in the head, by CSS, says which of them counts.
+    /// A table whose rows are sorted by the chosen column. There is no script: each row has its position in each order, and the
+    /// choice in the head selects one of them by CSS.
     /// - Parameters:
-    ///   - name: of this table, unlike any other's of the page: letters and digits.
+    ///   - name: of this table, unique in the page: letters and digits.
     ///   - orders: one for each column.
     static func sortableTable(
         _ name: String, head: [String], orders: [Order], labels: Int = 1, _ rows: [Row]
@@ -156,7 +156,7 @@ enum Page {
             + body(rows, columns: head.count, labels: labels, styles: places) + "</table>\n"
     }
 
-    /// A table. The first `labels` columns are text and head their rows; the others are numbers, as far as they have a head.
+    /// A table. The first `labels` columns are text and head their rows; the others are numbers, if they have a head.
     static func table(head: [String] = [], labels: Int = 1, _ rows: [Row]) -> String {
         var result = head.count > 3 ? "<table class=\"many\">\n" : "<table>\n"
         if !head.isEmpty {
@@ -185,7 +185,7 @@ enum Page {
                     result += "<td class=\"n\">\(Markup.escaped(text))\(small)</td>"
                 case .why(let text):
                     let span = max(columns - index, 1)
-                    // In a table that sorts, rows are grids, which know no colspan.
+                    // In a sortable table rows are grids, which have no colspan.
                     let wide = styles.isEmpty ? "" : " style=\"grid-column:span \(span)\""
                     result += "<td class=\"why\" colspan=\"\(span)\"\(wide)>\(Markup.escaped(text))</td>"
                 }
@@ -205,7 +205,7 @@ enum Page {
     static func date(_ secondsSince1970: Double) -> String {
         guard secondsSince1970.isFinite, secondsSince1970 > 0, secondsSince1970 < 253_402_300_800 else { return "" }
         let seconds = Int(secondsSince1970)
-        // Days are counted from 1 March of the year 0, so that a leap day is the last of its year.
+        // Days are counted from 1 March of the year 0, so that a leap day is the last day of its year.
         let days = seconds / 86400 + 719_468
         let era = days / 146_097
         let dayOfEra = days % 146_097
@@ -219,7 +219,7 @@ enum Page {
         return "\(date) \(two(seconds / 3600 % 24)):\(two(seconds / 60 % 60)):\(two(seconds % 60)) UTC"
     }
 
-    /// "1.2 – 1.4 ms", the unit once where both have the same.
+    /// "1.2 – 1.4 ms", with a single unit if both have the same.
     static func range(_ low: String, _ high: String) -> String {
         guard let space = low.lastIndex(of: " "), let other = high.lastIndex(of: " "), low[space...] == high[other...]
         else { return "\(low) – \(high)" }

@@ -1,6 +1,6 @@
-/// Throughput and latency over streams and connections, and where the knee is, as one page of HTML.
+/// Throughput and latency over streams and connections, and the position of the knee, as one page of HTML.
 package struct SweepPage: Sendable {
-    /// How many connections, and how many streams on each.
+    /// The number of connections, and the number of streams on each.
     package struct Setting: Sendable, Hashable {
         package var connections: Int
         package var streams: Int
@@ -13,19 +13,19 @@ package struct SweepPage: Sendable {
         var text: String { "\(Page.many(connections, "connection")) × \(Page.many(streams, "stream"))" }
     }
 
-    /// What one setting did.
+    /// The results of one setting.
     package struct Point: Sendable, Equatable {
         package var setting: Setting
-        /// Responses a second, whatever their status.
+        /// Responses per second, with any status.
         package var rate: Double
-        /// Of them, those that are no refusal and no error of the server's.
+        /// Of these: those that are neither refusals nor server errors.
         package var goodput: Double
         /// Nanoseconds.
         package var p50: Double
         package var p99: Double
         /// Requests that failed or were refused.
         package var errors: Int
-        /// Whether these are so many that the figures cannot be compared with others.
+        /// Whether there are too many errors to compare the figures with others.
         package var isFlawed: Bool
 
         package init(
@@ -44,22 +44,22 @@ package struct SweepPage: Sendable {
 
     package struct Input: Sendable, Equatable {
         package var title: String
-        /// What was done, a line each.
+        /// A description of the work, a line each.
         package var work: [String] = []
-        /// What was measured, and how.
+        /// The measurement's subject and method.
         package var facts: [ReportFact] = []
         package var points: [Point]
-        /// Where throughput stops growing and latency takes over.
+        /// The setting at which throughput stops growing and latency takes over.
         package var knee: Setting?
-        /// How the knee is called in tables and pictures.
+        /// The name of the knee in tables and pictures.
         package var kneeName = "knee"
-        /// The fastest setting that keeps the limit on latency.
+        /// The fastest setting that meets the limit on latency.
         package var best: Setting?
-        /// The limit on p99, nanoseconds.
+        /// The limit on p99, in nanoseconds.
         package var limit: Double?
-        /// What the server told of its own limits: a name and a value.
+        /// The limits that the server announced: names and values.
         package var serverLimits: [ServerLimit] = []
-        /// Why the climb ended before its end; nil if it did not.
+        /// The reason why the climb ended early; nil if it did not.
         package var stopped: String?
         package var verdict: [PageSentence] = []
         package var startedAt = 0.0
@@ -92,7 +92,7 @@ package struct SweepPage: Sendable {
             ? "<p class=\"note\">The server told none.</p>\n"
             : Page.table(limits.map { Page.Row([.text($0.0), .text($0.1)]) })
         let left = input.points.count(where: \.isFlawed)
-        // Refusals are fast, and would draw a server that cannot take the load as its best.
+        // Refusals are fast, and would make an overloaded server's worst points look like its best.
         let without =
             left == 0
             ? "" : " \(Page.many(left, "setting")) with errors \(left == 1 ? "is" : "are") left out; see the table."
@@ -172,7 +172,7 @@ package struct SweepPage: Sendable {
         }
     }
 
-    /// With HTTP/1.1 all that changes is the number of connections.
+    /// Whether the horizontal axis shows streams; with HTTP/1.1 only the number of connections changes.
     private var isOverStreams: Bool {
         connectionCounts.count < 2 || input.points.contains { $0.setting.streams != input.points[0].setting.streams }
     }

@@ -12,7 +12,7 @@ package struct Bench: Sendable {
         package var failed = 0
         package var inFlight = 0
         package var connections = 0
-        /// Responses a second, over the last second.
+        /// Responses per second, over the last second.
         package var rate = 0.0
         /// Of the last interval, in nanoseconds.
         package var p50: UInt64 = 0

@@ -15,7 +15,7 @@ extension TimeHistogram {
 
 /// The results of a measurement. All times are of the measured part only, without the warm-up, unless stated otherwise.
 package struct BenchResult: Sendable {
-    /// What became of the requests: `sent == done + failed + aborted`.
+    /// The outcome of the requests: `sent == done + failed + aborted`.
     package struct Requests: Sendable, Equatable {
         /// Sent in the measured part, each counted once however often it was retried.
         package var sent = 0
@@ -46,7 +46,7 @@ package struct BenchResult: Sendable {
         /// Of `received` and `sent`: those of the measured part, without the drain; divide these by `BenchResult.elapsed`.
         package var receivedInTime = 0
         package var sentInTime = 0
-        /// Of HTTP, before TLS.
+        /// HTTP bytes, before TLS.
         package var receivedHTTP = 0
         package var sentHTTP = 0
         /// Response header sections as received (HPACK), and the size of the names and values that they decode to.
@@ -262,7 +262,7 @@ package struct BenchResult: Sendable {
     package var end = End.complete
     /// Seconds since 1970 when the measured part began.
     package var startedAt = 0.0
-    /// Of the measured part, without the drain, in seconds.
+    /// The length of the measured part, without the drain, in seconds.
     package var elapsed = 0.0
     package var requests = Requests()
     /// Responses by status, including those that were not as expected; the index is the status.

@@ -63,7 +63,7 @@ final class Worker: @unchecked Sendable {
     /// When all workers began, in the loops' time.
     @exclusivity(unchecked) private(set) var beginning: UInt64 = 0
     @exclusivity(unchecked) var findings = Findings()
-    /// Of the current interval.
+    /// Latencies of the current interval.
     let recorder = Recorder()
     @exclusivity(unchecked) var slots: [ConnectionSlot] = []
     @exclusivity(unchecked) var asyncSlots: [AsyncConnectionSlot] = []

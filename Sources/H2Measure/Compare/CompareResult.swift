@@ -80,7 +80,7 @@ package struct CompareFigures: Sendable, Equatable {
 /// The results of a comparison.
 package struct CompareResult: Sendable, Equatable {
     package enum Outcome: Sendable, Equatable {
-        /// In each round.
+        /// The figures of each round.
         case ran([CompareFigures])
         /// Not all requests were answered as intended, so these figures do not cover the whole work.
         case incomplete([CompareFigures], why: String)

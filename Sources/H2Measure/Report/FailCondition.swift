@@ -1,7 +1,7 @@
 /// A condition under which a measurement counts as failed (`--fail-if`): `p99>50ms`, `errors>0.1%`, `rate<1000`.
 package struct FailCondition: Sendable, Equatable {
     private enum Metric: Sendable, Equatable {
-        /// Of the corrected latency.
+        /// A percentile of the corrected latency.
         case percentile(Double)
         case least
         case longest

@@ -51,7 +51,7 @@ package struct ReportFact: Sendable, Equatable {
         self.value = value
     }
 
-    /// As lines for a terminal, the names in a column.
+    /// Lines for a terminal, with the names in a column.
     static func lines(_ facts: [ReportFact], width: Int) -> [String] {
         let margin = (facts.map(\.name.count).max() ?? 0) + 2
         // A narrow terminal has no room beside a name.

@@ -7,7 +7,7 @@ import H2Platform
 /// them in chunks of 64 KiB, so that a slow reader of a pipe does not block the loop. Each thread has its own log (`beside`),
 /// which no other thread may use. All write whole lines to the same file, so lines never mix.
 package final class RequestLog {
-    /// What became of a request.
+    /// The outcome of a request.
     package enum Result {
         case done
         /// The cause, as in `BenchResult.errors`.

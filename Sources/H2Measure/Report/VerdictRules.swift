@@ -191,7 +191,7 @@ struct VerdictRules {
             "It ended after \(timeText(seconds: result.elapsed)), when \(what)\(unanswered): use a longer \(limits).")
     }
 
-    /// Whether the server was away for a part of the run, so that there was no connection and none could be established at once.
+    /// Whether the server was away for a part of the run: no connection, and none that could be established at once.
     var wasAway: Bool { result.downtime.count > 0 }
 
     private func failures() -> [Verdict] {

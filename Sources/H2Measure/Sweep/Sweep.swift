@@ -86,7 +86,7 @@ package struct Sweep: Sendable {
 
     // MARK: - When to stop
 
-    /// Whether a climb ends with its last point.
+    /// The reason to end a climb with its last point; nil to go on.
     static func reasonToStop(
         _ points: [SweepPoint], _ end: BenchResult.End = .complete, isTop: Bool = false
     ) -> SweepStop? {

@@ -1,7 +1,7 @@
 /// The times at which the requests of an open loop begin: a pure schedule, in nanoseconds since its beginning.
 ///
-/// The rate changes linearly within each stage, and stays at the last value. Within a stage, `from·t + (to -
-/// from)·t²/(2·length)` requests have begun by time t since its beginning; the time of the k-th is that formula solved for t.
+/// The rate changes linearly within each stage, and stays at the last value. By time t since a stage's beginning,
+/// `from·t + (to - from)·t²/(2·length)` of its requests have begun; the time of the k-th is that formula solved for t.
 package struct Arrivals: Sendable {
     private struct Stage {
         var from: Double

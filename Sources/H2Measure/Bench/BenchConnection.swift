@@ -2,7 +2,7 @@ internal import H2Client
 
 /// A connection as a worker sees it, whichever API its requests use.
 ///
-/// Everything is for the loop's thread.
+/// Use it only on the loop's thread.
 protocol BenchConnection: AnyObject {
     var connection: Connection { get }
     /// Why we ended it with requests under way; nil if we did not.
@@ -28,9 +28,9 @@ extension BenchConnection {
 
 /// Why the plan had a connection ended with requests under way.
 enum CutOff: Int {
-    /// It has lived as long as it may (-T): nothing is wrong with its requests.
+    /// It has reached its maximum lifetime (-T): its requests are not at fault.
     case expired = 1
-    /// No byte came for too long (-N): its requests have failed.
+    /// No byte arrived for too long (-N): its requests have failed.
     case silent = 2
 }
 

@@ -105,7 +105,7 @@ package struct BenchPlan: Sendable {
     /// the server. The pauses are up to a second, and up to 5 s longer with thousands of connections. A rejected certificate is
     /// not retried.
     package var keepsTrying = false
-    /// The conditions that a response must meet: any other counts as failed.
+    /// The conditions that a response must meet; otherwise it counts as failed.
     package struct Expectation: Sendable, Equatable {
         /// Nil for any.
         package var statuses: Set<Int>?

@@ -339,7 +339,7 @@ package struct BenchResult: Sendable {
     package var rate: Double { elapsed > 0 ? Double(requests.answeredInTime) / elapsed : 0 }
     package var cpuSeconds: Double { client.userSeconds + client.systemSeconds }
 
-    /// The number of responses with a status from 100 × `hundreds` to 99 above.
+    /// The number of responses with a status in the class `hundreds`: 4 for 400 to 499.
     package func statusClass(_ hundreds: Int) -> Int {
         statuses[(hundreds * 100)..<(hundreds * 100 + 100)].reduce(0, +)
     }

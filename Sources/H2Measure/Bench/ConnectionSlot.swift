@@ -486,7 +486,7 @@ final class ConnectionSlot: DirectConnectionUser {
 
     /// Ends the connection, the last one here; requests under way on it fail.
     /// - Parameter isExpired: whether it has reached its maximum lifetime (-T), rather than been silent (-N). Then its requests
-    ///   are cut off, which is no fault of theirs.
+    ///   are cut off, which is not their fault.
     func stop(because why: String, isExpired: Bool) {
         if case .gaveUp = dialling { return }
         // The drain has a limit of its own.

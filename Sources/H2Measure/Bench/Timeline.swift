@@ -61,7 +61,7 @@ final class Timeline: @unchecked Sendable {
     static let most = 1_200
 
     private struct Closed {
-        /// Counted in intervals as they are kept.
+        /// The index among the intervals that are kept.
         var index: Int
         var interval: BenchResult.Interval
         var counts: SparseCounts

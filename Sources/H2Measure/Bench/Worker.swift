@@ -495,7 +495,7 @@ final class Worker: @unchecked Sendable {
             let firstByte = headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0
             note(notes, now, firstByte: firstByte, status, bodyBytes, place, .failed(kind))
         }
-        // Those count already.
+        // These already count as aborted.
         if isOver { return }
         if isCutOff {
             findings.requests.aborted += 1

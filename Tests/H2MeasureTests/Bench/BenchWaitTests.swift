@@ -116,7 +116,8 @@ struct BenchWaitTests {
             let result = try await origin.measure("/delay/1000", .time(.milliseconds(milliseconds))) {
                 $0.drain = .seconds(60)
             }
-            #expect(result.requests.drained == 1)
+            // On a slow machine the connection may come after the end.
+            #expect(result.requests.drained == result.requests.sent)
             let last = try #require(result.timeLine.last)
             #expect(last.start + last.length <= result.elapsed + 0.001)
         }

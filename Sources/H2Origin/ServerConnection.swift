@@ -127,7 +127,7 @@ class ServerConnection: ReadinessHandler, Flushable {
     func reset(_ stream: ServerStream, _ code: UInt32) { abstract() }
     /// Sends an informational response.
     func inform(_ stream: ServerStream, _ fields: FieldList) { abstract() }
-    /// Sends the head of the response; the body is asked for later (`ServerStream.produce`).
+    /// Sends the head of the response; the body is requested later (`ServerStream.produce`).
     func respond(_ stream: ServerStream, _ fields: FieldList, hasBody: Bool, isHead: Bool) { abstract() }
     /// Continues a body, because more can be produced.
     func resume(_ stream: ServerStream) { abstract() }

@@ -2,7 +2,7 @@ import H2Client
 
 /// The workers of an origin, shared by all its connections. Confined to its loop's thread.
 ///
-/// Only a limited number of requests is processed at once and another may wait; the rest are refused. A worker is busy
+/// A limited number of requests is processed at once, and a limited number waits; the rest are refused. A worker is busy
 /// until its request's stream ends: for the service time, while the route waits, and until the response has been handed to
 /// the connection.
 final class Workers {

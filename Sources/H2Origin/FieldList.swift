@@ -1,9 +1,9 @@
 import CNghttp2
 import H2Platform
 
-/// Fields of one response, on their way to nghttp2, which copies them at submission, or into the output of HTTP/1.1.
+/// The fields of one response, for nghttp2, which copies them at submission, or for the output of HTTP/1.1.
 ///
-/// One list serves all responses of a loop: nothing is allocated for an ordinary one.
+/// One list serves all responses of a loop, so an ordinary response needs no allocation.
 final class FieldList {
     @exclusivity(unchecked) private(set) var count = 0
     @exclusivity(unchecked) private var capacity = 32
@@ -27,15 +27,15 @@ final class FieldList {
 
     var pointer: UnsafePointer<nghttp2_nv> { UnsafePointer(entries) }
 
-    // For HTTP/1.1, which writes the list out.
+    // For HTTP/1.1, which writes the fields itself.
 
-    /// What `begin(status:)` was given.
+    /// The status passed to `begin(status:)`.
     var status: Int {
         let digits = entries[0].value!
         return Int(digits[0]) * 100 + Int(digits[1]) * 10 + Int(digits[2]) - 48 * 111
     }
 
-    /// Three digits.
+    /// Copies the status as three digits.
     func copyStatus(to target: UnsafeMutablePointer<UInt8>) { target.update(from: entries[0].value, count: 3) }
 
     var hasContentLength: Bool {
@@ -45,7 +45,7 @@ final class FieldList {
         return false
     }
 
-    /// Forgets the last response and begins one with this status.
+    /// Clears the list and begins a response with this status.
     func begin(status: Int) {
         begin()
         let digits = room(3)
@@ -55,7 +55,7 @@ final class FieldList {
         push(":status", digits, 3)
     }
 
-    /// Forgets the last fields and begins some without a status: trailers.
+    /// Clears the list and begins fields without a status: trailers.
     func begin() {
         count = 0
         used = 0

@@ -1,7 +1,6 @@
-/// Finds the headers of frames (RFC 9113 section 4.1) in bytes that come in pieces of any size.
+/// Finds frame headers (RFC 9113 section 4.1) in bytes that arrive in pieces of any size.
 ///
-/// nghttp2 does not tell of frames that it passes over, such as DATA on a stream that is closed, and tells of others only when
-/// they are whole.
+/// nghttp2 does not report frames that it ignores, such as DATA on a closed stream, and reports others only when complete.
 struct FrameHeads {
     struct Head {
         var length: Int
@@ -17,31 +16,31 @@ struct FrameHeads {
 
     /// Bytes before the next header.
     private var rest: Int
-    /// A header of which not all has come, as a number.
+    /// The received bytes of an incomplete header, as a number.
     private var part: UInt64 = 0
     private var partCount = 0
     private var partFirst: UInt8 = 0
-    /// The type of the last frame whose header has come.
+    /// The type of the last frame whose header is complete.
     private(set) var type: UInt8 = 0
-    /// A header block goes on in the next frame.
+    /// Whether a header block continues in the next frame.
     private var isWithinBlock = false
     private var hasEnded = false
 
     /// - Parameter skipping: bytes before the first frame.
     init(skipping: Int) { rest = skipping }
 
-    /// No frame and no header block has begun that has not ended.
+    /// Whether no frame and no header block is incomplete.
     var isBetweenFrames: Bool { rest == 0 && partCount == 0 && !isWithinBlock }
-    /// Bytes of the last frame's payload are to come.
+    /// Whether bytes of the last frame's payload are still missing.
     var isWithinPayload: Bool { rest > 0 }
 
-    /// Whether a frame, or a header block of several, has ended since this was asked last.
+    /// Whether a frame, or a header block of several frames, has ended since the last call.
     mutating func takeEnded() -> Bool {
         defer { hasEnded = false }
         return hasEnded
     }
 
-    /// The next header, and `at` behind it; nil, and `at` at the end, where no more of them end in these bytes.
+    /// Returns the next header and advances `at` past it, or returns nil and moves `at` to the end if there is none.
     @inline(__always)
     mutating func next(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) -> Head? {
         if rest > 0 {
@@ -69,7 +68,7 @@ struct FrameHeads {
         return nil
     }
 
-    /// - Parameter word: the header's bytes behind its first.
+    /// - Parameter word: the header's bytes after the first.
     private mutating func head(first: UInt8, _ word: UInt64) -> Head {
         let head = Head(
             length: Int(first) << 16 | Int(word >> 48), type: UInt8(truncatingIfNeeded: word >> 40),

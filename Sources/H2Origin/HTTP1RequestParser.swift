@@ -1,27 +1,27 @@
 import H2Client
 import H2Platform
 
-/// Reads requests of HTTP/1.1 and 1.0 (RFC 9112), one after another, from bytes in pieces of any size.
+/// Parses consecutive HTTP/1.1 and 1.0 requests (RFC 9112) from bytes in pieces of any size.
 ///
-/// It is strict: what two readers of one message could take differently is refused, since the one that is mistaken lets
-/// requests through that nobody checked. Lines are read where they lie; only one that comes in pieces is copied.
+/// It is strict: anything that two parsers could read differently is refused, because it could smuggle requests past
+/// checks. Lines are parsed in place; only a line that arrives in pieces is copied.
 ///
-/// Unchecked exclusivity: on one thread, and no method is in the middle of a change when another begins.
+/// Unchecked exclusivity: used on one thread, and no method modifies a property while another one runs.
 final class HTTP1RequestParser {
-    /// What the last bytes came to.
+    /// The result of parsing bytes.
     enum Event {
-        /// More bytes are needed, or the next call goes on.
+        /// Nothing yet: more bytes or another call are needed.
         case none
         /// The request's fields are complete.
         case head
-        /// So many bytes before what was used last belong to the body.
+        /// This many bytes, the last of those used, belong to the body.
         case body(Int)
         /// The request is complete.
         case end
         case refused(Refusal)
     }
 
-    /// A message that is not taken, and the status that says so. Where the next message would begin is not known then.
+    /// The status and reason for refusing a message. The start of the next message is then unknown.
     struct Refusal {
         var status: Int
         var reason: StaticString
@@ -31,19 +31,19 @@ final class HTTP1RequestParser {
         case requestLine, fields
         case content(Int)
         case chunkSize, chunk(Int), chunkEnd, trailers
-        /// The request's end is to be told.
+        /// The end of the request is still to be reported.
         case ending
         /// Until `beginRequest`.
         case complete
     }
     @exclusivity(unchecked) private var state = State.requestLine
     @exclusivity(unchecked) private var request: RequestFields
-    /// The beginning of a line whose end has not come.
+    /// The beginning of an incomplete line.
     @exclusivity(unchecked) private var pending = OutputBuffer(capacity: 256)
     private let lineLimit: Int
     private static let chunkLineLimit = 1024
 
-    // Facts of the request.
+    // Properties of the request.
     @exclusivity(unchecked) private(set) var isHTTP10 = false
     @exclusivity(unchecked) private(set) var hasBody = false
     @exclusivity(unchecked) private(set) var expectsContinue = false
@@ -54,7 +54,7 @@ final class HTTP1RequestParser {
     @exclusivity(unchecked) private var contentLength: Int?
     @exclusivity(unchecked) private var hasSkippedEmptyLine = false
 
-    /// For each byte: 0 where no token may have it (RFC 9110 section 5.6.2), else itself in lower case.
+    /// For each byte: 0 if it is not allowed in a token (RFC 9110 section 5.6.2), otherwise the byte in lower case.
     private let tokenTable: UnsafeMutablePointer<UInt8>
 
     init(request: RequestFields, lineLimit: Int) {
@@ -68,7 +68,7 @@ final class HTTP1RequestParser {
 
     deinit { tokenTable.deallocate() }
 
-    /// The last request is done with: the next one begins.
+    /// Begins the next request.
     func beginRequest() {
         state = .requestLine
         pending.removeFirst(pending.count)
@@ -76,13 +76,13 @@ final class HTTP1RequestParser {
         (hasHost, isChunked, contentLength, hasSkippedEmptyLine) = (false, false, nil, false)
     }
 
-    /// No byte of a request has come.
+    /// Whether no byte of a request has arrived.
     var isAtStart: Bool { if case .requestLine = state { pending.isEmpty } else { false } }
     var isComplete: Bool { if case .complete = state { true } else { false } }
-    /// Whether the client wants the connection to go on (RFC 9112 section 9.3).
+    /// Whether the connection is to persist (RFC 9112 section 9.3).
     var isPersistent: Bool { !saysClose && (!isHTTP10 || saysKeepAlive) }
 
-    /// Takes bytes from the front of `bytes`, whose letters may change their case; tells how many.
+    /// Parses bytes from the front of `bytes`, which may be changed to lower case; returns how many were used.
     func next(_ bytes: UnsafeMutableRawBufferPointer) -> (used: Int, event: Event) {
         switch state {
         case .complete: return (0, .none)
@@ -101,7 +101,7 @@ final class HTTP1RequestParser {
         }
     }
 
-    /// Whether `next` has something to tell without further bytes.
+    /// Whether `next` has an event to report without further bytes.
     var hasMore: Bool { if case .ending = state { true } else { false } }
 
     // MARK: - Lines
@@ -122,12 +122,12 @@ final class HTTP1RequestParser {
         return (count, line(UnsafeMutableRawBufferPointer(mutating: pending.bytes)))
     }
 
-    /// What is wrong already with a line that has not ended.
+    /// The error that an incomplete line already has, if any.
     private func refusalOfPart(_ bytes: UnsafeMutableRawBufferPointer) -> Refusal? {
         let count = pending.count + bytes.count
         switch state {
         case .requestLine:
-            // What is not HTTP at all, TLS for one, may never have a line's end.
+            // Other protocols, such as TLS, may never send a line end.
             for (index, byte) in bytes.enumerated() where !(0x20...0x7e).contains(byte) {
                 guard byte == 13, index == bytes.count - 1 else { return Self.badLine }
             }
@@ -141,10 +141,10 @@ final class HTTP1RequestParser {
     private static let badLine = Refusal(status: 400, reason: "the request line is malformed")
     private static let tooLarge = Refusal(status: 431, reason: "the request's header fields are too large")
 
-    /// A line with its end.
+    /// Parses a line including its line end.
     private func line(_ whole: UnsafeMutableRawBufferPointer) -> Event {
-        // RFC 9112 section 2.2 lets a reader take a bare LF for a line's end, or a bare CR for a space. Both are refused
-        // here, like every other control character.
+        // RFC 9112 section 2.2 allows treating a bare LF as a line end, and a bare CR as a space. Both are refused here,
+        // like every other control character.
         guard whole.count >= 2, whole[whole.count - 2] == 13 else {
             return .refused(Refusal(status: 400, reason: "a line ends without CR"))
         }
@@ -171,7 +171,7 @@ final class HTTP1RequestParser {
 
     private func requestLine(_ line: UnsafeMutableRawBufferPointer) -> Event {
         if line.isEmpty, !hasSkippedEmptyLine {
-            // RFC 9112 section 2.2: one may precede a request.
+            // RFC 9112 section 2.2: one empty line may precede a request.
             hasSkippedEmptyLine = true
             return .none
         }
@@ -195,14 +195,14 @@ final class HTTP1RequestParser {
         guard version[5] == UInt8(ascii: "1") else {
             return .refused(Refusal(status: 505, reason: "this is not the version of HTTP that is spoken here"))
         }
-        // A minor version above ours is answered as ours (RFC 9110 section 2.5).
+        // A higher minor version is treated as 1.1 (RFC 9110 section 2.5).
         isHTTP10 = version[7] == UInt8(ascii: "0")
         state = .fields
         if case .refused(let refusal) = add(":method", method) { return .refused(refusal) }
         return addTarget(target, method: method)
     }
 
-    /// RFC 9112 section 3.2: `/path`, `http://host/path`, and for two methods `host:port` and `*`.
+    /// Adds the target (RFC 9112 section 3.2): `/path`, `http://host/path`, or for two methods `host:port` and `*`.
     private func addTarget(
         _ target: UnsafeMutableRawBufferPointer, method: UnsafeMutableRawBufferPointer
     ) -> Event {
@@ -222,7 +222,7 @@ final class HTTP1RequestParser {
             let path = UnsafeMutableRawBufferPointer(rebasing: rest[end...])
             if case .refused(let refusal) = add(":authority", authority) { return .refused(refusal) }
             if path.first == UInt8(ascii: "/") { return add(":path", path) }
-            // A query without a path, or neither.
+            // The target has no path: insert a slash before the query, if any.
             let slashed = UnsafeMutableRawBufferPointer.allocate(byteCount: path.count + 1, alignment: 1)
             defer { slashed.deallocate() }
             slashed[0] = UInt8(ascii: "/")
@@ -257,7 +257,7 @@ final class HTTP1RequestParser {
         return add(name, value)
     }
 
-    /// Fields that say how the message is framed, or what becomes of the connection.
+    /// Handles fields that determine the message's framing or the connection's persistence.
     private func note(_ name: UnsafeMutableRawBufferPointer, _ value: UnsafeMutableRawBufferPointer) -> Refusal? {
         func refusal(_ reason: StaticString) -> Refusal { Refusal(status: 400, reason: reason) }
         var isInTrailers = false
@@ -269,7 +269,7 @@ final class HTTP1RequestParser {
             guard Self.isHost(value) else { return refusal("the host field is malformed") }
             hasHost = true
         case 14 where Self.isEqual(name, "content-length"):
-            // RFC 9112 section 6.3. Equal ones could be taken for one; nobody sends them who means well.
+            // RFC 9112 section 6.3. Equal values could be merged, but no well-meaning client sends them.
             guard contentLength == nil, !isInTrailers else { return refusal("there is more than one content-length") }
             guard !value.isEmpty, value.count <= 18, value.allSatisfy({ Self.isDigit($0) }) else {
                 return refusal("content-length is no number")
@@ -296,7 +296,7 @@ final class HTTP1RequestParser {
     private func headEnded() -> Event {
         if !isHTTP10, !hasHost { return Self.refused("there is no host field") }
         if isChunked {
-            // RFC 9112 section 6.1: one of the two was put in by somebody who wants to mislead.
+            // RFC 9112 section 6.1: both fields together may be an attempt at request smuggling.
             guard contentLength == nil else { return Self.refused("both content-length and transfer-encoding") }
             guard !isHTTP10 else { return Self.refused("transfer-encoding in HTTP/1.0") }
             state = .chunkSize
@@ -320,8 +320,8 @@ final class HTTP1RequestParser {
             digits += 1
         }
         guard digits > 0 else { return Self.refused("a chunk's size is malformed") }
-        // Blanks may stand before extensions, or pad the size. Extensions mean nothing here (RFC 9112 section 7.1.1), but have
-        // to be well-formed enough.
+        // Blanks may precede extensions or pad the size. Extensions are ignored (RFC 9112 section 7.1.1), but must be
+        // well-formed enough.
         let extensions = line[digits...].drop { Self.isBlank($0) }
         guard extensions.isEmpty || extensions.first == UInt8(ascii: ";"),
             extensions.allSatisfy({ $0 == 9 || $0 >= 32 && $0 != 127 })
@@ -370,7 +370,7 @@ final class HTTP1RequestParser {
         bytes.count == text.utf8CodeUnitCount && memcmp(bytes.baseAddress!, text.utf8Start, bytes.count) == 0
     }
 
-    /// But for the case of letters.
+    /// Whether the texts are equal, ignoring case.
     private static func isSame(_ bytes: UnsafeMutableRawBufferPointer, _ text: StaticString) -> Bool {
         guard bytes.count == text.utf8CodeUnitCount else { return false }
         let other = UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
@@ -380,7 +380,7 @@ final class HTTP1RequestParser {
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
     private static func isDigit(_ byte: UInt8) -> Bool { byte >= 48 && byte <= 57 }
 
-    /// The characters of `host` and `host:port` (RFC 3986 section 3.2.2); it may be empty.
+    /// Whether `bytes` has only characters of `host` or `host:port` (RFC 3986 section 3.2.2); it may be empty.
     private static func isHost(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
         bytes.allSatisfy { byte in
             switch byte {

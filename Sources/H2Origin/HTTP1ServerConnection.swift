@@ -2,22 +2,22 @@ import CNghttp2
 import H2Client
 import H2Platform
 
-/// A connection of HTTP/1.1 or 1.0 (RFC 9112): one request at a time, in order.
+/// An HTTP/1.1 or 1.0 connection (RFC 9112), which handles one request at a time, in order.
 ///
-/// While a request is being answered nothing of the next one is looked at. What was read of it waits in `input`, at most
-/// one read's worth, and then nothing more is read; until then the socket is read, so that a client that leaves is seen.
+/// While a request is being answered, the next one is not parsed. Its bytes wait in `input`, at most those of one read, and
+/// then reading pauses. Until then the socket is read, to notice a client that disconnects.
 final class HTTP1ServerConnection: ServerConnection {
-    /// The request in work; the same object serves all of them.
+    /// The current request; one object is reused for all of them.
     private let stream = ServerStream()
     private let parser: HTTP1RequestParser
-    /// What was read and not looked at.
+    /// Bytes that were read but not parsed.
     @exclusivity(unchecked) private var input = OutputBuffer(capacity: 0)
     @exclusivity(unchecked) private var requestID: Int32 = 0
     private let bodyLimit: Int
 
-    /// How the end of the response's body is told (RFC 9112 section 6).
+    /// How the response's body is delimited (RFC 9112 section 6).
     private enum Response {
-        /// It has not begun.
+        /// The response has not begun.
         case none
         case ofLength, chunked, untilClose
         case complete
@@ -29,16 +29,16 @@ final class HTTP1ServerConnection: ServerConnection {
         case awaiting
         /// From the end of a request's head until it and its response are complete.
         case answering
-        /// All that will be said is in `output`.
+        /// All remaining output is in `output`.
         case ending
     }
     @exclusivity(unchecked) private var state = State.awaiting
-    /// No requests after this one: we want no more, or the client has said so.
+    /// Whether this request is the last one, because either side wants to close.
     @exclusivity(unchecked) private var isLast = false
     @exclusivity(unchecked) private var isDrainingNow = false
     @exclusivity(unchecked) private var hasInputEnded = false
     @exclusivity(unchecked) private var hasSentContinue = false
-    /// When the head began that has not ended. The first one begins with the connection.
+    /// When the incomplete head began. The first one begins with the connection.
     @exclusivity(unchecked) private var headStart: UInt64?
 
     init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
@@ -51,7 +51,7 @@ final class HTTP1ServerConnection: ServerConnection {
         headStart = startedAt
     }
 
-    /// Makes the stream ready for the next request's fields.
+    /// Prepares the stream for the next request's fields.
     private func prepare() {
         requestID &+= 1
         stream.begin(id: requestID, connection: self, headerLimit: listener.configuration.limits.headerListSize)
@@ -72,18 +72,18 @@ final class HTTP1ServerConnection: ServerConnection {
         return true
     }
 
-    /// Looks at what was left before; true where that led to something.
+    /// Parses the bytes left in `input`; true if that made progress.
     private func parseLeftover() -> Bool {
         let hasMore = parser.hasMore
         guard !input.isEmpty || hasMore else { return false }
-        // The bytes stay where they are meanwhile: only `receive` appends, and it is not called from here.
+        // The bytes do not move meanwhile: only `receive` appends, and it is not called from here.
         let used = parse(UnsafeMutableRawBufferPointer(mutating: input.bytes))
         input.removeFirst(used)
         if input.isEmpty, !hasInputEnded { resumeReading() }
         return used > 0 || hasMore && !parser.hasMore
     }
 
-    /// Takes as much as can be taken now; tells how much.
+    /// Parses as many bytes as possible now; returns how many.
     private func parse(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         var at = 0
         while isLooking, at < bytes.count || parser.hasMore {
@@ -102,7 +102,7 @@ final class HTTP1ServerConnection: ServerConnection {
             case .refused(let refusal):
                 counters.http1Malformed.add(1)
                 refuse(refusal)
-                // The rest means nothing, and is not kept.
+                // The rest has no meaning and is dropped.
                 return bytes.count
             }
             if case .close(_, flushing: false) = nextStep { return bytes.count }
@@ -112,7 +112,7 @@ final class HTTP1ServerConnection: ServerConnection {
         return at
     }
 
-    /// Whether the next bytes are of interest now.
+    /// Whether to parse further bytes now.
     private var isLooking: Bool {
         switch state {
         case .ending: false
@@ -127,7 +127,7 @@ final class HTTP1ServerConnection: ServerConnection {
         opened(stream)
         counters.http1Requests.add(1)
         if !parser.isPersistent { isLast = true }
-        // It arrives as a whole, as on HTTP/2, where END_STREAM is a flag of the head.
+        // A request without a body ends with its head, like END_STREAM on HTTP/2.
         if parser.hasMore {
             _ = parser.next(UnsafeMutableRawBufferPointer(start: nil, count: 0))
             stream.hasRequestEnded = true
@@ -136,13 +136,13 @@ final class HTTP1ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    /// Not a request, or one that comes too late: says so if no response has begun, and ends.
+    /// Refuses a malformed or late request: answers if no response has begun, and ends the connection.
     private func refuse(_ refusal: HTTP1RequestParser.Refusal) {
         isLast = true
         if case .answering = state {
             guard case .none = response else { return requestClose(.abruptly) }
         } else {
-            // It counts as no request, but has an answer like one.
+            // It is not counted as a request, but answered like one.
             opened(stream)
             state = .answering
         }
@@ -158,7 +158,7 @@ final class HTTP1ServerConnection: ServerConnection {
         case .awaiting:
             guard let headStart, now &- headStart > limits.requestHead.clampedNanoseconds else { return }
             counters.connectionsTimedOut.add(1)
-            // Nobody has asked for anything yet.
+            // No request has begun.
             if parser.isAtStart { return close() }
             refuse(HTTP1RequestParser.Refusal(status: 408, reason: "the request's head took too long"))
         case .answering:
@@ -172,8 +172,8 @@ final class HTTP1ServerConnection: ServerConnection {
         }
     }
 
-    /// What can be answered at once is answered; what waits for anything goes with its connection, since a client that
-    /// has closed cannot be told from one that has only ended its side.
+    /// Answers a request that can be answered at once. One that has to wait ends with its connection, because a client that
+    /// has closed looks the same as one that has only ended its side.
     override func inputEnded() {
         hasInputEnded = true
         isReadingPaused = true
@@ -192,13 +192,13 @@ final class HTTP1ServerConnection: ServerConnection {
         return true
     }
 
-    /// As `fillOutput`, where nothing more can be produced.
+    /// Ends the connection after the client's end of input if nothing more can be produced. Returns as `fillOutput` does.
     private func endAfterInput() -> Bool {
         if output.isEmpty, !isFinished { nextStep = .close(.politely, flushing: true) }
         return output.isEmpty
     }
 
-    /// Appends a piece of the body, where there is one now; false where there is none.
+    /// Appends a piece of the body; false if none is available now.
     private func produceNext() -> Bool {
         switch response {
         case .none, .complete: return false
@@ -207,7 +207,7 @@ final class HTTP1ServerConnection: ServerConnection {
         guard case .bytes(let count, let isLast) = stream.produce(Self.pieceSize) else { return false }
         if count > 0 {
             guard append(bodyOf: count) else {
-                // A file that has become shorter: the length that was promised cannot be kept.
+                // A file became shorter, so the announced length cannot be sent.
                 requestClose(.abruptly)
                 return false
             }
@@ -249,10 +249,10 @@ final class HTTP1ServerConnection: ServerConnection {
         response = .complete
     }
 
-    /// Both sides have said all of this request: the next one, or the end.
+    /// If the request and its response are complete, begins the next request or ends the connection.
     private func finishIfComplete() {
         guard case .complete = response, case .answering = state else { return }
-        // The rest of a body that is only thrown away need not come where the connection ends anyway.
+        // If the connection ends anyway, the rest of a discarded body need not arrive.
         guard parser.isComplete || isLast else { return }
         ended(stream)
         if isLast || isDrainingNow {
@@ -263,9 +263,9 @@ final class HTTP1ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    // MARK: - What the stream asks for
+    // MARK: - Calls from the stream
 
-    /// There is room for more of the body: the flush that this is in looks at `input` again.
+    /// Does nothing: the surrounding flush parses `input` again.
     override func consumed(_ stream: ServerStream, _ count: Int) {}
     override func dropped(_ stream: ServerStream, _ count: Int) {}
 
@@ -275,7 +275,7 @@ final class HTTP1ServerConnection: ServerConnection {
     }
 
     override func inform(_ stream: ServerStream, _ fields: FieldList) {
-        // RFC 9110 section 15.2: HTTP/1.0 knows none.
+        // RFC 9110 section 15.2: HTTP/1.0 has no informational responses.
         guard !parser.isHTTP10, case .none = response else { return }
         appendHead(fields, fields.status)
         append("\r\n")
@@ -286,15 +286,15 @@ final class HTTP1ServerConnection: ServerConnection {
     override func respond(_ stream: ServerStream, _ fields: FieldList, hasBody: Bool, isHead: Bool) {
         guard case .answering = state else { return }
         let status = fields.status
-        // A client that waits for 100 may or may not send its body now that it sees this instead, so nobody knows where
-        // its next request would begin (RFC 9110 section 10.1.1).
+        // A client that waits for 100 may or may not send its body after this response, so the start of its next request
+        // is unknown (RFC 9110 section 10.1.1).
         let isBodyUncertain = parser.expectsContinue && !hasSentContinue && stream.receivedBytes == 0
         if isDrainingNow || stream.resetsAfterEnd || isBodyUncertain { isLast = true }
         let hasLength = fields.hasContentLength
         appendHead(fields, status)
         if !hasBody {
             response = .complete
-            // RFC 9110 section 8.6: not in these, and to HEAD only what GET would say.
+            // RFC 9110 section 8.6: no length in these, and for HEAD only the length that GET would have.
             if !hasLength, !isHead, status != 204, status != 304 { append("content-length: 0\r\n") }
         } else if hasLength {
             response = .ofLength
@@ -311,7 +311,7 @@ final class HTTP1ServerConnection: ServerConnection {
             append("connection: keep-alive\r\n")
         }
         append("\r\n")
-        // Not finished here, even without a body: its route is still under way.
+        // Not finished here, even without a body: its route is still running.
         scheduleFlush()
     }
 
@@ -338,7 +338,7 @@ final class HTTP1ServerConnection: ServerConnection {
         digits[3] = 32
         append(Self.reason(status))
         append("\r\n")
-        // The status stands first.
+        // The first entry is the status.
         append(fields: fields, from: 1)
     }
 
@@ -359,7 +359,7 @@ final class HTTP1ServerConnection: ServerConnection {
         output.append(text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
-    /// RFC 9110 section 15; clients ignore it.
+    /// The reason phrase (RFC 9110 section 15), which clients ignore.
     private static func reason(_ status: Int) -> StaticString {
         switch status {
         case 100: "Continue"

@@ -1,16 +1,16 @@
 import CNghttp2
 import H2Client
 
-/// A connection of HTTP/2: its nghttp2 session and its streams.
+/// An HTTP/2 connection with its nghttp2 session and its streams.
 ///
-/// nghttp2's callbacks submit responses. It forbids entering it from its own callbacks, so whatever a callback wants done
-/// to the connection is noted in `nextStep` and done after.
+/// nghttp2's callbacks submit responses. They must not reenter nghttp2, so a callback notes in `nextStep` what is to be
+/// done to the connection afterwards.
 final class HTTP2ServerConnection: ServerConnection {
-    // Made in `init`, which needs `self` for it, and deleted in `deinit`.
+    // Created in `init`, which needs `self` for it, and deleted in `deinit`.
     @exclusivity(unchecked) private(set) var session: OpaquePointer!
     let inbound: InboundFrames
     @exclusivity(unchecked) private var streams: [ServerStream] = []
-    /// PRIORITY_UPDATE values of streams that are not open yet (RFC 9218 section 7.1), a few.
+    /// PRIORITY_UPDATE values of streams that are not open yet (RFC 9218 section 7.1), a limited number.
     @exclusivity(unchecked) private var earlyPriorities: [(stream: Int32, value: String)] = []
     @exclusivity(unchecked) private var lastStreamID: Int32 = 0
     @exclusivity(unchecked) private var drainTimer: LoopTimer?
@@ -18,27 +18,27 @@ final class HTTP2ServerConnection: ServerConnection {
     @exclusivity(unchecked) private var wasOutputFull = false
     @exclusivity(unchecked) private var heads = FrameHeads(skipping: 24)
     @exclusivity(unchecked) private var history = StreamHistory()
-    /// Frames that bring nothing: see `OriginServer.Limits.controlFrames`.
+    /// Counts frames without content: see `OriginServer.Limits.controlFrames`.
     @exclusivity(unchecked) private var controlFrames: LeakyBucket
     @exclusivity(unchecked) private var streamResets: LeakyBucket
-    /// SETTINGS that a route has promised or sent, and that are not acknowledged.
+    /// The number of SETTINGS frames that a route has scheduled or sent and that are not acknowledged.
     @exclusivity(unchecked) private var pendingSettings = 0
-    /// The client's preface and its first SETTINGS are there.
+    /// Whether the client's preface and its first SETTINGS have arrived.
     @exclusivity(unchecked) private var hasGreeted = false
-    /// When DATA went and came last, on whatever stream.
+    /// When DATA of any stream was last sent.
     @exclusivity(unchecked) private var sentDataAt: UInt64 = 0
     @exclusivity(unchecked) private var sentDataPosition = 0
     @exclusivity(unchecked) private var receivedDataAt: UInt64 = 0
-    /// When the frame or header block began that has not ended; nil between them.
+    /// When the incomplete frame or header block began; nil if there is none.
     @exclusivity(unchecked) private var unfinishedSince: UInt64?
 
-    /// no → noticed (the first GOAWAY waits to be sent) → asked (its PING is under way) → final.
+    /// no → noticed (the first GOAWAY waits to be sent) → asked (its PING is sent) → final.
     private enum Draining { case no, noticed, asked, final }
     @exclusivity(unchecked) private var draining = Draining.no
 
     init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {
         let (settings, limits) = (listener.configuration.settings, listener.configuration.limits)
-        // What it puts in the place of a large field is large for a table of 4,096 bytes alone.
+        // Its replacement for a large field is large only for a table of 4,096 bytes.
         let mayLook = settings.headerTableSize ?? 4_096 <= 4_096
         inbound = InboundFrames(
             skipping: 24, maximumFrame: mayLook ? Int(settings.maxFrameSize ?? 16_384) : 0,
@@ -49,9 +49,9 @@ final class HTTP2ServerConnection: ServerConnection {
         counters.http2Connections.add(1)
         session = HTTP2ServerSession.make(
             self, faults: faults, keepsClosedStreams: settings.maxConcurrentStreams ?? .max <= 10_000,
-            // `controlFrames` counts them, and one for each that it lets pass may wait.
+            // `controlFrames` limits them, and one for each that it allows may wait.
             acknowledgements: 2 * max(limits.controlFrames, 1_000),
-            // `streamResets` counts them, and comes first.
+            // `streamResets` limits them first.
             resets: 2 * max(limits.streamResets, 1_000), resetsPerSecond: max(limits.streamResetsPerSecond, 33))
         precondition(session != nil, "no memory for an nghttp2 session")
     }
@@ -89,15 +89,15 @@ final class HTTP2ServerConnection: ServerConnection {
         var at = 0
         var hasMovedOn = false
         while let head = heads.next(UnsafeRawBufferPointer(bytes), &at) {
-            // A header block that goes on is one that began before; `InboundFrames` limits its frames.
+            // CONTINUATION belongs to a block that began before; `InboundFrames` limits its frames.
             if head.type != UInt8(NGHTTP2_CONTINUATION.rawValue) { hasMovedOn = true }
             guard let code = verdict(on: head) else { continue }
-            // What came before is looked at; what comes after means nothing.
+            // Bytes before the frame are processed; the rest is dropped.
             let isGood = at <= 9 || take(UnsafeMutableRawBufferPointer(rebasing: bytes[..<(at - 9)]))
             nghttp2_session_terminate_session(session, code.rawValue)
             return isGood
         }
-        // What has begun may be the next one already.
+        // The incomplete frame, if any, may be a new one.
         if heads.takeEnded() { hasMovedOn = true }
         if heads.isBetweenFrames {
             unfinishedSince = nil
@@ -105,7 +105,7 @@ final class HTTP2ServerConnection: ServerConnection {
             unfinishedSince = loop.now
         }
         let isGood = take(bytes)
-        // Answers pile up where nobody reads them. What the streams have to say comes on top of what was counted.
+        // Answers pile up if the client does not read them. Frames of the streams are allowed on top of the limit.
         if isBlocked, nghttp2_session_get_outbound_queue_size(session) > Self.queueLimit + 2 * streams.count {
             counters.connectionsFlooding.add(1)
             nextStep = .close(.abruptly, flushing: false)
@@ -113,7 +113,7 @@ final class HTTP2ServerConnection: ServerConnection {
         return isGood
     }
 
-    /// Frames that may wait while the socket is full.
+    /// The maximum number of frames that wait while the socket is full.
     private static let queueLimit = 10_000
 
     private func take(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
@@ -137,14 +137,14 @@ final class HTTP2ServerConnection: ServerConnection {
         return isGood
     }
 
-    /// False for what is not HTTP/2 at all, a flood, or no memory. GOAWAY, where nghttp2 has one, goes out before.
+    /// Passes bytes to nghttp2; false if they are not HTTP/2, on a flood, or without memory. A GOAWAY of nghttp2 is sent first.
     private func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
         ch2_session_mem_recv(session, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), bytes.count) >= 0
     }
 
     override func wasDrained() -> Bool {
         guard draining == .noticed else { return false }
-        // Only now: nghttp2 sends PING before all else, and its answer is to come after the GOAWAY was read.
+        // Not earlier: nghttp2 sends PING before all else, but its answer must mean that the GOAWAY was read.
         draining = .asked
         ping()
         return true
@@ -154,7 +154,7 @@ final class HTTP2ServerConnection: ServerConnection {
         nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
     }
 
-    /// Takes frames from nghttp2 up to the buffer's mark; true where it has no more now.
+    /// Appends nghttp2's frames to `output` up to its mark; true if there are no more now.
     override func fillOutput() -> Bool {
         isInsideNghttp2 = true
         defer { isInsideNghttp2 = false }
@@ -171,7 +171,7 @@ final class HTTP2ServerConnection: ServerConnection {
         return false
     }
 
-    /// nghttp2's send_data_callback: a DATA frame whose payload comes straight from the stream.
+    /// nghttp2's send_data_callback: appends a DATA frame with its payload directly from the stream.
     func sendData(of stream: ServerStream, head: UnsafePointer<UInt8>, count: Int) -> CInt {
         if isOutputFull {
             wasOutputFull = true
@@ -184,7 +184,7 @@ final class HTTP2ServerConnection: ServerConnection {
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
         (sentDataAt, sentDataPosition) = (loop.now, outputPosition)
-        // It may be answered by two WINDOW_UPDATEs, or in smaller steps.
+        // The client may answer with two WINDOW_UPDATEs, or with smaller ones.
         controlFrames.drain(2 + count >> 10, floor: Self.advance)
         return 0
     }
@@ -197,16 +197,16 @@ final class HTTP2ServerConnection: ServerConnection {
 
     // MARK: - Frames that arrive
 
-    /// How much of a flood can be forgiven beforehand: what 256 MiB of DATA may be answered with.
+    /// The floor of `controlFrames`: credit for the WINDOW_UPDATEs that 256 MiB of DATA may cause.
     private static let advance = -(1 << 18)
 
-    /// The error of the connection, if a frame is one that nghttp2 passes over, or one too many.
+    /// The connection error for a frame that nghttp2 would ignore, or that exceeds a limit; nil if the frame is fine.
     private func verdict(on head: FrameHeads.Head) -> nghttp2_error_code? {
         switch nghttp2_frame_type(UInt32(head.type)) {
         case NGHTTP2_HEADERS: return history.headers(on: head.stream)
         case NGHTTP2_DATA:
             if let code = history.data(on: head.stream) { return code }
-            // Nothing, or what may be nothing but padding.
+            // Empty DATA, or DATA that may be only padding.
             let isPadded = head.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0
             let isControl =
                 head.length <= (isPadded ? 256 : 0) && head.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0
@@ -220,7 +220,7 @@ final class HTTP2ServerConnection: ServerConnection {
         }
     }
 
-    /// A frame that brings nothing.
+    /// Counts a frame without content.
     private func controlFrame() -> nghttp2_error_code? { controlFrames.add(1, now: loop.now) ? nil : flood() }
 
     private func flood() -> nghttp2_error_code {
@@ -230,7 +230,7 @@ final class HTTP2ServerConnection: ServerConnection {
 
     func receivedData() { receivedDataAt = loop.now }
 
-    /// nghttp2 answers it with RST_STREAM, or with GOAWAY. Within nghttp2, which ignores what comes after.
+    /// Counts a frame that nghttp2 answers with RST_STREAM or GOAWAY. Called inside nghttp2, which ignores what follows.
     func refusedFrame() {
         if let code = controlFrame() { nghttp2_session_terminate_session(session, code.rawValue) }
     }
@@ -274,7 +274,7 @@ final class HTTP2ServerConnection: ServerConnection {
     }
 
     func stream(_ id: Int32) -> ServerStream? {
-        // Unretained: `streams` owns it until `closed`, which takes it out of nghttp2's hands first.
+        // Unretained: `streams` owns it until `closed`, which first removes it from nghttp2.
         nghttp2_session_get_stream_user_data(session, id).map {
             Unmanaged<ServerStream>.fromOpaque($0).takeUnretainedValue()
         }
@@ -282,7 +282,7 @@ final class HTTP2ServerConnection: ServerConnection {
 
     private func requestArrived(_ stream: ServerStream) {
         counters.http2Requests.add(1)
-        // A request comes with WINDOW_UPDATEs, a priority, a PING.
+        // A request may come with WINDOW_UPDATEs, a priority, a PING.
         controlFrames.drain(4, floor: Self.advance)
         if !earlyPriorities.isEmpty, let index = earlyPriorities.firstIndex(where: { $0.stream == stream.id }) {
             stream.priorityUpdate = earlyPriorities.remove(at: index).value
@@ -291,7 +291,7 @@ final class HTTP2ServerConnection: ServerConnection {
     }
 
     private func priorityChanged(_ update: nghttp2_ext_priority_update) {
-        // `u=7, i` is all that there is to say; more is of no interest, and is not kept.
+        // `u=7, i` is the longest useful value; longer ones are ignored.
         guard update.field_value_len <= 256 else { return }
         let value = String(
             decoding: UnsafeBufferPointer(start: update.field_value, count: update.field_value_len), as: UTF8.self)
@@ -318,11 +318,11 @@ final class HTTP2ServerConnection: ServerConnection {
         ended(stream)
     }
 
-    // MARK: - What streams ask for
+    // MARK: - Calls from streams
 
     override func consumed(_ stream: ServerStream, _ count: Int) { nghttp2_session_consume(session, stream.id, count) }
 
-    /// The stream's window is gone with it; the connection's has to be given back.
+    /// Returns the bytes to the connection's window only, because the stream has ended.
     override func dropped(_ stream: ServerStream, _ count: Int) { nghttp2_session_consume_connection(session, count) }
 
     override func reset(_ stream: ServerStream, _ code: UInt32) {
@@ -346,7 +346,7 @@ final class HTTP2ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    /// nghttp2's read callback: how much of a body can go now.
+    /// nghttp2's read callback: the number of body bytes that can be sent now.
     func produce(_ stream: ServerStream, _ length: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
         guard case .bytes(let count, let isLast) = stream.produce(length) else {
             return Int(NGHTTP2_ERR_DEFERRED.rawValue)
@@ -395,7 +395,7 @@ final class HTTP2ServerConnection: ServerConnection {
         scheduleFlush()
     }
 
-    /// RFC 9113 section 6.5.2.
+    /// Whether all values are valid (RFC 9113 section 6.5.2).
     private static func areValid(_ settings: [nghttp2_settings_entry]) -> Bool {
         settings.allSatisfy {
             switch UInt32($0.settings_id) {
@@ -411,11 +411,11 @@ final class HTTP2ServerConnection: ServerConnection {
     override func checkProgress(now: UInt64) {
         let limits = listener.configuration.limits
         let headLimit = limits.requestHead.clampedNanoseconds
-        // Within DATA it is for the stream to be late.
+        // Within DATA the limit on bodies applies.
         let isWithinData = heads.type == UInt8(NGHTTP2_DATA.rawValue) && heads.isWithinPayload
         let start = !hasGreeted ? startedAt : isWithinData ? nil : unfinishedSince
         if let start, now &- start > headLimit, !isFinished {
-            // Once is enough.
+            // End the connection only once.
             (hasGreeted, unfinishedSince) = (true, nil)
             counters.connectionsTimedOut.add(1)
             nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
@@ -424,10 +424,12 @@ final class HTTP2ServerConnection: ServerConnection {
         checkBodies(now: now, limit: limits.bodyProgress.clampedNanoseconds)
     }
 
-    /// A client with many streams moves some of them at a time, and nghttp2 sends responses of one urgency one after another. So a
-    /// stream is late only where nothing but the client can hold it up.
+    /// Resets streams whose bodies make no progress.
+    ///
+    /// A client with many streams advances some of them at a time, and nghttp2 sends responses of one urgency one after
+    /// another. So a stream is late only if nothing but the client can be holding it up.
     private func checkBodies(now: UInt64, limit: UInt64) {
-        // The system passes on the bytes that it holds while the client takes them.
+        // While the client reads, the system sends the bytes that it buffers.
         if takenPosition > takenBefore {
             if sentDataPosition > takenBefore { sentDataAt = now }
             for stream in streams { stream.wasTaken(now: now) }
@@ -463,7 +465,8 @@ final class HTTP2ServerConnection: ServerConnection {
 
     override var isDraining: Bool { draining != .no }
 
-    /// RFC 9113 section 6.8: a GOAWAY that refuses nothing, a PING to see when the client has read it, then the real one.
+    /// Sends a GOAWAY that refuses nothing, a PING to learn when the client has read it, then the final GOAWAY (RFC 9113
+    /// section 6.8).
     override func drain() {
         guard draining == .no else { return }
         draining = .noticed

@@ -1,19 +1,19 @@
 import CNghttp2
 import H2Client
 
-/// The nghttp2 side of a server connection: its callback table, and its options.
+/// The nghttp2 callbacks and options of a server connection.
 ///
-/// Each callback's `user_data` is the unretained `HTTP2ServerConnection`, which deletes its session before it goes; each
+/// Each callback's `user_data` is the unretained `HTTP2ServerConnection`, which deletes its session in `deinit`. Each
 /// stream's user data is the unretained `ServerStream`, which the connection's `streams` keeps until the stream closes.
 enum HTTP2ServerSession {
-    // nghttp2 copies the table into each session; it is made once and never changed.
+    // nghttp2 copies the table into each session; it is created once and never changed.
     private nonisolated(unsafe) static let callbacks = makeCallbacks(isSilencing: false)
     private nonisolated(unsafe) static let silencingCallbacks = makeCallbacks(isSilencing: true)
 
-    /// - Parameter keepsClosedStreams: so that what comes for a closed stream is an error (RFC 9113 section 5.1). nghttp2 keeps as
-    ///   many as may be open, which without a limit would be all.
-    /// - Parameter resets: streams that the client may reset at once, and in a second, after which nghttp2 gives up.
-    /// - Parameter acknowledgements: of PING and SETTINGS that may wait, after which nghttp2 gives up.
+    /// - Parameter keepsClosedStreams: whether to keep closed streams, so that frames for them are errors (RFC 9113 section
+    ///   5.1). nghttp2 keeps as many as may be open, which without a limit would be all.
+    /// - Parameter resets: the burst of stream resets, and their number per second, beyond which nghttp2 ends the connection.
+    /// - Parameter acknowledgements: the number of waiting PING and SETTINGS acknowledgements beyond which nghttp2 gives up.
     static func make(
         _ connection: HTTP2ServerConnection, faults: OriginServer.Faults, keepsClosedStreams: Bool,
         acknowledgements: Int, resets: Int, resetsPerSecond: Int
@@ -26,7 +26,7 @@ enum HTTP2ServerSession {
         nghttp2_option_set_max_outbound_ack(option, acknowledgements)
         nghttp2_option_set_builtin_recv_extension_type(option, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
         if !keepsClosedStreams { nghttp2_option_set_no_closed_streams(option, 1) }
-        // `InboundFrames` counts them.
+        // `InboundFrames` limits them.
         ch2_option_set_max_continuations(option, 1 << 30)
         ch2_option_set_stream_reset_rate_limit(option, UInt64(resets), UInt64(resetsPerSecond))
         var session: OpaquePointer?
@@ -87,7 +87,7 @@ enum HTTP2ServerSession {
             return 0
         }
         nghttp2_session_callbacks_set_send_data_callback(table) { _, frame, head, count, source, user in
-            // The source is the stream that `respond` gave; its connection owns it until the stream is closed.
+            // The source is the stream passed by `respond`; its connection owns it until the stream is closed.
             let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
             var result: CInt = 0
             withConnection(user) { connection in
@@ -105,7 +105,7 @@ enum HTTP2ServerSession {
         return table
     }
 
-    /// What produces a response's body: see `HTTP2ServerConnection.produce`.
+    /// The read callback for a response's body: see `HTTP2ServerConnection.produce`.
     static let read: ch2_data_source_read_callback = { _, _, _, length, flags, source, user in
         let stream = Unmanaged<ServerStream>.fromOpaque(ch2_data_source_pointer(source)!)
         var result = 0
@@ -117,7 +117,7 @@ enum HTTP2ServerSession {
 }
 
 // User data of the session and of its streams. Both are unretained: the connection owns its session and its streams, and
-// takes a stream out of nghttp2's hands before it lets it go.
+// removes a stream from nghttp2 before it releases it.
 
 private func withConnection(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2ServerConnection) -> Void) {
     Unmanaged<HTTP2ServerConnection>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)

@@ -1,6 +1,5 @@
 extension OriginServer.Limits {
-    /// The limits with each where arithmetic on it is safe and means something: what is below zero becomes zero, and what is
-    /// beyond all reason becomes the most that there can be. Listeners use no others.
+    /// The limits clamped to ranges in which arithmetic cannot overflow. Listeners use only these.
     var clamped: OriginServer.Limits {
         func clamp(_ value: Int, _ bits: Int = 30) -> Int { min(max(value, 0), 1 << bits) }
         var limits = self

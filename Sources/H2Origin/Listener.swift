@@ -2,7 +2,7 @@ import CNghttp2
 import H2Client
 import H2Platform
 
-/// The listening socket and the connections that came from it. Belongs to its loop's thread.
+/// The listening socket and its connections. Confined to its loop's thread.
 final class Listener: ReadinessHandler {
     let configuration: OriginServer.Configuration
     let site: Site
@@ -10,7 +10,7 @@ final class Listener: ReadinessHandler {
     let loop: EventLoop
     /// Scratch for response fields, filled and submitted within one call.
     let fields = FieldList()
-    /// nil where any number of requests is worked on at once.
+    /// nil if the number of concurrently processed requests is not limited.
     let workers: Workers?
 
     private let descriptor: CInt
@@ -24,7 +24,7 @@ final class Listener: ReadinessHandler {
     private var sweepTimer: LoopTimer?
     private let sweepInterval: UInt64
     private var spareStreams: [ServerStream] = []
-    /// Bytes that requests make the origin hold: see `OriginServer.Limits.heldBytes`.
+    /// Bytes held for requests: see `OriginServer.Limits.heldBytes`.
     private var heldBytes = 0
 
     private enum State { case listening, draining, closed }
@@ -58,7 +58,7 @@ final class Listener: ReadinessHandler {
     // MARK: - Accept
 
     func ready(readable: Bool, writable: Bool) {
-        // A fair share: the rest is told again in the next turn.
+        // A fair share: the loop reports the rest again in its next turn.
         for _ in 0..<64 {
             let accepted = ch2_accept(descriptor)
             guard accepted >= 0 else {
@@ -78,7 +78,7 @@ final class Listener: ReadinessHandler {
 
     func unwatched(_ error: H2Error) { closeAll() }
 
-    /// Out of descriptors or memory: the socket would be told ready for ever, so look again a little later.
+    /// Pauses accepting when descriptors or memory run out, because the socket would be reported ready forever.
     private func pauseAccepting() {
         loop.update(descriptor, readable: false, writable: false)
         _ = loop.schedule(after: 50_000_000) { [weak self] in
@@ -118,7 +118,7 @@ final class Listener: ReadinessHandler {
     private func shookHands(_ wire: TLSWire, _ descriptor: CInt) {
         if let entry = handshakes.removeValue(forKey: ObjectIdentifier(wire)) { loop.cancel(entry.timer) }
         if wire.failure == nil {
-            // By ALPN (RFC 7301), which lets a client choose only what is offered; without it, it is HTTP/1.1.
+            // ALPN (RFC 7301) selects only what is offered; without it, it is HTTP/1.1.
             if wire.selectedProtocol == "h2" {
                 return open(HTTP2ServerConnection(wire: wire, descriptor: descriptor, listener: self))
             }
@@ -139,7 +139,7 @@ final class Listener: ReadinessHandler {
         if state == .draining { connection.drain() }
     }
 
-    /// Puts a connection in the place of one that has handed over its wire and what it had read of it.
+    /// Replaces a connection that has handed over its wire and the bytes read from it.
     func replace(_ old: ServerConnection, _ new: ServerConnection, input: UnsafeMutableRawBufferPointer) {
         new.slot = old.slot
         connections[new.slot] = new
@@ -149,7 +149,7 @@ final class Listener: ReadinessHandler {
 
     // MARK: - What connections share
 
-    /// Takes bytes that a request makes the origin hold, or gives them back; false, and nothing taken, past the limit.
+    /// Adds `count`, which may be negative, to the held bytes; false, and nothing is added, beyond the limit.
     func hold(_ count: Int) -> Bool {
         guard count <= 0 || heldBytes + count <= configuration.limits.heldBytes else { return false }
         heldBytes += count
@@ -159,7 +159,7 @@ final class Listener: ReadinessHandler {
 
     func takeSpareStream() -> ServerStream { spareStreams.popLast() ?? ServerStream() }
 
-    /// Over all connections, since what each of them keeps is kept by thousands.
+    /// Keeps a stream for reuse by any connection: a spare list in each of thousands of connections would add up.
     func keepSpare(_ stream: ServerStream) {
         if spareStreams.count < 2_048 { spareStreams.append(stream) }
     }
@@ -171,7 +171,7 @@ final class Listener: ReadinessHandler {
         sweepTimer = loop.schedule(after: sweepInterval) { [weak self] in
             guard let self else { return }
             sweepTimer = nil
-            // A copy: connections that are closed leave the array.
+            // A copy, because closed connections leave the array.
             for connection in Array(connections) { connection.sweep(now: loop.now) }
             if !connections.isEmpty { armSweep() }
         }
@@ -179,7 +179,7 @@ final class Listener: ReadinessHandler {
 
     // MARK: - Close
 
-    /// Called by a connection when it has closed.
+    /// Removes a connection, which calls this when it has closed.
     func closed(_ connection: ServerConnection) {
         let last = connections.removeLast()
         if last !== connection {

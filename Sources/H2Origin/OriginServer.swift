@@ -2,21 +2,21 @@ import CNghttp2
 public import H2Client
 import H2Platform
 
-/// A small origin server for HTTP/2 and HTTP/1.1: for demos, benchmarks and tests, and the peer that tests tell to misbehave.
+/// A small HTTP/2 and HTTP/1.1 origin server for demos, benchmarks and tests, with faults on demand.
 ///
-/// It serves the routes that `GET /` lists, and the files of a folder. It is one event loop's worth of server: give each
-/// of several loops an origin of its own to use more cores. `Limits` let it be left running, also where other machines can
-/// reach it; but it has no access control, and its routes do what they are asked to, so it is not meant to face the internet.
+/// It serves the routes that `GET /` lists, and the files of a folder. It runs on one event loop: to use more cores, start
+/// one origin on each of several loops. With its `Limits` it may be left running, even if other machines can reach it. But
+/// it has no access control, and its routes do what clients ask, so do not expose it to the internet.
 ///
-/// It runs until `stop` or `stopNow`; dropping the value stops nothing.
+/// It runs until `stop` or `stopNow`; releasing the value does not stop it.
 public final class OriginServer: Sendable {
-    /// The port that it listens on.
+    /// The port that the origin listens on.
     public let port: Int
-    /// The address that it listens on.
+    /// The address that the origin listens on.
     public let address: String
     /// SHA-256 of the certificate (DER), in lower-case hexadecimal; nil in cleartext.
     public let fingerprint: String?
-    /// The throw-away authority that signed the certificate, to be trusted by clients; nil unless `selfSigned`.
+    /// The throw-away CA that signed the certificate, for clients to trust; nil unless `selfSigned`.
     public let caPEM: String?
 
     private let listener: LoopBound<Listener>
@@ -24,11 +24,11 @@ public final class OriginServer: Sendable {
     private let lifetime: LoopLifetime
     private let counters: Counters
 
-    /// Binds, listens and returns; clients can connect from then on.
+    /// Starts an origin. Clients can connect as soon as this returns.
     ///
     /// - Parameter loop: the loop that does all the work; nil starts one, which ends with the origin.
-    /// - Throws: `H2Error`: `localIO` where the address cannot be bound or the document root is no folder,
-    ///   `tlsConfiguration` where a certificate cannot be made or loaded.
+    /// - Throws: `H2Error`: `localIO` if the address cannot be bound or the document root is not a folder,
+    ///   `tlsConfiguration` if a certificate cannot be created or loaded.
     public static func start(
         _ configuration: Configuration = Configuration(), on loop: EventLoop? = nil
     ) throws -> OriginServer {
@@ -77,19 +77,21 @@ public final class OriginServer: Sendable {
         self.loop.execute { listener.value.start() }
     }
 
-    /// Such as `https://127.0.0.1:8443`.
+    /// The origin's URL, such as `https://127.0.0.1:8443`.
     public var url: String {
         let host = address.contains(":") ? "[\(address)]" : address
         return "\(fingerprint == nil ? "http" : "https")://\(host):\(port)"
     }
 
-    /// What it has done so far; from any thread.
+    /// The origin's statistics so far. Callable from any thread.
     public var statistics: Statistics { counters.snapshot }
 
-    /// Stops listening, says GOAWAY on each connection in two steps (RFC 9113 section 6.8), on HTTP/1.1 `Connection: close`
-    /// in the next response, lets requests under way finish, and returns when every connection is closed. Connections of
-    /// HTTP/1.1 without a request are closed at once. After `grace` those that are left are closed as they are.
-    /// Cancelling the calling task changes nothing. Harmless twice.
+    /// Stops the origin gracefully, and returns when every connection is closed.
+    ///
+    /// It stops listening, lets open requests finish, and sends GOAWAY on each HTTP/2 connection in two steps (RFC 9113
+    /// section 6.8), on HTTP/1.1 `Connection: close` in the next response. HTTP/1.1 connections without a request are closed
+    /// at once. After `grace` the remaining connections are closed abruptly. Cancelling the calling task has no effect.
+    /// Calling this twice is harmless.
     public func stop(grace: Duration = .seconds(5)) async {
         await withCheckedContinuation { continuation in
             let isRunning = lifetime.execute { [listener] in
@@ -101,7 +103,9 @@ public final class OriginServer: Sendable {
         lifetime.end()
     }
 
-    /// Stops listening and closes every connection as it is, in the loop's next turn. Returns at once. Harmless twice.
+    /// Stops listening and closes every connection abruptly, in the loop's next turn.
+    ///
+    /// Returns at once. Calling this twice is harmless.
     public func stopNow() {
         _ = lifetime.execute { [listener, lifetime] in
             listener.value.closeAll()
@@ -115,9 +119,9 @@ public final class OriginServer: Sendable {
     }
 }
 
-/// Ends an origin's own loop once, and takes no more calls for it then: they would never run.
+/// Ends an origin's own loop once, and then accepts no more calls for it, because they would never run.
 ///
-/// Invariant behind `@unchecked Sendable`: `hasEnded` is touched under `lock` alone.
+/// Invariant behind `@unchecked Sendable`: `hasEnded` is accessed only under `lock`.
 private final class LoopLifetime: @unchecked Sendable {
     private let loop: EventLoop
     private let isOurs: Bool
@@ -129,7 +133,7 @@ private final class LoopLifetime: @unchecked Sendable {
         self.isOurs = isOurs
     }
 
-    /// False where the loop has ended. A call that is taken before the end does run: the loop's last turn takes what was
+    /// Runs `call` on the loop; false if the loop has ended. An accepted call always runs: the loop's last turn runs everything
     /// posted before `shutdown`.
     func execute(_ call: @escaping @Sendable () -> Void) -> Bool {
         lock.withLock {

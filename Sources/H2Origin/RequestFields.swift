@@ -1,10 +1,10 @@
 import H2Client
 import H2Platform
 
-/// A request's fields as they came: one arena of bytes and offsets into it, kept for the next stream.
+/// A request's fields as received: an arena of bytes and offsets into it, reused for the next stream.
 ///
-/// A class, so that asking for one field copies and retains nothing.
-/// Unchecked exclusivity: on one thread, and no method is in the middle of a change when another begins.
+/// A class, so that reading a field copies and retains nothing.
+/// Unchecked exclusivity: used on one thread, and no method modifies a property while another one runs.
 final class RequestFields {
     struct Entry {
         var name: Range<Int>
@@ -13,7 +13,7 @@ final class RequestFields {
 
     @exclusivity(unchecked) private(set) var arena: [UInt8] = []
     @exclusivity(unchecked) private(set) var entries: [Entry] = []
-    /// Trailers begin here.
+    /// The index of the first trailer.
     @exclusivity(unchecked) private(set) var trailerStart = Int.max
     @exclusivity(unchecked) private var ignoresTrailers = false
     @exclusivity(unchecked) private(set) var isTooLarge = false
@@ -23,7 +23,7 @@ final class RequestFields {
     @exclusivity(unchecked) private var pathIndex = -1
 
     func reset(limit: Int) {
-        // A spare stream keeps no more than an ordinary request needs.
+        // A spare stream keeps only the memory that an ordinary request needs.
         arena.removeAll(keepingCapacity: arena.capacity <= 4096)
         entries.removeAll(keepingCapacity: entries.capacity <= 128)
         trailerStart = .max
@@ -31,7 +31,7 @@ final class RequestFields {
         (size, self.limit, methodIndex, pathIndex) = (0, limit, -1, -1)
     }
 
-    /// nghttp2 has checked names, values and the set of pseudo-fields (RFC 9113 section 8).
+    /// Adds a field. nghttp2 has validated names, values and the set of pseudo-fields (RFC 9113 section 8).
     func add(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
         if ignoresTrailers, trailerStart != .max { return }
         size += name.count + value.count + 32
@@ -53,7 +53,7 @@ final class RequestFields {
         entries.append(Entry(name: start..<middle, value: middle..<arena.count))
     }
 
-    /// A field of more than nghttp2 takes.
+    /// Adds a field that is too large for nghttp2.
     func add(_ name: UnsafeBufferPointer<UInt8>, _ large: LargeField) {
         if ignoresTrailers, trailerStart != .max { return }
         guard let value = large.value else { return isTooLarge = true }
@@ -62,17 +62,17 @@ final class RequestFields {
 
     func beginTrailers() { trailerStart = min(trailerStart, entries.count) }
 
-    /// Nobody will read them: those that are here go, and those that come are not kept.
+    /// Drops the trailers, including those that arrive later.
     func ignoreTrailers() {
         ignoresTrailers = true
         guard hasTrailers else { return }
         let start = entries[trailerStart].name.lowerBound
-        // A copy, so that the memory goes, too.
+        // A copy, so that the memory is freed too.
         arena = Array(arena[..<start])
         entries = Array(entries[..<trailerStart])
     }
 
-    /// Bytes that the fields take here.
+    /// The bytes of memory that the fields take.
     var memory: Int { arena.count + entries.count * MemoryLayout<Entry>.stride }
 
     var method: String { methodIndex < 0 ? "" : text(entries[methodIndex].value) }
@@ -81,7 +81,7 @@ final class RequestFields {
 
     func text(_ range: Range<Int>) -> String { String(decoding: arena[range], as: UTF8.self) }
 
-    /// The first field of this name (lower case), not among the trailers.
+    /// The first field of this name (in lower case), excluding trailers.
     func value(_ name: StaticString) -> String? {
         for entry in entries.prefix(trailerStart) where isNamed(entry, name) { return text(entry.value) }
         return nil
@@ -98,7 +98,7 @@ final class RequestFields {
     }
 }
 
-/// Digits and nothing else as a number, `Int.max` for what is larger; nil for anything else.
+/// The number in a text of only digits, `Int.max` if it is larger; nil for any other text.
 func wholeNumber(_ text: some Collection<UInt8>) -> Int? {
     guard !text.isEmpty else { return nil }
     var number = 0
@@ -145,7 +145,7 @@ struct Target {
         return nil
     }
 
-    /// A parameter that is to be a number: nil where it is absent, `Int.max` where it is larger than that.
+    /// A numeric parameter: nil if it is absent, `Int.max` if it is larger.
     /// - Throws: `BadNumber` for anything but digits.
     func number(_ name: String) throws(BadNumber) -> Int? {
         guard let text = self[name] else { return nil }
@@ -153,12 +153,12 @@ struct Target {
         return number
     }
 
-    /// A parameter that has to be a number and is none.
+    /// The error for a parameter that should be a number but is not.
     struct BadNumber: Error {
         let name: String
     }
 
-    /// Percent-decoding; nil for a broken escape, for NUL, and for what is not UTF-8.
+    /// Percent-decodes `text`; nil for a broken escape, for NUL, and if the result is not UTF-8.
     static func decoded(_ text: Substring) -> String? {
         guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
         var bytes: [UInt8] = []

@@ -1,7 +1,7 @@
 import CNghttp2
 import H2Client
 
-/// What each path answers.
+/// The routes: the answer to each path.
 extension ServerStream {
     private static let help = """
         GET  /bytes/N              N bytes; byte i is i modulo 251
@@ -64,7 +64,7 @@ extension ServerStream {
         }
     }
 
-    /// False where there is no such route.
+    /// Answers a route; false if there is no such route.
     private func answerRoute(
         _ name: Substring, _ argument: Substring?, _ target: Target, isHead: Bool
     ) throws(Target.BadNumber) -> Bool {
@@ -117,7 +117,7 @@ extension ServerStream {
         _ fields: FieldList, _ text: String, isHead: Bool, type: StaticString = "text/plain; charset=utf-8"
     ) {
         let bytes = Array(text.utf8)
-        // A short one counts as part of its request, and is what says that too much is held.
+        // A short text counts as part of its request; it must also be able to report that too much is held.
         guard bytes.count <= 1_024 || hold(bytes.count) else { return refuseForWantOfMemory(isHead: isHead) }
         fields.add("content-type", type)
         fields.add("content-length", number: bytes.count)
@@ -148,7 +148,7 @@ extension ServerStream {
         answer(status, "status \(status)\n", isHead: isHead)
     }
 
-    /// More requests than workers and places to wait.
+    /// Refuses a request because all workers are busy and the queue is full.
     func refuseForWantOfWorkers(_ refusal: OriginServer.Workers.Refusal) {
         take(.discard)
         switch refusal {
@@ -181,7 +181,7 @@ extension ServerStream {
         let fields = fields(200)
         if let type = request.value("content-type") { fields.add("content-type", text: type) }
         if let length = request.value("content-length") { fields.add("content-length", text: length) }
-        // To HEAD nothing is sent back, so nothing is kept.
+        // Nothing is sent back to HEAD, so nothing is kept.
         take(method == "HEAD" ? .discard : .echo)
         respond(fields, .echo, isHead: method == "HEAD")
     }
@@ -193,12 +193,12 @@ extension ServerStream {
     }
 
     private func early() {
-        // Not consumed, so that the client soon runs out of window and has to see the answer.
+        // Not consumed, so that the client soon runs out of window and must read the answer.
         if !hasRequestEnded { resetAfterEnd() }
         answer(200, "answered before the request body was read\n")
     }
 
-    // MARK: - Responses of many parts
+    // MARK: - Multi-part responses
 
     private func drip(_ target: Target, isHead: Bool) throws(Target.BadNumber) {
         let count = try target.number("bytes") ?? 10
@@ -211,7 +211,7 @@ extension ServerStream {
     }
 
     private func dripNext(chunk: Int, released: Int, interval: Duration) {
-        // A client that takes nothing costs no more than a look now and then.
+        // While the client reads nothing, only check again now and then.
         guard isReleasedTaken else {
             return schedule(after: max(interval, .milliseconds(20))) {
                 $0.dripNext(chunk: chunk, released: released, interval: interval)
@@ -246,7 +246,7 @@ extension ServerStream {
         answer(200, "hinted\n", isHead: isHead)
     }
 
-    /// What nghttp2 keeps of each until it is sent, about.
+    /// The approximate bytes that nghttp2 keeps for each hint until it is sent.
     private static let hintMemory = 512
 
     // MARK: - Fields
@@ -263,11 +263,11 @@ extension ServerStream {
         let (limit, overhead) = (connection.listener.configuration.limits.responseFieldBytes, 48)
         let count = try target.number("n") ?? 10
         let size = try target.number("size") ?? 1_000
-        // Each is small enough before they are multiplied.
+        // Check each before multiplying, which could overflow.
         guard count == 0 || size <= limit && count <= limit / (size + overhead) else {
             return answer(400, "at most \(limit) bytes of fields\n", isHead: isHead)
         }
-        // Until they are sent there are two copies.
+        // There are two copies until they are sent.
         guard hold(2 * count * (size + overhead)) else { return refuseForWantOfMemory(isHead: isHead) }
         let fields = fields(200)
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: count == 0 ? 0 : size)
@@ -293,9 +293,9 @@ extension ServerStream {
         answer(200, "field: \(field)\nupdate: \(priorityUpdate ?? "none")\n", isHead: isHead)
     }
 
-    // MARK: - Misbehaviour
+    // MARK: - Faults
 
-    /// With `after`: 200, so many bytes of a body that claims to be longer, then the cut. Without: `atOnce`.
+    /// With the parameter `after`, sends 200 and that many bytes of a longer body, then the cut. Without it, calls `atOnce`.
     private func cutBody(
         _ target: Target, _ kind: Cut, isHead: Bool, atOnce: (ServerStream) -> Void
     ) throws(Target.BadNumber) {
@@ -363,7 +363,7 @@ extension ServerStream {
         case .busy: unavailable("too many files are open\n", retryAfter: 1)
         case .folder:
             let fields = fields(301)
-            // One slash in front: two would name another host (RFC 3986 section 4.2).
+            // Exactly one leading slash: two would name another host (RFC 3986 section 4.2).
             fields.add("location", text: "/\(path.drop { $0 == "/" })/")
             finish(fields, "it is a folder\n", isHead: isHead)
         }

@@ -2,60 +2,62 @@ import CNghttp2
 import H2Client
 import H2Platform
 
-/// One client's connection, whatever version of HTTP it speaks: the wire, what waits to be written, and how it ends.
-/// Belongs to its loop's thread.
+/// A client's connection, independent of the HTTP version: the wire, the output buffer, and the connection's end.
+/// Confined to its loop's thread.
 ///
-/// Readable: bytes go to the subclass, which routes requests. At the end of the turn one flush takes responses from the
-/// subclass into `output` and writes it, up to a fair share; so the responses of one turn leave together. What a request
-/// in the middle of being read wants done to the connection is noted in `nextStep` and done after.
+/// The subclass parses received bytes and routes requests. At the end of the loop's turn one flush takes responses from the
+/// subclass into `output` and writes it, up to a fair share, so the responses of one turn leave together. A request that is
+/// still being parsed notes in `nextStep` what is to be done to the connection afterwards.
 ///
-/// The run-time checks of exclusive access are off for what is touched per frame or request, here and in the subclasses:
-/// it is all on one thread, and no property is held `inout` across a call that leads back to it.
+/// Run-time exclusivity checks are off for properties accessed per frame or request, here and in the subclasses:
+/// everything is on one thread, and no property is held `inout` across a call that leads back to it.
 class ServerConnection: ReadinessHandler, Flushable {
-    // The listener closes its connections before it goes: the loop holds it while it listens, and while it drains its
-    // grace timer does.
+    // The listener outlives its connections: it closes them first. The loop holds it while it listens, and its grace timer
+    // while it drains.
     unowned(unsafe) let listener: Listener
     final let loop: EventLoop
     final let counters: Counters
     final let faults: OriginServer.Faults
-    /// Where this stands among the listener's connections.
+    /// The index among the listener's connections.
     @exclusivity(unchecked) final var slot = 0
 
     final let wire: any SocketWire & Wire
     final let descriptor: CInt
-    /// Filled up to `outputMark`, then emptied by writes; a piece of a body that was begun below the mark still fits.
+    /// Filled up to `outputMark`, then emptied by writes. A body piece that begins below the mark still fits.
     @exclusivity(unchecked) final var output: OutputBuffer
     static let outputMark = 64 << 10
-    /// The longest piece of a body that is appended at once, and what its framing may take.
+    /// The maximum bytes of a body that are appended at once.
     static let pieceSize = 16 << 10
+    /// The maximum bytes of a piece's framing.
     static let pieceFraming = 16
     final var isOutputFull: Bool { output.count >= Self.outputMark }
 
     @exclusivity(unchecked) private var requestCount = 0
     @exclusivity(unchecked) private var responseCount = 0
-    /// Requests that are open now.
+    /// The number of open requests.
     @exclusivity(unchecked) private var openRequests = 0
-    /// When it was accepted, or had shaken hands.
+    /// When the connection was accepted, or its TLS handshake ended.
     final let startedAt: UInt64
     @exclusivity(unchecked) private var lastInput: UInt64
     @exclusivity(unchecked) private var lastOutput: UInt64
     @exclusivity(unchecked) private var writtenBytes = 0
-    /// Where the next byte stands among all that this connection sends.
+    /// The position of the next byte among all that this connection sends.
     final var outputPosition: Int { writtenBytes + output.count }
-    /// How far the client had taken what was written at the last sweep, and at the one before. With TLS it is a little
-    /// less, as the system counts records.
+    /// The position up to which the client had received the output at the last sweep. With TLS it is slightly too low,
+    /// because the system counts records.
     @exclusivity(unchecked) private(set) final var takenPosition = 0
+    /// The value of `takenPosition` at the sweep before.
     @exclusivity(unchecked) private(set) final var takenBefore = 0
     @exclusivity(unchecked) private var takenAt: UInt64 = 0
-    /// When it was told to go because it was idle.
+    /// When draining began because the connection was idle.
     @exclusivity(unchecked) private var drainedAt: UInt64?
     @exclusivity(unchecked) private var lingerTimer: LoopTimer?
 
     @exclusivity(unchecked) private var isDirty = false
     @exclusivity(unchecked) private var isReadQueued = false
-    /// The rest of `output` waits for room in the socket.
+    /// Whether the rest of `output` waits for room in the socket.
     @exclusivity(unchecked) private(set) final var isBlocked = false
-    /// Nothing is read meanwhile. Set while a flush is bound to come, which tells the poller.
+    /// Whether reading is paused. Set only if a flush will follow, which updates the poller.
     @exclusivity(unchecked) final var isReadingPaused = false
     @exclusivity(unchecked) private(set) final var isClosed = false
 
@@ -82,78 +84,78 @@ class ServerConnection: ReadinessHandler, Flushable {
         output = OutputBuffer(capacity: outputCapacity)
     }
 
-    /// `input` is what was read from the wire before.
+    /// Starts the connection.
+    /// - Parameter input: bytes that were already read from the wire.
     func start(input: UnsafeMutableRawBufferPointer? = nil) {
         wire.attach(to: loop, handler: self)
         scheduleFlush()
         if let input, !received(input) { return }
-        // TLS may have read the client's first bytes together with the end of its handshake.
+        // TLS may have read the client's first bytes together with the end of the handshake.
         if wire.hasBufferedInput { read() }
     }
 
-    // MARK: - What a version of HTTP does
+    // MARK: - Overridden by each HTTP version
 
     // An instance is always of a subclass, which overrides all of these.
     private func abstract() -> Never { preconditionFailure("a subclass does this") }
 
-    /// Takes bytes that have arrived, and may change them. False where the bytes make an end of the connection, once what
-    /// is to be said about it is flushed.
+    /// Parses received bytes, and may modify them. False if the connection must end after a flush.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) -> Bool { abstract() }
     /// The client has ended its side.
     func inputEnded() { close() }
-    /// Appends to `output` up to the mark; true where there is no more now.
+    /// Appends to `output` up to the mark; true if there is no more now.
     func fillOutput() -> Bool { abstract() }
-    /// Everything that could be said was written; true where that makes more to say.
+    /// Called when all output is written; true if this produces more.
     func wasDrained() -> Bool { false }
-    /// Everything was said, for ever.
+    /// Whether the connection will never produce output again.
     var isFinished: Bool { abstract() }
-    /// Takes no further requests, lets those under way finish, then closes.
+    /// Accepts no further requests, lets open ones finish, then closes.
     func drain() { abstract() }
     var isDraining: Bool { abstract() }
-    /// The connection is closing: lets go of all requests.
+    /// Drops all requests, because the connection is closing.
     func dropStreams() { abstract() }
 
-    // What `ServerStream` asks for.
+    // Called by `ServerStream`.
 
-    /// The request makes the origin hold more than it may: ends it, or what comes next to it.
+    /// Ends a request that exceeds the limit of held bytes; on HTTP/1.1 ends the connection.
     func overwhelmed(_ stream: ServerStream) { abstract() }
-    /// So many bytes of the request body have left the stream.
+    /// Records that `count` bytes of the request body have left the stream.
     func consumed(_ stream: ServerStream, _ count: Int) { abstract() }
-    /// The stream has ended with so many bytes of the request body unread.
+    /// Records that the stream ended with `count` bytes of the request body unread.
     func dropped(_ stream: ServerStream, _ count: Int) { abstract() }
-    /// Ends the stream at once, or what comes next to it: see `OriginServer.Faults`.
+    /// Resets the stream at once; on HTTP/1.1 ends the connection (see `OriginServer.Faults`).
     func reset(_ stream: ServerStream, _ code: UInt32) { abstract() }
     /// Sends an informational response.
     func inform(_ stream: ServerStream, _ fields: FieldList) { abstract() }
-    /// Sends the head of the response; the body is asked for later (`ServerStream.produce`).
+    /// Sends the head of the response; the body is requested later (`ServerStream.produce`).
     func respond(_ stream: ServerStream, _ fields: FieldList, hasBody: Bool, isHead: Bool) { abstract() }
-    /// There is more to produce.
+    /// Continues a body, because more can be produced.
     func resume(_ stream: ServerStream) { abstract() }
-    /// Refuses a request that was not looked at.
+    /// Refuses a request that was not processed.
     func refuse(_ stream: ServerStream) { abstract() }
-    /// The fault `goAwayAfterRequests`.
+    /// Performs the fault `goAwayAfterRequests`.
     func goAwayByFault() { abstract() }
     func goAway(last: Int32, code: UInt32, debug: [UInt8]) { abstract() }
     func ping() {}
-    /// What became of SETTINGS that a route was asked for.
+    /// The result of submitting SETTINGS for a route.
     enum SettingsSubmission {
-        /// They leave now or later.
+        /// They are sent now or later.
         case sent
-        /// This version of HTTP has none.
+        /// This HTTP version has no SETTINGS.
         case unknown
-        /// For this reason.
+        /// They are refused for this reason.
         case refused(String)
     }
     /// Sends SETTINGS, now or later.
     func submit(settings: [nghttp2_settings_entry], after delay: Duration) -> SettingsSubmission { .unknown }
-    /// Ends what a client has kept waiting for longer than the limits allow.
+    /// Ends streams or the connection if the client has exceeded a time limit.
     func checkProgress(now: UInt64) {}
-    /// Whether `refuse` says REFUSED_STREAM.
+    /// Whether `refuse` sends REFUSED_STREAM.
     var canRefuseStreams: Bool { false }
 
     // MARK: - Requests
 
-    /// A request's fields are complete: faults first, then its route.
+    /// Handles a request whose fields are complete: faults first, then its route.
     final func arrived(_ stream: ServerStream) {
         requestCount += 1
         counters.requests.add(1)
@@ -184,7 +186,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         counters.streamsPeak.raise(to: counters.streamsOpen.current)
     }
 
-    /// The request and its response are over, in whatever way.
+    /// Records the end of a request and its response, complete or not.
     final func ended(_ stream: ServerStream) {
         openRequests -= 1
         counters.streamsOpen.add(-1)
@@ -198,7 +200,7 @@ class ServerConnection: ReadinessHandler, Flushable {
     // MARK: - Reading
 
     final func ready(readable: Bool, writable: Bool) {
-        // Input is not watched for then, so this is an error of the connection.
+        // Input is not watched while reading is paused, so this is a connection error.
         if readable, isReadingPaused { return close() }
         if readable { read() }
         if writable { scheduleFlush() }
@@ -230,9 +232,9 @@ class ServerConnection: ReadinessHandler, Flushable {
         scheduleFlush()
     }
 
-    /// False where the connection is closed.
+    /// Handles received bytes; false if the connection is closed.
     private func received(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
-        // What comes after everything was said is of no interest.
+        // After the end of the output, input is ignored.
         if lingerTimer != nil { return true }
         guard receive(bytes) else {
             flush()
@@ -243,7 +245,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         return !isClosed
     }
 
-    /// Reads in the next turn: what TLS holds back is not told by the descriptor.
+    /// Reads in the next turn, because the descriptor does not report bytes that TLS has buffered.
     private func queueRead() {
         guard !isReadQueued else { return }
         isReadQueued = true
@@ -288,7 +290,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         wire.watch(readable: !isReadingPaused, writable: false)
     }
 
-    /// True where everything was written; otherwise the rest waits for room, or the connection is gone.
+    /// Writes `output`; true if all was written. Otherwise the rest waits for room, or the connection is closed.
     private func writeOutput() -> Bool {
         while !output.isEmpty {
             switch wire.write(output.bytes) {
@@ -312,9 +314,10 @@ class ServerConnection: ReadinessHandler, Flushable {
 
     // MARK: - End
 
-    /// Everything was said. A close now, with input unread (WINDOW_UPDATEs of the last response, say, or the rest of a
-    /// request body), would make the system reset the connection and throw away what the client has not read yet. So only
-    /// our side ends, and the client has a second to end its own.
+    /// Ends our side of the connection, and gives the client a second to end its own.
+    ///
+    /// Closing with unread input (such as WINDOW_UPDATEs for the last response, or the rest of a request body) would make the
+    /// system reset the connection and discard what the client has not read yet.
     private func linger() {
         guard lingerTimer == nil else { return }
         resumeReading()
@@ -322,10 +325,10 @@ class ServerConnection: ReadinessHandler, Flushable {
         lingerTimer = loop.schedule(after: 1_000_000_000) { [weak self] in self?.close() }
     }
 
-    /// Ends the connection once what it is in has returned and what is buffered is written.
+    /// Ends the connection after the current call has returned and the buffered output is written.
     final func requestClose(_ ending: Ending) { nextStep = .close(ending, flushing: true) }
 
-    /// Holds the limits on time against what the client does; called every now and then.
+    /// Enforces the time limits; called periodically.
     final func sweep(now: UInt64) {
         guard !isClosed, lingerTimer == nil else { return }
         let limits = listener.configuration.limits
@@ -338,8 +341,10 @@ class ServerConnection: ReadinessHandler, Flushable {
         if !isClosed, let idle = limits.idle { checkIdle(now: now, limit: idle.clampedNanoseconds) }
     }
 
-    /// The system reports room only once about a third of its buffer is free, which takes a slow client longer than any
-    /// limit allows: so it is asked what the client has taken.
+    /// Asks the system how much the client has received.
+    ///
+    /// The system reports room only when about a third of its buffer is free, which with a slow client takes longer than any
+    /// limit allows.
     private func lookAtSocket(now: UInt64) {
         takenBefore = takenPosition
         let unsent = Int(ch2_unsent_bytes(descriptor))
@@ -360,7 +365,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         }
     }
 
-    /// Leaves the wire to a successor.
+    /// Hands the wire over to a successor.
     final func handOver() {
         isClosed = true
         wire.detach()

@@ -4,12 +4,12 @@ import H2Platform
 
 /// One request and its response. Reused for later streams of its connection.
 final class ServerStream {
-    // Set while the stream is open, and its connection outlives it.
+    // Set while the stream is open; the connection outlives the stream.
     @exclusivity(unchecked) private(set) unowned(unsafe) var connection: ServerConnection!
     @exclusivity(unchecked) private(set) var id: Int32 = 0
-    /// Where this stands among the connection's streams.
+    /// The index among the connection's streams.
     @exclusivity(unchecked) var slot = 0
-    /// Where this stands with the origin's workers.
+    /// The stream's position with the origin's workers.
     @exclusivity(unchecked) var place = Workers.Place.none
 
     // MARK: Request
@@ -17,26 +17,26 @@ final class ServerStream {
     @exclusivity(unchecked) var hasRequestEnded = false
     @exclusivity(unchecked) var priorityUpdate: String?
     @exclusivity(unchecked) private var intake = Intake.hold
-    /// Bytes of the request body that wait: unrouted, or to be echoed. Bounded by the stream's window (on HTTP/1.1
-    /// by as much), since they are consumed only when they leave.
+    /// Bytes of the request body that wait for a route or to be echoed. Bounded by the stream's window (on HTTP/1.1 by the
+    /// same size), because they are consumed only when they leave.
     @exclusivity(unchecked) private var held: [UInt8] = []
     @exclusivity(unchecked) private var heldStart = 0
     @exclusivity(unchecked) private(set) var receivedBytes = 0
-    /// When the route took the body, or it moved on last.
+    /// When the route took the body, or the body last made progress.
     @exclusivity(unchecked) private(set) var receivedAt: UInt64 = 0
-    /// What of the listener's `heldBytes` is this stream's.
+    /// This stream's share of the listener's `heldBytes`.
     @exclusivity(unchecked) private var heldShare = 0
-    /// What of `heldShare` is for the fields of the request.
+    /// The part of `heldShare` that is for the request's fields.
     @exclusivity(unchecked) private var heldFields = 0
     @exclusivity(unchecked) private var whenRequestEnds: ((ServerStream) -> Void)?
 
-    /// What becomes of the request body.
+    /// How the request body is handled.
     enum Intake {
-        /// It waits for a route.
+        /// Keep it for a route.
         case hold
         case discard
         case digest(BodyDigest)
-        /// It waits to be sent back.
+        /// Keep it to be sent back.
         case echo
     }
 
@@ -47,9 +47,9 @@ final class ServerStream {
     @exclusivity(unchecked) private var released = Int.max
     @exclusivity(unchecked) private var isDeferred = false
     @exclusivity(unchecked) private(set) var hasResponded = false
-    /// When the body of the response moved on last, or could.
+    /// When the response's body last made progress, or became able to.
     @exclusivity(unchecked) private var sentAt: UInt64 = 0
-    /// Where its last byte stands among those of the connection.
+    /// The position of the body's last sent byte in the connection's output.
     @exclusivity(unchecked) private var sentPosition = 0
     @exclusivity(unchecked) private(set) var resetsAfterEnd = false
     @exclusivity(unchecked) private var trailers: [(name: String, value: String)] = []
@@ -57,7 +57,7 @@ final class ServerStream {
     @exclusivity(unchecked) private var cutKind = Cut.stall
     @exclusivity(unchecked) private var timer: LoopTimer?
 
-    /// Where the response body comes from.
+    /// The source of the response body.
     enum Source {
         case none
         case pattern
@@ -67,7 +67,7 @@ final class ServerStream {
         case echo
     }
 
-    /// What happens instead of the rest of a body.
+    /// How a body is cut short.
     enum Cut {
         case reset(UInt32)
         case stall
@@ -82,7 +82,7 @@ final class ServerStream {
         request.reset(limit: headerLimit)
     }
 
-    /// The stream has closed, in whatever way: gives back what it holds, and is as new.
+    /// Releases everything that a closed stream holds, and prepares it for reuse.
     func release() {
         if let timer { connection.loop.cancel(timer) }
         timer = nil
@@ -103,14 +103,14 @@ final class ServerStream {
         connection.listener.workers?.left(self)
     }
 
-    /// Takes a share of what the origin may hold, until the stream ends; false past the limit.
+    /// Reserves `count` of the bytes that the origin may hold, until the stream ends; false beyond the limit.
     func hold(_ count: Int) -> Bool {
         guard connection.listener.hold(count) else { return false }
         heldShare += count
         return true
     }
 
-    /// Takes the share of the fields that have come; false past the limit.
+    /// Reserves the bytes of the received fields; false beyond the limit.
     func holdFields() -> Bool {
         let growth = request.memory - heldFields
         guard growth <= 0 || hold(growth) else { return false }
@@ -123,11 +123,11 @@ final class ServerStream {
         heldShare -= count
     }
 
-    /// One timer a stream: a new one replaces the last. It is cancelled when the stream ends.
+    /// Schedules `action`. A stream has one timer: a new one replaces the last, and the stream's end cancels it.
     func schedule(after delay: Duration, _ action: @escaping (ServerStream) -> Void) {
         let loop = connection.loop
         if let timer { loop.cancel(timer) }
-        // The turn may have begun before the request had come: a delay is never shorter than was asked for.
+        // The turn may have begun before the request arrived, and a delay must not be shorter than requested.
         loop.readClock()
         timer = loop.schedule(after: delay.clampedNanoseconds) { [unowned self] in
             timer = nil
@@ -139,7 +139,7 @@ final class ServerStream {
 
     func reset(_ code: UInt32) { connection.reset(self, code) }
 
-    /// Faults have had their say: a worker takes it, where workers are limited.
+    /// Routes the request after faults, through a worker if workers are limited.
     func enter() {
         if let workers = connection.listener.workers { workers.admit(self) } else { route() }
     }
@@ -168,8 +168,8 @@ final class ServerStream {
         }
     }
 
-    /// Trailers are kept where they are sent back, or may be.
-    /// - Returns: false past the limit on what is held, which has ended the request.
+    /// Keeps the trailers if they are, or may be, sent back.
+    /// - Returns: false beyond the limit of held bytes, which has ended the request.
     func trailersArrived() -> Bool {
         if holdFields() { return true }
         connection.counters.requestsOverLimit.add(1)
@@ -195,10 +195,10 @@ final class ServerStream {
         }
     }
 
-    /// Decides what becomes of the request body, of which some may have arrived; `then` runs once it is complete.
+    /// Sets how the request body, part of which may have arrived, is handled; `then` runs when it is complete.
     func take(_ intake: Intake, then action: ((ServerStream) -> Void)? = nil) {
         self.intake = intake
-        // Only from here on is it for the client to go on: before, the request may have waited for a worker, or for 100.
+        // The client's time counts from here: before, the request may have waited for a worker, or for 100.
         receivedAt = connection.loop.now
         if case .echo = intake {} else { dropTrailers() }
         let unread = unreadBytes
@@ -217,7 +217,7 @@ final class ServerStream {
     private func dropHeld(_ count: Int) {
         heldStart += count
         letGo(count)
-        // It may have waited for long, and kept the client from sending.
+        // The body may have waited for long, and kept the client from sending.
         receivedAt = connection.loop.now
         if heldStart == held.count {
             held.removeAll(keepingCapacity: true)
@@ -233,7 +233,7 @@ final class ServerStream {
 
     // MARK: - Response
 
-    /// Begins the fields of the response; `respond` submits them, with nothing in between that begins another.
+    /// Begins the response's fields, to be submitted with `respond`. No other response may begin in between.
     func fields(_ status: Int) -> FieldList {
         let fields = connection.listener.fields
         fields.begin(status: status)
@@ -242,7 +242,7 @@ final class ServerStream {
 
     func inform(_ fields: FieldList) { connection.inform(self, fields) }
 
-    /// Submits the response. `count` is the body's length where it is known beforehand (it is not for an echo).
+    /// Submits the response. `count` is the body's length, if known beforehand (for an echo it is not).
     func respond(_ fields: FieldList, _ source: Source = .none, count: Int = 0, isHead: Bool = false) {
         guard !hasResponded else { return }
         hasResponded = true
@@ -254,11 +254,11 @@ final class ServerStream {
         connection.respond(self, fields, hasBody: hasBody, isHead: isHead)
     }
 
-    /// Fields that follow the body; to be set before `respond`.
+    /// Sets the fields that follow the body. Call this before `respond`.
     func setTrailers(_ trailers: [(name: String, value: String)]) { self.trailers = trailers }
 
-    /// The response's end is followed by RST_STREAM(NO_ERROR), which asks the client to stop sending (RFC 9113 8.1). On
-    /// HTTP/1.1 the connection ends instead, as the response says beforehand. To be set before `respond`.
+    /// Sends RST_STREAM(NO_ERROR) after the response, which asks the client to stop sending (RFC 9113 section 8.1). On
+    /// HTTP/1.1 the connection ends instead, as the response announces. Call this before `respond`.
     func resetAfterEnd() { resetsAfterEnd = true }
 
     func cut(after bytes: Int, _ kind: Cut) {
@@ -266,7 +266,7 @@ final class ServerStream {
         cutKind = kind
     }
 
-    /// Holds the body back but for its first `count` bytes.
+    /// Releases the body's first `count` bytes and holds the rest back.
     func release(_ count: Int) {
         released = count
         resume()
@@ -281,36 +281,36 @@ final class ServerStream {
         connection.resume(self)
     }
 
-    /// Whether the client has sent none of its body for longer than `limit`, and nothing of ours keeps it from that.
+    /// Whether the client has sent none of its body for longer than `limit`, although this stream lets it send.
     func lacksBody(now: UInt64, limit: UInt64) -> Bool {
         guard !hasRequestEnded, now &- receivedAt > limit else { return false }
         switch intake {
         case .discard, .digest: return true
-        // What is unread waits for the response to leave.
+        // Unread bytes wait for the response to be sent.
         case .echo: return unreadBytes == 0
         case .hold: return false
         }
     }
 
-    /// The client has taken more of what was written: its next step counts from here if this stream's was among it.
+    /// Restarts the time limit if the output that the client has received included bytes of this stream.
     func wasTaken(now: UInt64) { if sentPosition > connection.takenBefore { sentAt = now } }
 
-    /// Whether a part of the response's body is there, and none has left for longer than `limit`.
+    /// Whether a part of the response's body is available, but none has been sent for longer than `limit`.
     func keepsBody(now: UInt64, limit: UInt64) -> Bool {
         guard hasResponded, !isDeferred, now &- sentAt > limit else { return false }
         if case .echo = source { return unreadBytes > 0 }
         return offset < end
     }
 
-    /// What of the body can go now.
+    /// The part of the body that can be sent now.
     enum Portion {
-        /// None yet: `ServerConnection.resume` will say when, if ever.
+        /// None yet: `ServerConnection.resume` follows when there is more.
         case later
-        /// So many bytes, which `copyBody` then copies. After the last, the fields of `trailerFields` follow.
+        /// This many bytes, which `copyBody` then copies. The fields of `trailerFields` follow the last.
         case bytes(Int, isLast: Bool)
     }
 
-    /// At most `length` bytes.
+    /// Produces at most `length` bytes.
     func produce(_ length: Int) -> Portion {
         var available: Int
         let isWhole: Bool
@@ -370,7 +370,7 @@ final class ServerStream {
         }
     }
 
-    /// Copies the next `count` bytes of the body; false where a file no longer has them.
+    /// Copies the next `count` bytes of the body; false if a file no longer has them.
     func copyBody(to target: UnsafeMutableRawPointer, count: Int) -> Bool {
         switch source {
         case .none: return count == 0
@@ -395,15 +395,15 @@ final class ServerStream {
         return true
     }
 
-    /// Whether all that was released of the body has been taken.
+    /// Whether all released bytes of the body have been taken.
     var isReleasedTaken: Bool { offset >= min(released, end) }
 }
 
-/// The bytes of `/bytes/N` and its like: byte i is i modulo 251, a prime, so that a lost, doubled or moved block of any
-/// usual size shows.
+/// The bytes of `/bytes/N` and similar routes: byte i is i modulo 251, a prime, so that a lost, duplicated or moved block
+/// of any usual size is noticed.
 enum BodyPattern {
     static let period = 251
-    // Longer than any DATA frame by a period, so that each is one copy. Filled once, then only read.
+    // One period longer than any DATA frame, so that each takes one copy. Filled once, then only read.
     private static let table: [UInt8] = (0..<(16 << 10) + period).map { UInt8($0 % period) }
 
     static func copy(from offset: Int, to target: UnsafeMutableRawPointer, count: Int) {
@@ -411,7 +411,7 @@ enum BodyPattern {
     }
 }
 
-/// SHA-256 of a request body, as it arrives.
+/// Computes the SHA-256 of a request body as it arrives.
 final class BodyDigest {
     private let context = EVP_MD_CTX_new()
 
@@ -421,7 +421,7 @@ final class BodyDigest {
 
     func update(_ bytes: UnsafeRawBufferPointer) { EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) }
 
-    /// Lower-case hexadecimal. To be called once, at the end.
+    /// The digest in lower-case hexadecimal. Call this once, at the end.
     func finish() -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         EVP_DigestFinal_ex(context, &digest, nil)

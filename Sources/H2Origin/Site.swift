@@ -4,14 +4,14 @@ import H2Platform
 
 /// The folder of files that an origin serves.
 ///
-/// Files are opened and read on the loop: from a page cache that costs less than a thread would.
+/// Files are opened and read on the loop: reading from the page cache costs less than a thread.
 final class Site {
     /// The folder with all symbolic links resolved, without a trailing slash; nil serves no files.
     private let root: String?
     private let rootDescriptor: CInt
     private let servesDotFiles: Bool
 
-    /// - Throws: `localIO` where the folder does not exist or is none.
+    /// - Throws: `localIO` if the folder does not exist or is not a folder.
     init(documentRoot: String?, servesDotFiles: Bool = false) throws {
         self.servesDotFiles = servesDotFiles
         guard let documentRoot else {
@@ -36,7 +36,7 @@ final class Site {
     }
 
     struct File {
-        /// The caller's, to be closed.
+        /// Owned by the caller, who must close it.
         var descriptor: CInt
         var size: Int
         /// Seconds since 1970.
@@ -47,7 +47,7 @@ final class Site {
 
     enum Finding {
         case file(File)
-        /// A folder, asked for without its trailing slash.
+        /// A folder, requested without its trailing slash.
         case folder
         case forbidden
         case missing
@@ -57,8 +57,8 @@ final class Site {
 
     // MARK: - Look-up
 
-    /// Looks a request's path up (percent-encoded, without its query). What leads outside the folder, by `..`, by an
-    /// encoded slash or by a symbolic link, is not found.
+    /// Looks up a request's path (percent-encoded, without its query). A path that leads outside the folder, by `..`, an
+    /// encoded slash or a symbolic link, is not found.
     func find(_ path: Substring) -> Finding {
         guard root != nil else { return .missing }
         var local = ""
@@ -86,13 +86,13 @@ final class Site {
     }
 
     private func open(_ path: String) -> Finding {
-        // Non-blocking: a FIFO must not hold the loop up before it is seen to be none of ours.
+        // Non-blocking: a FIFO must not block the loop before it is recognized as not a file.
         let flags = O_RDONLY | O_NONBLOCK
         var descriptor = ch2_open_beneath(rootDescriptor, path, flags)
         if descriptor < 0 && ![ENOENT, ENOTDIR, EMFILE, ENFILE].contains(errno) {
-            // The kernel has no such call, a filter of system calls refuses it with an error of its own choice, or the path
-            // has an absolute link, which may lead back inside. The check and
-            // the opening are two steps here: whoever can change the folder can get between, and it is their folder.
+            // The kernel lacks this call, a system call filter refuses it with an arbitrary error, or the path has an
+            // absolute link, which may lead back inside. Check and open are two steps here: only someone who may change the
+            // folder can interfere, and it is their folder.
             guard let root, let resolved = resolvedInside(root + "/" + path, root: root) else { return .missing }
             descriptor = ch2_open(resolved, flags | O_NOFOLLOW, 0)
         }
@@ -161,7 +161,7 @@ final class Site {
         }
     }
 
-    /// Such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7), whatever the locale.
+    /// A date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7), independent of the locale.
     static func httpDate(_ seconds: Int) -> String {
         var moment = time_t(seconds)
         var parts = tm()
@@ -174,8 +174,10 @@ final class Site {
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
     }
 
-    /// The bytes that a Range field asks for (RFC 9110 section 14): one range; nil where the field is to be ignored,
-    /// an empty range where nothing of it exists. A number that is too large for any file is no error.
+    /// The bytes that a Range field with one range requests (RFC 9110 section 14).
+    ///
+    /// nil if the field must be ignored, an empty range if none of the bytes exist. A number too large for any file is not an
+    /// error.
     static func range(_ field: String, size: Int) -> Range<Int>? {
         let unit = field.prefix(6)
         guard unit.lowercased() == "bytes=" else { return nil }
@@ -192,7 +194,7 @@ final class Site {
             guard let number = wholeNumber(parts[1]), number >= first else { return nil }
             last = number
         }
-        // Half-open, so that nothing is added to the largest number.
+        // Half-open, so that the largest number does not overflow.
         return first < size ? first..<(last < size ? last + 1 : size) : 0..<0
     }
 }

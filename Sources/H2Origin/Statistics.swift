@@ -1,40 +1,41 @@
 import Synchronization
 
 extension OriginServer {
-    /// What an origin has done since it started.
+    /// Counts of an origin's work since it started.
     public struct Statistics: Sendable, Hashable {
         /// Connections that were accepted.
         public var connectionsAccepted = 0
-        /// Connections that are open now, those that shake hands included.
+        /// Connections that are open now, including those in their handshake.
         public var connectionsOpen = 0
-        /// The most connections that were open at once.
+        /// The maximum number of connections that were open at once.
         public var connectionsPeak = 0
-        /// Connections so far that turned out to speak HTTP/1.1, and HTTP/2. The rest never got so far.
+        /// Connections that used HTTP/1.1. Some connections end before their version is known.
         public var http1Connections = 0
+        /// Connections that used HTTP/2.
         public var http2Connections = 0
         /// Requests whose header fields have arrived.
         public var requests = 0
-        /// Those of them that came by HTTP/1.1, and by HTTP/2.
+        /// Requests over HTTP/1.1.
         public var http1Requests = 0
+        /// Requests over HTTP/2.
         public var http2Requests = 0
-        /// Messages that were no HTTP/1.1 and were answered with an error; they are not among the requests.
+        /// Messages that were not valid HTTP/1.1 and were answered with an error. They do not count as requests.
         public var http1Malformed = 0
-        /// Requests that are open now, over all connections: HTTP/2's streams, and requests of HTTP/1.1 that are not
-        /// answered yet.
+        /// Requests that are open now, over all connections: HTTP/2 streams, and unanswered HTTP/1.1 requests.
         public var streamsOpen = 0
-        /// The most that were open at once, over all connections.
+        /// The maximum number of requests that were open at once, over all connections.
         public var streamsPeak = 0
-        /// Requests that were refused because all workers were busy and all places to wait were taken.
+        /// Requests that were refused because all workers were busy and the queue was full.
         public var requestsRefused = 0
         /// Connections that were ended because a head or the preface took too long, or the client stopped reading.
         public var connectionsTimedOut = 0
-        /// Connections that were ended for a flood of frames that bring nothing.
+        /// Connections that were ended for a flood of frames without content.
         public var connectionsFlooding = 0
-        /// Requests that were ended because their body, or the reading of their response, stood still for too long.
+        /// Requests that were ended because their body, or the reading of their response, made no progress for too long.
         public var requestsTimedOut = 0
-        /// Requests that were refused or ended because too many were open, or because the origin held too much for them.
+        /// Requests that were refused or ended because too many were open, or too many bytes were held for them.
         public var requestsOverLimit = 0
-        /// Bytes that requests make the origin hold now: see `Limits.heldBytes`.
+        /// Bytes that are held for requests now: see `Limits.heldBytes`.
         public var bytesHeld = 0
         /// Requests that wait for a worker now.
         public var requestsWaiting = 0
@@ -44,10 +45,10 @@ extension OriginServer {
         public var bytesReceived = 0
         public var bytesSent = 0
 
-        /// Connections that have closed, those included that were closed at once because there were too many.
+        /// Connections that have closed, including those refused at accept because there were too many.
         public var connectionsClosed: Int { connectionsAccepted - connectionsOpen }
 
-        /// One object, its members named as here.
+        /// The statistics as a JSON object, with members named like the properties.
         var json: String {
             let members = [
                 ("connectionsAccepted", connectionsAccepted), ("connectionsOpen", connectionsOpen),
@@ -66,7 +67,7 @@ extension OriginServer {
     }
 }
 
-/// Counters that the loop's thread alone writes, so that adding needs no locked instruction, and that any thread reads.
+/// Counters that only the loop's thread writes, so that adding needs no locked instruction, and that any thread reads.
 final class Counters: Sendable {
     struct Counter: ~Copyable {
         private let value = Atomic<Int>(0)

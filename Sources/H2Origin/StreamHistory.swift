@@ -1,21 +1,21 @@
 import CNghttp2
 
-/// What a client may no longer send on streams that are over, where nghttp2 does not say so: it passes over frames on any stream
-/// that it no longer knows, since they may have crossed a RST_STREAM of its own.
+/// Detects frames on closed streams that nghttp2 ignores.
 ///
-/// So this remembers what cannot have crossed: streams that the client itself reset, and those it passed over when it opened a
-/// higher one. It remembers a limited number of each, and says nothing of those it has forgotten.
+/// nghttp2 ignores frames on streams that it no longer knows, because they may have crossed a RST_STREAM of its own. This
+/// remembers streams for which that is impossible: those that the client itself reset, and those it skipped when it opened
+/// a higher one. It remembers a limited number of each, and reports no error for older ones.
 struct StreamHistory {
     private static let limit = 64
 
     private var highest: Int32 = 0
-    /// The last `limit` streams that the client reset, in a ring.
+    /// The last `limit` streams that the client reset, in a ring buffer.
     private var reset: [Int32] = []
     private var nextReset = 0
     /// Streams below `highest` that were never opened, in order.
     private var skipped: [ClosedRange<Int32>] = []
 
-    /// To be called for each HEADERS frame; the error of the connection, if it is one.
+    /// Records a HEADERS frame; returns the connection error that it causes, if any. Call this for each one.
     mutating func headers(on id: Int32) -> nghttp2_error_code? {
         if id > highest {
             if id - highest > 2 {
@@ -30,15 +30,15 @@ struct StreamHistory {
         return reset.contains(id) ? NGHTTP2_STREAM_CLOSED : nil
     }
 
-    /// The same for each DATA frame.
+    /// Returns the connection error that a DATA frame causes, if any.
     func data(on id: Int32) -> nghttp2_error_code? {
-        // RFC 9113 section 5.1: a stream that was passed over is closed, like one that was reset.
+        // RFC 9113 section 5.1: a skipped stream is closed, like one that was reset.
         reset.contains(id) || isSkipped(id) ? NGHTTP2_STREAM_CLOSED : nil
     }
 
-    /// The client has reset a stream.
+    /// Records a stream that the client reset.
     mutating func wasReset(_ id: Int32) {
-        // One that was never opened is nghttp2's to refuse.
+        // nghttp2 rejects a reset of a stream that was never opened.
         guard id <= highest else { return }
         if reset.count < Self.limit {
             reset.append(id)
@@ -49,7 +49,7 @@ struct StreamHistory {
     }
 
     private func isSkipped(_ id: Int32) -> Bool {
-        // Even numbers are not the client's, and nghttp2 says so.
+        // Clients do not use even numbers, and nghttp2 rejects them.
         id & 1 == 1 && skipped.contains { $0.contains(id) }
     }
 }

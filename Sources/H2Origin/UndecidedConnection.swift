@@ -1,10 +1,12 @@
 import H2Client
 
-/// A connection in cleartext whose first bytes will tell its version: HTTP/2 by prior knowledge begins with a preface
-/// (RFC 9113 section 3.4) that no HTTP/1.1 request can begin with. Then it is replaced by one of that version.
+/// A cleartext connection whose first bytes determine its HTTP version.
+///
+/// HTTP/2 by prior knowledge begins with a preface (RFC 9113 section 3.4), which no HTTP/1.1 request can begin with. A
+/// connection of that version then replaces this one.
 final class UndecidedConnection: ServerConnection {
     private static let preface: [UInt8] = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
-    // Shorter than the preface, since that would have decided.
+    // Always shorter than the preface, which would have decided.
     private var first: [UInt8] = []
 
     init(wire: any SocketWire & Wire, descriptor: CInt, listener: Listener) {

@@ -1,12 +1,12 @@
 import H2Client
 
-/// The workers of an origin, over all its connections: so many requests are worked on at once, so many wait, and the rest
-/// is refused. Belongs to its loop's thread.
+/// The workers of an origin, shared by all its connections. Confined to its loop's thread.
 ///
-/// A worker is busy from a request's start until its stream ends: for the service time, for whatever the route waits for,
-/// and until the response was handed to the connection.
+/// A limited number of requests is processed at once, and a limited number waits; the rest are refused. A worker is busy
+/// until its request's stream ends: for the service time, while the route waits, and until the response has been handed to
+/// the connection.
 final class Workers {
-    /// Where a request stands.
+    /// A request's position.
     enum Place {
         case none
         case waiting(ticket: UInt64)
@@ -18,7 +18,7 @@ final class Workers {
     private var busy = 0
     private var waiting = 0
     private var lastTicket: UInt64 = 0
-    // Who gave up is passed over when its turn comes: streams are reused, but their tickets are not.
+    // A request that ended is skipped when its turn comes: streams are reused, but tickets are not.
     private var line: [(stream: ServerStream, ticket: UInt64)] = []
     private var lineStart = 0
 
@@ -38,11 +38,11 @@ final class Workers {
         line.append((stream, lastTicket))
         waiting += 1
         counters.requestsWaiting.add(1)
-        // Many that gave up behind one that stays: what is kept stays in proportion to those that wait.
+        // Keeps the size proportional to the number of waiting requests when many of them end early.
         if line.count > 2 * waiting + 64 { compact() }
     }
 
-    /// To be called when the stream ends, wherever it stands.
+    /// Removes a stream that ends, whether it waits, is being processed, or neither.
     func left(_ stream: ServerStream) {
         let place = stream.place
         stream.place = .none

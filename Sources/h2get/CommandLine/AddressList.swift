@@ -1,8 +1,9 @@
 import H2Client
 import Synchronization
 
-/// --resolve with several addresses, `A,B`: all of them are tried, as if a name had them. Everything else is looked up as
-/// ever; no host's name has a comma.
+/// Resolves the `A,B` of --resolve to all its addresses, as if one name had them.
+///
+/// Everything else is looked up as usual: no host name contains a comma.
 final class AddressList: NameResolver {
     private typealias Outcome = Result<[SocketAddress], H2Error>
 
@@ -16,7 +17,7 @@ final class AddressList: NameResolver {
         }
         let answers = Answers(count: addresses.count)
         for (index, address) in addresses.enumerated() {
-            // Literals, which have their answer at once.
+            // Literal addresses are answered at once.
             Resolver.shared.resolve(host: address, port: port, on: loop) { outcome in
                 if let all = answers.add(outcome, at: index) { completion(all) }
             }
@@ -24,13 +25,13 @@ final class AddressList: NameResolver {
         return nil
     }
 
-    /// In the order in which the addresses were given.
+    /// The answers, in the order in which the addresses were given.
     private final class Answers: Sendable {
         private let answers: Mutex<[Outcome?]>
 
         init(count: Int) { answers = Mutex(Array(repeating: nil, count: count)) }
 
-        /// All of them with the last one.
+        /// Adds an answer; returns the combined outcome with the last one, otherwise nil.
         func add(_ outcome: Outcome, at index: Int) -> Outcome? {
             answers.withLock { answers in
                 answers[index] = outcome

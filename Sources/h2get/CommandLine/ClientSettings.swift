@@ -1,10 +1,10 @@
 import H2Client
 
-/// The options about connections, retries, load and time, and the client's configuration that they result in.
+/// The options for connections, retries, load and time, and the client configuration that results from them.
 extension FetchSettings {
-    /// Statuses after which --retry retries: those that curl takes for transient.
+    /// Statuses after which --retry retries: those that curl considers transient.
     static let transientStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
-    /// The longest wait between two attempts, and the longest that Retry-After may ask for; as curl.
+    /// The longest wait between two attempts, and the longest Retry-After obeyed. The same as in curl.
     private static let longestRetryWait = Duration.seconds(600)
 
     mutating func setVersions(_ connection: ConnectionArguments) throws {
@@ -45,9 +45,9 @@ extension FetchSettings {
         }
         informationalMaximum = connection.informationalMaximum
         informationalPerSecond = connection.informationalPerSecond
-        // Responses that wait for their turn on stdout are not read meanwhile, and those in line before them are.
+        // Responses that wait for their turn on stdout are not read while those before them are.
         pool.unreadPatience = nil
-        // Each transfer may need one; beyond that idle ones make room.
+        // Each transfer may need one. Beyond that, idle connections are closed to make room.
         pool.connections = max(256, parallelMaximum)
         loadLimits.requestsPerSecondPerOrigin = connection.rate?.perSecond
         if connection.polite {
@@ -75,7 +75,7 @@ extension FetchSettings {
     }
 
     mutating func setRetry(_ request: RequestArguments) throws {
-        // A server may refuse at once all that is beyond its limit; each of these may be retried.
+        // A server may refuse all requests beyond its limit at once, and each of them may be retried.
         (retry.budget, retry.minimumPerSecond) = (1, 1_000)
         guard let retries = request.retries else {
             guard request.retryDelay == nil else { throw Failure.usage("--retry-delay goes with --retry N") }
@@ -89,7 +89,7 @@ extension FetchSettings {
         }
         retry.maximumAttempts = min(retries, 1_000_000) + 1
         guard retries > 0 else { return }
-        // How often is the user's to say.
+        // The user decides how often to retry.
         retry.minimumPerSecond = .max
         retry.statuses = Self.transientStatuses
         retry.retriesOnNewConnections = true
@@ -101,7 +101,7 @@ extension FetchSettings {
         retry.maximumTime = request.retryMaxTime?.duration
     }
 
-    /// The options that hold requests back, in words; nil where none is given.
+    /// The given options that hold requests back, in words, if any.
     var politeOptions: String? {
         switch (loadLimits.adaptive != nil, loadLimits.requestsPerSecondPerOrigin != nil) {
         case (true, true): "--polite or --rate"
@@ -113,7 +113,7 @@ extension FetchSettings {
 
     // MARK: - The client
 
-    /// - Parameter onFrame: sees each frame; nil costs nothing.
+    /// - Parameter onFrame: called with each frame; nil costs nothing.
     func clientConfiguration(onFrame: (@Sendable (FrameRecord) -> Void)? = nil) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
         configuration.versions = versions
@@ -133,7 +133,7 @@ extension FetchSettings {
     private func connectionConfiguration() -> Configuration {
         var configuration = Configuration()
         configuration.tls = tls
-        // At the end nothing is under way any more; a peer that does not close must not hold the user up.
+        // At the end no transfer is running, and a peer that does not close must not delay the user.
         configuration.timeouts.drain = .seconds(1)
         if let connectTimeout {
             configuration.timeouts.establish = connectTimeout
@@ -151,9 +151,9 @@ extension FetchSettings {
             configuration.tcpKeepAlive?.interval = keepAliveTime
         }
         if writesInOrder {
-            // Responses whose turn it is not are not read. All of them together must stay within the limit past which
-            // the connection's window waits for readers: else they would use it up, and the one whose turn it is would
-            // wait for ever. So the streams share 64 MiB, and do not grow.
+            // Responses that wait for their turn are not read. Together they must not use up the connection's window,
+            // or the response whose turn it is would wait forever. So the streams share 64 MiB, their windows do not
+            // grow, and the unread limit holds them all.
             let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
             let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
             configuration.windows.stream = stream
@@ -163,8 +163,9 @@ extension FetchSettings {
         return configuration
     }
 
-    /// No request should have to wait longer than this for a connection or stream, unless what it waits for is held by
-    /// responses that wait for its turn: connecting and what the load limits ask for take less.
+    /// The longest that a request may wait for a connection or stream through connecting and load limits.
+    ///
+    /// If it waits longer, responses that wait for its turn hold all of them.
     var longestHonestWait: Duration {
         let steps = Configuration.Timeouts()
         var wait = (connectTimeout ?? steps.resolve + steps.connect + steps.tls) + .seconds(2)
@@ -173,8 +174,9 @@ extension FetchSettings {
         return wait
     }
 
-    /// How many transfers whose bodies go to stdout in order may be under way at an origin of which nothing is known yet:
-    /// as many as HTTP/1.1 has connections, if it is that for sure.
+    /// The limit of concurrent transfers, with bodies in order on stdout, to an origin that has not responded yet.
+    ///
+    /// The number of HTTP/1.1 connections if only HTTP/1.1 is possible, otherwise unlimited.
     func placesAtFirst(_ origin: Origin) -> Int {
         switch (versions, origin.scheme) {
         case (.http1Only, _), (.automatic, .http): pool.http1ConnectionsPerOrigin

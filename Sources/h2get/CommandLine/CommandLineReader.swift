@@ -1,16 +1,15 @@
 internal import ArgumentParser
 
-/// A command whose arguments are URLs (or files): there may be thousands of them, and its letters may be joined as curl's
-/// and h2load's can.
+/// A command that takes URLs (or files), possibly thousands, and allows joined letters like curl and h2load.
 protocol URLCommand: ParsableCommand {
-    /// The letters whose options take a value.
+    /// The letters of options that take a value.
     static var lettersWithValue: Set<UInt8> { get }
     var urls: [String] { get set }
 }
 
-/// swift-argument-parser with our way of saying errors, and without its cost for thousands of URLs.
+/// swift-argument-parser with our error messages, and without its cost for thousands of URLs.
 enum CommandLineReader {
-    /// Reads `arguments`; help and version are printed, and end the process.
+    /// Parses `arguments`. For help and version, prints them and ends the process.
     /// - Throws: `Failure` (`usage`).
     static func read<Command: ParsableCommand>(_ type: Command.Type, _ arguments: [String]) throws -> Command {
         var (parsed, urls) = (arguments, [String]())
@@ -39,7 +38,7 @@ enum CommandLineReader {
         }
     }
 
-    /// The parser's message, which quotes what it does not understand, without what may be secrets in it.
+    /// The parser's message without possible secrets among the arguments that it quotes.
     private static func withoutSecrets(_ message: String, _ arguments: [String]) -> String {
         var message = message
         for argument in arguments {
@@ -55,14 +54,14 @@ enum CommandLineReader {
         return message
     }
 
-    /// `me:password` may be meant for an option that curl has; `0..1K:30s` is not.
+    /// Whether `value` is certainly not a secret: `me:password` may be meant for an option of curl's, `0..1K:30s` is not.
     private static func isHarmless(_ value: String) -> Bool {
         if value.firstRange(ofASCII: "://") != nil { return true }
         let parts = value.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
         return parts.count == 1 || parts.allSatisfy { $0.first.map { (0x30...0x39).contains($0) } ?? false }
     }
 
-    /// Prints the help, and ends the process.
+    /// Prints the help and ends the process.
     /// - Throws: `Failure` (`writeFailed`).
     static func printHelp<Command: ParsableCommand>(_ type: Command.Type) throws -> Never {
         try printAndEnd(help(type))
@@ -75,10 +74,10 @@ enum CommandLineReader {
 
     static func help<Command: ParsableCommand>(_ type: Command.Type) -> String { type.helpMessage(columns: helpWidth) }
 
-    /// A terminal's width, within what reads well.
+    /// The terminal's width, limited to a readable range.
     private static var helpWidth: Int { min(max(Console.standardOutputWidth ?? 120, 60), 120) }
 
-    /// `-sXPUT` and `-sSo FILE`, which the parser does not know, as `-s -X PUT` and `-sS -o FILE`.
+    /// Rewrites `-sXPUT` and `-sSo FILE`, which the parser does not support, as `-s -X PUT` and `-sS -o FILE`.
     static func separated(_ arguments: [String], lettersWithValue: Set<UInt8>) -> [String] {
         var out: [String] = []
         var isValue = false
@@ -88,7 +87,7 @@ enum CommandLineReader {
             let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
             guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
                 out.append(argument)
-                // The word behind a long option may be its value, which must stay as it is.
+                // The word after a long option may be its value, which must not be changed.
                 isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
                 continue
             }
@@ -100,7 +99,7 @@ enum CommandLineReader {
         return out
     }
 
-    /// Takes the URLs at the end off: the parser's cost grows with the square of what it is given, 2 s for 10,000.
+    /// Splits off the URLs at the end, because the parser's cost is quadratic: 2 s for 10,000 arguments.
     ///
     /// No option takes two values, so in a run of words without a dash only the first can be an option's value. That one
     /// is left to the parser.

@@ -1,14 +1,16 @@
 import H2Client
 
-/// All --connect-to and --resolve, with curl's order: the first --connect-to that matches names the host and port, and the
-/// last --resolve for these its addresses. One for `*` holds where no other does.
+/// All --connect-to and --resolve rules, with curl's precedence.
+///
+/// The first matching --connect-to gives the host and port, and the last --resolve for these gives the addresses. A rule
+/// for `*` applies if no other does.
 struct ConnectRules: Sendable, Equatable {
     var connectTo: [ConnectRule] = []
     var resolve: [ConnectRule] = []
 
     var isEmpty: Bool { connectTo.isEmpty && resolve.isEmpty }
 
-    /// Where to connect; nil: where the origin says.
+    /// Where to connect, or nil for the origin's own host and port.
     func target(for origin: Origin) -> (host: String, port: Int)? {
         let target = connectTo.first { $0.matches(origin.host, origin.port) }?.target(for: origin)
         let (host, port) = target ?? (origin.host, origin.port)
@@ -21,12 +23,12 @@ struct ConnectRules: Sendable, Equatable {
     }
 }
 
-/// --connect-to and --resolve: another place to connect to, under the same name.
+/// One --connect-to or --resolve: another host or address to connect to, under the same name.
 struct ConnectRule: Sendable, Equatable {
-    /// nil: any host, any port.
+    /// nil for any host.
     var host: String?
     var port: Int?
-    /// nil: the origin's own.
+    /// nil for the origin's own host.
     var targetHost: String?
     var targetPort: Int?
 
@@ -78,7 +80,7 @@ struct ConnectRule: Sendable, Equatable {
         (targetHost ?? origin.host, targetPort ?? origin.port)
     }
 
-    /// Splits at colons outside brackets, and takes the brackets off.
+    /// Splits at colons outside brackets, and removes the brackets.
     private static func split(_ text: String) -> [String] {
         var parts = [""]
         var isInBrackets = false
@@ -93,9 +95,9 @@ struct ConnectRule: Sendable, Equatable {
         return parts
     }
 
-    /// As origins hold hosts: lower case, an internationalised name in its ASCII form, a zone as it is (RFC 6874 has `%25`
-    /// before it).
-    /// - Parameter name: of this part, for errors: they do not repeat what may be a password.
+    /// Normalizes a host as origins do: lower case, an internationalized name in ASCII form, a zone as it is (RFC 6874 has
+    /// `%25` before it).
+    /// - Parameter name: the part's name, for errors, which do not repeat a possible password.
     private static func host(_ text: String, _ name: String) throws -> String {
         do {
             guard text.utf8.contains(UInt8(ascii: ":")) else { return try Origin(scheme: .https, host: text).host }

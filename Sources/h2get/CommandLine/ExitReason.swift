@@ -1,22 +1,22 @@
 import H2Client
 import H2Platform
 
-/// The process's exit code: curl's numbers, so that scripts written for curl keep their meaning.
+/// The process's exit code. The numbers are curl's, so that scripts written for curl work.
 enum ExitReason: Int32, Sendable, CaseIterable {
     case success = 0
-    /// The command line cannot be used.
+    /// The command line is invalid.
     case usage = 2
-    /// The URL cannot be used.
+    /// The URL is invalid.
     case badURL = 3
     case resolveFailed = 6
     case connectFailed = 7
-    /// HTTP itself failed, on the connection.
+    /// HTTP failed on the connection.
     case http2 = 16
     /// The connection ended in the middle of a response.
     case partial = 18
     /// The server answered 400 or more, and -f was given.
     case statusRefused = 22
-    /// A body could not be written to where it should go.
+    /// A body could not be written.
     case writeFailed = 23
     /// A body to send, or a list of URLs, could not be read.
     case readFailed = 26
@@ -27,26 +27,26 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case sendFailed = 55
     case receiveFailed = 56
     case clientCertificate = 58
-    /// A cipher suite or a group that OpenSSL does not know.
+    /// OpenSSL does not know a cipher suite or a group.
     case cipher = 59
     case notVerified = 60
     case tooBig = 63
     case authorityFile = 77
     /// One stream failed.
     case stream = 92
-    /// A measurement met a condition of --fail-if.
+    /// A --fail-if condition was met.
     case conditionFailed = 99
-    /// The terminal went away.
+    /// The terminal was closed (SIGHUP).
     case hungUp = 129
     case interrupted = 130
     case terminated = 143
 }
 
-/// Where a transfer was when it failed: the same error means different things before and after the response's head.
+/// The phase in which a transfer failed, since an error means different things before and after the response's head.
 enum TransferPhase: Sendable {
     /// Connecting, or waiting for the head.
     case request
-    /// The head has come, the body was on its way.
+    /// Receiving the body, after the head.
     case response
 }
 
@@ -71,7 +71,7 @@ extension ExitReason {
             }
     }
 
-    /// A connection that ended: an HTTP/2 code says more than an errno, and that more than a bare end.
+    /// Classifies an ended connection: an HTTP/2 code is more specific than an errno, and that more than a plain close.
     private init(closedBy error: H2Error, during phase: TransferPhase) {
         if case .http2(let code, _) = error.cause, code != .noError {
             self = .http2
@@ -91,7 +91,7 @@ extension H2Error.Scope {
     }
 }
 
-/// Why a transfer, or the whole run, failed: a number for scripts and a sentence for people.
+/// Why a transfer or the whole run failed: an exit code for scripts and a sentence for the user.
 struct Failure: Error, Sendable, Equatable {
     var status: ExitReason
     /// The cause and the remedy, in one line.
@@ -102,7 +102,7 @@ struct Failure: Error, Sendable, Equatable {
         self.message = message
     }
 
-    /// - Parameter remedy: what to try, where the options that fetching has for it are not there.
+    /// - Parameter remedy: what to try, for commands without the options that fetching has.
     init(_ error: H2Error, during phase: TransferPhase, remedy: String? = nil) {
         status = ExitReason(error, during: phase)
         message = error.message
@@ -114,10 +114,10 @@ struct Failure: Error, Sendable, Equatable {
         if !remedy.isEmpty { message += "; \(remedy)" }
     }
 
-    /// A remedy: the library's advice, in terms of our options where there is one for it.
+    /// What to try: one of our options if one helps, otherwise the library's advice.
     static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
-        // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another authority would not help.
+        // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another CA would not help.
         case (.certificateRejected, .certificate(62...64)):
             "it is for another name: use that in the URL, with --connect-to HOST:PORT:HOST:PORT if it leads elsewhere"
         // X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
@@ -137,11 +137,11 @@ struct Failure: Error, Sendable, Equatable {
         case (.limitExceeded, _) where error.message.contains("informational responses"):
             "allow more with --informational-max and --informational-per-second"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
-        // Advice that only a program can follow is no help here.
+        // Leave out advice that only a program can follow.
         default: ["Configuration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
         }
     }
 
-    /// A command line that cannot be used.
+    /// An invalid command line.
     static func usage(_ message: String) -> Failure { Failure(.usage, message) }
 }

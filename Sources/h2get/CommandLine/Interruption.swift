@@ -2,18 +2,18 @@ import H2Client
 import H2Platform
 import Synchronization
 
-/// Ctrl-C, `kill` and a terminal that goes away: SIGINT, SIGTERM, SIGHUP.
+/// Handles SIGINT (Ctrl-C), SIGTERM (`kill`) and SIGHUP (a closed terminal).
 ///
-/// They are blocked in every thread and taken by one of its own with sigwait, so that no code runs inside a signal
-/// handler, and so that they work whatever the main thread is waiting for. The process ends by the signal itself: the shell
-/// that started it sees that it was interrupted, and counts 128 plus the signal.
+/// All threads block them, and a dedicated thread receives them with sigwait. So no code runs inside a signal handler, and
+/// signals work whatever the main thread waits for. The process ends by the signal itself, so its shell sees that it was
+/// interrupted and reports 128 plus the signal.
 enum Interruption {
     private enum Phase {
         /// The next signal ends the process at once.
         case idle
         /// The next signal calls this.
         case running(cancel: @Sendable () -> Void)
-        /// Results are being written: the first signal waits until they are there, the second ends the process at once.
+        /// Results are being written: the first signal takes effect after that, the second ends the process at once.
         case finishing
     }
 
@@ -24,13 +24,13 @@ enum Interruption {
 
     private static let state = Mutex(State())
 
-    /// The first signal that asked for a clean end; nil where there was none.
+    /// The first signal that asked for a clean end, if any.
     static var received: Int32? {
         let signal = state.withLock { $0.received }
         return signal == 0 ? nil : signal
     }
 
-    /// To be called on the main thread before any other thread is started: threads inherit what is blocked.
+    /// Call this on the main thread before any other thread starts, because threads inherit the signal mask.
     static func install() {
         var set = watched
         pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -38,25 +38,26 @@ enum Interruption {
             startDetachedThread {
                 while true { take(next()) }
             } == 0
-        // Without one a signal does what it does to any program.
+        // Without the thread, signals have their default effect.
         if !hasThread { pthread_sigmask(SIG_UNBLOCK, &set, nil) }
     }
 
-    /// From here on the first signal calls `cancel`, from a thread of its own, and the second ends the process.
+    /// From here on the first signal calls `cancel` on the signal thread, and the second ends the process.
     static func cancels(with cancel: @escaping @Sendable () -> Void) {
         state.withLock { $0.phase = .running(cancel: cancel) }
     }
 
-    /// From here on the first signal, unless there was one already, ends the process only when it is done: results that cannot
-    /// be had again are being written. The next one ends it at once, but for SIGHUP.
+    /// From here on the first signal, unless there already was one, ends the process only after the results are written.
+    ///
+    /// The next one ends it at once, except SIGHUP.
     static func finishes() {
         state.withLock { $0.phase = .finishing }
     }
 
-    /// Ends the process: by the signal that interrupted it, if one did, else with `status`.
+    /// Ends the process by the signal that interrupted it, if any, otherwise with `status`.
     ///
-    /// Everything is written with write(2): there is nothing that exit(3) would have to flush, and its destructors must
-    /// not run while other threads are at work.
+    /// All output uses write(2), so exit(3) would have nothing to flush, and its destructors must not run while other threads
+    /// are running.
     static func end(with status: Int32) -> Never {
         Console.flush()
         if let received { die(by: received) }
@@ -64,7 +65,7 @@ enum Interruption {
         _exit(status)
     }
 
-    /// Suspends the main thread for ever.
+    /// Suspends the main thread forever.
     static func wait() -> Never {
         while true { pause() }
     }
@@ -73,7 +74,7 @@ enum Interruption {
         switch state.withLock({ step($0.phase, signal, &$0) }) {
         case .call(let cancel): cancel()
         case .wait(let isNews):
-            // Whoever pressed Ctrl-C wonders why nothing happens, where the results go to a pipe that nobody reads.
+            // Tell the user why nothing happens: the results may go to a pipe that nobody reads.
             if isNews, signal == SIGINT, isatty(STDERR_FILENO) == 1 {
                 Console(showsErrors: true, hidesProgress: true).say(
                     "h2get: writing the results; press Ctrl-C again to stop without them")
@@ -97,7 +98,7 @@ enum Interruption {
         case .finishing where isFirst:
             state.received = signal
             return .wait(isNews: true)
-        // A terminal that goes away says so more than once, by its shell and by the kernel: only Ctrl-C is impatience.
+        // A closed terminal may send SIGHUP more than once, from its shell and from the kernel.
         case .finishing where signal == SIGHUP: return .wait(isNews: false)
         case .idle where signal == SIGHUP && state.received == SIGHUP: return .wait(isNews: false)
         case .idle, .finishing: return .die
@@ -112,15 +113,14 @@ enum Interruption {
         sigaddset(&set, signal)
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
         raise(signal)
-        // The first process of a container outlives signals that it does not handle.
+        // Process 1 of a container survives signals that it does not handle.
         _exit(128 + signal)
     }
 
     private static var watched: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
-        // A shell starts background jobs of scripts with SIGINT ignored, and nohup what it runs with SIGHUP ignored: they
-        // are meant for others then.
+        // Shells start background jobs of scripts with SIGINT ignored, and nohup ignores SIGHUP: leave those ignored.
         for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&set, signal) }
         return set
     }

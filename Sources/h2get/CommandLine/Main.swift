@@ -3,13 +3,14 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// The first word alone decides whether it is a subcommand, so that no option's value can be mistaken for one; everything
-/// else fetches.
+/// The program's entry point.
+///
+/// Only the first word can be a subcommand, so that no option's value is mistaken for one. Everything else fetches.
 @main
 struct Main {
     static func main() {
         StandardDescriptors.fill()
-        // A closed pipe is an error of the write that meets it, not the process's end.
+        // Writing to a closed pipe fails with an error rather than ending the process.
         signal(SIGPIPE, SIG_IGN)
         Interruption.install()
         do {
@@ -40,20 +41,20 @@ struct Main {
 
     private static func fetch(_ command: GetCommand) throws -> Never {
         let settings = try FetchSettings(command)
-        // http:// URLs have no use for them.
+        // http:// URLs do not need the TLS files.
         if settings.inputFile != nil || settings.urls.contains(where: { $0.lowercased().hasPrefix("https:") }) {
             try TLSFiles.check(settings.tls)
         }
-        // OpenSSL gets ready on the loop's thread while the rest is prepared on this one. Not before the command line is
-        // accepted: what may end in a moment starts nothing.
+        // OpenSSL initializes on the event loop's thread while this thread prepares the rest. This starts only after the
+        // command line is accepted.
         if settings.urls.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
-        // Progress in the middle of bodies on the same terminal would spoil both.
+        // Progress must not mix with bodies on the same terminal.
         let bodiesOnTerminal =
             isatty(STDOUT_FILENO) == 1 && settings.standardOutputCount > 0
         let console = Console(
             showsErrors: settings.showsErrors,
             hidesProgress: settings.isSilent || bodiesOnTerminal || settings.verbosity > 0)
-        // Besides the downloads: connections, the event loop, the standard three.
+        // Besides the downloads: connections, the event loop, and stdin, stdout and stderr.
         allowOpenFiles(settings.parallelMaximum + settings.pool.connections + 100)
         let fetch = try Fetch(settings, console: console)
         let task = Task(executorPreference: EventLoop.shared.taskExecutor) {

@@ -1,9 +1,10 @@
 import H2Measure
 
-/// Numbers with units as options take them, in the grammar of `QuantityText`. Each function throws `BadValue`, before which the parser puts
-/// the option's name and the text.
+/// Numbers with units in options, in the grammar of `QuantityText`.
+///
+/// Each function throws `BadValue`, to which the parser prepends the option's name and the text.
 enum Quantity {
-    /// `1000`, `10K`, `2M`: a whole number within `range`, K, M and G being powers of 1,000, as one counts requests.
+    /// A count such as `1000`, `10K` or `2M`: a whole number within `range`. K, M and G are powers of 1,000.
     static func count(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
         { text in
             guard let value = QuantityText.whole(text, thousand: 1_000) else {
@@ -16,7 +17,7 @@ enum Quantity {
         }
     }
 
-    /// `16384`, `16K`, `1M`: bytes within `range`, K, M and G being powers of 1,024, as h2load has them.
+    /// A size such as `16384`, `16K` or `1M`: bytes within `range`. K, M and G are powers of 1,024, as in h2load.
     static func size(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
         { text in
             guard let value = QuantityText.whole(text, thousand: 1_024) else {
@@ -29,7 +30,7 @@ enum Quantity {
         }
     }
 
-    /// `10`, `0.5s`, `250ms`, `2m`, `1h`: a number alone is seconds. Up to a week.
+    /// A time such as `10`, `0.5s`, `250ms`, `2m` or `1h`, up to a week. A number without a unit means seconds.
     @Sendable static func time(_ text: String) throws -> Duration {
         guard let time = QuantityText.nanoseconds(text) else {
             throw BadValue("write a time such as 10s, 250ms, 2m or 1h; a number alone is seconds")
@@ -38,14 +39,14 @@ enum Quantity {
         return .nanoseconds(Int64(time))
     }
 
-    /// The same, and more than nothing.
+    /// A time above 0.
     @Sendable static func positiveTime(_ text: String) throws -> Duration {
         let time = try time(text)
         guard time > .zero else { throw BadValue("use a time above 0") }
         return time
     }
 
-    /// `100`, `0.5`, `10K`, each with or without `/s`: a number a second, above 0.
+    /// A rate per second above 0, such as `100`, `0.5` or `10K`, with or without `/s`.
     @Sendable static func rate(_ text: String) throws -> Double {
         guard let value = QuantityText.rate(text) else {
             throw BadValue("write a number a second such as 100, 0.5, 10K or 100/s")
@@ -54,7 +55,7 @@ enum Quantity {
         return value
     }
 
-    /// Seconds since 1970, with decimals or without, before the year 2200.
+    /// Seconds since 1970, with or without decimals, before the year 2200.
     @Sendable static func unixTime(_ text: String) throws -> Double {
         guard let seconds = QuantityText.decimal(text[...]), seconds < 7_258_118_400 else {
             throw BadValue("write seconds since 1970, such as those of 'date -d 14:00 +%s'")
@@ -63,20 +64,20 @@ enum Quantity {
     }
 }
 
-/// Why an option does not take a value, and what to write instead.
+/// Why a value is invalid, and what to write instead.
 struct BadValue: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
 }
 
-/// The value of `--rate`: requests a second over all connections, as they are to arrive.
+/// The value of `--rate`: the arrival rate in requests per second over all connections.
 enum ArrivalRate: Sendable, Equatable {
     case constant(Double)
-    /// From the first to the second.
+    /// A ramp from the first rate to the second.
     case range(Double, Double)
 
-    /// `100`, `100/s`, `100..2K`, `0..500/s`.
+    /// Parses `100`, `100/s`, `100..2K` or `0..500/s`.
     @Sendable init(text: String) throws {
         guard let dots = text.firstRange(ofASCII: "..") else {
             self = .constant(try Quantity.rate(text))
@@ -92,11 +93,11 @@ enum ArrivalRate: Sendable, Equatable {
     }
 }
 
-/// The value of `--expect-status`: statuses, and classes of them.
+/// The value of `--expect-status`: statuses and status classes.
 struct StatusList: Sendable, Equatable {
     private(set) var statuses: Set<Int> = []
 
-    /// `200`, `200,304`, `2xx,404`.
+    /// Parses `200`, `200,304` or `2xx,404`.
     @Sendable init(text: String) throws {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             if part.count == 3, ["xx", "XX"].contains(part.suffix(2)), let hundreds = Int(part.prefix(1)),
@@ -112,13 +113,13 @@ struct StatusList: Sendable, Equatable {
     }
 }
 
-/// The value of `--stages`: how the rate goes, one part after the other.
+/// The value of `--stages`: consecutive stages of the arrival rate.
 struct RateStages: Sendable, Equatable {
-    /// As many as a command line can hold, and no more.
+    /// The maximum number of stages.
     static let most = 1_000
     var stages: [BenchPlan.Stage] = []
 
-    /// `100:30s`, `0..100:30s,100:2m,1K:10s`.
+    /// Parses `100:30s` or `0..100:30s,100:2m,1K:10s`.
     @Sendable init(text: String) throws {
         func rate(_ text: Substring) throws -> Double {
             ["0", "0/s"].contains(text) ? 0 : try Quantity.rate(String(text))
@@ -143,12 +144,12 @@ struct RateStages: Sendable, Equatable {
         }
     }
 
-    /// All of them together.
+    /// The total length of all stages.
     var length: Duration { stages.reduce(.zero) { $0 + $1.length } }
 }
 
 extension String {
-    /// The first place of an ASCII string.
+    /// The range of the first occurrence of an ASCII string.
     func firstRange(ofASCII needle: String) -> Range<Index>? {
         var at = startIndex
         while at < endIndex {

@@ -4,15 +4,14 @@ import Synchronization
 
 /// Arguments that are not UTF-8, which no `String` can hold.
 ///
-/// For data and header fields, which are bytes to HTTP, a text of its own stands in the argument's place while the command
-/// line is parsed; `bytes(of:)` gives the bytes back. Anywhere else such an argument is a usage error: other bytes than those
-/// given would be used.
+/// Data and header fields are bytes in HTTP. While the command line is parsed, a unique text replaces such an argument, and
+/// `bytes(of:)` returns its bytes. Anywhere else it is a usage error, because the wrong bytes would be used.
 enum RawArguments {
     private static let values = Mutex<[String: [UInt8]]>([:])
-    /// Not a character, so that nobody types it.
+    /// A noncharacter, which no user types.
     private static let mark = "\u{10FFFE}"
 
-    /// The process's arguments, as they were given.
+    /// The process's arguments as bytes.
     static func ofProcess() -> [[UInt8]] {
         (1..<max(Int(CommandLine.argc), 1)).compactMap { index in
             CommandLine.unsafeArgv[index].map { text in
@@ -48,21 +47,22 @@ enum RawArguments {
         return texts
     }
 
-    /// The bytes that a value of the command line stands for.
+    /// The bytes of a value of the command line.
     static func bytes(of text: String) -> [UInt8] {
         guard text.hasPrefix(mark) else { return Array(text.utf8) }
         return values.withLock { $0[text] } ?? Array(text.utf8)
     }
 
+    /// Checks that no other option or URL contains bytes that are not UTF-8.
     /// - Parameter used: the values of the options that take bytes.
-    /// - Throws: `Failure` (`usage`) where another option or a URL has got what stands for bytes.
+    /// - Throws: `Failure` (`usage`).
     static func check(_ used: [String]) throws {
         let missing = values.withLock { values in values.keys.first { !used.contains($0) } }
         // It may be a secret.
         if missing != nil { throw notUTF8(nil, nil) }
     }
 
-    /// The option to which a word belongs, and the part of the word that is its value.
+    /// The option to which a word belongs, and its value within the word.
     private static func parts(_ word: [UInt8], after last: String?) -> (option: String?, value: ArraySlice<UInt8>) {
         let dash = UInt8(ascii: "-")
         if word.starts(with: [dash, dash]), let equals = word.firstIndex(of: UInt8(ascii: "=")) {
@@ -77,13 +77,13 @@ enum RawArguments {
         }
         guard let last, last.utf8.first == dash, last.utf8.count > 1 else { return (nil, word[...]) }
         if last.hasPrefix("--") { return (last.utf8.contains(UInt8(ascii: "=")) ? nil : last, word[...]) }
-        // Of joined letters the first that takes a value is the option: the rest would be its value.
+        // In joined letters the first one that takes a value is the option, and the rest is its value.
         guard let place = last.utf8.firstIndex(where: letters.contains), last.utf8.index(after: place) == last.endIndex
         else { return (last.utf8.count == 2 ? last : nil, word[...]) }
         return ("-" + last.suffix(1), word[...])
     }
 
-    /// - Parameter argument: nil where it may be a secret, as any option's value may.
+    /// - Parameter argument: the argument to quote; nil if it may be a secret, like any option's value.
     private static func notUTF8(_ argument: [UInt8]?, _ option: String?) -> Failure {
         let text = argument.map { " '\(shown(String(decoding: $0, as: UTF8.self)))'" } ?? ""
         let what = option.map { "the value of \($0)" } ?? "the argument\(text)"

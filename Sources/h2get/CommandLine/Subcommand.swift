@@ -1,6 +1,6 @@
 import H2Measure
 
-/// The words that are commands when they come first.
+/// The subcommands, recognized only as the first word.
 enum Subcommand: String, CaseIterable {
     case bench
     case compare
@@ -8,13 +8,14 @@ enum Subcommand: String, CaseIterable {
     case serve
     case help
 
-    /// - Throws: `Failure` (`usage`) where the first word is nearly one of them, and cannot be a URL.
+    /// Checks the first word for a misspelled subcommand.
+    /// - Throws: `Failure` (`usage`) if it resembles one and cannot be a URL.
     static func checkSpelling(_ arguments: [String]) throws {
         guard let word = arguments.first, let command = meant(by: word) else { return }
         throw Failure.usage("'\(shown(word))' is not a URL; did you mean '\(command.rawValue)'?")
     }
 
-    /// The command that a misspelt word means; nil where it is like none of them.
+    /// The command that a misspelled word resembles, if any.
     static func meant(by word: String) -> Subcommand? {
         let letters = Array(word.lowercased().utf8)
         guard (3...12).contains(letters.count), letters.allSatisfy({ (0x61...0x7a).contains($0) }) else { return nil }
@@ -23,7 +24,7 @@ enum Subcommand: String, CaseIterable {
         return nearest.distance <= (letters.count < 5 ? 1 : 2) ? nearest.command : nil
     }
 
-    /// How many letters are wrong, missing, superfluous, or swapped with their neighbour (Damerau and Levenshtein).
+    /// The Damerau-Levenshtein distance: the number of letters that are wrong, missing, extra, or swapped with a neighbor.
     private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
         var rows = [Array(0...b.count)]
         for i in 1...a.count {

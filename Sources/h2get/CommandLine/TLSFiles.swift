@@ -1,7 +1,7 @@
 import H2Client
 import H2Platform
 
-/// The files that the options name for TLS, and those that the environment names in their place.
+/// The TLS files given by options, or by the environment if the options are missing.
 struct TLSFiles {
     var isInsecure = false
     var authorityFile: String?
@@ -20,15 +20,15 @@ struct TLSFiles {
         return tls
     }
 
-    /// As for curl, where no option says what to trust. SSL_CERT_FILE and SSL_CERT_DIR are the library's.
+    /// The CA bundle from the environment, as in curl, if no option names one. The library reads SSL_CERT_FILE and
+    /// SSL_CERT_DIR itself.
     static var environmentBundle: String? {
         guard let value = getenv("CURL_CA_BUNDLE") else { return nil }
         let path = String(cString: value)
         return path.isEmpty ? nil : path
     }
 
-    /// Before anything is sent: names the files that cannot be read, in the system's words, and the suites and groups that
-    /// OpenSSL does not know.
+    /// Checks, before anything is sent, that the files are readable and that OpenSSL knows the cipher suites and groups.
     /// - Throws: `Failure`.
     static func check(_ tls: Configuration.TLS) throws {
         try checkSuites(tls)

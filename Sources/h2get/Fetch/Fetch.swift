@@ -3,15 +3,15 @@ import H2Measure
 import H2Platform
 import HTTPTypes
 
-/// One run: the URLs, the workers that take them in order, and what came of it.
+/// One run: the URLs, the workers that take them in order, and the outcome.
 ///
-/// Its executor is the event loop on which the connections live, so that nothing here changes threads.
+/// Its executor is the connections' event loop, so nothing here switches threads.
 actor Fetch {
     let settings: FetchSettings
     let console: Console
     let list: URLList
     let client: HTTPClient
-    /// For the transfer whose turn it is, where those that wait for it hold all that the first one may open.
+    /// For the transfer whose turn it is, if those that wait for it hold all connections that `client` may open.
     private var spareClient: HTTPClient?
     let turns = Turns()
     let places: Places<Origin>
@@ -20,7 +20,7 @@ actor Fetch {
     let verbose: Verbose
     let files = ClaimedFiles()
     let sharedOutputs = SharedOutputs()
-    /// Known once the first pipe or device was written to.
+    /// Set when the first pipe or device is written to.
     private var sharedPlaces: Set<FileIdentity>?
     let retryNotes: RetryNotes
     private let unreachable: OriginFailures
@@ -32,25 +32,25 @@ actor Fetch {
     var inFlight = 0
     var mostInFlight = 0
     var spoken: Set<HTTPVersion> = []
-    /// The connection that brought the first response.
+    /// The connection of the first response.
     var firstConnection: (info: ConnectionInfo, version: HTTPVersion)?
     private var firstFailure: (index: Int, status: ExitReason)?
-    /// stdout has no reader any more, and nothing that is left to do goes elsewhere.
+    /// Whether stdout is broken and all remaining bodies would go there.
     private var isStopped = false
     private var hasListFailed = false
-    /// A transfer was cancelled, or the rest of the list was not read for a signal.
+    /// Whether a transfer was cancelled, or a signal kept the rest of the list from being read.
     private var isCutOff = false
-    /// Of transfers that were cancelled: how many left a .part file, and which files they emptied that had no room for one
-    /// beside them.
+    /// The number of cancelled transfers that left a .part file.
     private var leftParts = 0
+    /// Files that cancelled transfers emptied, because no .part file could be created beside them.
     private var emptied: [String] = []
     private let start = ContinuousClock.now
-    /// Tasks that tell of the clients' events with -v.
+    /// Tasks that report the clients' events, with -v or --retry.
     private var narrators: [Task<Void, Never>?] = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
 
-    /// - Throws: `Failure` where the list of URLs cannot be opened.
+    /// - Throws: `Failure` if the list of URLs cannot be opened.
     init(_ settings: FetchSettings, console: Console) throws {
         self.settings = settings
         self.console = console
@@ -66,7 +66,7 @@ actor Fetch {
         origins = KnownOrigins(atOnce: settings.parallelMaximum)
     }
 
-    /// The second client, whose connections count by themselves.
+    /// The second client, which has its own connection limits.
     func clientForTurn() -> HTTPClient {
         if let spareClient { return spareClient }
         let client = HTTPClient(configuration: client.configuration)
@@ -75,7 +75,7 @@ actor Fetch {
         return client
     }
 
-    /// Whether more than one body goes to a pipe, device or descriptor. What a list with -O leads to is not known beforehand.
+    /// Whether more than one body may go to a pipe, device or descriptor. For a list with -O this is not known in advance.
     func isShared(_ identity: FileIdentity) -> Bool {
         if settings.inputFile != nil, settings.placement.usesRemoteName { return true }
         if let sharedPlaces { return sharedPlaces.contains(identity) }
@@ -84,8 +84,8 @@ actor Fetch {
         return places.contains(identity)
     }
 
-    /// Fetches all, closes the connections, and says what there is to say.
-    /// - Returns: what the first failed URL, in their order, ended with.
+    /// Fetches all URLs, closes the connections, and reports the outcome.
+    /// - Returns: the exit reason of the first failed URL in their order, or `success`.
     func run() async -> ExitReason {
         narrate(client)
         let tellsOfWaits = settings.politeOptions != nil && (settings.verbosity > 0 || console.wantsProgress)
@@ -105,9 +105,9 @@ actor Fetch {
         console.wipeProgress()
         unreachable.tell()
         let count = isStopped ? list.total ?? list.count : list.count
-        // With stdout broken, what was not done failed, also where it was not begun.
+        // With stdout broken, everything not done has failed, even if it was not started.
         if isStopped { failed = max(failed, count - done) }
-        // After the last transfer there is nothing left that a signal could interrupt.
+        // A signal after the last transfer interrupts nothing.
         let isCancelled = Task.isCancelled && (isCutOff || list.total.map { list.count < $0 } ?? true)
         let statistics = await statistics()
         await close(atOnce: isCancelled)
@@ -126,7 +126,7 @@ actor Fetch {
         return firstFailure?.status ?? .success
     }
 
-    /// What is left of the files of transfers that were cancelled, in words.
+    /// What cancelled transfers left of their files, in words.
     private var leftovers: String {
         var text = leftParts == 0 ? "" : "; unfinished downloads are in *.part files"
         if emptied.count == 1 {
@@ -137,7 +137,7 @@ actor Fetch {
         return text
     }
 
-    /// Tells of the client's events: with -v of all, with --retry of what is waited for.
+    /// Reports the client's events: all with -v, only waits with --retry.
     private func narrate(_ client: HTTPClient) {
         if settings.verbosity > 0 { return narrators.append(verbose.narrate(client)) }
         guard settings.retries ?? 0 > 0, console.showsErrors else { return }
@@ -153,16 +153,16 @@ actor Fetch {
         retryNotes.tell(error?.message ?? "the server answered \(status ?? 0)", wait: wait)
     }
 
-    /// After a cancelled run nothing is waited for.
+    /// Closes both clients, without waiting if the run was cancelled.
     private func close(atOnce: Bool) async {
         for client in [client, spareClient].compactMap({ $0 }) {
             if atOnce { client.shutdownNow() } else { await client.shutdown(gracePeriod: .seconds(1)) }
         }
-        // The last events are told before the summary.
+        // The last events are reported before the summary.
         for case .some(let narrator) in narrators where !atOnce { await narrator.value }
     }
 
-    /// Of both clients.
+    /// The statistics of both clients together.
     func statistics() async -> HTTPClient.Statistics {
         var sum = await client.statistics()
         if let spare = await spareClient?.statistics() {
@@ -181,7 +181,7 @@ actor Fetch {
 
     // MARK: - Workers
 
-    /// A fixed number of workers, not a task a URL: memory stays flat however many URLs there are.
+    /// Runs a fixed number of workers rather than a task per URL, so memory does not grow with the number of URLs.
     private func work() async {
         let workers =
             settings.inputFile == nil ? min(settings.parallelMaximum, settings.urls.count) : settings.parallelMaximum
@@ -197,7 +197,7 @@ actor Fetch {
                 guard let (index, url) = try await list.next() else { return }
                 await fetch(url, index)
             } catch let failure as Failure {
-                // The list broke off; each worker may meet that, one says so. What is under way goes on.
+                // Reading the list failed. Every worker may see that, one reports it; running transfers continue.
                 guard !hasListFailed else { return }
                 hasListFailed = true
                 console.error(failure)
@@ -222,9 +222,9 @@ actor Fetch {
         }
         bodyBytes += outcome.bodyBytes
         switch outcome.end {
-        // A body that waits to be written is done once it is.
+        // A deposited body counts as done once it is written.
         case .done: if !outcome.isDeposited { done += 1 }
-        // The run is cancelled or stopped; that is said once.
+        // The run reports its cancellation once, at its end.
         case .cancelled: break
         case .failed(let failure):
             fail(
@@ -247,7 +247,7 @@ actor Fetch {
         var standardOutputIsBroken = false
         var isDeposited = false
         var origin: Origin?
-        /// No connection to the origin could be had, which is nothing special about this URL.
+        /// Whether no connection to the origin could be established, which concerns all its URLs.
         var isUnreachable = false
     }
 
@@ -287,7 +287,7 @@ actor Fetch {
         _ failure: Failure, _ standardOutputIsBroken: Bool, _ url: String, _ index: Int,
         unreachable origin: Origin? = nil
     ) {
-        // One closed stdout is one failure, however many bodies were on their way to it.
+        // A closed stdout is reported once, however many bodies were to be written to it.
         if isStopped { return }
         failed += 1
         if let origin {
@@ -300,7 +300,7 @@ actor Fetch {
         isStopped = true
     }
 
-    /// Ends a turn on stdout, and writes what waited for it.
+    /// Ends a turn on stdout, and writes the bodies that waited for it.
     private func end(_ turn: Int, _ url: String, _ index: Int) async {
         turns.end(turn)
         do {
@@ -309,19 +309,19 @@ actor Fetch {
         } catch {
             let (written, lost) = turns.takeDeposits()
             done += written
-            // Cancelled: what waits is dropped.
+            // Cancelled: the waiting bodies are dropped.
             guard let failure = error as? Failure else {
                 isCutOff = true
                 return
             }
             guard !isStopped else { return }
-            // One of them is counted with what is said.
+            // `fail` below counts one of them.
             failed += max(lost - 1, 0)
             fail(failure, true, url, index)
         }
     }
 
-    /// - Throws: `Failure`, also where nobody reads stdout within -m: who would read the rest would miss a piece.
+    /// - Throws: `Failure`, also if nobody reads stdout within -m, because a later reader would miss a piece.
     private func writeDeposit(_ bytes: [UInt8]) async throws {
         guard let limit = settings.maxTime else { return try await BodyOutput.standardOutput.write(bytes) }
         let tookTooLong = tookTooLong
@@ -345,11 +345,11 @@ actor Fetch {
             failure = Failure(error, during: transfer.phase)
             failure.message += whyNotAgain(error.retryRefusal)
             if case .timeout(.wholeRequest, _) = error.cause, let limit = settings.maxTime {
-                // The library was given what was left of the time.
+                // The client was given only the time that was left.
                 failure.message = "it took longer than \(limit.brief); allow more time with -m"
             }
             if error.code == .tlsConfiguration, isOurCertificate(error) { failure.status = .clientCertificate }
-            // The line begins with the URL as it is.
+            // The printed line begins with the URL already.
             let repeated = "bad URL '\(transfer.url)': "
             if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
         default: failure = Failure(.stream, "\(error)")
@@ -358,7 +358,7 @@ actor Fetch {
         return failure
     }
 
-    /// Whether the file that cannot be used is --cert's or --key's, rather than --cacert's.
+    /// Whether the unusable file is that of --cert or --key, rather than --cacert.
     private func isOurCertificate(_ error: H2Error) -> Bool {
         [settings.tls.certificateFile, settings.tls.privateKeyFile].contains { path in
             path.map { error.message.contains("'\($0)'") } ?? false
@@ -371,7 +371,7 @@ actor Fetch {
 
     // MARK: - Messages
 
-    /// Shows progress, and tells of requests that --polite or --rate holds back.
+    /// Shows progress, and reports requests that --polite or --rate holds back.
     private func watch() async {
         var heldBack = HeldBack()
         while !Task.isCancelled {

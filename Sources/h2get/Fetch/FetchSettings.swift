@@ -3,19 +3,19 @@ import H2Measure
 import H2Platform
 import HTTPTypes
 
-/// The meaning of the options, checked as a whole before anything is sent.
+/// The options' meaning, checked as a whole before anything is sent.
 struct FetchSettings: Sendable {
-    /// A request's body, as far as the command line says.
+    /// A request's body, as far as the command line determines it.
     enum Body: Sendable, Equatable {
         case none
         case bytes([UInt8])
         case file(String)
-        /// -T: one path for all URLs, or one a URL.
+        /// -T: one path for all URLs, or one per URL.
         case uploads([String])
     }
 
     var urls: [String] = []
-    /// The list to read after `urls`; nil where there is none.
+    /// The list to read after `urls`, if any.
     var inputFile: String?
     /// --path-as-is.
     var keepsPath = false
@@ -28,13 +28,13 @@ struct FetchSettings: Sendable {
     var options = RequestOptions()
     var maxTime: Duration?
     var connectTimeout: Duration?
-    /// --stall-timeout, for what we read ourselves.
+    /// --stall-timeout, for bodies that h2get reads itself.
     var stallTimeout: Duration?
     var parallelMaximum = 100
     var versions = HTTPClient.Versions.automatic
     var pool = HTTPClient.Pool()
     var retry = HTTPClient.RetryPolicy()
-    /// --retry; nil where it is not given.
+    /// --retry, if given.
     var retries: Int?
     var loadLimits = HTTPClient.LoadLimits()
     /// From --informational-max and --informational-per-second.
@@ -107,14 +107,14 @@ struct FetchSettings: Sendable {
         }
     }
 
-    /// A regular file is read while it is sent, by each request anew. Anything else can be read only once, and is kept in
-    /// memory, so that each URL and each retry gets all of it, as with curl. No loop runs yet, and a signal ends the reading.
+    /// Each request reads a regular file anew while it is sent. Anything else can be read only once, and is kept in memory,
+    /// so that each URL and each retry gets all of it, as with curl. No event loop runs yet, and a signal ends the reading.
     private static func wholeFile(_ path: String) throws -> Body {
         if path != "-", case .regular = try FileKind.readable(path) { return .file(path) }
         return .bytes(try readWhole(path, remedy: "stream it with -T"))
     }
 
-    /// curl's -d: pieces joined by &, the line ends of files left out unless binary.
+    /// Joins the pieces with &, as curl's -d does, and drops the line ends of files unless they are binary.
     private static func joined(_ data: [OrderedData]) throws -> [UInt8] {
         var bytes: [UInt8] = []
         for (index, piece) in data.enumerated() {
@@ -163,7 +163,7 @@ struct FetchSettings: Sendable {
     /// - Returns: the authority that -H 'Host: ...' names, if any does.
     static func apply(_ arguments: [String], to fields: inout HTTPFields) throws -> String? {
         var authority: String?
-        // A name's first -H takes the default's place, more of them add: `-H 'Accept: a' -H 'Accept: b'` sends both.
+        // The first -H of a name replaces the default, further ones add: `-H 'Accept: a' -H 'Accept: b'` sends both.
         var seen: Set<HTTPField.Name> = []
         for (line, place) in try fieldLines(arguments) {
             let field = try FieldArgument(line, place: place)
@@ -190,7 +190,7 @@ struct FetchSettings: Sendable {
         return authority
     }
 
-    /// The lines of -H, each with its place, in words.
+    /// The lines of -H, each with its position in words.
     private static func fieldLines(_ arguments: [String]) throws -> [(line: [UInt8], place: String)] {
         var lines: [(line: [UInt8], place: String)] = []
         for (index, argument) in arguments.enumerated() {
@@ -225,7 +225,7 @@ struct FetchSettings: Sendable {
         self.trailers = trailers
     }
 
-    /// stdin can be read once, by one reader.
+    /// Checks that at most one option reads stdin, and that it is needed only once.
     private func checkStandardInput(_ request: RequestArguments) throws {
         var readers: [String] = []
         func isInput(_ argument: String) -> Bool {
@@ -239,7 +239,7 @@ struct FetchSettings: Sendable {
             throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
         }
         var isReadOnce = false
-        // A file that is not there is told when its turn comes.
+        // A missing file is reported when its turn comes.
         if case .uploads(let files) = body, files.count == 1 {
             isReadOnce = files[0] == "-" || FileKind(path: files[0]) == .other
         }
@@ -250,22 +250,22 @@ struct FetchSettings: Sendable {
         }
     }
 
-    /// How many bodies go to stdout; the most there can be where the list is not read yet.
+    /// The number of bodies that go to stdout, or an upper bound if there is a list to read.
     var standardOutputCount: Int { placement.standardOutputCount(ofFirst: inputFile == nil ? urls.count : Int.max) }
 
-    /// Whether several bodies go to stdout, which puts them into the order of the URLs.
+    /// Whether several bodies go to stdout, which are then written in the order of the URLs.
     var writesInOrder: Bool { standardOutputCount > 1 }
 }
 
-/// One -H or --trailer line. Its value is bytes (RFC 9110 section 5.5), whatever text they are.
+/// One -H or --trailer line. Its value is bytes of any encoding (RFC 9110 section 5.5).
 struct FieldArgument: Equatable {
     let name: String
-    /// nil: `Name:`, which removes a default.
+    /// nil for `Name:`, which removes a default.
     let bytes: [UInt8]?
 
     var value: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
-    /// Which -H or --trailer it is, for errors. They repeat nothing of it: it may be a password or a token.
+    /// Names the -H or --trailer in errors, which do not repeat its content: it may be a password or a token.
     static func place(_ option: String, _ index: Int, of count: Int) -> String {
         count == 1 ? option : "\(option) number \(index + 1)"
     }
@@ -274,7 +274,7 @@ struct FieldArgument: Equatable {
         "\(place): the name has a character that no name may have; write 'Name: value'"
     }
 
-    /// - Parameter place: where it stands, for errors.
+    /// - Parameter place: its position, for errors.
     /// - Throws: `Failure` (`usage`).
     init(_ line: [UInt8], place: String) throws {
         func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
@@ -298,14 +298,14 @@ struct FieldArgument: Equatable {
         }
     }
 
-    /// RFC 9113 section 8.2.2.
+    /// Whether HTTP/2 forbids the field (RFC 9113 section 8.2.2).
     static func isConnectionSpecific(_ name: String) -> Bool {
         ["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"].contains(name.lowercased())
     }
 }
 
 extension Priority {
-    /// `u=N`, `i`, or both with a comma, as the field has it.
+    /// Parses `u=N`, `i`, or both separated by a comma, as in the field.
     init(option text: String) throws {
         self.init()
         for part in text.split(separator: ",") {

@@ -2,10 +2,10 @@ internal import ArgumentParser
 import H2Measure
 import Synchronization
 
-/// The version that `--version` and the user-agent field tell.
+/// The version, for `--version` and the user-agent field.
 let version = "0.1.0"
 
-/// `h2get [options] URL...`: the options as they stand on the command line; `FetchSettings` gives them their meaning.
+/// `h2get [options] URL...`: the options as written; `FetchSettings` interprets them.
 struct GetCommand: URLCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get",
@@ -119,7 +119,7 @@ struct RequestArguments: ParsableArguments {
     var retryMaxTime: Seconds?
 }
 
-/// Time limits; none by default, but for those of connecting.
+/// Time limits. By default there are none, except for connecting.
 struct TimeArguments: ParsableArguments {
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-time")],
@@ -288,7 +288,7 @@ struct MessageArguments: ParsableArguments {
     var summary = false
 }
 
-/// One `-d` or `--data-binary`, with its place among both: they are joined in the order in which they stand.
+/// One `-d` or `--data-binary`, with its position among both, since they are joined in the order given.
 struct OrderedData: Sendable, Equatable {
     let text: String
     let isBinary: Bool
@@ -303,17 +303,17 @@ struct OrderedData: Sendable, Equatable {
     }
 }
 
-/// A time limit in seconds, decimals allowed, or with a unit as for all other times; 0 means none, as for curl.
+/// A time limit in seconds, with decimals, or with a unit like all other times. 0 means no limit, as in curl.
 struct Seconds: ExpressibleByArgument, Sendable, Equatable {
     /// nil: no limit.
     let duration: Duration?
 
     init?(argument: String) {
-        // A year is as good as no limit, and keeps sums of durations far from overflow.
+        // Limits are capped at a year, which keeps sums of durations far from overflow.
         let year: UInt64 = 31_536_000_000_000_000
         let isLong = QuantityText.decimal(argument[...]).map { $0 > 31_536_000 } ?? false
         guard let time = isLong ? year : QuantityText.nanoseconds(argument) else { return nil }
-        // A time that rounds to 0 is a short limit; 0 as it is written means no limit.
+        // A time that rounds to 0 is a short limit; only a literal 0 means no limit.
         let isZero = time == 0 && !argument.utf8.contains { (UInt8(ascii: "1")...UInt8(ascii: "9")).contains($0) }
         duration = isZero ? nil : .milliseconds(Int64(max(min(time, year) / 1_000_000, 1)))
     }
@@ -321,8 +321,9 @@ struct Seconds: ExpressibleByArgument, Sendable, Equatable {
     static var allValueStrings: [String] { [] }
 }
 
-/// Requests in a unit of time: `5/s`, `90/m`, `1000/h`, `14/d`, `1/10s`, as curl writes it. The unit has to be
-/// there: without one curl means an hour, which few expect.
+/// Requests per unit of time, in curl's syntax: `5/s`, `90/m`, `1000/h`, `14/d`, `1/10s`.
+///
+/// The unit is required: without one curl assumes an hour, which few expect.
 struct Rate: ExpressibleByArgument, Sendable, Equatable {
     let perSecond: Double
 

@@ -1,20 +1,21 @@
 import H2Client
 import H2Measure
 
-/// Notices origins to which nothing is sent although requests wait: --polite and --rate hold them back, and the run would
-/// seem to hang.
+/// Finds origins whose requests all wait because --polite or --rate holds them back.
+///
+/// Without a message the run would seem to hang.
 struct HeldBack {
     private struct Wait {
         let start: ContinuousClock.Instant
         var isTold = false
     }
 
-    /// Shorter ones are not worth a word.
+    /// Shorter waits are not reported.
     private static let shortest = Duration.seconds(1)
     private var waits: [Origin: Wait] = [:]
 
-    /// - Parameter origins: their figures at this moment.
-    /// - Returns: origins whose requests have waited for a second, and how many do; `isNews` where that was not so before.
+    /// - Parameter origins: the origins' current figures.
+    /// - Returns: the origins whose requests have waited for a second, and how many wait; `isNews` is true the first time.
     mutating func update(
         _ origins: [HTTPClient.Statistics.OriginStatistics], now: ContinuousClock.Instant
     ) -> [(origin: Origin, requests: Int, isNews: Bool)] {

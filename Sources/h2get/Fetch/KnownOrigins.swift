@@ -1,27 +1,28 @@
 import H2Client
 
-/// A run's knowledge of its origins: one that is dead must not cost a time limit for each of its URLs, and one that
-/// restarts must not lose them.
+/// What a run knows about its origins.
 ///
-/// 1. An origin that never served is given up with the first failure to connect (after --retry, if that is given), or
-///    when it ends its connections without serving anything.
-/// 2. One that has served is waited for, by all the transfers that want it, and given up when it was away for `patience`,
-///    not counting the time in which nobody asked it.
+/// An unreachable origin must not cost a time limit for each of its URLs, and one that restarts must not lose them.
 ///
-/// Belongs to one actor.
+/// 1. An origin that never served is given up after the first failure to connect (after --retry, if given), or
+///    when it keeps ending its connections without serving anything.
+/// 2. All transfers wait for an origin that has served. It is given up after it was away for `patience`, not counting
+///    the time in which no transfer tried to reach it.
+///
+/// Confined to one actor.
 final class KnownOrigins {
     /// How long an origin that has served may be away.
     static let patience = Duration.seconds(30)
-    /// Between two attempts to reach it: doubled from the first to the second.
+    /// Pauses between attempts to reach an origin: doubled each time, from the lower bound up to the upper bound.
     private static let pauses = Duration.milliseconds(100)...Duration.seconds(1)
 
     private struct Record {
         var hasServed = false
-        /// Transfers in a row that got no response since their connection ended.
+        /// Consecutive transfers that got no response because their connection ended.
         var unserved = 0
-        /// Of one that has served: since when nothing comes of it. Later by each time in which nobody asked.
+        /// When an origin that has served stopped responding, moved later by the time in which no transfer tried it.
         var awaySince: ContinuousClock.Instant?
-        /// Transfers that ask it, or wait to do so again.
+        /// Transfers that use the origin, or wait to retry.
         var asking = 0
         /// When the last of them ended.
         var askedUntil: ContinuousClock.Instant?
@@ -29,39 +30,39 @@ final class KnownOrigins {
         var failure: H2Error?
     }
 
-    /// So many transfers in a row without a response, and an origin that never served is given up.
+    /// The number of consecutive transfers without a response after which an origin that never served is given up.
     private let unservedLimit: Int
     private let now: () -> ContinuousClock.Instant
     private var records: [Origin: Record] = [:]
 
-    /// - Parameter atOnce: transfers at once, which all fail if one connection ends.
+    /// - Parameter atOnce: the number of concurrent transfers, which all fail if one connection ends.
     init(atOnce: Int, now: @escaping () -> ContinuousClock.Instant = { ContinuousClock.now }) {
         unservedLimit = 3 * atOnce
         self.now = now
     }
 
-    /// Why nothing more is asked of the origin; nil where something is.
+    /// Why the origin is given up, or nil if it is not.
     func failure(of origin: Origin) -> H2Error? { records[origin]?.failure }
 
     func hasServed(_ origin: Origin) -> Bool { records[origin]?.hasServed ?? false }
 
-    /// A transfer asks the origin from now on. `ended` must follow.
+    /// Records that a transfer starts to use the origin. `ended` must follow.
     func began(_ origin: Origin) {
         if let record = records[origin], record.asking == 0, let away = record.awaySince, let until = record.askedUntil
         {
-            // It may have been there all the while.
+            // It may have been reachable meanwhile.
             records[origin]?.awaySince = away + (now() - until)
         }
         records[origin, default: Record()].asking += 1
     }
 
-    /// The transfer asks no more, whatever came of it.
+    /// Records that a transfer ended, successfully or not.
     func ended(_ origin: Origin) {
         records[origin]?.asking -= 1
         if records[origin]?.asking == 0 { records[origin]?.askedUntil = now() }
     }
 
-    /// A response has come.
+    /// Records a response from the origin.
     func served(_ origin: Origin) {
         guard records[origin].map({ !$0.hasServed || $0.unserved > 0 || $0.awaySince != nil }) ?? true else { return }
         records[origin, default: Record()].hasServed = true
@@ -69,23 +70,22 @@ final class KnownOrigins {
         records[origin]?.awaySince = nil
     }
 
-    /// How long to wait before the origin is asked once more by a transfer that could not reach it; nil where that makes no
-    /// sense.
-    /// - Parameter attempts: of this transfer, so far.
+    /// The wait before a transfer that could not reach the origin retries, or nil if a retry makes no sense.
+    /// - Parameter attempts: the transfer's attempts so far.
     func pause(before origin: Origin, after error: H2Error, attempts: Int) -> Duration? {
         guard error.mayPass, let record = records[origin], record.hasServed, record.failure == nil else { return nil }
         guard isPatient(origin) else { return nil }
         return min(Self.pauses.lowerBound * (1 << min(attempts - 1, 10)), Self.pauses.upperBound)
     }
 
-    /// How long a transfer waits before it begins: one that ends its connections must not be offered all that is left
-    /// while it restarts.
+    /// The wait before a transfer begins, so that an origin that ends its connections while it restarts does not use up
+    /// all remaining URLs.
     func pause(before origin: Origin) -> Duration {
         guard let record = records[origin], record.awaySince != nil, record.unserved > 0 else { return .zero }
         return .milliseconds(250)
     }
 
-    /// A request failed, after all its attempts.
+    /// Records a request that failed after all its attempts.
     /// - Parameter isConnected: whether the origin has, or had, a connection.
     func failed(_ origin: Origin, _ error: H2Error, isConnected: Bool) {
         let isUnreachable = error.isFailureToConnect || !isConnected
@@ -107,7 +107,7 @@ final class KnownOrigins {
             remedy: "look at the server's log, or at -vv")
     }
 
-    /// Whether an origin that has served, and fails now, is waited for still.
+    /// Whether to keep waiting for an origin that has served but fails now.
     private func isPatient(_ origin: Origin) -> Bool {
         let now = now()
         guard let since = records[origin]?.awaySince else {
@@ -119,7 +119,7 @@ final class KnownOrigins {
 }
 
 extension H2Error {
-    /// Whether it is about a connection that never came to be.
+    /// Whether no connection could be established.
     var isFailureToConnect: Bool {
         switch (code, cause) {
         case (.resolveFailed, _), (.connectFailed, _), (.certificateRejected, _), (.tlsConfiguration, _),
@@ -130,7 +130,7 @@ extension H2Error {
         }
     }
 
-    /// Whether a connection that never came to be may come to be later, as far as the error tells.
+    /// Whether a connection that could not be established may succeed later.
     var mayPass: Bool {
         switch code {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated: false

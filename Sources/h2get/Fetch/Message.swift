@@ -3,7 +3,7 @@ import H2Platform
 import HTTPTypes
 import Synchronization
 
-/// A request's body as the command line has it, for one URL.
+/// A request's body as given on the command line, for one URL.
 enum MessageBody: Sendable {
     case none
     case bytes([UInt8])
@@ -21,15 +21,15 @@ enum MessageBody: Sendable {
 }
 
 extension MessageBody {
-    /// Whether nothing is left that could be sent.
+    /// Whether the body can be read only once and has been.
     var wasRead: Bool {
         if case .once(let body) = self { body.wasAsked } else { false }
     }
 }
 
-/// A body that is read as it is sent, and so can be sent only once: stdin, a pipe, a device.
+/// A body that is read while it is sent, and so can be sent only once: stdin, a pipe, a device.
 final class OneTimeBody: Sendable {
-    /// `-` is stdin. Anything else is opened when the body is asked for, since a pipe's other end may have to be waited for.
+    /// `-` is stdin. Anything else is opened when the body is needed, since opening a pipe may have to wait for its other end.
     private let path: String
     /// How long to wait for the next bytes.
     private let patience: Duration?
@@ -42,7 +42,7 @@ final class OneTimeBody: Sendable {
 
     var wasAsked: Bool { wasRead.load(ordering: .relaxed) }
 
-    /// - Throws: `Failure` (`readFailed`), also where it was read before; `CancellationError`; what `writer` throws.
+    /// - Throws: `Failure` (`readFailed`), also if the body was read before; `CancellationError`; what `writer` throws.
     func write(to writer: RequestBodyWriter) async throws {
         guard !wasRead.exchange(true, ordering: .relaxed) else {
             throw Failure(
@@ -86,7 +86,7 @@ final class OneTimeBody: Sendable {
 }
 
 extension Fetch {
-    /// The request for one URL, and its body.
+    /// Returns the request for one URL, and its body.
     func message(for target: RequestTarget, _ transfer: Transfer) async throws -> (HTTPRequest, MessageBody) {
         var path = target.path
         let body: MessageBody
@@ -109,11 +109,11 @@ extension Fetch {
         return (request, body)
     }
 
-    /// A file of up to this many bytes is read to its end before it is sent: the system does not tell the length of files in
-    /// /proc and /sys.
+    /// Files of up to this many bytes are read to the end before they are sent, because the system does not report the
+    /// length of files in /proc and /sys.
     private static let smallFile = 64 << 10
 
-    /// A file, or what -T names: opened and read off the loop, where that may block.
+    /// The body from `path`. Reading that may block happens off the event loop.
     private func upload(_ path: String) async throws -> MessageBody {
         if path == "-" { return .once(OneTimeBody(path: path, patience: settings.stallTimeout)) }
         switch try FileKind.readable(path) {
@@ -125,7 +125,7 @@ extension Fetch {
     }
 }
 
-/// As curl does for a URL that ends in a slash: the file's own name, percent-encoded.
+/// The file's own name, percent-encoded, which curl appends to a URL that ends in a slash.
 func uploadName(_ file: String) -> String {
     let name = file.utf8.split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? []
     let digits = Array("0123456789ABCDEF".utf8)

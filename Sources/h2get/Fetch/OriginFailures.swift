@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// Origins that could not be reached: told once each, however many URLs they have.
+/// Origins that could not be reached, each reported once however many URLs it has.
 ///
 /// Belongs to one actor.
 final class OriginFailures {
@@ -22,13 +22,13 @@ final class OriginFailures {
             records[origin]?.others += 1
             return
         }
-        // Memory must not grow with a list of dead hosts.
+        // Memory must not grow with a list of unreachable hosts.
         if order.count == 1000 { tell() }
         records[origin] = Record(url: url, failure: failure)
         order.append(origin)
     }
 
-    /// Says what has come together.
+    /// Reports the collected failures and forgets them.
     func tell() {
         for origin in order {
             guard let record = records[origin] else { continue }

@@ -1,20 +1,22 @@
 import H2Client
 
-/// How many transfers may be under way at once at each place that several want: those of an origin whose bodies go to stdout
-/// in order, and those that write to one pipe (`SharedOutputs`). For an origin:
+/// Limits how many transfers share a resource at once: an origin whose bodies go to stdout in order, or a pipe
+/// (`SharedOutputs`).
+///
+/// For an origin:
 ///
 /// 1. A body that waits for its turn keeps its connection (HTTP/1.1) or stream (HTTP/2) meanwhile.
-/// 2. If there were more of them than connections or streams, those that wait could come to hold all, while the one whose
-///    turn it is waits to be retried, after a 503 say: for ever.
-/// 3. So each takes a place before it is sent, in the order of the URLs, and keeps it until its end.
+/// 2. With more transfers than connections or streams, the waiting ones could hold them all while the one whose turn it
+///    is waits for a retry, for example after a 503: a deadlock.
+/// 3. So each transfer takes a place before it is sent, in the order of the URLs, and keeps it until it ends.
 ///
-/// Belongs to one actor.
+/// Confined to one actor.
 final class Places<Key: Hashable> {
     private struct Record {
         var limit: Int
         var taken = 0
         var waiting: [(turn: Int, waiter: Waiter)] = []
-        /// Which connection last told the limit.
+        /// The connection that last reported the limit.
         var source: ConnectionID?
     }
 
@@ -24,7 +26,7 @@ final class Places<Key: Hashable> {
     init(limitAtFirst: @escaping (Key) -> Int) { self.limitAtFirst = limitAtFirst }
 
     /// Returns when the transfer may begin. `leave` must follow.
-    /// - Throws: `CancellationError`, at once when the task is cancelled; it has no place then.
+    /// - Throws: `CancellationError`, as soon as the task is cancelled; it then holds no place.
     nonisolated(nonsending) func enter(_ key: Key, turn: Int) async throws {
         var record = records[key] ?? Record(limit: limitAtFirst(key))
         guard record.taken >= record.limit || !record.waiting.isEmpty else {
@@ -47,10 +49,10 @@ final class Places<Key: Hashable> {
         admit(key)
     }
 
-    /// Whether the connection has not told yet how many may be under way.
+    /// Whether `connection` has not reported its limit yet.
     func isNews(_ connection: ConnectionID, to key: Key) -> Bool { records[key]?.source != connection }
 
-    /// So many may be under way, as the connection tells.
+    /// Sets the limit that `connection` reports.
     func allow(_ limit: Int, at key: Key, says connection: ConnectionID) {
         records[key]?.limit = max(1, limit)
         records[key]?.source = connection
@@ -60,7 +62,7 @@ final class Places<Key: Hashable> {
     private func admit(_ key: Key) {
         while let record = records[key], record.taken < record.limit, let next = record.waiting.first {
             records[key]?.waiting.removeFirst()
-            // Who is cancelled wants none any more.
+            // A cancelled task takes no place.
             if next.waiter.resume() { records[key]?.taken += 1 }
         }
     }

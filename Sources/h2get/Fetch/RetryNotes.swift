@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// Says on stderr what --retry waits for: once for many requests that wait for the same.
+/// Reports on stderr what --retry waits for, once for all requests that wait for the same reason.
 final class RetryNotes {
     private let console: Console
     private var told: [String: (at: ContinuousClock.Instant, wait: Duration)] = [:]
@@ -10,18 +10,18 @@ final class RetryNotes {
     init(_ console: Console) { self.console = console }
 
     /// - Parameters:
-    ///   - reason: why it is tried again.
-    ///   - attempt: which of `retries` it is, where that is known.
+    ///   - reason: why the request is retried.
+    ///   - attempt: which of `retries` this is, if known.
     func tell(_ reason: String, wait: Duration, attempt: Int? = nil, retries: Int? = nil) {
         guard console.showsErrors else { return }
         let now = ContinuousClock.now
-        // Of what differs in its stream or its time only, a line a second; a wait that is clearly longer is news.
+        // Reasons that differ only in stream or time get one line a second, unless the wait is clearly longer.
         let kind = reason.filter { !$0.isNumber }
         if let last = told[kind], now - last.at < .seconds(1), wait < last.wait + .seconds(1) {
             others[kind, default: 0] += 1
             return
         }
-        // Old notes need not be remembered.
+        // Bounds the memory; old notes are not needed.
         if told.count > 100 { (told, others) = ([:], [:]) }
         told[kind] = (now, wait)
         var line = "h2get: \(reason); trying again " + (wait > .zero ? "in \(wait.brief)" : "at once")
@@ -32,7 +32,7 @@ final class RetryNotes {
 }
 
 extension RetryRefusal {
-    /// In terms of the options that fetching has.
+    /// The reason, in terms of h2get's options.
     func text(_ method: String) -> String {
         switch self {
         case .bodyCannotBeSentAgain: "the body cannot be read a second time"

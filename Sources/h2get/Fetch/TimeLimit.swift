@@ -1,13 +1,13 @@
 import Synchronization
 
-/// -m for one transfer: everything that it does and waits for, a reader of stdout and the other end of a pipe included.
+/// -m for one transfer: limits everything it does and waits for, including a reader of stdout or a pipe's other end.
 ///
-/// The library has the same limit for the request, and says more about what took so long: it goes first.
+/// The client has the same limit for the request and a more precise message, so it gets a head start of `grace`.
 final class TimeLimit: Sendable {
     private static let grace = Duration.milliseconds(30)
     private let over = Atomic<Bool>(false)
 
-    /// Whether what was cancelled took too long, rather than being unwanted.
+    /// Whether the work was cancelled because the limit expired.
     var isOver: Bool { over.load(ordering: .relaxed) }
 
     /// Runs `work`, and cancels it after `limit`.
@@ -27,7 +27,7 @@ final class TimeLimit: Sendable {
                 group.cancelAll()
                 result = next
             }
-            // The work always has a value.
+            // The work always returns a value.
             return result!
         }
     }

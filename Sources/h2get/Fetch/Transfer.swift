@@ -2,36 +2,36 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// One URL on its way: what is known of it when it fails.
+/// The state of one URL's transfer, for its outcome and error messages.
 struct Transfer {
     let url: String
     let index: Int
     let destination: Placement.Destination
-    /// Its place among the bodies that go to stdout.
+    /// Its position among the bodies that go to stdout.
     let turn: Int?
     var phase = TransferPhase.request
     var bodyBytes = 0
-    /// After a failure, what is left of its file, in words.
+    /// What a failure left of its file, in words.
     var leftover = ""
-    /// The file that was written in place, and is empty since the transfer failed.
+    /// The file that was written in place and emptied when the transfer failed.
     var emptiedPath: String?
-    /// Its body was left to `Turns`, and is not written yet.
+    /// Whether its body was handed to `Turns` and is not written yet.
     var isDeposited = false
-    /// Its file holds all of it.
+    /// Whether its file is complete.
     var isWritten = false
     var standardOutputIsBroken = false
-    /// Where it goes, once its URL is understood.
+    /// The URL's origin, once the URL is parsed.
     var origin: Origin?
     let start = ContinuousClock.now
 }
 
-/// Where a body goes, once the URL's own name is known.
+/// Where a body goes, once the file name from the URL is known.
 enum OutputPlace: Sendable {
     case discard
     case standardOutput
-    /// A pipe, a device, a descriptor, which is not there any more.
+    /// A pipe, a device or a descriptor that no longer exists.
     case asItIs(String)
-    /// A pipe, a device, a descriptor: one body at a time.
+    /// A pipe, a device or a descriptor, which takes one body at a time.
     case inTurn(String, FileIdentity)
     case download(DownloadTarget)
 }
@@ -45,7 +45,7 @@ extension Fetch {
             if case .download(let target) = place { files.release(target, isWritten: transfer.isWritten) }
         }
         if case .inTurn(_, let identity) = place {
-            // First of all: what comes before could change the order.
+            // This must come first: anything before it could change the order.
             try await sharedOutputs.enter(identity, index: transfer.index)
             defer { sharedOutputs.leave(identity, staysOpen: isShared(identity)) }
             let (request, body) = try await message(for: target, transfer)
@@ -80,9 +80,9 @@ extension Fetch {
         }
     }
 
-    /// Whether there is, or was, a connection to the origin, as far as the error leaves that open.
+    /// Whether there is, or was, a connection to the origin. Assumes so unless -m expired.
     private func isConnected(_ origin: Origin, after error: H2Error) async -> Bool {
-        // -m includes the connecting; whoever waits for the same dead server would wait as long.
+        // -m includes connecting: without a connection every other transfer to the origin would wait as long.
         guard case .timeout(.wholeRequest, _) = error.cause, !origins.hasServed(origin) else { return true }
         return await client.statistics().origins.contains {
             $0.origin == origin && $0.active + $0.idle + $0.draining > 0
@@ -144,19 +144,21 @@ extension Fetch {
         await verbose.finished(response, transfer)
     }
 
-    /// How often it was tried, if more than once, and why no more.
+    /// The number of attempts, if more than one, and why there was no further one.
     private func tries(_ response: Response) -> String {
         let failed = response.failedAttempts.count
         return (failed == 0 ? "" : " (tried \(failed + 1) times)") + whyNotAgain(response.retryRefusal)
     }
 
-    /// Why --retry did not send it again; empty where nothing is to be told.
+    /// Why --retry did not retry the request; empty if there is nothing to report.
     func whyNotAgain(_ refusal: RetryRefusal?) -> String {
         guard let refusal, settings.retries ?? 0 > 0 else { return "" }
         return "; not tried again: \(refusal.text(settings.method.rawValue))"
     }
 
-    /// Sends it, again where the client's policy says so, and where the origin could not be reached and may be later.
+    /// Sends the request, and retries it if the origin could not be reached but may be later.
+    ///
+    /// The client itself retries according to its policy.
     private func send(
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer
     ) async throws -> Response {
@@ -182,8 +184,9 @@ extension Fetch {
         }
     }
 
-    /// How long to wait before the origin is asked once more; nil where the error is final, which then says why if it would
-    /// not have to be.
+    /// The wait before the next attempt, or nil if the error is final.
+    ///
+    /// If only a limit prevents a retry, the error then says which.
     private func pause(
         after error: inout H2Error, _ origin: Origin, _ attempts: Int, _ body: MessageBody,
         since start: ContinuousClock.Instant
@@ -212,7 +215,7 @@ extension Fetch {
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer, isFirst: Bool
     ) async throws -> Response {
         var options = settings.options
-        // The authority may be another than the URL's.
+        // The authority may differ from the URL's.
         if settings.authority != nil { options.origin = origin }
         if isFirst { verbose.sending(request, transfer, &options) }
         let start = transfer.start
@@ -230,7 +233,7 @@ extension Fetch {
             do {
                 return try await client.send(request, body: body.content(settings.trailers), options: options)
             } catch let error as H2Error {
-                // `Places` sees to it that this does not happen, but for servers that allow less than they did at first.
+                // `Places` prevents this, except for servers that lower their limit.
                 guard case .timeout(.queued, _) = error.cause, patience > settings.longestHonestWait else {
                     throw error
                 }
@@ -241,10 +244,10 @@ extension Fetch {
 
     // MARK: - Bodies in order
 
-    /// A body up to this size is taken into memory rather than held back until its turn.
+    /// Bodies up to this many bytes are read into memory rather than held back until their turn.
     private static let depositLimit = 64 << 10
 
-    /// The body's length, where the response should go to stdout by way of `Turns`.
+    /// The body's length if the response should be deposited with `Turns`, otherwise nil.
     private func depositLength(_ response: Response) -> Int? {
         guard settings.writesInOrder, !isStandardOutputTerminal else { return nil }
         if settings.method == .head { return 0 }
@@ -268,7 +271,7 @@ extension Fetch {
         }
     }
 
-    /// Whether the bytes could not be written, rather than read.
+    /// Whether writing failed, rather than reading.
     private func isWriteFailure(_ error: any Error) -> Bool {
         (error as? Failure)?.status == .writeFailed || (error as? H2Error)?.code == .localIO
     }
@@ -277,7 +280,7 @@ extension Fetch {
         status.reasonPhrase.isEmpty ? "" : " \(status.reasonPhrase)"
     }
 
-    /// For -i and -I: over HTTP/1.x as it came, byte for byte; HTTP/2 has no first line, and gets curl's.
+    /// The head for -i and -I: over HTTP/1.x byte for byte as received; for HTTP/2, which has no status line, with curl's.
     private func headBytes(_ response: Response) -> [UInt8] {
         var bytes = response.statusLine?.bytes ?? Array("\(response.version.rawValue) \(response.status.code) ".utf8)
         bytes += "\r\n".utf8
@@ -292,7 +295,7 @@ extension Fetch {
 
     // MARK: - Where it goes
 
-    /// A file is the transfer's own from here on.
+    /// Determines where the body goes, and claims its file for this transfer.
     /// - Throws: `Failure` (`writeFailed`).
     private func place(of transfer: Transfer, _ target: RequestTarget) throws -> OutputPlace {
         let path: String
@@ -303,7 +306,7 @@ extension Fetch {
         case .remoteName: path = settings.placement.path(of: try Placement.remoteName(of: target))
         }
         guard !BodyOutput.isWrittenAsItIs(path) else {
-            // Opening it says why it is not there.
+            // Opening it reports why it does not exist.
             guard let identity = FileIdentity(path: path) else { return .asItIs(path) }
             // Discarded bodies need no order.
             return identity == FileIdentity(path: "/dev/null") ? .discard : .inTurn(path, identity)

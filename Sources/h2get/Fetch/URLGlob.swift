@@ -2,12 +2,12 @@ import H2Measure
 
 /// A URL with curl's ranges and lists: `[1-100]`, `[001-100:5]`, `[a-z]`, `{one,two}`, and all combinations of them.
 ///
-/// 1. A backslash takes the meaning off `[`, `]`, `{`, `}`, `,` and itself; before anything else it is a backslash.
-/// 2. A number that begins with 0 gives all of its range that many digits. A step follows after a colon.
-/// 3. `[...]` that is an IPv6 address stays as it is.
+/// 1. A backslash escapes `[`, `]`, `{`, `}`, `,` and itself; before any other character it is a plain backslash.
+/// 2. If a range's first number begins with 0, all its numbers are padded to that width. A step follows a colon.
+/// 3. An IPv6 address in brackets is left as it is.
 /// 4. The last range or list changes fastest.
 ///
-/// Its URLs are made as they are asked for: a million need no memory.
+/// URLs are created on demand: a million of them take no memory.
 struct URLGlob: RandomAccessCollection, Sendable {
     /// A piece of the pattern.
     private enum Part: Sendable {
@@ -44,7 +44,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
     var startIndex: Int { 0 }
     var endIndex: Int { count }
 
-    /// - Throws: `Failure` (`usage`), which names the place.
+    /// - Throws: `Failure` (`usage`), which names the position.
     init(_ pattern: String) throws {
         var reader = Reader(pattern)
         parts = try reader.read()
@@ -62,7 +62,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
 
     subscript(position: Int) -> String {
         precondition(indices.contains(position), "URL \(position) of \(count)")
-        // The digits of `position` in a number system whose bases are the parts' counts, the last one's first.
+        // The digits of `position` in mixed radix: the bases are the parts' counts, the last part varies fastest.
         var rest = position
         var digits = [Int](repeating: 0, count: parts.count)
         for index in parts.indices.reversed() {
@@ -121,14 +121,14 @@ struct URLGlob: RandomAccessCollection, Sendable {
             text = []
         }
 
-        /// The byte that a backslash stands before, or the backslash itself where that means nothing.
+        /// The byte that a backslash escapes, or the backslash itself if it escapes nothing.
         private mutating func escaped() -> UInt8 {
             if position + 1 < bytes.count, Self.special.contains(bytes[position + 1]) { position += 1 }
             defer { position += 1 }
             return bytes[position]
         }
 
-        /// Where the IPv6 address that begins here ends; nil where there is none. A range has no two colons.
+        /// The end of the IPv6 address that begins here, or nil if there is none. A range never has two colons.
         private func addressEnd() -> Int? {
             guard let end = bytes[position...].firstIndex(of: UInt8(ascii: "]")) else { return nil }
             let content = bytes[(position + 1)..<end]
@@ -144,7 +144,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
             return isAddress && address.count { $0 == UInt8(ascii: ":") } >= 2 ? end : nil
         }
 
-        /// `{a,b}`, from its brace on. A word may be empty.
+        /// Reads `{a,b}`, starting at the brace. A word may be empty.
         private mutating func list() throws -> [String] {
             let start = position
             var words: [String] = []
@@ -172,7 +172,7 @@ struct URLGlob: RandomAccessCollection, Sendable {
             throw error("'{' without '}'", at: start)
         }
 
-        /// `[1-9]`, `[01-99:2]`, `[a-z]`, from its bracket on.
+        /// Reads `[1-9]`, `[01-99:2]` or `[a-z]`, starting at the bracket.
         private mutating func range() throws -> Part {
             let start = position
             guard let end = bytes[position...].firstIndex(of: UInt8(ascii: "]")) else {

@@ -1,10 +1,10 @@
 import H2Measure
 import H2Platform
 
-/// The URLs in order: those of the command line, then those of the list, which is read as it is used, so that a list of
-/// a million needs no more memory than one of ten.
+/// The URLs in order: those of the command line, then those of the list.
 ///
-/// Belongs to one actor; several of its tasks may be in `next()` at once.
+/// The list is read as it is used, so a million URLs take no more memory than ten. Confined to one actor; several of its
+/// tasks may be in `next()` at once.
 final class URLList {
     private static let longestLine = 1 << 20
 
@@ -20,10 +20,10 @@ final class URLList {
     private var waiters: [Waiter] = []
     private var isAtStart = true
     private(set) var lineNumber = 0
-    /// The place of the next URL among all.
+    /// The index of the next URL among all.
     private(set) var count = 0
 
-    /// - Throws: `Failure` (`readFailed`) where the list cannot be opened.
+    /// - Throws: `Failure` (`readFailed`) if the list cannot be opened.
     init(urls: [String], inputFile: String?) throws {
         self.urls = urls
         name = inputFile ?? ""
@@ -38,10 +38,10 @@ final class URLList {
         input = InputFile(descriptor, name: inputFile, isOurs: descriptor != STDIN_FILENO)
     }
 
-    /// How many there are; nil while the list is not read to its end.
+    /// The number of URLs, or nil until the list has been read to its end.
     var total: Int? { input == nil ? urls.count : hasEnded && position == buffer.count ? count : nil }
 
-    /// The next URL and its place; nil at the end.
+    /// The next URL and its index, or nil at the end.
     /// - Throws: `Failure` (`readFailed`), `CancellationError`.
     nonisolated(nonsending) func next() async throws -> (index: Int, url: String)? {
         while true {
@@ -90,17 +90,17 @@ final class URLList {
         }
     }
 
-    /// Nothing more is taken from the list. What is left of it is half a line.
+    /// Ends the list after an error. Only part of a line is left in the buffer.
     private func end(_ error: any Error) {
         hasEnded = true
         (buffer, position) = ([], 0)
         failure = error as? Failure
     }
 
-    /// - Throws: `Failure` (`readFailed`) where the line is too long to be a URL, with its beginning.
+    /// - Throws: `Failure` (`readFailed`), which shows the line's beginning, if the line is too long to be a URL.
     private func check(_ line: ArraySlice<UInt8>) throws {
         guard line.count > Self.longestLine else { return }
-        // Where credentials may stand in what is shown, they are hidden in it.
+        // Hides credentials in the part that is shown.
         let beginning = withoutSecrets(String(decoding: Self.trimmed(line).prefix(4096), as: UTF8.self))
         let error = Failure(
             .readFailed,
@@ -110,17 +110,17 @@ final class URLList {
         throw error
     }
 
-    /// The next line that holds a URL, as far as what is read goes.
+    /// The next line with a URL among those read so far.
     private func takeLine() throws -> String? {
         if isAtStart {
-            // Half a mark at the start: more has to be read to tell.
+            // The buffer may hold only part of a byte order mark; read more to tell.
             guard buffer.count >= byteOrderMark.count || hasEnded else { return nil }
             isAtStart = false
             if buffer.starts(with: byteOrderMark) { position = byteOrderMark.count }
         }
         while position < buffer.count {
             let end = buffer[position...].firstIndex(of: 0x0a) ?? buffer.count
-            // The last line needs no line end; before the end of the file half a line is no line.
+            // Only the last line of the file may lack a line end.
             try check(buffer[position..<end])
             guard end < buffer.count || hasEnded else { return nil }
             let line = buffer[position..<end]
@@ -140,7 +140,7 @@ final class URLList {
         return nil
     }
 
-    /// `line` without the spaces around it.
+    /// `line` without the spaces and control characters around it.
     static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var line = line
         while let first = line.first, first <= 0x20 { line = line.dropFirst() }

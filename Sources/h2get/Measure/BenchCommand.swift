@@ -1,8 +1,7 @@
 internal import ArgumentParser
 import H2Measure
 
-/// `h2get bench [options] URL...`: the options as they stand on the command line; `BenchSettings` gives them their
-/// meaning.
+/// `h2get bench [options] URL...`: the options as written; `BenchSettings` interprets them.
 struct BenchCommand: URLCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get bench",
@@ -47,7 +46,7 @@ struct BenchCommand: URLCommand {
     var urls: [String] = []
 }
 
-/// How much, how many at once, how fast.
+/// The load: how many requests, how many at once, and how fast.
 struct BenchLoadArguments: ParsableArguments {
     @Option(
         name: [.customShort("n", allowingJoined: true), .customLong("requests")],
@@ -199,7 +198,7 @@ struct BenchRequestArguments: ParsableArguments {
             "Take scheme, host and port from here, whatever the URLs say; they may be paths then.", valueName: "URL"))
     var base: String?
 
-    /// The bytes of what sha256sum prints.
+    /// Parses a SHA-256 digest as sha256sum prints it.
     @Sendable private static func sha256(_ text: String) throws -> [UInt8] {
         let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
         guard digits.count == 64, text.utf8.count == 64 else {
@@ -209,7 +208,7 @@ struct BenchRequestArguments: ParsableArguments {
     }
 }
 
-/// How connections are made, and how long they live.
+/// How connections are opened, and how long they are used.
 struct BenchConnectionArguments: ParsableArguments {
     @Option(
         name: [.customShort("r", allowingJoined: true), .customLong("connection-rate")],
@@ -310,7 +309,7 @@ enum ArrivalKind: String, ExpressibleByArgument, Sendable {
     case poisson
 }
 
-/// Where the results go, besides the summary on stdout.
+/// Where results go, besides the summary on stdout.
 struct BenchOutputArguments: ParsableArguments {
     @Option(
         name: .customLong("json"), parsing: .unconditional,

@@ -1,6 +1,6 @@
 import H2Measure
 
-/// `h2get bench merge`: reads logs, adds them up, shows or writes what they come to.
+/// `h2get bench merge`: reads logs, merges them, and shows or writes the result.
 struct BenchMerge {
     private let files: [String]
     private let results: ResultFiles
@@ -20,7 +20,7 @@ struct BenchMerge {
         results = try ResultFiles([(.merged, command.output), (.hgrm, command.distribution)])
     }
 
-    /// - Throws: `Failure`; no file is written then.
+    /// - Throws: `Failure`, in which case no file is written.
     func run() throws {
         var merge = HistogramLogMerge()
         for file in files {
@@ -28,7 +28,7 @@ struct BenchMerge {
                 throw Failure(.readFailed, error.description)
             }
         }
-        // Read first: a file may be both a log to read and the one to write.
+        // Read first: the output may be one of the input files.
         let open = try results.open()
         do {
             let merged = merge

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// `h2get bench merge FILE...`: several HdrHistogram logs as one.
+/// `h2get bench merge FILE...`: merges HdrHistogram logs.
 struct BenchMergeCommand: URLCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get bench merge",

@@ -1,8 +1,9 @@
 import H2Client
 import H2Measure
 
-/// How a measurement is going, in one line: `12.3 s  45,678/100,000 (46 %)  9,876 req/s  p50 1.20 ms  p99 3.40 ms  100 in
-/// flight  0 errors  ETA 5 s`.
+/// The progress of a measurement, in one line.
+///
+/// For example `12.3 s  45,678/100,000 (46 %)  9,876 req/s  p50 1.20 ms  p99 3.40 ms  100 in flight  0 errors  ETA 5 s`.
 struct BenchProgressLine: Sendable {
     let extent: BenchPlan.Extent
     let hasWarmUp: Bool
@@ -36,7 +37,7 @@ struct BenchProgressLine: Sendable {
         return parts.joined(separator: "  ")
     }
 
-    /// Whole percents, never 100 before the end.
+    /// The share in whole percent, never 100 before the end.
     private func part(_ value: Double, of whole: Double) -> String {
         let percent = whole > 0 ? value / whole * 100 : 0
         return "\(fixed(percent >= 100 ? 100 : percent.rounded(.down), 0)) %"
@@ -47,7 +48,7 @@ struct BenchProgressLine: Sendable {
         switch extent {
         case .time(let time): seconds = max(0, time.inSeconds - progress.elapsed)
         case .requests(let count):
-            // As fast as it went in the last second, which a ramp or a slower server shows in.
+            // Based on the last second's rate, which reflects a ramp or a slower server.
             guard progress.rate > 0 else { return nil }
             seconds = Double(max(0, count - progress.done - progress.failed)) / progress.rate
         }
@@ -55,7 +56,7 @@ struct BenchProgressLine: Sendable {
         return Self.length(seconds)
     }
 
-    /// Such as `5 s`, `2 min 10 s`, `2 h 46 min`, of up to 100 days.
+    /// A length such as `5 s`, `2 min 10 s` or `2 h 46 min`, up to 100 days.
     static func length(_ seconds: Double) -> String {
         let whole = Int(min(max(seconds, 0), 8_640_000).rounded(.up))
         if whole < 120 { return "\(whole) s" }

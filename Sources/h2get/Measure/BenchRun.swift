@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 import Synchronization
 
-/// One run of `h2get bench`: measures, tells how it goes, hands the results on.
+/// One run of `h2get bench`: measures, shows progress, and delivers the results.
 struct BenchRun: Sendable {
     let settings: BenchSettings
     let console: Console
@@ -17,7 +17,7 @@ struct BenchRun: Sendable {
         await MeasureRun.run(settings.files, console, settings.plan.protocols, measure)
     }
 
-    /// - Returns: why the exit code is not to be 0.
+    /// - Returns: the reason for a nonzero exit code, or nil.
     private func measure(_ files: OpenResultFiles) async throws -> Failure? {
         var plan = settings.plan
         plan.requestLog = files.pathToWrite(.csv)
@@ -45,16 +45,16 @@ struct BenchRun: Sendable {
                 }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
         } catch let failure as Failure { failures.insert(failure, at: 0) }
         failures += [failure(of: result, plan, report.outcomes)].compactMap { $0 }
-        // The last one said decides, and what could not be written decides before what was measured.
+        // The last failure reported sets the exit code; failed writes take precedence over the measurement.
         for failure in failures.dropFirst().reversed() where !failure.message.isEmpty { console.error(failure) }
         return failures.first
     }
 
-    /// Says each condition of --fail-if that does not let it pass; the exit code is theirs then.
+    /// Reports each --fail-if condition that was met, and returns the failure that sets the exit code.
     private func failure(
         of result: BenchResult, _ plan: BenchPlan, _ outcomes: [FailCondition.Outcome]
     ) -> Failure? {
-        // The conditions are about the whole run.
+        // The conditions do not apply to an interrupted run.
         if result.end == .interrupted { return Failure(.interrupted, "") }
         let broken = outcomes.filter(\.isBroken).map { Failure(.conditionFailed, $0.text) }
         let other = Self.failure(of: result, plan, judgesErrors: settings.conditions.contains(where: \.isAboutErrors))
@@ -63,13 +63,13 @@ struct BenchRun: Sendable {
         return last
     }
 
-    /// Tells how it goes: on a terminal all the time, with -v a line each second.
+    /// Shows progress: continuously on a terminal, or with -v a line per second.
     private func progress() -> (@Sendable (Bench.Progress) -> Void)? {
         let (line, console) = (BenchProgressLine(settings.plan), console)
         if settings.isVerbose {
             let seconds = SecondsTold()
             return { progress in
-                // One line for all of the wait.
+                // One line for the whole wait.
                 let second = progress.beginsIn == nil ? Int(progress.elapsed) : -1
                 if seconds.isNew(second) { console.say(line.text(progress)) }
             }
@@ -78,8 +78,8 @@ struct BenchRun: Sendable {
         return { console.progress(line.text($0)) }
     }
 
-    /// Why the exit code is not 0, although there is a result.
-    /// - Parameter judgesErrors: a condition says how many requests may fail.
+    /// The reason for a nonzero exit code despite a result, or nil.
+    /// - Parameter judgesErrors: whether a --fail-if condition limits how many requests may fail.
     static func failure(of result: BenchResult, _ plan: BenchPlan, judgesErrors: Bool = false) -> Failure? {
         let requests = result.requests
         switch result.end {
@@ -105,7 +105,7 @@ struct BenchRun: Sendable {
             if requests.sent == 0, result.downtime.count > 0 {
                 return Failure(.http2, "nothing was sent, because the server was away for all of the measured time")
             }
-            // More time would not help.
+            // Advising more time would not help.
             if case .expired(let why) = result.end, requests.sent > 0 {
                 return Failure(
                     .timeout,
@@ -126,7 +126,7 @@ extension BenchRun {
     fileprivate static let hint = "does the server speak HTTP/2 without TLS? if not, use --h1"
 }
 
-/// Which seconds have had their line.
+/// The seconds whose line has been printed.
 private final class SecondsTold: Sendable {
     private let last = Atomic<Int>(0)
 

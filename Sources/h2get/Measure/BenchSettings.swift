@@ -2,11 +2,11 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// The meaning of the options of `h2get bench`, checked as a whole before anything is sent.
+/// The meaning of `h2get bench`'s options, checked as a whole before anything is sent.
 struct BenchSettings: Sendable {
-    /// The default of -w and -W, as for h2load: wide enough not to be what is measured.
+    /// The default of -w and -W, as in h2load: large enough not to affect the measurement.
     static let defaultWindowBits = 30
-    /// Requests at once on a connection where a rate says when they begin and -m does not say how many.
+    /// Concurrent requests per connection if a rate is given and -m is not.
     static let openLoopStreams = 100
 
     private(set) var plan: BenchPlan
@@ -116,7 +116,7 @@ struct BenchSettings: Sendable {
         return try readWhole(path, remedy: "use a smaller body")
     }
 
-    /// stdin can be read once, by one reader.
+    /// Checks that at most one option reads stdin.
     private static func checkStandardInput(_ command: BenchCommand) throws {
         var readers: [String] = []
         if command.request.inputFile == "-" { readers.append("-i -") }
@@ -130,7 +130,7 @@ struct BenchSettings: Sendable {
 
     // MARK: - Load
 
-    /// The lines that are to be sent, where a script has them.
+    /// The lines of the timing script that are to be sent, if there is one.
     private static func script(_ command: BenchCommand) throws -> TimingScript? {
         let load = command.load
         guard let path = load.timingScript else { return nil }
@@ -184,7 +184,7 @@ struct BenchSettings: Sendable {
         guard load.seed == nil || plan.arrivesAtRandom else {
             throw Failure.usage("--seed is for random arrivals: it goes with --arrivals poisson")
         }
-        // Several machines that measure together must not send in step.
+        // Machines that measure together must not send in lockstep.
         if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = load.thinkTime ?? .zero
         switch load.rate {
@@ -194,7 +194,7 @@ struct BenchSettings: Sendable {
             guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
             if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
         case .constant(let rate):
-            // With --ramp it begins at nothing.
+            // A ramp begins at 0.
             plan.pace = .arrivals(from: load.ramp == nil ? rate : 0, to: rate, ramp: load.ramp ?? .zero)
         case .range(let from, let to):
             guard let ramp = load.ramp ?? load.duration else {
@@ -218,7 +218,7 @@ struct BenchSettings: Sendable {
             )
         }
         plan.warmUp = load.warmUp ?? .zero
-        // Stages say how long they are.
+        // Without -D and -n the stages give the duration.
         if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
             guard load.requests == nil else {
                 throw Failure.usage("-n and -D cannot be combined")
@@ -240,7 +240,7 @@ struct BenchSettings: Sendable {
                 "-n \(requests) is less than one request for each of -c \(load.connections) connections")
         }
         if let stages = load.stages?.stages, stages.last?.to == 0 {
-            // Behind the stages nothing arrives any more, and whoever waited for the rest would wait for ever.
+            // Nothing arrives after the last stage, so waiting for further requests would never end.
             let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.inSeconds }
             guard Double(requests) <= held.rounded(.up) else {
                 throw Failure.usage(
@@ -286,7 +286,7 @@ struct BenchSettings: Sendable {
 }
 
 extension Configuration {
-    /// Windows of fixed sizes, given in bits, as for h2load; nothing is held back for slow readers, of which there are none.
+    /// Sets fixed window sizes, in bits as in h2load. Nothing is held back for slow readers, because there are none.
     mutating func setWindows(streamBits: Int, connectionBits: Int) {
         let (stream, connection) = (1 << streamBits - 1, 1 << connectionBits - 1)
         windows.stream = stream
@@ -297,6 +297,6 @@ extension Configuration {
 }
 
 extension BenchPlan.Protocols {
-    /// Whether no HTTP/2 can come of it.
+    /// Whether HTTP/2 is impossible.
     var isHTTP1: Bool { self == .cleartextHTTP1 || self == .tls(["http/1.1"]) }
 }

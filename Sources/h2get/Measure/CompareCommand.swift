@@ -76,7 +76,7 @@ struct CompareDistanceArguments: ParsableArguments {
         transform: { try OptionValue.loss($0) })
     var loss: Double?
 
-    /// Nanoseconds, ascending as they are given.
+    /// Parses round-trip times into nanoseconds.
     @Sendable private static func roundTrips(_ text: String) throws -> [UInt64] {
         let times = try text.split(separator: ",", omittingEmptySubsequences: false).map {
             try OptionValue.roundTrip(String($0))

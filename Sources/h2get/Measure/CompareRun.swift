@@ -2,17 +2,17 @@ import H2Client
 import H2Measure
 import Synchronization
 
-/// One run of `h2get compare`: measures at each distance, tells how it goes, hands the results on.
+/// One run of `h2get compare`: measures at each distance, shows progress, and delivers the results.
 struct CompareRun: Sendable {
     let settings: CompareSettings
     let console: Console
-    /// Seconds that the distances after the present one take.
+    /// The estimated time of the distances after the current one, in seconds.
     private let later = SharedCount()
 
     init(_ settings: CompareSettings) throws {
         self.settings = settings
         console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
-        // Through a proxy of our own each connection has four ends here.
+        // Through our own proxy each connection has four ends in this process.
         let most = settings.plans.map(\.connections).max() ?? 1
         try MeasureRun.allowConnections(4 * most, threads: 2)
     }
@@ -27,7 +27,7 @@ struct CompareRun: Sendable {
     }
 
     private func measure(_ files: OpenResultFiles) async throws -> Failure? {
-        // All distances together: a signal between two of them must not cost the first.
+        // Covers all distances: a signal between two of them must not lose the earlier results.
         let (results, ended) = try await MeasureRun.interruptibly { try await measureAll() }
         console.wipeProgress()
         let report = CompareReport(results, context: MeasureRun.context)
@@ -44,7 +44,7 @@ struct CompareRun: Sendable {
         return Self.failure(of: results)
     }
 
-    /// - Returns: what there is of it, and why it is not all; with nothing at all it throws.
+    /// - Returns: the results so far, and why they are incomplete, if they are. Throws if there are none.
     private func measureAll() async throws -> ([CompareResult], Failure?) {
         var results: [CompareResult] = []
         for plan in settings.plans {
@@ -72,7 +72,7 @@ struct CompareRun: Sendable {
         return try await compare.run()
     }
 
-    /// Says beforehand how long all of it will take, and keeps in mind what the distances that follow take.
+    /// Announces how long the whole comparison will take, and stores the estimate for the remaining distances.
     private func forecast(_ plan: ComparePlan, number: Int) -> (@Sendable (CompareEstimate) -> Void)? {
         guard console.wantsProgress || settings.isVerbose else { return nil }
         let (console, rest, later) = (console, settings.plans.dropFirst(number - 1), later)
@@ -94,7 +94,7 @@ struct CompareRun: Sendable {
         }
     }
 
-    /// Why the exit code is not 0, although there are results.
+    /// The reason for a nonzero exit code despite results, or nil.
     static func failure(of results: [CompareResult]) -> Failure? {
         if results.contains(where: \.isInterrupted) { return Failure(.interrupted, "") }
         let cells = results.flatMap(\.cells)
@@ -105,7 +105,7 @@ struct CompareRun: Sendable {
     }
 }
 
-/// A number that closures share.
+/// A number shared by closures.
 private final class SharedCount: Sendable {
     private let count = Atomic<Int>(0)
 

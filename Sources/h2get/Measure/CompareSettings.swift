@@ -1,9 +1,9 @@
 import H2Client
 import H2Measure
 
-/// The meaning of the options of `h2get compare`, checked as a whole before anything is sent.
+/// The meaning of `h2get compare`'s options, checked as a whole before anything is sent.
 struct CompareSettings: Sendable {
-    /// The same but for the distance: one for each of --rtt's times.
+    /// One plan for each time of --rtt, differing only in the distance.
     let plans: [ComparePlan]
     let files: ResultFiles
     let isSilent: Bool
@@ -15,7 +15,7 @@ struct CompareSettings: Sendable {
         guard command.field.fields.count(where: { $0 == "@-" }) <= 1 else {
             throw Failure.usage("two -H @- both read stdin; keep one")
         }
-        // Settings of TLS matter to the URLs that use it.
+        // TLS settings apply to https:// URLs, if there are any.
         let measured = urls.first { $0.origin.scheme == .https } ?? urls[0]
         guard urls.count == 1 || command.connection.connectTo == nil else {
             throw Failure.usage(
@@ -30,7 +30,7 @@ struct CompareSettings: Sendable {
         plan.connections = command.work.connections
         plan.streams = command.work.streams
         plan.rounds = command.work.rounds
-        // Said in the results, so that a run can be repeated.
+        // The results contain the seed, so that a run can be repeated.
         plan.seed = command.work.seed ?? UInt64.random(in: 1...UInt64(UInt32.max))
         plans = (command.distance.roundTrips ?? [0]).map { roundTrip in
             var plan = plan

@@ -12,7 +12,7 @@ struct MeasuredFieldArguments: ParsableArguments {
     var fields: [String] = []
 }
 
-/// Where connections lead, and whom they trust.
+/// Where to connect, and which certificates to trust.
 struct MeasuredConnectionArguments: ParsableArguments {
     @Option(
         name: .customLong("connect-to"),
@@ -39,7 +39,7 @@ struct MeasuredConnectionArguments: ParsableArguments {
     var serverName: String?
 }
 
-/// Which HTTP is spoken.
+/// Which HTTP version to use.
 struct MeasuredProtocolArguments: ParsableArguments {
     @Flag(name: .customLong("h1"), help: "HTTP/1.1 alone, over TLS or not.")
     var http1 = false
@@ -55,7 +55,7 @@ enum CleartextProtocol: String, ExpressibleByArgument, Sendable {
     case http1 = "http/1.1"
 }
 
-/// Messages of all measuring commands.
+/// Message options of all measuring commands.
 struct MeasureMessageArguments: ParsableArguments {
     @Flag(
         name: [.customShort("s"), .customLong("silent")],

@@ -1,14 +1,14 @@
 import H2Client
 import H2Measure
 
-/// A measurement in each of the forms in which `h2get bench` can hand it on.
+/// A measurement in each output format of `h2get bench`.
 struct BenchReport: Sendable {
     let plan: BenchPlan
     let result: BenchResult
     /// The outcomes of the conditions of `--fail-if`.
     let outcomes: [FailCondition.Outcome]
     private let context: ReportContext
-    /// Made when they are shown: with -s and no file nobody wants them.
+    /// Computed on demand: with -s and no file they are not needed.
     private var verdicts: [Verdict] { Verdict.all(result, plan) }
 
     init(
@@ -48,7 +48,7 @@ struct BenchReport: Sendable {
     }
 }
 
-/// A comparison, at one distance or several, in each of the forms in which `h2get compare` can hand it on.
+/// A comparison, at one or more distances, in each output format of `h2get compare`.
 struct CompareReport: Sendable {
     let results: [CompareResult]
     private let context: ReportContext
@@ -132,7 +132,7 @@ struct CompareReport: Sendable {
     }
 }
 
-/// A sweep in each of the forms in which `h2get sweep` can hand it on.
+/// A sweep in each output format of `h2get sweep`.
 struct SweepReport: Sendable {
     let result: SweepResult
     let plan: SweepPlan
@@ -144,12 +144,12 @@ struct SweepReport: Sendable {
         self.context = context
     }
 
-    /// The table, and the curves where there is more than a point to draw.
+    /// The table, and the curves if there is more than one point.
     func summary(width: Int, color: Bool) -> String {
         var lines = SweepTable(result, context: context).lines(width: width, color: color)
-        // A chart is 30 columns wide at least.
+        // A chart needs at least 30 columns.
         if result.points.count > 1, width >= 30 {
-            // Refusals are fast: they are no throughput, and their latency is not that of the work.
+            // Refusals are fast: they do not count as throughput, and their latency is not that of real work.
             let hasBad = result.points.contains { $0.goodput < $0.rate }
             let charts = [
                 chart(hasBad ? "good responses/s" : "requests/s", .count, width, color) { $0.goodput },
@@ -165,7 +165,7 @@ struct SweepReport: Sendable {
     private func chart(
         _ title: String, _ unit: ChartUnit, _ width: Int, _ color: Bool, _ figure: (SweepPoint) -> Double?
     ) -> TerminalChart {
-        // With HTTP/1.1 all that changes is the number of connections.
+        // With HTTP/1.1 only the number of connections varies.
         let isOverStreams = plan.streams.count > 1
         func point(_ point: SweepPoint) -> LineChart.Point {
             LineChart.Point(Double(isOverStreams ? point.setting.streams : point.setting.connections), figure(point))
@@ -204,7 +204,7 @@ struct SweepReport: Sendable {
         input.serverLimits = result.serverLimits.map { SweepPage.ServerLimit($0.name, $0.value) }
         input.verdict =
             result.warnings.map { PageSentence(.problem, $0) }
-            // That there is no knee is no finding.
+            // The absence of a knee is not a finding.
             + result.verdicts.enumerated().map {
                 PageSentence($0.offset == 0 && result.knee == .unknown ? .note : .finding, $0.element)
             }

@@ -2,35 +2,37 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// The parts that the runs of all measuring commands share.
+/// Functions shared by the runs of all measuring commands.
 enum MeasureRun {
-    /// Runs `work` and ends the process with what it returns.
+    /// Runs `work` and ends the process with its result.
     static func start(_ work: @escaping @Sendable () async -> ExitReason) -> Never {
         Task { Interruption.end(with: await work().rawValue) }
         Interruption.wait()
     }
 
-    /// Measures: while this lasts, the first signal cancels it, so that what was measured is shown. Before it, where files and
-    /// pipes are opened, a signal ends the process; after it the first one lets the results be written.
+    /// Runs a measurement that the first signal cancels, so that the results so far are shown.
+    ///
+    /// Before it, while files and pipes are opened, a signal ends the process. After it, the first signal lets the results be
+    /// written.
     static func interruptibly<Result: Sendable>(
         _ measure: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let task = Task { try await measure() }
         Interruption.cancels { task.cancel() }
-        // No signal may now take the results with it, unless it is the second.
+        // From here on only a second signal may discard the results.
         defer { Interruption.finishes() }
         return try await task.value
     }
 
-    /// Opens the files, lets `work` fill them, and says what ended it. Where it fails none is left.
-    /// - Parameter protocols: what is spoken, for what to try.
+    /// Opens the files, lets `work` fill them, and reports the failure that ended it. If it throws, no file is left.
+    /// - Parameter protocols: the protocols in use, for the advice in errors.
     static func run(
         _ files: ResultFiles, _ console: Console, _ protocols: BenchPlan.Protocols,
         _ work: (OpenResultFiles) async throws -> Failure?
     ) async -> ExitReason {
         func end(_ failure: Failure) -> ExitReason {
             console.wipeProgress()
-            // That it was interrupted is in the results, which are there all the same.
+            // The results, which exist anyway, say that the run was interrupted.
             if failure.status != .interrupted || !failure.message.isEmpty { console.error(failure) }
             return failure.status
         }
@@ -53,16 +55,16 @@ enum MeasureRun {
         }
     }
 
-    /// Hands results on: first the files, then the summary, so that a terminal that went away, a pipe that broke or a full
-    /// disk costs no more than itself.
+    /// Delivers the results: first the files, then the summary, so that a closed terminal, a broken pipe or a full disk
+    /// affects no other output.
     /// - Parameters:
-    ///   - write: puts the results into the files.
-    ///   - summary: for stdout; nil where it is not wanted.
-    /// - Throws: `Failure` (`writeFailed`) for the first that could not be written; all others are there.
+    ///   - write: writes the results into the files.
+    ///   - summary: the text for stdout; nil if not wanted.
+    /// - Throws: `Failure` (`writeFailed`) for the first output that could not be written, after writing all others.
     static func handOn(
         _ files: OpenResultFiles, write: () -> Void, summary: ((_ width: Int, _ color: Bool) -> String)?
     ) throws {
-        // A merge comes here without having measured; its logs may have come through pipes.
+        // A merge gets here without measuring, and its logs may have come through pipes.
         Interruption.finishes()
         write()
         var failure: Failure?
@@ -99,19 +101,19 @@ enum MeasureRun {
         }
     }
 
-    /// How text for stdout may look: the terminal's width, and whether it may have colours (https://no-color.org).
+    /// The style of text on stdout: the terminal's width, and whether to use color (https://no-color.org).
     static var standardOutputStyle: (width: Int, color: Bool) {
         guard let width = Console.width(of: STDOUT_FILENO) else { return (80, false) }
         func value(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
         return (width, value("NO_COLOR").isEmpty && value("TERM") != "dumb")
     }
 
-    /// Makes sure that `count` connections can be open at once.
-    /// - Throws: `Failure` (`usage`) where the system does not let us.
+    /// Ensures that `count` connections can be open at once.
+    /// - Throws: `Failure` (`usage`) if the system does not allow it.
     static func allowConnections(_ count: Int, threads: Int) throws {
-        // Besides: each event loop's own, the files to write, the standard three, libraries'.
+        // Plus those of each event loop, output files, stdin, stdout and stderr, and libraries.
         let needed = count + 4 * threads + 50
-        // Where a name has several addresses, a connection may be tried at two of them at once.
+        // If a name has several addresses, two may be tried at once.
         let allowed = allowOpenFiles(2 * count + 4 * threads + 50)
         guard allowed >= needed else {
             throw Failure.usage(
@@ -122,11 +124,11 @@ enum MeasureRun {
 }
 
 extension Failure {
-    /// Why a measurement could not be made, with what to try in terms of the options there.
+    /// Why a measurement failed, with advice in terms of the measuring commands' options.
     init(measuring error: H2Error, _ protocols: BenchPlan.Protocols) {
         let remedy: String? =
             switch (error.code, error.cause) {
-            // One that says GOAWAY speaks HTTP/2.
+            // A server that sends GOAWAY speaks HTTP/2.
             case (.protocolViolation, _) where protocols == .cleartextHTTP2,
                 (.http2NotNegotiated, _) where protocols == .cleartextHTTP2,
                 (.connectionClosed, .none) where protocols == .cleartextHTTP2,
@@ -143,8 +145,7 @@ extension Failure {
             }
         self.init(error, during: .request, remedy: remedy)
         switch error.code {
-        // Bodies to send were read before: what is left is the log of requests, or else sockets and threads that the system
-        // does not give.
+        // Request bodies were read before. This is the request log, or sockets and threads that the system refuses.
         case .localIO: status = error.initiator == .user ? .writeFailed : .connectFailed
         default: break
         }

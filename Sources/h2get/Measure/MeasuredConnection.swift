@@ -1,11 +1,11 @@
 import H2Client
 import H2Measure
 
-/// The meaning of the options about connections that measuring commands share.
+/// The meaning of the connection options that measuring commands share.
 struct MeasuredConnection {
     let origin: Origin
 
-    /// Over TLS what ALPN chooses, in cleartext HTTP/2 by prior knowledge, unless it shall be HTTP/1.1.
+    /// The protocols to use: over TLS what ALPN selects, in cleartext HTTP/2 by prior knowledge, unless HTTP/1.1 is requested.
     func protocols(_ arguments: MeasuredProtocolArguments) throws -> BenchPlan.Protocols {
         guard origin.scheme == .http else {
             guard arguments.cleartext == nil else {
@@ -49,7 +49,7 @@ struct MeasuredConnection {
         return configuration
     }
 
-    /// `HOST`, `HOST:PORT`, `[ADDRESS]:PORT`.
+    /// Parses `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
     private func place(_ text: String) throws -> (host: String, port: Int) {
         do {
             let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")

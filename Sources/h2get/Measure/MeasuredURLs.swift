@@ -2,20 +2,20 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// The URLs that a measurement asks for in turn, all of one origin.
+/// The URLs that a measurement requests in turn, all of one origin.
 struct MeasuredURLs: Sendable {
-    /// So many may there be: each is kept in memory as a whole request.
+    /// The maximum number of URLs, since each is kept in memory as a complete request.
     static let most = 1_000_000
 
     let origin: Origin
-    /// At least one.
+    /// The URLs; at least one.
     private(set) var targets: [RequestTarget]
 
     /// - Parameters:
     ///   - patterns: URLs with ranges and lists; with a base, paths too.
-    ///   - inputFile: more of them, one a line, taken as they are; - is stdin.
-    ///   - base: whose scheme, host and port take the place of all the URLs' own.
-    ///   - command: the name that `--help` is asked of.
+    ///   - inputFile: a file with more URLs, one per line, without ranges and lists; - is stdin.
+    ///   - base: a URL whose scheme, host and port replace those of all URLs.
+    ///   - command: the command whose `--help` errors refer to.
     /// - Throws: `Failure`.
     init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: String) throws {
         let base = try base.map(Self.base)
@@ -23,8 +23,8 @@ struct MeasuredURLs: Sendable {
     }
 
     /// - Parameters:
-    ///   - targets: at least one.
-    ///   - base: whose scheme, host and port take the place of all the URLs' own.
+    ///   - targets: at least one URL.
+    ///   - base: a URL whose scheme, host and port replace those of all URLs.
     /// - Throws: `Failure`.
     init(targets: [RequestTarget], base: String?, command: String) throws {
         try self.init(targets, base.map(Self.base), command)
@@ -46,7 +46,7 @@ struct MeasuredURLs: Sendable {
         self.targets = targets
     }
 
-    /// The URLs over TLS and those without, each of one origin, in the order in which they begin.
+    /// Groups the URLs by scheme, each group of one origin, in order of first appearance.
     /// - Throws: `Failure`.
     static func byScheme(patterns: [String], command: String) throws -> [MeasuredURLs] {
         var all: [MeasuredURLs] = []
@@ -65,7 +65,7 @@ struct MeasuredURLs: Sendable {
         return all
     }
 
-    /// A request for each.
+    /// The request for each URL.
     /// - Throws: `Failure`.
     func requests(
         _ method: HTTPRequest.Method = .get, fields fieldArguments: [String], body: [UInt8] = []
@@ -94,7 +94,7 @@ struct MeasuredURLs: Sendable {
     ) throws -> [RequestTarget] {
         var targets: [RequestTarget] = []
         func add(_ url: String) throws {
-            // Where the base decides, a path is enough.
+            // With a base, a path is enough.
             let isPath = base != nil && url.utf8.first == UInt8(ascii: "/")
             targets.append(try target(isPath ? "http://base\(url)" : url))
         }

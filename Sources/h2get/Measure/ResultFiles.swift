@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// A kind of result that a measuring command can write, besides what it tells on stdout.
+/// A kind of result file that a measuring command can write, besides the summary on stdout.
 enum ResultFile: Sendable, CaseIterable {
     case json
     case csv
@@ -13,7 +13,7 @@ enum ResultFile: Sendable, CaseIterable {
     case hgrm
     case merged
 
-    /// As it stands on the command line.
+    /// The option's name on the command line.
     var option: String {
         switch self {
         case .json: "--json"
@@ -28,19 +28,19 @@ enum ResultFile: Sendable, CaseIterable {
     }
 }
 
-/// Where the results go: files, or one of them to stdout, instead of the summary.
+/// Where the results go: to files, or one of them to stdout instead of the summary.
 struct ResultFiles: Sendable {
     private var paths: [ResultFile: String] = [:]
-    /// The result that stdout gets; nil where that is the summary.
+    /// The result that goes to stdout, or nil for the summary.
     private(set) var onStandardOutput: ResultFile?
 
-    /// - Throws: `Failure` (`usage`) where two would write to one place.
+    /// - Throws: `Failure` (`usage`) if two results would be written to the same place.
     init(_ given: [(kind: ResultFile, path: String?)]) throws {
-        // Names are bytes, and text is equal in more ways.
+        // File names are bytes; different ones can be equal as strings.
         var kinds: [[UInt8]: ResultFile] = [:]
         for case (let kind, let path?) in given {
             guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
-            // To stdout by another name, where it would write over the summary.
+            // Another name of stdout, where it would mix with the summary.
             let path = StandardDescriptors.number(named: path) == 1 ? "-" : path
             // Several results may go to /dev/null.
             if let other = kinds[Array(path.utf8)], path != "/dev/null" {
@@ -59,8 +59,8 @@ struct ResultFiles: Sendable {
 
     func contains(_ kind: ResultFile) -> Bool { paths[kind] != nil }
 
-    /// Makes the files, so that one that cannot be written ends the run before anything is measured.
-    /// - Throws: `Failure` (`writeFailed`); nothing is left of any then.
+    /// Creates the files, so that an unwritable one ends the run before anything is measured.
+    /// - Throws: `Failure` (`writeFailed`), in which case no file is left.
     func open() throws -> OpenResultFiles {
         let open = OpenResultFiles()
         do {
@@ -76,10 +76,10 @@ struct ResultFiles: Sendable {
     }
 }
 
-/// The files of a measurement that is under way. None has its name until `finish`.
+/// The files of a running measurement. They get their names in `finish`.
 final class OpenResultFiles {
     private var targets: [(kind: ResultFile, output: BodyOutput, path: String)] = []
-    /// Of the first that could not be written.
+    /// The failure of the first file that could not be written.
     private var failure: Failure?
 
     fileprivate init() {}
@@ -119,17 +119,16 @@ final class OpenResultFiles {
         }
     }
 
-    /// The file that somebody else writes meanwhile; nil where it is not wanted.
+    /// The path for a file that the measurement itself writes; nil if it is not wanted.
     func pathToWrite(_ kind: ResultFile) -> String? {
         targets.first { $0.kind == kind }.map { target in
             guard let download = target.output.download else { return target.path }
-            // No String names a file whose path is not UTF-8.
+            // A String cannot hold a path that is not UTF-8.
             return String(validating: download.part.bytes, as: UTF8.self) ?? "/dev/fd/\(download.descriptor)"
         }
     }
 
-    /// Writes what `text` makes, if this kind is wanted. One that cannot be written does not take the others with it:
-    /// `finish` tells.
+    /// Writes the result of `text`, if this kind is wanted. A failure does not affect other files; `finish` throws it.
     func write(_ kind: ResultFile, _ text: () -> String) {
         guard let target = targets.first(where: { $0.kind == kind }) else { return }
         let (descriptor, name): (CInt, String) =
@@ -147,8 +146,8 @@ final class OpenResultFiles {
         failure = failure ?? reason
     }
 
-    /// Leaves out a file that is not whole: it does not get its name.
-    /// - Returns: where the part of it is, in words; empty where there is none.
+    /// Keeps an incomplete file from getting its name.
+    /// - Returns: the location of its part, in words; empty if there is none.
     func leave(_ kind: ResultFile) -> String {
         guard let index = targets.firstIndex(where: { $0.kind == kind }) else { return "" }
         let target = targets.remove(at: index)
@@ -157,7 +156,7 @@ final class OpenResultFiles {
     }
 
     /// Gives the files their names.
-    /// - Throws: `Failure` (`writeFailed`) for the first that could not be written or named; the others are there.
+    /// - Throws: `Failure` (`writeFailed`) for the first file that could not be written or renamed; the others are complete.
     func finish() throws {
         for target in targets {
             do {
@@ -168,7 +167,7 @@ final class OpenResultFiles {
         if let failure { throw failure }
     }
 
-    /// Removes what was begun.
+    /// Removes all incomplete files.
     func discard() {
         for target in targets { target.output.download?.discard() }
     }

@@ -1,20 +1,19 @@
 import H2Measure
 
-/// A command line as reports may have it: without credentials of URLs, and without values of header fields that may be
-/// secrets.
+/// A command line for reports, without the credentials of URLs and without header field values that may be secrets.
 enum ShownCommandLine {
-    /// A list of thousands of URLs says no more than its beginning.
+    /// The maximum length; the beginning of a long list of URLs is enough.
     private static let longest = 2_000
 
-    /// Fields whose values are no secrets, and often are what a measurement depends on.
+    /// Fields whose values are not secrets and often matter to a measurement.
     private static let open: Set<String> = [
         "accept", "accept-encoding", "accept-language", "cache-control", "content-type", "expect", "host",
         "if-modified-since", "if-none-match", "pragma", "range", "te", "user-agent",
     ]
 
     /// - Parameters:
-    ///   - command: `h2get bench`, say.
-    ///   - lettersWithValue: of the command, so that joined options come apart.
+    ///   - command: the command's name, such as `h2get bench`.
+    ///   - lettersWithValue: the command's letters that take a value, to separate joined options.
     static func text(_ command: String, _ arguments: [String], lettersWithValue: Set<UInt8>) -> String {
         var words = [command]
         var isField = false
@@ -32,7 +31,7 @@ enum ShownCommandLine {
         return text.count <= longest ? text : text.prefix(longest) + "…"
     }
 
-    /// `Name: value` with the value hidden, unless it is known to be harmless; `@FILE`, `Name:` and `Name;` as they are.
+    /// Hides the value of `Name: value` unless known to be harmless; leaves `@FILE`, `Name:` and `Name;` as they are.
     private static func field(_ text: String) -> String {
         guard let colon = text.firstIndex(of: ":"), text.first != "@" else {
             return text.first == "@" || text.hasSuffix(";") ? text : "***"
@@ -42,7 +41,7 @@ enum ShownCommandLine {
         return value.isEmpty || open.contains(name) ? text : "\(text[..<colon]): ***"
     }
 
-    /// As a shell takes it for one word.
+    /// Quotes `word` so that a shell reads it as one word.
     private static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { byte in
             switch byte {

@@ -5,7 +5,7 @@ struct SourceAddresses: Sendable, Equatable {
     static let most = 65_536
     private(set) var addresses: [String] = []
 
-    /// `127.0.0.2`, `127.0.0.2,127.0.0.7`, `127.0.0.2-127.0.1.9`, `::1`.
+    /// Parses `127.0.0.2`, `127.0.0.2,127.0.0.7`, `127.0.0.2-127.0.1.9` or `::1`.
     @Sendable init(text: String) throws {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map(String.init)

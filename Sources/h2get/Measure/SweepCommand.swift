@@ -1,7 +1,7 @@
 internal import ArgumentParser
 import H2Measure
 
-/// `h2get sweep [options] URL`: how many streams and connections a server takes.
+/// `h2get sweep [options] URL`: finds how many streams and connections saturate a server.
 struct SweepCommand: URLCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get sweep",

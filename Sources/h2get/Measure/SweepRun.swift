@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// One run of `h2get sweep`: measures each setting, tells how it goes, hands the results on.
+/// One run of `h2get sweep`: measures each setting, shows progress, and delivers the results.
 struct SweepRun: Sendable {
     let settings: SweepSettings
     let console: Console
@@ -47,7 +47,7 @@ struct SweepRun: Sendable {
         }
     }
 
-    /// Why the exit code is not 0, although there is a result.
+    /// The reason for a nonzero exit code despite a result, or nil.
     static func failure(of result: SweepResult) -> Failure? {
         if result.curves.contains(where: { $0.stop == .interrupted }) { return Failure(.interrupted, "") }
         guard !result.points.contains(where: { $0.responses > 0 }) else { return nil }

@@ -1,7 +1,7 @@
 import H2Client
 import H2Measure
 
-/// The meaning of the options of `h2get sweep`, checked as a whole before anything is sent.
+/// The meaning of `h2get sweep`'s options, checked as a whole before anything is sent.
 struct SweepSettings: Sendable {
     private(set) var plan: SweepPlan
     let files: ResultFiles
@@ -18,7 +18,7 @@ struct SweepSettings: Sendable {
         plan = SweepPlan(origin: urls.origin, requests: try urls.requests(fields: command.field.fields))
         plan.protocols = try connection.protocols(command.versions)
         plan.configuration = try connection.configuration(command.connection)
-        // Those of `bench`, so that one can check the other.
+        // The same windows as in `bench`, so that results can be cross-checked.
         plan.configuration.setWindows(
             streamBits: BenchSettings.defaultWindowBits, connectionBits: BenchSettings.defaultWindowBits)
         plan.time = load.duration ?? plan.time

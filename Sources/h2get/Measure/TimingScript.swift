@@ -1,15 +1,16 @@
 import H2Client
 import H2Measure
 
-/// The file of `--timing-script-file`, as h2load has it: on each line when a request is due, in milliseconds, a tab, and its URL.
+/// The file of `--timing-script-file`, in h2load's format: each line has a request's due time in milliseconds, a tab, and
+/// its URL.
 struct TimingScript: Sendable {
-    /// Nanoseconds since the beginning, none earlier than the one before it. At least one.
+    /// Due times in nanoseconds since the start, in ascending order. At least one.
     private(set) var times: [UInt64] = []
-    /// As many.
+    /// The URLs, one for each time.
     private(set) var targets: [RequestTarget] = []
 
     /// - Parameters:
-    ///   - path: - is stdin.
+    ///   - path: the file's path; - is stdin.
     ///   - hasBase: whether URLs may be paths.
     /// - Throws: `Failure`.
     init(path: String, hasBase: Bool) throws {
@@ -18,7 +19,7 @@ struct TimingScript: Sendable {
         for (index, line) in lines.enumerated() {
             let shown = URLList.trimmed(line)
             if shown.isEmpty || shown.first == UInt8(ascii: "#") { continue }
-            // A tab at either end is one, too.
+            // A tab at either end counts too.
             let line = line.last == 0x0d ? line.dropLast() : line
             func refusal(_ why: String) -> Failure {
                 .usage("line \(index + 1) of \(name) (--timing-script-file) \(why)")
@@ -57,7 +58,7 @@ struct TimingScript: Sendable {
         }
     }
 
-    /// Only the first lines.
+    /// Keeps only the first `count` lines.
     mutating func keep(_ count: Int) {
         times.removeLast(max(times.count - count, 0))
         targets.removeLast(max(targets.count - count, 0))

@@ -2,11 +2,11 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// One response's bytes on their way to where they go.
+/// The destination of one response's bytes.
 struct BodyOutput {
     enum Target {
         case discard
-        /// stdout, or a pipe or device named with -o: what may block, and cannot be renamed.
+        /// stdout, or a pipe or device named with -o. Writing may block, and there is nothing to rename.
         case descriptor(CInt, name: String)
         case download(Download)
     }
@@ -20,13 +20,13 @@ struct BodyOutput {
 
     init(target: Target) { self.target = target }
 
-    /// Whether `path` is written as it is, and nothing beside it: a pipe, a device, or a descriptor, whose name is a link that
+    /// Whether `path` is written directly, without a .part file: a pipe, a device, or a descriptor, whose name is a link that
     /// must not be followed to a file.
     static func isWrittenAsItIs(_ path: String) -> Bool {
         StandardDescriptors.number(named: path) != nil || FileKind(path: path) == .other
     }
 
-    /// Opens what is written as it is. Nobody may be at a pipe's other end yet, so this is done off the loop.
+    /// Opens a pipe, device or descriptor, off the event loop because a pipe's other end may not be open yet.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     static nonisolated(nonsending) func opening(_ path: String) async throws -> BodyOutput {
         if let number = StandardDescriptors.number(named: path) {
@@ -35,7 +35,7 @@ struct BodyOutput {
         return try opened(path, try await openOffLoop(path, O_WRONLY | O_APPEND))
     }
 
-    /// The same, blocking the thread.
+    /// Like `opening(_:)`, but blocks the thread.
     static func openingBlocking(_ path: String) throws -> BodyOutput {
         if let number = StandardDescriptors.number(named: path) {
             return try opened(path, StandardDescriptors.duplicateForWriting(number))
@@ -51,7 +51,7 @@ struct BodyOutput {
         return BodyOutput(target: .descriptor(descriptor, name: path))
     }
 
-    /// Closes what was opened here; a download closes itself.
+    /// Closes the descriptor, except stdout and that of a download, which closes itself.
     func close() {
         if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { H2Platform.close(descriptor) }
     }
@@ -60,7 +60,7 @@ struct BodyOutput {
         if case .download(let download) = target { download } else { nil }
     }
 
-    /// The response's head, for -i and -I.
+    /// Writes the response's head, for -i and -I.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     nonisolated(nonsending) func write(head: [UInt8]) async throws {
         switch target {
@@ -75,8 +75,9 @@ struct BodyOutput {
         }
     }
 
-    /// All of the body; its length.
-    /// - Throws: `Failure` where writing fails, `H2Error` where reading does, `CancellationError`.
+    /// Writes the whole body.
+    /// - Returns: the body's length in bytes.
+    /// - Throws: `Failure` if writing fails, `H2Error` if reading fails, `CancellationError`.
     nonisolated(nonsending) func write(_ body: ResponseBody) async throws -> Int {
         switch target {
         case .discard: return try await body.discard()
@@ -99,21 +100,21 @@ struct BodyOutput {
         }
     }
 
-    /// Bytes that are in memory already.
+    /// Writes bytes that are already in memory.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
         guard case .descriptor(let descriptor, let name) = target else { return }
         try await Self.write(bytes, to: try Self.open(descriptor, name: name))
     }
 
-    /// A descriptor as it is written off the loop.
+    /// A descriptor that is written off the event loop.
     private struct Output {
         let writer: DescriptorWriter
         let name: String
     }
 
-    /// nil for /dev/null.
-    /// - Throws: `Failure` (`writeFailed`) where it cannot be written to.
+    /// Returns the output for `descriptor`, or nil for /dev/null.
+    /// - Throws: `Failure` (`writeFailed`) if it cannot be written to.
     private static func open(_ descriptor: CInt, name: String) throws -> Output? {
         do {
             switch try DescriptorWriter.open(descriptor) {
@@ -126,11 +127,11 @@ struct BodyOutput {
         }
     }
 
-    /// Writes all of `bytes` on a thread that may block: for a disk, or for a reader that is slower than the server. The
-    /// response's window fills meanwhile, which holds the server back.
+    /// Writes all of `bytes` on a thread that may block, on a disk or on a reader slower than the server. Meanwhile the
+    /// response's window fills, which holds the server back.
     private static nonisolated(nonsending) func write(_ bytes: [UInt8], to output: Output?) async throws {
         guard let output, !bytes.isEmpty else { return }
-        // A write that was left behind would put its bytes into the next body.
+        // An abandoned write would put its bytes into the next body.
         let code = try await offLoopUntilOver(cancelled: { output.writer.abandon() }) { output.writer.write(bytes) }
         guard code == 0 else { throw failure(code, name: output.name) }
     }

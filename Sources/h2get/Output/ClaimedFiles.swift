@@ -1,15 +1,15 @@
 import H2Platform
 
-/// Which files this run writes or has written: two URLs must not write one file.
+/// The files that this run is writing or has written, so that no two URLs write the same file.
 ///
-/// Memory stays flat however many URLs there are. Those that are being written are known exactly, of those that are
-/// finished the first `remembered`. Beyond that the file itself tells: one that was changed since the run began.
+/// Memory does not grow with the number of URLs: the set holds all files being written, but only the first `remembered`
+/// finished ones. Beyond that, any file changed since the run began counts as written.
 ///
-/// Belongs to one actor.
+/// Confined to one actor.
 final class ClaimedFiles {
     private let remembered: Int
     private var underWay: Set<FileIdentity> = []
-    /// Hashes.
+    /// Hash values of identities.
     private var finished: Set<Int> = []
     private var hasForgotten = false
     private let began: timespec
@@ -19,7 +19,7 @@ final class ClaimedFiles {
         began = fileClock()
     }
 
-    /// False where another URL of the run has the file. `release` must follow where it is true.
+    /// Claims the file; false if another URL of the run has it. `release` must follow if true.
     func claim(_ target: DownloadTarget) -> Bool {
         for identity in target.identities
         where underWay.contains(identity) || finished.contains(identity.hashValue) {
@@ -34,8 +34,8 @@ final class ClaimedFiles {
         return true
     }
 
-    /// The transfer is over.
-    /// - Parameter isWritten: whether the file holds its bytes now.
+    /// Releases the file at the end of its transfer.
+    /// - Parameter isWritten: whether the file now holds the transfer's bytes.
     func release(_ target: DownloadTarget, isWritten: Bool) {
         underWay.subtract(target.identities)
         guard isWritten else { return }

@@ -2,15 +2,15 @@ import H2Measure
 import H2Platform
 import Synchronization
 
-/// stderr: everything said to people, a whole line at a time.
+/// Messages to the user on stderr, one whole line at a time.
 final class Console: Sendable {
     let isTerminal: Bool
     let showsErrors: Bool
     private let showsProgress: Bool
-    /// Whether a progress line stands there, which the next line has to wipe.
+    /// Whether a progress line is shown, which the next line must erase.
     private let hasProgressLine = Atomic<Bool>(false)
 
-    /// - Parameter hidesProgress: the terminal is used by the bodies themselves, or nothing shall be said.
+    /// - Parameter hidesProgress: true if bodies go to the same terminal, or with -s.
     init(showsErrors: Bool, hidesProgress: Bool) {
         isTerminal = isatty(STDERR_FILENO) == 1
         self.showsErrors = showsErrors
@@ -28,7 +28,7 @@ final class Console: Sendable {
         guard showsErrors else { return }
         let subject = url.map { "\(shortened(printable(withoutSecrets($0)), to: 1000)): " } ?? ""
         let line = "h2get: (\(failure.status.rawValue)) \(subject)\(printable(withoutCredentials(failure.message)))"
-        // A terminal would break it in the middle of words.
+        // The terminal itself would break it in the middle of words.
         guard isTerminal, let width = Console.width(of: STDERR_FILENO) else { return say(line) }
         say(wrapped(line, width: max(width, 20), indent: 2).joined(separator: "\n"))
     }
@@ -45,7 +45,7 @@ final class Console: Sendable {
         if hasProgressLine.exchange(false, ordering: .relaxed) { Console.put("\r\u{1b}[K") }
     }
 
-    /// The characters of a line of the terminal behind `descriptor`, 80 where it does not say; nil where it is none.
+    /// The width in columns of the terminal behind `descriptor`, 80 if unknown; nil if it is not a terminal.
     static func width(of descriptor: CInt) -> Int? {
         guard isatty(descriptor) == 1 else { return nil }
         var size = winsize()
@@ -56,6 +56,6 @@ final class Console: Sendable {
 
     private static func put(_ text: String) { ErrorOutput.standard.put(text) }
 
-    /// Waits until everything said is written, for a second at most. To be called right before the end.
+    /// Waits until everything is written, for at most a second. Call this right before the process ends.
     static func flush() { ErrorOutput.standard.flush(milliseconds: 1_000) }
 }

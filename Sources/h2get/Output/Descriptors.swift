@@ -1,30 +1,30 @@
 import H2Platform
 
-/// Descriptors 0, 1 and 2, as the process was given them.
+/// Descriptors 0, 1 and 2, as the process inherited them.
 enum StandardDescriptors {
-    /// Opens those that are closed, so that no socket and no file of ours comes to be taken for stdin, stdout or stderr.
+    /// Opens those that are closed, so that none of our sockets and files gets the number of stdin, stdout or stderr.
     ///
-    /// Each is opened the wrong way round: what is read from a closed stdin or written to a closed stdout fails with EBADF,
-    /// as if it were closed still. To be called before anything else is opened.
+    /// stdin is opened for writing only and stdout for reading only, so using them still fails with EBADF as if they were
+    /// closed. Call this before anything else is opened.
     static func fill() {
         for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY)]
         where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {
-            // The lowest free number is this one. In a place without /dev the root folder is as good: it takes no bytes.
+            // This is the lowest free number. Without /dev the root folder works too: it takes no bytes.
             if open("/dev/null", mode) < 0 { _ = open("/", O_RDONLY) }
         }
     }
 
-    /// Whether `path` is stdin by another name than `-`.
+    /// Whether `path` is stdin, as `-` or by another name.
     static func isInput(_ path: String) -> Bool {
         path == "-" || number(named: path) == STDIN_FILENO
     }
 
-    /// The descriptor that a path means: `/dev/stdout` or `/dev/fd/3`, by whatever spelling, or a symbolic link to one of them.
+    /// The descriptor that a path names: `/dev/stdout` or `/dev/fd/3` in any spelling, or a symbolic link to one of them.
     ///
-    /// The last step must not be left to the system: it would follow the descriptor's own link to a file, and open that anew.
+    /// The system must not resolve the last step: it would follow the descriptor's link to a file and open that anew.
     static func number(named path: String) -> CInt? {
         var path = path
-        // As many links as the system follows.
+        // The system follows at most 40 links.
         for _ in 0..<40 {
             switch path {
             case "/dev/stdin": return STDIN_FILENO
@@ -36,7 +36,7 @@ enum StandardDescriptors {
             if isFolderOfDescriptors(folder) {
                 return name.utf8.allSatisfy { (0x30...0x39).contains($0) } ? CInt(name) : nil
             }
-            // A link that is not UTF-8 leads to no descriptor's name.
+            // A link that is not UTF-8 does not lead to a descriptor's name.
             guard let link = linkTarget(FilePath(path)), let target = String(validating: link, as: UTF8.self) else {
                 return nil
             }
@@ -47,7 +47,7 @@ enum StandardDescriptors {
 
     private static func isFolderOfDescriptors(_ folder: String) -> Bool {
         if ["/dev/fd", "/proc/self/fd"].contains(folder) { return true }
-        // Another process's would be opened by its path.
+        // Only this process's own folder counts, by any path.
         guard folder.utf8.count < 4096, let found = realpath(folder, nil) else { return false }
         defer { free(found) }
         guard let ours = realpath("/proc/self/fd", nil) else { return String(cString: found) == "/dev/fd" }
@@ -55,9 +55,9 @@ enum StandardDescriptors {
         return strcmp(found, ours) == 0
     }
 
-    /// A duplicate of `descriptor` for writing, which shares its place in the file; or minus the errno.
+    /// A duplicate of `descriptor` for writing, which shares its file position; or minus the errno.
     static func duplicateForWriting(_ descriptor: CInt) -> CInt {
-        // To open its name anew would succeed also where the descriptor itself cannot be written to.
+        // Opening its name anew would succeed even if the descriptor itself is not writable.
         guard isWritable(descriptor) else { return -EBADF }
         let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
         return duplicate >= 0 ? duplicate : -errno

@@ -2,40 +2,40 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// A file that gets its bytes only when they are whole.
+/// A file that is replaced only when its download is complete.
 ///
-/// 1. They are written to a file of their own beside the target, `NAME.XXXXXX.part`, which did not exist before: no other
-///    process, and no other URL, writes to it, and nobody's file is overwritten.
-/// 2. When they are whole it is renamed, in one step: a reader sees the old file or the new one, never half of it. The mode
-///    and the owner of a file that was there stay.
-/// 3. Where a rename would lose something or cannot be (the target has other hard links, another owner whom we cannot keep,
-///    or is a mount of its own), the whole bytes are copied into the target.
-/// 4. Where the folder takes no file beside a target that can be written, the target is written in place from the beginning,
-///    and is empty after a failure.
+/// 1. The bytes go to a new file beside the target, `NAME.XXXXXX.part`. No other process and no other URL writes to it, and
+///    no existing file is overwritten.
+/// 2. When complete, it is renamed atomically: a reader sees the old file or the new one, never a partial one. The mode
+///    and the owner of an existing file are kept.
+/// 3. If a rename would lose something or is impossible (the target has other hard links, an owner that cannot be kept,
+///    or is a mount point), the complete bytes are copied into the target.
+/// 4. If no file can be created beside an existing, writable target, the target is written in place from the beginning,
+///    and is emptied after a failure.
 ///
-/// A symbolic link is followed, so that the file behind it gets the bytes and the link stays.
+/// Symbolic links are followed, so the link stays and the file behind it gets the bytes.
 final class Download {
     let target: DownloadTarget
-    /// Where the bytes are until the end: the target itself where it is written in place.
+    /// The file that is written: the target itself if it is written in place.
     let part: FilePath
-    /// The same, for people.
+    /// The path of `part`, for messages.
     var partPath: String { part.text }
     let descriptor: CInt
     let isInPlace: Bool
     private var isOpen = true
-    /// Whether the part has all bytes: whatever becomes of the rename or the copy, it is kept.
+    /// Whether the part is complete. It is then kept even if the rename or the copy fails.
     private var isWhole = false
     private var unfinished: Unfinished.Ticket?
 
-    /// The bytes, when they are whole, have to be copied from one file into another, which takes its time.
+    /// The copy of a complete part into its target, which may take long.
     struct Copy: Sendable {
         fileprivate let part: FilePath
         fileprivate let target: DownloadTarget
     }
 
-    /// Makes the `.part` file, empty.
+    /// Creates the empty `.part` file.
     /// - Parameters:
-    ///   - keepsPart: whether a part of the bytes is of use to somebody. If not, none is left where the process is ended.
+    ///   - keepsPart: whether an incomplete file is useful. If not, it is removed when a signal ends the process.
     ///   - advice: what to try after an errno.
     /// - Throws: `Failure` (`writeFailed`).
     init(
@@ -48,7 +48,7 @@ final class Download {
             if !keepsPart { unfinished = Unfinished.add(.temporary(path: part.path)) }
             return
         }
-        // In some folders of /proc to make a file fails with ENOENT, as if they did not exist.
+        // In some folders of /proc, creating a file fails with ENOENT, as if they did not exist.
         guard target.mode != nil, [EACCES, EPERM, EROFS, ENOENT].contains(code) else {
             throw Failure(
                 .writeFailed,
@@ -66,7 +66,7 @@ final class Download {
 
     deinit { discardInPlace() }
 
-    /// In terms of the options that fetching has.
+    /// What to try after an errno, in terms of h2get's options.
     static func advice(_ code: Int32) -> String {
         switch code {
         case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
@@ -78,7 +78,7 @@ final class Download {
         }
     }
 
-    /// Puts the bytes where they belong. If that takes a copy, it is returned, to be made where it holds nobody up.
+    /// Moves the complete bytes to the target. If that takes a copy, returns it for the caller to run off the event loop.
     /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
     func finish() throws -> Copy? {
         if isInPlace {
@@ -92,18 +92,18 @@ final class Download {
             return nil
         }
         let mustCopy = !takeOver()
-        // Where the system reports a failed write only now (NFS, quotas), the file is not whole.
+        // Some systems report a failed write only here (NFS, quotas): the file is then incomplete.
         guard closeOnce() == 0 else {
             throw Failure(.writeFailed, "writing \(partPath) failed: \(errnoText(errno))")
         }
         isWhole = true
-        // From here on a signal must leave it.
+        // From here on a signal must not remove it.
         Unfinished.remove(unfinished)
         unfinished = nil
         if !mustCopy {
             if rename(part.c, target.resolved.c) == 0 { return nil }
             let code = errno
-            // A mount, or a file of somebody else's in a folder where only its owner may replace it.
+            // A mount point, or another user's file in a folder where only its owner may replace it.
             guard [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(target.resolved) == .regular else {
                 throw Failure(
                     .writeFailed, "\(partPath) is whole but cannot be renamed to \(target.path): \(errnoText(code))")
@@ -112,15 +112,15 @@ final class Download {
         return Copy(part: part, target: target)
     }
 
-    /// Removes what there is of it: there is nothing in it that anybody could use.
+    /// Removes the part, which contains nothing useful.
     func discard() {
         discardInPlace()
         Unfinished.remove(unfinished)
         if !isInPlace { unlink(part.c) }
     }
 
-    /// Leaves what there is under the part's name, also when the process ends.
-    /// - Returns: where that is, in words; empty where nothing is left.
+    /// Keeps the part, even when the process ends.
+    /// - Returns: its location, in words; empty if nothing is left.
     func leave() -> String {
         let text = leftover()
         if !text.isEmpty {
@@ -131,13 +131,13 @@ final class Download {
         return text
     }
 
-    /// How many bytes there are until now.
+    /// The number of bytes written so far.
     var size: Int {
         var status = stat()
         return isOpen && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// After a failure: what is left of it, in words. Empty where nothing is, or where the failure of `finish` has said it.
+    /// What a failure leaves of the file, in words. Empty if nothing is left, or if the error of `finish` has said it.
     func leftover() -> String {
         if isWhole { return "" }
         if isInPlace {
@@ -159,12 +159,12 @@ final class Download {
     ) -> (path: FilePath, descriptor: CInt)? {
         let (_, name) = target.resolved.parts
         let prefix = target.resolved.bytes.dropLast(name.count)
-        // Names are 255 bytes at most, on some file systems less.
+        // Names have at most 255 bytes, on some file systems fewer.
         for limit in [255, 143, 32] {
             for _ in 0..<100 {
                 let suffix = ".\(randomText(6)).part"
                 let path = FilePath(prefix + shortened(name, to: limit - suffix.utf8.count) + Array(suffix.utf8))
-                // Nobody may read more meanwhile than may read the target.
+                // The part must not be more readable than the target.
                 let descriptor = open(path.c, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, target.mode ?? 0o666)
                 if descriptor >= 0 { return (path, descriptor) }
                 code = errno
@@ -178,7 +178,7 @@ final class Download {
     private static func shortened(_ name: ArraySlice<UInt8>, to limit: Int) -> [UInt8] {
         guard name.count > limit else { return Array(name) }
         var end = name.startIndex + limit
-        // Not in the middle of a character of UTF-8.
+        // Do not split a UTF-8 character.
         while end > name.startIndex, name[end] & 0xc0 == 0x80 { end -= 1 }
         return Array(name[..<end])
     }
@@ -190,12 +190,11 @@ final class Download {
 
     // MARK: - The end
 
-    /// Gives the part the mode and the owner of the file whose place it takes; false where it cannot take its place without
-    /// a loss.
+    /// Gives the part the mode and the owner of the file that it replaces; false if replacing it would lose something.
     private func takeOver() -> Bool {
         var (old, new) = (stat(), stat())
         guard lstat(target.resolved.c, &old) == 0 else { return true }
-        // Anything but a regular file, which came here since, is left to the rename.
+        // If the target has become something other than a regular file, the rename decides.
         guard old.st_mode & S_IFMT == S_IFREG else { return true }
         guard old.st_nlink == 1, fstat(descriptor, &new) == 0 else { return false }
         if old.st_uid != new.st_uid || old.st_gid != new.st_gid,
@@ -203,7 +202,7 @@ final class Download {
         {
             return false
         }
-        // Writing takes set-user-ID away.
+        // Without set-user-ID, which writing would clear too.
         return fchmod(descriptor, old.st_mode & 0o777) == 0
     }
 
@@ -225,8 +224,9 @@ final class Download {
 }
 
 extension Download.Copy {
-    /// Copies, blocking the thread, and removes the part. Not to be left half-way: a target that cannot take all of it is
-    /// emptied.
+    /// Copies the part into the target, blocking the thread, and removes the part.
+    ///
+    /// Must run to its end. A target that cannot take all of it is emptied.
     /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
     func run() throws {
         let input = open(part.c, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)

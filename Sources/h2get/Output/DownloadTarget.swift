@@ -1,26 +1,26 @@
 import H2Platform
 
-/// The file that a download is to become: where it really is, and what is there already.
+/// The file that a download will become: its real location, and what exists there already.
 struct DownloadTarget: Sendable {
-    /// As it was named.
+    /// The path as the user named it.
     let path: String
-    /// With the symbolic links behind its last part followed, so that a link stays one.
+    /// The path with the symbolic links of its last component followed, so that a link stays a link.
     let resolved: FilePath
-    /// The permissions of the file that is there; nil where there is none.
+    /// The permissions of the existing file, if any.
     let mode: mode_t?
-    /// By which other names of the same file are known.
+    /// Identities by which other names of the same file are recognized.
     let identities: [FileIdentity]
-    /// When the file that is there was changed last.
+    /// When the existing file was last changed.
     let changedAt: timespec?
 
     /// - Parameter advice: what to try after an errno.
-    /// - Throws: `Failure` (`writeFailed`) where nothing can be written under that name.
+    /// - Throws: `Failure` (`writeFailed`) if nothing can be written under that name.
     init(path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice) throws {
         self.path = path
         guard path.utf8.last != UInt8(ascii: "/") else { throw Self.isFolder(path) }
         if createsDirectories { try Self.createParents(of: path) }
-        // Without O_CREAT and O_TRUNC this changes nothing, and the system says whether the file may be written, also by
-        // its rules for links in folders that everybody may write to.
+        // Without O_CREAT and O_TRUNC this changes nothing, and the system tells whether the file may be written, including
+        // its rules for links in world-writable folders.
         let descriptor = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         let code = errno
         var status = stat()
@@ -29,7 +29,7 @@ struct DownloadTarget: Sendable {
             exists = fstat(descriptor, &status) == 0
             close(descriptor)
         } else if code == ETXTBSY {
-            // A program that runs: it cannot be written, but replaced.
+            // A running program cannot be written, but it can be replaced.
             exists = stat(path, &status) == 0
         } else if code == ENOENT {
             exists = false
@@ -58,10 +58,10 @@ struct DownloadTarget: Sendable {
         return FilePath(Array(UnsafeRawBufferPointer(start: buffer, count: strlen(buffer))))
     }
 
-    /// Where a link leads that leads to no file yet; the path itself where it is not a link.
+    /// The target of a link whose file does not exist yet, or the path itself if it is not a link.
     private static func endOfLinks(_ name: String, _ advice: (Int32) -> String) throws -> FilePath {
         var path = FilePath(name)
-        // As many as the system follows.
+        // The system follows at most 40 links.
         for _ in 0..<40 {
             guard let target = linkTarget(path) else { return path }
             let isAbsolute = target.first == UInt8(ascii: "/")
@@ -75,7 +75,7 @@ struct DownloadTarget: Sendable {
         for end in bytes.indices.dropFirst() where bytes[end] == UInt8(ascii: "/") {
             let folder = String(decoding: bytes[..<end], as: UTF8.self)
             if mkdir(folder, 0o777) != 0, errno != EEXIST {
-                // A parent that is not ours to write (EACCES on /home) may exist all the same.
+                // A parent without write permission (EACCES on /home) may exist anyway.
                 let code = errno
                 guard FileKind(path: folder) == .folder else {
                     throw Failure(.writeFailed, "cannot make the folder \(folder): \(errnoText(code))")

@@ -3,12 +3,13 @@ import H2Measure
 import H2Platform
 import Synchronization
 
-/// Writes to stderr, in order, and never keeps its caller waiting: a pipe that nobody reads must not stop the event loop, the
-/// time limits and the signals with it.
+/// Writes to stderr, in order and without blocking the caller.
+///
+/// A pipe that nobody reads must not stop the event loop, and with it time limits and signals.
 ///
 /// 1. While nothing is queued and there is room, the caller writes.
-/// 2. What finds no room is queued, up to `queueLimit`, and a thread writes it.
-/// 3. Beyond that lines are dropped; how many is told once there is room again.
+/// 2. Otherwise up to `queueLimit` bytes are queued, and a thread writes them.
+/// 3. Beyond that lines are dropped, and their number is reported once there is room again.
 final class ErrorOutput: Sendable {
     static let standard = ErrorOutput(STDERR_FILENO)
 
@@ -16,7 +17,7 @@ final class ErrorOutput: Sendable {
         var queue: [[UInt8]] = []
         var queuedBytes = 0
         var droppedLines = 0
-        /// Whether a thread is writing what was queued.
+        /// Whether a thread is writing the queue.
         var isBusy = false
     }
 
@@ -24,12 +25,12 @@ final class ErrorOutput: Sendable {
     private let queueLimit: Int
     private let state = Mutex(State())
 
-    /// - Parameter queueLimit: how many bytes may wait.
+    /// - Parameter queueLimit: the maximum number of queued bytes.
     init(_ descriptor: CInt, queueLimit: Int = 4 << 20) {
         (self.descriptor, self.queueLimit) = (descriptor, queueLimit)
     }
 
-    /// Writes `text`, or sees to it that it is written later. From any thread; does not block.
+    /// Writes `text` now or queues it. Callable from any thread; does not block.
     func put(_ text: String) {
         let bytes = Array(text.utf8)
         let needsThread = state.withLock { state in
@@ -43,12 +44,12 @@ final class ErrorOutput: Sendable {
             state.isBusy = true
             return true
         }
-        // Without a thread, to block is bad, but better than to lose all.
+        // If no thread can be started, blocking is better than losing the output.
         if needsThread, startDetachedThread({ self.writeQueue() }) != 0 { writeQueue() }
     }
 
-    /// Waits until all is written.
-    /// - Parameter limit: at most this many milliseconds.
+    /// Waits until everything is written.
+    /// - Parameter limit: the maximum wait, in milliseconds.
     func flush(milliseconds limit: Int) {
         let end = ContinuousClock.now + .milliseconds(limit)
         while state.withLock({ $0.isBusy }), ContinuousClock.now < end { usleep(1_000) }
@@ -63,8 +64,9 @@ final class ErrorOutput: Sendable {
         state.queue.append(Array(bytes))
     }
 
-    /// Returns the bytes that did not fit. Where poll says that there is room, this much goes in at once; a line that cannot be written is lost,
-    /// since nobody is left to tell.
+    /// Writes without blocking, and returns the bytes that did not fit.
+    ///
+    /// If poll reports room, PIPE_BUF bytes fit. Lines that fail to be written are lost: there is nowhere to report it.
     private func writeWhatFits(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -82,7 +84,7 @@ final class ErrorOutput: Sendable {
         return []
     }
 
-    /// On a thread that may block.
+    /// Writes the queue. Must run on a thread that may block.
     private func writeQueue() {
         while true {
             let pieces = state.withLock { state -> [[UInt8]] in

@@ -1,11 +1,11 @@
 import H2Platform
 
-/// A file, by whatever name, link or mount it is reached.
+/// A file's identity, independent of the name, link or mount by which it is reached.
 enum FileIdentity: Hashable, Sendable {
     /// A file that exists.
     case file(device: UInt64, number: UInt64)
-    /// A place in a folder, whether or not there is a file. Names are bytes: two that Swift takes for the same text, such as
-    /// a composed and a decomposed letter, are two names.
+    /// A name in a folder, whether or not the file exists. Names are bytes: a composed and a decomposed letter, which are
+    /// equal as Swift strings, are different names.
     case place(device: UInt64, folder: UInt64, name: [UInt8])
 
     init(_ status: stat) {
@@ -13,7 +13,7 @@ enum FileIdentity: Hashable, Sendable {
             device: UInt64(truncatingIfNeeded: status.st_dev), number: UInt64(truncatingIfNeeded: status.st_ino))
     }
 
-    /// - Parameter path: without links behind its last part. Where its folder does not exist, the spelling decides.
+    /// - Parameter path: a path whose last component is not a link. If its folder does not exist, the spelling decides.
     init(placeOf path: FilePath) {
         let (folder, name) = path.parts
         var status = stat()
@@ -26,7 +26,7 @@ enum FileIdentity: Hashable, Sendable {
             name: Array(name))
     }
 
-    /// The file that `path` leads to, links followed; nil where there is none.
+    /// The file at `path`, with links followed; nil if there is none.
     init?(path: String) { self.init(FilePath(path)) }
 
     init?(_ path: FilePath) {
@@ -43,7 +43,7 @@ enum FileIdentity: Hashable, Sendable {
     }
 }
 
-/// A path as the system has it: bytes, which need not be UTF-8.
+/// A path as bytes, which need not be UTF-8.
 struct FilePath: Sendable, Equatable {
     let bytes: [UInt8]
 
@@ -51,20 +51,20 @@ struct FilePath: Sendable, Equatable {
 
     init(_ text: String) { bytes = Array(text.utf8) }
 
-    /// For system calls.
+    /// The path for system calls.
     var c: [CChar] { bytes.map { CChar(bitPattern: $0) } + [0] }
 
-    /// For people.
+    /// The path for messages.
     var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// The folder, `.` where none is named, and the last part.
+    /// The folder (`.` if the path names none) and the last component.
     var parts: (folder: FilePath, name: ArraySlice<UInt8>) {
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (FilePath("."), bytes[...]) }
         return (slash == 0 ? FilePath("/") : FilePath(Array(bytes[..<slash])), bytes[(slash + 1)...])
     }
 }
 
-/// The bytes of the symbolic link at `path`; nil where it is not one.
+/// The bytes of the symbolic link at `path`; nil if it is not a link.
 func linkTarget(_ path: FilePath) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = buffer.withUnsafeMutableBytes {
@@ -73,7 +73,7 @@ func linkTarget(_ path: FilePath) -> [UInt8]? {
     return count > 0 ? Array(buffer.prefix(count)) : nil
 }
 
-/// A path's folder and its last part.
+/// A path's folder and its last component.
 func splitPath(_ path: String) -> (folder: String, name: String) {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
     let name = String(path[path.utf8.index(after: slash)...])

@@ -1,6 +1,6 @@
 import H2Platform
 
-/// The kind of file that a path names, links followed.
+/// The kind of file at a path, with links followed.
 enum FileKind: Equatable {
     case regular
     case folder
@@ -33,15 +33,15 @@ enum FileKind: Equatable {
 }
 
 extension FileKind {
-    /// How a file is read.
+    /// How a file can be read.
     enum Readable: Equatable {
-        /// Any number of times. The size is what the system tells, which in /proc and /sys is not what there is.
+        /// Any number of times. The size is the system's, which is wrong in /proc and /sys.
         case regular(size: Int)
-        /// Once, as it comes: a pipe, a device.
+        /// Once, as it arrives: a pipe, a device.
         case stream
     }
 
-    /// - Throws: `Failure` (`readFailed`) for a folder and for what is not there.
+    /// - Throws: `Failure` (`readFailed`) if the path is a folder or does not exist.
     static func readable(_ path: String) throws -> Readable {
         var status = stat()
         guard stat(path, &status) == 0 else {
@@ -55,8 +55,8 @@ extension FileKind {
     }
 }
 
-/// A whole file in memory; `-` is stdin. For what has to be in memory anyway, before anything is sent.
-/// - Parameter remedy: for a file over 1 GiB.
+/// Reads a whole file into memory; `-` is stdin. Blocks, so it is used before anything is sent or off the event loop.
+/// - Parameter remedy: the advice for a file over 1 GiB.
 func readWhole(_ path: String, remedy: String) throws -> [UInt8] {
     if path == "-" { return try readWhole(STDIN_FILENO, name: path, remedy: remedy) }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -65,7 +65,7 @@ func readWhole(_ path: String, remedy: String) throws -> [UInt8] {
     return try readWhole(descriptor, name: path, remedy: remedy)
 }
 
-/// From where `descriptor` is to its end, whatever length the system tells: of files in /proc that is 0.
+/// Reads from the current position of `descriptor` to the end, ignoring the reported length, which is 0 in /proc.
 func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> [UInt8] {
     let limit = 1 << 30
     func refusal() -> Failure {
@@ -85,17 +85,17 @@ func readWhole(_ descriptor: CInt, name path: String, remedy: String) throws -> 
     }
 }
 
-/// Some editors put this at the start of a text in UTF-8; it is not part of it.
+/// UTF-8's byte-order mark, which some editors put at the start of a file. It is not part of the text.
 let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
 
-/// The lines of a list or of a file of fields, without its byte-order mark.
+/// Reads a text file without its byte-order mark.
 func readText(_ path: String) throws -> ArraySlice<UInt8> {
     let bytes = try readWhole(path, remedy: "split it")
     return bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
 }
 
-/// The next bytes, at most 64 KiB; empty at the end. Waits for them, also where somebody made the descriptor non-blocking.
-/// - Parameter isWanted: asked several times a second while nothing comes; nothing is read where it says no.
+/// Reads the next bytes, at most 64 KiB; empty at the end. Waits for them even if the descriptor is non-blocking.
+/// - Parameter isWanted: checked several times a second while a non-blocking descriptor has no bytes; false ends the wait.
 func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { true }) throws -> [UInt8] {
     var code: Int32 = 0
     let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
@@ -120,8 +120,8 @@ func readChunk(_ descriptor: CInt, name: String, while isWanted: () -> Bool = { 
     return chunk
 }
 
-/// Lets the process open `count` files, as far as the system permits: each download under way needs one.
-/// - Returns: how many it may open.
+/// Raises the limit of open files to `count` as far as the system permits: each running download needs one.
+/// - Returns: the resulting limit.
 @discardableResult
 func allowOpenFiles(_ count: Int) -> Int {
     guard var limit = openFileLimit() else { return count }

@@ -13,7 +13,7 @@ struct Placement: Sendable {
     }
 
     private(set) var files: [String] = []
-    /// How many of the files before each place are stdout.
+    /// For each index, the number of files before it that are stdout.
     private var standardOutputsBefore = [0]
     var usesRemoteName = false
     var directory: String?
@@ -31,7 +31,7 @@ struct Placement: Sendable {
             throw Failure.usage("\(files.count) -o for \(counted(urlCount, "URL")); give at most one a URL")
         }
         if let empty = files.first(where: \.isEmpty) { throw Failure.usage("-o '\(empty)' names no file") }
-        // Two transfers that write one file at once would leave neither's bytes.
+        // Two transfers that write the same file would leave neither's bytes.
         var seen: Set<[UInt8]> = []
         for file in files
         where file != "-" && file != "/dev/null" && !BodyOutput.isWrittenAsItIs(path(of: file))
@@ -40,7 +40,7 @@ struct Placement: Sendable {
             throw Failure.usage("-o \(file) is given twice; use another name")
         }
         if directory == "" { throw Failure.usage("--output-dir names no folder") }
-        // Before any is opened here: one of ours must not be taken for it.
+        // Check before h2get opens descriptors of its own, which could be taken for those named here.
         for file in files where file != "-" {
             let path = path(of: file)
             if let number = StandardDescriptors.number(named: path), !StandardDescriptors.isWritable(number) {
@@ -49,10 +49,10 @@ struct Placement: Sendable {
         }
     }
 
-    /// Whether a name means stdout: the bodies that go there take turns by whatever name it is known.
+    /// Whether a name means stdout, under any of its names: bodies that go there take turns.
     private static func isStandardOutput(_ name: String) -> Bool {
         if name == "-" || StandardDescriptors.number(named: name) == STDOUT_FILENO { return true }
-        // That discards a body, wherever stdout goes.
+        // /dev/null discards a body, even if stdout is /dev/null too.
         guard name != "/dev/null", FileKind(path: name) == .other, let file = FileIdentity(path: name) else {
             return false
         }
@@ -68,7 +68,7 @@ struct Placement: Sendable {
             case .discard, .standardOutput: continue
             case .file(let name): path = name
             case .remoteName:
-                // A URL that cannot be used is told when its turn comes.
+                // An unusable URL is reported when its turn comes.
                 guard let target = try? RequestTarget(urls[index], pathAsIs: pathAsIs),
                     let name = try? Self.remoteName(of: target)
                 else { continue }
@@ -93,25 +93,25 @@ struct Placement: Sendable {
         return usesRemoteName ? .remoteName : .standardOutput
     }
 
-    /// How many of the first `count` URLs have their body go to stdout.
+    /// The number of the first `count` URLs whose bodies go to stdout.
     func standardOutputCount(ofFirst count: Int) -> Int {
         if files == ["/dev/null"] { return 0 }
         return standardOutputsBefore[min(count, files.count)] + (usesRemoteName ? 0 : max(0, count - files.count))
     }
 
-    /// Whether every URL from `index` on has its body go to stdout, so that nothing is left to do once it is closed.
+    /// Whether the bodies of all URLs from `index` on go to stdout, so that nothing is left to do if it is closed.
     func isAllStandardOutput(from index: Int) -> Bool {
         !usesRemoteName && files != ["/dev/null"] && files.dropFirst(index).allSatisfy { $0 == "-" }
     }
 
-    /// The file that a name means: under --output-dir unless it is absolute.
+    /// The path for a file name: in --output-dir unless the name is absolute.
     func path(of name: String) -> String {
         guard let directory, name.utf8.first != UInt8(ascii: "/") else { return name }
         return directory.utf8.last == UInt8(ascii: "/") ? directory + name : "\(directory)/\(name)"
     }
 
-    /// -O: the last segment of the path and nothing else, so that no URL can name a file outside the folder.
-    /// - Throws: `Failure`, with what to do, where the URL has no usable name.
+    /// The file name for -O: only the path's last segment, so that no URL can name a file outside the folder.
+    /// - Throws: `Failure` (`writeFailed`) if the URL has no usable name.
     static func remoteName(of target: RequestTarget) throws -> String {
         let path = target.path.utf8.prefix { $0 != UInt8(ascii: "?") }
         let start = path.lastIndex(of: UInt8(ascii: "/")).map { path.index(after: $0) } ?? path.startIndex

@@ -1,17 +1,17 @@
 import H2Client
 import H2Measure
 
-/// The closing numbers of a run: what was fetched, over how many connections, and what their reuse saved.
+/// The summary of a run: what was fetched, over how many connections, and what reusing them saved.
 struct Summary {
     var requests: Int
     var failed: Int
-    /// Transfers that were under way at once, waiting ones included.
+    /// The maximum number of concurrent transfers, including waiting ones.
     var mostInFlight: Int
     var bodyBytes: Int
     var elapsed: Double
-    /// The versions of HTTP that responses came in.
+    /// The HTTP versions of the responses.
     var spoken: Set<HTTPVersion>
-    /// The connection that brought the first response.
+    /// The connection of the first response.
     var first: (info: ConnectionInfo, version: HTTPVersion)?
     var statistics: HTTPClient.Statistics
 
@@ -25,7 +25,7 @@ struct Summary {
             """
     }
 
-    /// Of what was done: where nothing was, there is no speed to tell.
+    /// The rates of what succeeded; empty if nothing did.
     private func rates(_ elapsed: Double) -> String {
         let done = requests - failed
         guard done > 0 else { return "" }

@@ -1,18 +1,18 @@
 import H2Client
 import H2Measure
 
-/// A URL without its secrets, which do not belong in messages and logs: what stands before its `@`, and the values of
-/// parameters that are named like keys, tokens and passwords.
+/// Hides a URL's secrets for messages and logs: everything before its `@`, and the values of parameters named like keys,
+/// tokens and passwords.
 func withoutSecrets(_ url: String) -> String { withoutParameters(withoutUserInfo(url)) }
 
-/// Names of parameters whose values are secrets, and parts of such names.
+/// Names of parameters whose values are secrets; `secretParts` holds parts of such names.
 private let secretNames: Set<String> = ["key", "pwd", "auth", "sig", "sid", "session", "sessionid", "jwt"]
 private let secretParts = [
     "token", "secret", "passw", "apikey", "api_key", "api-key", "accesskey", "access_key", "credential", "signature",
 ]
 
 private func withoutParameters(_ url: String) -> String {
-    // Parameters are behind the '#' too, as some services' redirects have them.
+    // Some services' redirects put parameters after the '#' too.
     let isMark: (UInt8) -> Bool = { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
     guard let mark = url.utf8.firstIndex(where: isMark) else { return url }
     var out = String(url[...mark])
@@ -30,7 +30,7 @@ private func withoutParameters(_ url: String) -> String {
             let lower = String(decoding: name, as: UTF8.self).lowercased()
             if secretNames.contains(lower) || secretParts.contains(where: { lower.firstRange(ofASCII: $0) != nil }) {
                 text += "***".utf8
-                // Whatever follows up to the next parameter is left out.
+                // Skip everything up to the next parameter.
                 name = hidden
             }
         default:
@@ -42,18 +42,19 @@ private func withoutParameters(_ url: String) -> String {
     return out
 }
 
-/// No parameter's name: those have no NUL.
+/// Marks a hidden value. Not a possible parameter name, because it contains a NUL.
 private let hidden: [UInt8] = [0]
 
-/// An argument as an error may repeat it: printable, short, and without what may be a secret. One with spaces may be a header
-/// field, or a token with the word before it that says what it is.
+/// An argument in the form that errors may quote: printable, short, and without possible secrets.
+///
+/// An argument with spaces is hidden as a whole: it may be a header field, or a token after its scheme.
 func shown(_ argument: String) -> String {
     let text = withoutSecrets(argument)
     guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else { return "***" }
     return shortened(printable(text), to: 100)
 }
 
-/// A message without the credentials of URLs in it.
+/// Hides the credentials of URLs in a message.
 func withoutCredentials(_ message: String) -> String {
     let slashes = Array("://".utf8)
     let bytes = Array(message.utf8)
@@ -73,9 +74,9 @@ func withoutCredentials(_ message: String) -> String {
     return String(decoding: out, as: UTF8.self)
 }
 
-/// A URL with what stands before its `@` hidden.
+/// Hides everything before a URL's `@`.
 func withoutUserInfo(_ url: String) -> String {
-    // In a URL that cannot be read, credentials may stand anywhere before an `@`.
+    // In a URL that cannot be parsed, credentials may be anywhere before an `@`.
     guard (try? RequestTarget(url)) != nil else { return Redaction.url(url) }
     let bytes = Array(url.utf8)
     let slashes = Array("://".utf8)
@@ -88,7 +89,7 @@ func withoutUserInfo(_ url: String) -> String {
         + String(decoding: bytes[at...], as: UTF8.self)
 }
 
-/// `text`, or its first characters and an ellipsis where it has more than `limit`.
+/// `text`, or its first `limit` characters and an ellipsis if it is longer.
 func shortened(_ text: String, to limit: Int) -> String {
     guard let end = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex), end < text.endIndex else {
         return text
@@ -97,7 +98,7 @@ func shortened(_ text: String, to limit: Int) -> String {
 }
 
 extension Duration {
-    /// Such as `0.31 ms` or `2.50 s`.
+    /// The duration in a short form, such as `0.31 ms` or `2.50 s`.
     var brief: String {
         inSeconds < 1 ? "\(fixed(inSeconds * 1000, 2)) ms" : "\(fixed(inSeconds, 2)) s"
     }

@@ -1,18 +1,18 @@
-/// Who may write to stdout: one response at a time, in the order of the URLs.
+/// Orders responses on stdout: one writes at a time, in the order of the URLs.
 ///
-/// 1. A small response whose turn it is not leaves its bytes here, and its worker goes on to the next URL.
-/// 2. A large one waits for its turn, and is not read meanwhile: its window fills and holds the server back.
-/// 3. So what waits is bounded: by `depositLimit` and `depositBytesLimit`, and by the windows of the streams at once.
-/// 4. The one whose turn it is was always sent before those that wait for it, so that it can always come to its end.
+/// 1. A small response that arrives before its turn is deposited here, and its worker goes on to the next URL.
+/// 2. A large one waits for its turn and is not read meanwhile: its window fills and holds the server back.
+/// 3. So the waiting bytes are bounded by `depositLimit` and `depositBytesLimit`, and by the concurrent streams' windows.
+/// 4. The response whose turn it is was always sent before those that wait for it, so it can always finish.
 ///
-/// Belongs to one actor.
+/// Confined to one actor.
 final class Turns {
-    /// How many small responses may be left here, and how many bytes in all.
+    /// The maximum number of deposited responses.
     private static let depositLimit = 4096
     private static let depositBytesLimit = 16 << 20
 
     private enum Outcome {
-        /// Nothing (more) is to be written.
+        /// Nothing is left to write.
         case ended
         case deposit([UInt8])
     }
@@ -27,8 +27,8 @@ final class Turns {
 
     func isCurrent(_ turn: Int) -> Bool { turn == current && !isWriting }
 
-    /// Returns when it is this turn; until its `end`, nobody else writes.
-    /// - Throws: `CancellationError`, at once when the task is cancelled. The turn must be ended all the same.
+    /// Returns when it is this turn. No other turn writes until its `end`.
+    /// - Throws: `CancellationError`, as soon as the task is cancelled. The turn must still be ended.
     nonisolated(nonsending) func wait(for turn: Int) async throws {
         while !isCurrent(turn) {
             let waiter = Waiter()
@@ -41,13 +41,12 @@ final class Turns {
         try Task.checkCancellation()
     }
 
-    /// The turn has written all that it had to, left its bytes here, or failed. Every turn must end, and `writeDeposits`
-    /// follow.
+    /// Ends a turn that was written, deposited, or failed. Every turn must end, followed by `writeDeposits`.
     func end(_ turn: Int) {
         if turn >= current, outcomes[turn] == nil { outcomes[turn] = .ended }
     }
 
-    /// Takes over a whole response; false where no more is taken.
+    /// Takes a complete response; false if there is no room for it.
     func deposit(_ bytes: [UInt8], for turn: Int) -> Bool {
         guard outcomes.count < Self.depositLimit, depositBytes + bytes.count <= Self.depositBytesLimit else {
             return false
@@ -57,15 +56,15 @@ final class Turns {
         return true
     }
 
-    /// How many of the responses that were left here have been written, and how many could not be, since this was asked last.
+    /// Returns the number of deposits written, and of those that could not be, since the last call.
     func takeDeposits() -> (written: Int, lost: Int) {
         defer { deposits = (0, 0) }
         return deposits
     }
 
-    /// Writes what was left here and is next in the order, then lets the next that waits write.
+    /// Writes the deposits that are next in order, then lets the next waiting turn write.
     ///
-    /// One of the callers writes for all.
+    /// If there are several callers, one writes for all.
     /// - Throws: what `write` throws.
     nonisolated(nonsending) func writeDeposits(
         _ write: nonisolated(nonsending) ([UInt8]) async throws -> Void
@@ -76,7 +75,7 @@ final class Turns {
             isWriting = false
             waiting.removeValue(forKey: current)?.resume()
         }
-        // Responses that arrived together are left here one after the other: wait for all of them, and write them at once.
+        // Responses that arrived together are deposited one after the other: let all of them in, and write them at once.
         await Task.yield()
         while outcomes[current] != nil {
             var bytes: [UInt8] = []

@@ -1,18 +1,17 @@
 import H2Platform
 import Synchronization
 
-/// Files that must not be left behind where the process ends in the middle: those that nobody could use, and those that would
-/// look whole under their names.
+/// Files to clean up if a signal ends the process: temporary files, and files that would look complete but are not.
 enum Unfinished {
     enum Item: Sendable {
-        /// A file of ours that is of no use to anybody before its end.
+        /// A file of ours that is useless until complete. It is removed.
         case temporary(path: FilePath)
-        /// A file that is written in place: empty is better than half.
+        /// A file that is written in place. It is emptied.
         case inPlace(descriptor: CInt)
-        /// A file that is of use only while the process runs. It is removed where it is still the one that was made.
+        /// A file that is useful only while the process runs. It is removed unless it was replaced or changed.
         case made(path: FilePath, identity: FileIdentity, content: [UInt8])
 
-        /// nil where there is no such file.
+        /// Returns nil if the file does not exist.
         init?(madeFile path: FilePath, content: [UInt8]) {
             var status = stat()
             guard lstat(path.c, &status) == 0 else { return nil }
@@ -37,13 +36,13 @@ enum Unfinished {
         }
     }
 
-    /// It is finished, or dealt with.
+    /// Removes a file that is complete or already cleaned up.
     static func remove(_ ticket: Ticket?) {
         guard let ticket else { return }
         state.withLock { _ = $0.items.removeValue(forKey: ticket.number) }
     }
 
-    /// To be called right before the end.
+    /// Cleans up. Call this right before the process ends.
     static func clear() {
         state.withLock { state in
             for item in state.items.values {

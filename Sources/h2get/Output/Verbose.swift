@@ -2,17 +2,17 @@ import H2Client
 import H2Measure
 import HTTPTypes
 
-/// The words of -v and -vv. Everything that came from a server is made printable.
+/// The output of -v and -vv. Everything from a server is made printable.
 struct Verbose: Sendable {
     let console: Console
     /// 1: connections and header fields; 2: frames.
     let level: Int
-    /// Several transfers are under way at once: each line says whose it is.
+    /// Whether lines begin with the transfer's number, because several may run at once.
     let numbersTransfers: Bool
 
     private var isOn: Bool { level > 0 }
 
-    /// Tells what happens to the client's connections, until it is shut down.
+    /// Reports the client's connection events until it is shut down.
     func narrate(_ client: HTTPClient) -> Task<Void, Never>? {
         guard isOn else { return nil }
         let events = client.events()
@@ -25,7 +25,7 @@ struct Verbose: Sendable {
         for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
     }
 
-    /// The lines of -v about an event; transfers tell of themselves.
+    /// The lines of -v about an event, except those that transfers report themselves.
     static func lines(_ event: HTTPClient.Event.Kind) -> [String] {
         switch event {
         case .connecting(let origin, let reason): ["connecting to \(origin): \(reason.rawValue)"]
@@ -53,7 +53,7 @@ struct Verbose: Sendable {
             "\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress), opened since \(reason.rawValue)"
         ]
         if let tls = info.tlsVersion {
-            // Without ALPN it is HTTP/1.1, too.
+            // The version is HTTP/1.1 without ALPN too.
             let choice = version == .http2 ? "ALPN chose h2" : version.rawValue
             lines.append("\(name): \(tls), \(info.cipher ?? "unknown cipher"), \(choice)")
             lines.append(
@@ -69,7 +69,7 @@ struct Verbose: Sendable {
         return lines + ["\(name): \(times)"]
     }
 
-    /// Says the request, and has informational responses said as they come. Which version it goes over is not known yet.
+    /// Prints the request, and informational responses when they arrive. The HTTP version is not known yet.
     func sending(
         _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions
     ) {
@@ -78,7 +78,7 @@ struct Verbose: Sendable {
         let target = "\(request.scheme ?? "")://\(request.authority ?? "")\(request.path ?? "/")"
         var text = "\(mark)> \(request.method.rawValue) \(printable(target))"
         for field in request.headerFields {
-            // A password must not come into a log that is shown around.
+            // Logs are shared, so they must not contain passwords.
             let isSecret = [.authorization, .proxyAuthorization, .cookie].contains(field.name)
             let value = isSecret ? "(not shown)" : printable(field.value)
             text += "\n\(mark)> \(field.name.canonicalName): \(value)"
@@ -104,7 +104,7 @@ struct Verbose: Sendable {
         console.say("\(text)\n" + Verbose.head(response.head, response.version.rawValue, mark: mark))
     }
 
-    /// HTTP/1.1 has no streams.
+    /// The response's name: its stream, or "request" over HTTP/1.x, which has no streams.
     private static func name(_ response: Response) -> String {
         response.version == .http2 ? "stream \(response.streamID)" : "request"
     }
@@ -126,7 +126,7 @@ struct Verbose: Sendable {
                 + "\(metrics.bytesReceived) B received, \(metrics.bytesSent) B sent")
     }
 
-    /// Says each frame; nil below -vv, which costs nothing.
+    /// A logger that prints each frame; nil, at no cost, below -vv.
     func frameLogger(_ versions: HTTPClient.Versions) -> (@Sendable (FrameRecord) -> Void)? {
         guard level > 1 else { return nil }
         guard versions != .http1Only else {

@@ -2,14 +2,14 @@ import H2Client
 import H2Platform
 import Synchronization
 
-/// Waits that would block, kept off the event loop: there they would hold up every other transfer, and answers to the
-/// server's PINGs. Each of them ends at once when its task is cancelled.
+// Blocking calls run off the event loop, where they would delay every other transfer and the answers to the server's PINGs.
 
-/// Runs `work` on one of the library's threads for system calls that may block. A cancelled wait ends at once; the thread is
-/// left to end with its call, which has to be soon: others wait for it.
+/// Runs `work` on one of the library's threads for system calls that may block.
+///
+/// A cancelled wait ends at once. The thread finishes its call, which must not take long: other calls wait for the thread.
 /// - Parameters:
-///   - thread: runs what it is given; 0, or why it cannot.
-///   - abandoned: gets the result that nobody waits for any more.
+///   - thread: runs its argument and returns 0, or the error that prevents it.
+///   - abandoned: gets the result if the wait was cancelled.
 ///   - cancelled: called when the task is cancelled, from any thread.
 /// - Throws: `CancellationError`.
 nonisolated(nonsending) func offLoop<Value: Sendable>(
@@ -32,16 +32,16 @@ nonisolated(nonsending) func offLoop<Value: Sendable>(
     }
 }
 
-/// Runs `work` off the loop, also where the task is cancelled: it must not be left half-way.
+/// Runs `work` off the event loop and waits for its end, even if the task is cancelled.
 nonisolated(nonsending) func offLoopToItsEnd<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
         run(on: BlockingThreads.shared.run) { continuation.resume(returning: work()) }
     }
 }
 
-/// Runs `work` off the loop. A cancelled wait ends with the work, which `cancelled` makes end soon: what comes after it must
-/// find nobody at the same place.
-/// - Throws: `CancellationError`, once the work is over.
+/// Runs `work` off the event loop. On cancellation waits for the work, which `cancelled` must end soon, so that it does not
+/// interfere with later work.
+/// - Throws: `CancellationError`, after the work has ended.
 nonisolated(nonsending) func offLoopUntilOver<Value: Sendable>(
     cancelled: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () -> Value
 ) async throws -> Value {
@@ -54,14 +54,14 @@ nonisolated(nonsending) func offLoopUntilOver<Value: Sendable>(
     return value
 }
 
-/// Where the system has no thread left, on this one: to block is bad, but better than never to end.
+/// Runs `body` on a thread, or on this one if no thread can be started: blocking is better than never finishing.
 private func run(
     on thread: (@escaping @Sendable () -> Void) -> CInt, _ body: @escaping @Sendable () -> Void
 ) {
     if thread(body) != 0 { body() }
 }
 
-/// Opens a pipe or a device, for which somebody may have to be waited for: without end, so on a thread of its own.
+/// Opens a pipe or a device. It may wait for the other end without limit, so it runs on a thread of its own.
 /// - Returns: the descriptor, or minus the errno.
 /// - Throws: `CancellationError`.
 nonisolated(nonsending) func openOffLoop(_ path: String, _ flags: Int32) async throws -> CInt {
@@ -74,19 +74,21 @@ nonisolated(nonsending) func openOffLoop(_ path: String, _ flags: Int32) async t
         })
 }
 
-/// A descriptor that is read off the loop. It stays open while a thread is at it, also one that nobody waits for any more: under
-/// its number another file would be read.
+/// A descriptor that is read off the event loop.
+///
+/// It stays open while a thread uses it, even after a cancelled wait: the thread could otherwise read another file that
+/// got the same number.
 final class InputFile: Sendable {
     private let descriptor: CInt
     private let name: String
     private let isOurs: Bool
-    /// Not so for a regular file, which the loop cannot watch either.
+    /// Whether reading may wait. False for a regular file, which the event loop cannot watch either.
     private let mayWait: Bool
     private let isAbandoned = Atomic<Bool>(false)
-    /// How long, in milliseconds, a thread waits for input before it looks whether anybody still wants it.
+    /// How long, in milliseconds, a thread waits for input before it checks for cancellation.
     private static let patience: CInt = 200
 
-    /// - Parameter isOurs: whether it is closed with this; stdin is not.
+    /// - Parameter isOurs: whether `deinit` closes it; false for stdin.
     init(_ descriptor: CInt, name: String, isOurs: Bool) {
         self.descriptor = descriptor
         self.name = name
@@ -97,7 +99,7 @@ final class InputFile: Sendable {
     deinit { if isOurs { close(descriptor) } }
 
     /// The next bytes, at most 64 KiB; empty at the end. After a cancelled call nothing more can be read.
-    /// - Parameter limit: how long to wait for them.
+    /// - Parameter limit: the maximum wait.
     /// - Throws: `Failure` (`readFailed`; `timeout` after `limit`), `CancellationError`.
     nonisolated(nonsending) func next(within limit: Duration? = nil) async throws -> [UInt8] {
         let begin = ContinuousClock.now
@@ -107,16 +109,16 @@ final class InputFile: Sendable {
                 throw error
             }
         }
-        // Now that there is something a thread has it at once, unless somebody else reads it first.
+        // Input is available, so the read returns at once unless another process reads it first.
         let left = limit.map { max($0 - (ContinuousClock.now - begin), .zero) }
         return try await offLoop(cancelled: { self.isAbandoned.store(true, ordering: .relaxed) }) {
             Result { try self.nextBlocking(within: left, of: limit) }
         }.get()
     }
 
-    /// Input that is waited for is watched by the event loop: there are only so many threads, and a FIFO may be silent for hours.
+    /// Waits for input on the event loop, because threads are limited and a FIFO may be silent for hours.
     private final class InputWatch: ReadinessHandler {
-        // It stays open for as long as it is watched.
+        // Keeps the descriptor open while it is watched.
         private let file: InputFile
         private let waiter: Waiter
         private var isWatched = false
@@ -124,7 +126,7 @@ final class InputFile: Sendable {
 
         init(_ file: InputFile) { (self.file, waiter) = (file, Waiter()) }
 
-        /// Returns when there is input, an end or an error, or when `limit` is over.
+        /// Returns on input, end of file or an error, or when `limit` expires.
         /// - Throws: `CancellationError`.
         nonisolated(nonsending) func wait(_ limit: Duration?) async throws {
             let (loop, watch, waiter) = (EventLoop.shared, LoopBound(self), waiter)
@@ -141,7 +143,7 @@ final class InputFile: Sendable {
 
         func ready(readable: Bool, writable: Bool) { finish() }
 
-        // A file that cannot be watched is read at once, and a thread waits for it.
+        // A file that cannot be watched is read at once; the thread waits for it.
         func unwatched(_ error: H2Error) {
             isWatched = false
             finish()
@@ -161,7 +163,7 @@ final class InputFile: Sendable {
         }
     }
 
-    /// - Parameter whole: the limit that the user has set, of which `limit` is left.
+    /// - Parameter whole: the user's limit, of which `limit` is left.
     private func nextBlocking(within limit: Duration?, of whole: Duration?) throws -> [UInt8] {
         let begin = ContinuousClock.now
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -170,7 +172,7 @@ final class InputFile: Sendable {
             let left = limit.map { max(0, ($0 - (ContinuousClock.now - begin)).inSeconds) }
             let wait = left.map { CInt(min($0 * 1000, Double(Self.patience)).rounded(.up)) } ?? Self.patience
             let result = poll(&entry, 1, wait)
-            // An error of poll's own, or of the descriptor: reading says which.
+            // After an error of poll or of the descriptor, reading reports it.
             if result > 0 || (result < 0 && errno != EINTR) { break }
             if let whole, left == 0 { throw isTooSlow(whole) }
         }
@@ -186,12 +188,12 @@ final class InputFile: Sendable {
     }
 }
 
-/// One task's wait for another's word.
+/// Lets one task wait until another resumes it.
 final class Waiter: Sendable {
     private let handover = OnceResult<Void>()
 
-    /// Returns once `resume` was called, before or meanwhile.
-    /// - Throws: `CancellationError`, at once when the task is cancelled.
+    /// Returns when `resume` is called, or at once if it already was.
+    /// - Throws: `CancellationError`, as soon as the task is cancelled.
     nonisolated(nonsending) func wait() async throws {
         let handover = handover
         try await withTaskCancellationHandler {
@@ -201,26 +203,26 @@ final class Waiter: Sendable {
         }
     }
 
-    /// False where nobody waits any more.
+    /// Resumes the wait; false if it was already resumed or cancelled.
     @discardableResult
     func resume() -> Bool { handover.finish(with: .success(())) }
 }
 
-/// Exactly one of the result and the cancellation resumes the continuation, whichever is first.
+/// Resumes a continuation exactly once, with the result or the cancellation, whichever comes first.
 private final class OnceResult<Value: Sendable>: Sendable {
     private enum State {
         /// Can transition to waiting, finished.
         case idle
         /// Can transition to finished.
         case waiting(CheckedContinuation<Value, any Error>)
-        /// Nobody has taken the result yet.
+        /// The result has not been taken yet.
         case finished(Result<Value, any Error>)
         case taken
     }
 
     private let state = Mutex(State.idle)
 
-    /// False where the result, or the cancellation, came first; the continuation is resumed then.
+    /// Stores the continuation; false if the result or the cancellation came first, which then resumed it.
     func wait(with continuation: CheckedContinuation<Value, any Error>) -> Bool {
         let early: Result<Value, any Error>? = state.withLock { state in
             if case .finished(let result) = state {
@@ -235,7 +237,7 @@ private final class OnceResult<Value: Sendable>: Sendable {
         return false
     }
 
-    /// False where another result was first.
+    /// Delivers the result; false if another one came first.
     @discardableResult
     func finish(with result: Result<Value, any Error>) -> Bool {
         let (isFirst, waiting) = state.withLock { state -> (Bool, CheckedContinuation<Value, any Error>?) in

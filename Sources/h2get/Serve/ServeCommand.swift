@@ -1,7 +1,7 @@
 internal import ArgumentParser
 import H2Origin
 
-/// `h2get serve [DIR]`: an origin on this machine to try things on, with faults on demand.
+/// `h2get serve [DIR]`: runs a local origin for testing, with faults on demand.
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "h2get serve",
@@ -109,7 +109,7 @@ struct ServeCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The folder to serve; none: the routes alone.", valueName: "DIR"))
     var directory: String?
 
-    /// As `OriginServer` has it.
+    /// The default of `OriginServer`.
     static let defaultConnections = OriginServer.Limits().connections
 
     mutating func validate() throws {

@@ -1,8 +1,9 @@
 internal import ArgumentParser
 import H2Measure
 
-/// A time on the command line of `h2get serve`: `5ms`, `0.5s`, `2m`, `1h`; a number alone is milliseconds, as for
-/// `--latency`. At most a day.
+/// A time in `h2get serve`'s options, such as `5ms`, `0.5s`, `2m` or `1h`, at most a day.
+///
+/// A number without a unit means milliseconds, as for `--latency`.
 struct ServeDuration: ExpressibleByArgument, Equatable {
     var duration: Duration
 

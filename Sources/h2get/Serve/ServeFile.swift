@@ -1,16 +1,16 @@
 import H2Client
 import H2Platform
 
-/// A file that `h2get serve` writes for whoever is to find it.
+/// A file that `h2get serve` writes for other programs to find.
 ///
-/// Without `--force` a file that is there is replaced only where it is certainly an earlier run's: a slip of the keyboard must
-/// not cost anybody a key. Pipes, devices and descriptors are written to as they are.
+/// Without `--force` an existing file is replaced only if an earlier run certainly wrote it, so that a typo does not
+/// destroy a key. Pipes, devices and descriptors are written directly.
 struct ServeFile: Sendable {
     enum Kind: Sendable {
-        /// Known by its certificate. It is locked for as long as the process runs, so that no other server replaces the authority
-        /// that this one has named.
+        /// The CA certificate, by which an earlier run's file is recognized. It is locked while the process runs, so that no
+        /// other server replaces it.
         case authority
-        /// A number, which might be anybody's.
+        /// The port number, which could also be another program's file.
         case port
     }
 
@@ -18,11 +18,11 @@ struct ServeFile: Sendable {
     private let option: String
     private let kind: Kind
     private let isForced: Bool
-    /// nil where it is written to as it is.
+    /// nil for a pipe, device or descriptor, which is written directly.
     private let target: DownloadTarget?
 
-    /// Looks at what is there, and changes nothing.
-    /// - Throws: `Failure` (`writeFailed`) where nothing can or may be written there.
+    /// Checks the existing file without changing anything.
+    /// - Throws: `Failure` (`writeFailed`) if the file cannot or must not be written.
     init(_ path: String, option: String, kind: Kind, isForced: Bool) throws {
         (self.path, self.option, self.kind, self.isForced) = (path, option, kind, isForced)
         guard !path.isEmpty else { throw Failure.usage("\(option) names no file") }
@@ -50,9 +50,9 @@ struct ServeFile: Sendable {
         return !Set(target.identities).isDisjoint(with: another.identities)
     }
 
-    /// Whoever waits for the file sees nothing or all of it.
-    /// - Parameter isRemoved: whether it goes with the process, unless there was a file before, or somebody has put another in
-    ///   its place.
+    /// Writes the file atomically: a reader sees nothing or the complete file.
+    /// - Parameter isRemoved: whether to remove the file when the process ends, unless there was a file before or it was
+    ///   replaced.
     /// - Throws: `Failure` (`writeFailed`).
     func write(_ text: String, isRemoved: Bool = false) throws {
         let content = Array(text.utf8)
@@ -67,12 +67,12 @@ struct ServeFile: Sendable {
             download.discard()
             throw error
         }
-        // Before it has its name, so that nobody finds it without its lock.
+        // Lock it before it gets its name, so that it is never visible without a lock.
         if kind == .authority { _ = Self.lock(download.descriptor) }
         do {
             if try !linked(download), let copy = try download.finish() { try copy.run() }
         } catch {
-            // The server does not start, so that nobody has any use for it.
+            // The server does not start, so the file is useless.
             download.discard()
             throw error
         }
@@ -88,13 +88,12 @@ struct ServeFile: Sendable {
         }
     }
 
-    /// Gives the whole file its name where there was none, in one step that replaces nothing; false where that has to be done
-    /// otherwise.
+    /// Gives the complete file its name atomically without replacing an existing file; false if that is not possible.
     private func linked(_ download: Download) throws -> Bool {
         guard !download.isInPlace, download.target.mode == nil, !isForced else { return false }
         let (part, name) = (download.part.c, download.target.resolved.c)
         var code = link(part, name) == 0 ? 0 : errno
-        // Some file systems have no links.
+        // Some file systems have no hard links.
         if code != 0, code != EEXIST { code = renameReplacingNothing(part, name) }
         guard code == 0 || code == EEXIST else { return false }
         download.discard()
@@ -108,7 +107,7 @@ struct ServeFile: Sendable {
 
     // MARK: - What is there
 
-    /// Locks a file until the process ends; false where another process has it, or has put another file in its place.
+    /// Locks a file until the process ends; false if another process holds the lock or has replaced the file.
     private static func lock(_ path: FilePath) -> Bool {
         let descriptor = open(path.c, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return true }
@@ -116,7 +115,7 @@ struct ServeFile: Sendable {
         return lock(descriptor) && FileIdentity(descriptor: descriptor) == FileIdentity(path)
     }
 
-    /// The lock is on a duplicate, which is never closed. Where the file system has no locks, nobody has one.
+    /// Locks a duplicate of `descriptor`, which is never closed. Succeeds if the file system has no locks.
     private static func lock(_ descriptor: CInt) -> Bool {
         let kept = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         guard kept >= 0, flock(kept, LOCK_EX | LOCK_NB) != 0 else { return true }
@@ -125,7 +124,7 @@ struct ServeFile: Sendable {
         return code != EWOULDBLOCK
     }
 
-    /// nil if it is not a regular file, is longer than `limit`, or cannot be read.
+    /// The file's content; nil if it is not a regular file, is longer than `limit`, or cannot be read.
     static func content(of path: FilePath, limit: Int) -> [UInt8]? {
         let descriptor = open(path.c, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -143,7 +142,7 @@ struct ServeFile: Sendable {
         return nil
     }
 
-    /// One certificate and nothing else, issued by an authority of an origin's to itself.
+    /// Whether `content` is exactly one certificate, self-signed by an origin's CA.
     private static func isAuthority(_ content: [UInt8]) -> Bool {
         let lines = content.split(separator: 10)
         guard lines.count > 2, lines.first?.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) == true,

@@ -10,7 +10,7 @@ struct ServeRun: Sendable {
     private let authorityFile: ServeFile?
     private let portFile: ServeFile?
 
-    /// Looks at the files that it is to write, then listens.
+    /// Checks the files to write, then listens.
     /// - Throws: `Failure`.
     init(_ command: ServeCommand) throws {
         directory = command.directory
@@ -28,7 +28,7 @@ struct ServeRun: Sendable {
         origin = try ServedOrigin(command)
     }
 
-    /// Writes the files, and says where it listens.
+    /// Writes the files, and prints where the server listens.
     /// - Throws: `Failure`.
     func announce() throws {
         if let authorityFile, let pem = origin.caPEM { try authorityFile.write(pem) }
@@ -45,20 +45,20 @@ struct ServeRun: Sendable {
                     + "use all routes, since there is no access control; leave out --address to serve this machine only"
             )
         }
-        // Last: who waits for this file finds the others.
+        // The port file comes last: a program that waits for it then finds the others.
         try portFile?.write("\(origin.port)\n", isRemoved: true)
     }
 
-    /// Lets what is under way end, and removes the port's file.
+    /// Lets running requests finish, removes the port file, and ends the process.
     func end() async -> Never {
         await origin.stop()
         Console.flush()
         Unfinished.clear()
-        // Ctrl-C is how a server is meant to end.
+        // Ctrl-C is the normal way to end a server.
         _exit(0)
     }
 
-    /// Whether only this machine reaches a literal address: 127.0.0.0/8, ::1, and the former within IPv6.
+    /// Whether a literal address is loopback: 127.0.0.0/8, ::1, or IPv4-mapped loopback.
     static func isLoopback(_ address: String) -> Bool {
         var four = in_addr()
         if inet_pton(AF_INET, address, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }

@@ -11,7 +11,7 @@ final class ServedOrigin: Sendable {
     var fingerprint: String? { server.fingerprint }
     var caPEM: String? { server.caPEM }
 
-    /// Listens.
+    /// Creates the server and starts to listen.
     /// - Throws: `Failure`.
     init(_ command: ServeCommand) throws {
         var configuration = OriginServer.Configuration()
@@ -55,6 +55,6 @@ final class ServedOrigin: Sendable {
         return workers
     }
 
-    /// Lets what is under way end, for a few seconds.
+    /// Lets running requests finish, for at most 2 s.
     func stop() async { await server.stop(grace: .seconds(2)) }
 }

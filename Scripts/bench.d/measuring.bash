@@ -66,7 +66,8 @@ said() { sed -nE "s/(.* )?$1=([^ ]+).*/\2/p" "$work/out"; }
 # record ROW CLIENT METRIC VALUE-EXPRESSION
 round=0
 record() { printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$round" "$(calculate "$4")" >>"$work/results"; }
-calculate() { awk "BEGIN { printf \"%.6g\", $1 }"; }
+# In parentheses: awk takes a bare > for the name of a file to write.
+calculate() { awk "BEGIN { printf \"%.6g\", ($1) }"; }
 
 # per_request ROW CLIENT-LABEL BASE-REQUESTS REQUESTS STREAMS URL CLIENT [OPTION…]: records what one request more costs,
 # so that starting, connecting and shaking hands, which the base run does too, do not count.

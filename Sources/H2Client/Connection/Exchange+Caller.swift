@@ -1,7 +1,7 @@
 import HTTPTypes
 import Synchronization
 
-// What callers await, from any thread. On the loop's thread it accesses the exchange directly, otherwise by a hop.
+// Methods that callers await, from any thread. On the loop's thread they access the exchange directly, otherwise by a hop.
 
 extension Exchange {
     // MARK: - Caller's side: the head

@@ -14,8 +14,8 @@ struct UnreadResponses {
 }
 
 extension ConnectionPool {
-    /// How soon after a request starts to wait to look for unread responses, and the interval after that: 100 ms and 1 s, less
-    /// if the patience is short.
+    /// The delay of the first look for unread responses after a request starts to wait, and the interval after that: 100 ms
+    /// and 1 s, less if the patience is short.
     private var unreadLooks: (first: UInt64, next: UInt64) {
         let patience = configuration.pool.unreadPatience?.clampedNanoseconds ?? .max
         let next = max(min(1_000_000_000, patience / 4), 1_000_000)

@@ -31,7 +31,7 @@ enum CloseReason: UInt8, Hashable, Sendable {
     case closeIdle, shutdown
     /// Its stream identifiers are nearly used up.
     case identifiersUsed
-    /// It came too late or as the wrong kind, or nobody is waiting for it any more.
+    /// It came too late or as the wrong kind, or nobody is waiting for it anymore.
     case notNeeded
     /// The origin shares another's connection instead.
     case coalesced

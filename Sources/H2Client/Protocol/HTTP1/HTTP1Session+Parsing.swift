@@ -81,7 +81,7 @@ extension HTTP1Session {
     }
 
     /// RFC 9112 section 2.2 lets a recipient accept a bare LF as line end. It is accepted if all lines of a head end that way:
-    /// in a mixed head one party could see two lines where another sees one. Chunks count bytes.
+    /// in a mixed head one party could see two lines where another sees one. Chunk lines must end in CRLF.
     private func isLineOfBareLineFeeds(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
         let endsInCR = length > 0 && start[length - 1] == Self.carriageReturn
         switch reading {

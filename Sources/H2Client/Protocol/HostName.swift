@@ -14,7 +14,7 @@ enum HostName {
         }
     }
 
-    /// Normalizes a host to the form used by origins: lowercase, names in ASCII form, IPv6 addresses without brackets and with
+    /// Normalises a host to the form used by origins: lowercase, names in ASCII form, IPv6 addresses without brackets and with
     /// their zone after a `%`.
     static func normalized(_ host: [UInt8]) throws(Problem) -> String {
         guard !host.isEmpty else { throw Problem("the URL has no host") }

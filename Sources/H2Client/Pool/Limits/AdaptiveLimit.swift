@@ -5,7 +5,7 @@
 ///    (RFC 7661).
 /// 2. A refusal multiplies it by `decrease`. Refusals of requests that began before the last decrease report the same overload
 ///    and do not count, so the limit falls once per round trip (as in RFC 6582 for a window of losses).
-/// 3. A server that queues instead of refusing is recognized by its latency. The means of rounds (16 answers or more) are
+/// 3. A server that queues instead of refusing is recognised by its latency. The means of rounds (16 answers or more) are
 ///    compared, never single answers: cheap and expensive resources may be mixed, and every mean looks bad against the minimum
 ///    latency, that of the cheapest. A mean above `latencyTolerance` × the best one is overload.
 /// 4. The best mean follows better means quickly and others slowly, and only if they are nearly as good. So noise does not

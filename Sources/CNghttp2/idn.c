@@ -5,8 +5,8 @@
 
 #include "CNghttp2.h"
 
-// libidn2 is loaded when the first name that is not ASCII comes: hardly any program meets one, and its tables would cost
-// every start. Its header is not needed either; these are its prototypes since 2.0.
+// libidn2 is loaded for the first non-ASCII name: few programs use one, and its tables would slow down every start. Its header
+// is not needed either; these are its prototypes since 2.0.
 typedef int (*to_ascii_fn)(const char *input, char **output, int flags);
 typedef const char *(*strerror_fn)(int code);
 typedef void (*free_fn)(void *pointer);
@@ -30,7 +30,7 @@ static void load(void) {
     idn.describe = (strerror_fn)dlsym(library, "idn2_strerror");
     idn.release = (free_fn)dlsym(library, "idn2_free");
     idn.to_ascii = (to_ascii_fn)dlsym(library, "idn2_to_ascii_8z");
-    // It stays loaded: the functions are used for as long as the process lives.
+    // It stays loaded: the functions are used until the process ends.
     if (idn.describe && idn.release && idn.to_ascii) return;
     memset(&idn, 0, sizeof idn);
     dlclose(library);

@@ -9,7 +9,7 @@
 #define CH2_POOL_CLASSES 17  // 0 is malloc's, 1 to 16 hold 64 to 1,024 bytes with the header
 #define CH2_POOL_KEPT 8192
 
-// Under AddressSanitizer each block is malloc's own, so that a use after free in nghttp2 or around it shows.
+// Under AddressSanitizer each block comes from malloc, so that a use after free in nghttp2 or around it is detected.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CH2_POOL_OFF 1
@@ -19,7 +19,7 @@
 union block {
   struct {
     size_t class;  // while it is in use
-    size_t size;   // what the user may use
+    size_t size;   // usable size
   } used;
   union block *next;  // while it is free
   max_align_t align;
@@ -99,7 +99,7 @@ void ch2_pool_delete(ch2_pool *pool) {
 
 int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
                            const nghttp2_option *option, ch2_pool *pool) {
-  // nghttp2 copies the table.
+  // nghttp2 copies this struct.
   nghttp2_mem memory = {.mem_user_data = pool,
                         .malloc = pool_malloc,
                         .free = pool_free,
@@ -110,7 +110,7 @@ int ch2_session_client_new(nghttp2_session **session, const nghttp2_session_call
 
 // MARK: - The version bridge
 
-// Weak: NULL where the nghttp2 that is loaded lacks it.
+// Weak: NULL if the loaded nghttp2 lacks it.
 extern void nghttp2_option_set_max_continuations(nghttp2_option *option, size_t limit) __attribute__((weak));
 
 void ch2_option_set_max_continuations(nghttp2_option *option, size_t limit) {

@@ -50,7 +50,7 @@ int ch2_rename_new(const char *from, const char *to) {
 #if defined(__APPLE__)
   return renamex_np(from, to, RENAME_EXCL);
 #elif defined(SYS_renameat2)
-  // RENAME_NOREPLACE, whose declaration older C libraries lack.
+  // RENAME_NOREPLACE, which older C libraries do not declare.
   return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1u);
 #else
   (void)from, (void)to;
@@ -70,7 +70,7 @@ int ch2_open_cached(const char *path, int flags) {
 #if defined(__linux__) && defined(SYS_openat2) && defined(RESOLVE_CACHED)
   struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
   int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-  // A kernel that does not know the call or the flag, or a sandbox that refuses it, does not say.
+  // A kernel that lacks the call or the flag, or a sandbox that rejects it, cannot tell.
   if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == E2BIG)) errno = EAGAIN;
   return fd;
 #else
@@ -166,8 +166,8 @@ int ch2_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t 
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     long count = syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, 0);
     if (count >= 0 || errno == EINTR) return (int)count;
-    // ENOSYS of an old kernel; but seccomp filters answer with what their author liked, EPERM as a rule. Whatever is wrong
-    // with the arguments, epoll_wait will say too.
+    // ENOSYS from an old kernel; but seccomp filters may return any error, usually EPERM. If the arguments are wrong,
+    // epoll_wait will report that too.
     atomic_store_explicit(&is_missing, true, memory_order_relaxed);
   }
 #endif
@@ -194,7 +194,7 @@ bool ch2_address_text(const struct sockaddr *address, char text[CH2_ADDRESS_TEXT
     } else if (if_indextoname(in->sin6_scope_id, name) != NULL) {
       snprintf(text, CH2_ADDRESS_TEXT, "[%s%%%s]:%u", host, name, ntohs(in->sin6_port));
     } else {
-      // An interface that went away is known by its number still.
+      // An interface that no longer exists is shown by its number.
       snprintf(text, CH2_ADDRESS_TEXT, "[%s%%%u]:%u", host, in->sin6_scope_id, ntohs(in->sin6_port));
     }
     return true;
@@ -228,13 +228,13 @@ int ch2_tcp_socket(int family) {
 #else
   int kind = SOCK_STREAM;
 #endif
-  // TCP's options do nothing to a Unix domain socket.
+  // TCP's options have no effect on a Unix domain socket.
   return ch2_tcp_options(socket(family, kind, family == AF_UNIX ? 0 : IPPROTO_TCP));
 }
 
 int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length) {
 #if defined(__linux__) && defined(IP_BIND_ADDRESS_NO_PORT)
-  // The port is chosen at connect, when the other end is known: so each address has all ports for each of those.
+  // The port is chosen at connect, when the peer is known, so every source address has all ports for each peer.
   int yes = 1;
   setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
 #endif

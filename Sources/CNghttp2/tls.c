@@ -9,14 +9,14 @@
 
 // MARK: - Contexts
 
-// OpenSSL cleans up in exit(), where other threads of the process, an event loop's among them, may still be inside it: that
-// is a crash now and then. Nothing of it needs to be cleaned up in a process that ends. The first initialisation decides, so
-// this runs before main, and so before anybody else uses OpenSSL.
+// OpenSSL cleans up in exit(), while other threads, such as an event loop's, may still be inside it, which occasionally
+// crashes. A process that ends needs no cleanup. The first initialisation decides, so this runs before main, before anyone else
+// uses OpenSSL.
 __attribute__((constructor)) static void initialise_without_clean_up(void) {
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
-// OpenSSL's own asks on the terminal, and waits there.
+// OpenSSL's default prompts on the terminal, and waits there.
 static int no_password(char *buffer, int size, int writing, void *arg) {
   (void)buffer, (void)size, (void)writing, (void)arg;
   return -1;
@@ -38,7 +38,7 @@ static SSL_CTX *new_context(const SSL_METHOD *method, int min, int max, size_t r
   return ctx;
 }
 
-// Set on a connection whose server asked for a certificate of ours.
+// Set on a connection whose server requested a client certificate.
 static int asked_index = -1;
 static CRYPTO_ONCE asked_once = CRYPTO_ONCE_STATIC_INIT;
 static void make_asked_index(void) { asked_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
@@ -54,7 +54,7 @@ SSL_CTX *ch2_client_context(int min, int max, size_t read_buffer) {
   if (ctx == NULL) return NULL;
   if (CRYPTO_THREAD_run_once(&asked_once, make_asked_index) == 1 && asked_index >= 0)
     SSL_CTX_set_cert_cb(ctx, note_request, NULL);
-  // A certificate that is named as trusted is, whether or not it is its own issuer.
+  // A certificate configured as trusted is trusted, even if it is not self-signed.
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
   return ctx;
 }
@@ -86,7 +86,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
   if (SSL_select_next_proto((unsigned char **)out, out_length, list->bytes, list->length, in, in_length) ==
       OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_OK;
-  // RFC 7301 section 3.2: nothing in common is fatal.
+  // RFC 7301 section 3.2: having no protocol in common is fatal.
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -94,7 +94,7 @@ SSL_CTX *ch2_server_context(int min, int max, size_t read_buffer, const uint8_t 
   SSL_CTX *ctx = new_context(TLS_server_method(), min, max, read_buffer);
   if (ctx == NULL) return NULL;
   if (alpn_length > 0) {
-    // One small list for the life of a server, kept with the context.
+    // One small list for the lifetime of a server, stored with the context.
     struct alpn_list *list = malloc(sizeof *list + alpn_length);
     if (list == NULL) {
       SSL_CTX_free(ctx);
@@ -113,7 +113,7 @@ void ch2_context_free(SSL_CTX *ctx) {
   SSL_CTX_free(ctx);
 }
 
-// MARK: - The socket as OpenSSL sees it
+// MARK: - The socket BIO
 
 static int socket_of(BIO *bio) { return (int)(intptr_t)BIO_get_data(bio); }
 
@@ -191,9 +191,9 @@ bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verif
   }
   SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
   if (is_ip_address) return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
-  // OpenSSL takes an empty name for "any", and one that begins with a dot for any name under it.
+  // OpenSSL takes an empty name for "any", and a name with a leading dot for any name below it.
   if (*host == 0 || *host == '.') return false;
-  // RFC 9110 section 4.3.4: names stand in the certificate's alternative names, not in its subject.
+  // RFC 9110 section 4.3.4: host names are in the certificate's alternative names, not in its subject.
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
 }
@@ -207,7 +207,7 @@ bool ch2_ssl_is_unexpected_eof(unsigned long error) {
 #endif
 }
 
-// MARK: - A throw-away certificate
+// MARK: - A temporary certificate
 
 static X509 *make_certificate(EVP_PKEY *key, const char *common_name, X509 *issuer, EVP_PKEY *issuer_key,
                               const char *names, int days) {

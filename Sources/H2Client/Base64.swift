@@ -1,9 +1,9 @@
-/// Base64 as RFC 4648 section 4 has it: with padding, and no line breaks.
+/// Base64 as defined in RFC 4648 section 4: with padding, without line breaks.
 package enum Base64 {
     private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let padding = UInt8(ascii: "=")
 
-    /// Of each byte its digit's value; 0xff for what is no digit.
+    /// The value of each byte as a digit; 0xff if it is not a digit.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 0xff, count: 256)
         for (value, digit) in digits.enumerated() { values[Int(digit)] = UInt8(value) }
@@ -26,7 +26,7 @@ package enum Base64 {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// nil for whatever `encode` would not have written, bits that are set behind the last byte excepted.
+    /// Returns nil for anything that `encode` would not have produced, except stray bits after the last byte.
     package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         guard text.count % 4 == 0 else { return nil }
         var body = text

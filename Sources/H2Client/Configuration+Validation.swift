@@ -1,5 +1,5 @@
-// Values that a configuration cannot have. None of them traps: a client that has one fails each request with this error, and so
-// does `connect`.
+// Validation of configurations. Invalid values do not trap: every request of the client fails with the error, and so does
+// `connect`.
 
 extension Configuration {
     /// Checks the options for invalid values. Requests and `connect` check them too, and fail in the same way.

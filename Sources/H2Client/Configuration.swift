@@ -32,7 +32,7 @@ public struct Configuration: Sendable {
     /// Called for each frame that is sent or received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
 
-    /// Looks names up instead of the system's getaddrinfo.
+    /// Resolves names instead of the system's getaddrinfo.
     package var resolver: (any NameResolver)?
 
     /// Creates a configuration with the defaults.
@@ -61,8 +61,8 @@ public struct Configuration: Sendable {
         /// Sessions are shared between connections of one client to the same name and port. Early data is never sent.
         /// Default true.
         public var resumesSessions = true
-        /// Which suites to offer instead of the default ones, in OpenSSL's words: TLS 1.2's, and TLS 1.3's. And which groups for
-        /// the exchange of keys, such as `X25519:P-256`.
+        /// Suites to offer instead of the defaults, in OpenSSL's syntax, for TLS 1.2 and TLS 1.3, and groups for the key
+        /// exchange, such as `X25519:P-256`.
         package var suites12: String?
         package var suites13: String?
         package var groups: String?
@@ -195,9 +195,9 @@ public struct Configuration: Sendable {
         public var waitingRequests = 1_000_000
         /// Concurrent streams, even if the peer allows more. Default: the peer's limit.
         public var concurrentStreams = Int.max
-        /// A connection takes no new requests after one with this identifier or a later one: HTTP/2 has none above 2^31-1
-        /// (RFC 9113 section 5.1.1), and HTTP/1.1 numbers its requests in the same way. What is left, a million requests of
-        /// HTTP/2, is for those that were given a place on it by then.
+        /// A connection takes no new requests after one with this or a later identifier: HTTP/2 has none above 2^31-1 (RFC 9113
+        /// section 5.1.1), and HTTP/1.1 requests are numbered the same way. The rest, a million HTTP/2 requests, is for those
+        /// already assigned to it.
         package var lastIdentifier = Int32.max - (1 << 21)
 
         /// Creates the default limits.

@@ -88,7 +88,7 @@ public struct ConnectionInfo: Sendable, Hashable {
 }
 
 extension ConnectionInfo {
-    /// That of a connection over a wire that leads nowhere.
+    /// The info of a connection over a simulated wire.
     static func simulated(_ origin: Origin) -> ConnectionInfo {
         ConnectionInfo(
             id: .next(), origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,

@@ -1,5 +1,5 @@
 extension Duration {
-    /// In seconds, with their fraction.
+    /// The duration in seconds, including the fraction.
     package var inSeconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) * 1e-18

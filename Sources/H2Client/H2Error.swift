@@ -142,7 +142,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     /// True only if the server cannot have processed the request (RFC 9113 section 8.7), so that even a request that is not
     /// idempotent is safe to retry.
     public var isRetryable: Bool
-    /// Why the request was not sent again, where a client's policy would have.
+    /// Why the request was not retried although the client's policy would have allowed it.
     package var retryRefusal: RetryRefusal?
 
     /// Creates an error, for tests and for code that wraps the library.
@@ -159,8 +159,8 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         self.isRetryable = isRetryable
     }
 
-    // Swift 6.3.1 inlines this across modules in release builds, and crashes on the result (an ownership error) in the
-    // package of whoever reads it in a catch clause. Nobody needs it fast.
+    // Swift 6.3.1 inlines this across modules in release builds, and then crashes with an ownership error when a package reads
+    // it in a catch clause. Speed does not matter here.
     /// The HTTP/2 error code; nil if none was involved.
     @inline(never)
     public var http2Code: ErrorCode? {
@@ -176,7 +176,7 @@ package func describeErrno(_ code: CInt) -> String {
     "\(errnoText(code)) (errno \(code))"
 }
 
-/// What to do about a system that is out of something; empty where that is not known.
+/// The remedy if the system has run out of something; empty if unknown.
 func exhaustionRemedy(_ code: CInt) -> String {
     switch code {
     case EMFILE: "raise the limit on open files (ulimit -n), or allow fewer connections"

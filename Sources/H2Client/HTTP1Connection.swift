@@ -28,7 +28,7 @@ public actor HTTP1Connection: OwnedConnection {
 
     init(_ connection: Connection) { handle = ConnectionHandle(connection: connection) }
 
-    /// A connection over a wire that is established already. On the loop's thread. For simulation.
+    /// Creates a connection over an established wire. Called on the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         self.init(.simulated(.http1, over: wire, to: origin, configuration, on: loop))
     }

@@ -37,7 +37,7 @@ public actor HTTP2Connection: OwnedConnection {
         self.control = control
     }
 
-    /// A connection over a wire that is established already. On the loop's thread. For simulation.
+    /// Creates a connection over an established wire. Called on the loop's thread. For simulation.
     package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
         self.init(.simulated(.http2, over: wire, to: origin, configuration, on: loop))
     }
@@ -70,7 +70,7 @@ public actor HTTP2Connection: OwnedConnection {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
     ) async throws -> Response {
-        // Not left to `RequestSender`: by way of the protocol a small request would cost 1 % more.
+        // Not left to `RequestSender`: calling through the protocol would cost a small request 1 % more.
         try await handle.connection.exchange(body, options).perform(request, body)
     }
 

@@ -199,7 +199,7 @@ extension HTTPClient {
 }
 
 extension HTTPClient.Configuration {
-    /// Puts new loops where a client is to use its own; those.
+    /// Replaces placeholders with new loops for the client's own use, and returns those.
     mutating func makeOwnLoops() -> [EventLoop] {
         var made: [EventLoop] = []
         for index in eventLoops.indices where eventLoops[index] === EventLoop.placeholder {

@@ -37,13 +37,13 @@ public final class HTTPClient: Sendable {
         self.configuration = pool.configuration
     }
 
-    /// A client whose connections lead into a simulation.
+    /// Creates a client whose connections are simulated.
     init(configuration: Configuration, network: any SimulatedNetwork) {
         self.configuration = configuration
         pool = ConnectionPool(configuration, network: network)
     }
 
-    // Posts, as any `deinit` here: the last reference may go under somebody's lock, or in a cancellation handler.
+    // Only posts, like every `deinit` here: the last reference may be released under a lock or in a cancellation handler.
     deinit { pool.letGo() }
 
     // MARK: - Requests
@@ -71,7 +71,7 @@ public final class HTTPClient: Sendable {
         return try await send(request, body, options, calledAt: calledAt)
     }
 
-    /// The same with the configuration's options added, and a body that can be read.
+    /// The same with the configuration's options merged in, and a readable body.
     @inline(__always)
     private nonisolated(nonsending) func send(
         _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64
@@ -105,7 +105,7 @@ public final class HTTPClient: Sendable {
                     })
             } catch {
                 guard wasHandled else { throw error }
-                // Nothing is sent again from here on.
+                // No retries from here on.
                 result = .failure(error)
             }
         }

@@ -11,7 +11,7 @@ extension HTTPRequest {
             method: method, scheme: target.origin.scheme.rawValue, authority: target.origin.urlAuthority,
             path: target.path, headerFields: headerFields)
         if self.headerFields[.authorization] == nil, let credentials = target.basicCredentials {
-            // swift-http-types traps soon after.
+            // swift-http-types traps slightly above this.
             guard headerFields.count < 65_000 else {
                 throw H2Error(
                     .invalidRequest, initiator: .user, message: "the request has \(headerFields.count) fields",

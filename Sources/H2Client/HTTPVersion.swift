@@ -5,7 +5,7 @@ public enum HTTPVersion: String, Sendable, Hashable {
     /// HTTP/2 (RFC 9113).
     case http2 = "HTTP/2"
 
-    // The compiler's own would compare raw values, which are strings.
+    // The synthesised one would compare raw values, which are strings.
     public static func == (one: HTTPVersion, other: HTTPVersion) -> Bool {
         switch (one, other) {
         case (.http1, .http1), (.http2, .http2): true

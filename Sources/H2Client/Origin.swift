@@ -50,7 +50,7 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// brackets and has no zone, which only means something on this machine (RFC 6874 section 4).
     public var authority: String { authority(host.utf8.contains(UInt8(ascii: ":")) ? "[\(addressWithoutZone)]" : host) }
 
-    /// The same as a URL has it, with the zone.
+    /// The same as written in a URL, with the zone.
     package var urlAuthority: String {
         guard host.utf8.contains(UInt8(ascii: "%")) else { return authority }
         let zone = host.utf8.drop { $0 != UInt8(ascii: "%") }.dropFirst()

@@ -62,7 +62,7 @@ extension OwnedConnection {
 }
 
 extension Connection {
-    /// A connection over a wire that is established already, active. On the loop's thread. For simulation.
+    /// Creates an active connection over an established wire. Called on the loop's thread. For simulation.
     static func simulated(
         _ version: HTTPVersion, over wire: any Wire, to origin: Origin, _ configuration: Configuration,
         on loop: EventLoop

@@ -33,7 +33,7 @@ public struct RequestBody: Sendable {
         self.isReplayable = isReplayable
     }
 
-    /// Whether `opened` (see `BodyOpening`) has something to do.
+    /// Whether `opened` (see `BodyOpening`) has to open a file.
     var isUnopenedFile: Bool { if case .file = content { true } else { false } }
     var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
 

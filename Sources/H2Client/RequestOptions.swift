@@ -22,7 +22,7 @@ public struct RequestOptions: Sendable {
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
     }
 
-    /// Invariant behind `@unchecked Sendable`: changed only while one RequestOptions alone refers to it.
+    /// Invariant behind `@unchecked Sendable`: changed only while referenced by a single RequestOptions.
     private final class Storage: @unchecked Sendable {
         var values: Values
         init(_ values: Values) { self.values = values }
@@ -109,7 +109,7 @@ public struct RequestOptions: Sendable {
         set { change { $0.onInformational = newValue } }
     }
 
-    /// These, and where they say nothing, `others`.
+    /// These options, with unset ones taken from `others`.
     func over(_ others: RequestOptions) -> RequestOptions {
         guard let mine = storage?.values, let theirs = others.storage?.values else {
             return storage == nil ? others : self
@@ -129,7 +129,7 @@ public struct RequestOptions: Sendable {
         return result
     }
 
-    /// True where nothing was set.
+    /// True if nothing was set.
     @inline(__always)
     var areDefaults: Bool { storage == nil }
 }

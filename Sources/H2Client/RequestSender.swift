@@ -9,7 +9,7 @@ public protocol RequestSender: Sendable {
 /// The connection behind a ``RequestSender``, for use by this library only.
 public struct ConnectionHandle: Sendable {
     let connection: Connection
-    /// Whoever has it for a time, if it is lent.
+    /// The current borrower, if it is lent.
     var loan: Loan?
 }
 
@@ -62,7 +62,7 @@ extension RequestSender {
 }
 
 extension Connection {
-    /// An exchange with the body's file opened.
+    /// Creates an exchange with the body's file opened.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func exchange(

@@ -50,8 +50,8 @@ public struct RequestTarget: Sendable, Hashable {
     }
 }
 
-/// The parts of a URL as they stand in it. Bytes are looked at, not Characters: a `#` that a combining mark follows is one
-/// Character with it, and no `#` any more.
+/// The parts of a URL as written. Bytes are examined, not Characters: a `#` followed by a combining mark forms one Character
+/// that is no longer a `#`.
 private struct URLParts {
     let scheme: Origin.Scheme
     let userInfo: ArraySlice<UInt8>?
@@ -76,7 +76,7 @@ private struct URLParts {
         var authority = rest[..<end]
         if let at = authority.lastIndex(of: UInt8(ascii: "@")) {
             let userInfo = authority[..<at]
-            // Browsers read '\' as '/', so that such a URL would lead elsewhere than it seems to.
+            // Browsers treat '\' as '/', so such a URL would lead elsewhere than it seems to.
             for byte in userInfo where byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "\\") {
                 throw bad("a character in the user name that no URL has", "percent-encode it")
             }
@@ -117,7 +117,7 @@ private struct URLParts {
         path = rest[end...].prefix { $0 != UInt8(ascii: "#") }
     }
 
-    /// Where `://` begins.
+    /// The index at which `://` begins.
     private static func schemeEnd(_ bytes: [UInt8]) -> Int? {
         bytes.indices.first { bytes[$0...].starts(with: "://".utf8) }
     }
@@ -129,10 +129,10 @@ private struct URLParts {
     }
 }
 
-/// Takes user names and passwords out of what is told to people.
+/// Removes user names and passwords from text shown to people.
 package enum Redaction {
-    /// A URL or an authority without what may be credentials. A URL that cannot be read may have them anywhere before an `@`
-    /// (a password with a slash ends the authority too early), so all up to the last one goes.
+    /// A URL or an authority without possible credentials. An unparsable URL may have them anywhere before an `@` (a password
+    /// with a slash ends the authority too early), so everything up to the last one is removed.
     static func url(_ url: [UInt8]) -> String {
         guard let at = url.lastIndex(of: UInt8(ascii: "@")) else { return String(decoding: url, as: UTF8.self) }
         let start = url.indices.first { url[$0...].starts(with: "://".utf8) }.map { $0 + 3 } ?? 0

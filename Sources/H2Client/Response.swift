@@ -48,10 +48,10 @@ public struct Response: Sendable {
     /// The failed attempts before this response, in order; empty if the first attempt succeeded.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
 
-    /// Why the request was not sent again after this status, where the client's policy would have.
+    /// Why the request was not retried after this status although the client's policy would have allowed it.
     package var retryRefusal: RetryRefusal? { exchange.retryRefusal }
 
-    /// How many requests its connection may carry at once, as far as the server has said: 1 over HTTP/1.1.
+    /// Number of concurrent requests its connection allows, as far as the server has said: 1 over HTTP/1.1.
     package nonisolated(nonsending) func concurrencyLimit() async -> Int {
         let connection = exchange.connection
         return await connection.loop.run { connection.maxConcurrentStreams }

@@ -10,7 +10,7 @@ public struct ResponseBody: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
 
     let exchange: Exchange
-    /// Cancels the stream when the last copy is gone; nil where the body was whole when the head arrived.
+    /// Cancels the stream when the last copy is released; nil if the body was complete when the head arrived.
     let guardian: BodyGuardian?
 
     /// Creates an iterator over the chunks.
@@ -63,7 +63,7 @@ public struct ResponseBody: AsyncSequence, Sendable {
     }
 }
 
-/// Lives as long as any copy of a response's body that was incomplete when its head arrived.
+/// Lives as long as any copy of a response body that was incomplete when its head arrived.
 final class BodyGuardian: Sendable {
     let exchange: Exchange
 

@@ -1,23 +1,23 @@
-/// Why an `HTTPClient` did not send a request again that its policy would repeat otherwise. For what the command line says.
+/// Why an `HTTPClient` did not retry a request that its policy would otherwise retry. For the command line's messages.
 package enum RetryRefusal: Sendable, Hashable {
-    /// It is read while it is sent, and was begun.
+    /// The body is streamed, and reading it has begun.
     case bodyCannotBeSentAgain
     /// The server may have processed it, and the method is not idempotent (RFC 9110 section 9.2.2).
     case mayHaveBeenProcessed
-    /// Part of the response had come.
+    /// Part of the response had arrived.
     case responseBegan
     /// ENHANCE_YOUR_CALM.
     case serverWantsCalm
-    /// Connections kept going away before they served it.
+    /// Connections kept closing before they served it.
     case replaysAreUsedUp
     /// The connection was new and had served nothing.
     case connectionWasNew
-    /// Retry-After asks for this, and the policy's `maximumRetryAfter` is less.
+    /// Retry-After asks for this wait, which exceeds the policy's `maximumRetryAfter`.
     case retryAfterIsTooLong(Duration)
-    /// It would begin, after this wait, later than the policy's `maximumTime`.
+    /// After this wait it would begin later than the policy's `maximumTime` allows.
     case pastMaximumTime(wait: Duration)
-    /// It would begin, after this wait, when the request's own `timeout` is over.
+    /// After this wait the request's own `timeout` would be over.
     case pastTimeout(wait: Duration)
-    /// Too many requests of the client are repeated as it is.
+    /// The client already retries too many requests.
     case budgetIsSpent
 }

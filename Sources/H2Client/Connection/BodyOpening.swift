@@ -1,6 +1,6 @@
-/// One wait for a body's file to be opened, which ends with the file, the request's time limit or the caller's cancellation.
+/// Waits for a body's file to be opened. Ends with the file, the request's time limit or the caller's cancellation.
 ///
-/// Invariant behind `@unchecked Sendable`: everything that changes is touched on the loop's thread alone.
+/// Invariant behind `@unchecked Sendable`: all mutable state is accessed only on the loop's thread.
 private final class BodyOpening: @unchecked Sendable {
     typealias Outcome = Result<BodyFile, any Error>
 
@@ -11,7 +11,7 @@ private final class BodyOpening: @unchecked Sendable {
 
     init(_ loop: EventLoop) { self.loop = loop }
 
-    /// From any thread. The first outcome counts; a file that comes later is closed.
+    /// Called from any thread. The first outcome counts; a file that is opened later is closed.
     func finish(_ outcome: Outcome) {
         loop.execute {
             guard self.outcome == nil else { return }
@@ -24,7 +24,7 @@ private final class BodyOpening: @unchecked Sendable {
         }
     }
 
-    /// - Parameter limit: the request's, from `calledAt` (monotonic nanoseconds).
+    /// - Parameter limit: the request's time limit, counted from `calledAt` (monotonic nanoseconds).
     nonisolated(nonsending) func wait(within limit: Duration?, calledAt: UInt64) async throws -> BodyFile {
         let outcome = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -47,10 +47,10 @@ private final class BodyOpening: @unchecked Sendable {
 }
 
 extension RequestBody {
-    /// The same with its file opened, off the loop where that may wait for a disk, and within the request's time limit.
+    /// Returns the body with its file opened: off the loop if that may wait for a disk, and within the request's time limit.
     /// - Parameters:
-    ///   - calledAt: when the request began. Monotonic nanoseconds.
-    ///   - openCached: opens it where that waits for nothing. For tests, as `open`.
+    ///   - calledAt: when the request began, in monotonic nanoseconds.
+    ///   - openCached: opens the file if that does not block. For tests, like `open`.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     nonisolated(nonsending) func opened(
         on loop: EventLoop, _ options: RequestOptions, calledAt: UInt64,

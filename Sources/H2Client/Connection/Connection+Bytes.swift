@@ -1,4 +1,4 @@
-// Reading and writing, and a peer that takes nothing.
+// Reading and writing, and peers that stop accepting bytes.
 
 extension Connection {
     // MARK: - Bytes in
@@ -18,8 +18,8 @@ extension Connection {
             saying: .noError)
     }
 
-    /// Reads; and where the peer takes nothing any more, ends the connection once all that it said is read. A reader who is
-    /// behind keeps it until then.
+    /// Reads input. If the peer no longer accepts bytes, ends the connection once all its input is read; a slow reader keeps it
+    /// open until then.
     func readMore() {
         let isAllRead = readInput()
         guard let writeFailure else { return }
@@ -27,7 +27,7 @@ extension Connection {
         if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
     }
 
-    /// True where all that was there has been read.
+    /// Returns true if all available input has been read.
     @discardableResult
     func readInput() -> Bool {
         var share = Self.fairShare
@@ -38,7 +38,7 @@ extension Connection {
                 if readsClock { loop.readClock() }
                 lastInputAt = loop.now
                 guard digest(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<count])) else { return true }
-                // Level-triggered readiness brings us back for what the descriptor still holds.
+                // Level-triggered readiness calls again for what the descriptor still holds.
                 if !wire.hasBufferedInput {
                     finishReading()
                     return false
@@ -55,12 +55,12 @@ extension Connection {
             }
         }
         finishReading()
-        // Bytes above the descriptor are not told by readiness: come back by ourselves, after the others.
+        // Readiness does not report bytes above the descriptor: schedule another turn, after the other connections.
         if wantsInput { loop.execute { self.ready(readable: true, writable: false) } }
         return false
     }
 
-    /// Takes what was read. False if the connection has died of it.
+    /// Processes input. Returns false if the connection ended because of it.
     private func digest(_ bytes: UnsafeRawBufferPointer) -> Bool {
         do throws(H2Error) {
             try session.receive(bytes, now: loop.now)
@@ -75,19 +75,19 @@ extension Connection {
         return tellChanges()
     }
 
-    /// All that was there has been read.
+    /// All available input has been read.
     private func finishReading() {
-        // HTTP/1.1 has no windows: what a reader does not take is left in the socket, and so holds the server back.
+        // HTTP/1.1 has no windows: unread data is left in the socket, which slows the server down.
         if !wantsInput {
             isReadingPaused = true
             wire.watch(readable: false, writable: isWriteBlocked)
         }
-        // nghttp2 passes over all input from here on, and a server that does not read will never get the GOAWAY.
+        // nghttp2 ignores all input from here on, and a server that does not read will never get the GOAWAY.
         if isWriteBlocked, let violation = http2?.unsentViolation { return end(violation, saying: nil) }
         if session.hasOutput { markDirty() }
     }
 
-    /// A reader has taken some of what was left in the socket for it.
+    /// A reader has taken some of the data left in the socket.
     func resumeReading() {
         guard wantsInput else { return }
         isReadingPaused = false
@@ -97,7 +97,7 @@ extension Connection {
         if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
     }
 
-    /// The peer ended its side: `failure` is nil if it did so properly.
+    /// The peer closed its side; `failure` is nil if it did so properly.
     private func ended(_ failure: H2Error?) {
         if case .closed = state { return }
         let error = session.receivedEnd(failure, now: loop.now)
@@ -115,7 +115,7 @@ extension Connection {
         if let http2 { write(from: http2) } else { write(from: session) }
     }
 
-    /// Generic, so that it is compiled once for HTTP/2 alone, whose calls need no look-up then.
+    /// Generic, so that it is specialised for HTTP/2, whose calls then need no dynamic dispatch.
     @inline(__always)
     private func write(from session: some HTTPSession) {
         var share = Self.fairShare
@@ -132,7 +132,7 @@ extension Connection {
                 if share <= 0 { return markDirty() }
             case .wouldBlock: return blockWriting()
             case .end, .failed:
-                // What the peer said before it left may explain why. Its end comes behind it.
+                // The peer's last input may explain why. The end of its input follows.
                 writeFailure = wire.failure
                 return readMore()
             }
@@ -140,14 +140,14 @@ extension Connection {
         if case .draining = state, openStreamCount == 0, waitingCount == 0 { finishDraining() }
     }
 
-    /// Calls the exchange's `wasWritten` when what is in the output has been written.
+    /// Calls the exchange's `wasWritten` when the current output has been written.
     func tellWhenWritten(_ exchange: Exchange) {
         unwritten.append(exchange)
     }
 
     private func tellWritten() {
         guard session.outputBytes.isEmpty else { return }
-        // What began during this flush has not come into the output yet.
+        // Exchanges that began during this flush are not in the output yet.
         let written = unwritten
         unwritten = written.filter { $0.sentAt == 0 && !$0.isOver }
         for exchange in written where exchange.sentAt != 0 { exchange.wasWritten() }
@@ -160,7 +160,7 @@ extension Connection {
         startStallTimer()
     }
 
-    /// Where a reader has come back: a server that could not write its answer had no reason to read either.
+    /// A reader has resumed: a server that could not write its response had no reason to read either.
     private func restartStallTimer() {
         guard let stallTimer else { return }
         loop.cancel(stallTimer)
@@ -180,7 +180,7 @@ extension Connection {
     private func endIfStalled(after nanoseconds: UInt64) {
         let limit = configuration.timeouts.writeStall
         stallTimer = loop.schedule(after: nanoseconds) {
-            // A paused reader is ours: look again later, also where the limit is 0.
+            // A paused reader is our own doing: check again later, even if the limit is 0.
             guard self.wantsInput else { return self.endIfStalled(after: max(nanoseconds, Self.stallNotice)) }
             self.end(
                 H2Error(

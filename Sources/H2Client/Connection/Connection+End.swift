@@ -1,7 +1,7 @@
-// How a connection ends: gracefully, at once, or because its owner or peer wants it.
+// Ending a connection: gracefully, at once, or because its owner or peer wants it.
 
 extension Connection {
-    /// Takes no new requests, and closes when the accepted ones are done. `completion` is called at the end.
+    /// Takes no new requests, and closes when the accepted ones are done. `completion` is called after that.
     func close(because why: String = "it is being closed", completion: @escaping () -> Void) {
         if case .closed = state { return completion() }
         closeWaiters.append(completion)
@@ -26,7 +26,7 @@ extension Connection {
             saying: .noError)
     }
 
-    /// Its client was shut down, and what is under way has had its time.
+    /// Closes at once: the client was shut down, and the grace period for requests in progress is over.
     func abort() {
         end(
             H2Error(
@@ -37,22 +37,22 @@ extension Connection {
             saying: .noError)
     }
 
-    /// Whether any request is under way or waits. One that was given up is over, even if the peer has not been told yet.
+    /// Whether any request is in progress or waiting. A cancelled one is over, even if the peer has not been told yet.
     var isServing: Bool {
         var isServing = waitingCount > 0
         session.forEachOpenStream { if !$0.isOver { isServing = true } }
         return isServing
     }
 
-    /// Nobody has the connection any more: what is under way finishes as after `close()`, and nobody waits for it unless
-    /// that is nothing. `completion` is called at the end then, and else at once.
+    /// The last reference to the connection is gone: requests in progress finish as after `close()`. `completion` is called at
+    /// the end if nothing was in progress, otherwise at once.
     func letGo(completion: @escaping () -> Void = {}) {
         let isServing = isServing
         close(because: "nobody has it any more", completion: isServing ? {} : completion)
         if isServing { completion() }
     }
 
-    /// Its user has dropped it. From any thread.
+    /// Called from any thread when the user drops the connection.
     func postLetGo() { loop.execute { self.letGo() } }
 
     /// Its owner gives it no more requests.
@@ -63,7 +63,7 @@ extension Connection {
         owner?.draining(self, why: error, answers: nil)
     }
 
-    /// From now on new requests get this error. Does nothing to a connection that drains already.
+    /// From now on new requests get this error. Does nothing if the connection is already draining.
     func drain(_ error: H2Error, answers: Int? = nil) {
         switch state {
         case .active, .retiring: break
@@ -81,7 +81,7 @@ extension Connection {
             saying: .noError)
     }
 
-    /// Ends everything: says its last words, closes the wire, fails what is under way.
+    /// Ends everything: sends the last bytes, closes the wire, and fails the requests in progress.
     func end(_ error: H2Error, saying code: ErrorCode?) {
         if case .closed = state { return }
         state = .closed(error)
@@ -90,7 +90,7 @@ extension Connection {
         }
         (drainTimer, watchTimer, stallTimer) = (nil, nil, nil)
         unwritten = []
-        // First of all: whoever is told below may ask the owner for another connection, and must not get this one.
+        // This comes first: code notified below may ask the owner for another connection and must not get this one.
         owner?.closed(self, why: error)
         sendLastBytes(code)
         wire.close()
@@ -100,24 +100,25 @@ extension Connection {
         let waiters = closeWaiters + deathWaiters
         (closeWaiters, deathWaiters) = ([], [])
         for waiter in waiters { waiter() }
-        // The owner stays: what it counted against the connection and has not begun yet will be given back. It lets go by
+        // The owner stays: requests counted against the connection that have not begun yet will be returned to it. It detaches
         // itself (`disown`).
         streamLimitWatcher = nil
-        // Not from here, which may be in the middle of a call of the session's or the wire's.
+        // Not from here: this may be inside a call of the session or the wire.
         loop.execute { self.release() }
     }
 
-    /// A kept response keeps this object, for however long. All that is large goes.
+    /// A retained response keeps this object alive indefinitely, so everything large is released.
     private func release() {
         releaseQueue()
         session.release()
         wire.release()
     }
 
-    /// Nothing that its owner counts is left on it, nor will be. On the loop.
+    /// The owner counts no request on it, now or later. Called on the loop.
     func disown() { owner = nil }
 
-    /// Whatever goes out without waiting: GOAWAY, mostly. HTTP/1.1 has no last words, and half a request is none.
+    /// Sends what can be written without waiting, usually GOAWAY. HTTP/1.1 has no closing message, and a partial request would
+    /// be useless.
     private func sendLastBytes(_ code: ErrorCode?) {
         guard let http2, wire.failure == nil else { return }
         if let code { http2.sayGoAway(code) }
@@ -128,7 +129,7 @@ extension Connection {
         }
     }
 
-    /// What a stream's requester is told when its connection is gone.
+    /// The error for a stream whose connection is gone.
     private func lost(_ stream: StreamState, _ cause: H2Error, mayHaveLeft: Bool) -> H2Error {
         var error = cause
         error.scope = .stream(stream.id)

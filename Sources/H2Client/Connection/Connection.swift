@@ -1,104 +1,104 @@
 import HTTPTypes
 import Synchronization
 
-/// One connection, on its loop: its wire, its requests in their order, its end. What is spoken on it is its session's.
+/// A connection on its loop: its wire, its request queue and its end. The protocol is the session's part.
 ///
 /// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use would cost what it
-/// protects: everything but the constants and the two flags, which are atomic, belongs to the loop's thread; other threads use
+/// protects: everything except constants and the two atomic flags belongs to the loop's thread; other threads use
 /// `loop.execute` or `loop.run`.
 package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
-    /// Can go: active → retiring → draining → closed; any of them may be left out.
+    /// Transitions: active → retiring → draining → closed; any of them may be skipped.
     enum State {
         case active
-        /// Its owner closes it when all is over that was counted against it, of which some may not have begun yet. Other
+        /// Its owner closes it when all requests counted against it are over, including those that have not begun yet. Other
         /// requests get the error.
         case retiring(H2Error)
-        /// No new requests; those that were accepted finish. The error is what a new request gets.
+        /// No new requests; accepted ones finish. New requests get the error.
         case draining(H2Error)
         case closed(H2Error)
     }
 
     let loop: EventLoop
     let loopIdentity: LoopIdentity
-    /// Facts that hold for the connection's life.
+    /// Facts that hold for the connection's lifetime.
     package let info: ConnectionInfo
     let configuration: Configuration
     let wire: any Wire
-    /// The version of HTTP that is spoken.
+    /// The HTTP version in use.
     package let version: HTTPVersion
-    /// The protocol's side, of either version.
+    /// The protocol session, for either version.
     let session: any HTTPSession
-    /// The session, for what one version alone has.
+    /// The session, for features of one version.
     let http1: HTTP1Session?
     let http2: HTTP2Session?
-    /// `http2`, for the way of each request: called without a look-up, and without the retain that a use of it costs.
-    /// Unretained: `http2` keeps it.
+    /// `http2` for the hot path of each request: called without dynamic dispatch, and without the retain that using `http2`
+    /// costs. Unretained: `http2` keeps it alive.
     private let unretainedHTTP2: Unmanaged<HTTP2Session>?
     /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
     @exclusivity(unchecked) private(set) var control: HTTP2Control?
     private let drainingFlag = Atomic<Bool>(false)
     private let answeredFlag = Atomic<Bool>(false)
-    /// Set once, before the first request. It lets go of the connection when that is closed, so this is no cycle.
+    /// Set once, before the first request. The owner releases a closed connection, so this is not a cycle.
     @exclusivity(unchecked) var owner: (any ConnectionOwner)?
-    /// What the owner knows the connection by.
+    /// The owner's key for the connection.
     @exclusivity(unchecked) var ownerKey: UInt64 = 0
-    /// Whether the owner has given it to a request. Touched under the owner's lock.
+    /// Whether the owner has given it to a request. Accessed under the owner's lock.
     @exclusivity(unchecked) var wasGiven = false
 
     @exclusivity(unchecked) var state = State.active {
         didSet { if case .active = state {} else { drainingFlag.store(true, ordering: .relaxed) } }
     }
-    /// Requests that began, in all.
+    /// Total number of requests begun.
     @exclusivity(unchecked) package private(set) var requests = 0
-    /// Whether the peer has said how many streams it allows.
+    /// Whether the peer has announced its stream limit.
     @exclusivity(unchecked) package var knowsStreamLimit: Bool
-    /// Called on the peer's SETTINGS, for measurements without an owner.
+    /// Called when the peer's SETTINGS arrive, for measurements without an owner.
     @exclusivity(unchecked) package var streamLimitWatcher: (() -> Void)?
-    /// Whether everybody was told that the session takes no further request.
+    /// Whether everyone was told that the session takes no further request.
     @exclusivity(unchecked) private var hasToldRefusal = false
 
     // Bytes: see `Connection+Bytes.swift`.
     @exclusivity(unchecked) var isMarkedDirty = false
     @exclusivity(unchecked) var isWriteBlocked = false
-    /// Whether the wire is left alone until a reader has caught up.
+    /// Whether reading is paused until a reader has caught up.
     @exclusivity(unchecked) var isReadingPaused = false
-    /// Why the peer takes nothing any more: what it had said before is still being read.
+    /// Why the peer accepts no more bytes. Its earlier input is still being read.
     @exclusivity(unchecked) var writeFailure: H2Error?
     @exclusivity(unchecked) var writeBlockedAt: UInt64 = 0
     @exclusivity(unchecked) var writeBlockedTime: UInt64 = 0
-    /// When the last byte came, by the loop's time.
+    /// When the last byte arrived, in the loop's time.
     @exclusivity(unchecked) package var lastInputAt: UInt64 = 0
-    /// Whether the loop's time is read anew for each piece of input, rather than once a turn.
+    /// Whether the clock is read for each piece of input, rather than once per turn.
     @exclusivity(unchecked) var readsClock = false
-    /// Requests whose last byte is in the output, and that want to know when it is written.
+    /// Requests whose last byte is in the output and that need to know when it is written.
     @exclusivity(unchecked) var unwritten: [Exchange] = []
 
-    /// Requests that wait for a stream, in order. Those that gave up stay here until their turn, or until they are many.
+    /// Requests waiting for a stream, in order. Cancelled ones stay here until their turn, or until there are many.
     @exclusivity(unchecked) private var queue: [Exchange?] = []
     @exclusivity(unchecked) private var queueHead = 0
     @exclusivity(unchecked) private(set) var waitingCount = 0
 
-    // Timers hold the connection until they fire or the connection ends, which cancels them. Never a weak reference: one
-    // is enough to put every retain of the object, so several a request, on the runtime's slow path.
+    // Timers hold the connection until they fire or the connection ends, which cancels them. Never use a weak reference: a
+    // single one puts every retain of the object, several per request, on the runtime's slow path.
     @exclusivity(unchecked) var watchTimer: LoopTimer?
     @exclusivity(unchecked) var stallTimer: LoopTimer?
-    /// Whether the owner was told that the peer takes nothing.
+    /// Whether the owner was told that the peer accepts no bytes.
     @exclusivity(unchecked) var isStalled = false
-    /// The request with this identifier, or a later one, is the last but for those that were promised a place already.
+    /// The request with this or a later identifier is the last, except for those that were already promised a slot.
     private let lastIdentifier: Int32
-    /// Whether it takes no new requests because there are no identifiers left for them.
+    /// Whether it takes no new requests because its identifiers are used up.
     @exclusivity(unchecked) package private(set) var isUsedUp = false
     @exclusivity(unchecked) var drainTimer: LoopTimer?
     @exclusivity(unchecked) var closeWaiters: [() -> Void] = []
     @exclusivity(unchecked) var deathWaiters: [() -> Void] = []
 
-    /// Requests that take longer watch for their task's cancellation; see `Exchange.perform`. Nanoseconds.
+    /// Requests that take longer than this (nanoseconds) watch for their task's cancellation; see `Exchange.perform`.
     static let watchAfter: UInt64 = 50_000_000
-    /// How long a peer may take no byte before the owner is told, for requests to go by another connection: 1 s. A full socket
-    /// is nothing unusual for shorter times.
+    /// How long a peer may accept no bytes before the owner is told, so that requests use another connection: 1 s. A full
+    /// socket is normal for shorter times.
     static let stallNotice: UInt64 = 1_000_000_000
     static let outputLimit = 32 << 10
-    /// How much one connection reads or writes before the others of its loop have their turn.
+    /// Bytes that one connection may read or write before the others of its loop get their turn.
     static let fairShare = 1 << 20
 
     init(
@@ -125,16 +125,16 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         }
     }
 
-    // MARK: - For any thread
+    // MARK: - From any thread
 
     /// Whether it takes no new requests.
     package var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
-    /// Whether a response's head has come, or the server said that it would.
+    /// Whether a response head has arrived, or the server announced one.
     var hasAnswered: Bool {
         @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
     }
 
-    /// Notes that a response's head has come, or will.
+    /// Notes that a response head has arrived or will.
     @inline(__always)
     func noteAnswer() {
         if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
@@ -142,31 +142,31 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     // MARK: - Facts
 
-    /// Requests under way.
+    /// Requests in progress.
     package var openStreamCount: Int { session.openStreamCount }
-    /// How many requests may be under way at once, as far as is known.
+    /// Number of concurrent requests allowed, as far as is known.
     package var maxConcurrentStreams: Int { http2?.maxConcurrentStreams ?? 1 }
     /// Whether another request may begin.
     var hasFreeSlot: Bool {
         @inline(__always) get { unretainedHTTP2?._withUnsafeGuaranteedRef { $0.hasFreeSlot } ?? session.hasFreeSlot }
     }
-    /// Whether more may be read now. Over HTTP/2 the connection's window lets others go on where a reader is behind.
+    /// Whether more may be read now. Over HTTP/2 the connection's window keeps others going while one reader is slow.
     var wantsInput: Bool {
         @inline(__always) get { http1?.wantsInput ?? true }
     }
 
-    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
+    /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while unknown, if there is no limit, and for HTTP/1.1.
     package var announcedStreamLimit: Int? {
         guard version == .http2, knowsStreamLimit else { return nil }
         let limit = maxConcurrentStreams
         return limit >= Int(Int32.max) ? nil : limit
     }
 
-    /// That of the peer's GOAWAY, if there was one.
+    /// The code of the peer's GOAWAY, if there was one.
     package var goAwayCode: ErrorCode? { http2?.goAway?.code }
 
-    /// Whether the peer has shown that it may answer for another origin than the connection's own: RFC 9113 section 9.1.1,
-    /// and RFC 8336 section 2.4 if the server sends ORIGIN.
+    /// Whether the peer has proved that it may serve an origin other than the connection's own: RFC 9113 section 9.1.1, and RFC
+    /// 8336 section 2.4 if the server sends ORIGIN.
     func mayServe(_ origin: Origin) -> Bool {
         guard let http2 else { return false }
         return wire.isCertificateValid(for: origin.host) && http2.originSet?.contains(origin) ?? true
@@ -196,20 +196,20 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         return figures
     }
 
-    /// Fields of responses are counted and not kept, and times are precise: for a `DirectConnection`.
+    /// Counts response fields without keeping them, and uses precise times: for a `DirectConnection`.
     func countsOnly() {
         readsClock = true
         session.countsOnly(roundTrip: info.connect.clampedNanoseconds)
     }
 
-    // MARK: - Begin
+    // MARK: - Start
 
-    /// Attaches the wire. From here until the close, the loop's poller keeps the connection alive.
+    /// Attaches the wire. From here until it is closed, the loop's poller keeps the connection alive.
     func activate() {
         control?.begin()
         wire.attach(to: loop, handler: self)
         markDirty()
-        // Bytes that came with the handshake may wait above the descriptor already.
+        // Bytes that came with the handshake may already be waiting above the descriptor.
         if wire.hasBufferedInput { loop.execute { self.ready(readable: true, writable: false) } }
     }
 
@@ -221,7 +221,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     // MARK: - Requests
 
-    /// Begins the exchange's request, queues it, or fails it.
+    /// Starts the exchange's request, queues it, or fails it.
     func start(_ exchange: Exchange, _ request: HTTPRequest) {
         guard !exchange.isOver else { return exchange.progressed() }
         switch state {
@@ -254,7 +254,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         exchange.waitForSlot(request)
     }
 
-    /// Begins a request. Its body is `exchange.outgoing`.
+    /// Starts a request. Its body is `exchange.outgoing`.
     @inline(__always)
     func submit(_ exchange: Exchange, _ request: HTTPRequest, expectsContinue: Bool) throws(H2Error) {
         let priority = exchange.options.priority
@@ -270,7 +270,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         began(exchange, isCounted: exchange.lease != 0)
     }
 
-    /// Begins a request that was prepared for sending often. Its body is `stream.outgoing`.
+    /// Starts a request that was prepared for repeated sending. Its body is `stream.outgoing`.
     @inline(__always)
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         if let http2 { try http2.submit(stream, request) } else { try session.submit(stream, request) }
@@ -281,23 +281,23 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     private func began(_ stream: StreamState, isCounted: Bool) {
         requests += 1
         if let control { control.requestBegan() } else { tellRefusal() }
-        // The connection leaves service well before its identifiers run out: the rest is for those requests that have been
-        // given a place on it.
+        // The connection retires well before its identifiers run out: the rest is for requests that were already assigned to
+        // it.
         if stream.id >= lastIdentifier { usedUp(isCounted: isCounted) }
     }
 
-    /// Ends a request that is not over, or drops the unread part of one that is.
+    /// Resets an unfinished request, or drops the unread part of a finished one.
     func reset(_ stream: StreamState) {
         session.giveUp(stream, isWriteUnderWay: isWriteBlocked)
         tellRefusal()
-        // Not in the middle of what the exchange is at.
+        // Not from within the exchange's current work.
         if session.failure != nil { loop.execute { _ = self.tellChanges() } }
     }
 
-    /// A request was given up before its end, for a reason of ours.
+    /// A request was abandoned before its end, for a reason on our side.
     func gaveUp(_ exchange: Exchange) { control?.gaveUp(exchange) }
 
-    /// The reader took all of the body that the exchange held.
+    /// The reader took all of the exchange's buffered body.
     @inline(__always)
     func consumed(_ exchange: Exchange) {
         if let unretainedHTTP2 {
@@ -308,21 +308,21 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         if isReadingPaused { resumeReading() }
     }
 
-    /// Whether the server may be unable to go on because our reader has not taken the response.
+    /// Whether the server may be unable to continue because our reader has not taken the response.
     func isReaderBehind(_ exchange: Exchange) -> Bool { http2?.isReaderBehind(exchange) ?? !wantsInput }
 
-    /// There is more of the body to send. Over HTTP/1.1 the flush looks for it.
+    /// More of the body is available for sending. Over HTTP/1.1 the flush checks for it.
     func resumeBody(_ exchange: Exchange) {
         http2?.resumeBody(exchange)
         markDirty()
     }
 
-    // MARK: - What the session says
+    // MARK: - Session events
 
-    /// Acts on what the session has noted. False if the connection has died of it.
+    /// Handles what the session recorded. Returns false if the connection ended because of it.
     func tellChanges() -> Bool {
         if case .closed = state { return false }
-        // The owner first: the exchange that is told may ask for a connection, and must not get this one.
+        // The owner first: an exchange told below may ask for a connection and must not get this one.
         tellRefusal()
         session.tellTouched()
         if case .closed = state { return false }
@@ -331,7 +331,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         return false
     }
 
-    /// Has everybody told once that the session takes no further request.
+    /// Tells everyone, once, that the session takes no further request.
     func tellRefusal() {
         guard let http1, !hasToldRefusal, let why = http1.refusal else { return }
         hasToldRefusal = true
@@ -343,7 +343,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         }
     }
 
-    /// The peer allows another number of streams at once, or keeps to what was assumed.
+    /// The peer announced another stream limit, or confirmed the assumed one.
     func streamLimitAnnounced() {
         knowsStreamLimit = true
         startWaiting()
@@ -371,7 +371,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         markDirty()
     }
 
-    /// A waiting exchange gave up. Where no slot comes free, those who gave up must not pile up behind it.
+    /// A waiting exchange was cancelled. If no slot becomes free, cancelled ones must not pile up behind it.
     func leftQueue() {
         waitingCount -= 1
         let kept = queue.count - queueHead
@@ -380,29 +380,29 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         queueHead = 0
     }
 
-    /// A request is over, and its place is free.
+    /// A request is over, and its slot is free.
     func slotFreed() {
-        // In the connection's end all slots become free, and nothing may be opened any more.
+        // When the connection ends all slots become free, but nothing may start any more.
         if case .closed = state { return }
         if waitingCount > 0 { startWaiting() }
         if case .draining = state, openStreamCount == 0 && waitingCount == 0 { markDirty() }
     }
 
-    /// Calls `body` when the connection has ended and all that was on it has been told.
+    /// Calls `body` when the connection has ended and all its requests have been told.
     func whenDead(_ body: @escaping () -> Void) { deathWaiters.append(body) }
 
     private func startWatchTimer() {
         watchTimer = loop.schedule(after: Self.watchAfter) { self.watch() }
     }
 
-    /// Has those who have waited for long watch for their cancellation, and looks again while younger ones wait.
+    /// Makes long-waiting requests watch for their cancellation, and checks again while newer ones wait.
     private func watch() {
         watchTimer = nil
         let now = loop.now
         var hasYounger = false
         session.forEachOpenStream { stream in
             guard let exchange = stream as? Exchange else { return }
-            // `calledAt` of another thread's call may be later than this turn's beginning.
+            // `calledAt` of a call on another thread may be later than the start of this turn.
             if now >= exchange.calledAt &+ Self.watchAfter {
                 exchange.watchForCancellation()
             } else {
@@ -433,7 +433,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         return queue[queueHead]
     }
 
-    /// Forgets those that gave up.
+    /// Forgets cancelled requests.
     func releaseQueue() { (queue, queueHead) = ([], 0) }
 
     func failWaiting(_ error: (Exchange) -> H2Error) {

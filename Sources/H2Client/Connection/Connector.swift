@@ -1,8 +1,9 @@
-/// One way from an origin to a connection: certificates, addresses, socket, handshake, and the version that comes of it.
+/// Establishes a connection to an origin: certificates, addresses, socket, handshake, and the choice of version.
 ///
-/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
+/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, and all other state is accessed
+/// there.
 package final class Connector: @unchecked Sendable {
-    /// Can go: created → loading → dialing → over; each may be left out.
+    /// Transitions: created → loading → dialing → over; each may be skipped.
     private enum State {
         case created
         /// Certificates are being read.
@@ -22,8 +23,8 @@ package final class Connector: @unchecked Sendable {
     private var cancelled: (() -> Void)?
 
     /// - Parameters:
-    ///   - tls: for an `https` origin.
-    ///   - network: nil: sockets.
+    ///   - tls: used for an `https` origin.
+    ///   - network: nil means sockets.
     init(
         to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContextSource,
         network: (any SimulatedNetwork)? = nil, on loop: EventLoop
@@ -36,8 +37,8 @@ package final class Connector: @unchecked Sendable {
         self.loop = loop
     }
 
-    /// Connects. One of the two is called, once: `completion` with a connection that is to be activated, or an error;
-    /// `cancelled` where `cancel` came first.
+    /// Connects. Calls one of the two once: `completion` with a connection to be activated or an error, or `cancelled` if
+    /// `cancel` came first.
     func start(cancelled: @escaping () -> Void = {}, _ completion: @escaping (Result<Connection, H2Error>) -> Void) {
         guard case .created = state else { return cancelled() }
         (self.completion, self.cancelled) = (completion, cancelled)
@@ -99,7 +100,7 @@ package final class Connector: @unchecked Sendable {
         (completion, cancelled) = (nil, nil)
     }
 
-    /// Leaves nothing open. Does nothing once the outcome was told.
+    /// Cancels and leaves nothing open. Does nothing after completion.
     package func cancel() {
         switch state {
         case .over: return
@@ -112,15 +113,15 @@ package final class Connector: @unchecked Sendable {
         cancelled?()
     }
 
-    /// A connection that is active. Cancelling leaves nothing open.
-    /// - Throws: `H2Error`, as `HTTP2Connection.connect` says; `CancellationError`.
+    /// Returns an active connection. Cancelling leaves nothing open.
+    /// - Throws: `H2Error`, as documented at `HTTP2Connection.connect`; `CancellationError`.
     static nonisolated(nonsending) func connect(
         _ version: HTTPVersion, to origin: Origin, configuration: Configuration, on loop: EventLoop
     ) async throws -> Connection {
         try Task.checkCancellation()
         try configuration.validate()
         let offer = ProtocolOffer(version, isSecure: origin.scheme == .https)
-        // A connection of one's own has no client that could keep the certificates.
+        // A standalone connection has no client to cache the certificates.
         let connector = Connector(
             to: origin, offering: offer, configuration: configuration, tls: TLSContextSource(configuration.tls),
             on: loop)

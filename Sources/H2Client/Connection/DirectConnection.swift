@@ -1,24 +1,24 @@
-/// Who sends over a `DirectConnection`, called on its loop.
+/// The user of a `DirectConnection`, called on its loop.
 package protocol DirectConnectionUser: AnyObject {
-    /// A stream's request is over; it may be sent again on this or another connection at once.
+    /// A stream's request is over; the stream may be reused on this or another connection at once.
     func ended(_ stream: DirectStream, on connection: DirectConnection)
     /// The connection takes no new requests.
     func draining(_ connection: DirectConnection, why: H2Error)
-    /// The peer allows another number of streams.
+    /// The peer changed its stream limit.
     func streamLimitChanged(_ connection: DirectConnection)
     /// It is gone, and its streams have been told.
     func closed(_ connection: DirectConnection, why: H2Error)
 }
 
-/// A connection whose answers come by calls on its loop rather than by `await`: the same connections, sessions and wires as
-/// `HTTP2Connection` and `HTTP1Connection`, without what makes a request safe to use from any task. For whoever sends the
-/// same few requests very often, and looks at figures rather than at responses: bodies and fields are counted and dropped.
+/// A connection that reports responses by calls on its loop rather than by `await`. It uses the same connections, sessions and
+/// wires as `HTTP2Connection` and `HTTP1Connection`, without what makes a request safe to use from any task. It is for senders
+/// of a few requests, repeated very often, that need figures rather than responses: bodies and fields are counted and dropped.
 ///
-/// Belongs to its loop's thread; that is the invariant behind `@unchecked Sendable`, which `ConnectionOwner` asks for.
+/// Belongs to its loop's thread, which is the invariant behind `@unchecked Sendable`, required by `ConnectionOwner`.
 package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     package let connection: Connection
     @exclusivity(unchecked) private var user: (any DirectConnectionUser)?
-    /// For its user to know it by.
+    /// Lets the user identify it.
     @exclusivity(unchecked) package var tag = 0
 
     fileprivate init(_ connection: Connection, user: any DirectConnectionUser) {
@@ -30,8 +30,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         connection.activate()
     }
 
-    /// Connects, on the loop. `completion` is called once, unless it is cancelled before.
-    /// - Parameter tls: nil in cleartext.
+    /// Connects, on the loop. `completion` is called once, unless it is cancelled first.
+    /// - Parameter tls: nil for cleartext.
     package static func connect(
         to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContext?,
         on loop: EventLoop, user: any DirectConnectionUser,
@@ -46,20 +46,20 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
 
     // MARK: - Facts
 
-    /// `info.id`'s.
+    /// The number of `info.id`.
     package let number: Int
-    // Calls, and not the connection's own properties, for who looks at them with each request: see `DirectStream.notes`.
+    // Calls instead of exposing the connection's properties, which are read with each request: see `DirectStream.notes`.
     package var version: HTTPVersion { connection.version }
-    /// Whether the server has told its stream limit.
+    /// Whether the server has announced its stream limit.
     package var knowsStreamLimit: Bool { connection.knowsStreamLimit }
-    /// Whether `send` would begin a stream now.
+    /// Whether `send` would start a stream now.
     package var hasFreeSlot: Bool { !connection.isDraining && connection.session.hasFreeSlot }
-    /// Requests that began on it.
+    /// Number of requests begun on it.
     package var requests: Int { connection.requests }
 
     // MARK: - Requests
 
-    /// Begins a request on a stream that is free. What there is to send leaves at the end of the loop's turn.
+    /// Starts a request on a free stream. Output is sent at the end of the loop's turn.
     /// - Throws: `H2Error` (`invalidRequest`, `connectionDraining`).
     @inline(__always)
     package func send(_ request: PreparedRequest, on stream: DirectStream) throws(H2Error) {
@@ -78,15 +78,15 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
         user?.ended(stream, on: self)
     }
 
-    // MARK: - The end
+    // MARK: - Closing
 
-    /// Takes no new requests, and closes when those under way are over.
+    /// Takes no new requests, and closes when those in progress are over.
     package func close(because why: String) { connection.close(because: why) {} }
 
-    /// Ends it here and now: what is under way fails.
+    /// Closes it at once and fails the requests in progress.
     package func closeNow(because why: String) { connection.closeNow(because: why) }
 
-    // MARK: - What the connection tells
+    // MARK: - Connection events
 
     func released(_ connection: Connection, _ exchange: Exchange) {}
     func doubted(_ connection: Connection) {}
@@ -97,43 +97,43 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     func stalled(_ connection: Connection, _ isStalled: Bool) {}
     func originsChanged(_ connection: Connection) {}
     func closed(_ connection: Connection, why: H2Error) {
-        // The streams first: who hears that the connection is gone counts them.
+        // The streams first: the user counts them when it learns that the connection is gone.
         connection.whenDead { [self] in
             let user = user
             self.user = nil
-            // Each holds the other: nobody else would ever let go of them.
+            // The two hold each other, and nothing else would break the cycle.
             connection.owner = nil
             user?.closed(self, why: why)
         }
     }
 }
 
-/// A place for one request at a time, kept from one to the next, so that a request allocates nothing.
+/// A reusable slot for one request at a time, so that a request allocates nothing.
 package final class DirectStream: StreamState {
     @exclusivity(unchecked) private var connection: DirectConnection?
-    /// Whether the end of its request is still to be told.
+    /// Whether the end of its request has yet to be reported.
     @exclusivity(unchecked) private var isUnderWay = false
-    /// Memory of its own, and not properties: those of another module's class are checked for exclusive access at each use,
-    /// whatever they are marked with, which is 900 instructions a request.
+    /// Separate memory instead of properties: properties of another module's class are checked for exclusive access at each
+    /// use, whatever their attributes, which costs 900 instructions per request.
     package let notes: UnsafeMutablePointer<Notes>
 
-    /// What its user notes of a request.
+    /// The user's notes about a request.
     package struct Notes {
-        /// When it was to begin, and when it did; the loop's time.
+        /// When it should have begun, and when it did, in the loop's time.
         package var intendedAt: UInt64 = 0
         package var beganAt: UInt64 = 0
-        /// When its user noticed that it was to begin, and when there was a place for it.
+        /// When its user noticed that it was due, and when a slot was free.
         package var takenAt: UInt64 = 0
         package var ableAt: UInt64 = 0
-        /// Attempts that came to nothing.
+        /// Failed attempts.
         package var attempts = 0
-        /// Round trips that had to wait for each other so far.
+        /// Sequential round trips so far.
         package var depth = 0
-        /// Whether the request counts.
+        /// Whether the request is measured.
         package var isMeasured = false
-        /// Whether it was sent before the server had told its stream limit.
+        /// Whether it was sent before the server announced its stream limit.
         package var wasSentBlindly = false
-        /// Which of the requests it is, of those that are sent in turn.
+        /// Its index among the requests that are sent in turn.
         package var turn = 0
 
         package init() {}
@@ -148,7 +148,7 @@ package final class DirectStream: StreamState {
 
     deinit { notes.deallocate() }
 
-    /// The error that ended the request; nil where its response is whole.
+    /// The error that ended the request; nil if its response is complete.
     package var failure: H2Error? {
         guard case .failed(let error) = phase else { return nil }
         return error as? H2Error ?? H2Error(.streamReset, message: "\(error)")
@@ -156,14 +156,14 @@ package final class DirectStream: StreamState {
 
     /// The response's status; 0 before there is one.
     package var responseStatus: Int { status }
-    /// When the response's head came; 0 before it has.
+    /// When the response head arrived; 0 before that.
     package var headAt: UInt64 { firstByteAt }
-    /// When the response's last byte came.
+    /// When the response's last byte arrived.
     package var endAt: UInt64 { lastByteAt }
-    /// Bytes of the response's body so far.
+    /// Bytes of the response's body received so far.
     package var bodyBytes: Int { bodyReceived }
     package var identifier: Int { Int(id) }
-    /// Whether anything at all was heard of the request.
+    /// Whether any byte of the response has arrived.
     package var wasHeardOf: Bool { bytesReceived > 0 }
 
     @inline(__always)
@@ -202,18 +202,18 @@ package final class DirectStream: StreamState {
     }
 }
 
-/// What a connection's bytes were, and what it waited for.
+/// Byte counts and waiting times of a connection.
 package struct DirectFigures: Sendable {
-    /// On the wire, TLS included.
+    /// Bytes on the wire, including TLS.
     package var received = 0
     package var sent = 0
-    /// Of HTTP.
+    /// Bytes of HTTP.
     package var receivedHTTP = 0
     package var sentHTTP = 0
-    /// Header sections as they came, and as names and values.
+    /// Bytes of header sections as received, and as names and values.
     package var headers = 0
     package var headersDecoded = 0
-    /// Nanoseconds for which the socket took nothing.
+    /// Nanoseconds during which the socket accepted nothing.
     package var sendBlocked: UInt64 = 0
     /// Nanoseconds, summed over streams.
     package var stalls = WindowStalls()

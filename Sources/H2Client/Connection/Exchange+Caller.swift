@@ -1,13 +1,13 @@
 import HTTPTypes
 import Synchronization
 
-// What callers await, from any thread. Called on the loop's thread it touches the exchange at once, else by a hop.
+// Methods that callers await, from any thread. On the loop's thread they access the exchange directly, otherwise by a hop.
 
 extension Exchange {
     // MARK: - Caller's side: the head
 
-    /// Sends the request and waits for the final response's head. The writer of a streamed body goes on beside the response.
-    /// - Parameter checkingCancellation: false for a caller that has just looked whether it is cancelled.
+    /// Sends the request and waits for the final response head. The writer of a streamed body continues in parallel.
+    /// - Parameter checkingCancellation: false if the caller has just checked for cancellation.
     @inline(__always)
     nonisolated(nonsending) func perform(
         _ request: HTTPRequest, _ body: RequestBody, checkingCancellation: Bool = true
@@ -16,7 +16,7 @@ extension Exchange {
         return checkingCancellation ? try await perform(request) : try await performUnchecked(request)
     }
 
-    /// The same in full duplex: the writer of a streamed body has ended when this returns.
+    /// The same in full duplex: the writer of a streamed body has finished when this returns.
     nonisolated(nonsending) func perform<R>(
         _ request: HTTPRequest, _ body: RequestBody,
         handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
@@ -29,12 +29,12 @@ extension Exchange {
         }
     }
 
-    /// Sends the request and waits for the final response's head. Cancelling resets the stream (CANCEL).
+    /// Sends the request and waits for the final response head. Cancelling resets the stream (CANCEL).
     ///
-    /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and each
-    /// await that something follows looks for the task's executor under a lock. So a request waits without one at first.
-    /// If it is not answered within `Connection.watchAfter`, or has to queue, the loop wakes it to install one;
-    /// until then a cancellation waits for that.
+    /// A cancellation handler costs a small request a tenth of its time: its operation is an async closure, and every await but
+    /// the last looks up the task's executor under a lock. So a request first waits without one. If it is not answered within
+    /// `Connection.watchAfter`, or has to queue, the loop wakes it to install one; a cancellation before that takes effect
+    /// then.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
@@ -42,20 +42,20 @@ extension Exchange {
         return try await performUnchecked(request)
     }
 
-    /// Fails the exchange if its caller has been cancelled.
+    /// Fails the exchange if its caller was cancelled.
     func checkCancellation() throws {
         guard Task.isCancelled else { return }
-        // The connection's owner, or its holder, waits for the end of what it has counted, and the writer for that of its
+        // The connection's owner or holder waits for the end of the requests it counted, and the writer for the end of its
         // upload.
         connection.loop.execute { self.fail(CancellationError()) }
         throw CancellationError()
     }
 
-    /// As `perform`, for a caller that has just looked whether it is cancelled.
+    /// Like `perform`, for a caller that has just checked for cancellation.
     @inline(__always)
     nonisolated(nonsending) func performUnchecked(_ request: HTTPRequest) async throws -> Response {
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            // On the loop, not here: the writer of a streamed body runs beside this, and may fail the exchange by now.
+            // On the loop, not here: the writer of a streamed body runs in parallel and may have failed the exchange by now.
             if connection.loopIdentity.isCurrent {
                 waiter = .head(continuation)
                 connection.start(self, request)
@@ -125,7 +125,7 @@ extension Exchange {
         return []
     }
 
-    /// Reads to the end and throws the bytes away; their number.
+    /// Reads to the end and discards the bytes. Returns their number.
     @inline(__always)
     nonisolated(nonsending) func drainBody() async throws -> Int {
         if isWhole {
@@ -143,7 +143,7 @@ extension Exchange {
         return 0
     }
 
-    /// Writes the rest of the body, a piece after another as they come; the number of bytes.
+    /// Writes the rest of the body piece by piece as it arrives. Returns the number of bytes.
     nonisolated(nonsending) func writeBody(with writer: DescriptorWriter) async throws -> Int {
         if isWhole {
             let all = try takeWholeBody(upTo: .max)
@@ -156,11 +156,12 @@ extension Exchange {
             self.begin(.chunk($0))
         }
         if case .refused(let error) = step { throw error }
-        // From here on the body is this call's, also while it writes and waits for nothing on the loop.
+        // From here on this call owns the body, even while it writes and is not waiting on the loop.
         defer { claim.store(.taken, ordering: .relaxed) }
         var count = 0
         while case .chunk(let bytes) = step {
-            // More has come since the loop resumed this call, up to a turn's share: one hand-over to a thread takes all of it.
+            // More may have arrived since the loop resumed this call, up to a turn's share: one handover to a thread takes all
+            // of it.
             var more: [UInt8] = []
             if connection.loopIdentity.isCurrent, case .chunk(let next)? = takeChunk() { more = next }
             try await writeOut(bytes, more, with: writer)
@@ -171,7 +172,7 @@ extension Exchange {
         return count
     }
 
-    /// Waits until both are written. Cancelling, and the exchange's own end by us, end the wait at once.
+    /// Waits until both are written. Cancelling, or ending the exchange from our side, ends the wait at once.
     private nonisolated(nonsending) func writeOut(
         _ bytes: [UInt8], _ more: [UInt8], with writer: DescriptorWriter
     ) async throws {
@@ -208,7 +209,7 @@ extension Exchange {
         guard outputWaiter != nil else { return }
         if status == 0 { return resumeOutput(nil) }
         let error = H2Error.cannotWrite(status, stream: self)
-        // Over for its reader, with this error, also where its stream has ended well.
+        // Its reader sees this error even if the stream ended well.
         if !isWhole { failReading(error) }
         resumeOutput(error)
     }
@@ -226,7 +227,7 @@ extension Exchange {
 
     // MARK: - Caller's side: the body of a whole response, under its claim
 
-    /// What is there of a whole response's body; its end where there is nothing (more).
+    /// Takes the available part of a complete response's body; the end if there is nothing (more).
     @inline(__always)
     private func takeWholeChunk() throws -> BodyStep {
         let (isMine, claimed) = claim.compareExchange(expected: .free, desired: .held, ordering: .acquiring)
@@ -238,7 +239,7 @@ extension Exchange {
         return takeChunk() ?? .end
     }
 
-    /// All of a whole response's body, which one caller gets.
+    /// Takes all of a complete response's body. Only one caller gets it.
     @inline(__always)
     private func takeWholeBody(upTo limit: Int) throws -> [UInt8] {
         let (isMine, claimed) = claim.compareExchange(expected: .free, desired: .held, ordering: .acquiring)
@@ -257,13 +258,14 @@ extension Exchange {
         return all
     }
 
-    /// Why a call must not have the whole body: another reads, or has had it. On the loop, before the body is whole.
+    /// Why a call cannot have the whole body: another is reading it or has read it. Used on the loop, before the body is
+    /// complete.
     private var refusalToTakeAll: H2Error? {
         guard mayRead else { return H2Error.secondReader(self) }
         return claim.load(ordering: .relaxed) == .taken ? H2Error.secondReader(self, isOver: true) : nil
     }
 
-    /// Waits for what `body` begins on the loop, or resumes. Cancelling resets the stream.
+    /// Waits for what `body` starts or resumes on the loop. Cancelling resets the stream.
     nonisolated(nonsending) func wait(
         _ body: @escaping (UnsafeContinuation<BodyStep, Never>) -> Void
     ) async -> BodyStep {
@@ -283,19 +285,19 @@ extension Exchange {
         return step
     }
 
-    /// Facts of the exchange, which do not change any more where it is whole.
+    /// Facts of the exchange, which are constant once it is complete.
     nonisolated(nonsending) func facts<R: Sendable>(_ facts: @escaping @Sendable (Exchange) -> R) async -> R {
         if isWhole { return facts(self) }
         return await connection.loop.run { facts(self) }
     }
 
-    /// The last copy of the body was dropped. From any thread.
+    /// The last copy of the body was dropped. Called from any thread.
     func abandonBody() {
         connection.loop.execute {
             if self.isOver {
                 self.connection.session.dropUnread(self)
             } else if case .nobody = self.waiter {
-                // It is being read to its end.
+                // It is being read to the end.
             } else {
                 self.dropBody()
             }
@@ -309,17 +311,17 @@ extension Exchange {
                 message: "the response's body was dropped before its end"))
     }
 
-    /// What a response that is not wanted may have left when it is read to its end, and for how long: 16 KiB, 1 s.
+    /// Limits on the rest of an unwanted response that is read to the end: 16 KiB and 1 s.
     private static let discardLimit = (bytes: 16 << 10, nanoseconds: UInt64(1_000_000_000))
 
-    /// The response will not be read: what comes of its body is dropped as it comes, as long as that is little and comes soon;
-    /// else the stream is reset. Nobody waits for it. From any thread.
+    /// The response will not be read: the rest of its body is dropped as it arrives if it is short and comes soon; otherwise
+    /// the stream is reset. Nothing waits for this. Called from any thread.
     func discardBody() {
         guard !isWhole else { return }
         connection.loop.execute {
             guard !self.isOver, self.mayRead else { return }
             let limit = Self.discardLimit
-            // What is still being sent is not wanted either.
+            // The rest of the request is not needed either.
             guard self.body.count <= limit.bytes, self.isOutgoingDone else { return self.dropBody() }
             self.sink = .collect(limit: limit.bytes)
             self.connection.consumed(self)

@@ -1,8 +1,7 @@
-// The limits on the time of a request and its parts. Timers hold the exchange until `finish` cancels them, which every
-// exchange comes to.
+// Time limits of a request and its parts. Timers hold the exchange until `finish` cancels them, which always happens.
 
 extension Exchange {
-    /// Releases the body once the server has had its time to say 100, which begins when the header fields have left.
+    /// Sends the body once the server has had its time to respond with 100, counted from when the header fields were written.
     func startContinueTimer(_ limit: UInt64) {
         func look() {
             let now = connection.loop.now
@@ -15,7 +14,7 @@ extension Exchange {
 
     func startTotalTimer() {
         guard let limit = options.timeout, timers.total == nil else { return }
-        // The turn's time is older than the call where that came from another thread while the loop was in its turn.
+        // If the call came from another thread during the loop's turn, the turn's time is older than the call.
         let now = connection.loop.now
         let passed = now > calledAt ? now - calledAt : 0
         let left = limit.clampedNanoseconds &- min(passed, limit.clampedNanoseconds)
@@ -31,8 +30,8 @@ extension Exchange {
         }
     }
 
-    /// Whether the request's body has moved since this was asked last, or stands still for a reason of our own: what a
-    /// writer has not written yet, or a reader has not taken of the response, is no fault of the server's.
+    /// Whether the request's body has progressed since the last call, or is waiting for our side: a slow writer or an unread
+    /// response is not the server's fault.
     func isSending() -> Bool {
         if isOutgoingDone { return false }
         let before = timers.bytesSentBefore
@@ -43,7 +42,7 @@ extension Exchange {
         return connection.isReaderBehind(self)
     }
 
-    /// Looks now and then whether the body makes progress.
+    /// Periodically checks whether the body makes progress.
     func startSendTimer(_ limit: Duration) {
         let period = max(limit.clampedNanoseconds / 8, 1)
         var since = connection.loop.now
@@ -56,13 +55,13 @@ extension Exchange {
         timers.sending = connection.loop.schedule(after: period, look)
     }
 
-    /// The request's last byte is about to be written: the time for the answer begins when it has been.
+    /// The request's last byte is about to be written; the time limit for the response starts when it has been.
     @inline(__always)
     func awaitWritten() {
         if !options.areDefaults, options.firstByteTimeout != nil, slot >= 0 { connection.tellWhenWritten(self) }
     }
 
-    /// All of the request has gone to the socket.
+    /// The whole request has been written to the socket.
     func wasWritten() {
         guard case .awaitingHead = phase, let limit = options.firstByteTimeout else { return }
         startPhaseTimer(.firstByte, limit)
@@ -75,8 +74,8 @@ extension Exchange {
 
     func timedOut(_ phase: H2Error.Phase, _ limit: Duration) {
         if phase == .betweenBytes {
-            // The timer is not moved for each piece that arrives; it looks when the last one came. While the request is
-            // being sent the server may wait for the rest of it.
+            // The timer is not moved for each piece that arrives; when it fires, it checks when the last one came. While the
+            // request is being sent, the server may be waiting for the rest of it.
             if isSending() { timers.progressAt = connection.loop.now }
             let quiet = connection.loop.now &- timers.progressAt
             if quiet < limit.clampedNanoseconds {
@@ -91,7 +90,7 @@ extension Exchange {
         fail(error)
     }
 
-    /// Where responses that nobody reads have all the connection's streams, the error says so.
+    /// If unread responses hold all streams of the connection, the error says so.
     func explainWait(_ error: inout H2Error) {
         var count = 0
         connection.session.forEachOpenStream { stream in

@@ -1,22 +1,22 @@
 import HTTPTypes
 import Synchronization
 
-// A streamed request body: the writer's side, from any thread, and the loop's.
+// Streamed request bodies: the writer's side, from any thread, and the loop's side.
 
 extension Exchange {
     typealias Pump = @Sendable (RequestBodyWriter) async throws -> Void
 
     // MARK: - Caller's side: the upload
 
-    /// Sends the request and returns the response as soon as its head is there. The writer goes on meanwhile.
+    /// Sends the request and returns the response when its head arrives. The writer continues in the meantime.
     ///
-    /// A server may answer while it reads, and read on only as its answer is taken. So the upload is part of the response's
-    /// life rather than of this call's, and the writer cannot be a child of the caller's task. This is the one task of the
-    /// library that has no parent. Invariant: its exchange owns it. It is cancelled when the upload is over, and the upload
-    /// ends at the latest with the exchange: when the response is whole, fails, times out, or is dropped. Its errors reach
-    /// whoever waits for the head, or else the reader of the body.
+    /// A server may respond while it reads, and may read on only as its response is consumed. So the upload belongs to the
+    /// response's lifetime, not to this call, and the writer cannot be a child of the caller's task. This is the only
+    /// unstructured task in the library. Invariant: its exchange owns it. It is cancelled when the upload is over, and the
+    /// upload ends no later than the exchange: when the response is complete, fails, times out, or is dropped. Its errors go to
+    /// the caller waiting for the head, otherwise to the reader of the body.
     nonisolated(nonsending) func uploading(_ request: HTTPRequest, _ pump: @escaping Pump) async throws -> Response {
-        // A child would inherit the executor that the caller's task prefers; a task without a parent has to be told.
+        // A child would inherit the caller's preferred executor; an unstructured task needs it explicitly.
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
         Task(executorPreference: executor) {
             await withTaskGroup(of: Void.self) { group in
@@ -29,23 +29,23 @@ extension Exchange {
     }
 
     nonisolated(nonsending) func runWriter(_ pump: Pump) async {
-        // A client may send again what has not begun, or what a server refuses at its head, and then the writer must not have
-        // been called.
+        // A client may retry a request that has not begun or that a server refuses at its head, and then the writer must not
+        // have been called.
         if lease != 0 {
             guard await untilBodyIsWanted(), takeBody() else { return }
         }
         do {
             try await pump(RequestBodyWriter(exchange: self))
-            // Many sequences end early, and without an error, in a task that is cancelled: the body may lack its rest.
+            // In a cancelled task many sequences end early without an error, so the rest of the body may be missing.
             try Task.checkCancellation()
             await finishUpload(nil)
         } catch {
-            // Where the response is complete already, this changes nothing.
+            // If the response is already complete, this has no effect.
             await finishUpload(error)
         }
     }
 
-    /// Hands a chunk over and waits until it is on its way.
+    /// Hands over a chunk and waits until it is on its way.
     nonisolated(nonsending) func writeBody(_ chunk: [UInt8]) async throws {
         guard !chunk.isEmpty else { return }
         let error = await withTaskCancellationHandler {
@@ -62,15 +62,15 @@ extension Exchange {
         if let error { throw error }
     }
 
-    /// Whether nobody has begun to read a streamed body.
+    /// Whether nobody has started to read a streamed body.
     var isBodyUntouched: Bool { !bodyClaim.load(ordering: .relaxed) }
 
-    /// Takes a streamed body, from any thread: for its writer, or to be sent with another exchange. False where the other one
-    /// has it.
+    /// Claims a streamed body, from any thread: for its writer, or to send it with another exchange. Returns false if it is
+    /// already claimed.
     func takeBody() -> Bool { !bodyClaim.exchange(true, ordering: .relaxed) }
 
-    /// Waits until the request has begun and nothing holds its body back; false where that will never be. Cancelling fails the
-    /// exchange, as it does once the writer writes.
+    /// Waits until the request has begun and its body may be sent; returns false if that will never be the case. Cancelling
+    /// fails the exchange, as it does once the writer writes.
     private nonisolated(nonsending) func untilBodyIsWanted() async -> Bool {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -88,7 +88,7 @@ extension Exchange {
         }
     }
 
-    /// The writer is done: `error` nil ends the body, else the stream is reset.
+    /// The writer is done: without an `error` the body ends, otherwise the stream is reset.
     nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
         await connection.loop.run {
             if let error { return self.fail(error) }
@@ -96,7 +96,7 @@ extension Exchange {
         }
     }
 
-    /// Waits until the body is sent, or will not be.
+    /// Waits until the body is sent or given up.
     private nonisolated(nonsending) func uploadEnd() async {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             connection.loop.execute {
@@ -107,7 +107,7 @@ extension Exchange {
 
     // MARK: - Loop's side: the upload
 
-    /// Something has changed that the writer waits for: the request has begun, or never will, or its body was released.
+    /// Checks whether the writer can stop waiting: the request has begun or failed, or its body was released.
     @inline(__always)
     func resumeBeginner() { if upload.beginWaiter != nil { resumeBeginnerNow() } }
 
@@ -116,7 +116,8 @@ extension Exchange {
         let isUnwanted = isOver || isOutgoingDone
         guard isUnwanted || (id > 0 && upload.heldBody == nil) else { return }
         upload.beginWaiter = nil
-        // What was never held back is the writer's from the beginning, also where the end came first: its first write says so.
+        // A body that was never held back belongs to the writer from the start, even if the end came first: the first write
+        // reports it.
         waiter.resume(returning: id > 0 && (!expectsContinue || !isUnwanted))
     }
 
@@ -127,7 +128,7 @@ extension Exchange {
         resumeBeginner()
     }
 
-    /// 100 came, or was waited for long enough, or is no longer needed.
+    /// 100 arrived, its time limit passed, or it is no longer needed.
     func releaseBody() {
         guard let held = upload.heldBody else { return }
         if let timer = timers.awaitContinue { connection.loop.cancel(timer) }
@@ -143,7 +144,7 @@ extension Exchange {
             return continuation.resume(returning: H2Error.secondWriter(self))
         }
         if case .returned = upload.writer {
-            // The body has been ended without this chunk: it must not look whole to anybody who can still be told.
+            // The body was ended without this chunk: it must not look complete to anyone who can still be told.
             let error = H2Error.writeAfterEnd(self)
             fail(error)
             return continuation.resume(returning: error)
@@ -160,7 +161,7 @@ extension Exchange {
         put(.chunk(chunk, offset: 0))
     }
 
-    /// The next part of the body, to be sent now, or once the server has said 100.
+    /// Sets the next part of the body, to be sent now or once the server has responded with 100.
     func put(_ next: Outgoing) {
         guard upload.heldBody == nil else {
             upload.heldBody = next
@@ -180,7 +181,7 @@ extension Exchange {
         if case .failed(let error) = phase { return error }
         if case .cancelled = upload.writer { return CancellationError() }
         if let localFailure { return localFailure }
-        // The response is whole and the rest is unwanted.
+        // The response is complete and the rest of the body is not needed.
         return isOutgoingDone ? CancellationError() : nil
     }
 
@@ -188,9 +189,9 @@ extension Exchange {
         let before = upload.writer
         upload.writer = .returned
         guard !isOver, !isOutgoingDone else { return }
-        // A writer that passes over the cancellation of its task must not make a part of a body look like the whole.
+        // A writer that ignores its task's cancellation must not make a partial body look complete.
         if case .cancelled = before { return fail(CancellationError()) }
-        // Nor must one that lets another task write, and does not wait for it.
+        // Nor must one that lets another task write and does not wait for it.
         if upload.writeWaiter != nil { return fail(H2Error.writerReturnedEarly(self)) }
         if let stated = contentLength ?? statedLength, upload.suppliedBytes != stated {
             return fail(H2Error.bodyLength(upload.suppliedBytes, stated: stated, stream: id))
@@ -198,7 +199,7 @@ extension Exchange {
         put(.finished)
     }
 
-    /// A task that was cancelled before it wrote calls this ahead of `supply`, which therefore looks at the flag.
+    /// A task that was cancelled before it wrote calls this ahead of `supply`, so `supply` checks the flag.
     func cancelWriting() {
         if case .writing = upload.writer { upload.writer = .cancelled }
         resumeWriter(CancellationError())

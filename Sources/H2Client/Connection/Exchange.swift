@@ -1,13 +1,13 @@
 import HTTPTypes
 import Synchronization
 
-/// One request and its response: the stream as the protocol sees it, and whoever waits for it.
+/// A request and its response: the stream as the protocol sees it, and the callers waiting for it.
 ///
 /// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use costs a tenth of a
-/// small request: everything here belongs to the connection's loop, with these exceptions, each
-/// ordered by the continuation that resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`,
-/// `isConnectionReused` and `id`, which do not change once the caller of `perform` was resumed; and, where `isWhole`, the
-/// figures, which do not change any more, and the body, which belongs to whichever reader holds `claim`.
+/// small request: everything here belongs to the connection's loop, except the following, each ordered by the continuation that
+/// resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`, `isConnectionReused` and `id`, which are
+/// constant once the caller of `perform` was resumed; and, if `isWhole`, the figures, which are constant then, and the body,
+/// which belongs to the reader that holds `claim`.
 final class Exchange: StreamState, @unchecked Sendable {
     let connection: Connection
     let options: RequestOptions
@@ -16,33 +16,33 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// The request while it waits for the loop or for a slot.
     @exclusivity(unchecked) private(set) var request: HTTPRequest?
-    /// Whether the request goes out with that. Set by `init`.
+    /// Whether the request is sent with `expect: 100-continue`. Set by `init`.
     @exclusivity(unchecked) private(set) var expectsContinue = false
 
-    /// Whom the next event resumes. One at a time: a response has one reader.
+    /// The caller that the next event resumes. Only one at a time: a response has one reader.
     enum Waiter {
         case none
         case head(UnsafeContinuation<Bool, Never>)
         case chunk(UnsafeContinuation<BodyStep, Never>)
-        /// Wants the whole body, which gathers in the sink.
+        /// Wants the whole body, which is collected in the sink.
         case all(UnsafeContinuation<BodyStep, Never>)
-        /// Wants the end only; the sink takes the bytes. So many had been read before.
+        /// Wants only the end; the sink takes the bytes. `readBefore` counts those already read.
         case end(UnsafeContinuation<BodyStep, Never>, readBefore: Int)
-        /// Nobody: the body is read and dropped, until the timer fires.
+        /// No caller: the body is read and dropped, until the timer fires.
         case nobody(LoopTimer)
     }
 
-    /// What a reader of the body is told.
+    /// The result for a reader of the body.
     enum BodyStep: Sendable {
         case chunk([UInt8])
         case end
-        /// The end, and how many bytes the sink took until then.
+        /// The end, with the number of bytes that the sink took.
         case drained(Int)
         case failed(any Error)
         /// Another reader has the body.
         case refused(H2Error)
 
-        /// - Throws: why the reader gets nothing.
+        /// - Throws: the reason if the reader gets nothing.
         @inline(__always)
         func succeeded() throws -> BodyStep {
             switch self {
@@ -53,21 +53,21 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Who may read the body. Readers may follow each other on any threads; two at once would lose or share bytes.
+    /// Who may read the body. Readers on different threads may take turns; two at once would lose or share bytes.
     enum Claim: UInt8, AtomicRepresentable {
-        /// Nobody reads. Can go to held, taken.
+        /// No reader. To held, taken.
         case free
-        /// One reader is at it. Can go to free, taken.
+        /// One reader is active. To free, taken.
         case held
-        /// One call has had all of it.
+        /// One call has taken all of it.
         case taken
     }
 
-    /// Changed by readers where `isWhole`, and by the loop alone before that.
+    /// Changed by readers if `isWhole`, and only by the loop before that.
     let claim = Atomic<Claim>(.free)
 
-    /// Who has a streamed body: its writer, which is about to be called, or a client that sends it with another exchange.
-    /// The first one to set it; it stays so.
+    /// Whether a streamed body is claimed: by its writer, which is about to be called, or by a client that sends it with
+    /// another exchange. The first to set it wins; it is never cleared.
     let bodyClaim = Atomic<Bool>(false)
 
     @exclusivity(unchecked) var waiter = Waiter.none
@@ -79,45 +79,45 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Whether the waiting task was asked to watch for its cancellation.
     @exclusivity(unchecked) var isWatched = false
     @exclusivity(unchecked) var hasReleasedSlot = false
-    /// What the connection's owner counts it by, and wants to be told of at its end; 0 for none. Set before it starts.
+    /// The owner's key for this request, reported to it at the end; 0 for none. Set before the start.
     @exclusivity(unchecked) var lease: UInt64 = 0
-    /// Whoever holds the connection, and has this request of theirs counted. Set before it starts.
+    /// The loan of the connection's holder that counts this request. Set before the start.
     @exclusivity(unchecked) var loan: Loan?
-    /// What the request is known by in its client's events; 0 for nothing.
+    /// The request's number in its client's events; 0 for none.
     @exclusivity(unchecked) var number = 0
-    /// What the request has been through before this attempt. Set before it starts.
+    /// Earlier attempts of the request. Set before the start.
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
-    /// Why it is not sent again. Set before its caller gets the response.
+    /// Why it is not retried. Set before its caller gets the response.
     @exclusivity(unchecked) var retryRefusal: RetryRefusal?
-    /// When this attempt began, where there were others before; 0 for `calledAt`. Set before it starts.
+    /// When this attempt began, if it is not the first; 0 for `calledAt`. Set before the start.
     @exclusivity(unchecked) var attemptBeganAt: UInt64 = 0
-    /// Nanoseconds that the attempts before waited for a connection or stream. Set before it starts.
+    /// Nanoseconds that earlier attempts waited for a connection or stream. Set before the start.
     @exclusivity(unchecked) var queuedBefore: UInt64 = 0
-    /// The connection had answered a request before this one was sent: it was alive then.
+    /// Whether the connection had answered a request before this one was sent, so it was alive then.
     @exclusivity(unchecked) private(set) var wasConnectionProven = false
-    /// It was sent before the server had told its stream limit, and turned out to be above that.
+    /// Whether it was sent before the server announced its stream limit, and exceeded it.
     @exclusivity(unchecked) private(set) var wasAboveLimit = false
     @exclusivity(unchecked) private var wasSentBlindly = false
     @exclusivity(unchecked) var submittedAt: UInt64 = 0
 
-    /// Where a streamed body's writer stands.
+    /// State of a streamed body's writer.
     enum Writer {
-        /// Can go to cancelled, returned.
+        /// To cancelled, returned.
         case writing
-        /// A write was cancelled: part of its chunk may be sent, so the body can be neither continued nor ended. Can go to
+        /// A write was cancelled: part of its chunk may have been sent, so the body can be neither continued nor ended. To
         /// returned.
         case cancelled
         /// Its closure has returned: nothing may follow.
         case returned
     }
 
-    /// A streamed body on its way.
+    /// A streamed body being sent.
     struct Upload {
         var writer = Writer.writing
-        /// What the writer has handed over.
+        /// Bytes the writer has handed over.
         var suppliedBytes = 0
         var writeWaiter: UnsafeContinuation<(any Error)?, Never>?
-        /// Who waits for the end of the upload, and who for its beginning.
+        /// Callers waiting for the end of the upload, and for its start.
         var endWaiter: UnsafeContinuation<Void, Never>?
         var beginWaiter: UnsafeContinuation<Bool, Never>?
         /// The body while `expect: 100-continue` holds it back.
@@ -125,16 +125,15 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     @exclusivity(unchecked) var upload = Upload()
-    /// Who waits until a piece of the response's body has been written to a descriptor.
+    /// Waits until a piece of the response's body has been written to a descriptor.
     @exclusivity(unchecked) var outputWaiter: UnsafeContinuation<(any Error)?, Never>?
-    /// Why nobody wants the response's body written any more: its reader was cancelled, or we gave up the exchange.
+    /// Why writing the response's body was abandoned: its reader was cancelled, or we ended the exchange.
     @exclusivity(unchecked) var outputFailure: (any Error)?
 
-    /// Body bytes that readers took before a drain began: a drain counts its own alone.
+    /// Body bytes that readers took before a drain began: a drain counts only its own.
     @exclusivity(unchecked) var bodyReadSoFar = 0
 
-    /// `bodyReadSoFar` when it was looked last whether the response is read, and since when it has been that; -1 where it was
-    /// read then.
+    /// `bodyReadSoFar` at the last check for unread responses (-1 if it was being read), and since when it has had that value.
     @exclusivity(unchecked) private var readWhenLooked = -1
     @exclusivity(unchecked) private var unreadFrom: UInt64 = 0
 
@@ -144,9 +143,9 @@ final class Exchange: StreamState, @unchecked Sendable {
         var phase: LoopTimer?
         var awaitContinue: LoopTimer?
         var sending: LoopTimer?
-        /// When the body of the response made progress.
+        /// When the response's body last made progress.
         var progressAt: UInt64 = 0
-        /// `bytesSent` when a timer looked last whether the request's body moves.
+        /// `bytesSent` when a timer last checked the progress of the request's body.
         var bytesSentBefore = 0
     }
 
@@ -154,8 +153,8 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     var connectionID: ConnectionID { connection.info.id }
 
-    /// - Parameter calledAt: when the request began its life, where that was before now.
-    /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
+    /// - Parameter calledAt: when the request began, if earlier than now.
+    /// - Throws: `H2Error` (`localIO`) if the body's file cannot be opened.
     init(connection: Connection, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
         self.connection = connection
         self.options = options
@@ -196,20 +195,20 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     // MARK: - Loop's side: start
 
-    /// The request has to wait for a slot.
+    /// The request must wait for a slot.
     func waitForSlot(_ request: HTTPRequest) {
         self.request = request
         isWaitingForSlot = true
         startTotalTimer()
         if let limit = options.queueTimeout {
-            // What was waited for the connection, and by attempts before this one, counts.
+            // Time spent waiting for the connection, and in earlier attempts, counts.
             let used = queuedBefore.saturatingSum(sinceAttempt(connection.loop.now))
             startPhaseTimer(.queued, limit, after: limit.clampedNanoseconds - min(used, limit.clampedNanoseconds))
         }
         watchForCancellation()
     }
 
-    /// The request's turn has come.
+    /// A slot is free for the request.
     func openAfterWaiting() -> Bool {
         guard !isOver, let request else { return false }
         self.request = nil
@@ -218,7 +217,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         return open(request)
     }
 
-    /// Opens the stream. False where the request cannot be sent.
+    /// Opens the stream. Returns false if the request cannot be sent.
     func open(_ request: HTTPRequest) -> Bool {
         submittedAt = connection.loop.now
         isConnectionReused = connection.requests > 0
@@ -227,13 +226,13 @@ final class Exchange: StreamState, @unchecked Sendable {
         do {
             try connection.submit(self, request, expectsContinue: upload.heldBody != nil)
         } catch {
-            // First of all: whoever is told of the failure asks for another connection.
+            // This comes first: the caller, told of the failure, may ask for another connection.
             connection.refused(error)
             fail(error)
             return false
         }
         if let stated = statedLength {
-            // A writer that was quick has supplied some, or all, already.
+            // A fast writer may already have supplied some or all of it.
             var isShort = false
             if case .finished = outgoing { isShort = upload.suppliedBytes < stated }
             if isShort || upload.suppliedBytes > stated {
@@ -250,8 +249,8 @@ final class Exchange: StreamState, @unchecked Sendable {
         return true
     }
 
-    /// Since when nobody has read the response, as far as one look can tell from the one before, though some of its body has
-    /// come; nil where somebody reads it, however slowly, or where nothing is there to read.
+    /// Since when nobody has read the response although part of its body has arrived, judged by comparing two checks; nil if it
+    /// is being read, however slowly, or if there is nothing to read.
     func unreadSince(now: UInt64) -> UInt64? {
         guard case .none = waiter, !isOver, !body.isEmpty, claim.load(ordering: .relaxed) == .free else {
             readWhenLooked = -1
@@ -261,7 +260,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         return unreadFrom
     }
 
-    /// Wakes the waiting task to install a cancellation handler; it comes back by `waitForHead`.
+    /// Wakes the waiting task to install a cancellation handler; it returns through `waitForHead`.
     func watchForCancellation() {
         guard !isWatched, case .head(let continuation) = waiter else { return }
         isWatched = true
@@ -269,7 +268,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         resume(continuation, isHeadHere: false)
     }
 
-    /// The task is back, under a handler. What happened meanwhile has waited for it.
+    /// The task is back, with a handler installed. Events in the meantime have waited for it.
     func waitForHead(_ continuation: UnsafeContinuation<Bool, Never>) {
         waiter = .head(continuation)
         progressed()
@@ -283,18 +282,18 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .awaitingHead: return
         case .body: deliverHeadOrBody()
         case .ended:
-            // The place first: its reader, once resumed, may ask for the next, on another thread.
+            // The slot first: the reader, once resumed, may start the next request on another thread.
             connection.noteAnswer()
             finish()
             deliverHeadOrBody()
         case .failed(let error):
             if firstByteAt != 0 { connection.noteAnswer() }
             finish()
-            // While its caller waits: once resumed, that reads it on its own thread.
+            // While the caller waits: once resumed, it reads this on its own thread.
             if wasSentBlindly, case .head = waiter { wasAboveLimit = Int(id) / 2 >= connection.maxConcurrentStreams }
             if case .head(let continuation) = waiter, firstByteAt != 0 {
-                // The head came with the failure in one read. It is delivered as if it had come alone, and the failure
-                // meets the reader of the body, so that what a caller sees does not depend on how bytes were cut.
+                // The head and the failure arrived in one read. Deliver the head as if it had come alone and the failure to the
+                // reader of the body, so that the result does not depend on how the bytes were split.
                 waiter = .none
                 resume(continuation, isHeadHere: true)
             }
@@ -325,8 +324,8 @@ final class Exchange: StreamState, @unchecked Sendable {
             stopPhaseTimer()
             connection.noteAnswer()
             if case .ended = phase, slot < 0 {
-                // The memory is the caller's from here on. Not while the stream is open for the request's body: frames
-                // of it would still be counted.
+                // From here on the caller owns the memory. Not while the stream is open for the request's body: its frames
+                // would still be counted.
                 connection.consumed(self)
                 isWhole = true
             }
@@ -353,7 +352,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Whether the body of which the waiter wants all is whole, so that it waits no more.
+    /// Whether a waiter for the whole body can stop waiting because it is complete.
     private func reachedEnd() -> Bool {
         timers.progressAt = connection.loop.now
         guard case .ended = phase else { return false }
@@ -372,7 +371,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         continuation.resume(returning: step)
     }
 
-    /// What is there to read: all of it, the end, the failure; nil where a reader has to wait.
+    /// Takes what can be read: the buffered part, the end, or the failure; nil if the reader has to wait.
     func takeChunk() -> BodyStep? {
         if !body.isEmpty {
             let chunk = body
@@ -391,7 +390,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
     }
 
-    /// Whether nobody else reads. On the loop, before the body is whole.
+    /// Whether there is no other reader. Used on the loop, before the body is complete.
     var mayRead: Bool {
         guard case .none = waiter else { return false }
         return claim.load(ordering: .relaxed) != .held
@@ -400,7 +399,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     func begin(_ newWaiter: Waiter) {
         waiter = newWaiter
         timers.progressAt = connection.loop.now
-        // What was read may have opened a window.
+        // Reading may have opened a window.
         connection.markDirty()
         switch phase {
         case .failed(let error): resumeAll(error)
@@ -410,10 +409,10 @@ final class Exchange: StreamState, @unchecked Sendable {
         if let limit = options.bodyProgressTimeout { startPhaseTimer(.betweenBytes, limit) }
     }
 
-    /// Ends the exchange from our side: resets the stream if it is open and tells whoever waits.
+    /// Ends the exchange from our side: resets the stream if it is open and tells the waiting callers.
     func fail(_ error: any Error) {
         guard !isOver else { return }
-        // What the session has found already is the reason, and this one of its consequences.
+        // An earlier failure found by the session is the cause, and this one a consequence.
         let error: any Error = localFailure ?? error
         phase = .failed(error)
         request = nil
@@ -430,7 +429,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         giveUpOutput(error)
     }
 
-    /// The reader cannot take what is there. The stream may have ended well meanwhile: for its reader it has not.
+    /// The reader cannot take the available data. To the reader the body failed, even if the stream has ended well by now.
     func failReading(_ error: any Error) {
         if case .ended = phase { phase = .failed(error) } else { fail(error) }
     }
@@ -450,10 +449,10 @@ final class Exchange: StreamState, @unchecked Sendable {
         resumeWriter(error)
     }
 
-    /// The exchange is over: timers go, and once nghttp2 has let go of the stream its slot is another's.
+    /// The exchange is over: cancels its timers. Once nghttp2 has closed the stream, its slot is free.
     func finish() {
         resumeBeginner()
-        // Only options set timers, but for that of a body read, which a reader's waking stops.
+        // Only options set timers, except that of a body read, which is stopped when its reader is resumed.
         if !options.areDefaults {
             for timer in [timers.total, timers.awaitContinue, timers.sending] {
                 if let timer { connection.loop.cancel(timer) }
@@ -494,14 +493,14 @@ final class Exchange: StreamState, @unchecked Sendable {
             let count = file.load()
             self.connection.loop.execute { self.loaded(file, count) }
         }
-        // No thread to be had: the loop waits for the disk rather than the request for nothing.
+        // No thread is available: better to let the loop wait for the disk than the request forever.
         if status != 0 { file.loaded(file.load()) }
         return status != 0
     }
 
     // MARK: - Facts
 
-    /// The status, where there is one, or why there is none.
+    /// The status, or the error if there is none.
     var outcome: Result<Int, any Error> {
         if case .failed(let error) = phase, firstByteAt == 0 { return .failure(error) }
         return .success(status)
@@ -512,13 +511,13 @@ final class Exchange: StreamState, @unchecked Sendable {
         return trailers.fields
     }
 
-    /// From the attempt's beginning to a time of the loop's.
+    /// Time from the start of the attempt until a time of the loop.
     private func sinceAttempt(_ time: UInt64) -> UInt64 {
         let began = attemptBeganAt == 0 ? calledAt : attemptBeganAt
         return time > began ? time - began : 0
     }
 
-    /// How long this attempt has waited for a connection and a stream.
+    /// How long this attempt waited for a connection and a stream.
     var queuedNanoseconds: UInt64 { submittedAt == 0 ? 0 : sinceAttempt(submittedAt) }
 
     func currentRawTrailers() -> [RawField]? {

@@ -1,9 +1,8 @@
-/// The part of HTTP/2 that is about the connection rather than a request: SETTINGS, GOAWAY, PING, and so whether the peer is
-/// still there.
+/// The connection-level part of HTTP/2: SETTINGS, GOAWAY and PING, including checks that the peer is alive.
 ///
-/// Its connection owns it, and is there as long as anything of this is called.
+/// Its connection owns it and outlives every call here.
 ///
-/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: that of `Connection`.
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: the same as for `Connection`.
 final class HTTP2Control: @unchecked Sendable {
     let session: HTTP2Session
     private unowned let connection: Connection
@@ -15,7 +14,7 @@ final class HTTP2Control: @unchecked Sendable {
     }
     @exclusivity(unchecked) private var pings: [UInt64: Ping] = [:]
     @exclusivity(unchecked) private var lastPing: UInt64 = 0
-    /// What the last `ping` measured.
+    /// The result of the last `ping`.
     @exclusivity(unchecked) private(set) var roundTripTime: Duration?
     @exclusivity(unchecked) private var settingsTimer: LoopTimer?
     @exclusivity(unchecked) private var keepAlive: KeepAlivePing?
@@ -24,9 +23,9 @@ final class HTTP2Control: @unchecked Sendable {
     @exclusivity(unchecked) private var keepAlivePings: UInt64 = 0
     @exclusivity(unchecked) private var pingAcknowledgements = 0
     @exclusivity(unchecked) private var doubt: PeerDoubt
-    /// Whether the owner was told to give it no requests until the peer says something.
+    /// Whether the owner was told to send no requests until the peer responds.
     @exclusivity(unchecked) private var isSetAside = false
-    /// What the owner was told last.
+    /// The stream limit the owner was told last.
     @exclusivity(unchecked) private var knownStreamLimit = 0
 
     init(_ session: HTTP2Session, of connection: Connection) {
@@ -40,14 +39,14 @@ final class HTTP2Control: @unchecked Sendable {
     private var loop: EventLoop { connection.loop }
     private var isClosed: Bool { if case .closed = connection.state { true } else { false } }
 
-    /// A timer holds the connection until it fires or the connection ends.
+    /// Schedules a timer, which holds the connection until it fires or the connection ends.
     private func schedule(after nanoseconds: UInt64, _ body: @escaping () -> Void) -> LoopTimer {
         loop.schedule(after: nanoseconds) { [connection] in withExtendedLifetime(connection, body) }
     }
 
-    // MARK: - What the connection tells
+    // MARK: - Connection events
 
-    /// The connection begins.
+    /// The connection was activated.
     func begin() {
         awaitAcknowledgement()
         if keepAlive?.whileIdle == true { watchPeer() }
@@ -56,7 +55,7 @@ final class HTTP2Control: @unchecked Sendable {
     @inline(__always)
     func requestBegan() { if keepAliveTimer == nil { watchPeer() } }
 
-    /// Input was digested.
+    /// Input was processed.
     func received() {
         if isSetAside {
             isSetAside = false
@@ -66,7 +65,7 @@ final class HTTP2Control: @unchecked Sendable {
         if session.awaitsSmallWindows, settingsTimer == nil, !isClosed { awaitAcknowledgement() }
     }
 
-    /// The connection is over, and everybody knows.
+    /// The connection is over, and everyone has been told.
     func end(_ error: H2Error) {
         if let settingsTimer { loop.cancel(settingsTimer) }
         settingsTimer = nil
@@ -81,7 +80,7 @@ final class HTTP2Control: @unchecked Sendable {
 
     // MARK: - SETTINGS and GOAWAY
 
-    /// Ends the connection where the server does not acknowledge our SETTINGS in time.
+    /// Ends the connection if the server does not acknowledge our SETTINGS in time.
     private func awaitAcknowledgement() {
         let limit = connection.configuration.timeouts.settings
         settingsTimer = schedule(after: limit.clampedNanoseconds) {
@@ -122,16 +121,16 @@ final class HTTP2Control: @unchecked Sendable {
 
     private func receivedGoAway() {
         guard let goAway = session.goAway else { return }
-        // The notice that a graceful shutdown begins names the largest identifier there is (RFC 9113 section 6.8).
+        // The notice that starts a graceful shutdown has the largest identifier (RFC 9113 section 6.8).
         let isCount = goAway.code == .noError && goAway.lastStreamID != Int32.max
-        // The answers may come behind it; what is left over is told now, and shall know that this server serves.
+        // The responses may follow it; unprocessed requests are failed now and must know that this server serves.
         if isCount, goAway.lastStreamID > 0 { connection.noteAnswer() }
         connection.drain(
             .draining("the server said GOAWAY (\(goAway.describedCode))"),
             answers: isCount ? Int(goAway.lastStreamID + 1) / 2 : nil)
         connection.failWaiting { goAway.notProcessed($0.id) }
         if goAway.code != .noError {
-            // The server gave up on the connection; what it still answers, if anything, cannot be relied on.
+            // The server gave up on the connection; any further responses cannot be relied on.
             connection.end(
                 H2Error(
                     .connectionClosed, scope: .connection, initiator: .remote,
@@ -159,7 +158,7 @@ final class HTTP2Control: @unchecked Sendable {
         if case .closed(let error) = connection.state { return completion(.failure(error)) }
         lastPing += 1
         let mark = lastPing
-        // Armed before the write, so that a connection that cannot write is found out as well.
+        // Armed before the write, so that a connection that cannot write is detected as well.
         let timer = schedule(after: timeout.clampedNanoseconds) {
             guard let ping = self.pings.removeValue(forKey: mark) else { return }
             ping.completion(
@@ -174,7 +173,7 @@ final class HTTP2Control: @unchecked Sendable {
         connection.markDirty()
     }
 
-    /// Begins to look for signs of life; see `KeepAlivePing`.
+    /// Starts watching for signs of life; see `KeepAlivePing`.
     private func watchPeer() {
         guard let at = keepAlive?.begin(now: loop.now) else { return }
         scheduleLook(at)
@@ -189,19 +188,19 @@ final class HTTP2Control: @unchecked Sendable {
             bytes: session.counts.bytesReceived, acknowledgements: pingAcknowledgements, requests: session.requests)
     }
 
-    /// A request was given up before its end, for a reason of ours.
+    /// A request was abandoned before its end, for a reason on our side.
     func gaveUp(_ exchange: Exchange) {
         let sentAt = exchange.sentAt
         guard sentAt != 0 else { return }
-        // Not in the middle of what the exchange is at.
+        // Not from within the exchange's current work.
         loop.execute { [connection] in withExtendedLifetime(connection) { self.doubtPeer(sentAt) } }
     }
 
-    /// A request was given up that was sent at a time; see `PeerDoubt`.
+    /// A request sent at this time was abandoned; see `PeerDoubt`.
     private func doubtPeer(_ sentAt: UInt64) {
-        // Its end may have come first, and with it that of its descriptor.
+        // Its end, and that of its descriptor, may have come first.
         if isClosed { return }
-        // The loop may have been busy for longer than the request had: then what the peer said waits in the socket.
+        // The loop may have been busy for longer than the request's limit: then the peer's bytes are waiting in the socket.
         connection.readInput()
         if isClosed { return }
         let traffic = traffic
@@ -235,7 +234,7 @@ final class HTTP2Control: @unchecked Sendable {
 
     private func lookForLife() {
         keepAliveTimer = nil
-        // The loop may have been busy for longer than any limit: then what the peer said waits in the socket.
+        // The loop may have been busy for longer than any limit: then the peer's bytes are waiting in the socket.
         connection.readInput()
         if isClosed { return }
         let step = keepAlive?.look(

@@ -1,38 +1,38 @@
-/// Decides when a PING is due on a quiet connection, and when the peer counts as gone. `Connection` has the timer, and
+/// Decides when to send a PING on a quiet connection, and when the peer counts as gone. `Connection` has the timer, and
 /// `HTTP2Control` sends the frames.
 ///
-/// One timer is enough, however much happens on the connection: requests and frames only leave their time and count, and
-/// the timer's owner looks at those when it fires (`look`). It rests while there is nothing to watch.
+/// One timer is enough, however busy the connection is: requests and frames only record times and counts, which the timer's
+/// owner checks when it fires (`look`). It is stopped while there is nothing to watch.
 ///
-/// 1. After `interval` without any byte from the peer a PING is sent.
-/// 2. Any byte shows that the peer is there, not only the acknowledgement; none within `timeout`, and it is gone.
+/// 1. A PING is sent after `interval` without any byte from the peer.
+/// 2. Any byte proves that the peer is alive, not only the acknowledgement. If none arrives within `timeout`, the peer is gone.
 /// 3. Without open streams nothing is sent, unless `whileIdle`.
-/// 4. While nothing but acknowledgements comes, and no request begins, the interval doubles with each PING, up to 5 minutes:
-///    gRPC servers end a connection with ENHANCE_YOUR_CALM ("too_many_pings") after a third PING that came sooner than 5
-///    minutes after the one before, with no response of theirs in between.
+/// 4. While only acknowledgements arrive and no request begins, the interval doubles with each PING, up to 5 minutes: gRPC
+///    servers end a connection with ENHANCE_YOUR_CALM ("too_many_pings") after the third PING sent within 5 minutes of the
+///    previous one, with no response of theirs in between.
 struct KeepAlivePing {
-    /// What to do, and when to look again.
+    /// What to do, and when to check again.
     enum Step: Equatable {
-        /// Nothing to watch: begin anew with the next request.
+        /// Nothing to watch: start again with the next request.
         case rest
-        /// At this time.
+        /// Check again at this time.
         case look(at: UInt64)
-        /// Send a PING, after setting the timer: also a connection that cannot write is found out.
+        /// Send a PING, after setting the timer, so that a connection that cannot write is detected as well.
         case ping(answerBy: UInt64)
         /// The peer is gone.
         case gone
     }
 
-    /// What the connection has seen so far, in all.
+    /// The connection's totals so far.
     struct Traffic: Equatable {
         /// Bytes from the peer.
         var bytes = 0
         /// PING frames with ACK among them.
         var acknowledgements = 0
-        /// Requests that began.
+        /// Requests begun.
         var requests = 0
 
-        /// Whether nothing but acknowledgements of PINGs came after `before`.
+        /// Whether only acknowledgements of PINGs arrived after `before`.
         func isOnlyAcknowledgements(since before: Traffic) -> Bool {
             bytes - before.bytes == KeepAlivePing.pingBytes * (acknowledgements - before.acknowledgements)
         }
@@ -40,7 +40,7 @@ struct KeepAlivePing {
 
     private enum State {
         case resting
-        /// Quiet before this does not count.
+        /// Silence before this time does not count.
         case watching(since: UInt64)
         case awaiting(until: UInt64)
     }
@@ -57,13 +57,13 @@ struct KeepAlivePing {
     private let backsOff: Bool
     private var interval: UInt64
     private var state = State.resting
-    /// As it was at the last PING.
+    /// The traffic at the last PING.
     private var before = Traffic()
 
-    /// nil where it is turned off.
+    /// nil if it is turned off.
     init?(_ configuration: Configuration.KeepAlive) {
         guard let interval = configuration.interval else { return nil }
-        // A timer that fires at once, for ever, would be all that the loop does.
+        // A timer that keeps firing at once would occupy the loop completely.
         base = max(interval.clampedNanoseconds, 1_000_000)
         timeout = configuration.timeout.clampedNanoseconds
         whileIdle = configuration.whileIdle
@@ -71,19 +71,19 @@ struct KeepAlivePing {
         self.interval = base
     }
 
-    /// Begins to watch. Returns when to look.
+    /// Starts watching. Returns when to check.
     mutating func begin(now: UInt64) -> UInt64 {
         state = .watching(since: now)
         interval = base
         return now &+ base
     }
 
-    /// Whether a PING is on its way that nothing has answered yet.
+    /// Whether a PING is still unanswered.
     func isAwaiting(_ traffic: Traffic) -> Bool {
         if case .awaiting = state { traffic.bytes == before.bytes } else { false }
     }
 
-    /// A PING is sent out of turn. Returns by when something must have come.
+    /// Records an extra PING. Returns the time by which a byte must arrive.
     mutating func ask(now: UInt64, traffic: Traffic) -> UInt64 {
         before = traffic
         state = .awaiting(until: now &+ timeout)
@@ -91,7 +91,7 @@ struct KeepAlivePing {
     }
 
     /// The timer fired.
-    /// - Parameter lastByteAt: when the last byte came from the peer.
+    /// - Parameter lastByteAt: when the last byte arrived from the peer.
     mutating func look(now: UInt64, lastByteAt: UInt64, traffic: Traffic, hasOpenStreams: Bool) -> Step {
         var quietSince = lastByteAt
         switch state {
@@ -107,7 +107,7 @@ struct KeepAlivePing {
         }
         if !isOnlyAcknowledgements(traffic) { interval = base }
         let due = quietSince &+ interval
-        // Looking no later than that, however long the interval has become: what happens meanwhile makes it short again.
+        // Check no later than that, however long the interval has become: new traffic makes it short again.
         guard now >= due else { return .look(at: min(due, now &+ base)) }
         before = traffic
         if backsOff { interval = max(base, min(2 * interval, Self.longestInterval)) }
@@ -115,7 +115,7 @@ struct KeepAlivePing {
         return .ping(answerBy: now &+ timeout)
     }
 
-    /// Whether nothing else has happened since the last PING.
+    /// Whether nothing else has arrived since the last PING.
     private func isOnlyAcknowledgements(_ traffic: Traffic) -> Bool {
         traffic.requests == before.requests && traffic.isOnlyAcknowledgements(since: before)
     }

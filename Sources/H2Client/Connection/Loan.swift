@@ -1,35 +1,35 @@
 import Synchronization
 
-/// One who holds a connection for a time, and the requests that are theirs: the loan ends when it was given back and the last
-/// of those is over, whatever else is under way on the connection.
+/// A loan of a connection, with its holder's requests. It ends when the connection was returned and the last of these requests
+/// is over, whatever else is in progress on the connection.
 ///
-/// Invariant behind `@unchecked Sendable`: all but `underWay`, which is atomic, is touched on the connection's loop.
+/// Invariant behind `@unchecked Sendable`: everything except the atomic `underWay` is accessed on the connection's loop.
 final class Loan: @unchecked Sendable {
     let connection: Connection
-    /// Counted from the call, which is on any thread, until the end, which is on the loop.
+    /// Counted from the call, on any thread, until the end, on the loop.
     private let underWay = Atomic<Int>(0)
-    /// Requests that began.
+    /// Requests begun.
     private var served = 0
     private var isGivenBack = false
-    /// Called once, on the loop, with the number of requests that were sent.
+    /// Called once, on the loop, with the number of requests sent.
     private var completion: ((Int) -> Void)?
 
     init(_ connection: Connection) { self.connection = connection }
 
-    /// Counts a request that begins as one of its holder's.
+    /// Counts a request that its holder starts.
     func began(_ exchange: Exchange) {
         exchange.loan = self
         underWay.add(1, ordering: .relaxed)
     }
 
-    /// On the loop.
+    /// Called on the loop.
     func ended(_ exchange: Exchange) {
         if exchange.id > 0 { served += 1 }
         underWay.subtract(1, ordering: .relaxed)
         endIfOver()
     }
 
-    /// Nothing more will be sent by its holder. From any thread.
+    /// The holder sends nothing more. Called from any thread.
     func giveBack(_ completion: @escaping @Sendable (_ served: Int) -> Void) {
         connection.loop.execute {
             self.isGivenBack = true

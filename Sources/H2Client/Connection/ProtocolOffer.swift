@@ -1,17 +1,17 @@
-/// Which versions of HTTP a new connection may come to speak.
+/// The HTTP versions that a new connection may use.
 package enum ProtocolOffer: UInt8, Hashable, Sendable {
     /// Over TLS: ALPN offers `h2` and `http/1.1`.
     case either
-    /// Over TLS: ALPN offers `h2` alone.
+    /// Over TLS: ALPN offers only `h2`.
     case http2
-    /// Over TLS: ALPN offers `http/1.1` alone.
+    /// Over TLS: ALPN offers only `http/1.1`.
     case http1
-    /// In cleartext HTTP/2, by prior knowledge (RFC 9113 section 3.3).
+    /// Cleartext HTTP/2 by prior knowledge (RFC 9113 section 3.3).
     case priorKnowledge
-    /// In cleartext HTTP/1.1.
+    /// Cleartext HTTP/1.1.
     case cleartextHTTP1
 
-    /// One version alone.
+    /// Offers only one version.
     init(_ version: HTTPVersion, isSecure: Bool) {
         switch version {
         case .http1: self = isSecure ? .http1 : .cleartextHTTP1
@@ -19,12 +19,12 @@ package enum ProtocolOffer: UInt8, Hashable, Sendable {
         }
     }
 
-    /// The offer over TLS of some of `h2` and `http/1.1`.
+    /// The offer over TLS of `h2`, `http/1.1` or both.
     package init(alpn names: [String]) {
         self = !names.contains("http/1.1") ? .http2 : names.contains("h2") ? .either : .http1
     }
 
-    /// What ALPN offers, the best first; empty in cleartext.
+    /// The ALPN names, the preferred first; empty in cleartext.
     var protocols: [String] {
         switch self {
         case .either: ["h2", "http/1.1"]
@@ -34,11 +34,11 @@ package enum ProtocolOffer: UInt8, Hashable, Sendable {
         }
     }
 
-    /// Whether it can only come out as HTTP/1.1.
+    /// Whether it can only result in HTTP/1.1.
     var isHTTP1: Bool { self == .http1 || self == .cleartextHTTP1 }
 
-    /// The version that is spoken. ALPN decides here, and nowhere else.
-    /// - Throws: `H2Error` (`http2NotNegotiated`) where the server chose nothing that we speak.
+    /// The negotiated version. This is the only place where ALPN decides.
+    /// - Throws: `H2Error` (`http2NotNegotiated`) if the server chose no protocol that we speak.
     func version(_ choice: ProtocolChoice, of origin: Origin) throws(H2Error) -> HTTPVersion {
         let what: String
         switch (self, choice) {

@@ -1,10 +1,11 @@
 import H2Platform
 import HTTPTypes
 
-// What answers say, and what sending again costs.
+// Learning from responses, and retry accounting.
 
 extension ConnectionPool {
-    /// Whose request it is; with coalescing not the origin that its connection was made for. nil where it is forgotten.
+    /// The origin of the request, which with coalescing may differ from the one the connection was opened for. nil if
+    /// forgotten.
     func origin(of exchange: Exchange) -> Origin? {
         let key = exchange.origin
         return lock.withLock {
@@ -16,7 +17,7 @@ extension ConnectionPool {
     /// Seconds since 1970, for dates in header fields.
     static var wallTime: Int { time(nil) }
 
-    /// Tells the adaptive limit what an exchange came to. On the loop, before its lease is given back.
+    /// Tells the adaptive limit the outcome of an exchange. Called on the loop, before the lease is returned.
     func learn(from exchange: Exchange) {
         guard exchange.submittedAt != 0 else { return }
         var answer = AdaptiveLimit.Answer.neutral
@@ -38,9 +39,9 @@ extension ConnectionPool {
         change { $0.answered(exchange.origin, answer, latency: latency, pause: pause) }
     }
 
-    // MARK: - Sending again
+    // MARK: - Retries
 
-    /// Takes a retry from the budget, if there is one.
+    /// Takes a retry from the budget if one is left.
     func takeRetry() -> Bool { lock.withLock { retryBudget.takeRetry(now: now) } }
 
     /// Nanoseconds to wait before this attempt.
@@ -51,18 +52,18 @@ extension ConnectionPool {
 
     func countRetry() { lock.withLock { figures.retries += 1 } }
 
-    /// The server wants HTTP/1.1 from the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
+    /// The server requires HTTP/1.1 for the origin of this request (RFC 9113 section 7, HTTP_1_1_REQUIRED).
     func requireHTTP1(_ exchange: Exchange) { change { $0.requireHTTP1(exchange.origin) } }
 
-    /// The request was lost on an HTTP/1.1 connection that was reused.
+    /// The request was lost on a reused HTTP/1.1 connection.
     func suspectReuse(_ exchange: Exchange) { change { $0.suspectReuse(exchange.origin) } }
 
-    /// The server does not answer for the origin of this request on the connection that it shares (421).
+    /// The server does not serve this request's origin on the shared connection (421).
     func misdirected(_ exchange: Exchange) { change { $0.cannotCoalesce(exchange.origin) } }
 
     // MARK: - Events of requests
 
-    /// A request waits; the number it is known by, which is `known` where it was sent before.
+    /// Reports that a request is queued. Returns its number in events: `known` if it was sent before.
     func queued(_ origin: Origin, as known: Int) -> Int {
         let number = known != 0 ? known : nextRequestNumber()
         if number != 0 { tell(.requestQueued(number, origin)) }

@@ -1,7 +1,7 @@
-// Connections in the making.
+// Opening connections.
 
 extension ConnectionPool {
-    /// Begins to connect. Under the lock.
+    /// Starts connecting. Called under the lock.
     func dial(_ key: ConnectionKey, _ origin: OriginKey, _ offer: ProtocolOffer, _ reason: HTTPClient.OpenReason) {
         guard let entry = originsBySlot[origin.slot] else { preconditionFailure("an origin that is dialled is known") }
         let loops = configuration.eventLoops
@@ -17,7 +17,7 @@ extension ConnectionPool {
     func connected(_ dial: PoolDial, _ connection: Connection) {
         connection.owner = self
         connection.ownerKey = dial.key.packed
-        // The exchange of SETTINGS begins before anybody can send.
+        // The SETTINGS exchange starts before anyone can send.
         connection.activate()
         tell(.connectionOpened(connection.info, connection.version, reason: dial.reason))
         change { state in
@@ -37,7 +37,7 @@ extension ConnectionPool {
         locked {
             members[dial.key.slot] = .none
             dialError = error
-            // Another dial that is still under way would come to the same end.
+            // Any other dial in progress would fail the same way.
             let isFinal = [.certificateRejected, .tlsConfiguration, .invalidConfiguration].contains(error.code)
             state.advance(to: now)
             state.dialFailed(dial.key, timedOut: error.code == .timeout, isFinal: isFinal)
@@ -54,9 +54,9 @@ extension ConnectionPool {
         }
     }
 
-    // MARK: - Words
+    // MARK: - Errors
 
-    /// What a request is told that gets no connection. Under the lock.
+    /// The error for a request that gets no connection. Called under the lock.
     func error(_ failure: PoolFailure) -> H2Error {
         switch failure {
         case .dialFailed:

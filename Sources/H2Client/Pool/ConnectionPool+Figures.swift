@@ -1,9 +1,9 @@
-// What the pool tells of itself.
+// Events and statistics of the pool.
 
 extension ConnectionPool {
     // MARK: - Events
 
-    /// Costs one load where nobody listens.
+    /// Costs one load if nobody is listening.
     @inline(__always)
     func tell(_ kind: @autoclosure () -> HTTPClient.Event.Kind) {
         if isObserved { tellObservers(kind()) }
@@ -24,7 +24,8 @@ extension ConnectionPool {
                 return lastObserver
             }
             guard let number else { return continuation.finish() }
-            // Called where the reader's task is cancelled or the stream is dropped, so under locks of others: it only posts.
+            // Called when the reader's task is cancelled or the stream is dropped, so possibly under foreign locks: it only
+            // posts.
             continuation.onTermination = { [weak self, clock] _ in
                 clock.execute { [weak self] in self?.stopObserving(number) }
             }
@@ -32,7 +33,7 @@ extension ConnectionPool {
     }
 
     private func stopObserving(_ number: Int) {
-        // The last reference to it may be the dictionary's: it is let go of after unlocking.
+        // The dictionary may hold the last reference to it, so it is released after unlocking.
         _ = lock.withLock {
             let observer = observers.removeValue(forKey: number)
             isObserved = !observers.isEmpty
@@ -40,7 +41,7 @@ extension ConnectionPool {
         }
     }
 
-    /// No more events come, neither to those who listen nor to those who ask for them later.
+    /// Ends the event streams, including those requested later.
     func endEvents() {
         let last = lock.withLock {
             hasEndedEvents = true
@@ -57,7 +58,7 @@ extension ConnectionPool {
         var (result, connections) = lock.withLock { (countedStatistics(), openConnections()) }
         for connection in connections {
             let snapshot = await connection.loop.run { connection.snapshot() }
-            // What has been closed meanwhile was counted neither above nor twice.
+            // A connection closed in the meantime is counted neither above nor here, so never twice.
             result.bytesSent += snapshot.bytesSent
             result.bytesReceived += snapshot.bytesReceived
         }

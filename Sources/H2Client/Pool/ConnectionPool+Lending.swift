@@ -1,8 +1,8 @@
-// Connections that are lent as a whole.
+// Connections lent as a whole.
 
 extension ConnectionPool {
-    /// Waits for a connection of one's own.
-    /// - Throws: why there is none; `timeout`, where the client's default options limit the wait; `CancellationError`.
+    /// Waits for an exclusive connection.
+    /// - Throws: the reason why there is none; `timeout` if the client's default options limit the wait; `CancellationError`.
     nonisolated(nonsending) func lend(_ origin: Origin) async throws -> (Loan, OriginKey) {
         try Task.checkCancellation()
         let calledAt = now
@@ -17,7 +17,7 @@ extension ConnectionPool {
         }
     }
 
-    /// What its holder still has under way on it goes on; an HTTP/1.1 connection serves others once that is done.
+    /// Returns a loan. Exchanges still in progress on it continue; an HTTP/1.1 connection serves others once they are done.
     func giveBack(_ loan: Loan, of origin: OriginKey) {
         let connection = loan.connection
         loan.giveBack { [self] served in

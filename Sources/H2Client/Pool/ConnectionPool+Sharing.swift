@@ -1,10 +1,10 @@
-// Connections that several origins share (RFC 9113 section 9.1.1): the same address, a certificate that is valid for the other
-// host too, and no ORIGIN frame (RFC 8336) that leaves it out.
+// Connections shared by several origins (RFC 9113 section 9.1.1): the same address, a certificate that is also valid for the
+// other host, and no ORIGIN frame (RFC 8336) that excludes it.
 
 extension ConnectionPool {
     /// Whether there is any connection that the dial's origin might share.
     func hasConnectionToShare(with dial: PoolDial) -> Bool {
-        // With one name for all hosts, a certificate says nothing of the host.
+        // If one server name is used for all hosts, a certificate proves nothing about the host.
         guard configuration.pool.coalesces, configuration.connection.tls.serverName == nil,
             dial.offer == .either || dial.offer == .http2
         else { return false }
@@ -13,7 +13,7 @@ extension ConnectionPool {
         }
     }
 
-    /// Those that lead to one of these addresses (with ports).
+    /// Connections to one of these addresses (with ports).
     func connectionsToShare(leadingTo addresses: [String]) -> [Connection] {
         lock.withLock {
             members.compactMap { isShareable($0) }.filter { addresses.contains($0.info.remoteAddress) }
@@ -27,14 +27,14 @@ extension ConnectionPool {
         return connection
     }
 
-    /// The origin shares the connection from now on, and its dial is cancelled. False where that is not possible any more.
+    /// Makes the origin share the connection and cancels its dial. Returns false if that is no longer possible.
     func share(_ connection: Connection, with dial: PoolDial) -> Bool {
         let isShared = change { $0.coalesced(dial.entry.key, onto: connection.key) }
         if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
         return isShared
     }
 
-    /// The server has said for which origins it answers on this connection.
+    /// The server announced which origins it serves on this connection.
     func originsChanged(_ connection: Connection) {
         change { state in
             for entry in originsBySlot {

@@ -1,10 +1,10 @@
-// Requests that wait because nobody reads the responses before them: these hold a connection of HTTP/1.1, or a stream, until
-// they are read or dropped, and the one who waits may be the one who would read them.
+// Requests that wait because nobody reads earlier responses. An unread response holds an HTTP/1.1 connection or a stream until
+// it is read or dropped, and the waiting caller may be the one who should read it.
 
-/// Responses of an origin that nobody reads.
+/// Unread responses of an origin.
 struct UnreadResponses {
     var count = 0
-    /// Since when that holds for all of them.
+    /// When the last of them became unread.
     var since: UInt64 = 0
 
     mutating func add(_ time: UInt64) {
@@ -14,15 +14,15 @@ struct UnreadResponses {
 }
 
 extension ConnectionPool {
-    /// While requests wait it is looked for such responses, at first after so long and then as often as this: 100 ms, 1 s; a
-    /// short patience makes it more often.
+    /// The delay of the first look for unread responses after a request starts to wait, and the interval after that: 100 ms
+    /// and 1 s, less if the patience is short.
     private var unreadLooks: (first: UInt64, next: UInt64) {
         let patience = configuration.pool.unreadPatience?.clampedNanoseconds ?? .max
         let next = max(min(1_000_000_000, patience / 4), 1_000_000)
         return (min(100_000_000, next), next)
     }
 
-    /// A request begins to wait. Under the lock.
+    /// A request starts to wait. Called under the lock.
     func watchUnread() {
         if unreadAlarm == nil { setUnreadAlarm(after: unreadLooks.first) }
     }
@@ -31,7 +31,7 @@ extension ConnectionPool {
         unreadAlarm = LoopAlarm(clock, after: nanoseconds) { self.lookForUnread() }
     }
 
-    /// Asks each connection on its loop; the last answer decides.
+    /// Asks each connection on its loop; the last answer completes the look.
     private func lookForUnread() {
         let connections = locked { () -> [Connection] in
             guard state.waiters.count > 0 else {
@@ -48,7 +48,7 @@ extension ConnectionPool {
         }
     }
 
-    /// On the connection's loop.
+    /// Called on the connection's loop.
     private func looked(at connection: Connection) {
         var found: [(lease: UInt64, since: UInt64)] = []
         let now = connection.loop.now
@@ -63,7 +63,7 @@ extension ConnectionPool {
         }
     }
 
-    /// Under the lock.
+    /// Called under the lock.
     private func endUnreadLook() {
         unread = unreadFound
         unreadFound = [:]
@@ -71,7 +71,7 @@ extension ConnectionPool {
         setUnreadAlarm(after: unreadLooks.next)
     }
 
-    /// How many responses of an origin are unread, where those are all that is under way. Under the lock.
+    /// The unread responses of an origin, if nothing else is in progress there. Called under the lock.
     private func unreadHolding(_ origin: OriginKey) -> UnreadResponses? {
         state.advance(to: now)
         guard let found = unread[origin.packed], state.isHeldUp(origin, by: found.count) else { return nil }
@@ -99,7 +99,7 @@ extension ConnectionPool {
         if !state.actions.isEmpty { perform() }
     }
 
-    /// The deadline of a request that waits has passed; where unread responses are why it waited, the error says so. On the
+    /// The deadline of a waiting request has passed. If unread responses are the cause, the error says so. Called on the
     /// clock's loop.
     func timedOut(_ ticket: Ticket, _ deadline: Deadline) {
         var error = H2Error.timeout(deadline.phase, deadline.limit, stream: 0)

@@ -1,17 +1,17 @@
-// Requests that wait: for a connection or stream, or before they are sent again.
+// Requests that wait for a connection or stream, or before a retry.
 
-/// By when something must have happened.
+/// A time limit as a point in time.
 struct Deadline {
     /// Monotonic nanoseconds.
     let at: UInt64
     let phase: H2Error.Phase
-    /// From the call.
+    /// Measured from the call.
     let limit: Duration
 
-    /// The earliest of the limits on waiting, on the whole request, and on sending it again.
+    /// The earliest of the limits on waiting, on the whole request, and on retrying.
     /// - Parameters:
-    ///   - waited: nanoseconds that attempts before this one waited.
-    ///   - retrying: the limit on sending it again, where it was sent before.
+    ///   - waited: nanoseconds that earlier attempts waited.
+    ///   - retrying: the limit on retrying, if this is a retry.
     static func earliest(
         of options: RequestOptions, calledAt: UInt64, now: UInt64, waited: UInt64 = 0, retrying: Duration? = nil
     ) -> Deadline? {
@@ -30,8 +30,8 @@ struct Deadline {
 }
 
 extension ConnectionPool {
-    /// Waits until the request is given a connection. Cancelling gives up its place.
-    /// - Throws: `H2Error`: why there is none; `timeout`; `CancellationError`.
+    /// Waits until the request gets a connection. Cancelling removes it from the queue.
+    /// - Throws: `H2Error`: the reason why there is none; `timeout`; `CancellationError`.
     nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> Connection {
         let alarm = deadline.map { deadline in
             LoopAlarm(clock, after: deadline.at > now ? deadline.at - now : 0) {
@@ -48,7 +48,7 @@ extension ConnectionPool {
         return try outcome.get()
     }
 
-    /// Waits before a request is sent again.
+    /// Waits before a retry.
     /// - Throws: `CancellationError`.
     nonisolated(nonsending) func pause(_ time: Duration) async throws {
         guard time > .zero else { return }
@@ -67,7 +67,7 @@ extension ConnectionPool {
 
 /// One wait, which may end before it begins.
 ///
-/// Invariant behind `@unchecked Sendable`: touched on the clock's loop alone.
+/// Invariant behind `@unchecked Sendable`: touched only on the clock's loop.
 private final class Pause: @unchecked Sendable {
     private enum State {
         case idle

@@ -2,30 +2,30 @@ import HTTPTypes
 import Synchronization
 
 extension Connection {
-    /// What the pool knows it by.
+    /// Its key in the pool.
     var key: ConnectionKey { ConnectionKey(packed: ownerKey) }
 }
 
 extension Exchange {
-    /// Whose request it is.
+    /// The origin of the request.
     var origin: OriginKey { OriginKey(packed: lease) }
 }
 
 /// The connections of a client: runs what `PoolState` decides.
 ///
-/// One lock is around the state, and around all that is noted beside it: a lease costs no hop between threads. Calls are
-/// posted to loops under the lock, in the order of the decisions. Tasks are resumed, and observers told, after it is
-/// unlocked (`Due`): a task's cancellation handlers run under a lock of Swift's runtime that resuming the task needs too,
-/// and a task's executor may run it in place, which brings it back here.
+/// One lock protects the state and everything recorded beside it, so a lease needs no thread hop. Calls are posted to loops
+/// under the lock, in the order of the decisions. Tasks are resumed and observers notified after unlocking (`Due`): a task's
+/// cancellation handlers run under a lock of the Swift runtime that resuming the task also needs, and a task's executor may run
+/// it in place, which reenters the pool.
 ///
-/// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`: everything that changes is touched under
-/// `lock`, but for atomics.
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: all mutable state except atomics is accessed under
+/// `lock`.
 final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
-    /// An origin and what it is known by; kept as long as the state remembers it.
+    /// An origin and its key, kept as long as the state remembers it.
     final class OriginEntry: Sendable {
         let origin: Origin
         let key: OriginKey
-        /// As requests write it.
+        /// As written in requests.
         let scheme: String
         let authority: String
 
@@ -37,7 +37,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// What a connection key stands for.
+    /// The object behind a connection key.
     enum Member {
         case none
         case dialing(PoolDial)
@@ -46,14 +46,14 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     typealias Outcome = Result<Connection, any Error>
 
-    /// A place in the queue. The state gives its slot to another as soon as it has decided; whoever waits may hear of that
+    /// A place in the queue. The state reuses its slot as soon as the outcome is decided; the waiting task may read the outcome
     /// later, from here.
     ///
-    /// Invariant behind `@unchecked Sendable`: touched under the pool's lock.
+    /// Invariant behind `@unchecked Sendable`: accessed under the pool's lock.
     final class Ticket: @unchecked Sendable {
         enum Progress {
             case undecided
-            /// Before its task came to wait.
+            /// Decided before the task suspended.
             case decided(Outcome)
             case suspended(UnsafeContinuation<Outcome, Never>)
             case over
@@ -61,10 +61,10 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
         let waiter: WaiterKey
         @exclusivity(unchecked) var progress = Progress.undecided
-        /// Whether the connection that it got had been given a request before. Set with that, and read after the wait.
+        /// Whether its connection had served a request before. Set together with the outcome, read after the wait.
         @exclusivity(unchecked) var isReused = false
         let origin: OriginKey
-        /// When it began to wait.
+        /// When the wait began.
         let since: UInt64
 
         init(_ waiter: WaiterKey, _ origin: OriginKey, since: UInt64) {
@@ -73,7 +73,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             self.since = since
         }
 
-        /// Notes the outcome for the task that waits, or will come to wait. False where that was done already.
+        /// Records the outcome for the task that waits or is about to. Returns false if there already is one.
         func decide(_ outcome: Outcome, into due: inout Due) -> Bool {
             switch progress {
             case .undecided: progress = .decided(outcome)
@@ -86,7 +86,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Tasks to resume once the lock is unlocked. Most often there is none, and next often one, which allocates nothing.
+    /// Tasks to resume after unlocking. Usually there is none, sometimes one; neither allocates.
     struct Due {
         enum Resumption {
             case ticket(Ticket, UnsafeContinuation<Outcome, Never>, Outcome)
@@ -104,7 +104,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             if first == nil { first = resumption } else { others.append(resumption) }
         }
 
-        /// Not under any lock.
+        /// Must not be called under a lock.
         func resume() {
             if let first { Self.resume(first) }
             for other in others { Self.resume(other) }
@@ -120,7 +120,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// A request is given a connection, which may have been given one before, or waits.
+    /// The result for a request: a connection, possibly reused, or a place in the queue.
     enum Lease {
         case use(Connection, OriginEntry, isReused: Bool)
         case wait(Ticket, OriginEntry)
@@ -129,58 +129,58 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let configuration: HTTPClient.Configuration
     /// Why no request can be sent.
     let configurationError: H2Error?
-    /// Made for this client, and ended with it.
+    /// Loops created for this client and shut down with it.
     private let ownLoops: [EventLoop]
-    /// Where no response is a reason to send a request again.
+    /// Whether no response status causes a retry.
     let takesAllAnswers: Bool
-    /// nil: sockets.
+    /// nil means sockets.
     let network: (any SimulatedNetwork)?
     let clock: EventLoop
     private let isClockLoop: LoopIdentity
 
     let lock = PthreadLock()
     @exclusivity(unchecked) var state: PoolState
-    /// Filled under the lock, and taken from there before it is unlocked.
+    /// Filled under the lock, and taken before unlocking.
     @exclusivity(unchecked) var due = Due()
     @exclusivity(unchecked) var members: [Member] = []
-    /// By the waiter's slot, until it is decided.
+    /// Indexed by the waiter's slot, until its outcome is decided.
     @exclusivity(unchecked) var waiting: [Ticket?] = []
     @exclusivity(unchecked) var originsBySlot: [OriginEntry?] = []
-    /// By the name as `Origin` writes it: one for each origin that the state remembers.
+    /// By name as `Origin` writes it: one entry for each origin that the state remembers.
     @exclusivity(unchecked) private(set) var originsByName: [String: OriginEntry] = [:]
-    /// Other ways in which requests have written such names. All are dropped when there are too many.
+    /// Other spellings of those names seen in requests. All are dropped when there are too many.
     @exclusivity(unchecked) private(set) var spellings: [String: OriginEntry] = [:]
     @exclusivity(unchecked) private var lastOrigin: OriginEntry?
     @exclusivity(unchecked) var nextLoop = 0
     @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
     @exclusivity(unchecked) private var alarm: LoopAlarm?
-    /// Set while requests wait: when it is looked next for responses that nobody reads.
+    /// The next look for unread responses, scheduled while requests wait.
     @exclusivity(unchecked) var unreadAlarm: LoopAlarm?
-    /// What the last look found, by origin (`OriginKey.packed`); what the one under way has found; how many connections have
-    /// not answered it.
+    /// The last look's findings by origin (`OriginKey.packed`), those of the current look, and the number of connections that
+    /// have not answered it yet.
     @exclusivity(unchecked) var unread: [UInt64: UnreadResponses] = [:]
     @exclusivity(unchecked) var unreadFound: [UInt64: UnreadResponses] = [:]
     @exclusivity(unchecked) var unreadAnswers = 0
-    /// By when what is under way must be over, since the client was shut down.
+    /// Ends of the grace periods since shutdown began.
     @exclusivity(unchecked) private var graceAlarms: [LoopAlarm?] = []
-    /// Figures of what is gone, and what the state does not count.
+    /// Figures of closed connections, and those the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
-    /// After the last event: a new observer gets none.
+    /// Whether the last event was sent: a new observer gets none.
     @exclusivity(unchecked) var hasEndedEvents = false
     @exclusivity(unchecked) var lastObserver = 0
     private let observedFlag = Atomic<Bool>(false)
     private let lastRequest = Atomic<Int>(0)
     /// One context for all connections of the client.
     let tls: TLSContextSource
-    /// Why the dial failed of which the state is being told.
+    /// The error of the failed dial that is being reported to the state.
     @exclusivity(unchecked) var dialError: H2Error?
 
-    /// Ways of writing origins' names that are remembered besides `Origin`'s own.
+    /// Limit on remembered spellings of origin names, besides `Origin`'s own.
     static let rememberedSpellings = 1_000
 
-    /// What is counted beside the state.
+    /// Figures counted beside the state.
     struct Figures {
         var bytesSent = 0
         var bytesReceived = 0
@@ -200,7 +200,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             configurationError = nil
         } catch {
             configurationError = error
-            // For a pool that fails whatever it is asked.
+            // For a pool that fails every request.
             configuration = HTTPClient.Configuration()
         }
         tls = TLSContextSource(configuration.connection.tls)
@@ -220,16 +220,16 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Monotonic nanoseconds; taken once a turn on the loop's own thread.
+    /// Monotonic nanoseconds, read once per turn on the loop's own thread.
     var now: UInt64 { isClockLoop.isCurrent ? clock.now : clock.preciseNow }
 
-    /// Whether somebody wants events.
+    /// Whether anyone is listening for events.
     var isObserved: Bool {
         @inline(__always) get { observedFlag.load(ordering: .relaxed) }
         set { observedFlag.store(newValue, ordering: .relaxed) }
     }
 
-    /// What the next request is known by in events; 0 where nobody listens.
+    /// The number of the next request in events; 0 if nobody is listening.
     func nextRequestNumber() -> Int { isObserved ? lastRequest.add(1, ordering: .relaxed).newValue : 0 }
 
     // MARK: - Origins
@@ -241,7 +241,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 .invalidRequest, initiator: .user, message: "the request does not say where to send it",
                 remedy: "give it a scheme and an authority, or make it with HTTPRequest(url:)")
         }
-        // Most requests follow one to the same origin: comparing is much cheaper than hashing.
+        // Most requests go to the same origin as the one before, and comparing is much cheaper than hashing.
         if let lastOrigin, lastOrigin.authority == authority, lastOrigin.scheme == scheme { return lastOrigin }
         let name = "\(scheme)://\(authority)"
         if let known = originsByName[name] ?? spellings[name], originsBySlot[known.key.slot]?.key == known.key {
@@ -249,7 +249,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             return known
         }
         let origin = try Origin(name)
-        // Whatever way it is written: `HTTPS://Example.com:443` is `https://example.com`.
+        // The same for every spelling: `HTTPS://Example.com:443` is `https://example.com`.
         let canonical = entry(for: origin)
         guard canonical.scheme != scheme || canonical.authority != authority else {
             lastOrigin = canonical
@@ -262,7 +262,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         return entry
     }
 
-    /// Under the lock.
+    /// Called under the lock.
     func entry(for origin: Origin) -> OriginEntry {
         let name = origin.description
         if let known = originsByName[name], originsBySlot[known.key.slot]?.key == known.key { return known }
@@ -276,7 +276,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         return entry
     }
 
-    /// Under the lock.
+    /// Called under the lock.
     private func forget(_ key: OriginKey) {
         if let entry = originsBySlot[key.slot] { originsByName[entry.origin.description] = nil }
         originsBySlot[key.slot] = nil
@@ -297,7 +297,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Under the lock.
+    /// Called under the lock.
     func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
         if kind.isEmpty { retryBudget.sent(now: now) }
         state.advance(to: now)
@@ -323,15 +323,15 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Whether a connection that is given to a request had been given one before. Under the lock.
+    /// Marks a connection as given to a request. Returns whether it had served one before. Called under the lock.
     @inline(__always)
     private func noteGiven(_ connection: Connection) -> Bool {
         defer { connection.wasGiven = true }
         return connection.wasGiven
     }
 
-    /// An exchange for a leased connection, which gives the lease back at its end.
-    /// - Throws: `H2Error` (`localIO`) where the body's file cannot be opened.
+    /// Creates an exchange on a leased connection. The lease is returned when the exchange ends.
+    /// - Throws: `H2Error` (`localIO`) if the body's file cannot be opened.
     func exchange(
         on connection: Connection, _ entry: OriginEntry, _ body: RequestBody, _ options: RequestOptions,
         calledAt: UInt64
@@ -351,7 +351,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         change { $0.released(lease, mayReuse: mayReuse) }
     }
 
-    // MARK: - What connections say, on their loops
+    // MARK: - Connection events, on their loops
 
     func released(_ connection: Connection, _ exchange: Exchange) {
         if configuration.loadLimits.adaptive != nil { learn(from: exchange) }
@@ -360,8 +360,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if connection.isDraining { letGoIfForgotten(connection) }
     }
 
-    /// A connection that is gone, and has no request that is counted any more, needs no owner: whoever keeps one of its
-    /// responses shall not keep all of the client. On its loop.
+    /// A closed connection without counted requests needs no owner: keeping one of its responses must not keep the whole client
+    /// alive. Called on its loop.
     func letGoIfForgotten(_ connection: Connection) {
         let isForgotten = lock.withLock { !state.remembers(connection.key) }
         if isForgotten { connection.disown() }
@@ -384,8 +384,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {
-        // A request that is sent in the last moment crosses the server's close: a tenth of the time, and half a second, are
-        // left to it.
+        // A request sent at the last moment would cross the server's close, so leave a margin of a tenth of the time, at least
+        // half a second.
         let margin = UInt64(500_000_000)
         change { state in
             let idleUntil = idle.map { idle in
@@ -406,11 +406,11 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             members[key.slot] = .none
             state.closed(key)
         }
-        // Not before it has told what is on it.
+        // Only after it has reported the requests on it.
         connection.loop.execute { self.letGoIfForgotten(connection) }
     }
 
-    /// One event for the state, and what follows from it.
+    /// Applies one event to the state and performs the resulting actions.
     @inline(__always)
     func change<R>(_ event: (inout PoolState) -> R) -> R {
         locked {
@@ -421,7 +421,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Runs `body` under the lock, and resumes those for whom it has decided something after unlocking.
+    /// Runs `body` under the lock and, after unlocking, resumes the tasks it decided on.
     @inline(__always)
     func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         var due: Due?
@@ -438,11 +438,11 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         return due
     }
 
-    // MARK: - What the state wants done
+    // MARK: - Actions of the state
 
-    /// Under the lock. All that it does at once is posting to loops; what it resumes is noted in `due`.
+    /// Performs the state's actions under the lock. It only posts to loops; tasks to resume are recorded in `due`.
     func perform() {
-        // Nothing here adds to them.
+        // The loop body adds no actions.
         for action in state.actions {
             switch action {
             case .dial(let key, let origin, let offer, let reason): dial(key, origin, offer, reason)
@@ -461,7 +461,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 guard case .open(let connection) = members[key.slot] else { continue }
                 connection.loop.execute { connection.abort() }
             case .drain(let key, let reason):
-                // Not `close`, which refuses what was given the connection and has not begun, and has a time limit.
+                // Not `close`: that has a time limit and rejects requests that were assigned but have not begun.
                 guard case .open(let connection) = members[key.slot] else { continue }
                 connection.loop.execute { connection.retire(because: reason.sentence) }
             case .cancelDial(let key, _):
@@ -472,7 +472,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 drainWaiters = []
                 for alarm in graceAlarms + [alarm, unreadAlarm] { alarm?.stop() }
                 (graceAlarms, alarm, unreadAlarm) = ([], nil, nil)
-                // Not from here: each comes back to say that it has ended.
+                // Not from here: each loop reports back when it has ended.
                 clock.execute {
                     self.endEvents()
                     for loop in self.ownLoops { loop.shutdown() }
@@ -488,7 +488,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         waiting[waiter.slot] = nil
     }
 
-    /// Has the ticket's task resumed when there is an outcome, which may be there.
+    /// Resumes the ticket's task once there is an outcome, which may be there already.
     func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
         locked {
             if case .decided(let outcome) = ticket.progress {
@@ -500,7 +500,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Where it was decided already, that stands. On the clock's loop: whoever cancels a task has no business here.
+    /// Fails a waiting request; an earlier outcome stands. Called on the clock's loop: a cancelling thread must not take the
+    /// lock.
     func giveUp(_ ticket: Ticket, _ error: any Error) {
         change { state in
             guard ticket.decide(.failure(error), into: &due) else { return }
@@ -512,11 +513,12 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     private func wake(at time: UInt64) {
         alarm?.stop()
         let now = now
-        // It holds the pool until it rings, or everything has ended.
+        // It retains the pool until it fires or everything has ended.
         alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.ring(time) }
     }
 
-    /// A loop counts from its turn's beginning, so an alarm may ring a little early, and the state's own is still set then.
+    /// A loop measures from the start of its turn, so an alarm may fire slightly early, while the state's deadline is still
+    /// pending.
     private func ring(_ time: UInt64) {
         if now < time {
             lock.withLock { wake(at: time) }
@@ -529,11 +531,11 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func closeIdle() { change { $0.closeIdle() } }
 
-    /// How long what is under way may take to its end once nobody has the client any more.
+    /// Grace period for requests in progress when the last reference to the client is gone.
     static let grace = Duration.seconds(30)
 
-    /// Returns when all connections are closed, or, unless it `waitsForRequests`, at once where requests are under way. Those
-    /// go on until the end of the grace period in any case.
+    /// Returns when all connections are closed. Without `waitsForRequests` it returns at once if requests are in progress; they
+    /// continue until the end of the grace period either way.
     nonisolated(nonsending) func shutdown(gracePeriod: Duration, waitsForRequests: Bool = true) async {
         let connections = locked {
             beginShutdown(gracePeriod)
@@ -550,7 +552,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    /// Under the lock.
+    /// Called under the lock.
     private func beginShutdown(_ gracePeriod: Duration) {
         if case .ended = state.life { return }
         graceAlarms.append(LoopAlarm(clock, after: gracePeriod.clampedNanoseconds) { self.shutdownNow() })
@@ -559,7 +561,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         perform()
     }
 
-    /// Takes no new requests, and gives those under way their time, without waiting for it. From wherever nothing may be locked.
+    /// Rejects new requests and gives those in progress the grace period, without waiting. Can be called anywhere, even under
+    /// locks.
     func letGo() {
         clock.execute {
             self.locked { self.beginShutdown(Self.grace) }

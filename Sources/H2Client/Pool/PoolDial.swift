@@ -1,11 +1,12 @@
-/// One connection in the making, for the pool.
+/// One dial of the pool.
 ///
-/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, where all else is touched.
+/// Invariant behind `@unchecked Sendable`: `start` and `cancel` run on the loop's thread, and all other members are accessed
+/// there.
 final class PoolDial: @unchecked Sendable {
-    /// Can go: created → resolving → connecting → over; each may be left out.
+    /// Transitions: created → resolving → connecting → over; each may be skipped.
     private enum State {
         case created
-        /// To see whether another origin's connection leads there.
+        /// Resolving, to find another origin's connection to the same address.
         case resolving((any NameQuery)?, limit: LoopTimer?)
         case connecting(Connector)
         case over
@@ -18,7 +19,7 @@ final class PoolDial: @unchecked Sendable {
     let reason: HTTPClient.OpenReason
     private let pool: ConnectionPool
     private var state = State.created
-    /// The client's, with what `connectTo` says for this connection: it is asked once.
+    /// The client's configuration with the result of `connectTo` for this connection, which is called once.
     private lazy var configuration: Configuration = {
         var configuration = pool.configuration.connection
         if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
@@ -69,7 +70,7 @@ final class PoolDial: @unchecked Sendable {
         state = .resolving(query, limit: timer)
     }
 
-    /// Where none of the candidates will do, or the look-up failed, a connection of its own is tried: that says what is wrong.
+    /// If no candidate fits or the look-up failed, it opens its own connection, which reports any error.
     private func resolved(_ result: Result<[SocketAddress], H2Error>) {
         guard case .resolving(_, let limit) = state else { return }
         if let limit { loop.cancel(limit) }
@@ -78,12 +79,12 @@ final class PoolDial: @unchecked Sendable {
         share(pool.connectionsToShare(leadingTo: addresses.map(\.description))[...])
     }
 
-    /// Asks one candidate after the other, each on its own loop.
+    /// Asks the candidates one after the other, each on its own loop.
     private func share(_ candidates: ArraySlice<Connection>) {
         guard case .resolving = state else { return }
         guard let next = candidates.first else { return connect() }
         next.loop.execute { [self] in
-            // Where it is shared, the state cancels this dial.
+            // If it is shared, the state cancels this dial.
             if next.mayServe(entry.origin), pool.share(next, with: self) { return }
             loop.execute { self.share(candidates.dropFirst()) }
         }
@@ -103,7 +104,7 @@ final class PoolDial: @unchecked Sendable {
         }
     }
 
-    /// The pool does not want it any more.
+    /// The pool no longer needs it.
     func cancel() {
         switch state {
         case .over: return

@@ -1,12 +1,12 @@
 internal import CNghttp2
 
-/// The SHA-256 of a body that comes in parts.
+/// The SHA-256 of a body that arrives in parts.
 ///
 /// Not safe for concurrent use.
 package final class BodyDigest {
-    // Owned, and freed with this.
+    // Owned, and freed in `deinit`.
     private let context: OpaquePointer?
-    /// Whether OpenSSL has done all that it was asked for since the beginning.
+    /// Whether every OpenSSL call since the last reset succeeded.
     private var isWhole = false
 
     package init() {
@@ -16,7 +16,7 @@ package final class BodyDigest {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    /// Another body begins.
+    /// Starts another body.
     package func reset() {
         isWhole = context != nil && EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
     }
@@ -28,7 +28,7 @@ package final class BodyDigest {
 
     package func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes(add) }
 
-    /// The 32 bytes of what was added; nil where OpenSSL could not do it. Nothing can be added before it is reset.
+    /// The 32-byte digest of the added bytes; nil if OpenSSL failed. Nothing can be added until the next reset.
     package func finish() -> [UInt8]? {
         guard isWhole else { return nil }
         isWhole = false

@@ -1,21 +1,21 @@
 import CNghttp2
 import H2Platform
 
-/// A request body's file, open. Closed with its last user.
+/// The open file of a request body. Closed when the last reference is gone.
 final class BodyFile: Sendable {
     let descriptor: CInt
     let length: Int
 
-    // To open a pipe blocks until somebody writes to it; for a regular file O_NONBLOCK changes nothing.
+    // Opening a pipe blocks until there is a writer; for a regular file O_NONBLOCK changes nothing.
     private static let flags = O_RDONLY | O_NONBLOCK
 
     /// Opens it, which may wait for a disk.
-    /// - Throws: `H2Error` (`localIO`) for what cannot be opened or is no regular file.
+    /// - Throws: `H2Error` (`localIO`) if it cannot be opened or is not a regular file.
     convenience init(_ path: String) throws(H2Error) {
         try self.init(ch2_open(path, Self.flags, 0), path)
     }
 
-    /// Opens it where that waits for nothing; nil where it would have to.
+    /// Opens it if that does not block; nil otherwise.
     /// - Throws: as above.
     static func cached(_ path: String) throws(H2Error) -> BodyFile? {
         let descriptor = ch2_open_cached(path, Self.flags)
@@ -36,7 +36,7 @@ final class BodyFile: Sendable {
             close(descriptor)
             throw error
         }
-        // Files of /proc and /sys say that they are empty and are not: they must not be sent as nothing.
+        // Files of /proc and /sys claim to be empty but are not: they must not be sent as empty bodies.
         var byte: UInt8 = 0
         if status.st_size == 0, pread(descriptor, &byte, 1, 0) > 0 {
             close(descriptor)

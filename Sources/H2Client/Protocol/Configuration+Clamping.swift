@@ -1,13 +1,13 @@
 extension Configuration.Limits {
-    /// The limits with each where arithmetic on it is safe and means something: what is below zero becomes zero, and what is
-    /// beyond all reason becomes the most that there can be. Sessions use no others.
+    /// The limits, each in the range where arithmetic is safe and the value makes sense: negative values become zero, and
+    /// excessive ones the maximum. Sessions use only these.
     var clamped: Configuration.Limits {
         func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {
             min(max(value, range.lowerBound), range.upperBound)
         }
         var limits = self
         limits.headerListSize = clamp(headerListSize, 0...1 << 30)
-        // swift-http-types holds 65,535 and traps at more; some of those belong to whoever adds to them.
+        // swift-http-types holds 65,535 and traps beyond; the difference is left for fields added by others.
         limits.headerFields = clamp(headerFields, 0...60_000)
         limits.frameSize = clamp(frameSize, 16_384...(1 << 24) - 1)
         limits.continuationFrames = clamp(continuationFrames, 0...1 << 24)

@@ -1,7 +1,7 @@
-/// Removes `.` and `..` from a path (RFC 3986 section 5.2.4), also where their dots are percent-encoded: a server that decodes
-/// before it looks would follow them, whatever was checked before.
+/// Removes `.` and `..` from a path (RFC 3986 section 5.2.4), even if their dots are percent-encoded: a server that decodes
+/// first would follow them, bypassing any earlier check.
 enum DotSegments {
-    /// - Parameter path: begins with a slash. What follows a `?` is left alone.
+    /// - Parameter path: begins with a slash. A query after `?` is not changed.
     static func removed(from path: ArraySlice<UInt8>) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         let end = path.firstIndex(of: UInt8(ascii: "?")) ?? path.endIndex
@@ -10,7 +10,7 @@ enum DotSegments {
         kept.reserveCapacity(path.count)
         var at = path.startIndex
         while at < end {
-            // A segment with the slash before it.
+            // A segment with its leading slash.
             let next = path[(at + 1)..<end].firstIndex(of: slash) ?? end
             switch dots(path[(at + 1)..<next]) {
             case 1: if next == end { kept.append(slash) }

@@ -1,39 +1,39 @@
 import CNghttp2
 import H2Platform
 
-/// How far a file has been sent as one request's body, and the piece of it that goes out next.
+/// The progress of sending a file as a request's body, and the piece that is sent next.
 ///
-/// Invariant behind `@unchecked Sendable`: everything belongs to the connection's loop, but for the buffer's contents while
-/// `isLoading`, which then belong to the thread that loads it.
+/// Invariant behind `@unchecked Sendable`: everything belongs to the connection's loop, except the buffer's contents while
+/// `isLoading`, which belong to the loading thread then.
 final class FileBody: @unchecked Sendable {
-    /// What came of asking for the next piece.
+    /// The result of asking for the next piece.
     enum Piece {
-        /// So many bytes can be taken.
+        /// This number of bytes can be taken.
         case ready(Int)
         /// It is being loaded.
         case later
-        /// It is on a disk: somebody has to load it (`beginLoading`, `load`, `loaded`).
+        /// It is on disk and must be loaded (`beginLoading`, `load`, `loaded`).
         case onDisk
-        /// The file became shorter, or cannot be read.
+        /// The file was truncated or cannot be read.
         case failed
     }
 
-    /// What a thread loads at once.
+    /// Bytes that a thread loads at once.
     private static let loadSize = 256 << 10
 
     private let file: BodyFile
     private(set) var offset = 0
-    /// Bytes that have not been taken.
+    /// Bytes not taken yet.
     private(set) var remaining: Int
     private(set) var isLoading = false
     private var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    /// What the buffer holds of the file at `offset`.
+    /// The range of the buffer that holds the file's bytes at `offset`.
     private var held = 0..<0
     private var hasFailed = false
-    /// Whether the system can read without waiting; found out by trying.
+    /// Whether the system supports reading without blocking; determined by trying.
     private var mayReadCached = true
 
-    /// - Parameter length: of the file, where it is known to be another than when it was opened.
+    /// - Parameter length: the file's length, if it is known to differ from when it was opened.
     init(_ file: BodyFile, length: Int? = nil) {
         self.file = file
         remaining = length ?? file.length
@@ -41,7 +41,7 @@ final class FileBody: @unchecked Sendable {
 
     deinit { buffer.deallocate() }
 
-    /// Makes the next piece ready, of at most `limit` bytes.
+    /// Prepares the next piece, of at most `limit` bytes.
     func piece(upTo limit: Int) -> Piece {
         if remaining == 0 { return .ready(0) }
         if isLoading { return .later }
@@ -75,8 +75,8 @@ final class FileBody: @unchecked Sendable {
         isLoading = true
     }
 
-    /// Reads, and may wait for a disk. On any thread, between `beginLoading` and `loaded`.
-    /// - Returns: bytes read; 0 or less where there are none.
+    /// Reads, possibly waiting for a disk. Called on any thread, between `beginLoading` and `loaded`.
+    /// - Returns: the number of bytes read; 0 or less if there are none.
     func load() -> Int {
         var count = 0
         repeat {
@@ -91,7 +91,7 @@ final class FileBody: @unchecked Sendable {
         if count <= 0 { hasFailed = true }
     }
 
-    /// Moves bytes that are ready into `payload`.
+    /// Moves ready bytes into `payload`.
     func take(into payload: UnsafeMutableRawBufferPointer) {
         let end = held.lowerBound + payload.count
         payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held.lowerBound..<end]))

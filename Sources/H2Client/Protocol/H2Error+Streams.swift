@@ -1,7 +1,7 @@
-// What went wrong with a stream, in words.
+// Errors of streams.
 
 extension StreamState {
-    /// What errors call it: HTTP/1.1 has no streams, and counts the requests of a connection.
+    /// The name in error messages: HTTP/1.1 has no streams, so requests are numbered per connection.
     final var title: String { isNumberedByOrder ? "request \(id)" : "stream \(id)" }
 
     func bodyTooLarge(_ limit: Int) -> H2Error {
@@ -13,7 +13,7 @@ extension StreamState {
 }
 
 extension HTTP2Session.GoAway {
-    /// RFC 9113 section 6.8: streams above the last identifier were not and will not be processed.
+    /// RFC 9113 section 6.8: streams above the last identifier were not processed and never will be.
     func notProcessed(_ id: Int32) -> H2Error {
         H2Error(
             .notProcessed, scope: .stream(id), initiator: .remote, cause: .http2(code, debugText: debugText),
@@ -26,7 +26,7 @@ extension HTTP2Session.GoAway {
 }
 
 extension H2Error {
-    /// A request gets this on a connection that takes no more.
+    /// The error for a request on a connection that takes no more.
     static func draining(_ why: String) -> H2Error {
         H2Error(
             .connectionDraining, scope: .connection, message: "the connection takes no new requests: \(why)",
@@ -39,7 +39,7 @@ extension H2Error {
             remedy: remedy)
     }
 
-    /// - Parameter hasAnswered: whether the final response's head came, so that the request was processed after all.
+    /// - Parameter hasAnswered: whether the final response head arrived, so that the request was processed after all.
     static func reset(
         stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool = false
     ) -> H2Error {
@@ -101,7 +101,7 @@ extension H2Error {
         return "\(subject) of \(whose) \(verb.0) not been read\(time), and \(verb.1) all its connections or streams"
     }
 
-    /// A request would wait for those who do not read.
+    /// A request would wait behind unread responses.
     static func behindUnread(_ count: Int, _ patience: Duration) -> H2Error {
         H2Error(
             .limitExceeded, initiator: .user,
@@ -110,7 +110,7 @@ extension H2Error {
             remedy: unreadRemedy, isRetryable: true)
     }
 
-    /// Says that a request waited because of responses that nobody reads.
+    /// Adds that a request waited because of unread responses.
     mutating func add(unread count: Int, of whose: String) {
         message += ": \(Self.unreadSentence(count, whose))"
         remedy = Self.unreadRemedy
@@ -145,7 +145,7 @@ extension H2Error {
             remedy: "await each write before the closure returns")
     }
 
-    /// - Parameter isOver: the first reader has had all of it.
+    /// - Parameter isOver: whether the first reader has taken all of it.
     static func secondReader(_ stream: StreamState, isOver: Bool = false) -> H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream.id), initiator: .user,

@@ -1,7 +1,7 @@
 import H2Platform
 import HTTPTypes
 
-/// The fields of one header section as they came: one piece of memory, no Strings before somebody asks.
+/// The fields of a header section as received: one piece of memory, and no Strings until needed.
 ///
 /// Layout: HTTP/1.1's reason phrase, then for each field the lengths of name and value (UInt32 each) and their bytes.
 struct HeaderBlock: ~Copyable {
@@ -10,7 +10,7 @@ struct HeaderBlock: ~Copyable {
     private let reasonCount: Int
     /// Number of fields.
     let count: Int
-    /// The last digit of HTTP/1.x's version.
+    /// The last digit of the HTTP/1.x version.
     let minorVersion: UInt8
 
     init() {
@@ -21,7 +21,7 @@ struct HeaderBlock: ~Copyable {
         minorVersion = 1
     }
 
-    /// A copy of what a scratch has collected.
+    /// Copies the contents of a scratch.
     init(copying scratch: borrowing HeaderScratch) {
         used = scratch.bytes.count
         count = scratch.count
@@ -30,7 +30,7 @@ struct HeaderBlock: ~Copyable {
         if used == 0 {
             base = nil
         } else {
-            // malloc itself: `allocate` goes by way of posix_memalign, at three times the cost.
+            // malloc directly: `allocate` uses posix_memalign, at three times the cost.
             let copy = malloc(used)!
             copy.copyMemory(from: scratch.bytes.bytes.baseAddress!, byteCount: used)
             base = copy
@@ -39,10 +39,10 @@ struct HeaderBlock: ~Copyable {
 
     deinit { free(base) }
 
-    /// The reason phrase of an HTTP/1.x response; empty where there is none.
+    /// The reason phrase of an HTTP/1.x response; empty if there is none.
     var reasonPhrase: [UInt8] { base.map { Array(UnsafeRawBufferPointer(start: $0, count: reasonCount)) } ?? [] }
 
-    /// Calls `body` for each field in order until it returns false. Names come as they were sent: over HTTP/1.1 in any case.
+    /// Calls `body` for each field in order until it returns false. Names are as sent: over HTTP/1.1 in any case.
     func forEach(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool) {
         guard let base else { return }
         var at = reasonCount
@@ -56,7 +56,7 @@ struct HeaderBlock: ~Copyable {
         }
     }
 
-    /// The first value of the field `name`, in whatever case its letters are.
+    /// The first value of the field `name`, ignoring case.
     func firstValue(of name: String) -> String? {
         var result: String?
         let lowerCase = TokenBytes.lowerCase
@@ -95,19 +95,19 @@ struct HeaderBlock: ~Copyable {
     }
 }
 
-/// Collects the fields of the header section that is arriving. A session has one, since header sections never
-/// interleave (RFC 9113 section 4.3).
+/// Collects the fields of the current header section. One per session is enough, since header sections never interleave (RFC
+/// 9113 section 4.3).
 struct HeaderScratch: ~Copyable {
     fileprivate(set) var bytes: OutputBuffer
     private(set) var count = 0
-    /// As RFC 9113 section 6.5.2 counts it: name + value + 32 for each field.
+    /// Size as defined in RFC 9113 section 6.5.2: name + value + 32 for each field.
     private(set) var listSize = 0
     fileprivate(set) var reasonCount = 0
-    /// The last digit of HTTP/1.x's version.
+    /// The last digit of the HTTP/1.x version.
     var minorVersion: UInt8 = 1
     private var lastNameLength = 0
     private var lastValueLength = 0
-    /// The value of `:status`; 0 before it came.
+    /// The value of `:status`; 0 before it arrives.
     var status = 0
 
     init(capacity: Int = 1024) { bytes = OutputBuffer(capacity: capacity) }
@@ -141,13 +141,13 @@ struct HeaderScratch: ~Copyable {
 
     // For HTTP/1.1.
 
-    /// What stands behind the status code. It comes before any field.
+    /// Appends the reason phrase, which comes before any field.
     mutating func append(reason: UnsafePointer<UInt8>, count: Int) {
         bytes.append(reason, count: count)
         reasonCount = count
     }
 
-    /// Appends a field whose value may go on in the next line.
+    /// Appends a field whose value may continue on the next line.
     @inline(__always)
     mutating func appendLine(
         name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafePointer<UInt8>, valueLength: Int
@@ -156,7 +156,7 @@ struct HeaderScratch: ~Copyable {
         (lastNameLength, lastValueLength) = (nameLength, valueLength)
     }
 
-    /// Appends a further line to the value of the last field, with a space between them. Its bytes are `account`ed apart.
+    /// Appends another line to the last field's value, separated by a space. Its bytes are `account`ed separately.
     mutating func fold(_ value: UnsafePointer<UInt8>, _ count: Int) {
         guard count > 0 else { return }
         let space = lastValueLength > 0 ? 1 : 0
@@ -168,7 +168,7 @@ struct HeaderScratch: ~Copyable {
         (field + 4).storeBytes(of: UInt32(truncatingIfNeeded: lastValueLength), as: UInt32.self)
     }
 
-    /// The field that was appended last; valid until the next change.
+    /// The last field appended; valid until the next change.
     var lastLine: (name: UnsafePointer<UInt8>, nameLength: Int, value: UnsafeBufferPointer<UInt8>) {
         let end = bytes.bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + bytes.count
         let value = end - lastValueLength

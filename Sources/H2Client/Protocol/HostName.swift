@@ -3,7 +3,7 @@ import H2Platform
 
 /// The hosts of URLs and origins: names, IPv4 and IPv6 addresses (RFC 3986 section 3.2.2).
 enum HostName {
-    /// Why a host cannot be used, and what to write instead. Neither quotes the host, in which a password may have been lost.
+    /// Why a host cannot be used, and how to correct it. Neither quotes the host, which may contain a misplaced password.
     struct Problem: Error {
         var why: String
         var remedy: String
@@ -14,8 +14,8 @@ enum HostName {
         }
     }
 
-    /// A host as an origin holds it: lower case, a name in its ASCII form, an IPv6 address without brackets and with its zone
-    /// behind a `%`.
+    /// Normalises a host to the form used by origins: lowercase, names in ASCII form, IPv6 addresses without brackets and with
+    /// their zone after a `%`.
     static func normalized(_ host: [UInt8]) throws(Problem) -> String {
         guard !host.isEmpty else { throw Problem("the URL has no host") }
         guard host.allSatisfy({ $0 < 0x80 }) else { return try normalized(ascii(host)) }
@@ -42,8 +42,8 @@ enum HostName {
         return bytes
     }
 
-    /// What stands between the brackets of a URL, as `normalized` takes it. RFC 6874 has a zone behind `%25`; behind a bare `%`
-    /// is how people write it.
+    /// Converts the text between the brackets of a URL to the input of `normalized`. RFC 6874 puts a zone after `%25`; people
+    /// write a bare `%`.
     static func bracketed(_ content: ArraySlice<UInt8>) throws(Problem) -> [UInt8] {
         guard let percent = content.firstIndex(of: UInt8(ascii: "%")) else {
             guard content.contains(UInt8(ascii: ":")) else { throw Self.noAddress }
@@ -56,7 +56,7 @@ enum HostName {
 
     private static let noAddress = Problem("no IPv6 address between '[' and ']'", "write [::1]:port")
 
-    /// An IPv6 address, perhaps with a zone (RFC 4007 section 11.2). The name of an interface has its case.
+    /// An IPv6 address with an optional zone (RFC 4007 section 11.2). Interface names are case-sensitive.
     private static func address(_ host: [UInt8]) throws(Problem) -> String {
         let percent = host.firstIndex(of: UInt8(ascii: "%")) ?? host.endIndex
         let address = String(decoding: host[..<percent].map(lowerCase), as: UTF8.self)
@@ -73,7 +73,7 @@ enum HostName {
     /// An internationalised name's ASCII form (UTS 46).
     private static func ascii(_ name: [UInt8]) throws(Problem) -> [UInt8] {
         let remedy = "write the name in its ASCII form (xn--...)"
-        // C ends a string at a NUL.
+        // C strings end at NUL.
         guard !name.contains(0), String(validating: name, as: UTF8.self) != nil else {
             throw Problem("the host is not UTF-8", remedy)
         }
@@ -87,14 +87,15 @@ enum HostName {
             throw Problem("the host has no ASCII form: \(String(cString: why))", remedy)
         }
         let bytes = result.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        // What it maps (a full-width slash, say) has to be what a host may have; and what it leaves alone must not come back.
+        // The mapped characters (of a full-width slash, say) must be allowed in a host, and disallowed input must not pass
+        // through.
         guard !bytes.isEmpty, bytes.allSatisfy(isNameByte) else {
             throw Problem("the host has a character that no host has")
         }
         return bytes
     }
 
-    /// Letters, digits, and what else names and addresses are made of.
+    /// Letters, digits, and the other characters of names and addresses.
     private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -1,4 +1,4 @@
-/// A limit on how much comes at once, and on how much comes a second on top of that.
+/// Limits a burst, and the rate per second on top of it.
 package struct LeakyBucket {
     package let limit: Int
     package let perSecond: Int
@@ -7,18 +7,18 @@ package struct LeakyBucket {
 
     package init(limit: Int, perSecond: Int) {
         self.limit = limit
-        // So that its product with 12 days in milliseconds fits.
+        // Ensures that its product with 12 days in milliseconds fits.
         self.perSecond = min(max(perSecond, 0), 1 << 32)
     }
 
-    /// Adds `count`; false where that is too much.
+    /// Adds `count`. Returns false if that exceeds the limit.
     package mutating func add(_ count: Int, now: UInt64) -> Bool {
         if level <= 0 { drainedAt = now }
-        // Nothing overflows, however large the limit is: below it a level never drains.
+        // Must not overflow for any limit: a level below the limit is never drained.
         let (sum, overflow) = level.addingReportingOverflow(count)
         level = overflow ? .max : sum
         guard level > limit else { return true }
-        // 12 days drain any bucket; more milliseconds than that could overflow.
+        // 12 days drain any bucket; a larger number of milliseconds could overflow.
         let milliseconds = Int(min((now &- drainedAt) / 1_000_000, 1 << 30))
         let drained = milliseconds * perSecond / 1_000
         if drained > 0 {
@@ -28,7 +28,7 @@ package struct LeakyBucket {
         return level <= limit
     }
 
-    /// Takes `count` out, down to `floor`.
+    /// Removes `count`, but not below `floor`.
     package mutating func drain(_ count: Int, floor: Int) {
         let (rest, overflow) = level.subtractingReportingOverflow(count)
         level = max(floor, overflow ? .min : rest)

@@ -1,4 +1,4 @@
-/// Bytes on their way out: appended at the back, taken from the front, in one piece of memory that is kept.
+/// Outgoing bytes: appended at the back, removed from the front, in one reused piece of memory.
 package struct OutputBuffer: ~Copyable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
@@ -16,7 +16,7 @@ package struct OutputBuffer: ~Copyable {
     package var isEmpty: Bool { start == end }
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: count) }
 
-    /// Room for `count` more bytes at the back, which the caller fills before anything else happens.
+    /// Appends room for `count` bytes, which the caller must fill before anything else.
     package mutating func append(count: Int) -> UnsafeMutableRawPointer {
         if end + count > capacity { makeRoom(for: count) }
         defer { end += count }
@@ -27,7 +27,7 @@ package struct OutputBuffer: ~Copyable {
         append(count: count).copyMemory(from: bytes, byteCount: count)
     }
 
-    /// Takes back the last `count` bytes.
+    /// Removes the last `count` bytes.
     package mutating func removeLast(_ count: Int) { end -= count }
 
     package mutating func removeFirst(_ count: Int) {

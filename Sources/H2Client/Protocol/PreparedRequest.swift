@@ -1,12 +1,11 @@
 import CNghttp2
 package import HTTPTypes
 
-/// A request written down once, for either version of HTTP, to be sent any number of times on connections to one origin.
+/// A request serialised once for both HTTP versions, to be sent any number of times on connections to one origin.
 ///
 /// Invariant behind `@unchecked Sendable`: nothing changes after `init`; nghttp2 only reads what the pairs point to.
 package final class PreparedRequest: @unchecked Sendable {
-    /// Name-value pairs that point into memory of their own, which lives as long as the request, so that nghttp2 copies
-    /// none of it.
+    /// Name-value pairs that point to separate memory, which lives as long as the request, so that nghttp2 copies none of it.
     struct Pairs {
         let base: UnsafeMutablePointer<nghttp2_nv>
         let count: Int
@@ -16,14 +15,13 @@ package final class PreparedRequest: @unchecked Sendable {
     let pairs: Result<Pairs, H2Error>
     let lines: Result<HTTP1Session.WrittenHead, H2Error>
     package let body: [UInt8]
-    /// Whether its response has no body whatever its fields say (RFC 9110 section 9.3.2).
+    /// Whether its response has no body regardless of its fields (RFC 9110 section 9.3.2).
     let isHead: Bool
     /// RFC 9110 section 9.2.2.
     package let isIdempotent: Bool
 
     /// - Parameter body: empty for none.
-    /// - Throws: `H2Error` (`invalidRequest`) where neither version can send it. One that the other cannot send fails when
-    ///   it is submitted there.
+    /// - Throws: `H2Error` (`invalidRequest`) if neither version can send it. If only one cannot, submitting it there fails.
     package init(_ request: HTTPRequest, body: [UInt8], to origin: Origin) throws(H2Error) {
         self.body = body
         isHead = request.method == .head
@@ -69,7 +67,7 @@ package final class PreparedRequest: @unchecked Sendable {
             }
             return Pairs(base: base, count: count, memory: memory)
         }
-        // Until they were copied, pairs pointed into its memory.
+        // The pairs point to its memory until they are copied.
         withExtendedLifetime(known) {}
         return pairs
     }

@@ -1,18 +1,18 @@
 import HTTPTypes
 
-/// What a request must be like in every version of HTTP, before any of it is written.
+/// Rules that a request must satisfy in every HTTP version, checked before any of it is written.
 enum RequestRules {
-    /// What a field means for the connection that carries it.
+    /// The meaning of a field for the connection that carries it.
     enum Kind {
         case regular
-        /// Stands for the authority.
+        /// Corresponds to the authority.
         case host
         case contentLength
-        /// `te: trailers`, the only one there is use for.
+        /// `te: trailers`, the only useful value.
         case te
         case connection
         case transferEncoding
-        /// It has to do with a connection, and no request of ours needs it.
+        /// Connection-specific, and not needed by any request of ours.
         case forbidden
     }
 
@@ -28,14 +28,14 @@ enum RequestRules {
         }
     }
 
-    /// The request's path, `/` where it names none.
+    /// The request's path, `/` if it has none.
     static func path(_ request: HTTPRequest) throws(H2Error) -> String {
         var path = request.path ?? "/"
         let isGood = path.withUTF8 { utf8 in
             guard utf8.first == UInt8(ascii: "/") || (utf8.elementsEqual("*".utf8) && request.method == .options) else {
                 return false
             }
-            // Without an early exit, which lets the compiler look at many bytes at once.
+            // No early exit, so that the compiler can vectorise it.
             var bad: UInt8 = 0
             for byte in utf8 { bad |= (byte &- 0x21 > 0x5d ? 1 : 0) | (byte == UInt8(ascii: "#") ? 1 : 0) }
             return bad == 0
@@ -48,10 +48,10 @@ enum RequestRules {
         return path
     }
 
-    // The rest of a request's control data (RFC 9110 section 3.7), which may not be anything else than what the connection
-    // expects. swift-http-types lets nothing but a token be a method.
+    // The rest of a request's control data (RFC 9110 section 3.7), which must match what the connection expects.
+    // swift-http-types ensures that a method is a token.
 
-    /// The request's scheme is the connection's (RFC 3986 section 3.1: letters of either case).
+    /// Verifies that the request's scheme is the connection's (RFC 3986 section 3.1: case-insensitive).
     static func scheme(_ scheme: String, of connection: String) throws(H2Error) {
         guard scheme.lowercased() == connection else {
             throw invalid(
@@ -59,8 +59,9 @@ enum RequestRules {
         }
     }
 
-    /// A host and perhaps a port (RFC 9110 section 7.2), as it is sent: what could end it, or be taken for another part, is
-    /// refused, as are user names (RFC 9110 section 4.2.4), and the zone of an IPv6 address is left out (RFC 6874 section 4).
+    /// A host with an optional port (RFC 9110 section 7.2) as sent. Characters that could end it or be taken for another part
+    /// are rejected, as are user names (RFC 9110 section 4.2.4), and the zone of an IPv6 address is removed (RFC 6874 section
+    /// 4).
     static func authority(_ authority: String, needsPort: Bool = false) throws(H2Error) -> String {
         guard let sent = sentAuthority(Array(authority.utf8)[...], needsPort: needsPort) else {
             throw invalid(
@@ -90,7 +91,7 @@ enum RequestRules {
         }
         guard let port else { return needsPort ? nil : String(decoding: host, as: UTF8.self) }
         let hasPort = !port.isEmpty
-        // RFC 3986 section 3.2.3: leading zeros change nothing.
+        // RFC 3986 section 3.2.3: leading zeros are insignificant.
         let digits = port.drop { $0 == UInt8(ascii: "0") }
         guard digits.count <= 5, digits.allSatisfy({ (0x30...0x39).contains($0) }), hasPort || !needsPort,
             !hasPort || (1...65_535).contains(Int(String(decoding: digits, as: UTF8.self)) ?? 0)
@@ -98,7 +99,7 @@ enum RequestRules {
         return String(decoding: host, as: UTF8.self) + ":" + String(decoding: digits, as: UTF8.self)
     }
 
-    /// RFC 3986 section 3.2.2, but for comma and semicolon, which would look like a list.
+    /// RFC 3986 section 3.2.2, except comma and semicolon, which would look like a list.
     private static func isRegisteredName(_ name: ArraySlice<UInt8>) -> Bool {
         var rest = name
         while let byte = rest.popFirst() {
@@ -121,7 +122,7 @@ enum RequestRules {
         return try self.authority(authority, needsPort: true)
     }
 
-    /// The protocol that an extended CONNECT asks for (RFC 8441 section 4): a name, perhaps with a version behind a slash.
+    /// The protocol that an extended CONNECT asks for (RFC 8441 section 4): a name with an optional version after a slash.
     static func protocolName(_ name: String) throws(H2Error) -> String {
         let parts = Array(name.utf8).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard parts.count <= 2,
@@ -130,7 +131,7 @@ enum RequestRules {
         return name
     }
 
-    /// `:protocol` goes with CONNECT alone (RFC 8441 section 4).
+    /// `:protocol` is only allowed with CONNECT (RFC 8441 section 4).
     static func onlyConnectHasProtocol() -> H2Error {
         invalid("a :protocol without CONNECT", "leave it out, or make the method CONNECT")
     }
@@ -142,26 +143,26 @@ enum RequestRules {
         }
     }
 
-    /// What a `content-length` field says, where `earlier` ones have said the same.
+    /// The value of a `content-length` field, which must agree with `earlier` ones.
     static func length(_ field: HTTPField, earlier: Int?) throws(H2Error) -> Int {
         guard let length = Int(field.value), length >= 0, String(length) == field.value, earlier ?? length == length
         else { throw invalid("bad content-length '\(field.value)'", "leave the field out") }
         return length
     }
 
-    /// What a body says of its length.
+    /// Verifies the length of a body.
     static func length(_ length: Int) throws(H2Error) {
         guard length >= 0 else { throw invalid("a body of \(length) bytes", "state a length of 0 or more, or none") }
     }
 
-    /// The request's own `content-length` and the body's length are one.
+    /// Verifies that the request's own `content-length` matches the body's length.
     static func agree(stated: Int, body: Int) throws(H2Error) {
         guard stated == body else {
             throw invalid("content-length says \(stated), the body has \(body) bytes", "leave the field out")
         }
     }
 
-    /// A `content-length` goes with a body: whoever reads the request would wait for one (RFC 9112 section 6.3, RFC 9113
+    /// Verifies that a request with `content-length` has a body: a recipient would wait for one (RFC 9112 section 6.3, RFC 9113
     /// section 8.1.1).
     static func hasBody(_ hasBody: Bool, stated: Int) throws(H2Error) {
         guard hasBody || stated == 0 else {

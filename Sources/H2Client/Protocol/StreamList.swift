@@ -1,4 +1,4 @@
-/// Owns streams, in memory of its own: an Array of references costs a retain for each look at it.
+/// Owns streams, in manually managed memory: reading an Array of references costs a retain each time.
 struct StreamList: ~Copyable {
     private var base: UnsafeMutablePointer<Unmanaged<StreamState>>
     private var capacity: Int
@@ -10,7 +10,7 @@ struct StreamList: ~Copyable {
     }
 
     deinit {
-        // Each element holds the reference that `append` took.
+        // Each element holds the reference taken by `append`.
         for index in 0..<count { base[index].release() }
         base.deallocate()
     }
@@ -30,7 +30,7 @@ struct StreamList: ~Copyable {
         count += 1
     }
 
-    /// Removes the stream at its own `slot`, which another takes. The caller gets the reference.
+    /// Removes the stream at its `slot`, which another stream takes over. The caller gets the reference.
     mutating func remove(_ stream: StreamState) -> Unmanaged<StreamState> {
         let slot = stream.slot
         let removed = base[slot]
@@ -43,12 +43,12 @@ struct StreamList: ~Copyable {
         return removed
     }
 
-    /// The streams, whom `body` must not add to or take from.
+    /// Calls `body` for each stream. `body` must not add or remove streams.
     func forEach(_ body: (StreamState) -> Void) {
         for index in 0..<count { base[index]._withUnsafeGuaranteedRef(body) }
     }
 
-    /// By identifier, which is the order in which requests were sent. Their slots are not kept.
+    /// Sorts by identifier, the order in which requests were sent. Slots become invalid.
     mutating func sort() {
         var streams = UnsafeMutableBufferPointer(start: base, count: count)
         streams.sort { one, other in
@@ -56,7 +56,7 @@ struct StreamList: ~Copyable {
         }
     }
 
-    /// Calls `body` for each stream and gives it up. `body` must not touch this list.
+    /// Calls `body` for each stream and removes it. `body` must not touch this list.
     mutating func removeAll(_ body: (StreamState) -> Void) {
         for index in 0..<count {
             base[index]._withUnsafeGuaranteedRef(body)

@@ -1,17 +1,17 @@
-// How bodies move between a stream and its connection, whatever version of HTTP carries them.
+// How bodies move between a stream and its connection, in either HTTP version.
 
 extension StreamState {
-    /// What became of body bytes that arrived.
+    /// The result for received body bytes.
     enum Arrival {
         /// They wait in `body` for their reader.
         case buffered
-        /// They are where they belong, or nowhere.
+        /// They were delivered or discarded.
         case taken
-        /// `localFailure` says why they cannot be taken, and the stream has to end.
+        /// They cannot be taken (see `localFailure`), and the stream must end.
         case refused
     }
 
-    /// Puts body bytes that arrived where the sink says.
+    /// Delivers received body bytes to the sink.
     @inline(__always)
     final func arrived(_ bytes: UnsafeRawBufferPointer) -> Arrival {
         bodyReceived += bytes.count
@@ -33,16 +33,16 @@ extension StreamState {
         }
     }
 
-    /// What can be sent now of a body's file.
+    /// The part of a body's file that can be sent now.
     enum FilePiece {
         case ready(Int)
-        /// The body is resumed when it is there.
+        /// The body is resumed when it is loaded.
         case later
-        /// `localFailure` says why, and the stream has to end.
+        /// See `localFailure`; the stream must end.
         case failed
     }
 
-    /// Makes the next piece of a body's file ready, of at most `limit` bytes.
+    /// Prepares the next piece of a body's file, of at most `limit` bytes.
     final func piece(of file: FileBody, upTo limit: Int) -> FilePiece {
         while true {
             switch file.piece(upTo: limit) {
@@ -60,7 +60,7 @@ extension StreamState {
         }
     }
 
-    /// Fills `payload` with the next bytes of the request's body, which has that many ready.
+    /// Fills `payload` with the next bytes of the request's body; the body has that many ready.
     @inline(__always)
     final func takeOutgoing(into payload: UnsafeMutableRawBufferPointer) {
         let count = payload.count

@@ -1,8 +1,8 @@
-/// The bytes that a field's name may have (RFC 9110 section 5.6.2).
+/// The bytes allowed in a field name (RFC 9110 section 5.6.2).
 enum TokenBytes {
-    /// For each byte its lower case; 0 for one that no token has.
+    /// The lowercase form of each byte; 0 if it is not allowed in a token.
     ///
-    /// `nonisolated(unsafe)`: 256 bytes that are written here, before anybody has the address, and never again.
+    /// `nonisolated(unsafe)`: 256 bytes that are written here, before anyone has the address, and never again.
     nonisolated(unsafe) static let lowerCase: UnsafePointer<UInt8> = {
         let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
         table.initialize(repeating: 0, count: 256)

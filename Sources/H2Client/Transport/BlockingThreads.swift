@@ -1,13 +1,13 @@
 import CNghttp2
 import H2Platform
 
-/// Threads for system calls that may wait for a disk or for the other end of a pipe. There are as many as wait at this moment,
-/// and idle ones for a few seconds.
+/// Threads for system calls that may wait for a disk or for the other end of a pipe. There is one per call in progress, plus
+/// idle ones for a few seconds.
 ///
-/// Signals are blocked on them: those of the process are for its own threads, and SIGPIPE, which a write to a broken pipe sends
-/// to the thread that writes, never reaches the program.
+/// Signals are blocked on them: the process's signals are for its own threads, and SIGPIPE, which a write to a broken pipe
+/// sends to the writing thread, never reaches the program.
 ///
-/// Invariant behind `@unchecked Sendable`: `waiting` and `idle` are touched with `mutex` held.
+/// Invariant behind `@unchecked Sendable`: `waiting` and `idle` are accessed with `mutex` held.
 package final class BlockingThreads: @unchecked Sendable {
     package static let shared = BlockingThreads()
 
@@ -16,20 +16,20 @@ package final class BlockingThreads: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var waiting: [@Sendable () -> Void] = []
-    /// Threads that wait for work, but for those that what is in `waiting` will wake.
+    /// Threads waiting for work, minus those about to be woken for the entries of `waiting`.
     private var idle = 0
     private var threads = 0
-    /// What waits for one of `limit` threads, in order.
+    /// Work waiting for one of `limit` threads, in order.
     private var backlog: [@Sendable () -> Void] = []
 
-    // Only for `shared`: nothing is ever freed.
+    // Only for `shared`, so nothing is ever freed.
     private init() {
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
     }
 
     /// Runs `work` on one of the threads.
-    /// - Returns: 0, or pthread_create's error, and `work` is not run.
+    /// - Returns: 0, or pthread_create's error, in which case `work` is not run.
     package func run(_ work: @escaping @Sendable () -> Void) -> CInt {
         pthread_mutex_lock(mutex)
         if idle > 0 {
@@ -71,7 +71,7 @@ package final class BlockingThreads: @unchecked Sendable {
         if !backlog.isEmpty { return backlog.removeFirst() }
         idle += 1
         while waiting.isEmpty {
-            // Where it is taken at the very end of its patience, `waiting` has what `run` has counted it out for.
+            // If the thread times out just as work arrives, `run` has already subtracted it, and `waiting` has the work.
             // In C: whole-module builds cannot say which module `timespec` belongs to.
             if !ch2_cond_wait(condition, mutex, Self.idleSeconds), waiting.isEmpty {
                 idle -= 1
@@ -85,9 +85,9 @@ package final class BlockingThreads: @unchecked Sendable {
 
 extension EventLoop {
     /// Runs `work`, which may block, on another thread.
-    /// - Returns: 0, or why there is no thread for it, as an errno, and `work` is not run.
+    /// - Returns: 0, or an errno if there is no thread for it, in which case `work` is not run.
     func runBlocking(_ work: @escaping @Sendable () -> Void) -> CInt {
-        // A simulation knows no other threads.
+        // A simulation has no other threads.
         if isSimulated {
             work()
             return 0

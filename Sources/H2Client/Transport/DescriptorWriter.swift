@@ -2,9 +2,9 @@ import CNghttp2
 import H2Platform
 import Synchronization
 
-/// Writes to a descriptor of somebody's, on threads that may block.
+/// Writes to a caller's descriptor, on threads that may block.
 ///
-/// It has a duplicate of its own, so that a write that is left behind never meets another file under the same number.
+/// It uses a duplicate, so that an abandoned write never reaches another file with the same descriptor number.
 package final class DescriptorWriter: Sendable {
     package enum Target {
         /// /dev/null.
@@ -17,18 +17,18 @@ package final class DescriptorWriter: Sendable {
     private let descriptor: CInt
     private let kind: Kind
     private let isAbandoned = Atomic<Bool>(false)
-    /// How long, in milliseconds, a thread waits for room before it looks whether anybody still wants it to.
+    /// How long, in milliseconds, a thread waits for room before it checks whether the write was abandoned.
     private static let patience: CInt = 200
     private static let pieceSize = 1 << 20
 
-    /// - Throws: `H2Error` (`localIO`) for what is no descriptor.
+    /// - Throws: `H2Error` (`localIO`) if it is not a descriptor.
     package static func open(_ descriptor: CInt) throws(H2Error) -> Target {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(errno) }
-        // poll says nothing of a pipe's reading end, ever.
+        // poll never reports anything for a pipe's reading end.
         guard ch2_may_write(descriptor) else { throw failure(EBADF) }
         let type = status.st_mode & S_IFMT
-        // A write of nothing finds out whether it may be written to.
+        // An empty write shows whether it is writable.
         if type == S_IFCHR, status.st_rdev == nullDevice, writeOnce(descriptor, "", 0) == 0 { return .discard }
         let duplicate = ch2_duplicate(descriptor)
         guard duplicate >= 0 else { throw failure(errno) }
@@ -54,14 +54,14 @@ package final class DescriptorWriter: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Nobody waits any more for what is being written.
+    /// Nothing waits any longer for the current write.
     package func abandon() { isAbandoned.store(true, ordering: .relaxed) }
 
-    /// Writes all of `bytes`, and may block. On a thread that has SIGPIPE blocked.
-    /// - Returns: 0, or the errno that stopped it; ECANCELED where nobody waits any more.
+    /// Writes all of `bytes` and may block. Called on a thread that has SIGPIPE blocked.
+    /// - Returns: 0, or the errno that stopped it; ECANCELED if the write was abandoned.
     package func write(_ bytes: [UInt8]) -> CInt { bytes.withUnsafeBytes { write($0) } }
 
-    /// The same for two pieces, one after the other.
+    /// The same for two pieces in a row.
     func write(_ bytes: [UInt8], _ more: [UInt8]) -> CInt {
         let status = write(bytes)
         return status == 0 && !more.isEmpty ? write(more) : status
@@ -96,8 +96,8 @@ package final class DescriptorWriter: Sendable {
             return -1
         }
         if kind == .socket { return ch2_send_now(descriptor, bytes.baseAddress, bytes.count) }
-        // What says that it is ready takes as much as this at once, so that the thread does not block where nobody could tell
-        // it that it is not wanted any more.
+        // A descriptor that reports readiness takes this much at once, so the thread does not block in a write that cannot be
+        // abandoned.
         return writeOnce(descriptor, bytes.baseAddress, min(bytes.count, Int(PIPE_BUF)))
     }
 }

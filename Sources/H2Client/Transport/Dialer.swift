@@ -1,16 +1,16 @@
 import CNghttp2
 import H2Platform
 
-/// One attempt to reach an origin: resolve, connect (Happy Eyeballs, RFC 8305), shake hands.
+/// An attempt to reach an origin: resolve, connect (Happy Eyeballs, RFC 8305), TLS handshake.
 ///
-/// Belongs to its loop's thread. It ends with exactly one call of `completion`; after `cancel` with none.
+/// Belongs to its loop's thread. It ends with exactly one call of `completion`, or none after `cancel`.
 final class Dialer {
     struct Connected {
         let wire: any Wire
         let info: ConnectionInfo
-        /// The address that answered, to be compared with those of other hosts.
+        /// The address that answered, to compare with those of other hosts.
         let remoteAddress: SocketAddress
-        /// What ALPN came to. What to make of it is the caller's.
+        /// The result of ALPN, for the caller to interpret.
         let applicationProtocol: ProtocolChoice
     }
 
@@ -27,23 +27,23 @@ final class Dialer {
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
-    /// Why the address to connect from cannot be used.
+    /// Why the configured source address cannot be used.
     private var sourceFailure: CInt?
     private var phaseTimer: LoopTimer?
     private var headStartTimer: LoopTimer?
-    /// Before a Unix socket with a full queue is asked again. Nanoseconds.
+    /// Nanoseconds before retrying a Unix socket whose queue is full.
     private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
 
-    /// When it all began: `establish` limits all phases together.
+    /// The start of the dial: `establish` limits all phases together.
     private let beginning: UInt64
     private var phaseStart: UInt64
     private var resolveTime: UInt64 = 0
     private var connectTime: UInt64 = 0
 
     /// - Parameters:
-    ///   - tls: nil dials in cleartext. May be shared by any number of dials, on any loops.
-    ///   - protocols: what to offer by ALPN, the best first: of `h2` and `http/1.1`.
+    ///   - tls: nil means cleartext. Can be shared by any number of dials, on any loops.
+    ///   - protocols: ALPN protocols to offer, the preferred first: `h2`, `http/1.1`.
     init(
         origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
         loop: EventLoop, resolver: (any NameResolver)? = nil,
@@ -61,7 +61,7 @@ final class Dialer {
         phaseStart = beginning
     }
 
-    // MARK: - Resolve
+    // MARK: - Resolving
 
     func start() {
         loop.preconditionInLoop()
@@ -69,7 +69,7 @@ final class Dialer {
         let host = configuration.connectTo?.host ?? origin.host
         let port = configuration.connectTo?.port ?? origin.port
         phaseStart = beginning
-        // A look-up may have to wait for others, which is not its fault: its own limit counts from when it runs.
+        // A look-up may have to queue, which should not count: its own limit starts when it runs.
         if let whole = configuration.timeouts.establish { startTimer(.resolve, whole) }
         let box = LoopBound(self)
         if let path = configuration.socketPath {
@@ -110,7 +110,7 @@ final class Dialer {
         }
     }
 
-    /// RFC 8305 section 4: families by turns, beginning with that of the resolver's first choice.
+    /// RFC 8305 section 4: alternates address families, starting with that of the resolver's first result.
     static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
         guard let first = addresses.first?.family else { return [] }
         var same = addresses.filter { $0.family == first }[...]
@@ -123,7 +123,7 @@ final class Dialer {
         return result
     }
 
-    // MARK: - Connect
+    // MARK: - Connecting
 
     private func tryNext() {
         if let timer = headStartTimer { loop.cancel(timer) }
@@ -144,7 +144,7 @@ final class Dialer {
             let status = address.withSockaddr { connect(descriptor, $0, $1) }
             let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)
             if status == 0 { return connected(attempt) }
-            // A Unix socket whose queue is full says so, and nothing says when there is room.
+            // A Unix socket reports that its queue is full, but not when there is room again.
             if errno == EAGAIN, address.family == AF_UNIX {
                 close(descriptor)
                 untried.insert(address, at: 0)
@@ -168,7 +168,7 @@ final class Dialer {
         if attempts.isEmpty { finish(.failure(connectError())) }
     }
 
-    /// Where an address to connect from is set; 0, or errno.
+    /// Binds to the source address, if one is configured. Returns 0, or errno.
     private func bindSource(_ descriptor: CInt, _ family: CInt) -> CInt {
         guard let source = configuration.sourceAddress, family != AF_UNIX else { return 0 }
         guard case .success(let addresses) = Resolver.addresses(host: source, port: 0, flags: AI_NUMERICHOST),
@@ -191,7 +191,7 @@ final class Dialer {
         connected(attempt)
     }
 
-    /// The loop cannot tell when a socket is connected.
+    /// The loop cannot report when a socket is connected.
     private func unwatched(_ attempt: Attempt, _ error: H2Error) {
         guard attempts.contains(where: { $0 === attempt }) else { return }
         fail(error)
@@ -201,7 +201,7 @@ final class Dialer {
         connectTime = endPhase()
         abandonAttempts()
         let descriptor = attempt.descriptor
-        // A system that refuses an option has it not: the connection is as good as without.
+        // If the system rejects an option, it does not support it: the connection is good enough without it.
         if let keepAlive = configuration.tcpKeepAlive { _ = keepAlive.apply(to: descriptor) }
         guard let tls else {
             let wire = TCPWire(descriptor: descriptor)
@@ -221,8 +221,8 @@ final class Dialer {
         }
     }
 
-    /// A host as certificates and SNI write it (RFC 6066 section 3): without the final dot of an absolute name, and without
-    /// the zone of a link-local address.
+    /// A host as used in certificates and SNI (RFC 6066 section 3): without the final dot of an absolute name and the zone of a
+    /// link-local address.
     static func certificateName(_ host: String) -> String {
         if Resolver.isAddress(host) { return String(host.prefix { $0 != "%" }) }
         return host.count > 1 && host.last == "." ? String(host.dropLast()) : host
@@ -236,7 +236,7 @@ final class Dialer {
         }
         let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
         let refused = failures.contains { $0.error == ECONNREFUSED }
-        // A machine that has no socket for us says nothing of the server.
+        // If this machine has no free sockets, that says nothing about the server.
         let exhausted = failures.lazy.map { exhaustionRemedy($0.error) }.first { !$0.isEmpty }
         let isLocal = exhausted != nil && failures.allSatisfy { !exhaustionRemedy($0.error).isEmpty }
         return H2Error(
@@ -262,7 +262,7 @@ final class Dialer {
             message: "cannot connect to \(origin) from \(source): \(why)", remedy: remedy)
     }
 
-    /// A Unix domain socket is no matter of hosts.
+    /// The remedy for a Unix domain socket, where host-related advice would be wrong.
     private var socketRemedy: String? {
         guard configuration.socketPath != nil else { return nil }
         return switch failures.last?.error {
@@ -274,7 +274,7 @@ final class Dialer {
         }
     }
 
-    // MARK: - Shake hands
+    // MARK: - Handshake
 
     private func shookHands(_ wire: TLSWire, _ attempt: Attempt) {
         handshaker = nil
@@ -309,16 +309,16 @@ final class Dialer {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    // MARK: - End
+    // MARK: - Closing
 
-    /// Drops everything without a call of `completion`. Harmless after the end.
+    /// Ends the dial without calling `completion`. Does nothing after the end.
     func cancel() {
         loop.preconditionInLoop()
         completion = nil
         cleanUp()
     }
 
-    /// What the loop says of itself, with what it was wanted for.
+    /// Ends the dial with a failure of the loop, adding what it was needed for.
     private func fail(_ failure: H2Error) {
         var error = failure
         error.message = "cannot connect to \(origin): \(failure.message)"
@@ -386,9 +386,9 @@ final class Dialer {
         return loop.preciseNow &- phaseStart
     }
 
-    /// One socket on its way to one address.
+    /// A socket being connected to one address.
     private final class Attempt: ReadinessHandler {
-        // Weak: what is told later may come when the dial is over.
+        // Weak: events may still arrive when the dial is over.
         private weak var dialer: Dialer?
         let address: SocketAddress
         let descriptor: CInt
@@ -404,7 +404,7 @@ final class Dialer {
     }
 }
 
-/// Drives a TLS handshake by readiness and calls `completion` at its end, good (`wire.failure` is nil) or bad.
+/// Drives a TLS handshake by readiness and calls `completion` at its end, whether it succeeded (`wire.failure` is nil) or not.
 package final class Handshaker: ReadinessHandler {
     private let wire: TLSWire
     private let loop: EventLoop
@@ -443,7 +443,7 @@ package final class Handshaker: ReadinessHandler {
         }
     }
 
-    /// Closes the wire without a call of `completion`.
+    /// Closes the wire without calling `completion`.
     package func abandon() {
         guard completion != nil else { return }
         completion = nil
@@ -451,10 +451,9 @@ package final class Handshaker: ReadinessHandler {
     }
 }
 
-/// Carries something loop-bound through a `@Sendable` closure that runs on that loop.
+/// Carries a loop-bound value through a `@Sendable` closure that runs on that loop.
 ///
-/// Invariant behind `@unchecked Sendable`: whoever makes one hands it only to `execute` or `resolve` of the loop that
-/// owns the value.
+/// Invariant behind `@unchecked Sendable`: it is passed only to `execute` or `resolve` of the loop that owns the value.
 package struct LoopBound<Value>: @unchecked Sendable {
     package let value: Value
     package init(_ value: Value) { self.value = value }

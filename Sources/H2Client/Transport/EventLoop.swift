@@ -27,7 +27,7 @@ public final class EventLoop: SerialExecutor {
 
     /// The executor that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
-    /// A client uses a loop of its own in its place.
+    /// A client replaces it with a loop of its own.
     static let placeholder = EventLoop()
     private let thread: LoopThread
     private let queue: JobQueue
@@ -35,7 +35,7 @@ public final class EventLoop: SerialExecutor {
     /// Creates a loop whose thread starts at its first use.
     public convenience init() { self.init(LoopThread(poller: makePoller(), clock: nil)) }
 
-    /// A loop without a thread, whose time is `clock`: somebody calls `turn()`. For simulation.
+    /// A loop without a thread, whose time is `clock` and whose turns are run by `turn()`. For simulation.
     package convenience init(simulatedClock clock: @escaping () -> UInt64) {
         self.init(LoopThread(poller: IdlePoller(), clock: clock))
     }
@@ -78,7 +78,7 @@ public final class EventLoop: SerialExecutor {
     /// Whether it is called on the loop's thread.
     public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
-    /// Whether it has no thread: somebody calls `turn()`.
+    /// Whether it has no thread and turns are run by `turn()`.
     var isSimulated: Bool { thread.isSimulated }
 
     /// True on the thread that runs this loop.
@@ -86,18 +86,18 @@ public final class EventLoop: SerialExecutor {
         @inline(__always) get { queue.isCurrent }
     }
 
-    /// For what asks `isCurrent` for every request.
+    /// For code that checks `isCurrent` for every request.
     var identity: LoopIdentity { LoopIdentity(queue) }
 
-    /// Traps off the loop's thread: what a loop owns has no other protection.
+    /// Traps off the loop's thread: a loop's state has no other protection.
     package func preconditionInLoop() {
         precondition(isCurrent, "this runs on its EventLoop's thread only")
     }
 
-    /// Runs a call on the loop's thread, in a later part of this turn or the next turn. From any thread.
+    /// Runs a call on the loop's thread, later in this turn or in the next one. Can be called from any thread.
     package func execute(_ call: @escaping @Sendable () -> Void) { thread.execute(call) }
 
-    /// Runs `body` on the loop's thread: at once where that is the caller's, else by a hop there and back.
+    /// Runs `body` on the loop's thread: directly if that is the current thread, otherwise with a hop there and back.
     nonisolated(nonsending) func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
         if isCurrent { return body() }
         let result = await withUnsafeContinuation { continuation in
@@ -113,18 +113,18 @@ public final class EventLoop: SerialExecutor {
 
     // MARK: - On the loop's thread
 
-    /// Monotonic nanoseconds, taken once a turn.
+    /// Monotonic nanoseconds, read once per turn.
     package var now: UInt64 {
         @inline(__always) get { thread.now }
     }
 
-    /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
+    /// Read buffer shared by all connections of the loop: bytes are consumed before the next read.
     package var readBuffer: UnsafeMutableRawBufferPointer { thread.readBuffer }
 
-    /// Why nothing can be connected on this loop: it was shut down, or the system has no thread or descriptor for it.
+    /// Why nothing can be connected on this loop: it was shut down, or the system has no thread or descriptor left.
     package var failure: H2Error? { thread.presentFailure() }
 
-    /// Flushes at the end of this turn.
+    /// Has `flushable` flushed at the end of this turn.
     package func markDirty(_ flushable: any Flushable) { thread.markDirty(flushable) }
 
     /// Runs `action` on the loop's thread once `nanoseconds` have passed, unless cancelled.
@@ -134,8 +134,8 @@ public final class EventLoop: SerialExecutor {
 
     package func cancel(_ timer: LoopTimer) { thread.cancel(timer) }
 
-    /// Tells `handler` about input, and where asked about room to write. Where that cannot be had (the loop was shut down,
-    /// the system is out of watches), the handler is told by `unwatched`, later.
+    /// Notifies `handler` of input and, if requested, of room to write. If that is impossible (the loop was shut down, the
+    /// system is out of watches), the handler's `unwatched` is called later.
     package func register(_ descriptor: CInt, writable: Bool = false, handler: any ReadinessHandler) {
         thread.register(descriptor, writable: writable, handler: handler)
     }
@@ -146,12 +146,12 @@ public final class EventLoop: SerialExecutor {
 
     package func deregister(_ descriptor: CInt) { thread.deregister(descriptor) }
 
-    /// Reads the clock in the middle of a turn, for who measures what a long turn does.
+    /// Reads the clock in the middle of a turn, to measure what a long turn does.
     @inline(__always)
     package func readClock() { thread.readClock() }
 
-    /// How much later than asked the system may end this thread's waits, to gather them: 50,000 ns where nothing is said.
-    /// Does nothing where the system has no such setting.
+    /// How much later than requested the system may end this thread's waits, to coalesce them; the system's default is 50,000
+    /// ns. Does nothing if the system has no such setting.
     package func setTimerSlack(nanoseconds: UInt64) {
         preconditionInLoop()
         ch2_set_timer_slack(nanoseconds)
@@ -159,23 +159,23 @@ public final class EventLoop: SerialExecutor {
 
     // MARK: - Turns
 
-    /// One turn without waiting, on the calling thread, which becomes the loop's for its length. For simulation.
+    /// Runs one turn without waiting, on the calling thread, which is the loop's thread for that time. For simulation.
     package func turn() { thread.turn(mayWait: false) }
 
-    /// True while the loop has something to do at once. For simulation.
+    /// True while the loop has something to do now. For simulation.
     package var hasWork: Bool { thread.hasWork }
 
-    /// The next timer's time, if any. For simulation.
+    /// The deadline of the next timer, if any. For simulation.
     package var nextTimer: UInt64? { thread.timers.earliestDeadline }
 
-    /// Timers that are set. For simulation.
+    /// Number of active timers. For simulation.
     package var timerCount: Int { thread.timers.count }
 
     // MARK: - Time
 
     package static func monotonicNanoseconds() -> UInt64 { ch2_monotonic_nanoseconds() }
 
-    /// The time as this loop counts it, read now rather than once a turn; from any thread.
+    /// The loop's time, read now rather than once per turn. Can be called from any thread.
     package var preciseNow: UInt64 { thread.preciseNow }
 }
 
@@ -187,12 +187,12 @@ extension [EventLoop] {
     }
 }
 
-/// What has something to send at the end of a turn.
+/// An object with output to send at the end of a turn.
 package protocol Flushable: AnyObject {
     func flush()
 }
 
-/// Waits for nothing: a simulated loop's wires are not descriptors.
+/// Never waits: a simulated loop's wires are not descriptors.
 private final class IdlePoller: Poller {
     var isEmpty: Bool { true }
     func open() -> CInt { 0 }
@@ -209,7 +209,7 @@ private final class IdlePoller: Poller {
 }
 
 extension Duration {
-    /// Nanoseconds, clamped to 0... and to what a timer can take.
+    /// Nanoseconds, clamped to the range from 0 to the maximum of a timer.
     package var clampedNanoseconds: UInt64 {
         let (seconds, attoseconds) = components
         guard seconds >= 0, attoseconds >= 0 else { return 0 }

@@ -1,13 +1,13 @@
 import CNghttp2
 
-/// What a loop hands over to another thread by resuming its continuation, in ThreadSanitizer's eyes: nothing else happens
-/// here, the continuation itself orders the two.
+/// Tells ThreadSanitizer that a loop hands over to another thread by resuming its continuation. It does nothing else: the
+/// continuation itself orders the two.
 enum Handover {
-    /// On the loop, before the resume.
+    /// Called on the loop, before the resume.
     @inline(__always)
     static func give(_ object: AnyObject) { ch2_hand_over(Unmanaged.passUnretained(object).toOpaque()) }
 
-    /// After the await, on the thread that goes on.
+    /// Called after the await, on the resumed thread.
     @inline(__always)
     static func take(_ object: AnyObject) { ch2_take_over(Unmanaged.passUnretained(object).toOpaque()) }
 }

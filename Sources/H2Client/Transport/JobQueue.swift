@@ -1,22 +1,22 @@
 import CNghttp2
 
-/// What a loop has to run: jobs of Swift's concurrency runtime, by the executor that they came through, and calls; and whether a
-/// thread is there to run them.
+/// The work of a loop: jobs of Swift's concurrency runtime, with the executor they came through, and calls. It also tracks
+/// whether a thread is there to run them.
 ///
-/// Invariant behind `@unchecked Sendable`: `inbox` is touched under `lock` alone; `jobs` and `calls` only by the thread that
-/// runs the loop, which `isCurrent` tells.
+/// Invariant behind `@unchecked Sendable`: `inbox` is accessed only under `lock`; `jobs` and `calls` only by the thread that
+/// runs the loop (`isCurrent`).
 final class JobQueue: @unchecked Sendable {
     enum ExecutorKind { case serial, task }
     typealias Job = (job: UnownedJob, executor: ExecutorKind)
     typealias Call = @Sendable () -> Void
 
-    /// What runs the loop's turns.
+    /// The state of the thread that runs the loop's turns.
     enum Runner {
-        /// Nothing: the next post has to start a thread.
+        /// None: the next post must start a thread.
         case none
-        /// A thread that will look at the inbox before it waits. A simulated loop is always here.
+        /// A thread that will check the inbox before it waits. A simulated loop is always in this state.
         case awake
-        /// A thread that waits, and has to be woken.
+        /// A thread that is waiting and must be woken.
         case asleep
     }
 
@@ -30,7 +30,7 @@ final class JobQueue: @unchecked Sendable {
     private let lock = PthreadLock()
     @exclusivity(unchecked) private var inbox: Inbox
 
-    /// Of the loop's own thread.
+    /// Used only by the loop's own thread.
     @exclusivity(unchecked) var jobs: [Job] = []
     @exclusivity(unchecked) var calls: [Call] = []
 
@@ -41,7 +41,7 @@ final class JobQueue: @unchecked Sendable {
         @inline(__always) get { ch2_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
     }
 
-    /// Makes the calling thread the loop's; what it was before.
+    /// Makes the calling thread the loop's thread. Returns its previous loop.
     func enter() -> UnsafeMutableRawPointer? {
         defer { ch2_set_current_loop(Unmanaged.passUnretained(self).toOpaque()) }
         return ch2_current_loop()
@@ -50,13 +50,13 @@ final class JobQueue: @unchecked Sendable {
     var isEmpty: Bool { jobs.isEmpty && calls.isEmpty }
 
     // MARK: - From other threads
-    // Each returns what the runner was. The runner is awake afterwards: the caller wakes it or starts it.
+    // Each returns the previous state of the runner. The runner is awake afterwards: the caller wakes or starts it.
 
     func post(_ job: UnownedJob, executor: ExecutorKind) -> Runner { post { $0.jobs.append((job, executor)) } }
 
     func post(_ call: @escaping Call) -> Runner { post { $0.calls.append(call) } }
 
-    /// From now on the loop ends when it has nothing left to do. A loop that does not run has nothing to end.
+    /// Makes the loop end when it has nothing left to do. A loop that is not running has nothing to end.
     func stop() -> Runner {
         lock.withLock {
             inbox.isStopping = true
@@ -76,7 +76,7 @@ final class JobQueue: @unchecked Sendable {
 
     // MARK: - On the loop's thread
 
-    /// Takes over what other threads have posted. True once the loop is to end.
+    /// Takes over posts of other threads. Returns true once the loop should end.
     func takeInbox() -> Bool {
         lock.withLock {
             inbox.runner = .awake
@@ -92,8 +92,8 @@ final class JobQueue: @unchecked Sendable {
         }
     }
 
-    /// True where nothing was posted: from here on, whoever posts wakes the poller.
-    /// - Parameter isStopping: what `takeInbox` said.
+    /// Returns true if nothing was posted: from here on, each post wakes the poller.
+    /// - Parameter isStopping: the result of `takeInbox`.
     func mayFallAsleep(isStopping: Bool) -> Bool {
         lock.withLock {
             let isIdle = inbox.jobs.isEmpty && inbox.calls.isEmpty && inbox.isStopping == isStopping
@@ -102,7 +102,7 @@ final class JobQueue: @unchecked Sendable {
         }
     }
 
-    /// Lets go of the thread, unless something was posted.
+    /// Releases the thread, unless something was posted.
     func retire() -> Bool {
         lock.withLock {
             guard inbox.jobs.isEmpty && inbox.calls.isEmpty else { return false }
@@ -115,9 +115,9 @@ final class JobQueue: @unchecked Sendable {
     var hasPosted: Bool { lock.withLock { !inbox.jobs.isEmpty || !inbox.calls.isEmpty } }
 }
 
-/// Which loop something lives on, to be compared with the thread's own without a retain of the loop.
+/// Identifies the loop that owns an object, to compare with the current thread's without retaining the loop.
 struct LoopIdentity: @unchecked Sendable {
-    // Never dereferenced: only compared.
+    // Only compared, never dereferenced.
     private let queue: UnsafeMutableRawPointer
 
     init(_ queue: JobQueue) { self.queue = Unmanaged.passUnretained(queue).toOpaque() }
@@ -127,8 +127,8 @@ struct LoopIdentity: @unchecked Sendable {
     var isCurrent: Bool { ch2_current_loop() == queue }
 }
 
-/// The loop as a TaskExecutor: a class of its own, since one class that was both would make the runtime take an actor's
-/// call on the same loop for a change of executors, and enqueue it.
+/// The loop as a TaskExecutor. It is a separate class: if one class were both executors, the runtime would take an actor's call
+/// on the same loop for a change of executors and enqueue it.
 final class LoopTaskExecutor: TaskExecutor {
     private let thread: LoopThread
 

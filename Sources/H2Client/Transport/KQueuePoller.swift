@@ -2,7 +2,7 @@
     import CNghttp2
     import H2Platform
 
-    /// kqueue, and a user event to wake it. Untested: the project is built and measured on Linux.
+    /// kqueue with a user event to wake it. Untested: the project is built and measured on Linux.
     final class KQueuePoller: Poller {
         private static let capacity = 256
         private var queue: CInt = -1
@@ -50,7 +50,7 @@
             return reading != 0 ? reading : writing
         }
 
-        // A filter that is disabled tells nothing, an end or error neither, so there is nothing to be parked.
+        // A disabled filter reports nothing, not even an end or error, so nothing needs to be parked.
         func update(
             _ descriptor: CInt, readable: Bool, writable: Bool
         ) -> (handler: any ReadinessHandler, error: CInt)? {

@@ -1,6 +1,6 @@
-/// A timer that is set and stopped from any thread.
+/// A timer that can be set and stopped from any thread.
 ///
-/// Invariant behind `@unchecked Sendable`: what changes is touched on the loop's thread alone.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed only on the loop's thread.
 package final class LoopAlarm: @unchecked Sendable {
     private enum State {
         case idle
@@ -11,7 +11,7 @@ package final class LoopAlarm: @unchecked Sendable {
     private let loop: EventLoop
     private var state = State.idle
 
-    /// Runs `action` on the loop once `nanoseconds` have passed, unless stopped before.
+    /// Runs `action` on the loop once `nanoseconds` have passed, unless stopped first.
     package init(_ loop: EventLoop, after nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
         self.loop = loop
         loop.execute { self.start(nanoseconds, action) }
@@ -26,7 +26,7 @@ package final class LoopAlarm: @unchecked Sendable {
             })
     }
 
-    /// Harmless twice, and after the end.
+    /// Does nothing if already stopped or fired.
     package func stop() {
         loop.execute {
             if case .set(let timer) = self.state { self.loop.cancel(timer) }

@@ -1,44 +1,43 @@
 import CNghttp2
 import H2Platform
 
-/// The turns of an `EventLoop`, and the thread that makes them.
+/// The turns of an `EventLoop`, and the thread that runs them.
 ///
-/// The thread is started by the first post, and holds this object rather than the loop: so a loop that nobody uses any more
-/// is dropped, which ends the thread. A loop that ends fails what waits for descriptors, and its thread goes once there is
-/// nothing left to run or to wait for. A post after that starts a thread again, for as long as it takes: whatever is called
-/// on a loop that was shut down comes to an end rather than hang.
+/// The thread is started by the first post, and holds this object rather than the loop, so that an unused loop is released,
+/// which ends the thread. A loop that ends fails everything that waits for descriptors, and its thread exits once there is
+/// nothing left to run or wait for. A later post starts a thread again for as long as needed: calls on a loop that was shut
+/// down complete instead of hanging.
 ///
-/// Invariant behind `@unchecked Sendable`: everything that changes here is touched only by the thread that runs the loop,
-/// and one thread hands over to the next under the queue's lock; other threads get no further than `queue`, `wake` and
-/// `startThread`.
+/// Invariant behind `@unchecked Sendable`: all mutable state here is accessed only by the thread that runs the loop, and one
+/// thread hands over to the next under the queue's lock; other threads use only `queue`, `wake` and `startThread`.
 final class LoopThread: @unchecked Sendable {
     let queue: JobQueue
     private let poller: any Poller
     private let clock: (() -> UInt64)?
     private let start: @Sendable (@escaping @Sendable () -> Void) -> CInt
-    // Unowned: a job of an executor can only be there while that executor is, which its actor or task sees to.
+    // Unowned: a job of an executor exists only as long as the executor, which its actor or task keeps alive.
     @exclusivity(unchecked) private var executors: (serial: UnownedSerialExecutor, task: UnownedTaskExecutor)?
     @exclusivity(unchecked) private var runningJobs: [JobQueue.Job] = []
     @exclusivity(unchecked) private(set) var timers = TimerQueue()
     @exclusivity(unchecked) private var dirty: [any Flushable] = []
     @exclusivity(unchecked) private var flushing: [any Flushable] = []
-    /// Monotonic nanoseconds, taken once a turn.
+    /// Monotonic nanoseconds, read once per turn.
     @exclusivity(unchecked) fileprivate(set) var now: UInt64
-    /// Why no descriptor can be watched: the loop was shut down, or the system gives no thread or descriptor.
+    /// Why no descriptor can be watched: the loop was shut down, or the system has no thread or descriptor left.
     @exclusivity(unchecked) private var failure: H2Error?
     /// Whether `failure` is a lack of descriptors, which may be over by now.
     @exclusivity(unchecked) private var mayReopen = false
     @exclusivity(unchecked) private var isStopping = false
 
-    /// Scratch for reads, shared by all connections of the loop: bytes are consumed before the next read.
+    /// Read buffer shared by all connections of the loop: bytes are consumed before the next read.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
-    /// - Parameter start: starts a thread; 0, or pthread_create's error. For tests.
+    /// - Parameter start: starts a thread and returns 0 or pthread_create's error. For tests.
     init(
         poller: any Poller, clock: (() -> UInt64)?,
         start: @escaping @Sendable (@escaping @Sendable () -> Void) -> CInt = startDetachedThread
     ) {
-        // A simulated loop runs in whoever calls `turn`.
+        // A simulated loop runs on the thread that calls `turn`.
         queue = JobQueue(clock == nil ? .none : .awake)
         self.poller = poller
         self.clock = clock
@@ -48,10 +47,10 @@ final class LoopThread: @unchecked Sendable {
 
     deinit { readBuffer.deallocate() }
 
-    /// Whether somebody calls `turn` rather than a thread.
+    /// Whether turns are run by calls of `turn` instead of a thread.
     var isSimulated: Bool { clock != nil }
 
-    /// Before anything is posted.
+    /// Sets the executors, before anything is posted.
     func open(serial: UnownedSerialExecutor, task: UnownedTaskExecutor) { executors = (serial, task) }
 
     // MARK: - From any thread
@@ -74,7 +73,7 @@ final class LoopThread: @unchecked Sendable {
         }
     }
 
-    /// The time as this loop counts it, read now rather than once a turn.
+    /// The loop's time, read now rather than once per turn.
     var preciseNow: UInt64 { clock?() ?? EventLoop.monotonicNanoseconds() }
 
     private func startThread() {
@@ -83,8 +82,8 @@ final class LoopThread: @unchecked Sendable {
             self.run(threadError: 0)
         }
         guard status != 0 else { return }
-        // What was posted must come to an end. A thread of Swift's pool does it, and since that is not ours to keep, nothing
-        // can be watched: all that needs a descriptor fails at once, with this error.
+        // Posted work must complete. A thread of Swift's pool runs it, and since that thread must be given back, nothing can be
+        // watched: everything that needs a descriptor fails at once with this error.
         Task.detached { self.run(threadError: status) }
     }
 
@@ -100,7 +99,7 @@ final class LoopThread: @unchecked Sendable {
 
     func cancel(_ timer: LoopTimer) { timers.remove(timer) }
 
-    /// Why no descriptor can be watched at present. Where the system had no descriptors left, this asks it again.
+    /// Why no descriptor can be watched at present. If the system was out of descriptors, this tries again.
     func presentFailure() -> H2Error? {
         if mayReopen { openPoller() }
         return failure
@@ -125,7 +124,7 @@ final class LoopThread: @unchecked Sendable {
 
     func deregister(_ descriptor: CInt) { poller.deregister(descriptor) }
 
-    /// Later, since the handler is in the middle of something.
+    /// Notifies the handler later, since it is in the middle of something.
     private func tell(_ handler: any ReadinessHandler, _ error: H2Error) {
         let handler = LoopBound(handler)
         queue.calls.append { handler.value.unwatched(error) }
@@ -135,7 +134,7 @@ final class LoopThread: @unchecked Sendable {
 
     // MARK: - Turns
 
-    /// A thread's life.
+    /// The main function of the thread.
     private func run(threadError: CInt) {
         isStopping = false
         if threadError != 0 {
@@ -148,22 +147,22 @@ final class LoopThread: @unchecked Sendable {
         repeat { turn(mayWait: true) } while !mayRetire
     }
 
-    /// Whether nothing is left that this thread would be needed for.
+    /// Whether this thread is no longer needed.
     private var mayRetire: Bool { failure != nil && isIdle && queue.retire() }
 
     private var isIdle: Bool { queue.isEmpty && dirty.isEmpty && timers.count == 0 && poller.isEmpty }
 
-    /// True while the loop has something to do at once.
+    /// True while the loop has something to do now.
     var hasWork: Bool { !queue.isEmpty || !dirty.isEmpty || queue.hasPosted }
 
     func turn(mayWait: Bool) {
         let outer = queue.enter()
         defer { ch2_set_current_loop(outer) }
 
-        // A simulated loop's clock has moved since its last turn; a real one's was read after the wait.
+        // A simulated loop's clock may have advanced since its last turn; a real one's was read after the wait.
         if let clock { now = clock() }
         if queue.takeInbox() && !isStopping { end() }
-        // Jobs beget jobs: run a few generations before turning to the wires, but not for ever.
+        // Jobs may add jobs: run a few generations before turning to the wires, but not endlessly.
         var generations = 0
         while !queue.isEmpty, generations < 16 {
             runJobs()
@@ -179,12 +178,12 @@ final class LoopThread: @unchecked Sendable {
             timeout = timers.earliestDeadline.map { $0 > now ? $0 - now : 0 }
         }
         if case let status = poller.wait(nanoseconds: timeout), status != 0 { cannotWait(status) }
-        // The wait may have been long, and a timer that a handler sets counts from its own now.
+        // The wait may have been long, and timers set by handlers count from the loop's now.
         now = preciseNow
         poller.tellHandlers()
     }
 
-    /// The loop was shut down, or dropped: whoever waits for a descriptor is told.
+    /// The loop was shut down or released: tells everything that waits for a descriptor.
     private func end() {
         isStopping = true
         mayReopen = false
@@ -195,9 +194,8 @@ final class LoopThread: @unchecked Sendable {
         for handler in poller.removeAll() { tell(handler, error) }
     }
 
-    /// The kernel does not wait for us, or not for these descriptors: somebody may have closed them. To try again and again
-    /// would be a loop at full speed that is deaf to its connections, so those end here. New ones are made when they are
-    /// needed.
+    /// The kernel cannot wait, or not for these descriptors: someone may have closed them. Retrying would be a busy loop that
+    /// ignores its connections, so those end here. New ones are opened when needed.
     private func cannotWait(_ code: CInt) {
         let error = Self.exhausted("wait for sockets", code)
         if failure == nil {
@@ -233,7 +231,7 @@ final class LoopThread: @unchecked Sendable {
         flushing.removeAll(keepingCapacity: true)
     }
 
-    // MARK: - Words
+    // MARK: - Messages
 
     private static func cannotWatch(_ code: CInt) -> H2Error { exhausted("watch a socket", code) }
 

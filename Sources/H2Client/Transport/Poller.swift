@@ -2,13 +2,13 @@ import CNghttp2
 import H2Platform
 import Synchronization
 
-/// What a descriptor's owner is told, on the loop's thread.
+/// Receives a descriptor's events, on the loop's thread.
 package protocol ReadinessHandler: AnyObject {
-    /// An error or hang-up counts as both, so that the next read or write reports it. It is told once also where neither
-    /// was asked for.
+    /// Called when the descriptor is ready. An error or hang-up counts as both, so that the next read or write reports it; it
+    /// is reported once even if neither was requested.
     func ready(readable: Bool, writable: Bool)
-    /// Nothing is told any more: the loop was shut down, or the system cannot watch the descriptor. It is still open, and its
-    /// owner has to close it.
+    /// No more events follow: the loop was shut down, or the system cannot watch the descriptor. It is still open, and its
+    /// owner must close it.
     func unwatched(_ error: H2Error)
 }
 
@@ -16,33 +16,34 @@ extension ReadinessHandler {
     package func unwatched(_ error: H2Error) {}
 }
 
-/// The kernel's readiness queue. Level-triggered: what is not read is told again.
+/// The kernel's readiness queue. Level-triggered: unread input is reported again.
 protocol Poller: AnyObject {
     /// Whether no descriptor is watched.
     var isEmpty: Bool { get }
-    /// Makes what waiting takes, unless it is there; 0, or errno. Without it nothing is told, and waits are short.
+    /// Creates the resources for waiting, if necessary. Returns 0, or errno. Without them nothing is reported, and waits are
+    /// short.
     func open() -> CInt
-    /// Watches for input always, and for room to write where asked; 0, or errno, and nothing is watched.
+    /// Watches for input, and for room to write if requested. Returns 0, or errno, in which case nothing is watched.
     func register(_ descriptor: CInt, writable: Bool, handler: any ReadinessHandler) -> CInt
-    /// The handler and errno where the descriptor cannot be watched any more.
+    /// Changes what is watched. Returns the handler and errno if the descriptor can no longer be watched.
     func update(
         _ descriptor: CInt, readable: Bool, writable: Bool
     ) -> (handler: any ReadinessHandler, error: CInt)?
     func deregister(_ descriptor: CInt)
-    /// Watches nothing any more.
+    /// Stops watching all descriptors and returns their handlers.
     func removeAll() -> [any ReadinessHandler]
-    /// Waits at most so long (nil: until woken); 0, or errno where that cannot be done.
+    /// Waits for at most `nanoseconds` (nil: until woken). Returns 0, or errno if waiting is impossible.
     func wait(nanoseconds: UInt64?) -> CInt
-    /// Lets go of descriptors that are no good, without closing them: their numbers may be others' by now.
+    /// Discards invalid descriptors without closing them: their numbers may be in use by others.
     func abandon()
-    /// Tells the handlers what the last wait brought.
+    /// Notifies the handlers of the events of the last wait.
     func tellHandlers()
     /// Ends a `wait` from any thread.
     func wake()
 }
 
-/// Which handler a descriptor has. Events carry the registration's generation, since a descriptor that was closed and
-/// opened anew within one batch of events must not get its forerunner's.
+/// The handlers of descriptors. Events carry the registration's generation, since a descriptor that was closed and reopened
+/// within one batch of events must not get its predecessor's.
 struct DescriptorTable {
     private struct Entry {
         var handler: (any ReadinessHandler)?
@@ -84,20 +85,20 @@ struct DescriptorTable {
 
     var descriptors: [CInt] { entries.indices.filter { entries[$0].handler != nil }.map { CInt($0) } }
 
-    /// What is asked for, as the poller writes it.
+    /// The requested events in the poller's encoding.
     func wanted(_ descriptor: CInt) -> UInt32 { entries[Int(descriptor)].wanted }
     mutating func setWanted(_ descriptor: CInt, _ mask: UInt32) { entries[Int(descriptor)].wanted = mask }
 
-    /// Whether the kernel is not asked about it for now.
+    /// Whether the kernel is currently not watching it.
     func isParked(_ descriptor: CInt) -> Bool { entries[Int(descriptor)].isParked }
     mutating func setParked(_ descriptor: CInt, _ isParked: Bool) { entries[Int(descriptor)].isParked = isParked }
 }
 
 #if os(Linux)
-    /// epoll, and an eventfd to wake it.
+    /// epoll with an eventfd to wake it.
     final class EpollPoller: Poller {
         private static let capacity = 256
-        /// A wait without descriptors ends after so long, since nothing can wake it. Milliseconds.
+        /// Milliseconds after which a wait without descriptors ends, since nothing can wake it.
         private static let blindWait: CInt = 5
         private var epoll: CInt = -1
         /// Read by other threads.
@@ -105,7 +106,7 @@ struct DescriptorTable {
         private let events: UnsafeMutablePointer<epoll_event>
         private var table = DescriptorTable()
         private var count = 0
-        // No descriptor has this token: tokens hold a non-negative descriptor in their low half.
+        // No descriptor has this token: a descriptor's token has a non-negative number in its low half.
         private static let wakeToken = UInt64.max
 
         init() { events = .allocate(capacity: Self.capacity) }
@@ -219,8 +220,8 @@ struct DescriptorTable {
             }
         }
 
-        /// epoll tells errors and hang-ups also where nothing was asked for, again and again. Where the handler has been told
-        /// and still wants nothing, the kernel is not asked until it does.
+        /// epoll reports errors and hang-ups repeatedly, even if nothing was requested. If the handler was told and still
+        /// requests nothing, the kernel stops watching until it does.
         private func parkUnwanted(_ token: UInt64) {
             let descriptor = CInt(truncatingIfNeeded: token & 0xffff_ffff)
             guard table.handler(for: token) != nil, table.wanted(descriptor) == 0, !table.isParked(descriptor) else {

@@ -1,12 +1,12 @@
 import CNghttp2
 import H2Platform
 
-/// Turns names into addresses.
+/// Resolves names to addresses.
 package protocol NameResolver: AnyObject, Sendable {
     /// Calls `completion` once on the loop's thread, after this has returned.
-    /// - Parameter began: called on the loop's thread when the look-up runs, which may be later than it was asked for; time
-    ///   limits count from then. Not called where nothing has to be looked up.
-    /// - Returns: what to cancel, unless the answer is on its way already.
+    /// - Parameter began: called on the loop's thread when the look-up starts, which may be later than requested; time limits
+    ///   count from then. Not called if no look-up is needed.
+    /// - Returns: a query to cancel, unless the answer is already on its way.
     @discardableResult
     func resolve(
         host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
@@ -14,10 +14,10 @@ package protocol NameResolver: AnyObject, Sendable {
     ) -> (any NameQuery)?
 }
 
-/// Somebody who waits for the addresses of a name.
+/// A request for the addresses of a name.
 package protocol NameQuery: Sendable {
-    /// Waits no more. From any thread; an answer that is on its way to the loop already still comes. Harmless after the
-    /// answer.
+    /// Stops waiting. Can be called from any thread; an answer already on its way to the loop still arrives. Does nothing after
+    /// the answer.
     func cancel()
 }
 
@@ -31,21 +31,21 @@ extension NameResolver {
     }
 }
 
-/// Names to addresses, by getaddrinfo on threads of its own, so that a slow name server never holds a loop up.
+/// Resolves names by getaddrinfo on threads of its own, so that a slow name server never blocks a loop.
 ///
-/// Who asks for what is being looked up already shares that look-up. Threads come with the look-ups and go when none waits;
-/// at most `threadLimit` run at once, and others wait in order. Nothing is remembered: that is the name service's affair.
+/// Requests for a name that is already being looked up share that look-up. Threads are started for look-ups and exit when none
+/// is waiting; at most `threadLimit` run at once, and others wait in order. Nothing is cached: that is the name service's job.
 ///
-/// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`.
 package final class Resolver: NameResolver, @unchecked Sendable {
     typealias Outcome = Result<[SocketAddress], H2Error>
 
-    /// The process's.
+    /// The resolver shared by the process.
     package static let shared = Resolver()
-    /// Look-ups at once. A thread is held for as long as the name servers take, 5 to 30 s where they are silent: so many dead
-    /// names do not keep others waiting.
+    /// Concurrent look-ups. A thread is held as long as the name servers take, 5 to 30 s if they do not respond: this many dead
+    /// names do not delay others.
     static let threadLimit = 256
-    /// Look-ups that wait for a thread.
+    /// Maximum number of look-ups waiting for a thread.
     static let waitingLimit = 10_000
 
     private struct Key: Hashable {
@@ -58,7 +58,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         var isRunning = false
     }
 
-    /// Somebody who waits for an answer.
+    /// One caller waiting for an answer.
     package final class Query: NameQuery {
         private let resolver: Resolver
         fileprivate let key: (host: String, port: Int)
@@ -81,7 +81,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
             if let began { loop.execute(began) }
         }
 
-        /// A look-up that nobody waits for is not begun.
+        /// A look-up without waiting callers is not started.
         package func cancel() { resolver.cancel(self) }
     }
 
@@ -89,12 +89,12 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     private let threadLimit: Int
     private let lock = PthreadLock()
     private var lookups: [Key: Lookup] = [:]
-    /// Those that wait for a thread, in order. One that was given up is found missing in `lookups`, or running again.
+    /// Keys waiting for a thread, in order. A cancelled one is missing in `lookups`, or running again, when its turn comes.
     private var waiting: [Key] = []
     private var waitingHead = 0
     private var threads = 0
 
-    /// - Parameter lookUp: instead of getaddrinfo, for tests. It may block.
+    /// - Parameter lookUp: replaces getaddrinfo, for tests. It may block.
     init(
         threadLimit: Int = Resolver.threadLimit,
         lookUp: @escaping @Sendable (_ host: String, _ port: Int) -> Result<[SocketAddress], H2Error> = {
@@ -105,24 +105,24 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         self.lookUp = lookUp
     }
 
-    /// True for an IPv4 or IPv6 literal, which has no name to send or to look up.
+    /// True for an IPv4 or IPv6 literal, which has no name to send or look up.
     package static func isAddress(_ host: String) -> Bool {
         var storage = in6_addr()
         let bare = String(host.prefix { $0 != "%" })
         return inet_pton(AF_INET, bare, &storage) == 1 || inet_pton(AF_INET6, bare, &storage) == 1
     }
 
-    // MARK: - Asking
+    // MARK: - Requests
 
     /// Calls `completion` on the loop's thread, later, with addresses in getaddrinfo's order.
-    /// - Returns: what to cancel, unless the answer is on its way already.
+    /// - Returns: a query to cancel, unless the answer is already on its way.
     @discardableResult
     package func resolve(
         host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
     ) -> (any NameQuery)? {
         if Self.isAddress(host) {
-            // Nothing to wait for: a literal is parsed, not looked up.
+            // No wait: a literal is parsed, not looked up.
             let result = Self.address(host, port: port)
             loop.execute { completion(result) }
             return nil
@@ -133,7 +133,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         return nil
     }
 
-    /// Look-ups that run and that wait.
+    /// Number of running and waiting look-ups.
     var counts: (running: Int, waiting: Int) {
         lock.withLock {
             let running = lookups.values.count { $0.isRunning }
@@ -146,7 +146,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         var isRunning = false
         let isThreadWanted: Bool? = lock.withLock {
             if lookups[key] == nil {
-                // `waiting` holds those given up as well, until their turn: they count too, so that it has an end.
+                // `waiting` also holds cancelled ones until their turn: they count too, so that it stays bounded.
                 guard waiting.count - waitingHead < Self.waitingLimit else { return nil }
                 lookups[key] = Lookup()
                 waiting.append(key)
@@ -180,9 +180,9 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         }
     }
 
-    // MARK: - Looking up
+    // MARK: - Look-ups
 
-    /// A thread's life: it takes what waits until there is nothing.
+    /// The main function of a thread: it serves look-ups until none is waiting.
     private func serve() {
         ch2_name_this_thread("h2-resolver")
         while let key = next() {
@@ -219,7 +219,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         for query in queries { query.loop.execute { query.completion(outcome) } }
     }
 
-    /// The system gave no thread: where others run, they will come to what waits; else it fails.
+    /// The system has no thread: if others are running they will serve the waiting look-ups, otherwise those fail.
     private func noThread(_ status: CInt) {
         let failed: [(Key, Lookup)] = lock.withLock {
             threads -= 1
@@ -238,7 +238,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
         }
     }
 
-    /// A literal's address. getaddrinfo says nothing of why it does not take a zone.
+    /// The address of a literal. getaddrinfo does not say why it rejects a zone.
     private static func address(_ host: String, port: Int) -> Result<[SocketAddress], H2Error> {
         let zone = host.utf8.drop { $0 != UInt8(ascii: "%") }.dropFirst()
         let name = String(decoding: zone, as: UTF8.self)
@@ -253,7 +253,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
                     message: "cannot use '\(host)': there is no interface named '\(name)'",
                     remedy: "name one that this machine has (ip link)"))
         }
-        // By its name getaddrinfo takes a zone for link-local addresses alone (RFC 4007 has it for any scope).
+        // getaddrinfo accepts a zone by name only for link-local addresses (RFC 4007 allows it for any scope).
         return addresses(host: host.prefix { $0 != "%" } + "%\(index)", port: port, flags: AI_NUMERICHOST)
     }
 

@@ -1,5 +1,5 @@
 extension Sequence<UInt8> {
-    /// Bytes of the peer as text that is safe to print.
+    /// The peer's bytes as text that is safe to print.
     var printable: String {
         var text = ""
         for byte in self {

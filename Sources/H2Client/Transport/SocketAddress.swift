@@ -1,8 +1,8 @@
 import CNghttp2
 import H2Platform
 
-/// A socket address as connect(2) takes it. Two are equal that lead to the same address and port, whatever else the
-/// system notes in them.
+/// A socket address in the form of connect(2). Two are equal if they have the same address and port, whatever else the system
+/// stores in them.
 package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// A sockaddr_in, sockaddr_in6 or sockaddr_un.
     package let bytes: [UInt8]
@@ -10,7 +10,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     init(bytes: [UInt8], family: CInt) { (self.bytes, self.family) = (bytes, family) }
 
-    /// A Unix domain socket's; nil where the path is empty or longer than such addresses can be (107 bytes on Linux).
+    /// A Unix domain socket address; nil if the path is empty or too long (107 bytes on Linux).
     package init?(path: String) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -37,7 +37,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
             ? String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : "unknown address"
     }
 
-    /// Port and address, and for IPv6 the zone, but not the flow's label.
+    /// Port, address and IPv6 zone, but not the flow label.
     private var identity: [UInt8] {
         if family == AF_INET6, bytes.count >= 28 { return Array(bytes[2..<4]) + bytes[8..<28] }
         return family == AF_INET && bytes.count >= 8 ? Array(bytes[2..<8]) : bytes

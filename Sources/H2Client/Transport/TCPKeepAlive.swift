@@ -1,7 +1,7 @@
 import CNghttp2
 
 extension Configuration.TCPKeepAlive {
-    /// Sets the options of a socket; false where the system refused one.
+    /// Sets the options of a socket. Returns false if the system rejected one.
     func apply(to descriptor: CInt) -> Bool {
         let (idle, interval) = (Self.seconds(idle), Self.seconds(interval))
         let count = min(max(count, 1), 127)
@@ -10,7 +10,7 @@ extension Configuration.TCPKeepAlive {
         return ch2_keep_alive(descriptor, idle, interval, CInt(count), CInt(clamping: max(timeout, 1)))
     }
 
-    /// Whole seconds as the system takes them: no fraction, none, and not more than it can count.
+    /// Whole seconds within the range that the system accepts.
     private static func seconds(_ duration: Duration) -> CInt {
         CInt(min(max((duration.clampedNanoseconds + 999_999_999) / 1_000_000_000, 1), 32_767))
     }

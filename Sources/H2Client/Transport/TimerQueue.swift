@@ -1,4 +1,4 @@
-/// One timer: fires once, on its loop's thread, unless cancelled.
+/// A timer: fires once, on its loop's thread, unless cancelled.
 package final class LoopTimer {
     /// Monotonic nanoseconds.
     fileprivate(set) var deadline: UInt64
@@ -13,7 +13,7 @@ package final class LoopTimer {
     package var isScheduled: Bool { position >= 0 }
 }
 
-/// A binary heap of timers, each of which knows its place, so that cancelling one costs a sift and no search.
+/// A binary heap of timers that know their index, so cancelling one needs a sift but no search.
 struct TimerQueue {
     private var heap: [LoopTimer] = []
 
@@ -40,7 +40,7 @@ struct TimerQueue {
         siftDown(last.position)
     }
 
-    /// Takes the earliest timer's action, if it is due.
+    /// Removes the earliest timer if it is due, and returns its action.
     mutating func popDue(now: UInt64) -> (() -> Void)? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         let action = first.action

@@ -1,12 +1,12 @@
 import CNghttp2
 import H2Platform
 
-/// What a read or write of a wire came to.
+/// The result of a read or write on a wire.
 package enum WireResult: Equatable {
     case bytes(Int)
-    /// Nothing now; the wire's loop will say when.
+    /// Nothing now; the wire's loop reports when to try again.
     case wouldBlock
-    /// The peer ended its side, in TLS with close_notify.
+    /// The peer closed its side, in TLS with close_notify.
     case end
     /// See the wire's `failure`.
     case failed
@@ -18,22 +18,22 @@ package enum WireResult: Equatable {
 package protocol Wire: AnyObject {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult
     func write(_ bytes: UnsafeRawBufferPointer) -> WireResult
-    /// True where bytes wait above the descriptor, so that readiness will not be told for them.
+    /// True if bytes are waiting above the descriptor, which readiness does not report.
     var hasBufferedInput: Bool { get }
     /// Why the last call failed.
     var failure: H2Error? { get }
-    /// Whether the peer has shown, and we have verified, a certificate that is valid for this host name or address: such a
-    /// connection may carry its requests (RFC 9113 section 9.1.1). False in cleartext.
+    /// Whether the peer presented a certificate, verified by us, that is valid for this host name or address: such a connection
+    /// may carry its requests (RFC 9113 section 9.1.1). False in cleartext.
     func isCertificateValid(for host: String) -> Bool
-    /// Bytes that the descriptor has brought and taken, TLS and its handshake included; 0 where there is none.
+    /// Bytes that the descriptor received and sent, including TLS and its handshake; 0 if there is none.
     var traffic: (received: Int, sent: Int) { get }
-    /// Starts to tell `handler` about readiness.
+    /// Starts notifying `handler` of readiness.
     func attach(to loop: EventLoop, handler: any ReadinessHandler)
-    /// Whether the handler is told about room to write, and (false: stop reading) about input.
+    /// Whether to notify the handler of room to write, and of input (false: stop reading).
     func watch(readable: Bool, writable: Bool)
-    /// Sends close_notify where TLS wants it, detaches and closes. Harmless twice.
+    /// Sends close_notify if TLS requires it, detaches and closes. Can be called twice.
     func close()
-    /// Frees what is left after `close`, but for `failure` and `traffic`. Not from within any of its calls.
+    /// Frees what is left after `close`, except `failure` and `traffic`. Must not be called from within any of its calls.
     func release()
 }
 
@@ -43,7 +43,7 @@ extension Wire {
     package func release() {}
 }
 
-/// The descriptor part of TCP and TLS wires.
+/// The descriptor part shared by TCP and TLS wires.
 package class SocketWire {
     package let descriptor: CInt
     private var loop: EventLoop?
@@ -69,7 +69,7 @@ package class SocketWire {
         loop.update(descriptor, readable: readable, writable: writable)
     }
 
-    /// Stops telling the handler; the descriptor stays open, for another handler.
+    /// Stops notifying the handler; the descriptor stays open, for another handler.
     package final func detach() {
         guard !isClosed else { return }
         loop?.deregister(descriptor)
@@ -77,7 +77,7 @@ package class SocketWire {
         watched = (true, false)
     }
 
-    /// Ends our side alone, in TLS with close_notify: the peer reads to the end, and what it sends can still be read.
+    /// Closes only our side, in TLS with close_notify: the peer reads to the end, and its data can still be read.
     package func finishWriting() {
         guard !isClosed else { return }
         shutdown(descriptor, CInt(SHUT_WR))

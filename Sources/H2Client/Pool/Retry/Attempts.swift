@@ -1,36 +1,36 @@
 import HTTPTypes
 
-/// What a request has been through that was not answered at once. Made when the first attempt failed: a request that goes
-/// well pays nothing for it.
+/// The history of a request that did not succeed at once. Created when the first attempt fails, so a successful request pays
+/// nothing for it.
 final class Attempts {
-    /// As far as it counted, the present one included.
+    /// Attempts that count, including the current one.
     var counted = 1
     var replays = 0
-    /// What kind of connection the next attempt needs.
+    /// The kind of connection the next attempt needs.
     var kind: LeaseKind = []
-    /// Since a server answered 417 to it.
+    /// Set once a server answered with 417.
     var leavesOutExpectation = false
     var failed: [FailedAttempt] = []
-    /// When the present one began: when the wait before it was over.
+    /// When the current attempt began, after the wait before it.
     var beganAt: UInt64 = 0
-    /// Nanoseconds that those before the present one waited for a connection or stream, together.
+    /// Total nanoseconds that earlier attempts waited for a connection or stream.
     var queued: UInt64 = 0
-    /// What the request is known by in events; 0 for nothing.
+    /// The request's number in events; 0 for none.
     var number: Int
-    /// Why there is no next attempt, where the policy would have one.
+    /// Why there is no further attempt although the policy would allow one.
     var refusal: RetryRefusal?
 
     init(number: Int) { self.number = number }
 }
 
 extension HTTPClient {
-    /// Sends a request until there is a response that is final, or an error.
+    /// Sends a request until there is a final response or an error.
     ///
-    /// The way of nearly all requests stands here, and not in a closure as that of full duplex does: an await of one more
-    /// function is a switch of executors, which costs a small request 1 %.
+    /// The common path is inlined here, not in a closure like full duplex: awaiting one more function means another executor
+    /// switch, which costs a small request 1 %.
     /// - Parameters:
-    ///   - isDuplex: whether `inFullDuplex` sends it, which then has the response. nil is returned.
-    ///   - inFullDuplex: what it throws is a reason to send it again.
+    ///   - isDuplex: whether `inFullDuplex` sends the request and handles the response; then nil is returned.
+    ///   - inFullDuplex: errors it throws may cause a retry.
     @inline(__always)
     nonisolated(nonsending) func retrying(
         _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64, isDuplex: Bool,
@@ -55,7 +55,7 @@ extension HTTPClient {
 
     // MARK: - One attempt
 
-    /// An exchange on a connection that was leased for the request, which may have to wait for it. Its task was not cancelled
+    /// Leases a connection for the request, waiting if necessary, and returns an exchange on it. The task was not cancelled
     /// when this returns.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
@@ -63,10 +63,10 @@ extension HTTPClient {
         for request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, _ calledAt: UInt64,
         _ attempts: inout Attempts?
     ) async throws -> Exchange {
-        // Before anything is dialled, counted or told.
+        // Before anything is dialled, counted or reported.
         if Task.isCancelled { throw CancellationError() }
         var options = options
-        // To open a body's file may have taken a while.
+        // Opening a body's file may have taken a while.
         var now = body.isOpenedFile ? pool.now : calledAt
         if let attempts {
             now = try beginAnew(attempts, options, calledAt)
@@ -102,8 +102,8 @@ extension HTTPClient {
         return exchange
     }
 
-    /// The present time, at which a further attempt begins.
-    /// - Throws: `H2Error` (`timeout`, or that of the last attempt), where the time for it is over.
+    /// Starts another attempt and returns the current time.
+    /// - Throws: `H2Error` (`timeout`, or that of the last attempt) if the time limit has passed.
     private func beginAnew(_ attempts: Attempts, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
         let now = pool.now
         attempts.beganAt = now
@@ -123,8 +123,8 @@ extension HTTPClient {
             retrying: configuration.retry.maximumTime)
     }
 
-    /// What the caller is told where a further attempt could not begin in time. With a limit on sending again that is what the
-    /// last attempt came to, if that was an error.
+    /// The error if another attempt could not begin in time. If the limit on retrying caused it, this is the last attempt's
+    /// error, if there is one.
     private func tooLate(_ error: any Error, _ attempts: Attempts?) -> any Error {
         guard let last = attempts?.failed.last, var error = error as? H2Error else { return error }
         if case .timeout(.retrying, _) = error.cause, let cause = last.error { error = cause }
@@ -149,8 +149,7 @@ extension HTTPClient {
 
     // MARK: - After an attempt
 
-    /// Whether a response is what the caller gets. Where it is not, it has been dropped, and the wait before the next
-    /// attempt is over.
+    /// Whether the caller gets this response. If not, it has been dropped, and the wait before the next attempt is over.
     nonisolated(nonsending) func isFinal(
         _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange,
         _ attempts: inout Attempts?
@@ -168,20 +167,20 @@ extension HTTPClient {
             return true
         }
         if decision == .withoutExpectation { present.leavesOutExpectation = true }
-        // What comes of it is dropped beside the wait, so that an HTTP/1.1 connection can be used again.
+        // The rest is dropped during the wait, so that an HTTP/1.1 connection can be reused.
         exchange.discardBody()
         attempts = present
         try await waitForNext(wait, present, exchange, nil, response.status)
         return false
     }
 
-    /// Remembers what a response says of its connection, whether or not the request is sent again.
+    /// Remembers what a response reveals about its connection, whether or not the request is retried.
     func learn(from response: Response, _ exchange: Exchange) {
         if response.status.code == 421, isCoalesced(exchange) { pool.misdirected(exchange) }
     }
 
-    /// Returns when the request may be sent again.
-    /// - Throws: the error, where it is final; `CancellationError`.
+    /// Returns when the request may be retried.
+    /// - Throws: the error if it is final; `CancellationError`.
     nonisolated(nonsending) func prepareRetry(
         of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ error: any Error,
         _ attempts: inout Attempts?
@@ -208,7 +207,7 @@ extension HTTPClient {
         of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ attempts: Attempts
     ) -> RetryDecision.Situation {
         var situation = RetryDecision.Situation(method: request.method)
-        // A writer that was not called has not been asked for anything.
+        // A writer that was not called has produced nothing yet.
         situation.bodyCanBeSentAgain = body.isReplayable || exchange.isBodyUntouched
         situation.attempts = attempts.counted
         situation.replays = attempts.replays
@@ -223,12 +222,13 @@ extension HTTPClient {
         return situation
     }
 
-    /// Whether it was sent on a connection that was made for another origin.
+    /// Whether it was sent on a connection opened for another origin.
     private func isCoalesced(_ exchange: Exchange) -> Bool {
         pool.origin(of: exchange).map { $0 != exchange.connection.info.origin } ?? false
     }
 
-    /// nil where there is no next attempt. Why is in `attempts.refusal`, if the policy would have one.
+    /// The wait before the next attempt; nil if there is none. Then `attempts.refusal` has the reason, if the policy would
+    /// retry.
     /// - Parameter retryAfter: nanoseconds that the response asks for.
     private func nextWait(
         _ decision: RetryDecision, _ attempts: Attempts, _ request: HTTPRequest, _ body: RequestBody,
@@ -265,7 +265,7 @@ extension HTTPClient {
         case .atOnce(counts: false): attempts.replays += 1
         case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: break
         }
-        // From here on its writer is not called for this exchange, which it may have been meanwhile.
+        // From here on its writer is not called for this exchange; it may have been called in the meantime.
         guard body.isReplayable || exchange.takeBody() else {
             attempts.refusal = .bodyCannotBeSentAgain
             return nil
@@ -273,8 +273,8 @@ extension HTTPClient {
         return Duration(nanoseconds: wait)
     }
 
-    /// Why the next attempt, after this wait in nanoseconds, would begin too late for the policy or the request; nil if it is in
-    /// time.
+    /// Why the next attempt, after this wait in nanoseconds, would begin too late for the policy or the request; nil if it is
+    /// in time.
     private func refusal(ofWaiting wait: UInt64, _ exchange: Exchange) -> RetryRefusal? {
         let now = pool.now
         let begins = (now > exchange.calledAt ? now - exchange.calledAt : 0).saturatingSum(wait)
@@ -291,7 +291,7 @@ extension HTTPClient {
     ) -> RetryRefusal? {
         switch reason {
         case .bodyCannotBeSentAgain: .bodyCannotBeSentAgain
-        // An idempotent request could be done twice; the error says enough.
+        // An idempotent request can safely be processed twice; the error says enough.
         case .mayHaveBeenProcessed: RetryDecision.isIdempotent(method) ? nil : .mayHaveBeenProcessed
         case .waitIsTooLong: .retryAfterIsTooLong(Duration(nanoseconds: retryAfter ?? 0))
         case .responseBegan: .responseBegan
@@ -315,7 +315,7 @@ extension HTTPClient {
         try await pool.pause(wait)
     }
 
-    /// Says how often it was tried.
+    /// Adds the number of attempts to the error.
     private func afterAttempts(_ error: any Error, _ attempts: Attempts) -> any Error {
         guard var error = error as? H2Error else { return error }
         if !attempts.failed.isEmpty { error.message += " (sent \(attempts.failed.count + 1) times)" }

@@ -1,12 +1,12 @@
-/// A date as HTTP writes it (RFC 9110 section 5.6.7), in all three formats.
+/// A date in any of HTTP's three formats (RFC 9110 section 5.6.7).
 enum HTTPDate {
     private static let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     private static let longDays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// Seconds since 1970, or nil where it is no date. Whether the day of the week is right is not looked at.
+    /// Seconds since 1970, or nil if it is not a date. The day of the week is not verified.
     ///
-    /// - Parameter now: seconds since 1970, which tell the century of a year of two digits.
+    /// - Parameter now: seconds since 1970, used to find the century of a two-digit year.
     static func seconds(_ text: some StringProtocol, now: Int) -> Int? {
         var rest = Scanner(text.utf8)
         if rest.name(of: longDays) != nil { return rest.afterLongDay(now) }
@@ -14,9 +14,9 @@ enum HTTPDate {
         return rest.skip(", ") ? rest.fixed() : rest.asctime()
     }
 
-    /// Days from 1 January 1970 to that day of the Gregorian calendar.
+    /// Days from 1 January 1970 to this day of the Gregorian calendar.
     private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
-        // Years that begin in March have their leap day last.
+        // Years starting in March have their leap day at the end.
         let year = month <= 2 ? year - 1 : year
         let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
         let era = (year >= 0 ? year : year - 399) / 400
@@ -32,13 +32,13 @@ enum HTTPDate {
         }
     }
 
-    /// What is left to read.
+    /// The rest of the text.
     private struct Scanner<Bytes: Collection> where Bytes.Element == UInt8 {
         private var rest: Bytes.SubSequence
 
         init(_ bytes: Bytes) { rest = bytes[...] }
 
-        /// The number in the list of the name that comes next.
+        /// The index in `names` of the name that comes next.
         mutating func name(of names: [String]) -> Int? {
             guard let index = names.firstIndex(where: { rest.starts(with: $0.utf8) }) else { return nil }
             rest = rest.dropFirst(names[index].utf8.count)
@@ -71,7 +71,7 @@ enum HTTPDate {
             guard skip(", "), let day = number(2), skip("-"), let month = name(of: months), skip("-"),
                 let year = number(2), skip(" "), let time = time(), skip(" GMT"), rest.isEmpty
             else { return nil }
-            // What would lie more than 50 years ahead is the last year in the past that ends in these digits.
+            // A year more than 50 years ahead is taken as the last past year with the same two digits.
             let thisYear = 1970 + Int((Double(now) / 31_556_952).rounded(.down))
             guard (0...9999).contains(thisYear) else { return nil }
             var full = thisYear / 100 * 100 + year

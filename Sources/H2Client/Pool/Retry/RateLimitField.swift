@@ -1,15 +1,15 @@
-/// `RateLimit: "default";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers): a List of Strings with parameters
-/// (RFC 9651 section 3.1), each a quota, of which `r` is what remains and `t` the seconds until there is more.
+/// `RateLimit: "default";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers): a List of Strings with parameters (RFC 9651 section
+/// 3.1). Each is a quota; `r` is what remains and `t` the seconds until it is refilled.
 ///
-/// Drafts up to the seventh had a Dictionary: `limit=10, remaining=0, reset=30`. It is understood too.
+/// Drafts up to the seventh used a Dictionary: `limit=10, remaining=0, reset=30`. It is understood too.
 enum RateLimitField {
-    /// The seconds to wait: the longest `t` where `r` is 0. nil where no quota is used up, or the field breaks the syntax.
+    /// Seconds to wait: the longest `t` whose `r` is 0. nil if no quota is used up or the syntax is invalid.
     static func pause(_ value: String) -> Int? {
         var parser = Parser(value)
         return parser.pause()
     }
 
-    /// A bare item (RFC 9651 section 3.3) that matters here, or not.
+    /// A bare item (RFC 9651 section 3.3); types that do not matter here are not distinguished.
     private enum Item {
         case integer(Int)
         case string
@@ -20,7 +20,7 @@ enum RateLimitField {
     private struct Parser {
         private var rest: Substring.UTF8View
         private var longest: Int?
-        /// Of the Dictionary.
+        /// From the Dictionary form.
         private var remaining: Int?
         private var reset: Int?
 
@@ -34,7 +34,7 @@ enum RateLimitField {
                 if rest.isEmpty { break }
                 guard take(",") else { return nil }
                 skip(while: isBlank)
-                // A comma at the end is an error (RFC 9651 section 4.2.1); `member` finds it.
+                // A trailing comma is an error (RFC 9651 section 4.2.1); `member` finds it.
             }
             if remaining == 0, let reset { longest = max(longest ?? 0, reset) }
             return longest
@@ -56,7 +56,7 @@ enum RateLimitField {
                 guard let name = key() else { return false }
                 guard take("=") else { continue }
                 guard let value = bareItem() else { return false }
-                // The last of those with one name counts (RFC 9651 section 4.2.3.2).
+                // The last parameter of the same name counts (RFC 9651 section 4.2.3.2).
                 guard case .integer(let number) = value, number >= 0 else { continue }
                 if name == "r" { left = number }
                 if name == "t" { wait = number }
@@ -98,7 +98,7 @@ enum RateLimitField {
             return nil
         }
 
-        /// An Integer of up to 15 digits; a Decimal is read and is something else.
+        /// An Integer of up to 15 digits; a Decimal is consumed but not an Integer.
         private mutating func number() -> Item? {
             let isNegative = take("-")
             let digits = taken(while: isDigit)

@@ -1,28 +1,28 @@
-/// How long a response asks to be left alone. What cannot be read says nothing, and is never an error.
+/// How long a response asks to be left alone. Unreadable values are ignored, never an error.
 ///
-/// `field` gives a header field's value by its name in lower case; `now` is seconds since 1970; answers are nanoseconds.
+/// `field` returns a header field's value for its lowercase name; `now` is in seconds since 1970; results are in nanoseconds.
 enum RetryAfter {
-    /// What is asked for beyond is cut to this, seconds (68 years).
+    /// Longer waits are cut to this number of seconds (68 years).
     private static let longest = Int(Int32.max)
 
-    /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, of which one in the past means 0.
+    /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; a past date means 0.
     static func wait(_ field: (String) -> String?, now: Int) -> UInt64? {
         guard let value = field("retry-after").map(trimmed) else { return nil }
         if let seconds = number(value) { return nanoseconds(seconds) }
         return HTTPDate.seconds(value, now: now).map { nanoseconds(until: $0, now) }
     }
 
-    /// What RateLimit fields ask for: nil while there is something left of the quota, else the time until there is again.
+    /// The wait that RateLimit fields ask for: nil while some quota is left, otherwise the time until it is refilled.
     ///
-    /// Three generations: `RateLimit: "policy";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers), of which the longest wait
-    /// counts; `RateLimit-Remaining` and `RateLimit-Reset`; and the same with `X-`.
+    /// Three generations: `RateLimit: "policy";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers), whose longest wait counts;
+    /// `RateLimit-Remaining` and `RateLimit-Reset`; and the same with `X-`.
     static func pause(_ field: (String) -> String?, now: Int) -> UInt64? {
         if let value = field("ratelimit"), let seconds = RateLimitField.pause(value) { return nanoseconds(seconds) }
         for prefix in ["", "x-"] {
             guard let remaining = field(prefix + "ratelimit-remaining").map(trimmed), number(remaining) == 0,
                 let reset = field(prefix + "ratelimit-reset").map(trimmed).flatMap({ number($0) })
             else { continue }
-            // No quota lasts for 30 years: a number so large is the time itself, and one larger still is milliseconds.
+            // No quota lasts 30 years: a number this large is a Unix time, and a still larger one is in milliseconds.
             if reset > 100_000_000_000 { return nanoseconds(until: reset / 1_000, now) }
             return reset > 1_000_000_000 ? nanoseconds(until: reset, now) : nanoseconds(reset)
         }
@@ -36,7 +36,7 @@ enum RetryAfter {
         return rest
     }
 
-    /// Digits and nothing else; the greatest number there is where they say more.
+    /// Digits only; the maximum if the number overflows.
     private static func number(_ text: Substring) -> Int? {
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         return Int(text) ?? .max

@@ -1,9 +1,9 @@
-/// How long to wait before a request is sent again.
+/// The wait before a retry.
 enum RetryBackoff {
-    /// The policy's backoff, doubled with each further attempt up to the longest wait, less a random part of its `jitter`,
-    /// so that the requests that failed together do not come back together.
+    /// The policy's backoff, doubled with each attempt up to the longest wait, minus a random part of its `jitter`, so that
+    /// requests that failed together are not retried together.
     ///
-    /// - Parameter attempt: the one that follows the wait: 2 is the first retry.
+    /// - Parameter attempt: the attempt after the wait; 2 is the first retry.
     /// - Returns: nanoseconds.
     static func wait(
         before attempt: Int, _ policy: HTTPClient.RetryPolicy, using random: inout some RandomNumberGenerator

@@ -1,20 +1,20 @@
-/// How many retries a client may add to its requests, so that a server in trouble is not asked for a multiple.
+/// Limits the retries a client adds to its requests, so that a server in trouble does not get a multiple of the load.
 ///
-/// Each second allows `minimumPerSecond` retries; further ones are drawn from a share of the requests of the last 10
-/// seconds, less what was drawn in them.
+/// Each second allows `minimumPerSecond` retries; more are drawn from a share of the last 10 seconds' requests, minus those
+/// already drawn in that time.
 struct RetryBudget: Sendable {
     private static let seconds = 10
     private static let second: UInt64 = 1_000_000_000
 
     private let share: Double
     private let freePerSecond: UInt32
-    /// The end of the second that is being counted, monotonic nanoseconds.
+    /// The end of the current second, in monotonic nanoseconds.
     private var secondEndsAt: UInt64
     private var freeTaken: UInt32 = 0
-    /// Requests of the second that is being counted.
+    /// Requests in the current second.
     private var sentNow: UInt32 = 0
     private var drawnNow: UInt32 = 0
-    /// The nine whole seconds before (of sixteen places, since there is no vector of nine).
+    /// Requests in the nine seconds before it (of sixteen places, since there is no vector of nine).
     private var sent = SIMD16<UInt32>()
     private var drawn = SIMD16<UInt32>()
     private var sentBefore = 0
@@ -28,7 +28,7 @@ struct RetryBudget: Sendable {
         secondEndsAt = now.saturatingSum(Self.second)
     }
 
-    /// A request was sent for the first time; a retry does not enlarge the budget.
+    /// A request was sent for the first time; retries do not enlarge the budget.
     mutating func sent(now: UInt64) {
         if now >= secondEndsAt { turn(now) }
         sentNow &+= 1
@@ -36,7 +36,7 @@ struct RetryBudget: Sendable {
 
     /// Takes a retry from the budget.
     ///
-    /// - Returns: false where nothing is left of it.
+    /// - Returns: false if nothing is left.
     mutating func takeRetry(now: UInt64) -> Bool {
         if now >= secondEndsAt { turn(now) }
         if freeTaken < freePerSecond {
@@ -50,7 +50,7 @@ struct RetryBudget: Sendable {
         return true
     }
 
-    /// Begins the second that `now` is in.
+    /// Advances to the second that contains `now`.
     private mutating func turn(_ now: UInt64) {
         let passed = (now - secondEndsAt) / Self.second + 1
         secondEndsAt = secondEndsAt.saturatingSum(passed * Self.second)
@@ -67,7 +67,7 @@ struct RetryBudget: Sendable {
 }
 
 extension UInt64 {
-    /// The sum, or the greatest number there is.
+    /// The sum, or the maximum on overflow.
     func saturatingSum(_ other: UInt64) -> UInt64 {
         let (sum, isOverflow) = addingReportingOverflow(other)
         return isOverflow ? .max : sum

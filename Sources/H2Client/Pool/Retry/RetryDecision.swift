@@ -1,94 +1,92 @@
 import HTTPTypes
 
-/// Whether a request is sent again after what became of it, and how.
+/// Whether and how a request is retried after a given outcome.
 ///
-/// The whole rule stands here. It knows no time and no budget: who sends it again takes the retry from the `RetryBudget`
-/// first where it counts.
+/// The complete rule, without time or budget: before a counted retry, the caller takes one from the `RetryBudget`.
 enum RetryDecision: Sendable, Hashable {
     case no(Reason)
-    /// On another connection, without a wait. One that does not `count` leaves the number of attempts as it is (and the
-    /// number of replays grows), and takes nothing from the budget.
+    /// On another connection, without a wait. If it does not `count`, it adds to the number of replays instead of attempts and
+    /// takes nothing from the budget.
     case atOnce(counts: Bool)
-    /// Counted, after the backoff of the attempt (`RetryBackoff`), or so many nanoseconds where that is longer.
+    /// Counted, after the attempt's backoff (`RetryBackoff`) or this number of nanoseconds, whichever is longer.
     case after(atLeast: UInt64)
     /// Over HTTP/1.1: the server said HTTP_1_1_REQUIRED. Not counted, since it happens once.
     case overHTTP1
-    /// On a connection of the origin's own: 421 on one that origins share (RFC 9110 section 15.5.20). Not counted.
+    /// On a connection of the origin's own, after 421 on a shared one (RFC 9110 section 15.5.20). Not counted.
     case onOwnConnection
-    /// Without `expect: 100-continue`: 417 says that somebody on the way does not meet it (RFC 9110 section 10.1.1). Not
-    /// counted, since it happens once.
+    /// Without `expect: 100-continue`, after 417: some hop does not support it (RFC 9110 section 10.1.1). Not counted, since it
+    /// happens once.
     case withoutExpectation
 
-    /// Why not.
+    /// Why a request is not retried.
     enum Reason: Sendable, Hashable, CaseIterable {
-        /// The policy sends nothing twice.
+        /// The policy disables retries.
         case retryingIsOff
-        /// It was sent as often as the policy allows.
+        /// The policy's number of attempts is used up.
         case attemptsAreUsedUp
-        /// Connections kept going away before they served it.
+        /// Connections kept closing before they served it.
         case replaysAreUsedUp
         case bodyCannotBeSentAgain
-        /// Part of the response has come.
+        /// Part of the response has arrived.
         case responseBegan
         case cancelled
         case timedOut
-        /// ENHANCE_YOUR_CALM: once more would be too much.
+        /// ENHANCE_YOUR_CALM: another attempt would be too much.
         case serverWantsCalm
         /// It would fail the same way again, or it is a failure to connect.
         case wouldNotHelp
-        /// The server may have processed it, and the method is not idempotent, or the policy does not send those again.
+        /// The server may have processed it, and the method is not idempotent, or the policy does not retry those.
         case mayHaveBeenProcessed
-        /// The connection was new: a server that ends it on the first request may do so because of it.
+        /// The connection was new: a server that closes it on the first request may do so because of that request.
         case connectionWasNew
         /// This side ended the connection.
         case endedByUs
-        /// A response that the policy takes as it is.
+        /// A response that the policy returns as it is.
         case statusIsFinal
         /// Retry-After asks for more than `maximumRetryAfter`.
         case waitIsTooLong
     }
 
-    /// What became of the request.
+    /// The outcome of an attempt.
     enum Outcome {
-        /// A response came; `retryAfter`: nanoseconds that it asks for.
+        /// A response arrived; `retryAfter`: nanoseconds that it asks for.
         case response(status: Int, retryAfter: UInt64?)
-        /// Sending failed. What is no `H2Error` is the task's cancellation.
+        /// Sending failed. An error other than `H2Error` is the task's cancellation.
         case failed(any Error)
     }
 
-    /// What is known of the request, and of the connection that it was on.
+    /// Facts about the request and the connection it was sent on.
     struct Situation {
         var method: HTTPRequest.Method
-        /// Whether the body is still whole: it can be sent again, or nobody has begun to read it.
+        /// Whether the body is still complete: it is replayable, or nobody has begun to read it.
         var bodyCanBeSentAgain = true
-        /// How often it was sent, as far as it counted, this time included.
+        /// Counted attempts, including this one.
         var attempts = 1
-        /// How often it was sent again without counting.
+        /// Uncounted retries so far.
         var replays = 0
         /// It was on HTTP/1.1.
         var isHTTP1 = false
-        /// It was on a connection that was made for another origin.
+        /// It was on a connection opened for another origin.
         var isCoalesced = false
         /// It was sent with `expect: 100-continue`.
         var expectedContinue = false
         /// The connection had served a response before this request was sent.
         var wasReused = false
-        /// The connection has served any response until it ended.
+        /// The connection served at least one response before it ended.
         var connectionServed = false
-        /// It was sent before the server had told how many streams it allows, and was one too many: our guess, not a sign of
+        /// It was sent before the server announced its stream limit, and exceeded it: a wrong guess of ours, not a sign of
         /// load.
         var wasAboveLimit = false
-        /// A byte of this request's response has come.
+        /// A byte of this request's response has arrived.
         var responseBegan = false
 
         init(method: HTTPRequest.Method) { self.method = method }
     }
 
-    /// How many connections that turn out to be closed when they are reused one request may try, uncounted.
-    /// Each is one fewer of those that its server has closed without a word.
+    /// Uncounted retries of one request on connections found closed when reused. Each leaves one stale connection fewer.
     static let staleLimit = 5
 
-    /// Replays of one request that do not count: each time others were served, but not for ever.
+    /// Uncounted replays of one request. Other requests are served each time, but this must not go on forever.
     static let replayLimit = 1_000
 
     static func decide(
@@ -112,7 +110,7 @@ enum RetryDecision: Sendable, Hashable {
         }
     }
 
-    /// RFC 9110 section 9.2.2.
+    /// Methods that RFC 9110 section 9.2.2 defines as idempotent.
     static func isIdempotent(_ method: HTTPRequest.Method) -> Bool {
         switch method {
         case .get, .head, .options, .trace, .put, .delete: true
@@ -123,7 +121,7 @@ enum RetryDecision: Sendable, Hashable {
     private static func decide(
         _ status: Int, _ retryAfter: UInt64?, _ situation: Situation, _ policy: HTTPClient.RetryPolicy
     ) -> RetryDecision {
-        // On a connection of its own the answer would be the same, whatever the policy says.
+        // On the origin's own connection the answer would be the same, whatever the policy says.
         if status == 421 { return situation.isCoalesced ? .onOwnConnection : .no(.statusIsFinal) }
         if status == 417, situation.expectedContinue { return .withoutExpectation }
         guard policy.statuses.contains(status) else { return .no(.statusIsFinal) }
@@ -133,7 +131,7 @@ enum RetryDecision: Sendable, Hashable {
         return wait <= longest.clampedNanoseconds ? .after(atLeast: wait) : .no(.waitIsTooLong)
     }
 
-    /// Whether the server said that it wants HTTP/1.1 (RFC 9113 section 7).
+    /// Whether the server requires HTTP/1.1 (RFC 9113 section 7).
     static func requiresHTTP1(_ error: H2Error) -> Bool {
         error.http2Code == .http11Required && error.initiator == .remote
     }
@@ -146,7 +144,7 @@ enum RetryDecision: Sendable, Hashable {
         let mayBeSentTwice = policy.retriesIdempotent && isIdempotent(situation.method)
         if requiresHTTP1(error) {
             if situation.isHTTP1 { return .no(.wouldNotHelp) }
-            // A reset says that the stream was refused for it. GOAWAY may have come while others were at work.
+            // A reset means the stream was refused for this reason. A GOAWAY may have come while others were in progress.
             return error.code == .streamReset || error.isRetryable || mayBeSentTwice
                 ? .overHTTP1 : .no(.mayHaveBeenProcessed)
         }
@@ -171,13 +169,13 @@ enum RetryDecision: Sendable, Hashable {
             guard situation.wasReused || situation.connectionServed else {
                 return policy.retriesOnNewConnections ? .after(atLeast: 0) : .no(.connectionWasNew)
             }
-            // The usual reason is that it was closed for being idle while the request was on its way.
+            // The usual reason: it was closed as idle while the request was on its way.
             if situation.isHTTP1, situation.wasReused, situation.replays < staleLimit { return .atOnce(counts: false) }
             return counted(error, situation)
         }
     }
 
-    /// A connection that died of a time limit of its own takes requests with it that never left.
+    /// A connection that ended by its own time limit takes requests with it that were never sent.
     private static func afterTimeout(_ error: H2Error, _ situation: Situation) -> RetryDecision {
         switch error.cause {
         case .timeout(.ping, _) where error.isRetryable, .timeout(.writeStall, _) where error.isRetryable,
@@ -189,11 +187,11 @@ enum RetryDecision: Sendable, Hashable {
 
     /// The server cannot have processed it.
     private static func unprocessed(_ error: H2Error, _ situation: Situation) -> RetryDecision {
-        // The end of a connection that served its share is no failure. One that served nothing may be for ever so.
+        // An orderly end of a connection that served requests is not a failure. One that served none might repeat forever.
         isGraceful(error) && situation.connectionServed ? .atOnce(counts: false) : counted(error, situation)
     }
 
-    /// At once the first time, where nobody complained of anything.
+    /// Counted: the first retry is immediate if the server did not complain.
     private static func counted(_ error: H2Error, _ situation: Situation) -> RetryDecision {
         isGraceful(error) && situation.attempts <= 1 ? .atOnce(counts: true) : .after(atLeast: 0)
     }

@@ -1,10 +1,10 @@
-/// When to look at an origin again.
+/// When to process an origin again.
 struct Hold {
     let time: UInt64
     let origin: OriginKey
 }
 
-/// A binary heap, the earliest first.
+/// A binary heap with the earliest entry first.
 struct HoldQueue {
     private var heap: [Hold] = []
 

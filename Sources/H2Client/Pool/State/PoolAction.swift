@@ -1,52 +1,52 @@
-/// What the owner of a `PoolState` has to do, in this order.
+/// What the owner of a `PoolState` must do, in this order.
 ///
-/// Each `close`, `abort` and `cancelDial` is answered with `closed` when it is done: until then the connection
-/// counts against the limits.
+/// Each `close`, `abort` and `cancelDial` is answered with `closed` when it is done; until then the connection counts against
+/// the limits.
 enum PoolAction: Hashable, Sendable {
-    /// Begin to connect; ends with `connected` or `dialFailed`.
+    /// Start connecting; ends with `connected` or `dialFailed`.
     case dial(ConnectionKey, OriginKey, ProtocolOffer, HTTPClient.OpenReason)
-    /// This request is to be sent on that connection.
+    /// Send this request on that connection.
     case assign(WaiterKey, ConnectionKey)
     case fail(WaiterKey, PoolFailure)
-    /// Close at once; nothing is on it.
+    /// Close now; nothing is on it.
     case close(ConnectionKey, CloseReason)
-    /// It gets no new requests. `close` follows when what is on it is done.
+    /// No new requests. `close` follows when the requests on it are done.
     case drain(ConnectionKey, CloseReason)
-    /// Close at once, whatever is on it.
+    /// Close now, even with requests on it.
     case abort(ConnectionKey, CloseReason)
     case cancelDial(ConnectionKey, CloseReason)
-    /// Call `tick` then (monotonic nanoseconds). Replaces what was asked for before, which is later.
+    /// Call `tick` at this time (monotonic nanoseconds). Replaces an earlier request for a later time.
     case wakeAt(UInt64)
-    /// After `shutdown`: the last connection is gone.
+    /// The last connection is gone after `shutdown`.
     case drained
 }
 
 /// Why a connection takes no more requests.
 enum CloseReason: UInt8, Hashable, Sendable {
     case idleTimeout, maximumAge, maximumRequests
-    /// A server that ends connections after so many requests would soon do so.
+    /// Its server ends connections after a learned number of requests, which is nearly reached.
     case learnedRequests
-    /// The limit of connections in all was reached, and another origin needs one.
+    /// The total connection limit was reached, and another origin needs a connection.
     case makeRoom
     case closeIdle, shutdown
     /// Its stream identifiers are nearly used up.
     case identifiersUsed
-    /// It came too late, or as what was not asked for; or nobody waits for it any more.
+    /// It came too late or as the wrong kind, or nobody is waiting for it anymore.
     case notNeeded
     /// The origin shares another's connection instead.
     case coalesced
-    /// The server announced how long it keeps the connection, or for how many requests.
+    /// The server announced how long it keeps the connection, or how many requests it takes.
     case serverLimit
-    /// GOAWAY or `Connection: close`, or a message after which an HTTP/1.1 connection cannot be reused.
+    /// GOAWAY, `Connection: close`, or a message after which an HTTP/1.1 connection cannot be reused.
     case serverSaid
     /// The origin speaks HTTP/1.1 from now on.
     case http1Required
-    /// Another one of the origin was found closed when it was reused: its server ends them without a word.
+    /// Another connection of the origin was found closed when reused: its server closes them without notice.
     case suspect
 }
 
 extension CloseReason {
-    /// Continues "the connection takes no new requests: ", and stands alone as well.
+    /// Reads well after "the connection takes no new requests: " and on its own.
     var sentence: String {
         switch self {
         case .idleTimeout: "it was idle for long enough"

@@ -1,16 +1,16 @@
-/// What connections tell: connected, failed, draining, gone.
+/// Connection events: connected, failed, draining, closed.
 extension PoolState {
     // MARK: Connected
 
-    /// A dial succeeded. `maxStreams` is what an HTTP/2 connection allows as far as is known: `assumedStreams` before its
-    /// SETTINGS. For HTTP/1.1 it says nothing.
+    /// A dial succeeded. `maxStreams` is the stream limit of an HTTP/2 connection as far as is known: `assumedStreams` before
+    /// its SETTINGS. It is ignored for HTTP/1.1.
     mutating func connected(
         _ key: ConnectionKey, protocol version: HTTPVersion, maxStreams: Int = PoolState.assumedStreams
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
         guard connections[slot].state == .dialing else {
-            // It was cancelled, which the dial did not hear of in time.
+            // It was cancelled, but the dial did not learn of it in time.
             if connections[slot].state == .closing, connections[slot].version == nil {
                 actions.append(.close(key, .notNeeded))
             }
@@ -45,7 +45,7 @@ extension PoolState {
             origins[origin].openHTTP1 += 1
             origins[origin].idleHTTP1.prepend(slot, places, connections.memory)
         }
-        // What a dial that offers HTTP/1.1 alone comes out with says nothing about the server's choice.
+        // A dial that offers only HTTP/1.1 says nothing about the server's choice.
         if isAsked { origins[origin].known = version }
         connections[slot].looksAt = connections[slot].maximumRequests
         aging.append(slot, ages, connections.memory)
@@ -68,9 +68,9 @@ extension PoolState {
 
     // MARK: Failed
 
-    /// A dial failed. The requests that nothing else can serve, no other dial and no connection, fail with it. Where it
-    /// `timedOut`, those fail that were there when it began, whatever else is under way: they have waited as long as may be.
-    /// Later ones have not, and wait for the next dial. Where others serve, the next dial is held off for a while.
+    /// A dial failed. Requests that no other dial or connection can serve fail with it. If it `timedOut`, all requests that
+    /// were waiting when it began fail, whatever else is in progress: they have waited long enough. Later ones wait for the
+    /// next dial. If others serve, the next dial is held off for a while.
     mutating func dialFailed(_ key: ConnectionKey, timedOut: Bool = false, isFinal: Bool = false) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -85,7 +85,7 @@ extension PoolState {
         processPending()
     }
 
-    /// Fails the requests that can be served no more, now that this connection cannot.
+    /// Fails the requests that cannot be served without this connection.
     private mutating func failWaiting(
         _ origin: Int32, _ key: ConnectionKey, timedOut: Bool, isFinal: Bool = false
     ) {
@@ -96,7 +96,7 @@ extension PoolState {
         origins[origin].dialsHeldUntil = now + min(hold, PoolState.maximumDialHold)
         let http1Dials = mode(origin) == .http1 ? origins[origin].dials.count : origins[origin].dialingHTTP1
         let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
-        // Those who came before the request with this order; 0 for none.
+        // Requests before the one with this order; 0 for none.
         let ofThis = timedOut ? connections[dial].cameLater : 0
         if !serves {
             let before =
@@ -107,7 +107,7 @@ extension PoolState {
                 failOlder(than: before, origin, queue, key)
             }
         }
-        // A dial for either version that failed has not shown that one for HTTP/1.1 would.
+        // A failed dial for either version does not prove that one for HTTP/1.1 would fail.
         guard origins[origin].openHTTP1 == 0,
             !serves && origins[origin].dials.isEmpty || connections[dial].offer.isHTTP1 || mode(origin) == .http1
         else { return }
@@ -123,7 +123,7 @@ extension PoolState {
         }
     }
 
-    // MARK: What a server tells
+    // MARK: Server announcements
 
     /// SETTINGS_MAX_CONCURRENT_STREAMS of an HTTP/2 connection.
     mutating func streamLimitChanged(_ key: ConnectionKey, to maxStreams: Int) {
@@ -137,24 +137,25 @@ extension PoolState {
         processPending()
     }
 
-    /// The peer of an HTTP/2 connection may be gone, and has been asked. Until it says something other connections serve the
-    /// requests; what is under way on this one stays.
+    /// The peer of an HTTP/2 connection may be gone, and a PING is asking. Until it responds other connections serve new
+    /// requests; those in progress on this one stay.
     mutating func doubted(_ key: ConnectionKey) {
         setAside(key) { $0.isDoubted = true }
     }
 
-    /// The peer has said something. The connection serves again, unless others have taken its place.
+    /// The peer has responded. The connection serves again, unless others have taken its place.
     mutating func trusted(_ key: ConnectionKey) {
         setAside(key) { $0.isDoubted = false }
     }
 
-    /// The peer of an HTTP/2 connection takes no bytes, or takes them again. Meanwhile other connections serve the requests.
+    /// The peer of an HTTP/2 connection stopped or resumed accepting bytes. In the meantime other connections serve the
+    /// requests.
     mutating func stalled(_ key: ConnectionKey, _ isStalled: Bool) {
         setAside(key) { $0.isStalled = isStalled }
     }
 
-    /// Notes whether a connection is to be passed over, and follows from it. One that comes back when others have taken its
-    /// place finishes what is on it.
+    /// Updates whether a connection is set aside and applies the consequences. If others have taken its place by the time it
+    /// comes back, it only finishes its requests.
     private mutating func setAside(_ key: ConnectionKey, _ note: (inout ConnectionRecord) -> Void) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -178,9 +179,9 @@ extension PoolState {
         processPending()
     }
 
-    /// What an HTTP/1.1 server announced in Keep-Alive: how many more requests it takes on this connection, and until when
-    /// it keeps the connection if nothing comes (monotonic nanoseconds, with whatever margin the caller finds wise).
-    /// Neither makes a limit of the options larger.
+    /// The limits an HTTP/1.1 server announced in Keep-Alive: how many more requests it takes on this connection, and until
+    /// when it keeps it idle (monotonic nanoseconds, with a margin of the caller's choice). Neither raises a limit of the
+    /// options.
     mutating func serverLimits(_ key: ConnectionKey, requests: Int?, idleUntil: UInt64?) {
         let slot = connections.find(key)
         guard slot != noSlot, connections[slot].version == .http1 else { return }
@@ -203,9 +204,9 @@ extension PoolState {
         processPending()
     }
 
-    /// The connection takes no new requests, since its server said so (GOAWAY, `Connection: close`). It ends by itself
-    /// when what is on it is done. `served` is how many of its requests the server answers in all, where it said so in an
-    /// orderly GOAWAY; after the same number twice in a row, later connections are ended by us before the server does.
+    /// The server said the connection takes no new requests (GOAWAY, `Connection: close`). It ends by itself when its requests
+    /// are done. `served` is the total number of requests the server answers, if an orderly GOAWAY said so; after the same
+    /// number twice in a row, we end later connections before the server does.
     mutating func draining(
         _ key: ConnectionKey, served: Int? = nil, because reason: CloseReason = .serverSaid
     ) {
@@ -214,7 +215,7 @@ extension PoolState {
         let owner = connections[slot].origin
         switch connections[slot].state {
         case .open:
-            // A server that ends a connection with nothing on it does so because it is idle, and not for the number.
+            // A server that ends a connection without requests does so because it is idle, not because of the number.
             if connections[slot].version == .http2, connections[slot].streams > 0, let served {
                 learn(owner, served: served)
             }
@@ -235,7 +236,7 @@ extension PoolState {
     }
 
     private func learn(_ origin: Int32, served: Int) {
-        // One request a connection is what a server does that is shutting down, or that closes after each answer.
+        // A server that ends a connection after one request is shutting down, or closes after each response.
         guard served > 1 else { return }
         if origins[origin].lastEnd == served { origins[origin].learned = served }
         origins[origin].lastEnd = served
@@ -246,16 +247,15 @@ extension PoolState {
         }
     }
 
-    // MARK: Gone
+    // MARK: Closed
 
-    /// The connection is gone, for whatever reason; a dial that was cancelled, too. Its requests are told by the connection
-    /// itself, and each gives its lease back as ever.
+    /// The connection is gone, for any reason; this includes cancelled dials. The connection itself fails its requests, and
+    /// each returns its lease as usual.
     mutating func closed(_ key: ConnectionKey) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
         let owner = connections[slot].origin
-        // A connection that never allowed a stream was of no more use than a dial that failed: to dial again at once would
-        // go on for ever.
+        // A connection that never allowed a stream is as useless as a failed dial: dialling again at once would never end.
         var isUseless = false
         switch connections[slot].state {
         case .dialing: return dialFailed(key)
@@ -277,16 +277,16 @@ extension PoolState {
         tellIfDrained()
     }
 
-    // MARK: Ends
+    // MARK: Closing
 
-    /// A connection that is open takes no more requests.
+    /// Stops an open connection from taking more requests.
     mutating func retire(_ slot: Int32, _ reason: CloseReason) {
         withdraw(slot)
         finish(slot, reason)
         markPending(connections[slot].origin)
     }
 
-    /// Takes an open connection out of all lists that lead requests to it.
+    /// Removes an open connection from all lists that lead requests to it.
     mutating func withdraw(_ slot: Int32) {
         let owner = connections[slot].origin
         if connections[slot].version == .http2 {
@@ -302,7 +302,7 @@ extension PoolState {
         leaveGuests(slot)
     }
 
-    /// Nobody shares a connection any more.
+    /// Stops all sharing of a connection.
     private mutating func leaveGuests(_ slot: Int32) {
         while connections[slot].guests.first != noSlot {
             let guest = connections[slot].guests.first
@@ -312,7 +312,7 @@ extension PoolState {
         }
     }
 
-    /// Has a connection that was withdrawn close: at once, or when its requests and its holders are done.
+    /// Closes a withdrawn connection: at once, or when its requests and holders are done.
     mutating func finish(_ slot: Int32, _ reason: CloseReason) {
         if connections[slot].isFree {
             connections[slot].state = .closing
@@ -328,7 +328,7 @@ extension PoolState {
         }
     }
 
-    /// A draining connection with nothing on it any more closes.
+    /// Closes a draining connection once nothing is left on it.
     mutating func finishDraining(_ slot: Int32) {
         guard connections[slot].state == .draining, connections[slot].isFree else { return }
         connections[slot].state = .closing
@@ -336,7 +336,7 @@ extension PoolState {
         actions.append(.close(connections.key(slot), connections[slot].reason))
     }
 
-    /// Whether a connection is there, or gone and not given back by all.
+    /// Whether a connection exists, or is gone but has unreturned leases.
     func remembers(_ key: ConnectionKey) -> Bool { connections.find(key) != noSlot }
 
     mutating func forgetIfGivenBack(_ slot: Int32) {

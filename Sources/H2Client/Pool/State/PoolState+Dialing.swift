@@ -1,8 +1,8 @@
 /// When connections are opened, and how room is made for them.
 extension PoolState {
-    // MARK: Which version
+    // MARK: Version
 
-    /// What an origin's connections are, as far as is known; nil: either.
+    /// The version of an origin's connections as far as is known; nil means either.
     func mode(_ origin: Int32) -> HTTPVersion? {
         switch (versions, origins[origin].isSecure) {
         case (.http1Only, _), (.automatic, false): return .http1
@@ -15,7 +15,7 @@ extension PoolState {
 
     var allowsHTTP1: Bool { versions != .http2Only }
 
-    /// What a dial offers. An origin that chose HTTP/1.1 before is asked again: its server may have learned HTTP/2.
+    /// What a dial offers. An origin that chose HTTP/1.1 is asked again: its server may support HTTP/2 by now.
     private func offer(_ origin: Int32, needsHTTP1: Bool) -> ProtocolOffer {
         if needsHTTP1 || versions == .http1Only || origins[origin].requiresHTTP1 && allowsHTTP1 {
             return ProtocolOffer(.http1, isSecure: origins[origin].isSecure)
@@ -24,17 +24,17 @@ extension PoolState {
         return versions == .automatic ? .cleartextHTTP1 : .priorKnowledge
     }
 
-    // MARK: How many
+    // MARK: Number
 
-    /// Whether another dial may be tried beside those under way, which are all slow. A server that accepts a connection and
-    /// then says nothing must not be an outage of its origin. Never in the place of another's connection.
+    /// Whether to try another dial beside those in progress, which are all slow. A server that accepts a connection and then
+    /// stays silent must not cause an outage of its origin. A spare dial never replaces another connection.
     private func maySpare(_ origin: Int32) -> Bool {
         return !origins[origin].dials.isEmpty && origins[origin].lastDialAt + PoolState.dialPatience <= now
             && origins[origin].spareDials < PoolState.spareDials && living < connectionLimit
     }
 
-    /// The next connection to dial for an origin, or nil if those that are there or under way are as many as the requests
-    /// that wait need, or as may be.
+    /// The next connection to dial for an origin; nil if existing connections and dials cover the waiting requests or the limit
+    /// is reached.
     func dialNeed(_ origin: Int32) -> DialNeed? {
         guard life == .running, origins[origin].waiting > 0 else { return nil }
         let maySpare = maySpare(origin)
@@ -48,7 +48,7 @@ extension PoolState {
     struct DialNeed {
         let offer: ProtocolOffer
         var reason: HTTPClient.OpenReason
-        /// Beside slow ones, which would be enough.
+        /// In addition to slow dials that would be enough.
         var isSpare = false
     }
 
@@ -57,8 +57,8 @@ extension PoolState {
         let allowed = allowance(origin)
         if origins[origin].failures > 0 {
             let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
-            // Where nothing serves, those under way show whether the origin can be reached. A dial in the place of each that
-            // failed would leave no moment in which none is under way, and those who wait would never be told.
+            // If nothing serves, the dials in progress show whether the origin can be reached. Replacing each failed dial would
+            // leave no moment without one, and the waiting requests would never fail.
             guard serves ? origins[origin].dialsHeldUntil <= now : origins[origin].dials.isEmpty || maySpare else {
                 return nil
             }
@@ -85,7 +85,7 @@ extension PoolState {
             offer: offer(origin, needsHTTP1: true), reason: reason(origin, isLent: false, needsHTTP1: true))
     }
 
-    /// One at first; further ones, where the options say so, when the one that serves is not enough.
+    /// One at first; more, if the options allow, when the serving connection is not enough.
     private func wantsHTTP2Dial(_ origin: Int32, dials: Int, allowed: Int) -> Bool {
         let requests = min(origins[origin].waitingAny, allowed)
         if origins[origin].serving == 0 { return dials == 0 && requests + Int(origins[origin].exclusives.count) > 0 }
@@ -107,7 +107,7 @@ extension PoolState {
 
     // MARK: Dialing
 
-    /// Dials what the requests that wait need, or asks for room.
+    /// Starts the dials that the waiting requests need, or asks for room.
     mutating func plan(_ origin: Int32) {
         guard origins[origin].waiting > 0 else { return }
         while living < connectionLimit, room.isEmpty {
@@ -123,7 +123,7 @@ extension PoolState {
         }
     }
 
-    /// Comes back when dials are not held off any more, or those under way are slow.
+    /// Schedules another look for when dials are no longer held off, or those in progress are slow.
     mutating func lookAfterDials(_ origin: Int32) {
         let until = origins[origin].dialsHeldUntil
         if until > now { look(at: origin, until) }
@@ -132,7 +132,7 @@ extension PoolState {
         if slowAt > now { look(at: origin, slowAt) }
     }
 
-    /// Dials once, if the origin wants it. There is room.
+    /// Starts one dial if the origin needs it. The caller has ensured that there is room.
     mutating func dialOne(_ origin: Int32) -> Bool {
         guard let need = dialNeed(origin) else { return false }
         let (offer, reason) = (need.offer, need.reason)
@@ -149,8 +149,8 @@ extension PoolState {
         return true
     }
 
-    /// Cancels dials that are not needed any more since a connection came out other than expected: what it serves needs no
-    /// second one, or it shows that dials under way would be more than may be.
+    /// Cancels dials made unnecessary by a connection of another kind than expected: it serves all requests, or shows that the
+    /// dials would exceed the limit.
     mutating func cancelSurplusDials(_ origin: Int32) {
         guard !origins[origin].dials.isEmpty else { return }
         switch mode(origin) {
@@ -176,10 +176,10 @@ extension PoolState {
         }
     }
 
-    /// Gives up dials that are more than those who wait need, once they are slow. A quick one is of use to the next request.
+    /// Gives up dials beyond what waiting requests need, once they are slow. A quick one is useful for the next request.
     mutating func dropUnwantedDials(_ origin: Int32) {
         let most = origins[origin].waiting == 0 ? 0 : origins[origin].waiting + PoolState.spareDials
-        // The oldest come first.
+        // The oldest is first.
         while Int(origins[origin].dials.count) > most {
             let slowAt = connections[origins[origin].dials.first].dialedAt + PoolState.dialPatience
             guard slowAt <= now else { return look(at: origin, slowAt) }
@@ -194,7 +194,7 @@ extension PoolState {
         actions.append(.cancelDial(connections.key(slot), reason))
     }
 
-    /// Takes a dial off its origin's list.
+    /// Removes a dial from its origin's list.
     mutating func endDial(_ slot: Int32) {
         let owner = connections[slot].origin
         origins[owner].dials.remove(slot, places, connections.memory)
@@ -211,14 +211,14 @@ extension PoolState {
         room.append(origin, roomLinks, origins.memory)
     }
 
-    /// Whether a connection that an origin has work for would serve another one better: one that has none at all, while
-    /// this origin keeps others.
+    /// Whether a connection that an origin has work for would serve another origin better: one that has none, while this origin
+    /// has several.
     func isWantedElsewhere(_ origin: Int32) -> Bool {
         !room.isEmpty && room.first != origin && origins[origin].waiting > 0
             && origins[origin].openHTTP1 > 1 && closing < Int(room.count)
     }
 
-    /// Closes connections that have been idle the longest, one for each origin that wants room.
+    /// Closes the connections that have been idle the longest, one for each origin that waits for room.
     mutating func makeRoom() {
         guard !room.isEmpty else { return }
         while closing < Int(room.count), !idle.isEmpty {
@@ -227,7 +227,7 @@ extension PoolState {
         wake(at: nextTurnAt)
     }
 
-    /// Each origin that has waited long for room, while others kept their connections at work, has the one drained that has
+    /// For each origin that has waited long for room while others kept their connections busy, drains the connection that has
     /// been open longest.
     mutating func takeTurnsWithRoom() {
         guard nextTurnAt <= now else { return }
@@ -240,7 +240,7 @@ extension PoolState {
                     slot = connections[slot].age.next
                 }
                 guard slot != noSlot else {
-                    // They are held, all of them, or on their way.
+                    // All of them are held or being dialled.
                     return nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
                 }
                 let mayGoAt = connections[slot].openedAt + PoolState.roomPatience

@@ -1,7 +1,7 @@
-/// Figures for statistics, and what must always hold.
+/// Figures for statistics, and invariants.
 extension PoolState {
-    /// What an origin has at the moment. A connection at work or held is active; one that was told to close and is not gone
-    /// yet is draining.
+    /// An origin's current figures. A busy or held connection is active; one that was told to close and is not gone yet is
+    /// draining.
     struct Figures: Hashable, Sendable {
         var dialing = 0
         var http1Active = 0
@@ -9,14 +9,14 @@ extension PoolState {
         var http2Active = 0
         var http2Idle = 0
         var draining = 0
-        /// Requests under way on the connections of this origin, whosever they are.
+        /// Requests in progress on the connections of this origin, for any origin.
         var streams = 0
-        /// Requests of this origin under way, and waiting.
+        /// Requests of this origin in progress, and waiting.
         var inFlight = 0
         var waiting = 0
     }
 
-    /// The figures of each origin that is connected, waited for or worked with. Costs a look at each connection.
+    /// The figures of each origin with connections, waiting requests or requests in progress. Visits every connection.
     func figures() -> [(OriginKey, Figures)] {
         var all = [Figures](repeating: Figures(), count: origins.bound)
         for index in 0..<connections.bound where connections.isTaken(index) {

@@ -1,4 +1,4 @@
-/// Origins, what is remembered of them, and whom they share connections with.
+/// Origins, what is remembered about them, and the connections they share.
 extension PoolState {
     // MARK: Remembering
 
@@ -11,13 +11,13 @@ extension PoolState {
         return origins.key(slot)
     }
 
-    /// The origin that has been unused the longest, where more are remembered than should be. To be removed, in the same
-    /// critical section, from whatever maps to it, and then with `removeOrigin`.
+    /// The origin that has been unused the longest, if too many are remembered. Remove it from everything that maps to it and
+    /// then with `removeOrigin`, in the same critical section.
     var forgettableOrigin: OriginKey? {
         unused.count > PoolState.rememberedOrigins ? origins.key(unused.first) : nil
     }
 
-    /// Whether nothing is connected to an origin, waiting for it or under way at it.
+    /// Whether an origin has no connections, waiting requests or requests in progress.
     func isUnused(_ key: OriginKey) -> Bool {
         let slot = origins.find(key)
         return slot != noSlot && origins[slot].isUnused
@@ -38,11 +38,11 @@ extension PoolState {
 
     // MARK: Versions
 
-    /// What an origin's connections are, as far as is known.
+    /// The version of an origin's connections as far as is known.
     func knownProtocol(_ key: OriginKey) -> HTTPVersion? { mode(origins.find(key)) }
 
-    /// A request was lost on an HTTP/1.1 connection of the origin that was reused: those that are there now end when what is
-    /// on them is done, so that it is not sent to one more that its server has closed already.
+    /// A request was lost on a reused HTTP/1.1 connection of the origin. Its present connections close when their requests are
+    /// done, so that the retry does not hit another one that the server has closed.
     mutating func suspectReuse(_ key: OriginKey) {
         let origin = origins.find(key)
         guard origin != noSlot else { return }
@@ -56,8 +56,7 @@ extension PoolState {
         processPending()
     }
 
-    /// The origin is spoken to in HTTP/1.1 from now on (HTTP_1_1_REQUIRED). Its HTTP/2 connections end when what is on them
-    /// is done.
+    /// The origin uses HTTP/1.1 from now on (HTTP_1_1_REQUIRED). Its HTTP/2 connections end when their requests are done.
     mutating func requireHTTP1(_ key: OriginKey) {
         let origin = origins.find(key)
         guard origin != noSlot, allowsHTTP1, !origins[origin].requiresHTTP1 else { return }
@@ -79,8 +78,8 @@ extension PoolState {
 
     // MARK: Load
 
-    /// What an answer says about the load that an origin takes, for the adaptive limit. To be told before the request's
-    /// lease is given back. `pause`: nanoseconds for which the origin wants to be left alone, whatever it answered.
+    /// Tells the adaptive limit what an answer shows about the origin's load. Call it before returning the request's lease.
+    /// `pause`: nanoseconds for which the origin wants to be left alone, whatever it answered.
     mutating func answered(
         _ key: OriginKey, _ answer: AdaptiveLimit.Answer, latency: UInt64, pause: UInt64? = nil
     ) {
@@ -96,8 +95,8 @@ extension PoolState {
 
     // MARK: Coalescing
 
-    /// Whether an origin may share another's connection: it has none of its own, was not told otherwise, and speaks HTTP/2
-    /// over TLS.
+    /// Whether an origin may share another's connection: it has none of its own, sharing was not ruled out, and it speaks
+    /// HTTP/2 over TLS.
     func mayCoalesce(_ key: OriginKey) -> Bool {
         let origin = origins.find(key)
         guard origin != noSlot else { return false }
@@ -105,8 +104,8 @@ extension PoolState {
             && origins[origin].http2.isEmpty && origins[origin].shared == noSlot
     }
 
-    /// The origin shares another origin's HTTP/2 connection from now on, until that takes no more requests. Its own dials
-    /// are cancelled. False, and nothing happens, if the connection takes none already, or the origin may not share.
+    /// Makes the origin share another origin's HTTP/2 connection until that takes no more requests, and cancels its own dials.
+    /// Returns false without effect if the connection no longer takes requests or the origin may not share.
     mutating func coalesced(_ key: OriginKey, onto connection: ConnectionKey) -> Bool {
         let slot = connections.find(connection)
         guard slot != noSlot, mayCoalesce(key), connections[slot].state == .open,
@@ -137,8 +136,8 @@ extension PoolState {
         return connections.key(origins[origin].shared)
     }
 
-    /// The origin has connections of its own only, from now on (421, or an ORIGIN frame that leaves it out). What it has
-    /// under way on a shared one goes on.
+    /// From now on the origin uses only its own connections (421, or an ORIGIN frame that excludes it). Its requests on a
+    /// shared one continue.
     mutating func cannotCoalesce(_ key: OriginKey) {
         let origin = origins.find(key)
         guard origin != noSlot else { return }

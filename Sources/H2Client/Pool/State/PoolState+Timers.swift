@@ -1,12 +1,12 @@
-/// Time, and the end.
+/// Timers and shutdown.
 extension PoolState {
-    /// Idle connections of servers that announced a time are looked at this often at the most: 250 ms. They are not given
-    /// to a request after that time, however late they are looked at.
+    /// Shortest interval between checks of idle connections whose servers announced a time: 250 ms. They get no request after
+    /// that time, however late the check is.
     static let serverLimitGrain: UInt64 = 250_000_000
 
     // MARK: Time
 
-    /// Asks for a `tick`, where none comes that early.
+    /// Asks for a `tick`, unless an earlier one is due.
     @inline(__always)
     mutating func wake(at time: UInt64) {
         guard time < armed else { return }
@@ -14,15 +14,14 @@ extension PoolState {
         actions.append(.wakeAt(time))
     }
 
-    /// Asks for a `tick` up to 5 % of the time limit later than it is due, so that connections which come due one after the
-    /// other are seen to together.
+    /// Asks for a `tick` up to 5 % of the time limit late, so that connections that become due in short succession are handled
+    /// together.
     mutating func wakeLoosely(at time: UInt64, _ limit: UInt64) {
         wake(at: time &+ limit / 20)
     }
 
-    /// The time that was asked for has come: closes what has been idle for as long as it may, or will have been within
-    /// `idleSlack`, drains what is too old, and lets requests go on that were held for a time. Early or superfluous calls do
-    /// no harm.
+    /// Handles the time asked for: closes connections idle for the limit, or close to it (`idleSlack`), drains those that are
+    /// too old, and releases requests that were held for a time. Early or superfluous calls are harmless.
     mutating func tick() {
         guard life != .ended else { return }
         if armed <= now { armed = .max }
@@ -37,7 +36,7 @@ extension PoolState {
         while let hold = holds.popDue(now: now) {
             let origin = origins.find(hold.origin)
             guard origin != noSlot else { continue }
-            // A later entry may be left; to look once too often does no harm.
+            // A later entry may remain; an extra look is harmless.
             if origins[origin].wakesAt <= now { origins[origin].wakesAt = .max }
             markPending(origin)
         }
@@ -50,12 +49,12 @@ extension PoolState {
         if soonest != .max { wake(at: max(soonest, now + PoolState.serverLimitGrain)) }
     }
 
-    /// When the connection that has been idle the longest has been so for as long as it may.
+    /// When the connection that has been idle the longest reaches the limit.
     private var idleDue: UInt64? {
         idle.first == noSlot ? nil : connections[idle.first].idleSince.saturatingSum(idleTimeout)
     }
 
-    /// Closes the idle connections whose server said that it would; when the next is due.
+    /// Closes the idle connections whose announced time is over. Returns when the next one is due.
     private mutating func closeExpired() -> UInt64 {
         var soonest = UInt64.max
         var slot = idle.first
@@ -71,15 +70,15 @@ extension PoolState {
         return soonest
     }
 
-    // MARK: The end
+    // MARK: Shutdown
 
-    /// Closes all connections with nothing on them.
+    /// Closes all connections without requests.
     mutating func closeIdle() {
         while idle.first != noSlot { retire(idle.first, .closeIdle) }
         processPending()
     }
 
-    /// Takes no new requests; those that wait fail, those under way go on. `drained` follows when all connections are gone.
+    /// Takes no new requests; waiting ones fail, those in progress continue. `drained` follows when all connections are gone.
     mutating func shutdown() {
         guard life == .running else { return }
         life = .draining
@@ -97,7 +96,7 @@ extension PoolState {
         tellIfDrained()
     }
 
-    /// As `shutdown`, but closes all connections at once, whatever is on them.
+    /// Like `shutdown`, but closes all connections at once, even with requests on them.
     mutating func shutdownNow() {
         guard life != .ended else { return }
         shutdown()

@@ -1,13 +1,13 @@
-/// The queues, and who in them is next.
+/// The queues and their order.
 extension PoolState {
     /// Whether requests to an origin may begin.
     enum Gate {
         case open
-        /// Until a time that is in `holds`: the rate, or a pause that the server asked for.
+        /// Until a time in `holds`, due to the rate or a pause that the server asked for.
         case held
-        /// Until one to this origin is over.
+        /// Until a request to this origin is over.
         case full
-        /// Until one to any origin is over.
+        /// Until a request to any origin is over.
         case turn
     }
 
@@ -24,7 +24,7 @@ extension PoolState {
         return inFlight >= requestLimit ? .turn : .open
     }
 
-    /// How many more requests may begin, as far as limits on load go. The rate may let only some of them.
+    /// How many more requests the load limits allow. The rate may allow fewer.
     func allowance(_ origin: Int32) -> Int {
         guard origins[origin].heldUntil <= now else { return 0 }
         var allowed = min(requestsPerOrigin - origins[origin].inFlight, requestLimit - inFlight)
@@ -35,7 +35,7 @@ extension PoolState {
         return max(0, rate == nil ? allowed : min(allowed, burst))
     }
 
-    /// Takes one token of the origin's rate, or sets the time until which it is held.
+    /// Takes a token of the origin's rate, or sets the time until which it is held.
     @inline(__always)
     mutating func takeToken(_ origin: Int32) -> Bool {
         guard let rate else { return true }
@@ -47,12 +47,12 @@ extension PoolState {
             origins[origin].bucket = TokenBucket(perSecond: rate, burst: burst, now: now)
         }
         guard let when = origins[origin].bucket?.take(now: now) else { return true }
-        // A bucket that asks to come back at once would be asked without end.
+        // A bucket that asks to come back at once would be asked endlessly.
         origins[origin].heldUntil = max(when, now + 1)
         return false
     }
 
-    /// Has `tick` look at an origin at a time.
+    /// Has `tick` process an origin at a given time.
     mutating func look(at origin: Int32, _ time: UInt64) {
         guard time < origins[origin].wakesAt else { return }
         origins[origin].wakesAt = time
@@ -60,14 +60,14 @@ extension PoolState {
         wake(at: time)
     }
 
-    // MARK: A request that is not served at once
+    // MARK: Queueing
 
     mutating func leaseOrWait(_ origin: Int32, kind: LeaseKind) -> LeaseResult {
         guard life == .running else { return .fail(.shutDown) }
         if kind.contains(.http1), !allowsHTTP1 { return .fail(.http1NotAllowed) }
         if kind.contains(.own) {
             leaveShared(origin)
-            // Those that wait already may have waited for the connection that was shared.
+            // Requests already waiting may be waiting for the shared connection.
             markPending(origin)
             origins[origin].mayCoalesce = false
             origins[origin].wantsOwn = origins[origin].http2.isEmpty
@@ -110,7 +110,7 @@ extension PoolState {
         return connection
     }
 
-    /// Gives a connection to one who holds it.
+    /// Marks a connection as held.
     private mutating func hold(_ slot: Int32) {
         idle.drop(slot, idles, connections.memory)
         connections[slot].usableUntil = connections[slot].ageLimit
@@ -121,8 +121,8 @@ extension PoolState {
         connections[slot].holders += 1
     }
 
-    /// Whether all that could serve a request is taken, dials under way and still possible included, by requests under way
-    /// and by those that wait already.
+    /// Whether everything that could serve a request, including dials in progress or still possible, is taken by requests in
+    /// progress or already waiting.
     private func isSaturated(_ origin: Int32, kind: LeaseKind) -> Bool {
         guard kind.contains(.exclusive) || gate(origin) == .open else { return false }
         let mode = mode(origin)
@@ -131,7 +131,7 @@ extension PoolState {
         if kind.contains(.http1) {
             return origins[origin].waitingHTTP1 >= http1Room + Int(origins[origin].dialingHTTP1)
         }
-        // Who holds an HTTP/2 connection takes no stream, so a dial serves any number of them.
+        // Holding an HTTP/2 connection takes no stream, so one dial serves any number of holders.
         guard !kind.contains(.exclusive) else { return false }
         let dials = Int(origins[origin].dials.count - origins[origin].dialingHTTP1)
         let coming = origins[origin].serving == 0 ? max(1, dials) : dials
@@ -164,7 +164,7 @@ extension PoolState {
         return kind.contains(.replay) ? .replays : .requests
     }
 
-    /// Takes a waiter out of its queue and gives up its slot.
+    /// Removes a waiter from its queue and frees its slot.
     mutating func dequeue(_ slot: Int32) {
         let (origin, kind) = (waiters[slot].origin, waiters[slot].kind)
         origins[origin].waiting -= 1
@@ -182,15 +182,14 @@ extension PoolState {
         }
     }
 
-    /// A request does not wait any more: it was cancelled, or its deadline passed. False if it was told before that it has
-    /// a connection, or failed.
+    /// A request stops waiting: it was cancelled, or its deadline passed. Returns false if its outcome was already decided.
     mutating func giveUp(_ key: WaiterKey) -> Bool {
         let slot = waiters.find(key)
         guard slot != noSlot else { return false }
         let origin = waiters[slot].origin
         dequeue(slot)
         noteIfUnused(origin)
-        // Its dial may be nobody's now.
+        // Its dial may no longer be needed.
         if Int(origins[origin].dials.count) > origins[origin].waiting {
             markPending(origin)
             processPending()
@@ -202,11 +201,11 @@ extension PoolState {
         let origin = waiters[slot].origin
         actions.append(.fail(waiters.key(slot), failure))
         dequeue(slot)
-        // It may have waited for a time or a turn, with no connection left.
+        // It may have waited for a time or a turn, without any connection.
         noteIfUnused(origin)
     }
 
-    /// Whether requests to an origin wait for nothing but the end of `count` requests, which are all that it has under way.
+    /// Whether requests to an origin wait only for the end of `count` requests, which are all it has in progress.
     func isHeldUp(_ key: OriginKey, by count: Int) -> Bool {
         let origin = origins.find(key)
         guard origin != noSlot else { return false }
@@ -217,7 +216,7 @@ extension PoolState {
         case .open, .full: break
         case .held, .turn: return false
         }
-        // Who holds a connection of HTTP/1.1 will give it back.
+        // A held HTTP/1.1 connection will be returned.
         for index in 0..<connections.bound where connections.isTaken(index) {
             let connection = connections[Int32(index)]
             if connection.origin == origin, connection.version == .http1, connection.holders > 0 {
@@ -229,7 +228,7 @@ extension PoolState {
 
     // MARK: Serving
 
-    /// Gives the requests of an origin that wait to connections that are free, `most` of them at the most.
+    /// Gives up to `most` waiting requests of an origin to free connections.
     mutating func serve(_ origin: Int32, atMost most: Int) {
         var left = most
         while origins[origin].waiting > 0 {
@@ -283,15 +282,14 @@ extension PoolState {
         turns.append(origin, turnLinks, origins.memory)
     }
 
-    /// Where requests wait for a time, `tick` comes back to them then.
+    /// If requests wait for a time, schedules a `tick` for it.
     private mutating func lookWhenHeld(_ origin: Int32) {
         guard origins[origin].waiting > 0 else { return }
         let until = max(origins[origin].heldUntil, origins[origin].adaptive?.pausedUntil ?? 0)
         if until > now { look(at: origin, until) }
     }
 
-    /// Replays come first, then who came first. One who takes the connection away is let by also where no request may
-    /// begin.
+    /// Replays come first, then the order of arrival. An exclusive request is let through even if no other request may begin.
     private func nextForHTTP1(_ origin: Int32, gate: Gate) -> Int32 {
         var best = noSlot
         if gate == .open {
@@ -299,7 +297,7 @@ extension PoolState {
             guard best == noSlot else { return best }
             best = earlier(origins[origin].requests.first, origins[origin].http1Requests.first)
         } else {
-            // Exclusive requests for HTTP/1.1 stand among the others of that kind.
+            // Exclusive requests for HTTP/1.1 are in the same queue as the others of that kind.
             let first = origins[origin].http1Requests.first
             if first != noSlot, waiters[first].kind.contains(.exclusive) { best = first }
         }

@@ -1,42 +1,41 @@
 /// Decides which connection serves which request, for all origins of one client: no sockets, clock, threads or locks.
 ///
-/// Each call is one event at the time `now`, which the owner sets before it. What is to be done about the event is appended
-/// to `actions`. The owner, `ConnectionPool`, calls under one lock, executes the actions in order after it has noted what the
-/// call returned, and empties them.
+/// Each call is one event at the time `now`, which the owner sets first. The resulting actions are appended to `actions`. The
+/// owner, `ConnectionPool`, calls it under one lock, records what the call returned, performs the actions in order, and removes
+/// them.
 ///
-/// Limits hold at every step. A connection counts from its `dial` until `closed` (or `dialFailed`) tells that it is gone;
-/// also one that was told to close. Each lease is given back once, by `released` or `releasedExclusive`, before or after
-/// its connection is told to be `closed`.
+/// Limits hold at every step. A connection counts from its `dial` until `closed` (or `dialFailed`) reports that it is gone,
+/// even if it was told to close. Each lease is returned once, by `released` or `releasedExclusive`, before or after its
+/// connection is reported `closed`.
 ///
-/// What an event changes is done at once, and the origins concerned are marked (`concern`). `settle` then gives waiting
-/// requests to connections, dials where that is not enough, and makes room.
+/// An event takes effect at once, and the origins concerned are marked (`markPending`). `processPending` then assigns
+/// connections to waiting requests, dials more if necessary, and makes room.
 struct PoolState: ~Copyable {
     enum Life {
         /// To draining, by `shutdown`.
         case running
-        /// Takes no request. To ended, when no connection is left.
+        /// Takes no requests. To ended, when no connection is left.
         case draining
         case ended
     }
 
-    /// HTTP/2 streams that a connection is taken to allow before its SETTINGS arrive.
+    /// HTTP/2 streams that a connection is assumed to allow before its SETTINGS arrive.
     static let assumedStreams = 100
-    /// So many origins are remembered that nothing is connected to, waiting for or under way at.
+    /// Number of origins remembered without connections, waiting requests or requests in progress.
     static let rememberedOrigins = 10_000
-    /// An origin may keep its connections at work for so long while others wait for room: 1 s.
+    /// How long an origin may keep its connections busy while others wait for room: 1 s.
     static let roomPatience: UInt64 = 1_000_000_000
-    /// A dial that has taken this long is slow: another is tried beside it for those who wait, and where nobody waits any more
-    /// it is given up. 1 s.
+    /// When a dial counts as slow: another is tried beside it for waiting requests, or it is given up if none are left. 1 s.
     static let dialPatience: UInt64 = 1_000_000_000
-    /// Requests that come within this time after a dial began share its fate as if they had been there: 50 ms.
+    /// Requests arriving within this time after a dial began are treated as if they had been waiting for it: 50 ms.
     static let dialGrace: UInt64 = 50_000_000
-    /// Dials that are tried beside slow ones, for one origin, each `dialPatience` after the one before.
+    /// Number of spare dials per origin beside slow ones, each `dialPatience` after the one before.
     static let spareDials = 3
-    /// The share of `maximumAge` by which ages differ: a tenth.
+    /// The fraction of `maximumAge` by which ages vary, as a divisor: a tenth.
     static let ageSpread: UInt64 = 10
-    /// After failed dials, the next is held off for this time, doubled for each: 100 ms ...
+    /// After a failed dial the next is held off for this time, doubled for each: 100 ms.
     static let dialHold: UInt64 = 100_000_000
-    /// ... up to 10 s. Only where other connections serve; where none does, the waiting requests fail.
+    /// Longest hold: 10 s. Only while other connections serve; otherwise the waiting requests fail.
     static let maximumDialHold: UInt64 = 10_000_000_000
 
     // MARK: Options
@@ -48,8 +47,8 @@ struct PoolState: ~Copyable {
     let connectionLimit: Int
     let waitingLimit: Int
     let idleTimeout: UInt64
-    /// So much earlier than that an idle connection may be closed, so that those which come due one after the other are seen to
-    /// together, and none is late: a twentieth of the limit, and 1 s at most.
+    /// How much earlier than that an idle connection may be closed, so that those due in short succession are handled together
+    /// and none is late: a twentieth of the limit, at most 1 s.
     let idleSlack: UInt64
     let maximumAge: UInt64
     let requestsPerConnection: Int
@@ -70,34 +69,33 @@ struct PoolState: ~Copyable {
     var connections = Slab<ConnectionKey, ConnectionRecord>()
     var waiters = Slab<WaiterKey, WaiterRecord>()
     var nextOrder: UInt64 = 0
-    /// Connections that count against the limit, and those of them that were told to close.
+    /// Connections that count against the limit, and those among them that were told to close.
     var living = 0
     var closing = 0
-    /// Requests under way.
+    /// Requests in progress.
     var inFlight = 0
-    /// Connections with nothing on them, the longest idle first, and all connected ones that take requests, the oldest
-    /// first.
+    /// Connections without requests, the longest idle first, and all connected ones that take requests, the oldest first.
     var idle = SlotList()
     var aging = SlotList()
-    /// Origins to look at in `settle`.
+    /// Origins for `processPending` to process.
     var pending = SlotList()
-    /// Origins that want a connection and have to wait for room, in turn.
+    /// Origins that need a connection and wait for room, in turn.
     var room = SlotList()
-    /// Origins whose requests wait for the limit of requests in all, in turn.
+    /// Origins whose requests wait for the total request limit, in turn.
     var turns = SlotList()
-    /// Origins that nothing is done with, the longest unused first.
+    /// Unused origins, the longest unused first.
     var unused = SlotList()
     var holds = HoldQueue()
-    /// When origins that wait for room take their turn.
+    /// When origins that wait for room get their turn.
     var nextTurnAt = UInt64.max
-    /// Decides how ages differ.
+    /// Random state for the variation of ages.
     private var chance: UInt64
-    /// When `tick` was asked for.
+    /// The time of the next `tick` asked for.
     var armed = UInt64.max
-    /// Whether a server ever announced a time for idle connections, so that `tick` looks at each.
+    /// Whether any server announced a time for idle connections, so that `tick` checks each.
     var hasServerLimits = false
 
-    /// Requests that were given a connection, and those of them whose connection had served before.
+    /// Requests that got a connection, and those whose connection had served before.
     var leased: UInt64 = 0
     var reused: UInt64 = 0
     /// Connections that were established.
@@ -113,7 +111,7 @@ struct PoolState: ~Copyable {
     let unusedLinks = LinkField<OriginRecord>(\.unused)
     let waiterLinks = LinkField<WaiterRecord>(\.links)
 
-    /// - Parameter seed: makes the ages of this pool's connections differ from another's.
+    /// - Parameter seed: makes connection ages differ between pools.
     init(
         versions: HTTPClient.Versions, pool: HTTPClient.Pool, loadLimits: HTTPClient.LoadLimits, seed: UInt64 = 0
     ) {
@@ -135,8 +133,8 @@ struct PoolState: ~Copyable {
         adaptive = loadLimits.adaptive
     }
 
-    /// When a connection that opens now is as old as it may become: a little less than `maximumAge` from now, so that
-    /// connections which were opened together do not end together.
+    /// The age limit of a connection that opens now: a little less than `maximumAge` away, so that connections opened together
+    /// do not end together.
     mutating func ageLimit() -> UInt64 {
         guard maximumAge <= UInt64.max / 4 else { return .max }
         // SplitMix64.
@@ -147,12 +145,12 @@ struct PoolState: ~Copyable {
         return now &+ maximumAge - (mixed ^ (mixed >> 31)) % spread
     }
 
-    /// Sets the time of the next event. It never goes back: that of a loop's turn, or of a call which waited for the lock, may be
-    /// older than that of the event before.
+    /// Sets the time of the next event. It never goes backwards: the time of a loop's turn, or of a call that waited for the
+    /// lock, may be older than that of the previous event.
     @inline(__always)
     mutating func advance(to time: UInt64) { if time > now { now = time } }
 
-    // MARK: A request begins
+    // MARK: Starting a request
 
     /// A connection for a request, or a place in the queue.
     mutating func lease(_ key: OriginKey, kind: LeaseKind = []) -> LeaseResult {
@@ -170,8 +168,8 @@ struct PoolState: ~Copyable {
         return leaseOrWait(origin, kind: kind)
     }
 
-    /// The connection for an ordinary request: the HTTP/2 connection with the fewest streams, else the HTTP/1.1
-    /// connection that was used last.
+    /// The connection for an ordinary request: the HTTP/2 connection with the fewest streams, otherwise the most recently used
+    /// HTTP/1.1 connection.
     @inline(__always)
     mutating func freeConnection(_ origin: Int32) -> Int32 {
         let http2 = leastLoaded(origin)
@@ -179,7 +177,7 @@ struct PoolState: ~Copyable {
         return lastUsed(origin)
     }
 
-    /// The HTTP/2 connection with the fewest streams, which may yet be full.
+    /// The HTTP/2 connection with the fewest streams; it may still be full.
     mutating func leastLoaded(_ origin: Int32) -> Int32 {
         var best = noSlot
         var fewest = Int32.max
@@ -191,7 +189,7 @@ struct PoolState: ~Copyable {
                 retire(slot, whyUnusable(slot))
                 continue
             }
-            // A connection that allows fewer streams than it has is full, however few those are.
+            // A connection whose limit is below its number of streams is full, however few those are.
             let load = connections[slot].streams < connections[slot].limit ? connections[slot].streams : .max - 1
             if load < fewest { (best, fewest) = (slot, load) }
         }
@@ -208,7 +206,7 @@ struct PoolState: ~Copyable {
         return best
     }
 
-    /// The idle HTTP/1.1 connection that was used last.
+    /// The most recently used idle HTTP/1.1 connection.
     mutating func lastUsed(_ origin: Int32) -> Int32 {
         while true {
             let slot = origins[origin].idleHTTP1.first
@@ -218,13 +216,13 @@ struct PoolState: ~Copyable {
         }
     }
 
-    /// Why a connection past its `usableUntil` is.
+    /// Why a connection past its `usableUntil` is unusable.
     func whyUnusable(_ slot: Int32) -> CloseReason {
         if connections[slot].ageLimit <= now { return .maximumAge }
         return connections[slot].idleSince.saturatingSum(idleTimeout) <= now ? .idleTimeout : .serverLimit
     }
 
-    /// Counts a request on a connection that is free for it.
+    /// Counts a request on a connection with a free slot.
     mutating func begin(_ origin: Int32, on slot: Int32) {
         if connections[slot].isFree {
             idle.remove(slot, idles, connections.memory)
@@ -242,7 +240,7 @@ struct PoolState: ~Copyable {
         if connections[slot].served >= connections[slot].looksAt { usedUp(slot) }
     }
 
-    /// A connection has served as many requests as it may, or more than had been learned.
+    /// A connection has served the maximum or the learned number of requests.
     private mutating func usedUp(_ slot: Int32) {
         let owner = connections[slot].origin
         if connections[slot].version == .http2, connections[slot].served > origins[owner].learned {
@@ -262,9 +260,9 @@ struct PoolState: ~Copyable {
         retire(slot, reason)
     }
 
-    // MARK: A request is over
+    // MARK: Ending a request
 
-    /// One request is over, and its stream or connection free. With `mayReuse` false, an HTTP/1.1 connection is closed.
+    /// A request is over, and its stream or connection is free. If `mayReuse` is false, an HTTP/1.1 connection is closed.
     mutating func released(_ lease: Lease, mayReuse: Bool = true) {
         let slot = connections.find(lease.connection)
         let origin = origins.find(lease.origin)
@@ -279,7 +277,7 @@ struct PoolState: ~Copyable {
         if connections[slot].version == .http2 {
             if connections[slot].isFree { becomeIdle(slot) }
             if connections[slot].origin != origin {
-                // It may be the last request of an origin that does not share the connection any more.
+                // It may be the last request of an origin that no longer shares the connection.
                 noteIfUnused(origin)
                 markPending(connections[slot].origin)
             }
@@ -307,7 +305,7 @@ struct PoolState: ~Copyable {
         processPending()
     }
 
-    /// An exclusive lease is over. `served` is how many requests were sent on it; `mayReuse` as for `released`.
+    /// An exclusive lease is over. `served` is the number of requests sent on it; `mayReuse` as for `released`.
     mutating func releasedExclusive(_ lease: Lease, served: Int, mayReuse: Bool = true) {
         let slot = connections.find(lease.connection)
         precondition(slot != noSlot, "a lease is given back once")
@@ -341,14 +339,14 @@ struct PoolState: ~Copyable {
 
     // MARK: Marking
 
-    /// Has `settle` look at an origin.
+    /// Has `processPending` process an origin.
     @inline(__always)
     mutating func markPending(_ origin: Int32) {
         if !origins[origin].pending.isLinked { pending.append(origin, pendingLinks, origins.memory) }
     }
 
-    /// Has `settle` look at all who share a connection, and at `origin`. Every second time the connection's own origin comes
-    /// first, else the others in turn.
+    /// Has `processPending` process all origins that share a connection, and `origin`. Every second time the connection's own
+    /// origin comes first, otherwise the others in turn.
     mutating func markAllPending(of slot: Int32, _ origin: Int32) {
         if connections.isTaken(Int(slot)) {
             connections[slot].ownerFirst.toggle()
@@ -369,9 +367,9 @@ struct PoolState: ~Copyable {
         markPending(origin)
     }
 
-    // MARK: Settling
+    // MARK: Processing
 
-    /// Gives requests to connections, dials for those that are left, and makes room.
+    /// Gives requests to connections, dials for the rest, and makes room.
     mutating func processPending() {
         while true {
             if !turns.isEmpty, inFlight < requestLimit {
@@ -393,7 +391,7 @@ struct PoolState: ~Copyable {
                 if dialOne(origin), dialNeed(origin) != nil {
                     wantRoom(origin)
                 } else {
-                    // What it waits for now may be another thing: its turn, say.
+                    // It may be waiting for something else now, such as its turn.
                     markPending(origin)
                 }
             } else {

@@ -1,16 +1,15 @@
 /// No slot.
 let noSlot: Int32 = -1
 
-/// Records in memory of its own, in slots that are used again. Finding one costs a comparison; the memory grows, and
-/// stays.
+/// Records in memory of their own, in reused slots. Finding one costs a comparison; the memory grows and never shrinks.
 struct Slab<Key: SlotKey, Record>: ~Copyable {
     private var base: UnsafeMutablePointer<Record>
-    // Odd while the slot is taken, so that a key of an earlier tenant is never right.
+    // Odd while the slot is taken, so a key of an earlier record never matches.
     private var generations: UnsafeMutablePointer<UInt32>
     private var nextFree: UnsafeMutablePointer<Int32>
     private var capacity: Int
     private var firstFree = noSlot
-    /// Slots below this have been used.
+    /// Slots below this have been used at least once.
     private(set) var bound = 0
     private(set) var count = 0
 
@@ -28,11 +27,11 @@ struct Slab<Key: SlotKey, Record>: ~Copyable {
         nextFree.deallocate()
     }
 
-    /// The record in a slot that is taken. `insert` may move it, so none may come while one is being changed.
+    /// The record in a taken slot. `insert` may move records, so it must not be called while one is being changed.
     subscript(slot: Int32) -> Record {
         @inline(__always) _read { yield base[Int(slot)] }
-        // The records are not in the slab's own storage, so that changing one is no change of the slab: a function may hold
-        // one record while it reads another, or a list of them.
+        // The records are outside the slab's own storage, so changing one does not change the slab: a function may hold one
+        // record while it reads another, or a list of them.
         @inline(__always) nonmutating _modify { yield &base[Int(slot)] }
     }
 
@@ -41,7 +40,7 @@ struct Slab<Key: SlotKey, Record>: ~Copyable {
 
     func isTaken(_ slot: Int) -> Bool { slot < bound && generations[slot] & 1 == 1 }
 
-    /// The slot of a key, or `noSlot` if its tenant is gone.
+    /// The slot of a key, or `noSlot` if its record is gone.
     @inline(__always)
     func find(_ key: Key) -> Int32 {
         key.slot < bound && generations[key.slot] == key.generation ? Int32(truncatingIfNeeded: key.slot) : noSlot
@@ -87,7 +86,7 @@ struct Slab<Key: SlotKey, Record>: ~Copyable {
             old.deallocate()
             return new
         }
-        // `grow` is called with every slot taken, so all of the memory is initialised.
+        // `grow` is called only when every slot is taken, so all of the memory is initialised.
         base = moved(base)
         generations = moved(generations)
         nextFree = moved(nextFree)
@@ -105,7 +104,7 @@ struct Links {
     var isLinked: Bool { previous != Links.unlinked }
 }
 
-/// Which of a record's links a list uses.
+/// The links of a record that a list uses.
 struct LinkField<Record> {
     private let offset: Int
 
@@ -122,7 +121,7 @@ struct LinkField<Record> {
     }
 }
 
-/// A doubly linked list through the records of a slab: whatever it does costs a few stores.
+/// A doubly linked list through the records of a slab; each operation costs a few stores.
 struct SlotList {
     private(set) var first = noSlot
     private(set) var last = noSlot
@@ -163,7 +162,7 @@ struct SlotList {
         count -= 1
     }
 
-    /// Removes it if it is there.
+    /// Removes a record if it is in the list.
     mutating func drop<R>(_ slot: Int32, _ field: LinkField<R>, _ base: UnsafeMutablePointer<R>) {
         if field.of(slot, in: base).pointee.isLinked { remove(slot, field, base) }
     }

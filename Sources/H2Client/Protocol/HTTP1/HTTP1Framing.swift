@@ -1,23 +1,23 @@
 import H2Platform
 
-/// What the fields of one response's head say about its body and its connection.
+/// What the header fields of a response say about its body and its connection.
 struct HTTP1Framing {
     private(set) var contentLength: Int?
     private(set) var isChunked = false
     private(set) var saysClose = false
     private(set) var saysKeepAlive = false
-    /// `Keep-Alive: timeout=N, max=M` as Apache and gunicorn send it (RFC 2068 section 19.7.1.1): the seconds after which
-    /// the server closes an idle connection, and how many more requests it takes.
+    /// `Keep-Alive: timeout=N, max=M` as sent by Apache and gunicorn (RFC 2068 section 19.7.1.1): the seconds after which the
+    /// server closes an idle connection, and how many more requests it takes.
     private(set) var keepAliveTimeout: Int?
     private(set) var keepAliveRemaining: Int?
 
-    /// Looks at one field: nil, or what is wrong with it.
-    /// - Parameter name: in any case.
+    /// Processes a field. Returns nil, or a description of the error.
+    /// - Parameter name: in upper or lower case.
     @inline(__always)
     mutating func take(
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafeBufferPointer<UInt8>
     ) -> String? {
-        // By length first: few fields have one of these three.
+        // By length first: few fields have one of these lengths.
         switch nameLength {
         case 10:
             if Self.equals(name, "connection") {
@@ -32,12 +32,12 @@ struct HTTP1Framing {
         }
     }
 
-    /// Whether a trailer field would have framed the message, which a trailer must not (RFC 9110 section 6.5.1).
+    /// Whether a field affects message framing, which a trailer must not (RFC 9110 section 6.5.1).
     static func isFraming(_ name: UnsafePointer<UInt8>, _ nameLength: Int) -> Bool {
         nameLength == 14 && equals(name, "content-length") || nameLength == 17 && equals(name, "transfer-encoding")
     }
 
-    /// But for the case of letters; `known` is in lower case, and as long.
+    /// Compares ignoring case; `known` is lowercase and of the same length.
     private static func equals(_ name: UnsafePointer<UInt8>, _ known: StaticString) -> Bool {
         let lowerCase = TokenBytes.lowerCase
         for index in 0..<known.utf8CodeUnitCount where lowerCase[Int(name[index])] != known.utf8Start[index] {
@@ -55,7 +55,7 @@ struct HTTP1Framing {
         return true
     }
 
-    /// A number of digits alone; nil for anything else, and for what no length can be.
+    /// A number of digits only; nil for anything else, and for a number too large for a length.
     private static func number(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
         guard (1...18).contains(bytes.count) else { return nil }
         var number = 0
@@ -66,8 +66,8 @@ struct HTTP1Framing {
         return number
     }
 
-    /// RFC 9112 section 6.3: conflicting lengths are how responses are smuggled past each other. Identical ones, in a list or
-    /// in several fields, are one: nobody can read them otherwise.
+    /// RFC 9112 section 6.3: conflicting lengths allow response smuggling. Identical ones, in a list or in several fields,
+    /// count as one: they cannot be misread.
     private mutating func takeContentLength(_ value: UnsafeBufferPointer<UInt8>) -> String? {
         var rest = value[...]
         while true {
@@ -119,7 +119,7 @@ struct HTTP1Framing {
         }
     }
 
-    /// The elements of a list, without the spaces around them.
+    /// The elements of a list, without surrounding spaces.
     private static func elements(_ value: UnsafeBufferPointer<UInt8>) -> [Slice<UnsafeBufferPointer<UInt8>>] {
         value.split(separator: UInt8(ascii: ",")).map(trimmed)
     }

@@ -1,17 +1,17 @@
 import H2Platform
 
-// Responses, taken apart (RFC 9112 sections 2.2, 4, 5 and 7.1). What no two parties can read differently is taken, as the RFC
-// allows: folded lines, lines that all end in a bare LF, blanks behind a chunk's size. Whatever they could is refused, since
-// that is a way to smuggle a response past one of them.
+// Response parsing (RFC 9112 sections 2.2, 4, 5 and 7.1). Input that all parties read the same way is accepted if the RFC
+// allows it: folded lines, heads whose lines all end in a bare LF, blanks after a chunk size. Ambiguous input is rejected,
+// since it allows response smuggling.
 
 extension HTTP1Session {
     private static let carriageReturn = UInt8(ascii: "\r")
     private static let lineFeed = UInt8(ascii: "\n")
-    /// Bytes of a status line, and of the line that begins a chunk.
+    /// Longest status line and chunk header line, in bytes.
     static let statusLineLimit = 8_192
     static let chunkLineLimit = 512
 
-    /// Takes the next element of the response, or the part of it that is there.
+    /// Parses the next element of the response, or the available part of it.
     @inline(__always)
     func parse(_ stream: StreamState, _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) {
         switch reading {
@@ -44,15 +44,15 @@ extension HTTP1Session {
 
     // MARK: - Lines
 
-    /// The next line, without its end; nil where that has not come (it is kept, and looked at once), or where it is no
-    /// line, which has ended the connection. Valid until the next call.
+    /// The next line, without its end. nil if the end has not arrived (the part is kept, so each byte is scanned once), or if
+    /// the line is invalid, which has ended the connection. Valid until the next call.
     @inline(__always)
     private func nextLine(
         _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, limit: Int
     ) -> UnsafeBufferPointer<UInt8>? {
         let available = end - at
         let kept = partialLine.count
-        // The line may have its limit, a CR and a LF.
+        // A line of the maximum length, plus CR and LF.
         let count = min(available, limit + 2 - kept)
         guard let found = memchr(at, CInt(Self.lineFeed), count) else {
             guard kept + available < limit + 2 else {
@@ -71,7 +71,7 @@ extension HTTP1Session {
             partialLine.append(start, count: length)
             length += kept
             start = partialLine.bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
-            // Its memory stays as it is until something is appended.
+            // Its memory is unchanged until something is appended.
             partialLine.removeFirst(length)
         }
         if length > 0, start[length - 1] == Self.carriageReturn, !headHasBareLineFeeds {
@@ -80,8 +80,8 @@ extension HTTP1Session {
         return isLineOfBareLineFeeds(start, length) ? UnsafeBufferPointer(start: start, count: length) : nil
     }
 
-    /// RFC 9112 section 2.2 lets a recipient take a bare LF for a line's end. It is taken where all lines of a head end like
-    /// that: in a head of both kinds, one party could see two lines where another sees one, and chunks count bytes.
+    /// RFC 9112 section 2.2 lets a recipient accept a bare LF as line end. It is accepted if all lines of a head end that way:
+    /// in a mixed head one party could see two lines where another sees one. Chunk lines must end in CRLF.
     private func isLineOfBareLineFeeds(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
         let endsInCR = length > 0 && start[length - 1] == Self.carriageReturn
         switch reading {
@@ -120,9 +120,9 @@ extension HTTP1Session {
         HTTP2Callbacks.escaped(bytes, min(count, 64))
     }
 
-    /// Whether these bytes may stand in a field's value, a reason phrase or a chunk's extensions: no control characters
-    /// but the tab (RFC 9110 section 5.5; so NUL, and a CR that ends no line, are refused). Without an early exit, which
-    /// lets the compiler look at many bytes at once.
+    /// Whether these bytes are allowed in a field value, a reason phrase or chunk extensions: no control characters except the
+    /// tab (RFC 9110 section 5.5; this excludes NUL and a CR within a line). No early exit, so that the compiler can vectorise
+    /// it.
     @inline(__always)
     private static func isText(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
         var bad: UInt8 = 0
@@ -139,7 +139,7 @@ extension HTTP1Session {
     private func parseStatusLine(
         _ stream: StreamState, _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
     ) {
-        // What speaks something else may never send the end of a line.
+        // A server of another protocol may never send a line end.
         let version: StaticString = "HTTP/1."
         let kept = partialLine.count
         headHasBareLineFeeds = false
@@ -152,7 +152,7 @@ extension HTTP1Session {
         guard let line = nextLine(&at, end, limit: Self.statusLineLimit) else { return }
         scratch.removeAll()
         framing = HTTP1Framing()
-        // HTTP-version SP 3DIGIT [ SP reason-phrase ] (RFC 9112 section 4); some servers leave the last space out, too.
+        // HTTP-version SP 3DIGIT [ SP reason-phrase ] (RFC 9112 section 4); some servers also omit the last space.
         let bytes = line.baseAddress.unsafelyUnwrapped
         var status = 0
         var isGood = line.count >= 12 && (bytes[7] == 0x30 || bytes[7] == 0x31) && bytes[8] == 0x20
@@ -187,7 +187,7 @@ extension HTTP1Session {
         }
     }
 
-    /// Looks at the last field once it is whole: only the next line tells that it is not folded.
+    /// Processes the last field once it is complete: only the next line shows that it is not folded.
     @inline(__always)
     private func takeFraming() -> Bool {
         guard scratch.count > 0 else { return true }
@@ -197,14 +197,14 @@ extension HTTP1Session {
         return false
     }
 
-    /// Whether a line continues the field before it.
+    /// Whether a line continues the previous field.
     @inline(__always)
     private func isFolded(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         (line[0] == 0x20 || line[0] == 0x09) && scratch.count > 0
     }
 
-    /// RFC 9112 section 5.2: a user agent must replace a fold by spaces before it looks at the value. False where the line has
-    /// ended the connection.
+    /// RFC 9112 section 5.2: a user agent must replace a fold by spaces before it interprets the value. Returns false if the
+    /// line has ended the connection.
     private func fold(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         let bytes = line.baseAddress.unsafelyUnwrapped
         let value = Self.trimmed(bytes, 0, line.count)
@@ -221,7 +221,7 @@ extension HTTP1Session {
         return true
     }
 
-    /// What is between the blanks at both ends (RFC 9110 section 5.5).
+    /// The value without blanks at either end (RFC 9110 section 5.5).
     @inline(__always)
     private static func trimmed(
         _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int
@@ -243,7 +243,7 @@ extension HTTP1Session {
         receivedHead(stream)
     }
 
-    /// One field line, into the scratch; false where it is none, which has ended the connection.
+    /// Parses a field line into the scratch. Returns false if it is invalid, which has ended the connection.
     @inline(__always)
     private func appendField(_ line: UnsafeBufferPointer<UInt8>, _ which: String) -> Bool {
         let bytes = line.baseAddress.unsafelyUnwrapped
@@ -274,7 +274,7 @@ extension HTTP1Session {
         let isSpace = nameLength < line.count && (bytes[nameLength] == 0x20 || bytes[nameLength] == 0x09)
         let text = Self.text(bytes, line.count)
         if isSpace && nameLength == 0 {
-            // RFC 9112 section 2.2: there is no field that it could continue.
+            // RFC 9112 section 2.2: there is no field to continue.
             violate("a folded line before any \(which) field: '\(text)'")
         } else if isSpace {
             // RFC 9112 section 5.1.
@@ -292,7 +292,7 @@ extension HTTP1Session {
         var size = 0
         var digits = 0
         while digits < line.count, let digit = Self.hexDigit(bytes[digits]) {
-            // 15 digits are more than any body has, and fit in an Int.
+            // 15 digits are more than any body needs, and fit in an Int.
             guard digits < 15 else { return violate("a chunk size of more than 15 digits") }
             size = size << 4 | digit
             digits += 1
@@ -312,8 +312,8 @@ extension HTTP1Session {
         }
     }
 
-    /// Extensions are passed over. Blanks may stand before their semicolon (RFC 9112 section 7.1.1), and at the end, where
-    /// old servers pad the size with them: nobody can read those as anything.
+    /// Skips extensions. Blanks are allowed before their semicolon (RFC 9112 section 7.1.1), and at the end, where old servers
+    /// pad the size with them: they cannot be misread.
     private func isExtension(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
         var at = 0
         while at < count, bytes[at] == 0x20 || bytes[at] == 0x09 { at += 1 }

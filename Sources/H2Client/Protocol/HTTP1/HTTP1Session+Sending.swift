@@ -1,15 +1,15 @@
 import HTTPTypes
 
-// Requests, written down (RFC 9112 sections 3, 6 and 7.1).
+// Serialising requests (RFC 9112 sections 3, 6 and 7.1).
 
 extension HTTP1Session {
-    /// Body bytes that are moved at once, at most; as much goes into one chunk.
+    /// Maximum body bytes moved at once, and per chunk.
     private static let pieceLimit = 32 << 10
 
     // MARK: - The head
 
-    /// Appends request line and fields to the output, which the caller takes back where this throws.
-    /// - Returns: what remains to be written, and whether the request asks for the connection's end.
+    /// Appends the request line and fields to the output. If this throws, the caller removes them.
+    /// - Returns: the rest to be written, and whether the request asks to close the connection.
     func writeHead(
         _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) -> (upload: Upload, saysClose: Bool) {
@@ -54,7 +54,7 @@ extension HTTP1Session {
         switch (head.saysClose, head.saysTrailers) {
         case (true, true): write("Connection: close, TE\r\n\r\n")
         case (true, false): write("Connection: close\r\n\r\n")
-        // RFC 9110 section 10.1.4: TE is for the next hop alone.
+        // RFC 9110 section 10.1.4: TE applies only to the next hop.
         case (false, true): write("Connection: TE\r\n\r\n")
         case (false, false): write("\r\n")
         }
@@ -96,7 +96,7 @@ extension HTTP1Session {
 
         init(hasBody: Bool) { self.hasBody = hasBody }
 
-        /// Looks at a field, and whether it is to be written as it is.
+        /// Processes a field. Returns whether to write it unchanged.
         mutating func take(_ field: HTTPField, expectsContinue: Bool) throws(H2Error) -> Bool {
             switch RequestRules.kind(field) {
             case .regular: return !(expectsContinue && field.name == .expect)
@@ -134,19 +134,19 @@ extension HTTP1Session {
         }
     }
 
-    /// Says how long the body is (RFC 9112 section 6).
+    /// Writes the body's length (RFC 9112 section 6).
     private func writeFraming(
         _ stream: StreamState, _ method: HTTPRequest.Method, _ head: RequestFields, contentLength: Int?
     ) throws(H2Error) -> Upload {
         let length = contentLength ?? head.statedLength
-        // Only chunks have trailers behind them.
+        // Only chunked bodies have trailers.
         if head.saysChunked || stream.outgoingTrailers != nil || (head.hasBody && length == nil) {
             write("Transfer-Encoding: chunked\r\n")
             return .chunked
         }
         switch method {
         case .get, .head, .delete, .options, .trace, .connect:
-            // RFC 9110 section 8.6: where no content is expected, its absence needs no saying.
+            // RFC 9110 section 8.6: if no content is expected, its absence need not be stated.
             guard head.hasBody || head.statedLength != nil else { return .done }
         case .post, .put, .patch: break
         default:
@@ -159,7 +159,7 @@ extension HTTP1Session {
     }
 
     private func write(_ field: HTTPField) {
-        // Neither a name nor a value of swift-http-types can have a CR, a LF or a NUL.
+        // swift-http-types allows no CR, LF or NUL in names or values.
         write(field.name.rawName)
         write(": ")
         field.withUnsafeBytesOfValue { value in
@@ -179,7 +179,7 @@ extension HTTP1Session {
 
     // MARK: - The body
 
-    /// Moves what there is of the request's body into `output`, until about `limit` bytes wait there.
+    /// Moves available parts of the request's body into `output`, until it holds about `limit` bytes.
     func fillOutput(limit: Int, now: UInt64) {
         guard let stream = current else { return }
         self.now = now
@@ -199,7 +199,7 @@ extension HTTP1Session {
         }
     }
 
-    /// Writes one piece of the body, or its end. False where there is no more for now.
+    /// Writes one piece of the body, or its end. Returns false if nothing more is available now.
     private func writePiece(_ stream: StreamState, room: Int) -> Bool {
         if case .done = upload { return false }
         let available: Int
@@ -209,7 +209,7 @@ extension HTTP1Session {
         case .file(let file): available = file.remaining
         case .finished, .done: available = 0
         }
-        // A piece of a few bytes costs a chunk's frame or a system call as well.
+        // A tiny piece would also cost a chunk header or a system call.
         var count = min(available, max(room, 1_024), Self.pieceLimit)
         if case .file(let file) = stream.outgoing {
             switch stream.piece(of: file, upTo: count) {
@@ -259,7 +259,7 @@ extension HTTP1Session {
         return false
     }
 
-    /// The request cannot be written to its end, so that nothing can follow it.
+    /// The request cannot be written completely, so nothing can follow it.
     private func giveUp(_ stream: StreamState, _ failure: H2Error) {
         close("a request could not be sent to its end")
         end(stream, failure)

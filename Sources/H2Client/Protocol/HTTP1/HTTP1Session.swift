@@ -1,46 +1,45 @@
 import HTTPTypes
 
-/// The client's side of one HTTP/1.1 connection (RFC 9112), sans I/O: bytes in by `receive`, bytes out by `output`, time
-/// as an argument. One request at a time: nothing is pipelined, since one slow response would hold up all behind it, and
-/// nobody could tell which of them a connection that breaks has lost.
+/// The client side of an HTTP/1.1 connection (RFC 9112), sans I/O: bytes in by `receive`, bytes out by `output`, time as an
+/// argument. One request at a time, without pipelining: one slow response would hold up all others, and if the connection
+/// breaks nobody knows which requests were lost.
 ///
-/// What arrives is recorded on the stream, which is told by `tellTouched`; whoever drives the session calls that after
-/// each of `receive`, `receivedEnd` and `fillOutput`, once it has looked at `refusal`.
+/// Input is recorded on the stream, which is notified by `tellTouched`. The driver of the session calls that after each
+/// `receive`, `receivedEnd` and `fillOutput`, once it has checked `refusal`.
 ///
-/// A request that is given up after it left (cancelled, timed out, its response's body dropped before its end) ends the
-/// connection, since HTTP/1.1 has no other way to be rid of a response. A response that was whole when its body was dropped
-/// does not.
+/// A request that is abandoned after it was sent (cancelled, timed out, or its response's body dropped before the end) ends the
+/// connection, since HTTP/1.1 has no other way to stop a response. Dropping the body of a complete response does not.
 ///
 /// Not safe for concurrent use.
 final class HTTP1Session: HTTPSession {
-    /// Can go: open → closing → broken, open → broken.
+    /// Transitions: open → closing → broken, open → broken.
     enum Life {
-        /// Takes another request when the one under way is over.
+        /// Takes another request when the current one is over.
         case open
-        /// Takes no more; the one under way may go on. Why, as what follows "the connection takes no new requests:".
+        /// Takes no more requests; the current one may continue. The reason follows "the connection takes no new requests:".
         case closing(String)
-        /// The peer broke the protocol, or the request could not be written to its end: the connection is of no use.
+        /// The peer violated the protocol, or the request could not be written completely: the connection is unusable.
         case broken(H2Error)
     }
 
-    /// What comes next of the response. Between responses it is `statusLine`.
+    /// The next part of the response. Between responses it is `statusLine`.
     enum Reading {
         case statusLine
         case fields
-        /// So many bytes of a body whose length was stated.
+        /// The remaining bytes of a body of stated length.
         case body(remaining: Int)
         /// The body ends with the connection.
         case bodyUntilClose
         case chunkSize
         case chunk(remaining: Int)
-        /// The CR, or the LF, behind a chunk.
+        /// The CR or the LF after a chunk.
         case chunkEnd(isLineFeedNext: Bool)
         case trailers
     }
 
-    /// What remains to be written of the request's body.
+    /// The part of the request's body that remains to be written.
     enum Upload {
-        /// Nothing: all of the request is in `output`.
+        /// Nothing: the whole request is in `output`.
         case done
         case plain(sent: Int, of: Int)
         case chunked
@@ -50,15 +49,15 @@ final class HTTP1Session: HTTPSession {
     private let unreadLimit: Int
     let scheme: String
     let authority: String
-    /// What follows the path in most requests.
+    /// The bytes that follow the path in most requests.
     let knownHost: [UInt8]
 
-    // As in `HTTP2Session`: one thread touches a session, and nothing here is passed inout to code that could come back.
+    // As in `HTTP2Session`: a session is used by one thread, and nothing here is passed inout to code that could reenter it.
     @exclusivity(unchecked) private(set) var life = Life.open
-    /// The request under way.
+    /// The current request.
     @exclusivity(unchecked) private(set) var current: StreamState?
     @exclusivity(unchecked) private var touched: StreamState?
-    /// Small at first: ten thousand connections that send a request now and then shall not hold what an upload needs.
+    /// Small at first: thousands of mostly idle connections must not hold the memory that an upload needs.
     @exclusivity(unchecked) var output = OutputBuffer(capacity: 2 << 10)
     @exclusivity(unchecked) var now: UInt64
 
@@ -66,12 +65,12 @@ final class HTTP1Session: HTTPSession {
     @exclusivity(unchecked) private var method = Method.other
 
     @exclusivity(unchecked) var reading = Reading.statusLine
-    /// The beginning of a line whose end has not come.
+    /// The start of a line whose end has not arrived.
     @exclusivity(unchecked) var partialLine = OutputBuffer(capacity: 256)
     @exclusivity(unchecked) var scratch = HeaderScratch()
     @exclusivity(unchecked) var framing = HTTP1Framing()
     @exclusivity(unchecked) var isVersion10 = false
-    /// Whether the lines of the head that is arriving end in LF without CR.
+    /// Whether the lines of the current head end in LF without CR.
     @exclusivity(unchecked) var headHasBareLineFeeds = false
     /// Bytes of chunk extensions in this response.
     @exclusivity(unchecked) var extensionBytes = 0
@@ -81,14 +80,14 @@ final class HTTP1Session: HTTPSession {
     /// Whether responses keep their fields.
     @exclusivity(unchecked) var keepsFields = true
     @exclusivity(unchecked) private(set) var counts = SessionCounts()
-    /// What the last response's `Keep-Alive` said: the seconds after which the server closes an idle connection, and how
-    /// many more requests it takes.
+    /// The last response's `Keep-Alive`: the seconds after which the server closes an idle connection, and how many more
+    /// requests it takes.
     @exclusivity(unchecked) private(set) var keepAliveTimeout: Int?
     @exclusivity(unchecked) private(set) var keepAliveRemaining: Int?
-    /// The last response of whose `Keep-Alive` the connection was told, by its request's ordinal.
+    /// The ordinal of the last request whose response's `Keep-Alive` was reported to the connection.
     @exclusivity(unchecked) private var announcedLimitsOf = 0
 
-    /// What a response's framing depends on (RFC 9112 section 6.3).
+    /// Methods that affect the response's framing (RFC 9112 section 6.3).
     private enum Method { case head, connect, other }
 
     init(origin: Origin, configuration: Configuration, now: UInt64) {
@@ -100,7 +99,7 @@ final class HTTP1Session: HTTPSession {
         self.now = now
     }
 
-    /// Frees the buffers, at the end of the connection.
+    /// Frees the buffers when the connection has ended.
     func release() {
         output = OutputBuffer(capacity: 0)
         partialLine = OutputBuffer(capacity: 0)
@@ -116,14 +115,14 @@ final class HTTP1Session: HTTPSession {
         return current == nil
     }
 
-    /// Whether nothing is under way and nothing can be any more.
+    /// Whether nothing is in progress and no request can be submitted any more.
     var isOver: Bool {
         if case .open = life { return false }
         return current == nil
     }
 
-    /// Begins a request. Its body is `stream.outgoing`.
-    /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the connection takes no more.
+    /// Starts a request. Its body is `stream.outgoing`.
+    /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` if the connection takes no more.
     func submit(
         _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) {
@@ -146,7 +145,7 @@ final class HTTP1Session: HTTPSession {
         begun(stream, method, written.upload, headBytes: output.count - before, saysClose: written.saysClose)
     }
 
-    /// The same for a request that was prepared for sending often.
+    /// The same for a request that was prepared for repeated sending.
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         try checkLife()
         let head = try request.lines.get()
@@ -156,14 +155,14 @@ final class HTTP1Session: HTTPSession {
             saysClose: head.saysClose)
     }
 
-    /// A request's line and fields as they go out, and what has to be done besides.
+    /// A serialised request head, and what else has to be done.
     struct WrittenHead {
         let bytes: [UInt8]
         let upload: Upload
         let saysClose: Bool
     }
 
-    /// Writes down the head of a request.
+    /// Serialises the head of a request.
     /// - Parameter body: empty for none.
     /// - Throws: `H2Error` (`invalidRequest`).
     static func written(_ request: HTTPRequest, body: [UInt8], to origin: Origin) throws(H2Error) -> WrittenHead {
@@ -202,17 +201,17 @@ final class HTTP1Session: HTTPSession {
         if saysClose { close("the request said connection: close") }
     }
 
-    /// The wire took so many bytes of the output.
+    /// The wire took `count` bytes of the output.
     func outputTaken(_ count: Int, now: UInt64) {
         counts.bytesSent += count
         output.removeFirst(count)
-        // They may be the end of the request before. To take them for this one's errs on the safe side.
+        // They may belong to the previous request's end. Counting them for this one errs on the safe side.
         if let current, current.sentAt == 0, count > 0 { current.sentAt = now }
     }
 
-    /// Gives the request up, of which the stream is not told. There is no other way than to close the connection, unless
-    /// nothing of the request has left.
-    /// - Parameter isWriteUnderWay: the wire may have made a TLS record of the output that it could not send yet.
+    /// Abandons the request without notifying the stream. The only way is to close the connection, unless nothing of the
+    /// request has been sent.
+    /// - Parameter isWriteUnderWay: the wire may have made a TLS record of output that it could not send yet.
     func giveUp(_ stream: StreamState, isWriteUnderWay: Bool) {
         dropUnread(stream)
         guard stream === current else { return }
@@ -228,19 +227,19 @@ final class HTTP1Session: HTTPSession {
 
     // MARK: - Reading
 
-    /// Whether more may be read: not while a reader is behind by as much as a stream's window on HTTP/2.
+    /// Whether more may be read: not while unread bytes reach the size of an HTTP/2 stream window.
     var wantsInput: Bool { current.map { $0.unread < unreadLimit } ?? true }
 
-    /// The reader took what the stream held of its body.
+    /// The reader took the stream's buffered body.
     func consumed(_ stream: StreamState) { stream.unread = 0 }
 
-    /// Nobody will read what the stream holds.
+    /// The stream's buffered body will not be read.
     func dropUnread(_ stream: StreamState) {
         stream.unread = 0
         stream.body = []
     }
 
-    /// Takes bytes that arrived.
+    /// Processes received bytes.
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) {
         guard bytes.count > 0, !isOver else { return }
         self.now = now
@@ -253,7 +252,7 @@ final class HTTP1Session: HTTPSession {
         while at < end, current != nil { parse(stream, &at, end) }
         guard at < end else { return }
         stream.bytesReceived -= end - at
-        // Where the connection is left anyway, what follows is of no interest.
+        // If the connection is being left anyway, further bytes do not matter.
         if case .open = life { surplus(UnsafeRawBufferPointer(start: at, count: end - at)) }
     }
 
@@ -262,7 +261,7 @@ final class HTTP1Session: HTTPSession {
         violate("bytes that answer no request: '\(text)'")
     }
 
-    /// The peer's side is over: `failure` nil where it ended properly, in TLS with close_notify.
+    /// The peer closed its side: `failure` is nil if it ended properly, in TLS with close_notify.
     func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error {
         self.now = now
         close("the server closed the connection")
@@ -297,8 +296,8 @@ final class HTTP1Session: HTTPSession {
         }
     }
 
-    /// How many more requests the server takes, and how long it keeps the connection idle, once for each response that says
-    /// so: with the end of each the time begins anew.
+    /// The limits the server announced: how many more requests it takes, and how long it keeps the connection idle. Returned
+    /// once per response that states them: each response restarts the time.
     func takeAnnouncedLimits() -> (requests: Int?, idle: Duration?)? {
         guard hasFreeSlot, announcedLimitsOf != requests else { return nil }
         announcedLimitsOf = requests
@@ -306,9 +305,9 @@ final class HTTP1Session: HTTPSession {
         return (keepAliveRemaining, keepAliveTimeout.map { .seconds($0) })
     }
 
-    // MARK: - What arrived
+    // MARK: - Received parts
 
-    /// A header section is whole.
+    /// A header section is complete.
     func receivedHead(_ stream: StreamState) {
         let status = scratch.status
         guard status >= 200 else { return receivedInformational(stream) }
@@ -348,7 +347,7 @@ final class HTTP1Session: HTTPSession {
 
     private func receivedInformational(_ stream: StreamState) {
         reading = .statusLine
-        // RFC 9110 section 15.2.2: the server may change the protocol only where it was asked to.
+        // RFC 9110 section 15.2.2: the server may switch protocols only if asked to.
         guard scratch.status != 101 else { return violate("101 Switching Protocols, for which nobody had asked") }
         guard stream.mayTakeInformational(scratch.listSize, limits, now: now) else {
             return exceed(limits.informationalExcess)
@@ -357,7 +356,7 @@ final class HTTP1Session: HTTPSession {
         touch(stream)
     }
 
-    /// Bytes of the body.
+    /// Receives bytes of the body.
     func receivedData(_ stream: StreamState, _ bytes: UnsafeRawBufferPointer) {
         touch(stream)
         if case .refused = stream.arrived(bytes), let failure = stream.localFailure {
@@ -366,14 +365,14 @@ final class HTTP1Session: HTTPSession {
         }
     }
 
-    /// The response is whole.
+    /// The response is complete.
     func receivedBody(_ stream: StreamState) {
         stream.phase = .ended
         stream.lastByteAt = now
         if case .done = upload {
         } else {
-            // The answer is whole: the rest of the request is of no use. What was written of it is a beginning without an
-            // end, so nothing can follow it (RFC 9112 section 9.5).
+            // The response is complete, so the rest of the request is not needed. The request remains partially written, so
+            // nothing can follow it (RFC 9112 section 9.5).
             close("the response came before all of its request was sent")
         }
         release(stream)
@@ -381,9 +380,9 @@ final class HTTP1Session: HTTPSession {
         touch(stream)
     }
 
-    // MARK: - The end
+    // MARK: - Closing
 
-    /// Why no further request is taken, to follow "the connection takes no new requests:"; nil while requests are taken.
+    /// Why no further request is taken, worded to follow "the connection takes no new requests:"; nil while requests are taken.
     var refusal: String? {
         switch life {
         case .open: nil
@@ -392,7 +391,7 @@ final class HTTP1Session: HTTPSession {
         }
     }
 
-    /// Why the connection ends, once nothing is under way and nothing can be any more.
+    /// Why the connection ends, once nothing is in progress and no request can be submitted.
     var failure: H2Error? {
         guard isOver else { return nil }
         return switch life {
@@ -405,12 +404,12 @@ final class HTTP1Session: HTTPSession {
         }
     }
 
-    /// No further request is taken.
+    /// Takes no further request.
     func close(_ why: String) {
         if case .open = life { life = .closing(why) }
     }
 
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     func violate(_ what: String) {
         leave(
             H2Error(
@@ -425,7 +424,7 @@ final class HTTP1Session: HTTPSession {
                 remedy: remedy))
     }
 
-    /// The connection is of no use any more.
+    /// Makes the connection unusable.
     func leave(_ error: H2Error) {
         life = .broken(error)
         guard let stream = current else { return }
@@ -440,7 +439,7 @@ final class HTTP1Session: HTTPSession {
         end(stream, failure)
     }
 
-    /// Ends the request under way with one error, for a connection that is gone.
+    /// Ends the current request with an error, for a connection that is gone.
     func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error) {
         close("the connection is closed")
         if let current { end(current, error(current, current.sentAt != 0)) }
@@ -469,7 +468,7 @@ final class HTTP1Session: HTTPSession {
         touched = stream
     }
 
-    /// Tells the stream that changed. It may submit another request.
+    /// Notifies the stream if it changed. It may submit another request.
     func tellTouched() {
         while let stream = touched {
             touched = nil
@@ -499,7 +498,7 @@ final class HTTP1Session: HTTPSession {
 }
 
 extension ConnectionSnapshot.Settings {
-    /// HTTP/1.1 has none: what it amounts to.
+    /// HTTP/1.1 has no SETTINGS; these are the equivalent values.
     fileprivate static let http1 = ConnectionSnapshot.Settings(
         headerTableSize: 0, maxConcurrentStreams: 1, initialWindowSize: 0, maxFrameSize: 0, maxHeaderListSize: nil)
 }

@@ -1,8 +1,8 @@
-/// Counts frames that bring nothing, so that a peer cannot keep us busy for ever with SETTINGS, PING, PRIORITY,
+/// Counts frames without useful content, so that a peer cannot keep us busy forever with SETTINGS, PING, PRIORITY,
 /// WINDOW_UPDATE, RST_STREAM, empty DATA or frames of unknown types.
 ///
-/// A leaky bucket: each such frame adds one, time drains `perSecond`, and what legitimately provokes such frames (a
-/// request of ours, DATA of ours) drains some too.
+/// A leaky bucket: each such frame adds one, time drains `perSecond`, and events that legitimately cause such frames (our
+/// requests, our DATA) drain some too.
 struct ControlFrameBudget {
     private var bucket: LeakyBucket
 
@@ -12,12 +12,12 @@ struct ControlFrameBudget {
 
     var level: Int { bucket.level }
 
-    /// Adds one; false where that is too many.
+    /// Adds a frame. Returns false if there are too many.
     mutating func add(now: UInt64) -> Bool { bucket.add(1, now: now) }
 
-    /// Forgives as many, in advance too: a server may answer a whole window of DATA with WINDOW_UPDATEs at once.
+    /// Forgives this number, in advance too: a server may answer a whole window of DATA with WINDOW_UPDATEs at once.
     mutating func forgive(_ count: Int) { bucket.drain(count, floor: -Self.advance) }
 
-    /// How many frames can be forgiven in advance: one a KiB, those for 256 MiB of DATA.
+    /// Number of frames that can be forgiven in advance: one per KiB for 256 MiB of DATA.
     private static let advance = 1 << 18
 }

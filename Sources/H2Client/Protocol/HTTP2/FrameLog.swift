@@ -1,6 +1,6 @@
 import CNghttp2
 
-/// Frames as records for `Configuration.onFrame`. Costs nothing where nobody listens.
+/// Converts frames to records for `Configuration.onFrame`. Costs nothing if nobody is listening.
 enum FrameLog {
     private static let names = [
         "DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE",
@@ -80,7 +80,7 @@ extension HTTP2Session {
     ) {
         let header = ch2_frame_hd(frame).pointee
         let id = header.stream_id
-        // nghttp2 answers -1 for a stream it does not hold.
+        // nghttp2 returns -1 for a stream it does not know.
         func streamWindow(_ size: Int32) -> Int? { id == 0 || size < 0 ? nil : Int(size) }
         let isOrigin = UInt32(header.type) == NGHTTP2_ORIGIN.rawValue
         let detail = isOrigin ? FrameLog.origins(originPayload) : FrameLog.detail(frame)

@@ -1,10 +1,10 @@
 import CNghttp2
 import HTTPTypes
 
-/// nghttp2's callback table. The trampolines find session and stream and record; nothing else happens inside nghttp2.
+/// nghttp2's callback table. The trampolines find session and stream, and record; nothing else happens inside nghttp2.
 ///
-/// Lifetimes: the user data is the `HTTP2Session`, which deletes the nghttp2 session when it goes; a stream's user data is
-/// its `StreamState`, which `openStreams` owns until `on_stream_close`. Both are therefore unretained.
+/// Lifetimes: the user data is the `HTTP2Session`, which deletes the nghttp2 session in `deinit`; a stream's user data is its
+/// `StreamState`, which `openStreams` owns until `on_stream_close`. Both are therefore unretained.
 enum HTTP2Callbacks {
     static func make() -> OpaquePointer? {
         var callbacks: OpaquePointer?
@@ -23,7 +23,7 @@ enum HTTP2Callbacks {
         }
         nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) {
             _, _, name, nameLength, value, valueLength, _, user in
-            // Without this nghttp2 would drop the field and take the message (RFC 9113 section 8.2.1 says malformed).
+            // Without this nghttp2 would drop the field and accept the message, which RFC 9113 section 8.2.1 calls malformed.
             let field = HTTP2Callbacks.escaped(name, nameLength) + ": " + HTTP2Callbacks.escaped(value, valueLength)
             withSession(user) { $0.invalidField(field) }
             return resetStream
@@ -33,7 +33,7 @@ enum HTTP2Callbacks {
             return ok
         }
         nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, payload, _, _ in
-            // Nothing of it is kept here: it is to be counted and logged, and ORIGIN's bytes have come in chunks.
+            // No payload is kept here: the frame is only counted and logged, and ORIGIN's bytes have already arrived in chunks.
             payload?.pointee = nil
             return ok
         }
@@ -63,7 +63,7 @@ enum HTTP2Callbacks {
             return ok
         }
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, source, user in
-            // The source is the stream that `submit` gave.
+            // The source is the stream passed to `submit`.
             let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
             return withSession(user) {
                 $0.sendData(stream, header.unsafelyUnwrapped, length)
@@ -78,19 +78,19 @@ enum HTTP2Callbacks {
         return callbacks
     }
 
-    /// How much of a body goes into the next DATA frame. The bytes themselves follow in `sendData` (NO_COPY).
+    /// The number of body bytes for the next DATA frame. The bytes themselves follow in `sendData` (NO_COPY).
     static let readBody: ch2_data_source_read_callback = { raw, id, _, length, flags, source, user in
         let stream = Unmanaged<StreamState>.fromOpaque(ch2_data_source_pointer(source)!).takeUnretainedValue()
         return withSession(user) { $0.nextBodyLength(stream, limit: length, flags: flags!) }
     }
 
-    /// Bytes of the peer as text that is safe to print.
+    /// The peer's bytes as text that is safe to print.
     static func escaped(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> String {
         bytes.map { UnsafeBufferPointer(start: $0, count: Swift.min(count, 512)).printable } ?? ""
     }
 }
 
-// C function pointers capture nothing, not even a type: what the trampolines use is global.
+// C function pointers cannot capture anything, not even a type, so everything the trampolines use is global.
 
 private let ok: CInt = 0
 /// Makes nghttp2 reset the stream that the callback was about.

@@ -1,10 +1,10 @@
 import CNghttp2
 import HTTPTypes
 
-// What nghttp2's callbacks record.
+// Recording from nghttp2's callbacks.
 
 extension HTTP2Session {
-    /// Every frame header that arrives, CONTINUATION too: figures and floods.
+    /// Handles every frame header that arrives, including CONTINUATION, for figures and flood protection.
     func beganFrame(_ pointer: UnsafePointer<nghttp2_frame_hd>) {
         let header = pointer.pointee
         if header.stream_id != 0, let user = nghttp2_session_get_stream_user_data(raw, header.stream_id) {
@@ -15,7 +15,7 @@ extension HTTP2Session {
             current = nil
         }
         guard violation == nil else { return }
-        // What nghttp2 said about an earlier frame explains nothing about this one.
+        // nghttp2's message about an earlier frame does not explain this one.
         if !diagnostic.isEmpty { diagnostic = "" }
         let type = Int32(header.type)
         let isControl: Bool
@@ -27,7 +27,7 @@ extension HTTP2Session {
             isControl = false
         case NGHTTP2_PUSH_PROMISE.rawValue:
             isControl = false
-            // RFC 9113 section 8.4: push is disabled by our SETTINGS.
+            // RFC 9113 section 8.4: our SETTINGS disable push.
             violation = protocolError("PUSH_PROMISE, though push is disabled", .protocolError)
         case NGHTTP2_PRIORITY_UPDATE.rawValue:
             isControl = false
@@ -53,17 +53,17 @@ extension HTTP2Session {
             message: "the server sent \(what)", remedy: "the fault is the server's; see Configuration.Limits")
     }
 
-    /// Whether nghttp2 has the stream: from when it writes the request's header fields down until the stream is closed.
+    /// Whether nghttp2 knows the stream: from serialising the request's header fields until the stream is closed.
     func isOpen(_ id: Int32) -> Bool { nghttp2_session_get_stream_user_data(raw, id) != nil }
 
-    /// The stream that nghttp2 has open under an identifier. Unretained user data: see `HTTP2Callbacks`.
+    /// The stream that nghttp2 has open under this identifier. Unretained user data: see `HTTP2Callbacks`.
     @inline(__always)
     func withOpenStream(_ id: Int32, _ body: (StreamState) -> Void) {
         guard let user = nghttp2_session_get_stream_user_data(raw, id) else { return }
         Unmanaged<StreamState>.fromOpaque(user)._withUnsafeGuaranteedRef(body)
     }
 
-    /// The stream of the frame that is arriving.
+    /// The stream of the current frame.
     @inline(__always)
     func withCurrent(_ body: (StreamState) -> Void) { current?._withUnsafeGuaranteedRef(body) }
 
@@ -75,7 +75,7 @@ extension HTTP2Session {
         }
     }
 
-    /// One header field; false resets the stream.
+    /// Records a header field. Returning false resets the stream.
     func field(
         _ name: UnsafePointer<UInt8>, _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int
     ) -> Bool {
@@ -86,7 +86,7 @@ extension HTTP2Session {
         counts.headersDecoded += nameLength + valueLength
         guard scratch.listSize <= limits.headerListSize else { return tooLarge() }
         if name[0] == UInt8(ascii: ":") {
-            // nghttp2 lets only a three-digit :status through, before other fields, once.
+            // nghttp2 accepts only a single three-digit :status, before other fields.
             if let value {
                 for index in 0..<valueLength { scratch.status = scratch.status * 10 + Int(value[index]) - 0x30 }
             }
@@ -98,14 +98,14 @@ extension HTTP2Session {
         return true
     }
 
-    /// A field of more than nghttp2 takes.
+    /// Records a field too large for nghttp2.
     private func largeField(_ name: UnsafePointer<UInt8>, _ nameLength: Int, _ large: LargeField) -> Bool {
         guard let value = large.value else { return tooLarge() }
         scratch.account(nameLength, value.count)
         counts.headersDecoded += nameLength + value.count
         guard scratch.listSize <= limits.headerListSize, scratch.count < limits.headerFields else { return tooLarge() }
         return value.withUnsafeBufferPointer { value in
-            // As nghttp2 checks those that it sees.
+            // As nghttp2 checks the fields that it sees.
             guard nghttp2_check_header_value(value.baseAddress, value.count) != 0 else {
                 invalidField(
                     HTTP2Callbacks.escaped(name, nameLength) + ": "
@@ -149,7 +149,7 @@ extension HTTP2Session {
     /// A frame that nghttp2 will answer with RST_STREAM or GOAWAY.
     func invalidFrame(_ status: CInt) {
         if status == NGHTTP2_ERR_FLOW_CONTROL.rawValue {
-            // WINDOW_UPDATE or SETTINGS: DATA beyond our own windows is told otherwise.
+            // WINDOW_UPDATE or SETTINGS: DATA beyond our own windows is reported differently.
             return withCurrent { stream in
                 guard stream.localFailure == nil else { return }
                 stream.localFailure = H2Error(
@@ -173,7 +173,7 @@ extension HTTP2Session {
             if endsStream {
                 withCurrent(receivedEnd)
             } else if header.length > 0, header.length == ch2_frame_data_padlen(frame) {
-                // Padding alone is as empty as nothing.
+                // A frame with only padding is as useless as an empty one.
                 spendControlFrame(Int32(header.type))
             }
         case NGHTTP2_SETTINGS.rawValue:
@@ -195,7 +195,7 @@ extension HTTP2Session {
         case NGHTTP2_RST_STREAM.rawValue:
             withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
         case NGHTTP2_ORIGIN.rawValue:
-            // RFC 8336 section 2.2: these flags are kept for later, and it means nothing on a stream or in cleartext.
+            // RFC 8336 section 2.2: these flags are reserved, and the frame has no meaning on a stream or in cleartext.
             if header.stream_id == 0, header.flags & 0x0f == 0, origin.scheme == .https { receivedOrigins() }
         default: break
         }
@@ -223,7 +223,7 @@ extension HTTP2Session {
             return
         }
         if scratch.status < 100 {
-            // nghttp2 asks for three digits alone.
+            // nghttp2 only checks for three digits.
             reject(stream, "an invalid field: ':status: \(scratch.status)'")
             return reset(stream, .protocolError)
         }
@@ -248,15 +248,15 @@ extension HTTP2Session {
         if endsStream { receivedEnd(stream) } else { touch(stream) }
     }
 
-    /// END_STREAM. nghttp2 has checked content-length by now; a mismatch made it reset the stream instead.
+    /// END_STREAM. nghttp2 has verified content-length by now; on a mismatch it has reset the stream instead.
     func receivedEnd(_ stream: StreamState) {
         guard case .body = stream.phase, stream.localFailure == nil else { return }
         stream.phase = .ended
         stream.lastByteAt = now
         touch(stream)
         if !stream.isOutgoingDone {
-            // The answer is whole: the rest of the request is of no use (RFC 9113 section 8.1). What it brought stays
-            // for its reader, so this is no `reset`.
+            // The response is complete, so the rest of the request is not needed (RFC 9113 section 8.1). The received part
+            // stays for its reader, so this does not call `reset`.
             nghttp2_submit_rst_stream(
                 raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, ErrorCode.noError.rawValue)
             stream.stopSending()
@@ -294,7 +294,7 @@ extension HTTP2Session {
         if let stream, streamCount > 0 { nghttp2_session_consume_stream(raw, stream.id, streamCount) }
     }
 
-    /// nghttp2 has forgotten the stream: give its slot back and decide how it ended.
+    /// nghttp2 closed the stream: frees its slot and decides how it ended.
     func closed(_ id: Int32, _ code: ErrorCode) {
         withOpenStream(id) { closed($0, code) }
     }
@@ -309,7 +309,7 @@ extension HTTP2Session {
         }
         stream.stopSending()
         touch(stream)
-        // `touched` keeps it now, and then only who waits for it.
+        // Now `touched` keeps it, and after that only the waiting callers.
         owned.release()
     }
 
@@ -333,7 +333,7 @@ extension HTTP2Session {
     func notSent(_ stream: StreamState, _ status: CInt, isRequest: Bool) {
         guard stream.localFailure == nil else { return }
         guard isRequest else {
-            // Trailer fields. Where the stream is closing that is that; else the request would be left without an end.
+            // Trailer fields. If the stream is closing, ignore it; otherwise the request would never end.
             guard status == NGHTTP2_ERR_FRAME_SIZE_ERROR.rawValue else { return }
             stream.localFailure = H2Error(
                 .invalidRequest, scope: .stream(stream.id), initiator: .user,
@@ -342,7 +342,7 @@ extension HTTP2Session {
             return reset(stream, .cancel)
         }
         if var cause = violation {
-            // The peer broke the protocol while the request waited here: that, and not nghttp2's refusal, is the reason.
+            // The peer violated the protocol while the request waited here: that is the cause, not nghttp2's refusal.
             cause.scope = .stream(stream.id)
             cause.message = "the request was not sent: \(cause.message)"
             cause.isRetryable = true

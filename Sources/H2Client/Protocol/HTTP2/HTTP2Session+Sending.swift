@@ -1,7 +1,7 @@
 import CNghttp2
 import HTTPTypes
 
-// Request bodies, as nghttp2 asks for them.
+// Request bodies, requested by nghttp2.
 
 extension HTTP2Session {
     // MARK: - Request bodies
@@ -22,7 +22,7 @@ extension HTTP2Session {
                 available = count
             }
         case .chunk(let bytes, let offset):
-            // More chunks may follow: this one does not end the stream.
+            // More chunks may follow, so this one does not end the stream.
             return min(limit, bytes.count - offset)
         case .finished, .done: available = 0
         }
@@ -39,7 +39,7 @@ extension HTTP2Session {
                     return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
                 }
                 flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-                // nghttp2 sends no empty DATA frame ahead of trailers, so `sendData` will not hear of this end.
+                // nghttp2 sends no empty DATA frame before trailers, so `sendData` is not called for this end.
                 if available == 0 { stream.stopSending() }
             }
         }
@@ -70,7 +70,7 @@ extension HTTP2Session {
         if UInt32(header.type) == NGHTTP2_GOAWAY.rawValue, violation == nil {
             let goAway = ch2_frame_goaway(frame).pointee
             if goAway.error_code != 0 {
-                // nghttp2 has found a connection error on its own; its reason is the debug text, if it gives one.
+                // nghttp2 found a connection error itself; the debug text has its reason, if any.
                 let reason = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
                 let code = ErrorCode(rawValue: goAway.error_code)
                 let reasons = [reason, diagnostic, "error \(code)"]

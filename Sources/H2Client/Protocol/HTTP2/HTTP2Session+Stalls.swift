@@ -1,6 +1,6 @@
 import CNghttp2
 
-// What bodies wait for, measured where somebody asks for it (`stallWatch`).
+// Measures what bodies wait for, if requested (`stallWatch`).
 
 extension HTTP2Session {
     func watchStalls(of stream: StreamState, sendsBody: Bool) {
@@ -9,7 +9,7 @@ extension HTTP2Session {
         if sendsBody { stallWatch?.sendsBodies = true }
     }
 
-    // MARK: - Bodies of responses
+    // MARK: - Response bodies
 
     func noteArrival(_ stream: StreamState, _ count: Int) {
         guard let roundTrip = stallWatch?.roundTrip else { return }
@@ -17,7 +17,7 @@ extension HTTP2Session {
             counts.stalls.downloadStream.addClamped(
                 stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0)
         } else if stream.bodyReceived + count >= window.stream / 4 {
-            // Before a half of it is used up no window is widened, and small bodies shall cost nothing.
+            // No window is credited before half of it is used, and small bodies must cost nothing.
             stream.windowWatch = WindowWatch(window: window.stream)
             _ = stream.windowWatch?.arrived(stream.bodyReceived + count, now: now, roundTrip: roundTrip)
         }
@@ -25,7 +25,7 @@ extension HTTP2Session {
         if lost > 0 { counts.stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count)) }
     }
 
-    /// A WINDOW_UPDATE of ours has been written down.
+    /// Our WINDOW_UPDATE was serialised.
     func noteGrant(_ id: Int32, _ bytes: Int) {
         if id == 0 {
             stallWatch?.connection.granted(bytes, now: now)
@@ -34,9 +34,9 @@ extension HTTP2Session {
         }
     }
 
-    // MARK: - Bodies of requests
+    // MARK: - Request bodies
 
-    /// nghttp2 has nothing more to send: a body that is not at its end waits for a window, and for which is to be seen.
+    /// nghttp2 has nothing more to send: determines which window the unfinished bodies are waiting for.
     func noteUploadStalls() {
         guard stallWatch?.sendsBodies == true, !isOutputFull else { return }
         let isConnectionShut = nghttp2_session_get_remote_window_size(raw) <= 0
@@ -61,7 +61,7 @@ extension HTTP2Session {
 }
 
 extension UInt64 {
-    /// Adds, and stays at the end: nanoseconds of very many streams over days do not fit into 64 bits.
+    /// Adds, clamped to the maximum: nanoseconds of many streams over days do not fit in 64 bits.
     package mutating func addClamped(_ other: UInt64) {
         let (sum, isTooLarge) = addingReportingOverflow(other)
         self = isTooLarge ? .max : sum

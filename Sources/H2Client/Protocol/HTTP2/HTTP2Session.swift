@@ -1,15 +1,15 @@
 import CNghttp2
 import HTTPTypes
 
-/// The client's side of one HTTP/2 connection, sans I/O: bytes in by `receive`, bytes out by `output`, time as an
-/// argument. Owns the nghttp2 session.
+/// The client side of an HTTP/2 connection, sans I/O: bytes in by `receive`, bytes out by `output`, time as an argument. Owns
+/// the nghttp2 session.
 ///
-/// nghttp2's callbacks only record: on the streams, whose changed ones are told once `receive` has digested its input
-/// (`progressed`), and in `events`.
+/// nghttp2's callbacks only record: on the streams, which are notified (`progressed`) once `receive` has processed its input,
+/// and in `events`.
 ///
 /// Not safe for concurrent use. nghttp2 forbids sending and receiving from inside its callbacks: that traps.
 final class HTTP2Session: HTTPSession {
-    /// What happened to the connection rather than to a stream.
+    /// Events of the connection rather than of a stream.
     enum Event {
         case remoteSettingsChanged
         case localSettingsAcknowledged
@@ -27,48 +27,48 @@ final class HTTP2Session: HTTPSession {
     /// The nghttp2 session; set at the end of `init`, valid until `release` or `deinit`.
     let raw: OpaquePointer
     private let pool: OpaquePointer
-    /// What nghttp2 knew when it was let go of; nil while it is there.
+    /// What nghttp2 knew when its session was freed; nil before that.
     @exclusivity(unchecked) private var lastFacts: LastFacts?
     let limits: Configuration.Limits
     let connectionID: ConnectionID
     let onFrame: (@Sendable (FrameRecord) -> Void)?
 
-    // State that the callbacks change. Exclusivity is not checked at run time (it costs a tenth of a request): one thread
-    // touches a session, nothing here is passed inout to code that could come back to it.
+    // State that the callbacks change. Exclusivity is not checked at run time, which would cost a tenth of a request: a session
+    // is used by one thread, and nothing here is passed inout to code that could reenter it.
     @exclusivity(unchecked) var window: ReceiveWindow
     @exclusivity(unchecked) var controlFrameBudget: ControlFrameBudget
-    /// The stream of the frame that is arriving, looked up once a frame; nil for none, or one that is closed.
-    /// Unretained: `openStreams` owns it, and `closed` clears this.
+    /// The stream of the current frame, looked up once per frame; nil if there is none or it is closed. Unretained:
+    /// `openStreams` owns it, and `closed` clears this.
     @exclusivity(unchecked) var current: Unmanaged<StreamState>?
     @exclusivity(unchecked) var scratch = HeaderScratch()
     @exclusivity(unchecked) var openStreams = StreamList()
-    /// Since GOAWAY came, until its streams are told.
+    /// Whether GOAWAY arrived and its streams have not been told yet.
     @exclusivity(unchecked) var hasGoneAway = false
     @exclusivity(unchecked) var touched = StreamList()
     @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
     @exclusivity(unchecked) var goAway: GoAway?
-    /// What the server says it answers for; nil before it has said anything (RFC 8336).
+    /// The origins the server says it serves; nil before it has sent any (RFC 8336).
     @exclusivity(unchecked) var originSet: OriginSet?
-    /// What has come of the ORIGIN frame that is arriving: one frame's payload at most. nghttp2 can decode it too, but takes
-    /// flags away that matter, and tells nobody of such frames that it ignores, so that a flood of them would not count.
+    /// The received part of the current ORIGIN frame, at most one frame's payload. nghttp2 can decode it too, but drops flags
+    /// that matter and does not report the ORIGIN frames it ignores, so a flood of them would not be counted.
     @exclusivity(unchecked) var originPayload: [UInt8] = []
-    /// What the connection was opened for.
+    /// The origin the connection was opened for.
     let origin: Origin
-    /// Why the peer must be left; set in a callback, acted on when nghttp2 has returned.
+    /// Why the connection must be closed; set in a callback, acted on when nghttp2 has returned.
     @exclusivity(unchecked) var violation: H2Error?
-    /// nghttp2's words about the last thing it found wrong.
+    /// nghttp2's message about the last problem it found.
     @exclusivity(unchecked) var diagnostic = ""
-    /// What nghttp2 is fed through.
+    /// Filters the input of nghttp2.
     let inbound: InboundFrames
-    /// Small at first: ten thousand connections that send a request now and then shall not hold what an upload needs.
+    /// Small at first: thousands of mostly idle connections must not hold the memory that an upload needs.
     @exclusivity(unchecked) var output = OutputBuffer(capacity: 2 << 10)
     @exclusivity(unchecked) private var outputLimit = 0
     @exclusivity(unchecked) var now: UInt64
     let startedAt: UInt64
     @exclusivity(unchecked) var isInsideNghttp2 = false
     @exclusivity(unchecked) private var probeCount: UInt64 = 0
-    /// SETTINGS frames of ours, and which of them announced small windows; 0 where that is acknowledged.
+    /// SETTINGS frames sent and acknowledged, and the one that announced small windows (0 once that is acknowledged).
     @exclusivity(unchecked) private var settingsSent = 1
     @exclusivity(unchecked) private var settingsAcknowledged = 0
     @exclusivity(unchecked) private var smallWindowsAt = 0
@@ -76,14 +76,14 @@ final class HTTP2Session: HTTPSession {
 
     @exclusivity(unchecked) var counts = SessionCounts()
     @exclusivity(unchecked) private(set) var requests = 0
-    /// How many streams may be open at once. Kept here, since each request asks.
+    /// Number of streams that may be open at once. Stored here since each request needs it.
     @exclusivity(unchecked) private(set) var maxConcurrentStreams = 0
     /// Whether responses keep their fields.
     @exclusivity(unchecked) private(set) var keepsFields = true
-    /// nil where nobody asks for it.
+    /// nil unless stalls are measured.
     @exclusivity(unchecked) var stallWatch: StallWatch?
 
-    /// Bytes of a request's header block.
+    /// Maximum size of a request's header block in bytes.
     static let sentHeaderLimit = 16 << 20
 
     /// Opaque data of the PINGs that measure the bandwidth-delay product; a caller's PINGs count from 1.
@@ -109,15 +109,15 @@ final class HTTP2Session: HTTPSession {
         nghttp2_option_new(&option)
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
-        // nghttp2 passes over frames of unknown types in silence, unless it is told that we know them: they are to be
-        // counted (a flood of them) and logged.
+        // nghttp2 silently ignores unknown frame types unless they are registered: they must be counted (a flood of them) and
+        // logged.
         for type in (UInt8(NGHTTP2_CONTINUATION.rawValue) + 1)...UInt8.max {
             nghttp2_option_set_user_recv_extension_type(option, type)
         }
-        // `InboundFrames` has ours.
+        // `InboundFrames` has its own limit.
         ch2_option_set_max_continuations(option, 1 << 30)
         nghttp2_option_set_max_send_header_block_length(option, Self.sentHeaderLimit)
-        // RFC 9113 section 6.5.2 recommends no smaller limit than 100; until SETTINGS tells, no more is assumed.
+        // RFC 9113 section 6.5.2 recommends a limit of at least 100; before SETTINGS no more is assumed.
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         let callbacks = HTTP2Callbacks.make()
         var session: OpaquePointer?
@@ -125,7 +125,7 @@ final class HTTP2Session: HTTPSession {
         let status = ch2_session_client_new(&session, callbacks, option, pool)
         nghttp2_session_callbacks_del(callbacks)
         nghttp2_option_del(option)
-        // Only memory can be lacking here.
+        // This can only fail for lack of memory.
         precondition(status == 0, "nghttp2_session_client_new3: \(String(cString: nghttp2_strerror(status)))")
         raw = session!
         // Unretained: nghttp2's session is deleted in `deinit`.
@@ -144,7 +144,7 @@ final class HTTP2Session: HTTPSession {
         ch2_pool_delete(pool)
     }
 
-    /// What of nghttp2's is asked for after the end.
+    /// The facts of nghttp2's that are needed after the end.
     private final class LastFacts {
         let local: ConnectionSnapshot.Settings
         let remote: ConnectionSnapshot.Settings
@@ -161,8 +161,8 @@ final class HTTP2Session: HTTPSession {
 
     var isReleased: Bool { lastFacts != nil }
 
-    /// Frees nghttp2's session and the buffers; facts stay, and what readers still give back comes to nothing. After
-    /// `failAll`, and not from within any of the session's calls.
+    /// Frees nghttp2's session and the buffers. Facts stay, and reads of remaining bodies have no effect on windows. Called
+    /// after `failAll`, and not from within any of the session's calls.
     func release() {
         precondition(openStreams.isEmpty && !isInsideNghttp2, "a session is released at its end")
         guard lastFacts == nil else { return }
@@ -175,7 +175,7 @@ final class HTTP2Session: HTTPSession {
         inbound.release()
     }
 
-    /// Gives the connection's window back what readers have taken.
+    /// Credits the connection's window with bytes that readers have taken.
     private func creditConnection(_ count: Int) {
         if count > 0, lastFacts == nil { nghttp2_session_consume_connection(raw, count) }
     }
@@ -196,14 +196,14 @@ final class HTTP2Session: HTTPSession {
         check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
     }
 
-    /// For calls that fail only for want of memory or by a mistake of ours.
+    /// For calls that fail only for lack of memory or due to a bug.
     private func check(_ status: CInt) {
         precondition(status == 0, "nghttp2: \(String(cString: nghttp2_strerror(status)))")
     }
 
     // MARK: - Requests
 
-    /// Takes the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
+    /// Applies the peer's SETTINGS_MAX_CONCURRENT_STREAMS, or our own limit.
     func noteStreamLimit() {
         maxConcurrentStreams = min(
             Int(nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)),
@@ -212,11 +212,11 @@ final class HTTP2Session: HTTPSession {
 
     var openStreamCount: Int { openStreams.count }
 
-    /// After GOAWAY there is none: streams that it ends make no room for others.
+    /// Never after GOAWAY: streams that it ends do not free slots.
     var hasFreeSlot: Bool { openStreams.count < maxConcurrentStreams && goAway == nil }
 
     /// Opens a stream for a request. Its body is `stream.outgoing`.
-    /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` where the identifiers have run out.
+    /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` if the identifiers are used up.
     func submit(
         _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
     ) throws(H2Error) {
@@ -228,13 +228,13 @@ final class HTTP2Session: HTTPSession {
             try RequestRules.hasBody(hasBody, stated: stated)
             stream.statedLength = stated
         }
-        // Unretained: `opened` has `openStreams` own it, for as long as nghttp2 has the address.
+        // Unretained: `opened` makes `openStreams` own it, for as long as nghttp2 has the address.
         let user = Unmanaged.passUnretained(stream).toOpaque()
         let read: ch2_data_source_read_callback? = hasBody ? HTTP2Callbacks.readBody : nil
         try opened(stream, requestHead.withPairs { ch2_submit_request(raw, $0, $1, read, user, user) })
     }
 
-    /// The same for a request that was prepared for sending often.
+    /// The same for a request that was prepared for repeated sending.
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         let pairs = try request.pairs.get()
         // Unretained: as above.
@@ -258,7 +258,7 @@ final class HTTP2Session: HTTPSession {
         controlFrameBudget.forgive(1)
     }
 
-    /// Continues a body that had nothing to send.
+    /// Resumes a body that had nothing to send.
     func resumeBody(_ stream: StreamState) {
         if lastFacts == nil { nghttp2_session_resume_data(raw, stream.id) }
     }
@@ -270,12 +270,12 @@ final class HTTP2Session: HTTPSession {
         check(requestHead.withPairs { nghttp2_submit_trailer(raw, stream.id, $0, $1) })
     }
 
-    /// Resets a stream and gives back the connection's credit for what nobody will read.
+    /// Resets a stream and credits the connection for bytes that will not be read.
     func reset(_ stream: StreamState, _ code: ErrorCode) {
         dropUnread(stream)
         guard stream.slot >= 0 else { return }
         nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
-        // nghttp2 closes the stream when RST_STREAM is sent: nothing more is kept for it from here on.
+        // nghttp2 closes the stream when RST_STREAM is sent: nothing is stored for it from here on.
         stream.sink = .nowhere
         stream.stopSending()
     }
@@ -286,7 +286,7 @@ final class HTTP2Session: HTTPSession {
         }
     }
 
-    /// Responses' fields are counted and dropped, and what bodies wait for is measured.
+    /// Counts response fields without keeping them, and measures what bodies wait for.
     /// - Parameter roundTrip: nanoseconds.
     func countsOnly(roundTrip: UInt64) {
         keepsFields = false
@@ -300,7 +300,7 @@ final class HTTP2Session: HTTPSession {
         }
     }
 
-    /// Says GOAWAY: no stream of the peer's was or will be processed, ours go on.
+    /// Sends GOAWAY: no stream of the peer's was or will be processed, ours continue.
     func sayGoAway(_ code: ErrorCode, debugText: String = "") {
         let text = Array(debugText.utf8)
         nghttp2_submit_goaway(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, code.rawValue, text, text.count)
@@ -308,7 +308,7 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - Reading
 
-    /// The reader took what a stream held of its body: both windows are credited as the policy says.
+    /// The reader took a stream's buffered body: credits both windows according to the policy.
     func consumed(_ stream: StreamState) {
         let count = stream.unread
         guard count > 0 else { return }
@@ -324,7 +324,7 @@ final class HTTP2Session: HTTPSession {
         return stream.unread >= Int(nghttp2_session_get_stream_local_window_size(raw, stream.id))
     }
 
-    /// Nobody will read what a stream holds: the connection gets its credit back, and the memory is freed.
+    /// A stream's buffered body will not be read: credits the connection and frees the memory.
     func dropUnread(_ stream: StreamState) {
         if stream.unread > 0 {
             creditConnection(window.taken(stream.unread))
@@ -334,12 +334,12 @@ final class HTTP2Session: HTTPSession {
         stream.body = []
     }
 
-    /// Feeds received bytes. Streams that changed are told before this returns.
-    /// - Throws: `H2Error` (`protocolViolation`, `limitExceeded`) where the peer must be left, after `fillOutput` has
-    ///   fetched the GOAWAY. What nghttp2 finds wrong by itself shows as `violation` once `fillOutput` sent its GOAWAY.
+    /// Processes received bytes. Changed streams are notified before this returns.
+    /// - Throws: `H2Error` (`protocolViolation`, `limitExceeded`) if the connection must be closed, after `fillOutput` has
+    ///   fetched the GOAWAY. Problems that nghttp2 finds itself appear as `violation` once `fillOutput` has sent its GOAWAY.
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error) {
         precondition(!isInsideNghttp2, "receive must not be called from a callback")
-        // To nghttp2 this would be a frame of absurd length, and its own GOAWAY the only trace of it.
+        // nghttp2 would see a frame of absurd length, and its GOAWAY would be the only hint.
         if counts.bytesReceived == 0, bytes.prefix(5).elementsEqual("HTTP/".utf8) { throw Self.answeredHTTP1() }
         self.now = now
         counts.bytesReceived += bytes.count
@@ -373,7 +373,7 @@ final class HTTP2Session: HTTPSession {
             remedy: "it does not speak cleartext HTTP/2 by prior knowledge here; try https or HTTP/1.1")
     }
 
-    /// The peer's side of the wire is over.
+    /// The peer closed its side of the wire.
     func receivedEnd(_ failure: H2Error?, now: UInt64) -> H2Error {
         var error = failure ?? .closedByServer()
         if let goAway {
@@ -383,12 +383,12 @@ final class HTTP2Session: HTTPSession {
         return error
     }
 
-    /// What nghttp2 took, or its error.
+    /// The number of bytes nghttp2 took, or its error.
     private func feed(_ bytes: UnsafeRawBufferPointer) -> Int {
         ch2_session_mem_recv(raw, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
 
-    /// The same for bytes of which nghttp2 is to see something else.
+    /// The same for bytes that are changed before nghttp2 sees them.
     private func feedSpecial(_ bytes: UnsafeRawBufferPointer) -> Int {
         var failure: Int?
         let problem = inbound.pass(bytes) { piece in
@@ -408,8 +408,8 @@ final class HTTP2Session: HTTPSession {
         return failure ?? bytes.count
     }
 
-    /// The connection error that nghttp2 has found by itself, while its GOAWAY is still to be sent. nghttp2 does not tell:
-    /// it allows no requests any more, though the peer has not said GOAWAY and there are stream identifiers left.
+    /// The connection error that nghttp2 found itself, while its GOAWAY has yet to be sent. nghttp2 does not report it, but no
+    /// longer allows requests, although the peer sent no GOAWAY and stream identifiers are left.
     var unsentViolation: H2Error? {
         guard goAway == nil, nghttp2_session_check_request_allowed(raw) == 0,
             nghttp2_session_get_next_stream_id(raw) <= UInt32(Int32.max)
@@ -423,14 +423,14 @@ final class HTTP2Session: HTTPSession {
             message: "the server broke HTTP/2: \(text)", remedy: "the fault is the server's; try HTTP/1.1 with it")
     }
 
-    /// A PING of the window policy came back.
+    /// A PING of the window policy was acknowledged.
     func probeReturned() {
         guard window.probed(now: now) else { return }
         announceWindow()
         check(nghttp2_session_set_local_window_size(raw, 0, 0, Int32(window.connection)))
     }
 
-    /// Says how large the streams' windows are from now on.
+    /// Announces the streams' window size from now on.
     private func announceWindow() {
         guard lastFacts == nil else { return }
         var entry = nghttp2_settings_entry(
@@ -439,7 +439,7 @@ final class HTTP2Session: HTTPSession {
         settingsSent += 1
     }
 
-    /// The server has acknowledged one more of our SETTINGS, which it does in their order.
+    /// The server acknowledged another of our SETTINGS, which happens in order.
     func acknowledgedSettings() {
         settingsAcknowledged += 1
         guard smallWindowsAt != 0, settingsAcknowledged >= smallWindowsAt else { return }
@@ -448,16 +448,17 @@ final class HTTP2Session: HTTPSession {
         if credit > 0 { nghttp2_session_consume_connection(raw, credit) }
     }
 
-    /// Whether streams are held back until the server has acknowledged that windows are small.
+    /// Whether streams are held back until the server has acknowledged small windows.
     var awaitsSmallWindows: Bool { smallWindowsAt != 0 }
 
     func tellTouched() {
-        // Whoever is told may send, and a failure to send touches again; but nobody comes back to here meanwhile.
+        // A notified stream may send, and a failure to send marks streams again, but this code is not reentered.
         while !touched.isEmpty {
             precondition(telling.isEmpty, "streams are told one after another")
             swap(&touched, &telling)
             if hasGoneAway {
-                // nghttp2 closes what a GOAWAY leaves unprocessed in no order, and who is told first is first to send again.
+                // nghttp2 closes the streams that GOAWAY leaves unprocessed in no particular order, and the first one notified
+                // is retried first.
                 hasGoneAway = false
                 telling.sort()
             }
@@ -476,12 +477,12 @@ final class HTTP2Session: HTTPSession {
 
     // MARK: - Sending
 
-    /// Whether `fillOutput` has as much as it was asked for. nghttp2 itself goes on from one DATA frame to the next until a
-    /// window is used up, however large that is, so `sendData`'s caller stops it.
+    /// Whether `fillOutput` has reached its limit. nghttp2 itself sends DATA frames until a window is used up, however large,
+    /// so the caller of `sendData` stops it.
     var isOutputFull: Bool { output.count >= outputLimit }
 
-    /// Moves what nghttp2 has to send into `output`, until about `limit` bytes wait there. Streams that ended by it (a
-    /// reset that was sent) are told before this returns.
+    /// Moves nghttp2's output into `output`, until that holds about `limit` bytes. Streams that ended because of this (a reset
+    /// was sent) are notified before it returns.
     func fillOutput(limit: Int, now: UInt64) {
         precondition(!isInsideNghttp2, "fillOutput must not be called from a callback")
         self.now = now
@@ -495,7 +496,7 @@ final class HTTP2Session: HTTPSession {
                 counts.bytesSent += count
                 output.append(data, count: count)
             } else if output.count == before {
-                // Nothing more, or an error that the next receive reports. DATA frames have grown `output` by themselves.
+                // Nothing more, or an error that the next receive reports. DATA frames have been added to `output` already.
                 break
             }
         }
@@ -513,19 +514,19 @@ final class HTTP2Session: HTTPSession {
     /// True while nghttp2 or the buffer has something to send.
     var hasOutput: Bool { !output.isEmpty || nghttp2_session_want_write(raw) != 0 }
 
-    // MARK: - End
+    // MARK: - Closing
 
-    /// Ends all streams with one error, for a connection that is gone.
+    /// Ends all streams with an error, for a connection that is gone.
     func failAll(_ error: (StreamState, _ mayHaveLeft: Bool) -> H2Error) {
         var streams = StreamList()
         swap(&streams, &openStreams)
-        // Who is told first is first to send again.
+        // The first one notified is retried first.
         streams.sort()
         streams.removeAll { stream in
             stream.slot = -1
             if !stream.isOver {
-                // nghttp2 opens a stream when it writes the header fields down, and says that they are sent (`sentAt`) only
-                // when it is asked for more: what fell between the two may have reached the server.
+                // nghttp2 opens a stream when it serialises the header fields, and reports them as sent (`sentAt`) only when
+                // asked for more: streams between the two may have reached the server.
                 stream.phase = .failed(error(stream, stream.sentAt != 0 || isOpen(stream.id)))
                 stream.stopSending()
             }

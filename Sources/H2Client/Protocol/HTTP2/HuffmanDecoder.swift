@@ -1,8 +1,8 @@
-/// Decodes HPACK's Huffman code (RFC 7541 section 5.2 and appendix B) as its bytes come.
+/// Incremental decoder for HPACK's Huffman code (RFC 7541 section 5.2 and appendix B).
 ///
-/// The code is canonical: of one length, codes count up in the order of their symbols. So their lengths are all that is needed.
+/// The code is canonical: codes of the same length count up in symbol order, so only the lengths are needed.
 struct HuffmanDecoder {
-    /// The length of each byte's code in bits, and of the end's.
+    /// The length in bits of each byte's code, and of the end-of-string code.
     private static let lengths: [UInt8] = [
         13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28,
         28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15,
@@ -17,7 +17,7 @@ struct HuffmanDecoder {
     ]
     private static let longest = 30
 
-    /// For each length how many codes have it; and all symbols in the order of their codes.
+    /// The number of codes of each length, and all symbols in the order of their codes.
     private static let code: (counts: [Int], symbols: [Int]) = {
         var counts = [Int](repeating: 0, count: longest + 1)
         for length in lengths { counts[Int(length)] += 1 }
@@ -25,13 +25,13 @@ struct HuffmanDecoder {
         return (counts, symbols)
     }()
 
-    // The code that is arriving: its bits, how many, the first code of that length, and how many codes are shorter.
+    // The current code: its bits and length, the first code of that length, and the number of shorter codes.
     private var bits = 0
     private var length = 0
     private var first = 0
     private var shorter = 0
 
-    /// Decodes one byte; false where it is none of the code.
+    /// Decodes one byte. Returns false if it is invalid.
     mutating func decode(_ byte: UInt8, _ emit: (UInt8) -> Void) -> Bool {
         for shift in stride(from: 7, through: 0, by: -1) {
             bits = bits << 1 | Int(byte >> UInt8(shift) & 1)
@@ -40,7 +40,7 @@ struct HuffmanDecoder {
             let count = Self.code.counts[length]
             if bits - first < count {
                 let symbol = Self.code.symbols[shorter + bits - first]
-                // The end's code must not be in a string.
+                // The end-of-string code must not occur in a string.
                 guard symbol < 256 else { return false }
                 emit(UInt8(symbol))
                 (bits, length, first, shorter) = (0, 0, 0, 0)
@@ -53,6 +53,6 @@ struct HuffmanDecoder {
         return true
     }
 
-    /// Whether the string may end here: what is left is less than a byte of ones.
+    /// Whether the string may end here: less than a byte is left, all ones.
     var mayEnd: Bool { length < 8 && bits == 1 << length - 1 }
 }

@@ -1,12 +1,12 @@
-/// Looks at the frames on their way to nghttp2, for what nghttp2 does not do.
+/// Filters frames on their way to nghttp2, to handle what nghttp2 does not.
 ///
-/// - It takes no string of a header block that is longer than 64 KiB: see `LargeFields`.
-/// - It passes over PRIORITY frames unread where RFC 7540's priorities are turned off, and so over one on stream 0 too.
-/// - Its limit on CONTINUATION frames is not ours.
+/// - It accepts no header block string longer than 64 KiB: see `LargeFields`.
+/// - It ignores PRIORITY frames unread if RFC 7540's priorities are turned off, including one on stream 0.
+/// - Its limit on CONTINUATION frames differs from ours.
 ///
-/// Everything else passes as it is, and of most input no more is looked at than nine bytes a frame.
+/// Everything else passes unchanged, and for most input only nine bytes per frame are examined.
 package final class InboundFrames {
-    /// Why the peer must be left.
+    /// Why the connection must be closed.
     package enum Problem {
         case protocolError(String)
         case compressionError(String)
@@ -28,10 +28,10 @@ package final class InboundFrames {
     }
 
     private static let headerCount = 9
-    /// A frame of this size may always be sent (RFC 9113 section 4.2).
+    /// Frames of this size are always allowed (RFC 9113 section 4.2).
     private static let pieceLimit = 16_384
-    /// CONTINUATION frames of this size bring something, within a block of this size: a block over `headerListSize` fails its
-    /// stream, and is no reason to end all others.
+    /// CONTINUATION frames of this size do not count towards the limit while their block is within `toleratedBlock`: a block
+    /// over `headerListSize` fails its stream, which is no reason to end all others.
     private static let largeFrame = 4_096
     private static let toleratedBlock = 16 << 20
 
@@ -39,15 +39,16 @@ package final class InboundFrames {
     private let headerListSize: Int
     private let continuationLimit: Int
 
-    // Unchecked exclusivity: on one thread, and `feed`, which may come back by `takeLarge`, is called in no change of `fields`.
-    /// Bytes that pass before the next frame begins.
+    // Unchecked exclusivity: used on one thread, and `feed`, which may reenter by `takeLarge`, is never called during a change
+    // of `fields`.
+    /// Bytes to pass before the next frame begins.
     @exclusivity(unchecked) private var rest: Int
-    /// The beginning of a frame's header.
+    /// The start of a frame header.
     @exclusivity(unchecked) private var header: [UInt8] = []
-    /// The payload of a frame that is looked at, and how much of it is to come.
+    /// The payload of a frame being examined, and how much of it is still to come.
     @exclusivity(unchecked) private var payload: [UInt8] = []
     @exclusivity(unchecked) private var missing = 0
-    /// The header block that is arriving in several frames.
+    /// The header block arriving in several frames.
     @exclusivity(unchecked) private var fields: LargeFields?
     @exclusivity(unchecked) private var blockStream: UInt32 = 0
     @exclusivity(unchecked) private var continuationFrames = 0
@@ -55,9 +56,9 @@ package final class InboundFrames {
 
     /// - Parameters:
     ///   - skipping: bytes before the first frame.
-    ///   - maximumFrame: a larger frame is nghttp2's to refuse.
-    ///   - headerListSize: bytes of a field that are kept.
-    ///   - continuationFrames: of one header block, besides large ones.
+    ///   - maximumFrame: larger frames are rejected by nghttp2.
+    ///   - headerListSize: maximum bytes of a field that are kept.
+    ///   - continuationFrames: limit per header block, besides large ones.
     package init(skipping: Int = 0, maximumFrame: Int, headerListSize: Int, continuationFrames: Int) {
         rest = skipping
         self.maximumFrame = maximumFrame
@@ -65,14 +66,14 @@ package final class InboundFrames {
         continuationLimit = continuationFrames
     }
 
-    /// Frees what is kept of frames that were to come.
+    /// Frees what is kept of incomplete frames.
     package func release() {
         (header, payload, fields) = ([], [], nil)
     }
 
-    // MARK: - The ordinary
+    // MARK: - The common case
 
-    /// Whether all of these bytes may pass as they are. Where not, nothing has changed, and they go to `pass`.
+    /// Whether all of these bytes may pass unchanged. If not, nothing has changed, and they go to `pass`.
     @inline(__always)
     package func areOrdinary(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard header.isEmpty, missing == 0, fields == nil, let base = bytes.baseAddress else { return false }
@@ -88,7 +89,8 @@ package final class InboundFrames {
             }
             at += Self.headerCount + Int(word >> 8)
         }
-        // A part of a header waits for the rest of it: nghttp2 could not be told any more what to do with its frame.
+        // A partial frame header must wait for the rest: afterwards it would be too late to change what nghttp2 does with its
+        // frame.
         guard at >= bytes.count else { return false }
         rest = at - bytes.count
         return true
@@ -100,12 +102,12 @@ package final class InboundFrames {
         return flags & (Flag.endHeaders | Flag.priority) != Flag.endHeaders || length > LargeFields.longest
     }
 
-    // MARK: - The special
+    // MARK: - Special cases
 
     /// Passes bytes on in pieces, some of them changed, until `feed` returns false.
     package func pass(_ bytes: UnsafeRawBufferPointer, to takes: (UnsafeRawBufferPointer) -> Bool) -> Problem? {
         var at = 0
-        // Once it has refused something it is told no more.
+        // Once it has rejected something it gets no more.
         var goesOn = true
         func feed(_ piece: UnsafeRawBufferPointer) -> Bool {
             goesOn = goesOn && takes(piece)
@@ -155,7 +157,7 @@ package final class InboundFrames {
         default: break
         }
         guard isLookedAt, length <= maximumFrame else {
-            // A frame that does not belong into a header block: nghttp2 will say so.
+            // A frame that is not allowed within a header block: nghttp2 reports it.
             fields = nil
             rest = length
             return flushHeader(feed)
@@ -198,10 +200,10 @@ package final class InboundFrames {
         return block(fragment, feed)
     }
 
-    /// RFC 7540 section 5.3.1 made it an error; it still means nothing.
+    /// An error in RFC 7540 section 5.3.1; it is still meaningless.
     private static let dependsOnItself = Problem.protocolError("a stream that depends on itself")
 
-    /// The header block's part of a HEADERS frame; nil where its padding is wrong, which nghttp2 will say.
+    /// The header block part of a HEADERS frame; nil if its padding is invalid, which nghttp2 reports.
     private func headersFragment() -> ArraySlice<UInt8>? {
         var fragment = payload[...]
         if flags & Flag.padded != 0 {
@@ -217,10 +219,10 @@ package final class InboundFrames {
         return nil
     }
 
-    /// A piece of a header block that comes in several frames, or in a large one.
+    /// Handles a piece of a header block that is split into frames or in a large frame.
     private func block(_ fragment: ArraySlice<UInt8>, _ feed: (UnsafeRawBufferPointer) -> Bool) -> Problem? {
         let isEnd = flags & Flag.endHeaders != 0
-        // Not in place: what is fed may come back by `takeLarge`.
+        // Not in place: feeding may reenter by `takeLarge`.
         let piece = fields?.rewrite(fragment) ?? []
         if fields?.isMalformed == true { return .compressionError("a bad Huffman code in a header field") }
         if isEnd, fields?.isBetweenFields == false {
@@ -235,7 +237,7 @@ package final class InboundFrames {
         return nil
     }
 
-    /// The frame that has come, and CONTINUATION frames where it needs them, with another piece of the block.
+    /// The current frame with another piece of the block, followed by CONTINUATION frames if needed.
     private func frames(of piece: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []
         var at = 0
@@ -259,7 +261,7 @@ package final class InboundFrames {
     package func takeLarge(
         _ name: UnsafePointer<UInt8>?, _ nameCount: Int, _ value: UnsafePointer<UInt8>?, _ valueCount: Int
     ) -> LargeField? {
-        // One comparison for both lengths, since this is asked for each field.
+        // One comparison for both lengths, since this runs for each field.
         guard nameCount | valueCount >= LargeFields.substituteCount else { return nil }
         return takeLarge(
             UnsafeBufferPointer(start: name, count: nameCount), UnsafeBufferPointer(start: value, count: valueCount))
@@ -278,8 +280,8 @@ package final class InboundFrames {
     }
 }
 
-/// A field that nghttp2 was not shown.
+/// A field that was hidden from nghttp2.
 package struct LargeField {
-    /// Its value; nil where that, or its name, is larger than the limit.
+    /// Its value; nil if its name or value is over the limit.
     package let value: [UInt8]?
 }

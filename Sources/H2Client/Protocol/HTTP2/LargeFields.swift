@@ -1,23 +1,22 @@
-/// Takes strings out of header blocks that are longer than nghttp2's decompressor takes (64 KiB as they are encoded), and puts
-/// short ones in their place.
+/// Replaces header block strings that are too long for nghttp2's decompressor (64 KiB encoded) with short ones.
 ///
-/// nghttp2 ends a connection at such a string, as if it were the peer's fault. A block is read here only as far as needed to
-/// know where its strings begin and end (RFC 7541 section 6); all else passes as it is. A string that stands in for another is
-/// as unfit for the dynamic table as that was (section 4.4: an entry larger than the table empties it), so that both sides'
-/// tables stay the same.
+/// nghttp2 ends the connection at such a string, as if the peer were at fault. A block is parsed here only as far as needed to
+/// find its strings (RFC 7541 section 6); everything else passes unchanged. Like the original, a substitute does not fit in the
+/// dynamic table (section 4.4: an entry larger than the table empties it), so both sides' tables stay the same.
 struct LargeFields {
-    /// A field with such a string.
+    /// A field with a replaced string.
     enum Field {
         /// Its value.
         case value([UInt8])
-        /// Its name, or its value, is larger than a header list may be.
+        /// Its name or value exceeds the header list limit.
         case tooLarge
     }
 
-    /// The longest string that nghttp2 takes, as it is encoded.
+    /// The longest encoded string that nghttp2 accepts.
     static let longest = 65_536
-    /// A name or value of 4,111 bytes that nobody else can send, since it ends in letters drawn for this process: a peer that
-    /// knew it could have one field taken for another. The table has 4,096 (SETTINGS_HEADER_TABLE_SIZE is left alone).
+    /// A name or value of 4,111 bytes that nobody else can send, since it ends in random letters chosen for this process: a
+    /// peer that knew it could make one field pass for another. The table has 4,096 bytes (SETTINGS_HEADER_TABLE_SIZE is not
+    /// changed).
     static let substitute: [UInt8] =
         Array("a-string-larger-than-64-kib-".utf8) + [UInt8](repeating: 0x78, count: 4_051)
         + (0..<32).map { _ in UInt8.random(in: 0x61...0x7a) }
@@ -25,36 +24,36 @@ struct LargeFields {
 
     private enum State {
         case representation
-        /// The rest of a number behind which the next representation begins.
+        /// The rest of a number after which the next representation begins.
         case number
-        /// The rest of the number that stands for a name.
+        /// The rest of a number that is the index of a name.
         case nameIndex
         case length
         case lengthRest
         case string(remaining: Int)
         case largeString(remaining: Int)
-        /// No HPACK: nghttp2 will say so.
+        /// Invalid HPACK: nghttp2 reports it.
         case broken
     }
 
     private let limit: Int
     private var state = State.representation
     private var isName = false
-    /// The beginning of a string, until its length is known.
+    /// The start of a string, until its length is known.
     private var lengthBytes: [UInt8] = []
     private var length = 0
     private var shift = 0
     private var decoder: HuffmanDecoder?
     private var text: [UInt8] = []
     private var isTooLarge = false
-    /// Whether the field that is arriving has a large string.
+    /// Whether the current field has a large string.
     private var isLarge = false
-    /// Those that came, in order.
+    /// The fields with large strings so far, in order.
     private(set) var fields: [Field] = []
-    /// Whether a large string had a code that there is not.
+    /// Whether a large string had an invalid code.
     private(set) var isMalformed = false
 
-    /// - Parameter limit: bytes of a value that are kept.
+    /// - Parameter limit: maximum bytes of a value that are kept.
     init(limit: Int) { self.limit = limit }
 
     /// Whether the block may end here.
@@ -67,7 +66,7 @@ struct LargeFields {
 
     mutating func takeFirst() -> Field { fields.removeFirst() }
 
-    /// Takes the next piece of the block, and returns what nghttp2 is to see of it.
+    /// Processes the next piece of the block and returns what to pass to nghttp2 instead.
     mutating func rewrite(_ piece: ArraySlice<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(piece.count)
@@ -127,7 +126,7 @@ struct LargeFields {
         }
     }
 
-    /// RFC 7541 section 6: what begins with this byte.
+    /// Starts the representation that begins with this byte (RFC 7541 section 6).
     private mutating func represent(_ byte: UInt8) {
         let mask: UInt8
         switch byte {
@@ -156,7 +155,7 @@ struct LargeFields {
     private mutating func beginString(_ out: inout [UInt8]) {
         if length > Self.longest {
             isLarge = true
-            // No name is that long; and one byte of Huffman code stands for at most 8/5 of a byte.
+            // Names are never that long, and one byte of Huffman code decodes to at most 8/5 bytes.
             if isName || decoder == nil && length > limit { isTooLarge = true }
             state = .largeString(remaining: length)
         } else {

@@ -1,7 +1,7 @@
-/// The origins for which a server says that it answers on a connection (RFC 8336). To be in it is not to be trusted for:
-/// the certificate decides that.
+/// The origins that a server claims to serve on a connection (RFC 8336). Membership does not imply trust: the certificate
+/// decides that.
 struct OriginSet {
-    /// What is kept of what a server says: so many origins, and so many bytes of them. The rest is passed over.
+    /// Limits on the number of origins kept, and on their bytes. The rest is ignored.
     static let countLimit = 1_000
     static let byteLimit = 64 << 10
 
@@ -14,12 +14,12 @@ struct OriginSet {
         byteCount = origin.description.utf8.count
     }
 
-    /// As RFC 6454 section 6.2 writes them.
+    /// Serialised as in RFC 6454 section 6.2.
     var descriptions: Set<String> { Set(origins.map(\.description)) }
 
     func contains(_ origin: Origin) -> Bool { origins.contains(origin) }
 
-    /// The entries of an ORIGIN frame's payload (RFC 8336 section 2.1); nil where it is cut off.
+    /// The entries of an ORIGIN frame's payload (RFC 8336 section 2.1); nil if it is truncated.
     static func entries(_ payload: [UInt8]) -> [ArraySlice<UInt8>]? {
         var entries: [ArraySlice<UInt8>] = []
         var rest = payload[...]
@@ -33,15 +33,15 @@ struct OriginSet {
         return entries
     }
 
-    /// Adds an entry of an ORIGIN frame. False where nothing changed: it is no ASCII serialisation of an `https` origin,
-    /// is there already, or is too much.
+    /// Adds an entry of an ORIGIN frame. Returns false if nothing changed: it is not an ASCII serialisation of an `https`
+    /// origin, is already in the set, or exceeds the limits.
     mutating func add(_ entry: ArraySlice<UInt8>) -> Bool {
         guard entry.count <= 512, origins.count < Self.countLimit, byteCount + entry.count <= Self.byteLimit else {
             return false
         }
         let text = String(decoding: entry, as: UTF8.self).lowercased()
         guard let origin = try? Origin(text), origin.scheme == .https else { return false }
-        // A URL has more than an origin: a path, a user.
+        // A URL may contain more than an origin, such as a path or user.
         let written = origin.description
         guard text == written || text == "\(written):\(origin.port)" else { return false }
         guard origins.insert(origin).inserted else { return false }
@@ -49,7 +49,7 @@ struct OriginSet {
         return true
     }
 
-    /// After 421 (Misdirected Request) for an origin (RFC 8336 section 2.3). What it took stays counted, so that a server
-    /// cannot make us add and remove for ever.
+    /// Removes an origin after 421 (Misdirected Request; RFC 8336 section 2.3). It still counts against the limits, so that a
+    /// server cannot make us add and remove forever.
     mutating func remove(_ origin: Origin) { origins.remove(origin) }
 }

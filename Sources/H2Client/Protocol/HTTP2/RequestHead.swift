@@ -1,16 +1,16 @@
 import CNghttp2
 import HTTPTypes
 
-/// Turns a request's fields into nghttp2's name-value pairs, in scratch memory that is kept from request to request:
-/// nghttp2 copies them before `submit` returns.
+/// Converts a request's fields to nghttp2's name-value pairs, in scratch memory reused between requests: nghttp2 copies them
+/// before `submit` returns.
 struct RequestHead: ~Copyable {
     private var bytes: OutputBuffer
     private var pairs: UnsafeMutablePointer<nghttp2_nv>
     private var capacity: Int
     private(set) var count = 0
-    /// What the request's own `content-length` says.
+    /// The value of the request's own `content-length`.
     private(set) var statedLength: Int?
-    // Values stand in `bytes`, which may move while it grows: until the end, pairs hold offsets.
+    // Values are in `bytes`, which may move while it grows: until the end, pairs hold offsets.
     private var offset = 0
 
     init(bytes: Int = 1024, fields: Int = 32) {
@@ -28,7 +28,7 @@ struct RequestHead: ~Copyable {
         statedLength = nil
     }
 
-    /// Fields that hardly ever change: the connection's own scheme and authority, and GET.
+    /// Fields that hardly ever change: the connection's scheme and authority, and GET.
     struct Known: ~Copyable {
         let scheme: String
         let authority: String
@@ -54,7 +54,7 @@ struct RequestHead: ~Copyable {
     private static let get: StaticString = "GET"
     private static let noCopy = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
 
-    /// A value that stays where it is until the session goes.
+    /// Appends a value that is not moved or freed before the session ends.
     private mutating func append(staticName: StaticString, lastingValue: UnsafeMutableBufferPointer<UInt8>) {
         makeRoom()
         (pairs + count).initialize(
@@ -72,7 +72,7 @@ struct RequestHead: ~Copyable {
                 start: UnsafeMutablePointer(mutating: Self.get.utf8Start), count: Self.get.utf8CodeUnitCount))
     }
 
-    /// Names that never change have static memory, which nghttp2 need not copy.
+    /// Constant names have static memory, which nghttp2 need not copy.
     mutating func append(staticName: StaticString, value: String) {
         let start = offset
         appendBytes(of: value)
@@ -90,7 +90,7 @@ struct RequestHead: ~Copyable {
             if let base = value.baseAddress { bytes.append(base, count: value.count) }
             offset += value.count
         }
-        // RFC 7541 section 7.1.3: what must not be guessed by watching sizes stays out of the table.
+        // RFC 7541 section 7.1.3: secrets that could be guessed from compressed sizes stay out of the table.
         let isSecret =
             field.indexingStrategy == .disallow || field.name == .authorization || field.name == .proxyAuthorization
             || (field.name == .cookie && offset - valueStart < 20)
@@ -128,7 +128,7 @@ struct RequestHead: ~Copyable {
         }
     }
 
-    /// The pairs, with their pointers made good; valid until the next change.
+    /// Calls `body` with the pairs, their pointers resolved; valid until the next change.
     mutating func withPairs<R>(_ body: (UnsafePointer<nghttp2_nv>, Int) -> R) -> R {
         if let base = bytes.bytes.baseAddress {
             let memory = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self))
@@ -144,9 +144,9 @@ struct RequestHead: ~Copyable {
 }
 
 extension RequestHead {
-    /// Replaces the contents by a request's.
+    /// Replaces the contents with a request's fields.
     /// - Parameters:
-    ///   - contentLength: sent as `content-length` where the request has none.
+    ///   - contentLength: sent as `content-length` if the request has none.
     /// - Throws: `H2Error` (`invalidRequest`).
     mutating func fill(
         _ request: HTTPRequest, known: borrowing Known, contentLength: Int?, expectsContinue: Bool,
@@ -202,7 +202,7 @@ extension RequestHead {
         if let priority { append(staticName: "priority", value: priority.fieldValue) }
     }
 
-    /// Replaces the contents by trailer fields.
+    /// Replaces the contents with trailer fields.
     mutating func fill(trailers: HTTPFields) throws(H2Error) {
         removeAll()
         for field in trailers {

@@ -1,25 +1,25 @@
 /// How long bodies waited for a window (RFC 9113 section 5.2), summed over streams, in nanoseconds.
 package struct WindowStalls: Sendable, Equatable {
-    /// Bodies of requests, for the peer to widen the stream's window, and the connection's.
+    /// Request bodies: waiting for the peer to widen the stream's and the connection's window.
     package var uploadStream: UInt64 = 0
     package var uploadConnection: UInt64 = 0
-    /// Bodies of responses, for us to widen them, as far as the round trip time tells.
+    /// Response bodies: waiting for us to widen them, estimated from the round trip time.
     package var downloadStream: UInt64 = 0
     package var downloadConnection: UInt64 = 0
 
     package init() {}
 }
 
-/// What one window of ours has allowed the peer to send, and what came of it.
+/// How much one of our windows allowed the peer to send, and how much arrived.
 ///
-/// Nobody says that a peer has used a window up. But what it may send is known: a WINDOW_UPDATE of ours can show in what
-/// arrives one round trip later at the soonest. If by then all that it knew of had arrived, the peer was waiting, and the
-/// time until more came was lost to the window.
+/// A peer does not report that it has used up a window, but what it may send is known: a WINDOW_UPDATE of ours affects what
+/// arrives at the earliest one round trip later. If everything that it knew it could send had arrived by then, the peer was
+/// waiting, and the time until more arrived was lost to the window.
 struct WindowWatch {
     private var allowed: Int
     private var received = 0
     private var lastAt: UInt64 = 0
-    /// The last grants that may not have had their effect yet, the oldest first.
+    /// Recent grants that may not have taken effect yet, the oldest first.
     private var grants: [(at: UInt64, bytes: Int)] = []
 
     init(window: Int) { allowed = window }
@@ -27,7 +27,7 @@ struct WindowWatch {
     /// The window is widened by `bytes` from now on.
     mutating func granted(_ bytes: Int, now: UInt64) { grants.append((now, bytes)) }
 
-    /// Bytes came. Returns for how long the peer had waited for the window, in nanoseconds.
+    /// Bytes arrived. Returns how long the peer had waited for the window, in nanoseconds.
     mutating func arrived(_ count: Int, now: UInt64, roundTrip: UInt64) -> UInt64 {
         var lost: UInt64 = 0
         if lastAt != 0, now > lastAt {
@@ -43,7 +43,7 @@ struct WindowWatch {
     }
 }
 
-/// What a session needs for measuring stalls.
+/// State for measuring a session's stalls.
 struct StallWatch {
     var connection: WindowWatch
     let roundTrip: UInt64

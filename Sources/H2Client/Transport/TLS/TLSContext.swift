@@ -1,24 +1,24 @@
 import CNghttp2
 import H2Platform
 
-/// An SSL_CTX: trust, versions, our certificate. Made once, shared by connections, which differ in the name they ask for and
-/// in the protocols they offer.
+/// An SSL_CTX: trust, versions, our certificate. Created once and shared by connections, which differ in the server name and
+/// the protocols they offer.
 ///
-/// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are
-/// atomic; `sessions` has a lock.
+/// Invariant behind `@unchecked Sendable`: after `init` the context is only read, and OpenSSL's reference counts are atomic;
+/// `sessions` has a lock.
 package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     let verifiesPeer: Bool
-    /// Those of TLS 1.2 that are offered whatever the protocol, where they were chosen.
+    /// The configured TLS 1.2 suites, offered for any protocol; nil if none were configured.
     private let suites12: String?
-    /// What later connections can resume; nil where that is off, and for servers.
+    /// Sessions that later connections can resume; nil if that is off, and for servers.
     let sessions: TLSSessionCache?
 
-    /// TLS records are read ahead so much at a time.
+    /// Number of bytes read ahead for TLS records.
     private static let readBuffer = 32 << 10
 
-    /// A client's context, which loads what it trusts: to be shared by all connections with this configuration.
-    /// - Throws: `H2Error` (`tlsConfiguration`) for a file or folder that cannot be used.
+    /// Creates a client's context and loads what it trusts, to be shared by all connections with this configuration.
+    /// - Throws: `H2Error` (`tlsConfiguration`) if a file or folder cannot be used.
     package convenience init(client configuration: Configuration.TLS) throws {
         try self.init(client: configuration, trusting: TrustSources(configuration))
     }
@@ -47,7 +47,7 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
-    /// A server's context without a certificate: see `useCertificate` and `makeSelfSigned`.
+    /// Creates a server's context without a certificate: see `loadIdentity` and `makeSelfSigned`.
     package init(serverProtocols protocols: [String]) throws {
         let list = Self.wireFormat(protocols)
         let context = list.withUnsafeBufferPointer {
@@ -60,13 +60,13 @@ package final class TLSContext: @unchecked Sendable {
         sessions = nil
     }
 
-    // Wires free their SSL before they let go of this.
+    // Wires free their SSL before they release this.
     deinit { ch2_context_free(context) }
 
-    /// Makes OpenSSL load what the first context needs (2.5 ms of looking up ciphers and digests), and keeps nothing else.
+    /// Makes OpenSSL load what the first context needs (2.5 ms to look up ciphers and digests), and discards the context.
     static func warmUp() { SSL_CTX_free(ch2_client_context(0, 0, readBuffer)) }
 
-    /// Suites and groups that were asked for.
+    /// Applies the configured suites and groups.
     private func choose(_ configuration: Configuration.TLS) throws {
         let remedy = "see 'openssl ciphers -v' and 'openssl list -tls-groups' for the names"
         if let suites = configuration.suites12, SSL_CTX_set_cipher_list(context, suites) != 1 {
@@ -76,7 +76,7 @@ package final class TLSContext: @unchecked Sendable {
             throw Self.configurationError("not all of '\(suites)' are TLS 1.3 suites", remedy)
         }
         guard let groups = configuration.groups else { return }
-        // A macro in OpenSSL, SSL_CTX_set1_groups_list. It only reads the text.
+        // SSL_CTX_set1_groups_list, a macro in OpenSSL. It only reads the text.
         let status = groups.withCString {
             SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
         }
@@ -100,7 +100,7 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
-    /// Installs a throw-away certificate for these names, signed by a throw-away CA.
+    /// Installs a temporary certificate for these names, signed by a temporary CA.
     package func makeSelfSigned(names: [String], days: Int) throws -> (caPEM: String, fingerprint: [UInt8]) {
         var pem: UnsafeMutablePointer<CChar>?
         var length = 0
@@ -116,7 +116,7 @@ package final class TLSContext: @unchecked Sendable {
         return (String(decoding: bytes, as: UTF8.self), fingerprint)
     }
 
-    /// SHA-256 of our certificate (DER); nil before one is loaded or made.
+    /// SHA-256 of our certificate (DER); nil if there is none yet.
     package var certificateFingerprint: [UInt8]? {
         guard let certificate = SSL_CTX_get0_certificate(context) else { return nil }
         var digest = [UInt8](repeating: 0, count: 32)
@@ -137,7 +137,7 @@ package final class TLSContext: @unchecked Sendable {
         for folder in sources.folders { try loadFolder(folder, sources.origin) }
     }
 
-    /// A folder that `openssl rehash` has prepared is looked up as needed; of any other, each file is loaded.
+    /// A folder prepared by `openssl rehash` is searched as needed; otherwise each file is loaded.
     private func loadFolder(_ folder: String, _ origin: String) throws {
         ERR_clear_error()
         guard let names = TrustSources.names(in: folder) else {
@@ -151,7 +151,7 @@ package final class TLSContext: @unchecked Sendable {
             }
             return
         }
-        // Whatever else lies there is no certificate, and no error.
+        // Other files are not certificates, which is not an error.
         var loaded = 0
         for name in names where SSL_CTX_load_verify_file(context, folder + "/" + name) == 1 { loaded += 1 }
         ERR_clear_error()
@@ -162,8 +162,8 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
-    /// The system's trust: the hashed folder first, since it is looked up lazily and a bundle costs 30 ms to parse. Where
-    /// there is none at all, every certificate will be rejected, with a message that says so.
+    /// Loads the system's trust: the hashed folder first, since it is searched lazily and a bundle takes 30 ms to parse.
+    /// Without any, every certificate is rejected with a message that says so.
     private func loadSystemTrust() {
         let directory = String(cString: X509_get_default_cert_dir())
         if TrustSources.names(in: directory)?.contains(where: TrustSources.isHash) == true,
@@ -182,8 +182,8 @@ package final class TLSContext: @unchecked Sendable {
 
     // MARK: - Connections
 
-    /// An SSL object over a connected descriptor, not yet shaken hands. `protocols` is what a client offers by ALPN
-    /// (RFC 7301), the best first; none offers nothing.
+    /// An SSL object for a connected descriptor, before the handshake. `protocols` is what a client offers by ALPN (RFC 7301),
+    /// the preferred first; if empty, ALPN is not used.
     func makeConnection(
         descriptor: CInt, serverName: String?, isAddress: Bool, protocols: [String]
     ) -> OpaquePointer? {
@@ -200,7 +200,7 @@ package final class TLSContext: @unchecked Sendable {
         SSL_set_connect_state(ssl)
         var isReady = ch2_ssl_set_peer(ssl, serverName, isAddress, verifiesPeer)
         if !protocols.isEmpty {
-            // Of this connection, not of the context: one client offers different things to different origins.
+            // Set for the connection, not the context: one client offers different protocols to different origins.
             let list = Self.wireFormat(protocols)
             isReady = isReady && SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
             if protocols.contains("h2"), suites12 == nil {
@@ -213,12 +213,12 @@ package final class TLSContext: @unchecked Sendable {
         return nil
     }
 
-    /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves but for DHE,
-    /// whose groups the server alone would choose. Those of TLS 1.3 are not touched by this.
+    /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves except DHE, whose
+    /// groups only the server would choose. TLS 1.3 suites are not affected.
     private static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
-    /// For an offer of HTTP/1.1 as well: a server that has none of them may still speak that (RFC 9113 section 9.2.2).
-    /// What it must not do is to choose one of the others for h2, and `TLSWire.handshake` looks at that.
-    /// The others are OpenSSL's default, in the words that its documentation gives: DEFAULT is one only in front.
+    /// For offers that include HTTP/1.1: a server without these suites may still use that (RFC 9113 section 9.2.2). It must not
+    /// choose one of the others for h2, which `TLSWire.handshake` verifies. The others are OpenSSL's default, spelled out as in
+    /// its documentation: the word DEFAULT only works in front.
     private static let suitesFirst = suites + ":ALL:!COMPLEMENTOFDEFAULT:!eNULL"
 
     private static func number(_ version: Configuration.TLS.Version) -> CInt {

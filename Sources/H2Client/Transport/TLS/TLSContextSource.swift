@@ -1,17 +1,17 @@
 import CNghttp2
 import H2Platform
 
-/// The TLS context of a configuration: loaded off the loops, shared by the connections that ask, and loaded anew when one of
-/// the files that it came from has changed on disk.
+/// The TLS context of a configuration: loaded off the loops, shared by connections, and reloaded when one of its files has
+/// changed on disk.
 ///
-/// A failure is not kept: the next connection tries again. A certificate and key of ours that are being replaced do not fit
-/// for a moment, one being new and the other old; while the new ones cannot be used, the context before is.
+/// A failure is not cached: the next connection tries again. While a client certificate and its key are being replaced, they
+/// briefly do not match; as long as the new ones cannot be used, the previous context stays.
 ///
-/// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`.
 final class TLSContextSource: @unchecked Sendable {
     typealias Outcome = Result<TLSContext, H2Error>
 
-    /// What tells one state of a file from another.
+    /// Identifies the state of a file.
     private struct Stamp: Equatable {
         let path: String
         private let values: [UInt64]
@@ -29,36 +29,36 @@ final class TLSContextSource: @unchecked Sendable {
         var trust: [Stamp]
         var identity: [Stamp]
 
-        /// Nothing is named that could change. The system's trust is read once, or as needed.
+        /// No file is named that could change. The system's trust is read once, or as needed.
         var isForGood: Bool { trust.isEmpty && identity.isEmpty }
     }
 
-    /// A load that takes longer is begun anew beside it. Nanoseconds.
+    /// Nanoseconds after which another load is started beside a slow one.
     private static let patience: UInt64 = 15_000_000_000
 
     private let configuration: Configuration.TLS
     private let lock = PthreadLock()
     private var loaded: Loaded?
-    /// When the load began that those wait for. Nanoseconds.
+    /// When the current load began, in nanoseconds.
     private var loadingSince: UInt64 = 0
     private var waiting: [(loop: EventLoop, completion: @Sendable (Outcome) -> Void)] = []
 
     init(_ configuration: Configuration.TLS) { self.configuration = configuration }
 
-    /// A context that is there already, and stays as it is.
+    /// A source with an existing context, which never changes.
     init(_ context: TLSContext) {
         configuration = Configuration.TLS()
         loaded = Loaded(context: context, trust: [], identity: [])
     }
 
-    /// Calls `completion` on the loop's thread: at once, where no files are named that could have changed. On the loop's
+    /// Calls `completion` on the loop's thread: immediately if no files are named that could have changed. Called on the loop's
     /// thread.
     func context(on loop: EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {
         loop.preconditionInLoop()
         var isFirst = false
         let fresh: TLSContext? = lock.withLock {
             if let loaded, loaded.isForGood { return loaded.context }
-            // A load that hangs (a network file system that is away) is not waited for by everybody for ever.
+            // Not everyone waits forever for a load that hangs (on an unreachable network file system).
             let now = EventLoop.monotonicNanoseconds()
             isFirst = waiting.isEmpty || now - loadingSince > Self.patience
             if isFirst { loadingSince = now }
@@ -82,9 +82,9 @@ final class TLSContextSource: @unchecked Sendable {
         for (loop, completion) in callers { loop.execute { completion(outcome) } }
     }
 
-    /// One load at a time, unless one hangs: `waiting` is not empty until it is answered.
+    /// Loads the context. Only one load runs at a time, unless one hangs: `waiting` is not empty until it completes.
     private func load() -> Outcome {
-        // The stamps first: what changes while it is read is read again.
+        // The stamps first: a file that changes while it is read is read again.
         let (trust, identity) = (trustStamps(), identityStamps())
         let before = lock.withLock { loaded }
         func keep(_ context: TLSContext, identity: [Stamp]) -> Outcome {
@@ -103,7 +103,7 @@ final class TLSContextSource: @unchecked Sendable {
         }
     }
 
-    /// The files did not come within the time that a handshake may take: a disk or network file system that hangs.
+    /// The files did not load within the time limit of a handshake: a disk or network file system hangs.
     static func timeout(_ limit: Duration) -> H2Error {
         H2Error(
             .timeout, scope: .connection, cause: .timeout(.tls, after: limit),
@@ -111,7 +111,7 @@ final class TLSContextSource: @unchecked Sendable {
             remedy: "is their disk or network file system well?", isRetryable: true)
     }
 
-    /// A folder's own stamp changes when files come and go.
+    /// The stamps of trusted files and folders. A folder's own stamp changes when files are added or removed.
     private func trustStamps() -> [Stamp] {
         guard configuration.verifiesPeer else { return [] }
         let sources = TrustSources(configuration)

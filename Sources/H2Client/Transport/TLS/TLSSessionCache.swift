@@ -1,16 +1,16 @@
 import CNghttp2
 import H2Platform
 
-/// What connections left for later ones to resume (RFC 8446 section 2.2, RFC 5077): a handshake without certificates.
+/// Sessions of earlier connections for resumption (RFC 8446 section 2.2, RFC 5077): a handshake without certificates.
 ///
-/// A resumed connection verifies nothing: it goes on with what was verified when the session began. So a cache belongs to
-/// one `TLSContext`, where every session was made under the same trust, the same `verifiesPeer` and with the same
-/// certificate of ours; and within it a session is found by the name that was verified, alone. Port and offered protocols
-/// are in the key too: another port is another server, and a session's cipher suite must be one of those that are offered.
+/// A resumed connection verifies nothing: it relies on what was verified when the session began. So a cache belongs to one
+/// `TLSContext`, where every session has the same trust, the same `verifiesPeer` and the same client certificate; within it a
+/// session is found only by the name that was verified. Port and offered protocols are in the key too: another port is another
+/// server, and a session's cipher suite must be among those offered.
 ///
-/// Sessions are duplicates of OpenSSL's, so that no two connections, which may be on different threads, share one.
+/// Sessions are duplicates of OpenSSL's, so that connections, which may be on different threads, never share one.
 ///
-/// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`.
 final class TLSSessionCache: @unchecked Sendable {
     struct Key: Hashable {
         let serverName: String
@@ -18,7 +18,7 @@ final class TLSSessionCache: @unchecked Sendable {
         let protocols: [String]
     }
 
-    /// Sessions in all, and of one key. The oldest go first.
+    /// Maximum number of sessions, in total and per key. The oldest are removed first.
     static let limit = 256
     static let limitOfKey = 8
 
@@ -29,7 +29,7 @@ final class TLSSessionCache: @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    /// The oldest first. Few enough to be searched.
+    /// The oldest first. Few enough to be searched linearly.
     private var entries: [Entry] = []
 
     deinit {
@@ -38,12 +38,12 @@ final class TLSSessionCache: @unchecked Sendable {
 
     var count: Int { lock.withLock { entries.count } }
 
-    /// Keeps a duplicate.
+    /// Stores a duplicate.
     func add(_ session: OpaquePointer, for key: Key) {
         guard SSL_SESSION_is_resumable(session) == 1, let copy = SSL_SESSION_dup(session) else { return }
         lock.withLock {
             let ofKey = entries.indices.filter { entries[$0].key == key }
-            // What TLS 1.2 has renewed is not needed twice.
+            // TLS 1.2 renews sessions, so older ones are not needed.
             let surplus = Self.isSingleUse(session) ? ofKey.count - Self.limitOfKey + 1 : ofKey.count
             for index in ofKey.prefix(max(surplus, 0)).reversed() { drop(at: index) }
             if entries.count == Self.limit { drop(at: 0) }
@@ -51,8 +51,8 @@ final class TLSSessionCache: @unchecked Sendable {
         }
     }
 
-    /// The newest session that can still be resumed; the caller owns it. A ticket of TLS 1.3 leaves the cache: who sees
-    /// it twice could tell that both connections are one client's (RFC 8446 appendix C.4).
+    /// The newest session that can still be resumed; the caller owns it. A TLS 1.3 ticket is removed from the cache: an
+    /// observer who sees it twice could link both connections to one client (RFC 8446 appendix C.4).
     func take(for key: Key) -> OpaquePointer? {
         lock.withLock {
             while let index = entries.lastIndex(where: { $0.key == key }) {
@@ -69,7 +69,7 @@ final class TLSSessionCache: @unchecked Sendable {
         }
     }
 
-    /// After a handshake that failed: nothing of that server is tried again.
+    /// Removes all sessions of a server after a failed handshake.
     func remove(for key: Key) {
         lock.withLock {
             for index in entries.indices.reversed() where entries[index].key == key { drop(at: index) }
@@ -82,7 +82,7 @@ final class TLSSessionCache: @unchecked Sendable {
         SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION
     }
 
-    /// Whether neither the session nor the certificate that it stands for has expired.
+    /// Whether neither the session nor its certificate has expired.
     private static func isFresh(_ session: OpaquePointer) -> Bool {
         guard SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session) > time(nil) else { return false }
         guard let certificate = SSL_SESSION_get0_peer(session) else { return true }

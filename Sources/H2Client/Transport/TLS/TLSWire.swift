@@ -1,39 +1,39 @@
 import CNghttp2
 import H2Platform
 
-/// What came of the protocols that a client offered by ALPN (RFC 7301).
+/// The result of a client's ALPN offer (RFC 7301).
 package enum ProtocolChoice: Sendable, Hashable {
-    /// There is no TLS, so nobody asked.
+    /// There is no TLS, so nothing was offered.
     case cleartext
-    /// One of those that were offered.
+    /// One of the offered protocols.
     case chosen(String)
-    /// The server chose nothing: it does not know ALPN. To a client that speaks it, that means HTTP/1.1.
+    /// The server chose nothing: it does not support ALPN. To a client that does, that means HTTP/1.1.
     case nothing
-    /// The server chose what was not offered; its bytes as printable text.
+    /// The server chose a protocol that was not offered; its bytes as printable text.
     case unoffered(String)
 }
 
-/// TLS over a socket, by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
+/// TLS over a socket by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
 package final class TLSWire: SocketWire, Wire {
     /// Valid until `release` or `deinit`.
     private let ssl: OpaquePointer
     /// nil once released.
     private var context: TLSContext?
     private var lastTraffic = (received: 0, sent: 0)
-    /// What we offered by ALPN; empty on the server's side.
+    /// The protocols we offered by ALPN; empty on the server side.
     private let protocols: [String]
-    /// What the connection's sessions are kept under; nil on the server's side.
+    /// The cache key of the connection's sessions; nil on the server side.
     private let sessionKey: TLSSessionCache.Key?
     private var isEstablished = false
-    /// Whether any of the peer's data has come.
+    /// Whether any data of the peer has arrived.
     private var hasRead = false
     // OpenSSL forbids SSL_shutdown after a fatal error.
     private var isBroken = false
 
-    /// Takes ownership of the descriptor. `serverName` nil makes it the server's side.
+    /// Takes ownership of the descriptor. A nil `serverName` makes it the server side.
     /// - Parameters:
-    ///   - protocols: what a client offers by ALPN, the best first.
-    ///   - port: the origin's, where a client resumes sessions.
+    ///   - protocols: what a client offers by ALPN, the preferred first.
+    ///   - port: the origin's port, if a client resumes sessions.
     package init(
         descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = [],
         port: Int = 0
@@ -50,7 +50,7 @@ package final class TLSWire: SocketWire, Wire {
         self.protocols = protocols
         sessionKey = serverName.map { TLSSessionCache.Key(serverName: $0, port: port, protocols: protocols) }
         super.init(descriptor: descriptor)
-        // Unretained: the SSL is this wire's alone, and asks for it only inside calls that the wire makes.
+        // Unretained: the SSL belongs to this wire, and uses the pointer only inside calls made by the wire.
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
         if let sessionKey, let session = context.sessions?.take(for: sessionKey) {
             SSL_set_session(ssl, session)
@@ -71,7 +71,7 @@ package final class TLSWire: SocketWire, Wire {
         SSL_free(ssl)
     }
 
-    /// OpenSSL has a session for later connections: at the end of a handshake, in TLS 1.3 whenever the server sends one.
+    /// OpenSSL has a session for later connections: at the end of a handshake, or in TLS 1.3 whenever the server sends one.
     static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) {
         guard let user = SSL_get_ex_data(ssl, 0) else { return }
         // Unretained: see `init`.
@@ -84,7 +84,7 @@ package final class TLSWire: SocketWire, Wire {
 
     package enum HandshakeStep: Equatable { case done, wantsRead, wantsWrite, failed }
 
-    /// One step; to be called again when the descriptor is ready for what it wants.
+    /// Performs one step; call it again when the descriptor is ready for what it wants.
     package func handshake() -> HandshakeStep {
         ch2_ssl_clear_errors()
         let result = SSL_do_handshake(ssl)
@@ -112,13 +112,12 @@ package final class TLSWire: SocketWire, Wire {
         }
     }
 
-    /// What a handshake failed with is not tried again.
+    /// Removes the server's sessions after a failed handshake, so that they are not tried again.
     private func forgetSessions() {
         if let sessionKey { context?.sessions?.remove(for: sessionKey) }
     }
 
-    /// Whether RFC 9113 Appendix A has the suite: in TLS 1.2 all without ephemeral keys, without AEAD or without a
-    /// certificate.
+    /// Whether RFC 9113 Appendix A lists the suite: in TLS 1.2, all without ephemeral keys, AEAD or a certificate.
     static func isProhibited(_ suite: OpaquePointer, version: CInt) -> Bool {
         guard version < TLS1_3_VERSION else { return false }
         let exchange = SSL_CIPHER_get_kx_nid(suite)
@@ -144,7 +143,7 @@ package final class TLSWire: SocketWire, Wire {
                 message: "the TLS handshake failed: \(reason)", remedy: "is this a TLS port?")
         }
         let text = Self.describe(packed)
-        // The latter is what OpenSSL makes of a server that chose a protocol which was not offered, as Apache does.
+        // The latter is OpenSSL's error if a server chose a protocol that was not offered, as Apache does.
         let isNoProtocol =
             text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
         return H2Error(
@@ -153,20 +152,20 @@ package final class TLSWire: SocketWire, Wire {
             remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
     }
 
-    /// Where the server asked for a certificate of ours and then ended the connection, that is why, as far as anybody can
-    /// tell: some say so by an alert, others just close. In TLS 1.3 it comes after our side of the handshake is over
-    /// (RFC 8446 section 4.4.2.4), so what is read first tells it.
+    /// If the server asked for a client certificate and then ended the connection, that is the likely reason: some servers send
+    /// an alert, others just close. In TLS 1.3 this comes after our side of the handshake is done (RFC 8446 section 4.4.2.4),
+    /// so the first read reports it.
     private func certificateWanted(_ packed: UInt, _ code: CInt) -> H2Error? {
         guard !hasRead, ch2_ssl_was_asked_for_certificate(ssl) else { return nil }
         let alert = ch2_ssl_alert_number(packed)
         let hasOurs = SSL_get_certificate(ssl) != nil
-        // handshake_failure, what is wrong with certificates, unknown_ca, access_denied, certificate_required.
+        // handshake_failure, certificate errors, unknown_ca, access_denied, certificate_required.
         let isAboutCertificates = [40, 42, 43, 44, 45, 46, 48, 49, 116].contains(alert)
         guard isAboutCertificates || !hasOurs && alert == 0 else { return nil }
         let reason =
             packed != 0 && !ch2_ssl_is_unexpected_eof(packed)
             ? Self.describe(packed) : code == 0 ? "it closed the connection" : describeErrno(code)
-        // After the handshake an end without an alert may have another reason, so it stays what it is.
+        // After the handshake an end without an alert may have another reason, so its code is not changed.
         return H2Error(
             isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
             initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
@@ -178,7 +177,7 @@ package final class TLSWire: SocketWire, Wire {
                 : "name a certificate and its key (Configuration.TLS.certificateFile and privateKeyFile)")
     }
 
-    /// RFC 7301 section 3.2: the server has ended the handshake, since it speaks nothing of what was offered.
+    /// RFC 7301 section 3.2: the server ended the handshake because it supports none of the offered protocols.
     private var noProtocolRemedy: String {
         let offered = protocols.map { "'\($0)'" }
         return offered.count == 1
@@ -198,7 +197,7 @@ package final class TLSWire: SocketWire, Wire {
 
     // MARK: - Facts
 
-    /// What ALPN chose; nil where nothing was.
+    /// The protocol that ALPN chose; nil if none.
     package var selectedProtocol: String? {
         var bytes: UnsafePointer<UInt8>?
         var length: UInt32 = 0
@@ -207,16 +206,16 @@ package final class TLSWire: SocketWire, Wire {
         return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
     }
 
-    /// What the server made of what we offered.
+    /// The server's response to our offer.
     package var protocolChoice: ProtocolChoice {
         guard let name = selectedProtocol else { return .nothing }
-        // Not every OpenSSL looks whether we had offered it.
+        // Not every OpenSSL verifies that it was offered.
         return protocols.contains(name) ? .chosen(name) : .unoffered(name.utf8.prefix(64).printable)
     }
 
     package var version: String { String(cString: SSL_get_version(ssl)) }
     package var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
-    /// Whether the session is an earlier connection's.
+    /// Whether the session was resumed from an earlier connection.
     package var isResumed: Bool { SSL_session_reused(ssl) == 1 }
     package var isPeerVerified: Bool { context?.verifiesPeer ?? false }
 
@@ -227,14 +226,14 @@ package final class TLSWire: SocketWire, Wire {
         defer { X509_free(certificate) }
         let name = Dialer.certificateName(host)
         if Resolver.isAddress(name) { return X509_check_ip_asc(certificate, name, 0) == 1 }
-        // As `ch2_ssl_set_peer` has the handshake do it: names of the subject do not count, and to OpenSSL an empty name
-        // and one that begins with a dot are others than they seem.
+        // As `ch2_ssl_set_peer` does for the handshake: subject names do not count, and OpenSSL gives an empty name and one
+        // with a leading dot a special meaning.
         guard !name.isEmpty, name.first != "." else { return false }
         let flags = UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
         return X509_check_host(certificate, name, name.utf8.count, flags, nil) == 1
     }
 
-    /// Subject, issuer and last day of the peer's certificate.
+    /// Subject, issuer and expiry date of the peer's certificate.
     package var peerCertificate: (subject: String, issuer: String, expiry: String)? {
         guard let certificate = ch2_ssl_peer_certificate(ssl) else { return nil }
         defer { X509_free(certificate) }
@@ -318,14 +317,14 @@ package final class TLSWire: SocketWire, Wire {
     package func close() {
         guard !isClosed else { return }
         if isEstablished && !isBroken { SSL_shutdown(ssl) }
-        // close_notify has made a buffer of 16 KiB, and whoever closes thousands at once still holds the wires.
+        // Sending close_notify allocated a 16 KiB buffer, and wires may still be held when thousands are closed at once.
         SSL_free_buffers(ssl)
         _ = closeDescriptor()
     }
 
     /// OpenSSL's reason, without its file and library names.
     static func describe(_ code: UInt) -> String {
-        // Errors of the system have no words of OpenSSL's (ERR_SYSTEM_FLAG, a macro).
+        // OpenSSL has no text for system errors (ERR_SYSTEM_FLAG, a macro).
         if code & 0x8000_0000 != 0 { return describeErrno(CInt(truncatingIfNeeded: code & 0x7fff_ffff)) }
         guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
         return String(cString: reason)

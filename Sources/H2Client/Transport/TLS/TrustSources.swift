@@ -1,19 +1,19 @@
 import CNghttp2
 import H2Platform
 
-/// The files and folders of authorities that a configuration or the environment names.
+/// The files and folders of certificate authorities named by a configuration or the environment.
 ///
-/// What is named replaces the system's trust, and each of it has to load: to trust others instead would be to fail open.
+/// They replace the system's trust, and each must load: falling back to other trust would fail open.
 struct TrustSources {
     private(set) var files: [String] = []
     private(set) var folders: [String] = []
-    /// Who named them, for errors: empty, or " that SSL_CERT_FILE names".
+    /// The source of the names, for errors: empty, or " that SSL_CERT_FILE names".
     private(set) var origin = ""
 
-    /// Nothing is named, so the system's trust holds.
+    /// Nothing is named, so the system's trust is used.
     var isSystem: Bool { files.isEmpty && folders.isEmpty }
 
-    /// - Parameter environment: the value of a variable. For tests.
+    /// - Parameter environment: returns the value of a variable. For tests.
     init(
         _ configuration: Configuration.TLS,
         environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
@@ -30,16 +30,16 @@ struct TrustSources {
         if !origin.isEmpty { origin = " (named by \(origin))" }
     }
 
-    /// The paths of an environment variable, separated by colons. One that is there as it stands is not taken apart.
+    /// The paths of an environment variable, separated by colons. If the whole value exists as a path, it is not split.
     private static func list(_ value: String?) -> [String] {
         guard let value, !value.isEmpty else { return [] }
         if access(value, F_OK) == 0 { return [value] }
         let paths = value.split(separator: ":").map(String.init)
-        // Separators alone name nothing that could load, and must not mean the system's trust.
+        // Separators alone name nothing that could load, and must not select the system's trust.
         return paths.isEmpty ? [value] : paths
     }
 
-    /// What a folder holds; nil with errno where it cannot be read.
+    /// The names in a folder; nil with errno if it cannot be read.
     static func names(in folder: String) -> [String]? {
         guard let opened = opendir(folder) else { return nil }
         defer { closedir(opened) }
@@ -53,7 +53,7 @@ struct TrustSources {
         return names.sorted()
     }
 
-    /// Whether a name is such as `openssl rehash` gives its links: `1d3472b9.0`.
+    /// Whether a name has the form of the links that `openssl rehash` creates: `1d3472b9.0`.
     static func isHash(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
         return bytes.count > 9 && bytes[8] == UInt8(ascii: ".")

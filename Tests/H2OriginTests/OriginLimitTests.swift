@@ -5,14 +5,6 @@ import Testing
 
 @testable import H2Origin
 
-private let data: UInt8 = 0
-private let headers: UInt8 = 1
-private let reset: UInt8 = 3
-private let settings: UInt8 = 4
-private let ping: UInt8 = 6
-private let goAway: UInt8 = 7
-private let windowUpdate: UInt8 = 8
-
 private let cancel: UInt32 = 8
 private let refusedStream: UInt32 = 7
 private let calm: UInt32 = 11

@@ -5,14 +5,6 @@ import Testing
 
 @testable import H2Origin
 
-/// Frame types (RFC 9113 section 6).
-private let data: UInt8 = 0
-private let headers: UInt8 = 1
-private let reset: UInt8 = 3
-private let settings: UInt8 = 4
-private let ping: UInt8 = 6
-private let goAway: UInt8 = 7
-
 @Suite(.timeLimit(.minutes(5))) struct OriginServerTests {
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 

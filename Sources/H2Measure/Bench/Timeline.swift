@@ -159,7 +159,7 @@ final class Timeline: @unchecked Sendable {
         if let latencies = entry.latencies { interval.note(latencies) }
         if !isLate {
             // A late loop still has its connections and requests.
-            for (loop, part) in latest where reached[loop] <= index && !part.isDrain && !entry.loops.contains(loop) {
+            for (loop, part) in latest where reached[loop] <= index && !entry.loops.contains(loop) {
                 interval.inFlightMean += part.inFlightMean
                 interval.inFlightMost += part.inFlightMost
                 interval.connections += part.connections

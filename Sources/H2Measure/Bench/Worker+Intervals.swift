@@ -25,10 +25,9 @@ extension Worker {
     func endInterval(_ now: UInt64) {
         let bytes = currentFigures().received
         // A loop that was held up reports several at once.
-        let next = min(max(intervalIndex + 1, Int((now - findings.beganAt) / intervalLength)), lastInterval + 1)
-        let isDrain = if case .draining = phase { true } else { false }
+        let next = max(intervalIndex + 1, min(Int((now - findings.beganAt) / intervalLength), lastInterval + 1))
         var part = Timeline.Part(
-            indexes: intervalIndex..<max(next, intervalIndex + 1),
+            indexes: intervalIndex..<next,
             start: Double(intervalBeganAt - findings.beganAt) / 1e9,
             end: Double(now - findings.beganAt) / 1e9)
         part.sent = findings.requests.sent - samples.sent
@@ -41,7 +40,7 @@ extension Worker {
         part.connections = live.count
         part.backlog = backlog.count + slotBacklog
         part.loop = index
-        part.isDrain = isDrain
+        if case .draining = phase { part.isDrain = true }
         timeline.add(part, recorder)
         findings.recorder.add(recorder)
         recorder.reset()

@@ -110,7 +110,7 @@ final class Mailbox<Value: Sendable>: @unchecked Sendable {
     }
 }
 
-/// Runs `operation`, which has to end within a minute, whatever it throws; nil where it did not end.
+/// Runs `operation`, which has to end within a minute, whatever it throws; nil if it did not end.
 func ending<R: Sendable>(_ operation: @escaping @Sendable () async throws -> R) async -> Result<R, any Error>? {
     let box = Mailbox<Result<R, any Error>>()
     let task = Task.detached {

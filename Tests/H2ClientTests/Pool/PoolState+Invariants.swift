@@ -1,6 +1,6 @@
 @testable import H2Client
 
-/// What holds between any two events, counted anew. SimulationTests has a link to this file.
+/// Invariants between any two events, recomputed from scratch. SimulationTests has a link to this file.
 extension PoolState {
     /// Each breach in words. Costs a look at everything.
     func check() -> [String] {

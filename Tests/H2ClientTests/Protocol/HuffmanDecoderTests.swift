@@ -4,7 +4,7 @@ import Testing
 @testable import H2Client
 
 @Suite struct HuffmanDecoderTests {
-    /// What nghttp2 encodes is decoded: every byte, beside every other.
+    /// Decodes what nghttp2 encodes: every byte next to every other.
     @Test func `Every byte comes back`() {
         let encoder = FieldEncoder(tableSize: 0)
         for first in UInt8.min...UInt8.max {

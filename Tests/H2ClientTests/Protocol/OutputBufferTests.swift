@@ -40,7 +40,7 @@ import Testing
         let place = buffer.bytes.baseAddress
         append(15)
         #expect(buffer.bytes.baseAddress == place)
-        // What was taken leaves as much room as is wanted.
+        // Removing the front leaves enough room.
         buffer.removeFirst(8)
         append(8)
         #expect(buffer.bytes.baseAddress == place)

@@ -5,7 +5,7 @@ import H2TestSupport
 import Histogram
 import Testing
 
-/// What requests waited for, with both APIs, and what an open loop sends.
+/// The waits of requests with both APIs, and the requests that an open loop sends.
 @Suite("What requests of a benchmark waited for", .serialized, .timeLimit(.minutes(5)))
 struct BenchWaitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])

@@ -311,7 +311,7 @@ import Testing
         hang(&result)
         let broken = [try FailCondition("p50>1h"), try FailCondition("rate<1")].judge(result).map(\.isBroken)
         #expect(broken == [true, false])
-        // Responses that take as long as the silence are no silence.
+        // A silence is not reported if responses take that long.
         result.latency.record(2_000_000_000)
         #expect(result.silenceAtEnd == nil)
     }
@@ -329,7 +329,7 @@ import Testing
         #expect(
             text.hasPrefix(
                 "During the warm-up, 40 connections were lost and 39 attempts to connect failed (most often: "))
-        // What comes after it counts by itself, with its own causes.
+        // Later trouble is counted separately, with its own causes.
         let both = verdicts { result in
             warmUp(&result)
             result.connections.failed["timed out"] = 2

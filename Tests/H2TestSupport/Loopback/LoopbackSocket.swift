@@ -87,11 +87,11 @@ enum LoopbackSocket {
         }
     }
 
-    /// What went wrong by errno; the descriptor is closed.
+    /// The error for errno. Closes the descriptor.
     private static func failed(_ descriptor: CInt, _ what: String) -> ProcessFailure {
         let error = errno
         close(descriptor)
-        return ProcessFailure("\(what): \(String(cString: strerror(error)))")
+        return ProcessFailure("\(what): \(errnoText(error))")
     }
 
     /// Scripts cut responses in pieces, which the system must not put together again.

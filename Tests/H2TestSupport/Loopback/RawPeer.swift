@@ -111,7 +111,7 @@ package final class RawPeer {
         return nil
     }
 
-    /// What came of one stream until its end, its reset or the connection's end.
+    /// The response on one stream, until it ends, is reset, or the connection ends.
     package struct Answer {
         package var body: [UInt8] = []
         package var headers: [Frame] = []

@@ -4,7 +4,7 @@ import H2Platform
 /// A blocking TCP socket on 127.0.0.1, for what no HTTP client would do. Each call ends after a minute at the latest.
 package final class RawSocket: Sendable {
 
-    /// What a read came to.
+    /// The result of a read.
     package enum Read: Equatable, Sendable {
         case bytes([UInt8])
         case end

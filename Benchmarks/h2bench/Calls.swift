@@ -38,7 +38,7 @@ nonisolated(nonsending) func call(
     for _ in 0..<count {
         let start = options.latencies ? nanoseconds() : 0
         let request = HTTPRequest(method: .get, scheme: scheme, authority: authority, path: target.path)
-        let response: Response
+        let response: StreamedResponse
         switch sender {
         case .connection(let connection): response = try await connection.send(request)
         case .client(let client): response = try await client.send(request)

@@ -53,8 +53,8 @@ struct Options: Sendable {
     var isAdaptive = false
 
     /// The configuration of connections.
-    var configuration: Configuration {
-        var configuration = Configuration()
+    var configuration: ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         configuration.tls.caFile = caFile
         configuration.tls.verifiesPeer = caFile != nil
         return configuration

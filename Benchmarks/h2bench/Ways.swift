@@ -16,7 +16,7 @@ struct Way: Sendable {
     var hasTwoHosts = false
     var configuration: HTTPClient.Configuration
 
-    init(_ name: String, _ connection: Configuration, _ change: (inout HTTPClient.Configuration) -> Void) {
+    init(_ name: String, _ connection: ConnectionConfiguration, _ change: (inout HTTPClient.Configuration) -> Void) {
         self.name = name
         configuration = HTTPClient.Configuration()
         configuration.connection = connection
@@ -30,7 +30,7 @@ struct Way: Sendable {
     }
 
     /// In the order of docs/reuse.md.
-    static func all(_ connection: Configuration) -> [Way] {
+    static func all(_ connection: ConnectionConfiguration) -> [Way] {
         var withoutSessions = connection
         withoutSessions.tls.resumesSessions = false
         return [
@@ -85,7 +85,7 @@ private func cpuTime() -> Int {
 /// Sends, and notes how long the header fields took.
 private nonisolated(nonsending) func fetch(
     _ origin: Origin, _ path: String, _ tally: inout Tally,
-    _ send: nonisolated(nonsending) (HTTPRequest) async throws -> Response
+    _ send: nonisolated(nonsending) (HTTPRequest) async throws -> StreamedResponse
 ) async throws {
     let request = HTTPRequest(
         method: .get, scheme: origin.scheme.rawValue, authority: origin.authority, path: path)

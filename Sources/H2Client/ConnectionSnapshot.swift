@@ -1,6 +1,7 @@
 /// The state of a connection at one moment.
 public struct ConnectionSnapshot: Sendable {
     /// The states of a connection.
+    @nonexhaustive
     public enum State: String, Sendable, Hashable {
         /// It takes requests.
         case active
@@ -22,6 +23,16 @@ public struct ConnectionSnapshot: Sendable {
         public var maxFrameSize: Int
         /// The largest header section in bytes that is accepted; nil: no limit was announced.
         public var maxHeaderListSize: Int?
+    }
+
+    /// The contents of a GOAWAY frame (RFC 9113 section 6.8).
+    public struct GoAway: Sendable, Hashable {
+        /// The highest stream that the server may have processed.
+        public var lastStreamID: Int32
+        /// Why the server closes the connection.
+        public var code: H2Error.HTTP2Code
+        /// The server's explanation, made printable.
+        public var debugText: String
     }
 
     /// Whether the connection takes requests.
@@ -47,7 +58,7 @@ public struct ConnectionSnapshot: Sendable {
     /// How many bytes this side may still send on the connection.
     public var sendWindow: Int
     /// The contents of the server's GOAWAY; nil if it sent none.
-    public var goAway: (lastStreamID: Int32, code: ErrorCode, debugText: String)?
+    public var goAway: GoAway?
     /// The round-trip time of the last `ping()`; nil before the first answer.
     public var roundTripTime: Duration?
     /// The origins that the server announced for this connection, such as `https://example.com` (RFC 8336); nil if it

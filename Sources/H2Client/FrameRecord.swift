@@ -1,11 +1,25 @@
-/// A frame that was sent or received, with the flow-control windows after it. For logs; see ``Configuration/onFrame``.
+/// A frame that was sent or received, with the flow-control windows after it. For logs; see ``ConnectionConfiguration/onFrame``.
 public struct FrameRecord: Sendable {
     /// The direction of a frame, seen from this side.
+    @nonexhaustive
     public enum Direction: String, Sendable {
         /// Sent by this side.
         case sent
         /// Received from the peer.
         case received
+    }
+
+    /// The flow-control windows of one direction (RFC 9113 section 5.2).
+    public struct Window: Sendable, Hashable {
+        /// The stream's window in bytes; nil for stream 0.
+        public var stream: Int?
+        /// The connection's window in bytes.
+        public var connection: Int
+
+        package init(stream: Int?, connection: Int) {
+            self.stream = stream
+            self.connection = connection
+        }
     }
 
     /// Whether the frame was sent or received.
@@ -22,10 +36,10 @@ public struct FrameRecord: Sendable {
     public var length: Int
     /// Details that depend on the type: settings, error code and debug text, window increment, ...
     public var detail: String
-    /// How many bytes the peer may still send, on the stream (nil for stream 0) and on the connection.
-    public var receiveWindow: (stream: Int?, connection: Int)
-    /// How many bytes this side may still send, on the stream (nil for stream 0) and on the connection.
-    public var sendWindow: (stream: Int?, connection: Int)
+    /// How many bytes the peer may still send.
+    public var receiveWindow: Window
+    /// How many bytes this side may still send.
+    public var sendWindow: Window
     /// The time since the connection was established.
     public var time: Duration
 }

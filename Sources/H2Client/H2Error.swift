@@ -18,6 +18,7 @@ import H2Platform
 /// ```
 public struct H2Error: Error, Sendable, CustomStringConvertible {
     /// The kinds of errors.
+    @nonexhaustive
     public enum Code: String, Sendable, Hashable, CaseIterable {
         /// The URL or origin cannot be used.
         case invalidURL
@@ -60,6 +61,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     }
 
     /// What an error ended.
+    @nonexhaustive
     public enum Scope: Sendable, Hashable {
         /// One stream, with its identifier (0 if it had none yet). Other streams are not affected.
         case stream(Int32)
@@ -70,6 +72,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     }
 
     /// Who ended the stream, connection or request.
+    @nonexhaustive
     public enum Initiator: String, Sendable, Hashable {
         /// This library.
         case local
@@ -80,14 +83,15 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     }
 
     /// The phase in which a time limit expired.
+    @nonexhaustive
     public enum Phase: String, Sendable, Hashable {
-        /// Looking up the host's addresses: ``Configuration/Timeouts/resolve``.
+        /// Looking up the host's addresses: ``ConnectionConfiguration/Timeouts/resolve``.
         case resolve
-        /// Connecting by TCP: ``Configuration/Timeouts/connect``.
+        /// Connecting by TCP: ``ConnectionConfiguration/Timeouts/connect``.
         case connect
-        /// The TLS handshake: ``Configuration/Timeouts/tls``.
+        /// The TLS handshake: ``ConnectionConfiguration/Timeouts/tls``.
         case tls
-        /// Waiting for the acknowledgement of our SETTINGS: ``Configuration/Timeouts/settings``.
+        /// Waiting for the acknowledgement of our SETTINGS: ``ConnectionConfiguration/Timeouts/settings``.
         case settings
         /// Waiting for a connection or stream: ``RequestOptions/queueTimeout``.
         case queued
@@ -99,17 +103,18 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case betweenBytes
         /// The request as a whole: ``RequestOptions/timeout``.
         case wholeRequest
-        /// Waiting for requests in progress while the connection closes: ``Configuration/Timeouts/drain``.
+        /// Waiting for requests in progress while the connection closes: ``ConnectionConfiguration/Timeouts/drain``.
         case close
         /// Waiting for the acknowledgement of a PING.
         case ping
-        /// Waiting for the socket to accept bytes: ``Configuration/Timeouts/writeStall``.
+        /// Waiting for the socket to accept bytes: ``ConnectionConfiguration/Timeouts/writeStall``.
         case writeStall
         /// Retrying: ``HTTPClient/RetryPolicy/maximumTime``.
         case retrying
     }
 
     /// The underlying cause of an error.
+    @nonexhaustive
     public enum Cause: Sendable, Hashable {
         /// No cause is known.
         case none
@@ -117,12 +122,12 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
         case errno(Int32)
         /// The error code of getaddrinfo.
         case resolver(Int32)
-        /// OpenSSL's certificate verification result (X509_V_ERR_...).
-        case certificate(Int)
-        /// OpenSSL's packed error.
-        case tls(UInt)
+        /// The peer's certificate was rejected.
+        case certificate(CertificateFault)
+        /// TLS failed.
+        case tls(TLSFault)
         /// An HTTP/2 error code; `debugText` is GOAWAY's, made printable.
-        case http2(ErrorCode, debugText: String)
+        case http2(HTTP2Code, debugText: String)
         /// A time limit: the phase that it limits, and its value.
         case timeout(Phase, after: Duration)
     }
@@ -163,7 +168,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     // it in a catch clause. Speed does not matter here.
     /// The HTTP/2 error code; nil if none was involved.
     @inline(never)
-    public var http2Code: ErrorCode? {
+    public var http2Code: HTTP2Code? {
         if case .http2(let code, _) = cause { code } else { nil }
     }
 

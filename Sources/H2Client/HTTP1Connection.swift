@@ -14,14 +14,14 @@
 /// - One request at a time. Other requests wait in order; nothing is pipelined.
 /// - Giving up a request that was sent (by cancelling it, by a time limit, by dropping its body before the end) ends the
 ///   connection. Requests that wait fail with `connectionDraining`, which is retryable.
-/// - If a body is not read, the server is held back after ``Configuration/Windows/stream`` unread bytes, and waiting
+/// - If a body is not read, the server is held back after ``ConnectionConfiguration/Windows/stream`` unread bytes, and waiting
 ///   requests with it.
 /// - The connection ends after `connection: close`, after HTTP/1.0 without `keep-alive`, and after a body that ends with the
 ///   connection. ``isDraining`` is true as soon as that is known. An idle connection ends as soon as the server closes it or
 ///   sends any byte.
 ///
 /// A connection that is dropped without `close()` takes no new requests. A response in progress may finish within
-/// ``Configuration/Timeouts/drain``, and fails after that.
+/// ``ConnectionConfiguration/Timeouts/drain``, and fails after that.
 public actor HTTP1Connection: OwnedConnection {
     /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
@@ -29,7 +29,7 @@ public actor HTTP1Connection: OwnedConnection {
     init(_ connection: Connection) { handle = ConnectionHandle(connection: connection) }
 
     /// Creates a connection over an established wire. Called on the loop's thread. For simulation.
-    package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
+    package init(over wire: any Wire, to origin: Origin, configuration: ConnectionConfiguration, on loop: H2EventLoop) {
         self.init(.simulated(.http1, over: wire, to: origin, configuration, on: loop))
     }
 
@@ -46,7 +46,8 @@ public actor HTTP1Connection: OwnedConnection {
     ///   `timeout`, or `http2NotNegotiated` if the server chose a protocol that was not offered; `CancellationError`. Nothing
     ///   stays open.
     public static nonisolated(nonsending) func connect(
-        to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
+        to origin: Origin, configuration: ConnectionConfiguration = ConnectionConfiguration(),
+        on loop: H2EventLoop = .shared
     ) async throws -> HTTP1Connection {
         HTTP1Connection(try await Connector.connect(.http1, to: origin, configuration: configuration, on: loop))
     }

@@ -17,7 +17,7 @@ public import HTTPTypes
 /// }
 /// ```
 ///
-/// The actor's executor is the connection's ``EventLoop``. `send` and the methods of ``Response`` keep the caller's
+/// The actor's executor is the connection's ``H2EventLoop``. `send` and the methods of ``StreamedResponse`` keep the caller's
 /// isolation. On the loop's thread (see ``executor``) they use the connection directly; from elsewhere they post to it, so
 /// that no call changes threads without need.
 ///
@@ -25,7 +25,7 @@ public import HTTPTypes
 /// beyond it wait in order. The connection is read at all times, so PING is answered and GOAWAY noticed while it is idle.
 ///
 /// A connection that is dropped without `close()` takes no new requests. Responses in progress may finish within
-/// ``Configuration/Timeouts/drain``, and fail after that.
+/// ``ConnectionConfiguration/Timeouts/drain``, and fail after that.
 public actor HTTP2Connection: OwnedConnection {
     /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
@@ -38,7 +38,7 @@ public actor HTTP2Connection: OwnedConnection {
     }
 
     /// Creates a connection over an established wire. Called on the loop's thread. For simulation.
-    package init(over wire: any Wire, to origin: Origin, configuration: Configuration, on loop: EventLoop) {
+    package init(over wire: any Wire, to origin: Origin, configuration: ConnectionConfiguration, on loop: H2EventLoop) {
         self.init(.simulated(.http2, over: wire, to: origin, configuration, on: loop))
     }
 
@@ -54,7 +54,8 @@ public actor HTTP2Connection: OwnedConnection {
     /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
     ///   `timeout`, or `http2NotNegotiated` if the server chose another protocol; `CancellationError`. Nothing stays open.
     public static nonisolated(nonsending) func connect(
-        to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared
+        to origin: Origin, configuration: ConnectionConfiguration = ConnectionConfiguration(),
+        on loop: H2EventLoop = .shared
     ) async throws -> HTTP2Connection {
         HTTP2Connection(try await Connector.connect(.http2, to: origin, configuration: configuration, on: loop))
     }
@@ -68,8 +69,8 @@ public actor HTTP2Connection: OwnedConnection {
     /// stream (CANCEL). A writer that ignores its cancellation holds nothing up.
     /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
-    ) async throws -> Response {
+        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+    ) async throws -> StreamedResponse {
         // Not left to `RequestSender`: calling through the protocol would cost a small request 1 % more.
         try await handle.connection.exchange(body, options).perform(request, body)
     }
@@ -94,7 +95,7 @@ public actor HTTP2Connection: OwnedConnection {
     /// Sends PRIORITY_UPDATE (RFC 9218 section 7) for a stream. Does nothing unless the server sent
     /// SETTINGS_NO_RFC7540_PRIORITIES, since other servers need not know the frame.
     /// - Throws: `H2Error` if there is no such stream, or the connection is closed.
-    public nonisolated(nonsending) func updatePriority(_ priority: Priority, ofStream id: Int32) async throws {
+    public nonisolated(nonsending) func updatePriority(_ priority: HTTPPriority, ofStream id: Int32) async throws {
         let (connection, control) = (connection, control)
         if let error = await connection.loop.run({ control.updatePriority(priority, ofStream: id) }) {
             throw error

@@ -1,3 +1,5 @@
+public import HTTPTypes
+
 extension HTTPClient {
     /// The options and limits of a client, with their units and defaults.
     ///
@@ -13,31 +15,46 @@ extension HTTPClient {
     /// to check them when the program starts.
     public struct Configuration: Sendable {
         /// Options of each connection: TLS, time limits, windows, limits.
-        public var connection = H2Client.Configuration()
+        public var connection: ConnectionConfiguration
         /// The versions of HTTP to use. Default: ``HTTPClient/Versions/automatic``.
-        public var versions = Versions.automatic
+        public var versions: Versions
         /// The number of connections, and how long they live.
-        public var pool = Pool()
+        public var pool: Pool
         /// When to retry a failed request.
-        public var retry = RetryPolicy()
+        public var retry: RetryPolicy
         /// Limits on the load that the client puts on servers.
-        public var loadLimits = LoadLimits()
+        public var loadLimits: LoadLimits
         /// Defaults for the options of each request. An option that a request sets itself takes precedence.
-        public var requestOptions = RequestOptions()
+        public var requestOptions: RequestOptions
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
-        public var eventLoops: [EventLoop] = [.shared]
+        public var eventLoops: [H2EventLoop]
         /// Returns the host and port to connect to instead of the origin's own (curl's --connect-to and --resolve), or nil
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
         /// block. Default: none.
-        public var connectTo: (@Sendable (Origin) -> (host: String, port: Int)?)?
+        public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
 
-        /// Creates a configuration with the defaults.
-        public init() {}
+        /// Creates a configuration; what is left out has its default.
+        public init(
+            connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
+            pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
+            requestOptions: RequestOptions = RequestOptions(), eventLoops: [H2EventLoop] = [.shared],
+            connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
+        ) {
+            self.connection = connection
+            self.versions = versions
+            self.pool = pool
+            self.retry = retry
+            self.loadLimits = loadLimits
+            self.requestOptions = requestOptions
+            self.eventLoops = eventLoops
+            self.connectTo = connectTo
+        }
     }
 
     /// The versions of HTTP that a client uses.
+    @nonexhaustive
     public enum Versions: Sendable, Hashable {
         /// Over TLS, ALPN chooses between `h2` and `http/1.1`. In cleartext, HTTP/1.1.
         case automatic
@@ -51,6 +68,7 @@ extension HTTPClient {
     }
 
     /// What to do with a request when all streams of its origin's connections are in use.
+    @nonexhaustive
     public enum Saturation: Sendable, Hashable {
         /// Wait in order.
         case queue
@@ -63,44 +81,60 @@ extension HTTPClient {
     /// Limits on the number of connections and on their life.
     public struct Pool: Sendable {
         /// The maximum number of HTTP/1.1 connections to one origin. 1 or more. Default 8.
-        public var http1ConnectionsPerOrigin = 8
+        public var http1ConnectionsPerOrigin: Int
         /// What an HTTP/2 request does when all streams are in use. Default: wait. HTTP/1.1 opens connections up to its
         /// limit and then waits, or fails if this is `fail`.
-        public var whenSaturated = Saturation.queue
+        public var whenSaturated: Saturation
         /// The maximum number of concurrent streams on one HTTP/2 connection, even if the server allows more. Default: the
         /// server's limit.
-        public var streamsPerConnection = Int.max
+        public var streamsPerConnection: Int
         /// The maximum number of connections in all. When another one is needed, the connection that has been idle the
         /// longest is closed; if none is idle, the request waits. 1 or more. Default 1,024.
-        public var connections = 1_024
+        public var connections: Int
         /// The maximum number of requests that wait for a connection or stream, over all origins. Default 1,000,000.
-        public var waitingRequests = 1_000_000
+        public var waitingRequests: Int
         /// How long a request waits for connections or streams that unread responses hold.
         ///
         /// A response holds its connection (HTTP/1.1) or stream (HTTP/2) until it is read or dropped. If nobody reads those
         /// responses although part of their bodies has arrived, a waiting request fails with `limitExceeded` after this
         /// time. Responses that are read slowly, and slow servers, do not count. nil: no limit. Checked once a second.
         /// Default 5 s.
-        public var unreadPatience: Duration? = .seconds(5)
+        public var unreadPatience: Duration?
         /// How long a connection may be idle before it is closed. It is never idle for longer, and never reused after that;
         /// it may be closed earlier by up to a twentieth of this time (1 s at most).
         ///
         /// Keep it below the idle timeout of servers and load balancers (60 s for many): a request that crosses the
         /// server's close may be lost. Default 50 s.
-        public var idleTimeout: Duration = .seconds(50)
+        public var idleTimeout: Duration
         /// The age at which a connection takes no new requests, so that a busy client notices when the host's addresses
         /// change. Requests in progress finish. A random part of up to a tenth is subtracted for each connection, so that
         /// connections opened together are not replaced together. nil: no limit. Default 10 min.
-        public var maximumAge: Duration? = .seconds(600)
+        public var maximumAge: Duration?
         /// The number of requests after which a connection is replaced, for servers that close connections after a fixed
         /// number (nginx: 1,000). Default: no limit.
-        public var requestsPerConnection = Int.max
+        public var requestsPerConnection: Int
         /// Whether a host may share another host's open HTTP/2 connection if it resolves to the same address and the
         /// connection's certificate is valid for it (RFC 9113 section 9.1.1). Default false.
-        public var coalesces = false
+        public var coalesces: Bool
 
-        /// Creates the default limits.
-        public init() {}
+        /// Creates limits; those left out have their defaults.
+        public init(
+            http1ConnectionsPerOrigin: Int = 8, whenSaturated: Saturation = .queue, streamsPerConnection: Int = Int.max,
+            connections: Int = 1_024, waitingRequests: Int = 1_000_000, unreadPatience: Duration? = .seconds(5),
+            idleTimeout: Duration = .seconds(50), maximumAge: Duration? = .seconds(600),
+            requestsPerConnection: Int = Int.max, coalesces: Bool = false
+        ) {
+            self.http1ConnectionsPerOrigin = http1ConnectionsPerOrigin
+            self.whenSaturated = whenSaturated
+            self.streamsPerConnection = streamsPerConnection
+            self.connections = connections
+            self.waitingRequests = waitingRequests
+            self.unreadPatience = unreadPatience
+            self.idleTimeout = idleTimeout
+            self.maximumAge = maximumAge
+            self.requestsPerConnection = requestsPerConnection
+            self.coalesces = coalesces
+        }
     }
 
     /// When a failed request is retried.
@@ -111,18 +145,18 @@ extension HTTPClient {
     public struct RetryPolicy: Sendable {
         /// The maximum number of attempts, the first one included. 1 turns retries off. Requests that a graceful GOAWAY
         /// left unprocessed do not count, as long as that connection served something. Default 4.
-        public var maximumAttempts = 4
+        public var maximumAttempts: Int
         /// The share of the last 10 seconds' requests that retries may add (0.2: a fifth more). Default 0.2.
-        public var budget = 0.2
+        public var budget: Double
         /// The number of retries per second that is allowed in addition to ``budget``, for clients with few requests.
         /// Default 10.
-        public var minimumPerSecond = 10
+        public var minimumPerSecond: Int
         /// The wait before the second attempt. It doubles with each further attempt; see also ``jitter``. Default 50 ms.
-        public var backoff: Duration = .milliseconds(50)
+        public var backoff: Duration
         /// The longest wait between attempts. Default 10 s.
-        public var maximumBackoff: Duration = .seconds(10)
+        public var maximumBackoff: Duration
         /// The random share of each wait, 0 to 1. Default 0.5: between half of the wait and all of it.
-        public var jitter = 0.5
+        public var jitter: Double
         /// The longest wait that is accepted from Retry-After. If the server asks for more, its response is returned as it
         /// is. Default: ``maximumBackoff``.
         public var maximumRetryAfter: Duration?
@@ -132,46 +166,66 @@ extension HTTPClient {
         public var maximumTime: Duration?
         /// Whether to retry idempotent requests whose connection closed before the first byte of the response (RFC 9110
         /// section 9.2.2). Default true.
-        public var retriesIdempotent = true
+        public var retriesIdempotent: Bool
         /// Whether ``retriesIdempotent`` also covers connections that had not served anything yet. A server that closes a
         /// new connection may do so because of this very request, and would do it again. Default false.
-        public var retriesOnNewConnections = false
+        public var retriesOnNewConnections: Bool
         /// Statuses after which idempotent requests are retried, such as 429, 502, 503 and 504. Default: none.
-        public var statuses: Set<Int> = []
+        public var statuses: Set<HTTPResponse.Status>
 
-        /// Creates the default policy.
-        public init() {}
+        /// Creates a policy; what is left out has its default.
+        public init(
+            maximumAttempts: Int = 4, budget: Double = 0.2, minimumPerSecond: Int = 10,
+            backoff: Duration = .milliseconds(50), maximumBackoff: Duration = .seconds(10), jitter: Double = 0.5,
+            maximumRetryAfter: Duration? = nil, maximumTime: Duration? = nil, retriesIdempotent: Bool = true,
+            retriesOnNewConnections: Bool = false, statuses: Set<HTTPResponse.Status> = []
+        ) {
+            self.maximumAttempts = maximumAttempts
+            self.budget = budget
+            self.minimumPerSecond = minimumPerSecond
+            self.backoff = backoff
+            self.maximumBackoff = maximumBackoff
+            self.jitter = jitter
+            self.maximumRetryAfter = maximumRetryAfter
+            self.maximumTime = maximumTime
+            self.retriesIdempotent = retriesIdempotent
+            self.retriesOnNewConnections = retriesOnNewConnections
+            self.statuses = statuses
+        }
 
         /// The default policy, plus retries after 429, 502, 503 and 504 that follow Retry-After.
         public static var withStatuses: RetryPolicy {
-            var policy = RetryPolicy()
-            policy.statuses = [429, 502, 503, 504]
-            return policy
+            RetryPolicy(statuses: [.tooManyRequests, .badGateway, .serviceUnavailable, .gatewayTimeout])
         }
 
         /// No retries.
-        public static var none: RetryPolicy {
-            var policy = RetryPolicy()
-            policy.maximumAttempts = 1
-            return policy
-        }
+        public static var none: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
     }
 
     /// Limits on the load that a client puts on servers.
     public struct LoadLimits: Sendable {
         /// The maximum number of concurrent requests to one origin. Default: no limit.
-        public var concurrentRequestsPerOrigin = Int.max
+        public var concurrentRequestsPerOrigin: Int
         /// The maximum number of concurrent requests in all. Default: no limit.
-        public var concurrentRequests = Int.max
+        public var concurrentRequests: Int
         /// The maximum number of requests per second to one origin (a token bucket that holds ``burst``). Default: no limit.
         public var requestsPerSecondPerOrigin: Double?
         /// How many requests may start at once after a pause if a rate is set. 1 or more. Default 1.
-        public var burst = 1
+        public var burst: Int
         /// Adapts the number of concurrent requests to what the origin can take. Default: off.
         public var adaptive: Adaptive?
 
-        /// Creates limits that limit nothing.
-        public init() {}
+        /// Creates limits; those left out limit nothing.
+        public init(
+            concurrentRequestsPerOrigin: Int = Int.max, concurrentRequests: Int = Int.max,
+            requestsPerSecondPerOrigin: Double? = nil, burst: Int = 1, adaptive: Adaptive? = nil
+        ) {
+            self.concurrentRequestsPerOrigin = concurrentRequestsPerOrigin
+            self.concurrentRequests = concurrentRequests
+            self.requestsPerSecondPerOrigin = requestsPerSecondPerOrigin
+            self.burst = burst
+            self.adaptive = adaptive
+        }
 
         /// A limit on concurrent requests that adapts to the server.
         ///
@@ -180,30 +234,40 @@ extension HTTPClient {
         /// If the server sends Retry-After or RateLimit fields, no requests go to that origin until then.
         public struct Adaptive: Sendable {
             /// The number of concurrent requests at the start. Default 8.
-            public var initial = 8
+            public var initial: Int
             /// The smallest value of the limit. Default 1.
-            public var minimum = 1
+            public var minimum: Int
             /// The largest value of the limit. Default 1,000.
-            public var maximum = 1_000
+            public var maximum: Int
             /// The factor by which the limit falls when the server is overloaded. Default 0.7.
-            public var decrease = 0.7
+            public var decrease: Double
             /// The server counts as overloaded when responses take this many times longer than the fastest ones. Default 3.
-            public var latencyTolerance = 3.0
+            public var latencyTolerance: Double
             /// The longest time that a Retry-After or RateLimit field may hold back an origin's requests. Default 60 s.
-            public var maximumPause: Duration = .seconds(60)
+            public var maximumPause: Duration
 
-            /// Creates the default limit.
-            public init() {}
+            /// Creates a limit; what is left out has its default.
+            public init(
+                initial: Int = 8, minimum: Int = 1, maximum: Int = 1_000, decrease: Double = 0.7,
+                latencyTolerance: Double = 3.0, maximumPause: Duration = .seconds(60)
+            ) {
+                self.initial = initial
+                self.minimum = minimum
+                self.maximum = maximum
+                self.decrease = decrease
+                self.latencyTolerance = latencyTolerance
+                self.maximumPause = maximumPause
+            }
         }
     }
 }
 
 extension HTTPClient.Configuration {
     /// Replaces placeholders with new loops for the client's own use, and returns those.
-    mutating func makeOwnLoops() -> [EventLoop] {
-        var made: [EventLoop] = []
-        for index in eventLoops.indices where eventLoops[index] === EventLoop.placeholder {
-            let loop = EventLoop()
+    mutating func makeOwnLoops() -> [H2EventLoop] {
+        var made: [H2EventLoop] = []
+        for index in eventLoops.indices where eventLoops[index] === H2EventLoop.placeholder {
+            let loop = H2EventLoop()
             eventLoops[index] = loop
             made.append(loop)
         }

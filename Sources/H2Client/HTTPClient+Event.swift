@@ -1,41 +1,57 @@
+public import HTTPTypes
+
 extension HTTPClient {
+    /// Identifies a request of a client, over all of its attempts.
+    public struct RequestID: Sendable, Hashable, CustomStringConvertible {
+        /// The number of the request, counted from 1 in each client.
+        public let number: Int
+
+        /// The number in decimal digits.
+        public var description: String { String(number) }
+    }
+
     /// Something that happened in a client. See ``HTTPClient/events(bufferingNewest:)``.
     public struct Event: Sendable {
-        /// Identifies a request in events. Counts up from 1 in each client.
-        public typealias RequestNumber = Int
-
-        /// The kinds of events, with their details.
+        /// The kinds of events, with details that the event's other properties do not have.
+        @nonexhaustive
         public enum Kind: Sendable {
-            /// The client started to open a connection, and why.
-            case connecting(Origin, reason: OpenReason)
-            /// A connection could not be established.
-            case connectFailed(Origin, any Error)
-            /// A connection was established.
-            case connectionOpened(ConnectionInfo, HTTPVersion, reason: OpenReason)
-            /// From now on an origin shares another origin's connection (RFC 9113 section 9.1.1).
-            case connectionShared(ConnectionID, Origin)
+            /// The client started to open a connection to ``Event/origin``, and why.
+            case connecting(OpenReason)
+            /// A connection to ``Event/origin`` could not be established.
+            case connectFailed(any Error)
+            /// A connection was established, and why it was opened.
+            case connectionOpened(ConnectionInfo, HTTPProtocolVersion, OpenReason)
+            /// From now on ``Event/origin`` shares the connection, which was opened for another origin (RFC 9113 section 9.1.1).
+            case connectionShared
             /// A connection takes no new requests and finishes those in progress.
-            case connectionDraining(ConnectionID, reason: String)
-            /// A connection was closed.
-            case connectionClosed(ConnectionID, reason: String, requests: Int)
-            /// A request waits for a connection or stream.
-            case requestQueued(RequestNumber, Origin)
+            case connectionDraining(reason: String)
+            /// A connection was closed, after this number of requests.
+            case connectionClosed(reason: String, requests: Int)
+            /// A request to ``Event/origin`` waits for a connection or stream.
+            case requestQueued
             /// A request was given to a connection. `isReused`: that connection had been given a request before.
-            case requestSent(RequestNumber, ConnectionID, isReused: Bool)
+            case requestSent(isReused: Bool)
             /// A request will be retried because of an error or a status. The wait begins now.
-            case requestRetried(RequestNumber, error: H2Error?, status: Int?, wait: Duration)
+            case requestRetried(FailedAttempt)
             /// An attempt ended: with a status once the response is complete or given up, or with an error if there was no
             /// response.
-            case requestFinished(RequestNumber, Result<Int, any Error>)
+            case requestFinished(Result<HTTPResponse.Status, any Error>)
         }
 
-        /// Monotonic time in nanoseconds, comparable with other events of the process.
-        public var nanoseconds: UInt64
         /// What happened.
         public var kind: Kind
+        /// The origin, if it is known.
+        public var origin: Origin?
+        /// The connection, if there is one.
+        public var connectionID: ConnectionID?
+        /// The request, if the event is about one. The same as ``StreamedResponse/requestID``.
+        public var requestID: RequestID?
+        /// Monotonic time in nanoseconds, comparable with other events of the process.
+        public var nanoseconds: UInt64 = 0
     }
 
     /// Why a connection was opened.
+    @nonexhaustive
     public enum OpenReason: String, Sendable, Hashable {
         /// The origin had no connection.
         case first = "the origin had none"

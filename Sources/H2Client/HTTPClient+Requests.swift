@@ -3,7 +3,7 @@ public import HTTPTypes
 /// A response whose body has been read completely.
 public struct CollectedResponse: Sendable {
     /// The response. Its body has been read.
-    public let response: Response
+    public let response: StreamedResponse
     /// The body as it was received: a `content-encoding` is not decoded.
     public let body: [UInt8]
 
@@ -12,12 +12,27 @@ public struct CollectedResponse: Sendable {
     /// The header fields, parsed at each access.
     public var headerFields: HTTPFields { response.headerFields }
     /// The version of HTTP that the response came by.
-    public var version: HTTPVersion { response.version }
+    public var version: HTTPProtocolVersion { response.version }
     /// The body as text. Bytes that are not UTF-8 become U+FFFD.
     public var text: String { String(decoding: body, as: UTF8.self) }
 }
 
 extension HTTPClient {
+    /// Sends a request to a URL, and waits for the response's header fields. Everything else is as in
+    /// ``send(_:body:options:)``.
+    ///
+    /// ```swift
+    /// let response = try await client.send(.get, "https://example.com/large")
+    /// for try await chunk in response.body { print(chunk.count) }
+    /// ```
+    /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`invalidURL`).
+    public nonisolated(nonsending) func send(
+        _ method: HTTPRequest.Method, _ url: String, body: HTTPRequestBody = .none, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions()
+    ) async throws -> StreamedResponse {
+        try await send(HTTPRequest(method, url: url, headerFields: headerFields), body: body, options: options)
+    }
+
     /// The default limit on the length of a body that is read completely: 64 MiB.
     public static let defaultBodyLimit = 64 << 20
 
@@ -25,7 +40,7 @@ extension HTTPClient {
     /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`bodyTooLarge`) if the body is longer than `limit` bytes.
     ///   A status is never an error.
     public nonisolated(nonsending) func collect(
-        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions(),
+        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         let response = try await send(request, body: body, options: options)
@@ -52,7 +67,8 @@ extension HTTPClient {
     /// Sends POST (RFC 9110 section 9.3.3) and reads the whole body of the response.
     /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func post(
-        _ url: String, body: RequestBody, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
+        _ url: String, body: HTTPRequestBody, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await collect(
@@ -62,11 +78,23 @@ extension HTTPClient {
     /// Sends PUT (RFC 9110 section 9.3.4) and reads the whole body of the response.
     /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func put(
-        _ url: String, body: RequestBody, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
+        _ url: String, body: HTTPRequestBody, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await collect(
             HTTPRequest(.put, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
+    }
+
+    /// Sends PATCH (RFC 5789) and reads the whole body of the response. PATCH is not idempotent.
+    /// - Throws: The errors of ``collect(_:body:options:upTo:)``; `H2Error` (`invalidURL`).
+    public nonisolated(nonsending) func patch(
+        _ url: String, body: HTTPRequestBody, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(),
+        upTo limit: Int = HTTPClient.defaultBodyLimit
+    ) async throws -> CollectedResponse {
+        try await collect(
+            HTTPRequest(.patch, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
     }
 
     /// Sends DELETE (RFC 9110 section 9.3.5) and reads the whole body of the response.

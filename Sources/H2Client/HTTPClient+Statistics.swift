@@ -6,7 +6,7 @@ extension HTTPClient {
             /// The origin.
             public var origin: Origin
             /// The version of HTTP that the server chose; nil before the first connection.
-            public var version: HTTPVersion?
+            public var version: HTTPProtocolVersion?
             /// Connections that are being opened.
             public var connecting = 0
             /// Connections that serve at least one request.

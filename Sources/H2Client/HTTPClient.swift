@@ -15,7 +15,7 @@ public import HTTPTypes
 /// The version of HTTP is negotiated (see ``Versions``). A request takes a stream of an HTTP/2 connection or a whole HTTP/1.1
 /// connection. If none is free, the client opens one or the request waits (see ``Pool``). A client can be used from any task,
 /// and `send` keeps its caller's isolation. Each event loop of the configuration is a thread. Calls cost the least from a task
-/// on its connection's loop (see ``EventLoop/taskExecutor``).
+/// on its connection's loop (see ``H2EventLoop/taskExecutor``).
 ///
 /// Responses may outlive their client by 30 s. When the last reference to a client is dropped, responses in progress may
 /// finish within that time; after that their readers get `H2Error` (`clientShutDown`). All other connections are closed at
@@ -31,7 +31,7 @@ public final class HTTPClient: Sendable {
     /// Creates a client without connections.
     ///
     /// This cannot fail. Files that the configuration names are read when a connection is opened, and invalid values fail
-    /// each request (`invalidConfiguration`); see ``Configuration/validate()``.
+    /// each request (`invalidConfiguration`); see ``ConnectionConfiguration/validate()``.
     public init(configuration: Configuration = Configuration()) {
         pool = ConnectionPool(configuration)
         self.configuration = pool.configuration
@@ -50,8 +50,8 @@ public final class HTTPClient: Sendable {
 
     /// Sends a request on an existing or new connection, and waits for the response's header fields.
     ///
-    /// The request's `scheme` and `authority` say where it goes; `HTTPRequest(url:)` fills them in. Failed attempts are
-    /// retried as ``RetryPolicy`` allows, and listed in ``Response/failedAttempts``. Cancelling the task gives the request
+    /// The request's `scheme` and `authority` say where it goes; ``RequestTarget/request(_:headerFields:)`` fills them in. Failed attempts are
+    /// retried as ``RetryPolicy`` allows, and listed in ``StreamedResponse/failedAttempts``. Cancelling the task gives the request
     /// up at any stage: waiting, connecting, or in progress (RST_STREAM over HTTP/2, the end of the connection over HTTP/1.1).
     ///
     /// A streamed body may still be in progress when this returns. Its writer goes on until the body ends or the response is
@@ -60,8 +60,8 @@ public final class HTTPClient: Sendable {
     /// cancellation holds nothing up.
     /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
-    ) async throws -> Response {
+        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+    ) async throws -> StreamedResponse {
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
         if body.isUnopenedFile {
@@ -74,8 +74,8 @@ public final class HTTPClient: Sendable {
     /// The same with the configuration's options merged in, and a readable body.
     @inline(__always)
     private nonisolated(nonsending) func send(
-        _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64
-    ) async throws -> Response {
+        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, calledAt: UInt64
+    ) async throws -> StreamedResponse {
         let response = try await retrying(request, body, options, calledAt: calledAt, isDuplex: false) { _ in }
         guard let response else { preconditionFailure("only full duplex has no response here") }
         return response
@@ -86,8 +86,8 @@ public final class HTTPClient: Sendable {
     /// called.
     /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; the errors of the body's writer and of `handle`.
     public nonisolated(nonsending) func send<R>(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
-        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+        _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
+        handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
         guard case .stream = body.content else {
             return try await handle(send(request, body: body, options: options))
@@ -163,7 +163,7 @@ public final class HTTPClient: Sendable {
 
 /// Creates a client, runs `body`, and shuts the client down: gracefully after a return, at once after an error.
 ///
-/// Requests still in progress after a return are not waited for, so `body` may return an unread ``Response``. They may finish
+/// Requests still in progress after a return are not waited for, so `body` may return an unread ``StreamedResponse``. They may finish
 /// within 30 s; after that their readers get `H2Error` (`clientShutDown`). If there are none, all connections are closed when
 /// this returns.
 /// - Throws: The errors of `body`.

@@ -1,6 +1,7 @@
 /// A scheme, host and port (RFC 6454): the destination of a connection.
 public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// Whether an origin's connections use TLS.
+    @nonexhaustive
     public enum Scheme: String, Sendable, Hashable {
         /// TLS. The version of HTTP is chosen by ALPN.
         case https

@@ -1,8 +1,8 @@
-/// A connection that its user opens and closes: ``HTTP2Connection`` or ``HTTP1Connection``, an actor on its ``EventLoop``.
+/// A connection that its user opens and closes: ``HTTP2Connection`` or ``HTTP1Connection``, an actor on its ``H2EventLoop``.
 public protocol OwnedConnection: RequestSender, Actor {
     /// Connects. The caller must call `close()` or `closeNow()`.
     static nonisolated(nonsending) func connect(
-        to origin: Origin, configuration: Configuration, on loop: EventLoop
+        to origin: Origin, configuration: ConnectionConfiguration, on loop: H2EventLoop
     ) async throws -> Self
 }
 
@@ -10,10 +10,11 @@ extension OwnedConnection {
     package nonisolated var connection: Connection { handle.connection }
 
     /// Connects, runs `body`, and closes the connection: gracefully after a return, at once after an error. Requests still
-    /// in progress after a return may finish within ``Configuration/Timeouts/drain``; this call does not wait for them.
+    /// in progress after a return may finish within ``ConnectionConfiguration/Timeouts/drain``; this call does not wait for them.
     /// - Throws: The errors of `connect` and of `body`.
     public static nonisolated(nonsending) func withConnection<R>(
-        to origin: Origin, configuration: Configuration = Configuration(), on loop: EventLoop = .shared,
+        to origin: Origin, configuration: ConnectionConfiguration = ConnectionConfiguration(),
+        on loop: H2EventLoop = .shared,
         _ body: nonisolated(nonsending) (Self) async throws -> R
     ) async throws -> R {
         let owned = try await connect(to: origin, configuration: configuration, on: loop)
@@ -42,7 +43,7 @@ extension OwnedConnection {
         try await withTaskExecutorPreference(executor) { try await body(self) }
     }
 
-    /// Takes no new requests, waits for those accepted so far (at most ``Configuration/Timeouts/drain``), sends GOAWAY over
+    /// Takes no new requests, waits for those accepted so far (at most ``ConnectionConfiguration/Timeouts/drain``), sends GOAWAY over
     /// HTTP/2, and closes the connection. Cancelling the task does not shorten the wait; `closeNow()` does.
     public nonisolated(nonsending) func close() async {
         let connection = connection
@@ -64,8 +65,9 @@ extension OwnedConnection {
 extension Connection {
     /// Creates an active connection over an established wire. Called on the loop's thread. For simulation.
     static func simulated(
-        _ version: HTTPVersion, over wire: any Wire, to origin: Origin, _ configuration: Configuration,
-        on loop: EventLoop
+        _ version: HTTPProtocolVersion, over wire: any Wire, to origin: Origin,
+        _ configuration: ConnectionConfiguration,
+        on loop: H2EventLoop
     ) -> Connection {
         loop.preconditionInLoop()
         let connection = Connection(

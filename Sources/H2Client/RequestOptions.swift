@@ -3,8 +3,7 @@ public import HTTPTypes
 /// Time limits and other options of one request.
 ///
 /// ```swift
-/// var options = RequestOptions()
-/// options.timeout = .seconds(30)
+/// let options = RequestOptions(timeout: .seconds(30), priority: HTTPPriority(urgency: 1))
 /// let response = try await client.get("https://example.com/", options: options)
 /// ```
 ///
@@ -17,7 +16,7 @@ public struct RequestOptions: Sendable {
         var sendTimeout: Duration?
         var bodyProgressTimeout: Duration?
         var origin: Origin?
-        var priority: Priority?
+        var priority: HTTPPriority?
         var expectContinue: Duration?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
     }
@@ -39,8 +38,22 @@ public struct RequestOptions: Sendable {
         body(&storage!.values)
     }
 
-    /// Creates options with the defaults.
+    /// Creates options with the defaults. This costs nothing.
     public init() {}
+
+    /// Creates options; those left out have their defaults.
+    public init(
+        timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
+        sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
+        priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
+        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
+    ) {
+        storage = Storage(
+            Values(
+                timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
+                sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
+                expectContinue: expectContinue, onInformational: onInformational))
+    }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
     ///
@@ -88,7 +101,7 @@ public struct RequestOptions: Sendable {
     }
 
     /// The priority (RFC 9218), sent as the `priority` field. Default: none.
-    public var priority: Priority? {
+    public var priority: HTTPPriority? {
         get { storage?.values.priority }
         set { change { $0.priority = newValue } }
     }
@@ -135,7 +148,7 @@ public struct RequestOptions: Sendable {
 }
 
 /// The priority of a request (RFC 9218).
-public struct Priority: Sendable, Hashable {
+public struct HTTPPriority: Sendable, Hashable {
     /// The urgency, from 0 (first) to 7 (last). Default 3.
     public var urgency: Int
     /// Whether the response is useful before it is complete. Default false.

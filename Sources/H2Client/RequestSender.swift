@@ -18,7 +18,7 @@ extension RequestSender {
     public nonisolated var info: ConnectionInfo { handle.connection.info }
 
     /// The version of HTTP that the connection uses.
-    public nonisolated var version: HTTPVersion { handle.connection.version }
+    public nonisolated var version: HTTPProtocolVersion { handle.connection.version }
 
     /// The executor to prefer for tasks that use the connection a lot: `withTaskExecutorPreference(connection.executor)`.
     public nonisolated var executor: any TaskExecutor { handle.connection.loop.taskExecutor }
@@ -37,8 +37,8 @@ extension RequestSender {
     /// connection, unless the request still waits to be sent. A writer that ignores its cancellation holds nothing up.
     /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: RequestBody = .none, options: RequestOptions = RequestOptions()
-    ) async throws -> Response {
+        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+    ) async throws -> StreamedResponse {
         let handle = handle
         return try await handle.connection.exchange(body, options, handle.loan).perform(request, body)
     }
@@ -47,8 +47,8 @@ extension RequestSender {
     /// sent, and this call returns or throws after the writer has returned.
     /// - Throws: `H2Error`; `CancellationError`; the errors of the body's writer and of `handle`.
     public nonisolated(nonsending) func send<R>(
-        _ request: HTTPRequest, body: RequestBody, options: RequestOptions = RequestOptions(),
-        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+        _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
+        handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
         let (connection, loan) = (self.handle.connection, self.handle.loan)
         return try await connection.exchange(body, options, loan).perform(request, body, handlingResponse: handle)
@@ -66,9 +66,9 @@ extension Connection {
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func exchange(
-        _ body: RequestBody, _ options: RequestOptions, _ loan: Loan? = nil
+        _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil
     ) async throws -> Exchange {
-        var (body, calledAt): (RequestBody, UInt64?) = (body, nil)
+        var (body, calledAt): (HTTPRequestBody, UInt64?) = (body, nil)
         if body.isUnopenedFile {
             let now = loop.preciseNow
             calledAt = now

@@ -5,10 +5,10 @@ public import HTTPTypes
 // A module of its own: FoundationEssentials costs a program 12 MB and a few milliseconds of start-up, which programs without
 // JSON should not pay.
 
-extension RequestBody {
+extension HTTPRequestBody {
     /// Encodes a value as JSON. Send it with `content-type: application/json`, as `HTTPClient.post(_:json:)` does.
     /// - Throws: The errors of the encoder.
-    public static func json(_ value: some Encodable, encoder: JSONEncoder = JSONEncoder()) throws -> RequestBody {
+    public static func json(_ value: some Encodable, encoder: JSONEncoder = JSONEncoder()) throws -> HTTPRequestBody {
         .bytes(Array(try encoder.encode(value)))
     }
 }
@@ -61,7 +61,6 @@ extension HTTPClient {
 
     /// Sends a value as JSON by POST. The caller checks the response's status.
     /// - Throws: The errors of `post`; the errors of the encoder.
-    @discardableResult
     public nonisolated(nonsending) func post(
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
@@ -74,7 +73,6 @@ extension HTTPClient {
 
     /// Sends a value as JSON by PUT. The caller checks the response's status.
     /// - Throws: The errors of `put`; the errors of the encoder.
-    @discardableResult
     public nonisolated(nonsending) func put(
         _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
@@ -83,6 +81,42 @@ extension HTTPClient {
         try await put(
             url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
             upTo: limit)
+    }
+
+    /// Sends a value as JSON by PATCH. The caller checks the response's status.
+    /// - Throws: The errors of `patch`; the errors of the encoder.
+    public nonisolated(nonsending) func patch(
+        _ url: String, json value: some Encodable, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
+        upTo limit: Int = HTTPClient.defaultBodyLimit
+    ) async throws -> CollectedResponse {
+        try await patch(
+            url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
+            upTo: limit)
+    }
+
+    /// Sends a value as JSON by PUT, and decodes the response's body from JSON.
+    /// - Throws: The errors of `put`; the errors of the encoder; `UnexpectedStatus`; the errors of the decoder.
+    public nonisolated(nonsending) func put<Value: Decodable>(
+        _ url: String, json value: some Encodable, as type: Value.Type, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
+        decoder: JSONDecoder = JSONDecoder(), upTo limit: Int = HTTPClient.defaultBodyLimit
+    ) async throws -> Value {
+        try await put(
+            url, json: value, headerFields: headerFields, options: options, encoder: encoder, upTo: limit
+        ).json(type, decoder: decoder)
+    }
+
+    /// Sends a value as JSON by PATCH, and decodes the response's body from JSON.
+    /// - Throws: The errors of `patch`; the errors of the encoder; `UnexpectedStatus`; the errors of the decoder.
+    public nonisolated(nonsending) func patch<Value: Decodable>(
+        _ url: String, json value: some Encodable, as type: Value.Type, headerFields: HTTPFields = [:],
+        options: RequestOptions = RequestOptions(), encoder: JSONEncoder = JSONEncoder(),
+        decoder: JSONDecoder = JSONDecoder(), upTo limit: Int = HTTPClient.defaultBodyLimit
+    ) async throws -> Value {
+        try await patch(
+            url, json: value, headerFields: headerFields, options: options, encoder: encoder, upTo: limit
+        ).json(type, decoder: decoder)
     }
 
     private static func typed(_ fields: HTTPFields) -> HTTPFields {

@@ -7,7 +7,7 @@ final class Listener: ReadinessHandler {
     let configuration: OriginServer.Configuration
     let site: Site
     let counters: Counters
-    let loop: EventLoop
+    let loop: H2EventLoop
     /// Scratch for response fields, filled and submitted within one call.
     let fields = FieldList()
     /// nil if the number of concurrently processed requests is not limited.
@@ -33,7 +33,7 @@ final class Listener: ReadinessHandler {
     /// Takes ownership of the descriptor.
     init(
         descriptor: CInt, configuration: OriginServer.Configuration, tls: TLSContext?, site: Site, counters: Counters,
-        loop: EventLoop
+        loop: H2EventLoop
     ) {
         self.descriptor = descriptor
         var configuration = configuration

@@ -20,7 +20,7 @@ public final class OriginServer: Sendable {
     public let caPEM: String?
 
     private let listener: LoopBound<Listener>
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private let lifetime: LoopLifetime
     private let counters: Counters
 
@@ -30,12 +30,12 @@ public final class OriginServer: Sendable {
     /// - Throws: `H2Error`: `localIO` if the address cannot be bound or the document root is not a folder,
     ///   `tlsConfiguration` if a certificate cannot be created or loaded.
     public static func start(
-        _ configuration: Configuration = Configuration(), on loop: EventLoop? = nil
+        _ configuration: Configuration = Configuration(), on loop: H2EventLoop? = nil
     ) throws -> OriginServer {
         try OriginServer(configuration, loop: loop)
     }
 
-    private init(_ configuration: Configuration, loop: EventLoop?) throws {
+    private init(_ configuration: Configuration, loop: H2EventLoop?) throws {
         let site = try Site(
             documentRoot: configuration.documentRoot, servesDotFiles: configuration.servesDotFiles)
         let tls: TLSContext?
@@ -67,7 +67,7 @@ public final class OriginServer: Sendable {
         port = Int(ch2_socket_port(descriptor))
         address = configuration.address
         counters = Counters()
-        self.loop = loop ?? EventLoop()
+        self.loop = loop ?? H2EventLoop()
         lifetime = LoopLifetime(self.loop, isOurs: loop == nil)
         let listener = LoopBound(
             Listener(
@@ -123,12 +123,12 @@ public final class OriginServer: Sendable {
 ///
 /// Invariant behind `@unchecked Sendable`: `hasEnded` is accessed only under `lock`.
 private final class LoopLifetime: @unchecked Sendable {
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private let isOurs: Bool
     private let lock = PthreadLock()
     private var hasEnded = false
 
-    init(_ loop: EventLoop, isOurs: Bool) {
+    init(_ loop: H2EventLoop, isOurs: Bool) {
         self.loop = loop
         self.isOurs = isOurs
     }

@@ -15,7 +15,7 @@ class ServerConnection: ReadinessHandler, Flushable {
     // The listener outlives its connections: it closes them first. The loop holds it while it listens, and its grace timer
     // while it drains.
     unowned(unsafe) let listener: Listener
-    final let loop: EventLoop
+    final let loop: H2EventLoop
     final let counters: Counters
     final let faults: OriginServer.Faults
     /// The index among the listener's connections.

@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func `A refused stream may be sent again, unless we refused it, and ENHANCE_YOUR_CALM never`() {
-        func reset(_ code: ErrorCode, by initiator: H2Error.Initiator, hasAnswered: Bool = false) -> H2Error {
+        func reset(_ code: H2Error.HTTP2Code, by initiator: H2Error.Initiator, hasAnswered: Bool = false) -> H2Error {
             .reset(stream: 1, code: code, by: initiator, hasAnswered: hasAnswered)
         }
         #expect(reset(.refusedStream, by: .remote).isRetryable)

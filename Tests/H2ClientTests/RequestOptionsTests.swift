@@ -9,7 +9,7 @@ import Testing
         first.timeout = .seconds(1)
         var second = first
         second.timeout = .seconds(2)
-        second.priority = Priority(urgency: 1)
+        second.priority = HTTPPriority(urgency: 1)
         #expect(first.timeout == .seconds(1))
         #expect(first.priority == nil)
         #expect(second.timeout == .seconds(2))

@@ -481,7 +481,7 @@ import Testing
         busy.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
         #expect(becomes { server.statistics.requests == 2 })
         // Not on the global pool, whose threads tests may hold that wait for a socket.
-        let stopping = Task(executorPreference: EventLoop.shared.taskExecutor) { await server.stop() }
+        let stopping = Task(executorPreference: H2EventLoop.shared.taskExecutor) { await server.stop() }
         #expect(idle.rest().isEmpty)
         busy.send("abc")
         let answer = try #require(busy.answer())

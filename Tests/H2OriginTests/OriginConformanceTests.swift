@@ -11,11 +11,11 @@ import Testing
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         /// Of GOAWAY or RST_STREAM: a stream error may be treated as one of the connection (section 5.4.2).
-        let code: ErrorCode?
+        let code: H2Error.HTTP2Code?
         let frames: [Frame]
         var testDescription: String { name }
 
-        init(_ name: String, _ code: ErrorCode?, _ frames: Frame...) {
+        init(_ name: String, _ code: H2Error.HTTP2Code?, _ frames: Frame...) {
             (self.name, self.code, self.frames) = (name, code, frames)
         }
     }
@@ -237,7 +237,7 @@ import Testing
     ) async throws {
         let server = try OriginServer.cleartext { $0.limits.headerListSize = 2 << 20 }
         defer { server.stopNow() }
-        var client = Configuration()
+        var client = ConnectionConfiguration()
         client.limits.headerListSize = 2 << 20
         let connection = try await HTTP2Connection.connect(
             to: Origin("http://127.0.0.1:\(server.port)"), configuration: client)

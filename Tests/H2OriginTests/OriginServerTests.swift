@@ -68,7 +68,7 @@ import Testing
             _ = peer.next(settings)
             _ = peer.next(settings)
             // Not on the global pool, whose threads tests may hold that wait for a socket.
-            Task(executorPreference: EventLoop.shared.taskExecutor) { await server.stop() }
+            Task(executorPreference: H2EventLoop.shared.taskExecutor) { await server.stop() }
             let notice = try #require(peer.next(goAway))
             #expect(notice.number(at: 0) == 0x7fff_ffff)
             #expect(notice.number(at: 4) == 0)
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func `Two origins share a loop, and one stops without the other`() async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         var configuration = OriginServer.Configuration()
         configuration.security = .cleartext
         let first = try OriginServer.start(configuration, on: loop)

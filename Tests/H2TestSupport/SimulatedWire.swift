@@ -52,7 +52,7 @@ package final class SimulatedWire: Wire {
 
     package var hasBufferedInput: Bool { false }
 
-    package func attach(to loop: EventLoop, handler: any ReadinessHandler) {
+    package func attach(to loop: H2EventLoop, handler: any ReadinessHandler) {
         self.handler = handler
         tell()
     }

@@ -42,9 +42,9 @@ package final class SimulatedWorld: @unchecked Sendable {
         let action: () -> Void
     }
 
-    package let loop: EventLoop
+    package let loop: H2EventLoop
     /// A second one, which tasks may run on: to them `loop` is another thread's. It has its turn after `loop`.
-    package let otherLoop: EventLoop
+    package let otherLoop: H2EventLoop
     private let clock: Clock
     // A binary heap by time, then order.
     private var events: [Event] = []
@@ -53,8 +53,8 @@ package final class SimulatedWorld: @unchecked Sendable {
     package init() {
         let clock = Clock()
         self.clock = clock
-        loop = EventLoop(simulatedClock: { clock.now })
-        otherLoop = EventLoop(simulatedClock: { clock.now })
+        loop = H2EventLoop(simulatedClock: { clock.now })
+        otherLoop = H2EventLoop(simulatedClock: { clock.now })
     }
 
     /// Nanoseconds.

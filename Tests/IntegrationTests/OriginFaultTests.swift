@@ -136,7 +136,7 @@ extension OriginTests {
         @Test
         func `a request from another thread in the middle of a loop's turn has all of its time`() async throws {
             try await withOrigin { connection, _ in
-                let loop = EventLoop.shared
+                let loop = H2EventLoop.shared
                 let holder = try LoopHolder()
                 loop.execute { loop.register(holder.input, handler: holder) }
                 holder.begin()

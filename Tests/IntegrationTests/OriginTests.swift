@@ -11,12 +11,12 @@ enum OriginTests {
     /// Runs an origin, on a loop of its own, and a connection to it. The origin ends on every exit.
     static func withOrigin<R>(
         _ origin: OriginServer.Configuration = OriginServer.Configuration(),
-        _ client: @Sendable (inout Configuration) -> Void = { _ in },
+        _ client: @Sendable (inout ConnectionConfiguration) -> Void = { _ in },
         _ body: nonisolated(nonsending) (HTTP2Connection, OriginServer) async throws -> R
     ) async throws -> R {
         let server = try OriginServer.start(origin)
         defer { server.stopNow() }
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         if let pem = server.caPEM {
             let file = try TemporaryDirectory.shared.newPath("origin-ca.pem")
             try writeText(pem, to: file)
@@ -123,7 +123,7 @@ enum OriginTests {
         func `trailers go both ways`() async throws {
             try await withOrigin { connection, _ in
                 let name = try #require(HTTPField.Name("x-checksum"))
-                let body = RequestBody.bytes(Array("hello".utf8), trailers: [name: "5d41"])
+                let body = HTTPRequestBody.bytes(Array("hello".utf8), trailers: [name: "5d41"])
                 let echoed = try await connection.send(.make(.post, "/echo"), body: body)
                 #expect(try await echoed.text() == "hello")
                 #expect(await echoed.trailerFields()?[name] == "5d41")
@@ -176,7 +176,7 @@ enum OriginTests {
         func `an answer before the end of the upload is kept, and the upload stops`() async throws {
             try await withOrigin { connection, _ in
                 let written = Counter()
-                let body = RequestBody.writer { writer in
+                let body = HTTPRequestBody.writer { writer in
                     while true {
                         try await writer.write([UInt8](repeating: 0, count: 100_000))
                         written.increment(by: 100_000)
@@ -196,7 +196,7 @@ enum OriginTests {
         func `priority is sent with the request, and updated while it runs`() async throws {
             try await withOrigin { connection, _ in
                 var options = RequestOptions()
-                options.priority = Priority(urgency: 1, isIncremental: true)
+                options.priority = HTTPPriority(urgency: 1, isIncremental: true)
                 let response = try await connection.send(.get("/priority"), options: options)
                 #expect(try await response.text() == "field: u=1, i\nupdate: none\n")
             }

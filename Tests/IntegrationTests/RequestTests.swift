@@ -15,7 +15,7 @@ extension RealServers {
                     let response = try await connection.send(.get("/small.txt"))
                     #expect(response.status == .ok)
                     #expect(response.headerFields[.contentLength] == "3")
-                    #expect(response.firstValue(of: "content-length") == "3")
+                    #expect(response.firstValue(of: .contentLength) == "3")
                     #expect(response.streamID == 1)
                     #expect(!response.isConnectionReused)
                     #expect(try await response.text() == "abc")
@@ -107,7 +107,7 @@ extension RealServers {
                     let snapshot = await connection.snapshot()
                     #expect(snapshot.state == .active)
                     #expect(snapshot.remoteSettings.maxConcurrentStreams == server.fixedStreamLimit ?? 77)
-                    #expect(snapshot.localSettings.initialWindowSize == Configuration().windows.stream)
+                    #expect(snapshot.localSettings.initialWindowSize == ConnectionConfiguration().windows.stream)
                     #expect(snapshot.roundTripTime == time)
                     #expect(snapshot.openStreams == 0)
                 }

@@ -22,7 +22,7 @@ extension HTTPRequest {
     }
 }
 
-extension Response {
+extension StreamedResponse {
     /// The body as text; 1 MiB at most.
     nonisolated(nonsending) func text() async throws -> String {
         String(decoding: try await body.collect(upTo: 1 << 20), as: UTF8.self)

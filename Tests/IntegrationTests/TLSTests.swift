@@ -12,16 +12,20 @@ extension RealServers {
             var name: String
             var leaf: @Sendable (TestCertificates) -> TestCertificates.Leaf
             var caFile: @Sendable (TestCertificates) -> String
-            var verifyResult: Int
+            var kind: H2Error.CertificateFault.Kind
             var word: String
 
             var testDescription: String { name }
 
             static let all = [
-                Bad(name: "expired", leaf: \.expired, caFile: \.caFile, verifyResult: 10, word: "expired"),
-                Bad(name: "wrong host", leaf: \.wrongHost, caFile: \.caFile, verifyResult: 62, word: "hostname"),
-                Bad(name: "self-signed", leaf: \.selfSigned, caFile: \.caFile, verifyResult: 18, word: "self-signed"),
-                Bad(name: "unknown authority", leaf: \.valid, caFile: \.otherCAFile, verifyResult: 20, word: "issuer"),
+                Bad(name: "expired", leaf: \.expired, caFile: \.caFile, kind: .expired, word: "expired"),
+                Bad(name: "wrong host", leaf: \.wrongHost, caFile: \.caFile, kind: .wrongHost, word: "hostname"),
+                Bad(
+                    name: "self-signed", leaf: \.selfSigned, caFile: \.caFile, kind: .unknownAuthority,
+                    word: "self-signed"),
+                Bad(
+                    name: "unknown authority", leaf: \.valid, caFile: \.otherCAFile, kind: .unknownAuthority,
+                    word: "issuer"),
             ]
         }
 
@@ -33,13 +37,13 @@ extension RealServers {
             var options = RealServer.Options()
             options.leaf = bad.leaf(certificates)
             try await server.run(options) { running in
-                var configuration = Configuration()
+                var configuration = ConnectionConfiguration()
                 configuration.tls.caFile = bad.caFile(certificates)
                 let error = try await h2Error {
                     try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) { _ in }
                 }
                 #expect(error.code == .certificateRejected, "\(error)")
-                #expect(error.cause == .certificate(bad.verifyResult))
+                #expect(error.certificateFault == bad.kind)
                 #expect(error.message.contains(bad.word), "\(error)")
                 #expect(!error.remedy.isEmpty)
 
@@ -59,13 +63,13 @@ extension RealServers {
             options.leaf = certificates.chained
             try await RealServer.nghttpd.run(options) { running in
                 for file in [certificates.caFile, certificates.intermediateFile, certificates.chainedLeafFile] {
-                    var configuration = Configuration()
+                    var configuration = ConnectionConfiguration()
                     configuration.tls.caFile = file
                     try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) {
                         #expect($0.info.isPeerVerified, "\(file)")
                     }
                 }
-                var configuration = Configuration()
+                var configuration = ConnectionConfiguration()
                 configuration.tls.caFile = certificates.otherCAFile
                 let error = try await h2Error {
                     try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) { _ in }
@@ -114,7 +118,7 @@ extension RealServers {
                     try await HTTP2Connection.withConnection(to: origin, configuration: running.configuration) { _ in }
                 }
                 #expect(error.code == .certificateRejected, "\(error)")
-                #expect(error.cause == .certificate(64))
+                #expect(error.certificateFault == .wrongHost)
             }
         }
 
@@ -129,7 +133,7 @@ extension RealServers {
                     #expect($0.info.isPeerVerified)
                 }
                 var elsewhere = try running.configuration
-                elsewhere.connectTo = (host: "127.0.0.1", port: try running.origin.port)
+                elsewhere.connectTo = .init(host: "127.0.0.1", port: try running.origin.port)
                 try await HTTP2Connection.withConnection(
                     to: Origin("https://elsewhere.test"), configuration: elsewhere
                 ) { connection in
@@ -208,7 +212,7 @@ extension RealServers {
         @Test
         func `an authority file that is missing is our own mistake`() async throws {
             try await RealServer.nghttpd.run { running in
-                var configuration = Configuration()
+                var configuration = ConnectionConfiguration()
                 configuration.tls.caFile = try TemporaryDirectory.shared.newPath("missing.pem")
                 let error = try await h2Error {
                     try await HTTP2Connection.withConnection(to: running.origin, configuration: configuration) { _ in }

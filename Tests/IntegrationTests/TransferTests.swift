@@ -99,7 +99,7 @@ extension RealServers {
             let bytes = try readBytes(StaticSite.shared.uploadPath)
             try await server.run { running in
                 try await running.withConnection { connection in
-                    let body = RequestBody.writer { writer in
+                    let body = HTTPRequestBody.writer { writer in
                         for start in stride(from: 0, to: bytes.count, by: 50_000) {
                             try await writer.write(Array(bytes[start..<min(start + 50_000, bytes.count)]))
                         }
@@ -158,7 +158,7 @@ extension RealServers {
 
         /// Sends the site's upload and compares what the server got.
         private nonisolated(nonsending) func upload(
-            _ body: RequestBody, to server: RealServer, over connection: HTTP2Connection
+            _ body: HTTPRequestBody, to server: RealServer, over connection: HTTP2Connection
         ) async throws {
             let file = try StaticSite.shared.upload
             switch server.upload {

@@ -66,7 +66,8 @@ extension ClientSimulation {
         switch arrival.fate {
         case .unprocessed: return nil
         case .reset where !arrival.endpoint.isBroken: return "it was reset"
-        case .answered(let status) where policy.statuses.contains(status) && RetryDecision.isIdempotent(plan.method):
+        case .answered(let status)
+        where policy.statuses.contains(HTTPResponse.Status(code: status)) && RetryDecision.isIdempotent(plan.method):
             return nil
         // A connection that breaks off may take the answer with it.
         case .answered(let status) where !arrival.endpoint.isBroken: return "it was answered \(status)"

@@ -24,7 +24,7 @@ struct ClientPlan: Sendable {
     /// What a server does instead of answering well.
     enum Misdeed: Sendable, Hashable {
         /// RST_STREAM before the answer; a server of HTTP/1.1 closes instead.
-        case reset(ErrorCode)
+        case reset(H2Error.HTTP2Code)
         case status(Int, retryAfter: Int?)
         /// The connection ends before the answer, or in the middle of its body.
         case end, endInBody

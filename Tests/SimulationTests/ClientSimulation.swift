@@ -241,7 +241,7 @@ final class ClientSimulation: @unchecked Sendable {
         return options
     }
 
-    private func body(_ plan: ClientPlan) -> RequestBody {
+    private func body(_ plan: ClientPlan) -> HTTPRequestBody {
         @Sendable func data(_ range: Range<Int>) -> [UInt8] { Plan.bytes(plan.index, range, salt: Plan.uploadSalt) }
         switch plan.upload {
         case .none: return .none
@@ -260,9 +260,10 @@ final class ClientSimulation: @unchecked Sendable {
     }
 
     /// Bytes read; each is checked.
-    private func read(_ response: Response, _ plan: ClientPlan, _ id: String) async throws -> Int {
-        if response.firstValue(of: "x-id") != id {
-            problems.append("request \(id) got the head of \(response.firstValue(of: "x-id") ?? "nobody")")
+    private func read(_ response: StreamedResponse, _ plan: ClientPlan, _ id: String) async throws -> Int {
+        if response.firstValue(of: HTTPField.Name("x-id")!) != id {
+            problems.append(
+                "request \(id) got the head of \(response.firstValue(of: HTTPField.Name("x-id")!) ?? "nobody")")
         }
         var count = 0
         func check(_ bytes: [UInt8]) {
@@ -275,7 +276,7 @@ final class ClientSimulation: @unchecked Sendable {
         case .collect: check(try await response.body.collect(upTo: 1 << 30))
         case .pieces(let pause):
             for try await piece in response.body {
-                check(piece)
+                check(piece.bytes)
                 if pause > 0 { await world.sleep(pause) }
             }
         case .discard: count = try await response.body.discard()

@@ -131,7 +131,7 @@ final class Endpoint {
             network.over(arrival)
         }
         if last > 0 { hasAnswered = true }
-        requiresHTTP1 = code == ErrorCode.http11Required.rawValue
+        requiresHTTP1 = code == H2Error.HTTP2Code.http11Required.rawValue
         http2.goAway(lastStreamID: last, code, debugText: "that is it")
         guard code != 0 else { return }
         // The client leaves at once, and may miss answers that are on their way.

@@ -86,8 +86,8 @@ final class Simulation: @unchecked Sendable {
         return settings
     }
 
-    private var configuration: Configuration {
-        var configuration = Configuration()
+    private var configuration: ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         switch random.int(0...3) {
         case 0: break
         case 1:
@@ -249,12 +249,12 @@ final class Simulation: @unchecked Sendable {
         }
     }
 
-    private func body(_ plan: Plan) -> RequestBody {
+    private func body(_ plan: Plan) -> HTTPRequestBody {
         let trailers: HTTPFields? = plan.uploadTrailers ? [HTTPField.Name("x-up")!: "\(plan.index)"] : nil
         @Sendable func data(_ range: Range<Int>) -> [UInt8] { Plan.bytes(plan.index, range, salt: Plan.uploadSalt) }
         func pump(
             _ pieces: [Int], _ pause: UInt64, length: Int?, thenThrow: Bool = false
-        ) -> RequestBody {
+        ) -> HTTPRequestBody {
             .writer(length: length, trailers: trailers) { [self] writer in
                 var at = 0
                 for piece in pieces {
@@ -276,10 +276,12 @@ final class Simulation: @unchecked Sendable {
     }
 
     /// Bytes read; each is checked.
-    private func read(_ response: Response, _ plan: Plan) async throws -> Int {
+    private func read(_ response: StreamedResponse, _ plan: Plan) async throws -> Int {
         if response.status.code != plan.status { problems.append("request \(plan.index): status \(response.status)") }
-        if response.firstValue(of: "x-index") != "\(plan.index)" {
-            problems.append("request \(plan.index) got the head of \(response.firstValue(of: "x-index") ?? "nobody")")
+        if response.firstValue(of: HTTPField.Name("x-index")!) != "\(plan.index)" {
+            problems.append(
+                "request \(plan.index) got the head of \(response.firstValue(of: HTTPField.Name("x-index")!) ?? "nobody")"
+            )
         }
         var count = 0
         func check(_ bytes: [UInt8]) {
@@ -298,19 +300,19 @@ final class Simulation: @unchecked Sendable {
         case .discard: count = try await response.body.discard()
         case .pieces(let pause):
             for try await piece in response.body {
-                check(piece)
+                check(piece.bytes)
                 if pause > 0 { await world.sleep(pause) }
             }
         case .pieceThenDiscard(let pause):
             var pieces = response.body.makeAsyncIterator()
-            if let piece = try await pieces.next() { check(piece) }
+            if let piece = try await pieces.next() { check(piece.bytes) }
             await world.sleep(pause)
             count += try await response.body.discard()
         case .drop(let pieceCount):
             var pieces = response.body.makeAsyncIterator()
             for _ in 0..<pieceCount {
                 guard let piece = try await pieces.next() else { break }
-                check(piece)
+                check(piece.bytes)
             }
             return count
         }

@@ -91,8 +91,14 @@ import Testing
 
     @Test(
         arguments: [
-            (H2Error(.certificateRejected, cause: .certificate(62), message: "m"), ExitReason.notVerified, "--sni"),
-            (H2Error(.certificateRejected, cause: .certificate(20), message: "m"), .notVerified, "--cacert FILE"),
+            (
+                H2Error(.certificateRejected, cause: .certificate(.init(.wrongHost)), message: "m"),
+                ExitReason.notVerified, "--sni"
+            ),
+            (
+                H2Error(.certificateRejected, cause: .certificate(.init(.unknownAuthority)), message: "m"),
+                .notVerified, "--cacert FILE"
+            ),
             (H2Error(.timeout, cause: .timeout(.connect, after: .seconds(1)), message: "m"), .timeout, "a lower -c"),
             (H2Error(.protocolViolation, scope: .connection, message: "m"), .http2, "use --h1"),
             (H2Error(.connectFailed, cause: .errno(111), message: "m"), .connectFailed, "m"),

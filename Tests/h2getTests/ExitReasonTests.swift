@@ -59,7 +59,7 @@ import Testing
         complete.cause = .http2(.internalError, debugText: "busy")
         complete.message = "stream 5 reset by server (error 0x2 INTERNAL_ERROR: busy)"
         #expect(Failure(complete, during: .request).message == "\(complete.message); the library's advice")
-        complete.remedy = "raise Configuration.Limits.something"
+        complete.remedy = "raise ConnectionConfiguration.Limits.something"
         #expect(Failure(complete, during: .request).message == complete.message)
     }
 }

@@ -53,8 +53,8 @@ import Testing
     @Test func `a frame's line has its windows and is printable`() {
         let frame = FrameRecord(
             direction: .received, connectionID: ConnectionID(number: 1), type: "GOAWAY", flags: ["A", "B"], streamID: 0,
-            length: 12, detail: "debug \u{1b}[2J", receiveWindow: (stream: nil, connection: 10),
-            sendWindow: (stream: 5, connection: 20), time: .microseconds(1500))
+            length: 12, detail: "debug \u{1b}[2J", receiveWindow: .init(stream: nil, connection: 10),
+            sendWindow: .init(stream: 5, connection: 20), time: .microseconds(1500))
         #expect(Verbose.line(frame) == "1.50 ms #1 < GOAWAY stream 0, 12 B, A+B, debug \\x1b[2J [10 | 5/20]")
     }
 

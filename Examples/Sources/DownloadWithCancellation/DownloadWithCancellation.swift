@@ -30,7 +30,7 @@ enum DownloadWithCancellation {
 
     static func save(_ url: String, as file: String, caFile: String?) async throws -> Int {
         let target = try RequestTarget(url)
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tls.caFile = caFile
         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: target.path)
 

@@ -1,7 +1,7 @@
 import H2Client
 import HTTPTypes
 
-var configuration = Configuration()
+var configuration = ConnectionConfiguration()
 configuration.tls.caFile = "ca.pem"
 let origin = try Origin("https://localhost:8443")
 try await HTTP2Connection.withConnection(to: origin, configuration: configuration) { connection in

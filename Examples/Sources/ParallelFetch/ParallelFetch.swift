@@ -19,7 +19,7 @@ enum ParallelFetch {
 
     static func fetch(_ url: String, count: Int, caFile: String?) async throws {
         let target = try RequestTarget(url)
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tls.caFile = caFile
         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: target.path)
 

@@ -18,22 +18,22 @@ enum StreamingUpload {
 
     static func upload(to url: String, caFile: String?) async throws {
         let target = try RequestTarget(url)
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tls.caFile = caFile
         let request = HTTPRequest(method: .post, scheme: nil, authority: nil, path: target.path)
 
         // `write` suspends while the server's windows are full, so at most one chunk is in memory, however fast the
         // input and however slow the server. The length need not be known.
-        let body = RequestBody.writer { writer in
+        let body = HTTPRequestBody.writer { writer in
             while let chunk = try FileHandle.standardInput.read(upToCount: 64 << 10), !chunk.isEmpty {
-                try await writer.write(Array(chunk))
+                try await writer.write(chunk)
             }
         }
         try await HTTP2Connection.withConnection(to: target.origin, configuration: configuration) { connection in
             let (status, size) = try await connection.send(request, body: body) { response in
                 var size = 0
                 for try await chunk in response.body {
-                    try FileHandle.standardOutput.write(contentsOf: chunk)
+                    try FileHandle.standardOutput.write(contentsOf: Data(chunk))
                     size += chunk.count
                 }
                 return (response.status, size)

@@ -41,9 +41,9 @@ enum WaysOfReuse {
     }
 
     /// No reuse: a connection for each request.
-    static func afresh(_ url: String, _ count: Int, _ configuration: Configuration) async throws {
+    static func afresh(_ url: String, _ count: Int, _ configuration: ConnectionConfiguration) async throws {
         let start = ContinuousClock.now
-        let request = try HTTPRequest(.get, url: url)
+        let request = try RequestTarget(url).request()
         let origin = try Origin(url)
         for _ in 0..<count {
             try await HTTP1Connection.withConnection(to: origin, configuration: configuration) { connection in
@@ -68,7 +68,7 @@ enum WaysOfReuse {
     /// One request after another on one connection, which only this function uses. Takes another connection when the server
     /// has announced that it will close this one.
     static func byHand(_ client: HTTPClient, _ url: String, _ count: Int) async throws {
-        let request = try HTTPRequest(.get, url: url)
+        let request = try RequestTarget(url).request()
         let origin = try Origin(url)
         var left = count
         while left > 0 {

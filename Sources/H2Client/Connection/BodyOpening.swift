@@ -4,12 +4,12 @@
 private final class BodyOpening: @unchecked Sendable {
     typealias Outcome = Result<BodyFile, any Error>
 
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     @exclusivity(unchecked) private var continuation: UnsafeContinuation<Outcome, Never>?
     @exclusivity(unchecked) private var outcome: Outcome?
     @exclusivity(unchecked) private var timer: LoopTimer?
 
-    init(_ loop: EventLoop) { self.loop = loop }
+    init(_ loop: H2EventLoop) { self.loop = loop }
 
     /// Called from any thread. The first outcome counts; a file that is opened later is closed.
     func finish(_ outcome: Outcome) {
@@ -46,17 +46,17 @@ private final class BodyOpening: @unchecked Sendable {
     }
 }
 
-extension RequestBody {
+extension HTTPRequestBody {
     /// Returns the body with its file opened: off the loop if that may wait for a disk, and within the request's time limit.
     /// - Parameters:
     ///   - calledAt: when the request began, in monotonic nanoseconds.
     ///   - openCached: opens the file if that does not block. For tests, like `open`.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     nonisolated(nonsending) func opened(
-        on loop: EventLoop, _ options: RequestOptions, calledAt: UInt64,
+        on loop: H2EventLoop, _ options: RequestOptions, calledAt: UInt64,
         openCached: (String) throws -> BodyFile? = { try BodyFile.cached($0) },
         open: @escaping @Sendable (String) throws -> BodyFile = { try BodyFile($0) }
-    ) async throws -> RequestBody {
+    ) async throws -> HTTPRequestBody {
         guard case .file(let path) = content else { return self }
         let file: BodyFile
         if let cached = try openCached(path) {
@@ -67,6 +67,6 @@ extension RequestBody {
             if loop.runBlocking(work) != 0 { work() }
             file = try await opening.wait(within: options.timeout, calledAt: calledAt)
         }
-        return RequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
+        return HTTPRequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
     }
 }

@@ -13,7 +13,7 @@ extension Connection {
                     H2Error(
                         .timeout, scope: .connection, cause: .timeout(.close, after: limit),
                         message: "the connection was closed: requests took longer than \(limit) after close()",
-                        remedy: "allow more time (Configuration.Timeouts.drain)"),
+                        remedy: "allow more time (ConnectionConfiguration.Timeouts.drain)"),
                     saying: .noError)
             }
         }
@@ -82,7 +82,7 @@ extension Connection {
     }
 
     /// Ends everything: sends the last bytes, closes the wire, and fails the requests in progress.
-    func end(_ error: H2Error, saying code: ErrorCode?) {
+    func end(_ error: H2Error, saying code: H2Error.HTTP2Code?) {
         if case .closed = state { return }
         state = .closed(error)
         for timer in [drainTimer, watchTimer, stallTimer] {
@@ -119,7 +119,7 @@ extension Connection {
 
     /// Sends what can be written without waiting, usually GOAWAY. HTTP/1.1 has no closing message, and a partial request would
     /// be useless.
-    private func sendLastBytes(_ code: ErrorCode?) {
+    private func sendLastBytes(_ code: H2Error.HTTP2Code?) {
         guard let http2, wire.failure == nil else { return }
         if let code { http2.sayGoAway(code) }
         http2.fillOutput(limit: Self.outputLimit, now: loop.now)

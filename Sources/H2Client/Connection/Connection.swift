@@ -18,14 +18,14 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         case closed(H2Error)
     }
 
-    let loop: EventLoop
+    let loop: H2EventLoop
     let loopIdentity: LoopIdentity
     /// Facts that hold for the connection's lifetime.
     package let info: ConnectionInfo
-    let configuration: Configuration
+    let configuration: ConnectionConfiguration
     let wire: any Wire
     /// The HTTP version in use.
-    package let version: HTTPVersion
+    package let version: HTTPProtocolVersion
     /// The protocol session, for either version.
     let session: any HTTPSession
     /// The session, for features of one version.
@@ -102,7 +102,8 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     static let fairShare = 1 << 20
 
     init(
-        _ version: HTTPVersion, over wire: any Wire, info: ConnectionInfo, configuration: Configuration, loop: EventLoop
+        _ version: HTTPProtocolVersion, over wire: any Wire, info: ConnectionInfo,
+        configuration: ConnectionConfiguration, loop: H2EventLoop
     ) {
         self.wire = wire
         self.info = info
@@ -163,7 +164,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     }
 
     /// The code of the peer's GOAWAY, if there was one.
-    package var goAwayCode: ErrorCode? { http2?.goAway?.code }
+    package var goAwayCode: H2Error.HTTP2Code? { http2?.goAway?.code }
 
     /// Whether the peer has proved that it may serve an origin other than the connection's own: RFC 9113 section 9.1.1, and RFC
     /// 8336 section 2.4 if the server sends ORIGIN.
@@ -247,7 +248,8 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
             return exchange.fail(
                 H2Error(
                     .limitExceeded, message: "\(waitingCount) requests wait on this connection already",
-                    remedy: "send fewer at once, or raise Configuration.Limits.waitingRequests", isRetryable: true))
+                    remedy: "send fewer at once, or raise ConnectionConfiguration.Limits.waitingRequests",
+                    isRetryable: true))
         }
         queue.append(exchange)
         waitingCount += 1

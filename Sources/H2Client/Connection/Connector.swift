@@ -14,10 +14,10 @@ package final class Connector: @unchecked Sendable {
 
     private let origin: Origin
     private let offer: ProtocolOffer
-    private let configuration: Configuration
+    private let configuration: ConnectionConfiguration
     private let tls: TLSContextSource
     private let network: (any SimulatedNetwork)?
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private var state = State.created
     private var completion: ((Result<Connection, H2Error>) -> Void)?
     private var cancelled: (() -> Void)?
@@ -26,8 +26,8 @@ package final class Connector: @unchecked Sendable {
     ///   - tls: used for an `https` origin.
     ///   - network: nil means sockets.
     init(
-        to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContextSource,
-        network: (any SimulatedNetwork)? = nil, on loop: EventLoop
+        to origin: Origin, offering offer: ProtocolOffer, configuration: ConnectionConfiguration, tls: TLSContextSource,
+        network: (any SimulatedNetwork)? = nil, on loop: H2EventLoop
     ) {
         self.origin = origin
         self.offer = offer
@@ -116,7 +116,7 @@ package final class Connector: @unchecked Sendable {
     /// Returns an active connection. Cancelling leaves nothing open.
     /// - Throws: `H2Error`, as documented at `HTTP2Connection.connect`; `CancellationError`.
     static nonisolated(nonsending) func connect(
-        _ version: HTTPVersion, to origin: Origin, configuration: Configuration, on loop: EventLoop
+        _ version: HTTPProtocolVersion, to origin: Origin, configuration: ConnectionConfiguration, on loop: H2EventLoop
     ) async throws -> Connection {
         try Task.checkCancellation()
         try configuration.validate()

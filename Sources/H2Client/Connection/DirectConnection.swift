@@ -33,8 +33,8 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     /// Connects, on the loop. `completion` is called once, unless it is cancelled first.
     /// - Parameter tls: nil for cleartext.
     package static func connect(
-        to origin: Origin, offering offer: ProtocolOffer, configuration: Configuration, tls: TLSContext?,
-        on loop: EventLoop, user: any DirectConnectionUser,
+        to origin: Origin, offering offer: ProtocolOffer, configuration: ConnectionConfiguration, tls: TLSContext?,
+        on loop: H2EventLoop, user: any DirectConnectionUser,
         completion: @escaping (Result<DirectConnection, H2Error>) -> Void
     ) -> Connector {
         let source = tls.map { TLSContextSource($0) } ?? TLSContextSource(configuration.tls)
@@ -49,7 +49,7 @@ package final class DirectConnection: @unchecked Sendable, ConnectionOwner {
     /// The number of `info.id`.
     package let number: Int
     // Calls instead of exposing the connection's properties, which are read with each request: see `DirectStream.notes`.
-    package var version: HTTPVersion { connection.version }
+    package var version: HTTPProtocolVersion { connection.version }
     /// Whether the server has announced its stream limit.
     package var knowsStreamLimit: Bool { connection.knowsStreamLimit }
     /// Whether `send` would start a stream now.

@@ -10,16 +10,16 @@ extension Exchange {
     /// - Parameter checkingCancellation: false if the caller has just checked for cancellation.
     @inline(__always)
     nonisolated(nonsending) func perform(
-        _ request: HTTPRequest, _ body: RequestBody, checkingCancellation: Bool = true
-    ) async throws -> Response {
+        _ request: HTTPRequest, _ body: HTTPRequestBody, checkingCancellation: Bool = true
+    ) async throws -> StreamedResponse {
         if case .stream(_, let pump) = body.content { return try await uploading(request, pump) }
         return checkingCancellation ? try await perform(request) : try await performUnchecked(request)
     }
 
     /// The same in full duplex: the writer of a streamed body has finished when this returns.
     nonisolated(nonsending) func perform<R>(
-        _ request: HTTPRequest, _ body: RequestBody,
-        handlingResponse handle: nonisolated(nonsending) (Response) async throws -> R
+        _ request: HTTPRequest, _ body: HTTPRequestBody,
+        handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
         guard case .stream(_, let pump) = body.content else { return try await handle(perform(request)) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -37,7 +37,7 @@ extension Exchange {
     /// then.
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
-    nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> Response {
+    nonisolated(nonsending) func perform(_ request: HTTPRequest) async throws -> StreamedResponse {
         try checkCancellation()
         return try await performUnchecked(request)
     }
@@ -53,7 +53,7 @@ extension Exchange {
 
     /// Like `perform`, for a caller that has just checked for cancellation.
     @inline(__always)
-    nonisolated(nonsending) func performUnchecked(_ request: HTTPRequest) async throws -> Response {
+    nonisolated(nonsending) func performUnchecked(_ request: HTTPRequest) async throws -> StreamedResponse {
         let isHeadHere = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             // On the loop, not here: the writer of a streamed body runs in parallel and may have failed the exchange by now.
             if connection.loopIdentity.isCurrent {
@@ -69,9 +69,9 @@ extension Exchange {
         if !isHeadHere { await waitForHead() }
         Handover.take(self)
         if let headError { throw headError }
-        return Response(
+        return StreamedResponse(
             status: HTTPResponse.Status(code: status),
-            body: ResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
+            body: HTTPResponseBody(exchange: self, guardian: isWhole ? nil : BodyGuardian(exchange: self)))
     }
 
     /// Waits for the head under a cancellation handler.

@@ -4,7 +4,7 @@ import Synchronization
 // Streamed request bodies: the writer's side, from any thread, and the loop's side.
 
 extension Exchange {
-    typealias Pump = @Sendable (RequestBodyWriter) async throws -> Void
+    typealias Pump = @Sendable (HTTPRequestBody.Writer) async throws -> Void
 
     // MARK: - Caller's side: the upload
 
@@ -15,7 +15,9 @@ extension Exchange {
     /// unstructured task in the library. Invariant: its exchange owns it. It is cancelled when the upload is over, and the
     /// upload ends no later than the exchange: when the response is complete, fails, times out, or is dropped. Its errors go to
     /// the caller waiting for the head, otherwise to the reader of the body.
-    nonisolated(nonsending) func uploading(_ request: HTTPRequest, _ pump: @escaping Pump) async throws -> Response {
+    nonisolated(nonsending) func uploading(
+        _ request: HTTPRequest, _ pump: @escaping Pump
+    ) async throws -> StreamedResponse {
         // A child would inherit the caller's preferred executor; an unstructured task needs it explicitly.
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
         Task(executorPreference: executor) {
@@ -35,7 +37,7 @@ extension Exchange {
             guard await untilBodyIsWanted(), takeBody() else { return }
         }
         do {
-            try await pump(RequestBodyWriter(exchange: self))
+            try await pump(HTTPRequestBody.Writer(exchange: self))
             // In a cancelled task many sequences end early without an error, so the rest of the body may be missing.
             try Task.checkCancellation()
             await finishUpload(nil)
@@ -59,6 +61,13 @@ extension Exchange {
         } onCancel: {
             connection.loop.execute { self.cancelWriting() }
         }
+        if let error { throw error }
+    }
+
+    /// Ends the body for its writer, whose closure goes on.
+    nonisolated(nonsending) func endBody(trailers: HTTPFields?) async throws {
+        try Task.checkCancellation()
+        let error = await connection.loop.run { self.finishBody(trailers) }
         if let error { throw error }
     }
 
@@ -185,8 +194,39 @@ extension Exchange {
         return isOutgoingDone ? CancellationError() : nil
     }
 
+    /// The writer ends the body with `trailers`. Returns why that is impossible.
+    private func finishBody(_ trailers: HTTPFields?) -> (any Error)? {
+        if case .returned = upload.writer { return H2Error.endedTwice(self) }
+        if let error = uploadError() { return error }
+        if let trailers {
+            if let error = refusal(of: trailers) {
+                fail(error)
+                return error
+            }
+            outgoingTrailers = trailers
+        }
+        finishBody()
+        if case .failed(let error) = phase { return error }
+        return nil
+    }
+
+    /// Why the body cannot end with these trailer fields, which were not known when the request's head was sent.
+    private func refusal(of trailers: HTTPFields) -> H2Error? {
+        for field in trailers where RequestRules.kind(field) != .regular {
+            return RequestRules.invalid("the field '\(field.name)' cannot be a trailer field", "leave it out")
+        }
+        // RFC 9112 section 7.1.2: only chunked bodies have trailers, and the framing has been announced.
+        let isChunked = outgoingTrailers != nil || (contentLength ?? statedLength) == nil
+        guard connection.version == .http1, !isChunked else { return nil }
+        return RequestRules.invalid(
+            "trailer fields after a body of known length cannot be sent over HTTP/1.1",
+            "leave out the length, or give trailer fields when you create the body")
+    }
+
     func finishBody() {
         let before = upload.writer
+        // It was ended by `finish`.
+        if case .returned = before { return }
         upload.writer = .returned
         guard !isOver, !isOutgoingDone else { return }
         // A writer that ignores its task's cancellation must not make a partial body look complete.

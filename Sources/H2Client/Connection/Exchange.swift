@@ -83,7 +83,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var lease: UInt64 = 0
     /// The loan of the connection's holder that counts this request. Set before the start.
     @exclusivity(unchecked) var loan: Loan?
-    /// The request's number in its client's events; 0 for none.
+    /// The request's number in its client; 0 for none.
     @exclusivity(unchecked) var number = 0
     /// Earlier attempts of the request. Set before the start.
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
@@ -155,7 +155,7 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     /// - Parameter calledAt: when the request began, if earlier than now.
     /// - Throws: `H2Error` (`localIO`) if the body's file cannot be opened.
-    init(connection: Connection, body: RequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
+    init(connection: Connection, body: HTTPRequestBody, options: RequestOptions, calledAt: UInt64? = nil) throws {
         self.connection = connection
         self.options = options
         self.calledAt =
@@ -500,10 +500,13 @@ final class Exchange: StreamState, @unchecked Sendable {
 
     // MARK: - Facts
 
+    /// Identifies the request in its client; nil if it was sent without one.
+    var requestID: HTTPClient.RequestID? { number == 0 ? nil : HTTPClient.RequestID(number: number) }
+
     /// The status, or the error if there is none.
-    var outcome: Result<Int, any Error> {
+    var outcome: Result<HTTPResponse.Status, any Error> {
         if case .failed(let error) = phase, firstByteAt == 0 { return .failure(error) }
-        return .success(status)
+        return .success(HTTPResponse.Status(code: status))
     }
 
     func currentTrailers() -> HTTPFields? {

@@ -36,7 +36,7 @@ final class HTTP2Control: @unchecked Sendable {
         doubt = PeerDoubt(roundTrip: connection.info.connect.clampedNanoseconds, mayAsk: keepAlive != nil)
     }
 
-    private var loop: EventLoop { connection.loop }
+    private var loop: H2EventLoop { connection.loop }
     private var isClosed: Bool { if case .closed = connection.state { true } else { false } }
 
     /// Schedules a timer, which holds the connection until it fires or the connection ends.
@@ -89,7 +89,7 @@ final class HTTP2Control: @unchecked Sendable {
                     .timeout, scope: .connection, cause: .timeout(.settings, after: limit),
                     message: "the server did not acknowledge our SETTINGS within \(limit)",
                     remedy: "does it speak HTTP/2 here?"),
-                saying: ErrorCode.settingsTimeout)
+                saying: H2Error.HTTP2Code.settingsTimeout)
         }
     }
 
@@ -257,7 +257,7 @@ final class HTTP2Control: @unchecked Sendable {
         }
     }
 
-    func updatePriority(_ priority: Priority, ofStream id: Int32) -> H2Error? {
+    func updatePriority(_ priority: HTTPPriority, ofStream id: Int32) -> H2Error? {
         if case .closed(let error) = connection.state { return error }
         guard session.updatePriority(priority, of: id) else {
             return H2Error(

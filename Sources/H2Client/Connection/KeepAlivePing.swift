@@ -61,7 +61,7 @@ struct KeepAlivePing {
     private var before = Traffic()
 
     /// nil if it is turned off.
-    init?(_ configuration: Configuration.KeepAlive) {
+    init?(_ configuration: ConnectionConfiguration.KeepAlive) {
         guard let interval = configuration.interval else { return nil }
         // A timer that keeps firing at once would occupy the loop completely.
         base = max(interval.clampedNanoseconds, 1_000_000)

@@ -12,7 +12,7 @@ package enum ProtocolOffer: UInt8, Hashable, Sendable {
     case cleartextHTTP1
 
     /// Offers only one version.
-    init(_ version: HTTPVersion, isSecure: Bool) {
+    init(_ version: HTTPProtocolVersion, isSecure: Bool) {
         switch version {
         case .http1: self = isSecure ? .http1 : .cleartextHTTP1
         case .http2: self = isSecure ? .http2 : .priorKnowledge
@@ -39,7 +39,7 @@ package enum ProtocolOffer: UInt8, Hashable, Sendable {
 
     /// The negotiated version. This is the only place where ALPN decides.
     /// - Throws: `H2Error` (`http2NotNegotiated`) if the server chose no protocol that we speak.
-    func version(_ choice: ProtocolChoice, of origin: Origin) throws(H2Error) -> HTTPVersion {
+    func version(_ choice: ProtocolChoice, of origin: Origin) throws(H2Error) -> HTTPProtocolVersion {
         let what: String
         switch (self, choice) {
         case (.priorKnowledge, _), (_, .chosen("h2")): return .http2

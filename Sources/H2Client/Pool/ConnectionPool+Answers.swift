@@ -63,10 +63,10 @@ extension ConnectionPool {
 
     // MARK: - Events of requests
 
-    /// Reports that a request is queued. Returns its number in events: `known` if it was sent before.
-    func queued(_ origin: Origin, as known: Int) -> Int {
-        let number = known != 0 ? known : nextRequestNumber()
-        if number != 0 { tell(.requestQueued(number, origin)) }
+    /// Reports that a request is queued. Returns its number: `known` if it was sent before.
+    func queued(_ origin: Origin, as known: Int?) -> Int {
+        let number = known ?? nextRequestNumber()
+        tell(.requestQueued, origin: origin, request: HTTPClient.RequestID(number: number))
         return number
     }
 }

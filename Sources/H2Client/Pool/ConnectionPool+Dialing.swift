@@ -19,7 +19,9 @@ extension ConnectionPool {
         connection.ownerKey = dial.key.packed
         // The SETTINGS exchange starts before anyone can send.
         connection.activate()
-        tell(.connectionOpened(connection.info, connection.version, reason: dial.reason))
+        tell(
+            .connectionOpened(connection.info, connection.version, dial.reason), origin: dial.entry.origin,
+            connection: connection.info.id)
         change { state in
             members[dial.key.slot] = .open(connection)
             if connection.info.tlsVersion != nil {
@@ -33,7 +35,7 @@ extension ConnectionPool {
 
     /// On the dial's loop.
     func dialFailed(_ dial: PoolDial, _ error: H2Error) {
-        tell(.connectFailed(dial.entry.origin, error))
+        tell(.connectFailed(error), origin: dial.entry.origin)
         locked {
             members[dial.key.slot] = .none
             dialError = error

@@ -5,12 +5,18 @@ extension ConnectionPool {
 
     /// Costs one load if nobody is listening.
     @inline(__always)
-    func tell(_ kind: @autoclosure () -> HTTPClient.Event.Kind) {
-        if isObserved { tellObservers(kind()) }
+    func tell(
+        _ kind: @autoclosure () -> HTTPClient.Event.Kind, origin: @autoclosure () -> Origin? = nil,
+        connection: @autoclosure () -> ConnectionID? = nil, request: HTTPClient.RequestID? = nil
+    ) {
+        guard isObserved else { return }
+        tellObservers(
+            HTTPClient.Event(kind: kind(), origin: origin(), connectionID: connection(), requestID: request))
     }
 
-    private func tellObservers(_ kind: HTTPClient.Event.Kind) {
-        let event = HTTPClient.Event(nanoseconds: clock.preciseNow, kind: kind)
+    private func tellObservers(_ event: HTTPClient.Event) {
+        var event = event
+        event.nanoseconds = clock.preciseNow
         for observer in lock.withLock({ Array(observers.values) }) { observer.yield(event) }
     }
 

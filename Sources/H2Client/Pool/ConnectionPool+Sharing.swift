@@ -30,7 +30,7 @@ extension ConnectionPool {
     /// Makes the origin share the connection and cancels its dial. Returns false if that is no longer possible.
     func share(_ connection: Connection, with dial: PoolDial) -> Bool {
         let isShared = change { $0.coalesced(dial.entry.key, onto: connection.key) }
-        if isShared { tell(.connectionShared(connection.info.id, dial.entry.origin)) }
+        if isShared { tell(.connectionShared, origin: dial.entry.origin, connection: connection.info.id) }
         return isShared
     }
 

@@ -130,12 +130,12 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Why no request can be sent.
     let configurationError: H2Error?
     /// Loops created for this client and shut down with it.
-    private let ownLoops: [EventLoop]
+    private let ownLoops: [H2EventLoop]
     /// Whether no response status causes a retry.
     let takesAllAnswers: Bool
     /// nil means sockets.
     let network: (any SimulatedNetwork)?
-    let clock: EventLoop
+    let clock: H2EventLoop
     private let isClockLoop: LoopIdentity
 
     let lock = PthreadLock()
@@ -229,8 +229,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         set { observedFlag.store(newValue, ordering: .relaxed) }
     }
 
-    /// The number of the next request in events; 0 if nobody is listening.
-    func nextRequestNumber() -> Int { isObserved ? lastRequest.add(1, ordering: .relaxed).newValue : 0 }
+    /// The number of the next request.
+    func nextRequestNumber() -> Int { lastRequest.add(1, ordering: .relaxed).newValue }
 
     // MARK: - Origins
 
@@ -239,7 +239,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         guard let scheme = request.scheme, let authority = request.authority else {
             throw H2Error(
                 .invalidRequest, initiator: .user, message: "the request does not say where to send it",
-                remedy: "give it a scheme and an authority, or make it with HTTPRequest(url:)")
+                remedy: "give it a scheme and an authority, or make it with RequestTarget.request()")
         }
         // Most requests go to the same origin as the one before, and comparing is much cheaper than hashing.
         if let lastOrigin, lastOrigin.authority == authority, lastOrigin.scheme == scheme { return lastOrigin }
@@ -333,7 +333,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// Creates an exchange on a leased connection. The lease is returned when the exchange ends.
     /// - Throws: `H2Error` (`localIO`) if the body's file cannot be opened.
     func exchange(
-        on connection: Connection, _ entry: OriginEntry, _ body: RequestBody, _ options: RequestOptions,
+        on connection: Connection, _ entry: OriginEntry, _ body: HTTPRequestBody, _ options: RequestOptions,
         calledAt: UInt64
     ) throws -> Exchange {
         do {
@@ -356,7 +356,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     func released(_ connection: Connection, _ exchange: Exchange) {
         if configuration.loadLimits.adaptive != nil { learn(from: exchange) }
         released(connection, exchange.origin, mayReuse: true)
-        if exchange.number != 0 { tell(.requestFinished(exchange.number, exchange.outcome)) }
+        tell(
+            .requestFinished(exchange.outcome), origin: connection.info.origin, connection: exchange.connectionID,
+            request: exchange.requestID)
         if connection.isDraining { letGoIfForgotten(connection) }
     }
 
@@ -374,7 +376,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     func doubted(_ connection: Connection) { change { $0.doubted(connection.key) } }
     func trusted(_ connection: Connection) { change { $0.trusted(connection.key) } }
     func draining(_ connection: Connection, why: H2Error, answers: Int?) {
-        tell(.connectionDraining(connection.info.id, reason: why.message))
+        tell(.connectionDraining(reason: why.message), origin: connection.info.origin, connection: connection.info.id)
         let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
         change { $0.draining(connection.key, served: answers, because: reason) }
     }
@@ -398,7 +400,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     func closed(_ connection: Connection, why: H2Error) {
         let snapshot = connection.snapshot()
-        tell(.connectionClosed(connection.info.id, reason: why.message, requests: connection.requests))
+        tell(
+            .connectionClosed(reason: why.message, requests: connection.requests), origin: connection.info.origin,
+            connection: connection.info.id)
         let key = connection.key
         change { state in
             figures.bytesSent += snapshot.bytesSent

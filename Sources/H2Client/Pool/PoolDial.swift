@@ -12,7 +12,7 @@ final class PoolDial: @unchecked Sendable {
         case over
     }
 
-    let loop: EventLoop
+    let loop: H2EventLoop
     let key: ConnectionKey
     let entry: ConnectionPool.OriginEntry
     let offer: ProtocolOffer
@@ -20,7 +20,7 @@ final class PoolDial: @unchecked Sendable {
     private let pool: ConnectionPool
     private var state = State.created
     /// The client's configuration with the result of `connectTo` for this connection, which is called once.
-    private lazy var configuration: Configuration = {
+    private lazy var configuration: ConnectionConfiguration = {
         var configuration = pool.configuration.connection
         if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
         return configuration
@@ -28,7 +28,7 @@ final class PoolDial: @unchecked Sendable {
 
     init(
         _ key: ConnectionKey, _ entry: ConnectionPool.OriginEntry, _ offer: ProtocolOffer,
-        _ reason: HTTPClient.OpenReason, pool: ConnectionPool, loop: EventLoop
+        _ reason: HTTPClient.OpenReason, pool: ConnectionPool, loop: H2EventLoop
     ) {
         self.key = key
         self.entry = entry
@@ -40,7 +40,7 @@ final class PoolDial: @unchecked Sendable {
 
     func start() {
         guard case .created = state else { return }
-        pool.tell(.connecting(entry.origin, reason: reason))
+        pool.tell(.connecting(reason), origin: entry.origin)
         guard pool.hasConnectionToShare(with: self) else { return connect() }
         state = .resolving(nil, limit: nil)
         let configuration = configuration
@@ -53,7 +53,7 @@ final class PoolDial: @unchecked Sendable {
         if case .resolving = state { state = .resolving(query, limit: nil) }
     }
 
-    private func lookUpBegan(_ host: String, _ timeouts: Configuration.Timeouts) {
+    private func lookUpBegan(_ host: String, _ timeouts: ConnectionConfiguration.Timeouts) {
         guard case .resolving(let query?, limit: nil) = state else { return }
         let limit = min(timeouts.resolve, timeouts.establish ?? timeouts.resolve)
         let timer = loop.schedule(after: limit.clampedNanoseconds) { [self] in

@@ -12,7 +12,7 @@ extension StreamState {
     }
 }
 
-extension HTTP2Session.GoAway {
+extension ConnectionSnapshot.GoAway {
     /// RFC 9113 section 6.8: streams above the last identifier were not processed and never will be.
     func notProcessed(_ id: Int32) -> H2Error {
         H2Error(
@@ -41,7 +41,7 @@ extension H2Error {
 
     /// - Parameter hasAnswered: whether the final response head arrived, so that the request was processed after all.
     static func reset(
-        stream id: Int32, code: ErrorCode, by initiator: Initiator, hasAnswered: Bool = false
+        stream id: Int32, code: H2Error.HTTP2Code, by initiator: Initiator, hasAnswered: Bool = false
     ) -> H2Error {
         let remedy =
             switch code {
@@ -135,7 +135,13 @@ extension H2Error {
         H2Error(
             .invalidRequest, scope: .stream(stream.id), initiator: .user,
             message: "\(stream.title): a chunk was written after the request's body had ended",
-            remedy: "use the writer only until its closure returns")
+            remedy: "use the writer only until its closure returns or it calls finish")
+    }
+
+    static func endedTwice(_ stream: StreamState) -> H2Error {
+        H2Error(
+            .invalidRequest, scope: .stream(stream.id), initiator: .user,
+            message: "\(stream.title): the request's body has already ended", remedy: "call finish once")
     }
 
     static func writerReturnedEarly(_ stream: StreamState) -> H2Error {

@@ -23,7 +23,7 @@ protocol HTTPSession: AnyObject {
     /// Starts a request. Its body is `stream.outgoing`, of length `stream.contentLength`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` if the connection takes no more.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: HTTPPriority?
     ) throws(H2Error)
     /// Starts a request that was prepared for repeated sending. Its body is `stream.outgoing`.
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error)

@@ -72,7 +72,7 @@ package class StreamState {
     /// Why the local side will reset or did reset the stream; kept for the error when it closes.
     @exclusivity(unchecked) final var localFailure: H2Error?
     /// The code of the peer's RST_STREAM, if any.
-    @exclusivity(unchecked) final var remoteReset: ErrorCode?
+    @exclusivity(unchecked) final var remoteReset: H2Error.HTTP2Code?
 
     // MARK: Request
 
@@ -123,7 +123,7 @@ package class StreamState {
 
     /// Whether to accept an informational response; false if they come too fast.
     /// - Parameter size: the size of its fields in bytes.
-    final func mayTakeInformational(_ size: Int, _ limits: Configuration.Limits, now: UInt64) -> Bool {
+    final func mayTakeInformational(_ size: Int, _ limits: ConnectionConfiguration.Limits, now: UInt64) -> Bool {
         if informationalRate == nil { informationalRate = InformationalRate(limits) }
         return informationalRate.unsafelyUnwrapped.add(size, now: now)
     }
@@ -153,7 +153,7 @@ private final class InformationalRate {
     /// Each started piece of this many bytes of fields counts as a response.
     private static let piece = 4_096
 
-    init(_ limits: Configuration.Limits) {
+    init(_ limits: ConnectionConfiguration.Limits) {
         bucket = LeakyBucket(limit: limits.informationalResponses, perSecond: limits.informationalResponsesPerSecond)
     }
 
@@ -161,7 +161,7 @@ private final class InformationalRate {
     func add(_ size: Int, now: UInt64) -> Bool { bucket.add(max(1, (size + Self.piece - 1) / Self.piece), now: now) }
 }
 
-extension Configuration.Limits {
+extension ConnectionConfiguration.Limits {
     /// Describes a server that sends too many informational responses.
     var informationalExcess: String {
         "too many informational responses: our limit is \(informationalResponses) at once, and "

@@ -83,7 +83,7 @@ package final class BlockingThreads: @unchecked Sendable {
     }
 }
 
-extension EventLoop {
+extension H2EventLoop {
     /// Runs `work`, which may block, on another thread.
     /// - Returns: 0, or an errno if there is no thread for it, in which case `work` is not run.
     func runBlocking(_ work: @escaping @Sendable () -> Void) -> CInt {

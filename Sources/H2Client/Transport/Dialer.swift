@@ -15,10 +15,10 @@ final class Dialer {
     }
 
     private let origin: Origin
-    private let configuration: Configuration
+    private let configuration: ConnectionConfiguration
     private let tls: TLSContext?
     private let protocols: [String]
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private let resolver: any NameResolver
     private let id: ConnectionID
     private var completion: ((Result<Connected, H2Error>) -> Void)?
@@ -45,8 +45,9 @@ final class Dialer {
     ///   - tls: nil means cleartext. Can be shared by any number of dials, on any loops.
     ///   - protocols: ALPN protocols to offer, the preferred first: `h2`, `http/1.1`.
     init(
-        origin: Origin, id: ConnectionID, configuration: Configuration, tls: TLSContext?, protocols: [String] = ["h2"],
-        loop: EventLoop, resolver: (any NameResolver)? = nil,
+        origin: Origin, id: ConnectionID, configuration: ConnectionConfiguration, tls: TLSContext?,
+        protocols: [String] = ["h2"],
+        loop: H2EventLoop, resolver: (any NameResolver)? = nil,
         completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
@@ -407,10 +408,10 @@ final class Dialer {
 /// Drives a TLS handshake by readiness and calls `completion` at its end, whether it succeeded (`wire.failure` is nil) or not.
 package final class Handshaker: ReadinessHandler {
     private let wire: TLSWire
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private var completion: (() -> Void)?
 
-    package init(wire: TLSWire, loop: EventLoop, completion: @escaping () -> Void) {
+    package init(wire: TLSWire, loop: H2EventLoop, completion: @escaping () -> Void) {
         self.wire = wire
         self.loop = loop
         self.completion = completion

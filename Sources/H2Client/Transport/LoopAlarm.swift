@@ -8,11 +8,11 @@ package final class LoopAlarm: @unchecked Sendable {
         case over
     }
 
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private var state = State.idle
 
     /// Runs `action` on the loop once `nanoseconds` have passed, unless stopped first.
-    package init(_ loop: EventLoop, after nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
+    package init(_ loop: H2EventLoop, after nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
         self.loop = loop
         loop.execute { self.start(nanoseconds, action) }
     }

@@ -1,7 +1,7 @@
 import CNghttp2
 import H2Platform
 
-/// The turns of an `EventLoop`, and the thread that runs them.
+/// The turns of an `H2EventLoop`, and the thread that runs them.
 ///
 /// The thread is started by the first post, and holds this object rather than the loop, so that an unused loop is released,
 /// which ends the thread. A loop that ends fails everything that waits for descriptors, and its thread exits once there is
@@ -42,7 +42,7 @@ final class LoopThread: @unchecked Sendable {
         self.poller = poller
         self.clock = clock
         self.start = start
-        now = clock?() ?? EventLoop.monotonicNanoseconds()
+        now = clock?() ?? H2EventLoop.monotonicNanoseconds()
     }
 
     deinit { readBuffer.deallocate() }
@@ -74,7 +74,7 @@ final class LoopThread: @unchecked Sendable {
     }
 
     /// The loop's time, read now rather than once per turn.
-    var preciseNow: UInt64 { clock?() ?? EventLoop.monotonicNanoseconds() }
+    var preciseNow: UInt64 { clock?() ?? H2EventLoop.monotonicNanoseconds() }
 
     private func startThread() {
         let status = start {

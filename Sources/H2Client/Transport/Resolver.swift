@@ -9,7 +9,7 @@ package protocol NameResolver: AnyObject, Sendable {
     /// - Returns: a query to cancel, unless the answer is already on its way.
     @discardableResult
     func resolve(
-        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+        host: String, port: Int, on loop: H2EventLoop, began: (@Sendable () -> Void)?,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
     ) -> (any NameQuery)?
 }
@@ -24,7 +24,7 @@ package protocol NameQuery: Sendable {
 extension NameResolver {
     @discardableResult
     package func resolve(
-        host: String, port: Int, on loop: EventLoop,
+        host: String, port: Int, on loop: H2EventLoop,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
     ) -> (any NameQuery)? {
         resolve(host: host, port: port, on: loop, began: nil, completion: completion)
@@ -62,12 +62,12 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     package final class Query: NameQuery {
         private let resolver: Resolver
         fileprivate let key: (host: String, port: Int)
-        fileprivate let loop: EventLoop
+        fileprivate let loop: H2EventLoop
         fileprivate let began: (@Sendable () -> Void)?
         fileprivate let completion: @Sendable (Result<[SocketAddress], H2Error>) -> Void
 
         fileprivate init(
-            _ resolver: Resolver, host: String, port: Int, loop: EventLoop, began: (@Sendable () -> Void)?,
+            _ resolver: Resolver, host: String, port: Int, loop: H2EventLoop, began: (@Sendable () -> Void)?,
             completion: @escaping @Sendable (Outcome) -> Void
         ) {
             self.resolver = resolver
@@ -118,7 +118,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     /// - Returns: a query to cancel, unless the answer is already on its way.
     @discardableResult
     package func resolve(
-        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+        host: String, port: Int, on loop: H2EventLoop, began: (@Sendable () -> Void)?,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
     ) -> (any NameQuery)? {
         if Self.isAddress(host) {

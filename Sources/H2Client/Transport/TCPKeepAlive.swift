@@ -1,6 +1,6 @@
 import CNghttp2
 
-extension Configuration.TCPKeepAlive {
+extension ConnectionConfiguration.TCPKeepAlive {
     /// Sets the options of a socket. Returns false if the system rejected one.
     func apply(to descriptor: CInt) -> Bool {
         let (idle, interval) = (Self.seconds(idle), Self.seconds(interval))

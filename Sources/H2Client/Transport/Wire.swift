@@ -28,7 +28,7 @@ package protocol Wire: AnyObject {
     /// Bytes that the descriptor received and sent, including TLS and its handshake; 0 if there is none.
     var traffic: (received: Int, sent: Int) { get }
     /// Starts notifying `handler` of readiness.
-    func attach(to loop: EventLoop, handler: any ReadinessHandler)
+    func attach(to loop: H2EventLoop, handler: any ReadinessHandler)
     /// Whether to notify the handler of room to write, and of input (false: stop reading).
     func watch(readable: Bool, writable: Bool)
     /// Sends close_notify if TLS requires it, detaches and closes. Can be called twice.
@@ -46,7 +46,7 @@ extension Wire {
 /// The descriptor part shared by TCP and TLS wires.
 package class SocketWire {
     package let descriptor: CInt
-    private var loop: EventLoop?
+    private var loop: H2EventLoop?
     private var watched = (readable: true, writable: false)
     package internal(set) var failure: H2Error?
     private(set) var isClosed = false
@@ -58,7 +58,7 @@ package class SocketWire {
         if !isClosed { _ = closeDescriptor() }
     }
 
-    package final func attach(to loop: EventLoop, handler: any ReadinessHandler) {
+    package final func attach(to loop: H2EventLoop, handler: any ReadinessHandler) {
         self.loop = loop
         loop.register(descriptor, handler: handler)
     }

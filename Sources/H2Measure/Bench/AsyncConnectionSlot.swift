@@ -295,13 +295,15 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     }
 
     /// Reads a body to its end, keeping only the figures that the plan needs.
-    private nonisolated(nonsending) func take(_ body: ResponseBody) async throws -> (bytes: Int, digest: BodyDigest?) {
+    private nonisolated(nonsending) func take(
+        _ body: HTTPResponseBody
+    ) async throws -> (bytes: Int, digest: BodyDigest?) {
         guard worker.plan.expectation?.sha256 != nil else { return (try await body.discard(), nil) }
         let digest = BodyDigest()
         var count = 0
         for try await chunk in body {
             count += chunk.count
-            digest.add(chunk)
+            digest.add(chunk.bytes)
         }
         return (count, digest)
     }

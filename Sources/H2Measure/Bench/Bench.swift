@@ -48,7 +48,7 @@ package struct Bench: Sendable {
         let downtime = Downtime()
         let timeline = Timeline(loops: plan.threads, keepsHistograms: plan.keepsIntervalHistograms)
         let logs = Logs((0..<plan.threads).map { _ in log?.beside() })
-        let loops = (0..<plan.threads).map { _ in EventLoop() }
+        let loops = (0..<plan.threads).map { _ in H2EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
         let startedAt = ProcessClocks.wallSeconds
         let findings = await withTaskGroup(of: [Worker.Findings]?.self) { group in
@@ -109,7 +109,7 @@ package struct Bench: Sendable {
     }
 
     private func gather(
-        _ loops: [EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline,
+        _ loops: [H2EventLoop], _ requests: [PreparedRequest], _ tls: TLSContext?, _ timeline: Timeline,
         _ downtime: Downtime, _ logs: Logs
     ) async -> [Worker.Findings] {
         let started = Collected<Worker>()
@@ -122,7 +122,7 @@ package struct Bench: Sendable {
         for worker in workers { peers?.add(worker) }
         return await withTaskCancellationHandler {
             // All workers begin at the same time, however long it takes until the last of their threads runs.
-            let beginning = EventLoop.monotonicNanoseconds()
+            let beginning = H2EventLoop.monotonicNanoseconds()
             return await withTaskGroup(of: Worker.Findings.self) { group in
                 for worker in workers {
                     group.addTask {

@@ -12,7 +12,7 @@ protocol BenchConnection: AnyObject {
 
 extension BenchConnection {
     var info: ConnectionInfo { connection.info }
-    var version: HTTPVersion { connection.version }
+    var version: HTTPProtocolVersion { connection.version }
     var figures: DirectFigures { connection.figures }
     var openStreams: Int { connection.openStreamCount }
     var isDraining: Bool { connection.isDraining }
@@ -23,7 +23,7 @@ extension BenchConnection {
     /// The server's SETTINGS_MAX_CONCURRENT_STREAMS; nil while it is not known, for no limit, and for HTTP/1.1.
     var announcedStreamLimit: Int? { connection.announcedStreamLimit }
     /// The error code of the server's GOAWAY, if there was one.
-    var goAwayCode: ErrorCode? { connection.goAwayCode }
+    var goAwayCode: H2Error.HTTP2Code? { connection.goAwayCode }
 }
 
 /// Why the plan had a connection ended with requests under way.
@@ -95,8 +95,8 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
         }
     }
 
-    nonisolated(nonsending) func send(_ request: BenchPlan.Request) async throws -> Response {
-        let body: RequestBody = request.body.isEmpty ? .none : .bytes(request.body)
+    nonisolated(nonsending) func send(_ request: BenchPlan.Request) async throws -> StreamedResponse {
+        let body: HTTPRequestBody = request.body.isEmpty ? .none : .bytes(request.body)
         return switch kind {
         case .http1(let connection): try await connection.send(request.request, body: body)
         case .http2(let connection): try await connection.send(request.request, body: body)

@@ -149,7 +149,7 @@ package struct BenchPlan: Sendable {
     package var inactivityTimeout: Duration?
     package var protocols = Protocols.tls(["h2", "http/1.1"])
     /// The configuration of each connection: TLS, windows, time limits, where to connect.
-    package var configuration = Configuration()
+    package var configuration = ConnectionConfiguration()
     package var api = API.direct
     /// Whether to keep each interval's histogram (`BenchResult.Interval.latency`), for an HdrHistogram log.
     package var keepsIntervalHistograms = false

@@ -168,7 +168,7 @@ extension Worker {
     }
 
     /// The configuration of a slot's connections.
-    func configuration(of number: Int) -> Configuration {
+    func configuration(of number: Int) -> ConnectionConfiguration {
         guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
         var configuration = plan.configuration
         configuration.sourceAddress = plan.sourceAddresses[number % plan.sourceAddresses.count]

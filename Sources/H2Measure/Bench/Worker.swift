@@ -41,7 +41,7 @@ final class Worker: @unchecked Sendable {
     }
 
     let plan: BenchPlan
-    let loop: EventLoop
+    let loop: H2EventLoop
     let requests: [PreparedRequest]
     let tls: TLSContext?
     let offer: ProtocolOffer
@@ -145,7 +145,7 @@ final class Worker: @unchecked Sendable {
     ///   - index: the worker's index among `plan.threads`.
     ///   - log: used by this worker only.
     init(
-        _ plan: BenchPlan, index: Int, loop: EventLoop, requests: [PreparedRequest], tls: TLSContext?,
+        _ plan: BenchPlan, index: Int, loop: H2EventLoop, requests: [PreparedRequest], tls: TLSContext?,
         timeline: Timeline, log: RequestLog?, downtime: Downtime, peers: WorkerGroup? = nil
     ) {
         self.peers = peers

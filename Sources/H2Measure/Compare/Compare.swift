@@ -76,12 +76,12 @@ package struct Compare: Sendable {
         guard !plan.conditions.isDirect else {
             return try await withLinks(targets.dropFirst(), routes + [Route(target: target, plan: plan)])
         }
-        let place = plan.configuration.connectTo ?? (target.origin.host, target.origin.port)
+        let place = plan.configuration.connectTo ?? .init(host: target.origin.host, port: target.origin.port)
         return try await LinkProxy.run(
             to: place.host, port: place.port, conditions: plan.conditions, seed: plan.seed &+ UInt64(routes.count)
         ) { link in
             var route = Route(target: target, plan: plan, link: link)
-            route.plan.configuration.connectTo = ("127.0.0.1", link.port)
+            route.plan.configuration.connectTo = .init(host: "127.0.0.1", port: link.port)
             return try await withLinks(targets.dropFirst(), routes + [route])
         }
     }

@@ -94,7 +94,7 @@ package struct ComparePlan: Sendable {
     package var seed: UInt64 = 1
     package var conditions = LinkConditions()
     /// The configuration of each connection.
-    package var configuration = Configuration()
+    package var configuration = ConnectionConfiguration()
 
     package init(targets: [Target]) { self.targets = targets }
 

@@ -37,7 +37,8 @@ struct CompareProbe: Sendable {
 
     /// - Throws: only `CancellationError`: failures of the server are findings here.
     static func of(
-        _ target: ComparePlan.Target, _ plan: ComparePlan, configuration: Configuration, engine: Compare.Engine
+        _ target: ComparePlan.Target, _ plan: ComparePlan, configuration: ConnectionConfiguration,
+        engine: Compare.Engine
     ) async throws -> CompareProbe {
         var probe = CompareProbe()
         func ask(_ version: String, newConnections: Bool = false) async throws -> Result<BenchResult, any Error> {

@@ -25,7 +25,7 @@ package final class LinkProxy: Sendable {
     /// The port on 127.0.0.1 that it listens on.
     package let port: Int
     package let conditions: LinkConditions
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private let accepting: LoopBound<Accepting>
     private let tally: Tally
 
@@ -35,7 +35,7 @@ package final class LinkProxy: Sendable {
         to host: String, port: Int, conditions: LinkConditions, seed: UInt64 = 1,
         _ body: nonisolated(nonsending) (LinkProxy) async throws -> R
     ) async throws -> R {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let proxy: LinkProxy
         do {
             let addresses = try await resolve(host, port: port, on: loop)
@@ -54,7 +54,7 @@ package final class LinkProxy: Sendable {
         }
     }
 
-    private init(to addresses: [SocketAddress], conditions: LinkConditions, seed: UInt64, loop: EventLoop) throws {
+    private init(to addresses: [SocketAddress], conditions: LinkConditions, seed: UInt64, loop: H2EventLoop) throws {
         let (descriptor, port) = try LinkSocket.listen()
         self.port = port
         self.conditions = conditions
@@ -66,7 +66,7 @@ package final class LinkProxy: Sendable {
         loop.execute { [accepting] in accepting.value.start() }
     }
 
-    private static func resolve(_ host: String, port: Int, on loop: EventLoop) async throws -> [SocketAddress] {
+    private static func resolve(_ host: String, port: Int, on loop: H2EventLoop) async throws -> [SocketAddress] {
         try await withCheckedThrowingContinuation { continuation in
             Resolver.shared.resolve(host: host, port: port, on: loop) { continuation.resume(with: $0) }
         }
@@ -107,7 +107,7 @@ package final class LinkProxy: Sendable {
 
     /// The listening socket, and the connections accepted from it.
     final class Accepting: ReadinessHandler {
-        let loop: EventLoop
+        let loop: H2EventLoop
         let conditions: LinkConditions
         let addresses: [SocketAddress]
         /// The index of the address that answered last.
@@ -122,7 +122,7 @@ package final class LinkProxy: Sendable {
         /// Takes ownership of the descriptor.
         fileprivate init(
             _ descriptor: CInt, addresses: [SocketAddress], conditions: LinkConditions, seed: UInt64, tally: Tally,
-            loop: EventLoop
+            loop: H2EventLoop
         ) {
             self.descriptor = descriptor
             self.addresses = addresses

@@ -65,7 +65,7 @@ final class LinkRelay {
     }
 
     private unowned let proxy: LinkProxy.Accepting
-    private let loop: EventLoop
+    private let loop: H2EventLoop
     private let opening: LinkOpening
     /// Nil once it is closed, since its descriptor's number may then belong to another file.
     private var client: TCPWire?

@@ -32,7 +32,7 @@ package struct SweepPlan: Sendable {
     /// The most threads to use; never more than there are connections.
     package var threads = 1
     package var protocols = BenchPlan.Protocols.tls(["h2", "http/1.1"])
-    package var configuration = Configuration()
+    package var configuration = ConnectionConfiguration()
     /// The limits that the best setting has to meet, all of them.
     package var limits: [LatencyLimit] = []
 

@@ -8,7 +8,7 @@ final class AddressList: NameResolver {
     private typealias Outcome = Result<[SocketAddress], H2Error>
 
     func resolve(
-        host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+        host: String, port: Int, on loop: H2EventLoop, began: (@Sendable () -> Void)?,
         completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
     ) -> (any NameQuery)? {
         let addresses = host.split(separator: ",").map(String.init)

@@ -1,9 +1,12 @@
 import H2Client
+import HTTPTypes
 
 /// The options for connections, retries, load and time, and the client configuration that results from them.
 extension FetchSettings {
     /// Statuses after which --retry retries: those that curl considers transient.
-    static let transientStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
+    static let transientStatuses: Set<HTTPResponse.Status> = [
+        .requestTimeout, .tooManyRequests, .internalServerError, .badGateway, .serviceUnavailable, .gatewayTimeout,
+    ]
     /// The longest wait between two attempts, and the longest Retry-After obeyed. The same as in curl.
     private static let longestRetryWait = Duration.seconds(600)
 
@@ -130,8 +133,8 @@ extension FetchSettings {
         return configuration
     }
 
-    private func connectionConfiguration() -> Configuration {
-        var configuration = Configuration()
+    private func connectionConfiguration() -> ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         configuration.tls = tls
         // At the end no transfer is running, and a peer that does not close must not delay the user.
         configuration.timeouts.drain = .seconds(1)
@@ -167,7 +170,7 @@ extension FetchSettings {
     ///
     /// If it waits longer, responses that wait for its turn hold all of them.
     var longestHonestWait: Duration {
-        let steps = Configuration.Timeouts()
+        let steps = ConnectionConfiguration.Timeouts()
         var wait = (connectTimeout ?? steps.resolve + steps.connect + steps.tls) + .seconds(2)
         if let adaptive = loadLimits.adaptive { wait += adaptive.maximumPause }
         if let rate = loadLimits.requestsPerSecondPerOrigin { wait += .seconds(min(1 / rate, 86_400)) }

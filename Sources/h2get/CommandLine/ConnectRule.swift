@@ -11,15 +11,15 @@ struct ConnectRules: Sendable, Equatable {
     var isEmpty: Bool { connectTo.isEmpty && resolve.isEmpty }
 
     /// Where to connect, or nil for the origin's own host and port.
-    func target(for origin: Origin) -> (host: String, port: Int)? {
+    func target(for origin: Origin) -> ConnectionConfiguration.Endpoint? {
         let target = connectTo.first { $0.matches(origin.host, origin.port) }?.target(for: origin)
-        let (host, port) = target ?? (origin.host, origin.port)
+        let (host, port) = (target?.host ?? origin.host, target?.port ?? origin.port)
         let matching = resolve.filter { $0.matches(host, port) }
         guard let rule = matching.last(where: { $0.host != nil }) ?? matching.last, let addresses = rule.targetHost
         else {
             return target
         }
-        return (addresses, port)
+        return ConnectionConfiguration.Endpoint(host: addresses, port: port)
     }
 }
 
@@ -76,8 +76,8 @@ struct ConnectRule: Sendable, Equatable {
         (self.host == nil || self.host == host) && (self.port == nil || self.port == port)
     }
 
-    func target(for origin: Origin) -> (host: String, port: Int) {
-        (targetHost ?? origin.host, targetPort ?? origin.port)
+    func target(for origin: Origin) -> ConnectionConfiguration.Endpoint {
+        ConnectionConfiguration.Endpoint(host: targetHost ?? origin.host, port: targetPort ?? origin.port)
     }
 
     /// Splits at colons outside brackets, and removes the brackets.

@@ -117,11 +117,11 @@ struct Failure: Error, Sendable, Equatable {
     /// What to try: one of our options if one helps, otherwise the library's advice.
     static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
-        // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_: trusting another CA would not help.
-        case (.certificateRejected, .certificate(62...64)):
+        // Trusting another CA would not help.
+        case (.certificateRejected, .certificate(let fault)) where fault.kind == .wrongHost:
             "it is for another name: use that in the URL, with --connect-to HOST:PORT:HOST:PORT if it leads elsewhere"
-        // X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED.
-        case (.certificateRejected, .certificate(9...10)): "renew it, or accept any certificate with -k"
+        case (.certificateRejected, .certificate(let fault)) where fault.kind == .expired || fault.kind == .notYetValid:
+            "renew it, or accept any certificate with -k"
         case (.certificateRejected, _): "name its authority with --cacert FILE, or accept any certificate with -k"
         case (.timeout, .timeout(.resolve, _)), (.timeout, .timeout(.connect, _)), (.timeout, .timeout(.tls, _)):
             "is the server up? allow more time with --connect-timeout or -m"
@@ -138,7 +138,7 @@ struct Failure: Error, Sendable, Equatable {
             "allow more with --informational-max and --informational-per-second"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
         // Leave out advice that only a program can follow.
-        default: ["Configuration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
+        default: ["ConnectionConfiguration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
         }
     }
 

@@ -47,7 +47,7 @@ struct Main {
         }
         // OpenSSL initializes on the event loop's thread while this thread prepares the rest. This starts only after the
         // command line is accepted.
-        if settings.urls.contains(where: { $0.hasPrefix("https:") }) { EventLoop.shared.prepareTLS() }
+        if settings.urls.contains(where: { $0.hasPrefix("https:") }) { H2EventLoop.shared.prepareTLS() }
         // Progress must not mix with bodies on the same terminal.
         let bodiesOnTerminal =
             isatty(STDOUT_FILENO) == 1 && settings.standardOutputCount > 0
@@ -57,7 +57,7 @@ struct Main {
         // Besides the downloads: connections, the event loop, and stdin, stdout and stderr.
         allowOpenFiles(settings.parallelMaximum + settings.pool.connections + 100)
         let fetch = try Fetch(settings, console: console)
-        let task = Task(executorPreference: EventLoop.shared.taskExecutor) {
+        let task = Task(executorPreference: H2EventLoop.shared.taskExecutor) {
             Interruption.end(with: await fetch.run().rawValue)
         }
         Interruption.cancels { task.cancel() }

@@ -9,8 +9,8 @@ struct TLSFiles {
     var certificate: String?
     var key: String?
 
-    var configuration: Configuration.TLS {
-        var tls = Configuration.TLS()
+    var configuration: ConnectionConfiguration.TLS {
+        var tls = ConnectionConfiguration.TLS()
         tls.verifiesPeer = !isInsecure
         tls.caFile = authorityFile
         tls.caDirectory = authorityDirectory
@@ -30,7 +30,7 @@ struct TLSFiles {
 
     /// Checks, before anything is sent, that the files are readable and that OpenSSL knows the cipher suites and groups.
     /// - Throws: `Failure`.
-    static func check(_ tls: Configuration.TLS) throws {
+    static func check(_ tls: ConnectionConfiguration.TLS) throws {
         try checkSuites(tls)
         for (path, option, status) in [
             (tls.caFile, "--cacert", ExitReason.authorityFile), (tls.caDirectory, "--capath", .authorityFile),
@@ -49,9 +49,9 @@ struct TLSFiles {
     }
 
     /// - Throws: `Failure` (`cipher`).
-    private static func checkSuites(_ tls: Configuration.TLS) throws {
+    private static func checkSuites(_ tls: ConnectionConfiguration.TLS) throws {
         guard tls.suites12 != nil || tls.suites13 != nil || tls.groups != nil else { return }
-        var chosen = Configuration.TLS()
+        var chosen = ConnectionConfiguration.TLS()
         chosen.verifiesPeer = false
         (chosen.suites12, chosen.suites13, chosen.groups) = (tls.suites12, tls.suites13, tls.groups)
         do { _ = try TLSContext(client: chosen) } catch let error as H2Error {

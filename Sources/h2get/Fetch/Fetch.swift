@@ -31,9 +31,9 @@ actor Fetch {
     var bodyBytes = 0
     var inFlight = 0
     var mostInFlight = 0
-    var spoken: Set<HTTPVersion> = []
+    var spoken: Set<HTTPProtocolVersion> = []
     /// The connection of the first response.
-    var firstConnection: (info: ConnectionInfo, version: HTTPVersion)?
+    var firstConnection: (info: ConnectionInfo, version: HTTPProtocolVersion)?
     private var firstFailure: (index: Int, status: ExitReason)?
     /// Whether stdout is broken and all remaining bodies would go there.
     private var isStopped = false
@@ -48,7 +48,7 @@ actor Fetch {
     /// Tasks that report the clients' events, with -v or --retry.
     private var narrators: [Task<Void, Never>?] = []
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { H2EventLoop.shared.asUnownedSerialExecutor() }
 
     /// - Throws: `Failure` if the list of URLs cannot be opened.
     init(_ settings: FetchSettings, console: Console) throws {
@@ -143,14 +143,14 @@ actor Fetch {
         guard settings.retries ?? 0 > 0, console.showsErrors else { return }
         let events = client.events()
         narrators.append(
-            Task(executorPreference: EventLoop.shared.taskExecutor) {
+            Task(executorPreference: H2EventLoop.shared.taskExecutor) {
                 for await event in events { await self.tellRetry(event.kind) }
             })
     }
 
     private func tellRetry(_ event: HTTPClient.Event.Kind) {
-        guard case .requestRetried(_, let error, let status, let wait) = event, wait > .zero else { return }
-        retryNotes.tell(error?.message ?? "the server answered \(status ?? 0)", wait: wait)
+        guard case .requestRetried(let failed) = event, failed.wait > .zero else { return }
+        retryNotes.tell(failed.reason, wait: failed.wait)
     }
 
     /// Closes both clients, without waiting if the run was cancelled.

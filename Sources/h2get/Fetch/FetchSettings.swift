@@ -46,7 +46,7 @@ struct FetchSettings: Sendable {
     var includesHead = false
     var placement = Placement()
     var connectRules = ConnectRules()
-    var tls = Configuration.TLS()
+    var tls = ConnectionConfiguration.TLS()
     var isSilent = false
     var showsErrors = true
     var verbosity = 0
@@ -69,7 +69,7 @@ struct FetchSettings: Sendable {
         try setFields(request)
         try RawArguments.check((request.data + request.binaryData).map(\.text) + request.fields)
         try setTrailers(request)
-        options.priority = try request.priority.map(Priority.init(option:))
+        options.priority = try request.priority.map(HTTPPriority.init(option:))
         if request.expectContinue { options.expectContinue = .seconds(1) }
         try setTimes(command.times)
         try setVersions(command.connection)
@@ -304,7 +304,7 @@ struct FieldArgument: Equatable {
     }
 }
 
-extension Priority {
+extension HTTPPriority {
     /// Parses `u=N`, `i`, or both separated by a comma, as in the field.
     init(option text: String) throws {
         self.init()

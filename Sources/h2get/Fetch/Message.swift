@@ -10,7 +10,7 @@ enum MessageBody: Sendable {
     case file(String)
     case once(OneTimeBody)
 
-    func content(_ trailers: HTTPFields?) -> RequestBody {
+    func content(_ trailers: HTTPFields?) -> HTTPRequestBody {
         switch self {
         case .none: trailers.map { .bytes([], trailers: $0) } ?? .none
         case .bytes(let bytes): .bytes(bytes, trailers: trailers)
@@ -43,7 +43,7 @@ final class OneTimeBody: Sendable {
     var wasAsked: Bool { wasRead.load(ordering: .relaxed) }
 
     /// - Throws: `Failure` (`readFailed`), also if the body was read before; `CancellationError`; what `writer` throws.
-    func write(to writer: RequestBodyWriter) async throws {
+    func write(to writer: HTTPRequestBody.Writer) async throws {
         guard !wasRead.exchange(true, ordering: .relaxed) else {
             throw Failure(
                 .readFailed, "\(name) can be read only once, and it has to be sent a second time; use a regular file")

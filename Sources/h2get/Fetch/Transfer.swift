@@ -112,7 +112,7 @@ extension Fetch {
                     + "leave out -f to see its body")
         }
         let tries = tries(response)
-        let isWorthTelling = settings.retry.statuses.contains(response.status.code) || response.retryRefusal != nil
+        let isWorthTelling = settings.retry.statuses.contains(response.status) || response.retryRefusal != nil
         if isWorthTelling, !tries.isEmpty, console.showsErrors {
             let answer = "the server answered \(response.status.code)\(reason(response.status))"
             console.say(printable("h2get: \(withoutSecrets(transfer.url)): \(answer)\(tries)"))
@@ -145,7 +145,7 @@ extension Fetch {
     }
 
     /// The number of attempts, if more than one, and why there was no further one.
-    private func tries(_ response: Response) -> String {
+    private func tries(_ response: StreamedResponse) -> String {
         let failed = response.failedAttempts.count
         return (failed == 0 ? "" : " (tried \(failed + 1) times)") + whyNotAgain(response.retryRefusal)
     }
@@ -161,7 +161,7 @@ extension Fetch {
     /// The client itself retries according to its policy.
     private func send(
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer
-    ) async throws -> Response {
+    ) async throws -> StreamedResponse {
         var attempts = 0
         while true {
             do {
@@ -213,7 +213,7 @@ extension Fetch {
 
     private func sendOnce(
         _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ transfer: Transfer, isFirst: Bool
-    ) async throws -> Response {
+    ) async throws -> StreamedResponse {
         var options = settings.options
         // The authority may differ from the URL's.
         if settings.authority != nil { options.origin = origin }
@@ -248,14 +248,16 @@ extension Fetch {
     private static let depositLimit = 64 << 10
 
     /// The body's length if the response should be deposited with `Turns`, otherwise nil.
-    private func depositLength(_ response: Response) -> Int? {
+    private func depositLength(_ response: StreamedResponse) -> Int? {
         guard settings.writesInOrder, !isStandardOutputTerminal else { return nil }
         if settings.method == .head { return 0 }
-        guard let length = response.firstValue(of: "content-length").flatMap({ Int($0) }) else { return nil }
+        guard let length = response.firstValue(of: .contentLength).flatMap({ Int($0) }) else { return nil }
         return length <= Self.depositLimit ? length : nil
     }
 
-    private func deposit(_ response: Response, _ length: Int, _ turn: Int, _ transfer: inout Transfer) async throws {
+    private func deposit(
+        _ response: StreamedResponse, _ length: Int, _ turn: Int, _ transfer: inout Transfer
+    ) async throws {
         var bytes = settings.includesHead ? headBytes(response) : []
         let body = try await response.body.collect(upTo: length)
         transfer.bodyBytes = body.count
@@ -281,7 +283,7 @@ extension Fetch {
     }
 
     /// The head for -i and -I: over HTTP/1.x byte for byte as received; for HTTP/2, which has no status line, with curl's.
-    private func headBytes(_ response: Response) -> [UInt8] {
+    private func headBytes(_ response: StreamedResponse) -> [UInt8] {
         var bytes = response.statusLine?.bytes ?? Array("\(response.version.rawValue) \(response.status.code) ".utf8)
         bytes += "\r\n".utf8
         for field in response.rawHeaderFields {

@@ -285,7 +285,7 @@ struct BenchSettings: Sendable {
     }
 }
 
-extension Configuration {
+extension ConnectionConfiguration {
     /// Sets fixed window sizes, in bits as in h2load. Nothing is held back for slow readers, because there are none.
     mutating func setWindows(streamBits: Int, connectionBits: Int) {
         let (stream, connection) = (1 << streamBits - 1, 1 << connectionBits - 1)

@@ -134,8 +134,7 @@ extension Failure {
                 (.connectionClosed, .none) where protocols == .cleartextHTTP2,
                 (.connectionClosed, .errno) where protocols == .cleartextHTTP2:
                 "does the server speak HTTP/2 without TLS? if not, use --h1"
-            // X509_V_ERR_HOSTNAME_MISMATCH, _EMAIL_ and _IP_ADDRESS_.
-            case (.certificateRejected, .certificate(62...64)):
+            case (.certificateRejected, .certificate(let fault)) where fault.kind == .wrongHost:
                 "it is for another name: use that in the URL, or name it with --sni"
             case (.timeout, _): "is the server up, and can it take that many connections at once? try a lower -c, or -r"
             case (.streamReset, _), (.limitExceeded, _), (_, .http2(.enhanceYourCalm, _)):

@@ -21,8 +21,8 @@ struct MeasuredConnection {
         return arguments.http1 || arguments.cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
     }
 
-    func configuration(_ arguments: MeasuredConnectionArguments) throws -> Configuration {
-        var configuration = Configuration()
+    func configuration(_ arguments: MeasuredConnectionArguments) throws -> ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         if origin.scheme == .http {
             for (name, isGiven) in [
                 ("-k", arguments.insecure), ("--cacert", arguments.authorityFile != nil),
@@ -50,14 +50,15 @@ struct MeasuredConnection {
     }
 
     /// Parses `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
-    private func place(_ text: String) throws -> (host: String, port: Int) {
+    private func place(_ text: String) throws -> ConnectionConfiguration.Endpoint {
         do {
             let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")
             let named = text.utf8.last == UInt8(ascii: "]") || !text.utf8.contains(UInt8(ascii: ":"))
             guard target.path == "/", target.userInfo == nil, !text.utf8.contains(UInt8(ascii: "/")) else {
                 throw BadValue("more than a host and a port")
             }
-            return (target.origin.host, named ? origin.port : target.origin.port)
+            return ConnectionConfiguration.Endpoint(
+                host: target.origin.host, port: named ? origin.port : target.origin.port)
         } catch {
             throw Failure.usage(
                 "write --connect-to HOST or HOST:PORT, an IPv6 address in brackets")

@@ -78,7 +78,7 @@ struct BodyOutput {
     /// Writes the whole body.
     /// - Returns: the body's length in bytes.
     /// - Throws: `Failure` if writing fails, `H2Error` if reading fails, `CancellationError`.
-    nonisolated(nonsending) func write(_ body: ResponseBody) async throws -> Int {
+    nonisolated(nonsending) func write(_ body: HTTPResponseBody) async throws -> Int {
         switch target {
         case .discard: return try await body.discard()
         case .download(let download): return try await body.write(to: download.descriptor)
@@ -93,7 +93,7 @@ struct BodyOutput {
                         "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
                 }
                 isFirstOnTerminal = false
-                try await Self.write(chunk, to: output)
+                try await Self.write(chunk.bytes, to: output)
                 length += chunk.count
             }
             return length

@@ -10,9 +10,9 @@ struct Summary {
     var bodyBytes: Int
     var elapsed: Double
     /// The HTTP versions of the responses.
-    var spoken: Set<HTTPVersion>
+    var spoken: Set<HTTPProtocolVersion>
     /// The connection of the first response.
-    var first: (info: ConnectionInfo, version: HTTPVersion)?
+    var first: (info: ConnectionInfo, version: HTTPProtocolVersion)?
     var statistics: HTTPClient.Statistics
 
     var text: String {

@@ -16,37 +16,36 @@ struct Verbose: Sendable {
     func narrate(_ client: HTTPClient) -> Task<Void, Never>? {
         guard isOn else { return nil }
         let events = client.events()
-        return Task(executorPreference: EventLoop.shared.taskExecutor) {
-            for await event in events { tell(event.kind) }
+        return Task(executorPreference: H2EventLoop.shared.taskExecutor) {
+            for await event in events { tell(event) }
         }
     }
 
-    private func tell(_ event: HTTPClient.Event.Kind) {
+    private func tell(_ event: HTTPClient.Event) {
         for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
     }
 
     /// The lines of -v about an event, except those that transfers report themselves.
-    static func lines(_ event: HTTPClient.Event.Kind) -> [String] {
-        switch event {
-        case .connecting(let origin, let reason): ["connecting to \(origin): \(reason.rawValue)"]
-        case .connectFailed(let origin, let error):
+    static func lines(_ event: HTTPClient.Event) -> [String] {
+        let origin = event.origin.map { "\($0)" } ?? "a server"
+        let connection = "connection \(event.connectionID?.description ?? "")"
+        return switch event.kind {
+        case .connecting(let reason): ["connecting to \(origin): \(reason.rawValue)"]
+        case .connectFailed(let error):
             ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
         case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
-        case .connectionShared(let id, let origin): ["connection \(id) serves \(origin) too from now on"]
-        case .connectionDraining(let id, let reason): ["connection \(id) takes no new requests: \(reason)"]
-        case .connectionClosed(let id, let reason, let requests):
-            ["connection \(id) ended after \(counted(requests, "request")): \(reason)"]
-        case .requestRetried(_, let error, let status, let wait):
-            [
-                "\(error?.message ?? "the server answered \(status ?? 0)"); trying again "
-                    + (wait > .zero ? "in \(wait.brief)" : "at once")
-            ]
+        case .connectionShared: ["\(connection) serves \(origin) too from now on"]
+        case .connectionDraining(let reason): ["\(connection) takes no new requests: \(reason)"]
+        case .connectionClosed(let reason, let requests):
+            ["\(connection) ended after \(counted(requests, "request")): \(reason)"]
+        case .requestRetried(let failed):
+            ["\(failed.reason); trying again \(failed.wait > .zero ? "in \(failed.wait.brief)" : "at once")"]
         case .requestQueued, .requestSent, .requestFinished: []
         }
     }
 
     private static func opened(
-        _ info: ConnectionInfo, _ version: HTTPVersion, _ reason: HTTPClient.OpenReason
+        _ info: ConnectionInfo, _ version: HTTPProtocolVersion, _ reason: HTTPClient.OpenReason
     ) -> [String] {
         let name = "connection \(info.id)"
         var lines = [
@@ -91,7 +90,7 @@ struct Verbose: Sendable {
         }
     }
 
-    func received(_ response: Response, _ transfer: Transfer) {
+    func received(_ response: StreamedResponse, _ transfer: Transfer) {
         guard isOn else { return }
         let mark = mark(transfer)
         var text = "\(mark)* \(Verbose.name(response)) on connection \(response.connectionID) "
@@ -105,11 +104,11 @@ struct Verbose: Sendable {
     }
 
     /// The response's name: its stream, or "request" over HTTP/1.x, which has no streams.
-    private static func name(_ response: Response) -> String {
+    private static func name(_ response: StreamedResponse) -> String {
         response.version == .http2 ? "stream \(response.streamID)" : "request"
     }
 
-    nonisolated(nonsending) func finished(_ response: Response, _ transfer: Transfer) async {
+    nonisolated(nonsending) func finished(_ response: StreamedResponse, _ transfer: Transfer) async {
         guard isOn else { return }
         let mark = mark(transfer)
         if let trailers = await response.trailerFields() {
@@ -141,7 +140,7 @@ struct Verbose: Sendable {
     }
 
     static func line(_ frame: FrameRecord) -> String {
-        func window(_ pair: (stream: Int?, connection: Int)) -> String {
+        func window(_ pair: FrameRecord.Window) -> String {
             "\(pair.stream.map { "\($0)/" } ?? "")\(pair.connection)"
         }
         var text = "\(fixed(frame.time.inSeconds * 1000, 2)) ms \(frame.connectionID) "

@@ -129,13 +129,13 @@ final class InputFile: Sendable {
         /// Returns on input, end of file or an error, or when `limit` expires.
         /// - Throws: `CancellationError`.
         nonisolated(nonsending) func wait(_ limit: Duration?) async throws {
-            let (loop, watch, waiter) = (EventLoop.shared, LoopBound(self), waiter)
+            let (loop, watch, waiter) = (H2EventLoop.shared, LoopBound(self), waiter)
             loop.execute { watch.value.begin(on: loop, limit) }
             defer { loop.execute { watch.value.end() } }
             try await waiter.wait()
         }
 
-        private func begin(on loop: EventLoop, _ limit: Duration?) {
+        private func begin(on loop: H2EventLoop, _ limit: Duration?) {
             isWatched = true
             loop.register(file.descriptor, handler: self)
             if let limit { timer = loop.schedule(after: limit.clampedNanoseconds) { self.finish() } }
@@ -155,11 +155,11 @@ final class InputFile: Sendable {
         }
 
         private func end() {
-            if let timer { EventLoop.shared.cancel(timer) }
+            if let timer { H2EventLoop.shared.cancel(timer) }
             timer = nil
             guard isWatched else { return }
             isWatched = false
-            EventLoop.shared.deregister(file.descriptor)
+            H2EventLoop.shared.deregister(file.descriptor)
         }
     }
 

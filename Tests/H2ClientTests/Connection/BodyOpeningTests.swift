@@ -20,15 +20,15 @@ import Testing
         }
     }
 
-    private func opened(_ disk: Disk, timeout: Duration?, on loop: EventLoop) async throws -> RequestBody {
+    private func opened(_ disk: Disk, timeout: Duration?, on loop: H2EventLoop) async throws -> HTTPRequestBody {
         var options = RequestOptions()
         options.timeout = timeout
-        return try await RequestBody.file("/etc/passwd").opened(
+        return try await HTTPRequestBody.file("/etc/passwd").opened(
             on: loop, options, calledAt: loop.preciseNow, openCached: { _ in nil }, open: { try disk.open($0) })
     }
 
     @Test func `is waited for within the request's time limit`() async throws {
-        let (disk, loop) = (Disk(), EventLoop())
+        let (disk, loop) = (Disk(), H2EventLoop())
         defer { loop.shutdown() }
         let error = await #expect(throws: H2Error.self) {
             _ = try await opened(disk, timeout: .milliseconds(50), on: loop)
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func `is not waited for by a caller that is cancelled`() async throws {
-        let (disk, loop) = (Disk(), EventLoop())
+        let (disk, loop) = (Disk(), H2EventLoop())
         defer { loop.shutdown() }
         let task = Task { try await opened(disk, timeout: nil, on: loop) }
         task.cancel()
@@ -50,10 +50,10 @@ import Testing
     }
 
     @Test func `that is missing is told as such`() async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer { loop.shutdown() }
         let error = await #expect(throws: H2Error.self) {
-            _ = try await RequestBody.file("/nowhere/at/all").opened(
+            _ = try await HTTPRequestBody.file("/nowhere/at/all").opened(
                 on: loop, RequestOptions(), calledAt: loop.preciseNow, openCached: { _ in nil })
         }
         #expect(error?.code == .localIO)

@@ -8,13 +8,13 @@ import Testing
 /// Callers on the loop, on the global pool and on actors, over real sockets and loops: the same results for all.
 @Suite(.timeLimit(.minutes(5))) struct CallerTests {
     private nonisolated(nonsending) func withConnection<R>(
-        _ configuration: Configuration = Configuration(),
+        _ configuration: ConnectionConfiguration = ConnectionConfiguration(),
         _ body: nonisolated(nonsending) (HTTP2Connection, OriginServer) async throws -> R
     ) async throws -> R {
         var served = OriginServer.Configuration()
         served.security = .cleartext
         let server = try OriginServer.start(served)
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer {
             server.stopNow()
             loop.shutdown()

@@ -10,7 +10,7 @@ import Testing
     private final class HalfDead: NameResolver {
         struct Query: NameQuery { func cancel() {} }
         func resolve(
-            host: String, port: Int, on loop: EventLoop, began: (@Sendable () -> Void)?,
+            host: String, port: Int, on loop: H2EventLoop, began: (@Sendable () -> Void)?,
             completion: @escaping @Sendable (Result<[SocketAddress], H2Error>) -> Void
         ) -> (any NameQuery)? {
             loop.execute {

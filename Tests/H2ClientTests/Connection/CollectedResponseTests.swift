@@ -19,26 +19,26 @@ struct CollectedResponseTests {
     }
 
     /// A response that was whole when its head was delivered.
-    private static func whole(_ bytes: [UInt8], on connection: HTTP2Connection) throws -> ResponseBody {
+    private static func whole(_ bytes: [UInt8], on connection: HTTP2Connection) throws -> HTTPResponseBody {
         let exchange = try Exchange(connection: connection.connection, body: .none, options: RequestOptions())
         (exchange.body, exchange.bodyReceived, exchange.phase) = (bytes, bytes.count, .ended)
-        return ResponseBody(exchange: exchange, guardian: nil)
+        return HTTPResponseBody(exchange: exchange, guardian: nil)
     }
 
-    private static func deliver(_ body: ResponseBody) async {
+    private static func deliver(_ body: HTTPResponseBody) async {
         _ = await withUnsafeContinuation { continuation in
             body.exchange.waiter = .head(continuation)
             body.exchange.deliverHeadOrBody()
         }
     }
 
-    private static func read(_ body: ResponseBody, _ reading: Reading, _ file: CInt) async throws -> Outcome {
+    private static func read(_ body: HTTPResponseBody, _ reading: Reading, _ file: CInt) async throws -> Outcome {
         do {
             switch reading {
             case .collect: return .bytes(try await body.collect(upTo: 1_000))
             case .next:
                 var iterator = body.makeAsyncIterator()
-                return .bytes(try await iterator.next() ?? [])
+                return .bytes(try await iterator.next().map(Array.init) ?? [])
             case .discard: return .count(try await body.discard())
             case .write: return .count(try await body.write(to: file))
             }
@@ -76,7 +76,7 @@ struct CollectedResponseTests {
         var served = OriginServer.Configuration()
         served.security = .cleartext
         let server = try OriginServer.start(served)
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer {
             server.stopNow()
             loop.shutdown()

@@ -22,7 +22,7 @@ import Testing
         ("limits.waitingRequests", { $0.connection.limits.waitingRequests = -1 }),
         ("timeouts.tls", { $0.connection.timeouts.tls = .seconds(-1) }),
         ("timeouts.establish", { $0.connection.timeouts.establish = .nanoseconds(-1) }),
-        ("connectTo.port", { $0.connection.connectTo = ("localhost", 65_536) }),
+        ("connectTo.port", { $0.connection.connectTo = .init(host: "localhost", port: 65_536) }),
         (
             "tls.minimumVersion",
             {
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func `A connection of one's own is checked as well`() async throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = -1
         let fixed = configuration
         let error = await #expect(throws: H2Error.self) {
@@ -130,7 +130,7 @@ import Testing
     }
 
     /// Sends over each loop of a client's own, and says what was left of those loops.
-    private func useClient(_ url: String, _ change: Change, shutsDown: Bool) async throws -> [() -> EventLoop?] {
+    private func useClient(_ url: String, _ change: Change, shutsDown: Bool) async throws -> [() -> H2EventLoop?] {
         var configuration = HTTPClient.Configuration()
         change(&configuration)
         let client = HTTPClient(configuration: configuration)
@@ -143,10 +143,10 @@ import Testing
     @Test(arguments: [true, false])
     func `A client's own loops end with it, whether it is shut down or dropped`(shutsDown: Bool) async throws {
         let origin = try cleartextOrigin()
-        var loops: [() -> EventLoop?] = []
+        var loops: [() -> H2EventLoop?] = []
         for _ in 0..<20 {
             loops += try await useClient(origin.url, { $0.eventLoops = .own(count: 2) }, shutsDown: shutsDown)
-            loops += try await useClient(origin.url, { $0.eventLoops = [EventLoop()] }, shutsDown: shutsDown)
+            loops += try await useClient(origin.url, { $0.eventLoops = [H2EventLoop()] }, shutsDown: shutsDown)
         }
         #expect(loops.count == 60)
         waitUntil { loops.allSatisfy { $0() == nil } }

@@ -14,12 +14,12 @@ import Testing
         rig.start { try await $0.send(.to(path)).body.discard() }
     }
 
-    private func goAways(_ rig: ConnectionRig) -> [ErrorCode] {
-        rig.received(Frame.Kind.goAway).map { ErrorCode(rawValue: $0.number(at: 4)) }
+    private func goAways(_ rig: ConnectionRig) -> [H2Error.HTTP2Code] {
+        rig.received(Frame.Kind.goAway).map { H2Error.HTTP2Code(rawValue: $0.number(at: 4)) }
     }
 
-    private func limited(_ streams: Int) -> Configuration {
-        var configuration = Configuration()
+    private func limited(_ streams: Int) -> ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         configuration.limits.concurrentStreams = streams
         return configuration
     }
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func `A peer that reads nothing is left when the socket took no byte for the limit`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.writeStall = .seconds(5)
         let rig = ConnectionRig(configuration, isScripted: true)
         rig.wire.shape.room = 1_000
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func `A peer that reads on in time is not left, however often it stalls`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.writeStall = .seconds(5)
         let rig = ConnectionRig(configuration, isScripted: true)
         rig.wire.shape.room = 20_000
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func `close waits no longer than the drain limit`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.drain = .milliseconds(500)
         let rig = ConnectionRig(configuration, isScripted: true)
         let pending = get(rig)
@@ -149,7 +149,8 @@ import Testing
         rig.finish(pending)
         #expect(pending.h2Error?.isRetryable == true)
         #expect(rig.run { try await $0.ping() }?.h2Error?.code == .connectionClosed)
-        #expect(rig.run { try await $0.updatePriority(Priority(), ofStream: 1) }?.h2Error?.code == .connectionClosed)
+        #expect(
+            rig.run { try await $0.updatePriority(HTTPPriority(), ofStream: 1) }?.h2Error?.code == .connectionClosed)
         rig.expectNothingLeft()
     }
 
@@ -261,7 +262,7 @@ import Testing
         let rig = ConnectionRig(isScripted: true)
         let (first, second) = (get(rig), get(rig))
         rig.settle()
-        rig.wire.send(.goAway(lastStreamID: 1, ErrorCode.enhanceYourCalm.rawValue, debugText: "too fast"))
+        rig.wire.send(.goAway(lastStreamID: 1, H2Error.HTTP2Code.enhanceYourCalm.rawValue, debugText: "too fast"))
         rig.finish(first)
         rig.finish(second)
         #expect(first.h2Error?.cause == .http2(.enhanceYourCalm, debugText: "too fast"))
@@ -311,7 +312,7 @@ import Testing
     }
 
     @Test func `A flood ends the connection with ENHANCE_YOUR_CALM`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.controlFrames = 20
         let rig = ConnectionRig(configuration, isScripted: true)
         let pending = get(rig)
@@ -330,7 +331,7 @@ import Testing
         let wire = LoopBound(SimulatedWire(world))
         let connection = world.onLoop {
             HTTP2Connection(
-                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: Configuration(),
+                over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: ConnectionConfiguration(),
                 on: world.loop)
         }
         let error = Noted<H2Error>()
@@ -347,7 +348,7 @@ import Testing
     // MARK: - Time limits
 
     @Test func `SETTINGS that are not acknowledged in time end the connection with SETTINGS_TIMEOUT`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.settings = .seconds(3)
         var settings = SimulatedServer.Settings()
         settings.maxConcurrentStreams = 5
@@ -377,7 +378,7 @@ import Testing
         world.advance(.milliseconds(1))
         #expect(
             frames.filter { $0.type == Frame.Kind.goAway }.map { $0.number(at: 4) } == [
-                ErrorCode.settingsTimeout.rawValue
+                H2Error.HTTP2Code.settingsTimeout.rawValue
             ])
         #expect(wire.value.isClosed)
     }
@@ -434,7 +435,7 @@ import Testing
         let rig = ConnectionRig(isScripted: true, says: [Setting.noRFC7540Priorities: 1])
         let pending = get(rig)
         rig.settle()
-        #expect(rig.run { try await $0.updatePriority(Priority(urgency: 0), ofStream: 1) }?.error == nil)
+        #expect(rig.run { try await $0.updatePriority(HTTPPriority(urgency: 0), ofStream: 1) }?.error == nil)
         rig.settle()
         #expect(rig.received(Frame.Kind.priorityUpdate).map(\.payload) == [[0, 0, 0, 1] + text("u=0")])
         pending.task?.cancel()
@@ -495,7 +496,8 @@ import Testing
         do {
             let connection = world.onLoop {
                 HTTP2Connection(
-                    over: wire.value, to: try! Origin(scheme: .http, host: "a"), configuration: Configuration(),
+                    over: wire.value, to: try! Origin(scheme: .http, host: "a"),
+                    configuration: ConnectionConfiguration(),
                     on: world.loop)
             }
             inner = connection.connection

@@ -25,7 +25,8 @@ final class ConnectionRig: @unchecked Sendable {
     ///   - says: the script's first SETTINGS.
     ///   - latency: one way, nanoseconds.
     init(
-        _ configuration: Configuration = Configuration(), settings: SimulatedServer.Settings = .init(),
+        _ configuration: ConnectionConfiguration = ConnectionConfiguration(),
+        settings: SimulatedServer.Settings = .init(),
         isScripted: Bool = false, says: KeyValuePairs<UInt16, UInt32> = [:], latency: Int = 1_000_000
     ) {
         var shape = SimulatedWire.Shape()

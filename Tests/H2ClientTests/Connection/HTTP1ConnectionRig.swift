@@ -23,7 +23,8 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
     ///   - latency: one way, nanoseconds.
     ///   - piece: bytes that arrive together, at most.
     init(
-        _ configuration: Configuration = Configuration(), latency: Int = 1_000_000, piece: Int = 1 << 20,
+        _ configuration: ConnectionConfiguration = ConnectionConfiguration(), latency: Int = 1_000_000,
+        piece: Int = 1 << 20,
         room: Int = 1 << 20
     ) {
         var shape = SimulatedWire.Shape()
@@ -43,7 +44,7 @@ final class HTTP1ConnectionRig: @unchecked Sendable {
     }
 
     /// A rig that answers every request with its number in a body of a stated length.
-    convenience init(counting configuration: Configuration) {
+    convenience init(counting configuration: ConnectionConfiguration) {
         self.init(configuration)
         var count = 0
         answer = { _ in

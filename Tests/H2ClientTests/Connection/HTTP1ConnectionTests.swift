@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func `The response names its request, and says whether the connection had served before`() throws {
-        let rig = HTTP1ConnectionRig(counting: Configuration())
+        let rig = HTTP1ConnectionRig(counting: ConnectionConfiguration())
         for number in 1...3 {
             let result = rig.run { connection in
                 let response = try await connection.send(.to("/x"))
@@ -65,7 +65,7 @@ import Testing
         let path = NSTemporaryDirectory() + "h1-body-\(UUID().uuidString)"
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let bodies: [RequestBody] = [
+        let bodies: [HTTPRequestBody] = [
             .bytes(bytes), .file(path), .writer(length: count) { try await $0.write(bytes) },
             .writer {
                 for at in stride(from: 0, to: count, by: 999) {
@@ -169,7 +169,7 @@ import Testing
 
     @Test func `An idle connection that the server ends, or writes to, is over at once`() {
         for isEnd in [true, false] {
-            let rig = HTTP1ConnectionRig(counting: Configuration())
+            let rig = HTTP1ConnectionRig(counting: ConnectionConfiguration())
             let first = rig.get()
             rig.finish(first)
             #expect(!rig.connection.isDraining)
@@ -263,7 +263,7 @@ import Testing
         #expect(rig.wire.isClosed)
         rig.expectNothingLeft()
 
-        let whole = HTTP1ConnectionRig(counting: Configuration())
+        let whole = HTTP1ConnectionRig(counting: ConnectionConfiguration())
         for _ in 0..<3 {
             let pending = whole.start { try await $0.send(.to("/")).status.code }
             whole.finish(pending)
@@ -301,7 +301,7 @@ import Testing
     }
 
     @Test func `A server that takes no byte is left`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.writeStall = .seconds(5)
         let rig = HTTP1ConnectionRig(configuration, room: 10_000)
         rig.wire.isStalled = true
@@ -317,13 +317,13 @@ import Testing
     // MARK: - Backpressure
 
     @Test func `A reader that is behind holds the server back, and gets all of it`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = 100_000
         let rig = HTTP1ConnectionRig(configuration, piece: 10_000)
         let count = 2_000_000
         rig.answer = { _ in "HTTP/1.1 200 OK\r\ncontent-length: \(count)\r\n\r\n" + String(repeating: "x", count: count)
         }
-        let held = Noted<Response>()
+        let held = Noted<StreamedResponse>()
         let pending = rig.start { connection in held.value = try await connection.send(.to("/")) }
         rig.finish(pending)
         rig.world.advance(.seconds(5))

@@ -11,8 +11,8 @@ import Testing
         var traffic = KeepAlivePing.Traffic()
         var lastByteAt = 0
 
-        init(_ change: (inout Configuration.KeepAlive) -> Void = { _ in }) {
-            var configuration = Configuration.KeepAlive()
+        init(_ change: (inout ConnectionConfiguration.KeepAlive) -> Void = { _ in }) {
+            var configuration = ConnectionConfiguration.KeepAlive()
             change(&configuration)
             ping = KeepAlivePing(configuration)!
         }
@@ -38,7 +38,7 @@ import Testing
     private func at(_ seconds: Int) -> KeepAlivePing.Step { .look(at: .seconds(seconds)) }
 
     @Test func `Without an interval there is none`() {
-        var configuration = Configuration.KeepAlive()
+        var configuration = ConnectionConfiguration.KeepAlive()
         configuration.interval = nil
         #expect(KeepAlivePing(configuration) == nil)
     }
@@ -178,7 +178,7 @@ import Testing
     }
 
     @Test func `Requests that never left fail retryable`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.concurrentStreams = 1
         let rig = ConnectionRig(configuration, isScripted: true)
         let (open, waiting) = (get(rig), get(rig))
@@ -190,7 +190,7 @@ import Testing
     }
 
     @Test func `A server that cannot be written to is found out as well`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.timeouts.writeStall = .seconds(3_600)
         let rig = ConnectionRig(configuration, isScripted: true)
         rig.wire.shape.room = 1_000
@@ -271,7 +271,7 @@ import Testing
     }
 
     @Test func `An idle connection is watched where that is wished`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.keepAlive.whileIdle = true
         configuration.keepAlive.interval = .seconds(20)
         configuration.keepAlive.timeout = .seconds(5)
@@ -285,7 +285,7 @@ import Testing
     }
 
     @Test func `It can be turned off`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.keepAlive.interval = nil
         let rig = ConnectionRig(configuration, isScripted: true)
         let request = get(rig)

@@ -44,7 +44,7 @@ struct KeptResponseTests {
         let (server, configuration) = try Self.origin(versions)
         defer { server.stopNow() }
         weak var pool: ConnectionPool?
-        var responses: [Response] = []
+        var responses: [StreamedResponse] = []
         do {
             let client = HTTPClient(configuration: configuration)
             pool = client.pool

@@ -46,9 +46,9 @@ final class PuppetServer: Sendable {
 
     /// - Parameter window: the server's stream window, to be known before anything is sent.
     func connect(
-        window: Int? = nil, _ change: (inout Configuration) -> Void = { _ in }
+        window: Int? = nil, _ change: (inout ConnectionConfiguration) -> Void = { _ in }
     ) async throws -> HTTP2Connection {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         change(&configuration)
         let connection = try await HTTP2Connection.connect(
             to: Origin(scheme: .http, host: "127.0.0.1", port: port), configuration: configuration)

@@ -52,7 +52,7 @@ private let headers: UInt8 = 1
         defer { connection.closeNow() }
         var request = HTTPRequest.to("/", .post)
         request.headerFields[.contentLength] = "5"
-        let body: RequestBody =
+        let body: HTTPRequestBody =
             sent == 0 ? .none : .writer { writer in try await writer.write([UInt8](repeating: 1, count: sent)) }
         let result = await ending { [request] in try await connection.send(request, body: body).status }
         guard case .failure(let error as H2Error)? = result else {

@@ -6,8 +6,8 @@ import Testing
 
 /// One request from its call to its end: answers, cancellation, deadlines, bodies.
 @Suite struct RequestLifeTests {
-    private func resets(_ rig: ConnectionRig) -> [(Int32, ErrorCode)] {
-        rig.received(Frame.Kind.resetStream).map { ($0.streamID, ErrorCode(rawValue: $0.number())) }
+    private func resets(_ rig: ConnectionRig) -> [(Int32, H2Error.HTTP2Code)] {
+        rig.received(Frame.Kind.resetStream).map { ($0.streamID, H2Error.HTTP2Code(rawValue: $0.number())) }
     }
 
     private func head(_ rig: ConnectionRig, _ id: Int32, status: String = "200", endStream: Bool = false) -> Frame {
@@ -319,7 +319,7 @@ import Testing
     }
 
     @Test func `The queue has a limit, past which requests fail and may be sent again`() {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.waitingRequests = 2
         configuration.limits.concurrentStreams = 1
         let rig = ConnectionRig(configuration, isScripted: true)
@@ -345,7 +345,7 @@ import Testing
             stream.respond(200, [], hasBody: false)
         }
         var options = RequestOptions()
-        options.priority = Priority(urgency: 1, isIncremental: true)
+        options.priority = HTTPPriority(urgency: 1, isIncremental: true)
         rig.run { [options] in try await $0.send(.to(), options: options).status }
         #expect(priority == "u=1, i")
         rig.expectNothingLeft()

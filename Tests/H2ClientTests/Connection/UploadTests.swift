@@ -33,7 +33,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: path) }
         let pieces = stride(from: 0, to: count, by: 999).map { Array(bytes[$0..<min(count, $0 + 999)]) }
         let trailers: HTTPFields = [HTTPField.Name("x-up")!: "t"]
-        let bodies: [RequestBody] = [
+        let bodies: [HTTPRequestBody] = [
             .bytes(bytes), .bytes(bytes, trailers: trailers), .file(path), .file(path, trailers: trailers),
             .writer { for piece in pieces { try await $0.write(piece) } },
             .writer(length: count, trailers: trailers) { for piece in pieces { try await $0.write(piece) } },
@@ -47,8 +47,8 @@ import Testing
             let result = rig.run { connection in
                 let response = try await connection.send(.to("/", .post), body: body)
                 return (
-                    try await response.body.collect(upTo: 1 << 20), response.firstValue(of: "x-count"),
-                    response.firstValue(of: "x-trailer")
+                    try await response.body.collect(upTo: 1 << 20), response.firstValue(of: HTTPField.Name("x-count")!),
+                    response.firstValue(of: HTTPField.Name("x-trailer")!)
                 )
             }
             let (echo, counted, trailer) = try #require(result?.value, "body \(index): \(String(describing: result))")
@@ -125,7 +125,7 @@ import Testing
         rig.finish(pending)
         rig.settle()
         #expect(pending.error is WriterGaveUp)
-        #expect(rig.received(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.cancel.rawValue])
+        #expect(rig.received(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.cancel.rawValue])
         rig.expectNothingLeft()
     }
 
@@ -163,7 +163,7 @@ import Testing
         let second = rig.start { connection in
             var request = HTTPRequest.to("/", .post)
             request.headerFields[.contentLength] = "3"
-            let body = RequestBody.writer { try await $0.write([UInt8](repeating: 7, count: real)) }
+            let body = HTTPRequestBody.writer { try await $0.write([UInt8](repeating: 7, count: real)) }
             return try await connection.send(request, body: body).status.code
         }
         rig.settle()
@@ -295,7 +295,7 @@ import Testing
                 var all: [UInt8] = []
                 for try await piece in response.body {
                     all += piece
-                    continuation.yield(piece)
+                    continuation.yield(piece.bytes)
                 }
                 return all
             }
@@ -430,7 +430,7 @@ import Testing
         rig.settle()
         #expect(pending.value == .ok)
         #expect(writerError.value != nil)
-        #expect(rig.received(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.cancel.rawValue])
+        #expect(rig.received(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.cancel.rawValue])
         rig.expectNothingLeft()
     }
 
@@ -522,7 +522,7 @@ import Testing
         settings.initialWindowSize = isEndSent ? 100 : 5
         settings.readDelay = 50_000_000...50_000_000
         let rig = ConnectionRig(settings: settings)
-        let escaped = Noted<RequestBodyWriter>()
+        let escaped = Noted<HTTPRequestBody.Writer>()
         let pending = rig.start { connection in
             try await connection.send(
                 .to("/", .post),
@@ -544,7 +544,7 @@ import Testing
 
     @Test func `A write after the end of the whole exchange says so`() {
         let rig = countingRig()
-        let escaped = Noted<RequestBodyWriter>()
+        let escaped = Noted<HTTPRequestBody.Writer>()
         let result = rig.run { connection in
             try await connection.send(
                 .to("/", .post),
@@ -595,7 +595,7 @@ import Testing
         try Data(data(30_000)).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
         let bytes = data(30_000)
-        let bodies: [RequestBody] = [.bytes(bytes), .file(path), .writer { try await $0.write(bytes) }]
+        let bodies: [HTTPRequestBody] = [.bytes(bytes), .file(path), .writer { try await $0.write(bytes) }]
         let rig = slowRig()
         let world = rig.world
         let ended = Noted<UInt64>()
@@ -640,7 +640,7 @@ import Testing
     // MARK: - expect: 100-continue
 
     private func expecting(
-        _ rig: ConnectionRig, _ limit: Duration = .seconds(1), _ body: RequestBody = .bytes([1, 2, 3])
+        _ rig: ConnectionRig, _ limit: Duration = .seconds(1), _ body: HTTPRequestBody = .bytes([1, 2, 3])
     ) -> Pending<Int> {
         var options = RequestOptions()
         options.expectContinue = limit
@@ -653,7 +653,8 @@ import Testing
 
     @Test(arguments: [true, false]) func `The body waits for 100`(_ isWriter: Bool) throws {
         let rig = ConnectionRig(isScripted: true)
-        let body: RequestBody = isWriter ? .writer(length: 3) { try await $0.write([1, 2, 3]) } : .bytes([1, 2, 3])
+        let body: HTTPRequestBody =
+            isWriter ? .writer(length: 3) { try await $0.write([1, 2, 3]) } : .bytes([1, 2, 3])
         let pending = expecting(rig, .seconds(10), body)
         rig.advance(1_000)
         #expect(rig.received(Frame.Kind.data).isEmpty)

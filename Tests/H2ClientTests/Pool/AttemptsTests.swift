@@ -43,7 +43,7 @@ import Testing
             let bytes = Array("a body".utf8)
             let body =
                 kind == 0
-                ? RequestBody.bytes(bytes)
+                ? HTTPRequestBody.bytes(bytes)
                 : .writer(length: 6, isReplayable: kind == 1) { try await $0.write(bytes) }
             let whole = try await client.post("http://127.0.0.1:\(server.port)/", body: body, options: options)
             #expect(whole.status == .ok)

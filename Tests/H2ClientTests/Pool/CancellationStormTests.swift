@@ -84,10 +84,10 @@ struct CancellationStormTests {
         let moments = tasks.map { _ in areTogether ? moment : chance.next() % 3_000 }
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
-                let start = EventLoop.monotonicNanoseconds()
+                let start = H2EventLoop.monotonicNanoseconds()
                 for (moment, task) in zip(moments, tasks).sorted(by: { $0.0 < $1.0 }) {
                     // A wait of microseconds: the moment is what the seed decides, and nothing that a test could await.
-                    while EventLoop.monotonicNanoseconds() < start + moment * 1_000 {}
+                    while H2EventLoop.monotonicNanoseconds() < start + moment * 1_000 {}
                     task.cancel()
                 }
                 continuation.resume()
@@ -111,7 +111,7 @@ struct CancellationStormTests {
         case .retrying: _ = try await client.get("\(url)/status/503")
         case .sending:
             let chunk = [UInt8](repeating: 7, count: 10_000)
-            let body = RequestBody.writer { writer in
+            let body = HTTPRequestBody.writer { writer in
                 for _ in 0..<20 { try await writer.write(chunk) }
             }
             _ = try await client.post("\(url)/upload", body: body)

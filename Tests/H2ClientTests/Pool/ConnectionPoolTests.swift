@@ -112,13 +112,13 @@ struct ConnectionPoolTests {
         try await withOriginAndClient(versions, { $0.pool.http1ConnectionsPerOrigin = 1 }) { client, server in
             let size = 10_000_000
             let request = try HTTPRequest(url: "\(server.url)/bytes/\(size)")
-            var late: Response? = try await client.withConnection(to: Origin(server.url)) { connection in
+            var late: StreamedResponse? = try await client.withConnection(to: Origin(server.url)) { connection in
                 try await connection.send(request)
             }
             let pool = client.pool
             func holders() -> Int32 { pool.lock.withLock { pool.state.connections[0].holders } }
             // The loop has been told that it was given back.
-            await EventLoop.shared.run {}
+            await H2EventLoop.shared.run {}
             #expect(holders() == 1)
             let read = try await late?.body.collect(upTo: size).count
             #expect(read == size)

@@ -36,7 +36,7 @@ struct IdentifierTests {
             await client.shutdown()
             var reasons: Set<String> = []
             for await event in events {
-                if case .connectionDraining(_, let reason) = event.kind { reasons.insert(reason) }
+                if case .connectionDraining(let reason) = event.kind { reasons.insert(reason) }
             }
             #expect(reasons.contains { $0.contains("identifiers are used up") }, "\(reasons)")
         }
@@ -74,7 +74,7 @@ struct IdentifierTests {
         origin.security = .cleartext
         let server = try OriginServer.start(origin)
         defer { server.stopNow() }
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.lastIdentifier = 5
         let driver = try await Connector.connect(
             versions == .http1 ? .http1 : .http2, to: Origin(server.url), configuration: configuration, on: .shared)

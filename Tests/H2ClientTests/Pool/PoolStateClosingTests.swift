@@ -4,9 +4,9 @@ import Testing
 
 /// When connections are closed, rotated, and make room; and the end of the pool.
 @Suite struct PoolStateClosingTests {
-    @Test(arguments: [HTTPVersion.http1, .http2])
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
     func `A connection with nothing on it is closed within the last second of the idle timeout`(
-        _ version: HTTPVersion
+        _ version: HTTPProtocolVersion
     ) throws {
         let pool = PoolHarness()
         let origin = pool.origin()
@@ -16,9 +16,9 @@ import Testing
         #expect(pool.closed(key).isEmpty)
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
     func `A connection that has been idle for the whole time is not handed out even if the tick is late`(
-        _ version: HTTPVersion
+        _ version: HTTPProtocolVersion
     ) throws {
         let pool = PoolHarness()
         let origin = pool.origin()

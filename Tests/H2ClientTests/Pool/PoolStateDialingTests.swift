@@ -117,9 +117,9 @@ import Testing
 
     // MARK: - Slow dials
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
     func `Beside a slow dial another is tried, three times at the most, and the first to succeed serves`(
-        _ version: HTTPVersion
+        _ version: HTTPProtocolVersion
     ) throws {
         let pool = PoolHarness(version == .http1 ? .http1Only : .automatic)
         let origin = pool.origin()

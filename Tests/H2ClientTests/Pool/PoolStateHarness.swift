@@ -90,7 +90,7 @@ final class PoolHarness {
 
     @discardableResult
     func connected(
-        _ key: ConnectionKey, _ version: HTTPVersion, streams: Int = 100,
+        _ key: ConnectionKey, _ version: HTTPProtocolVersion, streams: Int = 100,
         sourceLocation: SourceLocation = #_sourceLocation
     ) -> [PoolAction] {
         event(sourceLocation) {
@@ -193,7 +193,7 @@ final class PoolHarness {
     }
 
     /// Opens a connection by a request that is still on it.
-    func open(_ origin: OriginKey, _ version: HTTPVersion, streams: Int = 100) throws -> ConnectionKey {
+    func open(_ origin: OriginKey, _ version: HTTPProtocolVersion, streams: Int = 100) throws -> ConnectionKey {
         try wait(origin)
         let key = try dialed()
         connected(key, version, streams: streams)
@@ -202,7 +202,7 @@ final class PoolHarness {
     }
 
     /// Opens a connection, and has nothing on it.
-    func openIdle(_ origin: OriginKey, _ version: HTTPVersion, streams: Int = 100) throws -> ConnectionKey {
+    func openIdle(_ origin: OriginKey, _ version: HTTPProtocolVersion, streams: Int = 100) throws -> ConnectionKey {
         let key = try open(origin, version, streams: streams)
         release(key, origin)
         return key

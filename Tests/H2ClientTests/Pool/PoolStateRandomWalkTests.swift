@@ -42,7 +42,7 @@ final class PoolWalk {
     struct Connection {
         var origin: OriginKey
         var versions: ProtocolOffer
-        var version: HTTPVersion?
+        var version: HTTPProtocolVersion?
         var limit = 0
         var streams = 0
         var holders = 0
@@ -187,7 +187,7 @@ final class PoolWalk {
 
     private func connect(_ key: ConnectionKey) {
         guard let connection = connections[key] else { return }
-        let version: HTTPVersion =
+        let version: HTTPProtocolVersion =
             switch connection.versions {
             case .either: random.one(in: 3) ? .http1 : .http2
             case .http2, .priorKnowledge: .http2

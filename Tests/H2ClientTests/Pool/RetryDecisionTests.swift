@@ -33,7 +33,7 @@ import Testing
     private func decide(_ status: Int, _ situation: Situation) -> RetryDecision { decide(status, nil, situation) }
 
     private func error(
-        _ code: H2Error.Code, _ http2: ErrorCode? = nil, by initiator: H2Error.Initiator = .remote,
+        _ code: H2Error.Code, _ http2: H2Error.HTTP2Code? = nil, by initiator: H2Error.Initiator = .remote,
         isRetryable: Bool = false
     ) -> H2Error {
         H2Error(
@@ -41,8 +41,8 @@ import Testing
             message: "\(code)", isRetryable: isRetryable)
     }
 
-    private func goAway(_ code: ErrorCode, last: Int32 = 0) -> H2Error {
-        HTTP2Session.GoAway(lastStreamID: last, code: code, debugText: "").notProcessed(3)
+    private func goAway(_ code: H2Error.HTTP2Code, last: Int32 = 0) -> H2Error {
+        ConnectionSnapshot.GoAway(lastStreamID: last, code: code, debugText: "").notProcessed(3)
     }
 
     // MARK: - Nothing was processed
@@ -87,8 +87,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [ErrorCode.internalError, .protocolError, .cancel])
-    func `GOAWAY with a complaint counts, and what it left unprocessed is sent again after a backoff`(code: ErrorCode) {
+    @Test(arguments: [H2Error.HTTP2Code.internalError, .protocolError, .cancel])
+    func `GOAWAY with a complaint counts, and what it left unprocessed is sent again after a backoff`(
+        code: H2Error.HTTP2Code
+    ) {
         for served in [false, true] {
             #expect(decide(goAway(code), situation(.post) { $0.connectionServed = served }) == .after(atLeast: 0))
         }
@@ -141,8 +143,8 @@ import Testing
         #expect(decide(error(.connectionClosed), reused) == .no(.mayHaveBeenProcessed))
     }
 
-    @Test(arguments: [ErrorCode.cancel, .internalError, .noError, .protocolError, .streamClosed])
-    func `A stream that was reset otherwise may have been processed`(code: ErrorCode) {
+    @Test(arguments: [H2Error.HTTP2Code.cancel, .internalError, .noError, .protocolError, .streamClosed])
+    func `A stream that was reset otherwise may have been processed`(code: H2Error.HTTP2Code) {
         for initiator in [H2Error.Initiator.local, .remote] {
             let reset = H2Error.reset(stream: 1, code: code, by: initiator)
             guard case .no = decide(reset, situation { $0.wasReused = true }) else {
@@ -278,7 +280,7 @@ import Testing
     @Test func `What holds for every failure in every situation`() {
         var failures: [H2Error] = [goAway(.noError), goAway(.enhanceYourCalm), goAway(.internalError)]
         for code in H2Error.Code.allCases {
-            for http2 in [nil] + (0...14).map({ ErrorCode(rawValue: $0) }) {
+            for http2 in [nil] + (0...14).map({ H2Error.HTTP2Code(rawValue: $0) }) {
                 for initiator in [H2Error.Initiator.local, .remote, .user] {
                     for isRetryable in [false, true] {
                         failures.append(error(code, http2, by: initiator, isRetryable: isRetryable))

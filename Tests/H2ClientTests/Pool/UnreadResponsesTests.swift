@@ -23,7 +23,7 @@ struct UnreadResponsesTests {
     }
 
     /// Larger than any window, so that it is not whole before it is read.
-    private static func large(_ client: HTTPClient, _ url: String) async throws -> Response {
+    private static func large(_ client: HTTPClient, _ url: String) async throws -> StreamedResponse {
         try await client.send(HTTPRequest(url: "\(url)/bytes/2000000000"))
     }
 
@@ -72,7 +72,7 @@ struct UnreadResponsesTests {
     {
         try await Self.withTwoPlaces(versions, patience: .seconds(4)) { client, url in
             let unread = try await Self.large(client, url)
-            var slow: ResponseBody.Iterator? = try await Self.large(client, url).body.makeAsyncIterator()
+            var slow: HTTPResponseBody.Iterator? = try await Self.large(client, url).body.makeAsyncIterator()
             let waiting = Task { try await client.get("\(url)/bytes/3").body.count }
             // For longer than the patience, which a reader kept from the processor for a moment must not exceed.
             let end = ContinuousClock.now + .seconds(6)

@@ -121,7 +121,7 @@ import Testing
         let stream = try rig.request(.post, body: .awaitingChunk)
         rig.sent()
         rig.receive(rig.head(stream), .data(stream.id, text("abc"), endStream: true))
-        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.noError.rawValue])
+        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.noError.rawValue])
         #expect(stream.hasEnded)
         #expect(stream.bodyText == "abc")
     }
@@ -216,7 +216,7 @@ import Testing
     }
 
     @Test func `Trailers over the header limit reset the stream`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = 1_000
         let rig = SessionRig(configuration)
         let stream = try rig.sentRequest()
@@ -237,7 +237,7 @@ import Testing
         #expect(!stream.isOver)
         rig.receive(.data(stream.id, text("f")))
         #expect(rig.history.last?.type != Frame.Kind.resetStream)
-        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.cancel.rawValue])
+        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.cancel.rawValue])
         #expect(stream.failure?.code == .bodyTooLarge)
         #expect(try rig.isConnectionWindowWhole())
     }

@@ -6,8 +6,8 @@ import Testing
 
 /// Endless things end (RFC 9113 section 10.5).
 @Suite struct FloodTests {
-    private static func small() -> Configuration {
-        var configuration = Configuration()
+    private static func small() -> ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         configuration.limits.controlFrames = 50
         configuration.limits.controlFramesPerSecond = 10
         return configuration
@@ -63,7 +63,7 @@ import Testing
         let rig = SessionRig(Self.small())
         for _ in 0..<60 { rig.receive(.ping()) }
         #expect(rig.history.isEmpty == false)
-        #expect(rig.sent(Frame.Kind.goAway).last?.number(at: 4) == ErrorCode.enhanceYourCalm.rawValue)
+        #expect(rig.sent(Frame.Kind.goAway).last?.number(at: 4) == H2Error.HTTP2Code.enhanceYourCalm.rawValue)
     }
 
     @Test func `GOAWAY again and again is a flood as well`() throws {
@@ -168,7 +168,7 @@ import Testing
     }
 
     @Test func `The bucket takes its limit at once, and as many more as time has drained`() {
-        var limits = Configuration.Limits()
+        var limits = ConnectionConfiguration.Limits()
         limits.controlFrames = 10
         limits.controlFramesPerSecond = 5
         var bucket = ControlFrameBudget(limits)
@@ -184,7 +184,7 @@ import Testing
     }
 
     @Test func `What is forgiven in advance counts`() {
-        var limits = Configuration.Limits()
+        var limits = ConnectionConfiguration.Limits()
         limits.controlFrames = 10
         limits.controlFramesPerSecond = 5
         var bucket = ControlFrameBudget(limits)
@@ -196,13 +196,13 @@ import Testing
     }
 
     @Test func `Advance has a bound`() {
-        var bucket = ControlFrameBudget(Configuration.Limits())
+        var bucket = ControlFrameBudget(ConnectionConfiguration.Limits())
         bucket.forgive(Int.max / 2)
         #expect(bucket.level == -(1 << 18))
     }
 
     @Test func `Slow drains add up: fractions of a frame are not lost for ever`() {
-        var limits = Configuration.Limits()
+        var limits = ConnectionConfiguration.Limits()
         limits.controlFrames = 5
         limits.controlFramesPerSecond = 100
         var bucket = ControlFrameBudget(limits)

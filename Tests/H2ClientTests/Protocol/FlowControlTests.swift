@@ -100,7 +100,7 @@ import Testing
         let stream = try rig.sentRequest()
         rig.receive(rig.head(stream), .data(stream.id, bytes(12_345)), .data(stream.id, bytes(9_876)))
         rig.session.reset(stream, .cancel)
-        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.cancel.rawValue])
+        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.cancel.rawValue])
         #expect(rig.session.window.unread == 0)
         #expect(rig.session.window.debt == 0)
         #expect(stream.body.isEmpty)
@@ -157,7 +157,7 @@ import Testing
         let rig = SessionRig(windows: 65_535)
         let stream = try rig.sentRequest()
         rig.receive(rig.head(stream), .data(stream.id, [1], endStream: true))
-        rig.session.window = ReceiveWindow(Configuration().windows)
+        rig.session.window = ReceiveWindow(ConnectionConfiguration().windows)
         #expect(try rig.isConnectionWindowWhole())
         let other = SessionRig(windows: 100_000, unreadLimit: 0)
         let unread = try other.sentRequest()
@@ -218,7 +218,7 @@ import Testing
         let codes =
             frames.filter { $0.type == Frame.Kind.resetStream }.map { $0.number() }
             + frames.filter { $0.type == Frame.Kind.goAway }.map { $0.number(at: 4) }
-        #expect(codes == [ErrorCode.flowControlError.rawValue])
+        #expect(codes == [H2Error.HTTP2Code.flowControlError.rawValue])
     }
 
     @Test func `More DATA than the connection's window ends the connection with FLOW_CONTROL_ERROR`() throws {
@@ -295,7 +295,7 @@ import Testing
         let stream = try rig.request(.post, body: .awaitingChunk)
         rig.sent()
         #expect(rig.receive(.windowUpdate(stream.id, 0x7fff_ffff)) == nil)
-        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.flowControlError.rawValue])
+        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.flowControlError.rawValue])
         let failure = stream.failure
         #expect(
             failure?.message.contains("raised the window for the request's body beyond") == true, "\(failure as Any)")
@@ -311,7 +311,7 @@ import Testing
         let error = rig.receive(.settings([Setting.initialWindowSize: 65_536]))
         let reset = rig.sent(Frame.Kind.resetStream).first
         #expect(
-            error?.http2Code == .flowControlError || reset?.number() == ErrorCode.flowControlError.rawValue)
+            error?.http2Code == .flowControlError || reset?.number() == H2Error.HTTP2Code.flowControlError.rawValue)
     }
 
     @Test func `WINDOW_UPDATE of 0 is an error`() throws {

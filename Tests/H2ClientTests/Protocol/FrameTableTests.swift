@@ -7,9 +7,9 @@ import Testing
 /// Every type of frame, in every state of a stream, with every wrong length and flag, held against RFC 9113.
 @Suite struct FrameTableTests {
     enum Outcome: Sendable, Equatable {
-        case connection(ErrorCode)
+        case connection(H2Error.HTTP2Code)
         /// The stream is reset; the connection goes on. A connection error is allowed as well (section 5.4.2).
-        case stream(ErrorCode)
+        case stream(H2Error.HTTP2Code)
         case fine
     }
 
@@ -216,8 +216,8 @@ import Testing
 
     private func check(_ expected: Outcome, _ rig: Rig, _ error: H2Error?, _ what: String) {
         let sent = rig.rig.sent()
-        let goAway = sent.first { $0.type == Frame.Kind.goAway }.map { ErrorCode(rawValue: $0.number(at: 4)) }
-        let reset = sent.first { $0.type == Frame.Kind.resetStream }.map { ErrorCode(rawValue: $0.number()) }
+        let goAway = sent.first { $0.type == Frame.Kind.goAway }.map { H2Error.HTTP2Code(rawValue: $0.number(at: 4)) }
+        let reset = sent.first { $0.type == Frame.Kind.resetStream }.map { H2Error.HTTP2Code(rawValue: $0.number()) }
         switch expected {
         case .connection(let code):
             #expect(goAway == code, "\(what): \(sent)")

@@ -115,7 +115,7 @@ import Testing
         let rig = SessionRig()
         let stream = try rig.sentRequest()
         rig.receive(.resetStream(stream.id, number))
-        let code = ErrorCode(rawValue: number)
+        let code = H2Error.HTTP2Code(rawValue: number)
         let error = try #require(stream.failure)
         #expect(error.code == .streamReset)
         #expect(error.http2Code == code)
@@ -177,7 +177,7 @@ import Testing
         let error = rig.receive(.pushPromise(stream.id, promised: 2, block))
         #expect(error?.code == .protocolViolation)
         #expect(error?.message.contains("PUSH_PROMISE") == true)
-        #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == ErrorCode.protocolError.rawValue)
+        #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == H2Error.HTTP2Code.protocolError.rawValue)
     }
 
     // MARK: - PING
@@ -209,14 +209,14 @@ import Testing
     @Test func `A server that may still use RFC 7540's priorities is sent no PRIORITY_UPDATE`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()
-        #expect(rig.session.updatePriority(Priority(urgency: 1), of: stream.id))
+        #expect(rig.session.updatePriority(HTTPPriority(urgency: 1), of: stream.id))
         #expect(rig.sent().isEmpty)
     }
 
     @Test func `PRIORITY_UPDATE names its stream and the priority`() throws {
         let rig = SessionRig(settings: [Setting.noRFC7540Priorities: 1])
         let stream = try rig.sentRequest()
-        #expect(rig.session.updatePriority(Priority(urgency: 1, isIncremental: true), of: stream.id))
+        #expect(rig.session.updatePriority(HTTPPriority(urgency: 1, isIncremental: true), of: stream.id))
         let frame = try #require(rig.sent(Frame.Kind.priorityUpdate).first)
         #expect(frame.streamID == 0)
         #expect(frame.number() == UInt32(stream.id))

@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test func `No more is wanted while a reader is a window behind`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = 10
         let rig = HTTP1Rig(configuration)
         let stream = try rig.answered("HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n0123456789")

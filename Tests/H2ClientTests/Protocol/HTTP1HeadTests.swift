@@ -112,8 +112,8 @@ import Testing
 
     // MARK: - Limits
 
-    private func limited(_ change: (inout Configuration.Limits) -> Void) -> HTTP1Rig {
-        var configuration = Configuration()
+    private func limited(_ change: (inout ConnectionConfiguration.Limits) -> Void) -> HTTP1Rig {
+        var configuration = ConnectionConfiguration()
         change(&configuration.limits)
         return HTTP1Rig(configuration)
     }

@@ -9,7 +9,7 @@ final class HTTP1Rig {
     /// Nanoseconds.
     var now: UInt64 = 1_000_000_000
 
-    init(_ configuration: Configuration = Configuration()) {
+    init(_ configuration: ConnectionConfiguration = ConnectionConfiguration()) {
         session = HTTP1Session(
             origin: try! Origin(scheme: .https, host: "example.org"), configuration: configuration, now: now)
     }
@@ -19,7 +19,7 @@ final class HTTP1Rig {
     func request(
         _ method: HTTPRequest.Method = .get, path: String? = "/", authority: String? = nil, fields: HTTPFields = [:],
         body: StreamState.Outgoing = .done, trailers: HTTPFields? = nil, contentLength: Int? = nil,
-        expectsContinue: Bool = false, priority: Priority? = nil
+        expectsContinue: Bool = false, priority: HTTPPriority? = nil
     ) throws -> RecordingStream {
         try submit(
             HTTPRequest(method: method, scheme: nil, authority: authority, path: path, headerFields: fields),
@@ -29,7 +29,7 @@ final class HTTP1Rig {
 
     func submit(
         _ request: HTTPRequest, body: StreamState.Outgoing = .done, trailers: HTTPFields? = nil,
-        contentLength: Int? = nil, expectsContinue: Bool = false, priority: Priority? = nil
+        contentLength: Int? = nil, expectsContinue: Bool = false, priority: HTTPPriority? = nil
     ) throws -> RecordingStream {
         let stream = RecordingStream()
         stream.outgoing = body

@@ -9,7 +9,7 @@ import Testing
     private func written(
         _ method: HTTPRequest.Method = .get, path: String? = "/", authority: String? = nil, fields: HTTPFields = [:],
         body: StreamState.Outgoing = .done, trailers: HTTPFields? = nil, contentLength: Int? = nil,
-        expectsContinue: Bool = false, priority: Priority? = nil
+        expectsContinue: Bool = false, priority: HTTPPriority? = nil
     ) throws -> String {
         let rig = HTTP1Rig()
         _ = try rig.request(
@@ -50,7 +50,7 @@ import Testing
     @Test func `The priority and what is expected are fields`() throws {
         let text = try written(
             .put, fields: [.expect: "100-continue"], body: .awaitingChunk, contentLength: 3, expectsContinue: true,
-            priority: Priority(urgency: 1))
+            priority: HTTPPriority(urgency: 1))
         #expect(
             text == "PUT / HTTP/1.1\r\n\(host)Content-Length: 3\r\nExpect: 100-continue\r\nPriority: u=1\r\n\r\n")
     }

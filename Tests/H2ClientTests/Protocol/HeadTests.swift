@@ -137,7 +137,7 @@ import Testing
     }
 
     @Test func `As many informational responses as the limit are taken, and one more resets the stream`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.informationalResponses = 3
         let rig = SessionRig(configuration)
         let stream = try rig.sentRequest()
@@ -145,14 +145,14 @@ import Testing
         #expect(!stream.isOver)
         rig.receive(rig.head(stream, status: "103"))
         #expect(rig.history.last?.type != Frame.Kind.resetStream)
-        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [ErrorCode.enhanceYourCalm.rawValue])
+        #expect(rig.sent(Frame.Kind.resetStream).map { $0.number() } == [H2Error.HTTP2Code.enhanceYourCalm.rawValue])
         #expect(stream.failure?.code == .limitExceeded)
     }
 
     // MARK: - Limits
 
     @Test func `A header list over the limit resets its stream alone`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = 2_000
         let rig = SessionRig(configuration)
         let stream = try rig.sentRequest()
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func `A header list just under the limit is taken`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = 42 + 36 + 100
         let rig = SessionRig(configuration)
         let stream = try rig.sentRequest()
@@ -232,7 +232,7 @@ import Testing
     }
 
     @Test func `More CONTINUATION frames than the limit end the connection`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.continuationFrames = 4
         let rig = SessionRig(configuration)
         let stream = try rig.sentRequest()
@@ -241,7 +241,7 @@ import Testing
         let error = rig.receive(.continuation(stream.id, [], endHeaders: false))
         #expect(error?.code == .limitExceeded)
         #expect(error?.http2Code == .enhanceYourCalm)
-        #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == ErrorCode.enhanceYourCalm.rawValue)
+        #expect(rig.sent(Frame.Kind.goAway).first?.number(at: 4) == H2Error.HTTP2Code.enhanceYourCalm.rawValue)
     }
 
     @Test func `By default 16 CONTINUATION frames are taken, whatever nghttp2's own limit is`() throws {
@@ -257,7 +257,7 @@ import Testing
     }
 
     @Test func `The limit of CONTINUATION frames is that of one header section`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.continuationFrames = 2
         let rig = SessionRig(configuration)
         for _ in 0..<5 {

@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `The limit is the configuration's`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.informationalResponses = 2
         configuration.limits.informationalResponsesPerSecond = 0
         for (count, isGood) in [(2, true), (3, false)] {

@@ -6,8 +6,8 @@ import Testing
 
 /// Fields of more than 64 KiB, which nghttp2's decompressor does not take.
 @Suite(.ownThreads) struct LargeFieldTests {
-    private func configuration(limit: Int, frameSize: Int = 16_384) -> Configuration {
-        var configuration = Configuration()
+    private func configuration(limit: Int, frameSize: Int = 16_384) -> ConnectionConfiguration {
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = limit
         configuration.limits.frameSize = frameSize
         return configuration

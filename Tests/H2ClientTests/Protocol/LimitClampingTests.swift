@@ -8,7 +8,7 @@ import Testing
 @Suite struct LimitClampingTests {
     struct Extreme: Sendable, CustomTestStringConvertible {
         let name: String
-        let path: any WritableKeyPath<Configuration, Int> & Sendable
+        let path: any WritableKeyPath<ConnectionConfiguration, Int> & Sendable
         var testDescription: String { name }
 
         static let all = [
@@ -30,7 +30,7 @@ import Testing
     }
 
     /// Brings a session over everything that its limits are used for. What it comes to is up to the limit: it must not trap.
-    private func exercise(_ configuration: Configuration) throws {
+    private func exercise(_ configuration: ConnectionConfiguration) throws {
         let rig = SessionRig(configuration)
         func step() { rig.now += 40_000_000_000_000_000 }
         let stream = try rig.sentRequest()
@@ -60,20 +60,20 @@ import Testing
 
     @Test(arguments: Extreme.all, [Int.min, -1, 0, 1, Int(UInt32.max), Int.max - 1, Int.max])
     func `No limit makes a session trap, whatever it is`(_ extreme: Extreme, _ value: Int) throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration[keyPath: extreme.path] = value
         try exercise(configuration)
     }
 
     @Test(arguments: [Int.min, -1, 0, 1, Int.max])
     func `All of them together neither`(_ value: Int) throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         for extreme in Extreme.all { configuration[keyPath: extreme.path] = value }
         try exercise(configuration)
     }
 
     @Test func `Limits without end are limits that can be had`() {
-        var limits = Configuration.Limits()
+        var limits = ConnectionConfiguration.Limits()
         limits.headerListSize = .max
         limits.headerFields = .max
         limits.continuationFrames = .max
@@ -89,7 +89,7 @@ import Testing
     // MARK: - The number of fields
 
     @Test func `Of 70,000 fields no more are taken than swift-http-types holds, in both versions`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = .max
         configuration.limits.continuationFrames = .max
         configuration.limits.headerFields = .max
@@ -121,7 +121,7 @@ import Testing
     }
 
     @Test func `As many fields as the limit are taken, in both versions`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerFields = 3
         let fields = [("a", "1"), ("b", "2"), ("c", "3")]
         for (list, isGood) in [(fields, true), (fields + [("d", "4")], false)] {
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func `60,000 fields, where that many are allowed, become HTTPFields`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = .max
         configuration.limits.headerFields = .max
         let stream = try HTTP1Rig(configuration).answered(

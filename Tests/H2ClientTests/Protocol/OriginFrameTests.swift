@@ -107,7 +107,7 @@ import Testing
 
     @Test func `The log of frames has what it says`() {
         let log = Log()
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.onFrame = { log.note($0) }
         let rig = SessionRig(configuration)
         rig.receive(frame(["https://a.example", "b\u{7}"]))

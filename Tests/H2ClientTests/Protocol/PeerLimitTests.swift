@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func `Our own limit holds where the server's is wider`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.limits.concurrentStreams = 1
         let rig = SessionRig(configuration, settings: [Setting.maxConcurrentStreams: 50])
         _ = try rig.sentRequest()

@@ -17,7 +17,7 @@ import Testing
 
     @Test func `SETTINGS turn push off and say the window, the header limit and that RFC 7540 priorities are not used`()
     {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = 123_456
         configuration.limits.headerListSize = 7_777
         let settings = SessionRig(configuration, greets: false).sent()[0].settings
@@ -51,19 +51,19 @@ import Testing
         #expect(error?.code == .protocolViolation)
         #expect(error?.scope == .connection)
         let goAway = rig.sent(Frame.Kind.goAway).first
-        #expect(goAway?.number(at: 4) == ErrorCode.protocolError.rawValue)
+        #expect(goAway?.number(at: 4) == H2Error.HTTP2Code.protocolError.rawValue)
     }
 
     @Test(
         arguments: [
-            (Setting.enablePush, 2, ErrorCode.protocolError),
-            (Setting.enablePush, 1, ErrorCode.protocolError),
-            (Setting.initialWindowSize, 1 << 31, ErrorCode.flowControlError),
-            (Setting.maxFrameSize, 16_383, ErrorCode.protocolError),
-            (Setting.maxFrameSize, 1 << 24, ErrorCode.protocolError),
-        ] as [(UInt16, UInt32, ErrorCode)])
+            (Setting.enablePush, 2, H2Error.HTTP2Code.protocolError),
+            (Setting.enablePush, 1, H2Error.HTTP2Code.protocolError),
+            (Setting.initialWindowSize, 1 << 31, H2Error.HTTP2Code.flowControlError),
+            (Setting.maxFrameSize, 16_383, H2Error.HTTP2Code.protocolError),
+            (Setting.maxFrameSize, 1 << 24, H2Error.HTTP2Code.protocolError),
+        ] as [(UInt16, UInt32, H2Error.HTTP2Code)])
     func `A setting out of its range ends the connection with the RFC's code`(
-        _ id: UInt16, _ value: UInt32, _ code: ErrorCode
+        _ id: UInt16, _ value: UInt32, _ code: H2Error.HTTP2Code
     ) {
         let rig = SessionRig()
         let error = rig.receive(.settings([id: value]))

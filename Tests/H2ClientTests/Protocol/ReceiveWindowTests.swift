@@ -22,7 +22,7 @@ import Testing
     private func window(
         stream: Int = 100_000, connection: Int = 200_000, maximum: Int = 1 << 20, unreadLimit: Int = 1_000
     ) -> Window {
-        var windows = Configuration.Windows()
+        var windows = ConnectionConfiguration.Windows()
         windows.stream = stream
         windows.connection = connection
         windows.maximum = maximum
@@ -158,7 +158,7 @@ import Testing
     }
 
     @Test func `A session probes by PING, and says its grown windows in SETTINGS and WINDOW_UPDATE`() throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = 65_535
         configuration.windows.connection = 65_535
         configuration.windows.maximum = 1 << 20

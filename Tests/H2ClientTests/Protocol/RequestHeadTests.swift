@@ -9,7 +9,7 @@ import Testing
 @Suite struct RequestHeadTests {
     private func fields(
         _ request: HTTPRequest, scheme: String = "https", authority: String = "example.org", contentLength: Int? = nil,
-        expectsContinue: Bool = false, priority: Priority? = nil
+        expectsContinue: Bool = false, priority: HTTPPriority? = nil
     ) throws -> [Field] {
         // Its memory is what some of the pairs refer to.
         let known = RequestHead.Known(scheme: scheme, authority: authority)
@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test func `expect and priority are added where asked for`() throws {
-        let result = try fields(get(), expectsContinue: true, priority: Priority(urgency: 0, isIncremental: true))
+        let result = try fields(get(), expectsContinue: true, priority: HTTPPriority(urgency: 0, isIncremental: true))
         #expect(result.suffix(2) == [Field("expect", "100-continue"), Field("priority", "u=0, i")])
     }
 

@@ -145,7 +145,7 @@ import Testing
         for _ in 0..<65_000 { request.headerFields.append(HTTPField(name: .accept, value: "*")) }
         let rig = SessionRig()
         try rig.session.submit(
-            RecordingStream(), request, expectsContinue: true, priority: Priority(urgency: 1))
+            RecordingStream(), request, expectsContinue: true, priority: HTTPPriority(urgency: 1))
         let block = rig.sent().filter { $0.type == Frame.Kind.headers || $0.type == Frame.Kind.continuation }
         #expect(block.last?.has(Frame.Flag.endHeaders) == true)
         #expect(rig.decoder.decode(block.flatMap(\.payload))?.count == 65_006)

@@ -18,7 +18,8 @@ final class SessionRig {
 
     /// `greets`: SETTINGS have been exchanged and acknowledged, and what the client said first was taken.
     init(
-        _ configuration: Configuration = Configuration(), greets: Bool = true, scheme: Origin.Scheme = .https,
+        _ configuration: ConnectionConfiguration = ConnectionConfiguration(), greets: Bool = true,
+        scheme: Origin.Scheme = .https,
         settings: KeyValuePairs<UInt16, UInt32> = [:]
     ) {
         session = HTTP2Session(
@@ -32,7 +33,7 @@ final class SessionRig {
     }
 
     convenience init(windows stream: Int, connection: Int = 65_535, unreadLimit: Int = 32 << 20) {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.windows.stream = stream
         configuration.windows.maximum = stream
         configuration.windows.connection = connection

@@ -14,7 +14,9 @@ import Testing
     ]
 
     /// Those of the hosts above for which a connection's certificate is valid.
-    private func valid(_ url: String, _ configuration: Configuration, _ tls: TLSContext?) async throws -> [String] {
+    private func valid(
+        _ url: String, _ configuration: ConnectionConfiguration, _ tls: TLSContext?
+    ) async throws -> [String] {
         let found = Found()
         _ = try await dial(url, configuration, tls: tls) { connected, _, done in
             found.hosts = Self.hosts.filter { connected.wire.isCertificateValid(for: $0) }
@@ -54,7 +56,7 @@ import Testing
         configuration.security = .cleartext
         let server = try OriginServer.start(configuration)
         defer { server.stopNow() }
-        #expect(try await valid(server.url, Configuration(), nil) == [])
+        #expect(try await valid(server.url, ConnectionConfiguration(), nil) == [])
     }
 
     @Test func `A connection's address is among those that its host resolves to, and no other`() async throws {

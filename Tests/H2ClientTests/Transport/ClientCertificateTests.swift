@@ -8,10 +8,10 @@ import Testing
 /// Servers that want a certificate of ours, and don't get one that they like.
 @Suite(.timeLimit(.minutes(5))) struct ClientCertificateTests {
     private func failure(
-        _ peer: TLSPeer, version: Configuration.TLS.Version, isHTTP2: Bool = true,
-        _ change: (inout Configuration.TLS) -> Void = { _ in }
+        _ peer: TLSPeer, version: ConnectionConfiguration.TLS.Version, isHTTP2: Bool = true,
+        _ change: (inout ConnectionConfiguration.TLS) -> Void = { _ in }
     ) async throws -> H2Error {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tls.verifiesPeer = false
         configuration.tls.minimumVersion = version
         configuration.tls.maximumVersion = version
@@ -32,9 +32,9 @@ import Testing
             })
     }
 
-    @Test(arguments: [Configuration.TLS.Version.tls12, .tls13], [true, false])
+    @Test(arguments: [ConnectionConfiguration.TLS.Version.tls12, .tls13], [true, false])
     func `A server that wants a client certificate is named as the reason, with what to do`(
-        version: Configuration.TLS.Version, isHTTP2: Bool
+        version: ConnectionConfiguration.TLS.Version, isHTTP2: Bool
     ) async throws {
         let peer = try TLSPeer(protocols: ["h2", "http/1.1"], wantClientCertificate)
         defer { peer.stop() }
@@ -44,9 +44,10 @@ import Testing
         #expect(error.remedy.contains("certificateFile"), "\(error)")
     }
 
-    @Test(arguments: [Configuration.TLS.Version.tls12, .tls13])
-    func `A certificate that the server rejects is named as the reason`(version: Configuration.TLS.Version) async throws
-    {
+    @Test(arguments: [ConnectionConfiguration.TLS.Version.tls12, .tls13])
+    func `A certificate that the server rejects is named as the reason`(
+        version: ConnectionConfiguration.TLS.Version
+    ) async throws {
         let peer = try TLSPeer(protocols: ["h2"], wantClientCertificate)
         defer { peer.stop() }
         let identity = try TestIdentity()

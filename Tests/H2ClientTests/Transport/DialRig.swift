@@ -14,11 +14,11 @@ struct Reached: Sendable {
 ///
 /// `look` runs on the loop's thread, and says by calling its last argument that it is done.
 func dial(
-    _ url: String, _ configuration: Configuration = Configuration(), tls: TLSContext? = nil,
+    _ url: String, _ configuration: ConnectionConfiguration = ConnectionConfiguration(), tls: TLSContext? = nil,
     protocols: [String] = ["h2"], resolver: (any NameResolver)? = nil,
-    look: @escaping @Sendable (Dialer.Connected, EventLoop, @escaping () -> Void) -> Void = { $2() }
+    look: @escaping @Sendable (Dialer.Connected, H2EventLoop, @escaping () -> Void) -> Void = { $2() }
 ) async throws -> Reached {
-    let loop = EventLoop()
+    let loop = H2EventLoop()
     defer { loop.shutdown() }
     let origin = try Origin(url)
     let result: Result<Reached, H2Error> = await withCheckedContinuation { continuation in
@@ -50,20 +50,22 @@ func dial(
 
 /// A configuration that trusts one authority, and a context made from it.
 func trusting(
-    _ caPEM: String, _ change: (inout Configuration) -> Void = { _ in }
-) throws -> (Configuration, TLSContext) {
+    _ caPEM: String, _ change: (inout ConnectionConfiguration) -> Void = { _ in }
+) throws -> (ConnectionConfiguration, TLSContext) {
     let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
     try caPEM.write(to: file, atomically: true, encoding: .utf8)
     defer { try? FileManager.default.removeItem(at: file) }
-    var configuration = Configuration()
+    var configuration = ConnectionConfiguration()
     configuration.tls.caFile = file.path
     change(&configuration)
     return (configuration, try TLSContext(client: configuration.tls))
 }
 
 /// A configuration that trusts anybody.
-func trustingAnybody(_ change: (inout Configuration) -> Void = { _ in }) throws -> (Configuration, TLSContext) {
-    var configuration = Configuration()
+func trustingAnybody(
+    _ change: (inout ConnectionConfiguration) -> Void = { _ in }
+) throws -> (ConnectionConfiguration, TLSContext) {
+    var configuration = ConnectionConfiguration()
     configuration.tls.verifiesPeer = false
     change(&configuration)
     return (configuration, try TLSContext(client: configuration.tls))

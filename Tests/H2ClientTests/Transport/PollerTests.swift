@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct PollerTests {
     /// CPU time that the loop's thread uses within `milliseconds`, in milliseconds.
-    private func cpuTime(of loop: EventLoop, during milliseconds: UInt64) async -> Double {
+    private func cpuTime(of loop: H2EventLoop, during milliseconds: UInt64) async -> Double {
         await withCheckedContinuation { continuation in
             loop.execute {
                 let before = ProcessClocks.threadNanoseconds
@@ -56,7 +56,7 @@ import Testing
     func `A handler that wants nothing is told of a reset once, and again as soon as it wants something`(
         isReset: Bool
     ) async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer { loop.shutdown() }
         let (ours, theirs) = try pair()
         let counter = Counter()
@@ -83,7 +83,7 @@ import Testing
     @Test func `A reader that pauses over HTTP/1.1 costs nothing after a reset, and still gets what had come`()
         async throws
     {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer { loop.shutdown() }
         // No more than a socket's buffer takes beside one window: the rest would not have left the server.
         let bodyBytes = 100_000
@@ -93,7 +93,7 @@ import Testing
                 .send([UInt8](repeating: 7, count: bodyBytes)), .hold, .reset,
             ]
         }) { server in
-            var configuration = Configuration()
+            var configuration = ConnectionConfiguration()
             configuration.windows.stream = 65_535
             configuration.windows.maximum = 65_535
             let connection = try await HTTP1Connection.connect(
@@ -158,7 +158,7 @@ import Testing
     @Test func `A wait that the kernel refuses ends what the loop watches with an error, and its thread does not spin`()
     {
         let poller = RefusedPoller()
-        let loop = EventLoop(LoopThread(poller: poller, clock: nil))
+        let loop = H2EventLoop(LoopThread(poller: poller, clock: nil))
         let counter = Counter()
         let told = LoopBound(counter)
         loop.execute { loop.register(0, handler: told.value) }
@@ -178,8 +178,8 @@ import Testing
         defer { close(epoll) }
         var events = [epoll_event](repeating: epoll_event(), count: 4)
         // Either way a wait of 3 ms takes 3 ms: what a filter of system calls makes of it is tested with h2get.
-        let start = EventLoop.monotonicNanoseconds()
+        let start = H2EventLoop.monotonicNanoseconds()
         #expect(ch2_epoll_wait(epoll, &events, 4, 3_000_000) == 0)
-        #expect(EventLoop.monotonicNanoseconds() - start >= 2_900_000)
+        #expect(H2EventLoop.monotonicNanoseconds() - start >= 2_900_000)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct ResolverTests {
     private func resolve(_ host: String, port: Int = 443) async -> (Result<[SocketAddress], H2Error>, onLoop: Bool) {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer { loop.shutdown() }
         return await withCheckedContinuation { continuation in
             loop.execute {
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func `The completion never runs before resolve has returned`() {
-        let loop = EventLoop(simulatedClock: { 0 })
+        let loop = H2EventLoop(simulatedClock: { 0 })
         final class Order { var events: [String] = [] }
         let order = LoopBound(Order())
         loop.execute {
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func `Names whose name server is dead do not hold others up, by the hundred`() async {
-        let (slow, answers, loop) = (Slow(), Answers(), EventLoop())
+        let (slow, answers, loop) = (Slow(), Answers(), H2EventLoop())
         defer { loop.shutdown() }
         let dead = Resolver.threadLimit - 1
         #expect(dead >= 200)
@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test func `A look-up that waits for a thread has not begun, and one that is shared has`() async {
-        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), EventLoop())
+        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), H2EventLoop())
         defer { loop.shutdown() }
         let begun = Answers()
         func ask(_ host: String) {
@@ -151,7 +151,7 @@ import Testing
     }
 
     @Test func `No more look-ups run at once than there may be threads, and the others follow in order`() {
-        let (slow, answers, loop) = (Slow(threadLimit: 16), Answers(), EventLoop())
+        let (slow, answers, loop) = (Slow(threadLimit: 16), Answers(), H2EventLoop())
         defer { loop.shutdown() }
         for number in 0..<40 {
             slow.resolver.resolve(host: "h\(number).example", port: number + 1, on: loop) { answers.note($0) }
@@ -166,7 +166,7 @@ import Testing
     }
 
     @Test func `Those who ask for the same host and port share one look-up, on whatever loop`() {
-        let (slow, answers, loops) = (Slow(), Answers(), [EventLoop(), EventLoop()])
+        let (slow, answers, loops) = (Slow(), Answers(), [H2EventLoop(), H2EventLoop()])
         defer { for loop in loops { loop.shutdown() } }
         for number in 0..<20 {
             let loop = loops[number % 2]
@@ -187,7 +187,7 @@ import Testing
     }
 
     @Test func `A look-up that nobody waits for any more is not begun`() {
-        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), EventLoop())
+        let (slow, answers, loop) = (Slow(threadLimit: 1), Answers(), H2EventLoop())
         defer { loop.shutdown() }
         func ask(_ host: String) -> (any NameQuery)? {
             slow.resolver.resolve(host: host, port: 1, on: loop) { answers.note($0) }
@@ -206,7 +206,7 @@ import Testing
     }
 
     @Test func `An answer that nobody waits for any more goes to nobody`() {
-        let (slow, answers, loop) = (Slow(), Answers(), EventLoop())
+        let (slow, answers, loop) = (Slow(), Answers(), H2EventLoop())
         defer { loop.shutdown() }
         let query = slow.resolver.resolve(host: "a.example", port: 1, on: loop) { answers.note($0) }
         waitUntil { slow.lookedUp.count == 1 }
@@ -219,7 +219,7 @@ import Testing
     }
 
     @Test func `Look-ups that wait have a limit`() async {
-        let (slow, loop) = (Slow(threadLimit: 1), EventLoop())
+        let (slow, loop) = (Slow(threadLimit: 1), H2EventLoop())
         defer { loop.shutdown() }
         for number in 0...Resolver.waitingLimit {
             slow.resolver.resolve(host: "h\(number).example", port: 1, on: loop) { _ in }

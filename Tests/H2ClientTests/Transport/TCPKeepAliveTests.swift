@@ -18,7 +18,7 @@ import Testing
             + [TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT].map { read(tcp, $0) }
     }
 
-    private func dialled(_ configuration: Configuration, https: Bool = false) async throws -> [CInt] {
+    private func dialled(_ configuration: ConnectionConfiguration, https: Bool = false) async throws -> [CInt] {
         var origin = OriginServer.Configuration()
         if !https { origin.security = .cleartext }
         let server = try OriginServer.start(origin)
@@ -36,12 +36,12 @@ import Testing
     private final class Found: @unchecked Sendable { var options: [CInt] = [] }
 
     @Test(arguments: [false, true]) func `A dialled socket probes a silent peer`(https: Bool) async throws {
-        #expect(try await dialled(Configuration(), https: https) == [1, 60, 15, 4, 120_000])
+        #expect(try await dialled(ConnectionConfiguration(), https: https) == [1, 60, 15, 4, 120_000])
     }
 
     @Test func `Each option is the configuration's`() async throws {
-        var configuration = Configuration()
-        configuration.tcpKeepAlive = Configuration.TCPKeepAlive()
+        var configuration = ConnectionConfiguration()
+        configuration.tcpKeepAlive = ConnectionConfiguration.TCPKeepAlive()
         configuration.tcpKeepAlive?.idle = .milliseconds(6_500)
         configuration.tcpKeepAlive?.interval = .seconds(3)
         configuration.tcpKeepAlive?.count = 9
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func `What the system cannot count is as much as it can`() async throws {
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tcpKeepAlive?.idle = .seconds(1 << 40)
         configuration.tcpKeepAlive?.interval = .zero
         configuration.tcpKeepAlive?.count = 1_000
@@ -66,7 +66,7 @@ import Testing
     @Test func `Without it the socket has the system's defaults`() async throws {
         let plain = ch2_tcp_socket(AF_INET)
         defer { close(plain) }
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         configuration.tcpKeepAlive = nil
         #expect(try await dialled(configuration) == Self.options(plain))
         #expect(Self.options(plain).first == 0)

@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    private func context(of source: TLSContextSource, on loop: EventLoop) async throws -> TLSContext {
+    private func context(of source: TLSContextSource, on loop: H2EventLoop) async throws -> TLSContext {
         let result: TLSContextSource.Outcome = await withCheckedContinuation { continuation in
             loop.execute { source.context(on: loop) { continuation.resume(returning: $0) } }
         }
@@ -26,9 +26,9 @@ import Testing
     }
 
     @Test func `A context is shared until a file of authorities changes, and a failure is not kept`() async throws {
-        let (folder, loop) = (try Folder(), EventLoop())
+        let (folder, loop) = (try Folder(), H2EventLoop())
         defer { loop.shutdown() }
-        var configuration = Configuration.TLS()
+        var configuration = ConnectionConfiguration.TLS()
         configuration.caFile = folder.path("ca.pem")
         let source = TLSContextSource(configuration)
         let error = await #expect(throws: H2Error.self) { _ = try await context(of: source, on: loop) }
@@ -47,12 +47,12 @@ import Testing
     }
 
     @Test func `A certificate of ours that was replaced is used by new connections, once its key fits`() async throws {
-        let (folder, loop) = (try Folder(), EventLoop())
+        let (folder, loop) = (try Folder(), H2EventLoop())
         defer { loop.shutdown() }
         let (one, two) = (try TestIdentity(), try TestIdentity())
         try folder.write(one.certificate, to: "our.pem")
         try folder.write(one.key, to: "our.key")
-        var configuration = Configuration.TLS()
+        var configuration = ConnectionConfiguration.TLS()
         configuration.verifiesPeer = false
         configuration.certificateFile = folder.path("our.pem")
         configuration.privateKeyFile = folder.path("our.key")
@@ -68,10 +68,10 @@ import Testing
     }
 
     @Test func `Those who ask at the same time share one load`() async throws {
-        let (folder, loop) = (try Folder(), EventLoop())
+        let (folder, loop) = (try Folder(), H2EventLoop())
         defer { loop.shutdown() }
         try folder.write(authority(), to: "ca.pem")
-        var configuration = Configuration.TLS()
+        var configuration = ConnectionConfiguration.TLS()
         configuration.caFile = folder.path("ca.pem")
         let source = TLSContextSource(configuration)
         let contexts = try await withThrowingTaskGroup(of: TLSContext.self) { group in

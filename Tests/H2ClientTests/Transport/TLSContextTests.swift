@@ -13,8 +13,8 @@ import Testing
         try body(folder)
     }
 
-    private func failure(_ change: (inout Configuration.TLS) -> Void) throws -> H2Error {
-        var configuration = Configuration.TLS()
+    private func failure(_ change: (inout ConnectionConfiguration.TLS) -> Void) throws -> H2Error {
+        var configuration = ConnectionConfiguration.TLS()
         change(&configuration)
         let fixed = configuration
         return try #require(throws: H2Error.self) { _ = try TLSContext(client: fixed) }
@@ -56,7 +56,7 @@ import Testing
 
     /// A context that trusts what these variables name.
     private func context(_ variables: [String: String]) throws -> TLSContext {
-        let configuration = Configuration.TLS()
+        let configuration = ConnectionConfiguration.TLS()
         return try TLSContext(
             client: configuration, trusting: TrustSources(configuration) { variables[$0] })
     }
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test func `Files of authorities are not looked at where verification is off`() throws {
-        var configuration = Configuration.TLS()
+        var configuration = ConnectionConfiguration.TLS()
         configuration.verifiesPeer = false
         configuration.caFile = "/nowhere/at/all.pem"
         _ = try TLSContext(client: configuration)
@@ -181,7 +181,7 @@ import Testing
     }
 
     @Test(arguments: ["", ".example.com"]) func `A server name that would match any is refused`(name: String) throws {
-        let context = try TLSContext(client: Configuration.TLS())
+        let context = try TLSContext(client: ConnectionConfiguration.TLS())
         #expect(
             context.makeConnection(descriptor: -1, serverName: name, isAddress: false, protocols: ["h2"]) == nil)
     }

@@ -14,7 +14,7 @@ final class TLSPeer: ReadinessHandler, @unchecked Sendable {
     let caPEM: String
     private let greeting: [UInt8]
     private let listener: CInt
-    private let loop = EventLoop()
+    private let loop = H2EventLoop()
     private let established = Atomic<Int>(0)
     private var wires: [TLSWire] = []
     private var handshakers: [Handshaker] = []

@@ -27,7 +27,7 @@ import Testing
 
     /// Dials, reads what the server says first, and closes.
     private func visit(
-        _ url: String, _ configuration: Configuration, _ tls: TLSContext, protocols: [String] = ["h2"]
+        _ url: String, _ configuration: ConnectionConfiguration, _ tls: TLSContext, protocols: [String] = ["h2"]
     ) async throws -> Reached {
         try await dial(url, configuration, tls: tls, protocols: protocols) { connected, loop, done in
             let reader = Reader(connected.wire, done)
@@ -36,8 +36,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [Configuration.TLS.Version.tls12, .tls13])
-    func `A second connection resumes the session of the first`(version: Configuration.TLS.Version) async throws {
+    @Test(arguments: [ConnectionConfiguration.TLS.Version.tls12, .tls13])
+    func `A second connection resumes the session of the first`(
+        version: ConnectionConfiguration.TLS.Version
+    ) async throws {
         let server = try OriginServer.start()
         defer { server.stopNow() }
         let (configuration, tls) = try trusting(try #require(server.caPEM)) { $0.tls.maximumVersion = version }
@@ -57,7 +59,7 @@ import Testing
     @Test func `A ticket of TLS 1.3 is used once, one of TLS 1.2 again`() async throws {
         let server = try OriginServer.start()
         defer { server.stopNow() }
-        for (version, left) in [(Configuration.TLS.Version.tls13, 1), (.tls12, 1)] {
+        for (version, left) in [(ConnectionConfiguration.TLS.Version.tls13, 1), (.tls12, 1)] {
             let (configuration, tls) = try trustingAnybody { $0.tls.maximumVersion = version }
             _ = try await visit(server.url, configuration, tls)
             let sessions = try #require(tls.sessions)
@@ -112,7 +114,7 @@ import Testing
         #expect(try await !visit(peer.url, elsewhere, tls).info.isTLSResumed)
         #expect(try await !visit("https://localhost:\(peer.port)", configuration, tls).info.isTLSResumed)
         var moved = configuration
-        moved.connectTo = ("127.0.0.1", peer.port)
+        moved.connectTo = .init(host: "127.0.0.1", port: peer.port)
         #expect(try await !visit("https://127.0.0.1:1", moved, tls).info.isTLSResumed)
         #expect(try await !visit(peer.url, configuration, tls, protocols: ["http/1.1"]).info.isTLSResumed)
         #expect(try await visit(peer.url, configuration, tls).info.isTLSResumed)
@@ -134,7 +136,7 @@ import Testing
         let (base, tls) = try trustingAnybody()
         func at(_ peer: TLSPeer) async throws -> Bool {
             var configuration = base
-            configuration.connectTo = ("127.0.0.1", peer.port)
+            configuration.connectTo = .init(host: "127.0.0.1", port: peer.port)
             return try await visit("https://localhost:1", configuration, tls).info.isTLSResumed
         }
         #expect(try await !at(one))

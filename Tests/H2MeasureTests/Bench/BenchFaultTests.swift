@@ -103,7 +103,7 @@ struct BenchFaultTests {
     func `a connection that is closed is let go of`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let plan = try origin.plan("/bytes/10", .requests(1))
-            let loop = EventLoop()
+            let loop = H2EventLoop()
             defer { loop.shutdown() }
             let held = Held()
             let hasConnected = await withCheckedContinuation { continuation in

@@ -108,7 +108,7 @@ struct BenchLimitTests {
         let peers = WorkerGroup(count)
         let workers = (0..<count).map { _ in
             Worker(
-                plan, index: 0, loop: EventLoop(), requests: [], tls: nil,
+                plan, index: 0, loop: H2EventLoop(), requests: [], tls: nil,
                 timeline: Timeline(loops: 1, keepsHistograms: false), log: nil, downtime: Downtime())
         }
         for worker in workers { peers.add(worker) }

@@ -421,7 +421,7 @@ struct BenchLoadTests {
     func `a measurement that keeps trying outlives a restart, and tells the downtime`(
         _ api: BenchPlan.API
     ) async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         defer { loop.shutdown() }
         let first = try OriginServer.start(MeasuredOrigin.cleartext(), on: loop)
         let port = first.port

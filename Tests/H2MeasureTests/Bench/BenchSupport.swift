@@ -9,21 +9,21 @@ import Testing
 /// An origin on a loop of its own, and plans that measure it.
 struct MeasuredOrigin {
     let server: OriginServer
-    let loop: EventLoop
-    let configuration: Configuration
+    let loop: H2EventLoop
+    let configuration: ConnectionConfiguration
 
     /// Starts an origin, which ends on every exit.
     static func run<R>(
         _ origin: OriginServer.Configuration = OriginServer.Configuration(),
         _ body: (MeasuredOrigin) async throws -> R
     ) async throws -> R {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let server = try OriginServer.start(origin, on: loop)
         defer {
             server.stopNow()
             loop.shutdown()
         }
-        var configuration = Configuration()
+        var configuration = ConnectionConfiguration()
         if let pem = server.caPEM {
             let file = try TemporaryDirectory.shared.newPath("origin-ca.pem")
             try writeText(pem, to: file)

@@ -216,9 +216,9 @@ public struct RunningServer: Sendable {
     }
 
     /// A configuration that trusts the tests' authority.
-    public var configuration: Configuration {
+    public var configuration: ConnectionConfiguration {
         get throws {
-            var configuration = Configuration()
+            var configuration = ConnectionConfiguration()
             configuration.tls.caFile = try TestCertificates.shared.caFile
             return configuration
         }

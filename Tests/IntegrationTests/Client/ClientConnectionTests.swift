@@ -73,7 +73,7 @@ struct ClientConnectionTests {
             origin,
             {
                 $0.pool.coalesces = coalesces
-                $0.connectTo = { _ in ("127.0.0.1", port) }
+                $0.connectTo = { _ in .init(host: "127.0.0.1", port: port) }
             }
         ) { client, server in
             try await body(client, server, "https://one.test:\(port)", "https://two.test:\(port)")
@@ -93,9 +93,9 @@ struct ClientConnectionTests {
             await client.shutdown()
             var shared: [String] = []
             for await event in events {
-                if case .connectionShared(let id, let origin) = event.kind {
-                    #expect(id == first.response.connectionID)
-                    shared.append(origin.description)
+                if case .connectionShared = event.kind {
+                    #expect(event.connectionID == first.response.connectionID)
+                    shared.append(try #require(event.origin).description)
                 }
             }
             #expect(shared == (coalesces ? [two] : []))
@@ -136,7 +136,7 @@ struct ClientConnectionTests {
             let first = try await client.get("\(one)/bytes/3").response.connectionID
             #expect(try await client.get("\(two)/bytes/3").response.connectionID == first)
             let request = try HTTPRequest(.get, url: "\(two)/status/421")
-            let body = RequestBody.writer { try await $0.write([1, 2, 3]) }
+            let body = HTTPRequestBody.writer { try await $0.write([1, 2, 3]) }
             let status =
                 if isFullDuplex {
                     try await client.send(request, body: body) { response in response.status }
@@ -251,29 +251,29 @@ struct ClientConnectionTests {
             var reasons: [HTTPClient.OpenReason] = []
             var opened: [ConnectionID] = []
             var closed: [ConnectionID: Int] = [:]
-            var queued: Set<Int> = []
-            var sent: [Int: ConnectionID] = [:]
+            var queued: Set<HTTPClient.RequestID> = []
+            var sent: [HTTPClient.RequestID: ConnectionID] = [:]
             var reused = 0
-            var finished: [Int: Int] = [:]
+            var finished: [HTTPClient.RequestID: HTTPResponse.Status] = [:]
             var last: UInt64 = 0
             for await event in events {
                 #expect(event.nanoseconds >= last || last - event.nanoseconds < 1_000_000_000)
                 last = max(last, event.nanoseconds)
+                #expect(event.origin?.description == server.url)
                 switch event.kind {
-                case .connecting(let origin, let reason):
-                    #expect(origin.description == server.url)
-                    reasons.append(reason)
+                case .connecting(let reason): reasons.append(reason)
                 case .connectionOpened(let info, let version, _):
                     #expect(version == .http1)
+                    #expect(info.id == event.connectionID)
                     opened.append(info.id)
-                case .connectionClosed(let id, let reason, let requests):
+                case .connectionClosed(let reason, let requests):
                     #expect(!reason.isEmpty)
-                    closed[id] = requests
-                case .requestQueued(let number, _): queued.insert(number)
-                case .requestSent(let number, let id, let isReused):
-                    sent[number] = id
+                    closed[try #require(event.connectionID)] = requests
+                case .requestQueued: queued.insert(try #require(event.requestID))
+                case .requestSent(let isReused):
+                    sent[try #require(event.requestID)] = event.connectionID
                     reused += isReused ? 1 : 0
-                case .requestFinished(let number, let result): finished[number] = try result.get()
+                case .requestFinished(let result): finished[try #require(event.requestID)] = try result.get()
                 case .connectFailed, .connectionShared, .connectionDraining, .requestRetried:
                     break
                 }
@@ -308,13 +308,14 @@ struct ClientConnectionTests {
                 var results: [Bool] = []
                 for await event in events {
                     switch event.kind {
-                    case .requestRetried(_, let error, let status, _):
-                        #expect(status == nil)
-                        retried.append(error?.code)
-                    case .connectFailed(let origin, let error):
+                    case .requestRetried(let attempt):
+                        #expect(attempt.status == nil)
+                        #expect(attempt.connectionID == event.connectionID)
+                        retried.append(attempt.error?.code)
+                    case .connectFailed(let error):
                         #expect((error as? H2Error)?.code == .connectFailed)
-                        failed.append(origin.description)
-                    case .requestFinished(_, let result): results.append((try? result.get()) == 200)
+                        failed.append(try #require(event.origin).description)
+                    case .requestFinished(let result): results.append((try? result.get()) == 200)
                     default: break
                     }
                 }

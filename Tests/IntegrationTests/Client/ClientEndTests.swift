@@ -32,7 +32,7 @@ struct ClientEndTests {
     }
 
     /// Expects that the rest of a response can be read, and that its connection goes then.
-    private func expectWhole(_ response: Response, _ server: OriginServer) async throws {
+    private func expectWhole(_ response: StreamedResponse, _ server: OriginServer) async throws {
         #expect(try await response.body.discard() == Self.size)
         try await eventually("the connection is closed") { server.statistics.connectionsOpen == 0 }
     }
@@ -113,8 +113,8 @@ struct ClientEndTests {
             let request = HTTPRequest.get("/bytes/\(Self.size)")
             let start = ContinuousClock.now
             let connection = configuration.connection
-            let scoped: Response
-            let dropped: Response
+            let scoped: StreamedResponse
+            let dropped: StreamedResponse
             if versions == .http1 {
                 scoped = try await HTTP1Connection.withConnection(to: origin, configuration: connection) {
                     try await $0.send(request)

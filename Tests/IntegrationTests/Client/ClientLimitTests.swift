@@ -146,7 +146,7 @@ struct ClientLimitTests {
 
     @Test(arguments: versions)
     func `connections are spread over several event loops`(_ versions: OriginServer.Versions) async throws {
-        let loops = (0..<3).map { _ in EventLoop() }
+        let loops = (0..<3).map { _ in H2EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
         try await withOriginAndClient(
             Self.origin(versions, streams: 100),

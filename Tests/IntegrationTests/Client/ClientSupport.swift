@@ -39,7 +39,7 @@ struct Burst: Sendable {
     var failures: [String] = []
     /// How many requests each connection served.
     var connections: [ConnectionID: Int] = [:]
-    var versions: Set<HTTPVersion> = []
+    var versions: Set<HTTPProtocolVersion> = []
     /// Attempts that failed before the one that was answered.
     var failedAttempts = 0
 

@@ -11,7 +11,7 @@ import Testing
     private static let size = 20 << 20
 
     private nonisolated(nonsending) func withOrigin(
-        _ version: HTTPVersion, _ body: nonisolated(nonsending) (HTTPClient, String) async throws -> Void
+        _ version: HTTPProtocolVersion, _ body: nonisolated(nonsending) (HTTPClient, String) async throws -> Void
     ) async throws {
         try await withOriginAndClient(
             OriginServer.Configuration(), { $0.versions = version == .http1 ? .http1Only : .http2Only }
@@ -33,8 +33,8 @@ import Testing
         return total
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
-    func `A full pipe holds up its own response alone`(_ version: HTTPVersion) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
+    func `A full pipe holds up its own response alone`(_ version: HTTPProtocolVersion) async throws {
         try await withOrigin(version) { client, base in
             let ends = pipeEnds()
             async let written = {
@@ -53,8 +53,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2], [100, 20 << 20])
-    func `A pipe whose reader has gone is an error, and no signal`(_ version: HTTPVersion, _ size: Int) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2], [100, 20 << 20])
+    func `A pipe whose reader has gone is an error, and no signal`(
+        _ version: HTTPProtocolVersion, _ size: Int
+    ) async throws {
         try await withOrigin(version) { client, base in
             let ends = pipeEnds()
             defer { close(ends.write) }
@@ -99,8 +101,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2], [0, 100, 20 << 20])
-    func `Every kind of descriptor gets all of a body`(_ version: HTTPVersion, _ size: Int) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2], [0, 100, 20 << 20])
+    func `Every kind of descriptor gets all of a body`(_ version: HTTPProtocolVersion, _ size: Int) async throws {
         try await withOrigin(version) { client, base in
             let path = try TemporaryDirectory.shared.newPath("body")
             let file = open(path, O_RDWR | O_CREAT, 0o644)
@@ -139,8 +141,9 @@ import Testing
     }
 
     /// A file on a disk, thrown out of the page cache, and one where the system cannot read without waiting.
-    @Test(arguments: [HTTPVersion.http1, .http2], ["disk", "/dev/shm"])
-    func `A file that has to be waited for is sent whole`(_ version: HTTPVersion, _ place: String) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2], ["disk", "/dev/shm"])
+    func `A file that has to be waited for is sent whole`(_ version: HTTPProtocolVersion, _ place: String) async throws
+    {
         let path =
             place == "disk"
             ? try TemporaryDirectory.shared.newPath("upload")

@@ -10,7 +10,7 @@ import Testing
     private static let size = 60 << 20
 
     private nonisolated(nonsending) func withEcho(
-        _ version: HTTPVersion, _ body: nonisolated(nonsending) (HTTPClient, String) async throws -> Void
+        _ version: HTTPProtocolVersion, _ body: nonisolated(nonsending) (HTTPClient, String) async throws -> Void
     ) async throws {
         try await withOriginAndClient(
             OriginServer.Configuration(), { $0.versions = version == .http1 ? .http1Only : .http2Only }
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    private static func pieces(_ count: Int) -> RequestBody {
+    private static func pieces(_ count: Int) -> HTTPRequestBody {
         .writer { writer in
             for number in 0..<count / 65_536 {
                 try await writer.write([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 65_536))
@@ -27,8 +27,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
-    func `60 MB come back from an echo`(_ version: HTTPVersion) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
+    func `60 MB come back from an echo`(_ version: HTTPProtocolVersion) async throws {
         try await withEcho(version) { client, url in
             let response = try await client.send(HTTPRequest(.post, url: url), body: Self.pieces(Self.size))
             #expect(response.version == version)
@@ -46,8 +46,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
-    func `A reader that begins late finds the echo waiting for it`(_ version: HTTPVersion) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
+    func `A reader that begins late finds the echo waiting for it`(_ version: HTTPProtocolVersion) async throws {
         try await withOriginAndClient(
             OriginServer.Configuration(),
             {
@@ -64,8 +64,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
-    func `A dropped echo ends its writer, and the client goes on`(_ version: HTTPVersion) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
+    func `A dropped echo ends its writer, and the client goes on`(_ version: HTTPProtocolVersion) async throws {
         try await withEcho(version) { client, url in
             let ended = Counter()
             for _ in 0..<5 {
@@ -82,8 +82,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [HTTPVersion.http1, .http2])
-    func `Cancelling while the echo is read ends reader and writer`(_ version: HTTPVersion) async throws {
+    @Test(arguments: [HTTPProtocolVersion.http1, .http2])
+    func `Cancelling while the echo is read ends reader and writer`(_ version: HTTPProtocolVersion) async throws {
         try await withEcho(version) { client, url in
             let (ended, read) = (Counter(), Counter())
             let task = Task {

@@ -94,12 +94,12 @@ struct HTTPClientTests {
             var told: [String] = []
             for await event in events {
                 switch event.kind {
-                case .connecting(_, let reason): told.append("connecting: \(reason.rawValue)")
+                case .connecting(let reason): told.append("connecting: \(reason.rawValue)")
                 case .connectionOpened(_, let version, _): told.append("opened \(version.rawValue)")
                 case .requestQueued: told.append("queued")
-                case .requestSent(_, _, let isReused): told.append("sent \(isReused)")
-                case .requestFinished(_, let result): told.append("finished \((try? result.get()) ?? 0)")
-                case .connectionClosed(_, let reason, let requests): told.append("closed after \(requests): \(reason)")
+                case .requestSent(let isReused): told.append("sent \(isReused)")
+                case .requestFinished(let result): told.append("finished \((try? result.get().code) ?? 0)")
+                case .connectionClosed(let reason, let requests): told.append("closed after \(requests): \(reason)")
                 default: break
                 }
             }

@@ -55,8 +55,8 @@ extension RealServers {
             }
         }
 
-        @Test(arguments: [HTTPVersion.http2, .http1])
-        func `a reload in the middle of load loses no request`(_ version: HTTPVersion) async throws {
+        @Test(arguments: [HTTPProtocolVersion.http2, .http1])
+        func `a reload in the middle of load loses no request`(_ version: HTTPProtocolVersion) async throws {
             try await RealServer.nginx.run { running in
                 let origin = version == .http2 ? try running.origin : try running.http1Origin
                 try await withClient(of: running) { client in
@@ -74,9 +74,9 @@ extension RealServers {
             }
         }
 
-        @Test(arguments: [HTTPVersion.http2, .http1])
+        @Test(arguments: [HTTPProtocolVersion.http2, .http1])
         func `a restart in the middle of load fails GET requests only for want of a connection`(
-            _ version: HTTPVersion
+            _ version: HTTPProtocolVersion
         ) async throws {
             try await RealServer.nginx.run { running in
                 let origin = version == .http2 ? try running.origin : try running.http1Origin

@@ -11,7 +11,7 @@ extension RealServers {
         struct Way: Sendable, CustomTestStringConvertible {
             var server: RealServer
             var scheme: Origin.Scheme
-            var version: HTTPVersion
+            var version: HTTPProtocolVersion
             var testDescription: String { "\(server.name), \(scheme), \(version.rawValue)" }
 
             static let all = [
@@ -50,7 +50,7 @@ extension RealServers {
 
                 // Without a length, so chunked over HTTP/1.1, where the server takes that: hypercorn's WSGI does not.
                 let length = way.server.name == "hypercorn" ? bytes.count : nil
-                let streamed = RequestBody.writer(length: length) { writer in
+                let streamed = HTTPRequestBody.writer(length: length) { writer in
                     for start in stride(from: 0, to: bytes.count, by: 1_500) {
                         try await writer.write(Array(bytes[start..<min(start + 1_500, bytes.count)]))
                     }

@@ -218,9 +218,9 @@ struct RequestTimeTests {
                 var kinds: [String] = []
                 for await event in events {
                     switch event.kind {
-                    case .requestSent(_, _, let isReused): kinds.append(isReused ? "sent again" : "sent")
-                    case .requestRetried(_, _, let status, _): kinds.append("retried after \(status ?? 0)")
-                    case .requestFinished(_, let result): kinds.append("finished \((try? result.get()) ?? 0)")
+                    case .requestSent(let isReused): kinds.append(isReused ? "sent again" : "sent")
+                    case .requestRetried(let failed): kinds.append("retried after \(failed.status?.code ?? 0)")
+                    case .requestFinished(let result): kinds.append("finished \((try? result.get().code) ?? 0)")
                     default: break
                     }
                 }
@@ -257,7 +257,7 @@ struct RequestTimeTests {
             let statistics = await client.statistics()
             await client.shutdown()
             var reused = 0
-            for await event in events { if case .requestSent(_, _, true) = event.kind { reused += 1 } }
+            for await event in events { if case .requestSent(true) = event.kind { reused += 1 } }
             #expect(statistics.requests == 20)
             #expect(reused == statistics.requestsOnReusedConnections)
             #expect(reused == 20 - statistics.connectionsOpened)
@@ -278,7 +278,7 @@ struct RequestTimeTests {
                 let options = Self.options { $0.expectContinue = .seconds(60) }
                 let body =
                     kind == 0
-                    ? RequestBody.string("a body")
+                    ? HTTPRequestBody.string("a body")
                     : .writer(length: 6, isReplayable: true) { try await $0.write(Array("a body".utf8)) }
                 let whole = try await client.post("\(server.origin)/", body: body, options: options)
                 #expect(whole.text == "abc")

@@ -23,7 +23,7 @@ struct ScriptedServerClientTests {
             try await withHTTPClient { client in
                 let first = try await client.get("\(server.origin)/")
                 #expect(first.response.failedAttempts.isEmpty)
-                let body = method == .put ? RequestBody.bytes(Array("a body".utf8)) : .none
+                let body = method == .put ? HTTPRequestBody.bytes(Array("a body".utf8)) : .none
                 let second = try await client.collect(HTTPRequest(method, url: "\(server.origin)/two"), body: body)
                 #expect(second.text == "abc")
                 #expect(second.response.connectionID != first.response.connectionID)
@@ -88,11 +88,13 @@ struct ScriptedServerClientTests {
         try await Server.run(script: Self.ends(.close)) { server in
             try await withHTTPClient { client in
                 _ = try await client.get("\(server.origin)/")
-                let body = RequestBody.writer(length: 3) { try await $0.write(Array("abc".utf8)) }
+                let body = HTTPRequestBody.writer(length: 3) { try await $0.write(Array("abc".utf8)) }
                 let error = try await h2Error { try await client.put("\(server.origin)/", body: body) }
                 #expect(error.code == .connectionClosed, "\(error)")
                 #expect(server.requests.map(\.method) == ["GET", "PUT"])
-                let again = RequestBody.writer(length: 3, isReplayable: true) { try await $0.write(Array("abc".utf8)) }
+                let again = HTTPRequestBody.writer(length: 3, isReplayable: true) {
+                    try await $0.write(Array("abc".utf8))
+                }
                 #expect(try await client.put("\(server.origin)/", body: again).text == "abc")
             }
         }

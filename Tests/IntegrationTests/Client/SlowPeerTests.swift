@@ -129,7 +129,7 @@ struct SlowPeerTests {
                     $0.pool.coalesces = coalesces
                     $0.connectTo = { _ in
                         asked.increment()
-                        return ("127.0.0.1", port)
+                        return .init(host: "127.0.0.1", port: port)
                     }
                 }
             ) { client, server in

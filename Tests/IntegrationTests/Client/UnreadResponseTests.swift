@@ -11,8 +11,8 @@ import Testing
     /// Responses whose heads have come, and whose bodies nobody reads.
     private nonisolated(nonsending) func unread(
         _ count: Int, _ client: HTTPClient, _ base: String
-    ) async throws -> [Response] {
-        var responses: [Response] = []
+    ) async throws -> [StreamedResponse] {
+        var responses: [StreamedResponse] = []
         for _ in 0..<count {
             responses.append(try await client.send(HTTPRequest(url: "\(base)/bytes/\(Self.size)")))
         }

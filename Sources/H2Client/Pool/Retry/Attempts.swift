@@ -15,7 +15,7 @@ final class Attempts {
     var beganAt: UInt64 = 0
     /// Total nanoseconds that earlier attempts waited for a connection or stream.
     var queued: UInt64 = 0
-    /// The request's number in events; 0 for none.
+    /// The request's number in its client.
     var number: Int
     /// Why there is no further attempt although the policy would allow one.
     var refusal: RetryRefusal?
@@ -33,9 +33,9 @@ extension HTTPClient {
     ///   - inFullDuplex: errors it throws may cause a retry.
     @inline(__always)
     nonisolated(nonsending) func retrying(
-        _ request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, calledAt: UInt64, isDuplex: Bool,
+        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, calledAt: UInt64, isDuplex: Bool,
         _ inFullDuplex: nonisolated(nonsending) (Exchange) async throws -> Void
-    ) async throws -> Response? {
+    ) async throws -> StreamedResponse? {
         var attempts: Attempts?
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)
@@ -60,7 +60,7 @@ extension HTTPClient {
     /// - Throws: `H2Error`, `CancellationError`.
     @inline(__always)
     nonisolated(nonsending) func lease(
-        for request: HTTPRequest, _ body: RequestBody, _ options: RequestOptions, _ calledAt: UInt64,
+        for request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, _ calledAt: UInt64,
         _ attempts: inout Attempts?
     ) async throws -> Exchange {
         // Before anything is dialled, counted or reported.
@@ -75,6 +75,7 @@ extension HTTPClient {
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let connection, let entry, let isReused):
             let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+            exchange.number = attempts?.number ?? pool.nextRequestNumber()
             if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
         case .wait(let ticket, let entry):
@@ -83,16 +84,18 @@ extension HTTPClient {
     }
 
     private nonisolated(nonsending) func exchange(
-        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: RequestBody,
+        after ticket: ConnectionPool.Ticket, _ entry: ConnectionPool.OriginEntry, _ body: HTTPRequestBody,
         _ options: RequestOptions, _ calledAt: UInt64, _ attempts: Attempts?
     ) async throws -> Exchange {
-        let number = pool.queued(entry.origin, as: attempts?.number ?? 0)
+        let number = pool.queued(entry.origin, as: attempts?.number)
         let connection: Connection
         do {
             connection = try await pool.wait(with: ticket, until: deadline(options, calledAt, pool.now, attempts))
         } catch {
             let error = tooLate(error, attempts)
-            if number != 0 { pool.tell(.requestFinished(number, .failure(error))) }
+            pool.tell(
+                .requestFinished(.failure(error)), origin: entry.origin,
+                request: HTTPClient.RequestID(number: number))
             throw error
         }
         let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
@@ -141,23 +144,24 @@ extension HTTPClient {
             exchange.attemptBeganAt = attempts.beganAt
             exchange.queuedBefore = attempts.queued
         }
-        if exchange.number == 0 { exchange.number = attempts?.number ?? pool.nextRequestNumber() }
-        if exchange.number != 0 {
-            pool.tell(.requestSent(exchange.number, exchange.connectionID, isReused: isReused))
-        }
+        pool.tell(
+            .requestSent(isReused: isReused), origin: exchange.connection.info.origin,
+            connection: exchange.connectionID, request: exchange.requestID)
     }
 
     // MARK: - After an attempt
 
     /// Whether the caller gets this response. If not, it has been dropped, and the wait before the next attempt is over.
     nonisolated(nonsending) func isFinal(
-        _ response: Response, to request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange,
+        _ response: StreamedResponse, to request: HTTPRequest, _ body: HTTPRequestBody, _ exchange: Exchange,
         _ attempts: inout Attempts?
     ) async throws -> Bool {
         learn(from: response, exchange)
         let status = response.status.code
-        guard status == 421 || status == 417 || configuration.retry.statuses.contains(status) else { return true }
-        let retryAfter = RetryAfter.wait({ response.firstValue(of: $0) }, now: ConnectionPool.wallTime)
+        guard status == 421 || status == 417 || configuration.retry.statuses.contains(response.status) else {
+            return true
+        }
+        let retryAfter = RetryAfter.wait({ exchange.head.firstValue(of: $0) }, now: ConnectionPool.wallTime)
         let outcome = RetryDecision.Outcome.response(status: status, retryAfter: retryAfter)
         let present = attempts ?? Attempts(number: exchange.number)
         let decision = RetryDecision.decide(
@@ -175,14 +179,14 @@ extension HTTPClient {
     }
 
     /// Remembers what a response reveals about its connection, whether or not the request is retried.
-    func learn(from response: Response, _ exchange: Exchange) {
+    func learn(from response: StreamedResponse, _ exchange: Exchange) {
         if response.status.code == 421, isCoalesced(exchange) { pool.misdirected(exchange) }
     }
 
     /// Returns when the request may be retried.
     /// - Throws: the error if it is final; `CancellationError`.
     nonisolated(nonsending) func prepareRetry(
-        of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ error: any Error,
+        of request: HTTPRequest, _ body: HTTPRequestBody, _ exchange: Exchange, _ error: any Error,
         _ attempts: inout Attempts?
     ) async throws {
         let present = attempts ?? Attempts(number: exchange.number)
@@ -204,7 +208,7 @@ extension HTTPClient {
     }
 
     private func situation(
-        of request: HTTPRequest, _ body: RequestBody, _ exchange: Exchange, _ attempts: Attempts
+        of request: HTTPRequest, _ body: HTTPRequestBody, _ exchange: Exchange, _ attempts: Attempts
     ) -> RetryDecision.Situation {
         var situation = RetryDecision.Situation(method: request.method)
         // A writer that was not called has produced nothing yet.
@@ -231,7 +235,7 @@ extension HTTPClient {
     /// retry.
     /// - Parameter retryAfter: nanoseconds that the response asks for.
     private func nextWait(
-        _ decision: RetryDecision, _ attempts: Attempts, _ request: HTTPRequest, _ body: RequestBody,
+        _ decision: RetryDecision, _ attempts: Attempts, _ request: HTTPRequest, _ body: HTTPRequestBody,
         _ exchange: Exchange, retryAfter: UInt64? = nil
     ) -> Duration? {
         attempts.kind = .replay
@@ -307,11 +311,11 @@ extension HTTPClient {
         _ wait: Duration, _ attempts: Attempts, _ exchange: Exchange, _ error: H2Error?, _ status: HTTPResponse.Status?
     ) async throws {
         attempts.queued = attempts.queued.saturatingSum(exchange.queuedNanoseconds)
-        attempts.failed.append(
-            FailedAttempt(connectionID: exchange.connectionID, error: error, status: status, wait: wait))
-        if exchange.number != 0 {
-            pool.tell(.requestRetried(exchange.number, error: error, status: status?.code, wait: wait))
-        }
+        let failed = FailedAttempt(connectionID: exchange.connectionID, error: error, status: status, wait: wait)
+        attempts.failed.append(failed)
+        pool.tell(
+            .requestRetried(failed), origin: exchange.connection.info.origin, connection: exchange.connectionID,
+            request: exchange.requestID)
         try await pool.pause(wait)
     }
 

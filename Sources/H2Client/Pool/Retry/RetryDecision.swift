@@ -124,7 +124,7 @@ enum RetryDecision: Sendable, Hashable {
         // On the origin's own connection the answer would be the same, whatever the policy says.
         if status == 421 { return situation.isCoalesced ? .onOwnConnection : .no(.statusIsFinal) }
         if status == 417, situation.expectedContinue { return .withoutExpectation }
-        guard policy.statuses.contains(status) else { return .no(.statusIsFinal) }
+        guard policy.statuses.contains(where: { $0.code == status }) else { return .no(.statusIsFinal) }
         guard isIdempotent(situation.method) else { return .no(.mayHaveBeenProcessed) }
         let wait = retryAfter ?? 0
         let longest = policy.maximumRetryAfter ?? policy.maximumBackoff

@@ -16,7 +16,7 @@ struct ConnectionRecord {
 
     var state = State.dialing
     /// Set once connected.
-    var version: HTTPVersion?
+    var version: HTTPProtocolVersion?
     let offer: ProtocolOffer
     let origin: Int32
     /// When its dial began, and the order of the first request that came later.

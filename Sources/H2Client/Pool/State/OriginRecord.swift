@@ -2,7 +2,7 @@
 struct OriginRecord {
     let isSecure: Bool
     /// The version its server chose last time.
-    var known: HTTPVersion?
+    var known: HTTPProtocolVersion?
     var requiresHTTP1 = false
     var mayCoalesce = true
     /// A request asked for a connection of the origin's own that has not been dialled yet.

@@ -5,7 +5,7 @@ extension PoolState {
     /// A dial succeeded. `maxStreams` is the stream limit of an HTTP/2 connection as far as is known: `assumedStreams` before
     /// its SETTINGS. It is ignored for HTTP/1.1.
     mutating func connected(
-        _ key: ConnectionKey, protocol version: HTTPVersion, maxStreams: Int = PoolState.assumedStreams
+        _ key: ConnectionKey, protocol version: HTTPProtocolVersion, maxStreams: Int = PoolState.assumedStreams
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }

@@ -3,7 +3,7 @@ extension PoolState {
     // MARK: Version
 
     /// The version of an origin's connections as far as is known; nil means either.
-    func mode(_ origin: Int32) -> HTTPVersion? {
+    func mode(_ origin: Int32) -> HTTPProtocolVersion? {
         switch (versions, origins[origin].isSecure) {
         case (.http1Only, _), (.automatic, false): return .http1
         case (.http2Only, _): return .http2

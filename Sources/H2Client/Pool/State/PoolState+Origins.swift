@@ -39,7 +39,7 @@ extension PoolState {
     // MARK: Versions
 
     /// The version of an origin's connections as far as is known.
-    func knownProtocol(_ key: OriginKey) -> HTTPVersion? { mode(origins.find(key)) }
+    func knownProtocol(_ key: OriginKey) -> HTTPProtocolVersion? { mode(origins.find(key)) }
 
     /// A request was lost on a reused HTTP/1.1 connection of the origin. Its present connections close when their requests are
     /// done, so that the retry does not hit another one that the server has closed.

@@ -109,11 +109,11 @@ extension HTTP1Session {
         guard scratch.count < limits.headerFields else {
             return exceed(
                 "more than \(limits.headerFields) \(which) fields",
-                remedy: "raise Configuration.Limits.headerFields if they are legitimate")
+                remedy: "raise ConnectionConfiguration.Limits.headerFields if they are legitimate")
         }
         exceed(
             "\(which) fields that exceed \(limits.headerListSize) bytes",
-            remedy: "raise Configuration.Limits.headerListSize if they are legitimate")
+            remedy: "raise ConnectionConfiguration.Limits.headerListSize if they are legitimate")
     }
 
     private static func text(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> String {

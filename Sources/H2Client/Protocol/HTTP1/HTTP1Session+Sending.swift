@@ -11,7 +11,7 @@ extension HTTP1Session {
     /// Appends the request line and fields to the output. If this throws, the caller removes them.
     /// - Returns: the rest to be written, and whether the request asks to close the connection.
     func writeHead(
-        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: HTTPPriority?
     ) throws(H2Error) -> (upload: Upload, saysClose: Bool) {
         let contentLength = stream.contentLength
         let host =

@@ -45,7 +45,7 @@ final class HTTP1Session: HTTPSession {
         case chunked
     }
 
-    let limits: Configuration.Limits
+    let limits: ConnectionConfiguration.Limits
     private let unreadLimit: Int
     let scheme: String
     let authority: String
@@ -90,7 +90,7 @@ final class HTTP1Session: HTTPSession {
     /// Methods that affect the response's framing (RFC 9112 section 6.3).
     private enum Method { case head, connect, other }
 
-    init(origin: Origin, configuration: Configuration, now: UInt64) {
+    init(origin: Origin, configuration: ConnectionConfiguration, now: UInt64) {
         limits = configuration.limits.clamped
         unreadLimit = max(configuration.windows.stream, 1)
         scheme = origin.scheme.rawValue
@@ -124,7 +124,7 @@ final class HTTP1Session: HTTPSession {
     /// Starts a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` if the connection takes no more.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: HTTPPriority?
     ) throws(H2Error) {
         try checkLife()
         let before = output.count
@@ -170,7 +170,7 @@ final class HTTP1Session: HTTPSession {
             throw RequestRules.invalid(
                 "CONNECT makes a tunnel, and cannot be sent again and again", "send another method")
         }
-        let session = HTTP1Session(origin: origin, configuration: Configuration(), now: 0)
+        let session = HTTP1Session(origin: origin, configuration: ConnectionConfiguration(), now: 0)
         let stream = StreamState()
         if !body.isEmpty { (stream.outgoing, stream.contentLength) = (.bytes(body, offset: 0), body.count) }
         let written = try session.writeHead(stream, request, expectsContinue: false, priority: nil)
@@ -417,7 +417,7 @@ final class HTTP1Session: HTTPSession {
                 message: "the server broke HTTP/1.1: \(what)", remedy: "the fault is the server's"))
     }
 
-    func exceed(_ what: String, remedy: String = "the fault is the server's; see Configuration.Limits") {
+    func exceed(_ what: String, remedy: String = "the fault is the server's; see ConnectionConfiguration.Limits") {
         leave(
             H2Error(
                 .limitExceeded, scope: .connection, initiator: .local, message: "the server sent \(what)",

@@ -6,7 +6,7 @@
 struct ControlFrameBudget {
     private var bucket: LeakyBucket
 
-    init(_ limits: Configuration.Limits) {
+    init(_ limits: ConnectionConfiguration.Limits) {
         bucket = LeakyBucket(limit: limits.controlFrames, perSecond: limits.controlFramesPerSecond)
     }
 

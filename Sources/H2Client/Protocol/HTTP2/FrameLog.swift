@@ -1,6 +1,6 @@
 import CNghttp2
 
-/// Converts frames to records for `Configuration.onFrame`. Costs nothing if nobody is listening.
+/// Converts frames to records for `ConnectionConfiguration.onFrame`. Costs nothing if nobody is listening.
 enum FrameLog {
     private static let names = [
         "DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE",
@@ -53,7 +53,7 @@ enum FrameLog {
         case NGHTTP2_DATA.rawValue:
             let padding = ch2_frame_data_padlen(frame)
             return padding > 0 ? "padding \(padding)" : ""
-        case NGHTTP2_RST_STREAM.rawValue: return "\(ErrorCode(rawValue: ch2_frame_rst_error_code(frame)))"
+        case NGHTTP2_RST_STREAM.rawValue: return "\(H2Error.HTTP2Code(rawValue: ch2_frame_rst_error_code(frame)))"
         case NGHTTP2_SETTINGS.rawValue:
             let settings = ch2_frame_settings(frame).pointee
             return UnsafeBufferPointer(start: settings.iv, count: settings.niv)
@@ -65,7 +65,7 @@ enum FrameLog {
         case NGHTTP2_GOAWAY.rawValue:
             let goAway = ch2_frame_goaway(frame).pointee
             let text = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
-            return "last stream \(goAway.last_stream_id), \(ErrorCode(rawValue: goAway.error_code))"
+            return "last stream \(goAway.last_stream_id), \(H2Error.HTTP2Code(rawValue: goAway.error_code))"
                 + (text.isEmpty ? "" : ", \"\(text)\"")
         case NGHTTP2_WINDOW_UPDATE.rawValue: return "+\(ch2_frame_window_increment(frame))"
         default: return ""
@@ -88,8 +88,12 @@ extension HTTP2Session {
             FrameRecord(
                 direction: direction, connectionID: connectionID, type: FrameLog.name(Int32(header.type)),
                 flags: FrameLog.flags(header), streamID: id, length: header.length, detail: detail,
-                receiveWindow: (streamWindow(nghttp2_session_get_stream_local_window_size(raw, id)), receiveWindow),
-                sendWindow: (streamWindow(nghttp2_session_get_stream_remote_window_size(raw, id)), sendWindow),
+                receiveWindow: .init(
+                    stream: streamWindow(nghttp2_session_get_stream_local_window_size(raw, id)),
+                    connection: receiveWindow),
+                sendWindow: .init(
+                    stream: streamWindow(nghttp2_session_get_stream_remote_window_size(raw, id)), connection: sendWindow
+                ),
                 time: Duration(nanoseconds: now &- startedAt)))
     }
 }

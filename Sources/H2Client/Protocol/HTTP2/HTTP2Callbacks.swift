@@ -47,7 +47,7 @@ enum HTTP2Callbacks {
             return ok
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, user in
-            withSession(user) { $0.closed(id, ErrorCode(rawValue: code)) }
+            withSession(user) { $0.closed(id, H2Error.HTTP2Code(rawValue: code)) }
             return ok
         }
         nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, _, status, user in

@@ -50,7 +50,7 @@ extension HTTP2Session {
     func flood(_ what: String) -> H2Error {
         H2Error(
             .limitExceeded, scope: .connection, initiator: .local, cause: .http2(.enhanceYourCalm, debugText: ""),
-            message: "the server sent \(what)", remedy: "the fault is the server's; see Configuration.Limits")
+            message: "the server sent \(what)", remedy: "the fault is the server's; see ConnectionConfiguration.Limits")
     }
 
     /// Whether nghttp2 knows the stream: from serialising the request's header fields until the stream is closed.
@@ -129,7 +129,7 @@ extension HTTP2Session {
             stream.localFailure = H2Error(
                 .limitExceeded, scope: .stream(stream.id), cause: .http2(.internalError, debugText: ""),
                 message: "stream \(stream.id): the response's header fields \(excess)",
-                remedy: "raise Configuration.Limits.\(option) if they are legitimate")
+                remedy: "raise ConnectionConfiguration.Limits.\(option) if they are legitimate")
         }
         return current == nil
     }
@@ -187,13 +187,13 @@ extension HTTP2Session {
             }
         case NGHTTP2_GOAWAY.rawValue:
             let frame = ch2_frame_goaway(frame).pointee
-            goAway = GoAway(
-                lastStreamID: frame.last_stream_id, code: ErrorCode(rawValue: frame.error_code),
+            goAway = ConnectionSnapshot.GoAway(
+                lastStreamID: frame.last_stream_id, code: H2Error.HTTP2Code(rawValue: frame.error_code),
                 debugText: HTTP2Callbacks.escaped(frame.opaque_data, frame.opaque_data_len))
             events.append(.goAway)
             hasGoneAway = true
         case NGHTTP2_RST_STREAM.rawValue:
-            withCurrent { $0.remoteReset = ErrorCode(rawValue: ch2_frame_rst_error_code(frame)) }
+            withCurrent { $0.remoteReset = H2Error.HTTP2Code(rawValue: ch2_frame_rst_error_code(frame)) }
         case NGHTTP2_ORIGIN.rawValue:
             // RFC 8336 section 2.2: these flags are reserved, and the frame has no meaning on a stream or in cleartext.
             if header.stream_id == 0, header.flags & 0x0f == 0, origin.scheme == .https { receivedOrigins() }
@@ -232,7 +232,7 @@ extension HTTP2Session {
                 stream.localFailure = H2Error(
                     .limitExceeded, scope: .stream(stream.id), cause: .http2(.enhanceYourCalm, debugText: ""),
                     message: "stream \(stream.id): the server sent \(limits.informationalExcess)",
-                    remedy: "the fault is the server's; see Configuration.Limits")
+                    remedy: "the fault is the server's; see ConnectionConfiguration.Limits")
                 reset(stream, .enhanceYourCalm)
                 return
             }
@@ -258,7 +258,7 @@ extension HTTP2Session {
             // The response is complete, so the rest of the request is not needed (RFC 9113 section 8.1). The received part
             // stays for its reader, so this does not call `reset`.
             nghttp2_submit_rst_stream(
-                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, ErrorCode.noError.rawValue)
+                raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, H2Error.HTTP2Code.noError.rawValue)
             stream.stopSending()
         }
     }
@@ -295,11 +295,11 @@ extension HTTP2Session {
     }
 
     /// nghttp2 closed the stream: frees its slot and decides how it ended.
-    func closed(_ id: Int32, _ code: ErrorCode) {
+    func closed(_ id: Int32, _ code: H2Error.HTTP2Code) {
         withOpenStream(id) { closed($0, code) }
     }
 
-    func closed(_ stream: StreamState, _ code: ErrorCode) {
+    func closed(_ stream: StreamState, _ code: H2Error.HTTP2Code) {
         guard stream.slot >= 0 else { return }
         let owned = openStreams.remove(stream)
         if current?.toOpaque() == owned.toOpaque() { current = nil }
@@ -313,7 +313,7 @@ extension HTTP2Session {
         owned.release()
     }
 
-    func closeError(_ stream: StreamState, _ code: ErrorCode) -> H2Error {
+    func closeError(_ stream: StreamState, _ code: H2Error.HTTP2Code) -> H2Error {
         if let failure = stream.localFailure { return failure }
         if let goAway, stream.remoteReset == nil, stream.id > goAway.lastStreamID {
             return goAway.notProcessed(stream.id)

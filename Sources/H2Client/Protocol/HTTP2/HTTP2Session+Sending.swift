@@ -72,7 +72,7 @@ extension HTTP2Session {
             if goAway.error_code != 0 {
                 // nghttp2 found a connection error itself; the debug text has its reason, if any.
                 let reason = HTTP2Callbacks.escaped(goAway.opaque_data, goAway.opaque_data_len)
-                let code = ErrorCode(rawValue: goAway.error_code)
+                let code = H2Error.HTTP2Code(rawValue: goAway.error_code)
                 let reasons = [reason, diagnostic, "error \(code)"]
                 violation = protocolError(reasons.first { !$0.isEmpty } ?? "", code)
             }

@@ -18,18 +18,12 @@ final class HTTP2Session: HTTPSession {
         case originSetChanged
     }
 
-    struct GoAway {
-        var lastStreamID: Int32
-        var code: ErrorCode
-        var debugText: String
-    }
-
     /// The nghttp2 session; set at the end of `init`, valid until `release` or `deinit`.
     let raw: OpaquePointer
     private let pool: OpaquePointer
     /// What nghttp2 knew when its session was freed; nil before that.
     @exclusivity(unchecked) private var lastFacts: LastFacts?
-    let limits: Configuration.Limits
+    let limits: ConnectionConfiguration.Limits
     let connectionID: ConnectionID
     let onFrame: (@Sendable (FrameRecord) -> Void)?
 
@@ -47,7 +41,7 @@ final class HTTP2Session: HTTPSession {
     @exclusivity(unchecked) var touched = StreamList()
     @exclusivity(unchecked) private var telling = StreamList()
     @exclusivity(unchecked) var events: [Event] = []
-    @exclusivity(unchecked) var goAway: GoAway?
+    @exclusivity(unchecked) var goAway: ConnectionSnapshot.GoAway?
     /// The origins the server says it serves; nil before it has sent any (RFC 8336).
     @exclusivity(unchecked) var originSet: OriginSet?
     /// The received part of the current ORIGIN frame, at most one frame's payload. nghttp2 can decode it too, but drops flags
@@ -91,7 +85,7 @@ final class HTTP2Session: HTTPSession {
 
     private let known: RequestHead.Known
 
-    init(origin: Origin, configuration: Configuration, connectionID: ConnectionID, now: UInt64) {
+    init(origin: Origin, configuration: ConnectionConfiguration, connectionID: ConnectionID, now: UInt64) {
         known = RequestHead.Known(scheme: origin.scheme.rawValue, authority: origin.authority)
         self.origin = origin
         limits = configuration.limits.clamped
@@ -180,7 +174,7 @@ final class HTTP2Session: HTTPSession {
         if count > 0, lastFacts == nil { nghttp2_session_consume_connection(raw, count) }
     }
 
-    private func submitPreface(_ configuration: Configuration) {
+    private func submitPreface(_ configuration: ConnectionConfiguration) {
         func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
             nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(clamping: value))
         }
@@ -218,7 +212,7 @@ final class HTTP2Session: HTTPSession {
     /// Opens a stream for a request. Its body is `stream.outgoing`.
     /// - Throws: `H2Error`: `invalidRequest`, or `connectionDraining` if the identifiers are used up.
     func submit(
-        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: Priority?
+        _ stream: StreamState, _ request: HTTPRequest, expectsContinue: Bool, priority: HTTPPriority?
     ) throws(H2Error) {
         let contentLength = stream.contentLength
         try requestHead.fill(
@@ -271,7 +265,7 @@ final class HTTP2Session: HTTPSession {
     }
 
     /// Resets a stream and credits the connection for bytes that will not be read.
-    func reset(_ stream: StreamState, _ code: ErrorCode) {
+    func reset(_ stream: StreamState, _ code: H2Error.HTTP2Code) {
         dropUnread(stream)
         guard stream.slot >= 0 else { return }
         nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
@@ -280,7 +274,7 @@ final class HTTP2Session: HTTPSession {
         stream.stopSending()
     }
 
-    func updatePriority(_ priority: Priority, of id: Int32) -> Bool {
+    func updatePriority(_ priority: HTTPPriority, of id: Int32) -> Bool {
         Array(priority.fieldValue.utf8).withUnsafeBufferPointer {
             nghttp2_submit_priority_update(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, $0.baseAddress, $0.count) == 0
         }
@@ -301,7 +295,7 @@ final class HTTP2Session: HTTPSession {
     }
 
     /// Sends GOAWAY: no stream of the peer's was or will be processed, ours continue.
-    func sayGoAway(_ code: ErrorCode, debugText: String = "") {
+    func sayGoAway(_ code: H2Error.HTTP2Code, debugText: String = "") {
         let text = Array(debugText.utf8)
         nghttp2_submit_goaway(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, code.rawValue, text, text.count)
     }
@@ -417,7 +411,7 @@ final class HTTP2Session: HTTPSession {
         return protocolError(diagnostic.isEmpty ? "a connection error" : diagnostic, .protocolError)
     }
 
-    func protocolError(_ text: String, _ code: ErrorCode) -> H2Error {
+    func protocolError(_ text: String, _ code: H2Error.HTTP2Code) -> H2Error {
         H2Error(
             .protocolViolation, scope: .connection, initiator: .local, cause: .http2(code, debugText: ""),
             message: "the server broke HTTP/2: \(text)", remedy: "the fault is the server's; try HTTP/1.1 with it")
@@ -548,7 +542,7 @@ final class HTTP2Session: HTTPSession {
             state: .active, localSettings: settings(remote: false), remoteSettings: settings(remote: true),
             openStreams: openStreams.count, waitingRequests: 0, requests: requests, bytesSent: counts.bytesSent,
             bytesReceived: counts.bytesReceived, unreadBytes: window.unread, receiveWindow: receiveWindow,
-            sendWindow: sendWindow, goAway: goAway.map { ($0.lastStreamID, $0.code, $0.debugText) }, roundTripTime: nil,
+            sendWindow: sendWindow, goAway: goAway, roundTripTime: nil,
             originSet: originSet?.descriptions)
     }
 

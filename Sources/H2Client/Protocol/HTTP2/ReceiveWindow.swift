@@ -40,7 +40,7 @@ struct ReceiveWindow {
     private var probe: (sentAt: UInt64, bytes: Int)?
     private var fruitlessProbes = 0
 
-    init(_ windows: Configuration.Windows) {
+    init(_ windows: ConnectionConfiguration.Windows) {
         unreadLimit = windows.unreadLimit
         wide = min(max(windows.stream, Self.least), Int(Int32.max))
         connection = min(max(windows.connection, Self.least), Int(Int32.max))

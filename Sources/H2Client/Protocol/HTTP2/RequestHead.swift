@@ -150,7 +150,7 @@ extension RequestHead {
     /// - Throws: `H2Error` (`invalidRequest`).
     mutating func fill(
         _ request: HTTPRequest, known: borrowing Known, contentLength: Int?, expectsContinue: Bool,
-        priority: Priority?
+        priority: HTTPPriority?
     ) throws(H2Error) {
         removeAll()
         let method = request.method

@@ -19,11 +19,11 @@ package final class TLSContext: @unchecked Sendable {
 
     /// Creates a client's context and loads what it trusts, to be shared by all connections with this configuration.
     /// - Throws: `H2Error` (`tlsConfiguration`) if a file or folder cannot be used.
-    package convenience init(client configuration: Configuration.TLS) throws {
+    package convenience init(client configuration: ConnectionConfiguration.TLS) throws {
         try self.init(client: configuration, trusting: TrustSources(configuration))
     }
 
-    init(client configuration: Configuration.TLS, trusting sources: TrustSources) throws {
+    init(client configuration: ConnectionConfiguration.TLS, trusting sources: TrustSources) throws {
         guard
             let context = ch2_client_context(
                 Self.number(configuration.minimumVersion), Self.number(configuration.maximumVersion), Self.readBuffer)
@@ -67,7 +67,7 @@ package final class TLSContext: @unchecked Sendable {
     static func warmUp() { SSL_CTX_free(ch2_client_context(0, 0, readBuffer)) }
 
     /// Applies the configured suites and groups.
-    private func choose(_ configuration: Configuration.TLS) throws {
+    private func choose(_ configuration: ConnectionConfiguration.TLS) throws {
         let remedy = "see 'openssl ciphers -v' and 'openssl list -tls-groups' for the names"
         if let suites = configuration.suites12, SSL_CTX_set_cipher_list(context, suites) != 1 {
             throw Self.configurationError("no TLS 1.2 suite is known by '\(suites)'", remedy)
@@ -221,7 +221,7 @@ package final class TLSContext: @unchecked Sendable {
     /// its documentation: the word DEFAULT only works in front.
     private static let suitesFirst = suites + ":ALL:!COMPLEMENTOFDEFAULT:!eNULL"
 
-    private static func number(_ version: Configuration.TLS.Version) -> CInt {
+    private static func number(_ version: ConnectionConfiguration.TLS.Version) -> CInt {
         version == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION
     }
 
@@ -232,6 +232,8 @@ package final class TLSContext: @unchecked Sendable {
     static func configurationError(_ message: String, _ remedy: String) -> H2Error {
         let code = ERR_get_error()
         let reason = code == 0 ? "" : ": \(TLSWire.describe(code))"
-        return H2Error(.tlsConfiguration, cause: .tls(code), message: message + reason, remedy: remedy)
+        return H2Error(
+            .tlsConfiguration, cause: code == 0 ? .none : .tls(H2Error.TLSFault(packed: code)),
+            message: message + reason, remedy: remedy)
     }
 }

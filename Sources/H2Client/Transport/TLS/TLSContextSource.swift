@@ -36,30 +36,30 @@ final class TLSContextSource: @unchecked Sendable {
     /// Nanoseconds after which another load is started beside a slow one.
     private static let patience: UInt64 = 15_000_000_000
 
-    private let configuration: Configuration.TLS
+    private let configuration: ConnectionConfiguration.TLS
     private let lock = PthreadLock()
     private var loaded: Loaded?
     /// When the current load began, in nanoseconds.
     private var loadingSince: UInt64 = 0
-    private var waiting: [(loop: EventLoop, completion: @Sendable (Outcome) -> Void)] = []
+    private var waiting: [(loop: H2EventLoop, completion: @Sendable (Outcome) -> Void)] = []
 
-    init(_ configuration: Configuration.TLS) { self.configuration = configuration }
+    init(_ configuration: ConnectionConfiguration.TLS) { self.configuration = configuration }
 
     /// A source with an existing context, which never changes.
     init(_ context: TLSContext) {
-        configuration = Configuration.TLS()
+        configuration = ConnectionConfiguration.TLS()
         loaded = Loaded(context: context, trust: [], identity: [])
     }
 
     /// Calls `completion` on the loop's thread: immediately if no files are named that could have changed. Called on the loop's
     /// thread.
-    func context(on loop: EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {
+    func context(on loop: H2EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {
         loop.preconditionInLoop()
         var isFirst = false
         let fresh: TLSContext? = lock.withLock {
             if let loaded, loaded.isForGood { return loaded.context }
             // Not everyone waits forever for a load that hangs (on an unreachable network file system).
-            let now = EventLoop.monotonicNanoseconds()
+            let now = H2EventLoop.monotonicNanoseconds()
             isFirst = waiting.isEmpty || now - loadingSince > Self.patience
             if isFirst { loadingSince = now }
             waiting.append((loop, completion))

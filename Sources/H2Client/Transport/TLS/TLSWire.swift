@@ -131,7 +131,8 @@ package final class TLSWire: SocketWire, Wire {
         if context?.verifiesPeer == true, verdict != Int(X509_V_OK) {
             let reason = String(cString: X509_verify_cert_error_string(verdict))
             return H2Error(
-                .certificateRejected, scope: .connection, cause: .certificate(verdict),
+                .certificateRejected, scope: .connection,
+                cause: .certificate(H2Error.CertificateFault(verifyResult: verdict)),
                 message: "the server's certificate was rejected: \(reason)",
                 remedy: Self.certificateRemedy(verdict))
         }
@@ -148,7 +149,8 @@ package final class TLSWire: SocketWire, Wire {
             text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
         return H2Error(
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
-            scope: .connection, initiator: .remote, cause: .tls(packed), message: "the TLS handshake failed: \(text)",
+            scope: .connection, initiator: .remote, cause: .tls(H2Error.TLSFault(packed: packed)),
+            message: "the TLS handshake failed: \(text)",
             remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
     }
 
@@ -168,13 +170,13 @@ package final class TLSWire: SocketWire, Wire {
         // After the handshake an end without an alert may have another reason, so its code is not changed.
         return H2Error(
             isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
-            initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(packed),
+            initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(H2Error.TLSFault(packed: packed)),
             message: hasOurs
                 ? "the server did not accept our client certificate: \(reason)"
                 : "the server asked for a client certificate, and has none from us: \(reason)",
             remedy: hasOurs
                 ? "is it one that this server knows, and still valid?"
-                : "name a certificate and its key (Configuration.TLS.certificateFile and privateKeyFile)")
+                : "name a certificate and its key (ConnectionConfiguration.TLS.certificateFile and privateKeyFile)")
     }
 
     /// RFC 7301 section 3.2: the server ended the handshake because it supports none of the offered protocols.
@@ -300,7 +302,8 @@ package final class TLSWire: SocketWire, Wire {
             }
             let isTruncated = ch2_ssl_is_unexpected_eof(packed)
             failure = H2Error(
-                .connectionClosed, scope: .connection, initiator: .remote, cause: .tls(packed),
+                .connectionClosed, scope: .connection, initiator: .remote,
+                cause: .tls(H2Error.TLSFault(packed: packed)),
                 message: isTruncated
                     ? "the peer closed the connection without close_notify"
                     : "\(operation) TLS failed: \(Self.describe(packed))",

@@ -15,7 +15,7 @@ struct TrustSources {
 
     /// - Parameter environment: returns the value of a variable. For tests.
     init(
-        _ configuration: Configuration.TLS,
+        _ configuration: ConnectionConfiguration.TLS,
         environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
     ) {
         if configuration.caFile != nil || configuration.caDirectory != nil {

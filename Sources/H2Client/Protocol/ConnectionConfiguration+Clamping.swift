@@ -1,7 +1,7 @@
-extension Configuration.Limits {
+extension ConnectionConfiguration.Limits {
     /// The limits, each in the range where arithmetic is safe and the value makes sense: negative values become zero, and
     /// excessive ones the maximum. Sessions use only these.
-    var clamped: Configuration.Limits {
+    var clamped: ConnectionConfiguration.Limits {
         func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {
             min(max(value, range.lowerBound), range.upperBound)
         }

@@ -3,7 +3,7 @@ import CNghttp2
 /// A thread with epoll, timers and a job queue: the executor of the connections on it.
 ///
 /// ```swift
-/// let loop = EventLoop()
+/// let loop = H2EventLoop()
 /// try await HTTP2Connection.withConnection(to: Origin("https://example.com"), on: loop) { connection in
 ///     try await withTaskExecutorPreference(loop.taskExecutor) {
 ///         // This task runs on the loop's thread, so its calls do not change threads.
@@ -21,14 +21,14 @@ import CNghttp2
 ///
 /// The thread starts when the loop is first used. It ends after ``shutdown()``, or when the loop is dropped. Connections,
 /// clients with the loop in their configuration, and actors that use it as their executor keep a loop alive.
-public final class EventLoop: SerialExecutor {
+public final class H2EventLoop: SerialExecutor {
     /// The loop that the whole process shares. It starts at its first use and never stops.
-    public static let shared = EventLoop()
+    public static let shared = H2EventLoop()
 
     /// The executor that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
     /// A client replaces it with a loop of its own.
-    static let placeholder = EventLoop()
+    static let placeholder = H2EventLoop()
     private let thread: LoopThread
     private let queue: JobQueue
 
@@ -56,7 +56,7 @@ public final class EventLoop: SerialExecutor {
     /// `clientShutDown`. Tasks that prefer the loop go on, and so do timers that are set; the thread ends when none are left.
     /// Can be called from anywhere, and more than once. Has no effect on ``shared``.
     public func shutdown() {
-        guard self !== EventLoop.shared else { return }
+        guard self !== H2EventLoop.shared else { return }
         thread.stop()
     }
 
@@ -91,7 +91,7 @@ public final class EventLoop: SerialExecutor {
 
     /// Traps off the loop's thread: a loop's state has no other protection.
     package func preconditionInLoop() {
-        precondition(isCurrent, "this runs on its EventLoop's thread only")
+        precondition(isCurrent, "this runs on its H2EventLoop's thread only")
     }
 
     /// Runs a call on the loop's thread, later in this turn or in the next one. Can be called from any thread.
@@ -179,11 +179,11 @@ public final class EventLoop: SerialExecutor {
     package var preciseNow: UInt64 { thread.preciseNow }
 }
 
-extension [EventLoop] {
+extension [H2EventLoop] {
     /// A value for ``HTTPClient/Configuration/eventLoops``: each client with that configuration makes `count` loops of its own,
     /// and ends them when it is shut down or dropped. Fewer than 1 is an invalid configuration.
-    public static func own(count: Int = 1) -> [EventLoop] {
-        [EventLoop](repeating: .placeholder, count: Swift.max(count, 0))
+    public static func own(count: Int = 1) -> [H2EventLoop] {
+        [H2EventLoop](repeating: .placeholder, count: Swift.max(count, 0))
     }
 }
 

@@ -5,9 +5,9 @@
 /// Reading throws `H2Error` if the stream or connection failed, and `CancellationError` if the task was cancelled, which
 /// resets the stream (CANCEL). The end is reported only if the server ended the stream properly and sent as many bytes as
 /// `content-length` says.
-public struct ResponseBody: AsyncSequence, Sendable {
+public struct HTTPResponseBody: AsyncSequence, Sendable {
     /// A chunk of the body.
-    public typealias Element = [UInt8]
+    public typealias Element = Chunk
 
     let exchange: Exchange
     /// Cancels the stream when the last copy is released; nil if the body was complete when the head arrived.
@@ -18,17 +18,60 @@ public struct ResponseBody: AsyncSequence, Sendable {
 
     /// Iterates over the chunks of a body.
     public struct Iterator: AsyncIteratorProtocol {
-        let body: ResponseBody
+        let body: HTTPResponseBody
 
         /// The next chunk: all bytes that arrived since the last one, never empty. nil at the end.
-        public mutating func next() async throws -> [UInt8]? {
+        public mutating func next() async throws -> Chunk? {
             try await next(isolation: #isolation)
         }
 
         /// The next chunk, keeping the isolation of `actor`. nil at the end.
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> [UInt8]? {
-            try await body.exchange.readBody()
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Chunk? {
+            try await body.exchange.readBody().map { Chunk(bytes: $0) }
         }
+    }
+
+    /// Bytes of a body that arrived together, never empty when read.
+    ///
+    /// A collection of bytes: `Array(chunk)` and `Data(chunk)` copy them, ``withBytes(_:)`` lends them.
+    public struct Chunk: RandomAccessCollection, Sendable, Hashable {
+        package let bytes: [UInt8]
+
+        package init(bytes: [UInt8]) { self.bytes = bytes }
+
+        /// Creates a chunk with a copy of `bytes`, for tests.
+        public init(_ bytes: some Collection<UInt8>) { self.bytes = Array(bytes) }
+
+        /// 0.
+        public var startIndex: Int { 0 }
+        /// The number of bytes.
+        public var endIndex: Int { bytes.count }
+        /// The byte at `position`, which must be in `indices`.
+        public subscript(position: Int) -> UInt8 { bytes[position] }
+
+        /// Calls `body` with the bytes, without copying them.
+        /// - Throws: The errors of `body`.
+        public func withBytes<R, Failure: Error>(_ body: (RawSpan) throws(Failure) -> R) throws(Failure) -> R {
+            try body(bytes.span.bytes)
+        }
+
+        /// Calls `body` with a pointer to the bytes that is valid during the call.
+        /// - Throws: The errors of `body`.
+        public func withContiguousStorageIfAvailable<R>(
+            _ body: (UnsafeBufferPointer<UInt8>) throws -> R
+        ) rethrows -> R? {
+            try bytes.withUnsafeBufferPointer(body)
+        }
+    }
+
+    /// Waits for the next chunk and calls `body` with its bytes, without copying them.
+    /// - Returns: The result of `body`; nil at the end.
+    /// - Throws: Why the response failed; `CancellationError`; the errors of `body`.
+    public nonisolated(nonsending) func withNextChunk<R>(
+        _ body: nonisolated(nonsending) (RawSpan) async throws -> R
+    ) async throws -> R? {
+        guard let bytes = try await exchange.readBody() else { return nil }
+        return try await body(bytes.span.bytes)
     }
 
     /// Reads the whole body.

@@ -8,7 +8,7 @@ import Testing
 @testable import H2Client
 
 /// What becomes of a loop, its thread and its users at its end, and where the system has nothing to give.
-@Suite(.timeLimit(.minutes(5))) struct EventLoopEndTests {
+@Suite(.timeLimit(.minutes(5))) struct H2EventLoopEndTests {
     /// Starts no thread, as a system that is out of them.
     ///
     /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.
@@ -35,8 +35,8 @@ import Testing
         }
     }
 
-    private func makeLoop(_ threads: Threads, poller: any Poller = makePoller()) -> EventLoop {
-        EventLoop(LoopThread(poller: poller, clock: nil, start: { threads.start($0) }))
+    private func makeLoop(_ threads: Threads, poller: any Poller = makePoller()) -> H2EventLoop {
+        H2EventLoop(LoopThread(poller: poller, clock: nil, start: { threads.start($0) }))
     }
 
     private func cleartextOrigin() throws -> OriginServer {
@@ -104,7 +104,7 @@ import Testing
 
     @Test func `Posts that race with the end of the thread are never lost`() async {
         for _ in 0..<50 {
-            let loop = EventLoop()
+            let loop = H2EventLoop()
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<4 {
                     group.addTask { for _ in 0..<20 { await loop.run {} } }
@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test func `A task that prefers a loop goes on when that is shut down`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let task = Task(executorPreference: loop.taskExecutor) {
             loop.shutdown()
             for _ in 0..<100 { await Task.yield() }
@@ -129,7 +129,7 @@ import Testing
     @Test func `What is sent to a loop that was shut down fails rather than hang`() async throws {
         let origin = try cleartextOrigin()
         let url = try Origin(origin.url)
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         var configuration = HTTPClient.Configuration()
         configuration.eventLoops = [loop]
         configuration.versions = .http2PriorKnowledge
@@ -156,7 +156,7 @@ import Testing
 
     @Test func `Requests under way fail when their loop is shut down`() async throws {
         let origin = try cleartextOrigin()
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let connection = try await HTTP2Connection.connect(to: Origin(origin.url), on: loop)
         let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/delay/30000")
         async let outcome = code { _ = try await connection.send(request) }

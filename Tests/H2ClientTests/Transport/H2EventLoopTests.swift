@@ -3,11 +3,11 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct EventLoopTests {
+@Suite(.timeLimit(.minutes(5))) struct H2EventLoopTests {
     // MARK: - Calls and timers
 
     @Test func `A call from another thread runs on the loop's thread`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let wasCurrent = await withCheckedContinuation { continuation in
             loop.execute { continuation.resume(returning: loop.isCurrent) }
         }
@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test func `Calls from many threads all run, those of one thread in their order`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let log = LoopBound(Log())
         await withTaskGroup(of: Void.self) { group in
             for source in 0..<8 {
@@ -40,7 +40,7 @@ import Testing
 
     @Test func `What was posted before shutdown still runs`() async {
         for _ in 0..<50 {
-            let loop = EventLoop()
+            let loop = H2EventLoop()
             await withCheckedContinuation { continuation in
                 loop.execute { continuation.resume() }
                 loop.shutdown()
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func `A timer fires not before its time, and a cancelled one never`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let (elapsed, cancelledFired) = await withCheckedContinuation { continuation in
             loop.execute {
                 let flag = Flag()
@@ -70,21 +70,21 @@ import Testing
 
     /// The loop looks at the clock after a wait too: otherwise such a timer would count from before the wait.
     @Test func `A timer that is set by a readiness handler after a long wait counts from then`() async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let pipe = try PipeEnds()
         let elapsed = await withCheckedContinuation { continuation in
             loop.execute {
                 let handler = ClosureHandler { handler in
                     loop.deregister(pipe.reading)
-                    let start = EventLoop.monotonicNanoseconds()
+                    let start = H2EventLoop.monotonicNanoseconds()
                     _ = loop.schedule(after: 100_000_000) {
-                        continuation.resume(returning: EventLoop.monotonicNanoseconds() - start)
+                        continuation.resume(returning: H2EventLoop.monotonicNanoseconds() - start)
                     }
                 }
                 loop.register(pipe.reading, handler: handler)
             }
             // Another loop's timer is what ends the long wait.
-            let other = EventLoop()
+            let other = H2EventLoop()
             other.execute {
                 _ = other.schedule(after: 300_000_000) {
                     pipe.write()
@@ -100,7 +100,7 @@ import Testing
     // MARK: - Descriptors
 
     @Test func `A handler hears of input, and nothing more once it is deregistered`() async throws {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let pipe = try PipeEnds()
         let count = await withCheckedContinuation { continuation in
             loop.execute {
@@ -137,10 +137,10 @@ import Testing
     // MARK: - Executors
 
     private actor Resident {
-        let loop: EventLoop
+        let loop: H2EventLoop
         nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
         var calls = 0
-        init(loop: EventLoop) { self.loop = loop }
+        init(loop: H2EventLoop) { self.loop = loop }
         func call() -> Bool {
             calls += 1
             return loop.isCurrent
@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test func `An actor on the loop runs on its thread`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let resident = Resident(loop: loop)
         for _ in 0..<100 { #expect(await resident.call()) }
         #expect(await resident.calls == 100)
@@ -156,7 +156,7 @@ import Testing
     }
 
     @Test func `A task that prefers the loop runs on its thread, before and after a suspension`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let resident = Resident(loop: loop)
         await withTaskExecutorPreference(loop.taskExecutor) {
             #expect(loop.isCurrent)
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func `An actor is found isolated in a callback of its loop`() async {
-        let loop = EventLoop()
+        let loop = H2EventLoop()
         let resident = Resident(loop: loop)
         let calls = await withCheckedContinuation { continuation in
             loop.execute { continuation.resume(returning: resident.assumeIsolated { $0.calls }) }
@@ -179,10 +179,10 @@ import Testing
     }
 
     @Test func `A loop that was shut down goes with its last user, though its executor stays`() async {
-        weak var observed: EventLoop?
+        weak var observed: H2EventLoop?
         var executor: (any TaskExecutor)?
         do {
-            let loop = EventLoop()
+            let loop = H2EventLoop()
             observed = loop
             executor = loop.taskExecutor
             await withCheckedContinuation { continuation in loop.execute { continuation.resume() } }
@@ -197,10 +197,10 @@ import Testing
     // MARK: - Simulation
 
     private final class Flusher: Flushable {
-        let loop: EventLoop
+        let loop: H2EventLoop
         var flushes = 0
         var again = 0
-        init(_ loop: EventLoop) { self.loop = loop }
+        init(_ loop: H2EventLoop) { self.loop = loop }
         func flush() {
             flushes += 1
             if again > 0 {
@@ -211,7 +211,7 @@ import Testing
     }
 
     @Test func `What is dirty is flushed at the end of the turn, after its calls and timers`() {
-        let loop = EventLoop(simulatedClock: { 0 })
+        let loop = H2EventLoop(simulatedClock: { 0 })
         let flusher = LoopBound(Flusher(loop))
         loop.execute {
             loop.markDirty(flusher.value)
@@ -225,7 +225,7 @@ import Testing
     }
 
     @Test func `What makes itself dirty while it is flushed is flushed in the next turn`() {
-        let loop = EventLoop(simulatedClock: { 0 })
+        let loop = H2EventLoop(simulatedClock: { 0 })
         let flusher = LoopBound(Flusher(loop))
         flusher.value.again = 2
         loop.execute { loop.markDirty(flusher.value) }
@@ -240,7 +240,7 @@ import Testing
     @Test func `A simulated loop's timers follow its clock alone`() {
         final class Clock { var time: UInt64 = 1_000 }
         let clock = Clock()
-        let loop = EventLoop(simulatedClock: { clock.time })
+        let loop = H2EventLoop(simulatedClock: { clock.time })
         let flag = LoopBound(Flag())
         loop.execute { _ = loop.schedule(after: 50) { flag.value.isSet = true } }
         loop.turn()

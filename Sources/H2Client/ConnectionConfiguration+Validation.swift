@@ -1,7 +1,7 @@
 // Validation of configurations. Invalid values do not trap: every request of the client fails with the error, and so does
 // `connect`.
 
-extension Configuration {
+extension ConnectionConfiguration {
     /// Checks the options for invalid values. Requests and `connect` check them too, and fail in the same way.
     ///
     /// Sizes outside the protocol's range (a window of 1,000 bytes or of `Int.max`) are replaced by the nearest valid size.
@@ -44,7 +44,7 @@ extension Configuration {
     }
 
     static func require(
-        _ isRight: Bool, _ name: String, _ value: Any, _ range: String, in type: String = "Configuration"
+        _ isRight: Bool, _ name: String, _ value: Any, _ range: String, in type: String = "ConnectionConfiguration"
     ) throws(H2Error) {
         guard !isRight else { return }
         throw H2Error(
@@ -53,7 +53,7 @@ extension Configuration {
     }
 
     static func requireTime(
-        _ name: String, _ value: Duration?, in type: String = "Configuration"
+        _ name: String, _ value: Duration?, in type: String = "ConnectionConfiguration"
     ) throws(H2Error) {
         if let value { try require(value >= .zero, name, value, "zero or more", in: type) }
     }
@@ -93,7 +93,7 @@ extension HTTPClient.Configuration {
             ("requestOptions.firstByteTimeout", requestOptions.firstByteTimeout),
             ("requestOptions.bodyProgressTimeout", requestOptions.bodyProgressTimeout),
         ] {
-            try Configuration.requireTime(name, value, in: Self.name)
+            try ConnectionConfiguration.requireTime(name, value, in: Self.name)
         }
         if let rate = loadLimits.requestsPerSecondPerOrigin {
             try require(
@@ -114,12 +114,12 @@ extension HTTPClient.Configuration {
         try require(
             adaptive.latencyTolerance >= 1 && adaptive.latencyTolerance.isFinite, "\(name).latencyTolerance",
             adaptive.latencyTolerance, "1 or more")
-        try Configuration.requireTime("\(name).maximumPause", adaptive.maximumPause, in: Self.name)
+        try ConnectionConfiguration.requireTime("\(name).maximumPause", adaptive.maximumPause, in: Self.name)
     }
 
     private static let name = "HTTPClient.Configuration"
 
     private func require(_ isRight: Bool, _ name: String, _ value: Any, _ range: String) throws(H2Error) {
-        try Configuration.require(isRight, name, value, range, in: Self.name)
+        try ConnectionConfiguration.require(isRight, name, value, range, in: Self.name)
     }
 }

@@ -4,20 +4,20 @@ import Synchronization
 /// The final response to a request. Its header fields have arrived; its body may still be arriving.
 ///
 /// ```swift
-/// let response = try await client.send(HTTPRequest(.get, url: "https://example.com/large"))
+/// let response = try await client.send(.get, "https://example.com/large")
 /// guard response.status == .ok else { return }
 /// for try await chunk in response.body {
 ///     print(chunk.count)
 /// }
 /// print(await response.metrics().firstByte ?? .zero)
 /// ```
-public struct Response: Sendable {
+public struct StreamedResponse: Sendable {
     var exchange: Exchange { body.exchange }
 
     /// The status code.
     public let status: HTTPResponse.Status
     /// The body. Dropping it unread resets the stream (CANCEL), or ends an HTTP/1.1 connection.
-    public let body: ResponseBody
+    public let body: HTTPResponseBody
 
     /// The header fields. They are parsed at each access, so keep the result.
     public var headerFields: HTTPFields { exchange.head.fields }
@@ -32,9 +32,11 @@ public struct Response: Sendable {
             minorVersion: Int(exchange.head.minorVersion), status: status.code,
             reasonPhrase: exchange.head.reasonPhrase)
     }
-    /// Returns the first value of a field, without parsing the others. The name may be in upper or lower case.
-    public func firstValue(of name: String) -> String? { exchange.head.firstValue(of: name) }
+    /// Returns the first value of a field, without parsing the others; nil if there is none.
+    public func firstValue(of name: HTTPField.Name) -> String? { exchange.head.firstValue(of: name.canonicalName) }
 
+    /// Identifies the request in its client's events, over all attempts; nil if it was sent without a client.
+    public var requestID: HTTPClient.RequestID? { exchange.requestID }
     /// The connection that served the request.
     public var connectionID: ConnectionID { exchange.connectionID }
     /// The properties of that connection.
@@ -42,7 +44,7 @@ public struct Response: Sendable {
     /// The stream that served the request. Over HTTP/1.1, the number of the request on its connection.
     public var streamID: Int32 { exchange.id }
     /// The version of HTTP.
-    public var version: HTTPVersion { exchange.connection.version }
+    public var version: HTTPProtocolVersion { exchange.connection.version }
     /// Whether the connection had started a request before this one.
     public var isConnectionReused: Bool { exchange.isConnectionReused }
     /// The failed attempts before this response, in order; empty if the first attempt succeeded.
@@ -83,6 +85,9 @@ public struct FailedAttempt: Sendable {
     public var status: HTTPResponse.Status?
     /// The planned pause before the next attempt, without waiting for a connection after it.
     public var wait: Duration
+
+    /// Why the attempt failed, in words.
+    package var reason: String { error?.message ?? "the server answered \(status?.code ?? 0)" }
 }
 
 /// Identifies a connection within the process.
@@ -100,7 +105,7 @@ public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
 
 /// The times and byte counts of one request. Times are monotonic and taken once per turn of the event loop.
 public struct ResponseMetrics: Sendable, Hashable {
-    /// From the call until this attempt started; zero if the first attempt succeeded. See ``Response/failedAttempts``.
+    /// From the call until this attempt started; zero if the first attempt succeeded. See ``StreamedResponse/failedAttempts``.
     public var attemptStart: Duration
     /// How long this attempt waited for a connection and a stream, from ``attemptStart`` on, including opening the connection.
     /// Waits of earlier attempts, and the pauses between them, are not included.

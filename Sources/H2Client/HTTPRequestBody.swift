@@ -1,0 +1,152 @@
+public import HTTPTypes
+
+/// The body of a request.
+///
+/// ```swift
+/// let text = HTTPRequestBody.string("name=value")
+/// let file = HTTPRequestBody.file("report.pdf")
+/// let upload = HTTPRequestBody.writer { writer in
+///     for piece in pieces { try await writer.write(piece) }
+/// }
+/// ```
+///
+/// If the length is known, `content-length` is set from it. A request that sets `content-length` itself has to match.
+public struct HTTPRequestBody: Sendable {
+    enum Content: Sendable {
+        case none
+        case bytes([UInt8])
+        case file(path: String)
+        case openFile(BodyFile)
+        case stream(length: Int?, pump: @Sendable (HTTPRequestBody.Writer) async throws -> Void)
+    }
+
+    let content: Content
+    /// Sent after the body (RFC 9113 section 8.1).
+    let trailers: HTTPFields?
+    /// Whether the body can be sent more than once, for retries. Bodies in memory and files can; a stream can if it was
+    /// created with `isReplayable`.
+    public let isReplayable: Bool
+
+    init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true) {
+        self.content = content
+        self.trailers = trailers
+        self.isReplayable = isReplayable
+    }
+
+    /// Whether `opened` (see `BodyOpening`) has to open a file.
+    var isUnopenedFile: Bool { if case .file = content { true } else { false } }
+    var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
+
+    /// No body. The request ends with its header fields.
+    public static let none = HTTPRequestBody(content: .none, trailers: nil)
+
+    /// A body in memory.
+    public static func bytes(_ bytes: [UInt8], trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        HTTPRequestBody(content: .bytes(bytes), trailers: trailers)
+    }
+
+    /// A copy of a collection's bytes, such as an `ArraySlice`, `Data` or ``HTTPResponseBody/Chunk``.
+    public static func bytes(_ bytes: some Collection<UInt8>, trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        .bytes(Array(bytes), trailers: trailers)
+    }
+
+    /// A copy of a span's bytes.
+    public static func bytes(_ bytes: Span<UInt8>, trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        .bytes(bytes.bytes, trailers: trailers)
+    }
+
+    /// A copy of a span's bytes.
+    public static func bytes(_ bytes: RawSpan, trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        .bytes(bytes.withUnsafeBytes { Array($0) }, trailers: trailers)
+    }
+
+    /// A string, sent as UTF-8.
+    public static func string(_ string: String) -> HTTPRequestBody { .bytes(Array(string.utf8)) }
+
+    /// The contents of a regular file, read as the flow-control windows allow. A file that cannot be read, or becomes shorter
+    /// while it is sent, fails the request with `localIO`. Bytes added meanwhile are not sent.
+    public static func file(_ path: String, trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        HTTPRequestBody(content: .file(path: path), trailers: trailers)
+    }
+
+    /// The chunks of a sequence, pulled as the flow-control windows allow (backpressure). An error of the sequence resets the
+    /// stream (CANCEL). It is thrown from `send`, or to the response's reader if the response's head has arrived.
+    /// - Parameters:
+    ///   - chunks: The sequence.
+    ///   - length: The length in bytes, if known. Sending another number of bytes is an error.
+    ///   - trailers: Fields to send after the body.
+    ///   - isReplayable: Whether each iteration of the sequence yields the same chunks, so that a client may retry the request.
+    public static func stream<Chunks: AsyncSequence & Sendable>(
+        _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false
+    ) -> HTTPRequestBody where Chunks.Element: Collection<UInt8> {
+        .writer(length: length, trailers: trailers, isReplayable: isReplayable) { writer in
+            for try await chunk in chunks { try await writer.write(chunk) }
+        }
+    }
+
+    /// A body that a closure writes. `write` suspends while the flow-control windows are full. The body ends when the closure
+    /// returns; nothing may be written after that. Errors of the closure are handled as in
+    /// ``stream(_:length:trailers:isReplayable:)``.
+    ///
+    /// The closure runs in a task of its own, on the executor that the caller of `send` prefers. The task is cancelled when
+    /// the rest of the body is no longer needed. A closure that returns after its cancellation does not end the body.
+    /// - Parameters:
+    ///   - length: The length in bytes, if known. Sending another number of bytes is an error.
+    ///   - trailers: Fields to send after the body.
+    ///   - isReplayable: Whether the closure may be called again and then writes the same bytes, so that a client may retry the
+    ///     request. It may be called again before an earlier, cancelled call has returned.
+    ///   - pump: The closure.
+    public static func writer(
+        length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false,
+        _ pump: @escaping @Sendable (HTTPRequestBody.Writer) async throws -> Void
+    ) -> HTTPRequestBody {
+        HTTPRequestBody(
+            content: .stream(length: length, pump: pump), trailers: trailers, isReplayable: isReplayable)
+    }
+}
+
+extension HTTPRequestBody {
+    /// Writes the body of one request. See ``HTTPRequestBody/writer(length:trailers:isReplayable:_:)``.
+    public struct Writer: Sendable {
+        let exchange: Exchange
+
+        /// Writes one chunk, and suspends until the connection has accepted it, so that at most one chunk is held.
+        /// - Throws: `CancellationError`, also if the response is complete and the rest of the body is no longer needed;
+        ///   `H2Error` if the stream failed; `invalidRequest` if another write is in progress or the body has ended, which also
+        ///   fails the request if it has not ended.
+        public nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws {
+            try await exchange.writeBody(chunk)
+        }
+
+        /// Writes a copy of a collection's bytes as one chunk.
+        /// - Throws: The errors of ``write(_:)-([UInt8])``.
+        public nonisolated(nonsending) func write(_ chunk: some Collection<UInt8>) async throws {
+            try await exchange.writeBody(Array(chunk))
+        }
+
+        /// Writes a copy of a span's bytes as one chunk.
+        /// - Throws: The errors of ``write(_:)-([UInt8])``.
+        public nonisolated(nonsending) func write(_ chunk: Span<UInt8>) async throws {
+            try await write(chunk.bytes)
+        }
+
+        /// Writes a copy of a span's bytes as one chunk.
+        /// - Throws: The errors of ``write(_:)-([UInt8])``.
+        public nonisolated(nonsending) func write(_ chunk: RawSpan) async throws {
+            try await exchange.writeBody(chunk.withUnsafeBytes { Array($0) })
+        }
+
+        /// Ends the body before the closure returns, with trailer fields that were not known before, such as a checksum.
+        ///
+        /// Optional: the body also ends when the closure returns. Nothing may be written after this. Trailer fields replace
+        /// those that the body was created with. Over HTTP/1.1 they need a body that is sent in chunks: create it without a
+        /// length, and leave out `content-length`.
+        /// - Parameter trailers: The fields to send after the body (RFC 9113 section 8.1); nil to keep those that the body was
+        ///   created with.
+        /// - Throws: `CancellationError`; `H2Error` if the stream failed; `invalidRequest` if the body has ended already, its
+        ///   length is wrong, or the trailer fields cannot be sent. All but an earlier end fail the request.
+        public nonisolated(nonsending) func finish(trailers: HTTPFields? = nil) async throws {
+            try await exchange.endBody(trailers: trailers)
+        }
+    }
+}

@@ -18,6 +18,7 @@ let package = Package(
     products: [
         .library(name: "H2Client", targets: ["H2Client"]),
         .library(name: "H2ClientJSON", targets: ["H2ClientJSON"]),
+        .library(name: "H2ClientTesting", targets: ["H2ClientTesting"]),
         .executable(name: "h2get", targets: ["h2get"]),
     ],
     dependencies: [
@@ -38,7 +39,8 @@ let package = Package(
         .target(name: "H2Client", dependencies: ["CNghttp2", "H2Platform", httpTypes], swiftSettings: strict),
         .target(name: "H2ClientJSON", dependencies: ["H2Client", httpTypes], swiftSettings: strict),
         .target(
-            name: "H2Origin", dependencies: ["CNghttp2", "H2Client", "H2Platform", httpTypes], swiftSettings: strict),
+            name: "H2ClientTesting", dependencies: ["CNghttp2", "H2Client", "H2Platform", httpTypes],
+            swiftSettings: strict),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .target(
             name: "H2Measure", dependencies: ["H2Client", "H2Platform", "CZlib", histogram, httpTypes],
@@ -46,7 +48,7 @@ let package = Package(
         .executableTarget(
             name: "h2get",
             dependencies: [
-                "H2Client", "H2Measure", "H2Origin", "H2Platform", httpTypes,
+                "H2Client", "H2Measure", "H2ClientTesting", "H2Platform", httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -54,31 +56,32 @@ let package = Package(
             name: "h2bench", dependencies: ["H2Client", "H2Platform", httpTypes], path: "Benchmarks/h2bench",
             swiftSettings: strict),
         .target(
-            name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", httpTypes],
+            name: "H2TestSupport", dependencies: ["CNghttp2", "H2Client", "H2ClientTesting", "H2Platform", httpTypes],
             path: "Tests/H2TestSupport", swiftSettings: strict),
         .testTarget(
             name: "H2ClientTests",
-            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
+            dependencies: ["CNghttp2", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
-            name: "H2OriginTests",
-            dependencies: ["CNghttp2", "H2Client", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
+            name: "H2ClientTestingTests",
+            dependencies: ["CNghttp2", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["H2Client", "H2ClientJSON", "H2Origin", "H2Platform", "H2TestSupport", httpTypes],
+            dependencies: ["H2Client", "H2ClientJSON", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "H2MeasureTests",
             dependencies: [
-                "CZlib", "H2Client", "H2Measure", "H2Origin", "H2Platform", "H2TestSupport", histogram, httpTypes,
+                "CZlib", "H2Client", "H2Measure", "H2ClientTesting", "H2Platform", "H2TestSupport", histogram,
+                httpTypes,
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "h2getTests", dependencies: ["h2get", "H2Origin", "H2Platform", "H2TestSupport"],
+            name: "h2getTests", dependencies: ["h2get", "H2ClientTesting", "H2Platform", "H2TestSupport"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -320,10 +320,10 @@ row_scale() {
     serve_origin
     for ((round = 1; round <= repeats; round++)); do
         for m in 100 10000; do
-            per_request scale "$best-$m-H2Origin" "$m" $((50000 + m)) "$m" "$url/small" "$best"
+            per_request scale "$best-$m-H2ClientTesting" "$m" $((50000 + m)) "$m" "$url/small" "$best"
         done
     done
-    compare "10000 streams at H2Origin, beside 100" scale cpu us "$best-10000-H2Origin" "$best-100-H2Origin" "<=1.15"
+    compare "10000 streams at H2ClientTesting, beside 100" scale cpu us "$best-10000-H2ClientTesting" "$best-100-H2ClientTesting" "<=1.15"
 }
 
 row_instructions() {

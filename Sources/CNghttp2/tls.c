@@ -271,8 +271,8 @@ bool ch2_self_signed(SSL_CTX *ctx, const char *names, int days, char **ca_pem, s
   X509 *ca = NULL, *cert = NULL;
   BIO *pem = BIO_new(BIO_s_mem());
   bool ok = ca_key != NULL && key != NULL && alternatives != NULL && pem != NULL;
-  ok = ok && (ca = make_certificate(ca_key, "H2Origin throw-away CA", NULL, NULL, NULL, days)) != NULL;
-  ok = ok && (cert = make_certificate(key, "H2Origin", ca, ca_key, alternatives, days)) != NULL;
+  ok = ok && (ca = make_certificate(ca_key, "H2ClientTesting throw-away CA", NULL, NULL, NULL, days)) != NULL;
+  ok = ok && (cert = make_certificate(key, "H2ClientTesting", ca, ca_key, alternatives, days)) != NULL;
   ok = ok && SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1;
   unsigned length = 32;
   ok = ok && X509_digest(cert, EVP_sha256(), fingerprint, &length) == 1 && PEM_write_bio_X509(pem, ca) == 1;

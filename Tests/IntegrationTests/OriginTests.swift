@@ -1,11 +1,11 @@
 import H2Client
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Testing
 
-/// The client against H2Origin: both sides in this process, so that what the server saw can be asked as well.
+/// The client against H2ClientTesting: both sides in this process, so that what the server saw can be asked as well.
 @Suite("The origin of our own", .serialized, .timeLimit(.minutes(5)))
 enum OriginTests {
     /// Runs an origin, on a loop of its own, and a connection to it. The origin ends on every exit.

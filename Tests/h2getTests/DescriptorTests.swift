@@ -1,5 +1,5 @@
 import Foundation
-import H2Origin
+import H2ClientTesting
 import Testing
 
 /// Run by bash, which can close what it hands down.

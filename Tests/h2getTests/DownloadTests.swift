@@ -1,6 +1,6 @@
 import Foundation
 import H2Client
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import Testing
 

@@ -1,5 +1,5 @@
 import Foundation
-import H2Origin
+import H2ClientTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `Bodies that h2get writes to one place` {

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-import H2Origin
+import H2ClientTesting
 
 /// `h2get serve [DIR]`: runs a local origin for testing, with faults on demand.
 struct ServeCommand: ParsableCommand {

@@ -149,7 +149,7 @@ struct ServeFile: Sendable {
             lines.last?.elementsEqual("-----END CERTIFICATE-----".utf8) == true,
             let certificate = Base64.decode(Array(lines.dropFirst().dropLast().joined())[...])
         else { return false }
-        let name = Array("H2Origin throw-away CA".utf8)
+        let name = Array("H2ClientTesting throw-away CA".utf8)
         let places = certificate.indices.filter { certificate[$0...].starts(with: name) }
         return places.count == 2
     }

@@ -1,5 +1,5 @@
 import H2Client
-import H2Origin
+import H2ClientTesting
 
 /// The origin that `h2get serve` runs.
 final class ServedOrigin: Sendable {

@@ -1,4 +1,4 @@
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import HTTPTypes
 import Testing

@@ -1,6 +1,6 @@
 import H2Platform
 import HTTPTypes
-import H2Origin
+import H2ClientTesting
 import Synchronization
 import Testing
 

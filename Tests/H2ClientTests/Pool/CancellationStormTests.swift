@@ -1,5 +1,5 @@
 import Foundation
-import H2Origin
+import H2ClientTesting
 import HTTPTypes
 import Synchronization
 import Testing

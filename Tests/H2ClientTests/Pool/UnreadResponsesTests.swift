@@ -1,4 +1,4 @@
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import H2TestSupport
 import HTTPTypes

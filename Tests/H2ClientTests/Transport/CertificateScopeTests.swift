@@ -1,5 +1,5 @@
 import CNghttp2
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import Testing
 
@@ -10,7 +10,7 @@ import Testing
     private static let hosts = [
         "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1", "a.wild.example", "b.a.wild.example",
         "wild.example",
-        "elsewhere.example", "", ".wild.example", "127.0.0.2", "*.wild.example", "H2Origin",
+        "elsewhere.example", "", ".wild.example", "127.0.0.2", "*.wild.example", "H2ClientTesting",
     ]
 
     /// Those of the hosts above for which a connection's certificate is valid.

@@ -1,7 +1,7 @@
 import CNghttp2
 import Dispatch
 import Foundation
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import H2TestSupport
 import Testing
@@ -185,7 +185,7 @@ import Testing
         #expect(reached.applicationProtocol == .chosen("h2"))
         #expect(reached.info.isPeerVerified)
         #expect(reached.info.tlsVersion == "TLSv1.3")
-        #expect(reached.info.certificateSubject?.contains("H2Origin") == true)
+        #expect(reached.info.certificateSubject?.contains("H2ClientTesting") == true)
     }
 
     @Test func `TLS 1.2 works too`() async throws {

@@ -1,5 +1,5 @@
 import CNghttp2
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import H2TestSupport
 import HTTPTypes

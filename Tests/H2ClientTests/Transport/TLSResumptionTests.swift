@@ -1,5 +1,5 @@
 import CNghttp2
-import H2Origin
+import H2ClientTesting
 import H2Platform
 import Testing
 
@@ -49,7 +49,7 @@ import Testing
             #expect(reached.applicationProtocol == .chosen("h2"))
             // As if the certificate had been sent.
             #expect(reached.info.isPeerVerified)
-            #expect(reached.info.certificateSubject?.contains("H2Origin") == true)
+            #expect(reached.info.certificateSubject?.contains("H2ClientTesting") == true)
             #expect(reached.info.tlsVersion == (version == .tls12 ? "TLSv1.2" : "TLSv1.3"))
             resumed.append(reached.info.isTLSResumed)
         }

@@ -1,6 +1,6 @@
 import H2Client
 import H2Measure
-import H2Origin
+import H2ClientTesting
 import H2TestSupport
 import HTTPTypes
 import Histogram

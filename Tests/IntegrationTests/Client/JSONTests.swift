@@ -1,6 +1,6 @@
 import H2Client
 import H2ClientJSON
-import H2Origin
+import H2ClientTesting
 import HTTPTypes
 import Testing
 

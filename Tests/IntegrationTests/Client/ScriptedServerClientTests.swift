@@ -1,5 +1,5 @@
 import H2Client
-import H2Origin
+import H2ClientTesting
 import H2TestSupport
 import HTTPTypes
 import Testing

@@ -4,7 +4,7 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 /// What clients may not send, held against RFC 9113, over a socket.
 @Suite(.timeLimit(.minutes(5))) struct OriginConformanceTests {

@@ -2,7 +2,7 @@ import CNghttp2
 import Foundation
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 @Suite struct SiteTests {
     /// `root/` with files, and a secret beside it that links and dots try to reach.

@@ -3,7 +3,7 @@ import H2Client
 import H2TestSupport
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 private let cancel: UInt32 = 8
 private let refusedStream: UInt32 = 7

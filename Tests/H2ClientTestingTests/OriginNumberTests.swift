@@ -2,7 +2,7 @@ import Foundation
 import H2TestSupport
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 /// Texts where a number should be, the same for a seed.
 struct Noise {

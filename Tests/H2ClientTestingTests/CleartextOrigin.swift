@@ -1,4 +1,4 @@
-import H2Origin
+import H2ClientTesting
 
 extension OriginServer {
     /// An origin without TLS, for peers made of sockets.

@@ -2,7 +2,7 @@ import CNghttp2
 import H2TestSupport
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 @Suite struct FrameHeadsTests {
     @Test(arguments: 1...60) func `Headers of frames are found however the bytes are cut`(size: Int) {

@@ -3,7 +3,7 @@ import H2Client
 import H2TestSupport
 import Testing
 
-@testable import H2Origin
+@testable import H2ClientTesting
 
 @Suite(.timeLimit(.minutes(5))) struct OriginServerTests {
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }

@@ -79,12 +79,14 @@ extension HTTPClient.Configuration {
             try require(limit >= 1, "pool.whenSaturated", "openConnection(upTo: \(limit))", "up to 1 or more")
         }
         try require(pool.waitingRequests >= 0, "pool.waitingRequests", pool.waitingRequests, "0 or more")
-        try require(retry.minimumPerSecond >= 0, "retry.minimumPerSecond", retry.minimumPerSecond, "0 or more")
+        try require(
+            retry.minimumRetriesPerSecond >= 0, "retry.minimumRetriesPerSecond", retry.minimumRetriesPerSecond,
+            "0 or more")
         try require(retry.budget >= 0 && retry.budget.isFinite, "retry.budget", retry.budget, "0 or more")
         try require((0...1).contains(retry.jitter), "retry.jitter", retry.jitter, "0 to 1")
         for (name, value) in [
             ("pool.idleTimeout", pool.idleTimeout), ("pool.maximumAge", pool.maximumAge),
-            ("pool.unreadPatience", pool.unreadPatience),
+            ("pool.unreadTimeout", pool.unreadTimeout),
             ("retry.backoff", retry.backoff), ("retry.maximumBackoff", retry.maximumBackoff),
             ("retry.maximumRetryAfter", retry.maximumRetryAfter), ("retry.maximumTime", retry.maximumTime),
             ("requestOptions.timeout", requestOptions.timeout),
@@ -110,7 +112,8 @@ extension HTTPClient.Configuration {
         try require(
             adaptive.maximum >= adaptive.minimum, "\(name).maximum", adaptive.maximum, "the minimum or more")
         try require(
-            adaptive.decrease > 0 && adaptive.decrease < 1, "\(name).decrease", adaptive.decrease, "between 0 and 1")
+            adaptive.decreaseFactor > 0 && adaptive.decreaseFactor < 1, "\(name).decreaseFactor",
+            adaptive.decreaseFactor, "between 0 and 1")
         try require(
             adaptive.latencyTolerance >= 1 && adaptive.latencyTolerance.isFinite, "\(name).latencyTolerance",
             adaptive.latencyTolerance, "1 or more")

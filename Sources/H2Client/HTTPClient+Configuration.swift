@@ -99,7 +99,7 @@ extension HTTPClient {
         /// responses although part of their bodies has arrived, a waiting request fails with `limitExceeded` after this
         /// time. Responses that are read slowly, and slow servers, do not count. nil: no limit. Checked once a second.
         /// Default 5 s.
-        public var unreadPatience: Duration?
+        public var unreadTimeout: Duration?
         /// How long a connection may be idle before it is closed. It is never idle for longer, and never reused after that;
         /// it may be closed earlier by up to a twentieth of this time (1 s at most).
         ///
@@ -120,7 +120,7 @@ extension HTTPClient {
         /// Creates limits; those left out have their defaults.
         public init(
             http1ConnectionsPerOrigin: Int = 8, whenSaturated: Saturation = .queue, streamsPerConnection: Int = Int.max,
-            connections: Int = 1_024, waitingRequests: Int = 1_000_000, unreadPatience: Duration? = .seconds(5),
+            connections: Int = 1_024, waitingRequests: Int = 1_000_000, unreadTimeout: Duration? = .seconds(5),
             idleTimeout: Duration = .seconds(50), maximumAge: Duration? = .seconds(600),
             requestsPerConnection: Int = Int.max, coalesces: Bool = false
         ) {
@@ -129,7 +129,7 @@ extension HTTPClient {
             self.streamsPerConnection = streamsPerConnection
             self.connections = connections
             self.waitingRequests = waitingRequests
-            self.unreadPatience = unreadPatience
+            self.unreadTimeout = unreadTimeout
             self.idleTimeout = idleTimeout
             self.maximumAge = maximumAge
             self.requestsPerConnection = requestsPerConnection
@@ -150,7 +150,7 @@ extension HTTPClient {
         public var budget: Double
         /// The number of retries per second that is allowed in addition to ``budget``, for clients with few requests.
         /// Default 10.
-        public var minimumPerSecond: Int
+        public var minimumRetriesPerSecond: Int
         /// The wait before the second attempt. It doubles with each further attempt; see also ``jitter``. Default 50 ms.
         public var backoff: Duration
         /// The longest wait between attempts. Default 10 s.
@@ -175,14 +175,14 @@ extension HTTPClient {
 
         /// Creates a policy; what is left out has its default.
         public init(
-            maximumAttempts: Int = 4, budget: Double = 0.2, minimumPerSecond: Int = 10,
+            maximumAttempts: Int = 4, budget: Double = 0.2, minimumRetriesPerSecond: Int = 10,
             backoff: Duration = .milliseconds(50), maximumBackoff: Duration = .seconds(10), jitter: Double = 0.5,
             maximumRetryAfter: Duration? = nil, maximumTime: Duration? = nil, retriesIdempotent: Bool = true,
             retriesOnNewConnections: Bool = false, statuses: Set<HTTPResponse.Status> = []
         ) {
             self.maximumAttempts = maximumAttempts
             self.budget = budget
-            self.minimumPerSecond = minimumPerSecond
+            self.minimumRetriesPerSecond = minimumRetriesPerSecond
             self.backoff = backoff
             self.maximumBackoff = maximumBackoff
             self.jitter = jitter
@@ -240,7 +240,7 @@ extension HTTPClient {
             /// The largest value of the limit. Default 1,000.
             public var maximum: Int
             /// The factor by which the limit falls when the server is overloaded. Default 0.7.
-            public var decrease: Double
+            public var decreaseFactor: Double
             /// The server counts as overloaded when responses take this many times longer than the fastest ones. Default 3.
             public var latencyTolerance: Double
             /// The longest time that a Retry-After or RateLimit field may hold back an origin's requests. Default 60 s.
@@ -248,13 +248,13 @@ extension HTTPClient {
 
             /// Creates a limit; what is left out has its default.
             public init(
-                initial: Int = 8, minimum: Int = 1, maximum: Int = 1_000, decrease: Double = 0.7,
+                initial: Int = 8, minimum: Int = 1, maximum: Int = 1_000, decreaseFactor: Double = 0.7,
                 latencyTolerance: Double = 3.0, maximumPause: Duration = .seconds(60)
             ) {
                 self.initial = initial
                 self.minimum = minimum
                 self.maximum = maximum
-                self.decrease = decrease
+                self.decreaseFactor = decreaseFactor
                 self.latencyTolerance = latencyTolerance
                 self.maximumPause = maximumPause
             }

@@ -56,9 +56,9 @@ extension HTTPClient {
         /// The origin had no connection.
         case first = "the origin had none"
         /// All existing connections were in use.
-        case allTaken = "all others were taken"
+        case allInUse = "all others were taken"
         /// Another connection is slow to open and may never be established.
-        case besideSlow = "the one that is being opened is slow"
+        case slowConnect = "the one that is being opened is slow"
         /// The previous connection takes no new requests.
         case replacement = "the last one takes no requests any more"
         /// `withConnection` asked for a connection.
@@ -66,6 +66,6 @@ extension HTTPClient {
         /// The server requires HTTP/1.1.
         case http1Required = "the server wants HTTP/1.1"
         /// The server refused to serve this origin on another origin's connection (421).
-        case ownAfterMisdirection = "the server does not take this origin on a shared one"
+        case misdirected = "the server does not take this origin on a shared one"
     }
 }

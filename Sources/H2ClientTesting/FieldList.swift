@@ -4,6 +4,8 @@ import H2Platform
 /// The fields of one response, for nghttp2, which copies them at submission, or for the output of HTTP/1.1.
 ///
 /// One list serves all responses of a loop, so an ordinary response needs no allocation.
+///
+/// Unchecked exclusivity: used on one thread, and no method modifies a property while another one runs.
 final class FieldList {
     @exclusivity(unchecked) private(set) var count = 0
     @exclusivity(unchecked) private var capacity = 32

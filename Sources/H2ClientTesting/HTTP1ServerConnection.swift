@@ -6,6 +6,8 @@ import H2Platform
 ///
 /// While a request is being answered, the next one is not parsed. Its bytes wait in `input`, at most those of one read, and
 /// then reading pauses. Until then the socket is read, to notice a client that disconnects.
+///
+/// Unchecked exclusivity: for the reason that `ServerConnection` states.
 final class HTTP1ServerConnection: ServerConnection {
     /// The current request; one object is reused for all of them.
     private let stream = ServerStream()
@@ -228,9 +230,9 @@ final class HTTP1ServerConnection: ServerConnection {
         let target = output.append(count: head + count + 2)
         let bytes = target.assumingMemoryBound(to: UInt8.self)
         var rest = count
-        for place in stride(from: head - 3, through: 0, by: -1) {
+        for index in stride(from: head - 3, through: 0, by: -1) {
             let digit = UInt8(rest & 15)
-            bytes[place] = digit < 10 ? 48 + digit : 87 + digit
+            bytes[index] = digit < 10 ? 48 + digit : 87 + digit
             rest >>= 4
         }
         (bytes[head - 2], bytes[head - 1]) = (13, 10)

@@ -5,6 +5,8 @@ import H2Client
 ///
 /// nghttp2's callbacks submit responses. They must not reenter nghttp2, so a callback notes in `nextStep` what is to be
 /// done to the connection afterwards.
+///
+/// Unchecked exclusivity: for the reason that `ServerConnection` states.
 final class HTTP2ServerConnection: ServerConnection {
     // Created in `init`, which needs `self` for it, and deleted in `deinit`.
     @exclusivity(unchecked) private(set) var session: OpaquePointer!

@@ -3,6 +3,8 @@ import H2Client
 import H2Platform
 
 /// One request and its response. Reused for later streams of its connection.
+///
+/// Unchecked exclusivity: for the reason that `ServerConnection` states.
 final class ServerStream {
     // Set while the stream is open; the connection outlives the stream.
     @exclusivity(unchecked) private(set) unowned(unsafe) var connection: ServerConnection!
@@ -10,7 +12,7 @@ final class ServerStream {
     /// The index among the connection's streams.
     @exclusivity(unchecked) var slot = 0
     /// The stream's position with the origin's workers.
-    @exclusivity(unchecked) var place = Workers.Place.none
+    @exclusivity(unchecked) var position = Workers.Position.none
 
     // MARK: Request
     let request = RequestFields()

@@ -7,7 +7,7 @@ import H2Client
 /// the connection.
 final class Workers {
     /// A request's position.
-    enum Place {
+    enum Position {
         case none
         case waiting(ticket: UInt64)
         case working
@@ -34,7 +34,7 @@ final class Workers {
             return stream.refuseForWantOfWorkers(limits.refusal)
         }
         lastTicket += 1
-        stream.place = .waiting(ticket: lastTicket)
+        stream.position = .waiting(ticket: lastTicket)
         line.append((stream, lastTicket))
         waiting += 1
         counters.requestsWaiting.add(1)
@@ -44,9 +44,9 @@ final class Workers {
 
     /// Removes a stream that ends, whether it waits, is being processed, or neither.
     func left(_ stream: ServerStream) {
-        let place = stream.place
-        stream.place = .none
-        switch place {
+        let position = stream.position
+        stream.position = .none
+        switch position {
         case .none: break
         case .waiting:
             waiting -= 1
@@ -61,7 +61,7 @@ final class Workers {
     private func begin(_ stream: ServerStream) {
         busy += 1
         counters.workersBusy.add(1)
-        stream.place = .working
+        stream.position = .working
         guard limits.serviceTime <= .zero else { return stream.schedule(after: limits.serviceTime) { $0.route() } }
         stream.route()
         stream.connection.scheduleFlush()
@@ -91,6 +91,6 @@ final class Workers {
     }
 
     private func isCurrent(_ stream: ServerStream, _ ticket: UInt64) -> Bool {
-        if case .waiting(ticket) = stream.place { true } else { false }
+        if case .waiting(ticket) = stream.position { true } else { false }
     }
 }

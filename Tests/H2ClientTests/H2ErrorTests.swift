@@ -15,11 +15,11 @@ import Testing
     }
 
     @Test func `A refused stream may be sent again, unless we refused it, and ENHANCE_YOUR_CALM never`() {
-        func reset(_ code: H2Error.HTTP2Code, by initiator: H2Error.Initiator, hasAnswered: Bool = false) -> H2Error {
-            .reset(stream: 1, code: code, by: initiator, hasAnswered: hasAnswered)
+        func reset(_ code: H2Error.HTTP2Code, by initiator: H2Error.Initiator, headArrived: Bool = false) -> H2Error {
+            .reset(stream: 1, code: code, by: initiator, headArrived: headArrived)
         }
         #expect(reset(.refusedStream, by: .remote).isRetryable)
-        #expect(!reset(.refusedStream, by: .remote, hasAnswered: true).isRetryable)
+        #expect(!reset(.refusedStream, by: .remote, headArrived: true).isRetryable)
         #expect(!reset(.refusedStream, by: .local).isRetryable)
         #expect(!reset(.enhanceYourCalm, by: .remote).isRetryable)
     }

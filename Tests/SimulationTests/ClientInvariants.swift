@@ -74,7 +74,7 @@ extension ClientSimulation {
         case .underWay, .answered, .reset:
             if !policy.retriesIdempotent || !RetryDecision.isIdempotent(plan.method) { return "it may be processed" }
             if !arrival.endpoint.hasEnded, !arrival.endpoint.requiresHTTP1 { return "the connection stays" }
-            return arrival.endpoint.hasAnswered || arrival.endpoint.requiresHTTP1 ? nil : "the connection was new"
+            return arrival.endpoint.hasServed || arrival.endpoint.requiresHTTP1 ? nil : "the connection was new"
         }
     }
 }

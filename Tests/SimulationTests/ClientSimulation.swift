@@ -104,7 +104,7 @@ final class ClientSimulation: @unchecked Sendable {
         configuration.retry.retriesIdempotent = !random.oneIn(4)
         configuration.retry.backoff = .milliseconds(random.int(1...50))
         configuration.retry.maximumBackoff = .seconds(1)
-        configuration.retry.minimumPerSecond = random.oneIn(3) ? 2 : 100
+        configuration.retry.minimumRetriesPerSecond = random.oneIn(3) ? 2 : 100
         if random.oneIn(3) { configuration.loadLimits.concurrentRequestsPerOrigin = random.int(1...10) }
         if random.oneIn(4) { configuration.loadLimits.concurrentRequests = random.int(1...12) }
         if random.oneIn(5) {

@@ -13,7 +13,7 @@ final class Endpoint {
     let http2: SimulatedServer?
     let http1: SimulatedHTTP1Server?
     /// A response's head was sent, or GOAWAY said that there will be one.
-    private(set) var hasAnswered = false
+    private(set) var hasServed = false
     /// The server has ended the connection, or something between has.
     private(set) var hasEnded = false
     /// What was under way may be lost, in both directions.
@@ -113,7 +113,7 @@ final class Endpoint {
         http2.announceGoAway()
         world.after(5_000_000) { [self] in
             guard !hasEnded else { return }
-            if http2.lastStreamID > 0 { hasAnswered = true }
+            if http2.lastStreamID > 0 { hasServed = true }
             http2.goAway()
         }
     }
@@ -130,7 +130,7 @@ final class Endpoint {
             arrival.fate = .unprocessed
             network.over(arrival)
         }
-        if last > 0 { hasAnswered = true }
+        if last > 0 { hasServed = true }
         requiresHTTP1 = code == H2Error.HTTP2Code.http11Required.rawValue
         http2.goAway(lastStreamID: last, code, debugText: "that is it")
         guard code != 0 else { return }
@@ -225,7 +225,7 @@ final class Endpoint {
                 if let retryAfter { fields.append(("retry-after", "\(retryAfter)")) }
             default: break
             }
-            hasAnswered = true
+            hasServed = true
             arrival.fate = .answered(status)
             if let stream = call as? SimulatedStream { lastAnswered = max(lastAnswered, stream.id) }
             let site = network.sites[site]

@@ -5,6 +5,7 @@ private final class BodyOpening: @unchecked Sendable {
     typealias Outcome = Result<BodyFile, any Error>
 
     private let loop: H2EventLoop
+    // Unchecked exclusivity: used on the loop's thread only, and nothing here is passed inout.
     @exclusivity(unchecked) private var continuation: UnsafeContinuation<Outcome, Never>?
     @exclusivity(unchecked) private var outcome: Outcome?
     @exclusivity(unchecked) private var timer: LoopTimer?

@@ -37,7 +37,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
     @exclusivity(unchecked) private(set) var control: HTTP2Control?
     private let drainingFlag = Atomic<Bool>(false)
-    private let answeredFlag = Atomic<Bool>(false)
+    private let servedFlag = Atomic<Bool>(false)
     /// Set once, before the first request. The owner releases a closed connection, so this is not a cycle.
     @exclusivity(unchecked) var owner: (any ConnectionOwner)?
     /// The owner's key for the connection.
@@ -131,14 +131,14 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     /// Whether it takes no new requests.
     package var isDraining: Bool { drainingFlag.load(ordering: .relaxed) }
     /// Whether a response head has arrived, or the server announced one.
-    var hasAnswered: Bool {
-        @inline(__always) get { answeredFlag.load(ordering: .relaxed) }
+    var hasServed: Bool {
+        @inline(__always) get { servedFlag.load(ordering: .relaxed) }
     }
 
     /// Notes that a response head has arrived or will.
     @inline(__always)
     func noteAnswer() {
-        if !hasAnswered { answeredFlag.store(true, ordering: .relaxed) }
+        if !hasServed { servedFlag.store(true, ordering: .relaxed) }
     }
 
     // MARK: - Facts

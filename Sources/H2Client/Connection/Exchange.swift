@@ -221,7 +221,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     func open(_ request: HTTPRequest) -> Bool {
         submittedAt = connection.loop.now
         isConnectionReused = connection.requests > 0
-        wasConnectionProven = connection.hasAnswered
+        wasConnectionProven = connection.hasServed
         wasSentBlindly = !connection.knowsStreamLimit
         do {
             try connection.submit(self, request, expectsContinue: upload.heldBody != nil)

@@ -21,7 +21,7 @@ extension ConnectionPool {
     func giveBack(_ loan: Loan, of origin: OriginKey) {
         let connection = loan.connection
         loan.giveBack { [self] served in
-            let lease = H2Client.Lease(connection: connection.key, origin: origin)
+            let lease = Lease(connection: connection.key, origin: origin)
             change { $0.releasedExclusive(lease, served: served, mayReuse: !connection.isDraining) }
             if connection.isDraining { letGoIfForgotten(connection) }
         }

@@ -17,7 +17,7 @@ extension ConnectionPool {
     /// The delay of the first look for unread responses after a request starts to wait, and the interval after that: 100 ms
     /// and 1 s, less if the patience is short.
     private var unreadLooks: (first: UInt64, next: UInt64) {
-        let patience = configuration.pool.unreadPatience?.clampedNanoseconds ?? .max
+        let patience = configuration.pool.unreadTimeout?.clampedNanoseconds ?? .max
         let next = max(min(1_000_000_000, patience / 4), 1_000_000)
         return (min(100_000_000, next), next)
     }
@@ -67,7 +67,7 @@ extension ConnectionPool {
     private func endUnreadLook() {
         unread = unreadFound
         unreadFound = [:]
-        if let patience = configuration.pool.unreadPatience { failBehindUnread(patience) }
+        if let patience = configuration.pool.unreadTimeout { failBehindUnread(patience) }
         setUnreadAlarm(after: unreadLooks.next)
     }
 

@@ -121,7 +121,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     /// The result for a request: a connection, possibly reused, or a place in the queue.
-    enum Lease {
+    enum Checkout {
         case use(Connection, OriginEntry, isReused: Bool)
         case wait(Ticket, OriginEntry)
     }
@@ -290,7 +290,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// - Throws: `H2Error`: `invalidURL`, `invalidRequest`, `limitExceeded`, `clientShutDown`.
     func lease(
         for request: HTTPRequest, to origin: Origin?, kind: LeaseKind = [], now: UInt64
-    ) throws(H2Error) -> Lease {
+    ) throws(H2Error) -> Checkout {
         try locked { () throws(H2Error) in
             let entry = if let origin { entry(for: origin) } else { try entry(for: request) }
             return try lease(entry, kind, now)
@@ -298,7 +298,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     /// Called under the lock.
-    func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Lease {
+    func lease(_ entry: OriginEntry, _ kind: LeaseKind, _ now: UInt64) throws(H2Error) -> Checkout {
         if kind.isEmpty { retryBudget.sent(now: now) }
         state.advance(to: now)
         let result = state.lease(entry.key, kind: kind)
@@ -347,7 +347,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     private func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
-        let lease = H2Client.Lease(connection: connection.key, origin: origin)
+        let lease = Lease(connection: connection.key, origin: origin)
         change { $0.released(lease, mayReuse: mayReuse) }
     }
 

@@ -39,13 +39,13 @@ extension H2Error {
             remedy: remedy)
     }
 
-    /// - Parameter hasAnswered: whether the final response head arrived, so that the request was processed after all.
+    /// - Parameter headArrived: whether the final response head arrived, so that the request was processed after all.
     static func reset(
-        stream id: Int32, code: H2Error.HTTP2Code, by initiator: Initiator, hasAnswered: Bool = false
+        stream id: Int32, code: H2Error.HTTP2Code, by initiator: Initiator, headArrived: Bool = false
     ) -> H2Error {
         let remedy =
             switch code {
-            case .refusedStream where hasAnswered: "the server refused it after it had answered; its log may say why"
+            case .refusedStream where headArrived: "the server refused it after it had answered; its log may say why"
             case .refusedStream: "the server did not process it: send it again, with fewer at once"
             case .enhanceYourCalm: "the server wants less load: send fewer requests at once"
             case .http11Required: "the server wants HTTP/1.1 for this"
@@ -71,7 +71,7 @@ extension H2Error {
         return H2Error(
             .streamReset, scope: .stream(id), initiator: initiator, cause: .http2(code, debugText: ""),
             message: "stream \(id) \(who) (error \(code))", remedy: remedy,
-            isRetryable: code == .refusedStream && initiator == .remote && !hasAnswered)
+            isRetryable: code == .refusedStream && initiator == .remote && !headArrived)
     }
 
     static func timeout(_ phase: Phase, _ limit: Duration, stream: Int32) -> H2Error {

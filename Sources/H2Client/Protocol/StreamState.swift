@@ -132,7 +132,7 @@ package class StreamState {
     final func forgetInformational() { if informationalRate != nil { informationalRate = nil } }
 
     /// Whether any byte of the response has arrived.
-    final var hasAnswered: Bool { bytesReceived > 0 }
+    final var hasResponseBytes: Bool { bytesReceived > 0 }
 
     final var isOutgoingDone: Bool {
         if case .done = outgoing { true } else { false }

@@ -28,9 +28,9 @@ final class JobQueue: @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
+    // Unchecked exclusivity: `inbox` is used under the lock, the others by the loop's own thread, and no job runs meanwhile.
     @exclusivity(unchecked) private var inbox: Inbox
 
-    /// Used only by the loop's own thread.
     @exclusivity(unchecked) var jobs: [Job] = []
     @exclusivity(unchecked) var calls: [Call] = []
 

@@ -15,6 +15,8 @@ final class LoopThread: @unchecked Sendable {
     private let poller: any Poller
     private let clock: (() -> UInt64)?
     private let start: @Sendable (@escaping @Sendable () -> Void) -> CInt
+    // Unchecked exclusivity: once the thread runs, only it uses these, and nothing here is passed inout to a job or a handler.
+
     // Unowned: a job of an executor exists only as long as the executor, which its actor or task keeps alive.
     @exclusivity(unchecked) private var executors: (serial: UnownedSerialExecutor, task: UnownedTaskExecutor)?
     @exclusivity(unchecked) private var runningJobs: [JobQueue.Job] = []

@@ -104,6 +104,7 @@ package class SocketWire {
 /// Cleartext TCP.
 package final class TCPWire: SocketWire, Wire {
     package var hasBufferedInput: Bool { false }
+    // Unchecked exclusivity: used on the loop's thread only, and never passed inout.
     @exclusivity(unchecked) package private(set) var traffic = (received: 0, sent: 0)
 
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {

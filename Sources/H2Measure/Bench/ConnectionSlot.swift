@@ -2,7 +2,7 @@ internal import H2Client
 
 /// The place of one of the connections that a measurement keeps: when one is gone, the next is dialled here.
 ///
-/// Belongs to its worker's loop.
+/// Belongs to its worker's loop. Unchecked exclusivity: for that reason, as in `Worker`.
 final class ConnectionSlot: DirectConnectionUser {
     private enum Dialling {
         case no

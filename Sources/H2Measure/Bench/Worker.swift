@@ -3,7 +3,8 @@ import H2Platform
 
 /// One event loop's part of a measurement: its connections, its share of the requests, its figures.
 ///
-/// Invariant behind `@unchecked Sendable`: all mutable state belongs to the loop's thread.
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: all mutable state belongs to the loop's thread, and
+/// nothing is passed inout to code that could come back to it.
 final class Worker: @unchecked Sendable {
     /// Transitions: warmUp → measuring → draining → over; any of them may be skipped.
     enum Phase { case warmUp, measuring, draining, over }

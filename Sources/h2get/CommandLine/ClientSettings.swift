@@ -49,7 +49,7 @@ extension FetchSettings {
         informationalMaximum = connection.informationalMaximum
         informationalPerSecond = connection.informationalPerSecond
         // Responses that wait for their turn on stdout are not read while those before them are.
-        pool.unreadPatience = nil
+        pool.unreadTimeout = nil
         // Each transfer may need one. Beyond that, idle connections are closed to make room.
         pool.connections = max(256, parallelMaximum)
         loadLimits.requestsPerSecondPerOrigin = connection.rate?.perSecond
@@ -79,7 +79,7 @@ extension FetchSettings {
 
     mutating func setRetry(_ request: RequestArguments) throws {
         // A server may refuse all requests beyond its limit at once, and each of them may be retried.
-        (retry.budget, retry.minimumPerSecond) = (1, 1_000)
+        (retry.budget, retry.minimumRetriesPerSecond) = (1, 1_000)
         guard let retries = request.retries else {
             guard request.retryDelay == nil else { throw Failure.usage("--retry-delay goes with --retry N") }
             guard request.retryMaxTime == nil else { throw Failure.usage("--retry-max-time goes with --retry N") }
@@ -93,7 +93,7 @@ extension FetchSettings {
         retry.maximumAttempts = min(retries, 1_000_000) + 1
         guard retries > 0 else { return }
         // The user decides how often to retry.
-        retry.minimumPerSecond = .max
+        retry.minimumRetriesPerSecond = .max
         retry.statuses = Self.transientStatuses
         retry.retriesOnNewConnections = true
         (retry.backoff, retry.maximumBackoff) = (.seconds(1), Self.longestRetryWait)

@@ -37,7 +37,7 @@ import Testing
         ("pool.whenSaturated", { $0.pool.whenSaturated = .openConnection(upTo: 0) }),
         ("pool.waitingRequests", { $0.pool.waitingRequests = -1 }),
         ("pool.idleTimeout", { $0.pool.idleTimeout = .seconds(-1) }),
-        ("pool.unreadPatience", { $0.pool.unreadPatience = .seconds(-1) }),
+        ("pool.unreadTimeout", { $0.pool.unreadTimeout = .seconds(-1) }),
         ("retry.maximumAttempts", { $0.retry.maximumAttempts = 0 }),
         ("retry.budget", { $0.retry.budget = .nan }),
         ("retry.budget", { $0.retry.budget = .infinity }),
@@ -49,10 +49,10 @@ import Testing
         ("loadLimits.burst", { $0.loadLimits.burst = 0 }),
         ("loadLimits.concurrentRequests", { $0.loadLimits.concurrentRequests = 0 }),
         (
-            "loadLimits.adaptive.decrease",
+            "loadLimits.adaptive.decreaseFactor",
             {
                 var adaptive = HTTPClient.LoadLimits.Adaptive()
-                adaptive.decrease = .nan
+                adaptive.decreaseFactor = .nan
                 $0.loadLimits.adaptive = adaptive
             }
         ),

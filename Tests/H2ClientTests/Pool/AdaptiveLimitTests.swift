@@ -57,7 +57,7 @@ import Testing
 
     @Test func `However gently it is to fall, it falls by one at least, and down to the minimum`() {
         var limit = limit {
-            $0.initial = 5; $0.decrease = 1; $0.minimum = 2
+            $0.initial = 5; $0.decreaseFactor = 1; $0.minimum = 2
         }
         for (turn, expected) in [4, 3, 2, 2].enumerated() {
             limit.answered(.overloaded(retryAfter: nil), latency: 1, inFlight: 9, now: UInt64(turn + 1) * 1_000)
@@ -135,7 +135,7 @@ import Testing
         var limit = limit {
             ($0.minimum, $0.maximum) = (minimum, maximum)
             $0.initial = [Int.min, 0, 10, 100, Int.max].randomElement(using: &random)!
-            $0.decrease = [-1, 0, 0.1, 0.7, 1, 5, .nan, .infinity].randomElement(using: &random)!
+            $0.decreaseFactor = [-1, 0, 0.1, 0.7, 1, 5, .nan, .infinity].randomElement(using: &random)!
             $0.latencyTolerance = [-1, 0, 1, 3, .nan, .infinity].randomElement(using: &random)!
             $0.maximumPause = [.seconds(-1), .zero, .seconds(60), .seconds(Int64.max)].randomElement(using: &random)!
         }

@@ -69,7 +69,7 @@ struct CancellationStormTests {
             configuration.retry.statuses = [503]
             configuration.retry.backoff = .microseconds(500)
             configuration.retry.maximumAttempts = 100
-            configuration.retry.minimumPerSecond = 1_000_000
+            configuration.retry.minimumRetriesPerSecond = 1_000_000
         }
         return configuration
     }

@@ -56,7 +56,7 @@ extension PoolState {
         breaches.unless(inFlight <= requestLimit, "\(inFlight) requests, more than \(requestLimit)")
         breaches.unless(unused == Int(self.unused.count), "\(unused) unused, but \(self.unused.count) in the list")
         breaches.unless(pending.isEmpty, "origins are left to look at")
-        breaches.unless(turns.isEmpty || inFlight >= requestLimit, "a turn is not taken")
+        breaches.unless(limited.isEmpty || inFlight >= requestLimit, "a turn is not taken")
         breaches.unless(room.isEmpty || living >= connectionLimit, "there is room that nobody takes")
         breaches.unless(
             room.isEmpty || self.idle.isEmpty || closing >= Int(room.count), "an idle connection is in another's way")
@@ -74,7 +74,7 @@ extension PoolState {
         let hasPlace =
             connection.state == .dialing
             || isOpen && (connection.version == .http2 ? !connection.isAside : connection.isFree)
-        say(connection.place.isLinked == hasPlace, "its place in the origin's lists")
+        say(connection.list.isLinked == hasPlace, "its place in the origin's lists")
         say(connection.idle.isLinked == (isOpen && connection.isFree), "its place among the idle")
         say(connection.age.isLinked == isOpen, "its place among the open")
         say(connection.state != .gone || !connection.isFree, "kept though nothing is on it")
@@ -151,7 +151,7 @@ extension PoolState {
         }
         breaches.unless(count == origin.waiting, "origin \(slot): \(count) wait, counted as \(origin.waiting)")
         breaches.unless(
-            count > 0 || !origin.room.isLinked && !origin.turn.isLinked, "origin \(slot) is in a queue for nobody")
+            count > 0 || !origin.room.isLinked && !origin.limited.isLinked, "origin \(slot) is in a queue for nobody")
     }
 
     /// Nobody waits who could be served, and whoever waits has something to wait for.
@@ -185,10 +185,10 @@ extension PoolState {
             origin.waitingAny > 0 && (hasStream || hasIdleHTTP1) || origin.waitingHTTP1 > 0 && hasIdleHTTP1
         if couldServe {
             say(gate != .open, "a request waits that could be served")
-            say(gate != .turn || origin.turn.isLinked, "a request waits for no turn")
+            say(gate != .clientFull || origin.limited.isLinked, "a request waits for no turn")
         }
         let waitsForSomething =
-            !origin.dials.isEmpty || isBusy || serves || origin.room.isLinked || origin.turn.isLinked
+            !origin.dials.isEmpty || isBusy || serves || origin.room.isLinked || origin.limited.isLinked
             || origin.wakesAt < .max || origin.inFlight > 0
         say(
             waitsForSomething,
@@ -196,7 +196,7 @@ extension PoolState {
                 + "\(origin.exclusives.count) to hold; \(gate), \(mode(slot).map { "\($0)" } ?? "unknown")")
         if let wanted = dialNeed(slot) {
             say(
-                origin.room.isLinked || origin.turn.isLinked || !origin.dials.isEmpty || isBusy,
+                origin.room.isLinked || origin.limited.isLinked || !origin.dials.isEmpty || isBusy,
                 "\(wanted) is not dialled")
         }
     }

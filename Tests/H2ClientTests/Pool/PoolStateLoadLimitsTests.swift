@@ -142,7 +142,7 @@ import Testing
         #expect(try pool.use(two) == key)
         pool.release(key, two)
         try pool.wait(two, [.own, .replay])
-        #expect(pool.actions == [.dial(try pool.dialed(), two, .either, .ownAfterMisdirection)])
+        #expect(pool.actions == [.dial(try pool.dialed(), two, .either, .misdirected)])
         #expect(!pool.mayCoalesce(two))
         #expect(!pool.event { $0.coalesced(two, onto: key) })
     }

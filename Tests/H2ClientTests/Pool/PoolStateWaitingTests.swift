@@ -35,7 +35,7 @@ import Testing
         #expect(try pool.use(origin) == first)
         let waiter = try pool.wait(origin)
         let second = try pool.dialed()
-        #expect(pool.actions == [.dial(second, origin, .either, .allTaken)])
+        #expect(pool.actions == [.dial(second, origin, .either, .allInUse)])
         try pool.wait(origin)
         #expect(pool.actions.isEmpty, "the one under way serves both")
         try pool.wait(origin)

@@ -9,7 +9,7 @@ import Testing
     private func policy(_ share: Double, _ perSecond: Int) -> HTTPClient.RetryPolicy {
         var policy = HTTPClient.RetryPolicy()
         policy.budget = share
-        policy.minimumPerSecond = perSecond
+        policy.minimumRetriesPerSecond = perSecond
         return policy
     }
 

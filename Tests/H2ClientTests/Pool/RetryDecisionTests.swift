@@ -152,7 +152,7 @@ import Testing
                 continue
             }
         }
-        let late = H2Error.reset(stream: 1, code: .refusedStream, by: .remote, hasAnswered: true)
+        let late = H2Error.reset(stream: 1, code: .refusedStream, by: .remote, headArrived: true)
         #expect(decide(late, situation()) == .no(.mayHaveBeenProcessed))
     }
 

@@ -17,7 +17,7 @@ struct UnreadResponsesTests {
         let twoPlaces: (inout HTTPClient.Configuration) -> Void = {
             $0.pool.http1ConnectionsPerOrigin = 2
             $0.pool.streamsPerConnection = 2
-            $0.pool.unreadPatience = patience
+            $0.pool.unreadTimeout = patience
         }
         try await withOriginAndClient(versions, twoPlaces) { client, server in try await body(client, server.url) }
     }

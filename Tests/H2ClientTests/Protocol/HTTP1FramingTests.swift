@@ -99,7 +99,7 @@ import Testing
         #expect(failure.code == .connectionClosed)
         #expect(failure.message.contains(`where`), "\(failure)")
         #expect(!failure.isRetryable)
-        #expect(stream.hasAnswered)
+        #expect(stream.hasResponseBytes)
         #expect(rig.session.isOver)
     }
 
@@ -109,7 +109,7 @@ import Testing
         rig.end()
         #expect(stream.failure?.code == .connectionClosed)
         #expect(stream.failure?.isRetryable == false)
-        #expect(!stream.hasAnswered)
+        #expect(!stream.hasResponseBytes)
     }
 
     @Test func `A request of which nothing has left when the connection ends may be sent again`() throws {

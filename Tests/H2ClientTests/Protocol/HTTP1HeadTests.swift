@@ -197,7 +197,7 @@ import Testing
         #expect(stream.failure?.isRetryable == true)
         #expect(stream.failure?.code == .protocolViolation)
         #expect(stream.failure?.message.hasPrefix("the request was not sent") == true)
-        #expect(!stream.hasAnswered)
+        #expect(!stream.hasResponseBytes)
     }
 
     @Test func `Bytes behind a whole response leave it whole, and the connection is not used again`() throws {

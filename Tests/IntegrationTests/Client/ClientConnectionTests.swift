@@ -278,7 +278,7 @@ struct ClientConnectionTests {
                     break
                 }
             }
-            #expect(reasons == [.first, .allTaken])
+            #expect(reasons == [.first, .allInUse])
             #expect(Set(opened) == Set(closed.keys))
             #expect(closed.values.reduce(0, +) == 11)
             #expect(queued.isSubset(of: sent.keys))

@@ -86,6 +86,54 @@ struct HTTPClientTests {
     }
 
     @Test
+    func `A response has the ID that events give its request, also if nobody listens`() async throws {
+        try await withOriginAndClient { client, server in
+            let unobserved = try await client.get("\(server.url)/bytes/1").response.requestID
+            let events = client.events()
+            var ids: [HTTPClient.RequestID?] = []
+            for _ in 0..<3 { ids.append(try await client.get("\(server.url)/bytes/1").response.requestID) }
+            await client.shutdown()
+            var sent: [HTTPClient.RequestID?] = []
+            var finished: [HTTPClient.RequestID?] = []
+            for await event in events {
+                switch event.kind {
+                case .requestSent: sent.append(event.requestID)
+                case .requestFinished: finished.append(event.requestID)
+                default: #expect(event.requestID == nil || event.origin != nil)
+                }
+            }
+            #expect(sent == ids && finished == ids)
+            #expect(Set(ids + [unobserved]).count == 4 && !ids.contains(nil) && unobserved != nil)
+        }
+    }
+
+    @Test
+    func `A request sent on a connection of one's own has no ID`() async throws {
+        try await withOriginAndClient { client, server in
+            try await HTTP2Connection.withConnection(
+                to: Origin(server.url), configuration: client.configuration.connection
+            ) { connection in
+                let response = try await connection.send(.get("/bytes/1"))
+                #expect(response.requestID == nil)
+                try await response.body.discard()
+            }
+        }
+    }
+
+    @Test
+    func `A method and a URL make a request, with a streamed response`() async throws {
+        try await withOriginAndClient { client, server in
+            let sent = try await client.send(.patch, "\(server.url)/echo", body: .string("change"))
+            #expect(try await sent.body.collect(upTo: 10) == Array("change".utf8))
+            #expect(sent.firstValue(of: .contentType) == sent.headerFields[.contentType])
+            let patched = try await client.patch("\(server.url)/echo", body: .string("again"))
+            #expect(patched.text == "again")
+            let error = try await h2Error { try await client.send(.get, "ftp://example.com/") }
+            #expect(error.code == .invalidURL)
+        }
+    }
+
+    @Test
     func `Events tell why a connection was opened and closed`() async throws {
         try await withOriginAndClient { client, server in
             let events = client.events()

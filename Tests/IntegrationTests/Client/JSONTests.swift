@@ -19,6 +19,9 @@ struct JSONTests {
             #expect(echoed == order)
             let put = try await client.put("\(server.url)/echo", json: order)
             #expect(put.text.contains("bolts"))
+            #expect(try await client.put("\(server.url)/echo", json: order, as: Order.self) == order)
+            #expect(try await client.patch("\(server.url)/echo", json: order, as: Order.self) == order)
+            #expect(try await client.patch("\(server.url)/echo", json: order).status == .ok)
         }
     }
 

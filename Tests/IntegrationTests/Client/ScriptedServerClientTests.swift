@@ -44,7 +44,7 @@ struct ScriptedServerClientTests {
     func `no request is lost on a server that closes each connection instead of its second answer`() async throws {
         try await Server.run(script: { $0.number == 0 ? [.respond()] : [.close] }) { server in
             var configuration = HTTPClient.Configuration()
-            configuration.retry.minimumPerSecond = 10_000
+            configuration.retry.minimumRetriesPerSecond = 10_000
             try await withHTTPClient(configuration: configuration) { client in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<20 {

@@ -3,7 +3,7 @@
 /// 1. While the limit is used, a round of good answers (as many as the limit) raises it by one. An unused limit proves nothing:
 ///    it grows to twice the requests in flight and no further, like the congestion window of a sender that does not fill it
 ///    (RFC 7661).
-/// 2. A refusal multiplies it by `decrease`. Refusals of requests that began before the last decrease report the same overload
+/// 2. A refusal multiplies it by `decreaseFactor`. Refusals of requests that began before the last decrease report the same overload
 ///    and do not count, so the limit falls once per round trip (as in RFC 6582 for a window of losses).
 /// 3. A server that queues instead of refusing is recognised by its latency. The means of rounds (16 answers or more) are
 ///    compared, never single answers: cheap and expensive resources may be mixed, and every mean looks bad against the minimum
@@ -35,7 +35,7 @@ struct AdaptiveLimit: Sendable {
     private static let upwards = 1.0 / 8
 
     private let range: ClosedRange<Int>
-    private let decrease: Double
+    private let decreaseFactor: Double
     private let tolerance: Double
     /// The best mean slowly follows means up to this multiple of it.
     private let likeness: Double
@@ -63,10 +63,10 @@ struct AdaptiveLimit: Sendable {
     init(_ options: HTTPClient.LoadLimits.Adaptive) {
         let minimum = max(options.minimum, 1)
         range = minimum...max(options.maximum, minimum)
-        decrease = options.decrease > 0 ? min(options.decrease, 0.99) : 0.01
+        decreaseFactor = options.decreaseFactor > 0 ? min(options.decreaseFactor, 0.99) : 0.01
         tolerance = options.latencyTolerance > 1.1 ? options.latencyTolerance : 1.1
-        // Right after a decrease the limit's own queue is `tolerance × decrease` times the best; stay below that.
-        likeness = min(1.5, max(1.05, (1 + tolerance * decrease) / 2))
+        // Right after a decrease the limit's own queue is `tolerance × decreaseFactor` times the best; stay below that.
+        likeness = min(1.5, max(1.05, (1 + tolerance * decreaseFactor) / 2))
         maximumPause = options.maximumPause.clampedNanoseconds
         limit = min(max(options.initial, range.lowerBound), range.upperBound)
     }
@@ -112,7 +112,7 @@ struct AdaptiveLimit: Sendable {
     private mutating func lower(_ inFlight: Int, _ now: UInt64) {
         // Based on what was used: a limit far above would otherwise fall for a long time without effect.
         let used = min(limit, max(inFlight, 1) &* 2)
-        limit = max(range.lowerBound, min(limit - 1, Int(Double(used) * decrease)))
+        limit = max(range.lowerBound, min(limit - 1, Int(Double(used) * decreaseFactor)))
         decreasedAt = max(now, 1)
         (credit, sum, count) = (0, 0, 0)
     }

@@ -220,7 +220,7 @@ extension HTTPClient {
         situation.isCoalesced = isCoalesced(exchange)
         situation.expectedContinue = exchange.expectsContinue
         situation.wasReused = exchange.wasConnectionProven
-        situation.connectionServed = connection.hasAnswered
+        situation.connectionServed = connection.hasServed
         situation.wasAboveLimit = exchange.wasAboveLimit
         situation.responseBegan = exchange.firstByteAt != 0
         return situation

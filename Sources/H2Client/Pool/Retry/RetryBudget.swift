@@ -1,6 +1,6 @@
 /// Limits the retries a client adds to its requests, so that a server in trouble does not get a multiple of the load.
 ///
-/// Each second allows `minimumPerSecond` retries; more are drawn from a share of the last 10 seconds' requests, minus those
+/// Each second allows `minimumRetriesPerSecond` retries; more are drawn from a share of the last 10 seconds' requests, minus those
 /// already drawn in that time.
 struct RetryBudget: Sendable {
     private static let seconds = 10
@@ -14,23 +14,23 @@ struct RetryBudget: Sendable {
     /// Requests in the current second.
     private var sentNow: UInt32 = 0
     private var drawnNow: UInt32 = 0
-    /// Requests in the nine seconds before it (of sixteen places, since there is no vector of nine).
+    /// Requests in the nine seconds before it (of sixteen elements, since there is no vector of nine).
     private var sent = SIMD16<UInt32>()
     private var drawn = SIMD16<UInt32>()
     private var sentBefore = 0
     private var drawnBefore = 0
-    private var place = 0
+    private var oldest = 0
 
     /// - Parameter now: monotonic nanoseconds, as everywhere here.
     init(_ policy: HTTPClient.RetryPolicy, now: UInt64) {
         share = policy.budget > 0 ? policy.budget : 0
-        freePerSecond = UInt32(clamping: policy.minimumPerSecond)
+        freePerSecond = UInt32(clamping: policy.minimumRetriesPerSecond)
         secondEndsAt = now.saturatingSum(Self.second)
     }
 
     /// A request was sent for the first time; retries do not enlarge the budget.
     mutating func sent(now: UInt64) {
-        if now >= secondEndsAt { turn(now) }
+        if now >= secondEndsAt { advance(to: now) }
         sentNow &+= 1
     }
 
@@ -38,7 +38,7 @@ struct RetryBudget: Sendable {
     ///
     /// - Returns: false if nothing is left.
     mutating func takeRetry(now: UInt64) -> Bool {
-        if now >= secondEndsAt { turn(now) }
+        if now >= secondEndsAt { advance(to: now) }
         if freeTaken < freePerSecond {
             freeTaken += 1
             return true
@@ -51,15 +51,15 @@ struct RetryBudget: Sendable {
     }
 
     /// Advances to the second that contains `now`.
-    private mutating func turn(_ now: UInt64) {
+    private mutating func advance(to now: UInt64) {
         let passed = (now - secondEndsAt) / Self.second + 1
         secondEndsAt = secondEndsAt.saturatingSum(passed * Self.second)
         for _ in 0..<min(passed, UInt64(Self.seconds)) {
-            sentBefore += Int(sentNow) - Int(sent[place])
-            drawnBefore += Int(drawnNow) - Int(drawn[place])
-            sent[place] = sentNow
-            drawn[place] = drawnNow
-            place = (place + 1) % (Self.seconds - 1)
+            sentBefore += Int(sentNow) - Int(sent[oldest])
+            drawnBefore += Int(drawnNow) - Int(drawn[oldest])
+            sent[oldest] = sentNow
+            drawn[oldest] = drawnNow
+            oldest = (oldest + 1) % (Self.seconds - 1)
             (sentNow, drawnNow) = (0, 0)
         }
         freeTaken = 0

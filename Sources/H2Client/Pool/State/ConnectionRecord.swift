@@ -49,11 +49,11 @@ struct ConnectionRecord {
 
     /// Origins that share it.
     var guests = SlotList()
-    /// Its place in the origin's list of dials, HTTP/2 connections, or idle HTTP/1.1 connections.
-    var place = Links()
-    /// Its place among all idle connections, the longest idle first.
+    /// Its links in the origin's list of dials, HTTP/2 connections, or idle HTTP/1.1 connections.
+    var list = Links()
+    /// Its links among all idle connections, the longest idle first.
     var idle = Links()
-    /// Its place among all connected ones that are not closing, the oldest first.
+    /// Its links among all connected ones that are not closing, the oldest first.
     var age = Links()
 
     var isAside: Bool { isDoubted || isStalled }

@@ -15,7 +15,7 @@ struct OriginRecord {
     var http2 = SlotList()
     /// Idle HTTP/1.1 connections, the most recently used first.
     var idleHTTP1 = SlotList()
-    /// Another origin's connection that this one shares, and its place among those sharing it.
+    /// Another origin's connection that this one shares, and its links among those sharing it.
     var shared = noSlot
     var guest = Links()
 
@@ -58,10 +58,10 @@ struct OriginRecord {
     var lastEnd = 0
     var learned = Int.max
 
-    /// Places in the pool's lists of origins: to process, waiting for room, waiting for their turn, unused.
+    /// Links in the pool's lists of origins: to process, waiting for room, waiting for the limit on requests, unused.
     var pending = Links()
     var room = Links()
-    var turn = Links()
+    var limited = Links()
     var unused = Links()
     /// Since when it has been waiting for room.
     var roomSince: UInt64 = 0

@@ -36,14 +36,14 @@ extension PoolState {
             connections[slot].limit = min(Int32(clamping: max(0, maxStreams)), streamsPerConnection)
             connections[slot].maximumRequests = min(requestsPerConnection, origins[origin].learned)
             origins[origin].typicalStreams = max(1, connections[slot].limit)
-            origins[origin].http2.append(slot, places, connections.memory)
+            origins[origin].http2.append(slot, listLinks, connections.memory)
             isNeeded = !origins[origin].requiresHTTP1
         } else {
             connections[slot].limit = 1
             isNeeded = origins[origin].livingHTTP1 < http1Limit
             origins[origin].livingHTTP1 += 1
             origins[origin].openHTTP1 += 1
-            origins[origin].idleHTTP1.prepend(slot, places, connections.memory)
+            origins[origin].idleHTTP1.prepend(slot, listLinks, connections.memory)
         }
         // A dial that offers only HTTP/1.1 says nothing about the server's choice.
         if isAsked { origins[origin].known = version }
@@ -165,10 +165,10 @@ extension PoolState {
         guard connections[slot].isAside != before else { return }
         let owner = connections[slot].origin
         if connections[slot].isAside {
-            origins[owner].http2.remove(slot, places, connections.memory)
+            origins[owner].http2.remove(slot, listLinks, connections.memory)
             leaveGuests(slot)
         } else {
-            origins[owner].http2.append(slot, places, connections.memory)
+            origins[owner].http2.append(slot, listLinks, connections.memory)
             var most = 1
             if case .openConnection(let limit) = saturation { most = max(1, limit) }
             if Int(origins[owner].http2.count) > most || origins[owner].requiresHTTP1 {
@@ -243,7 +243,7 @@ extension PoolState {
         var slot = origins[origin].http2.first
         while slot != noSlot, origins[origin].learned < .max {
             connections[slot].looksAt = min(connections[slot].maximumRequests, origins[origin].learned + 1)
-            slot = connections[slot].place.next
+            slot = connections[slot].list.next
         }
     }
 
@@ -290,11 +290,11 @@ extension PoolState {
     mutating func withdraw(_ slot: Int32) {
         let owner = connections[slot].origin
         if connections[slot].version == .http2 {
-            origins[owner].http2.drop(slot, places, connections.memory)
+            origins[owner].http2.drop(slot, listLinks, connections.memory)
             connections[slot].isDoubted = false
             connections[slot].isStalled = false
         } else {
-            origins[owner].idleHTTP1.drop(slot, places, connections.memory)
+            origins[owner].idleHTTP1.drop(slot, listLinks, connections.memory)
             if connections[slot].circulates { origins[owner].openHTTP1 -= 1 }
         }
         idle.drop(slot, idles, connections.memory)

@@ -41,7 +41,7 @@ extension PoolState {
         if let need = dialNeed(origin, ignoringDials: false, maySpare) { return need }
         guard maySpare, var need = dialNeed(origin, ignoringDials: true, maySpare) else { return nil }
         need.isSpare = true
-        if need.reason == .allTaken { need.reason = .besideSlow }
+        if need.reason == .allInUse { need.reason = .slowConnect }
         return need
     }
 
@@ -95,13 +95,13 @@ extension PoolState {
     }
 
     private func reason(_ origin: Int32, isLent: Bool, needsHTTP1: Bool) -> HTTPClient.OpenReason {
-        if origins[origin].wantsOwn { return .ownAfterMisdirection }
+        if origins[origin].wantsOwn { return .misdirected }
         if isLent { return .lent }
         if needsHTTP1 { return .http1Required }
         let serves = origins[origin].serving > 0 || origins[origin].openHTTP1 > 0
-        if serves { return .allTaken }
+        if serves { return .allInUse }
         if origins[origin].requiresHTTP1, origins[origin].livingHTTP1 == 0 { return .http1Required }
-        if !origins[origin].dials.isEmpty { return .allTaken }
+        if !origins[origin].dials.isEmpty { return .allInUse }
         return origins[origin].everConnected ? .replacement : .first
     }
 
@@ -140,7 +140,7 @@ extension PoolState {
             ConnectionRecord(offer: offer, origin: origin, dialedAt: now, cameLater: nextOrder))
         origins[origin].lastDialAt = now
         if need.isSpare { origins[origin].spareDials += 1 }
-        origins[origin].dials.append(slot, places, connections.memory)
+        origins[origin].dials.append(slot, listLinks, connections.memory)
         origins[origin].connections += 1
         origins[origin].wantsOwn = false
         if offer.isHTTP1 { origins[origin].dialingHTTP1 += 1 }
@@ -166,7 +166,7 @@ extension PoolState {
             var slot = origins[origin].dials.last
             var surplus = Int(origins[origin].dials.count - origins[origin].dialingHTTP1) - most
             while slot != noSlot, surplus > 0 {
-                let previous = connections[slot].place.previous
+                let previous = connections[slot].list.previous
                 if !connections[slot].offer.isHTTP1 {
                     cancelDial(slot, .notNeeded)
                     surplus -= 1
@@ -197,7 +197,7 @@ extension PoolState {
     /// Removes a dial from its origin's list.
     mutating func endDial(_ slot: Int32) {
         let owner = connections[slot].origin
-        origins[owner].dials.remove(slot, places, connections.memory)
+        origins[owner].dials.remove(slot, listLinks, connections.memory)
         if connections[slot].offer.isHTTP1 { origins[owner].dialingHTTP1 -= 1 }
         if origins[owner].dials.isEmpty { origins[owner].spareDials = 0 }
     }
@@ -207,7 +207,7 @@ extension PoolState {
     mutating func wantRoom(_ origin: Int32) {
         guard !origins[origin].room.isLinked else { return }
         origins[origin].roomSince = now
-        nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
+        nextRoomAt = min(nextRoomAt, now + PoolState.roomPatience)
         room.append(origin, roomLinks, origins.memory)
     }
 
@@ -224,14 +224,14 @@ extension PoolState {
         while closing < Int(room.count), !idle.isEmpty {
             retire(idle.first, .makeRoom)
         }
-        wake(at: nextTurnAt)
+        wake(at: nextRoomAt)
     }
 
     /// For each origin that has waited long for room while others kept their connections busy, drains the connection that has
     /// been open longest.
     mutating func takeTurnsWithRoom() {
-        guard nextTurnAt <= now else { return }
-        nextTurnAt = .max
+        guard nextRoomAt <= now else { return }
+        nextRoomAt = .max
         var slot = aging.first
         var origin = room.first
         while origin != noSlot {
@@ -241,16 +241,16 @@ extension PoolState {
                 }
                 guard slot != noSlot else {
                     // All of them are held or being dialled.
-                    return nextTurnAt = min(nextTurnAt, now + PoolState.roomPatience)
+                    return nextRoomAt = min(nextRoomAt, now + PoolState.roomPatience)
                 }
                 let mayGoAt = connections[slot].openedAt + PoolState.roomPatience
-                guard mayGoAt <= now else { return nextTurnAt = min(nextTurnAt, mayGoAt) }
+                guard mayGoAt <= now else { return nextRoomAt = min(nextRoomAt, mayGoAt) }
                 let next = connections[slot].age.next
                 retire(slot, .makeRoom)
                 slot = next
                 origins[origin].roomSince = now
             }
-            nextTurnAt = min(nextTurnAt, origins[origin].roomSince + PoolState.roomPatience)
+            nextRoomAt = min(nextRoomAt, origins[origin].roomSince + PoolState.roomPatience)
             origin = origins[origin].room.next
         }
     }

@@ -68,7 +68,7 @@ extension PoolState {
         }
         var slot = origins[origin].dials.first
         while slot != noSlot {
-            let next = connections[slot].place.next
+            let next = connections[slot].list.next
             if !connections[slot].offer.isHTTP1 { cancelDial(slot, .http1Required) }
             slot = next
         }
@@ -120,7 +120,7 @@ extension PoolState {
         connections[slot].guests.append(origin, guestLinks, origins.memory)
         var dial = origins[origin].dials.last
         while dial != noSlot {
-            let previous = connections[dial].place.previous
+            let previous = connections[dial].list.previous
             if !connections[dial].offer.isHTTP1 { cancelDial(dial, .coalesced) }
             dial = previous
         }

@@ -8,7 +8,7 @@ extension PoolState {
         /// Until a request to this origin is over.
         case full
         /// Until a request to any origin is over.
-        case turn
+        case clientFull
     }
 
     // MARK: LoadLimits
@@ -21,7 +21,7 @@ extension PoolState {
             if origins[origin].adaptive?.pausedUntil ?? 0 > now { return .held }
             if origins[origin].inFlight >= origins[origin].adaptive?.limit ?? .max { return .full }
         }
-        return inFlight >= requestLimit ? .turn : .open
+        return inFlight >= requestLimit ? .clientFull : .open
     }
 
     /// How many more requests the load limits allow. The rate may allow fewer.
@@ -115,7 +115,7 @@ extension PoolState {
         idle.drop(slot, idles, connections.memory)
         connections[slot].usableUntil = connections[slot].ageLimit
         if connections[slot].version == .http1 {
-            origins[connections[slot].origin].idleHTTP1.remove(slot, places, connections.memory)
+            origins[connections[slot].origin].idleHTTP1.remove(slot, listLinks, connections.memory)
             origins[connections[slot].origin].openHTTP1 -= 1
         }
         connections[slot].holders += 1
@@ -177,7 +177,7 @@ extension PoolState {
         }
         waiters.remove(slot)
         if origins[origin].waiting == 0 {
-            turns.drop(origin, turnLinks, origins.memory)
+            limited.drop(origin, limitedLinks, origins.memory)
             room.drop(origin, roomLinks, origins.memory)
         }
     }
@@ -214,7 +214,7 @@ extension PoolState {
         else { return false }
         switch gate(origin) {
         case .open, .full: break
-        case .held, .turn: return false
+        case .held, .clientFull: return false
         }
         // A held HTTP/1.1 connection will be returned.
         for index in 0..<connections.bound where connections.isTaken(index) {
@@ -241,7 +241,7 @@ extension PoolState {
                 continue
             }
             let gate = gate(origin)
-            if gate == .turn { wantTurn(origin) }
+            if gate == .clientFull { waitForLimit(origin) }
             var waiter = noSlot
             var connection = http2
             if gate == .open, http2 != noSlot,
@@ -263,7 +263,7 @@ extension PoolState {
                 continue
             }
             guard left > 0 else {
-                wantTurn(origin)
+                waitForLimit(origin)
                 break
             }
             guard takeToken(origin) else { continue }
@@ -275,11 +275,11 @@ extension PoolState {
         lookWhenHeld(origin)
     }
 
-    private mutating func wantTurn(_ origin: Int32) {
-        guard origins[origin].waiting > Int(origins[origin].exclusives.count), !origins[origin].turn.isLinked else {
+    private mutating func waitForLimit(_ origin: Int32) {
+        guard origins[origin].waiting > Int(origins[origin].exclusives.count), !origins[origin].limited.isLinked else {
             return
         }
-        turns.append(origin, turnLinks, origins.memory)
+        limited.append(origin, limitedLinks, origins.memory)
     }
 
     /// If requests wait for a time, schedules a `tick` for it.

@@ -81,13 +81,13 @@ struct PoolState: ~Copyable {
     var pending = SlotList()
     /// Origins that need a connection and wait for room, in turn.
     var room = SlotList()
-    /// Origins whose requests wait for the total request limit, in turn.
-    var turns = SlotList()
+    /// Origins whose requests wait for the limit on all requests, in turn.
+    var limited = SlotList()
     /// Unused origins, the longest unused first.
     var unused = SlotList()
     var holds = HoldQueue()
-    /// When origins that wait for room get their turn.
-    var nextTurnAt = UInt64.max
+    /// When origins that wait for room are tried again.
+    var nextRoomAt = UInt64.max
     /// Random state for the variation of ages.
     private var chance: UInt64
     /// The time of the next `tick` asked for.
@@ -101,13 +101,13 @@ struct PoolState: ~Copyable {
     /// Connections that were established.
     var opened: UInt64 = 0
 
-    let places = LinkField<ConnectionRecord>(\.place)
+    let listLinks = LinkField<ConnectionRecord>(\.list)
     let idles = LinkField<ConnectionRecord>(\.idle)
     let ages = LinkField<ConnectionRecord>(\.age)
     let guestLinks = LinkField<OriginRecord>(\.guest)
     let pendingLinks = LinkField<OriginRecord>(\.pending)
     let roomLinks = LinkField<OriginRecord>(\.room)
-    let turnLinks = LinkField<OriginRecord>(\.turn)
+    let limitedLinks = LinkField<OriginRecord>(\.limited)
     let unusedLinks = LinkField<OriginRecord>(\.unused)
     let waiterLinks = LinkField<WaiterRecord>(\.links)
 
@@ -184,7 +184,7 @@ struct PoolState: ~Copyable {
         var next = origins[origin].http2.first
         while next != noSlot {
             let slot = next
-            next = connections[slot].place.next
+            next = connections[slot].list.next
             guard connections[slot].usableUntil > now else {
                 retire(slot, whyUnusable(slot))
                 continue
@@ -229,7 +229,7 @@ struct PoolState: ~Copyable {
             connections[slot].usableUntil = connections[slot].ageLimit
         }
         if connections[slot].version == .http1 {
-            origins[origin].idleHTTP1.remove(slot, places, connections.memory)
+            origins[origin].idleHTTP1.remove(slot, listLinks, connections.memory)
         }
         leased += 1
         if connections[slot].served > 0 { reused += 1 }
@@ -287,14 +287,14 @@ struct PoolState: ~Copyable {
                 markAllPending(of: slot, origin)
             }
         } else if mayReuse, !isWantedElsewhere(origin) {
-            origins[origin].idleHTTP1.prepend(slot, places, connections.memory)
+            origins[origin].idleHTTP1.prepend(slot, listLinks, connections.memory)
             becomeIdle(slot)
             if origins[origin].waiting > 0 { markPending(origin) }
         } else {
             retire(slot, mayReuse ? .makeRoom : .serverSaid)
             markPending(origin)
         }
-        if !pending.isEmpty || !turns.isEmpty || !room.isEmpty { processPending() }
+        if !pending.isEmpty || !limited.isEmpty || !room.isEmpty { processPending() }
     }
 
     private mutating func releasedUnusable(_ slot: Int32, _ origin: Int32) {
@@ -317,7 +317,7 @@ struct PoolState: ~Copyable {
         case .open:
             if connections[slot].version == .http1 {
                 origins[owner].openHTTP1 += 1
-                if mayReuse { origins[owner].idleHTTP1.prepend(slot, places, connections.memory) }
+                if mayReuse { origins[owner].idleHTTP1.prepend(slot, listLinks, connections.memory) }
             }
             if connections[slot].isFree, mayReuse || connections[slot].version == .http2 {
                 becomeIdle(slot)
@@ -372,9 +372,9 @@ struct PoolState: ~Copyable {
     /// Gives requests to connections, dials for the rest, and makes room.
     mutating func processPending() {
         while true {
-            if !turns.isEmpty, inFlight < requestLimit {
-                let origin = turns.first
-                turns.remove(origin, turnLinks, origins.memory)
+            if !limited.isEmpty, inFlight < requestLimit {
+                let origin = limited.first
+                limited.remove(origin, limitedLinks, origins.memory)
                 serve(origin, atMost: 1)
                 plan(origin)
             } else if !pending.isEmpty {
@@ -391,7 +391,7 @@ struct PoolState: ~Copyable {
                 if dialOne(origin), dialNeed(origin) != nil {
                     wantRoom(origin)
                 } else {
-                    // It may be waiting for something else now, such as its turn.
+                    // It may be waiting for something else now, such as a limit.
                     markPending(origin)
                 }
             } else {

@@ -94,7 +94,7 @@ struct Slab<Key: SlotKey, Record>: ~Copyable {
     }
 }
 
-/// A record's place in a list.
+/// A record's links in a list.
 struct Links {
     static let unlinked: Int32 = -2
 

@@ -27,7 +27,8 @@ extension HTTP1Session {
         }
         if let trailers = stream.outgoingTrailers {
             for field in trailers where RequestRules.kind(field) != .regular {
-                throw RequestRules.invalid("the trailer field '\(field.name)' has no place in HTTP/1.1", "leave it out")
+                throw RequestRules.invalid(
+                    "the trailer field '\(field.name)' is not allowed in HTTP/1.1", "leave it out")
             }
         }
         if let stated = head.statedLength {
@@ -128,7 +129,7 @@ extension HTTP1Session {
                 return false
             case .forbidden:
                 throw RequestRules.invalid(
-                    "the field '\(field.name)' has no place in a request here",
+                    "the field '\(field.name)' is not allowed in a request here",
                     "leave it out: connections are kept, and not upgraded")
             }
         }

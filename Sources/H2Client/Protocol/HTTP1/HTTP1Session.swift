@@ -52,7 +52,8 @@ final class HTTP1Session: HTTPSession {
     /// The bytes that follow the path in most requests.
     let knownHost: [UInt8]
 
-    // As in `HTTP2Session`: a session is used by one thread, and nothing here is passed inout to code that could reenter it.
+    // Unchecked exclusivity, as in `HTTP2Session`: a session is used by one thread, and nothing here is passed inout to code that
+    // could reenter it.
     @exclusivity(unchecked) private(set) var life = Life.open
     /// The current request.
     @exclusivity(unchecked) private(set) var current: StreamState?
@@ -285,7 +286,7 @@ final class HTTP1Session: HTTPSession {
     }
 
     private func whereItStands(_ stream: StreamState) -> String {
-        guard stream.hasAnswered else { return "before its response began" }
+        guard stream.hasResponseBytes else { return "before its response began" }
         return switch reading {
         case .statusLine, .fields: "in its response's head"
         case .body(let remaining):

@@ -320,7 +320,7 @@ extension HTTP2Session {
         }
         return H2Error.reset(
             stream: stream.id, code: code, by: stream.remoteReset == nil ? .local : .remote,
-            hasAnswered: stream.firstByteAt != 0)
+            headArrived: stream.firstByteAt != 0)
     }
 
     func notSent(_ frame: UnsafePointer<nghttp2_frame>, _ status: CInt) {

@@ -187,7 +187,7 @@ extension RequestHead {
             case .connection, .transferEncoding, .forbidden:
                 // RFC 9113 section 8.2.2.
                 throw RequestRules.invalid(
-                    "the field '\(field.name)' has no place in HTTP/2", "leave it out (RFC 9113 section 8.2.2)")
+                    "the field '\(field.name)' is not allowed in HTTP/2", "leave it out (RFC 9113 section 8.2.2)")
             }
         }
         if let contentLength {
@@ -207,7 +207,7 @@ extension RequestHead {
         removeAll()
         for field in trailers {
             if RequestRules.kind(field) != .regular {
-                throw RequestRules.invalid("the trailer field '\(field.name)' has no place in HTTP/2", "leave it out")
+                throw RequestRules.invalid("the trailer field '\(field.name)' is not allowed in HTTP/2", "leave it out")
             }
             append(field)
         }

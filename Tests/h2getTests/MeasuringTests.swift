@@ -128,7 +128,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
 
     @Test func `a rate holds requests back`() async throws {
         let served = try Served.cleartext()
-        let result = try await served.bench("-n", "41", "--rate", "100", "--json", "-", served.url("/"))
+        let result = try await served.bench("-n", "41", "--request-rate", "100", "--json", "-", served.url("/"))
         #expect(try member("plan.pace.kind", of: result.output) == "arrivals")
         // The last of them is due after 0.4 s.
         #expect(try member("elapsed_seconds", of: result.output, as: Double.self) >= 0.39)

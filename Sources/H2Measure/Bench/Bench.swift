@@ -36,7 +36,7 @@ package struct Bench: Sendable {
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",
-                remedy: "leave out --rate and --rps, or --api async")
+                remedy: "leave out --request-rate and --rps, or --api async")
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }

@@ -71,7 +71,7 @@ struct BadValue: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// The value of `--rate`: the arrival rate in requests per second over all connections.
+/// The value of `--request-rate`: the arrival rate in requests per second over all connections.
 enum ArrivalRate: Sendable, Equatable {
     case constant(Double)
     /// A ramp from the first rate to the second.
@@ -88,7 +88,7 @@ enum ArrivalRate: Sendable, Equatable {
             let from = ["0", "0/s"].contains(first) ? 0 : try Quantity.rate(first)
             self = .range(from, try Quantity.rate(last))
         } catch {
-            throw BadValue("write --rate N, or --rate A..B such as 100..2K, B above 0")
+            throw BadValue("write --request-rate N, or --request-rate A..B such as 100..2K, B above 0")
         }
     }
 }

@@ -143,6 +143,9 @@ extension BenchPlan {
         }
         if requests.count > 1 { parts.append("\(grouped(requests.count)) URLs in turn") }
         parts.append("\(counted(connections, "connection")) with \(counted(streams, "request")) at once on each")
+        if let connectionRamp {
+            parts.append("\(grouped(connectionRamp.count)) opened each \(connectionRamp.period.brief)")
+        }
         parts.append(counted(threads, "thread"))
         switch pace {
         case .closed: parts.append("as fast as they are answered")

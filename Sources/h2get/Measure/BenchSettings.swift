@@ -135,7 +135,8 @@ struct BenchSettings: Sendable {
         let load = command.load
         guard let path = load.timingScript else { return nil }
         let others: [(String, Bool)] = [
-            ("--rate", load.rate != nil), ("--rps", load.ratePerConnection != nil), ("--stages", load.stages != nil),
+            ("--request-rate", load.requestRate != nil), ("--rps", load.ratePerConnection != nil),
+            ("--stages", load.stages != nil),
             ("--ramp", load.ramp != nil), ("--arrivals", load.arrivals != nil), ("--seed", load.seed != nil),
             ("--think-time", load.thinkTime != nil), ("-D", load.duration != nil),
             ("--warm-up-time", load.warmUp != nil), ("--drain", load.drain != nil),
@@ -163,22 +164,26 @@ struct BenchSettings: Sendable {
     }
 
     private mutating func setPace(_ load: BenchLoadArguments, _ script: TimingScript?) throws {
-        guard load.rate == nil || load.ratePerConnection == nil else {
-            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot be combined")
+        guard load.requestRate == nil || load.ratePerConnection == nil else {
+            throw Failure.usage("--request-rate (over all connections) and --rps (on each) cannot be combined")
         }
-        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
+        guard plan.api == .direct || (load.requestRate == nil && load.ratePerConnection == nil && load.stages == nil)
+        else {
             throw Failure.usage(
-                "--api async has no open loop: leave out --rate, --rps and --stages, or measure with --api direct")
+                "--api async has no open loop: leave out --request-rate, --rps and --stages, or measure with --api direct"
+            )
         }
-        guard load.stages == nil || (load.rate == nil && load.ratePerConnection == nil && load.ramp == nil) else {
-            throw Failure.usage("--stages says all about the rate: leave out --rate, --rps and --ramp")
+        guard load.stages == nil || (load.requestRate == nil && load.ratePerConnection == nil && load.ramp == nil)
+        else {
+            throw Failure.usage("--stages says all about the rate: leave out --request-rate, --rps and --ramp")
         }
-        let isOpen = load.rate != nil || load.ratePerConnection != nil || load.stages != nil
+        let isOpen = load.requestRate != nil || load.ratePerConnection != nil || load.stages != nil
         guard load.arrivals == nil || isOpen else {
-            throw Failure.usage("--arrivals is for open loops: it goes with --rate, --rps or --stages")
+            throw Failure.usage("--arrivals is for open loops: it goes with --request-rate, --rps or --stages")
         }
         guard load.thinkTime == nil || !isOpen else {
-            throw Failure.usage("--think-time is for closed loops, and --rate, --rps and --stages make an open one")
+            throw Failure.usage(
+                "--think-time is for closed loops, and --request-rate, --rps and --stages make an open one")
         }
         plan.arrivesAtRandom = load.arrivals == .poisson
         guard load.seed == nil || plan.arrivesAtRandom else {
@@ -187,18 +192,20 @@ struct BenchSettings: Sendable {
         // Machines that measure together must not send in lockstep.
         if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = load.thinkTime ?? .zero
-        switch load.rate {
+        switch load.requestRate {
         case nil where script != nil: plan.pace = .script(script?.times ?? [])
         case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
         case nil:
-            guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
+            guard load.ramp == nil else {
+                throw Failure.usage("--ramp goes with --request-rate: --request-rate A..B --ramp TIME")
+            }
             if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
         case .constant(let rate):
             // A ramp begins at 0.
             plan.pace = .arrivals(from: load.ramp == nil ? rate : 0, to: rate, ramp: load.ramp ?? .zero)
         case .range(let from, let to):
             guard let ramp = load.ramp ?? load.duration else {
-                throw Failure.usage("--rate A..B needs --ramp TIME, the time in which it goes from A to B")
+                throw Failure.usage("--request-rate A..B needs --ramp TIME, the time in which it goes from A to B")
             }
             plan.pace = .arrivals(from: from, to: to, ramp: ramp)
         }
@@ -263,7 +270,7 @@ struct BenchSettings: Sendable {
             guard count <= plan.connections else {
                 throw Failure.usage(
                     "-r \(count) opens more connections at once than -c \(plan.connections) allows; use at most as many"
-                        + " (requests a second are --rate)")
+                        + " (requests a second are --request-rate)")
             }
             plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: place.ratePeriod ?? .seconds(1))
         } else if place.ratePeriod != nil {

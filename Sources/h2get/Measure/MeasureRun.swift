@@ -138,7 +138,7 @@ extension Failure {
                 "it is for another name: use that in the URL, or name it with --sni"
             case (.timeout, _): "is the server up, and can it take that many connections at once? try a lower -c, or -r"
             case (.streamReset, _), (.limitExceeded, _), (_, .http2(.enhanceYourCalm, _)):
-                "the server wants less load: try a lower -m, -c or --rate"
+                "the server wants less load: try a lower -m, -c or --request-rate"
             case (.localIO, .errno(ENOSPC)) where error.initiator == .user: "free some space"
             default: nil
             }

@@ -149,7 +149,8 @@ enum Sample {
     ]
 
     static let context = ReportContext(
-        program: "h2get 1.2.3", commandLine: "h2get bench -D 60s --rate 2K..20K https://shop.example:8443/items?page=1")
+        program: "h2get 1.2.3",
+        commandLine: "h2get bench -D 60s --request-rate 2K..20K https://shop.example:8443/items?page=1")
 
     static let facts = [
         ReportFact("Requests", "GET https://shop.example:8443/items"),

@@ -183,7 +183,7 @@ package struct Bench: Sendable {
             }
             result.byRequest = breakdown.byRequest.enumerated().map { index, counts in
                 BenchResult.Part(
-                    key: index < Breakdown.mostRequests ? index : nil,
+                    key: index < Breakdown.maximumRequests ? index : nil,
                     latency: counts?.sparse().histogram() ?? .nanoseconds())
             }
         }
@@ -197,7 +197,7 @@ package struct Bench: Sendable {
         result.client.loopBusy = all.map(\.busy)
         result.client.spinSeconds = all.reduce(0) { $0 + $1.spun }
         result.client.lagP99 = lag.percentile(99)
-        result.client.lagMost = lag.most
+        result.client.maximumLag = lag.maximum
         result.client.processors = ProcessorSet.count
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Requests are sent in turn, each as often as the others.
@@ -269,12 +269,12 @@ extension BenchResult {
         traffic.headers += findings.traffic.headers
         traffic.headersDecoded += findings.traffic.headersDecoded
         traffic.bodiesReceived += findings.traffic.bodiesReceived
-        waits.slot += findings.waits.slot
-        waits.slotRequests += findings.waits.slotRequests
+        waits.stream += findings.waits.stream
+        waits.streamRequests += findings.waits.streamRequests
         waits.connection += findings.waits.connection
         waits.connectionRequests += findings.waits.connectionRequests
         waits.late += findings.waits.late
-        waits.lateMost = max(waits.lateMost, findings.waits.lateMost)
+        waits.maximumLate = max(waits.maximumLate, findings.waits.maximumLate)
         waits.sendBlocked += findings.waits.sendBlocked
         waits.uploadStreamWindow += findings.waits.uploadStreamWindow
         waits.uploadConnectionWindow += findings.waits.uploadConnectionWindow
@@ -300,7 +300,7 @@ extension BenchResult.Connections {
         rotated += other.rotated
         handshakes += other.handshakes
         resumed += other.resumed
-        mostOpen += other.mostOpen
+        peakOpen += other.peakOpen
         http2 += other.http2
         http1 += other.http1
         tlsVersion = tlsVersion ?? other.tlsVersion

@@ -59,12 +59,12 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     let kind: Kind
     /// Requests that began on it.
     var requests = 0
-    /// Tasks that have a place on it.
-    var places = 0
+    /// Tasks that send or read a request on it.
+    var tasks = 0
     /// Why it was lost, once its slot has left it.
     var lossCause: String?
-    /// Whether any answer came.
-    var hasAnswered = false
+    /// Whether a response was completed.
+    var hasCompletedResponse = false
     var cutOff: CutOff?
 
     init(_ kind: Kind) { self.kind = kind }
@@ -77,7 +77,7 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     }
 
     /// Whether another request may be under way.
-    var hasPlace: Bool { !isDraining && places < connection.maxConcurrentStreams }
+    var hasFreeStream: Bool { !isDraining && tasks < connection.maxConcurrentStreams }
     var knowsStreamLimit: Bool { connection.knowsStreamLimit }
     func onStreamLimit(_ body: @escaping () -> Void) { connection.streamLimitWatcher = body }
 

@@ -27,7 +27,7 @@ final class Worker: @unchecked Sendable {
         let connect = LatencyCounts()
         let handshake = LatencyCounts()
         let lag = LatencyCounts()
-        /// Responses in time by place, and latencies by status and by request.
+        /// Responses in time by slot, and latencies by status and by request.
         var answered: [Int] = []
         var breakdown: Breakdown?
         var busy = 0.0
@@ -72,7 +72,7 @@ final class Worker: @unchecked Sendable {
     /// Of these: requests of slots that gave up, which any slot with none left of its own may send.
     @exclusivity(unchecked) var orphaned = 0
     @exclusivity(unchecked) var inFlight = 0
-    @exclusivity(unchecked) var turn = 0
+    @exclusivity(unchecked) var nextRequest = 0
     @exclusivity(unchecked) var clockCount = 0
     /// When it had nothing left to do, if it waits for the other workers.
     @exclusivity(unchecked) var doneAt: UInt64?
@@ -108,16 +108,16 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var isDialling = false
     @exclusivity(unchecked) var isWaking = false
     @exclusivity(unchecked) var slotsAlive = 0
-    /// Whether a place has given up for any reason other than an intended end of its connection.
+    /// Whether a slot has given up for any reason other than an intended end of its connection.
     @exclusivity(unchecked) var hasFailedSlot = false
-    /// The reason for which places ended their connections on purpose.
+    /// The reason for which slots ended their connections on purpose.
     @exclusivity(unchecked) var limitReached: String?
     /// The most requests that wait for a connection; more stay in the schedule until there is room.
-    static let mostBacklog = 1 << 20
-    /// The most requests that begin in one turn of the loop, before everything else gets its turn.
-    static let mostArrivals = 1 << 14
+    static let maximumBacklog = 1 << 20
+    /// The most requests that begin in one turn of the loop, so that everything else goes on.
+    static let maximumArrivalsPerTurn = 1 << 14
     /// The most dials at once: more would only overflow the server's accept queue.
-    static let mostDials = 256
+    static let maximumDials = 256
 
     // Time.
     @exclusivity(unchecked) var cpuAtBegin: UInt64 = 0
@@ -133,7 +133,7 @@ final class Worker: @unchecked Sendable {
     struct Samples {
         var count = 0
         var inFlight = 0
-        var most = 0
+        var peak = 0
         // At the interval's beginning.
         var sent = 0
         var done = 0
@@ -185,7 +185,7 @@ final class Worker: @unchecked Sendable {
                 stages: stages.map { ($0.from, $0.to, Double($0.length.clampedNanoseconds) / 1e9) },
                 last: stages.last?.to ?? 0)
             (isOpenLoop, self.arrivals) = (true, arrivals)
-        case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, places: plan.connections))
+        case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, slots: plan.connections))
         }
         // If the process may use less than one processor per loop, spinning would take CPU time from the requests.
         maySpin = isOpenLoop && ProcessorSet.count > plan.threads && CPUQuota.current >= Double(plan.threads)
@@ -249,8 +249,8 @@ final class Worker: @unchecked Sendable {
     }
 
     private func makeSlots(_ count: Int) {
-        for place in 0..<count {
-            let number = place * plan.threads + index
+        for position in 0..<count {
+            let number = position * plan.threads + index
             var share = Int.max
             if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
             switch plan.api {
@@ -293,7 +293,7 @@ final class Worker: @unchecked Sendable {
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
         // The first interval, and the cost of waiting for arrivals, exclude the warm-up.
-        samples = Samples(most: inFlight, bytes: figuresAtBegin.received)
+        samples = Samples(peak: inFlight, bytes: figuresAtBegin.received)
         spun = 0
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
@@ -341,14 +341,14 @@ final class Worker: @unchecked Sendable {
     }
 
     /// A request begins on a stream. Returns whether it is one of those asked for that has not been counted yet.
-    /// - Parameter gap: the last time without a connection at this place.
+    /// - Parameter gap: the last time without a connection in this slot.
     @inline(__always)
     func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, gap: Gap) -> Bool {
         inFlight += 1
-        if inFlight > samples.most { samples.most = inFlight }
+        if inFlight > samples.peak { samples.peak = inFlight }
         guard notes.pointee.attempts == 0 else { return false }
         notes.pointee.beganAt = now
-        if requests.count > 1 { takeTurn(notes) } else { notes.pointee.turn = 0 }
+        if requests.count > 1 { chooseRequest(notes) } else { notes.pointee.turn = 0 }
         guard case .measuring = phase else {
             notes.pointee.isMeasured = false
             return false
@@ -360,15 +360,15 @@ final class Worker: @unchecked Sendable {
         return true
     }
 
-    /// Chooses one of several requests in turn; a script has chosen it already.
-    private func takeTurn(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
+    /// Chooses the next of several requests; a script has chosen it already.
+    private func chooseRequest(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
         if case .script = plan.pace { return }
-        notes.pointee.turn = turn
-        turn += 1
-        if turn == requests.count { turn = 0 }
+        notes.pointee.turn = nextRequest
+        nextRequest += 1
+        if nextRequest == requests.count { nextRequest = 0 }
     }
 
-    /// The last time that a place had no connection.
+    /// The last time that a slot had no connection.
     struct Gap {
         var from: UInt64
         var to: UInt64
@@ -385,18 +385,18 @@ final class Worker: @unchecked Sendable {
         let taken = isOpenLoop ? min(max(notes.pointee.takenAt, intended), able) : intended
         let (gapBegin, gapEnd) = (max(gap.from, taken), min(gap.to, able))
         let connection = gapEnd > gapBegin ? gapEnd - gapBegin : 0
-        let slot = able - taken - connection
-        let late = began - intended - connection - slot
+        let stream = able - taken - connection
+        let late = began - intended - connection - stream
         if connection > 0 {
             findings.waits.connection += Double(connection) * Double(sign)
             findings.waits.connectionRequests += sign
         }
-        if slot > 0 {
-            findings.waits.slot += Double(slot) * Double(sign)
-            findings.waits.slotRequests += sign
+        if stream > 0 {
+            findings.waits.stream += Double(stream) * Double(sign)
+            findings.waits.streamRequests += sign
         }
         findings.waits.late += Double(late) * Double(sign)
-        if late > findings.waits.lateMost, sign > 0 { findings.waits.lateMost = late }
+        if late > findings.waits.maximumLate, sign > 0 { findings.waits.maximumLate = late }
     }
 
     /// Undoes `began`, for a request that was never sent after all. Returns what that returned.
@@ -420,7 +420,7 @@ final class Worker: @unchecked Sendable {
     @inline(__always)
     func done(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
-        bodyBytes: Int, on place: Place
+        bodyBytes: Int, on stream: StreamID
     ) {
         if case .measuring = phase { findings.requests.answeredInTime += 1 }
         guard notes.pointee.isMeasured else { return }
@@ -440,7 +440,7 @@ final class Worker: @unchecked Sendable {
             breakdown?.record(now - began, status: status, request: notes.pointee.turn)
             if log != nil {
                 let firstByte = firstByte(began: began, headAt: headAt, endAt: endAt, now)
-                note(notes, now, firstByte: firstByte, status, bodyBytes, place, .done)
+                note(notes, now, firstByte: firstByte, status, bodyBytes, stream, .done)
             }
         }
         if left == 0 { checkEnd() }
@@ -460,14 +460,14 @@ final class Worker: @unchecked Sendable {
     /// A request's response is complete, but does not meet the plan's expectation.
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, unexpected why: String, headAt: UInt64, status: Int,
-        bodyBytes: Int, on place: Place
+        bodyBytes: Int, on stream: StreamID
     ) {
         if notes.pointee.isMeasured { findings.statuses[status] += 1 }
-        failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
+        failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: stream)
     }
 
-    /// A request's place on the wire: the connection's number, and the stream's.
-    struct Place {
+    /// A stream: the connection's number, and the stream's on it.
+    struct StreamID {
         var connection: Int
         var stream: Int
     }
@@ -475,16 +475,16 @@ final class Worker: @unchecked Sendable {
     /// - Parameter cutOff: why we ended its connection during the request; nil if we did not.
     func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
-        bodyBytes: Int = 0, cutOff: CutOff? = nil, on place: Place
+        bodyBytes: Int = 0, cutOff: CutOff? = nil, on stream: StreamID
     ) {
         failed(
             notes, kind: cutOff == .silent ? FailureName.silence : error.kind, headAt: headAt, status: status,
-            bodyBytes: bodyBytes, isCutOff: cutOff == .expired, on: place)
+            bodyBytes: bodyBytes, isCutOff: cutOff == .expired, on: stream)
     }
 
     private func failed(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, kind cause: String, headAt: UInt64, status: Int,
-        bodyBytes: Int, isCutOff: Bool = false, on place: Place
+        bodyBytes: Int, isCutOff: Bool = false, on stream: StreamID
     ) {
         guard notes.pointee.isMeasured else { return }
         var isOver = false
@@ -493,7 +493,7 @@ final class Worker: @unchecked Sendable {
         if log != nil {
             let (now, began) = (loop.now, notes.pointee.beganAt)
             let firstByte = headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0
-            note(notes, now, firstByte: firstByte, status, bodyBytes, place, .failed(kind))
+            note(notes, now, firstByte: firstByte, status, bodyBytes, stream, .failed(kind))
         }
         // These already count as aborted.
         if isOver { return }
@@ -508,13 +508,14 @@ final class Worker: @unchecked Sendable {
 
     private func note(
         _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ now: UInt64, firstByte: UInt64?, _ status: Int,
-        _ bodyBytes: Int, _ place: Place, _ result: RequestLog.Result
+        _ bodyBytes: Int, _ stream: StreamID, _ result: RequestLog.Result
     ) {
         let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
         log?.append(
             start: Int64(began) - Int64(findings.beganAt), intendedStart: Int64(intended) - Int64(findings.beganAt),
             latency: now - min(began, now), corrected: now - min(intended, now),
-            firstByte: firstByte, status: status, bytes: bodyBytes, connection: place.connection, stream: place.stream,
+            firstByte: firstByte, status: status, bytes: bodyBytes, connection: stream.connection,
+            stream: stream.stream,
             result: result,
             attempts: notes.pointee.attempts + 1)
     }
@@ -547,14 +548,14 @@ final class Worker: @unchecked Sendable {
     /// Another worker has given up, and this one sends some of its requests.
     func takeOver() {
         guard let peers, isRunning else { return }
-        let handover = peers.takeInbox(of: self)
+        let leftover = peers.takeInbox(of: self)
         doneAt = nil
         if case .requests = plan.extent {
-            left += handover.requests
-            if !isOpenLoop { orphaned += handover.requests }
+            left += leftover.requests
+            if !isOpenLoop { orphaned += leftover.requests }
         }
         if isOpenLoop {
-            take(handover)
+            take(leftover)
             sendBacklog()
             if let arrivalTimer { loop.cancel(arrivalTimer) }
             takeArrivals()
@@ -598,8 +599,8 @@ final class Worker: @unchecked Sendable {
         guard findings.endedAt == 0 else { return }
         // From here on nobody leaves it anything. Work that it has not taken over was planned but is not sent.
         if let peers {
-            let handover = peers.leave(self)
-            if isOpenLoop { take(handover) }
+            let leftover = peers.leave(self)
+            if isOpenLoop { take(leftover) }
         }
         // A worker that had nothing left to do has only waited for the others.
         let now = doneAt ?? loop.now
@@ -638,7 +639,7 @@ final class Worker: @unchecked Sendable {
         phase = .over
         findings.breakdown = breakdown
         findings.requests.aborted += open
-        // In a timed run each place has something to send, even if its turn to connect (-r) has not come.
+        // In a timed run each slot has something to send, even if it was not to connect yet (-r).
         let allWant = if case .time = plan.extent { end == .complete } else { false }
         func wants(_ hasWanted: Bool) -> Bool { allWant || hasWanted }
         findings.connections.wanted = slots.count { wants($0.hasWanted) } + asyncSlots.count { wants($0.hasWanted) }

@@ -73,7 +73,7 @@ package struct CompareFigures: Sendable, Equatable {
         bytesReceived = Double(result.traffic.received)
         bytesSent = Double(result.traffic.sent)
         cpuSeconds = max(0, result.cpuSeconds - linkSeconds)
-        held = Double(result.connections.mostOpen)
+        held = Double(result.connections.peakOpen)
     }
 }
 

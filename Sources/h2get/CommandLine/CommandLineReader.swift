@@ -85,16 +85,16 @@ enum CommandLineReader {
             if argument == "--" { return out + arguments[index...] }
             let word = Array(argument.utf8)
             let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
-            guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
+            guard isCluster, let letter = word.firstIndex(where: lettersWithValue.contains) else {
                 out.append(argument)
                 // The word after a long option may be its value, which must not be changed.
                 isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
                 continue
             }
-            if place > 1 { out.append(String(decoding: word[..<place], as: UTF8.self)) }
-            out.append("-" + String(decoding: [word[place]], as: UTF8.self))
-            if place + 1 < word.count { out.append(String(decoding: word[(place + 1)...], as: UTF8.self)) }
-            isValue = place + 1 == word.count
+            if letter > 1 { out.append(String(decoding: word[..<letter], as: UTF8.self)) }
+            out.append("-" + String(decoding: [word[letter]], as: UTF8.self))
+            if letter + 1 < word.count { out.append(String(decoding: word[(letter + 1)...], as: UTF8.self)) }
+            isValue = letter + 1 == word.count
         }
         return out
     }

@@ -292,14 +292,14 @@ struct MessageArguments: ParsableArguments {
 struct OrderedData: Sendable, Equatable {
     let text: String
     let isBinary: Bool
-    let place: Int
+    let position: Int
 
-    private static let places = Atomic<Int>(0)
+    private static let positions = Atomic<Int>(0)
 
     init(text: String, isBinary: Bool) {
         self.text = text
         self.isBinary = isBinary
-        place = OrderedData.places.add(1, ordering: .relaxed).newValue
+        position = OrderedData.positions.add(1, ordering: .relaxed).newValue
     }
 }
 

@@ -36,7 +36,7 @@ struct BenchCommand: URLCommand {
     @OptionGroup(title: "Load") var load: BenchLoadArguments
     @OptionGroup(title: "Requests") var request: BenchRequestArguments
     @OptionGroup(title: "Requests") var field: MeasuredFieldArguments
-    @OptionGroup(title: "Connections") var place: BenchConnectionArguments
+    @OptionGroup(title: "Connections") var connections: BenchConnectionArguments
     @OptionGroup(title: "Connections") var versions: MeasuredProtocolArguments
     @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
     @OptionGroup(title: "Results") var output: BenchOutputArguments

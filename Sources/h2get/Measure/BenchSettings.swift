@@ -17,7 +17,7 @@ struct BenchSettings: Sendable {
     let isVerbose: Bool
 
     init(_ command: BenchCommand) throws {
-        let (load, request, place) = (command.load, command.request, command.place)
+        let (load, request, connections) = (command.load, command.request, command.connections)
         try Self.checkStandardInput(command)
         let script = try Self.script(command)
         let urls =
@@ -36,7 +36,7 @@ struct BenchSettings: Sendable {
         plan.configuration = try connection.configuration(command.connection)
         plan.connections = load.connections
         plan.threads = load.threads
-        plan.api = place.api
+        plan.api = connections.api
         conditions = command.output.conditions
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
@@ -47,35 +47,36 @@ struct BenchSettings: Sendable {
         guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
         try setPace(load, script)
         try setExtent(load)
-        try setConnections(place)
+        try setConnections(connections)
         plan.keepsIntervalHistograms = files.contains(.hdr)
         if request.expectedStatuses != nil || request.expectedSize != nil || request.expectedDigest != nil {
             plan.expectation = BenchPlan.Expectation(
                 statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize,
                 sha256: request.expectedDigest)
         }
-        plan.keepsTrying = place.keepTrying
+        plan.keepsTrying = connections.keepTrying
         for (name, value) in [
-            ("--ciphers", place.ciphers), ("--tls13-ciphers", place.ciphers13), ("--groups", place.groups),
+            ("--ciphers", connections.ciphers), ("--tls13-ciphers", connections.ciphers13),
+            ("--groups", connections.groups),
         ] {
             guard value == nil || urls.origin.scheme == .https else {
                 throw Failure.usage(
                     "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
             }
         }
-        plan.configuration.tls.suites12 = place.ciphers
-        plan.configuration.tls.suites13 = place.ciphers13
-        plan.configuration.tls.groups = place.groups
-        if let path = place.socketPath {
+        plan.configuration.tls.suites12 = connections.ciphers
+        plan.configuration.tls.suites13 = connections.ciphers13
+        plan.configuration.tls.groups = connections.groups
+        if let path = connections.socketPath {
             guard SocketAddress(path: path) != nil else {
                 throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
             }
-            guard place.source == nil, command.connection.connectTo == nil else {
+            guard connections.source == nil, command.connection.connectTo == nil else {
                 throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
             }
         }
-        plan.configuration.socketPath = place.socketPath
-        plan.sourceAddresses = place.source?.addresses ?? []
+        plan.configuration.socketPath = connections.socketPath
+        plan.sourceAddresses = connections.source?.addresses ?? []
         plan.breaksDown = command.output.breakdown
         plan.startAt = load.startAt
         if let start = load.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
@@ -147,7 +148,7 @@ struct BenchSettings: Sendable {
         guard command.urls.isEmpty, command.request.inputFile == nil else {
             throw Failure.usage("--timing-script-file has the URLs: leave out -i and those on the command line")
         }
-        guard command.place.api == .direct else {
+        guard command.connections.api == .direct else {
             throw Failure.usage(
                 "--api async has no open loop: leave out --timing-script-file, or measure with --api direct")
         }
@@ -265,30 +266,31 @@ struct BenchSettings: Sendable {
 
     // MARK: - Connections
 
-    private mutating func setConnections(_ place: BenchConnectionArguments) throws {
-        if let count = place.connectionRate {
+    private mutating func setConnections(_ connections: BenchConnectionArguments) throws {
+        if let count = connections.connectionRate {
             guard count <= plan.connections else {
                 throw Failure.usage(
                     "-r \(count) opens more connections at once than -c \(plan.connections) allows; use at most as many"
                         + " (requests a second are --request-rate)")
             }
-            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: place.ratePeriod ?? .seconds(1))
-        } else if place.ratePeriod != nil {
+            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: connections.ratePeriod ?? .seconds(1))
+        } else if connections.ratePeriod != nil {
             throw Failure.usage("--rate-period goes with -r N, the connections to open in each")
         }
-        plan.requestsPerConnection = place.requestsPerConnection
-        plan.activeTimeout = place.activeTimeout
-        plan.inactivityTimeout = place.inactivityTimeout
-        guard !plan.protocols.isHTTP1 || (place.windowBits == nil && place.connectionWindowBits == nil) else {
+        plan.requestsPerConnection = connections.requestsPerConnection
+        plan.activeTimeout = connections.activeTimeout
+        plan.inactivityTimeout = connections.inactivityTimeout
+        guard !plan.protocols.isHTTP1 || (connections.windowBits == nil && connections.connectionWindowBits == nil)
+        else {
             throw Failure.usage("-w and -W are windows of HTTP/2, and HTTP/1.1 has none: leave them out")
         }
-        guard !plan.protocols.isHTTP1 || place.frameSize == nil else {
+        guard !plan.protocols.isHTTP1 || connections.frameSize == nil else {
             throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
         }
-        plan.configuration.limits.frameSize = place.frameSize ?? plan.configuration.limits.frameSize
+        plan.configuration.limits.frameSize = connections.frameSize ?? plan.configuration.limits.frameSize
         plan.configuration.setWindows(
-            streamBits: place.windowBits ?? Self.defaultWindowBits,
-            connectionBits: place.connectionWindowBits ?? Self.defaultWindowBits)
+            streamBits: connections.windowBits ?? Self.defaultWindowBits,
+            connectionBits: connections.connectionWindowBits ?? Self.defaultWindowBits)
     }
 }
 

@@ -56,8 +56,8 @@ struct CompareRun: Sendable {
                 if error is CancellationError || Task.isCancelled { return (results, Failure(.interrupted, "")) }
                 var failure =
                     (error as? H2Error).map { Failure(measuring: $0, protocols) } ?? Failure(.stream, "\(error)")
-                let place = CompareTable.distance(plan.conditions)
-                failure.message = "with \(place) nothing could be measured: \(failure.message)"
+                let distance = CompareTable.distance(plan.conditions)
+                failure.message = "with \(distance) nothing could be measured: \(failure.message)"
                 return (results, failure)
             }
             if results.last?.isInterrupted == true { break }

@@ -19,7 +19,7 @@ struct CompareSettings: Sendable {
         let measured = urls.first { $0.origin.scheme == .https } ?? urls[0]
         guard urls.count == 1 || command.connection.connectTo == nil else {
             throw Failure.usage(
-                "--connect-to leads all connections to one place; with https:// and http:// leave it out")
+                "--connect-to leads all connections to one address; with https:// and http:// leave it out")
         }
         var plan = ComparePlan(
             targets: try urls.map {

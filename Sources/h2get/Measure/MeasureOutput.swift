@@ -100,18 +100,18 @@ struct CompareReport: Sendable {
         if var first = results.first {
             first.tls = results.lazy.compactMap(\.tls).first
             input.facts = first.facts(context)
-            if let place = input.facts.firstIndex(where: { $0.name == "Distance" }) {
-                input.facts[place].value = results.map(\.conditions.inWords).joined(separator: "; ")
+            if let index = input.facts.firstIndex(where: { $0.name == "Distance" }) {
+                input.facts[index].value = results.map(\.conditions.inWords).joined(separator: "; ")
             }
         }
         for result in results {
-            let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
-            input.verdict += result.warnings.map { PageSentence(.problem, place + $0) }
+            let prefix = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
+            input.verdict += result.warnings.map { PageSentence(.problem, prefix + $0) }
             input.verdict += result.securities.map { security in
                 let hasRun = result.cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
-                return PageSentence(hasRun ? .finding : .problem, place + result.verdict(security))
+                return PageSentence(hasRun ? .finding : .problem, prefix + result.verdict(security))
             }
-            input.verdict += result.remarks.map { PageSentence(.note, place + $0) }
+            input.verdict += result.remarks.map { PageSentence(.note, prefix + $0) }
         }
         return input
     }

@@ -45,12 +45,12 @@ struct MeasuredConnection {
                 certificate: arguments.certificate, key: arguments.key
             ).configuration
         configuration.tls.serverName = arguments.serverName
-        configuration.connectTo = try arguments.connectTo.map(place)
+        configuration.connectTo = try arguments.connectTo.map(endpoint)
         return configuration
     }
 
     /// Parses `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
-    private func place(_ text: String) throws -> ConnectionConfiguration.Endpoint {
+    private func endpoint(_ text: String) throws -> ConnectionConfiguration.Endpoint {
         do {
             let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")
             let named = text.utf8.last == UInt8(ascii: "]") || !text.utf8.contains(UInt8(ascii: ":"))

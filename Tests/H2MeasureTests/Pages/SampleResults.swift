@@ -66,7 +66,7 @@ enum Sample {
                 interval.longest = 1_040_000_000
             }
             interval.inFlightMean = isFrozen ? 780 : rate * middle / 1e9
-            interval.inFlightMost = isFrozen ? 800 : Int(interval.inFlightMean * 2.2)
+            interval.peakInFlight = isFrozen ? 800 : Int(interval.inFlightMean * 2.2)
             interval.backlog = isFrozen ? Int((time - 41) * 19200) : 0
             interval.connections = time < 4 ? 2 + Int(time * 1.5) : 8
             interval.bytesReceived = interval.done * 1480
@@ -109,8 +109,8 @@ enum Sample {
         result.traffic.headers = 24_000_000
         result.traffic.headersDecoded = 190_000_000
         result.traffic.bodiesReceived = 1_430_000_000
-        result.waits.slot = 210_000_000_000
-        result.waits.slotRequests = 20_400
+        result.waits.stream = 210_000_000_000
+        result.waits.streamRequests = 20_400
         result.waits.sendBlocked = 8_000_000_000
         result.waits.downloadStreamWindow = 41_000_000_000
         result.waits.downloadConnectionWindow = 96_000_000_000
@@ -119,7 +119,7 @@ enum Sample {
         result.connections.lost = ["GOAWAY NO_ERROR": 1]
         result.connections.handshakes = 9
         result.connections.resumed = 8
-        result.connections.mostOpen = 8
+        result.connections.peakOpen = 8
         result.connections.http2 = 9
         result.connections.tlsVersion = "TLSv1.3"
         result.connections.cipher = "TLS_AES_256_GCM_SHA384"
@@ -129,7 +129,7 @@ enum Sample {
         result.client.systemSeconds = 9.82
         result.client.loopBusy = [0.26, 0.31]
         result.client.lagP99 = 84_000
-        result.client.lagMost = 2_100_000
+        result.client.maximumLag = 2_100_000
         result.client.residentBytes = 24_600_000
         result.client.processors = 8
     }

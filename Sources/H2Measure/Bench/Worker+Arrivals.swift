@@ -1,4 +1,5 @@
 internal import H2Client
+import H2Platform
 
 // The open loop: requests that begin on schedule, whether or not earlier ones are answered.
 

@@ -1,4 +1,5 @@
 import H2Client
+import H2Platform
 
 /// Does the same work with each way to carry requests, round by round, and reports what each took.
 ///

@@ -1,3 +1,5 @@
+package import H2Platform
+
 /// One direction of a TCP connection over a link: it computes when bytes arrive at the other end.
 ///
 /// It handles neither bytes nor sockets, and is given the time, which never goes back. Everything happens at its own exact

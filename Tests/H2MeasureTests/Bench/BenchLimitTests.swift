@@ -1,5 +1,6 @@
 import H2Client
 import H2ClientTesting
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Histogram

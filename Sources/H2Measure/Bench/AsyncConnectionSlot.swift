@@ -4,28 +4,25 @@ internal import HTTPTypes
 /// A slot whose requests use the async API, as programs do: each of its streams is a task that sends and awaits.
 ///
 /// Invariant behind `@unchecked Sendable`: its tasks prefer the loop as their executor, and nobody else touches it.
-final class AsyncConnectionSlot: @unchecked Sendable {
+final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     // Safe, though unchecked: the measurement keeps the worker until it has called back, and the tasks end before that.
-    private unowned(unsafe) let worker: Worker
+    unowned(unsafe) let worker: Worker
     let number: Int
-    private var left: Int
-    /// Of these, and of those that others left: the number that tasks about to begin will take.
+    var left: Int
+    /// Of the requests left, and of those that others left: the number that tasks about to begin will take.
     private var promised = 0
     private(set) var connection: AsyncConnection?
     private var dial: Task<Void, Never>?
     private var hasGivenUp = false
     private(set) var hasConnected = false
-    /// Whether it has ever wanted a connection.
     private(set) var hasWanted = false
-    private var gap = Worker.Gap(from: 0, to: .max)
-    /// Responses in the measured part.
+    var gap = Worker.Gap(from: 0, to: .max)
     var answered = 0
     /// Connections in a row that could not be established, or were left without an answer, and the last one's error.
     private var failuresInARow = 0
     private var lastFailure = ""
     private var lastCode = H2Error.Code.connectFailed
-    /// The plan's streams that want to begin a request.
-    private var wanting: Wanting
+    var wanting: Wanting
     /// Requests to be retried.
     private var retries = Ring<Pending>(capacity: 4)
     /// The number of tasks that run.
@@ -40,8 +37,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     private var stopped: (connection: AsyncConnection, why: String)?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
-    /// Whether the measurement has started it, which the connection rate (-r) may delay.
-    private var hasStarted = false
+    var hasStarted = false
     private var depthAtConnect = 0
     private var depth = 0
 
@@ -59,20 +55,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         left = share
     }
 
-    // MARK: - Start and end
-
-    func start() {
-        hasStarted = true
-        gap.from = worker.loop.now
-        wake()
-    }
-
-    /// There may be more to send.
-    func wake() {
-        guard hasStarted, maySend else { return }
-        wanting.beginAll(now: worker.loop.now)
-        pump()
-    }
+    // MARK: - The end
 
     /// Ends the connection, the last one here; requests under way on it fail.
     /// - Parameter isExpired: see `ConnectionSlot.stop`.
@@ -130,14 +113,6 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         leaveRest(why, isMeant: false)
     }
 
-    /// Offers its unsent requests to slots that have a connection. No request is promised while there is none.
-    private func offerRest() {
-        guard left > 0, case .requests = worker.plan.extent else { return }
-        worker.orphaned += left
-        left = 0
-        worker.wakeForOrphaned()
-    }
-
     private func leaveRest(_ why: String, isMeant: Bool) {
         offerRest()
         failRetries()
@@ -158,7 +133,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
 
     // MARK: - Sending
 
-    private var maySend: Bool {
+    var maySend: Bool {
         guard !isOver, !hasGivenUp else { return false }
         return switch worker.phase {
         case .measuring: left > promised || worker.orphaned > promised - min(left, promised)
@@ -168,7 +143,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     }
 
     /// Hands waiting requests to tasks, as far as there is room, and makes sure that there is a connection.
-    private func pump() {
+    func pump() {
         guard !isOver, !hasGivenUp else { return }
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
         let ableAt = worker.loop.now
@@ -412,16 +387,14 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         hasConnected = true
     }
 
-    private nonisolated(nonsending) func connect() async throws -> AsyncConnection.Kind {
+    private nonisolated(nonsending) func connect() async throws -> any OwnedConnection {
         let plan = worker.plan
         let configuration = worker.configuration(of: number)
-        func http2() async throws -> AsyncConnection.Kind {
-            .http2(
-                try await HTTP2Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
+        func http2() async throws -> any OwnedConnection {
+            try await HTTP2Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop)
         }
-        func http1() async throws -> AsyncConnection.Kind {
-            .http1(
-                try await HTTP1Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
+        func http1() async throws -> any OwnedConnection {
+            try await HTTP1Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop)
         }
         switch plan.protocols {
         case .cleartextHTTP1: return try await http1()

@@ -3,7 +3,7 @@ internal import H2Client
 /// One of the connections that a measurement keeps: when one is gone, the next is dialled here.
 ///
 /// Belongs to its worker's loop.
-final class ConnectionSlot: DirectConnectionUser {
+final class ConnectionSlot: BenchSlot, DirectConnectionUser {
     private enum Dialling {
         case no
         case queued
@@ -17,8 +17,7 @@ final class ConnectionSlot: DirectConnectionUser {
 
     // Safe, though unchecked: the worker owns its slots, and releases them after their connections are gone. Checking would
     // cost two atomic operations at each use.
-    private unowned(unsafe) let worker: Worker
-    /// Its index among all slots of the measurement.
+    unowned(unsafe) let worker: Worker
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
     @exclusivity(unchecked) private var dialling = Dialling.no
@@ -28,12 +27,11 @@ final class ConnectionSlot: DirectConnectionUser {
     /// room for its first request, and then serves any request.
     @exclusivity(unchecked) private var idle: [DirectStream] = []
     @exclusivity(unchecked) private var unmade: Int
-    /// The plan's streams that want to begin a request in a closed loop.
-    @exclusivity(unchecked) private var wanting: Wanting
+    /// Used in a closed loop only.
+    @exclusivity(unchecked) var wanting: Wanting
     /// Arrivals that only this slot may send.
     @exclusivity(unchecked) private var backlog = Ring<Worker.Arrival>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
-    /// Responses in the measured part.
     @exclusivity(unchecked) var answered = 0
     /// When thinking streams want to begin again.
     @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
@@ -46,20 +44,16 @@ final class ConnectionSlot: DirectConnectionUser {
     /// Whether a response was completed on the connection.
     @exclusivity(unchecked) private var hasCompletedResponse = false
     @exclusivity(unchecked) private(set) var hasConnected = false
-    /// Whether the measurement has started it, which the connection rate (-r) may delay.
-    @exclusivity(unchecked) private var hasStarted = false
-    /// Whether it has ever wanted a connection.
+    @exclusivity(unchecked) var hasStarted = false
     @exclusivity(unchecked) private(set) var hasWanted = false
-    /// The last time without a connection.
-    @exclusivity(unchecked) private var gap = Worker.Gap(from: 0, to: .max)
+    @exclusivity(unchecked) var gap = Worker.Gap(from: 0, to: .max)
     /// Round trips before the first request on the connection.
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
     /// Fires when the connection reaches its maximum lifetime (-T).
     @exclusivity(unchecked) private var lifeTimer: LoopTimer?
-    /// Requests that it may still send.
-    @exclusivity(unchecked) private var left: Int
+    @exclusivity(unchecked) var left: Int
     private let requestsPerConnection: Int
     private let isOpenLoop: Bool
 
@@ -75,21 +69,7 @@ final class ConnectionSlot: DirectConnectionUser {
         requestsPerConnection = worker.plan.requestsPerConnection ?? .max
     }
 
-    // MARK: - Start
-
-    func start() {
-        hasStarted = true
-        gap.from = worker.loop.now
-        wake()
-    }
-
-    /// There may be more to send.
-    func wake() {
-        guard hasStarted, maySend else { return }
-        // All of them want to begin now, and wait for the connection.
-        wanting.beginAll(now: worker.loop.now)
-        pump()
-    }
+    // MARK: - Arrivals
 
     /// Takes a request of this slot's own schedule.
     func take(_ arrival: Worker.Arrival) {
@@ -103,8 +83,7 @@ final class ConnectionSlot: DirectConnectionUser {
 
     // MARK: - Sending
 
-    /// Whether another request may begin here now.
-    private var maySend: Bool {
+    var maySend: Bool {
         @inline(__always) get {
             switch worker.phase {
             case .measuring: isOpenLoop ? worker.left > 0 : left > 0 || worker.orphaned > 0
@@ -114,10 +93,11 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// Sends waiting requests, as far as there is room, and makes sure that there is a connection.
+    func pump() { pump(atMost: .max) }
+
     /// - Parameter most: 1 when a request is over. Others may have ended without being reported yet: each has its own
     ///   successor, so that the number counted as in flight stays right.
-    func pump(atMost most: Int = .max) {
+    func pump(atMost most: Int) {
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
         // From here on only our own work delays a request.
         let ableAt = worker.loop.now
@@ -504,14 +484,6 @@ final class ConnectionSlot: DirectConnectionUser {
         leaveRest(why, isMeant: false)
     }
 
-    /// Offers its unsent requests to slots that have a connection. Once connected, it takes from the same pool.
-    private func offerRest() {
-        guard left > 0, !isOpenLoop, case .requests = worker.plan.extent else { return }
-        worker.orphaned += left
-        left = 0
-        worker.wakeForOrphaned()
-    }
-
     /// Leaves its unsent requests to others; those that were to be retried have failed.
     private func leaveRest(_ why: String, isMeant: Bool) {
         if isOpenLoop {
@@ -545,7 +517,6 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// The measurement is over.
     func end() {
         switch dialling {
         case .under(let dial): dial.cancel()

@@ -163,6 +163,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(configuration.tls.certificateFile == "c" && configuration.tls.privateKeyFile == "k")
         #expect(configuration.connectTo?.host == "127.0.0.1" && configuration.connectTo?.port == 8443)
         #expect(try planned("--cert", "c", url).configuration.tls.privateKeyFile == "c")
+        #expect(try planned("-kEc", url).configuration.tls.certificateFile == "c")
         #expect(try !planned("-k", url).configuration.tls.verifiesPeer)
         for (text, host, port) in [
             ("h", "h", 9), ("h:7", "h", 7), ("[::1]", "::1", 9), ("[::1]:7", "::1", 7), ("h:443", "h", 443),

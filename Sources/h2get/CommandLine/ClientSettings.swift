@@ -18,16 +18,8 @@ extension FetchSettings {
         guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) cannot be combined") }
     }
 
-    mutating func setConnection(_ connection: ConnectionArguments) throws {
-        guard connection.key == nil || connection.certificate != nil else {
-            throw Failure.usage("--key goes with --cert")
-        }
-        tls =
-            TLSFiles(
-                isInsecure: connection.insecure, authorityFile: connection.authorityFile,
-                authorityDirectory: connection.authorityDirectory, certificate: connection.certificate,
-                key: connection.key
-            ).configuration
+    mutating func setConnection(_ connection: ConnectionArguments, _ certificates: TLSArguments) throws {
+        tls = try certificates.configuration(authorityDirectory: connection.authorityDirectory)
         connectRules = ConnectRules(
             connectTo: try connection.connectTo.map(ConnectRule.init(connectTo:)),
             resolve: try connection.resolve.map(ConnectRule.init(resolve:)))

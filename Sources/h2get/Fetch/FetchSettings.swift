@@ -73,7 +73,7 @@ struct FetchSettings: Sendable {
         if request.expectContinue { options.expectContinue = .seconds(1) }
         try setTimes(command.times)
         try setVersions(command.connection)
-        try setConnection(command.connection)
+        try setConnection(command.connection, command.tls)
         try setRetry(request)
         placement = try Placement(command.output, urlCount: inputFile == nil ? urls.count : nil)
         failsOnStatus = command.output.fail

@@ -31,7 +31,7 @@ struct BenchCommand: URLCommand {
             what was measured is shown.
             """)
 
-    static let lettersWithValue = Set("ncmtDrifBHdTNwWpX".utf8)
+    static let lettersWithValue = Set("EncmtDrifBHdTNwWpX".utf8)
 
     @OptionGroup(title: "Load") var load: BenchLoadArguments
     @OptionGroup(title: "Requests") var request: BenchRequestArguments
@@ -39,6 +39,7 @@ struct BenchCommand: URLCommand {
     @OptionGroup(title: "Connections") var connections: BenchConnectionArguments
     @OptionGroup(title: "Connections") var versions: MeasuredProtocolArguments
     @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
+    @OptionGroup(title: "Connections") var tls: TLSArguments
     @OptionGroup(title: "Results") var output: BenchOutputArguments
     @OptionGroup(title: "Results") var messages: MeasureMessageArguments
 

@@ -9,7 +9,7 @@ struct BenchRun: Sendable {
 
     init(_ settings: BenchSettings) throws {
         self.settings = settings
-        console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
+        console = settings.console
         try MeasureRun.allowConnections(settings.plan.connections, threads: settings.plan.threads)
     }
 
@@ -33,16 +33,9 @@ struct BenchRun: Sendable {
             let rest = files.leave(.csv)
             logFailure = Failure(.writeFailed, "\(error.message); \(error.remedy)\(rest.isEmpty ? "" : "; \(rest)")")
         }
-        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
         var failures = [logFailure].compactMap { $0 }
         do {
-            try MeasureRun.handOn(
-                files,
-                write: {
-                    files.write(.json) { report.json }
-                    files.write(.hdr) { report.histogramLog }
-                    files.write(.html) { report.page }
-                }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+            try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         } catch let failure as Failure { failures.insert(failure, at: 0) }
         failures += [failure(of: result, plan, report.outcomes)].compactMap { $0 }
         // The last failure reported sets the exit code; failed writes take precedence over the measurement.

@@ -3,7 +3,7 @@ import H2Measure
 import HTTPTypes
 
 /// The meaning of `h2get bench`'s options, checked as a whole before anything is sent.
-struct BenchSettings: Sendable {
+struct BenchSettings: MeasureSettings {
     /// The default of -w and -W, as in h2load: large enough not to affect the measurement.
     static let defaultWindowBits = 30
     /// Concurrent requests per connection if a rate is given and -m is not.
@@ -33,7 +33,7 @@ struct BenchSettings: Sendable {
         plan = BenchPlan(
             origin: urls.origin, requests: try urls.requests(method, fields: command.field.fields, body: body))
         plan.protocols = try connection.protocols(command.versions)
-        plan.configuration = try connection.configuration(command.connection)
+        plan.configuration = try connection.configuration(command.connection, command.tls)
         plan.connections = load.connections
         plan.threads = load.threads
         plan.api = connections.api

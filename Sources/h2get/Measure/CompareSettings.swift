@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 
 /// The meaning of `h2get compare`'s options, checked as a whole before anything is sent.
-struct CompareSettings: Sendable {
+struct CompareSettings: MeasureSettings {
     /// One plan for each time of --rtt, differing only in the distance.
     let plans: [ComparePlan]
     let files: ResultFiles
@@ -25,7 +25,8 @@ struct CompareSettings: Sendable {
             targets: try urls.map {
                 ComparePlan.Target(origin: $0.origin, requests: try $0.requests(fields: command.field.fields))
             })
-        plan.configuration = try MeasuredConnection(origin: measured.origin).configuration(command.connection)
+        plan.configuration = try MeasuredConnection(origin: measured.origin).configuration(
+            command.connection, command.tls)
         plan.requests = command.work.requests
         plan.connections = command.work.connections
         plan.streams = command.work.streams

@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 
 /// A measurement in each output format of `h2get bench`.
-struct BenchReport: Sendable {
+struct BenchReport: MeasureReport, Sendable {
     let plan: BenchPlan
     let result: BenchResult
     /// The outcomes of the conditions of `--fail-if`.
@@ -19,6 +19,15 @@ struct BenchReport: Sendable {
         self.plan = plan
         self.context = context
         outcomes = conditions.judge(result, plan)
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .hdr: histogramLog
+        case .html: page
+        default: nil
+        }
     }
 
     func summary(width: Int, color: Bool) -> String {
@@ -49,13 +58,23 @@ struct BenchReport: Sendable {
 }
 
 /// A comparison, at one or more distances, in each output format of `h2get compare`.
-struct CompareReport: Sendable {
+struct CompareReport: MeasureReport, Sendable {
     let results: [CompareResult]
     private let context: ReportContext
 
     init(_ results: [CompareResult], context: ReportContext = ReportContext()) {
         self.results = results
         self.context = context
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .html: page
+        case .markdown: markdown
+        case .svg: picture
+        default: nil
+        }
     }
 
     func summary(width: Int, color: Bool) -> String {
@@ -133,7 +152,7 @@ struct CompareReport: Sendable {
 }
 
 /// A sweep in each output format of `h2get sweep`.
-struct SweepReport: Sendable {
+struct SweepReport: MeasureReport, Sendable {
     let result: SweepResult
     let plan: SweepPlan
     private let context: ReportContext
@@ -142,6 +161,14 @@ struct SweepReport: Sendable {
         self.result = result
         self.plan = plan
         self.context = context
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .html: page
+        default: nil
+        }
     }
 
     /// The table, and the curves if there is more than one point.

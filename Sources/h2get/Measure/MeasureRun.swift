@@ -57,21 +57,18 @@ enum MeasureRun {
 
     /// Delivers the results: first the files, then the summary, so that a closed terminal, a broken pipe or a full disk
     /// affects no other output.
-    /// - Parameters:
-    ///   - write: writes the results into the files.
-    ///   - summary: the text for stdout; nil if not wanted.
     /// - Throws: `Failure` (`writeFailed`) for the first output that could not be written, after writing all others.
-    static func handOn(
-        _ files: OpenResultFiles, write: () -> Void, summary: ((_ width: Int, _ color: Bool) -> String)?
-    ) throws {
+    static func deliver(_ report: some MeasureReport, to files: OpenResultFiles, showsSummary: Bool) throws {
         // A merge gets here without measuring, and its logs may have come through pipes.
         Interruption.finishes()
-        write()
+        files.write(report)
         var failure: Failure?
         do { try files.finish() } catch let error as Failure { failure = error }
-        if let summary {
+        if showsSummary {
             let style = standardOutputStyle
-            do { try show(summary(style.width, style.color)) } catch let error as Failure { failure = failure ?? error }
+            do { try show(report.summary(width: style.width, color: style.color)) } catch let error as Failure {
+                failure = failure ?? error
+            }
         }
         if let failure { throw failure }
     }

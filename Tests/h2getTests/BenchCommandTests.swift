@@ -289,6 +289,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--expect-status", "600", url], "use statuses from 200 to 599"),
             (["--expect-status", "1xx", url], "use statuses from 200 to 599"),
             (["--expect-status", "2xx,", url], "use statuses from 200 to 599"),
+            (["--expect-status", "204 ,2xx", url], "The value '204 ,2xx' is invalid"),
             (["--expect-size", "many", url], "write a size in bytes"),
             (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
             (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),

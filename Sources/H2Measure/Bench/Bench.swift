@@ -24,6 +24,8 @@ package struct Bench: Sendable {
     package let plan: BenchPlan
     /// Called about five times a second, off the event loops.
     package var onProgress: (@Sendable (Progress) -> Void)?
+    /// Called once if the request log is still being written a second after the measurement, because its reader is slow.
+    package var onSlowLog: (@Sendable () -> Void)?
 
     package init(_ plan: BenchPlan) { self.plan = plan }
 
@@ -67,15 +69,27 @@ package struct Bench: Sendable {
             }
             return findings
         }
-        var logFailure: H2Error?
-        for log in logs.all {
-            // The last log has counted the lines of all.
-            do { try await log?.finish() } catch { logFailure = error }
-        }
+        let logFailure = await finish(logs)
         var result = try result(findings, timeline, downtime, startedAt: startedAt)
         // No reason to lose everything else.
         result.requestLogFailure = logFailure
         return result
+    }
+
+    /// Waits until the logs are written, or their reader has been given up.
+    private func finish(_ logs: Logs) async -> H2Error? {
+        await withTaskGroup(of: Void.self) { group in
+            if let onSlowLog, logs.all.contains(where: { $0 != nil }) {
+                group.addTask { if (try? await Task.sleep(for: .seconds(1))) != nil { onSlowLog() } }
+            }
+            var failure: H2Error?
+            for log in logs.all {
+                // The last log has counted the lines of all.
+                do throws(H2Error) { try await log?.finish() } catch { failure = error }
+            }
+            group.cancelAll()
+            return failure
+        }
     }
 
     /// One prepared request for each of the plan's requests. Equal ones are prepared once: a script may have a million lines

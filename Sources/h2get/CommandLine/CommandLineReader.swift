@@ -47,11 +47,16 @@ enum CommandLineReader {
                 values.append(String(argument[argument.utf8.index(after: equals)...]))
             }
             for value in values {
-                let text = isHarmless(value) ? shown(value) : "***"
+                let text = isNumbers(value) ? value : isHarmless(value) ? shown(value) : "***"
                 if text != value { message = message.replacing("'\(value)'", with: "'\(text)'") }
             }
         }
         return message
+    }
+
+    /// Whether `value` is a short list of numbers or statuses, such as `204 ,2xx`. Spaces do not make a secret of it.
+    private static func isNumbers(_ value: String) -> Bool {
+        value.utf8.count <= 100 && value.utf8.allSatisfy { (0x30...0x39).contains($0) || " ,.xX".utf8.contains($0) }
     }
 
     /// Whether `value` is certainly not a secret: `me:password` may be meant for an option of curl's, `0..1K:30s` is not.

@@ -23,6 +23,11 @@ struct BenchRun: Sendable {
         plan.requestLog = files.pathToWrite(.csv)
         var bench = Bench(plan)
         bench.onProgress = progress()
+        if !settings.isSilent {
+            bench.onSlowLog = { [console] in
+                console.say("h2get: the end of --csv is being written to a slow reader; Ctrl-C ends that")
+            }
+        }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
         let measuring = bench
         let result = try await MeasureRun.interruptibly { try await measuring.run() }

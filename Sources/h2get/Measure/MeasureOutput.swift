@@ -126,7 +126,7 @@ struct CompareReport: MeasureReport, Sendable {
         for result in results {
             let prefix = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
             input.verdict += result.warnings.map { PageSentence(.problem, prefix + $0) }
-            input.verdict += result.securities.map { security in
+            input.verdict += result.judgedSecurities.map { security in
                 let hasRun = result.cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
                 return PageSentence(hasRun ? .finding : .problem, prefix + result.verdict(security))
             }

@@ -7,8 +7,8 @@ private func credentials(_ userInfo: String) -> String {
     var bytes: [UInt8] = []
     var rest = Array(userInfo.utf8)[...]
     while let byte = rest.popFirst() {
-        if byte == UInt8(ascii: "%"), rest.count >= 2, let high = HostName.hexDigit(rest[rest.startIndex]),
-            let low = HostName.hexDigit(rest[rest.startIndex + 1])
+        if byte == UInt8(ascii: "%"), rest.count >= 2, let high = TokenBytes.hexDigit(rest[rest.startIndex]),
+            let low = TokenBytes.hexDigit(rest[rest.startIndex + 1])
         {
             bytes.append(high << 4 | low)
             rest = rest.dropFirst(2)

@@ -1,22 +1,17 @@
 package import H2Client
+import H2Platform
 
-/// The same numbers for the same seed (SplitMix64).
+/// The same numbers for the same seed, and unrelated ones for neighbouring seeds.
 package struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    private var generator: SplitMix64
 
     package init(seed: UInt64) {
         // Far apart: SplitMix64's streams of neighbouring states are one stream, shifted.
-        state = (seed ^ (seed >> 31)) &* 0xd6e8_feb8_6659_fd93
-        state = next() ^ (seed &* 0xff51_afd7_ed55_8ccd)
+        generator = SplitMix64(seed: (seed ^ (seed >> 31)) &* 0xd6e8_feb8_6659_fd93)
+        generator = SplitMix64(seed: generator.next() ^ (seed &* 0xff51_afd7_ed55_8ccd))
     }
 
-    package mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
+    package mutating func next() -> UInt64 { generator.next() }
 
     /// True once in `count`.
     package mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }

@@ -100,7 +100,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("--expect-status", "5XX", url).expectation?.statuses == Set(500...599))
         // Any number of results may be thrown away.
         _ = try planned("--json", "/dev/null", "--html", "/dev/null", url)
-        let random = ["--rate", "5", "--arrivals", "poisson", url]
+        let random = ["--request-rate", "5", "--arrivals", "poisson", url]
         #expect(try settings(["--seed", "7"] + random).plan.arrivalSeed == 7)
         // Machines that measure together do not send in step.
         #expect(Set(try (0..<8).map { _ in try settings(random).plan.arrivalSeed }).count > 1)
@@ -109,20 +109,22 @@ private func refusal(_ arguments: [String]) -> String? {
     }
 
     @Test func `a rate is an open loop with room for many at once`() throws {
-        let constant = try planned("-D", "10s", "--rate", "2K/s", url)
+        let constant = try planned("-D", "10s", "--request-rate", "2K/s", url)
         #expect(constant.pace == .arrivals(from: 2_000, to: 2_000, ramp: .zero))
         #expect(constant.streams == 100)
         #expect(
-            try planned("-D10", "--rate", "2K", "--ramp", "5s", url).pace
+            try planned("-D10", "--request-rate", "2K", "--ramp", "5s", url).pace
                 == .arrivals(from: 0, to: 2_000, ramp: .seconds(5)))
         #expect(
-            try planned("-D10", "--rate", "10..20", "--ramp", "5s", url).pace
+            try planned("-D10", "--request-rate", "10..20", "--ramp", "5s", url).pace
                 == .arrivals(from: 10, to: 20, ramp: .seconds(5)))
-        #expect(try planned("-D10", "--rate", "10..20", url).pace == .arrivals(from: 10, to: 20, ramp: .seconds(10)))
-        #expect(try planned("-n10", "--rate", "5", "-m", "3", url).streams == 3)
+        #expect(
+            try planned("-D10", "--request-rate", "10..20", url).pace == .arrivals(from: 10, to: 20, ramp: .seconds(10))
+        )
+        #expect(try planned("-n10", "--request-rate", "5", "-m", "3", url).streams == 3)
         let perConnection = try planned("-n10", "--rps", "2.5", url)
         #expect(perConnection.pace == .arrivalsPerConnection(2.5) && perConnection.streams == 100)
-        #expect(try planned("-n10", "--rate", "5", "--h1", url).streams == 1)
+        #expect(try planned("-n10", "--request-rate", "5", "--h1", url).streams == 1)
     }
 
     @Test func `connections open at -r, and live as long as they are told`() throws {
@@ -132,7 +134,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(plan.activeTimeout == .seconds(5) && plan.inactivityTimeout == .seconds(2))
         #expect(plan.requestsPerConnection == 1_000)
         #expect(
-            try planned("-c9", "--connection-rate", "9", url).connectionRamp
+            try planned("-c9", "--rate", "9", url).connectionRamp
                 == BenchPlan.ConnectionRamp(count: 9, period: .seconds(1)))
     }
 
@@ -161,6 +163,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(configuration.tls.certificateFile == "c" && configuration.tls.privateKeyFile == "k")
         #expect(configuration.connectTo?.host == "127.0.0.1" && configuration.connectTo?.port == 8443)
         #expect(try planned("--cert", "c", url).configuration.tls.privateKeyFile == "c")
+        #expect(try planned("-kEc", url).configuration.tls.certificateFile == "c")
         #expect(try !planned("-k", url).configuration.tls.verifiesPeer)
         for (text, host, port) in [
             ("h", "h", 9), ("h:7", "h", 7), ("[::1]", "::1", 9), ("[::1]:7", "::1", 7), ("h:443", "h", 443),
@@ -258,7 +261,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-n", "5", "-c", "6", url], "2 -n 5 is less than one request for each of -c 6 connections"),
             (["-n", "101", "--stages", "10..0:20s", url], "2 the stages end at a rate of 0 after 100 requests"),
             (["-n", "9", "--stages", "10..0:20s", "--arrivals", "poisson", url], "2 stages that end at a rate of 0"),
-            (["--seed", "1", "--rate", "5", url], "2 --seed is for random arrivals"),
+            (["--seed", "1", "--request-rate", "5", url], "2 --seed is for random arrivals"),
             (["-t", "2", url], "2 -t 2 threads have only -c 1 connection"),
             (["--h1", "-m", "2", url], "2 HTTP/1.1 has one request at a time on a connection: use -c for more"),
             (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),
@@ -270,27 +273,31 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
             (["-f", "16K", "--h1", url], "-f is about frames of HTTP/2"),
             (["-f", "16M", url], "use 16384 to 16777215 bytes"),
-            (["--rate", "5", "--rps", "5", url], "and --rps (on each) cannot be combined"),
-            (["--ramp", "5", url], "--ramp goes with --rate"),
+            (["--request-rate", "5", "--rps", "5", url], "and --rps (on each) cannot be combined"),
+            (["--ramp", "5", url], "--ramp goes with --request-rate"),
             (["--rps", "5", "--ramp", "5", url], "--ramp goes with"),
-            (["--rate", "1..2", "-n5", url], "--rate A..B needs --ramp TIME"),
-            (["--rate", "x", url], "write a number"),
-            (["--stages", "5:1s", "--rate", "5", url], "--stages says all about the rate"),
+            (["--request-rate", "1..2", "-n5", url], "--request-rate A..B needs --ramp TIME"),
+            (["--request-rate", "x", url], "write a number"),
+            (["--stages", "5:1s", "--request-rate", "5", url], "--stages says all about the rate"),
             (["--stages", "5", url], "write RATE:TIME"), (["--stages", "0:1s", url], "all stages have a rate of 0"),
             (["--stages", "5:0", url], "use a time above 0"), (["--stages", "5:1s,", url], "write RATE:TIME"),
             (["--arrivals", "poisson", url], "--arrivals is for open loops"),
-            (["--think-time", "1s", "--rate", "5", url], "--think-time is for closed loops"),
+            (["--think-time", "1s", "--request-rate", "5", url], "--think-time is for closed loops"),
             (["--start-at", "5", url], "--start-at is over already"),
             (["--start-at", "noon", url], "write seconds since 1970"),
             (["--expect-status", "20", url], "use statuses from 200 to 599"),
             (["--expect-status", "600", url], "use statuses from 200 to 599"),
             (["--expect-status", "1xx", url], "use statuses from 200 to 599"),
             (["--expect-status", "2xx,", url], "use statuses from 200 to 599"),
+            (["--expect-status", "204 ,2xx", url], "The value '204 ,2xx' is invalid"),
             (["--expect-size", "many", url], "write a size in bytes"),
             (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
             (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),
             (["--timing-script-file", "/absent/s"], "26 cannot read /absent/s"),
-            (["--timing-script-file", "s", "--rate", "5"], "says when each request begins: leave out --rate"),
+            (
+                ["--timing-script-file", "s", "--request-rate", "5"],
+                "says when each request begins: leave out --request-rate"
+            ),
             (["--timing-script-file", "s", "--stages", "5:1s"], "leave out --stages"),
             (["--timing-script-file", "s", "-D", "5"], "leave out -D"),
             (["--timing-script-file", "s", "--think-time", "5"], "leave out --think-time"),
@@ -305,8 +312,13 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--source", "127.0.0.9-127.0.0.1", url], "write addresses such as"),
             (["--source", "127.0.0.1-127.9.0.1", url], "use 65536 addresses at most"),
             (["--api", "async", "--stages", "5:1s", url], "2 --api async has no open loop"),
-            (["--rate", "1..x", url], "write --rate N, or --rate A..B"), (["--rps", "0", url], "use a rate above 0"),
+            (["--request-rate", "1..x", url], "write --request-rate N, or --request-rate A..B"),
+            (["--rps", "0", url], "use a rate above 0"),
             (["-r", "2", url], "-r 2 opens more connections at once than -c 1"),
+            (["--rate", "2K", url], "(requests a second are --request-rate)"),
+            (["--rate", "0.5", url], "requests a second are --request-rate"),
+            (["--rate", "10..20", url], "requests a second are --request-rate"),
+            (["-r", "many", url], "write a whole number such as 1000"),
             (["--rate-period", "2s", url], "--rate-period goes with -r N"),
             (["--drain", "2s", "-n", "5", url], "--drain is for the end of -D"),
             (["-n", "0", url], "use 1 to"), (["-n", "many", url], "write a whole number such as 1000, 10K or 2M"),
@@ -314,8 +326,8 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-D", "soon", url], "write a time such as 10s"), (["-T", "0", url], "above 0"),
             (["--requests-per-connection", "0", url], "use 1 to"),
             (["--api", "callback", url], "'--api <direct|async>'"),
-            (["--api", "async", "--rate", "5", url], "2 --api async has no open loop"),
-            (["--api", "async", "--rps", "5", url], "leave out --rate, --rps and --stages"),
+            (["--api", "async", "--request-rate", "5", url], "2 --api async has no open loop"),
+            (["--api", "async", "--rps", "5", url], "leave out --request-rate, --rps and --stages"),
             (["-k", "http://h/"], "-k is about TLS, which http:// URLs do without"),
             (["--cacert", "f", "http://h/"], "--cacert is about TLS"),
             (["--cert", "f", "http://h/"], "--cert is about"),

@@ -128,7 +128,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
 
     @Test func `a rate holds requests back`() async throws {
         let served = try Served.cleartext()
-        let result = try await served.bench("-n", "41", "--rate", "100", "--json", "-", served.url("/"))
+        let result = try await served.bench("-n", "41", "--request-rate", "100", "--json", "-", served.url("/"))
         #expect(try member("plan.pace.kind", of: result.output) == "arrivals")
         // The last of them is due after 0.4 s.
         #expect(try member("elapsed_seconds", of: result.output, as: Double.self) >= 0.39)
@@ -243,6 +243,24 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(!served.files.contains("r.csv"), "\(served.files)")
         #expect(served.files.contains { $0.hasPrefix("r.csv.") && $0.hasSuffix(".part") }, "\(served.files)")
         #expect(errors.contains(".part"))
+    }
+
+    @Test func `a slow reader of the log is told of, and waited for`() async throws {
+        let served = try Served.cleartext()
+        // The lines of 5,000 requests do not fit into the pipe, and nobody reads it before that is said.
+        let script = """
+            mkfifo log
+            : > errors
+            (until grep -q 'slow reader' errors; do sleep 0.1; done; exec cat) < log > lines &
+            "\(Program.path)" bench -n 5000 -m 10 --csv log \(served.url("/")) > out 2> errors
+            status=$?
+            wait
+            exit $status
+            """
+        let status = try await Program.runShell(script, in: served.folder.root, limit: 100)
+        let errors = try served.folder.read("errors")
+        #expect(status == 0 && errors.contains("Ctrl-C ends that"), "\(status) \(errors)")
+        #expect(try served.folder.read("lines").split(separator: "\n").count == 5_001)
     }
 
     /// The shell says that the terminal went away, and then the kernel does.

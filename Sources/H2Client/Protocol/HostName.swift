@@ -34,7 +34,9 @@ enum HostName {
                 bytes.append(byte)
                 continue
             }
-            guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+            guard let high = rest.popFirst().flatMap(TokenBytes.hexDigit),
+                let low = rest.popFirst().flatMap(TokenBytes.hexDigit)
+            else {
                 throw Problem("a '%' in the host without two hexadecimal digits", "write '%' as %25")
             }
             bytes.append(high << 4 | low)
@@ -108,14 +110,5 @@ enum HostName {
 
     private static func lowerCase(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
-    }
-
-    static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

@@ -104,8 +104,8 @@ enum RequestRules {
         var rest = name
         while let byte = rest.popFirst() {
             if byte == UInt8(ascii: "%") {
-                guard rest.popFirst().flatMap(HostName.hexDigit) != nil,
-                    rest.popFirst().flatMap(HostName.hexDigit) != nil
+                guard rest.popFirst().flatMap(TokenBytes.hexDigit) != nil,
+                    rest.popFirst().flatMap(TokenBytes.hexDigit) != nil
                 else { return false }
             } else if TokenBytes.lowerCase[Int(byte)] == 0, !"~()=".utf8.contains(byte) {
                 return false

@@ -1,4 +1,4 @@
-/// The bytes allowed in a field name (RFC 9110 section 5.6.2).
+/// Classes of bytes: those allowed in a field name (RFC 9110 section 5.6.2), and hexadecimal digits.
 enum TokenBytes {
     /// The lowercase form of each byte; 0 if it is not allowed in a token.
     ///
@@ -14,4 +14,15 @@ enum TokenBytes {
         for byte in "!#$%&'*+-.^_`|~".utf8 { table[Int(byte)] = byte }
         return UnsafePointer(table)
     }()
+
+    /// The value of a hexadecimal digit; nil for any other byte.
+    @inline(__always)
+    static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
 }

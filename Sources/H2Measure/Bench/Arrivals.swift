@@ -17,8 +17,8 @@ package struct Arrivals: Sendable {
     private var stages: [Stage] = []
     /// Requests per second after the last stage; 0 for none.
     private var last: Double
-    /// For a script: when each of its lines is due on each of `places` places.
-    private var script: (times: [UInt64], places: Int)?
+    /// For a script: when each of its lines is due on each of `slots` connection slots.
+    private var script: (times: [UInt64], slots: Int)?
     private var endsAt = 0.0
     private var countAtEnd = 0.0
     /// In nanoseconds: a quarter of the range of 64 bits, the limit of timers.
@@ -50,18 +50,18 @@ package struct Arrivals: Sendable {
         }
     }
 
-    /// A script that each place runs through: all of them get its first line, then all get the second.
+    /// A script that each slot runs through: all of them get its first line, then all get the second.
     /// - Parameter times: nanoseconds, in ascending order.
-    package init(script times: [UInt64], places: Int) {
-        precondition(places > 0)
+    package init(script times: [UInt64], slots: Int) {
+        precondition(slots > 0)
         last = 0
-        script = (times, places)
+        script = (times, slots)
     }
 
     /// The time of the request with this index, from 0; at most 146 years, which also means that there is no such request.
     package func time(of index: Int) -> UInt64 {
         guard let script else { return time(ofCount: Double(index)) }
-        let line = index / script.places
+        let line = index / script.slots
         return line < script.times.count ? script.times[line] : UInt64(Self.latest)
     }
 
@@ -92,8 +92,8 @@ package struct Arrivals: Sendable {
         return low < stages.count ? stages[low] : nil
     }
 
-    /// The places that one part of a schedule sends for, out of `all` places that take its requests in turn: `first`, and then
-    /// every `stride`-th after it. The parts together are the whole schedule, each in proportion to its number of places.
+    /// The slots that one part of a schedule sends for, out of `all` slots that take its requests in turn: `first`, and then
+    /// every `stride`-th after it. The parts together are the whole schedule, each in proportion to its number of slots.
     package struct Part: Sendable, Equatable {
         package let first: Int
         private let stride: Int
@@ -109,7 +109,7 @@ package struct Arrivals: Sendable {
         /// The index in the whole schedule of the part's request with this index.
         package func request(_ index: Int) -> Int { round(index) * all + first + index % count * stride }
 
-        /// The number of requests that its place has had before the part's request with this index.
+        /// The number of requests that its slot has had before the part's request with this index.
         package func round(_ index: Int) -> Int { index / count }
 
         /// The part's share of the whole, 0 to 1.

@@ -4,49 +4,45 @@ internal import HTTPTypes
 /// A slot whose requests use the async API, as programs do: each of its streams is a task that sends and awaits.
 ///
 /// Invariant behind `@unchecked Sendable`: its tasks prefer the loop as their executor, and nobody else touches it.
-final class AsyncConnectionSlot: @unchecked Sendable {
+final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     // Safe, though unchecked: the measurement keeps the worker until it has called back, and the tasks end before that.
-    private unowned(unsafe) let worker: Worker
+    unowned(unsafe) let worker: Worker
     let number: Int
-    private var left: Int
-    /// Of these, and of those that others left: the number that tasks about to begin will take.
+    var left: Int
+    /// Of the requests left, and of those that others left: the number that tasks about to begin will take.
     private var promised = 0
     private(set) var connection: AsyncConnection?
     private var dial: Task<Void, Never>?
     private var hasGivenUp = false
     private(set) var hasConnected = false
-    /// Whether it has ever wanted a connection.
     private(set) var hasWanted = false
-    private var gap = Worker.Gap(from: 0, to: .max)
-    /// Responses in the measured part.
+    var gap = Worker.Gap(from: 0, to: .max)
     var answered = 0
     /// Connections in a row that could not be established, or were left without an answer, and the last one's error.
     private var failuresInARow = 0
     private var lastFailure = ""
     private var lastCode = H2Error.Code.connectFailed
-    /// The plan's streams that want to begin a request.
-    private var wanting: Wanting
+    var wanting: Wanting
     /// Requests to be retried.
-    private var retries = Ring<Turn>(capacity: 4)
+    private var retries = Ring<Pending>(capacity: 4)
     /// The number of tasks that run.
     private var running = 0
     /// Timers of resting streams, each of which counts as a task.
     private var thinking: [LoopTimer] = []
     /// The number of timers left after those that had fired were last removed; at least 64.
-    private var mostThinking = 64
+    private var thinkingKept = 64
     /// Fires when the connection reaches its maximum lifetime (-T).
     private var lifeTimer: LoopTimer?
     /// The last connection here, ended on purpose, with the reason, until its last request has been reported.
     private var stopped: (connection: AsyncConnection, why: String)?
     private var whenIdle: UnsafeContinuation<Void, Never>?
     private var isOver = false
-    /// Whether its turn to connect (-r) has come.
-    private var hasStarted = false
+    var hasStarted = false
     private var depthAtConnect = 0
     private var depth = 0
 
     /// A request to be sent, for the first time or as a retry.
-    private struct Turn {
+    private struct Pending {
         var notes = DirectStream.Notes()
         /// The error of the previous attempt; nil for the first.
         var failure: H2Error?
@@ -59,20 +55,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         left = share
     }
 
-    // MARK: - Start and end
-
-    func start() {
-        hasStarted = true
-        gap.from = worker.loop.now
-        wake()
-    }
-
-    /// There may be more to send.
-    func wake() {
-        guard hasStarted, maySend else { return }
-        wanting.beginAll(now: worker.loop.now)
-        pump()
-    }
+    // MARK: - The end
 
     /// Ends the connection, the last one here; requests under way on it fail.
     /// - Parameter isExpired: see `ConnectionSlot.stop`.
@@ -90,10 +73,10 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         leaveRestIfStopped()
     }
 
-    /// Waits until the end of the last request on the connection has been reported: once no place is left the measurement ends,
+    /// Waits until the end of the last request on the connection has been reported: once no slot is left the measurement ends,
     /// and requests under way count as aborted.
     private func leaveRestIfStopped() {
-        guard let stopped, stopped.connection.places == 0 else { return }
+        guard let stopped, stopped.connection.tasks == 0 else { return }
         self.stopped = nil
         leaveRest(stopped.why, isMeant: true)
     }
@@ -130,14 +113,6 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         leaveRest(why, isMeant: false)
     }
 
-    /// Offers its unsent requests to places that have a connection. No request is promised while there is none.
-    private func offerRest() {
-        guard left > 0, case .requests = worker.plan.extent else { return }
-        worker.orphaned += left
-        left = 0
-        worker.wakeForOrphaned()
-    }
-
     private func leaveRest(_ why: String, isMeant: Bool) {
         offerRest()
         failRetries()
@@ -145,20 +120,20 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     }
 
     private func failRetries() {
-        while var turn = retries.popFirst() {
-            guard let failure = turn.failure else { continue }
+        while var request = retries.popFirst() {
+            guard let failure = request.failure else { continue }
             // The next attempt has not been made.
-            turn.notes.attempts -= 1
-            withUnsafeMutablePointer(to: &turn.notes) {
-                worker.failed($0, failure, on: Worker.Place(connection: 0, stream: 0))
+            request.notes.attempts -= 1
+            withUnsafeMutablePointer(to: &request.notes) {
+                worker.failed($0, failure, on: Worker.StreamID(connection: 0, stream: 0))
             }
             wanting.rest()
         }
     }
 
-    // MARK: - Turns
+    // MARK: - Sending
 
-    private var maySend: Bool {
+    var maySend: Bool {
         guard !isOver, !hasGivenUp else { return false }
         return switch worker.phase {
         case .measuring: left > promised || worker.orphaned > promised - min(left, promised)
@@ -168,52 +143,54 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     }
 
     /// Hands waiting requests to tasks, as far as there is room, and makes sure that there is a connection.
-    private func pump() {
+    func pump() {
         guard !isOver, !hasGivenUp else { return }
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
         let ableAt = worker.loop.now
-        while connection === self.connection, connection.hasPlace, let turn = next(ableAt) {
-            connection.places += 1
+        while connection === self.connection, connection.hasFreeStream, let request = next(ableAt) {
+            connection.tasks += 1
             running += 1
             // The worker stays until the last of them is gone.
             Task(executorPreference: worker.loop.taskExecutor) { [self, worker] in
-                await run(turn, on: connection)
+                await run(request, on: connection)
                 withExtendedLifetime(worker) { taskEnded() }
             }
         }
     }
 
     /// The next request; nil if there is none.
-    private func next(_ ableAt: UInt64) -> Turn? {
+    private func next(_ ableAt: UInt64) -> Pending? {
         // A retry is not a new request, and may be sent even if no new one may.
-        if let turn = retries.popFirst() { return turn }
+        if let request = retries.popFirst() { return request }
         guard maySend, let time = wanting.popFirst() else { return nil }
         promised += 1
-        var turn = Turn()
-        turn.notes.intendedAt = time
-        turn.notes.ableAt = ableAt
-        return turn
+        var request = Pending()
+        request.notes.intendedAt = time
+        request.notes.ableAt = ableAt
+        return request
     }
 
-    /// Sends one request after the other, as long as the connection has a place for them.
-    private nonisolated(nonsending) func run(_ first: Turn, on connection: AsyncConnection) async {
+    /// Sends one request after the other, as long as the connection has a stream for them.
+    private nonisolated(nonsending) func run(_ first: Pending, on connection: AsyncConnection) async {
         let notes = UnsafeMutablePointer<DirectStream.Notes>.allocate(capacity: 1)
         notes.initialize(to: first.notes)
         defer { notes.deallocate() }
-        var turn = first
+        var request = first
         while true {
             let depthBefore = notes.pointee.depth
-            notes.pointee = turn.notes
-            notes.pointee.depth = max(depthBefore, turn.notes.depth)
-            if let failure = await attempt(notes, isFirst: turn.failure == nil, on: connection) {
+            notes.pointee = request.notes
+            notes.pointee.depth = max(depthBefore, request.notes.depth)
+            if let failure = await attempt(notes, isFirst: request.failure == nil, on: connection) {
                 notes.pointee.attempts += 1
-                retries.append(Turn(notes: notes.pointee, failure: failure))
+                retries.append(Pending(notes: notes.pointee, failure: failure))
             }
-            connection.places -= 1
+            connection.tasks -= 1
             goneIfIdle(connection)
-            guard connection === self.connection, connection.hasPlace, let next = next(worker.loop.now) else { break }
-            connection.places += 1
-            turn = next
+            guard connection === self.connection, connection.hasFreeStream, let next = next(worker.loop.now) else {
+                break
+            }
+            connection.tasks += 1
+            request = next
         }
         // Other requests may fit into the room it leaves, or need a connection.
         pump()
@@ -239,11 +216,11 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         if connection.requests >= worker.plan.requestsPerConnection ?? .max { rotate(connection) }
         let mayBeTooLate = connection.version == .http1 && connection.requests > 1
         var wasHeardOf = false
-        var place = Worker.Place(connection: connection.info.id.number, stream: 0)
+        var streamID = Worker.StreamID(connection: connection.info.id.number, stream: 0)
         do {
             let response = try await connection.send(worker.plan.requests[notes.pointee.turn])
             wasHeardOf = true
-            place.stream = Int(response.streamID)
+            streamID.stream = Int(response.streamID)
             let headAt = worker.loop.now
             let (bytes, digest) = try await take(response.body)
             worker.ended()
@@ -252,17 +229,18 @@ final class AsyncConnectionSlot: @unchecked Sendable {
                 // It already counts as aborted.
                 worker.failed(
                     notes, H2Error(.connectionClosed, message: ""), headAt: headAt, status: response.status.code,
-                    bodyBytes: bytes, on: place)
+                    bodyBytes: bytes, on: streamID)
                 return nil
             }
             if let why = worker.unexpected(status: response.status.code, bodyBytes: bytes, digest: digest) {
                 worker.failed(
-                    notes, unexpected: why, headAt: headAt, status: response.status.code, bodyBytes: bytes, on: place)
+                    notes, unexpected: why, headAt: headAt, status: response.status.code, bodyBytes: bytes, on: streamID
+                )
             } else {
                 answered += 1
                 worker.done(
                     notes, now: worker.tick(), headAt: headAt, endAt: worker.loop.now, status: response.status.code,
-                    bodyBytes: bytes, on: place)
+                    bodyBytes: bytes, on: streamID)
             }
             if connection.isDraining { leave(connection, nil) }
         } catch {
@@ -279,7 +257,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
                     return failure
                 }
             }
-            worker.failed(notes, failure, cutOff: connection.cutOff, on: place)
+            worker.failed(notes, failure, cutOff: connection.cutOff, on: streamID)
         }
         notes.pointee.depth += 1
         depth = max(depth, notes.pointee.depth)
@@ -314,9 +292,9 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         let timer = worker.loop.schedule(after: nanoseconds) { [self] in
             if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
             // Not each time: there may be very many.
-            if thinking.count > 2 * mostThinking {
+            if thinking.count > 2 * thinkingKept {
                 thinking.removeAll { !$0.isScheduled }
-                mostThinking = max(thinking.count, 64)
+                thinkingKept = max(thinking.count, 64)
             }
             pump()
             taskEnded()
@@ -325,8 +303,8 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     }
 
     private func noteAnswer(_ connection: AsyncConnection) {
-        if !connection.hasAnswered, worker.isRunning { worker.downtime.answered() }
-        connection.hasAnswered = true
+        if !connection.hasCompletedResponse, worker.isRunning { worker.downtime.answered() }
+        connection.hasCompletedResponse = true
         failuresInARow = 0
     }
 
@@ -409,16 +387,14 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         hasConnected = true
     }
 
-    private nonisolated(nonsending) func connect() async throws -> AsyncConnection.Kind {
+    private nonisolated(nonsending) func connect() async throws -> any OwnedConnection {
         let plan = worker.plan
         let configuration = worker.configuration(of: number)
-        func http2() async throws -> AsyncConnection.Kind {
-            .http2(
-                try await HTTP2Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
+        func http2() async throws -> any OwnedConnection {
+            try await HTTP2Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop)
         }
-        func http1() async throws -> AsyncConnection.Kind {
-            .http1(
-                try await HTTP1Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop))
+        func http1() async throws -> any OwnedConnection {
+            try await HTTP1Connection.connect(to: plan.origin, configuration: configuration, on: worker.loop)
         }
         switch plan.protocols {
         case .cleartextHTTP1: return try await http1()
@@ -451,7 +427,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
         self.connection = nil
         endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
-        if !connection.hasAnswered {
+        if !connection.hasCompletedResponse {
             failuresInARow += 1
             (lastFailure, lastCode) = (error?.message ?? "the server closed the connection", .connectionClosed)
         }
@@ -462,7 +438,7 @@ final class AsyncConnectionSlot: @unchecked Sendable {
     /// A connection that was left is gone once its last request is: until then it is watched (-N), and closed at the end.
     private func goneIfIdle(_ connection: AsyncConnection) {
         leaveRestIfStopped()
-        guard let cause = connection.lossCause, connection.places == 0 else { return }
+        guard let cause = connection.lossCause, connection.tasks == 0 else { return }
         worker.disconnected(connection, cause: cause)
     }
 

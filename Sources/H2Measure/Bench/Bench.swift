@@ -24,6 +24,8 @@ package struct Bench: Sendable {
     package let plan: BenchPlan
     /// Called about five times a second, off the event loops.
     package var onProgress: (@Sendable (Progress) -> Void)?
+    /// Called once if the request log is still being written a second after the measurement, because its reader is slow.
+    package var onSlowLog: (@Sendable () -> Void)?
 
     package init(_ plan: BenchPlan) { self.plan = plan }
 
@@ -36,7 +38,7 @@ package struct Bench: Sendable {
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",
-                remedy: "leave out --rate and --rps, or --api async")
+                remedy: "leave out --request-rate and --rps, or --api async")
         }
         let tls: TLSContext? =
             if case .tls = plan.protocols { try TLSContext(client: plan.configuration.tls) } else { nil }
@@ -67,15 +69,27 @@ package struct Bench: Sendable {
             }
             return findings
         }
-        var logFailure: H2Error?
-        for log in logs.all {
-            // The last log has counted the lines of all.
-            do { try await log?.finish() } catch { logFailure = error }
-        }
+        let logFailure = await finish(logs)
         var result = try result(findings, timeline, downtime, startedAt: startedAt)
         // No reason to lose everything else.
         result.requestLogFailure = logFailure
         return result
+    }
+
+    /// Waits until the logs are written, or their reader has been given up.
+    private func finish(_ logs: Logs) async -> H2Error? {
+        await withTaskGroup(of: Void.self) { group in
+            if let onSlowLog, logs.all.contains(where: { $0 != nil }) {
+                group.addTask { if (try? await Task.sleep(for: .seconds(1))) != nil { onSlowLog() } }
+            }
+            var failure: H2Error?
+            for log in logs.all {
+                // The last log has counted the lines of all.
+                do throws(H2Error) { try await log?.finish() } catch { failure = error }
+            }
+            group.cancelAll()
+            return failure
+        }
     }
 
     /// One prepared request for each of the plan's requests. Equal ones are prepared once: a script may have a million lines
@@ -183,7 +197,7 @@ package struct Bench: Sendable {
             }
             result.byRequest = breakdown.byRequest.enumerated().map { index, counts in
                 BenchResult.Part(
-                    key: index < Breakdown.mostRequests ? index : nil,
+                    key: index < Breakdown.maximumRequests ? index : nil,
                     latency: counts?.sparse().histogram() ?? .nanoseconds())
             }
         }
@@ -197,7 +211,7 @@ package struct Bench: Sendable {
         result.client.loopBusy = all.map(\.busy)
         result.client.spinSeconds = all.reduce(0) { $0 + $1.spun }
         result.client.lagP99 = lag.percentile(99)
-        result.client.lagMost = lag.most
+        result.client.maximumLag = lag.maximum
         result.client.processors = ProcessorSet.count
         let bodies = plan.requests.reduce(0) { $0 + $1.body.count }
         // Requests are sent in turn, each as often as the others.
@@ -269,12 +283,12 @@ extension BenchResult {
         traffic.headers += findings.traffic.headers
         traffic.headersDecoded += findings.traffic.headersDecoded
         traffic.bodiesReceived += findings.traffic.bodiesReceived
-        waits.slot += findings.waits.slot
-        waits.slotRequests += findings.waits.slotRequests
+        waits.stream += findings.waits.stream
+        waits.streamRequests += findings.waits.streamRequests
         waits.connection += findings.waits.connection
         waits.connectionRequests += findings.waits.connectionRequests
         waits.late += findings.waits.late
-        waits.lateMost = max(waits.lateMost, findings.waits.lateMost)
+        waits.maximumLate = max(waits.maximumLate, findings.waits.maximumLate)
         waits.sendBlocked += findings.waits.sendBlocked
         waits.uploadStreamWindow += findings.waits.uploadStreamWindow
         waits.uploadConnectionWindow += findings.waits.uploadConnectionWindow
@@ -300,7 +314,7 @@ extension BenchResult.Connections {
         rotated += other.rotated
         handshakes += other.handshakes
         resumed += other.resumed
-        mostOpen += other.mostOpen
+        peakOpen += other.peakOpen
         http2 += other.http2
         http1 += other.http1
         tlsVersion = tlsVersion ?? other.tlsVersion

@@ -47,59 +47,37 @@ extension DirectConnection: BenchConnection {
     }
 }
 
-/// One of the library's actors.
+/// One of the library's actors, with what its slot knows of it.
 ///
 /// Invariant behind `@unchecked Sendable`: only the tasks of its loop use it.
 final class AsyncConnection: BenchConnection, @unchecked Sendable {
-    enum Kind {
-        case http1(HTTP1Connection)
-        case http2(HTTP2Connection)
-    }
-
-    let kind: Kind
+    private let owned: any OwnedConnection
+    let connection: Connection
     /// Requests that began on it.
     var requests = 0
-    /// Tasks that have a place on it.
-    var places = 0
+    /// Tasks that send or read a request on it.
+    var tasks = 0
     /// Why it was lost, once its slot has left it.
     var lossCause: String?
-    /// Whether any answer came.
-    var hasAnswered = false
+    /// Whether a response was completed.
+    var hasCompletedResponse = false
     var cutOff: CutOff?
 
-    init(_ kind: Kind) { self.kind = kind }
-
-    var connection: Connection {
-        switch kind {
-        case .http1(let connection): connection.connection
-        case .http2(let connection): connection.connection
-        }
+    init(_ owned: any OwnedConnection) {
+        self.owned = owned
+        connection = owned.connection
     }
 
     /// Whether another request may be under way.
-    var hasPlace: Bool { !isDraining && places < connection.maxConcurrentStreams }
+    var hasFreeStream: Bool { !isDraining && tasks < connection.maxConcurrentStreams }
     var knowsStreamLimit: Bool { connection.knowsStreamLimit }
     func onStreamLimit(_ body: @escaping () -> Void) { connection.streamLimitWatcher = body }
 
-    func closeNow(because why: String) {
-        switch kind {
-        case .http1(let connection): connection.closeNow()
-        case .http2(let connection): connection.closeNow()
-        }
-    }
+    func closeNow(because why: String) { owned.closeNow() }
 
-    nonisolated(nonsending) func close() async {
-        switch kind {
-        case .http1(let connection): await connection.close()
-        case .http2(let connection): await connection.close()
-        }
-    }
+    nonisolated(nonsending) func close() async { await owned.close() }
 
     nonisolated(nonsending) func send(_ request: BenchPlan.Request) async throws -> StreamedResponse {
-        let body: HTTPRequestBody = request.body.isEmpty ? .none : .bytes(request.body)
-        return switch kind {
-        case .http1(let connection): try await connection.send(request.request, body: body)
-        case .http2(let connection): try await connection.send(request.request, body: body)
-        }
+        try await owned.send(request.request, body: request.body.isEmpty ? .none : .bytes(request.body))
     }
 }

@@ -98,7 +98,7 @@ package struct BenchPlan: Sendable {
     package var thinkTime: Duration = .zero
     /// When to begin the measured part, in seconds since 1970; nil for as soon as possible. The warm-up comes before it.
     package var startAt: Double?
-    /// Local addresses that the places connect from, in turn; empty for the system's choice. Each allows about 28,000
+    /// Local addresses that the slots connect from, in turn; empty for the system's choice. Each allows about 28,000
     /// connections to one address and port of a server.
     package var sourceAddresses: [String] = []
     /// Whether to keep trying to connect once a connection has been established, so that the measurement outlives a restart of
@@ -143,9 +143,9 @@ package struct BenchPlan: Sendable {
     /// The number of requests after which a connection is closed and another opened; nil for no limit.
     package var requestsPerConnection: Int?
     package var connectionRamp: ConnectionRamp?
-    /// The maximum lifetime of a connection, after which it is closed and the place gives up (h2load's -T); nil for no limit.
+    /// The maximum lifetime of a connection, after which it is closed and the slot gives up (h2load's -T); nil for no limit.
     package var activeTimeout: Duration?
-    /// How long a connection may go without a byte before it is closed and the place gives up (h2load's -N); nil for no limit.
+    /// How long a connection may go without a byte before it is closed and the slot gives up (h2load's -N); nil for no limit.
     package var inactivityTimeout: Duration?
     package var protocols = Protocols.tls(["h2", "http/1.1"])
     /// The configuration of each connection: TLS, windows, time limits, where to connect.

@@ -71,15 +71,15 @@ package struct BenchResult: Sendable {
     /// nanoseconds in 20 minutes, and no sum needs more than 15 digits.
     package struct Waits: Sendable, Equatable {
         /// For a stream of an established connection (the server's SETTINGS_MAX_CONCURRENT_STREAMS, or `-m`).
-        package var slot = 0.0
-        package var slotRequests = 0
+        package var stream = 0.0
+        package var streamRequests = 0
         /// For a connection to be established, the first one or another.
         package var connection = 0.0
         package var connectionRequests = 0
         /// For the client itself: from when they were due until the loop noticed, and from when they could begin until they
         /// did.
         package var late = 0.0
-        package var lateMost: UInt64 = 0
+        package var maximumLate: UInt64 = 0
         /// Connections, summed, for the server to read: the socket's buffer was full.
         package var sendBlocked = 0.0
         /// Uploads, for the server's stream window and for its connection window.
@@ -93,7 +93,7 @@ package struct BenchResult: Sendable {
     }
 
     package struct Connections: Sendable, Equatable {
-        /// Places that wanted a connection, and those of them that never had one; `opened - reopened` had one.
+        /// Connection slots that wanted a connection, and those of them that never had one; `opened - reopened` had one.
         package var wanted = 0
         package var neverOpened = 0
         package var opened = 0
@@ -103,7 +103,7 @@ package struct BenchResult: Sendable {
         package var reopened = 0
         /// Ended by the server, or by an error, by cause ("GOAWAY NO_ERROR", "connection closed by the server" …).
         package var lost: [String: Int] = [:]
-        /// Places that gave up, other than on purpose: no further connection could be established there.
+        /// Connection slots that gave up, other than on purpose: no further connection could be established there.
         package var abandoned = 0
         /// The part of `failed`, `lost`, `reopened` and `rotated` that happened before the measured part.
         package var warmUp = WarmUp()
@@ -113,7 +113,7 @@ package struct BenchResult: Sendable {
         package var handshakes = 0
         package var resumed = 0
         /// The largest number open at once.
-        package var mostOpen = 0
+        package var peakOpen = 0
         /// By HTTP version.
         package var http2 = 0
         package var http1 = 0
@@ -122,7 +122,7 @@ package struct BenchResult: Sendable {
         package var cipher: String?
         /// The server's latest SETTINGS_MAX_CONCURRENT_STREAMS; nil for no limit or HTTP/1.1.
         package var maxConcurrentStreams: Int?
-        /// Consecutive round trips, on the place with the most: TCP 1, TLS 1.3 1, TLS 1.2 2 (1 if a session was resumed), each
+        /// Consecutive round trips, on the slot with the most: TCP 1, TLS 1.3 1, TLS 1.2 2 (1 if a session was resumed), each
         /// request 1.
         package var roundTrips = 0
 
@@ -155,7 +155,7 @@ package struct BenchResult: Sendable {
         package var bytesReceived = 0
         /// Streams in flight, sampled 100 times a second.
         package var inFlightMean = 0.0
-        package var inFlightMost = 0
+        package var peakInFlight = 0
         package var connections = 0
         /// Requests that were due and not sent yet, at the interval's end.
         package var backlog = 0
@@ -192,7 +192,7 @@ package struct BenchResult: Sendable {
         package var spinSeconds = 0.0
         /// How late timers fired, in nanoseconds: the 99th percentile and the worst.
         package var lagP99: UInt64 = 0
-        package var lagMost: UInt64 = 0
+        package var maximumLag: UInt64 = 0
         /// The process's largest resident size, in bytes.
         package var residentBytes = 0
         package var processors = 0
@@ -214,13 +214,13 @@ package struct BenchResult: Sendable {
         package init() {}
     }
 
-    /// Responses per second of each place, over the measured part.
+    /// Responses per second of each slot, over the measured part.
     package struct Spread: Sendable, Equatable {
         package var count = 0
-        package var least = 0.0
-        package var most = 0.0
+        package var minimum = 0.0
+        package var maximum = 0.0
         package var mean = 0.0
-        /// The standard deviation, and the fraction of the places within one deviation of the mean, 0 to 1.
+        /// The standard deviation, and the fraction of the slots within one deviation of the mean, 0 to 1.
         package var deviation = 0.0
         package var within = 0.0
 
@@ -229,7 +229,7 @@ package struct BenchResult: Sendable {
         package init(_ rates: [Double]) {
             guard !rates.isEmpty else { return }
             count = rates.count
-            (least, most) = (rates.min() ?? 0, rates.max() ?? 0)
+            (minimum, maximum) = (rates.min() ?? 0, rates.max() ?? 0)
             let mean = rates.reduce(0, +) / Double(count)
             let deviation = (rates.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count)).squareRoot()
             self.mean = mean
@@ -275,7 +275,7 @@ package struct BenchResult: Sendable {
     package var client = Client()
     /// From sending a request to its response's last byte.
     package var latency = TimeHistogram.nanoseconds()
-    /// From when it was to begin, so that waiting for its turn counts: by the open loop's schedule, or at the end of its
+    /// From when it was to begin, so that that wait counts: by the open loop's schedule, or at the end of its
     /// predecessor in a closed loop. This one is free of coordinated omission.
     package var corrected = TimeHistogram.nanoseconds()
     /// From sending a request to its response's first byte.
@@ -285,7 +285,7 @@ package struct BenchResult: Sendable {
     package var handshake = TimeHistogram.nanoseconds()
     package var intervals: [Interval] = []
     package var downtime = Downtime()
-    /// Over the places, each of which may have had several connections in turn.
+    /// Over the slots, each of which may have had several connections in turn.
     package var perConnection = Spread()
     /// Empty unless `BenchPlan.breaksDown`.
     package var byStatus: [Part] = []
@@ -319,12 +319,12 @@ package struct BenchResult: Sendable {
     package var stall: (start: Double, seconds: Double)? {
         guard latency.totalCount > 0 else { return nil }
         var (longest, current): ((start: Double, seconds: Double)?, (start: Double, seconds: Double)?) = (nil, nil)
-        var hasAnswered = false
+        var hasResponded = false
         for interval in timeLine {
             if interval.done > 0 || interval.failed > 0 || interval.inFlightMean == 0 {
                 current = nil
-                hasAnswered = hasAnswered || interval.done > 0
-            } else if hasAnswered {
+                hasResponded = hasResponded || interval.done > 0
+            } else if hasResponded {
                 current = (current?.start ?? interval.start, (current?.seconds ?? 0) + interval.length)
                 if let current, current.seconds > longest?.seconds ?? 0 { longest = current }
             }

@@ -3,14 +3,14 @@
 /// Not safe for concurrent use.
 final class Breakdown {
     /// The number of requests with counts of their own, the first ones; those after them share one.
-    static let mostRequests = 100
+    static let maximumRequests = 100
 
     private(set) var byStatus = [LatencyCounts?](repeating: nil, count: 1000)
     /// The last entry is for all other requests, if there are more.
     private(set) var byRequest: [LatencyCounts?]
 
     init(requests: Int) {
-        byRequest = Array(repeating: nil, count: requests > 1 ? min(requests, Self.mostRequests + 1) : 0)
+        byRequest = Array(repeating: nil, count: requests > 1 ? min(requests, Self.maximumRequests + 1) : 0)
     }
 
     func record(_ nanoseconds: UInt64, status: Int, request: Int) {

@@ -1,12 +1,12 @@
 internal import H2Client
 
-/// The place of one of the connections that a measurement keeps: when one is gone, the next is dialled here.
+/// One of the connections that a measurement keeps: when one is gone, the next is dialled here.
 ///
 /// Belongs to its worker's loop. Unchecked exclusivity: for that reason, as in `Worker`.
-final class ConnectionSlot: DirectConnectionUser {
+final class ConnectionSlot: BenchSlot, DirectConnectionUser {
     private enum Dialling {
         case no
-        case waitsForTurn
+        case queued
         case under(Connector)
         case pausing(LoopTimer)
         /// The last connection to be tried has brought nothing so far, and is still ending.
@@ -17,8 +17,7 @@ final class ConnectionSlot: DirectConnectionUser {
 
     // Safe, though unchecked: the worker owns its slots, and releases them after their connections are gone. Checking would
     // cost two atomic operations at each use.
-    private unowned(unsafe) let worker: Worker
-    /// Its index among all slots of the measurement.
+    unowned(unsafe) let worker: Worker
     let number: Int
     @exclusivity(unchecked) private(set) var connection: DirectConnection?
     @exclusivity(unchecked) private var dialling = Dialling.no
@@ -28,12 +27,11 @@ final class ConnectionSlot: DirectConnectionUser {
     /// room for its first request, and then serves any request.
     @exclusivity(unchecked) private var idle: [DirectStream] = []
     @exclusivity(unchecked) private var unmade: Int
-    /// The plan's streams that want to begin a request in a closed loop.
-    @exclusivity(unchecked) private var wanting: Wanting
+    /// Used in a closed loop only.
+    @exclusivity(unchecked) var wanting: Wanting
     /// Arrivals that only this slot may send.
     @exclusivity(unchecked) private var backlog = Ring<Worker.Arrival>(capacity: 4)
     @exclusivity(unchecked) var isReady = false
-    /// Responses in the measured part.
     @exclusivity(unchecked) var answered = 0
     /// When thinking streams want to begin again.
     @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
@@ -43,23 +41,19 @@ final class ConnectionSlot: DirectConnectionUser {
     @exclusivity(unchecked) private var lastRefusal: H2Error?
     /// Connections in a row that could not be established, or were left without an answer.
     @exclusivity(unchecked) private var failuresInARow = 0
-    /// Whether the connection has answered.
-    @exclusivity(unchecked) private var hasAnswered = false
+    /// Whether a response was completed on the connection.
+    @exclusivity(unchecked) private var hasCompletedResponse = false
     @exclusivity(unchecked) private(set) var hasConnected = false
-    /// Whether its turn to connect (-r) has come.
-    @exclusivity(unchecked) private var hasStarted = false
-    /// Whether it has ever wanted a connection.
+    @exclusivity(unchecked) var hasStarted = false
     @exclusivity(unchecked) private(set) var hasWanted = false
-    /// The last time without a connection.
-    @exclusivity(unchecked) private var gap = Worker.Gap(from: 0, to: .max)
+    @exclusivity(unchecked) var gap = Worker.Gap(from: 0, to: .max)
     /// Round trips before the first request on the connection.
     @exclusivity(unchecked) private var depthAtConnect = 0
     @exclusivity(unchecked) private var depth = 0
     @exclusivity(unchecked) private var sentOnConnection = 0
     /// Fires when the connection reaches its maximum lifetime (-T).
     @exclusivity(unchecked) private var lifeTimer: LoopTimer?
-    /// Requests that it may still send.
-    @exclusivity(unchecked) private var left: Int
+    @exclusivity(unchecked) var left: Int
     private let requestsPerConnection: Int
     private let isOpenLoop: Bool
 
@@ -75,21 +69,7 @@ final class ConnectionSlot: DirectConnectionUser {
         requestsPerConnection = worker.plan.requestsPerConnection ?? .max
     }
 
-    // MARK: - Start
-
-    func start() {
-        hasStarted = true
-        gap.from = worker.loop.now
-        wake()
-    }
-
-    /// There may be more to send.
-    func wake() {
-        guard hasStarted, maySend else { return }
-        // All of them want to begin now, and wait for the connection.
-        wanting.beginAll(now: worker.loop.now)
-        pump()
-    }
+    // MARK: - Arrivals
 
     /// Takes a request of this slot's own schedule.
     func take(_ arrival: Worker.Arrival) {
@@ -103,8 +83,7 @@ final class ConnectionSlot: DirectConnectionUser {
 
     // MARK: - Sending
 
-    /// Whether another request may begin here now.
-    private var maySend: Bool {
+    var maySend: Bool {
         @inline(__always) get {
             switch worker.phase {
             case .measuring: isOpenLoop ? worker.left > 0 : left > 0 || worker.orphaned > 0
@@ -114,10 +93,11 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// Sends waiting requests, as far as there is room, and makes sure that there is a connection.
+    func pump() { pump(atMost: .max) }
+
     /// - Parameter most: 1 when a request is over. Others may have ended without being reported yet: each has its own
     ///   successor, so that the number counted as in flight stays right.
-    func pump(atMost most: Int = .max) {
+    func pump(atMost most: Int) {
         guard let connection, !connection.isDraining else { return dialIfNeeded() }
         // From here on only our own work delays a request.
         let ableAt = worker.loop.now
@@ -162,7 +142,7 @@ final class ConnectionSlot: DirectConnectionUser {
         let stream = free()
         stream.notes.pointee.intendedAt = arrival.time
         stream.notes.pointee.takenAt = arrival.takenAt
-        stream.notes.pointee.turn = arrival.turn
+        stream.notes.pointee.turn = arrival.request
         return stream
     }
 
@@ -195,7 +175,7 @@ final class ConnectionSlot: DirectConnectionUser {
         worker.backlog.append(
             Worker.Arrival(
                 time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt,
-                turn: stream.notes.pointee.turn))
+                request: stream.notes.pointee.turn))
     }
 
     /// Gives back all requests that have not begun: nobody will send them here.
@@ -222,7 +202,7 @@ final class ConnectionSlot: DirectConnectionUser {
             dialIfNeeded()
         } else {
             worker.ended()
-            worker.failed(stream.notes, error, on: Worker.Place(connection: 0, stream: 0))
+            worker.failed(stream.notes, error, on: Worker.StreamID(connection: 0, stream: 0))
             stream.notes.pointee.attempts = 0
             if !isOpenLoop { wanting.rest() }
             idle.append(stream)
@@ -249,9 +229,9 @@ final class ConnectionSlot: DirectConnectionUser {
         self.connection = nil
         endLifeTimer()
         gap = Worker.Gap(from: worker.loop.now, to: .max)
-        let hasAnswered = hasAnswered
-        self.hasAnswered = false
-        if !connection.isMeant, !hasAnswered, let why { paused(why, isEnding: true) }
+        let hasCompletedResponse = hasCompletedResponse
+        self.hasCompletedResponse = false
+        if !connection.isMeant, !hasCompletedResponse, let why { paused(why, isEnding: true) }
     }
 
     // MARK: - Answers
@@ -268,21 +248,21 @@ final class ConnectionSlot: DirectConnectionUser {
             }
             worker.failed(
                 stream.notes, failure, headAt: stream.headAt, status: stream.responseStatus,
-                bodyBytes: stream.bodyBytes, cutOff: connection.cutOff, on: place(of: stream, connection))
+                bodyBytes: stream.bodyBytes, cutOff: connection.cutOff, on: id(of: stream, connection))
         } else {
-            if !hasAnswered { noteAnswer(connection) }
+            if !hasCompletedResponse { noteAnswer(connection) }
             if !worker.isPlain,
                 let why = worker.unexpected(
                     status: stream.responseStatus, bodyBytes: stream.bodyBytes, digest: stream.digest)
             {
                 worker.failed(
                     stream.notes, unexpected: why, headAt: stream.headAt, status: stream.responseStatus,
-                    bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+                    bodyBytes: stream.bodyBytes, on: id(of: stream, connection))
             } else {
                 answered &+= 1
                 worker.done(
                     stream.notes, now: now, headAt: stream.headAt, endAt: stream.endAt, status: stream.responseStatus,
-                    bodyBytes: stream.bodyBytes, on: place(of: stream, connection))
+                    bodyBytes: stream.bodyBytes, on: id(of: stream, connection))
             }
         }
         stream.notes.pointee.attempts = 0
@@ -298,7 +278,7 @@ final class ConnectionSlot: DirectConnectionUser {
         guard maySend else {
             wanting.rest()
             idle.append(stream)
-            // A retry may wait for this very place.
+            // A retry may wait for this very slot.
             if !waiting.isEmpty { pump() }
             return
         }
@@ -342,7 +322,7 @@ final class ConnectionSlot: DirectConnectionUser {
     }
 
     private func noteAnswer(_ connection: DirectConnection) {
-        if connection === self.connection { hasAnswered = true }
+        if connection === self.connection { hasCompletedResponse = true }
         failuresInARow = 0
         // After the end an answer says nothing about the time before it.
         if worker.isRunning { worker.downtime.answered() }
@@ -352,13 +332,13 @@ final class ConnectionSlot: DirectConnectionUser {
             worker.loop.cancel(timer)
             dialling = .no
         case .onLast: dialling = .no
-        case .no, .waitsForTurn, .under, .gaveUp: break
+        case .no, .queued, .under, .gaveUp: break
         }
     }
 
     @inline(__always)
-    private func place(of stream: DirectStream, _ connection: DirectConnection) -> Worker.Place {
-        Worker.Place(connection: connection.number, stream: stream.identifier)
+    private func id(of stream: DirectStream, _ connection: DirectConnection) -> Worker.StreamID {
+        Worker.StreamID(connection: connection.number, stream: stream.identifier)
     }
 
     /// Whether the server cannot have processed the request, for a reason that another connection does not have: it is retried
@@ -404,16 +384,16 @@ final class ConnectionSlot: DirectConnectionUser {
 
     private func dialIfNeeded() {
         guard case .no = dialling, connection == nil, wantsConnection else { return }
-        dialling = .waitsForTurn
+        dialling = .queued
         hasWanted = true
         worker.dial(self)
     }
 
-    /// Dials when its turn has come; see `Worker.startDials`. Returns false, without dialling, if it no longer wants a
+    /// Dials, once the worker lets it; see `Worker.startDials`. Returns false, without dialling, if it no longer wants a
     /// connection.
     func dialNow() -> Bool {
-        guard case .waitsForTurn = dialling, wantsConnection else {
-            if case .waitsForTurn = dialling { dialling = .no }
+        guard case .queued = dialling, wantsConnection else {
+            if case .queued = dialling { dialling = .no }
             return false
         }
         let plan = worker.plan
@@ -437,7 +417,7 @@ final class ConnectionSlot: DirectConnectionUser {
     private func connected(_ connection: DirectConnection) {
         self.connection = connection
         gap.to = worker.loop.now
-        hasAnswered = false
+        hasCompletedResponse = false
         sentOnConnection = 0
         depthAtConnect = depth + connection.info.roundTripsToOpen
         worker.connected(connection, again: hasConnected)
@@ -504,14 +484,6 @@ final class ConnectionSlot: DirectConnectionUser {
         leaveRest(why, isMeant: false)
     }
 
-    /// Offers its unsent requests to places that have a connection. Once connected, it takes from the same pool.
-    private func offerRest() {
-        guard left > 0, !isOpenLoop, case .requests = worker.plan.extent else { return }
-        worker.orphaned += left
-        left = 0
-        worker.wakeForOrphaned()
-    }
-
     /// Leaves its unsent requests to others; those that were to be retried have failed.
     private func leaveRest(_ why: String, isMeant: Bool) {
         if isOpenLoop {
@@ -535,7 +507,7 @@ final class ConnectionSlot: DirectConnectionUser {
                     ?? H2Error(.connectionClosed, message: "no connection took the request")
                 // The next attempt has not been made.
                 stream.notes.pointee.attempts -= 1
-                worker.failed(stream.notes, failure, on: Worker.Place(connection: 0, stream: stream.identifier))
+                worker.failed(stream.notes, failure, on: Worker.StreamID(connection: 0, stream: stream.identifier))
                 stream.notes.pointee.attempts = 0
             } else if isOpenLoop {
                 giveBack(stream)
@@ -545,12 +517,11 @@ final class ConnectionSlot: DirectConnectionUser {
         }
     }
 
-    /// The measurement is over.
     func end() {
         switch dialling {
         case .under(let dial): dial.cancel()
         case .pausing(let timer): worker.loop.cancel(timer)
-        case .no, .waitsForTurn, .onLast, .gaveUp: break
+        case .no, .queued, .onLast, .gaveUp: break
         }
         dialling = .gaveUp
         endLifeTimer()

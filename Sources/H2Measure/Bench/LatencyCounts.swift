@@ -16,9 +16,9 @@ final class LatencyCounts {
 
     private let counts: UnsafeMutablePointer<UInt64>
     private(set) var total: UInt64 = 0
-    /// In nanoseconds; `least` is above `most` while there are none.
-    private(set) var least = UInt64.max
-    private(set) var most: UInt64 = 0
+    /// In nanoseconds; `minimum` is above `maximum` while there are none.
+    private(set) var minimum = UInt64.max
+    private(set) var maximum: UInt64 = 0
 
     init() {
         // Pages from the system are already zero, and use memory only once written to: a worker has many of these.
@@ -37,8 +37,8 @@ final class LatencyCounts {
 
     fileprivate static func values(at index: Int) -> ClosedRange<UInt64> {
         let bucket = max(index >> halfBits - 1, 0)
-        let least = UInt64(index - bucket << halfBits) << UInt64(bucket)
-        return least...(least + (1 << UInt64(bucket)) - 1)
+        let minimum = UInt64(index - bucket << halfBits) << UInt64(bucket)
+        return minimum...(minimum + (1 << UInt64(bucket)) - 1)
     }
 
     /// Counts a time; anything above an hour counts as an hour.
@@ -47,27 +47,27 @@ final class LatencyCounts {
         let value = min(nanoseconds, TimeHistogram.longest)
         counts[Self.index(of: value)] &+= 1
         total &+= 1
-        if value < least { least = value }
-        if value > most { most = value }
+        if value < minimum { minimum = value }
+        if value > maximum { maximum = value }
     }
 
     private var touched: Range<Int> {
-        total == 0 ? 0..<0 : Self.index(of: least)..<(Self.index(of: most) + 1)
+        total == 0 ? 0..<0 : Self.index(of: minimum)..<(Self.index(of: maximum) + 1)
     }
 
     func reset() {
         let touched = touched
         (counts + touched.lowerBound).update(repeating: 0, count: touched.count)
         total = 0
-        least = .max
-        most = 0
+        minimum = .max
+        maximum = 0
     }
 
     func add(_ other: LatencyCounts) {
         for index in other.touched { counts[index] &+= other.counts[index] }
         total &+= other.total
-        least = min(least, other.least)
-        most = max(most, other.most)
+        minimum = min(minimum, other.minimum)
+        maximum = max(maximum, other.maximum)
     }
 
     /// The largest time within the given percentage of times; 0 if there are none.
@@ -76,9 +76,9 @@ final class LatencyCounts {
         var count: UInt64 = 0
         for index in touched {
             count &+= counts[index]
-            if count >= wanted { return min(Self.values(at: index).upperBound, most) }
+            if count >= wanted { return min(Self.values(at: index).upperBound, maximum) }
         }
-        return most
+        return maximum
     }
 
     /// - Parameter highest: the largest time that it can hold.
@@ -88,7 +88,7 @@ final class LatencyCounts {
         for index in touched where counts[index] > 0 {
             // The smallest and the largest time are exact.
             let values = Self.values(at: index)
-            let value = values.contains(most) ? most : max(values.lowerBound, least)
+            let value = values.contains(maximum) ? maximum : max(values.lowerBound, minimum)
             histogram.record(value, count: counts[index])
         }
         return histogram
@@ -96,7 +96,7 @@ final class LatencyCounts {
 
     /// The counts that are not zero.
     func sparse() -> SparseCounts {
-        var sparse = SparseCounts(least: least, most: most)
+        var sparse = SparseCounts(minimum: minimum, maximum: maximum)
         for index in touched where counts[index] > 0 { sparse.append(index, counts[index]) }
         return sparse
     }
@@ -106,23 +106,23 @@ final class LatencyCounts {
             counts[index] &+= count
             total &+= count
         }
-        least = min(least, other.least)
-        most = max(most, other.most)
+        minimum = min(minimum, other.minimum)
+        maximum = max(maximum, other.maximum)
     }
 }
 
 /// Counts of few different times, to be kept: a tenth of the size of a histogram.
 struct SparseCounts: Sendable {
-    private(set) var least: UInt64
-    private(set) var most: UInt64
+    private(set) var minimum: UInt64
+    private(set) var maximum: UInt64
     private var indexes: [UInt16] = []
     private var counts: [UInt64] = []
 
-    init(least: UInt64, most: UInt64) { (self.least, self.most) = (least, most) }
+    init(minimum: UInt64, maximum: UInt64) { (self.minimum, self.maximum) = (minimum, maximum) }
 
     /// - Parameter histogram: in the layout that all of ours have.
     init(_ histogram: TimeHistogram) {
-        self.init(least: histogram.totalCount > 0 ? histogram.min : .max, most: histogram.maxRecorded)
+        self.init(minimum: histogram.totalCount > 0 ? histogram.min : .max, maximum: histogram.maxRecorded)
         for (value, count) in histogram.recorded() {
             append(LatencyCounts.index(of: min(value, TimeHistogram.longest)), count)
         }
@@ -139,11 +139,11 @@ struct SparseCounts: Sendable {
     /// A histogram just large enough for these counts.
     func histogram() -> TimeHistogram {
         var histogram = TimeHistogram(
-            lowestDiscernibleValue: 1, highestTrackableValue: max(most, 2), numberOfSignificantValueDigits: .three)
+            lowestDiscernibleValue: 1, highestTrackableValue: max(maximum, 2), numberOfSignificantValueDigits: .three)
         for (index, count) in entries {
             // The smallest and the largest time are exact.
             let values = LatencyCounts.values(at: index)
-            let value = values.contains(most) ? most : max(values.lowerBound, least)
+            let value = values.contains(maximum) ? maximum : max(values.lowerBound, minimum)
             histogram.record(value, count: count)
         }
         return histogram

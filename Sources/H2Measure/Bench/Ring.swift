@@ -11,11 +11,11 @@ struct Ring<Element> {
 
     /// Counted from the front.
     subscript(index: Int) -> Element {
-        get { elements[place(index)]! }
-        _modify { yield &elements[place(index)]! }
+        get { elements[offset(index)]! }
+        _modify { yield &elements[offset(index)]! }
     }
 
-    private func place(_ index: Int) -> Int {
+    private func offset(_ index: Int) -> Int {
         precondition(index >= 0 && index < count, "outside of the queue")
         return (head + index) % elements.count
     }

@@ -41,7 +41,7 @@ struct Schedule {
         next = time(arrivals)
     }
 
-    /// The number of requests that the place of the next one has had before it.
+    /// The number of requests that the slot of the next one has had before it.
     var round: Int { part.round(taken) }
 
     var isAtAnEnd: Bool { next >= endsAt }

@@ -16,7 +16,7 @@ final class Timeline: @unchecked Sendable {
         var failed = 0
         var bytesReceived = 0
         var inFlightMean = 0.0
-        var inFlightMost = 0
+        var peakInFlight = 0
         var connections = 0
         var backlog = 0
         /// Whether it is of the time after the deadline.
@@ -26,16 +26,16 @@ final class Timeline: @unchecked Sendable {
 
         /// The part of it that belongs to one of its intervals, assuming an even spread.
         func slice(_ index: Int) -> Part {
-            let (count, place) = (indexes.count, index - indexes.lowerBound)
+            let (count, offset) = (indexes.count, index - indexes.lowerBound)
             guard count > 1 else { return self }
             func share(of value: Int) -> Int {
-                Int(Double(value) * Double(place + 1) / Double(count))
-                    - Int(Double(value) * Double(place) / Double(count))
+                Int(Double(value) * Double(offset + 1) / Double(count))
+                    - Int(Double(value) * Double(offset) / Double(count))
             }
             var slice = self
             slice.indexes = index..<index + 1
-            slice.start = start + (end - start) * Double(place) / Double(count)
-            slice.end = start + (end - start) * Double(place + 1) / Double(count)
+            slice.start = start + (end - start) * Double(offset) / Double(count)
+            slice.end = start + (end - start) * Double(offset + 1) / Double(count)
             slice.sent = share(of: sent)
             slice.done = share(of: done)
             slice.failed = share(of: failed)
@@ -58,7 +58,7 @@ final class Timeline: @unchecked Sendable {
     private let keepsHistograms: Bool
     /// The number of intervals kept. When there are more, each two become one, so memory does not grow with the time that a
     /// number of requests takes.
-    static let most = 1_200
+    static let maximumIntervals = 1_200
 
     private struct Closed {
         /// The index among the intervals that are kept.
@@ -76,7 +76,7 @@ final class Timeline: @unchecked Sendable {
     /// All intervals below this one are closed.
     private var closedEnd = 0
     /// The number that may wait for late loops. Each takes a quarter of a megabyte.
-    private static let mostOpen = 64
+    private static let maximumOpen = 64
     /// The number of the loops' intervals in each one that is kept.
     private var span = 1
     /// The last ones, for the rate.
@@ -127,7 +127,7 @@ final class Timeline: @unchecked Sendable {
         entry.interval.failed += part.failed
         entry.interval.bytesReceived += part.bytesReceived
         entry.interval.inFlightMean += part.inFlightMean
-        entry.interval.inFlightMost += part.inFlightMost
+        entry.interval.peakInFlight += part.peakInFlight
         entry.interval.connections += part.connections
         entry.interval.backlog += part.backlog
         if let recorder, !recorder.isEmpty {
@@ -144,7 +144,7 @@ final class Timeline: @unchecked Sendable {
     private func closeReached() {
         let end = reached.min() ?? 0
         while let oldest = open.keys.min(), oldest < end { close(oldest) }
-        while open.count > Self.mostOpen, let oldest = open.keys.min() { close(oldest) }
+        while open.count > Self.maximumOpen, let oldest = open.keys.min() { close(oldest) }
     }
 
     private func close(_ index: Int) {
@@ -161,7 +161,7 @@ final class Timeline: @unchecked Sendable {
             // A late loop still has its connections and requests.
             for (loop, part) in latest where reached[loop] <= index && !entry.loops.contains(loop) {
                 interval.inFlightMean += part.inFlightMean
-                interval.inFlightMost += part.inFlightMost
+                interval.peakInFlight += part.peakInFlight
                 interval.connections += part.connections
                 interval.backlog += part.backlog
             }
@@ -178,7 +178,7 @@ final class Timeline: @unchecked Sendable {
 
     /// The counts to keep; their memory is reused for the next interval.
     private func counts(_ latencies: LatencyCounts?) -> SparseCounts {
-        guard let latencies else { return SparseCounts(least: .max, most: 0) }
+        guard let latencies else { return SparseCounts(minimum: .max, maximum: 0) }
         defer {
             latencies.reset()
             if spare.count < 4 { spare.append(latencies) }
@@ -189,13 +189,13 @@ final class Timeline: @unchecked Sendable {
     /// - Parameter isLate: whether the other loops' part of the interval is kept already.
     private func keep(_ part: Closed, isLate: Bool) {
         // Nearly always the last one, or a new one after it.
-        let place = (closed.lastIndex { $0.index <= part.index } ?? -1) + 1
-        if place > 0, closed[place - 1].index == part.index {
-            closed[place - 1] = joined(closed[place - 1], part, isLate: isLate)
+        let index = (closed.lastIndex { $0.index <= part.index } ?? -1) + 1
+        if index > 0, closed[index - 1].index == part.index {
+            closed[index - 1] = joined(closed[index - 1], part, isLate: isLate)
         } else {
-            closed.insert(part, at: place)
+            closed.insert(part, at: index)
         }
-        guard closed.count > Self.most else { return }
+        guard closed.count > Self.maximumIntervals else { return }
         span *= 2
         let parts = closed
         closed = []
@@ -254,7 +254,7 @@ final class Timeline: @unchecked Sendable {
 extension BenchResult.Interval {
     fileprivate mutating func note(_ latencies: LatencyCounts) {
         guard latencies.total > 0 else { return }
-        (p50, p99, longest) = (latencies.percentile(50), latencies.percentile(99), latencies.most)
+        (p50, p99, longest) = (latencies.percentile(50), latencies.percentile(99), latencies.maximum)
     }
 
     fileprivate var end: Double { start + length }
@@ -271,7 +271,7 @@ extension BenchResult.Interval {
         let (weight, end) = (length + next.length, max(end, next.end))
         if weight > 0 { inFlightMean = (inFlightMean * length + next.inFlightMean * next.length) / weight }
         length = end - start
-        inFlightMost = max(inFlightMost, next.inFlightMost)
+        peakInFlight = max(peakInFlight, next.peakInFlight)
         connections = next.connections
         backlog = next.backlog
     }

@@ -1,7 +1,7 @@
 /// The streams of a closed loop that want to begin a request on a connection, and since when, in order. Each of the plan's
 /// streams either has a request under way, wants to begin one, or rests because there are no more.
 ///
-/// Only a time is kept for each, and a single one for all that have not had their first turn: a plan may have a million streams
+/// Only a time is kept for each, and a single one for all that have not begun their first request: a plan may have a million streams
 /// per connection.
 struct Wanting {
     /// The number that rest.

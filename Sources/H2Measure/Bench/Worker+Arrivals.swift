@@ -1,4 +1,5 @@
 internal import H2Client
+import H2Platform
 
 // The open loop: requests that begin on schedule, whether or not earlier ones are answered.
 
@@ -10,7 +11,7 @@ extension Worker {
         /// When the loop noticed it. Until then it waited for the client, from then on for a connection or a stream.
         var takenAt: UInt64
         /// The index of the plan's request that a script sends then.
-        var turn: Int
+        var request: Int
     }
 
     /// How long before an arrival the loop stops sleeping, in nanoseconds: the time that a thread takes to wake up.
@@ -31,16 +32,16 @@ extension Worker {
     }
 
     /// Takes the schedules that another worker left.
-    func take(_ handover: WorkerGroup.Leftover) {
+    func take(_ leftover: WorkerGroup.Leftover) {
         if case .measuring = phase {
             // Parts left in the warm-up arrive from the beginning of the measured part on.
-            schedules += handover.schedules
-            schedules += handover.parts.compactMap { schedule($0, from: findings.beganAt) }
-            for arrival in handover.arrivals { backlog.append(arrival) }
+            schedules += leftover.schedules
+            schedules += leftover.parts.compactMap { schedule($0, from: findings.beganAt) }
+            for arrival in leftover.arrivals { backlog.append(arrival) }
         } else {
-            schedules += handover.parts.compactMap { schedule($0, from: beginning) }
+            schedules += leftover.parts.compactMap { schedule($0, from: beginning) }
             // A worker that began to measure before this one leaves nothing for the warm-up.
-            inherited.add(WorkerGroup.Leftover(arrivals: handover.arrivals, schedules: handover.schedules))
+            inherited.add(WorkerGroup.Leftover(arrivals: leftover.arrivals, schedules: leftover.schedules))
         }
     }
 
@@ -63,11 +64,11 @@ extension Worker {
         loop.readClock()
         let now = loop.now
         var taken = 0
-        while maySend, mayPlan, let (place, time) = nextArrival() {
+        while maySend, mayPlan, let (schedule, time) = nextArrival() {
             guard time <= now else { return awaitArrival(time) }
-            let isFull = backlog.count + slotBacklog >= Self.mostBacklog
+            let isFull = backlog.count + slotBacklog >= Self.maximumBacklog
             if isFull { wasFullAt = now }
-            guard !isFull, taken < Self.mostArrivals else {
+            guard !isFull, taken < Self.maximumArrivalsPerTurn else {
                 // Nothing is lost: the schedule knows when each was due.
                 if isFull {
                     arrivalTimer = loop.schedule(after: 1_000_000) { [unowned self] in takeArrivals() }
@@ -77,20 +78,20 @@ extension Worker {
                 return
             }
             taken += 1
-            let (number, turn) = (schedules[place].taken, schedules[place].round)
-            schedules[place].take(arrivals)
+            let (number, request) = (schedules[schedule].taken, schedules[schedule].round)
+            schedules[schedule].take(arrivals)
             // Requests that arrived while the backlog was full waited for those before them.
             let takenAt = time <= wasFullAt ? time : loop.now
-            dispatch(Arrival(time: time, takenAt: takenAt, turn: turn), number: place == 0 ? number : nil)
+            dispatch(Arrival(time: time, takenAt: takenAt, request: request), number: schedule == 0 ? number : nil)
         }
     }
 
     /// The schedule with the next arrival, and its time.
     @inline(__always)
-    private func nextArrival() -> (place: Int, time: UInt64)? {
-        var found: (place: Int, time: UInt64)?
-        for place in schedules.indices where !schedules[place].isAtAnEnd {
-            if schedules[place].next < found?.time ?? .max { found = (place, schedules[place].next) }
+    private func nextArrival() -> (schedule: Int, time: UInt64)? {
+        var found: (schedule: Int, time: UInt64)?
+        for index in schedules.indices where !schedules[index].isAtAnEnd {
+            if schedules[index].next < found?.time ?? .max { found = (index, schedules[index].next) }
         }
         return found
     }
@@ -142,7 +143,7 @@ extension Worker {
         return left > backlog.count + slotBacklog
     }
 
-    /// Whether each place has requests of its own, rather than all sharing the same ones.
+    /// Whether each slot has requests of its own, rather than all sharing the same ones.
     private var isPerConnection: Bool {
         switch plan.pace {
         case .arrivalsPerConnection, .script: true

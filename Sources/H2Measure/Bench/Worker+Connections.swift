@@ -3,7 +3,7 @@ internal import H2Client
 // The connections of a worker's slots.
 
 extension Worker {
-    /// Has the slot dial when it is its turn, which may be now.
+    /// Has the slot dial as soon as fewer than `maximumDials` are under way.
     func dial(_ slot: ConnectionSlot) {
         dialQueue.append(slot)
         startDials()
@@ -20,7 +20,7 @@ extension Worker {
         guard !isDialling else { return }
         isDialling = true
         defer { isDialling = false }
-        while dials < Self.mostDials, let next = dialQueue.popFirst() {
+        while dials < Self.maximumDials, let next = dialQueue.popFirst() {
             dials += 1
             if !next.dialNow() { dials -= 1 }
         }
@@ -33,7 +33,7 @@ extension Worker {
         let info = connection.info
         findings.connections.opened += 1
         if again { findings.connections.reopened += 1 }
-        findings.connections.mostOpen = max(findings.connections.mostOpen, live.count)
+        findings.connections.peakOpen = max(findings.connections.peakOpen, live.count)
         if connection.version == .http2 {
             findings.connections.http2 += 1
         } else {
@@ -94,7 +94,7 @@ extension Worker {
         wakeForOrphaned()
     }
 
-    /// Wakes idle places to send requests that others offer.
+    /// Wakes idle slots to send requests that others offer.
     func wakeForOrphaned() {
         guard orphaned > 0, !isOpenLoop else { return }
         if live.isEmpty, isRunning, let peers, peers.offer(orphaned, from: self) {
@@ -122,21 +122,21 @@ extension Worker {
         let end = hasFailedSlot ? BenchResult.End.gaveUp(why) : .expired(limitReached ?? why)
         guard isRunning else { return finish(findings.end) }
         guard let peers else { return finish(end) }
-        var handover = inherited
+        var leftover = inherited
         inherited = WorkerGroup.Leftover()
-        if case .requests = plan.extent { handover.requests = left }
+        if case .requests = plan.extent { leftover.requests = left }
         if case .measuring = phase {
-            handover.schedules = schedules
-            while let arrival = backlog.popFirst() { handover.arrivals.append(arrival) }
+            leftover.schedules = schedules
+            while let arrival = backlog.popFirst() { leftover.arrivals.append(arrival) }
         } else {
-            // The warm-up leaves nothing but the places to send for.
-            handover.parts = schedules.map(\.part)
+            // The warm-up leaves nothing but the slots to send for.
+            leftover.parts = schedules.map(\.part)
         }
-        guard peers.handOver(&handover, from: self) else {
-            if case .requests = plan.extent { left = handover.requests }
+        guard peers.share(&leftover, from: self) else {
+            if case .requests = plan.extent { left = leftover.requests }
             if case .measuring = phase { schedules = [] }
-            handover.parts = []
-            take(handover)
+            leftover.parts = []
+            take(leftover)
             return finish(end)
         }
         if case .requests = plan.extent { left = 0 }

@@ -36,7 +36,7 @@ extension Worker {
         part.bytesReceived = bytes - samples.bytes
         part.inFlightMean =
             samples.count > 0 ? Double(samples.inFlight) / Double(samples.count) : Double(inFlight)
-        part.inFlightMost = samples.most
+        part.peakInFlight = samples.peak
         part.connections = live.count
         part.backlog = backlog.count + slotBacklog
         part.loop = index
@@ -45,7 +45,7 @@ extension Worker {
         findings.recorder.add(recorder)
         recorder.reset()
         samples = Samples(
-            most: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
+            peak: inFlight, sent: findings.requests.sent, done: findings.requests.answeredInTime,
             failed: findings.requests.failed, bytes: bytes)
         intervalBeganAt = now
         intervalIndex = next

@@ -28,7 +28,7 @@ final class Worker: @unchecked Sendable {
         let connect = LatencyCounts()
         let handshake = LatencyCounts()
         let lag = LatencyCounts()
-        /// Responses in time by place, and latencies by status and by request.
+        /// Responses in time by slot, and latencies by status and by request.
         var answered: [Int] = []
         var breakdown: Breakdown?
         var busy = 0.0
@@ -68,12 +68,14 @@ final class Worker: @unchecked Sendable {
     let recorder = Recorder()
     @exclusivity(unchecked) var slots: [ConnectionSlot] = []
     @exclusivity(unchecked) var asyncSlots: [AsyncConnectionSlot] = []
+    /// Those of the plan's API.
+    var allSlots: [any BenchSlot] { slots as [any BenchSlot] + asyncSlots }
     /// Requests that may still be sent by all slots together.
     @exclusivity(unchecked) var left: Int
     /// Of these: requests of slots that gave up, which any slot with none left of its own may send.
     @exclusivity(unchecked) var orphaned = 0
     @exclusivity(unchecked) var inFlight = 0
-    @exclusivity(unchecked) var turn = 0
+    @exclusivity(unchecked) var nextRequest = 0
     @exclusivity(unchecked) var clockCount = 0
     /// When it had nothing left to do, if it waits for the other workers.
     @exclusivity(unchecked) var doneAt: UInt64?
@@ -109,16 +111,16 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var isDialling = false
     @exclusivity(unchecked) var isWaking = false
     @exclusivity(unchecked) var slotsAlive = 0
-    /// Whether a place has given up for any reason other than an intended end of its connection.
+    /// Whether a slot has given up for any reason other than an intended end of its connection.
     @exclusivity(unchecked) var hasFailedSlot = false
-    /// The reason for which places ended their connections on purpose.
+    /// The reason for which slots ended their connections on purpose.
     @exclusivity(unchecked) var limitReached: String?
     /// The most requests that wait for a connection; more stay in the schedule until there is room.
-    static let mostBacklog = 1 << 20
-    /// The most requests that begin in one turn of the loop, before everything else gets its turn.
-    static let mostArrivals = 1 << 14
+    static let maximumBacklog = 1 << 20
+    /// The most requests that begin in one turn of the loop, so that everything else goes on.
+    static let maximumArrivalsPerTurn = 1 << 14
     /// The most dials at once: more would only overflow the server's accept queue.
-    static let mostDials = 256
+    static let maximumDials = 256
 
     // Time.
     @exclusivity(unchecked) var cpuAtBegin: UInt64 = 0
@@ -134,7 +136,7 @@ final class Worker: @unchecked Sendable {
     struct Samples {
         var count = 0
         var inFlight = 0
-        var most = 0
+        var peak = 0
         // At the interval's beginning.
         var sent = 0
         var done = 0
@@ -186,7 +188,7 @@ final class Worker: @unchecked Sendable {
                 stages: stages.map { ($0.from, $0.to, Double($0.length.clampedNanoseconds) / 1e9) },
                 last: stages.last?.to ?? 0)
             (isOpenLoop, self.arrivals) = (true, arrivals)
-        case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, places: plan.connections))
+        case .script(let times): (isOpenLoop, arrivals) = (true, Arrivals(script: times, slots: plan.connections))
         }
         // If the process may use less than one processor per loop, spinning would take CPU time from the requests.
         maySpin = isOpenLoop && ProcessorSet.count > plan.threads && CPUQuota.current >= Double(plan.threads)
@@ -250,8 +252,8 @@ final class Worker: @unchecked Sendable {
     }
 
     private func makeSlots(_ count: Int) {
-        for place in 0..<count {
-            let number = place * plan.threads + index
+        for position in 0..<count {
+            let number = position * plan.threads + index
             var share = Int.max
             if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
             switch plan.api {
@@ -263,14 +265,13 @@ final class Worker: @unchecked Sendable {
     }
 
     private func openConnections() {
-        let starts = slots.map { ($0.number, $0.start) } + asyncSlots.map { ($0.number, $0.start) }
-        for (number, start) in starts {
-            let delay = plan.connectionRamp.map { $0.period * (number / max($0.count, 1)) } ?? .zero
-            if delay == .zero { start() } else { after(delay) { _ in start() } }
+        for slot in allSlots {
+            let delay = plan.connectionRamp.map { $0.period * (slot.number / max($0.count, 1)) } ?? .zero
+            if delay == .zero { slot.start() } else { after(delay) { _ in slot.start() } }
         }
     }
 
-    private func after(_ time: Duration, _ body: @escaping (Worker) -> Void) {
+    func after(_ time: Duration, _ body: @escaping (Worker) -> Void) {
         at(loop.now &+ time.clampedNanoseconds, body)
     }
 
@@ -279,7 +280,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// - Parameter isOver: whether the measurement ends before it has begun, with nothing measured.
-    private func beginMeasuring(isOver: Bool = false) {
+    func beginMeasuring(isOver: Bool = false) {
         guard case .warmUp = phase else { return }
         loop.readClock()
         phase = .measuring
@@ -287,14 +288,13 @@ final class Worker: @unchecked Sendable {
         findings.hasMeasured = !isOver
         if !isOver { downtime.measure(from: loop.now) }
         noteWarmUp()
-        for slot in slots { slot.answered = 0 }
-        for slot in asyncSlots { slot.answered = 0 }
+        for slot in allSlots { slot.answered = 0 }
         intervalBeganAt = findings.beganAt
         cpuAtBegin = ProcessClocks.threadNanoseconds
         findings.usedAtBegin = Self.usedCPU
         figuresAtBegin = currentFigures()
         // The first interval, and the cost of waiting for arrivals, exclude the warm-up.
-        samples = Samples(most: inFlight, bytes: figuresAtBegin.received)
+        samples = Samples(peak: inFlight, bytes: figuresAtBegin.received)
         spun = 0
         // The warm-up has its own schedule, and leaves nothing behind.
         if isOpenLoop, plan.warmUp > .zero {
@@ -320,361 +320,5 @@ final class Worker: @unchecked Sendable {
         findings.connections.warmUp.lost = connections.lost
         findings.connections.warmUp.reopened = connections.reopened
         findings.connections.warmUp.rotated = connections.rotated
-    }
-
-    // MARK: - Sending
-
-    /// Whether any other request may begin now.
-    var maySend: Bool {
-        switch phase {
-        case .measuring: left > 0
-        case .warmUp: true
-        case .draining, .over: false
-        }
-    }
-
-    /// The loop's time, read again every few calls, so that it is precise to a few requests.
-    @inline(__always)
-    func tick() -> UInt64 {
-        clockCount &+= 1
-        if clockCount & 7 == 0 { loop.readClock() }
-        return loop.now
-    }
-
-    /// A request begins on a stream. Returns whether it is one of those asked for that has not been counted yet.
-    /// - Parameter gap: the last time without a connection at this place.
-    @inline(__always)
-    func began(_ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, gap: Gap) -> Bool {
-        inFlight += 1
-        if inFlight > samples.most { samples.most = inFlight }
-        guard notes.pointee.attempts == 0 else { return false }
-        notes.pointee.beganAt = now
-        if requests.count > 1 { takeTurn(notes) } else { notes.pointee.turn = 0 }
-        guard case .measuring = phase else {
-            notes.pointee.isMeasured = false
-            return false
-        }
-        notes.pointee.isMeasured = true
-        left -= 1
-        findings.requests.sent += 1
-        if notes.pointee.intendedAt < now { noteWaits(notes, gap, sign: 1) }
-        return true
-    }
-
-    /// Chooses one of several requests in turn; a script has chosen it already.
-    private func takeTurn(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
-        if case .script = plan.pace { return }
-        notes.pointee.turn = turn
-        turn += 1
-        if turn == requests.count { turn = 0 }
-    }
-
-    /// The last time that a place had no connection.
-    struct Gap {
-        var from: UInt64
-        var to: UInt64
-    }
-
-    /// Divides the time from when a request was due until it began by what it waited for: a connection, a stream of one, and
-    /// the client itself, which is the rest. The client's part is the delay until the loop noticed that the request was due,
-    /// and the time from when it could have begun.
-    /// - Parameter sign: -1 to undo it.
-    @inline(never)
-    private func noteWaits(_ notes: UnsafeMutablePointer<DirectStream.Notes>, _ gap: Gap, sign: Int) {
-        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
-        let able = min(max(notes.pointee.ableAt, intended), began)
-        let taken = isOpenLoop ? min(max(notes.pointee.takenAt, intended), able) : intended
-        let (gapBegin, gapEnd) = (max(gap.from, taken), min(gap.to, able))
-        let connection = gapEnd > gapBegin ? gapEnd - gapBegin : 0
-        let slot = able - taken - connection
-        let late = began - intended - connection - slot
-        if connection > 0 {
-            findings.waits.connection += Double(connection) * Double(sign)
-            findings.waits.connectionRequests += sign
-        }
-        if slot > 0 {
-            findings.waits.slot += Double(slot) * Double(sign)
-            findings.waits.slotRequests += sign
-        }
-        findings.waits.late += Double(late) * Double(sign)
-        if late > findings.waits.lateMost, sign > 0 { findings.waits.lateMost = late }
-    }
-
-    /// Undoes `began`, for a request that was never sent after all. Returns what that returned.
-    func didNotBegin(_ notes: UnsafeMutablePointer<DirectStream.Notes>, gap: Gap) -> Bool {
-        inFlight -= 1
-        guard notes.pointee.attempts == 0, notes.pointee.isMeasured else { return false }
-        left += 1
-        findings.requests.sent -= 1
-        // It goes on waiting, and is counted when it begins.
-        if notes.pointee.intendedAt < notes.pointee.beganAt { noteWaits(notes, gap, sign: -1) }
-        return true
-    }
-
-    // MARK: - Answers
-
-    /// A request's attempt is over.
-    @inline(__always)
-    func ended() { inFlight -= 1 }
-
-    /// A request's response is complete.
-    @inline(__always)
-    func done(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, now: UInt64, headAt: UInt64, endAt: UInt64, status: Int,
-        bodyBytes: Int, on place: Place
-    ) {
-        if case .measuring = phase { findings.requests.answeredInTime += 1 }
-        guard notes.pointee.isMeasured else { return }
-        findings.requests.done += 1
-        if case .draining = phase { findings.requests.drained += 1 }
-        findings.statuses[status] += 1
-        findings.traffic.bodiesReceived += bodyBytes
-        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
-        if intended == began && headAt == endAt {
-            recorder.record(now - began)
-        } else {
-            recorder.record(
-                latency: now - began, corrected: now - min(intended, now),
-                firstByte: firstByte(began: began, headAt: headAt, endAt: endAt, now))
-        }
-        if !isPlain {
-            breakdown?.record(now - began, status: status, request: notes.pointee.turn)
-            if log != nil {
-                let firstByte = firstByte(began: began, headAt: headAt, endAt: endAt, now)
-                note(notes, now, firstByte: firstByte, status, bodyBytes, place, .done)
-            }
-        }
-        if left == 0 { checkEnd() }
-    }
-
-    /// A complete response's time to first byte: the whole latency if head and end arrived in one read.
-    private func firstByte(began: UInt64, headAt: UInt64, endAt: UInt64, _ now: UInt64) -> UInt64 {
-        if headAt == endAt { return now - began }
-        return headAt > began ? min(headAt, now) - began : 0
-    }
-
-    /// The reason why a complete response does not meet the plan's expectation, and so has failed; nil if it does.
-    func unexpected(status: Int, bodyBytes: Int, digest: BodyDigest?) -> String? {
-        plan.expectation?.failure(status: status, bodyBytes: bodyBytes, digest: digest)
-    }
-
-    /// A request's response is complete, but does not meet the plan's expectation.
-    func failed(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, unexpected why: String, headAt: UInt64, status: Int,
-        bodyBytes: Int, on place: Place
-    ) {
-        if notes.pointee.isMeasured { findings.statuses[status] += 1 }
-        failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: place)
-    }
-
-    /// A request's place on the wire: the connection's number, and the stream's.
-    struct Place {
-        var connection: Int
-        var stream: Int
-    }
-
-    /// - Parameter cutOff: why we ended its connection during the request; nil if we did not.
-    func failed(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ error: H2Error, headAt: UInt64 = 0, status: Int = 0,
-        bodyBytes: Int = 0, cutOff: CutOff? = nil, on place: Place
-    ) {
-        failed(
-            notes, kind: cutOff == .silent ? FailureName.silence : error.kind, headAt: headAt, status: status,
-            bodyBytes: bodyBytes, isCutOff: cutOff == .expired, on: place)
-    }
-
-    private func failed(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, kind cause: String, headAt: UInt64, status: Int,
-        bodyBytes: Int, isCutOff: Bool = false, on place: Place
-    ) {
-        guard notes.pointee.isMeasured else { return }
-        var isOver = false
-        if case .over = phase { isOver = true }
-        let kind = isOver || isCutOff ? "aborted" : cause
-        if log != nil {
-            let (now, began) = (loop.now, notes.pointee.beganAt)
-            let firstByte = headAt == 0 ? nil : headAt > began ? min(headAt, now) - began : 0
-            note(notes, now, firstByte: firstByte, status, bodyBytes, place, .failed(kind))
-        }
-        // These already count as aborted.
-        if isOver { return }
-        if isCutOff {
-            findings.requests.aborted += 1
-        } else {
-            findings.requests.failed += 1
-            findings.errors[kind, default: 0] += 1
-        }
-        if left == 0 { checkEnd() }
-    }
-
-    private func note(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, _ now: UInt64, firstByte: UInt64?, _ status: Int,
-        _ bodyBytes: Int, _ place: Place, _ result: RequestLog.Result
-    ) {
-        let (intended, began) = (notes.pointee.intendedAt, notes.pointee.beganAt)
-        log?.append(
-            start: Int64(began) - Int64(findings.beganAt), intendedStart: Int64(intended) - Int64(findings.beganAt),
-            latency: now - min(began, now), corrected: now - min(intended, now),
-            firstByte: firstByte, status: status, bytes: bodyBytes, connection: place.connection, stream: place.stream,
-            result: result,
-            attempts: notes.pointee.attempts + 1)
-    }
-
-    func retried(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
-        if notes.pointee.isMeasured { findings.requests.retries += 1 }
-    }
-
-    var open: Int {
-        findings.requests.sent - findings.requests.done - findings.requests.failed - findings.requests.aborted
-    }
-
-    /// Ends the worker when it has nothing left to do.
-    func checkEnd() {
-        guard open == 0 else { return }
-        switch phase {
-        case .measuring where left == 0:
-            guard let peers else { return finish(.complete) }
-            // Others may still give up, and leave it something to do.
-            guard doneAt == nil else { return }
-            doneAt = loop.now
-            peers.isDone(self)
-        case .draining: finish(findings.end)
-        case .measuring, .warmUp, .over: break
-        }
-    }
-
-    // MARK: - What others leave
-
-    /// Another worker has given up, and this one sends some of its requests.
-    func takeOver() {
-        guard let peers, isRunning else { return }
-        let handover = peers.takeInbox(of: self)
-        doneAt = nil
-        if case .requests = plan.extent {
-            left += handover.requests
-            if !isOpenLoop { orphaned += handover.requests }
-        }
-        if isOpenLoop {
-            take(handover)
-            sendBacklog()
-            if let arrivalTimer { loop.cancel(arrivalTimer) }
-            takeArrivals()
-        } else {
-            wakeSlots()
-        }
-        if left == 0 { checkEnd() }
-    }
-
-    func wakeSlots() {
-        for slot in slots { slot.wake() }
-        for slot in asyncSlots { slot.wake() }
-    }
-
-    // MARK: - The end
-
-    /// No worker has anything left to do.
-    func allAreDone() {
-        // A worker that gave up meanwhile may have left something.
-        if doneAt != nil { finish(.complete) }
-    }
-
-    /// The user stops the measurement.
-    func interrupt() {
-        finish(.interrupted)
-    }
-
-    private func deadline(_ end: BenchResult.End, drain: Duration) {
-        guard case .measuring = phase else { return }
-        loop.readClock()
-        noteEnd()
-        // Only requests under way now are waited for.
-        left = 0
-        phase = .draining
-        findings.end = end
-        guard open > 0, drain > .zero else { return finish(end) }
-        after(drain) { $0.finish(end) }
-    }
-
-    private func noteEnd() {
-        guard findings.endedAt == 0 else { return }
-        // From here on nobody leaves it anything. Work that it has not taken over was planned but is not sent.
-        if let peers {
-            let handover = peers.leave(self)
-            if isOpenLoop { take(handover) }
-        }
-        // A worker that had nothing left to do has only waited for the others.
-        let now = doneAt ?? loop.now
-        findings.endedAt = now
-        findings.usedAtEnd = Self.usedCPU
-        let used = ProcessClocks.threadNanoseconds - cpuAtBegin
-        if findings.hasMeasured {
-            findings.busy = min(Double(used > spun ? used - spun : 0) / Double(max(loop.now - findings.beganAt, 1)), 1)
-        }
-        findings.spun = Double(spun) / 1e9
-        findings.answered = slots.map(\.answered) + asyncSlots.map(\.answered)
-        var figures = currentFigures()
-        figures.subtract(figuresAtBegin)
-        (findings.traffic.receivedInTime, findings.traffic.sentInTime) = (figures.received, figures.sent)
-        if now > intervalBeganAt, findings.hasMeasured { endInterval(now) }
-        // Requests that were planned but never sent.
-        switch plan.extent {
-        case .requests: findings.requests.dropped = left
-        case .time(let time):
-            // A request due exactly at the end is not part of the run.
-            let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
-            for slot in slots { slot.returnRefused() }
-            findings.requests.dropped += backlog.count + slotBacklog + notTaken(at: now >= last ? nil : now)
-        }
-    }
-
-    func finish(_ end: BenchResult.End) {
-        if case .over = phase { return }
-        beginMeasuring(isOver: true)
-        loop.readClock()
-        noteEnd()
-        findings.end = end
-        // Drained responses belong to an interval too, the one after the end.
-        if !recorder.isEmpty { endInterval(loop.now) }
-        timeline.end(loop: index)
-        phase = .over
-        findings.breakdown = breakdown
-        findings.requests.aborted += open
-        // In a timed run each place has something to send, even if its turn to connect (-r) has not come.
-        let allWant = if case .time = plan.extent { end == .complete } else { false }
-        func wants(_ hasWanted: Bool) -> Bool { allWant || hasWanted }
-        findings.connections.wanted = slots.count { wants($0.hasWanted) } + asyncSlots.count { wants($0.hasWanted) }
-        findings.connections.neverOpened =
-            slots.count { wants($0.hasWanted) && !$0.hasConnected }
-            + asyncSlots.count { wants($0.hasWanted) && !$0.hasConnected }
-        var figures = currentFigures()
-        figures.subtract(figuresAtBegin)
-        findings.take(figures)
-        for timer in timers { loop.cancel(timer) }
-        timers = []
-        if let arrivalTimer { loop.cancel(arrivalTimer) }
-        arrivalTimer = nil
-        for slot in slots { slot.end() }
-        for slot in asyncSlots { slot.end() }
-        for connection in live.values { connection.closeNow(because: "the measurement is over") }
-        // Not in the middle of a connection's work, and not before the last task has ended: the loop ends with this.
-        Task(executorPreference: loop.taskExecutor) { [self] in
-            for slot in asyncSlots { await slot.finish() }
-            slots = []
-            asyncSlots = []
-            completion(findings)
-        }
-    }
-}
-
-extension Worker.Findings {
-    fileprivate mutating func take(_ figures: DirectFigures) {
-        (traffic.received, traffic.sent) = (figures.received, figures.sent)
-        (traffic.receivedHTTP, traffic.sentHTTP) = (figures.receivedHTTP, figures.sentHTTP)
-        (traffic.headers, traffic.headersDecoded) = (figures.headers, figures.headersDecoded)
-        waits.sendBlocked = Double(figures.sendBlocked)
-        waits.uploadStreamWindow = Double(figures.stalls.uploadStream)
-        waits.uploadConnectionWindow = Double(figures.stalls.uploadConnection)
-        waits.downloadStreamWindow = Double(figures.stalls.downloadStream)
-        waits.downloadConnectionWindow = Double(figures.stalls.downloadConnection)
     }
 }

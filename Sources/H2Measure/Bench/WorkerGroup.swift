@@ -56,8 +56,8 @@ final class WorkerGroup: @unchecked Sendable {
     /// The worker has nothing left to do. Once that is true of all, they end.
     func isDone(_ worker: Worker) {
         let ending: [Worker] = lock.withLock {
-            guard let place = place(of: worker) else { return [] }
-            workers[place].state = .done
+            guard let index = index(of: worker) else { return [] }
+            workers[index].state = .done
             return allIfDone
         }
         end(ending)
@@ -67,8 +67,8 @@ final class WorkerGroup: @unchecked Sendable {
     /// - Returns: Work that others had left to it, and that it has not taken over.
     func leave(_ worker: Worker) -> Leftover {
         let (inbox, ending): (Leftover, [Worker]) = lock.withLock {
-            guard let place = place(of: worker) else { return (Leftover(), []) }
-            return (workers.remove(at: place).inbox, allIfDone)
+            guard let index = index(of: worker) else { return (Leftover(), []) }
+            return (workers.remove(at: index).inbox, allIfDone)
         }
         end(ending)
         return inbox
@@ -80,7 +80,7 @@ final class WorkerGroup: @unchecked Sendable {
 
     // Under the lock.
 
-    private func place(of worker: Worker) -> Int? { workers.firstIndex { $0.worker === worker } }
+    private func index(of worker: Worker) -> Int? { workers.firstIndex { $0.worker === worker } }
 
     private var allIfDone: [Worker] {
         let isWorkLeft = expected > 0 || workers.contains { $0.state == .working }
@@ -88,23 +88,23 @@ final class WorkerGroup: @unchecked Sendable {
     }
 
     /// Shares out the work of a worker that ends, including work left to it that it has not taken over. From here on nobody
-    /// leaves anything to it. Returns false if no other worker can take it: `handover` is then all of it.
-    func handOver(_ handover: inout Leftover, from worker: Worker) -> Bool {
+    /// leaves anything to it. Returns false if no other worker can take it: `leftover` is then all of it.
+    func share(_ leftover: inout Leftover, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
-            if let place = place(of: worker) {
-                handover.add(workers.remove(at: place).inbox)
+            if let index = index(of: worker) {
+                leftover.add(workers.remove(at: index).inbox)
             }
-            for place in workers.indices {
-                workers[place].state = .working
+            for index in workers.indices {
+                workers[index].state = .working
                 var part = Leftover()
                 // A schedule is never split, nor are its requests.
-                if !handover.schedules.isEmpty || !handover.parts.isEmpty {
-                    if place == 0 { part = handover }
+                if !leftover.schedules.isEmpty || !leftover.parts.isEmpty {
+                    if index == 0 { part = leftover }
                 } else {
-                    part.requests = Worker.share(of: handover.requests, place, workers.count)
-                    if place == 0 { part.arrivals = handover.arrivals }
+                    part.requests = Worker.share(of: leftover.requests, index, workers.count)
+                    if index == 0 { part.arrivals = leftover.arrivals }
                 }
-                workers[place].inbox.add(part)
+                workers[index].inbox.add(part)
             }
             return workers.map(\.worker)
         }
@@ -115,19 +115,19 @@ final class WorkerGroup: @unchecked Sendable {
     /// Records whether a worker has a connection, and so can send requests that others offer.
     func note(_ worker: Worker, isConnected: Bool) {
         lock.withLock {
-            if let place = place(of: worker) { workers[place].isConnected = isConnected }
+            if let index = index(of: worker) { workers[index].isConnected = isConnected }
         }
     }
 
     /// Gives requests of a worker without a connection to those that have one. Returns false if there are none.
     func offer(_ requests: Int, from worker: Worker) -> Bool {
         let heirs: [Worker] = lock.withLock {
-            let places = workers.indices.filter { workers[$0].isConnected && workers[$0].worker !== worker }
-            for (number, place) in places.enumerated() {
-                workers[place].state = .working
-                workers[place].inbox.requests += Worker.share(of: requests, number, places.count)
+            let connected = workers.indices.filter { workers[$0].isConnected && workers[$0].worker !== worker }
+            for (number, index) in connected.enumerated() {
+                workers[index].state = .working
+                workers[index].inbox.requests += Worker.share(of: requests, number, connected.count)
             }
-            return places.map { workers[$0].worker }
+            return connected.map { workers[$0].worker }
         }
         for heir in heirs { heir.loop.execute { heir.takeOver() } }
         return !heirs.isEmpty
@@ -136,9 +136,9 @@ final class WorkerGroup: @unchecked Sendable {
     /// Work that others have left to the worker since it last asked.
     func takeInbox(of worker: Worker) -> Leftover {
         lock.withLock {
-            guard let place = place(of: worker) else { return Leftover() }
-            defer { workers[place].inbox = Leftover() }
-            return workers[place].inbox
+            guard let index = index(of: worker) else { return Leftover() }
+            defer { workers[index].inbox = Leftover() }
+            return workers[index].inbox
         }
     }
 }

@@ -52,17 +52,17 @@ package struct Axis: Sendable, Equatable {
     /// that has no position.
     package func position(_ value: Double) -> Double? {
         guard value.isFinite else { return nil }
-        let begin: Double, end: Double, place: Double
+        let begin: Double, end: Double, position: Double
         switch scale {
-        case .linear: (begin, end, place) = (lower, upper, value)
+        case .linear: (begin, end, position) = (lower, upper, value)
         case .logarithmic:
             guard value > 0 else { return nil }
-            (begin, end, place) = (log2(lower), log2(upper), log2(value))
+            (begin, end, position) = (log2(lower), log2(upper), log2(value))
         case .percentile:
-            (begin, end, place) = (Self.nines(lower), Self.nines(upper), Self.nines(value))
+            (begin, end, position) = (Self.nines(lower), Self.nines(upper), Self.nines(value))
         }
         guard end > begin else { return 0 }
-        return min(max((place - begin) / (end - begin), 0), 1)
+        return min(max((position - begin) / (end - begin), 0), 1)
     }
 
     /// The number of nines in a percentile: 1 for 90, 2 for 99.

@@ -17,7 +17,7 @@ package struct BarChart: Sendable {
         }
     }
 
-    package enum Place: Sendable, Equatable {
+    package enum Cell: Sendable, Equatable {
         case bar(Bar)
         /// Text shown instead, such as why it could not be measured.
         case missing(String)
@@ -26,16 +26,16 @@ package struct BarChart: Sendable {
     package struct Row: Sendable, Equatable {
         package var label: String
         /// One for each series.
-        package var places: [Place]
+        package var cells: [Cell]
 
-        package init(_ label: String, _ places: [Place]) {
+        package init(_ label: String, _ cells: [Cell]) {
             self.label = label
-            self.places = places
+            self.cells = cells
         }
 
         /// The reason why there is no bar in it at all, if it is the same everywhere.
         fileprivate var missing: String? {
-            guard case .missing(let why)? = places.first, places.allSatisfy({ $0 == places[0] }) else { return nil }
+            guard case .missing(let why)? = cells.first, cells.allSatisfy({ $0 == cells[0] }) else { return nil }
             return why
         }
     }
@@ -74,7 +74,7 @@ package struct BarChart: Sendable {
     }
 
     private var bars: [Bar] {
-        rows.flatMap(\.places).compactMap { if case .bar(let bar) = $0, bar.value.isFinite { bar } else { nil } }
+        rows.flatMap(\.cells).compactMap { if case .bar(let bar) = $0, bar.value.isFinite { bar } else { nil } }
     }
 
     /// The content of the SVG, and its size.
@@ -113,12 +113,12 @@ package struct BarChart: Sendable {
         var result = head
         var free = -Double.infinity
         for tick in axis.ticks {
-            let place = px(tick.value)
-            result += ChartFrame.line((place, top), (place, bottom), tick.value == axis.lower ? "base" : "grid")
+            let x = px(tick.value)
+            result += ChartFrame.line((x, top), (x, bottom), tick.value == axis.lower ? "base" : "grid")
             let half = Markup.width(of: tick.label) / 2
-            guard place - half > free else { continue }
-            free = place + half + 8
-            result += ChartFrame.text(tick.label, x: place, y: bottom + 17, "mid")
+            guard x - half > free else { continue }
+            free = x + half + 8
+            result += ChartFrame.text(tick.label, x: x, y: bottom + 17, "mid")
         }
         for (index, row) in rows.enumerated() {
             let begin = top + Double(index) * rowHeight
@@ -128,11 +128,11 @@ package struct BarChart: Sendable {
                 result += missing(why, from: left, y: begin + rowHeight / 2, room: width - left)
                 continue
             }
-            for (number, place) in row.places.enumerated() where number < series.count {
+            for (number, cell) in row.cells.enumerated() where number < series.count {
                 let y = begin + (rowHeight - Double(series.count) * pitch) / 2 + Double(number) * pitch
                 let name = series[number].isEmpty ? row.label : "\(row.label), \(series[number])"
                 result += draw(
-                    place, name: name, colour: colour(number), from: left, y: y, thickness: thickness,
+                    cell, name: name, colour: colour(number), from: left, y: y, thickness: thickness,
                     room: width - left, px: px)
             }
         }
@@ -153,13 +153,13 @@ package struct BarChart: Sendable {
     }
 
     private func draw(
-        _ place: Place, name: String, colour: String, from left: Double, y: Double, thickness: Double, room: Double,
+        _ cell: Cell, name: String, colour: String, from left: Double, y: Double, thickness: Double, room: Double,
         px: (Double) -> Double
     ) -> String {
         let middle = y + thickness / 2
-        guard case .bar(let bar) = place, bar.value.isFinite else {
+        guard case .bar(let bar) = cell, bar.value.isFinite else {
             var why = "–"
-            if case .missing(let text) = place { why = text }
+            if case .missing(let text) = cell { why = text }
             return missing(why, from: left, y: middle, room: room)
         }
         var tip = "\(name): \(unit.text(bar.value))"

@@ -85,8 +85,8 @@ struct ChartFrame {
     }
 
     static func text(_ text: String, x: Double, y: Double, _ classes: String = "") -> String {
-        let place = "x=\"\(Markup.coordinate(x))\" y=\"\(Markup.coordinate(y))\""
-        return "<text \(place)\(classes.isEmpty ? "" : " class=\"\(classes)\"")>\(Markup.escaped(text))</text>"
+        let position = "x=\"\(Markup.coordinate(x))\" y=\"\(Markup.coordinate(y))\""
+        return "<text \(position)\(classes.isEmpty ? "" : " class=\"\(classes)\"")>\(Markup.escaped(text))</text>"
     }
 
     static func line(_ from: (Double, Double), _ to: (Double, Double), _ classes: String) -> String {
@@ -99,17 +99,17 @@ struct ChartFrame {
     private func grid() -> String {
         var result = ""
         for tick in y.ticks {
-            guard let place = py(tick.value) else { continue }
-            result += Self.line((left, place), (right, place), "grid")
-            result += Self.text(tick.label, x: left - 8, y: place + 4, "end")
+            guard let y = py(tick.value) else { continue }
+            result += Self.line((left, y), (right, y), "grid")
+            result += Self.text(tick.label, x: left - 8, y: y + 4, "end")
         }
         result += Self.line((left, bottom), (right, bottom), "base")
         var free = -Double.infinity
         for tick in x.ticks {
-            guard let place = px(tick.value) else { continue }
-            result += Self.line((place, bottom), (place, bottom + 4), "base")
+            guard let x = px(tick.value) else { continue }
+            result += Self.line((x, bottom), (x, bottom + 4), "base")
             let half = Markup.width(of: tick.label) / 2
-            let middle = min(max(place, half), width - half)
+            let middle = min(max(x, half), width - half)
             // A label that would touch its neighbour is left out; its tick stays.
             guard middle - half > free else { continue }
             free = middle + half + 8
@@ -124,28 +124,28 @@ struct ChartFrame {
         var result = title.isEmpty ? "" : text(title, x: 0, y: 12)
         let begin = title.isEmpty ? 0 : Markup.width(of: title) + 20
         let whole = legend.reduce(0) { $0 + 40 + Markup.width(of: $1.name) }
-        var place = begin + whole - 18 <= width ? max(begin, width - whole + 18) : 0
-        var row = place == 0 && begin > 0 && !legend.isEmpty ? 1.0 : 0.0
+        var x = begin + whole - 18 <= width ? max(begin, width - whole + 18) : 0
+        var row = x == 0 && begin > 0 && !legend.isEmpty ? 1.0 : 0.0
         for entry in legend {
             let needed = 22 + Markup.width(of: entry.name)
-            if place > 0, place + needed > width + 1 {
-                place = 0
+            if x > 0, x + needed > width + 1 {
+                x = 0
                 row += 1
             }
             let y = 8 + row * 18
             switch entry.sign {
             case .square:
-                result += "<rect class=\"fill \(entry.colour)\" x=\"\(Markup.coordinate(place + 3))\" "
+                result += "<rect class=\"fill \(entry.colour)\" x=\"\(Markup.coordinate(x + 3))\" "
                 result += "y=\"\(Markup.coordinate(y - 5))\" width=\"10\" height=\"10\" rx=\"2\"/>"
             case .dot:
-                result += "<circle class=\"fill \(entry.colour)\" cx=\"\(Markup.coordinate(place + 8))\" "
+                result += "<circle class=\"fill \(entry.colour)\" cx=\"\(Markup.coordinate(x + 8))\" "
                 result += "cy=\"\(Markup.coordinate(y))\" r=\"5\"/>"
             case .line, .dashedLine:
                 let dash = entry.sign == .dashedLine ? " dash" : ""
-                result += line((place, y), (place + 16, y), "series \(entry.colour)\(dash)")
+                result += line((x, y), (x + 16, y), "series \(entry.colour)\(dash)")
             }
-            result += text(entry.name, x: place + 22, y: y + 4, "strong")
-            place += needed + 18
+            result += text(entry.name, x: x + 22, y: y + 4, "strong")
+            x += needed + 18
         }
         return (result, 18 + row * 18)
     }
@@ -158,9 +158,9 @@ struct ChartFrame {
         var rows: [Double] = []
         for mark in marks.sorted(by: { $0.value < $1.value }) {
             guard let position = axis.position(mark.value) else { continue }
-            let place = left + position * (right - left)
+            let x = left + position * (right - left)
             let half = Markup.width(of: mark.label) / 2
-            let middle = min(max(place, half), right + 18 - half)
+            let middle = min(max(x, half), right + 18 - half)
             let row = rows.firstIndex { $0 < middle - half } ?? rows.count
             if row == rows.count { rows.append(0) }
             rows[row] = middle + half + 10

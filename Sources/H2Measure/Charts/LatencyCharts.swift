@@ -138,8 +138,8 @@ package struct DistributionChart: Sendable {
                 Bucket(lower: lowest * pow(ratio, Double($0)), upper: lowest * pow(ratio, Double($0 + 1)))
             }
             for (value, number) in zip(recorded.values, recorded.counts) where value <= end ?? .max {
-                let place = Int(log(Double(max(value, 1)) / lowest) / log(ratio))
-                buckets[min(max(place, 0), count - 1)].count += number
+                let bucket = Int(log(Double(max(value, 1)) / lowest) / log(ratio))
+                buckets[min(max(bucket, 0), count - 1)].count += number
             }
             return buckets
         }

@@ -170,19 +170,19 @@ package struct LineChart: Sendable {
 
     /// Invisible columns that show the figures when the pointer rests on them: at most 60, since each adds text.
     private func hovers(_ shown: [[Point]], in frame: ChartFrame) -> String {
-        let places = Set(shown.joined().filter { $0.y != nil }.map(\.x)).sorted()
+        let positions = Set(shown.joined().filter { $0.y != nil }.map(\.x)).sorted()
         let most = 60
         let chosen =
-            places.count <= most ? places : (0..<most).map { places[$0 * (places.count - 1) / (most - 1)] }
+            positions.count <= most ? positions : (0..<most).map { positions[$0 * (positions.count - 1) / (most - 1)] }
         let values = shown.map { Dictionary($0.map { ($0.x, $0.y) }, uniquingKeysWith: { first, _ in first }) }
         let pixels = chosen.map { frame.px($0) ?? frame.left }
         var result = ""
-        for (index, place) in chosen.enumerated() {
+        for (index, position) in chosen.enumerated() {
             let begin = index == 0 ? frame.left : (pixels[index - 1] + pixels[index]) / 2
             let end = index == chosen.count - 1 ? frame.right : (pixels[index] + pixels[index + 1]) / 2
-            var lines = [x.unit == .percentile ? "p" + ChartUnit.plain(place) : x.unit.text(place)]
+            var lines = [x.unit == .percentile ? "p" + ChartUnit.plain(position) : x.unit.text(position)]
             for (series, values) in zip(series, values) {
-                if case .some(.some(let value)) = values[place] {
+                if case .some(.some(let value)) = values[position] {
                     lines.append("\(series.name): \(y.unit.text(value))")
                 }
             }

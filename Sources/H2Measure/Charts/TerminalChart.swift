@@ -56,8 +56,8 @@ package struct TerminalChart: Sendable {
         }
         var canvas = Canvas(columns: columns, rows: room)
         for (index, line) in series.enumerated() { draw(line.points, index, on: &canvas, xAxis, yAxis) }
-        if let highlight, let value = highlight.y, let place = cell(highlight.x, value, canvas, xAxis, yAxis) {
-            canvas.signs[place.row * columns + place.column] = ("◉", nil)
+        if let highlight, let value = highlight.y, let position = cell(highlight.x, value, canvas, xAxis, yAxis) {
+            canvas.signs[position.row * columns + position.column] = ("◉", nil)
         }
         return head(yAxis) + body(canvas, yAxis, margin: margin) + foot(xAxis, columns: columns, margin: margin)
     }
@@ -190,9 +190,9 @@ private struct Canvas {
         guard x >= 0, y >= 0, x < columns * 2, y < rows * 4 else { return }
         // The bits of U+2800: three in the left column, three in the right one, then the row that was added below.
         let bits: [[UInt8]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
-        let place = y / 4 * columns + x / 2
-        dots[place] |= bits[y % 4][x % 2]
-        owners[place] = series
+        let index = y / 4 * columns + x / 2
+        dots[index] |= bits[y % 4][x % 2]
+        owners[index] = series
     }
 
     mutating func line(from begin: (x: Int, y: Int), to end: (x: Int, y: Int), series: Int) {
@@ -211,9 +211,9 @@ private struct Canvas {
 
     /// The character at a position, and its series.
     func character(row: Int, column: Int) -> (Character, Int?) {
-        let place = row * columns + column
-        if let sign = signs[place] { return (sign.character, sign.series) }
-        guard dots[place] != 0, let scalar = Unicode.Scalar(0x2800 + UInt32(dots[place])) else { return (" ", nil) }
-        return (Character(scalar), owners[place])
+        let index = row * columns + column
+        if let sign = signs[index] { return (sign.character, sign.series) }
+        guard dots[index] != 0, let scalar = Unicode.Scalar(0x2800 + UInt32(dots[index])) else { return (" ", nil) }
+        return (Character(scalar), owners[index])
     }
 }

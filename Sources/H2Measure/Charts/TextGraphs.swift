@@ -1,6 +1,6 @@
 /// The distribution of latencies, as bars for ranges that grow by a constant factor.
 struct LatencyBars {
-    private static let most = 12
+    private static let maximumSteps = 12
     private static let eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
     /// A range up to and including `limit`, in nanoseconds.
@@ -22,7 +22,7 @@ struct LatencyBars {
         // Ranges narrower than a tenth of their value would show the histogram's own steps.
         let ratio = highest / lowest
         var steps = 1
-        while steps < Self.most, ratio > Self.power(1.1, steps) { steps += 1 }
+        while steps < Self.maximumSteps, ratio > Self.power(1.1, steps) { steps += 1 }
         let factor = Self.root(ratio, steps)
         var limits: [UInt64] = []
         var limit = lowest
@@ -100,7 +100,7 @@ struct TimeLine {
             failed += interval.failed
             if interval.p99 > 0 { p99 = max(p99 ?? 0, interval.p99) }
             inFlight += interval.inFlightMean * interval.length
-            most = max(most, interval.inFlightMost)
+            most = max(most, interval.peakInFlight)
             backlog = max(backlog, interval.backlog)
         }
 

@@ -1,15 +1,15 @@
 /// Reduces the points of a long run, so that its page stays small and its lines readable.
 enum Thinning {
     /// The most points of a line.
-    static let most = 600
+    static let maximumPoints = 600
 
     /// Joins just enough neighbouring intervals to keep their number within the limit.
     ///
     /// Counts are added, and means are weighted by time. p50 is weighted by the responses, while p99 and the longest time are
     /// the worst of the joined intervals, so that no spike is lost.
-    static func joined(_ intervals: [BenchResult.Interval], to most: Int = most) -> [BenchResult.Interval] {
-        guard intervals.count > most, most > 0 else { return intervals }
-        let each = (intervals.count + most - 1) / most
+    static func joined(_ intervals: [BenchResult.Interval], to maximum: Int = maximumPoints) -> [BenchResult.Interval] {
+        guard intervals.count > maximum, maximum > 0 else { return intervals }
+        let each = (intervals.count + maximum - 1) / maximum
         return stride(from: 0, to: intervals.count, by: each).map { begin in
             join(intervals[begin..<min(begin + each, intervals.count)])
         }
@@ -25,7 +25,7 @@ enum Thinning {
             whole.sent += part.sent
             whole.bytesReceived += part.bytesReceived
             whole.inFlightMean += part.inFlightMean * part.length
-            whole.inFlightMost = max(whole.inFlightMost, part.inFlightMost)
+            whole.peakInFlight = max(whole.peakInFlight, part.peakInFlight)
             whole.connections = max(whole.connections, part.connections)
             whole.backlog = max(whole.backlog, part.backlog)
             whole.p99 = max(whole.p99, part.p99)
@@ -42,9 +42,9 @@ enum Thinning {
     }
 
     /// The lowest and the highest point of each run of neighbours, in their order, so that the line keeps its outline.
-    static func outline(_ points: [LineChart.Point], to most: Int = most) -> [LineChart.Point] {
-        guard points.count > most, most >= 2 else { return points }
-        let runs = most / 2
+    static func outline(_ points: [LineChart.Point], to maximum: Int = maximumPoints) -> [LineChart.Point] {
+        guard points.count > maximum, maximum >= 2 else { return points }
+        let runs = maximum / 2
         var result: [LineChart.Point] = []
         for run in 0..<runs {
             let part = points[(run * points.count / runs)..<((run + 1) * points.count / runs)]

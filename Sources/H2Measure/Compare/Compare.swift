@@ -1,4 +1,5 @@
 import H2Client
+import H2Platform
 
 /// Does the same work with each way to carry requests, round by round, and reports what each took.
 ///
@@ -76,9 +77,9 @@ package struct Compare: Sendable {
         guard !plan.conditions.isDirect else {
             return try await withLinks(targets.dropFirst(), routes + [Route(target: target, plan: plan)])
         }
-        let place = plan.configuration.connectTo ?? .init(host: target.origin.host, port: target.origin.port)
+        let endpoint = plan.configuration.connectTo ?? .init(host: target.origin.host, port: target.origin.port)
         return try await LinkProxy.run(
-            to: place.host, port: place.port, conditions: plan.conditions, seed: plan.seed &+ UInt64(routes.count)
+            to: endpoint.host, port: endpoint.port, conditions: plan.conditions, seed: plan.seed &+ UInt64(routes.count)
         ) { link in
             var route = Route(target: target, plan: plan, link: link)
             route.plan.configuration.connectTo = .init(host: "127.0.0.1", port: link.port)
@@ -139,10 +140,12 @@ package struct Compare: Sendable {
             route.target, plan, configuration: route.plan.configuration, engine: engine)
         // With another server there is still something to compare.
         if let failure = probe.failure, plan.targets.count == 1 { throw failure }
-        let place = plan.targets.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
-        result.warnings += StatusSentence.all(probe.statuses, of: probe.statuses.values.reduce(0, +)).map { place + $0 }
+        let prefix = plan.targets.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
+        result.warnings += StatusSentence.all(probe.statuses, of: probe.statuses.values.reduce(0, +)).map {
+            prefix + $0
+        }
         for status in [429, 503] where probe.statuses[status] != nil {
-            result.warnings.append("\(place)The server answers with \(status) without any load.")
+            result.warnings.append("\(prefix)The server answers with \(status) without any load.")
         }
         return plan.ways(security).map { way in
             var runner = Runner(route: index, way: way)
@@ -165,16 +168,16 @@ package struct Compare: Sendable {
         var done = 0
         for round in 0...plan.rounds {
             let order = runners.indices.shuffled(using: &random).filter { runners[$0].goesOn }
-            for (place, index) in order.enumerated() {
+            for (position, index) in order.enumerated() {
                 try Task.checkCancellation()
                 let runner = runners[index]
                 let route = routes[runner.route]
-                let left = order.count - place + (plan.rounds - round) * runners.count(where: \.goesOn)
+                let left = order.count - position + (plan.rounds - round) * runners.count(where: \.goesOn)
                 onProgress?(
                     Progress(
                         round: round, rounds: plan.rounds, done: done, all: done + left, way: runner.way,
                         security: route.target.security,
-                        secondsLeft: secondsLeft(runners, rest: order[place...], rounds: plan.rounds - round)))
+                        secondsLeft: secondsLeft(runners, rest: order[position...], rounds: plan.rounds - round)))
                 done += 1
                 let bench = route.plan.bench(
                     runner.way, route.target, requests: round == 0 ? plan.warmUpRequests : plan.requests,

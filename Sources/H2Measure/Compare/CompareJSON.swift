@@ -30,7 +30,7 @@ package enum CompareJSON {
             "interrupted": .bool(result.isInterrupted),
             "ways": .array(result.cells.map(cell)),
             "verdicts": .array(
-                result.securities.map {
+                result.judgedSecurities.map {
                     ["security": .string($0.rawValue), "text": .string(result.verdict($0))]
                 }),
             "warnings": .array(result.warnings.map { .string($0) }),

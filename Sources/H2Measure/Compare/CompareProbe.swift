@@ -120,7 +120,7 @@ struct CompareProbe: Sendable {
         let (loss, timeout) = (plan.conditions.loss, Double(plan.conditions.retransmissionTimeout) / 1e9)
         // A request is one segment in each direction, and only a timeout reveals the loss of one, since nothing follows it. A
         // loss on a connection holds up all of its streams. A lost SYN costs a second.
-        func turns(_ each: Int, onOne streams: Int) -> Double {
+        func batches(of each: Int, onOne streams: Int) -> Double {
             let count = Double((plan.requests + each - 1) / max(each, 1))
             return count * (requestSeconds + min(1, 2 * loss * Double(min(streams, plan.requests))) * timeout)
         }
@@ -128,11 +128,11 @@ struct CompareProbe: Sendable {
             connectSeconds + min(1, 2 * loss * Double(connections)) * (1 + timeout)
         }
         return switch way {
-        case .newConnections: Double(plan.requests) * connect(1) + turns(1, onOne: 1)
-        case .keepAlive: connect(1) + turns(1, onOne: 1)
+        case .newConnections: Double(plan.requests) * connect(1) + batches(of: 1, onOne: 1)
+        case .keepAlive: connect(1) + batches(of: 1, onOne: 1)
         // The unluckiest connection decides.
-        case .pool(let count): connect(count) + turns(count, onOne: count)
-        case .http2(let count): connect(count) + turns(plan.streams, onOne: plan.streams)
+        case .pool(let count): connect(count) + batches(of: count, onOne: count)
+        case .http2(let count): connect(count) + batches(of: plan.streams, onOne: plan.streams)
         }
     }
 

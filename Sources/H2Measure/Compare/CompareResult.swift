@@ -73,7 +73,7 @@ package struct CompareFigures: Sendable, Equatable {
         bytesReceived = Double(result.traffic.received)
         bytesSent = Double(result.traffic.sent)
         cpuSeconds = max(0, result.cpuSeconds - linkSeconds)
-        held = Double(result.connections.mostOpen)
+        held = Double(result.connections.peakOpen)
     }
 }
 
@@ -138,8 +138,6 @@ package struct CompareResult: Sendable, Equatable {
     /// Seconds since 1970.
     package var startedAt = 0.0
     package var cells: [Cell] = []
-    /// Remarks about the whole comparison. May contain text from a server.
-    package var notes: [String] = []
     /// Reasons why the figures are misleading, in whole sentences.
     package var warnings: [String] = []
 

@@ -1,7 +1,15 @@
 /// The conclusions of a comparison, in sentences made from its figures.
 extension CompareResult {
     /// One sentence for each security: the gain of HTTP/2 on one connection, or the most important other conclusion.
-    package var verdicts: [String] { securities.map(verdict) }
+    package var verdicts: [String] { judgedSecurities.map(verdict) }
+
+    /// Those with a verdict. One request shows no reuse, so only what could not be measured is said of it.
+    package var judgedSecurities: [CompareSecurity] {
+        guard requests == 1 else { return securities }
+        return securities.filter { security in
+            !cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
+        }
+    }
 
     package func verdict(_ security: CompareSecurity) -> String {
         let prefix = securities.count > 1 ? "\(security == .tls ? "Over TLS" : "In cleartext"): " : ""
@@ -86,7 +94,7 @@ extension CompareResult {
 
     /// Caveats about the figures as a whole. May contain text from a server.
     package var remarks: [String] {
-        var remarks = notes
+        var remarks: [String] = []
         if isInterrupted {
             remarks.append(
                 "Stopped by the user after \(counted(rounds, "complete round"))"

@@ -1,3 +1,5 @@
+package import H2Platform
+
 /// The conditions of a path between two hosts: its length, and its rate of losses.
 ///
 /// Its capacity is that of the loopback, so that only the cost of distance shows: round trips, the growth of TCP's window, and

@@ -1,3 +1,5 @@
+package import H2Platform
+
 /// One direction of a TCP connection over a link: it computes when bytes arrive at the other end.
 ///
 /// It handles neither bytes nor sockets, and is given the time, which never goes back. Everything happens at its own exact
@@ -221,10 +223,10 @@ package struct LinkModel: Sendable {
     }
 
     private mutating func repair(_ repair: Repair, at time: UInt64) {
-        guard let place = missing.firstIndex(of: repair.sequence),
+        guard let index = missing.firstIndex(of: repair.sequence),
             segments[repair.sequence - base].repeats == repair.repeats
         else { return }
-        missing.remove(at: place)
+        missing.remove(at: index)
         if repair.sequence >= recoveryEnd {
             recoveryEnd = next
             window = max(2, window / 2)
@@ -245,8 +247,8 @@ package struct LinkModel: Sendable {
     }
 
     private mutating func insert(_ repair: Repair) {
-        let place = repairs.firstIndex { $0.time > repair.time } ?? repairs.endIndex
-        repairs.insert(repair, at: place)
+        let index = repairs.firstIndex { $0.time > repair.time } ?? repairs.endIndex
+        repairs.insert(repair, at: index)
     }
 
     // MARK: - The receiver

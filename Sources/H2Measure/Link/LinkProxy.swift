@@ -17,7 +17,7 @@ package final class LinkProxy: Sendable {
         /// Connections that the server did not accept.
         package var refused = 0
         package var open = 0
-        package var mostOpen = 0
+        package var peakOpen = 0
         /// Segments that were lost and retransmitted.
         package var lost = 0
     }
@@ -111,7 +111,7 @@ package final class LinkProxy: Sendable {
         let conditions: LinkConditions
         let addresses: [SocketAddress]
         /// The index of the address that answered last.
-        var preferredPlace = 0
+        var preferredAddress = 0
 
         private let descriptor: CInt
         private let tally: Tally
@@ -147,7 +147,7 @@ package final class LinkProxy: Sendable {
                 change {
                     $0.accepted += 1
                     $0.open = open
-                    $0.mostOpen = max($0.mostOpen, open)
+                    $0.peakOpen = max($0.peakOpen, open)
                 }
                 relay.start()
             }

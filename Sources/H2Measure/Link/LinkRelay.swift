@@ -12,7 +12,7 @@ final class LinkRelay {
     private enum State {
         /// The SYN is under way. Can transition to `connecting`, `refused`, `over`.
         case opening
-        /// To the server; `attempt` is an index into `places`. Can transition to `connected`, `refused`, `reset`, `over`.
+        /// To the server; `attempt` is an index into `addressOrder`. Can transition to `connected`, `refused`, `reset`, `over`.
         case connecting(CInt, attempt: Int)
         /// Can transition to `reset`, `over`.
         case connected
@@ -80,7 +80,7 @@ final class LinkRelay {
     private var stateTimer: LoopTimer?
     private var lostThatCounted = 0
     /// Indexes of the proxy's addresses in the order of the attempts: the one that worked last comes first.
-    private var places: [Int] = []
+    private var addressOrder: [Int] = []
 
     private lazy var clientSide = Side(self, isClient: true)
     private lazy var serverSide = Side(self, isClient: false)
@@ -109,14 +109,14 @@ final class LinkRelay {
     private func reachServer() {
         stateTimer = nil
         guard case .opening = state else { return }
-        let preferred = proxy.preferredPlace
-        places = [preferred] + proxy.addresses.indices.filter { $0 != preferred }
+        let preferred = proxy.preferredAddress
+        addressOrder = [preferred] + proxy.addresses.indices.filter { $0 != preferred }
         connect(0)
     }
 
     private func connect(_ attempt: Int) {
-        guard attempt < places.count else { return refuse() }
-        guard let descriptor = LinkSocket.connect(to: proxy.addresses[places[attempt]]) else {
+        guard attempt < addressOrder.count else { return refuse() }
+        guard let descriptor = LinkSocket.connect(to: proxy.addresses[addressOrder[attempt]]) else {
             return connect(attempt + 1)
         }
         state = .connecting(descriptor, attempt: attempt)
@@ -147,7 +147,7 @@ final class LinkRelay {
                 close(descriptor)
                 return connect(attempt + 1)
             }
-            proxy.preferredPlace = places[attempt]
+            proxy.preferredAddress = addressOrder[attempt]
             state = .connected
             let wire = TCPWire(descriptor: descriptor)
             server = wire

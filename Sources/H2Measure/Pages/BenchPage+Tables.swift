@@ -60,7 +60,7 @@ extension BenchPage {
         let waits = result.waits
         let number = Double(max(result.requests.sent, 1))
         let parts: [(String, Double)] = [
-            ("a free stream", waits.slot), ("a connection", waits.connection), ("the client itself", waits.late),
+            ("a free stream", waits.stream), ("a connection", waits.connection), ("the client itself", waits.late),
             ("the socket to take more", waits.sendBlocked),
             ("upload: stream window", waits.uploadStreamWindow),
             ("upload: connection window", waits.uploadConnectionWindow),
@@ -70,8 +70,8 @@ extension BenchPage {
         let rows = parts.map { BarChart.Row($0.0, [.bar(.init(Double($0.1) / number))]) }
         let mean = result.latency.totalCount > 0 ? ChartUnit.nanoseconds.text(result.latency.average) : "–"
         var note = "Mean for each request sent, beside a mean latency from sending of \(mean)."
-        if waits.slotRequests > 0 {
-            note += " \(Page.many(waits.slotRequests, "request")) waited for a stream."
+        if waits.streamRequests > 0 {
+            note += " \(Page.many(waits.streamRequests, "request")) waited for a stream."
         }
         if parts.allSatisfy({ $0.1 == 0 }) {
             return Page.card(
@@ -87,7 +87,7 @@ extension BenchPage {
         let connections = result.connections
         var rows = [
             ("Opened", grouped(connections.opened)),
-            ("Open at once, at most", grouped(connections.mostOpen)),
+            ("Open at once, at most", grouped(connections.peakOpen)),
         ]
         for (name, number) in [
             ("Opened instead of a closed one", connections.reopened), ("Closed on purpose", connections.rotated),
@@ -162,7 +162,7 @@ extension BenchPage {
             rows.append(("Event loops busy", text))
         }
         rows.append(("Timers late, p99", time.text(Double(client.lagP99))))
-        rows.append(("Timers late, at most", time.text(Double(client.lagMost))))
+        rows.append(("Timers late, at most", time.text(Double(client.maximumLag))))
         rows.append(("Memory", ChartUnit.bytes.text(Double(client.residentBytes))))
         rows.append(("Processors", grouped(client.processors)))
         return Page.card(

@@ -236,7 +236,7 @@ package struct BenchPage: Sendable {
             "Streams in flight over time", x: x, y: ("streams", .count, .linear),
             series: [
                 .init("mean", points { $0.inFlightMean }, stroke: .area, colour: 4),
-                .init("most", points { Double($0.inFlightMost) }, stroke: .dashed, colour: 6),
+                .init("most", points { Double($0.peakInFlight) }, stroke: .dashed, colour: 6),
             ])
         let backlog = LineChart(
             "Requests waiting to be sent over time", x: x, y: ("requests", .count, .linear),

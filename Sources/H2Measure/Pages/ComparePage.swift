@@ -183,10 +183,10 @@ package struct ComparePage: Sendable {
                 name,
                 input.groups.map { group in
                     guard let row = group.rows.first(where: { $0.name == name }) else { return .missing("not run") }
-                    return Self.place(row) { figures in (figures.total, 1e9) }
+                    return Self.cell(row) { figures in (figures.total, 1e9) }
                 })
         }
-        let values = rows.flatMap(\.places).compactMap { if case .bar(let bar) = $0 { bar.value } else { nil } }
+        let values = rows.flatMap(\.cells).compactMap { if case .bar(let bar) = $0 { bar.value } else { nil } }
         var chart = BarChart(
             "Total time by way of reuse", unit: .nanoseconds,
             scale: input.groups.count > 1 ? .logarithmic(base: 10) : .suiting(values),
@@ -197,7 +197,7 @@ package struct ComparePage: Sendable {
         return chart
     }
 
-    private static func place(_ row: Row, _ figure: (Figures) -> (Figure, Double)) -> BarChart.Place {
+    private static func cell(_ row: Row, _ figure: (Figures) -> (Figure, Double)) -> BarChart.Cell {
         switch row.outcome {
         case .ran(let figures):
             let (figure, factor) = figure(figures)
@@ -210,7 +210,7 @@ package struct ComparePage: Sendable {
     private func rates(_ group: Group) -> BarChart {
         var chart = BarChart(
             "Requests per second by way of reuse", unit: .count,
-            rows: group.rows.map { .init($0.name, [Self.place($0) { ($0.rate, 1) }]) })
+            rows: group.rows.map { .init($0.name, [Self.cell($0) { ($0.rate, 1) }]) })
         chart.title = "requests per second"
         chart.isWide = true
         return chart

@@ -131,7 +131,7 @@ enum Page {
         guard rows.count > 1 else { return table(head: head, labels: labels, rows) }
         let id = "sort-\(name)"
         var rules = "#\(id){grid-template-columns:repeat(\(head.count),auto)}\n"
-        var places = [String](repeating: "", count: rows.count)
+        var ranks = [String](repeating: "", count: rows.count)
         for (column, order) in orders.enumerated() where order != .none {
             func key(_ row: Int) -> Double {
                 let value = column < rows[row].keys.count ? rows[row].keys[column] : nil
@@ -139,7 +139,7 @@ enum Page {
                 return order == .rising ? value : -value
             }
             let sorted = rows.indices.sorted { (key($0), $0) < (key($1), $1) }
-            for (place, row) in sorted.enumerated() { places[row] += "--o\(column):\(place + 1);" }
+            for (rank, row) in sorted.enumerated() { ranks[row] += "--o\(column):\(rank + 1);" }
             rules += "#\(id):has(#\(id)-\(column):checked) tbody tr{order:var(--o\(column))}\n"
         }
         let cells = head.enumerated().map { column, title in
@@ -153,7 +153,7 @@ enum Page {
             "<label class=\"unsort\"><input type=\"radio\" name=\"\(id)\" checked=\"checked\"/>as measured</label>"
         return "<style>\(rules)</style>\n<p class=\"note\">Choose a column to sort by it. \(first)</p>\n"
             + "<table class=\"many sorted\" id=\"\(id)\">\n<thead><tr>\(cells.joined())</tr></thead>\n"
-            + body(rows, columns: head.count, labels: labels, styles: places) + "</table>\n"
+            + body(rows, columns: head.count, labels: labels, styles: ranks) + "</table>\n"
     }
 
     /// A table. The first `labels` columns are text and head their rows; the others are numbers, if they have a head.

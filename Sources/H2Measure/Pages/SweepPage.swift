@@ -186,27 +186,27 @@ package struct SweepPage: Sendable {
         )
     }
 
-    private func place(_ point: Point) -> Double {
+    private func position(_ point: Point) -> Double {
         Double(isOverStreams ? point.setting.streams : point.setting.connections)
     }
 
     private var throughput: LineChart {
         var chart = LineChart(
             "Throughput over \(over)", x: axis, y: ("requests per second", .count, .linear),
-            series: series(x: place, y: \.goodput))
+            series: series(x: position, y: \.goodput))
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: place(knee), y: knee.rate, label: input.kneeName))
+            chart.notes.append(.init(x: position(knee), y: knee.rate, label: input.kneeName))
         }
         return chart
     }
 
     private func latency(_ figure: (Point) -> Double, _ name: String, hasLimit: Bool) -> LineChart {
-        let series = series(x: place, y: { $0.isFlawed ? nil : figure($0) })
+        let series = series(x: position, y: { $0.isFlawed ? nil : figure($0) })
         var chart = LineChart(
             "Latency (\(name)) over \(over)", x: axis,
             y: (name, .nanoseconds, .suiting(series.flatMap { $0.points.compactMap(\.y) })), series: series)
         if let knee = point(input.knee) {
-            chart.notes.append(.init(x: place(knee), y: figure(knee), label: input.kneeName))
+            chart.notes.append(.init(x: position(knee), y: figure(knee), label: input.kneeName))
         }
         if hasLimit, let limit = input.limit {
             chart.levels.append(.init(y: limit, label: "limit \(ChartUnit.nanoseconds.short(limit))"))

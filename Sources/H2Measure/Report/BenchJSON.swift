@@ -184,8 +184,8 @@ package enum BenchJSON {
 
     private static func spread(_ spread: BenchResult.Spread) -> JSONText {
         [
-            "count": .integer(spread.count), "min_per_second": .number(spread.least),
-            "max_per_second": .number(spread.most), "mean_per_second": .number(spread.mean),
+            "count": .integer(spread.count), "min_per_second": .number(spread.minimum),
+            "max_per_second": .number(spread.maximum), "mean_per_second": .number(spread.mean),
             "stddev_per_second": .number(spread.deviation), "within_stddev": .number(spread.within),
         ]
     }
@@ -232,10 +232,10 @@ package enum BenchJSON {
 
     private static func waits(_ waits: BenchResult.Waits) -> JSONText {
         [
-            "slot_seconds": seconds(waits.slot), "slot_requests": .integer(waits.slotRequests),
+            "stream_seconds": seconds(waits.stream), "stream_requests": .integer(waits.streamRequests),
             "connection_seconds": seconds(waits.connection),
             "connection_requests": .integer(waits.connectionRequests),
-            "late_seconds": seconds(waits.late), "late_max_seconds": seconds(waits.lateMost),
+            "late_seconds": seconds(waits.late), "late_max_seconds": seconds(waits.maximumLate),
             "send_blocked_seconds": seconds(waits.sendBlocked),
             "upload_stream_window_seconds": seconds(waits.uploadStreamWindow),
             "upload_connection_window_seconds": seconds(waits.uploadConnectionWindow),
@@ -248,7 +248,7 @@ package enum BenchJSON {
         [
             "wanted": .integer(connections.wanted), "never_opened": .integer(connections.neverOpened),
             "opened": .integer(connections.opened), "reopened": .integer(connections.reopened),
-            "rotated": .integer(connections.rotated), "most_open": .integer(connections.mostOpen),
+            "rotated": .integer(connections.rotated), "open_max": .integer(connections.peakOpen),
             "http2": .integer(connections.http2), "http1": .integer(connections.http1),
             "handshakes": .integer(connections.handshakes), "resumed": .integer(connections.resumed),
             "tls_version": JSONText(connections.tlsVersion), "cipher": JSONText(connections.cipher),
@@ -269,7 +269,7 @@ package enum BenchJSON {
             "cpu_user_seconds": .number(client.userSeconds), "cpu_system_seconds": .number(client.systemSeconds),
             "loop_busy": .array(client.loopBusy.map { .number($0) }),
             "spin_seconds": .number(client.spinSeconds), "lag_p99_seconds": seconds(client.lagP99),
-            "lag_max_seconds": seconds(client.lagMost), "resident_bytes": .integer(client.residentBytes),
+            "lag_max_seconds": seconds(client.maximumLag), "resident_bytes": .integer(client.residentBytes),
             "processors": .integer(client.processors),
         ]
     }
@@ -282,7 +282,7 @@ package enum BenchJSON {
             "drain": .bool(interval.isDrain), "sent": .integer(interval.sent), "done": .integer(interval.done),
             "failed": .integer(interval.failed),
             "received_bytes": .integer(interval.bytesReceived), "in_flight_mean": .number(interval.inFlightMean),
-            "in_flight_max": .integer(interval.inFlightMost), "connections": .integer(interval.connections),
+            "in_flight_max": .integer(interval.peakInFlight), "connections": .integer(interval.connections),
             "backlog": .integer(interval.backlog), "p50_seconds": time(interval.p50), "p99_seconds": time(interval.p99),
             "max_seconds": time(interval.longest), "hdr_histogram": interval.latency.map(encoded) ?? .null,
         ]

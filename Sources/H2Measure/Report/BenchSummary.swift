@@ -109,11 +109,11 @@ package struct BenchSummary {
         lines += row("Requests", identity)
         lines += row(
             "Rate", "\(rateText(result.rate)) responses/s over \(timeText(seconds: result.elapsed))", paint: style.bold)
-        if case let places = result.perConnection, places.count > 1 {
+        if case let rates = result.perConnection, rates.count > 1 {
             lines += row(
                 "",
-                "on each connection \(rateText(places.least)) to \(rateText(places.most)), mean "
-                    + "\(rateText(places.mean)), sd \(rateText(places.deviation)) (\(percent(places.within)) within)")
+                "on each connection \(rateText(rates.minimum)) to \(rateText(rates.maximum)), mean "
+                    + "\(rateText(rates.mean)), sd \(rateText(rates.deviation)) (\(percent(rates.within)) within)")
         }
         if result.downtime.count > 0 {
             let down = result.downtime
@@ -176,7 +176,7 @@ package struct BenchSummary {
     private func waits() -> [String] {
         let waits = result.waits
         let named = [
-            (waits.slot, "for a stream (\(grouped(waits.slotRequests, "request")))"),
+            (waits.stream, "for a stream (\(grouped(waits.streamRequests, "request")))"),
             (waits.connection, "for a connection (\(grouped(waits.connectionRequests, "request")))"),
             (waits.sendBlocked, "for the network to take what was sent"),
             (waits.uploadStreamWindow, "uploads for the server's stream window"),
@@ -194,7 +194,7 @@ package struct BenchSummary {
 
     private func machinery() -> [String] {
         let connections = result.connections
-        var text = "\(grouped(connections.opened)) opened, at most \(grouped(connections.mostOpen)) at once"
+        var text = "\(grouped(connections.opened)) opened, at most \(grouped(connections.peakOpen)) at once"
         if connections.neverOpened > 0 {
             text += "; \(grouped(connections.neverOpened)) of \(grouped(connections.wanted)) never opened"
         }
@@ -218,7 +218,7 @@ package struct BenchSummary {
             let loops = client.loopBusy.count
             state.append("\(loops == 1 ? "event loop" : "busiest of \(loops) event loops") \(percent(busiest)) busy")
         }
-        state.append("timers late by \(timeText(client.lagP99)) (p99), \(timeText(client.lagMost)) (max)")
+        state.append("timers late by \(timeText(client.lagP99)) (p99), \(timeText(client.maximumLag)) (max)")
         if client.residentBytes > 0 { state.append("\(byteCount(client.residentBytes)) of memory") }
         return lines + row("", state.joined(separator: "; "))
     }

@@ -3,8 +3,8 @@ package struct FailCondition: Sendable, Equatable {
     private enum Metric: Sendable, Equatable {
         /// A percentile of the corrected latency.
         case percentile(Double)
-        case least
-        case longest
+        case minimum
+        case maximum
         case mean
         /// Responses per second.
         case rate
@@ -17,7 +17,7 @@ package struct FailCondition: Sendable, Equatable {
 
         var isTime: Bool {
             switch self {
-            case .percentile, .least, .longest, .mean: true
+            case .percentile, .minimum, .maximum, .mean: true
             default: false
             }
         }
@@ -60,12 +60,12 @@ package struct FailCondition: Sendable, Equatable {
         func refuse(_ message: String) -> OptionValueError {
             OptionValueError(message: "'\(printable(written))': \(message)", remedy: remedy)
         }
-        guard let place = text.firstIndex(where: { $0 == ">" || $0 == "<" }),
-            let relation = Relation.allCases.first(where: { text[place...].hasPrefix($0.rawValue) })
+        guard let index = text.firstIndex(where: { $0 == ">" || $0 == "<" }),
+            let relation = Relation.allCases.first(where: { text[index...].hasPrefix($0.rawValue) })
         else { throw refuse("there is no > or <") }
-        let name = String(text[..<place])
+        let name = String(text[..<index])
         guard let metric = Self.metric(name) else { throw refuse("'\(printable(name))' is not a figure") }
-        let value = String(text[place...].dropFirst(relation.rawValue.count))
+        let value = String(text[index...].dropFirst(relation.rawValue.count))
         (self.text, self.name, self.metric, self.relation) = (text, name, metric, relation)
         if metric.isTime {
             guard let time = QuantityText.nanoseconds(value, bare: .refused) else {
@@ -87,8 +87,8 @@ package struct FailCondition: Sendable, Equatable {
 
     private static func metric(_ name: String) -> Metric? {
         switch name {
-        case "min": return .least
-        case "max": return .longest
+        case "min": return .minimum
+        case "max": return .maximum
         case "mean": return .mean
         case "rate": return .rate
         case "errors": return .errors
@@ -176,8 +176,8 @@ package struct FailCondition: Sendable, Equatable {
         if metric.isTime, corrected.count == 0 { return nil }
         switch metric {
         case .percentile(let percentile): return Double(corrected.value(at: percentile))
-        case .least: return Double(corrected.min)
-        case .longest: return Double(corrected.max)
+        case .minimum: return Double(corrected.min)
+        case .maximum: return Double(corrected.max)
         case .mean: return corrected.mean
         case .rate: return result.rate
         case .errors, .aborted, .dropped, .retries, .statuses:
@@ -193,7 +193,7 @@ package struct FailCondition: Sendable, Equatable {
         case .dropped: result.requests.dropped
         case .retries: result.requests.retries
         case .statuses(let range): range.reduce(0) { $0 + result.statuses[$1] }
-        case .percentile, .least, .longest, .mean, .rate: 0
+        case .percentile, .minimum, .maximum, .mean, .rate: 0
         }
     }
 }

@@ -19,7 +19,7 @@ package struct HistogramLogMerge {
     }
 
     /// A histogram takes 270 kB, so a log with very many tags would use too much memory.
-    private static let mostTags = 64
+    private static let maximumTags = 64
 
     /// In the order of the logs, the one without a tag first.
     package private(set) var series: [Series] = []
@@ -44,8 +44,8 @@ package struct HistogramLogMerge {
     private mutating func take(_ interval: HistogramLogReader.Interval) throws {
         var index = series.firstIndex { $0.tag == interval.tag }
         if index == nil {
-            guard series.count < Self.mostTags else {
-                throw HistogramPayloadError("has one more tag than the \(Self.mostTags) that are read")
+            guard series.count < Self.maximumTags else {
+                throw HistogramPayloadError("has one more tag than the \(Self.maximumTags) that are read")
             }
             index = interval.tag == nil ? 0 : series.count
             series.insert(Series(tag: interval.tag), at: index!)

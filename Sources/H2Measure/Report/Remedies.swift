@@ -30,7 +30,7 @@ struct Remedies {
     var lessLoad: String? {
         guard plan.pace == .closed else {
             // There is nothing below one request at a time.
-            if result.timeLine.map(\.inFlightMost).max() == 1 { return nil }
+            if result.timeLine.map(\.peakInFlight).max() == 1 { return nil }
             return isScripted ? "use a script with more time between its lines" : "ask for a lower rate"
         }
         if streamsOnEach > 1 { return "use a smaller -m" }

@@ -79,7 +79,7 @@ package struct RequestList: Sendable, Equatable {
     }
 
     /// The number of requests named; there may be a million.
-    private static let most = 20
+    private static let maximumEntries = 20
 
     package private(set) var entries: [Entry] = []
     package private(set) var count = 0
@@ -88,7 +88,7 @@ package struct RequestList: Sendable, Equatable {
 
     package init(origin: Origin, requests: [BenchPlan.Request]) {
         count = requests.count
-        entries = requests.prefix(Self.most).map { Entry(method: $0.method, url: $0.url(origin)) }
+        entries = requests.prefix(Self.maximumEntries).map { Entry(method: $0.method, url: $0.url(origin)) }
     }
 
     /// For example `GET https://localhost/1, and 19 others in turn`.

@@ -19,7 +19,7 @@ package struct Verdict: Sendable, Equatable {
         case throttled
         case sample
         case shortTime = "short_time"
-        case slots
+        case streams
         case windows
         case sendBlocked = "send_blocked"
         case rateMissed = "rate_missed"

@@ -12,26 +12,26 @@ extension VerdictRules {
         func isMuch(_ wait: Double) -> Bool { wait > 0 && wait > 0.05 * total }
 
         if let limit = result.connections.maxConcurrentStreams, result.connections.http2 > 0, limit < plan.streams,
-            waits.slotRequests > 0, !isOpenLoop || isMuch(waits.slot)
+            waits.streamRequests > 0, !isOpenLoop || isMuch(waits.stream)
         {
             let enough = limit > 0 ? (plan.connections * plan.streams + limit - 1) / limit : plan.connections
             verdicts.append(
                 Verdict(
-                    .note, .slots,
+                    .note, .streams,
                     "The server allows \(grouped(limit, "stream")) on a connection, fewer than -m \(plan.streams), and the others waited for "
-                        + "theirs (\(timeText(nanoseconds: waits.slot)) in all): use -m \(max(limit, 1)), or spread them with -c \(enough)."
+                        + "theirs (\(timeText(nanoseconds: waits.stream)) in all): use -m \(max(limit, 1)), or spread them with -c \(enough)."
                 ))
         } else if result.connections.http1 > 0, plan.streams > 1, !isOpenLoop {
             verdicts.append(
                 Verdict(
-                    .note, .slots,
+                    .note, .streams,
                     "HTTP/1.1 has one request at a time on a connection, so -m \(plan.streams) did nothing: use "
                         + "-c \(plan.connections * plan.streams) for as many in flight."))
-        } else if waits.slotRequests > 0, isMuch(waits.slot) {
+        } else if waits.streamRequests > 0, isMuch(waits.stream) {
             verdicts.append(
                 Verdict(
-                    .note, .slots,
-                    "\(grouped(waits.slotRequests, "request")) waited for a free stream (\(timeText(nanoseconds: waits.slot)) in all), "
+                    .note, .streams,
+                    "\(grouped(waits.streamRequests, "request")) waited for a free stream (\(timeText(nanoseconds: waits.stream)) in all), "
                         + "which only the corrected latency counts: \(remedies.moreStreams)."))
         }
         if isMuch(waits.downloadStreamWindow) || isMuch(waits.downloadConnectionWindow) {

@@ -109,7 +109,7 @@ struct VerdictRules {
                 .warning, .sample,
                 "\(none) answered within \(Remedies.brief(time))\(waited): use a longer -D or --drain, or \(tryOne).")
         }
-        if plan.warmUp > .zero, result.timeLine.contains(where: { $0.inFlightMost > 0 }) {
+        if plan.warmUp > .zero, result.timeLine.contains(where: { $0.peakInFlight > 0 }) {
             return Verdict(
                 .warning, .sample,
                 "Nothing was measured, because all streams still waited for responses to requests of the warm-up: use a "
@@ -247,7 +247,7 @@ struct VerdictRules {
 
     private static func sum(_ causes: [String: Int]) -> Int { causes.values.reduce(0, +) }
 
-    /// Reports that places gave up, in the warm-up or after it, so that there was less load than asked for.
+    /// Reports that connection slots gave up, in the warm-up or after it, so that there was less load than asked for.
     private func abandoned() -> Verdict? {
         let connections = result.connections
         guard connections.abandoned > 0 else { return nil }
@@ -262,7 +262,7 @@ struct VerdictRules {
                 remedies.fewerConnections, remedies.slowerConnecting))
     }
 
-    /// Reports that places never had a connection, so that there was less load than asked for.
+    /// Reports that connection slots never had a connection, so that there was less load than asked for.
     private func neverOpened() -> Verdict? {
         let connections = result.connections
         guard connections.neverOpened > 0 else { return nil }
@@ -291,7 +291,7 @@ struct VerdictRules {
             verdicts.contains { $0.severity == .warning && topics.contains($0.topic) }
         }
         var consequences: Set<Verdict.Topic> = []
-        let ofLoad: Set<Verdict.Topic> = [.rateMissed, .backlog, .coordinatedOmission, .unsteady, .slots]
+        let ofLoad: Set<Verdict.Topic> = [.rateMissed, .backlog, .coordinatedOmission, .unsteady, .streams]
         switch result.end {
         case .gaveUp:
             consequences = ofLoad.union([
@@ -306,7 +306,7 @@ struct VerdictRules {
         if has(.clientBusy) { consequences.formUnion(ofLoad.union([.clientLag])) }
         let isBehind = has(.rateMissed, .backlog)
         // If a run is behind schedule, its latencies depend on its length, however many there are.
-        if isBehind { consequences.formUnion([.coordinatedOmission, .unsteady, .slots, .sample]) }
+        if isBehind { consequences.formUnion([.coordinatedOmission, .unsteady, .streams, .sample]) }
         return verdicts.filter { verdict in
             // The lag of the client's timers is minor by comparison, and requests left at the end follow from it.
             let isAside =
@@ -430,7 +430,7 @@ struct VerdictRules {
             "During the warm-up, \(parts.joined(separator: " and "))\(most). The measured part began after that.")
     }
 
-    /// Whether connections not ended on purpose were opened again. If some were, each place may be between the two.
+    /// Whether connections not ended on purpose were opened again. If some were, each slot may be between the two.
     private var isReopenedUnasked: Bool {
         let isRotating = plan.requestsPerConnection != nil || !remedies.timeLimits.isEmpty
         let connections = result.connections

@@ -7,7 +7,7 @@ package struct SweepPoint: Sendable, Equatable {
     package var rate = 0.0
     /// Complete responses, which the latencies are based on.
     package var responses = 0
-    /// Nanoseconds from when a request was to begin, so that waiting for its turn counts.
+    /// Nanoseconds from when a request was to begin, so that the wait before it counts.
     package var p50: UInt64 = 0
     package var p90: UInt64 = 0
     package var p99: UInt64 = 0

@@ -18,16 +18,8 @@ extension FetchSettings {
         guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) cannot be combined") }
     }
 
-    mutating func setConnection(_ connection: ConnectionArguments) throws {
-        guard connection.key == nil || connection.certificate != nil else {
-            throw Failure.usage("--key goes with --cert")
-        }
-        tls =
-            TLSFiles(
-                isInsecure: connection.insecure, authorityFile: connection.authorityFile,
-                authorityDirectory: connection.authorityDirectory, certificate: connection.certificate,
-                key: connection.key
-            ).configuration
+    mutating func setConnection(_ connection: ConnectionArguments, _ certificates: TLSArguments) throws {
+        tls = try certificates.configuration(authorityDirectory: connection.authorityDirectory)
         connectRules = ConnectRules(
             connectTo: try connection.connectTo.map(ConnectRule.init(connectTo:)),
             resolve: try connection.resolve.map(ConnectRule.init(resolve:)))
@@ -48,7 +40,7 @@ extension FetchSettings {
         }
         informationalMaximum = connection.informationalMaximum
         informationalPerSecond = connection.informationalPerSecond
-        // Responses that wait for their turn on stdout are not read while those before them are.
+        // Responses that wait to be written to stdout are not read while those before them are.
         pool.unreadTimeout = nil
         // Each transfer may need one. Beyond that, idle connections are closed to make room.
         pool.connections = max(256, parallelMaximum)
@@ -154,8 +146,8 @@ extension FetchSettings {
             configuration.tcpKeepAlive?.interval = keepAliveTime
         }
         if writesInOrder {
-            // Responses that wait for their turn are not read. Together they must not use up the connection's window,
-            // or the response whose turn it is would wait forever. So the streams share 64 MiB, their windows do not
+            // Responses that wait to be written are not read. Together they must not use up the connection's window,
+            // or the response that is next would wait forever. So the streams share 64 MiB, their windows do not
             // grow, and the unread limit holds them all.
             let atOnce = inputFile == nil ? min(parallelMaximum, urls.count) : parallelMaximum
             let stream = min(max((64 << 20) / atOnce, 65_535), 8 << 20)
@@ -168,7 +160,7 @@ extension FetchSettings {
 
     /// The longest that a request may wait for a connection or stream through connecting and load limits.
     ///
-    /// If it waits longer, responses that wait for its turn hold all of them.
+    /// If it waits longer, responses that wait for it hold all of them.
     var longestHonestWait: Duration {
         let steps = ConnectionConfiguration.Timeouts()
         var wait = (connectTimeout ?? steps.resolve + steps.connect + steps.tls) + .seconds(2)
@@ -180,7 +172,7 @@ extension FetchSettings {
     /// The limit of concurrent transfers, with bodies in order on stdout, to an origin that has not responded yet.
     ///
     /// The number of HTTP/1.1 connections if only HTTP/1.1 is possible, otherwise unlimited.
-    func placesAtFirst(_ origin: Origin) -> Int {
+    func initialPermits(_ origin: Origin) -> Int {
         switch (versions, origin.scheme) {
         case (.http1Only, _), (.automatic, .http): pool.http1ConnectionsPerOrigin
         default: .max

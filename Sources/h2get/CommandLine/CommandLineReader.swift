@@ -47,11 +47,16 @@ enum CommandLineReader {
                 values.append(String(argument[argument.utf8.index(after: equals)...]))
             }
             for value in values {
-                let text = isHarmless(value) ? shown(value) : "***"
+                let text = isNumbers(value) ? value : isHarmless(value) ? shown(value) : "***"
                 if text != value { message = message.replacing("'\(value)'", with: "'\(text)'") }
             }
         }
         return message
+    }
+
+    /// Whether `value` is a short list of numbers or statuses, such as `204 ,2xx`. Spaces do not make a secret of it.
+    private static func isNumbers(_ value: String) -> Bool {
+        value.utf8.count <= 100 && value.utf8.allSatisfy { (0x30...0x39).contains($0) || " ,.xX".utf8.contains($0) }
     }
 
     /// Whether `value` is certainly not a secret: `me:password` may be meant for an option of curl's, `0..1K:30s` is not.
@@ -85,16 +90,16 @@ enum CommandLineReader {
             if argument == "--" { return out + arguments[index...] }
             let word = Array(argument.utf8)
             let isCluster = !isValue && word.count > 1 && word[0] == UInt8(ascii: "-") && word[1] != word[0]
-            guard isCluster, let place = word.firstIndex(where: lettersWithValue.contains) else {
+            guard isCluster, let letter = word.firstIndex(where: lettersWithValue.contains) else {
                 out.append(argument)
                 // The word after a long option may be its value, which must not be changed.
                 isValue = !isValue && argument.hasPrefix("--") && !argument.utf8.contains(UInt8(ascii: "="))
                 continue
             }
-            if place > 1 { out.append(String(decoding: word[..<place], as: UTF8.self)) }
-            out.append("-" + String(decoding: [word[place]], as: UTF8.self))
-            if place + 1 < word.count { out.append(String(decoding: word[(place + 1)...], as: UTF8.self)) }
-            isValue = place + 1 == word.count
+            if letter > 1 { out.append(String(decoding: word[..<letter], as: UTF8.self)) }
+            out.append("-" + String(decoding: [word[letter]], as: UTF8.self))
+            if letter + 1 < word.count { out.append(String(decoding: word[(letter + 1)...], as: UTF8.self)) }
+            isValue = letter + 1 == word.count
         }
         return out
     }

@@ -71,7 +71,7 @@ struct BadValue: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// The value of `--rate`: the arrival rate in requests per second over all connections.
+/// The value of `--request-rate`: the arrival rate in requests per second over all connections.
 enum ArrivalRate: Sendable, Equatable {
     case constant(Double)
     /// A ramp from the first rate to the second.
@@ -88,7 +88,7 @@ enum ArrivalRate: Sendable, Equatable {
             let from = ["0", "0/s"].contains(first) ? 0 : try Quantity.rate(first)
             self = .range(from, try Quantity.rate(last))
         } catch {
-            throw BadValue("write --rate N, or --rate A..B such as 100..2K, B above 0")
+            throw BadValue("write --request-rate N, or --request-rate A..B such as 100..2K, B above 0")
         }
     }
 }
@@ -116,7 +116,7 @@ struct StatusList: Sendable, Equatable {
 /// The value of `--stages`: consecutive stages of the arrival rate.
 struct RateStages: Sendable, Equatable {
     /// The maximum number of stages.
-    static let most = 1_000
+    static let maximumCount = 1_000
     var stages: [BenchPlan.Stage] = []
 
     /// Parses `100:30s` or `0..100:30s,100:2m,1K:10s`.
@@ -126,7 +126,7 @@ struct RateStages: Sendable, Equatable {
         }
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let halves = part.split(separator: ":", omittingEmptySubsequences: false)
-            guard halves.count == 2, stages.count < Self.most else {
+            guard halves.count == 2, stages.count < Self.maximumCount else {
                 throw BadValue("write RATE:TIME or A..B:TIME, with commas between, such as 0..1K:30s,1K:2m")
             }
             let rates = String(halves[0])

@@ -69,16 +69,16 @@ enum RawArguments {
             return (String(decoding: word[..<equals], as: UTF8.self), word[(equals + 1)...])
         }
         let letters = GetCommand.lettersWithValue
-        if word.count > 1, word[0] == dash, word[1] != dash, let place = word.firstIndex(where: letters.contains) {
-            let head = word[..<place]
-            if head.allSatisfy({ $0 < 0x80 }), place + 1 < word.count {
-                return ("-" + String(decoding: [word[place]], as: UTF8.self), word[(place + 1)...])
+        if word.count > 1, word[0] == dash, word[1] != dash, let index = word.firstIndex(where: letters.contains) {
+            let head = word[..<index]
+            if head.allSatisfy({ $0 < 0x80 }), index + 1 < word.count {
+                return ("-" + String(decoding: [word[index]], as: UTF8.self), word[(index + 1)...])
             }
         }
         guard let last, last.utf8.first == dash, last.utf8.count > 1 else { return (nil, word[...]) }
         if last.hasPrefix("--") { return (last.utf8.contains(UInt8(ascii: "=")) ? nil : last, word[...]) }
         // In joined letters the first one that takes a value is the option, and the rest is its value.
-        guard let place = last.utf8.firstIndex(where: letters.contains), last.utf8.index(after: place) == last.endIndex
+        guard let index = last.utf8.firstIndex(where: letters.contains), last.utf8.index(after: index) == last.endIndex
         else { return (last.utf8.count == 2 ? last : nil, word[...]) }
         return ("-" + last.suffix(1), word[...])
     }

@@ -11,17 +11,17 @@ actor Fetch {
     let console: Console
     let list: URLList
     let client: HTTPClient
-    /// For the transfer whose turn it is, if those that wait for it hold all connections that `client` may open.
+    /// For the transfer whose body is next on stdout, if those that wait for it hold all connections that `client` may open.
     private var spareClient: HTTPClient?
-    let turns = Turns()
-    let places: Places<Origin>
+    let outputOrder = OutputOrder()
+    let permits: OrderedSemaphore<Origin>
     let origins: KnownOrigins
     let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
     let files = ClaimedFiles()
     let sharedOutputs = SharedOutputs()
     /// Set when the first pipe or device is written to.
-    private var sharedPlaces: Set<FileIdentity>?
+    private var sharedTargets: Set<FileIdentity>?
     let retryNotes: RetryNotes
     private let unreachable: OriginFailures
 
@@ -30,7 +30,7 @@ actor Fetch {
     var failed = 0
     var bodyBytes = 0
     var inFlight = 0
-    var mostInFlight = 0
+    var peakInFlight = 0
     var spoken: Set<HTTPProtocolVersion> = []
     /// The connection of the first response.
     var firstConnection: (info: ConnectionInfo, version: HTTPProtocolVersion)?
@@ -62,12 +62,12 @@ actor Fetch {
         self.verbose = verbose
         client = HTTPClient(
             configuration: settings.clientConfiguration(onFrame: verbose.frameLogger(settings.versions)))
-        places = Places(limitAtFirst: settings.placesAtFirst)
+        permits = OrderedSemaphore(initialLimit: settings.initialPermits)
         origins = KnownOrigins(atOnce: settings.parallelMaximum)
     }
 
     /// The second client, which has its own connection limits.
-    func clientForTurn() -> HTTPClient {
+    func clientForCurrentOutput() -> HTTPClient {
         if let spareClient { return spareClient }
         let client = HTTPClient(configuration: client.configuration)
         spareClient = client
@@ -78,10 +78,10 @@ actor Fetch {
     /// Whether more than one body may go to a pipe, device or descriptor. For a list with -O this is not known in advance.
     func isShared(_ identity: FileIdentity) -> Bool {
         if settings.inputFile != nil, settings.placement.usesRemoteName { return true }
-        if let sharedPlaces { return sharedPlaces.contains(identity) }
-        let places = settings.placement.sharedPlaces(settings.urls, pathAsIs: settings.keepsPath)
-        sharedPlaces = places
-        return places.contains(identity)
+        if let sharedTargets { return sharedTargets.contains(identity) }
+        let targets = settings.placement.sharedTargets(settings.urls, pathAsIs: settings.keepsPath)
+        sharedTargets = targets
+        return targets.contains(identity)
     }
 
     /// Fetches all URLs, closes the connections, and reports the outcome.
@@ -212,8 +212,8 @@ actor Fetch {
 
     private func fetch(_ url: String, _ index: Int) async {
         let destination = settings.placement.destination(ofURLAt: index)
-        let turn = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
-        let transfer = Transfer(url: url, index: index, destination: destination, turn: turn)
+        let outputIndex = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
+        let transfer = Transfer(url: url, index: index, destination: destination, outputIndex: outputIndex)
         let outcome: Outcome
         if let limit = settings.maxTime {
             outcome = await TimeLimit.run(limit) { await self.outcome(of: transfer, $0) }
@@ -231,7 +231,7 @@ actor Fetch {
                 failure, outcome.standardOutputIsBroken, url, index,
                 unreachable: outcome.isUnreachable ? outcome.origin : nil)
         }
-        if let turn { await end(turn, url, index) }
+        if let outputIndex { await end(outputIndex, url, index) }
     }
 
     /// The outcome of one URL.
@@ -300,14 +300,14 @@ actor Fetch {
         isStopped = true
     }
 
-    /// Ends a turn on stdout, and writes the bodies that waited for it.
-    private func end(_ turn: Int, _ url: String, _ index: Int) async {
-        turns.end(turn)
+    /// Ends an output on stdout, and writes the bodies that waited for it.
+    private func end(_ outputIndex: Int, _ url: String, _ index: Int) async {
+        outputOrder.end(outputIndex)
         do {
-            try await turns.writeDeposits { try await self.writeDeposit($0) }
-            done += turns.takeDeposits().written
+            try await outputOrder.writeDeposits { try await self.writeDeposit($0) }
+            done += outputOrder.takeDeposits().written
         } catch {
-            let (written, lost) = turns.takeDeposits()
+            let (written, lost) = outputOrder.takeDeposits()
             done += written
             // Cancelled: the waiting bodies are dropped.
             guard let failure = error as? Failure else {
@@ -400,7 +400,7 @@ actor Fetch {
 
     private func summary(_ statistics: HTTPClient.Statistics) -> String {
         Summary(
-            requests: done + failed, failed: failed, mostInFlight: mostInFlight, bodyBytes: bodyBytes,
+            requests: done + failed, failed: failed, peakInFlight: peakInFlight, bodyBytes: bodyBytes,
             elapsed: (ContinuousClock.now - start).inSeconds, spoken: spoken, first: firstConnection,
             statistics: statistics
         ).text

@@ -73,7 +73,7 @@ struct FetchSettings: Sendable {
         if request.expectContinue { options.expectContinue = .seconds(1) }
         try setTimes(command.times)
         try setVersions(command.connection)
-        try setConnection(command.connection)
+        try setConnection(command.connection, command.tls)
         try setRetry(request)
         placement = try Placement(command.output, urlCount: inputFile == nil ? urls.count : nil)
         failsOnStatus = command.output.fail
@@ -88,7 +88,7 @@ struct FetchSettings: Sendable {
     // MARK: - Request
 
     private mutating func setBody(_ request: RequestArguments) throws {
-        let data = (request.data + request.binaryData).sorted { $0.place < $1.place }
+        let data = (request.data + request.binaryData).sorted { $0.position < $1.position }
         guard data.isEmpty || request.uploads.isEmpty else {
             throw Failure.usage("-d (a POST) and -T (a PUT) cannot be combined")
         }
@@ -165,17 +165,17 @@ struct FetchSettings: Sendable {
         var authority: String?
         // The first -H of a name replaces the default, further ones add: `-H 'Accept: a' -H 'Accept: b'` sends both.
         var seen: Set<HTTPField.Name> = []
-        for (line, place) in try fieldLines(arguments) {
-            let field = try FieldArgument(line, place: place)
+        for (line, source) in try fieldLines(arguments) {
+            let field = try FieldArgument(line, source: source)
             if field.name.lowercased() == "host" {
                 guard field.bytes == field.value.map({ Array($0.utf8) }) else {
-                    throw Failure.usage("\(place): the value of Host is not UTF-8")
+                    throw Failure.usage("\(source): the value of Host is not UTF-8")
                 }
                 authority = field.value
                 continue
             }
             guard let name = HTTPField.Name(field.name) else {
-                throw Failure.usage(FieldArgument.badName(place))
+                throw Failure.usage(FieldArgument.badName(source))
             }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
                 throw Failure.usage(
@@ -191,12 +191,12 @@ struct FetchSettings: Sendable {
     }
 
     /// The lines of -H, each with its position in words.
-    private static func fieldLines(_ arguments: [String]) throws -> [(line: [UInt8], place: String)] {
-        var lines: [(line: [UInt8], place: String)] = []
+    private static func fieldLines(_ arguments: [String]) throws -> [(line: [UInt8], source: String)] {
+        var lines: [(line: [UInt8], source: String)] = []
         for (index, argument) in arguments.enumerated() {
             guard argument.utf8.first == UInt8(ascii: "@") else {
-                let place = FieldArgument.place("-H", index, of: arguments.count)
-                lines.append((RawArguments.bytes(of: argument), place))
+                let source = FieldArgument.source("-H", index, of: arguments.count)
+                lines.append((RawArguments.bytes(of: argument), source))
                 continue
             }
             let path = String(argument.dropFirst())
@@ -214,11 +214,11 @@ struct FetchSettings: Sendable {
         guard !request.head else { throw Failure.usage("-I asks without a body, so no --trailer can follow one") }
         var trailers = HTTPFields()
         for (index, line) in request.trailers.enumerated() {
-            let place = FieldArgument.place("--trailer", index, of: request.trailers.count)
-            let field = try FieldArgument(Array(line.utf8), place: place)
-            guard let name = HTTPField.Name(field.name) else { throw Failure.usage(FieldArgument.badName(place)) }
+            let source = FieldArgument.source("--trailer", index, of: request.trailers.count)
+            let field = try FieldArgument(Array(line.utf8), source: source)
+            guard let name = HTTPField.Name(field.name) else { throw Failure.usage(FieldArgument.badName(source)) }
             guard let value = field.value else {
-                throw Failure.usage("\(place): a trailer field needs a value; write 'Name: value'")
+                throw Failure.usage("\(source): a trailer field needs a value; write 'Name: value'")
             }
             trailers.append(HTTPField(name: name, value: value))
         }
@@ -239,7 +239,7 @@ struct FetchSettings: Sendable {
             throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
         }
         var isReadOnce = false
-        // A missing file is reported when its turn comes.
+        // A missing file is reported when it is fetched.
         if case .uploads(let files) = body, files.count == 1 {
             isReadOnce = files[0] == "-" || FileKind(path: files[0]) == .other
         }
@@ -266,17 +266,17 @@ struct FieldArgument: Equatable {
     var value: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
     /// Names the -H or --trailer in errors, which do not repeat its content: it may be a password or a token.
-    static func place(_ option: String, _ index: Int, of count: Int) -> String {
+    static func source(_ option: String, _ index: Int, of count: Int) -> String {
         count == 1 ? option : "\(option) number \(index + 1)"
     }
 
-    static func badName(_ place: String) -> String {
-        "\(place): the name has a character that no name may have; write 'Name: value'"
+    static func badName(_ source: String) -> String {
+        "\(source): the name has a character that no name may have; write 'Name: value'"
     }
 
-    /// - Parameter place: its position, for errors.
+    /// - Parameter source: its position, for errors.
     /// - Throws: `Failure` (`usage`).
-    init(_ line: [UInt8], place: String) throws {
+    init(_ line: [UInt8], source: String) throws {
         func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
             var text = text
             while let first = text.first, first == 0x20 || first == 0x09 { text.removeFirst() }
@@ -288,13 +288,13 @@ struct FieldArgument: Equatable {
             let rest = trimmed(line[(colon + 1)...])
             bytes = rest.isEmpty ? nil : Array(rest)
             guard rest.allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }) else {
-                throw Failure.usage("\(place): a control character in the value")
+                throw Failure.usage("\(source): a control character in the value")
             }
         } else if line.last == UInt8(ascii: ";"), line.count > 1 {
             name = String(decoding: trimmed(line.dropLast()), as: UTF8.self)
             bytes = []
         } else {
-            throw Failure.usage("\(place): there is no ':' behind a name; write 'Name: value'")
+            throw Failure.usage("\(source): there is no ':' behind a name; write 'Name: value'")
         }
     }
 

@@ -35,6 +35,7 @@ struct GetCommand: URLCommand {
 
     @OptionGroup(title: "Request") var request: RequestArguments
     @OptionGroup(title: "Where bodies go") var output: OutputArguments
+    @OptionGroup(title: "Connection") var tls: TLSArguments
     @OptionGroup(title: "Connection") var connection: ConnectionArguments
     @OptionGroup(title: "Time limits") var times: TimeArguments
     @OptionGroup(title: "Messages") var messages: MessageArguments
@@ -197,24 +198,10 @@ struct OutputArguments: ParsableArguments {
 }
 
 struct ConnectionArguments: ParsableArguments {
-    @Flag(name: [.customShort("k"), .customLong("insecure")], help: "Do not verify the server's certificate.")
-    var insecure = false
-
     @Option(
-        name: .customLong("cacert"), help: ArgumentHelp("Trust these authorities only (PEM).", valueName: "FILE"))
-    var authorityFile: String?
-
-    @Option(
-        name: .customLong("capath"), help: ArgumentHelp("The same, a folder made by openssl rehash.", valueName: "DIR"))
+        name: .customLong("capath"),
+        help: ArgumentHelp("Trust the authorities in a folder made by openssl rehash.", valueName: "DIR"))
     var authorityDirectory: String?
-
-    @Option(
-        name: [.customShort("E", allowingJoined: true), .customLong("cert")],
-        help: ArgumentHelp("Our certificate, if the server asks (PEM).", valueName: "FILE"))
-    var certificate: String?
-
-    @Option(name: .customLong("key"), help: ArgumentHelp("Its key, if in another file.", valueName: "FILE"))
-    var key: String?
 
     @Flag(name: .customLong("http1.1"), help: "Speak HTTP/1.1 alone.")
     var http1 = false
@@ -292,14 +279,14 @@ struct MessageArguments: ParsableArguments {
 struct OrderedData: Sendable, Equatable {
     let text: String
     let isBinary: Bool
-    let place: Int
+    let position: Int
 
-    private static let places = Atomic<Int>(0)
+    private static let positions = Atomic<Int>(0)
 
     init(text: String, isBinary: Bool) {
         self.text = text
         self.isBinary = isBinary
-        place = OrderedData.places.add(1, ordering: .relaxed).newValue
+        position = OrderedData.positions.add(1, ordering: .relaxed).newValue
     }
 }
 

@@ -8,14 +8,14 @@ struct Transfer {
     let index: Int
     let destination: Placement.Destination
     /// Its position among the bodies that go to stdout.
-    let turn: Int?
+    let outputIndex: Int?
     var phase = TransferPhase.request
     var bodyBytes = 0
     /// What a failure left of its file, in words.
     var leftover = ""
     /// The file that was written in place and emptied when the transfer failed.
     var emptiedPath: String?
-    /// Whether its body was handed to `Turns` and is not written yet.
+    /// Whether its body was handed to `OutputOrder` and is not written yet.
     var isDeposited = false
     /// Whether its file is complete.
     var isWritten = false
@@ -26,13 +26,13 @@ struct Transfer {
 }
 
 /// Where a body goes, once the file name from the URL is known.
-enum OutputPlace: Sendable {
+enum ResolvedOutput: Sendable {
     case discard
     case standardOutput
     /// A pipe, a device or a descriptor that no longer exists.
     case asItIs(String)
     /// A pipe, a device or a descriptor, which takes one body at a time.
-    case inTurn(String, FileIdentity)
+    case shared(String, FileIdentity)
     case download(DownloadTarget)
 }
 
@@ -40,28 +40,29 @@ extension Fetch {
     func run(_ transfer: inout Transfer) async throws {
         let target = try RequestTarget(transfer.url, pathAsIs: settings.keepsPath)
         transfer.origin = target.origin
-        let place = try place(of: transfer, target)
+        let output = try resolvedOutput(of: transfer, target)
         defer {
-            if case .download(let target) = place { files.release(target, isWritten: transfer.isWritten) }
+            if case .download(let target) = output { files.release(target, isWritten: transfer.isWritten) }
         }
-        if case .inTurn(_, let identity) = place {
+        if case .shared(_, let identity) = output {
             // This must come first: anything before it could change the order.
             try await sharedOutputs.enter(identity, index: transfer.index)
             defer { sharedOutputs.leave(identity, staysOpen: isShared(identity)) }
             let (request, body) = try await message(for: target, transfer)
-            return try await run(request, body, target.origin, place, &transfer)
+            return try await run(request, body, target.origin, output, &transfer)
         }
         let (request, body) = try await message(for: target, transfer)
-        guard let turn = transfer.turn, settings.writesInOrder else {
-            return try await run(request, body, target.origin, place, &transfer)
+        guard let outputIndex = transfer.outputIndex, settings.writesInOrder else {
+            return try await run(request, body, target.origin, output, &transfer)
         }
-        try await places.enter(target.origin, turn: turn)
-        defer { places.leave(target.origin) }
-        try await run(request, body, target.origin, place, &transfer)
+        try await permits.acquire(target.origin, order: outputIndex)
+        defer { permits.release(target.origin) }
+        try await run(request, body, target.origin, output, &transfer)
     }
 
     private func run(
-        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ place: OutputPlace, _ transfer: inout Transfer
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ resolved: ResolvedOutput,
+        _ transfer: inout Transfer
     ) async throws {
         try Task.checkCancellation()
         origins.began(origin)
@@ -70,10 +71,10 @@ extension Fetch {
         if pause > .zero { try await Task.sleep(for: pause) }
         if let failure = origins.failure(of: origin) { throw failure }
         inFlight += 1
-        mostInFlight = max(mostInFlight, inFlight)
+        peakInFlight = max(peakInFlight, inFlight)
         defer { inFlight -= 1 }
         do {
-            try await exchange(request, body, origin, place, &transfer)
+            try await exchange(request, body, origin, resolved, &transfer)
         } catch let error as H2Error where transfer.phase == .request {
             origins.failed(origin, error, isConnected: await isConnected(origin, after: error))
             throw error
@@ -92,17 +93,18 @@ extension Fetch {
     // MARK: - One exchange
 
     private func exchange(
-        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ place: OutputPlace, _ transfer: inout Transfer
+        _ request: HTTPRequest, _ body: MessageBody, _ origin: Origin, _ resolved: ResolvedOutput,
+        _ transfer: inout Transfer
     ) async throws {
         let response = try await send(request, body, origin, transfer)
         transfer.phase = .response
         origins.served(origin)
         spoken.insert(response.version)
         if firstConnection == nil { firstConnection = (response.connectionInfo, response.version) }
-        if transfer.turn != nil, settings.writesInOrder, places.isNews(response.connectionID, to: origin) {
+        if transfer.outputIndex != nil, settings.writesInOrder, permits.isNew(response.connectionID, for: origin) {
             let limit = await response.concurrencyLimit()
             let connections = response.version == .http1 ? settings.pool.http1ConnectionsPerOrigin : 1
-            places.allow(min(limit, 1 << 20) * connections, at: origin, says: response.connectionID)
+            permits.setLimit(min(limit, 1 << 20) * connections, for: origin, reportedBy: response.connectionID)
         }
         verbose.received(response, transfer)
         if settings.failsOnStatus, response.status.code >= 400 {
@@ -117,15 +119,15 @@ extension Fetch {
             let answer = "the server answered \(response.status.code)\(reason(response.status))"
             console.say(printable("h2get: \(withoutSecrets(transfer.url)): \(answer)\(tries)"))
         }
-        if let turn = transfer.turn {
+        if let outputIndex = transfer.outputIndex {
             if let length = depositLength(response) {
-                try await deposit(response, length, turn, &transfer)
+                try await deposit(response, length, outputIndex, &transfer)
                 return await verbose.finished(response, transfer)
             }
-            try await turns.wait(for: turn)
+            try await outputOrder.wait(for: outputIndex)
         }
-        let output = try await output(to: place)
-        defer { if case .inTurn = place {} else { output.close() } }
+        let output = try await output(to: resolved)
+        defer { if case .shared = resolved {} else { output.close() } }
         do {
             if settings.includesHead { try await output.write(head: headBytes(response)) }
             transfer.bodyBytes = try await output.write(response.body)
@@ -219,7 +221,7 @@ extension Fetch {
         if settings.authority != nil { options.origin = origin }
         if isFirst { verbose.sending(request, transfer, &options) }
         let start = transfer.start
-        guard let turn = transfer.turn, settings.writesInOrder else {
+        guard let outputIndex = transfer.outputIndex, settings.writesInOrder else {
             options.timeout = settings.maxTime.map { max($0 - (ContinuousClock.now - start), .milliseconds(1)) }
             return try await client.send(request, body: body.content(settings.trailers), options: options)
         }
@@ -233,21 +235,21 @@ extension Fetch {
             do {
                 return try await client.send(request, body: body.content(settings.trailers), options: options)
             } catch let error as H2Error {
-                // `Places` prevents this, except for servers that lower their limit.
+                // `OrderedSemaphore` prevents this, except for servers that lower their limit.
                 guard case .timeout(.queued, _) = error.cause, patience > settings.longestHonestWait else {
                     throw error
                 }
-                if turns.isCurrent(turn) { client = clientForTurn() }
+                if outputOrder.isCurrent(outputIndex) { client = clientForCurrentOutput() }
             }
         }
     }
 
     // MARK: - Bodies in order
 
-    /// Bodies up to this many bytes are read into memory rather than held back until their turn.
+    /// Bodies up to this many bytes are read into memory rather than held back until they are next.
     private static let depositLimit = 64 << 10
 
-    /// The body's length if the response should be deposited with `Turns`, otherwise nil.
+    /// The body's length if the response should be deposited with `OutputOrder`, otherwise nil.
     private func depositLength(_ response: StreamedResponse) -> Int? {
         guard settings.writesInOrder, !isStandardOutputTerminal else { return nil }
         if settings.method == .head { return 0 }
@@ -256,15 +258,15 @@ extension Fetch {
     }
 
     private func deposit(
-        _ response: StreamedResponse, _ length: Int, _ turn: Int, _ transfer: inout Transfer
+        _ response: StreamedResponse, _ length: Int, _ outputIndex: Int, _ transfer: inout Transfer
     ) async throws {
         var bytes = settings.includesHead ? headBytes(response) : []
         let body = try await response.body.collect(upTo: length)
         transfer.bodyBytes = body.count
         if bytes.isEmpty { bytes = body } else { bytes += body }
-        transfer.isDeposited = turns.deposit(bytes, for: turn)
+        transfer.isDeposited = outputOrder.deposit(bytes, for: outputIndex)
         if transfer.isDeposited { return }
-        try await turns.wait(for: turn)
+        try await outputOrder.wait(for: outputIndex)
         do {
             try await BodyOutput.standardOutput.write(bytes)
         } catch {
@@ -299,7 +301,7 @@ extension Fetch {
 
     /// Determines where the body goes, and claims its file for this transfer.
     /// - Throws: `Failure` (`writeFailed`).
-    private func place(of transfer: Transfer, _ target: RequestTarget) throws -> OutputPlace {
+    private func resolvedOutput(of transfer: Transfer, _ target: RequestTarget) throws -> ResolvedOutput {
         let path: String
         switch transfer.destination {
         case .discard: return .discard
@@ -311,7 +313,7 @@ extension Fetch {
             // Opening it reports why it does not exist.
             guard let identity = FileIdentity(path: path) else { return .asItIs(path) }
             // Discarded bodies need no order.
-            return identity == FileIdentity(path: "/dev/null") ? .discard : .inTurn(path, identity)
+            return identity == FileIdentity(path: "/dev/null") ? .discard : .shared(path, identity)
         }
         let target = try DownloadTarget(path: path, createsDirectories: settings.placement.createsDirectories)
         guard files.claim(target) else {
@@ -321,12 +323,12 @@ extension Fetch {
         return .download(target)
     }
 
-    private func output(to place: OutputPlace) async throws -> BodyOutput {
-        switch place {
+    private func output(to resolved: ResolvedOutput) async throws -> BodyOutput {
+        switch resolved {
         case .discard: BodyOutput(target: .discard)
         case .standardOutput: .standardOutput
         case .asItIs(let path): try await BodyOutput.opening(path)
-        case .inTurn(let path, let identity): try await sharedOutputs.output(identity, path: path)
+        case .shared(let path, let identity): try await sharedOutputs.output(identity, path: path)
         case .download(let target): BodyOutput(target: .download(try Download(target)))
         }
     }

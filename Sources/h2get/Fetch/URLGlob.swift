@@ -202,9 +202,9 @@ struct URLGlob: RandomAccessCollection, Sendable {
             return .letters(first: first, step: step, count: try steps(Int(last - first), step, start))
         }
 
-        private func steps(_ distance: Int, _ step: Int, _ place: Int) throws -> Int {
+        private func steps(_ distance: Int, _ step: Int, _ offset: Int) throws -> Int {
             let (count, isTooLarge) = (distance / step).addingReportingOverflow(1)
-            guard !isTooLarge else { throw error("a range that is too large", at: place) }
+            guard !isTooLarge else { throw error("a range that is too large", at: offset) }
             return count
         }
 
@@ -218,15 +218,15 @@ struct URLGlob: RandomAccessCollection, Sendable {
             return byte
         }
 
-        private func character(_ place: Int) -> Character { Character(Unicode.Scalar(bytes[place])) }
+        private func character(_ offset: Int) -> Character { Character(Unicode.Scalar(bytes[offset])) }
 
-        private func noRange(at place: Int) -> Failure {
-            error("a range that is neither [1-9], [01-99:2] nor [a-z]", at: place)
+        private func noRange(at offset: Int) -> Failure {
+            error("a range that is neither [1-9], [01-99:2] nor [a-z]", at: offset)
         }
 
-        private func error(_ what: String, at place: Int) -> Failure {
+        private func error(_ what: String, at offset: Int) -> Failure {
             .usage(
-                "'\(shown(pattern))' has \(what), at character \(place + 1); for the character itself write a "
+                "'\(shown(pattern))' has \(what), at character \(offset + 1); for the character itself write a "
                     + "backslash before it")
         }
     }

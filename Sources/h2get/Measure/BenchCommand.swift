@@ -14,10 +14,10 @@ struct BenchCommand: URLCommand {
             EXAMPLES:
               h2get bench -n 100K -c 10 -m 100 https://localhost:8443/       as fast as it goes
               h2get bench -D 30s --warm-up-time 2s -c 4 -m 32 https://localhost:8443/
-              h2get bench -D 1m --rate 2K -c 8 https://localhost:8443/       2,000 requests/s, come what may
-              h2get bench -D 1m --rate 100..5K --ramp 45s --html ramp.html https://localhost:8443/
+              h2get bench -D 1m --request-rate 2K -c 8 https://localhost:8443/   2,000 requests/s, come what may
+              h2get bench -D 1m --request-rate 100..5K --ramp 45s --html ramp.html https://localhost:8443/
               h2get bench -n 1K -d form.bin 'https://localhost:8443/item/[1-100]'
-              h2get bench -D 30s --rate 500 --fail-if 'p99>50ms' --fail-if 'errors>0.1%' https://localhost:8443/
+              h2get bench -D 30s --request-rate 500 --fail-if 'p99>50ms' --fail-if 'errors>0.1%' https://localhost:8443/
 
             N takes K, M and G (powers of 1,000), SIZE too (powers of 1,024); TIME takes h, m, s, ms, us and ns. URLs are
             asked for in turn; [1-100], [001-100:5], [a-z] and {a,b} stand for many, a backslash before the bracket for
@@ -31,14 +31,15 @@ struct BenchCommand: URLCommand {
             what was measured is shown.
             """)
 
-    static let lettersWithValue = Set("ncmtDrifBHdTNwWpX".utf8)
+    static let lettersWithValue = Set("EncmtDrifBHdTNwWpX".utf8)
 
     @OptionGroup(title: "Load") var load: BenchLoadArguments
     @OptionGroup(title: "Requests") var request: BenchRequestArguments
     @OptionGroup(title: "Requests") var field: MeasuredFieldArguments
-    @OptionGroup(title: "Connections") var place: BenchConnectionArguments
+    @OptionGroup(title: "Connections") var connections: BenchConnectionArguments
     @OptionGroup(title: "Connections") var versions: MeasuredProtocolArguments
     @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
+    @OptionGroup(title: "Connections") var tls: TLSArguments
     @OptionGroup(title: "Results") var output: BenchOutputArguments
     @OptionGroup(title: "Results") var messages: MeasureMessageArguments
 
@@ -68,7 +69,8 @@ struct BenchLoadArguments: ParsableArguments {
     @Option(
         name: [.customShort("m", allowingJoined: true), .customLong("max-concurrent-streams")],
         help: ArgumentHelp(
-            "Requests at once on each connection (1; with --rate, --rps or --stages at most 100).", valueName: "N"),
+            "Requests at once on each connection (1; with --request-rate, --rps or --stages at most 100).",
+            valueName: "N"),
         transform: Quantity.count(in: 1...1_000_000))
     var streams: Int?
 
@@ -84,12 +86,12 @@ struct BenchLoadArguments: ParsableArguments {
     var warmUp: Duration?
 
     @Option(
-        name: .customLong("rate"),
+        name: .customLong("request-rate"),
         help: ArgumentHelp(
             "Open loop: send N requests a second over all connections, answered or not; latency counts from "
-                + "when each was due. A..B with --ramp. (h2load's --rate is -r here.)", valueName: "N"),
+                + "when each was due. A..B with --ramp.", valueName: "N"),
         transform: ArrivalRate.init(text:))
-    var rate: ArrivalRate?
+    var requestRate: ArrivalRate?
 
     @Option(
         name: .customLong("ramp"),
@@ -211,9 +213,11 @@ struct BenchRequestArguments: ParsableArguments {
 /// How connections are opened, and how long they are used.
 struct BenchConnectionArguments: ParsableArguments {
     @Option(
-        name: [.customShort("r", allowingJoined: true), .customLong("connection-rate")],
-        help: ArgumentHelp("Open N connections in each period (all at once).", valueName: "N"),
-        transform: Quantity.count(in: 1...1_000_000))
+        name: [.customShort("r", allowingJoined: true), .customLong("rate")],
+        help: ArgumentHelp(
+            "Open N connections in each period (all at once). For requests a second see --request-rate.",
+            valueName: "N"),
+        transform: connectionRate)
     var connectionRate: Int?
 
     @Option(
@@ -292,6 +296,16 @@ struct BenchConnectionArguments: ParsableArguments {
         name: .customLong("api"),
         help: ArgumentHelp("Measure the direct API, which costs least, or async/await.", valueName: "direct|async"))
     var api: BenchPlan.API = .direct
+
+    @Sendable private static func connectionRate(_ text: String) throws -> Int {
+        do {
+            return try Quantity.count(in: 1...1_000_000)(text)
+        } catch {
+            // A rate of requests, such as 0.5, 100/s or 100..2K.
+            guard (try? ArrivalRate(text: text)) != nil else { throw error }
+            throw BadValue("write how many connections to open in each period; requests a second are --request-rate")
+        }
+    }
 
     @Sendable private static func windowBits(_ text: String) throws -> Int {
         guard let bits = Int(text), (16...30).contains(bits) else {

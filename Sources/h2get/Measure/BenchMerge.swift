@@ -31,20 +31,26 @@ struct BenchMerge {
         // Read first: the output may be one of the input files.
         let open = try results.open()
         do {
-            let merged = merge
             let latency = merge.series(named: HistogramLog.untagged)
             guard latency != nil || !results.contains(.hgrm) else {
                 throw Failure(.readFailed, "no log has a line without a tag, which is the latency (--hgrm)")
             }
-            try MeasureRun.handOn(
-                open,
-                write: {
-                    open.write(.merged) { merge.logText }
-                    if let latency { open.write(.hgrm) { HistogramLogMerge.percentileText(latency.histogram) } }
-                }, summary: results.onStandardOutput == nil ? { merged.text(width: $0, color: $1) } : nil)
+            try MeasureRun.deliver(merge, to: open, showsSummary: results.onStandardOutput == nil)
         } catch {
             open.discard()
             throw error
         }
     }
+}
+
+extension HistogramLogMerge: MeasureReport {
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .merged: logText
+        case .hgrm: series(named: HistogramLog.untagged).map { Self.percentileText($0.histogram) }
+        default: nil
+        }
+    }
+
+    func summary(width: Int, color: Bool) -> String { text(width: width, color: color) }
 }

@@ -9,7 +9,7 @@ struct BenchRun: Sendable {
 
     init(_ settings: BenchSettings) throws {
         self.settings = settings
-        console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
+        console = settings.console
         try MeasureRun.allowConnections(settings.plan.connections, threads: settings.plan.threads)
     }
 
@@ -23,6 +23,11 @@ struct BenchRun: Sendable {
         plan.requestLog = files.pathToWrite(.csv)
         var bench = Bench(plan)
         bench.onProgress = progress()
+        if !settings.isSilent {
+            bench.onSlowLog = { [console] in
+                console.say("h2get: the end of --csv is being written to a slow reader; Ctrl-C ends that")
+            }
+        }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
         let measuring = bench
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
@@ -33,16 +38,9 @@ struct BenchRun: Sendable {
             let rest = files.leave(.csv)
             logFailure = Failure(.writeFailed, "\(error.message); \(error.remedy)\(rest.isEmpty ? "" : "; \(rest)")")
         }
-        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
         var failures = [logFailure].compactMap { $0 }
         do {
-            try MeasureRun.handOn(
-                files,
-                write: {
-                    files.write(.json) { report.json }
-                    files.write(.hdr) { report.histogramLog }
-                    files.write(.html) { report.page }
-                }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+            try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         } catch let failure as Failure { failures.insert(failure, at: 0) }
         failures += [failure(of: result, plan, report.outcomes)].compactMap { $0 }
         // The last failure reported sets the exit code; failed writes take precedence over the measurement.
@@ -143,6 +141,9 @@ extension BenchPlan {
         }
         if requests.count > 1 { parts.append("\(grouped(requests.count)) URLs in turn") }
         parts.append("\(counted(connections, "connection")) with \(counted(streams, "request")) at once on each")
+        if let connectionRamp {
+            parts.append("\(grouped(connectionRamp.count)) opened each \(connectionRamp.period.brief)")
+        }
         parts.append(counted(threads, "thread"))
         switch pace {
         case .closed: parts.append("as fast as they are answered")

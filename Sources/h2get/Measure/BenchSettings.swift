@@ -3,7 +3,7 @@ import H2Measure
 import HTTPTypes
 
 /// The meaning of `h2get bench`'s options, checked as a whole before anything is sent.
-struct BenchSettings: Sendable {
+struct BenchSettings: MeasureSettings {
     /// The default of -w and -W, as in h2load: large enough not to affect the measurement.
     static let defaultWindowBits = 30
     /// Concurrent requests per connection if a rate is given and -m is not.
@@ -17,7 +17,7 @@ struct BenchSettings: Sendable {
     let isVerbose: Bool
 
     init(_ command: BenchCommand) throws {
-        let (load, request, place) = (command.load, command.request, command.place)
+        let (load, request, connections) = (command.load, command.request, command.connections)
         try Self.checkStandardInput(command)
         let script = try Self.script(command)
         let urls =
@@ -33,10 +33,10 @@ struct BenchSettings: Sendable {
         plan = BenchPlan(
             origin: urls.origin, requests: try urls.requests(method, fields: command.field.fields, body: body))
         plan.protocols = try connection.protocols(command.versions)
-        plan.configuration = try connection.configuration(command.connection)
+        plan.configuration = try connection.configuration(command.connection, command.tls)
         plan.connections = load.connections
         plan.threads = load.threads
-        plan.api = place.api
+        plan.api = connections.api
         conditions = command.output.conditions
         isSilent = command.messages.silent
         isVerbose = command.messages.verbose
@@ -47,35 +47,36 @@ struct BenchSettings: Sendable {
         guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
         try setPace(load, script)
         try setExtent(load)
-        try setConnections(place)
+        try setConnections(connections)
         plan.keepsIntervalHistograms = files.contains(.hdr)
         if request.expectedStatuses != nil || request.expectedSize != nil || request.expectedDigest != nil {
             plan.expectation = BenchPlan.Expectation(
                 statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize,
                 sha256: request.expectedDigest)
         }
-        plan.keepsTrying = place.keepTrying
+        plan.keepsTrying = connections.keepTrying
         for (name, value) in [
-            ("--ciphers", place.ciphers), ("--tls13-ciphers", place.ciphers13), ("--groups", place.groups),
+            ("--ciphers", connections.ciphers), ("--tls13-ciphers", connections.ciphers13),
+            ("--groups", connections.groups),
         ] {
             guard value == nil || urls.origin.scheme == .https else {
                 throw Failure.usage(
                     "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
             }
         }
-        plan.configuration.tls.suites12 = place.ciphers
-        plan.configuration.tls.suites13 = place.ciphers13
-        plan.configuration.tls.groups = place.groups
-        if let path = place.socketPath {
+        plan.configuration.tls.suites12 = connections.ciphers
+        plan.configuration.tls.suites13 = connections.ciphers13
+        plan.configuration.tls.groups = connections.groups
+        if let path = connections.socketPath {
             guard SocketAddress(path: path) != nil else {
                 throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
             }
-            guard place.source == nil, command.connection.connectTo == nil else {
+            guard connections.source == nil, command.connection.connectTo == nil else {
                 throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
             }
         }
-        plan.configuration.socketPath = place.socketPath
-        plan.sourceAddresses = place.source?.addresses ?? []
+        plan.configuration.socketPath = connections.socketPath
+        plan.sourceAddresses = connections.source?.addresses ?? []
         plan.breaksDown = command.output.breakdown
         plan.startAt = load.startAt
         if let start = load.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
@@ -135,7 +136,8 @@ struct BenchSettings: Sendable {
         let load = command.load
         guard let path = load.timingScript else { return nil }
         let others: [(String, Bool)] = [
-            ("--rate", load.rate != nil), ("--rps", load.ratePerConnection != nil), ("--stages", load.stages != nil),
+            ("--request-rate", load.requestRate != nil), ("--rps", load.ratePerConnection != nil),
+            ("--stages", load.stages != nil),
             ("--ramp", load.ramp != nil), ("--arrivals", load.arrivals != nil), ("--seed", load.seed != nil),
             ("--think-time", load.thinkTime != nil), ("-D", load.duration != nil),
             ("--warm-up-time", load.warmUp != nil), ("--drain", load.drain != nil),
@@ -146,7 +148,7 @@ struct BenchSettings: Sendable {
         guard command.urls.isEmpty, command.request.inputFile == nil else {
             throw Failure.usage("--timing-script-file has the URLs: leave out -i and those on the command line")
         }
-        guard command.place.api == .direct else {
+        guard command.connections.api == .direct else {
             throw Failure.usage(
                 "--api async has no open loop: leave out --timing-script-file, or measure with --api direct")
         }
@@ -163,22 +165,26 @@ struct BenchSettings: Sendable {
     }
 
     private mutating func setPace(_ load: BenchLoadArguments, _ script: TimingScript?) throws {
-        guard load.rate == nil || load.ratePerConnection == nil else {
-            throw Failure.usage("--rate (over all connections) and --rps (on each) cannot be combined")
+        guard load.requestRate == nil || load.ratePerConnection == nil else {
+            throw Failure.usage("--request-rate (over all connections) and --rps (on each) cannot be combined")
         }
-        guard plan.api == .direct || (load.rate == nil && load.ratePerConnection == nil && load.stages == nil) else {
+        guard plan.api == .direct || (load.requestRate == nil && load.ratePerConnection == nil && load.stages == nil)
+        else {
             throw Failure.usage(
-                "--api async has no open loop: leave out --rate, --rps and --stages, or measure with --api direct")
+                "--api async has no open loop: leave out --request-rate, --rps and --stages, or measure with --api direct"
+            )
         }
-        guard load.stages == nil || (load.rate == nil && load.ratePerConnection == nil && load.ramp == nil) else {
-            throw Failure.usage("--stages says all about the rate: leave out --rate, --rps and --ramp")
+        guard load.stages == nil || (load.requestRate == nil && load.ratePerConnection == nil && load.ramp == nil)
+        else {
+            throw Failure.usage("--stages says all about the rate: leave out --request-rate, --rps and --ramp")
         }
-        let isOpen = load.rate != nil || load.ratePerConnection != nil || load.stages != nil
+        let isOpen = load.requestRate != nil || load.ratePerConnection != nil || load.stages != nil
         guard load.arrivals == nil || isOpen else {
-            throw Failure.usage("--arrivals is for open loops: it goes with --rate, --rps or --stages")
+            throw Failure.usage("--arrivals is for open loops: it goes with --request-rate, --rps or --stages")
         }
         guard load.thinkTime == nil || !isOpen else {
-            throw Failure.usage("--think-time is for closed loops, and --rate, --rps and --stages make an open one")
+            throw Failure.usage(
+                "--think-time is for closed loops, and --request-rate, --rps and --stages make an open one")
         }
         plan.arrivesAtRandom = load.arrivals == .poisson
         guard load.seed == nil || plan.arrivesAtRandom else {
@@ -187,18 +193,20 @@ struct BenchSettings: Sendable {
         // Machines that measure together must not send in lockstep.
         if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = load.thinkTime ?? .zero
-        switch load.rate {
+        switch load.requestRate {
         case nil where script != nil: plan.pace = .script(script?.times ?? [])
         case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
         case nil:
-            guard load.ramp == nil else { throw Failure.usage("--ramp goes with --rate: --rate A..B --ramp TIME") }
+            guard load.ramp == nil else {
+                throw Failure.usage("--ramp goes with --request-rate: --request-rate A..B --ramp TIME")
+            }
             if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
         case .constant(let rate):
             // A ramp begins at 0.
             plan.pace = .arrivals(from: load.ramp == nil ? rate : 0, to: rate, ramp: load.ramp ?? .zero)
         case .range(let from, let to):
             guard let ramp = load.ramp ?? load.duration else {
-                throw Failure.usage("--rate A..B needs --ramp TIME, the time in which it goes from A to B")
+                throw Failure.usage("--request-rate A..B needs --ramp TIME, the time in which it goes from A to B")
             }
             plan.pace = .arrivals(from: from, to: to, ramp: ramp)
         }
@@ -258,30 +266,31 @@ struct BenchSettings: Sendable {
 
     // MARK: - Connections
 
-    private mutating func setConnections(_ place: BenchConnectionArguments) throws {
-        if let count = place.connectionRate {
+    private mutating func setConnections(_ connections: BenchConnectionArguments) throws {
+        if let count = connections.connectionRate {
             guard count <= plan.connections else {
                 throw Failure.usage(
                     "-r \(count) opens more connections at once than -c \(plan.connections) allows; use at most as many"
-                        + " (requests a second are --rate)")
+                        + " (requests a second are --request-rate)")
             }
-            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: place.ratePeriod ?? .seconds(1))
-        } else if place.ratePeriod != nil {
+            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: connections.ratePeriod ?? .seconds(1))
+        } else if connections.ratePeriod != nil {
             throw Failure.usage("--rate-period goes with -r N, the connections to open in each")
         }
-        plan.requestsPerConnection = place.requestsPerConnection
-        plan.activeTimeout = place.activeTimeout
-        plan.inactivityTimeout = place.inactivityTimeout
-        guard !plan.protocols.isHTTP1 || (place.windowBits == nil && place.connectionWindowBits == nil) else {
+        plan.requestsPerConnection = connections.requestsPerConnection
+        plan.activeTimeout = connections.activeTimeout
+        plan.inactivityTimeout = connections.inactivityTimeout
+        guard !plan.protocols.isHTTP1 || (connections.windowBits == nil && connections.connectionWindowBits == nil)
+        else {
             throw Failure.usage("-w and -W are windows of HTTP/2, and HTTP/1.1 has none: leave them out")
         }
-        guard !plan.protocols.isHTTP1 || place.frameSize == nil else {
+        guard !plan.protocols.isHTTP1 || connections.frameSize == nil else {
             throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
         }
-        plan.configuration.limits.frameSize = place.frameSize ?? plan.configuration.limits.frameSize
+        plan.configuration.limits.frameSize = connections.frameSize ?? plan.configuration.limits.frameSize
         plan.configuration.setWindows(
-            streamBits: place.windowBits ?? Self.defaultWindowBits,
-            connectionBits: place.connectionWindowBits ?? Self.defaultWindowBits)
+            streamBits: connections.windowBits ?? Self.defaultWindowBits,
+            connectionBits: connections.connectionWindowBits ?? Self.defaultWindowBits)
     }
 }
 

@@ -21,12 +21,13 @@ struct CompareCommand: URLCommand {
             Exit codes are those of 'h2get bench'; 92 where no way could be measured.
             """)
 
-    static let lettersWithValue = Set("ncmH".utf8)
+    static let lettersWithValue = Set("EncmH".utf8)
 
     @OptionGroup(title: "Work") var work: CompareWorkArguments
     @OptionGroup(title: "Work") var field: MeasuredFieldArguments
     @OptionGroup(title: "Distance") var distance: CompareDistanceArguments
     @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
+    @OptionGroup(title: "Connections") var tls: TLSArguments
     @OptionGroup(title: "Results") var output: CompareOutputArguments
     @OptionGroup(title: "Results") var messages: MeasureMessageArguments
 

@@ -11,7 +11,7 @@ struct CompareRun: Sendable {
 
     init(_ settings: CompareSettings) throws {
         self.settings = settings
-        console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
+        console = settings.console
         // Through our own proxy each connection has four ends in this process.
         let most = settings.plans.map(\.connections).max() ?? 1
         try MeasureRun.allowConnections(4 * most, threads: 2)
@@ -31,15 +31,7 @@ struct CompareRun: Sendable {
         let (results, ended) = try await MeasureRun.interruptibly { try await measureAll() }
         console.wipeProgress()
         let report = CompareReport(results, context: MeasureRun.context)
-        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
-        try MeasureRun.handOn(
-            files,
-            write: {
-                files.write(.json) { report.json }
-                files.write(.html) { report.page }
-                files.write(.markdown) { report.markdown }
-                files.write(.svg) { report.picture }
-            }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+        try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         if let ended { return ended }
         return Self.failure(of: results)
     }
@@ -56,8 +48,8 @@ struct CompareRun: Sendable {
                 if error is CancellationError || Task.isCancelled { return (results, Failure(.interrupted, "")) }
                 var failure =
                     (error as? H2Error).map { Failure(measuring: $0, protocols) } ?? Failure(.stream, "\(error)")
-                let place = CompareTable.distance(plan.conditions)
-                failure.message = "with \(place) nothing could be measured: \(failure.message)"
+                let distance = CompareTable.distance(plan.conditions)
+                failure.message = "with \(distance) nothing could be measured: \(failure.message)"
                 return (results, failure)
             }
             if results.last?.isInterrupted == true { break }

@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 
 /// The meaning of `h2get compare`'s options, checked as a whole before anything is sent.
-struct CompareSettings: Sendable {
+struct CompareSettings: MeasureSettings {
     /// One plan for each time of --rtt, differing only in the distance.
     let plans: [ComparePlan]
     let files: ResultFiles
@@ -19,13 +19,14 @@ struct CompareSettings: Sendable {
         let measured = urls.first { $0.origin.scheme == .https } ?? urls[0]
         guard urls.count == 1 || command.connection.connectTo == nil else {
             throw Failure.usage(
-                "--connect-to leads all connections to one place; with https:// and http:// leave it out")
+                "--connect-to leads all connections to one address; with https:// and http:// leave it out")
         }
         var plan = ComparePlan(
             targets: try urls.map {
                 ComparePlan.Target(origin: $0.origin, requests: try $0.requests(fields: command.field.fields))
             })
-        plan.configuration = try MeasuredConnection(origin: measured.origin).configuration(command.connection)
+        plan.configuration = try MeasuredConnection(origin: measured.origin).configuration(
+            command.connection, command.tls)
         plan.requests = command.work.requests
         plan.connections = command.work.connections
         plan.streams = command.work.streams

@@ -12,26 +12,12 @@ struct MeasuredFieldArguments: ParsableArguments {
     var fields: [String] = []
 }
 
-/// Where to connect, and which certificates to trust.
+/// Where to connect, and whose certificate to expect.
 struct MeasuredConnectionArguments: ParsableArguments {
     @Option(
         name: .customLong("connect-to"),
         help: ArgumentHelp("Connect there; the name asked for stays the URL's.", valueName: "HOST[:PORT]"))
     var connectTo: String?
-
-    @Flag(name: [.customShort("k"), .customLong("insecure")], help: "Accept any certificate.")
-    var insecure = false
-
-    @Option(
-        name: .customLong("cacert"), help: ArgumentHelp("Trust these authorities only (PEM).", valueName: "FILE"))
-    var authorityFile: String?
-
-    @Option(
-        name: .customLong("cert"), help: ArgumentHelp("Our certificate, if the server asks (PEM).", valueName: "FILE"))
-    var certificate: String?
-
-    @Option(name: .customLong("key"), help: ArgumentHelp("Its key, if in another file.", valueName: "FILE"))
-    var key: String?
 
     @Option(
         name: .customLong("sni"),

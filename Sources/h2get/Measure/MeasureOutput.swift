@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 
 /// A measurement in each output format of `h2get bench`.
-struct BenchReport: Sendable {
+struct BenchReport: MeasureReport, Sendable {
     let plan: BenchPlan
     let result: BenchResult
     /// The outcomes of the conditions of `--fail-if`.
@@ -19,6 +19,15 @@ struct BenchReport: Sendable {
         self.plan = plan
         self.context = context
         outcomes = conditions.judge(result, plan)
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .hdr: histogramLog
+        case .html: page
+        default: nil
+        }
     }
 
     func summary(width: Int, color: Bool) -> String {
@@ -49,13 +58,23 @@ struct BenchReport: Sendable {
 }
 
 /// A comparison, at one or more distances, in each output format of `h2get compare`.
-struct CompareReport: Sendable {
+struct CompareReport: MeasureReport, Sendable {
     let results: [CompareResult]
     private let context: ReportContext
 
     init(_ results: [CompareResult], context: ReportContext = ReportContext()) {
         self.results = results
         self.context = context
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .html: page
+        case .markdown: markdown
+        case .svg: picture
+        default: nil
+        }
     }
 
     func summary(width: Int, color: Bool) -> String {
@@ -100,18 +119,18 @@ struct CompareReport: Sendable {
         if var first = results.first {
             first.tls = results.lazy.compactMap(\.tls).first
             input.facts = first.facts(context)
-            if let place = input.facts.firstIndex(where: { $0.name == "Distance" }) {
-                input.facts[place].value = results.map(\.conditions.inWords).joined(separator: "; ")
+            if let index = input.facts.firstIndex(where: { $0.name == "Distance" }) {
+                input.facts[index].value = results.map(\.conditions.inWords).joined(separator: "; ")
             }
         }
         for result in results {
-            let place = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
-            input.verdict += result.warnings.map { PageSentence(.problem, place + $0) }
-            input.verdict += result.securities.map { security in
+            let prefix = results.count > 1 ? "\(CompareTable.distance(result.conditions)): " : ""
+            input.verdict += result.warnings.map { PageSentence(.problem, prefix + $0) }
+            input.verdict += result.judgedSecurities.map { security in
                 let hasRun = result.cells.contains { $0.security == security && $0.spread(\.seconds) != nil }
-                return PageSentence(hasRun ? .finding : .problem, place + result.verdict(security))
+                return PageSentence(hasRun ? .finding : .problem, prefix + result.verdict(security))
             }
-            input.verdict += result.remarks.map { PageSentence(.note, place + $0) }
+            input.verdict += result.remarks.map { PageSentence(.note, prefix + $0) }
         }
         return input
     }
@@ -133,7 +152,7 @@ struct CompareReport: Sendable {
 }
 
 /// A sweep in each output format of `h2get sweep`.
-struct SweepReport: Sendable {
+struct SweepReport: MeasureReport, Sendable {
     let result: SweepResult
     let plan: SweepPlan
     private let context: ReportContext
@@ -142,6 +161,14 @@ struct SweepReport: Sendable {
         self.result = result
         self.plan = plan
         self.context = context
+    }
+
+    func content(of kind: ResultFile) -> String? {
+        switch kind {
+        case .json: json
+        case .html: page
+        default: nil
+        }
     }
 
     /// The table, and the curves if there is more than one point.

@@ -57,21 +57,18 @@ enum MeasureRun {
 
     /// Delivers the results: first the files, then the summary, so that a closed terminal, a broken pipe or a full disk
     /// affects no other output.
-    /// - Parameters:
-    ///   - write: writes the results into the files.
-    ///   - summary: the text for stdout; nil if not wanted.
     /// - Throws: `Failure` (`writeFailed`) for the first output that could not be written, after writing all others.
-    static func handOn(
-        _ files: OpenResultFiles, write: () -> Void, summary: ((_ width: Int, _ color: Bool) -> String)?
-    ) throws {
+    static func deliver(_ report: some MeasureReport, to files: OpenResultFiles, showsSummary: Bool) throws {
         // A merge gets here without measuring, and its logs may have come through pipes.
         Interruption.finishes()
-        write()
+        files.write(report)
         var failure: Failure?
         do { try files.finish() } catch let error as Failure { failure = error }
-        if let summary {
+        if showsSummary {
             let style = standardOutputStyle
-            do { try show(summary(style.width, style.color)) } catch let error as Failure { failure = failure ?? error }
+            do { try show(report.summary(width: style.width, color: style.color)) } catch let error as Failure {
+                failure = failure ?? error
+            }
         }
         if let failure { throw failure }
     }
@@ -138,7 +135,7 @@ extension Failure {
                 "it is for another name: use that in the URL, or name it with --sni"
             case (.timeout, _): "is the server up, and can it take that many connections at once? try a lower -c, or -r"
             case (.streamReset, _), (.limitExceeded, _), (_, .http2(.enhanceYourCalm, _)):
-                "the server wants less load: try a lower -m, -c or --rate"
+                "the server wants less load: try a lower -m, -c or --request-rate"
             case (.localIO, .errno(ENOSPC)) where error.initiator == .user: "free some space"
             default: nil
             }

@@ -21,36 +21,30 @@ struct MeasuredConnection {
         return arguments.http1 || arguments.cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
     }
 
-    func configuration(_ arguments: MeasuredConnectionArguments) throws -> ConnectionConfiguration {
+    func configuration(_ arguments: MeasuredConnectionArguments, _ tls: TLSArguments) throws -> ConnectionConfiguration
+    {
         var configuration = ConnectionConfiguration()
         if origin.scheme == .http {
             for (name, isGiven) in [
-                ("-k", arguments.insecure), ("--cacert", arguments.authorityFile != nil),
-                ("--cert", arguments.certificate != nil), ("--key", arguments.key != nil),
+                ("-k", tls.insecure), ("--cacert", tls.authorityFile != nil),
+                ("--cert", tls.certificate != nil), ("--key", tls.key != nil),
                 ("--sni", arguments.serverName != nil),
             ] where isGiven {
                 throw Failure.usage(
                     "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
             }
         }
-        guard !(arguments.insecure && arguments.authorityFile != nil) else {
+        guard !(tls.insecure && tls.authorityFile != nil) else {
             throw Failure.usage("-k accepts any certificate, so --cacert does nothing: keep one")
         }
-        guard arguments.key == nil || arguments.certificate != nil else {
-            throw Failure.usage("--key goes with --cert")
-        }
-        configuration.tls =
-            TLSFiles(
-                isInsecure: arguments.insecure, authorityFile: arguments.authorityFile,
-                certificate: arguments.certificate, key: arguments.key
-            ).configuration
+        configuration.tls = try tls.configuration()
         configuration.tls.serverName = arguments.serverName
-        configuration.connectTo = try arguments.connectTo.map(place)
+        configuration.connectTo = try arguments.connectTo.map(endpoint)
         return configuration
     }
 
     /// Parses `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
-    private func place(_ text: String) throws -> ConnectionConfiguration.Endpoint {
+    private func endpoint(_ text: String) throws -> ConnectionConfiguration.Endpoint {
         do {
             let target = try RequestTarget("\(origin.scheme.rawValue)://\(text)")
             let named = text.utf8.last == UInt8(ascii: "]") || !text.utf8.contains(UInt8(ascii: ":"))

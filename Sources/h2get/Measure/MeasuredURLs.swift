@@ -5,7 +5,7 @@ import HTTPTypes
 /// The URLs that a measurement requests in turn, all of one origin.
 struct MeasuredURLs: Sendable {
     /// The maximum number of URLs, since each is kept in memory as a complete request.
-    static let most = 1_000_000
+    static let maximumCount = 1_000_000
 
     let origin: Origin
     /// The URLs; at least one.
@@ -100,10 +100,10 @@ struct MeasuredURLs: Sendable {
         }
         for pattern in patterns {
             let glob = try URLGlob(pattern)
-            guard glob.count <= most - targets.count else {
+            guard glob.count <= Self.maximumCount - targets.count else {
                 let others = targets.isEmpty ? "" : ", after \(targets.count) others"
                 throw Failure.usage(
-                    "'\(shown(pattern))' stands for \(glob.count) URLs\(others), and \(most) can be asked for in turn; "
+                    "'\(shown(pattern))' stands for \(glob.count) URLs\(others), and \(maximumCount) can be asked for in turn; "
                         + "make its ranges smaller")
             }
             for url in glob { try add(url) }
@@ -113,8 +113,8 @@ struct MeasuredURLs: Sendable {
             for (index, line) in lines.enumerated() {
                 let url = URLList.trimmed(line)
                 if url.isEmpty || url.first == UInt8(ascii: "#") { continue }
-                guard targets.count < most else {
-                    throw Failure.usage("there are more than \(most) URLs; give fewer (-i)")
+                guard targets.count < Self.maximumCount else {
+                    throw Failure.usage("there are more than \(Self.maximumCount) URLs; give fewer (-i)")
                 }
                 guard let text = String(validating: url, as: UTF8.self) else {
                     throw Failure.usage(

@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// A kind of result file that a measuring command can write, besides the summary on stdout.
+/// A kind of result file that a measuring command can write, besides the summary on stdout, in the order of writing.
 enum ResultFile: Sendable, CaseIterable {
     case json
     case csv
@@ -10,8 +10,8 @@ enum ResultFile: Sendable, CaseIterable {
     case html
     case markdown
     case svg
-    case hgrm
     case merged
+    case hgrm
 
     /// The option's name on the command line.
     var option: String {
@@ -22,8 +22,8 @@ enum ResultFile: Sendable, CaseIterable {
         case .html: "--html"
         case .markdown: "--markdown"
         case .svg: "--svg"
-        case .hgrm: "--hgrm"
         case .merged: "-o"
+        case .hgrm: "--hgrm"
         }
     }
 }
@@ -128,20 +128,25 @@ final class OpenResultFiles {
         }
     }
 
-    /// Writes the result of `text`, if this kind is wanted. A failure does not affect other files; `finish` throws it.
-    func write(_ kind: ResultFile, _ text: () -> String) {
-        guard let target = targets.first(where: { $0.kind == kind }) else { return }
+    /// Writes each file whose content the report has. A failure does not affect other files; `finish` throws it.
+    func write(_ report: some MeasureReport) {
+        for target in targets {
+            if let text = report.content(of: target.kind) { write(target, text) }
+        }
+    }
+
+    private func write(_ target: (kind: ResultFile, output: BodyOutput, path: String), _ text: String) {
         let (descriptor, name): (CInt, String) =
             switch target.output.target {
             case .download(let download): (download.descriptor, download.partPath)
             case .descriptor(let descriptor, let name): (descriptor, name)
             case .discard: (-1, target.path)
             }
-        var text = text()
+        var text = text
         let code = text.withUTF8 { writeFully(descriptor, UnsafeRawBufferPointer($0)) }
         guard code != 0 else { return }
         target.output.download?.discard()
-        targets.removeAll { $0.kind == kind }
+        targets.removeAll { $0.kind == target.kind }
         let reason = Failure(.writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(advice(code))")
         failure = failure ?? reason
     }

@@ -2,7 +2,7 @@ import H2Client
 
 /// The value of `--source`: addresses of this machine.
 struct SourceAddresses: Sendable, Equatable {
-    static let most = 65_536
+    static let maximumCount = 65_536
     private(set) var addresses: [String] = []
 
     /// Parses `127.0.0.2`, `127.0.0.2,127.0.0.7`, `127.0.0.2-127.0.1.9` or `::1`.
@@ -13,13 +13,15 @@ struct SourceAddresses: Sendable, Equatable {
                 addresses.append(ends[0])
             } else if ends.count == 2, let first = Self.number(ends[0]), let last = Self.number(ends[1]), first <= last
             {
-                guard last - first < UInt32(Self.most) else { throw BadValue("use \(Self.most) addresses at most") }
+                guard last - first < UInt32(Self.maximumCount) else {
+                    throw BadValue("use \(Self.maximumCount) addresses at most")
+                }
                 addresses += (first...last).map(Self.text)
             } else {
                 throw BadValue("write addresses such as 127.0.0.2 or ::1, or a range of IPv4, with commas between")
             }
         }
-        guard addresses.count <= Self.most else { throw BadValue("use \(Self.most) addresses at most") }
+        guard addresses.count <= Self.maximumCount else { throw BadValue("use \(Self.maximumCount) addresses at most") }
     }
 
     private static func number(_ text: String) -> UInt32? {

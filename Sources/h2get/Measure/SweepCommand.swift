@@ -17,12 +17,13 @@ struct SweepCommand: URLCommand {
             Exit codes are those of 'h2get bench'; 92 where not one request was answered.
             """)
 
-    static let lettersWithValue = Set("DtpH".utf8)
+    static let lettersWithValue = Set("EDtpH".utf8)
 
     @OptionGroup(title: "Load") var load: SweepLoadArguments
     @OptionGroup(title: "Load") var field: MeasuredFieldArguments
     @OptionGroup(title: "Connections") var versions: MeasuredProtocolArguments
     @OptionGroup(title: "Connections") var connection: MeasuredConnectionArguments
+    @OptionGroup(title: "Connections") var tls: TLSArguments
     @OptionGroup(title: "Results") var output: SweepOutputArguments
     @OptionGroup(title: "Results") var messages: MeasureMessageArguments
 

@@ -8,7 +8,7 @@ struct SweepRun: Sendable {
 
     init(_ settings: SweepSettings) throws {
         self.settings = settings
-        console = Console(showsErrors: true, hidesProgress: settings.isSilent || settings.isVerbose)
+        console = settings.console
         try MeasureRun.allowConnections(settings.plan.connections.last ?? 1, threads: settings.plan.threads)
     }
 
@@ -23,13 +23,7 @@ struct SweepRun: Sendable {
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
         let report = SweepReport(result, settings.plan, context: MeasureRun.context)
-        let showsSummary = !settings.isSilent && settings.files.onStandardOutput == nil
-        try MeasureRun.handOn(
-            files,
-            write: {
-                files.write(.json) { report.json }
-                files.write(.html) { report.page }
-            }, summary: showsSummary ? { report.summary(width: $0, color: $1) } : nil)
+        try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         return Self.failure(of: result)
     }
 

@@ -2,7 +2,7 @@ import H2Client
 import H2Measure
 
 /// The meaning of `h2get sweep`'s options, checked as a whole before anything is sent.
-struct SweepSettings: Sendable {
+struct SweepSettings: MeasureSettings {
     private(set) var plan: SweepPlan
     let files: ResultFiles
     let isSilent: Bool
@@ -17,7 +17,7 @@ struct SweepSettings: Sendable {
         let load = command.load
         plan = SweepPlan(origin: urls.origin, requests: try urls.requests(fields: command.field.fields))
         plan.protocols = try connection.protocols(command.versions)
-        plan.configuration = try connection.configuration(command.connection)
+        plan.configuration = try connection.configuration(command.connection, command.tls)
         // The same windows as in `bench`, so that results can be cross-checked.
         plan.configuration.setWindows(
             streamBits: BenchSettings.defaultWindowBits, connectionBits: BenchSettings.defaultWindowBits)

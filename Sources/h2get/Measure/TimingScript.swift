@@ -24,8 +24,8 @@ struct TimingScript: Sendable {
             func refusal(_ why: String) -> Failure {
                 .usage("line \(index + 1) of \(name) (--timing-script-file) \(why)")
             }
-            guard times.count < MeasuredURLs.most else {
-                throw refusal("is one too many: use \(MeasuredURLs.most) at most")
+            guard times.count < MeasuredURLs.maximumCount else {
+                throw refusal("is one too many: use \(MeasuredURLs.maximumCount) at most")
             }
             let fields = line.split(separator: 0x09, omittingEmptySubsequences: false)
             guard fields.count == 2 else {

@@ -39,9 +39,9 @@ struct DownloadTarget: Sendable {
             throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
         }
         resolved = exists ? try Self.realPath(path, advice) : try Self.endOfLinks(path, advice)
-        let place = FileIdentity(placeOf: resolved)
+        let entry = FileIdentity(entry: resolved)
         mode = exists ? status.st_mode & 0o777 : nil
-        identities = exists ? [place, FileIdentity(status)] : [place]
+        identities = exists ? [entry, FileIdentity(status)] : [entry]
         changedAt = exists ? status.statusChangeTime : nil
     }
 

@@ -6,7 +6,7 @@ enum FileIdentity: Hashable, Sendable {
     case file(device: UInt64, number: UInt64)
     /// A name in a folder, whether or not the file exists. Names are bytes: a composed and a decomposed letter, which are
     /// equal as Swift strings, are different names.
-    case place(device: UInt64, folder: UInt64, name: [UInt8])
+    case entry(device: UInt64, folder: UInt64, name: [UInt8])
 
     init(_ status: stat) {
         self = .file(
@@ -14,14 +14,14 @@ enum FileIdentity: Hashable, Sendable {
     }
 
     /// - Parameter path: a path whose last component is not a link. If its folder does not exist, the spelling decides.
-    init(placeOf path: FilePath) {
+    init(entry path: FilePath) {
         let (folder, name) = path.parts
         var status = stat()
         guard stat(folder.c, &status) == 0 else {
-            self = .place(device: 0, folder: 0, name: path.bytes)
+            self = .entry(device: 0, folder: 0, name: path.bytes)
             return
         }
-        self = .place(
+        self = .entry(
             device: UInt64(truncatingIfNeeded: status.st_dev), folder: UInt64(truncatingIfNeeded: status.st_ino),
             name: Array(name))
     }

@@ -49,7 +49,7 @@ struct Placement: Sendable {
         }
     }
 
-    /// Whether a name means stdout, under any of its names: bodies that go there take turns.
+    /// Whether a name means stdout, under any of its names: bodies that go there are written one after the other.
     private static func isStandardOutput(_ name: String) -> Bool {
         if name == "-" || StandardDescriptors.number(named: name) == STDOUT_FILENO { return true }
         // /dev/null discards a body, even if stdout is /dev/null too.
@@ -60,7 +60,7 @@ struct Placement: Sendable {
     }
 
     /// The pipes, devices and descriptors to which more than one body goes, whether by -o or by -O.
-    func sharedPlaces(_ urls: [String], pathAsIs: Bool) -> Set<FileIdentity> {
+    func sharedTargets(_ urls: [String], pathAsIs: Bool) -> Set<FileIdentity> {
         var (seen, shared): (Set<FileIdentity>, Set<FileIdentity>) = ([], [])
         for index in 0..<max(urls.count, files.count) {
             let path: String
@@ -68,7 +68,7 @@ struct Placement: Sendable {
             case .discard, .standardOutput: continue
             case .file(let name): path = name
             case .remoteName:
-                // An unusable URL is reported when its turn comes.
+                // An unusable URL is reported when it is fetched.
                 guard let target = try? RequestTarget(urls[index], pathAsIs: pathAsIs),
                     let name = try? Self.remoteName(of: target)
                 else { continue }

@@ -6,7 +6,7 @@ struct Summary {
     var requests: Int
     var failed: Int
     /// The maximum number of concurrent transfers, including waiting ones.
-    var mostInFlight: Int
+    var peakInFlight: Int
     var bodyBytes: Int
     var elapsed: Double
     /// The HTTP versions of the responses.
@@ -18,7 +18,7 @@ struct Summary {
     var text: String {
         let elapsed = max(elapsed, 1e-6)
         return """
-            h2get: \(counted(requests, "request")) over \(connections), at most \(mostInFlight) at once, \(failed) failed
+            h2get: \(counted(requests, "request")) over \(connections), at most \(peakInFlight) at once, \(failed) failed
             h2get: \(reuse)
             h2get: \(byteCount(bodyBytes)) of bodies, \(byteCount(statistics.bytesReceived)) received and \
             \(byteCount(statistics.bytesSent)) sent in all, in \(fixed(elapsed, 3)) s\(rates(elapsed))

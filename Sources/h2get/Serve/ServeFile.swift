@@ -150,7 +150,7 @@ struct ServeFile: Sendable {
             let certificate = Base64.decode(Array(lines.dropFirst().dropLast().joined())[...])
         else { return false }
         let name = Array("H2ClientTesting throw-away CA".utf8)
-        let places = certificate.indices.filter { certificate[$0...].starts(with: name) }
-        return places.count == 2
+        let matches = certificate.indices.filter { certificate[$0...].starts(with: name) }
+        return matches.count == 2
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import H2ClientTesting
+import H2Platform
 import HTTPTypes
 import Synchronization
 import Testing
@@ -75,13 +76,13 @@ struct CancellationStormTests {
     }
 
     private func round(_ storm: Storm, _ seed: UInt64, _ client: HTTPClient, _ url: String) async {
-        var chance = Chance(seed)
+        var random = SplitMix64(seed: seed)
         let count = storm.stage == .sending || storm.stage == .reading ? 20 : 50
         let tasks = (0..<count).map { _ in Task.detached { try await Self.request(storm.stage, client, url) } }
         // Half of the rounds cancel all at one moment, the others each at its own.
-        let areTogether = chance.next() % 2 == 0
-        let moment = chance.next() % 3_000
-        let moments = tasks.map { _ in areTogether ? moment : chance.next() % 3_000 }
+        let areTogether = random.next() % 2 == 0
+        let moment = random.next() % 3_000
+        let moments = tasks.map { _ in areTogether ? moment : random.next() % 3_000 }
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 let start = H2EventLoop.monotonicNanoseconds()
@@ -137,8 +138,8 @@ struct CancellationStormTests {
             await withTaskGroup(of: Void.self) { group in
                 for index in 0..<50 {
                     group.addTask {
-                        var chance = Chance(seed &* 1_000 &+ UInt64(index))
-                        let time = chance.next() % 3_000
+                        var random = SplitMix64(seed: seed &* 1_000 &+ UInt64(index))
+                        let time = random.next() % 3_000
                         await withTaskGroup(of: Void.self) { race in
                             race.addTask { _ = try? await client.get("\(server.url)/bytes/100") }
                             race.addTask { try? await Task.sleep(for: .microseconds(time)) }
@@ -153,22 +154,6 @@ struct CancellationStormTests {
         #expect(try await client.get("\(server.url)/bytes/3").body.count == 3)
         await client.shutdown()
         watchdog.end()
-    }
-}
-
-/// The same numbers for the same seed.
-private struct Chance {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 

@@ -41,7 +41,7 @@ struct ArrivalsTests {
     }
 
     @Test
-    func `a part has as much as it has places, and each place as much as the others`() {
+    func `a part has as much as it has slots, and each slot as much as the others`() {
         // Two loops for five connections: 0, 2, 4 and 1, 3.
         let (even, odd) = (Arrivals.Part(first: 0, stride: 2, of: 5), Arrivals.Part(first: 1, stride: 2, of: 5))
         #expect((0..<6).map(even.request) == [0, 2, 4, 5, 7, 9])

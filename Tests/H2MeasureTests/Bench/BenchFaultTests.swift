@@ -8,7 +8,7 @@ import Testing
 @Suite("The benchmark engine and faults", .serialized, .timeLimit(.minutes(5)))
 struct BenchFaultTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `places that give up one after the other end a measurement of some time`(
+    func `slots that give up one after the other end a measurement of some time`(
         _ api: BenchPlan.API
     ) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in

@@ -46,7 +46,7 @@ struct BenchFigureTests {
                 ])
                 $0.warmUp = .seconds(5)
             }
-            #expect(result.timeLine.first?.inFlightMost ?? 200 < 150)
+            #expect(result.timeLine.first?.peakInFlight ?? 200 < 150)
         }
     }
 

@@ -1,5 +1,6 @@
 import H2Client
 import H2ClientTesting
+import H2Platform
 import H2TestSupport
 import HTTPTypes
 import Histogram
@@ -41,7 +42,9 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `thousands of connections that are not wanted any more when their turn comes are no recursion`() async throws {
+    func `thousands of connections that are not wanted any more when they may be dialled are no recursion`()
+        async throws
+    {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/1000", .requests(100), connections: 50_000) {
                 $0.pace = .arrivals(from: 1_000_000, to: 1_000_000, ramp: .zero)
@@ -120,11 +123,11 @@ struct BenchLimitTests {
         let (peers, workers) = try idleGroup(3)
         defer { for worker in workers { worker.loop.shutdown() } }
         var first = WorkerGroup.Leftover(requests: 10, parts: [Arrivals.Part(first: 0, stride: 3, of: 3)])
-        #expect(peers.handOver(&first, from: workers[0]))
+        #expect(peers.share(&first, from: workers[0]))
         var second = WorkerGroup.Leftover(requests: 20)
-        #expect(peers.handOver(&second, from: workers[1]))
+        #expect(peers.share(&second, from: workers[1]))
         var last = WorkerGroup.Leftover(requests: 30)
-        #expect(!peers.handOver(&last, from: workers[2]))
+        #expect(!peers.share(&last, from: workers[2]))
         #expect(last.requests == 60)
         #expect(last.parts.count == 1)
     }
@@ -134,11 +137,11 @@ struct BenchLimitTests {
         let (peers, workers) = try idleGroup(2)
         defer { for worker in workers { worker.loop.shutdown() } }
         var first = WorkerGroup.Leftover(requests: 10, schedules: [])
-        #expect(peers.handOver(&first, from: workers[0]))
+        #expect(peers.share(&first, from: workers[0]))
         #expect(peers.leave(workers[1]).requests == 10)
         #expect(peers.leave(workers[1]).requests == 0)
         var second = WorkerGroup.Leftover(requests: 20)
-        #expect(!peers.handOver(&second, from: workers[0]))
+        #expect(!peers.share(&second, from: workers[0]))
         #expect(second.requests == 20)
     }
 
@@ -182,7 +185,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `connections that their places have left are watched for silence, too`(_ api: BenchPlan.API) async throws {
+    func `connections that their slots have left are watched for silence, too`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.goAwayAfterRequests = 1
         configuration.faults.latency = .seconds(3_000)
@@ -320,7 +323,7 @@ struct BenchLimitTests {
             #expect(result.end == .complete)
             #expect(result.requests.done == 400)
             #expect(result.connections.opened == 4 && result.connections.neverOpened == 16)
-            // Nobody waited for the pauses after which 16 places give up: that takes five attempts each.
+            // Nobody waited for the pauses after which 16 slots give up: that takes five attempts each.
             #expect(result.connections.failed.values.reduce(0, +) < 5 * 16)
             let cause = try #require(result.connections.failed.keys.first)
             #expect(cause.contains("TLS handshake"), "\(result.connections.failed)")
@@ -328,7 +331,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a dial that fails opens no connection before its turn, and no request waits for a stream`(
+    func `a dial that fails opens no connection before it is due, and no request waits for a stream`(
         _ api: BenchPlan.API
     ) async throws {
         // A port on which nobody listens at first.
@@ -358,7 +361,7 @@ struct BenchLimitTests {
             result.timeLine.allSatisfy { $0.start > 0.25 || $0.connections <= 1 },
             "\(result.timeLine.map(\.connections))")
         #expect(result.connections.failed.values.reduce(0, +) > 0)
-        #expect(result.waits.slotRequests == 0)
+        #expect(result.waits.streamRequests == 0)
         #expect(result.waits.connectionRequests > 0)
     }
 
@@ -422,7 +425,7 @@ struct BenchLimitTests {
                 part.loop = loop
                 (part.sent, part.done, part.bytesReceived) = (3, 2, 100)
                 part.inFlightMean = 1
-                part.inFlightMost = index == 4_321 ? 50 : 1
+                part.peakInFlight = index == 4_321 ? 50 : 1
                 part.backlog = loop
                 timeline.add(part, recorder)
             }
@@ -436,7 +439,7 @@ struct BenchLimitTests {
         #expect(abs(intervals.reduce(0) { $0 + $1.length } - 700) < 0.01)
         #expect(zip(intervals, intervals.dropFirst()).allSatisfy { abs($0.start + $0.length - $1.start) < 1e-6 })
         #expect(intervals.allSatisfy { abs($0.inFlightMean - 2) < 1e-9 && $0.backlog == 1 })
-        #expect(intervals.map(\.inFlightMost).max() == 100)
+        #expect(intervals.map(\.peakInFlight).max() == 100)
         #expect(intervals.last?.longest == 7_000_000)
         let first = try #require(intervals.first)
         let each = Int((first.length * 10).rounded())
@@ -473,14 +476,14 @@ struct BenchLimitTests {
         for (indexes, loop) in [(0..<1, 0), (0..<1, 1), (1..<2, 0), (2..<3, 0), (1..<3, 1), (3..<4, 0)] {
             var part = Timeline.Part(
                 indexes: indexes, start: Double(indexes.lowerBound) / 10, end: Double(indexes.upperBound) / 10)
-            (part.connections, part.inFlightMean, part.inFlightMost, part.loop) = (25, 250, 260, loop)
+            (part.connections, part.inFlightMean, part.peakInFlight, part.loop) = (25, 250, 260, loop)
             part.done = 5 * indexes.count
             timeline.add(part, recorder)
         }
         let intervals = timeline.finish()
         #expect(intervals.map(\.connections) == [50, 50, 50, 50])
         #expect(intervals.map(\.inFlightMean) == [500, 500, 500, 500])
-        #expect(intervals.map(\.inFlightMost) == [520, 520, 520, 520])
+        #expect(intervals.map(\.peakInFlight) == [520, 520, 520, 520])
         #expect(intervals.map(\.done) == [10, 10, 10, 5])
     }
 

@@ -110,10 +110,10 @@ struct BenchLoadTests {
                 $0.thinkTime = .milliseconds(200)
                 $0.api = api
             }
-            // Each has 10 turns at most.
+            // Each sends 10 times at most.
             #expect((5...50).contains(result.requests.sent))
             #expect(result.requests.failed == 0)
-            #expect(result.waits.slotRequests == 0)
+            #expect(result.waits.streamRequests == 0)
             let some = try await origin.measure("/bytes/3", .requests(20), streams: 5) {
                 $0.thinkTime = .milliseconds(50)
                 $0.api = api
@@ -149,7 +149,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `places connect from several addresses in turn`(_ api: BenchPlan.API) async throws {
+    func `slots connect from several addresses in turn`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(12), connections: 6) {
                 $0.sourceAddresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
@@ -316,11 +316,11 @@ struct BenchLoadTests {
     // MARK: - Scripts
 
     @Test
-    func `a script has its lines at their times on each place`() {
-        let arrivals = Arrivals(script: [0, 5, 5, 70], places: 3)
+    func `a script has its lines at their times on each slot`() {
+        let arrivals = Arrivals(script: [0, 5, 5, 70], slots: 3)
         #expect((0..<12).map { arrivals.time(of: $0) } == [0, 0, 0, 5, 5, 5, 5, 5, 5, 70, 70, 70])
         #expect(arrivals.time(of: 12) >= 1 << 62)
-        // Two loops: the first has places 0 and 2.
+        // Two loops: the first has slots 0 and 2.
         let part = Arrivals.Part(first: 0, stride: 2, of: 3)
         var schedule = Schedule(part, of: arrivals, beganAt: 1_000)
         var lines: [String] = []
@@ -394,7 +394,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `each place has its rate`(_ api: BenchPlan.API) async throws {
+    func `each slot has its rate`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/10", .requests(120), connections: 4) {
                 $0.threads = 2
@@ -402,15 +402,15 @@ struct BenchLoadTests {
             }
             #expect(result.perConnection.count == 4)
             #expect(abs(result.perConnection.mean * 4 / result.rate - 1) < 0.01)
-            #expect(result.perConnection.least <= result.perConnection.mean)
-            #expect(result.perConnection.most >= result.perConnection.mean)
+            #expect(result.perConnection.minimum <= result.perConnection.mean)
+            #expect(result.perConnection.maximum >= result.perConnection.mean)
         }
     }
 
     @Test
     func `a spread is what is known of few numbers`() {
         let spread = BenchResult.Spread([2, 4, 4, 4, 5, 5, 7, 9])
-        #expect(spread.least == 2 && spread.most == 9 && spread.mean == 5 && spread.deviation == 2)
+        #expect(spread.minimum == 2 && spread.maximum == 9 && spread.mean == 5 && spread.deviation == 2)
         #expect(spread.within == 0.75)
         #expect(BenchResult.Spread([]).count == 0)
     }

@@ -25,7 +25,7 @@ struct BenchTests {
             #expect(result.statuses[200] == 1_000)
             #expect(result.traffic.bodiesReceived == 100_000)
             #expect(result.connections.opened == 3)
-            #expect(result.connections.mostOpen == 3)
+            #expect(result.connections.peakOpen == 3)
             #expect(result.connections.http2 == 3)
             #expect(result.connections.handshakes == 3)
             #expect(result.connections.tlsVersion == "TLSv1.3")
@@ -266,7 +266,7 @@ struct BenchTests {
             #expect(result.corrected.valueAtPercentile(75) >= 50_000_000)
             #expect(result.corrected.valueAtPercentile(99) >= 500_000_000)
             #expect(result.corrected.max >= 900_000_000)
-            #expect(result.waits.slotRequests >= 100)
+            #expect(result.waits.streamRequests >= 100)
             // What coordinated omission makes of it.
             #expect(result.latency.valueAtPercentile(95) < result.corrected.valueAtPercentile(95) / 2)
         }
@@ -370,9 +370,9 @@ struct BenchTests {
             let result = try await origin.measure("/delay/5", .requests(100), streams: 10)
             #expect(result.requests.done == 100)
             #expect(result.connections.maxConcurrentStreams == 2)
-            #expect(result.waits.slotRequests >= 80)
+            #expect(result.waits.streamRequests >= 80)
             // Of ten who want two wait: four other pairs go before each, 5 ms for each.
-            #expect(result.waits.slot > 80 * 10_000_000)
+            #expect(result.waits.stream > 80 * 10_000_000)
             #expect(result.corrected.valueAtPercentile(50) > result.latency.valueAtPercentile(50))
         }
     }
@@ -398,7 +398,7 @@ struct BenchTests {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/20", .time(.seconds(1)), connections: 2, streams: 5)
             let middle = try #require(result.intervals.dropFirst(2).first)
-            #expect(middle.inFlightMost == 10)
+            #expect(middle.peakInFlight == 10)
             #expect(middle.connections == 2)
             #expect(result.intervals.reduce(0) { $0 + $1.done } == result.requests.answeredInTime)
             #expect(result.intervals.reduce(0) { $0 + $1.sent } == result.requests.sent)

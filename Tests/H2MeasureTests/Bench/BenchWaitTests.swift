@@ -21,12 +21,12 @@ struct BenchWaitTests {
             #expect(result.requests.retries >= 8)
             #expect(result.connections.maxConcurrentStreams == 2)
             // Of ten who want two wait, for four other pairs of 20 ms each.
-            #expect(result.waits.slotRequests >= 80)
-            #expect(result.waits.slot > 80 * 40_000_000)
+            #expect(result.waits.streamRequests >= 80)
+            #expect(result.waits.stream > 80 * 40_000_000)
             #expect(result.corrected.valueAtPercentile(50) >= 80_000_000)
             #expect(result.latency.valueAtPercentile(50) < result.corrected.valueAtPercentile(50))
             let later = result.intervals.dropFirst(result.intervals.count / 2)
-            #expect(later.allSatisfy { $0.inFlightMost <= 2 })
+            #expect(later.allSatisfy { $0.peakInFlight <= 2 })
         }
     }
 
@@ -37,8 +37,8 @@ struct BenchWaitTests {
             #expect(result.requests.done == 20)
             #expect(result.waits.connectionRequests == 20)
             #expect(result.waits.connection > 0)
-            #expect(result.waits.slotRequests == 0)
-            #expect(result.waits.slot == 0)
+            #expect(result.waits.streamRequests == 0)
+            #expect(result.waits.stream == 0)
         }
     }
 
@@ -51,11 +51,11 @@ struct BenchWaitTests {
                 $0.drain = .seconds(60)
             }
             #expect(result.requests.sent + result.requests.dropped == 400)
-            #expect(result.waits.slotRequests == 0)
+            #expect(result.waits.streamRequests == 0)
             #expect(result.waits.connectionRequests == 0)
             // Each is begun a little after it was due.
             #expect(result.waits.late > 0)
-            #expect(result.waits.lateMost > 0)
+            #expect(result.waits.maximumLate > 0)
         }
     }
 
@@ -67,8 +67,8 @@ struct BenchWaitTests {
                 $0.drain = .seconds(60)
             }
             #expect(result.requests.sent + result.requests.dropped == 100)
-            #expect(result.waits.slotRequests >= 5)
-            #expect(result.waits.slot >= 1e9)
+            #expect(result.waits.streamRequests >= 5)
+            #expect(result.waits.stream >= 1e9)
         }
     }
 

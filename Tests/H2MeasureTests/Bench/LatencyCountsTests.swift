@@ -40,7 +40,7 @@ struct LatencyCountsTests {
         }
         first.add(second)
         #expect(first.total == both.total)
-        #expect(first.least == both.least)
+        #expect(first.minimum == both.minimum)
         #expect(first.percentile(73) == both.percentile(73))
         first.add(LatencyCounts())
         #expect(first.total == both.total)
@@ -62,7 +62,7 @@ struct LatencyCountsTests {
     func `more than an hour is an hour`() {
         let counts = LatencyCounts()
         counts.record(.max)
-        #expect(counts.most == TimeHistogram.longest)
+        #expect(counts.maximum == TimeHistogram.longest)
         #expect(counts.histogram().totalCount == 1)
     }
 }

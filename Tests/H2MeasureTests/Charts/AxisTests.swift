@@ -85,8 +85,8 @@ import Testing
 
     @Test func eachFurtherNineHasTheSameLength() throws {
         let axis = Axis("", unit: .percentile, scale: .percentile, covering: [0, 99.99])
-        let places = try [0, 90, 99, 99.9, 99.99].map { try #require(axis.position($0)) }
-        #expect(zip(places, [0, 0.25, 0.5, 0.75, 1]).allSatisfy { abs($0 - $1) < 1e-9 })
+        let positions = try [0, 90, 99, 99.9, 99.99].map { try #require(axis.position($0)) }
+        #expect(zip(positions, [0, 0.25, 0.5, 0.75, 1]).allSatisfy { abs($0 - $1) < 1e-9 })
         #expect(labels(axis) == ["0%", "50%", "90%", "99%", "99.9%", "99.99%"])
     }
 
@@ -102,9 +102,9 @@ import Testing
     func positionsGrowWithTheValueAndStayWithin(_ scale: Axis.Scale) throws {
         let values = [0.001, 0.3, 1, 2, 77, 1e4, 1e9]
         let axis = Axis("", unit: .count, scale: scale, covering: [1, 1e4])
-        let places = try values.map { try #require(axis.position($0)) }
-        #expect(places == places.sorted())
-        #expect(places.allSatisfy { (0...1).contains($0) })
+        let positions = try values.map { try #require(axis.position($0)) }
+        #expect(positions == positions.sorted())
+        #expect(positions.allSatisfy { (0...1).contains($0) })
         #expect(axis.position(.nan) == nil)
         #expect(axis.position(.infinity) == nil)
     }

@@ -59,10 +59,10 @@ import Testing
             x: ("", .count, .linear), y: ("", .count, .linear), series: [.init("", points)], width: 40, height: 14
         ).lines()
         let rows = lines.filter { $0.contains("┤") || $0.contains("│") }
-        let places = try rows.map { row in
+        let positions = try rows.map { row in
             try #require(row.lastIndex { ("\u{2801}"..."\u{28FF}").contains($0) }).utf16Offset(in: row)
         }
-        #expect(places == places.sorted(by: >))
+        #expect(positions == positions.sorted(by: >))
     }
 
     @Test func aChartOfNothingSaysSo() {

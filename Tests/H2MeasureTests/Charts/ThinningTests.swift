@@ -11,7 +11,7 @@ import Testing
             interval.sent = index % 8
             interval.bytesReceived = index
             interval.inFlightMean = Double(index % 10)
-            interval.inFlightMost = index % 20
+            interval.peakInFlight = index % 20
             interval.p50 = 1000
             interval.p99 = UInt64(index)
             interval.longest = UInt64(index * 2)

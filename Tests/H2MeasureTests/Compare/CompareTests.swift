@@ -232,7 +232,6 @@ import Testing
         })
         let result = try await result([.https], habits)
         #expect(result.cell(.pool(6), .tls)?.reason == "incomplete: 7 of 100 requests answered with 503")
-        #expect(result.notes.isEmpty)
     }
 
     @Test(arguments: [(404, "check the URL"), (302, "redirects (most often 302)"), (503, "503 without any load")])

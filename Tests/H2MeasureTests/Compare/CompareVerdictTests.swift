@@ -126,6 +126,15 @@ import Testing
         #expect(self.result(all).remarks == [])
     }
 
+    @Test func oneRequestHasNoVerdict() {
+        var one = result(all)
+        one.requests = 1
+        #expect(one.verdicts.isEmpty)
+        #expect(one.remarks.contains { $0.hasPrefix("One request shows no reuse") })
+        one.cells = [CompareResult.Cell(.keepAlive, .tls, .couldNot(why: "nobody is there"))]
+        #expect(one.verdicts == ["nothing could be measured: nobody is there."])
+    }
+
     @Test func theTableFitsAnyTerminal() {
         for width in [20, 30, 40, 60] {
             let lines =

@@ -56,7 +56,7 @@ final class FakeServer: Sendable {
         result.statuses[habits.status] = count
         let isNew = plan.requestsPerConnection == 1 || habits.closesAfterEachResponse
         result.connections.opened = isNew ? count : plan.connections
-        result.connections.mostOpen = plan.connections
+        result.connections.peakOpen = plan.connections
         if wantsHTTP2 {
             result.connections.http2 = result.connections.opened
         } else {

@@ -1,3 +1,4 @@
+import H2Platform
 import Testing
 
 @testable import H2Measure

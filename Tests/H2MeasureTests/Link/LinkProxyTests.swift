@@ -104,7 +104,7 @@ import Testing
                 }
             }
             #expect(proxy.counts.accepted == 150)
-            #expect(proxy.counts.mostOpen == 150)
+            #expect(proxy.counts.peakOpen == 150)
             try await eventually("it closes them") { proxy.counts.open == 0 }
         }
     }

@@ -17,14 +17,14 @@ struct PNGImage {
         }
         var packed: [UInt8] = []
         var header: [UInt8] = []
-        var place = 8
-        while place + 12 <= file.count {
-            let length = Self.number(file[place...])
-            let kind = String(decoding: file[place + 4..<place + 8], as: UTF8.self)
-            let content = file[place + 8..<min(place + 8 + length, file.count)]
+        var offset = 8
+        while offset + 12 <= file.count {
+            let length = Self.number(file[offset...])
+            let kind = String(decoding: file[offset + 4..<offset + 8], as: UTF8.self)
+            let content = file[offset + 8..<min(offset + 8 + length, file.count)]
             if kind == "IHDR" { header = Array(content) }
             if kind == "IDAT" { packed += content }
-            place += 12 + length
+            offset += 12 + length
         }
         guard header.count == 13, header[8] == 8, header[9] == 2 || header[9] == 6, header[12] == 0 else {
             throw ProcessFailure("a PNG of another kind: \(header)")
@@ -72,8 +72,8 @@ struct PNGImage {
 
     /// Red, green and blue as one number: 0xF6F7F9.
     func pixel(_ x: Int, _ y: Int) -> Int {
-        let place = (y * width + x) * channels
-        return Int(bytes[place]) << 16 | Int(bytes[place + 1]) << 8 | Int(bytes[place + 2])
+        let index = (y * width + x) * channels
+        return Int(bytes[index]) << 16 | Int(bytes[index + 1]) << 8 | Int(bytes[index + 2])
     }
 
     /// The different colours, as far as every third pixel of every third row tells.

@@ -6,27 +6,6 @@ import Histogram
 
 /// Made-up measurements that look like real ones, the same in each run.
 enum Sample {
-    /// Numbers that look random, from a seed.
-    struct Random: RandomNumberGenerator {
-        private var state: UInt64
-        init(seed: UInt64) { state = seed }
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-
-        /// Around `middle`, with a tail to the right.
-        mutating func latency(around middle: Double, spread: Double) -> Double {
-            let one = Double.random(in: 1e-12...1, using: &self)
-            let other = Double.random(in: 0...1, using: &self)
-            return middle * exp(spread * (-2 * log(one)).squareRoot() * cos(2 * .pi * other))
-        }
-    }
-
     static func plan(path: String = "/items?page=1") throws -> BenchPlan {
         let request = HTTPRequest(method: .get, scheme: "https", authority: "shop.example:8443", path: path)
         var plan = try BenchPlan(
@@ -42,7 +21,7 @@ enum Sample {
 
     /// A run of a minute, in which the server freezes for a second.
     static func result(intervals count: Int = 600, errors: [String: Int] = [:]) -> BenchResult {
-        var random = Random(seed: 1)
+        var random = SplitMix64(seed: 1)
         var result = BenchResult()
         result.startedAt = 1_764_000_000
         result.elapsed = 60
@@ -66,7 +45,7 @@ enum Sample {
                 interval.longest = 1_040_000_000
             }
             interval.inFlightMean = isFrozen ? 780 : rate * middle / 1e9
-            interval.inFlightMost = isFrozen ? 800 : Int(interval.inFlightMean * 2.2)
+            interval.peakInFlight = isFrozen ? 800 : Int(interval.inFlightMean * 2.2)
             interval.backlog = isFrozen ? Int((time - 41) * 19200) : 0
             interval.connections = time < 4 ? 2 + Int(time * 1.5) : 8
             interval.bytesReceived = interval.done * 1480
@@ -109,8 +88,8 @@ enum Sample {
         result.traffic.headers = 24_000_000
         result.traffic.headersDecoded = 190_000_000
         result.traffic.bodiesReceived = 1_430_000_000
-        result.waits.slot = 210_000_000_000
-        result.waits.slotRequests = 20_400
+        result.waits.stream = 210_000_000_000
+        result.waits.streamRequests = 20_400
         result.waits.sendBlocked = 8_000_000_000
         result.waits.downloadStreamWindow = 41_000_000_000
         result.waits.downloadConnectionWindow = 96_000_000_000
@@ -119,7 +98,7 @@ enum Sample {
         result.connections.lost = ["GOAWAY NO_ERROR": 1]
         result.connections.handshakes = 9
         result.connections.resumed = 8
-        result.connections.mostOpen = 8
+        result.connections.peakOpen = 8
         result.connections.http2 = 9
         result.connections.tlsVersion = "TLSv1.3"
         result.connections.cipher = "TLS_AES_256_GCM_SHA384"
@@ -129,7 +108,7 @@ enum Sample {
         result.client.systemSeconds = 9.82
         result.client.loopBusy = [0.26, 0.31]
         result.client.lagP99 = 84_000
-        result.client.lagMost = 2_100_000
+        result.client.maximumLag = 2_100_000
         result.client.residentBytes = 24_600_000
         result.client.processors = 8
     }
@@ -149,7 +128,8 @@ enum Sample {
     ]
 
     static let context = ReportContext(
-        program: "h2get 1.2.3", commandLine: "h2get bench -D 60s --rate 2K..20K https://shop.example:8443/items?page=1")
+        program: "h2get 1.2.3",
+        commandLine: "h2get bench -D 60s --request-rate 2K..20K https://shop.example:8443/items?page=1")
 
     static let facts = [
         ReportFact("Requests", "GET https://shop.example:8443/items"),
@@ -169,7 +149,7 @@ enum Sample {
             (["HTTP/1.1", "TLS", "pool of 6"], 1000 / 6 + 3, 0.00009),
             (["HTTP/2", "TLS", "1 connection"], 12, 0.000051), (["HTTP/2", "TLS", "4 connections"], 6, 0.000043),
         ]
-        var random = Random(seed: 2)
+        var random = SplitMix64(seed: 2)
         let groups = distances.map { distance in
             var rows = ways.map { way in
                 let total = (way.trips * distance + way.each * 1000) * Double.random(in: 0.97...1.03, using: &random)
@@ -240,5 +220,14 @@ enum Sample {
         ]
         input.facts = facts
         return input
+    }
+}
+
+extension SplitMix64 {
+    /// A latency around `middle`, with a tail to the right.
+    fileprivate mutating func latency(around middle: Double, spread: Double) -> Double {
+        let one = Double.random(in: 1e-12...1, using: &self)
+        let other = Double.random(in: 0...1, using: &self)
+        return middle * exp(spread * (-2 * log(one)).squareRoot() * cos(2 * .pi * other))
     }
 }

@@ -143,7 +143,7 @@ import Testing
         #expect(abs(p50 - 0.00149) < 0.000002)
         #expect(abs(try #require(latency["p99_99_seconds"] as? Double) - 0.00199) < 0.000002)
         let waits = try #require(read["waits"] as? [String: Any])
-        #expect(waits["slot_seconds"] as? Double == 2)
+        #expect(waits["stream_seconds"] as? Double == 2)
         let errors = try #require(read["errors"] as? [[String: Any]])
         #expect(errors.map { $0["count"] as? Int } == [5, 2])
         #expect(errors[1]["cause"] as? String == "GOAWAY: \u{1b}]0;x\u{7}\u{202e}\n\\")

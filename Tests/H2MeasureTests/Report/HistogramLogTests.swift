@@ -1,5 +1,6 @@
 import Foundation
 import H2Client
+import H2Platform
 import H2TestSupport
 import Histogram
 import Testing
@@ -140,7 +141,7 @@ import Testing
 
     @Test func anyHistogramComesBackAsItWas() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SeededGenerator(state: seed)
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<20 {
             var histogram = TimeHistogram.nanoseconds()
             for _ in 0..<Int.random(in: 0...200, using: &generator) {
@@ -317,7 +318,7 @@ import Testing
     /// However it is damaged, it is read or refused, and nothing else happens.
     @Test func noDamageEndsTheProgram() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SeededGenerator(state: seed)
+        var generator = SplitMix64(seed: seed)
         let original = try #require(Base64.decode(Array(Self.thousand.utf8)[...]))
         let whole = try HistogramPayload(decoding: Array(Self.thousand.utf8)[...])
         let inner = try inflated(Array(original[8...]))
@@ -408,7 +409,7 @@ import Testing
     /// Whatever the counts are, they are refused or reported, and nothing else happens.
     @Test func anyCountsAreRefusedOrReported() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SeededGenerator(state: seed)
+        var generator = SplitMix64(seed: seed)
         var (refused, reported) = (0, 0)
         for _ in 0..<60 {
             var text = ""
@@ -441,20 +442,6 @@ import Testing
     @Test func moreTagsThanAnybodyNeedsAreRefused() {
         let text = (0..<100).map { "Tag=t\($0),0,1,1,\(Self.one)\n" }.joined()
         #expect(complaint(text).contains("x.hlog:65: the histogram has one more tag"))
-    }
-}
-
-/// Random numbers that a failure can be repeated with.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    /// splitmix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }
 

@@ -42,7 +42,7 @@ func sampleResult(responses: Int = 200_000) -> BenchResult {
         interval.sent = responses / 10
         interval.bytesReceived = responses * 5
         interval.inFlightMean = 39.5
-        interval.inFlightMost = 40
+        interval.peakInFlight = 40
         interval.connections = 4
         (interval.p50, interval.p99, interval.longest) = (1_500_000, 1_980_000, 1_990_000)
         result.intervals.append(interval)
@@ -55,7 +55,7 @@ func sampleResult(responses: Int = 200_000) -> BenchResult {
     result.traffic.headersDecoded = 20_000_000
     result.traffic.bodiesReceived = 600_000
     result.connections.opened = 4
-    result.connections.mostOpen = 4
+    result.connections.peakOpen = 4
     result.connections.http2 = 4
     result.connections.handshakes = 4
     result.connections.tlsVersion = "TLSv1.3"
@@ -66,7 +66,7 @@ func sampleResult(responses: Int = 200_000) -> BenchResult {
     result.client.systemSeconds = 2
     result.client.loopBusy = [0.4, 0.3]
     result.client.lagP99 = 20_000
-    result.client.lagMost = 90_000
+    result.client.maximumLag = 90_000
     result.client.residentBytes = 12_000_000
     result.client.processors = 4
     return result
@@ -90,8 +90,8 @@ func fullResult() -> BenchResult {
     result.connections.lost = ["GOAWAY NO_ERROR": 3, "closed by the server": 1]
     result.connections.reopened = 4
     result.connections.rotated = 2
-    result.waits.slot = 2_000_000_000
-    result.waits.slotRequests = 100
+    result.waits.stream = 2_000_000_000
+    result.waits.streamRequests = 100
     result.waits.sendBlocked = 1_000_000
     result.waits.uploadStreamWindow = 2
     result.waits.uploadConnectionWindow = 3

@@ -371,7 +371,7 @@ import Testing
                 result.intervals[index].backlog = index * 1000
                 result.intervals[index].inFlightMean = 4
             }
-            (result.waits.slot, result.waits.slotRequests) = (500_000_000_000, 100_000)
+            (result.waits.stream, result.waits.streamRequests) = (500_000_000_000, 100_000)
             result.client.lagP99 = 200_000
             result.corrected.record(5_000_000_000, count: 100_000)
         }
@@ -399,7 +399,7 @@ import Testing
             (result.requests.sent, result.requests.failed) = (3, 3)
             result.errors = ["the server broke the protocol": 3]
             result.connections.lost = ["the server broke the protocol": 2]
-            (result.waits.slot, result.waits.slotRequests) = (300_000_000, 3)
+            (result.waits.stream, result.waits.streamRequests) = (300_000_000, 3)
             result.client.lagP99 = 6_000_000
         }
         let text = try only(.errors, .warning, samplePlan(), change)
@@ -430,9 +430,9 @@ import Testing
     // MARK: Waits
 
     @Test func aStreamLimitBelowWhatWasAskedForIsSaid() throws {
-        let text = try only(.slots, .note) { result in
+        let text = try only(.streams, .note) { result in
             result.connections.maxConcurrentStreams = 3
-            result.waits.slotRequests = 5
+            result.waits.streamRequests = 5
         }
         #expect(text.contains("3 streams on a connection, fewer than -m 10"))
         #expect(text.contains("use -m 3, or spread them with -c 14"))
@@ -442,7 +442,7 @@ import Testing
     }
 
     @Test func streamsOfHTTP1AreSaidToBeNone() throws {
-        let text = try only(.slots, .note) { result in
+        let text = try only(.streams, .note) { result in
             (result.connections.http1, result.connections.http2) = (4, 0)
             result.connections.maxConcurrentStreams = nil
         }
@@ -453,7 +453,8 @@ import Testing
     @Test func waitsAreSaidWhereTheyExplainSomething() throws {
         let much = 20_000_000_000.0
         #expect(
-            try only(.slots, .note) { ($0.waits.slot, $0.waits.slotRequests) = (much, 5) }.contains("5 requests waited")
+            try only(.streams, .note) { ($0.waits.stream, $0.waits.streamRequests) = (much, 5) }.contains(
+                "5 requests waited")
         )
         #expect(try only(.windows, .note) { $0.waits.downloadStreamWindow = much }.contains("a larger -w"))
         #expect(try only(.windows, .note) { $0.waits.downloadConnectionWindow = much }.contains("a larger -W"))
@@ -461,8 +462,8 @@ import Testing
         #expect(try only(.windows, .note) { $0.waits.uploadConnectionWindow = much }.contains("with -c"))
         #expect(try only(.sendBlocked, .note) { $0.waits.sendBlocked = much }.contains("20.0 s"))
         let little = verdicts { result in
-            result.waits.slot = much / 2
-            result.waits.slotRequests = 1
+            result.waits.stream = much / 2
+            result.waits.streamRequests = 1
             result.waits.sendBlocked = much / 2
             result.waits.downloadStreamWindow = much / 2
             result.waits.uploadConnectionWindow = much / 2
@@ -565,7 +566,7 @@ import Testing
             var interval = BenchResult.Interval(start: Double(second), length: 1)
             (interval.sent, interval.done) = (400, Int(answers))
             interval.inFlightMean = (400 - answers) * (Double(second) + 0.5)
-            interval.inFlightMost = Int(interval.inFlightMean) + 50
+            interval.peakInFlight = Int(interval.inFlightMean) + 50
             let wait = rising ? (1 - answers / 400) * (Double(second) + 0.5) : 0
             (interval.p50, interval.p99) = (UInt64((0.02 + wait) * 1e9), UInt64((0.03 + wait) * 1e9))
             interval.longest = interval.p99
@@ -679,7 +680,7 @@ import Testing
         var plan = openPlan
         plan.pace = .arrivals(from: 0.5, to: 0.5, ramp: .zero)
         let found = verdicts(plan) { result in
-            for index in result.intervals.indices { result.intervals[index].inFlightMost = 1 }
+            for index in result.intervals.indices { result.intervals[index].peakInFlight = 1 }
             result.requests.sent = 5
             result.requests.aborted = 1
             result.statuses[429] = 3
@@ -780,7 +781,7 @@ import Testing
         var result = BenchResult()
         result.elapsed = 1
         var interval = BenchResult.Interval(start: 0, length: 1)
-        (interval.inFlightMean, interval.inFlightMost) = (2, 2)
+        (interval.inFlightMean, interval.peakInFlight) = (2, 2)
         result.intervals = [interval]
         var plan = singlePlan
         plan.extent = .time(.seconds(1))

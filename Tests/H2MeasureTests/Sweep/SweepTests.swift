@@ -1,5 +1,6 @@
 import Foundation
 import H2Client
+import H2Platform
 import HTTPTypes
 import Histogram
 import Synchronization

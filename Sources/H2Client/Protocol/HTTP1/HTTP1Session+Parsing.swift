@@ -291,10 +291,10 @@ extension HTTP1Session {
         let bytes = line.baseAddress.unsafelyUnwrapped
         var size = 0
         var digits = 0
-        while digits < line.count, let digit = Self.hexDigit(bytes[digits]) {
+        while digits < line.count, let digit = TokenBytes.hexDigit(bytes[digits]) {
             // 15 digits are more than any body needs, and fit in an Int.
             guard digits < 15 else { return violate("a chunk size of more than 15 digits") }
-            size = size << 4 | digit
+            size = size << 4 | Int(digit)
             digits += 1
         }
         guard digits > 0, isExtension(bytes + digits, line.count - digits) else {
@@ -318,16 +318,6 @@ extension HTTP1Session {
         var at = 0
         while at < count, bytes[at] == 0x20 || bytes[at] == 0x09 { at += 1 }
         return at == count || bytes[at] == UInt8(ascii: ";") && Self.isText(bytes, count)
-    }
-
-    @inline(__always)
-    private static func hexDigit(_ byte: UInt8) -> Int? {
-        switch byte {
-        case 0x30...0x39: Int(byte) - 0x30
-        case 0x41...0x46: Int(byte) - 0x41 + 10
-        case 0x61...0x66: Int(byte) - 0x61 + 10
-        default: nil
-        }
     }
 
     private func parseTrailers(

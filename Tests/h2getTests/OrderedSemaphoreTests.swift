@@ -5,25 +5,25 @@ import Testing
 
 /// What both touch belongs to one actor.
 private actor Run {
-    let places: Places<Origin>
+    let permits: OrderedSemaphore<Origin>
     var entered: [Int] = []
 
-    init(limit: Int) { places = Places { _ in limit } }
+    init(limit: Int) { permits = OrderedSemaphore { _ in limit } }
 
-    func enter(_ origin: Origin, _ turn: Int) async {
-        guard (try? await places.enter(origin, turn: turn)) != nil else { return }
-        entered.append(turn)
+    func enter(_ origin: Origin, _ index: Int) async {
+        guard (try? await permits.acquire(origin, order: index)) != nil else { return }
+        entered.append(index)
     }
 
-    func leave(_ origin: Origin) { places.leave(origin) }
+    func leave(_ origin: Origin) { permits.release(origin) }
 
     func allow(_ limit: Int, at origin: Origin) {
-        places.allow(limit, at: origin, says: ConnectionID(number: 1))
+        permits.setLimit(limit, for: origin, reportedBy: ConnectionID(number: 1))
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Places for bodies` {
-    /// Turns that other tasks take are waited for.
+@Suite(.timeLimit(.minutes(5))) struct `Permits for bodies` {
+    /// Waits for permits that other tasks acquire.
     private func entered(_ run: Run, count: Int) async -> [Int] {
         for _ in 0..<100_000 {
             if await run.entered.count >= count { break }
@@ -32,14 +32,14 @@ private actor Run {
         return await run.entered
     }
 
-    @Test func `are as many as the limit of the origin, and are taken in the order of the turns`() async throws {
+    @Test func `are as many as the limit of the origin, and are taken in the order of the URLs`() async throws {
         let (origin, other) = (try Origin("https://a.test"), try Origin("https://b.test"))
         let run = Run(limit: 2)
         await run.enter(origin, 0)
         await run.enter(origin, 1)
         await run.enter(other, 10)
         await withTaskGroup(of: Void.self) { group in
-            for turn in [4, 2, 3] { group.addTask { await run.enter(origin, turn) } }
+            for index in [4, 2, 3] { group.addTask { await run.enter(origin, index) } }
             // All three come to wait.
             for _ in 0..<1000 { await Task.yield() }
             #expect(await run.entered == [0, 1, 10])
@@ -73,7 +73,7 @@ private actor Run {
         let run = Run(limit: 1)
         await run.enter(origin, 0)
         await withTaskGroup(of: Void.self) { group in
-            for turn in 1...3 { group.addTask { await run.enter(origin, turn) } }
+            for index in 1...3 { group.addTask { await run.enter(origin, index) } }
             for _ in 0..<1000 { await Task.yield() }
             #expect(await run.entered == [0])
             await run.allow(3, at: origin)

@@ -1,12 +1,12 @@
 /// Orders responses on stdout: one writes at a time, in the order of the URLs.
 ///
-/// 1. A small response that arrives before its turn is deposited here, and its worker goes on to the next URL.
-/// 2. A large one waits for its turn and is not read meanwhile: its window fills and holds the server back.
+/// 1. A small response that arrives early is deposited here, and its worker goes on to the next URL.
+/// 2. A large one waits until it is next and is not read meanwhile: its window fills and holds the server back.
 /// 3. So the waiting bytes are bounded by `depositLimit` and `depositBytesLimit`, and by the concurrent streams' windows.
-/// 4. The response whose turn it is was always sent before those that wait for it, so it can always finish.
+/// 4. The response that may be written was always sent before those that wait for it, so it can always finish.
 ///
 /// Confined to one actor.
-final class Turns {
+final class OutputOrder {
     /// The maximum number of deposited responses.
     private static let depositLimit = 4096
     private static let depositBytesLimit = 16 << 20
@@ -17,7 +17,7 @@ final class Turns {
         case deposit([UInt8])
     }
 
-    /// The turn that may write now.
+    /// The index of the output that may be written now.
     private var current = 0
     private var outcomes: [Int: Outcome] = [:]
     private var depositBytes = 0
@@ -25,34 +25,34 @@ final class Turns {
     private var isWriting = false
     private var deposits = (written: 0, lost: 0)
 
-    func isCurrent(_ turn: Int) -> Bool { turn == current && !isWriting }
+    func isCurrent(_ index: Int) -> Bool { index == current && !isWriting }
 
-    /// Returns when it is this turn. No other turn writes until its `end`.
-    /// - Throws: `CancellationError`, as soon as the task is cancelled. The turn must still be ended.
-    nonisolated(nonsending) func wait(for turn: Int) async throws {
-        while !isCurrent(turn) {
+    /// Returns when this output may be written. No other is written until its `end`.
+    /// - Throws: `CancellationError`, as soon as the task is cancelled. The output must still be ended.
+    nonisolated(nonsending) func wait(for index: Int) async throws {
+        while !isCurrent(index) {
             let waiter = Waiter()
-            waiting[turn] = waiter
+            waiting[index] = waiter
             do { try await waiter.wait() } catch {
-                waiting[turn] = nil
+                waiting[index] = nil
                 throw error
             }
         }
         try Task.checkCancellation()
     }
 
-    /// Ends a turn that was written, deposited, or failed. Every turn must end, followed by `writeDeposits`.
-    func end(_ turn: Int) {
-        if turn >= current, outcomes[turn] == nil { outcomes[turn] = .ended }
+    /// Ends an output that was written, deposited, or failed. Every output must end, followed by `writeDeposits`.
+    func end(_ index: Int) {
+        if index >= current, outcomes[index] == nil { outcomes[index] = .ended }
     }
 
     /// Takes a complete response; false if there is no room for it.
-    func deposit(_ bytes: [UInt8], for turn: Int) -> Bool {
+    func deposit(_ bytes: [UInt8], for index: Int) -> Bool {
         guard outcomes.count < Self.depositLimit, depositBytes + bytes.count <= Self.depositBytesLimit else {
             return false
         }
         depositBytes += bytes.count
-        outcomes[turn] = .deposit(bytes)
+        outcomes[index] = .deposit(bytes)
         return true
     }
 
@@ -62,7 +62,7 @@ final class Turns {
         return deposits
     }
 
-    /// Writes the deposits that are next in order, then lets the next waiting turn write.
+    /// Writes the deposits that are next in order, then lets the next waiting output be written.
     ///
     /// If there are several callers, one writes for all.
     /// - Throws: what `write` throws.

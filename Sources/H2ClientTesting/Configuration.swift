@@ -22,13 +22,19 @@ extension OriginServer {
         public var limits: Limits
         /// Faults of every connection. Default none.
         public var faults: Faults
+        /// Routes of your own, by their path, such as `/orders`. They come before the built-in ones and the files. A path that
+        /// ends in `/` also stands for everything below it, unless a longer one matches. Paths are compared as they are sent,
+        /// with their percent-encoding and without their query. Default none.
+        ///
+        /// A handler gets a request once its whole body has arrived. It runs on the server's event loop, so it must not block.
+        public var routes: [String: Handler]
 
         /// Creates a configuration; options left out have their defaults.
         public init(
             address: String = "127.0.0.1", port: Int = 0,
             security: Security = .selfSigned(names: ["localhost", "127.0.0.1", "::1"]), documentRoot: String? = nil,
             servesDotFiles: Bool = false, versions: Versions = .both, settings: Settings = Settings(),
-            limits: Limits = Limits(), faults: Faults = Faults()
+            limits: Limits = Limits(), faults: Faults = Faults(), routes: [String: Handler] = [:]
         ) {
             self.address = address
             self.port = port
@@ -39,6 +45,7 @@ extension OriginServer {
             self.settings = settings
             self.limits = limits
             self.faults = faults
+            self.routes = routes
         }
     }
 

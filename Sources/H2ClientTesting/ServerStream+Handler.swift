@@ -5,8 +5,8 @@ import HTTPTypes
 extension ServerStream {
     /// The handler for a path: its own, or that of the longest path above it that ends in a slash.
     func handler(for path: Substring) -> OriginServer.Handler? {
+        guard connection.listener.hasOwnRoutes else { return nil }
         let routes = connection.listener.configuration.routes
-        guard !routes.isEmpty else { return nil }
         if let handler = routes[String(path)] { return handler }
         var rest = path
         while let slash = rest.utf8.lastIndex(of: UInt8(ascii: "/")) {

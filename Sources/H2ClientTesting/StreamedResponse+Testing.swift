@@ -50,7 +50,8 @@ extension CollectedResponse {
     /// Creates a response without a server, for tests of code that takes one.
     ///
     /// ```swift
-    /// let page = CollectedResponse(status: .ok, body: Array("hello".utf8))
+    /// let order = CollectedResponse(status: .created, headerFields: [.location: "/orders/17"], body: Array("17".utf8))
+    /// let missing = CollectedResponse(status: .notFound, text: "no such order")
     /// ```
     ///
     /// Its `response` has everything but the body, which has been read. The parameters are those of
@@ -68,5 +69,14 @@ extension CollectedResponse {
             isConnectionReused: isConnectionReused, requestID: requestID, failedAttempts: failedAttempts,
             metrics: metrics)
         self.init(response: response, body: body)
+    }
+
+    /// Creates a response whose body is a text, as `text/plain` in UTF-8.
+    public init(
+        status: HTTPResponse.Status = .ok, text: String, version: HTTPProtocolVersion = .http2
+    ) {
+        self.init(
+            status: status, headerFields: [.contentType: "text/plain; charset=utf-8"], body: Array(text.utf8),
+            version: version)
     }
 }

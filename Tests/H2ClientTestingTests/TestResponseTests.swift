@@ -234,6 +234,13 @@ struct TestResponseTests {
         #expect(error?.message.contains("has been read already") == true)
     }
 
+    @Test func `A collected response can be a text`() {
+        let page = CollectedResponse(status: .notFound, text: "none", version: .http1)
+        #expect(page.status == .notFound && page.text == "none" && page.version == .http1)
+        #expect(page.headerFields == [.contentType: "text/plain; charset=utf-8"])
+        #expect(CollectedResponse(text: "").status == .ok)
+    }
+
     // MARK: - Life
 
     @Test func `Dropping it unread leaves nothing`() async throws {

@@ -51,7 +51,7 @@ enum TestingYourCode {
 
     /// Responses that no server sent.
     static func withoutServer() async throws {
-        let created = CollectedResponse(status: .created, body: Array("17".utf8))
+        let created = CollectedResponse(status: .created, text: "17")
         check(try OrderBook.number(in: created) == "17", "a created order has a number")
 
         let busy = CollectedResponse(status: .serviceUnavailable, headerFields: [.retryAfter: "1"])

@@ -23,6 +23,18 @@ public struct ConnectionSnapshot: Sendable {
         public var maxFrameSize: Int
         /// The largest header section in bytes that is accepted; nil: no limit was announced.
         public var maxHeaderListSize: Int?
+
+        /// Creates settings, for tests. Those left out have the protocol's defaults.
+        public init(
+            headerTableSize: Int = 4_096, maxConcurrentStreams: Int? = nil, initialWindowSize: Int = 65_535,
+            maxFrameSize: Int = 16_384, maxHeaderListSize: Int? = nil
+        ) {
+            self.headerTableSize = headerTableSize
+            self.maxConcurrentStreams = maxConcurrentStreams
+            self.initialWindowSize = initialWindowSize
+            self.maxFrameSize = maxFrameSize
+            self.maxHeaderListSize = maxHeaderListSize
+        }
     }
 
     /// The contents of a GOAWAY frame (RFC 9113 section 6.8).
@@ -33,6 +45,13 @@ public struct ConnectionSnapshot: Sendable {
         public var code: H2Error.HTTP2Code
         /// The server's explanation, made printable.
         public var debugText: String
+
+        /// Creates the contents of a GOAWAY frame, for tests.
+        public init(lastStreamID: Int32, code: H2Error.HTTP2Code, debugText: String = "") {
+            self.lastStreamID = lastStreamID
+            self.code = code
+            self.debugText = debugText
+        }
     }
 
     /// Whether the connection takes requests.
@@ -64,6 +83,29 @@ public struct ConnectionSnapshot: Sendable {
     /// The origins that the server announced for this connection, such as `https://example.com` (RFC 8336); nil if it
     /// announced none.
     public var originSet: Set<String>?
+
+    /// Creates a snapshot, for tests.
+    public init(
+        state: State = .active, localSettings: Settings = Settings(), remoteSettings: Settings = Settings(),
+        openStreams: Int = 0, waitingRequests: Int = 0, requests: Int = 0, bytesSent: Int = 0, bytesReceived: Int = 0,
+        unreadBytes: Int = 0, receiveWindow: Int = 65_535, sendWindow: Int = 65_535, goAway: GoAway? = nil,
+        roundTripTime: Duration? = nil, originSet: Set<String>? = nil
+    ) {
+        self.state = state
+        self.localSettings = localSettings
+        self.remoteSettings = remoteSettings
+        self.openStreams = openStreams
+        self.waitingRequests = waitingRequests
+        self.requests = requests
+        self.bytesSent = bytesSent
+        self.bytesReceived = bytesReceived
+        self.unreadBytes = unreadBytes
+        self.receiveWindow = receiveWindow
+        self.sendWindow = sendWindow
+        self.goAway = goAway
+        self.roundTripTime = roundTripTime
+        self.originSet = originSet
+    }
 }
 
 /// Properties of a connection that stay the same for its life.
@@ -89,20 +131,39 @@ public struct ConnectionInfo: Sendable, Hashable {
     /// Whether the peer's certificate was verified.
     public var isPeerVerified: Bool
     /// Whether an earlier connection's TLS session was resumed. The certificate was verified on that connection.
-    public var isTLSResumed = false
+    public var isTLSResumed: Bool
     /// How long looking up the host took.
     public var resolve: Duration
     /// How long connecting by TCP took.
     public var connect: Duration
     /// How long the TLS handshake took; nil in cleartext.
     public var tls: Duration?
+
+    /// Creates the properties of a connection, for tests.
+    public init(
+        id: ConnectionID = ConnectionID(number: 1), origin: Origin, remoteAddress: String = "",
+        localAddress: String = "", tlsVersion: String? = nil, cipher: String? = nil, certificateSubject: String? = nil,
+        certificateIssuer: String? = nil, certificateExpiry: String? = nil, isPeerVerified: Bool = false,
+        isTLSResumed: Bool = false, resolve: Duration = .zero, connect: Duration = .zero, tls: Duration? = nil
+    ) {
+        self.id = id
+        self.origin = origin
+        self.remoteAddress = remoteAddress
+        self.localAddress = localAddress
+        self.tlsVersion = tlsVersion
+        self.cipher = cipher
+        self.certificateSubject = certificateSubject
+        self.certificateIssuer = certificateIssuer
+        self.certificateExpiry = certificateExpiry
+        self.isPeerVerified = isPeerVerified
+        self.isTLSResumed = isTLSResumed
+        self.resolve = resolve
+        self.connect = connect
+        self.tls = tls
+    }
 }
 
 extension ConnectionInfo {
     /// The info of a connection over a simulated wire.
-    static func simulated(_ origin: Origin) -> ConnectionInfo {
-        ConnectionInfo(
-            id: .next(), origin: origin, remoteAddress: "", localAddress: "", isPeerVerified: false, resolve: .zero,
-            connect: .zero)
-    }
+    static func simulated(_ origin: Origin) -> ConnectionInfo { ConnectionInfo(id: .next(), origin: origin) }
 }

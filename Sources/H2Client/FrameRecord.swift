@@ -16,7 +16,8 @@ public struct FrameRecord: Sendable {
         /// The connection's window in bytes.
         public var connection: Int
 
-        package init(stream: Int?, connection: Int) {
+        /// Creates windows, for tests.
+        public init(stream: Int?, connection: Int) {
             self.stream = stream
             self.connection = connection
         }
@@ -42,4 +43,23 @@ public struct FrameRecord: Sendable {
     public var sendWindow: Window
     /// The time since the connection was established.
     public var time: Duration
+
+    /// Creates a record, for tests.
+    public init(
+        direction: Direction, connectionID: ConnectionID = ConnectionID(number: 1), type: String,
+        flags: [String] = [], streamID: Int32 = 0, length: Int = 0, detail: String = "",
+        receiveWindow: Window = Window(stream: nil, connection: 65_535),
+        sendWindow: Window = Window(stream: nil, connection: 65_535), time: Duration = .zero
+    ) {
+        self.direction = direction
+        self.connectionID = connectionID
+        self.type = type
+        self.flags = flags
+        self.streamID = streamID
+        self.length = length
+        self.detail = detail
+        self.receiveWindow = receiveWindow
+        self.sendWindow = sendWindow
+        self.time = time
+    }
 }

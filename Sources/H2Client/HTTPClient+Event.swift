@@ -6,6 +6,9 @@ extension HTTPClient {
         /// The number of the request, counted from 1 in each client.
         public let number: Int
 
+        /// Creates an identifier, for tests.
+        public init(number: Int) { self.number = number }
+
         /// The number in decimal digits.
         public var description: String { String(number) }
     }
@@ -47,7 +50,19 @@ extension HTTPClient {
         /// The request, if the event is about one. The same as ``StreamedResponse/requestID``.
         public var requestID: RequestID?
         /// Monotonic time in nanoseconds, comparable with other events of the process.
-        public var nanoseconds: UInt64 = 0
+        public var nanoseconds: UInt64
+
+        /// Creates an event, for tests.
+        public init(
+            _ kind: Kind, origin: Origin? = nil, connectionID: ConnectionID? = nil, requestID: RequestID? = nil,
+            nanoseconds: UInt64 = 0
+        ) {
+            self.kind = kind
+            self.origin = origin
+            self.connectionID = connectionID
+            self.requestID = requestID
+            self.nanoseconds = nanoseconds
+        }
     }
 
     /// Why a connection was opened.

@@ -15,6 +15,11 @@ public struct CollectedResponse: Sendable {
     public var version: HTTPProtocolVersion { response.version }
     /// The body as text. Bytes that are not UTF-8 become U+FFFD.
     public var text: String { String(decoding: body, as: UTF8.self) }
+
+    package init(response: StreamedResponse, body: [UInt8]) {
+        self.response = response
+        self.body = body
+    }
 }
 
 extension HTTPClient {

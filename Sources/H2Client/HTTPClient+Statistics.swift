@@ -19,6 +19,12 @@ extension HTTPClient {
             public var openStreams = 0
             /// Requests that wait for a connection or stream.
             public var waitingRequests = 0
+
+            /// Creates the statistics of an origin without connections. For tests, which set what they need.
+            public init(origin: Origin, version: HTTPProtocolVersion? = nil) {
+                self.origin = origin
+                self.version = version
+            }
         }
 
         /// Origins that have a connection, or had one until recently, in no particular order.
@@ -43,6 +49,9 @@ extension HTTPClient {
         public var bytesSent = 0
         /// Bytes received on all connections, before TLS.
         public var bytesReceived = 0
+
+        /// Creates the statistics of a new client. For tests, which set what they need.
+        public init() {}
 
         /// The share of requests that went over a connection that had been given a request before; 0 without requests.
         public var reuseRatio: Double {

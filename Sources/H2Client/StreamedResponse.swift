@@ -86,6 +86,17 @@ public struct FailedAttempt: Sendable {
     /// The planned pause before the next attempt, without waiting for a connection after it.
     public var wait: Duration
 
+    /// Creates an attempt, for tests.
+    public init(
+        connectionID: ConnectionID = ConnectionID(number: 1), error: H2Error? = nil,
+        status: HTTPResponse.Status? = nil, wait: Duration = .zero
+    ) {
+        self.connectionID = connectionID
+        self.error = error
+        self.status = status
+        self.wait = wait
+    }
+
     /// Why the attempt failed, in words.
     package var reason: String { error?.message ?? "the server answered \(status?.code ?? 0)" }
 }
@@ -94,6 +105,9 @@ public struct FailedAttempt: Sendable {
 public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
     /// The number of the connection, counted from 1.
     public let number: Int
+
+    /// Creates an identifier, for tests.
+    public init(number: Int) { self.number = number }
 
     private static let last = Atomic<Int>(0)
 
@@ -129,4 +143,23 @@ public struct ResponseMetrics: Sendable, Hashable {
     public var bytesReceived: Int
     /// Bytes received of the response's body.
     public var bodyBytesReceived: Int
+
+    /// Creates metrics, for tests.
+    public init(
+        attemptStart: Duration = .zero, queued: Duration = .zero, resolve: Duration? = nil, connect: Duration? = nil,
+        tls: Duration? = nil, requestSent: Duration = .zero, firstByte: Duration? = nil, lastByte: Duration? = nil,
+        bytesSent: Int = 0, bytesReceived: Int = 0, bodyBytesReceived: Int = 0
+    ) {
+        self.attemptStart = attemptStart
+        self.queued = queued
+        self.resolve = resolve
+        self.connect = connect
+        self.tls = tls
+        self.requestSent = requestSent
+        self.firstByte = firstByte
+        self.lastByte = lastByte
+        self.bytesSent = bytesSent
+        self.bytesReceived = bytesReceived
+        self.bodyBytesReceived = bodyBytesReceived
+    }
 }

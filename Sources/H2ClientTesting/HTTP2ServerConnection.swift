@@ -461,7 +461,7 @@ final class HTTP2ServerConnection: ServerConnection {
         if faults.goAwayIsTwoStep {
             drain()
         } else {
-            goAway(last: lastStreamID, code: faults.goAwayCode, debug: [])
+            goAway(last: lastStreamID, code: faults.goAwayCode.rawValue, debug: [])
         }
     }
 
@@ -481,7 +481,7 @@ final class HTTP2ServerConnection: ServerConnection {
         guard draining == .noticed || draining == .asked else { return }
         draining = .final
         if let drainTimer { loop.cancel(drainTimer) }
-        goAway(last: nghttp2_session_get_last_proc_stream_id(session), code: faults.goAwayCode, debug: [])
+        goAway(last: nghttp2_session_get_last_proc_stream_id(session), code: faults.goAwayCode.rawValue, debug: [])
     }
 
     override func dropStreams() {

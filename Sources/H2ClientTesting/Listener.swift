@@ -10,6 +10,8 @@ final class Listener: ReadinessHandler {
     let loop: H2EventLoop
     /// Scratch for response fields, filled and submitted within one call.
     let fields = FieldList()
+    /// Whether there are routes of the user's own, for a check at each request.
+    let hasOwnRoutes: Bool
     /// nil if the number of concurrently processed requests is not limited.
     let workers: Workers?
 
@@ -39,6 +41,7 @@ final class Listener: ReadinessHandler {
         var configuration = configuration
         configuration.limits = configuration.limits.clamped
         self.configuration = configuration
+        hasOwnRoutes = !configuration.routes.isEmpty
         self.tls = tls
         self.site = site
         self.counters = counters

@@ -2,31 +2,73 @@ import CNghttp2
 public import H2Client
 import H2Platform
 
-/// A small HTTP/2 and HTTP/1.1 origin server for demos, benchmarks and tests, with faults on demand.
+/// A small HTTP/2 and HTTP/1.1 origin server for tests, demos and benchmarks, with faults on demand.
 ///
-/// It serves the routes that `GET /` lists, and the files of a folder. It runs on one event loop: to use more cores, start
-/// one origin on each of several loops. With its `Limits` it may be left running, even if other machines can reach it. But
-/// it has no access control, and its routes do what clients ask, so do not expose it to the internet.
+/// ```swift
+/// var configuration = OriginServer.Configuration()
+/// configuration.routes["/orders"] = { request in .init(status: .created, body: request.body) }
+/// try await OriginServer.withServer(configuration) { server in
+///     try await withHTTPClient(configuration: server.clientConfiguration()) { client in
+///         let created = try await client.post("\(server.url)/orders", body: .string("tea"))
+///         assert(created.status == .created && created.text == "tea")
+///         let refused = try await client.get("\(server.url)/status/503")
+///         assert(refused.status == .serviceUnavailable)
+///     }
+/// }
+/// ```
 ///
-/// It runs until `stop` or `stopNow`; releasing the value does not stop it.
+/// It serves the routes of its configuration, those that `GET /` lists (see <doc:H2ClientTesting>), and the files of a folder. It
+/// runs on one event loop: to use more cores, start a server on each of several loops. With its ``Limits`` it may be left
+/// running, even if other machines can reach it. But it has no access control, and its routes do what clients ask, so do not
+/// expose it to the internet.
+///
+/// A server that was started by ``start(_:on:)`` runs until ``stop(grace:)`` or ``stopNow()``; releasing the value does not stop it.
 public final class OriginServer: Sendable {
-    /// The port that the origin listens on.
+    /// The port that the server listens on.
     public let port: Int
-    /// The address that the origin listens on.
+    /// The address that the server listens on.
     public let address: String
     /// SHA-256 of the certificate (DER), in lower-case hexadecimal; nil in cleartext.
     public let fingerprint: String?
-    /// The throw-away CA that signed the certificate, for clients to trust; nil unless `selfSigned`.
+    /// The throw-away CA that signed the certificate, for clients to trust, as PEM; nil unless ``Security/selfSigned(names:)``.
+    ///
+    /// ``clientConfiguration()`` trusts it.
     public let caPEM: String?
 
+    private let versions: Versions
+    private let caFile = LockedFile()
     private let listener: LoopBound<Listener>
     private let loop: H2EventLoop
     private let lifetime: LoopLifetime
     private let counters: Counters
 
-    /// Starts an origin. Clients can connect as soon as this returns.
+    /// Starts a server, runs `body`, and stops the server: what is in progress then is ended abruptly.
     ///
-    /// - Parameter loop: the loop that does all the work; nil starts one, which ends with the origin.
+    /// - Parameters:
+    ///   - configuration: What the server does.
+    ///   - loop: The loop that does all the work; nil starts one, which ends with the server.
+    ///   - body: The work that needs the server. Clients can connect as soon as it begins.
+    /// - Throws: The errors of ``start(_:on:)`` and of `body`.
+    public static nonisolated(nonsending) func withServer<R>(
+        _ configuration: Configuration = Configuration(), on loop: H2EventLoop? = nil,
+        _ body: nonisolated(nonsending) (OriginServer) async throws -> R
+    ) async throws -> R {
+        let server = try start(configuration, on: loop)
+        do {
+            let result = try await body(server)
+            await server.stop(grace: .zero)
+            return result
+        } catch {
+            await server.stop(grace: .zero)
+            throw error
+        }
+    }
+
+    /// Starts a server, which the caller must stop. Clients can connect as soon as this returns.
+    ///
+    /// - Parameters:
+    ///   - configuration: What the server does.
+    ///   - loop: The loop that does all the work; nil starts one, which ends with the server.
     /// - Throws: `H2Error`: `localIO` if the address cannot be bound or the document root is not a folder,
     ///   `tlsConfiguration` if a certificate cannot be created or loaded.
     public static func start(
@@ -66,6 +108,7 @@ public final class OriginServer: Sendable {
         }
         port = Int(ch2_socket_port(descriptor))
         address = configuration.address
+        versions = configuration.versions
         counters = Counters()
         self.loop = loop ?? H2EventLoop()
         lifetime = LoopLifetime(self.loop, isOurs: loop == nil)
@@ -77,16 +120,44 @@ public final class OriginServer: Sendable {
         self.loop.execute { listener.value.start() }
     }
 
-    /// The origin's URL, such as `https://127.0.0.1:8443`.
+    /// The server's URL, without a path, such as `https://127.0.0.1:8443`.
     public var url: String {
         let host = address.contains(":") ? "[\(address)]" : address
         return "\(fingerprint == nil ? "http" : "https")://\(host):\(port)"
     }
 
-    /// The origin's statistics so far. Callable from any thread.
+    /// The server's origin, for example to connect an `HTTP2Connection` to it.
+    public var origin: Origin {
+        // `start` has listened on this address and port, so that they are valid.
+        guard let origin = try? Origin(scheme: fingerprint == nil ? .http : .https, host: address, port: port) else {
+            preconditionFailure("\(address) port \(port) is no origin")
+        }
+        return origin
+    }
+
+    /// Returns the configuration of a client that trusts this server's certificate and speaks a version of HTTP that it offers.
+    ///
+    /// Everything else is as by default. In cleartext a server of both versions is spoken to in HTTP/1.1. The property
+    /// `connection` of the result is the configuration of an `HTTP2Connection` or `HTTP1Connection`.
+    ///
+    /// Clients read what they trust from files. So the CA of a self-signed certificate is in a temporary file (in the folder
+    /// TMPDIR, or /tmp), which is removed when the server's value is released: keep that until the client has ended.
+    /// - Throws: `H2Error` (`localIO`) if that file cannot be written.
+    public func clientConfiguration() throws -> HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration()
+        if let caPEM { configuration.connection.tls.caFile = try caFile.path(caPEM) }
+        switch versions {
+        case .both: break
+        case .http2: configuration.versions = .http2Only
+        case .http1: configuration.versions = .http1Only
+        }
+        return configuration
+    }
+
+    /// The server's statistics so far. Callable from any thread.
     public var statistics: Statistics { counters.snapshot }
 
-    /// Stops the origin gracefully, and returns when every connection is closed.
+    /// Stops the server gracefully, and returns when every connection is closed.
     ///
     /// It stops listening, lets open requests finish, and sends GOAWAY on each HTTP/2 connection in two steps (RFC 9113
     /// section 6.8), on HTTP/1.1 `Connection: close` in the next response. HTTP/1.1 connections without a request are closed
@@ -116,6 +187,23 @@ public final class OriginServer: Sendable {
     private static func hexadecimal(_ byte: UInt8) -> String {
         let digits = String(byte, radix: 16)
         return digits.utf8.count == 1 ? "0" + digits : digits
+    }
+}
+
+/// The file of a server's authority, written when it is first needed.
+///
+/// Invariant behind `@unchecked Sendable`: `file` is accessed only under `lock`.
+private final class LockedFile: @unchecked Sendable {
+    private let lock = PthreadLock()
+    private var file: CAFile?
+
+    func path(_ pem: String) throws -> String {
+        try lock.withLock {
+            if let file { return file.path }
+            let written = try CAFile(pem)
+            file = written
+            return written.path
+        }
     }
 }
 

@@ -114,7 +114,8 @@ func wholeNumber(_ text: some Collection<UInt8>) -> Int? {
 /// A request target's path, still percent-encoded, and its query, decoded.
 struct Target {
     let path: Substring
-    private let query: Substring
+    /// Empty if there is none.
+    let query: Substring
 
     init(_ text: String) {
         if let mark = text.utf8.firstIndex(of: UInt8(ascii: "?")) {

@@ -39,6 +39,7 @@ extension ServerStream {
             return answer(431, "the request's header fields are too large\n")
         }
         let target = Target(request.target)
+        if let handler = handler(for: target.path) { return answer(target, by: handler) }
         let (name, argument) = target.route
         let method = request.method
         switch name {
@@ -158,7 +159,7 @@ extension ServerStream {
         }
     }
 
-    private func refuseForWantOfMemory(isHead: Bool) {
+    func refuseForWantOfMemory(isHead: Bool) {
         connection.counters.requestsOverLimit.add(1)
         answer(503, "too much is held for other requests\n", isHead: isHead)
     }
@@ -171,7 +172,7 @@ extension ServerStream {
 
     // MARK: - Request bodies
 
-    private func continueIfExpected(isAsked: Bool = false) {
+    func continueIfExpected(isAsked: Bool = false) {
         guard !hasRequestEnded, isAsked || request.value("expect")?.lowercased() == "100-continue" else { return }
         inform(fields(100))
     }

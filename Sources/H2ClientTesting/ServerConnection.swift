@@ -172,7 +172,7 @@ class ServerConnection: ReadinessHandler, Flushable {
         }
         if requestCount == faults.goAwayAfterRequests { goAwayByFault() }
         if let every = faults.stallEvery, every > 0, requestCount % every == 0 { return }
-        if let bytes = faults.resetAfterBodyBytes { stream.cut(after: bytes, .reset(faults.resetCode)) }
+        if let bytes = faults.resetAfterBodyBytes { stream.cut(after: bytes, .reset(faults.resetCode.rawValue)) }
         if faults.latency > .zero {
             stream.schedule(after: faults.latency) { $0.enter() }
         } else {

@@ -23,6 +23,8 @@ final class ServerStream {
     /// same size), because they are consumed only when they leave.
     @exclusivity(unchecked) private var held: [UInt8] = []
     @exclusivity(unchecked) private var heldStart = 0
+    /// The request body, if a handler gets it as a whole.
+    @exclusivity(unchecked) private(set) var collected: [UInt8] = []
     @exclusivity(unchecked) private(set) var receivedBytes = 0
     /// When the route took the body, or the body last made progress.
     @exclusivity(unchecked) private(set) var receivedAt: UInt64 = 0
@@ -40,6 +42,8 @@ final class ServerStream {
         case digest(BodyDigest)
         /// Keep it to be sent back.
         case echo
+        /// Keep all of it for a handler.
+        case collect
     }
 
     // MARK: Response
@@ -95,6 +99,7 @@ final class ServerStream {
         (heldShare, heldFields) = (0, 0)
         held.removeAll(keepingCapacity: held.capacity <= 16 << 10)
         heldStart = 0
+        collected = []
         intake = .hold
         (hasRequestEnded, hasResponded, isDeferred, resetsAfterEnd) = (false, false, false, false)
         (offset, end, released, receivedBytes, cutOffset) = (0, 0, .max, 0, .max)
@@ -154,12 +159,16 @@ final class ServerStream {
         receivedBytes += bytes.count
         if !bytes.isEmpty { receivedAt = connection.loop.now }
         switch intake {
-        case .hold, .echo:
+        case .hold, .echo, .collect:
             guard hold(bytes.count) else {
                 connection.counters.requestsOverLimit.add(1)
                 take(.discard)
                 consume(bytes.count)
                 return connection.overwhelmed(self)
+            }
+            if case .collect = intake {
+                collected.append(contentsOf: bytes)
+                return consume(bytes.count)
             }
             held.append(contentsOf: bytes)
             if case .echo = intake { resume() }
@@ -202,7 +211,10 @@ final class ServerStream {
         self.intake = intake
         // The client's time counts from here: before, the request may have waited for a worker, or for 100.
         receivedAt = connection.loop.now
-        if case .echo = intake {} else { dropTrailers() }
+        switch intake {
+        case .echo, .collect: break
+        case .hold, .discard, .digest: dropTrailers()
+        }
         let unread = unreadBytes
         if unread > 0 {
             switch intake {
@@ -211,6 +223,11 @@ final class ServerStream {
                 held.withUnsafeBytes { digest.update(UnsafeRawBufferPointer(rebasing: $0[heldStart...])) }
                 dropHeld(unread)
             case .discard: dropHeld(unread)
+            case .collect:
+                collected = Array(held[heldStart...])
+                dropHeld(unread)
+                // `dropHeld` has just returned as much.
+                _ = hold(unread)
             }
         }
         if hasRequestEnded { action?(self) } else { whenRequestEnds = action }
@@ -287,7 +304,7 @@ final class ServerStream {
     func lacksBody(now: UInt64, limit: UInt64) -> Bool {
         guard !hasRequestEnded, now &- receivedAt > limit else { return false }
         switch intake {
-        case .discard, .digest: return true
+        case .discard, .digest, .collect: return true
         // Unread bytes wait for the response to be sent.
         case .echo: return unreadBytes == 0
         case .hold: return false

@@ -1,7 +1,7 @@
 import Synchronization
 
 extension OriginServer {
-    /// Counts of an origin's work since it started.
+    /// Counts of a server's work since it started. See ``OriginServer/statistics-swift.property``.
     public struct Statistics: Sendable, Hashable {
         /// Connections that were accepted.
         public var connectionsAccepted = 0
@@ -35,14 +35,15 @@ extension OriginServer {
         public var requestsTimedOut = 0
         /// Requests that were refused or ended because too many were open, or too many bytes were held for them.
         public var requestsOverLimit = 0
-        /// Bytes that are held for requests now: see `Limits.heldBytes`.
+        /// Bytes of memory that are held for requests now.
         public var bytesHeld = 0
         /// Requests that wait for a worker now.
         public var requestsWaiting = 0
         /// Workers that are busy now.
         public var workersBusy = 0
-        /// Bytes as HTTP counts them, before TLS.
+        /// Bytes received on all connections, before TLS.
         public var bytesReceived = 0
+        /// Bytes sent on all connections, before TLS.
         public var bytesSent = 0
 
         /// Connections that have closed, including those refused at accept because there were too many.

@@ -301,7 +301,7 @@ import Testing
     @Test func `Responses are reset after so many bytes of body`() throws {
         let server = try OriginServer.cleartext {
             $0.faults.resetAfterBodyBytes = 10
-            $0.faults.resetCode = 9
+            $0.faults.resetCode = .compressionError
         }
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)

@@ -45,6 +45,11 @@ extension RealServers {
                 #expect(try sha256(ofFile: file) == site.hundredMiB.sha256)
                 #expect(access("\(file).part", F_OK) != 0)
             }
+            // It starts its own servers.
+            let testing = try await Program.finish("\(binaries)/TestingYourCode", [])
+            #expect(testing.exitCode == 0, "\(testing.output)")
+            #expect(testing.output.contains("all checks passed"))
+
             // It wants both versions at one address.
             try await RealServer.nginx.run { running in
                 let url = "\(try running.origin)/\(site.hundredKiB.name)"

@@ -126,6 +126,20 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         }
     }
 
+    /// A connection that is never activated, around the session of a `CannedResponse`. Readers of the response use the process's
+    /// loop.
+    init(canned session: CannedSession, _ version: HTTPProtocolVersion, info: ConnectionInfo) {
+        wire = CannedWire()
+        self.info = info
+        configuration = ConnectionConfiguration()
+        loop = .shared
+        loopIdentity = loop.identity
+        lastIdentifier = configuration.limits.lastIdentifier
+        self.version = version
+        knowsStreamLimit = true
+        (self.session, http1, http2, unretainedHTTP2) = (session, nil, nil, nil)
+    }
+
     // MARK: - From any thread
 
     /// Whether it takes no new requests.

@@ -73,8 +73,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var waiter = Waiter.none
     @exclusivity(unchecked) var headError: (any Error)?
     /// The whole response had arrived when its head was delivered.
-    @exclusivity(unchecked) private(set) var isWhole = false
-    @exclusivity(unchecked) private(set) var isConnectionReused = false
+    @exclusivity(unchecked) var isWhole = false
+    @exclusivity(unchecked) var isConnectionReused = false
     @exclusivity(unchecked) var isWaitingForSlot = false
     /// Whether the waiting task was asked to watch for its cancellation.
     @exclusivity(unchecked) var isWatched = false

@@ -11,7 +11,7 @@ extension ConnectionPool {
     ) {
         guard isObserved else { return }
         tellObservers(
-            HTTPClient.Event(kind: kind(), origin: origin(), connectionID: connection(), requestID: request))
+            HTTPClient.Event(kind(), origin: origin(), connectionID: connection(), requestID: request))
     }
 
     private func tellObservers(_ event: HTTPClient.Event) {

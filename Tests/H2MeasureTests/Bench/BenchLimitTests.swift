@@ -17,7 +17,7 @@ struct BenchLimitTests {
     ) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.goAwayAfterRequests = 1
-        configuration.faults.goAwayCode = 11
+        configuration.faults.goAwayCode = .enhanceYourCalm
         configuration.faults.latency = .seconds(60)
         try await MeasuredOrigin.run(configuration) { origin in
             let result = try await origin.measure("/bytes/10", .time(.seconds(60))) { $0.api = api }

@@ -2,7 +2,7 @@ import H2Measure
 import Testing
 
 @Suite struct ResultTests {
-    @Test func statusClassesAreSums() {
+    @Test func `Status classes are sums`() {
         var result = BenchResult()
         result.statuses[200] = 3
         result.statuses[204] = 2

@@ -2,7 +2,7 @@ import Testing
 
 @testable import h2get
 
-@Suite struct `URL list` {
+@Suite struct URLListTests {
     private func all(_ list: URLList) async throws -> [String] {
         var urls: [String] = []
         while let (index, url) = try await list.next() {
@@ -12,7 +12,7 @@ import Testing
         return urls
     }
 
-    @Test func `the command line comes first, comments and blank lines are passed over`() async throws {
+    @Test func `The command line comes first, comments and blank lines are passed over`() async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("# comment\n\n  https://b/ \r\nhttps://c/", to: "list")
         let list = try URLList(urls: ["https://a/"], inputFile: file)
@@ -21,14 +21,14 @@ import Testing
         #expect(list.total == 3)
     }
 
-    @Test func `a list longer than the read buffer is whole`() async throws {
+    @Test func `A list longer than the read buffer is whole`() async throws {
         let folder = try TemporaryFolder()
         let urls = (0..<20_000).map { "https://host/\($0)" }
         let file = try folder.write(urls.joined(separator: "\n"), to: "list")
         #expect(try await all(try URLList(urls: [], inputFile: file)) == urls)
     }
 
-    @Test func `a file that is no list is an error, not a heap`() async throws {
+    @Test func `A file that is no list is an error, not a heap`() async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(String(repeating: "x", count: 3 << 20), to: "list")
         let list = try URLList(urls: [], inputFile: file)
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `a line over 1 MiB is refused by its number, and no part of it is taken for a URL`(
+    func `A line over 1 MiB is refused by its number, and no part of it is taken for a URL`(
         _ isWhole: Bool
     ) async throws {
         let folder = try TemporaryFolder()
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "\n"]) func `a byte-order mark is no part of the first line`(_ end: String) async throws {
+    @Test(arguments: ["", "\n"]) func `A byte-order mark is no part of the first line`(_ end: String) async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("\u{FEFF}https://a/\(end)", to: "list")
         #expect(try await all(try URLList(urls: [], inputFile: file)) == ["https://a/"])
@@ -64,12 +64,12 @@ import Testing
         #expect(try await all(try URLList(urls: [], inputFile: empty)) == [])
     }
 
-    @Test func `a list that is not there is an error`() {
+    @Test func `A list that is not there is an error`() {
         #expect(throws: Failure.self) { try URLList(urls: [], inputFile: "/nonexistent/list") }
     }
 }
 
-@Suite struct `Turns on stdout` {
+@Suite struct TurnTests {
     /// The order in which bodies were written, on one actor as in the tool.
     private actor Stage {
         enum Way { case streams, deposits, fails }
@@ -114,14 +114,14 @@ import Testing
     }
 
     @Test(arguments: [[3, 1, 2, 0], [0, 0, 0, 0], [0, 5, 1, 9]])
-    func `bodies come in the order of the URLs, however their heads come`(_ delays: [Int]) async {
+    func `Bodies come in the order of the URLs, however their heads come`(_ delays: [Int]) async {
         #expect(await perform(delays) { _ in .streams }.written == [0, 0, 1, 1, 2, 2, 3, 3])
         #expect(await perform(delays) { _ in .deposits }.written == [0, 1, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .streams : .deposits }.written == [0, 0, 1, 2, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .deposits : .streams }.written == [0, 1, 1, 2, 3, 3])
     }
 
-    @Test func `who is cancelled waits no longer, and gives its turn away`() async {
+    @Test func `Who is cancelled waits no longer, and gives its turn away`() async {
         let stage = Stage()
         let waiting = Task { await stage.perform(2, delay: 0, .streams) }
         let cancelled = Task { await stage.perform(1, delay: 0, .streams) }
@@ -134,19 +134,19 @@ import Testing
         #expect(await stage.written == [0, 2, 2])
     }
 
-    @Test func `a failed transfer gives its turn away`() async {
+    @Test func `A failed transfer gives its turn away`() async {
         let delays = [6, 5, 4, 3, 2, 1]
         #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .streams }.written == [1, 1, 3, 3, 5, 5])
         #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .deposits }.written == [1, 3, 5])
     }
 
-    @Test func `what is there together is written together`() async {
+    @Test func `What is there together is written together`() async {
         let result = await perform([9] + Array(repeating: 0, count: 99)) { _ in .deposits }
         #expect(result.written == Array(0..<100))
         #expect(result.writes <= 2)
     }
 
-    @Test func `what was left to be written counts as written or as lost`() async throws {
+    @Test func `What was left to be written counts as written or as lost`() async throws {
         let turns = Turns()
         for turn in 0..<3 { #expect(turns.deposit([UInt8(turn)], for: turn)) }
         try await turns.writeDeposits { _ in }
@@ -157,7 +157,7 @@ import Testing
         #expect(turns.takeDeposits() == (0, 0))
     }
 
-    @Test func `what is left for later is bounded`() {
+    @Test func `What is left for later is bounded`() {
         let turns = Turns()
         let megabyte = [UInt8](repeating: 0, count: 1 << 20)
         var taken = 0

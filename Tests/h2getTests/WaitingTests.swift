@@ -4,7 +4,7 @@ import Testing
 
 @testable import h2get
 
-@Suite(.timeLimit(.minutes(5))) struct `Work off the loop` {
+@Suite(.timeLimit(.minutes(5))) struct WaitingTests {
     private final class Progress: Sendable {
         let hasBegun = Atomic(false)
         let isUnwanted = Atomic(false)
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func `that must not be left behind is over when a cancelled wait for it ends`() async {
+    @Test func `Work off the loop that must not be left behind is over when a cancelled wait for it ends`() async {
         let progress = Progress()
         let task = Task {
             try await offLoopUntilOver(cancelled: { progress.isUnwanted.store(true, ordering: .relaxed) }) {

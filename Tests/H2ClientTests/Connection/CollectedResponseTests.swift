@@ -7,7 +7,7 @@ import Testing
 @testable import H2Client
 
 /// Whole responses, whose readers no loop keeps apart.
-@Suite("A whole response", .timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(5)))
 struct CollectedResponseTests {
     private enum Reading: CaseIterable { case collect, next, discard, write }
 

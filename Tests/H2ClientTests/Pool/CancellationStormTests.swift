@@ -11,7 +11,7 @@ import Testing
 ///
 /// `H2_STORM_ROUNDS=10000` runs so many rounds in all, and `H2_STORM_SEED` chooses others. A round that makes no progress
 /// ends the process: the threads that would report it may be the ones that wait for each other.
-@Suite("Storms of cancellation", .serialized, .timeLimit(.minutes(120)))
+@Suite(.serialized, .timeLimit(.minutes(120)))
 struct CancellationStormTests {
     enum Stage: String, CaseIterable { case waiting, dialing, retrying, sending, reading }
 
@@ -30,7 +30,7 @@ struct CancellationStormTests {
     static let firstSeed = ProcessInfo.processInfo.environment["H2_STORM_SEED"].flatMap(UInt64.init) ?? 1
 
     @Test(arguments: storms)
-    func `requests that are cancelled at any moment leave nothing that waits`(_ storm: Storm) async throws {
+    func `Requests that are cancelled at any moment leave nothing that waits`(_ storm: Storm) async throws {
         var origin = OriginServer.Configuration()
         origin.versions = storm.version
         origin.security = storm.stage == .dialing ? .selfSigned(names: ["127.0.0.1"]) : .cleartext
@@ -125,7 +125,7 @@ struct CancellationStormTests {
 
     // MARK: -
 
-    @Test func `a client that races each request against a sleep never freezes`() async throws {
+    @Test func `A client that races each request against a sleep never freezes`() async throws {
         var origin = OriginServer.Configuration()
         origin.security = .cleartext
         let server = try OriginServer.start(origin)

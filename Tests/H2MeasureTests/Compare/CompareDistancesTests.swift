@@ -3,7 +3,7 @@ import H2Measure
 import Testing
 
 @Suite struct CompareDistancesTests {
-    @Test func eachWayHasARowAndEachDistanceAColumn() async throws {
+    @Test func `Each way has a row and each distance a column`() async throws {
         var results: [CompareResult] = []
         for roundTrip in [0, 10_000_000, 50_000_000] as [UInt64] {
             var plan = try ComparePlan.sample([.https])

@@ -24,13 +24,13 @@ import Testing
         return verdict.text
     }
 
-    @Test func whereNothingIsWrongThatIsSaid() throws {
+    @Test func `Where nothing is wrong that is said`() throws {
         let text = try only(.nothing, .fine) { _ in }
         #expect(text.contains("These figures can be trusted"))
         #expect(text.contains("40 %"))
     }
 
-    @Test func everyVerdictIsOneSentenceAndWarningsComeFirst() {
+    @Test func `Every verdict is one sentence and warnings come first`() {
         var result = fullResult()
         result.end = .complete
         let verdicts = Verdict.all(result, samplePlan())
@@ -44,14 +44,14 @@ import Testing
 
     // MARK: The client
 
-    @Test func aBusyLoopMeansThatTheClientIsTheLimit() throws {
+    @Test func `A busy loop means that the client is the limit`() throws {
         let text = try only(.clientBusy, .warning) { $0.client.loopBusy = [0.95, 0.5] }
         #expect(text.contains("1 of its 2 event loops were busy 95 %"))
         #expect(text.contains("(-t 4)"))
         #expect(verdicts { $0.client.loopBusy = [0.9, 0.9] }.map(\.topic) == [.nothing])
     }
 
-    @Test func theRemedyKnowsHowManyThreadsAndConnectionsThereAre() throws {
+    @Test func `The remedy knows how many threads and connections there are`() throws {
         var plan = samplePlan()
         (plan.threads, plan.connections) = (1, 1)
         #expect(try only(.clientBusy, .warning, plan) { $0.client.loopBusy = [0.99] }.contains("-t 2 -c 2"))
@@ -60,12 +60,12 @@ import Testing
         #expect(text.contains("h2get bench merge"))
     }
 
-    @Test func fullProcessorsMeanThatTheClientIsTheLimit() throws {
+    @Test func `Full processors mean that the client is the limit`() throws {
         let text = try only(.clientBusy, .warning) { $0.client.userSeconds = 36 }
         #expect(text.contains("3.8 of the 4 processors that it may use"))
     }
 
-    @Test func lateTimersMeanThatLatenciesAreTooLong() throws {
+    @Test func `Late timers mean that latencies are too long`() throws {
         func lag(_ nanoseconds: UInt64, busy: Double = 0.6) -> (inout BenchResult) -> Void {
             {
                 $0.client.lagP99 = nanoseconds
@@ -94,7 +94,7 @@ import Testing
         (900, "too few for p99 and above (fewer than 10 lie above p99)", "-n 1000", .warning),
         (100, "100 samples are too few for p95 and above", "-n 200", .warning),
     ])
-    func aPercentileAboveWhichFewSamplesLieMeansNothing(
+    func `A percentile above which few samples lie means nothing`(
         _ count: Int, _ what: String, _ remedy: String, _ severity: Verdict.Severity
     ) throws {
         let found = Verdict.all(sampleResult(responses: count), samplePlan(requests: count))
@@ -104,7 +104,7 @@ import Testing
         #expect(found[0].text.contains(remedy), "\(found[0].text)")
     }
 
-    @Test func theRemedyIsATimeWhereATimeWasAskedFor() {
+    @Test func `The remedy is a time where a time was asked for`() {
         var plan = samplePlan()
         plan.extent = .time(.seconds(10))
         let found = Verdict.all(sampleResult(responses: 5000), plan)
@@ -112,13 +112,13 @@ import Testing
         #expect(found[0].text.contains("use -D 20s for p99.9"))
     }
 
-    @Test func noSampleAtAllIsSaid() {
+    @Test func `No sample at all is said`() {
         let found = Verdict.all(BenchResult(), samplePlan())
         #expect(found.map(\.topic) == [.sample])
         #expect(found[0].severity == .warning)
     }
 
-    @Test func lessThanASecondIsTooShort() throws {
+    @Test func `Less than a second is too short`() throws {
         let text = try only(.shortTime, .warning) { result in
             result.elapsed = 0.5
             result.client.userSeconds = 0.1
@@ -130,7 +130,7 @@ import Testing
     // MARK: The server
 
     @Test(arguments: ["429", "503", "REFUSED_STREAM", "ENHANCE_YOUR_CALM", "ENHANCE_YOUR_CALM at connecting"])
-    func throttlingIsRecognised(_ sign: String) throws {
+    func `Throttling is recognised`(_ sign: String) throws {
         let found = verdicts { result in
             switch sign {
             case "429": result.statuses[429] = 7
@@ -146,7 +146,7 @@ import Testing
         #expect(verdict.text.contains("a smaller -m"))
     }
 
-    @Test func connectionsThatWereOpenedAgainAreSaid() throws {
+    @Test func `Connections that were opened again are said`() throws {
         let text = try only(.reconnects, .note) { result in
             result.connections.lost = ["GOAWAY NO_ERROR": 3, "closed by the server": 1]
             result.connections.reopened = 4
@@ -160,7 +160,7 @@ import Testing
         #expect(onPurpose.map(\.topic) == [.nothing])
     }
 
-    @Test func failuresAndErrorPagesAreSaid() throws {
+    @Test func `Failures and error pages are said`() throws {
         let redirects = try only(.statuses, .warning) { result in
             result.statuses[200] = 0
             result.statuses[302] = 200_000
@@ -184,7 +184,7 @@ import Testing
         #expect(verdicts { $0.statuses[404] = 100 }.map(\.topic) == [.nothing])
     }
 
-    @Test func howItEndedIsSaid() throws {
+    @Test func `How it ended is said`() throws {
         #expect(try only(.ended, .note) { $0.end = .interrupted }.contains("stopped early"))
         #expect(try only(.ended, .warning) { $0.end = .gaveUp("refused") }.contains("(refused)"))
     }
@@ -197,7 +197,7 @@ import Testing
         return plan
     }
 
-    @Test func responsesThatWereNotAsExpectedWereAnsweredAllTheSame() throws {
+    @Test func `Responses that were not as expected were answered all the same`() throws {
         let text = try only(.errors, .warning, expectingPlan) { result in
             result = BenchResult()
             result.requests.sent = 3
@@ -210,7 +210,7 @@ import Testing
                 + "--expect-status says.")
     }
 
-    @Test func statusesThatWereNotExpectedStillShowThrottling() {
+    @Test func `Statuses that were not expected still show throttling`() {
         let found = verdicts(expectingPlan) { result in
             result.requests.sent += 7
             result.requests.failed = 7
@@ -222,7 +222,7 @@ import Testing
         #expect(!found.contains { $0.topic == .statuses })
     }
 
-    @Test func oneFailedDialIsNotAServerThatWasAway() {
+    @Test func `One failed dial is not a server that was away`() {
         let found = verdicts { result in
             result.connections.lost = ["connection closed by the server": 1]
             result.connections.failed = ["cannot connect: Connection refused": 1]
@@ -230,7 +230,7 @@ import Testing
         #expect(!found.contains { $0.text.contains("The server was away") })
     }
 
-    @Test func whatWasCutOffIsSaidByWhatCutItOff() throws {
+    @Test func `What was cut off is said by what cut it off`() throws {
         func text(_ end: BenchResult.End, _ plan: BenchPlan = samplePlan()) throws -> String {
             let found = verdicts(plan) { result in
                 result.requests.aborted = 2
@@ -242,7 +242,7 @@ import Testing
         #expect(try text(.interrupted).contains("when it was stopped"))
     }
 
-    @Test func connectionsThatNeverCameAreToldWithWhatKeptThem() throws {
+    @Test func `Connections that never came are told with what kept them`() throws {
         let text = try only(.errors, .warning) { result in
             result.connections.wanted = 6_000
             result.connections.neverOpened = 4_208
@@ -260,7 +260,7 @@ import Testing
 
     // MARK: One cause, one remedy
 
-    @Test func aTimeLimitThatEndsARunIsNoShortRun() {
+    @Test func `A time limit that ends a run is no short run`() {
         let aged = verdicts { result in
             result.end = .expired("its connections were open for 300 ms (-T)")
             result.elapsed = 0.3
@@ -268,7 +268,7 @@ import Testing
         #expect(aged.contains { $0.topic == .ended } && !aged.contains { $0.topic == .shortTime })
     }
 
-    @Test func aServerThatDiedIsOneCauseWithOneRemedy() throws {
+    @Test func `A server that died is one cause with one remedy`() throws {
         let text = try only(.ended, .warning) { result in
             result.end = .gaveUp("connection refused")
             result.elapsed = 3
@@ -282,7 +282,7 @@ import Testing
         #expect(text.hasSuffix("see whether the server still runs."))
     }
 
-    @Test func aServerThatWasAwayForAWhileIsOneCauseToo() throws {
+    @Test func `A server that was away for a while is one cause too`() throws {
         let text = try only(.errors, .warning) { result in
             result.requests.failed = 40
             result.errors = ["connection closed by the server": 40]
@@ -296,7 +296,7 @@ import Testing
         #expect(text.contains("4 connections ended") && text.contains("20 attempts to connect failed"))
     }
 
-    @Test func aServerThatHangsAtTheEndIsNamed() throws {
+    @Test func `A server that hangs at the end is named`() throws {
         func hang(_ result: inout BenchResult) {
             result.requests.aborted = 10
             for index in result.intervals.indices.suffix(4) {
@@ -316,7 +316,7 @@ import Testing
         #expect(result.silenceAtEnd == nil)
     }
 
-    @Test func troubleInTheWarmUpIsNoTroubleOfTheMeasuredPart() throws {
+    @Test func `Trouble in the warm-up is no trouble of the measured part`() throws {
         func warmUp(_ result: inout BenchResult) {
             result.connections.warmUp.lost = ["connection closed by the server": 40]
             result.connections.warmUp.failed = ["cannot connect: Connection refused": 39]
@@ -350,7 +350,7 @@ import Testing
         #expect(missing.hasPrefix("3 of 4 connections could not be established again (most often: cannot connect"))
     }
 
-    @Test func aLateTimerIsNoNewsBesideLongLatencies() throws {
+    @Test func `A late timer is no news beside long latencies`() throws {
         for (p50, isNews) in [(1_000_000_000, false), (20_000_000, true)] {
             let verdicts = verdicts { result in
                 result.client.lagP99 = 8_000_000
@@ -363,7 +363,7 @@ import Testing
     }
 
     /// An open loop that falls behind, at a response time that does not depend on how many are in flight.
-    @Test func ourOwnStreamsAreNotTheServersFault() throws {
+    @Test func `Our own streams are not the server's fault`() throws {
         var plan = openPlan
         (plan.connections, plan.streams) = (4, 1)
         func change(_ result: inout BenchResult) {
@@ -392,7 +392,7 @@ import Testing
         #expect(limit.contains("as many as the server allows on a connection: use a larger -c"))
     }
 
-    @Test func whereNothingIsAnsweredThereIsOneThingToDo() throws {
+    @Test func `Where nothing is answered there is one thing to do`() throws {
         func change(_ result: inout BenchResult) {
             result = BenchResult()
             result.elapsed = 0.3
@@ -415,7 +415,7 @@ import Testing
         (["stream reset by the server: INTERNAL_ERROR": 1], false), (["connection ended: GOAWAY NO_ERROR": 1], false),
         (["timeout: connect": 2], false), ([:], false),
     ])
-    func onlyWhatLooksLikeHTTP1IsTakenForIt(_ errors: [String: Int], _ isLikely: Bool) {
+    func `Only what looks like HTTP/1.1 is taken for it`(_ errors: [String: Int], _ isLikely: Bool) {
         var plan = samplePlan()
         plan.protocols = .cleartextHTTP2
         var result = BenchResult()
@@ -429,7 +429,7 @@ import Testing
 
     // MARK: Waits
 
-    @Test func aStreamLimitBelowWhatWasAskedForIsSaid() throws {
+    @Test func `A stream limit below what was asked for is said`() throws {
         let text = try only(.slots, .note) { result in
             result.connections.maxConcurrentStreams = 3
             result.waits.slotRequests = 5
@@ -441,7 +441,7 @@ import Testing
         #expect(verdicts { $0.connections.maxConcurrentStreams = 3 }.map(\.topic) == [.nothing])
     }
 
-    @Test func streamsOfHTTP1AreSaidToBeNone() throws {
+    @Test func `Streams of HTTP/1.1 are said to be none`() throws {
         let text = try only(.slots, .note) { result in
             (result.connections.http1, result.connections.http2) = (4, 0)
             result.connections.maxConcurrentStreams = nil
@@ -450,7 +450,7 @@ import Testing
     }
 
     /// All requests together took 300 s.
-    @Test func waitsAreSaidWhereTheyExplainSomething() throws {
+    @Test func `Waits are said where they explain something`() throws {
         let much = 20_000_000_000.0
         #expect(
             try only(.slots, .note) { ($0.waits.slot, $0.waits.slotRequests) = (much, 5) }.contains("5 requests waited")
@@ -479,7 +479,7 @@ import Testing
         return plan
     }
 
-    @Test func fewerArrivalsThanTheMeanAreNoRateThatWasMissed() {
+    @Test func `Fewer arrivals than the mean are no rate that was missed`() {
         var plan = openPlan
         plan.arrivesAtRandom = true
         #expect(verdicts(plan) { $0.requests.sent = 195_000 }.allSatisfy { $0.topic != .rateMissed })
@@ -490,7 +490,7 @@ import Testing
         #expect(found.contains { $0.topic == .rateMissed })
     }
 
-    @Test func aRateThatWasNotReachedIsSaid() throws {
+    @Test func `A rate that was not reached is said`() throws {
         #expect(verdicts(openPlan).map(\.topic) == [.nothing])
         let text = try only(.rateMissed, .warning, openPlan) { result in
             result.requests.sent = 150_000
@@ -500,7 +500,7 @@ import Testing
         #expect(text.contains("Of 20,000 requests a second only 15,000 were sent (50,000 never were)"))
     }
 
-    @Test func aRampAsksForLessThanItsEnd() {
+    @Test func `A ramp asks for less than its end`() {
         var plan = openPlan
         // 1,000 × 10 × 4 connections would be too little, and the ramp asks for 10,000 × 5 / 2 + 20,000 × 5.
         plan.pace = .arrivals(from: 0, to: 20_000, ramp: .seconds(5))
@@ -514,7 +514,7 @@ import Testing
         #expect(verdicts(plan) { $0.requests.sent = 190_000 }.allSatisfy { $0.topic != .rateMissed })
     }
 
-    @Test func aBacklogThatGrowsIsSaid() throws {
+    @Test func `A backlog that grows is said`() throws {
         let text = try only(.backlog, .warning, openPlan) { result in
             for index in result.intervals.indices { result.intervals[index].backlog = index * 100 }
         }
@@ -525,7 +525,7 @@ import Testing
         #expect(steady.map(\.topic) == [.nothing])
     }
 
-    @Test func aCorrectedLatencyFarAboveTheOtherIsSaid() throws {
+    @Test func `A corrected latency far above the other is said`() throws {
         let text = try only(.coordinatedOmission, .warning, openPlan) {
             $0.corrected.record(500_000_000, count: 10_000)
         }
@@ -534,7 +534,7 @@ import Testing
             try only(.coordinatedOmission, .note) { $0.corrected.record(500_000_000, count: 10_000) }.contains("quote"))
     }
 
-    @Test func halvesThatDifferAreSaid() throws {
+    @Test func `Halves that differ are said`() throws {
         func change(_ result: inout BenchResult) {
             for index in result.intervals.indices { result.intervals[index].done = index < 5 ? 15_000 : 25_000 }
         }
@@ -574,7 +574,7 @@ import Testing
         return (result, plan)
     }
 
-    @Test func aServerWhoseQueueGrowsCannotKeepUpThoughStreamsAreFree() throws {
+    @Test func `A server whose queue grows cannot keep up though streams are free`() throws {
         let (result, plan) = overloaded(answers: 250)
         let found = Verdict.all(result, plan)
         #expect(found.map(\.topic) == [.backlog] && found[0].severity == .warning)
@@ -584,14 +584,14 @@ import Testing
                 + "1,350): ask for a lower rate.")
     }
 
-    @Test func whatWasLeftAtTheEndOfAnOverloadIsNoMatterOfItsOwn() {
+    @Test func `What was left at the end of an overload is no matter of its own`() {
         let plan = overloaded(answers: 250).1
         var result = overloaded(answers: 250).0
         result.requests.aborted = 1500
         #expect(Verdict.all(result, plan).map(\.topic) == [.backlog])
     }
 
-    @Test func aNumberOfRequestsIsJudgedWhileTheyWereSent() throws {
+    @Test func `A number of requests is judged while they were sent`() throws {
         var (result, plan) = overloaded(answers: 250)
         plan.extent = .requests(4000)
         for second in 10..<16 {
@@ -604,7 +604,7 @@ import Testing
         #expect(Verdict.all(result, plan).map(\.topic) == [.backlog])
     }
 
-    @Test func aServerThatIsOnlySlowKeepsUp() {
+    @Test func `A server that is only slow keeps up`() {
         // Each response takes 4 s, all through: what is not answered yet was sent in the last four.
         var (result, plan) = overloaded(answers: 250, seconds: 6, rising: false)
         for second in result.intervals.indices { result.intervals[second].done = second < 4 ? 0 : 400 }
@@ -620,12 +620,12 @@ import Testing
         #expect(!Verdict.all(result, plan).contains { $0.topic == .backlog })
     }
 
-    @Test func aFewThatAreShortAtTheEndAreNoOverload() {
+    @Test func `A few that are short at the end are no overload`() {
         let (result, plan) = overloaded(answers: 392)
         #expect(!Verdict.all(result, plan).contains { $0.topic == .backlog })
     }
 
-    @Test func streamsThatTheServersQueueFillsAreNotOurLimit() throws {
+    @Test func `Streams that the server's queue fills are not our limit`() throws {
         var (result, plan) = overloaded(answers: 250)
         plan.streams = 135
         for second in 8..<10 { result.intervals[second].backlog = 100 * (second - 7) }
@@ -646,7 +646,7 @@ import Testing
         return plan
     }
 
-    @Test func noSentenceAsksForLessThanOneConnection() {
+    @Test func `No sentence asks for less than one connection`() {
         let found = verdicts(singlePlan) { result in
             result.requests.failed = 10
             result.errors = ["timed out": 10]
@@ -665,7 +665,7 @@ import Testing
         }
     }
 
-    @Test func overHTTP1StreamsAreNoRemedy() {
+    @Test func `Over HTTP/1.1 streams are no remedy`() {
         var plan = singlePlan
         plan.connections = 4
         let found = verdicts(plan) { result in
@@ -675,7 +675,7 @@ import Testing
         #expect(found.contains { $0.text.contains("use a smaller -c") } && !found.contains { $0.text.contains(" -m") })
     }
 
-    @Test func aRateOfOneRequestAtATimeCannotBeLower() {
+    @Test func `A rate of one request at a time cannot be lower`() {
         var plan = openPlan
         plan.pace = .arrivals(from: 0.5, to: 0.5, ramp: .zero)
         let found = verdicts(plan) { result in
@@ -688,7 +688,7 @@ import Testing
     }
 
     /// As many were asked for as are needed, and too few of them were answered; or the time was as long already.
-    @Test func aRemedyIsMoreThanThePlanHas() {
+    @Test func `A remedy is more than the plan has`() {
         var plan = samplePlan(requests: 1000)
         var found = Verdict.all(sampleResult(responses: 500), plan)
         #expect(found.first { $0.topic == .sample }?.text.hasSuffix(": use -n 2000 for p99.") == true, "\(found)")
@@ -718,7 +718,7 @@ import Testing
             }, "\(found)")
     }
 
-    @Test func ofARunThatIsTooShortThereIsOneRemedy() {
+    @Test func `Of a run that is too short there is one remedy`() {
         var result = sampleResult(responses: 100)
         result.elapsed = 0.02
         (result.client.userSeconds, result.client.systemSeconds) = (0.001, 0.001)
@@ -732,7 +732,7 @@ import Testing
         #expect(found[1].text.hasSuffix("measure for some seconds (-D 10s --warm-up-time 2s)."))
     }
 
-    @Test func anUnansweredRestNamesTheDrain() throws {
+    @Test func `An unanswered rest names the drain`() throws {
         var plan = openPlan
         plan.drain = .milliseconds(200)
         let text = try only(.errors, .note, plan) { $0.requests.aborted = 4 }
@@ -742,7 +742,7 @@ import Testing
         #expect(try only(.errors, .note, plan) { $0.requests.aborted = 4 }.contains("wait for them with --drain"))
     }
 
-    @Test func aWindowThatIsTheLargestCannotBeLarger() throws {
+    @Test func `A window that is the largest cannot be larger`() throws {
         var plan = samplePlan()
         (plan.configuration.windows.stream, plan.configuration.windows.connection) = (1 << 30 - 1, 1 << 30 - 1)
         plan.configuration.windows.maximum = 1 << 30 - 1
@@ -751,7 +751,7 @@ import Testing
         #expect(try !only(.windows, .note, plan) { $0.waits.downloadConnectionWindow = much }.contains("-W"))
     }
 
-    @Test func timersThatAreLaterThanTheSlowestResponsesHeldNothingUp() {
+    @Test func `Timers that are later than the slowest responses held nothing up`() {
         let found = verdicts { result in
             result.client.lagP99 = 7_000_000
             result.client.loopBusy = [0.1]
@@ -762,7 +762,7 @@ import Testing
 
     // MARK: Runs without an answer
 
-    @Test func whatIsNotAnsweredInTimeIsOneSentence() {
+    @Test func `What is not answered in time is one sentence`() {
         var result = BenchResult()
         result.elapsed = 1
         (result.requests.sent, result.requests.aborted) = (2, 2)
@@ -776,7 +776,7 @@ import Testing
             ])
     }
 
-    @Test func requestsThatHangSinceTheWarmUpAreTheCause() {
+    @Test func `Requests that hang since the warm-up are the cause`() {
         var result = BenchResult()
         result.elapsed = 1
         var interval = BenchResult.Interval(start: 0, length: 1)
@@ -788,7 +788,7 @@ import Testing
         #expect(found.count == 1 && found[0].text.contains("still waited for responses to requests of the warm-up"))
     }
 
-    @Test func aRateAtWhichNothingWasDueIsTheCause() {
+    @Test func `A rate at which nothing was due is the cause`() {
         var result = BenchResult()
         result.elapsed = 1
         var plan = singlePlan
@@ -800,7 +800,7 @@ import Testing
 
     // MARK: Time limits of connections
 
-    @Test func silenceAsLongAsAllowedIsOneCauseWithOneRemedy() throws {
+    @Test func `Silence as long as allowed is one cause with one remedy`() throws {
         var plan = singlePlan
         plan.inactivityTimeout = .milliseconds(300)
         for isFailed in [true, false] {
@@ -818,7 +818,7 @@ import Testing
         }
     }
 
-    @Test func aTimeLimitThatEndsARunIsOneCauseWithOneRemedy() throws {
+    @Test func `A time limit that ends a run is one cause with one remedy`() throws {
         var plan = samplePlan(requests: 10_000_000)
         plan.activeTimeout = .milliseconds(500)
         var result = sampleResult(responses: 100)
@@ -836,7 +836,7 @@ import Testing
         #expect(Set(Verdict.all(result, plan).map(\.topic)) == [.ended, .errors])
     }
 
-    @Test func aTimeLimitThatEndedNoConnectionCutNothingOff() throws {
+    @Test func `A time limit that ended no connection cut nothing off`() throws {
         var plan = openPlan
         plan.activeTimeout = .seconds(60)
         #expect(try only(.errors, .note, plan) { $0.requests.aborted = 2 }.contains("--drain"))
@@ -849,7 +849,7 @@ import Testing
 
     // MARK: What is expected
 
-    @Test func expectedStatusesAreNoTrouble() {
+    @Test func `Expected statuses are no trouble`() {
         for status in [404, 429, 503, 302] {
             var plan = samplePlan()
             plan.expectation = BenchPlan.Expectation(statuses: [status])

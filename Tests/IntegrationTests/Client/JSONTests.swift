@@ -4,7 +4,7 @@ import H2ClientTesting
 import HTTPTypes
 import Testing
 
-@Suite("JSON in and out", .timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(5)))
 struct JSONTests {
     struct Order: Codable, Equatable {
         var name: String

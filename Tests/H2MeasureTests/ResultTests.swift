@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct ResultTests {
+@Suite(.inTurn) struct ResultTests {
     @Test func `Status classes are sums`() {
         var result = BenchResult()
         result.statuses[200] = 3

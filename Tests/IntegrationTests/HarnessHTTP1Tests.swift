@@ -8,7 +8,9 @@ extension RealServers {
     @Suite(.timeLimit(.minutes(5)))
     struct HarnessHTTP1Tests {
         @Test(arguments: RealServer.http1)
-        func `Serves HTTP 1.1 on a kept connection, over TLS and in cleartext`(_ server: RealServer) async throws {
+        func `A server serves HTTP 1.1 on a kept connection, over TLS and in cleartext`(
+            _ server: RealServer
+        ) async throws {
             let kept = [1, 0].map { CurlTransfer(status: 200, version: "1.1", connects: $0) }
             try await server.run { running in
                 for origin in [try running.origin, try running.http1CleartextOrigin] {
@@ -19,7 +21,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.http1.filter { $0.endpoints.contains(.http1OnlyTLS) })
-        func `Serves HTTP 1.1 to a client that offers both, where there is nothing else`(
+        func `A server serves HTTP 1.1 to a client that offers both, where there is nothing else`(
             _ server: RealServer
         ) async throws {
             try await server.run { running in
@@ -29,7 +31,7 @@ extension RealServers {
         }
 
         @Test(arguments: [RealServer.nghttpd, .haproxy])
-        func `Serves nothing but HTTP 2 where there is nothing else`(_ server: RealServer) async throws {
+        func `A server serves nothing but HTTP 2 where there is nothing else`(_ server: RealServer) async throws {
             try await server.run { running in
                 let transfers = try await curlTransfers(["--http2", "\(running.http2OnlyOrigin)/small.txt"])
                 #expect(transfers == [CurlTransfer(status: 200, version: "2", connects: 1)])
@@ -39,7 +41,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.http1.filter { $0.obeys.contains(.keepAliveSeconds) })
-        func `Closes a connection that is idle for so long`(_ server: RealServer) async throws {
+        func `A server closes a connection that is idle for so long`(_ server: RealServer) async throws {
             var options = RealServer.Options()
             options.keepAliveSeconds = 1
             try await server.run(options) { running in

@@ -277,6 +277,6 @@ private final class LoopHolder: ReadinessHandler, Sendable {
         var byte: UInt8 = 0
         _ = read(input, &byte, 1)
         hasBegun.increment()
-        usleep(200_000)
+        letTimePass(.milliseconds(200))
     }
 }

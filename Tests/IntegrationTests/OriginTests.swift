@@ -6,7 +6,7 @@ import HTTPTypes
 import Testing
 
 /// The client against H2ClientTesting: both sides in this process, so that what the server saw can be asked as well.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 enum OriginTests {
     /// Runs an origin, on a loop of its own, and a connection to it. The origin ends on every exit.
     static func withOrigin<R>(

@@ -8,7 +8,7 @@ extension RealServers {
     @Suite(.timeLimit(.minutes(5)))
     struct SilentProxyTests {
         @Test(arguments: [Duration.zero, .milliseconds(5)])
-        func `Forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {
+        func `The silent proxy forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {
             let site = try StaticSite.shared
             let copy = try TemporaryDirectory.shared.newPath("copy")
             defer { unlink(copy) }
@@ -30,7 +30,7 @@ extension RealServers {
         }
 
         @Test
-        func `Adds the latency each way`() async throws {
+        func `The silent proxy adds the latency each way`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     proxy.latency = .milliseconds(150)
@@ -96,7 +96,7 @@ extension RealServers {
         }
 
         @Test
-        func `Closes or resets all connections, and takes new ones`() async throws {
+        func `The silent proxy closes or resets all connections, and takes new ones`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.hold, .respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     let url = "\(try proxy.origin(insteadOf: server.origin))/"
@@ -115,7 +115,7 @@ extension RealServers {
         }
 
         @Test
-        func `Resets a client whose server is not there`() async throws {
+        func `The silent proxy resets a client whose server is not there`() async throws {
             try await SilentProxy.run(to: LoopbackPort.unused()) { proxy in
                 let outcome = try await curlOutcome(["http://localhost:\(proxy.port)/"])
                 // The RST may come before curl looks whether it is connected.

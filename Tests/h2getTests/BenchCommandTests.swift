@@ -1,6 +1,7 @@
 import H2Client
 import H2Measure
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -24,7 +25,7 @@ private func refusal(_ arguments: [String]) -> String? {
     }
 }
 
-@Suite struct BenchCommandTests {
+@Suite(.inTurn) struct BenchCommandTests {
     @Test func `A URL alone is one GET over one connection`() throws {
         let plan = try planned(url)
         #expect(plan.origin.description == "https://localhost")

@@ -1,10 +1,11 @@
 import H2Client
 import H2Measure
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct BenchRunTests {
+@Suite(.inTurn) struct BenchRunTests {
     private func plan(_ change: (inout BenchPlan) -> Void = { _ in }) throws -> BenchPlan {
         var plan = BenchPlan(origin: try Origin("https://localhost/"), requests: [])
         change(&plan)

@@ -1,5 +1,6 @@
 import H2Client
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -20,7 +21,7 @@ private func usageError(_ arguments: String...) -> String? {
     }
 }
 
-@Suite struct CommandLineTests {
+@Suite(.inTurn) struct CommandLineTests {
     @Test func `A URL alone is a GET with our user agent`() throws {
         let settings = try settings("https://localhost/")
         #expect(settings.method == .get)

@@ -1,6 +1,7 @@
 import H2Client
 import H2Measure
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -30,7 +31,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
     }
 }
 
-@Suite struct CompareAndSweepCommandTests {
+@Suite(.inTurn) struct CompareAndSweepCommandTests {
     @Test func `A comparison of one URL has defaults`() throws {
         let settings = try compare(url)
         let plan = try #require(settings.plans.first)

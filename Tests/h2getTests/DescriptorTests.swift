@@ -1,9 +1,10 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
 /// Run by bash, which can close what it hands down.
-@Suite(.timeLimit(.minutes(5))) struct DescriptorTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct DescriptorTests {
     private static let closings = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
     @Test(arguments: closings) func `h2get with closed descriptors fetches, and fails with 23 where stdout is closed`(

@@ -2,11 +2,12 @@ import Foundation
 import H2Client
 import H2ClientTesting
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct DownloadTests {
+@Suite(.inTurn) struct DownloadTests {
     private func begin(_ path: String, createsDirectories: Bool = false) throws -> Download {
         try Download(try DownloadTarget(path: path, createsDirectories: createsDirectories))
     }
@@ -177,7 +178,7 @@ import Testing
     }
 }
 
-@Suite struct ClaimedFileTests {
+@Suite(.inTurn) struct ClaimedFileTests {
     private func target(_ path: String) throws -> DownloadTarget {
         try DownloadTarget(path: path, createsDirectories: false)
     }
@@ -218,9 +219,9 @@ import Testing
         let folder = try TemporaryFolder()
         try folder.write("before", to: "old")
         // The clock of files' times has to move on.
-        usleep(50_000)
+        letTimePass(.milliseconds(50))
         let files = ClaimedFiles(remembered: 2)
-        usleep(50_000)
+        letTimePass(.milliseconds(50))
         for number in 0..<10 {
             let place = try target(folder.path("\(number)"))
             #expect(files.claim(place))
@@ -232,7 +233,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct FileWritingTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FileWritingTests {
     @Test(arguments: [["a", "./a"], ["d/a", "same/a"], ["a", "link"]])
     func `h2get writes each file for one URL, by whatever names`(_ names: [String]) async throws {
         let served = try Served()

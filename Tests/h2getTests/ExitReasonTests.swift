@@ -1,9 +1,10 @@
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct ExitReasonTests {
+@Suite(.inTurn) struct ExitReasonTests {
     @Test(arguments: [
         (H2Error.Code.invalidURL, ExitReason.badURL), (.invalidRequest, .usage), (.resolveFailed, .resolveFailed),
         (.connectFailed, .connectFailed), (.tlsFailed, .tlsFailed), (.certificateRejected, .notVerified),

@@ -1,8 +1,9 @@
 import Foundation
+import H2TestSupport
 import Testing
 
 /// The library in a process that ends, or whose system calls are filtered.
-@Suite(.timeLimit(.minutes(5))) struct ExitTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ExitTests {
     @Test
     func `A process that uses the library ends by exit(3) in the middle of handshakes and requests without a crash`()
         async throws

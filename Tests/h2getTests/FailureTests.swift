@@ -3,7 +3,7 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct FailureTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FailureTests {
     @Test func `h2get fails with 3 for a bad URL, and fetches the others`() async throws {
         let served = try Served()
         let result = try await served.get("nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")

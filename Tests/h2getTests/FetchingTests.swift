@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct FetchingTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FetchingTests {
     @Test func `h2get fetches one URL to stdout, and says nothing else`() async throws {
         let served = try Served()
         let result = try await served.get(served.url("/bytes/100000"))
@@ -126,7 +127,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct WritingTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct WritingTests {
     @Test func `h2get writes -o files in the order of the URLs`() async throws {
         let served = try Served()
         let result = try await served.get(

@@ -3,7 +3,7 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct HeadBytesTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct HeadBytesTests {
     @Test(arguments: [
         "HTTP/1.1 200 Alles bestens\r\nX-MiXed: a\r\nLatin: \u{E4}\u{F6}\u{FC}\r\nContent-Length: 3\r\n\r\n",
         "HTTP/1.1 299 \r\ncontent-length: 3\r\nX-A: 1\r\nx-a: 2\r\n\r\n",

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct URLListTests {
+@Suite(.inTurn) struct URLListTests {
     private func all(_ list: URLList) async throws -> [String] {
         var urls: [String] = []
         while let (index, url) = try await list.next() {
@@ -69,7 +70,7 @@ import Testing
     }
 }
 
-@Suite struct TurnTests {
+@Suite(.inTurn) struct TurnTests {
     /// The order in which bodies were written, on one actor as in the tool.
     private actor Stage {
         enum Way { case streams, deposits, fails }

@@ -1,5 +1,6 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -42,7 +43,7 @@ private func member<Value>(_ path: String, of data: Data, as: Value.Type = Value
 
 private func number(_ path: String, of data: Data) throws -> Int { try member(path, of: data) }
 
-@Suite struct MeasuringTests {
+@Suite(.measuring) struct MeasuringTests {
     @Test func `bench measures what it is told, and its files hold it`() async throws {
         let served = try Served()
         let result = try await served.bench(
@@ -262,7 +263,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
                 _ = Program.waitUntil { served.origin.statistics.requests > least }
                 kill(pid, SIGHUP)
                 kill(pid, SIGHUP)
-                usleep(50_000)
+                letTimePass(.milliseconds(50))
                 kill(pid, SIGHUP)
             })
         #expect(result.status == -SIGHUP && result.errors == "", "\(result.status) \(result.errors)")

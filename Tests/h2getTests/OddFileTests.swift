@@ -1,10 +1,11 @@
 import Foundation
 import H2ClientTesting
 import Synchronization
+import H2TestSupport
 import Testing
 
 /// Files whose size says nothing, and texts with what editors put at their start.
-@Suite(.timeLimit(.minutes(5))) struct OddFileTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OddFileTests {
     @Test func `h2get reads files to their ends, whatever size the system tells`() async throws {
         let served = try Served()
         // 0 and 4096, and neither is true.

@@ -1,9 +1,10 @@
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct PlacementTests {
+@Suite(.inTurn) struct PlacementTests {
     private func placement(_ arguments: String...) throws -> Placement {
         try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments)).placement
     }

@@ -1,4 +1,5 @@
 @testable import H2Client
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -22,7 +23,7 @@ private actor Run {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct PlacesTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PlacesTests {
     /// Turns that other tasks take are waited for.
     private func entered(_ run: Run, count: Int) async -> [Int] {
         for _ in 0..<100_000 {
@@ -86,7 +87,7 @@ private actor Run {
     }
 }
 
-@Suite struct KnownOriginTests {
+@Suite(.inTurn) struct KnownOriginTests {
     @Test func `Known origins are given up when no connection can be made, or none serves anything`() throws {
         let origins = KnownOrigins(atOnce: 2)
         let (dead, fickle, slow) = (

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct QuantityTests {
+@Suite(.inTurn) struct QuantityTests {
     @Test(
         arguments: [
             ("1", 1), ("1000", 1_000), ("10K", 10_000), ("10k", 10_000), ("2M", 2_000_000), ("1G", 1_000_000_000),

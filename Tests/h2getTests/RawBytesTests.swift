@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct UnreadStderrTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct UnreadStderrTests {
     @Test func `h2get with a stderr that nobody reads ends all the same, by itself, by -m and by a signal`()
         async throws
     {
@@ -20,7 +21,7 @@ import Testing
 }
 
 /// Arguments and lines that are not UTF-8, and descriptors that somebody made non-blocking.
-@Suite(.timeLimit(.minutes(5))) struct RawBytesTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RawBytesTests {
     private func run(_ served: Served, _ script: String) async throws -> Int32 {
         let prelude = """
             get() { "\(Program.path)" --cacert ca.pem "$@" 2> errors; }

@@ -2,7 +2,7 @@ import Foundation
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct RetryTimeTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RetryTimeTests {
     /// Runs it for `limit` seconds at most: the waits of these tests are much longer, so one that begins is a failure.
     private func run(
         _ arguments: [String], limit: Double = 200,

@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ReuseTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ReuseTests {
     /// The lines of `errors` that begin with `prefix`.
     private func lines(_ prefix: String, of result: Program.Result) -> [Substring] {
         result.errors.split(separator: "\n").filter { $0.hasPrefix(prefix) }
@@ -145,7 +146,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct OutputOrderTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OutputOrderTests {
     @Test(arguments: [1, 2, 8])
     func `h2get keeps the order on stdout with fewer HTTP/1.1 connections than large bodies`(
         _ connections: Int
@@ -189,7 +190,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct RetryTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RetryTests {
     /// Serves one request at a time and answers the others 503.
     private func busy(retryAfter: Int?) throws -> Served {
         try Served {
@@ -264,7 +265,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct PolitenessTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PolitenessTests {
     @Test func `h2get spares servers with --rate`() async throws {
         let served = try Served()
         let urls = (0..<6).map { _ in served.url("/bytes/1") }
@@ -290,7 +291,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct TimeLimitTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct TimeLimitTests {
     @Test func `h2get waits no longer for a connection or stream than --queue-timeout`() async throws {
         let served = try Served()
         let result = try await served.get(

@@ -2,7 +2,7 @@ import Foundation
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct OneTimeBodyTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OneTimeBodyTests {
     @Test(arguments: [["--http1.1"], ["--http1.1", "--retry", "2"]])
     func `A body that can be read once is repeated without Expect after 417, since nothing of it was sent`(
         _ options: [String]
@@ -47,7 +47,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct RefusedRetryTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RefusedRetryTests {
     private func run(
         _ arguments: [String], input: String? = nil,
         _ script: @escaping @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step]

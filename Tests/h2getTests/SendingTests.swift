@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct SendingTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SendingTests {
     private let content = Served.pattern(300_000)
 
     /// What `/upload` answers for `content`: the number of bytes and their SHA-256.
@@ -89,7 +90,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct VerboseTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct VerboseTests {
     @Test func `h2get tells the connection's facts and both heads with -v`() async throws {
         let served = try Served()
         let result = try await served.get("-v", served.url("/103"))
@@ -138,7 +139,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct ServeTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ServeTests {
     /// Runs `h2get serve`, then `body` with its port, then ends it.
     private func serve(
         _ arguments: [String], in folder: TemporaryFolder, _ body: @Sendable (Int) async throws -> Void

@@ -6,7 +6,7 @@ import Testing
 @testable import h2get
 
 /// The files that `h2get serve` writes, its end, and what it says.
-@Suite(.timeLimit(.minutes(5))) struct ServeCommandTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ServeCommandTests {
     /// A script in which `serve ARGUMENTS` runs until `stop SIGNAL`; the port is in `$port`.
     private func run(_ script: String, in folder: TemporaryFolder) async throws -> Int32 {
         let prelude = """

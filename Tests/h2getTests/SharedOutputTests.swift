@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct SharedOutputTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SharedOutputTests {
     private let size = 400_000
 
     /// Each is dripped, so that they would interleave if nobody kept them apart.
@@ -173,7 +174,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct BrokenStdoutTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct BrokenStdoutTests {
     @Test func `h2get with a stdout that breaks counts as failed all that was never written`() async throws {
         let served = try Served()
         let urls = (0..<40).map { _ in served.url("/bytes/100") }

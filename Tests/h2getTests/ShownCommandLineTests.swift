@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct ShownCommandLineTests {
+@Suite(.inTurn) struct ShownCommandLineTests {
     private func shown(_ arguments: String...) -> String {
         ShownCommandLine.text("h2get bench", arguments, lettersWithValue: BenchCommand.lettersWithValue)
     }

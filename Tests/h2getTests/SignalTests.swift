@@ -3,7 +3,7 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct SignalTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SignalTests {
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
     /// Starts it with a stdin that never says anything, and signals it once it can be.
@@ -122,7 +122,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct PipeTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PipeTests {
     @Test func `Pipes hold up nothing else, and no longer than -m`() async throws {
         let served = try Served()
         mkfifo(served.folder.path("fifo"), 0o600)

@@ -1,10 +1,11 @@
 @testable import H2Client
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct TextTests {
+@Suite(.inTurn) struct TextTests {
     @Test(arguments: [
         ("https://u:p@host/a@b", "https://***@host/a@b"), ("https://host/a@b", "https://host/a@b"),
         ("https://u@v:p@host?x", "https://***@host?x"), ("no url", "no url"), ("", ""),

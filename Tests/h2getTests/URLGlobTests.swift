@@ -1,5 +1,6 @@
 import H2Client
 import H2Measure
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -17,7 +18,7 @@ private func refusal(_ pattern: String) -> String? {
     }
 }
 
-@Suite struct URLGlobTests {
+@Suite(.inTurn) struct URLGlobTests {
     @Test(
         arguments: [
             ("http://a/", ["http://a/"]),

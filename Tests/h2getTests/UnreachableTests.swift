@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct UnreachableTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct UnreachableTests {
     @Test func `An origin that h2get cannot reach is told in one line for all its URLs, without a rate`() async throws {
         let port = try closedPort()
         let urls = (1...200).map { "http://127.0.0.1:\(port)/\($0)" }
@@ -37,7 +38,8 @@ import Testing
         // Answers that are under way are not to be lost with the connection.
         await served.origin.stop()
         try served.folder.write("", to: "away")
-        try await Task.sleep(for: .milliseconds(1500))
+        // Away for longer than the first pauses between dials.
+        try await letTimePass(.milliseconds(1500))
         let back = try Served {
             $0.security = .cleartext
             $0.port = port
@@ -95,7 +97,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct MessageTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct MessageTests {
     @Test(arguments: ["bnech", "bench2", "benhc", "sevre", "swep", "compair", "hepl", "Bench"])
     func `h2get tells of a misspelt command`(_ word: String) async throws {
         let result = try await Program.run([word, "https://127.0.0.1:1/"])

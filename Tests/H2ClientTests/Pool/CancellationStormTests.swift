@@ -2,6 +2,7 @@ import Foundation
 import H2ClientTesting
 import HTTPTypes
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import H2Client
@@ -11,7 +12,7 @@ import Testing
 ///
 /// `H2_STORM_ROUNDS=10000` runs so many rounds in all, and `H2_STORM_SEED` chooses others. A round that makes no progress
 /// ends the process: the threads that would report it may be the ones that wait for each other.
-@Suite(.serialized, .timeLimit(.minutes(120)))
+@Suite(.inTurn, .timeLimit(.minutes(120)))
 struct CancellationStormTests {
     enum Stage: String, CaseIterable { case waiting, dialing, retrying, sending, reading }
 
@@ -141,7 +142,7 @@ struct CancellationStormTests {
                         let time = chance.next() % 3_000
                         await withTaskGroup(of: Void.self) { race in
                             race.addTask { _ = try? await client.get("\(server.url)/bytes/100") }
-                            race.addTask { try? await Task.sleep(for: .microseconds(time)) }
+                            race.addTask { try? await letTimePass(.microseconds(time)) }
                             await race.next()
                             race.cancelAll()
                         }
@@ -184,7 +185,7 @@ private final class Watchdog: Sendable {
             var (last, quiet) = (-1, 0)
             while !isOver.load(ordering: .relaxed) {
                 // Of a thread of its own, for as long as the test runs: what it waits for is that nothing happens.
-                usleep(250_000)
+                letTimePass(.milliseconds(250))
                 let present = round.load(ordering: .relaxed)
                 quiet = present == last ? quiet + 1 : 0
                 last = present

@@ -1,11 +1,12 @@
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// What runs the pool's decisions: its lock, its names and its events.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ConnectionPoolTests {
     // MARK: - The lock
 

@@ -1,12 +1,13 @@
 import CNghttp2
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Connections whose stream identifiers, or numbers of requests, come to their end: 2^31-1.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct IdentifierTests {
     private static func statuses(_ client: HTTPClient, _ url: String, tasks: Int, requests: Int) async throws -> [Int] {
         try await withThrowingTaskGroup(of: [Int].self) { group in

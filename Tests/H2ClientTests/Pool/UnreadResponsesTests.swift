@@ -7,7 +7,7 @@ import Testing
 @testable import H2Client
 
 /// Requests that wait behind responses which nobody reads.
-@Suite(.ownThreads, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .ownThreads, .timeLimit(.minutes(5)))
 struct UnreadResponsesTests {
     /// A client with room for two requests at once.
     private static func withTwoPlaces(
@@ -21,6 +21,9 @@ struct UnreadResponsesTests {
         }
         try await withOriginAndClient(versions, twoPlaces) { client, server in try await body(client, server.url) }
     }
+
+    /// On this thread: a task that sleeps wakes up on Swift's pool, which others may hold.
+    private static func pause() { letTimePass(.milliseconds(50)) }
 
     /// Larger than any window, so that it is not whole before it is read.
     private static func large(_ client: HTTPClient, _ url: String) async throws -> StreamedResponse {
@@ -78,8 +81,7 @@ struct UnreadResponsesTests {
             let end = ContinuousClock.now + .seconds(6)
             while ContinuousClock.now < end {
                 #expect(try await slow?.next() != nil)
-                // Task.sleep wakes up on Swift's pool, which others may hold.
-                usleep(50_000)
+                Self.pause()
             }
             slow = nil
             #expect(try await waiting.value == 3)

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite
+@Suite(.inTurn)
 struct WindowWatchTests {
     @Test
     func `A peer that had room left did not wait for the window`() {

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite
+@Suite(.inTurn)
 struct ArrivalsTests {
     @Test
     func `A constant rate has equal intervals`() {

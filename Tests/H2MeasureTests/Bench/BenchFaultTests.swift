@@ -5,7 +5,7 @@ import H2TestSupport
 import Testing
 
 /// What the engine does where a server or its connections fail it: it ends, and every request is accounted for.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchFaultTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
     func `Places that give up one after the other end a measurement of some time`(

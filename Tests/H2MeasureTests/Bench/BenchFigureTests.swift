@@ -7,7 +7,7 @@ import Testing
 @testable import H2Measure
 
 /// Figures of one run that are told in several places agree, and none of them has anything of the warm-up.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchFigureTests {
     // MARK: - The warm-up
 

@@ -8,7 +8,7 @@ import Testing
 @testable import H2Measure
 
 /// The engine with many connections, many streams, and servers that turn connections away.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchLimitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
     func `A server that answers GOAWAY to each connection is not dialled without end`(
@@ -149,8 +149,9 @@ struct BenchLimitTests {
                 let plan = try origin.plan("/delay/1", .requests(1_000_000), connections: 2) { $0.threads = 2 }
                 let bench = Bench(plan)
                 let measured = Task { try await bench.run() }
-                while origin.server.statistics.connectionsAccepted < 2 { try await Task.sleep(for: .milliseconds(5)) }
-                try await Task.sleep(for: .milliseconds(50))
+                try await eventually("both workers send") {
+                    origin.server.statistics.connectionsAccepted == 2 && origin.server.statistics.requests >= 100
+                }
                 origin.server.stopNow()
                 let result = try await measured.value
                 guard case .gaveUp = result.end else {
@@ -333,7 +334,7 @@ struct BenchLimitTests {
     ) async throws {
         // A port on which nobody listens at first.
         let port = try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { $0.server.port }
-        while LoopbackPort.accepts(port) { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("nobody listens") { !LoopbackPort.accepts(port) }
         let origin = try Origin("http://127.0.0.1:\(port)")
         var plan = BenchPlan(
             origin: origin,
@@ -348,7 +349,8 @@ struct BenchLimitTests {
         plan.keepsTrying = true
         let bench = Bench(plan)
         let measured = Task { try await bench.run() }
-        try await Task.sleep(for: .milliseconds(150))
+        // The first dial fails, and the turns of the others come.
+        try await letTimePass(.milliseconds(150))
         let result = try await MeasuredOrigin.run(MeasuredOrigin.cleartext { $0.port = port }) { _ in
             try await measured.value
         }

@@ -8,7 +8,7 @@ import Testing
 @testable import H2Measure
 
 /// How load arrives, and what is told of servers that come and go.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchLoadTests {
     // MARK: - Arrivals
 

@@ -7,7 +7,7 @@ import Histogram
 import Testing
 
 /// Each figure of the engine against an origin whose behaviour is known.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchTests {
     // MARK: - Counts
 
@@ -257,7 +257,7 @@ struct BenchTests {
             let hasFrozen = Once()
             let loop = origin.loop
             bench.onProgress = { progress in
-                if progress.elapsed > 0.5, hasFrozen.first() { loop.execute { blockThread(seconds: 1) } }
+                if progress.elapsed > 0.5, hasFrozen.first() { loop.execute { letTimePass(.seconds(1)) } }
             }
             let result = try await bench.run()
             expectBalance(result)

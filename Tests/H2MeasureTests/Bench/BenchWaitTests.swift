@@ -6,7 +6,7 @@ import Histogram
 import Testing
 
 /// The waits of requests with both APIs, and the requests that an open loop sends.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchWaitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
     func `Both APIs report the same of a server that allows few streams`(_ api: BenchPlan.API) async throws {

@@ -1,9 +1,10 @@
 import Histogram
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite
+@Suite(.inTurn)
 struct LatencyCountsTests {
     @Test
     func `They say what an HdrHistogram says`() {

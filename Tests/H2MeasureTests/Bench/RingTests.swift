@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite
+@Suite(.inTurn)
 struct RingTests {
     @Test
     func `What goes in first comes out first, also when it has grown`() {

@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct AxisTests {
+@Suite(.inTurn) struct AxisTests {
     private func labels(_ axis: Axis) -> [String] { axis.ticks.map(\.label) }
 
     // MARK: Linear

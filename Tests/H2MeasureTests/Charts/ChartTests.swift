@@ -1,8 +1,9 @@
 import H2Measure
 import Histogram
+import H2TestSupport
 import Testing
 
-@Suite struct ChartTests {
+@Suite(.inTurn) struct ChartTests {
     private func chart(
         _ points: [LineChart.Point], scale: Axis.Scale = .linear, stroke: LineChart.Stroke = .line
     ) -> LineChart {

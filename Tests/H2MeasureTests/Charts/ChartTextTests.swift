@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct ChartTextTests {
+@Suite(.inTurn) struct ChartTextTests {
     @Test(arguments: [
         (0, "0"), (850, "850 ns"), (1_000, "1.00 µs"), (12_340, "12.3 µs"), (999_700, "1.00 ms"),
         (123_400_000, "123 ms"),

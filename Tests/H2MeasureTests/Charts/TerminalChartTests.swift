@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct TerminalChartTests {
+@Suite(.inTurn) struct TerminalChartTests {
     private func chart(width: Int = 60, height: Int = 12) -> TerminalChart {
         let points = Sample.sweep().points
         let series = [1, 2, 4].map { count in

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct ThinningTests {
+@Suite(.inTurn) struct ThinningTests {
     private func intervals(_ count: Int) -> [BenchResult.Interval] {
         (0..<count).map { index in
             var interval = BenchResult.Interval(start: Double(index) * 0.1, length: 0.1)

@@ -2,10 +2,11 @@ import H2Client
 import H2Measure
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// The engine itself, against an origin in this process.
-@Suite(.timeLimit(.minutes(5))) struct CompareEngineTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct CompareEngineTests {
     private func plan(
         _ servers: [OriginServer], path: String = "/bytes/3", _ change: (inout ComparePlan) -> Void = { _ in }
     ) throws -> ComparePlan {

@@ -2,9 +2,10 @@ import H2Client
 @testable import H2Measure
 import Histogram
 import Synchronization
+import H2TestSupport
 import Testing
 
-@Suite struct CompareTests {
+@Suite(.inTurn) struct CompareTests {
     private func result(
         _ schemes: [Origin.Scheme] = [.https], _ habits: FakeServer.Habits = .init(),
         _ change: (inout ComparePlan) -> Void = { _ in }

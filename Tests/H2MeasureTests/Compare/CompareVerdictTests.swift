@@ -1,10 +1,11 @@
 import Foundation
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct CompareVerdictTests {
+@Suite(.inTurn) struct CompareVerdictTests {
     /// Rounds whose total time and p99 are these, 1 % up and down.
     private func cell(
         _ way: CompareWay, seconds: Double, p99: Double = 1e7, connections: Double = 1,

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct LinkModelTests {
+@Suite(.inTurn) struct LinkModelTests {
     private static let millisecond: UInt64 = 1_000_000
     private let segment = 1460
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2Measure
 
-@Suite(.timeLimit(.minutes(5))) struct LinkProxyTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct LinkProxyTests {
     private func pattern(_ count: Int, _ salt: Int = 0) -> [UInt8] { (0..<count).map { UInt8(($0 + salt) % 251) } }
 
     private func link(_ milliseconds: UInt64, loss: Double = 0) -> LinkConditions {

@@ -4,7 +4,7 @@ import H2TestSupport
 import Testing
 
 /// The pages in a browser: that they are drawn, in light and in dark, and that nothing of them is cut off or covered.
-@Suite(.serialized) struct ChromiumTests {
+@Suite(.measuring) struct ChromiumTests {
     enum Scheme: String, CaseIterable {
         case light
         case dark

@@ -1,8 +1,9 @@
 import H2Measure
 import Histogram
+import H2TestSupport
 import Testing
 
-@Suite struct PageTests {
+@Suite(.inTurn) struct PageTests {
     private static let hostile = "</td><script>alert('x')</script><img src=\"a\" onerror=\"b\">&\u{1B}[31m"
 
     @Test func `The benchmark page tells its figures`() throws {

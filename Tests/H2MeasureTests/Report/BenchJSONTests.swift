@@ -6,7 +6,7 @@ import HTTPTypes
 import Histogram
 import Testing
 
-@Suite struct BenchJSONTests {
+@Suite(.inTurn) struct BenchJSONTests {
     /// Prints a line for what is wrong with each of the documents.
     private static let validator = """
         import json, sys, jsonschema

@@ -1,11 +1,12 @@
 import H2Client
 import HTTPTypes
 import Histogram
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct BenchSummaryTests {
+@Suite(.inTurn) struct BenchSummaryTests {
     private func summary(
         _ result: BenchResult, _ plan: BenchPlan = samplePlan(), width: Int = 80, color: Bool = false
     ) -> String {

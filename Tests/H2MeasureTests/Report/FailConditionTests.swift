@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct FailConditionTests {
+@Suite(.inTurn) struct FailConditionTests {
     @Test func `Nothing is judged that the user stopped`() throws {
         var result = sampleResult()
         result.end = .interrupted

@@ -6,7 +6,7 @@ import Testing
 
 @testable import H2Measure
 
-@Suite struct HistogramLogTests {
+@Suite(.inTurn) struct HistogramLogTests {
     // MARK: Other implementations
 
     /// By the Python implementation (hdrhistogram 0.10.8), of `HdrHistogram(1, 3600000000000, 3)`.

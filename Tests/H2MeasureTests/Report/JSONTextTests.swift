@@ -1,8 +1,9 @@
 import Foundation
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct JSONTextTests {
+@Suite(.inTurn) struct JSONTextTests {
     @Test func `Names keep their order and lists of values take a line`() {
         let value: JSONText = ["b": 1, "a": [1, "x", true, .null], "c": ["d": ["e": [:]]], "f": [], "g": [[1], [2]]]
         #expect(

@@ -7,7 +7,7 @@ import Histogram
 import Testing
 
 /// The reports of measurements that were made, not of results put together by hand.
-@Suite struct MeasuredReportTests {
+@Suite(.measuring) struct MeasuredReportTests {
     /// 500 requests over 2 connections to an origin on loopback.
     private func measured(
         _ path: String, change: (inout BenchPlan) -> Void = { _ in }

@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct QuantityTextTests {
+@Suite(.inTurn) struct QuantityTextTests {
     @Test(
         arguments: [
             ("10", 10_000_000_000), ("10s", 10_000_000_000), ("250ms", 250_000_000), ("30us", 30_000), ("30µs", 30_000),

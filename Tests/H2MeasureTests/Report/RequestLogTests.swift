@@ -5,7 +5,7 @@ import H2TestSupport
 import Synchronization
 import Testing
 
-@Suite struct RequestLogTests {
+@Suite(.inTurn) struct RequestLogTests {
     private func lines(_ path: String) throws -> [String] {
         let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
         #expect(text.hasSuffix("\n"))
@@ -203,7 +203,7 @@ import Testing
             var buffer = [UInt8](repeating: 0, count: 4_096)
             while !isOver.withLock({ $0 }) {
                 _ = read(reader, &buffer, buffer.count)
-                usleep(20_000)
+                letTimePass(.milliseconds(20))
             }
             close(reader)
         }

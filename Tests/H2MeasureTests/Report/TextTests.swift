@@ -1,7 +1,8 @@
 @testable import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct ReportTextTests {
+@Suite(.inTurn) struct ReportTextTests {
     @Test(arguments: [
         ("plain, ü and 漢", "plain, ü and 漢"), ("a\u{1b}[31mb", "a\\x1b[31mb"), ("a\r\nb\t\0", "a\\x0d\\x0ab\\x09\\x00"),
         ("\u{7f}\u{9b}1m", "\\x7f\\u{9b}1m"), ("a\u{202e}b", "a\\u{202e}b"),

@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct OptionValueTests {
+@Suite(.inTurn) struct OptionValueTests {
     @Test(arguments: [
         ("1", [1]), ("1,2,8", [1, 2, 8]), ("8,2,2", [2, 8]), ("1..8", [1, 2, 4, 8]), ("1..10", [1, 2, 4, 8, 10]),
         ("3..20", [3, 4, 8, 16, 20]), ("5..5", [5]), ("4..8", [4, 8]), ("1..4,100", [1, 2, 4, 100]),

@@ -2,11 +2,12 @@ import H2Client
 import H2Measure
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// The engine itself, against an origin in this process. What a busy machine can do to a figure is not asserted: where
 /// the knee is of given figures, `SweepTests` tell.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct SweepEngineTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct SweepEngineTests {
     private func sweep(
         _ path: String, _ change: (inout SweepPlan) -> Void = { _ in },
         server changeServer: (inout OriginServer.Configuration) -> Void = { _ in }

@@ -3,6 +3,7 @@ import H2Client
 import HTTPTypes
 import Histogram
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
@@ -46,7 +47,7 @@ private struct MadeUpServer: Sendable {
     }
 }
 
-@Suite struct SweepTests {
+@Suite(.inTurn) struct SweepTests {
     private func plan(_ change: (inout SweepPlan) -> Void = { _ in }) throws -> SweepPlan {
         var plan = SweepPlan(
             origin: try Origin("https://127.0.0.1:8443/"),

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Which connection a request goes over: the remembered version, a shared one, a lent one; and what is told of it.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientConnectionTests {
     private static func origin(_ versions: OriginServer.Versions) -> OriginServer.Configuration {
         var origin = OriginServer.Configuration()

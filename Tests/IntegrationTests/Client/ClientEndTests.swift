@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// What becomes of responses whose client or connection ends before they do.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientEndTests {
     /// Longer than what a connection takes unread.
     private static let size = 60 << 20

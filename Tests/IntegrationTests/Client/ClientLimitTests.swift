@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// The limits on connections and requests, and the life of connections.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientLimitTests {
     static let versions = [OriginServer.Versions.http1, .http2]
 

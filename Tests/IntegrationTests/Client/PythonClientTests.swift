@@ -33,7 +33,7 @@ extension RealServers {
         }
 
         @Test(arguments: Way.all)
-        func `Gets and posts bytes, files, streams and JSON`(_ way: Way) async throws {
+        func `A client gets and posts bytes, files, streams and JSON`(_ way: Way) async throws {
             try await way.run { client, origin in
                 let got = try await client.get("\(origin)/bytes/100000")
                 #expect(got.body == PythonApplication.bytes(100_000))
@@ -69,7 +69,7 @@ extension RealServers {
         }
 
         @Test(arguments: Way.all)
-        func `Uses connections again, one after another and at once`(_ way: Way) async throws {
+        func `A client uses connections again, one after another and at once`(_ way: Way) async throws {
             try await way.run { client, origin in
                 var ports: Set<String> = []
                 for _ in 0..<10 { ports.insert(try await client.get("\(origin)/connection").text) }
@@ -87,7 +87,9 @@ extension RealServers {
         }
 
         @Test(arguments: [Way.all[1], Way.all[2]])
-        func `Sends again what was refused with 503, after the time that Retry-After says`(_ way: Way) async throws {
+        func `A client sends again what was refused with 503, after the time that Retry-After says`(
+            _ way: Way
+        ) async throws {
             var retry = HTTPClient.RetryPolicy.withStatuses
             retry.maximumAttempts = 2
             try await way.run(retry) { client, origin in

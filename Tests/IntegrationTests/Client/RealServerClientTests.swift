@@ -66,7 +66,7 @@ extension RealServers {
                         for origin in origins {
                             expectAllServed(await client.burst(80, "\(origin)/small.txt"), 80)
                         }
-                        try await Task.sleep(for: .milliseconds(pause))
+                        try await letTimePass(.milliseconds(pause))
                     }
                     let statistics = await client.statistics()
                     #expect(statistics.connectionsOpened > 16)

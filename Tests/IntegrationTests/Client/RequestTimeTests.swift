@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// What a request's limits bound, and when each figure begins, also where it is sent more than once.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct RequestTimeTests {
     typealias Server = ScriptedHTTP1Server
 

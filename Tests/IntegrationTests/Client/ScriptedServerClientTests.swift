@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// What a client makes of HTTP/1.1 servers that end connections where they should not, and of one that wants HTTP/1.1.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ScriptedServerClientTests {
     typealias Server = ScriptedHTTP1Server
     typealias Script = @Sendable (Server.Request) -> [Server.Step]

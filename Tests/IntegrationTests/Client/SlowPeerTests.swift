@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Servers that accept a connection and say nothing more, and such as stop reading.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct SlowPeerTests {
     private func withProxy(
         _ versions: OriginServer.Versions, _ client: @Sendable (inout HTTPClient.Configuration) -> Void = { _ in },
@@ -45,7 +45,7 @@ struct SlowPeerTests {
                 }
                 try await eventually("the dial hangs") { proxy.counts.bytesDropped > dropped }
                 // Requests that come sooner after a dial's start share its time limit.
-                try await Task.sleep(for: .milliseconds(200))
+                try await letTimePass(.milliseconds(200))
                 async let late = client.burst(2, "\(url)/bytes/3")
                 var haveJoined = false
                 try await eventually("they wait") {

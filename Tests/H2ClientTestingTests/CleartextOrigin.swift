@@ -1,4 +1,5 @@
 import H2ClientTesting
+import H2TestSupport
 
 extension OriginServer {
     /// An origin without TLS, for peers made of sockets.
@@ -8,4 +9,9 @@ extension OriginServer {
         change(&configuration)
         return try start(configuration)
     }
+}
+
+extension RawPeer {
+    /// The error code of the GOAWAY on which the connection ends.
+    var endCode: UInt32? { rest().last { $0.type == goAway }?.number(at: 4) }
 }

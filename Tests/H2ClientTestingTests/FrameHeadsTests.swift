@@ -4,7 +4,7 @@ import Testing
 
 @testable import H2ClientTesting
 
-@Suite struct FrameHeadsTests {
+@Suite(.inTurn) struct FrameHeadsTests {
     @Test(arguments: 1...60) func `Headers of frames are found however the bytes are cut`(size: Int) {
         let frames = [
             Frame.settings(), .headers(1, [1, 2, 3], endHeaders: false), .continuation(1, [], endHeaders: true),
@@ -78,7 +78,7 @@ import Testing
     }
 }
 
-@Suite struct StreamHistoryTests {
+@Suite(.inTurn) struct StreamHistoryTests {
     @Test func `Streams that the client reset or passed over are closed, and no others`() {
         var history = StreamHistory()
         for id: Int32 in [3, 5, 11] { #expect(history.headers(on: id) == nil) }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2ClientTesting
 
-@Suite(.ownThreads, .timeLimit(.minutes(5))) struct HTTP1OriginTests {
+@Suite(.inTurn, .ownThreads, .timeLimit(.minutes(5))) struct HTTP1OriginTests {
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
     // MARK: - Which version

@@ -7,7 +7,7 @@ import Testing
 @testable import H2ClientTesting
 
 /// What clients may not send, held against RFC 9113, over a socket.
-@Suite(.timeLimit(.minutes(5))) struct OriginConformanceTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OriginConformanceTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         /// Of GOAWAY or RST_STREAM: a stream error may be treated as one of the connection (section 5.4.2).

@@ -39,7 +39,7 @@ struct Noise {
 }
 
 /// Every number that a client can send, over both versions: whatever it is, the origin goes on serving others.
-@Suite(.timeLimit(.minutes(5))) struct OriginNumberTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OriginNumberTests {
     private func withOrigin(_ body: (OriginServer) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("numbers-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)

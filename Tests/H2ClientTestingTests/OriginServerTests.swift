@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2ClientTesting
 
-@Suite(.timeLimit(.minutes(5))) struct OriginServerTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OriginServerTests {
     private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
     // MARK: - Start and stop
@@ -426,8 +426,8 @@ import Testing
             second.greet()
             #expect(second.next() == nil)
         }
-        // Bounded: the origin sees the first one's end in its next turns.
-        for _ in 0..<10_000 where server.statistics.connectionsOpen > 0 { usleep(100) }
+        // The origin sees the first one's end in its next turns.
+        waitUntil { server.statistics.connectionsOpen == 0 }
         let third = try RawPeer(port: server.port)
         third.greet()
         #expect(third.next(settings) != nil)

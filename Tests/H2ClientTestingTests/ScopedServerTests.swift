@@ -2,10 +2,11 @@ import H2Client
 import H2ClientTesting
 import H2Platform
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// A server as a user's tests start and configure it, through the public API.
-@Suite("A server in a scope", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ScopedServerTests {
     private static let versions: [OriginServer.Versions] = [.both, .http2, .http1]
 

@@ -1,10 +1,11 @@
 import CNghttp2
 import Foundation
+import H2TestSupport
 import Testing
 
 @testable import H2ClientTesting
 
-@Suite struct SiteTests {
+@Suite(.inTurn) struct SiteTests {
     /// `root/` with files, and a secret beside it that links and dots try to reach.
     private func withSite(servesDotFiles: Bool = false, _ body: (Site) throws -> Void) throws {
         let files = FileManager.default
@@ -161,7 +162,7 @@ import Testing
     }
 }
 
-@Suite struct TargetTests {
+@Suite(.inTurn) struct TargetTests {
     @Test func `A target is a route, its argument and its query`() throws {
         let target = Target("/reset/8?after=5&debug=calm%20down&flag")
         #expect(target.route.name == "reset")

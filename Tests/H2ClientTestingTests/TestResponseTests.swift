@@ -2,10 +2,11 @@ import H2Client
 import H2ClientTesting
 import H2Platform
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// Responses that no server sent, through the public API, as a user's tests read them.
-@Suite("A response without a server", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct TestResponseTests {
     /// Bodies of the same bytes: whole, and in chunks.
     private enum Arrival: CaseIterable {

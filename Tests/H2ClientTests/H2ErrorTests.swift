@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct H2ErrorTests {
+@Suite(.inTurn) struct H2ErrorTests {
     @Test func `An error reads as what happened and what to try`() {
         let error = H2Error(.timeout, message: "it took too long", remedy: "allow more time")
         #expect("\(error)" == "it took too long; allow more time")

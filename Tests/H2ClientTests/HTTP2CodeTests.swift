@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct ErrorCodeTests {
+@Suite(.inTurn) struct ErrorCodeTests {
     @Test func `Codes have the RFC's names`() {
         #expect(H2Error.HTTP2Code.refusedStream.description == "0x7 REFUSED_STREAM")
         #expect(H2Error.HTTP2Code.http11Required.description == "0xd HTTP_1_1_REQUIRED")

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct RequestOptionsTests {
+@Suite(.inTurn) struct RequestOptionsTests {
     @Test func `Options are values: a copy that is changed leaves the other alone`() {
         var first = RequestOptions()
         #expect(first.areDefaults)

@@ -1,10 +1,11 @@
 import H2Platform
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct RequestTargetTests {
+@Suite(.inTurn) struct RequestTargetTests {
     struct Good: Sendable, CustomTestStringConvertible {
         let url: String
         let origin: String

@@ -1,8 +1,9 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct ResultTests {
-    @Test func statusClassesAreSums() {
+@Suite(.inTurn) struct ResultTests {
+    @Test func `Status classes are sums`() {
         var result = BenchResult()
         result.statuses[200] = 3
         result.statuses[204] = 2

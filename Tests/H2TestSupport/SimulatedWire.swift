@@ -41,6 +41,8 @@ package final class SimulatedWire: Wire {
     private var lastDown: UInt64 = 0
     package private(set) var isClosed = false
     package private(set) var failure: H2Error?
+    /// Whether the failure is of writing alone.
+    private var isStillReadable = false
 
     package init(_ world: SimulatedWorld, shape: Shape = Shape(), seed: UInt64 = 0) {
         self.world = world
@@ -63,7 +65,7 @@ package final class SimulatedWire: Wire {
     }
 
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
-        if failure != nil { return .failed }
+        if failure != nil, !isStillReadable { return .failed }
         let count = min(input.count - inputStart, buffer.count)
         guard count > 0 else { return hasInputEnded ? .end : .wouldBlock }
         input.withUnsafeBytes {
@@ -134,7 +136,7 @@ package final class SimulatedWire: Wire {
     }
 
     private var readiness: Readiness {
-        let hasInput = input.count > inputStart || hasInputEnded || failure != nil
+        let hasInput = input.count > inputStart || hasInputEnded || (failure != nil && !isStillReadable)
         let isWritable = underWay < shape.room || failure != nil
         return Readiness(readable: watched.readable && hasInput, writable: watched.writable && isWritable)
     }
@@ -175,6 +177,16 @@ package final class SimulatedWire: Wire {
             .connectionClosed, scope: .connection, initiator: .remote, cause: .errno(104),
             message: "reading failed: Connection reset by peer (errno 104)", remedy: "connect anew")
         onReceive = { _ in }
+        tell()
+    }
+
+    /// As a peer that takes no more bytes: writing fails from now on, and what was sent to the client can still be read.
+    package func refuseBytes() {
+        guard failure == nil else { return }
+        failure = H2Error(
+            .connectionClosed, scope: .connection, initiator: .remote, cause: .errno(32),
+            message: "writing failed: Broken pipe (errno 32)", remedy: "connect anew")
+        isStillReadable = true
         tell()
     }
 }

@@ -5,10 +5,10 @@ import Testing
 
 extension RealServers {
     /// The package in Examples, built as a consumer builds it and run as its reader would.
-    @Suite("The examples", .timeLimit(.minutes(5)))
-    struct Examples {
+    @Suite(.timeLimit(.minutes(5)))
+    struct ExamplesTests {
         @Test
-        func `each example builds as a package of its own, and does what it says`() async throws {
+        func `Each example builds as a package of its own, and does what it says`() async throws {
             let binaries = try await build()
             let site = try StaticSite.shared
             try await RealServer.nghttpd.run { running in

@@ -5,10 +5,12 @@ import Testing
 
 extension RealServers {
     /// What the harness has for clients that also speak HTTP/1.1, judged with curl.
-    @Suite("The harness, HTTP/1.1 and Python", .timeLimit(.minutes(5)))
-    struct HarnessHTTP1 {
+    @Suite(.timeLimit(.minutes(5)))
+    struct HarnessHTTP1Tests {
         @Test(arguments: RealServer.http1)
-        func `serves HTTP 1.1 on a kept connection, over TLS and in cleartext`(_ server: RealServer) async throws {
+        func `A server serves HTTP 1.1 on a kept connection, over TLS and in cleartext`(
+            _ server: RealServer
+        ) async throws {
             let kept = [1, 0].map { CurlTransfer(status: 200, version: "1.1", connects: $0) }
             try await server.run { running in
                 for origin in [try running.origin, try running.http1CleartextOrigin] {
@@ -19,7 +21,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.http1.filter { $0.endpoints.contains(.http1OnlyTLS) })
-        func `serves HTTP 1.1 to a client that offers both, where there is nothing else`(
+        func `A server serves HTTP 1.1 to a client that offers both, where there is nothing else`(
             _ server: RealServer
         ) async throws {
             try await server.run { running in
@@ -29,7 +31,7 @@ extension RealServers {
         }
 
         @Test(arguments: [RealServer.nghttpd, .haproxy])
-        func `serves nothing but HTTP 2 where there is nothing else`(_ server: RealServer) async throws {
+        func `A server serves nothing but HTTP 2 where there is nothing else`(_ server: RealServer) async throws {
             try await server.run { running in
                 let transfers = try await curlTransfers(["--http2", "\(running.http2OnlyOrigin)/small.txt"])
                 #expect(transfers == [CurlTransfer(status: 200, version: "2", connects: 1)])
@@ -39,7 +41,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.http1.filter { $0.obeys.contains(.keepAliveSeconds) })
-        func `closes a connection that is idle for so long`(_ server: RealServer) async throws {
+        func `A server closes a connection that is idle for so long`(_ server: RealServer) async throws {
             var options = RealServer.Options()
             options.keepAliveSeconds = 1
             try await server.run(options) { running in
@@ -62,7 +64,7 @@ extension RealServers {
         // MARK: - Python
 
         @Test(arguments: [(RealServer.gunicorn, "1.1"), (.hypercorn, "1.1"), (.hypercorn, "2")])
-        func `the application's routes answer`(_ server: RealServer, _ version: String) async throws {
+        func `The application's routes answer`(_ server: RealServer, _ version: String) async throws {
             let protocolOption = version == "2" ? "--http2" : "--http1.1"
             try await server.run { running in
                 let origin = try running.origin
@@ -129,7 +131,7 @@ extension RealServers {
         // MARK: - Limits
 
         @Test(arguments: [(RealServer.nginx, "--http1.1"), (.nginx, "--http2"), (.apache2, "--http1.1")])
-        func `a connection ends after so many requests`(_ server: RealServer, _ version: String) async throws {
+        func `A connection ends after so many requests`(_ server: RealServer, _ version: String) async throws {
             var options = RealServer.Options()
             options.requestsPerConnection = 50
             try await server.run(options) { running in
@@ -168,7 +170,7 @@ extension RealServers {
         }
 
         @Test
-        func `an option that a server does not know is an error`() async throws {
+        func `An option that a server does not know is an error`() async throws {
             var options = RealServer.Options()
             options.requestsPerConnection = 50
             await #expect(throws: ProcessFailure.self) { try await RealServer.nghttpd.run(options) { _ in } }
@@ -177,7 +179,7 @@ extension RealServers {
         // MARK: - Reload and restart
 
         @Test(arguments: [RealServer.nginx, .apache2, .gunicorn])
-        func `a reload has new workers and refuses nobody`(_ server: RealServer) async throws {
+        func `A reload has new workers and refuses nobody`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await SilentProxy.run(to: running.origin.port) { proxy in
                     let origin = try proxy.origin(insteadOf: running.origin)
@@ -192,7 +194,7 @@ extension RealServers {
         }
 
         @Test
-        func `a download goes on beside a reload of nginx`() async throws {
+        func `A download goes on beside a reload of nginx`() async throws {
             let file = try StaticSite.shared.hundredKiB
             let copy = try TemporaryDirectory.shared.newPath("copy")
             defer { unlink(copy) }
@@ -212,7 +214,7 @@ extension RealServers {
         }
 
         @Test(arguments: [RealServer.nginx, .gunicorn, .hypercorn])
-        func `a restart serves again on the same ports`(_ server: RealServer) async throws {
+        func `A restart serves again on the same ports`(_ server: RealServer) async throws {
             try await server.run { running in
                 let old = await running.process.processID
                 let (tls, cleartext) = (try running.origin, try running.http1CleartextOrigin)

@@ -4,15 +4,15 @@ import H2TestSupport
 import Testing
 
 /// Everything that runs other programs, one test after another: the machine's cores are for the test that runs.
-@Suite(.serialized)
+@Suite(.inTurn)
 enum RealServers {}
 
 extension RealServers {
     /// The harness itself, judged with curl, so that a failure elsewhere is the client's.
-    @Suite("The harness", .timeLimit(.minutes(5)))
-    struct Harness {
+    @Suite(.timeLimit(.minutes(5)))
+    struct HarnessTests {
         @Test(arguments: RealServer.all)
-        func `serves a file to curl over TLS and in cleartext`(_ server: RealServer) async throws {
+        func `A server serves a file to curl over TLS and in cleartext`(_ server: RealServer) async throws {
             try await server.run { running in
                 let tls = try await curl(["--http2", "\(running.origin)/small.txt"])
                 #expect(tls.output == "abc")
@@ -22,7 +22,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `takes an upload from curl`(_ server: RealServer) async throws {
+        func `A server takes an upload from curl`(_ server: RealServer) async throws {
             let site = try StaticSite.shared
             let copy = try TemporaryDirectory.shared.newPath("copy")
             defer { unlink(copy) }
@@ -41,7 +41,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `leaves no process and no open port behind`(_ server: RealServer) async throws {
+        func `A server leaves no process and no open port behind`(_ server: RealServer) async throws {
             let (pid, port) = try await server.run { running in
                 (try #require(await running.process.processID), try running.origin.port)
             }
@@ -53,7 +53,7 @@ extension RealServers {
         }
 
         @Test
-        func `hands none of this process's descriptors on to a program`() async throws {
+        func `The harness hands none of this process's descriptors on to a program`() async throws {
             // Made without FD_CLOEXEC, as those of code that is not ours may be for a moment.
             let descriptor = dup(STDIN_FILENO)
             defer { close(descriptor) }

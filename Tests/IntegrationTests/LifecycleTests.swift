@@ -4,10 +4,10 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("The life of a connection", .timeLimit(.minutes(5)))
-    struct Lifecycle {
+    @Suite(.timeLimit(.minutes(5)))
+    struct LifecycleTests {
         @Test(arguments: RealServer.all)
-        func `requests under way fail when the server crashes, and a new connection works after its restart`(
+        func `Requests under way fail when the server crashes, and a new connection works after its restart`(
             _ server: RealServer
         ) async throws {
             try await server.run { running in
@@ -44,7 +44,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all.filter { $0.gracefulSignal != nil })
-        func `a graceful reload drains the connection: what runs finishes, what comes is refused`(
+        func `A graceful reload drains the connection: what runs finishes, what comes is refused`(
             _ server: RealServer
         ) async throws {
             let file = try StaticSite.shared.hundredMiB
@@ -101,7 +101,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `an idle connection notices that the server is gone`(_ server: RealServer) async throws {
+        func `An idle connection notices that the server is gone`(_ server: RealServer) async throws {
             try await server.run { running in
                 let connection = try await HTTP2Connection.connect(
                     to: running.origin, configuration: running.configuration)

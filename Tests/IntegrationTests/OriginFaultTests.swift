@@ -6,10 +6,10 @@ import HTTPTypes
 import Testing
 
 extension OriginTests {
-    @Suite("Faults")
-    struct Faults {
+    @Suite
+    struct FaultTests {
         @Test
-        func `a refused stream says so, may be sent again, and leaves its siblings alone`() async throws {
+        func `A refused stream says so, may be sent again, and leaves its siblings alone`() async throws {
             var configuration = OriginServer.Configuration()
             configuration.faults.refuseEvery = 4
             try await withOrigin(configuration) { connection, _ in
@@ -37,7 +37,7 @@ extension OriginTests {
         }
 
         @Test(arguments: [true, false])
-        func `after GOAWAY what the server took is answered, and the rest is told that it was not processed`(
+        func `After GOAWAY what the server took is answered, and the rest is told that it was not processed`(
             _ isTwoStep: Bool
         ) async throws {
             var configuration = OriginServer.Configuration()
@@ -68,7 +68,7 @@ extension OriginTests {
         }
 
         @Test
-        func `the code and text of GOAWAY reach each stream that it ends`() async throws {
+        func `The code and text of GOAWAY reach each stream that it ends`() async throws {
             try await withOrigin { connection, _ in
                 let waiting = (0..<3).map { _ in
                     Task { try await h2Error { try await connection.send(.get("/stall")) } }
@@ -86,7 +86,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a reset in the middle of a body names its code, and siblings go on`() async throws {
+        func `A reset in the middle of a body names its code, and siblings go on`() async throws {
             try await withOrigin { connection, _ in
                 async let sibling = connection.send(.get("/bytes/5000000")).body.discard()
                 let response = try await connection.send(.get("/reset/2?after=1000"))
@@ -101,7 +101,7 @@ extension OriginTests {
         }
 
         @Test(arguments: ["fin", "reset", "notify"])
-        func `a connection that ends in the middle of a body is an error, however it ends`(_ how: String) async throws {
+        func `A connection that ends in the middle of a body is an error, however it ends`(_ how: String) async throws {
             try await withOrigin { connection, _ in
                 let response = try await connection.send(.get("/close?after=1000&how=\(how)"))
                 let error = try await h2Error { try await response.body.discard() }
@@ -112,7 +112,7 @@ extension OriginTests {
         }
 
         @Test
-        func `each time limit of a request ends it alone and names its phase`() async throws {
+        func `Each time limit of a request ends it alone and names its phase`() async throws {
             try await withOrigin { connection, _ in
                 func phase(_ path: String, _ set: (inout RequestOptions) -> Void) async throws -> H2Error.Phase? {
                     var options = RequestOptions()
@@ -134,7 +134,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a request from another thread in the middle of a loop's turn has all of its time`() async throws {
+        func `A request from another thread in the middle of a loop's turn has all of its time`() async throws {
             try await withOrigin { connection, _ in
                 let loop = H2EventLoop.shared
                 let holder = try LoopHolder()
@@ -155,7 +155,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a PING that is not answered ends with a timeout`() async throws {
+        func `A PING that is not answered ends with a timeout`() async throws {
             var configuration = OriginServer.Configuration()
             configuration.faults.omitsPingAcknowledgement = true
             try await withOrigin(configuration) { connection, _ in
@@ -179,7 +179,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a server that accepts and says nothing is not waited for longer than the handshake may take`()
+        func `A server that accepts and says nothing is not waited for longer than the handshake may take`()
             async throws
         {
             var configuration = OriginServer.Configuration()
@@ -192,7 +192,7 @@ extension OriginTests {
         }
 
         @Test
-        func `header fields over the limit end the stream with an error that names it`() async throws {
+        func `Header fields over the limit end the stream with an error that names it`() async throws {
             try await withOrigin { connection, _ in
                 let error = try await h2Error { try await connection.send(.get("/large-headers?n=100&size=1000")) }
                 #expect(error.code == .limitExceeded, "\(error)")
@@ -201,7 +201,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a request whose header fields are too large is the caller's error, and siblings go on`() async throws {
+        func `A request whose header fields are too large is the caller's error, and siblings go on`() async throws {
             try await withOrigin { connection, _ in
                 let fields: HTTPFields = [.userAgent: String(repeating: "a", count: 17 << 20)]
                 let error = try await h2Error {
@@ -214,7 +214,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a body longer than the caller takes is an error and resets its stream`() async throws {
+        func `A body longer than the caller takes is an error and resets its stream`() async throws {
             try await withOrigin { connection, server in
                 let error = try await h2Error {
                     try await connection.send(.get("/bytes/100000000")).body.collect(upTo: 1_000)
@@ -226,7 +226,7 @@ extension OriginTests {
         }
 
         @Test
-        func `a slow reader does not hold its siblings up`() async throws {
+        func `A slow reader does not hold its siblings up`() async throws {
             try await withOrigin { connection, _ in
                 let slow = try await connection.send(.get("/bytes/50000000"))
                 let more = try await connection.send(.get("/bytes/50000000"))
@@ -238,7 +238,7 @@ extension OriginTests {
         }
 
         @Test
-        func `the server's own shutdown lets streams finish and closes the connection`() async throws {
+        func `The server's own shutdown lets streams finish and closes the connection`() async throws {
             try await withOrigin { connection, server in
                 let response = try await connection.send(.get("/bytes/30000000"))
                 async let stopped: Void = server.stop(grace: .seconds(20))
@@ -277,6 +277,6 @@ private final class LoopHolder: ReadinessHandler, Sendable {
         var byte: UInt8 = 0
         _ = read(input, &byte, 1)
         hasBegun.increment()
-        usleep(200_000)
+        letTimePass(.milliseconds(200))
     }
 }

@@ -6,7 +6,7 @@ import HTTPTypes
 import Testing
 
 /// The client against H2ClientTesting: both sides in this process, so that what the server saw can be asked as well.
-@Suite("The origin of our own", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 enum OriginTests {
     /// Runs an origin, on a loop of its own, and a connection to it. The origin ends on every exit.
     static func withOrigin<R>(
@@ -34,8 +34,8 @@ enum OriginTests {
         return configuration
     }
 
-    @Suite("Exchanges")
-    struct Exchanges {
+    @Suite
+    struct ExchangeTests {
         @Test(arguments: [true, false])
         func `100 requests in parallel use one connection, as the server counts`(_ isEncrypted: Bool) async throws {
             try await withOrigin(isEncrypted ? OriginServer.Configuration() : cleartext()) { connection, server in
@@ -69,7 +69,7 @@ enum OriginTests {
         }
 
         @Test
-        func `tasks on the connection's executor and tasks elsewhere get the same`() async throws {
+        func `Tasks on the connection's executor and tasks elsewhere get the same`() async throws {
             try await withOrigin { connection, _ in
                 for executor in [connection.executor, nil] as [(any TaskExecutor)?] {
                     let sizes = try await withTaskExecutorPreference(executor) {
@@ -86,7 +86,7 @@ enum OriginTests {
         }
 
         @Test
-        func `no more streams are open than the server allows, and the rest waits in order`() async throws {
+        func `No more streams are open than the server allows, and the rest waits in order`() async throws {
             var configuration = OriginServer.Configuration()
             configuration.settings.maxConcurrentStreams = 5
             try await withOrigin(configuration) { connection, server in
@@ -103,7 +103,7 @@ enum OriginTests {
         }
 
         @Test
-        func `a limit of 0 holds requests back until it is raised`() async throws {
+        func `A limit of 0 holds requests back until it is raised`() async throws {
             try await withOrigin { connection, _ in
                 try await connection.send(.get("/settings?max-concurrent-streams=0")).body.discard()
                 try await eventually("the limit is 0") {
@@ -120,7 +120,7 @@ enum OriginTests {
         }
 
         @Test
-        func `trailers go both ways`() async throws {
+        func `Trailers go both ways`() async throws {
             try await withOrigin { connection, _ in
                 let name = try #require(HTTPField.Name("x-checksum"))
                 let body = HTTPRequestBody.bytes(Array("hello".utf8), trailers: [name: "5d41"])
@@ -135,7 +135,7 @@ enum OriginTests {
         }
 
         @Test
-        func `informational responses reach who asks`() async throws {
+        func `Informational responses reach who asks`() async throws {
             try await withOrigin { connection, _ in
                 let hints = Counter()
                 var options = RequestOptions()
@@ -148,7 +148,7 @@ enum OriginTests {
         }
 
         @Test
-        func `more informational responses than the limit end the stream, not the connection`() async throws {
+        func `More informational responses than the limit end the stream, not the connection`() async throws {
             try await withOrigin { connection, _ in
                 let error = try await h2Error { try await connection.send(.get("/103?n=140")) }
                 #expect(error.code == .limitExceeded, "\(error)")
@@ -157,7 +157,7 @@ enum OriginTests {
         }
 
         @Test
-        func `the body waits for 100 (Continue) where that is asked for`() async throws {
+        func `The body waits for 100 (Continue) where that is asked for`() async throws {
             try await withOrigin { connection, _ in
                 let continued = Counter()
                 var options = RequestOptions()
@@ -173,7 +173,7 @@ enum OriginTests {
         }
 
         @Test
-        func `an answer before the end of the upload is kept, and the upload stops`() async throws {
+        func `An answer before the end of the upload is kept, and the upload stops`() async throws {
             try await withOrigin { connection, _ in
                 let written = Counter()
                 let body = HTTPRequestBody.writer { writer in
@@ -193,7 +193,7 @@ enum OriginTests {
         }
 
         @Test
-        func `priority is sent with the request, and updated while it runs`() async throws {
+        func `Priority is sent with the request, and updated while it runs`() async throws {
             try await withOrigin { connection, _ in
                 var options = RequestOptions()
                 options.priority = HTTPPriority(urgency: 1, isIncremental: true)

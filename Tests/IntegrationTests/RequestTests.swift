@@ -4,10 +4,10 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("Requests", .timeLimit(.minutes(5)))
-    struct Requests {
+    @Suite(.timeLimit(.minutes(5)))
+    struct RequestTests {
         @Test(arguments: RealServer.all)
-        func `a small file arrives over verified TLS`(_ server: RealServer) async throws {
+        func `A small file arrives over verified TLS`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await running.withConnection { connection in
                     #expect(connection.info.isPeerVerified)
@@ -32,7 +32,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `cleartext works by prior knowledge`(_ server: RealServer) async throws {
+        func `Cleartext works by prior knowledge`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await HTTP2Connection.withConnection(to: running.cleartextOrigin) { connection in
                     #expect(connection.info.tlsVersion == nil)
@@ -59,7 +59,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `a missing file is a 404 and no error`(_ server: RealServer) async throws {
+        func `A missing file is a 404 and no error`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await running.withConnection { connection in
                     let response = try await connection.send(.get("/missing.txt"))
@@ -71,7 +71,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `an unchanged file is a 304 without a body`(_ server: RealServer) async throws {
+        func `An unchanged file is a 304 without a body`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await running.withConnection { connection in
                     let first = try await connection.send(.get("/small.txt"))
@@ -85,7 +85,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all.filter(\.sendsTrailers))
-        func `trailer fields arrive after the body`(_ server: RealServer) async throws {
+        func `Trailer fields arrive after the body`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await running.withConnection { connection in
                     let response = try await connection.send(.get("/100k.bin"))
@@ -115,7 +115,7 @@ extension RealServers {
         }
 
         @Test
-        func `an address in the URL is verified against the certificate's addresses`() async throws {
+        func `An address in the URL is verified against the certificate's addresses`() async throws {
             try await RealServer.nghttpd.run { running in
                 let origin = try Origin(scheme: .https, host: "127.0.0.1", port: running.origin.port)
                 try await HTTP2Connection.withConnection(to: origin, configuration: running.configuration) {

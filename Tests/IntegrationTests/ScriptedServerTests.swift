@@ -14,10 +14,11 @@ enum Curl {
 
 extension RealServers {
     /// The server of scripted HTTP/1.1, judged with curl.
-    @Suite("The scripted HTTP/1.1 server", .timeLimit(.minutes(5)))
-    struct Scripted {
+    @Suite(.timeLimit(.minutes(5)))
+    struct ScriptedServerTests {
         @Test(arguments: [false, true])
-        func `serves several requests on a connection, and records them`(_ isTLS: Bool) async throws {
+        func `The scripted server serves several requests on a connection, and records them`(_ isTLS: Bool) async throws
+        {
             let leaf = isTLS ? try TestCertificates.shared.valid : nil
             try await ScriptedHTTP1Server.run(tls: leaf, script: { [.respond("200 OK", ["X-Number: \($0.number)"])] }) {
                 server in
@@ -36,7 +37,7 @@ extension RealServers {
         }
 
         @Test
-        func `reads a chunked body, and writes one with trailers`() async throws {
+        func `The scripted server reads a chunked body, and writes one with trailers`() async throws {
             let site = try StaticSite.shared
             try await ScriptedHTTP1Server.run(script: { _ in [.respond(chunks: ["ab", "c"], trailers: ["X-T: yes"])] })
             {
@@ -52,7 +53,7 @@ extension RealServers {
         }
 
         @Test
-        func `says 100 before it reads a body`() async throws {
+        func `The scripted server says 100 before it reads a body`() async throws {
             let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { request in
                 #expect(request.body.isEmpty)
                 return [.send("HTTP/1.1 100 Continue\r\n\r\n"), .readBody, .respond()]
@@ -66,7 +67,7 @@ extension RealServers {
         }
 
         @Test
-        func `refuses without reading the body`() async throws {
+        func `The scripted server refuses without reading the body`() async throws {
             let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { _ in
                 [.leaveBody, .respond("413 Content Too Large", ["Connection: close"]), .close]
             }
@@ -80,7 +81,7 @@ extension RealServers {
         }
 
         @Test
-        func `closes after so many requests, with or without saying so`() async throws {
+        func `The scripted server closes after so many requests, with or without saying so`() async throws {
             for fields in [[], ["Connection: close"]] {
                 let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = {
                     $0.number == 1 ? [.respond("200 OK", fields), .close] : [.respond()]
@@ -126,7 +127,7 @@ extension RealServers {
         }
 
         @Test(arguments: Fault.all)
-        func `ends as its script says`(_ fault: Fault) async throws {
+        func `The scripted server ends as its script says`(_ fault: Fault) async throws {
             let leaf = fault.isTLS ? try TestCertificates.shared.valid : nil
             try await ScriptedHTTP1Server.run(tls: leaf, script: { _ in fault.steps }) { server in
                 let outcome = try await curlOutcome(["--http1.1", "\(server.origin)/"])
@@ -136,7 +137,7 @@ extension RealServers {
         }
 
         @Test(arguments: [false, true])
-        func `ends TLS with a close_notify, or cuts it off`(_ isCut: Bool) async throws {
+        func `The scripted server ends TLS with a close_notify, or cuts it off`(_ isCut: Bool) async throws {
             let leaf = try TestCertificates.shared.valid
             let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { _ in
                 [.send("HTTP/1.1 200 OK\r\n\r\nabc"), isCut ? .cut : .close]
@@ -154,7 +155,7 @@ extension RealServers {
         }
 
         @Test
-        func `closes what it has just accepted`() async throws {
+        func `The scripted server closes what it has just accepted`() async throws {
             try await ScriptedHTTP1Server.run(
                 greeting: { $0 == 0 ? [.close] : [] }, script: { _ in [.respond()] }
             ) { server in
@@ -168,7 +169,9 @@ extension RealServers {
         }
 
         @Test(arguments: [false, true])
-        func `holds an answer until it is released, and sees the client leave`(_ isTLS: Bool) async throws {
+        func `The scripted server holds an answer until it is released, and sees the client leave`(
+            _ isTLS: Bool
+        ) async throws {
             let leaf = isTLS ? try TestCertificates.shared.valid : nil
             try await ScriptedHTTP1Server.run(tls: leaf, script: { _ in [.hold, .respond()] }) { server in
                 let held = Task { try await curl(["\(server.origin)/"]) }
@@ -181,7 +184,7 @@ extension RealServers {
         }
 
         @Test
-        func `closes, resets or speaks unasked when the test says so`() async throws {
+        func `Closes, resets or speaks unasked when the test says so`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.hold, .respond()] }) { server in
                 for (number, end) in [Curl.emptyReply, Curl.receiveFailed, 0].enumerated() {
                     let held = Task { try await curlOutcome(["\(server.origin)/"]) }
@@ -198,7 +201,7 @@ extension RealServers {
         }
 
         @Test
-        func `takes HTTP 2 for no request`() async throws {
+        func `The scripted server takes HTTP 2 for no request`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.respond()] }) { server in
                 #expect(try await curlOutcome(["--http2-prior-knowledge", "\(server.origin)/"]).exitCode != 0)
                 try await eventually("it has seen that") {
@@ -209,7 +212,7 @@ extension RealServers {
         }
 
         @Test
-        func `turns away over TLS who offers another protocol only`() async throws {
+        func `The scripted server turns away over TLS who offers another protocol only`() async throws {
             let leaf = try TestCertificates.shared.valid
             try await ScriptedHTTP1Server.run(tls: leaf, protocols: ["h2"], script: { _ in [.respond()] }) { server in
                 #expect(try await curlOutcome(["--http1.1", "\(server.origin)/"]).exitCode != 0)

@@ -5,10 +5,10 @@ import Testing
 
 extension RealServers {
     /// The relay that loses connections, judged with curl.
-    @Suite("The silent proxy", .timeLimit(.minutes(5)))
-    struct Silence {
+    @Suite(.timeLimit(.minutes(5)))
+    struct SilentProxyTests {
         @Test(arguments: [Duration.zero, .milliseconds(5)])
-        func `forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {
+        func `The silent proxy forwards both ways, whatever the latency, and counts`(_ latency: Duration) async throws {
             let site = try StaticSite.shared
             let copy = try TemporaryDirectory.shared.newPath("copy")
             defer { unlink(copy) }
@@ -30,7 +30,7 @@ extension RealServers {
         }
 
         @Test
-        func `adds the latency each way`() async throws {
+        func `The silent proxy adds the latency each way`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     proxy.latency = .milliseconds(150)
@@ -42,7 +42,7 @@ extension RealServers {
         }
 
         @Test
-        func `gone silent, it takes connections and loses what they say, until it forwards again`() async throws {
+        func `Gone silent, it takes connections and loses what they say, until it forwards again`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     let url = "\(try proxy.origin(insteadOf: server.origin))/"
@@ -60,7 +60,7 @@ extension RealServers {
         }
 
         @Test
-        func `gone silent on what is open, it serves new connections`() async throws {
+        func `Gone silent on what is open, it serves new connections`() async throws {
             try await ScriptedHTTP1Server.run(script: { $0.target == "/held" ? [.hold, .respond()] : [.respond()] }) {
                 server in
                 try await SilentProxy.run(to: server.port) { proxy in
@@ -77,7 +77,7 @@ extension RealServers {
         }
 
         @Test
-        func `what it holds arrives later`() async throws {
+        func `What it holds arrives later`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.hold, .respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     let origin = try proxy.origin(insteadOf: server.origin)
@@ -96,7 +96,7 @@ extension RealServers {
         }
 
         @Test
-        func `closes or resets all connections, and takes new ones`() async throws {
+        func `The silent proxy closes or resets all connections, and takes new ones`() async throws {
             try await ScriptedHTTP1Server.run(script: { _ in [.hold, .respond()] }) { server in
                 try await SilentProxy.run(to: server.port) { proxy in
                     let url = "\(try proxy.origin(insteadOf: server.origin))/"
@@ -115,7 +115,7 @@ extension RealServers {
         }
 
         @Test
-        func `resets a client whose server is not there`() async throws {
+        func `The silent proxy resets a client whose server is not there`() async throws {
             try await SilentProxy.run(to: LoopbackPort.unused()) { proxy in
                 let outcome = try await curlOutcome(["http://localhost:\(proxy.port)/"])
                 // The RST may come before curl looks whether it is connected.

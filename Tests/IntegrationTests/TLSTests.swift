@@ -5,8 +5,8 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("TLS", .timeLimit(.minutes(5)))
-    struct TLS {
+    @Suite(.timeLimit(.minutes(5)))
+    struct TLSTests {
         /// A certificate that has to be rejected, OpenSSL's number for why, and a word that the message has to say.
         struct Bad: Sendable, CustomTestStringConvertible {
             var name: String
@@ -30,7 +30,7 @@ extension RealServers {
         }
 
         @Test(arguments: Bad.all, [RealServer.nghttpd, .nginx])
-        func `a bad certificate is rejected, and the message names the reason`(
+        func `A bad certificate is rejected, and the message names the reason`(
             _ bad: Bad, _ server: RealServer
         ) async throws {
             let certificates = try TestCertificates.shared
@@ -57,7 +57,7 @@ extension RealServers {
         }
 
         @Test
-        func `an authority file may hold the root, an intermediate or the server's own certificate`() async throws {
+        func `An authority file may hold the root, an intermediate or the server's own certificate`() async throws {
             let certificates = try TestCertificates.shared
             var options = RealServer.Options()
             options.leaf = certificates.chained
@@ -79,7 +79,7 @@ extension RealServers {
         }
 
         @Test
-        func `a client reads its authority file again when it has changed, for each new connection`() async throws {
+        func `A client reads its authority file again when it has changed, for each new connection`() async throws {
             let certificates = try TestCertificates.shared
             let file = try TemporaryDirectory.shared.newFolder("reload") + "/ca.pem"
             try await RealServer.nghttpd.run { running in
@@ -109,7 +109,7 @@ extension RealServers {
         }
 
         @Test
-        func `an address that the certificate does not name is rejected`() async throws {
+        func `An address that the certificate does not name is rejected`() async throws {
             var options = RealServer.Options()
             options.leaf = try TestCertificates.shared.wrongHost
             try await RealServer.nghttpd.run(options) { running in
@@ -123,7 +123,7 @@ extension RealServers {
         }
 
         @Test
-        func `the name to verify can be another than the one connected to`() async throws {
+        func `The name to verify can be another than the one connected to`() async throws {
             var options = RealServer.Options()
             options.leaf = try TestCertificates.shared.wrongHost
             try await RealServer.nghttpd.run(options) { running in
@@ -157,7 +157,7 @@ extension RealServers {
         }
 
         @Test
-        func `a server that knows HTTP/1.1 only is told apart, and never spoken HTTP/2 to`() async throws {
+        func `A server that knows HTTP/1.1 only is told apart, and never spoken HTTP/2 to`() async throws {
             try await RealServer.nginx.run { running in
                 let error = try await h2Error {
                     try await HTTP2Connection.withConnection(
@@ -192,7 +192,7 @@ extension RealServers {
         }
 
         @Test
-        func `a server that answers HTTP/1.1 to cleartext HTTP/2 is named as such, whatever comes first`() async throws
+        func `A server that answers HTTP/1.1 to cleartext HTTP/2 is named as such, whatever comes first`() async throws
         {
             try await RealServer.nginx.run { running in
                 // nginx tells a client that forgot TLS so in HTTP/1.1. Whether that comes before or after the request is
@@ -210,7 +210,7 @@ extension RealServers {
         }
 
         @Test
-        func `an authority file that is missing is our own mistake`() async throws {
+        func `An authority file that is missing is our own mistake`() async throws {
             try await RealServer.nghttpd.run { running in
                 var configuration = ConnectionConfiguration()
                 configuration.tls.caFile = try TemporaryDirectory.shared.newPath("missing.pem")
@@ -223,7 +223,7 @@ extension RealServers {
         }
 
         @Test
-        func `a port where nothing listens is a connect failure`() async throws {
+        func `A port where nothing listens is a connect failure`() async throws {
             let origin = try Origin(scheme: .https, host: "localhost", port: LoopbackPort.unused())
             let error = try await h2Error { try await HTTP2Connection.withConnection(to: origin) { _ in } }
             #expect(error.code == .connectFailed, "\(error)")

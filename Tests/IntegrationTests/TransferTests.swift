@@ -4,10 +4,10 @@ import HTTPTypes
 import Testing
 
 extension RealServers {
-    @Suite("Transfers", .timeLimit(.minutes(5)))
-    struct Transfers {
+    @Suite(.timeLimit(.minutes(5)))
+    struct TransferTests {
         @Test(arguments: RealServer.all)
-        func `a file of 100 MB arrives byte for byte`(_ server: RealServer) async throws {
+        func `A file of 100 MB arrives byte for byte`(_ server: RealServer) async throws {
             let file = try StaticSite.shared.hundredMiB
             try await server.run { running in
                 try await running.withConnection { connection in
@@ -21,7 +21,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `a body can be read chunk by chunk`(_ server: RealServer) async throws {
+        func `A body can be read chunk by chunk`(_ server: RealServer) async throws {
             let expected = try readBytes("\(StaticSite.shared.folder)/1m.bin")
             try await server.run { running in
                 try await running.withConnection { connection in
@@ -85,7 +85,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `a file of 10 MB is uploaded byte for byte`(_ server: RealServer) async throws {
+        func `A file of 10 MB is uploaded byte for byte`(_ server: RealServer) async throws {
             let path = try StaticSite.shared.uploadPath
             try await server.run { running in
                 try await running.withConnection { connection in
@@ -110,7 +110,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `a cancelled download leaves its siblings alone`(_ server: RealServer) async throws {
+        func `A cancelled download leaves its siblings alone`(_ server: RealServer) async throws {
             let (long, file) = try (StaticSite.shared.hundredMiB, StaticSite.shared.oneMiB)
             try await server.run { running in
                 try await running.withConnection { connection in
@@ -145,7 +145,7 @@ extension RealServers {
         }
 
         @Test(arguments: RealServer.all)
-        func `a body that is dropped unread cancels its stream`(_ server: RealServer) async throws {
+        func `A body that is dropped unread cancels its stream`(_ server: RealServer) async throws {
             try await server.run { running in
                 try await running.withConnection { connection in
                     for _ in 0..<20 { #expect(try await connection.send(.get("/100m.bin")).status == .ok) }

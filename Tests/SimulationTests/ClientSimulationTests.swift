@@ -6,7 +6,7 @@ import Testing
 
 /// Whole clients with faulty servers, in virtual time. `H2_SEEDS=from..to` runs other seeds than usual.
 /// The thread is given up after each seed: other tests have time limits.
-@Suite(.timeLimit(.minutes(60))) struct ClientSimulationTests {
+@Suite(.inTurn, .timeLimit(.minutes(60))) struct ClientSimulationTests {
     private static func run(_ seed: UInt64) -> ClientSimulation.Result {
         let simulation = ClientSimulation(seed: seed)
         var result = simulation.run()
@@ -37,7 +37,7 @@ import Testing
 }
 
 /// One rule of a client at a time.
-@Suite struct ClientLifeTests {
+@Suite(.inTurn) struct ClientLifeTests {
     /// What became of one GET that a server answers after `delay`, and what else happens meanwhile.
     private func outcome(
         answeredAfter delay: UInt64, _ configure: (inout HTTPClient.Configuration) -> Void,

@@ -6,7 +6,7 @@ import Testing
 /// Requests over a simulated wire, in virtual time. `H2_SEEDS=from..to` runs other seeds than usual.
 ///
 /// A run computes and never waits, so its thread is given up after each seed: other tests have time limits.
-@Suite(.timeLimit(.minutes(30))) struct SimulationTests {
+@Suite(.inTurn, .timeLimit(.minutes(30))) struct SimulationTests {
     private static func run(_ seed: UInt64) -> Simulation.Result {
         let simulation = Simulation(seed: seed)
         var result = simulation.run()

@@ -1,6 +1,7 @@
 import H2Client
 import H2Measure
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -24,8 +25,8 @@ private func refusal(_ arguments: [String]) -> String? {
     }
 }
 
-@Suite struct `Command line of bench` {
-    @Test func `a URL alone is one GET over one connection`() throws {
+@Suite(.inTurn) struct BenchCommandTests {
+    @Test func `A URL alone is one GET over one connection`() throws {
         let plan = try planned(url)
         #expect(plan.origin.description == "https://localhost")
         #expect(plan.requests.count == 1)
@@ -58,7 +59,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(joined.isSilent && !joined.plan.configuration.tls.verifiesPeer && joined.plan.extent == .requests(5))
     }
 
-    @Test func `without -n each connection and each URL has its request`() throws {
+    @Test func `Without -n each connection and each URL has its request`() throws {
         #expect(try planned("-c", "7", url).extent == .requests(7))
         #expect(try planned("-c", "7", url + "[1-20]").extent == .requests(20))
         #expect(try planned("-n", "2", url + "[1-20]").extent == .requests(2))
@@ -72,7 +73,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("-n5", "--warm-up-time", "1", url).warmUp == .seconds(1))
     }
 
-    @Test func `stages are a rate and a time, if none is given`() throws {
+    @Test func `Stages are a rate and a time, if none is given`() throws {
         let plan = try planned("--stages", "0..1K:30s,1K:2m,5K/s:10", "--arrivals", "poisson", url)
         #expect(
             plan.pace
@@ -86,7 +87,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("-D5", "--stages", "1:1s", url).extent == .time(.seconds(5)))
     }
 
-    @Test func `a closed loop may think, keep trying, and come from several addresses`() throws {
+    @Test func `A closed loop may think, keep trying, and come from several addresses`() throws {
         let plan = try planned(
             "-D1m", "--think-time", "250ms", "--keep-trying", "--breakdown", "--start-at", "4102444800", "--source",
             "127.0.0.254-127.0.1.1,::1", url)
@@ -108,7 +109,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("--unix-socket", "/run/s", url).configuration.socketPath == "/run/s")
     }
 
-    @Test func `a rate is an open loop with room for many at once`() throws {
+    @Test func `A rate is an open loop with room for many at once`() throws {
         let constant = try planned("-D", "10s", "--request-rate", "2K/s", url)
         #expect(constant.pace == .arrivals(from: 2_000, to: 2_000, ramp: .zero))
         #expect(constant.streams == 100)
@@ -127,7 +128,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned("-n10", "--request-rate", "5", "--h1", url).streams == 1)
     }
 
-    @Test func `connections open at -r, and live as long as they are told`() throws {
+    @Test func `Connections open at -r, and live as long as they are told`() throws {
         let plan = try planned(
             "-c9", "-r3", "--rate-period", "200ms", "-T", "5s", "-N", "2", "--requests-per-connection", "1K", url)
         #expect(plan.connectionRamp == BenchPlan.ConnectionRamp(count: 3, period: .milliseconds(200)))
@@ -138,7 +139,7 @@ private func refusal(_ arguments: [String]) -> String? {
                 == BenchPlan.ConnectionRamp(count: 9, period: .seconds(1)))
     }
 
-    @Test func `windows are given as bits`() throws {
+    @Test func `Windows are given as bits`() throws {
         let windows = try planned("-w", "16", "-W20", url).configuration.windows
         #expect(windows.stream == 65_535 && windows.maximum == 65_535 && windows.connection == 1_048_575)
         #expect(windows.unreadLimit == 1_048_575)
@@ -146,7 +147,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(try planned(url).configuration.limits.frameSize == 16_384)
     }
 
-    @Test func `what is spoken is chosen by ALPN, or in cleartext by -p`() throws {
+    @Test func `What is spoken is chosen by ALPN, or in cleartext by -p`() throws {
         #expect(try planned("--h1", url).protocols == .tls(["http/1.1"]))
         #expect(try planned("http://h/").protocols == .cleartextHTTP2)
         #expect(try planned("-p", "h2c", "http://h/").protocols == .cleartextHTTP2)
@@ -173,7 +174,7 @@ private func refusal(_ arguments: [String]) -> String? {
         }
     }
 
-    @Test func `requests are what they are told to be`() throws {
+    @Test func `Requests are what they are told to be`() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("a=1\n", to: "body")
         let post = try #require(try planned("-d", file, "-H", "content-type: text/plain", url).requests.first)
@@ -202,7 +203,7 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(based.protocols == .cleartextHTTP2)
     }
 
-    @Test func `a body's hash is what sha256sum prints`() throws {
+    @Test func `A body's hash is what sha256sum prints`() throws {
         let text = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
         let digest = try #require(try planned("--expect-sha256", text, url).expectation?.sha256)
         #expect(digest.count == 32 && digest.first == 0x9f && digest.last == 8)
@@ -210,7 +211,7 @@ private func refusal(_ arguments: [String]) -> String? {
 
     // MARK: - Scripts
 
-    @Test func `a script has times in milliseconds, and URLs`() throws {
+    @Test func `A script has times in milliseconds, and URLs`() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(
             "# a script\r\n0\thttp://h/a\n0.001\thttp://h/b?c\r\n\n1500.5\thttp://h/d", to: "script")
@@ -237,14 +238,14 @@ private func refusal(_ arguments: [String]) -> String? {
             ("5\thttp://h/\n\n4.999\thttp://h/", "line 3 of"), ("5\thttp://h/\n4.9\thttp://h/", "sort the lines"),
             ("5\th/x", "3 line 1 of"), ("5\thttp://h/\n6\thttp://other/", "is another origin than"),
         ])
-    func `a line of a script that cannot be sent is named`(_ text: String, _ message: String) throws {
+    func `A line of a script that cannot be sent is named`(_ text: String, _ message: String) throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(text, to: "script")
         let said = refusal(["--timing-script-file", file])
         #expect(said?.contains(message) == true, "\(said ?? "no refusal")")
     }
 
-    @Test func `the log of histograms keeps one for each interval, and nothing else does`() throws {
+    @Test func `The log of histograms keeps one for each interval, and nothing else does`() throws {
         #expect(try planned("--hdr", "f", url).keepsIntervalHistograms)
         #expect(try settings(["--json", "-", url]).files.onStandardOutput == .json)
         #expect(try settings(["--json", "f", "--csv", "g", url]).files.onStandardOutput == nil)
@@ -367,11 +368,11 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--fail-if", "p99>50", url], "is not a time with its unit"),
             (["--nope", url], "'h2get bench --help' lists the options"), (["-n"], "'h2get bench --help'"),
         ] as [([String], String)])
-    func `what cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {
+    func `What cannot be measured is refused with a reason`(_ arguments: [String], _ message: String) {
         #expect(refusal(arguments)?.contains(message) == true, "\(refusal(arguments) ?? "no refusal")")
     }
 
-    @Test func `help has its sections once each, and fits a terminal`() {
+    @Test func `Help has its sections once each, and fits a terminal`() {
         let help = CommandLineReader.help(BenchCommand.self)
         for title in ["LOAD:", "REQUESTS:", "CONNECTIONS:", "RESULTS:"] {
             #expect(help.split(separator: "\n").count { $0.uppercased() == title } == 1, "\(title) in\n\(help)")

@@ -1,10 +1,11 @@
 import H2Client
 import H2Measure
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `Exit codes and progress of bench` {
+@Suite(.inTurn) struct BenchRunTests {
     private func plan(_ change: (inout BenchPlan) -> Void = { _ in }) throws -> BenchPlan {
         var plan = BenchPlan(origin: try Origin("https://localhost/"), requests: [])
         change(&plan)
@@ -21,7 +22,7 @@ import Testing
         return BenchRun.failure(of: result, try plan { $0.protocols = protocols })
     }
 
-    @Test func `answered is answered, with whatever status, and what the deadline cut off is no failure`() throws {
+    @Test func `Answered is answered, with whatever status, and what the deadline cut off is no failure`() throws {
         let ended = try failure {
             $0.requests.sent = 10
             $0.requests.done = 8
@@ -31,7 +32,7 @@ import Testing
         #expect(ended == nil)
     }
 
-    @Test func `failed requests are 92, with what they failed with most often`() throws {
+    @Test func `Failed requests are 92, with what they failed with most often`() throws {
         let several = try failure {
             $0.requests.sent = 10
             $0.requests.done = 4
@@ -56,7 +57,7 @@ import Testing
         #expect(other?.message == "1 of 1 request failed: stream reset by the server: INTERNAL_ERROR")
     }
 
-    @Test func `a condition on errors decides how many may fail`() throws {
+    @Test func `A condition on errors decides how many may fail`() throws {
         var result = BenchResult()
         (result.requests.sent, result.requests.done, result.requests.failed) = (1_000, 999, 1)
         #expect(BenchRun.failure(of: result, try plan())?.status == .stream)
@@ -66,7 +67,7 @@ import Testing
         #expect(BenchRun.failure(of: result, try plan(), judgesErrors: true)?.status == .stream)
     }
 
-    @Test func `nothing in time is 28, no connection left 16, and Ctrl-C 130`() throws {
+    @Test func `Nothing in time is 28, no connection left 16, and Ctrl-C 130`() throws {
         #expect(try failure { $0.requests.sent = 3 }?.status == .timeout)
         #expect(try failure { _ in }?.message.hasPrefix("nothing was sent") == true)
         let lost = try failure {
@@ -103,7 +104,7 @@ import Testing
             (H2Error(.protocolViolation, scope: .connection, message: "m"), .http2, "use --h1"),
             (H2Error(.connectFailed, cause: .errno(111), message: "m"), .connectFailed, "m"),
         ])
-    func `an error that prevents measuring names options of bench`(
+    func `An error that prevents measuring names options of bench`(
         _ error: H2Error, _ status: ExitReason, _ advice: String
     ) {
         let failure = Failure(measuring: error, .cleartextHTTP2)
@@ -131,7 +132,7 @@ import Testing
         ).text(progress)
     }
 
-    @Test func `so many requests are shown as a part of all, and how long the rest will take`() throws {
+    @Test func `So many requests are shown as a part of all, and how long the rest will take`() throws {
         let line = try line(.requests(100_000)) {
             $0.elapsed = 12.34
             $0.done = 45_670
@@ -147,11 +148,11 @@ import Testing
         )
     }
 
-    @Test func `a wait for the time to begin is shown`() throws {
+    @Test func `A wait for the time to begin is shown`() throws {
         #expect(try line(.time(.seconds(600))) { $0.beginsIn = 541 } == "begins in 9 min 1 s")
     }
 
-    @Test func `a time is shown as a part of all`() throws {
+    @Test func `A time is shown as a part of all`() throws {
         let line = try line(.time(.seconds(600))) {
             $0.elapsed = 59.96
             $0.done = 1_000
@@ -161,7 +162,7 @@ import Testing
         #expect(line == "60.0 s of 600 s (9 %)  1,000 done  17 req/s  0 in flight  1 error  ETA 9 min 1 s")
     }
 
-    @Test func `before the first response it says what it does, and never that all is done before it is`() throws {
+    @Test func `Before the first response it says what it does, and never that all is done before it is`() throws {
         #expect(try line(.requests(1)) { _ in } == "connecting")
         #expect(try line(.requests(1), warmUp: .seconds(1)) { _ in } == "warming up")
         let almost = try line(.requests(1_000)) {

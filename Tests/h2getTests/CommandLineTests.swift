@@ -1,5 +1,6 @@
 import H2Client
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -20,8 +21,8 @@ private func usageError(_ arguments: String...) -> String? {
     }
 }
 
-@Suite struct `Command line` {
-    @Test func `a URL alone is a GET with our user agent`() throws {
+@Suite(.inTurn) struct CommandLineTests {
+    @Test func `A URL alone is a GET with our user agent`() throws {
         let settings = try settings("https://localhost/")
         #expect(settings.method == .get)
         #expect(settings.urls == ["https://localhost/"])
@@ -31,7 +32,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(settings.parallelMaximum == 100)
     }
 
-    @Test func `pieces of -d and --data-binary are joined in the order in which they stand`() throws {
+    @Test func `Pieces of -d and --data-binary are joined in the order in which they stand`() throws {
         let settings = try settings("-d", "a=1", "--data-binary", "b=2", "-d", "c=3", "https://localhost/")
         #expect(settings.body == .bytes(Array("a=1&b=2&c=3".utf8)))
         #expect(settings.method == .post)
@@ -53,14 +54,14 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(try settings("--data-binary", "@\(file)", "https://localhost/").body == .file(file))
     }
 
-    @Test func `values may begin with a dash`() throws {
+    @Test func `Values may begin with a dash`() throws {
         let settings = try settings("-d", "-5", "-o", "-", "-H", "--x: y", "https://localhost/")
         #expect(settings.body == .bytes(Array("-5".utf8)))
         #expect(settings.placement.destination(ofURLAt: 0) == .standardOutput)
         #expect(settings.fields[try #require(HTTPField.Name("--x"))] == "y")
     }
 
-    @Test func `letters can be joined as for curl`() throws {
+    @Test func `Letters can be joined as for curl`() throws {
         let settings = try settings("-sSvvXPURGE", "https://localhost/")
         #expect(settings.isSilent && settings.showsErrors)
         #expect(settings.verbosity == 2)
@@ -72,7 +73,7 @@ private func usageError(_ arguments: String...) -> String? {
         (["-H", "-sXa", "-d@f"], ["-H", "-sXa", "-d", "@f"]), (["--data", "-sXa", "-v"], ["--data", "-sXa", "-v"]),
         (["-vv", "--", "-sXa"], ["-vv", "--", "-sXa"]), (["-", "-o", "-", "-i"], ["-", "-o", "-", "-i"]),
     ])
-    func `joined letters are told apart from values`(_ given: [String], _ expected: [String]) {
+    func `Joined letters are told apart from values`(_ given: [String], _ expected: [String]) {
         #expect(CommandLineReader.separated(given, lettersWithValue: GetCommand.lettersWithValue) == expected)
     }
 
@@ -80,7 +81,7 @@ private func usageError(_ arguments: String...) -> String? {
         arguments: [
             GetCommand.self, BenchCommand.self, CompareCommand.self, SweepCommand.self, BenchMergeCommand.self,
         ] as [any URLCommand.Type])
-    func `every letter with a value is known to the one that takes joined letters apart`(_ type: any URLCommand.Type) {
+    func `Every letter with a value is known to the one that takes joined letters apart`(_ type: any URLCommand.Type) {
         let help = CommandLineReader.help(type)
         var letters: Set<UInt8> = []
         for line in help.split(separator: "\n") {
@@ -120,7 +121,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(try settings("-T", "file", "-X", "POST", "https://localhost/").method == .post)
     }
 
-    @Test func `time limits take decimals, and 0 is no limit`() throws {
+    @Test func `Time limits take decimals, and 0 is no limit`() throws {
         #expect(try settings("-m", "2.5", "https://localhost/").maxTime == .milliseconds(2500))
         #expect(try settings("-m", "0", "https://localhost/").maxTime == nil)
         #expect(try settings("-m", "0.00000000001", "https://localhost/").maxTime == .milliseconds(1))
@@ -133,7 +134,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("-m", "-1", "https://localhost/") != nil)
     }
 
-    @Test func `priority is RFC 9218's`() throws {
+    @Test func `Priority is RFC 9218's`() throws {
         let priority = try #require(try settings("--priority", "u=1, i", "https://localhost/").options.priority)
         #expect(priority.urgency == 1)
         #expect(priority.isIncremental)
@@ -141,7 +142,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--priority", "high", "https://localhost/") != nil)
     }
 
-    @Test func `what cannot work together is refused with a reason`() {
+    @Test func `What cannot work together is refused with a reason`() {
         #expect(usageError("-d", "a", "-T", "b", "https://localhost/")?.contains("cannot be combined") == true)
         #expect(usageError("-I", "-d", "a", "https://localhost/") != nil)
         #expect(usageError("-o", "a", "-o", "b", "https://localhost/")?.contains("at most one a URL") == true)
@@ -159,11 +160,11 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError() != nil)
     }
 
-    @Test func `a wrong option points at --help`() {
+    @Test func `A wrong option points at --help`() {
         #expect(usageError("--nope", "https://localhost/")?.contains("'h2get --help'") == true)
     }
 
-    @Test func `the last --resolve holds, a named host before any, also for the host of --connect-to`() throws {
+    @Test func `The last --resolve holds, a named host before any, also for the host of --connect-to`() throws {
         let settings = try settings(
             "--resolve", "a.example:443:127.0.0.1", "--resolve", "a.example:443:127.0.0.2", "--resolve",
             "*:443:127.0.0.3",
@@ -192,7 +193,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--resolve", "a:99999:b", "https://localhost/") != nil)
     }
 
-    @Test func `versions cannot be combined`() throws {
+    @Test func `Versions cannot be combined`() throws {
         #expect(try settings("https://localhost/").versions == .automatic)
         #expect(try settings("--http2", "https://localhost/").versions == .automatic)
         #expect(try settings("--http1.1", "https://localhost/").versions == .http1Only)
@@ -218,7 +219,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--retry", "0", "--retry-delay", "1", "https://localhost/") != nil)
     }
 
-    @Test func `limits of load are the client's`() throws {
+    @Test func `Limits of load are the client's`() throws {
         let plain = try settings("https://localhost/").clientConfiguration()
         #expect(plain.pool.http1ConnectionsPerOrigin == 8 && plain.pool.whenSaturated == .queue)
         #expect(plain.loadLimits.adaptive == nil && plain.loadLimits.requestsPerSecondPerOrigin == nil)
@@ -244,11 +245,11 @@ private func usageError(_ arguments: String...) -> String? {
             ("0/s", nil),
             ("-1/s", nil), ("5/0s", nil), ("5/x", nil), ("1.5/s", nil), ("/s", nil),
         ] as [(String, Double?)])
-    func `a rate is a number in a unit of time`(_ text: String, _ perSecond: Double?) {
+    func `A rate is a number in a unit of time`(_ text: String, _ perSecond: Double?) {
         #expect(Rate(argument: text)?.perSecond == perSecond)
     }
 
-    @Test func `each time limit is its own`() throws {
+    @Test func `Each time limit is its own`() throws {
         let settings = try settings(
             "--queue-timeout", "1", "--first-byte-timeout", "2", "--stall-timeout", "3", "--keepalive-time", "4",
             "--connect-timeout", "5", "https://localhost/")
@@ -262,7 +263,7 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--keepalive-time", "0", "https://localhost/") != nil)
     }
 
-    @Test func `thousands of URLs at the end do not go through the parser`() throws {
+    @Test func `Thousands of URLs at the end do not go through the parser`() throws {
         let urls = (1...5000).map { "https://localhost/\($0)" }
         let (parsed, taken) = CommandLineReader.split(["-o", "/dev/null"] + urls)
         #expect(parsed == ["-o", "/dev/null"])

@@ -1,6 +1,7 @@
 import H2Client
 import H2Measure
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -30,8 +31,8 @@ private func refusal(_ work: () throws -> Void) -> String? {
     }
 }
 
-@Suite struct `Command lines of compare and sweep` {
-    @Test func `a comparison of one URL has defaults`() throws {
+@Suite(.inTurn) struct CompareAndSweepCommandTests {
+    @Test func `A comparison of one URL has defaults`() throws {
         let settings = try compare(url)
         let plan = try #require(settings.plans.first)
         #expect(settings.plans.count == 1)
@@ -41,7 +42,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(plan.conditions.isDirect && plan.seed > 0)
     }
 
-    @Test func `each option of compare is in its plan`() throws {
+    @Test func `Each option of compare is in its plan`() throws {
         let plan = try #require(
             try compare(
                 "-n50", "-c", "4", "-m10", "--rounds", "3", "--seed", "7", "--loss", "1%", "-HX-A: 1", "--sni", "s",
@@ -57,7 +58,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(try compare("--cacert", "f", url).plans[0].configuration.tls.caFile == "f")
     }
 
-    @Test func `several distances are several comparisons of the same work`() throws {
+    @Test func `Several distances are several comparisons of the same work`() throws {
         let plans = try compare("--rtt", "0,10ms,0.15s", "--loss", "2%", url).plans
         #expect(plans.map(\.conditions.roundTrip) == [0, 10_000_000, 150_000_000])
         #expect(plans.allSatisfy { $0.conditions.loss == 0.02 && $0.seed == plans[0].seed })
@@ -70,7 +71,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(!plan.configuration.tls.verifiesPeer)
     }
 
-    @Test func `each option of sweep is in its plan`() throws {
+    @Test func `Each option of sweep is in its plan`() throws {
         let plain = try sweep(url).plan
         // As for bench, which is to check what a sweep finds.
         #expect(
@@ -88,7 +89,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(plan.requests.map(\.request.path) == ["/1", "/2", "/3"])
     }
 
-    @Test func `a sweep of HTTP/1.1 is over connections`() throws {
+    @Test func `A sweep of HTTP/1.1 is over connections`() throws {
         let plan = try sweep("--h1", url).plan
         #expect(plan.protocols == .tls(["http/1.1"]) && plan.streams == [1])
         #expect(plan.connections == [1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -108,7 +109,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["-k", "http://h/"], "-k is about TLS"), (["--svg", "f", "--html", "f", url], "both write to f"),
             (["-s", "-v", url], "cannot be combined"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
         ] as [([String], String)])
-    func `what cannot be compared is refused with a reason`(_ arguments: [String], _ message: String) {
+    func `What cannot be compared is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try CompareSettings(try CommandLineReader.read(CompareCommand.self, arguments)) }
         #expect(refusal?.contains(message) == true, "\(refusal ?? "no refusal")")
     }
@@ -124,7 +125,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["--json", "f", "--html", "f", url], "both write to f"), (["-n", "5", url], "'h2get sweep --help'"),
             (["-s", "-v", url], "cannot be combined"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
         ] as [([String], String)])
-    func `what cannot be swept is refused with a reason`(_ arguments: [String], _ message: String) {
+    func `What cannot be swept is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { _ = try SweepSettings(try CommandLineReader.read(SweepCommand.self, arguments)) }
         #expect(refusal?.contains(message) == true, "\(refusal ?? "no refusal")")
     }
@@ -135,12 +136,12 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["-o", "-", "--hgrm", "-", "f"], "to stdout"),
             (["--json", "f"], "'h2get bench merge --help'"),
         ] as [([String], String)])
-    func `what cannot be merged is refused with a reason`(_ arguments: [String], _ message: String) {
+    func `What cannot be merged is refused with a reason`(_ arguments: [String], _ message: String) {
         let refusal = refusal { try merge(arguments) }
         #expect(refusal?.contains(message) == true, "\(refusal ?? "no refusal")")
     }
 
-    @Test func `what was not measured is a failure`() {
+    @Test func `What was not measured is a failure`() {
         var result = CompareResult()
         result.cells = [.init(.keepAlive, .tls, .couldNot(why: "no HTTP/1.1"))]
         #expect(CompareRun.failure(of: [result]) == Failure(.stream, "no way could be measured: no HTTP/1.1"))
@@ -161,7 +162,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
         #expect(SweepRun.failure(of: sweep)?.status == .interrupted)
     }
 
-    @Test func `the progress of a comparison counts all distances`() throws {
+    @Test func `The progress of a comparison counts all distances`() throws {
         let plan = try compare("--rtt", "0,10ms,50ms", url).plans[1]
         let progress = Compare.Progress(
             round: 1, rounds: 5, done: 6, all: 36, way: .keepAlive, security: .tls, secondsLeft: 10)

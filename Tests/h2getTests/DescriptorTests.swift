@@ -1,13 +1,15 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
 /// Run by bash, which can close what it hands down.
-@Suite(.timeLimit(.minutes(5))) struct `h2get with closed descriptors` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct DescriptorTests {
     private static let closings = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
-    @Test(arguments: closings) func `fetches, and fails with 23 where stdout is closed`(_ closing: String) async throws
-    {
+    @Test(arguments: closings) func `h2get with closed descriptors fetches, and fails with 23 where stdout is closed`(
+        _ closing: String
+    ) async throws {
         let served = try Served()
         let isClosed = closing.contains(" >&-") || closing.hasPrefix(">&-")
         let script = """
@@ -29,8 +31,9 @@ import Testing
         #expect(served.origin.statistics.requests <= 4)
     }
 
-    @Test(arguments: closings) func `measures, and fails with 23 where stdout is closed`(_ closing: String) async throws
-    {
+    @Test(arguments: closings) func `h2get with closed descriptors measures, and fails with 23 where stdout is closed`(
+        _ closing: String
+    ) async throws {
         let served = try Served.cleartext()
         let isClosed = closing.contains(" >&-") || closing.hasPrefix(">&-")
         let script = """
@@ -49,7 +52,7 @@ import Testing
         #expect(status == 0, "\((try? served.folder.read("wrong")) ?? "")")
     }
 
-    @Test(arguments: closings) func `serves`(_ closing: String) async throws {
+    @Test(arguments: closings) func `h2get with closed descriptors serves`(_ closing: String) async throws {
         let folder = try TemporaryFolder()
         let script = """
             "\(Program.path)" serve --cleartext --port 0 --port-file port \(closing) & server=$!
@@ -62,7 +65,7 @@ import Testing
         #expect(try folder.data("file") == Served.pattern(100_000))
     }
 
-    @Test func `fails with 26 where a closed stdin is to be read`() async throws {
+    @Test func `h2get with closed descriptors fails with 26 where a closed stdin is to be read`() async throws {
         let served = try Served()
         let script = """
             get() { "\(Program.path)" --cacert ca.pem "$@" <&- 2>> errors; [ $? = 26 ] || exit 1; }
@@ -75,7 +78,9 @@ import Testing
         #expect(try served.folder.read("errors").contains("Bad file descriptor"))
     }
 
-    @Test func `does not take a name of a closed stdout for something to write to`() async throws {
+    @Test func `h2get with closed descriptors does not take a name of a closed stdout for something to write to`()
+        async throws
+    {
         let served = try Served()
         let script = """
             for name in /dev/stdout /dev/fd/1 /proc/self/fd/1; do

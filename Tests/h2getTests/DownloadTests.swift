@@ -2,11 +2,12 @@ import Foundation
 import H2Client
 import H2ClientTesting
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct Downloads {
+@Suite(.inTurn) struct DownloadTests {
     private func begin(_ path: String, createsDirectories: Bool = false) throws -> Download {
         try Download(try DownloadTarget(path: path, createsDirectories: createsDirectories))
     }
@@ -34,7 +35,7 @@ import Testing
         return (Int(status.st_mode & 0o7777), Int(status.st_ino), Int(status.st_nlink))
     }
 
-    @Test func `a file has its name only once it is finished`() throws {
+    @Test func `A file has its name only once it is finished`() throws {
         let folder = try TemporaryFolder()
         let download = try begin(folder.path("f"))
         #expect(folder.names.count == 1)
@@ -43,7 +44,7 @@ import Testing
         #expect(folder.names == ["f"])
     }
 
-    @Test func `an unfinished download leaves its part file and the old file`() throws {
+    @Test func `An unfinished download leaves its part file and the old file`() throws {
         let folder = try TemporaryFolder()
         try folder.write("old", to: "f")
         do {
@@ -59,7 +60,7 @@ import Testing
         #expect(folder.names.count == 2)
     }
 
-    @Test func `a whole one that cannot have its name is kept`() throws {
+    @Test func `A whole one that cannot have its name is kept`() throws {
         let folder = try TemporaryFolder()
         let download = try begin(folder.path("f"))
         write("all of it", to: download)
@@ -70,7 +71,7 @@ import Testing
         #expect(try String(contentsOfFile: download.partPath, encoding: .utf8) == "all of it")
     }
 
-    @Test func `two of one name at once are each whole, and the last one stays`() throws {
+    @Test func `Two of one name at once are each whole, and the last one stays`() throws {
         let folder = try TemporaryFolder()
         let (one, two) = (try begin(folder.path("f")), try begin(folder.path("f")))
         write("one", to: one)
@@ -83,7 +84,7 @@ import Testing
     }
 
     /// Names are bytes: with others in their place a second file would come to be.
-    @Test(arguments: [false, true]) func `a link to a name that is not UTF-8 stays one`(_ exists: Bool) throws {
+    @Test(arguments: [false, true]) func `A link to a name that is not UTF-8 stays one`(_ exists: Bool) throws {
         let folder = try TemporaryFolder()
         let target = FilePath(Array(folder.path("").utf8) + [UInt8(ascii: "x"), 0xff, 0xfe])
         try #require(symlink(target.c, folder.path("link")) == 0)
@@ -99,7 +100,7 @@ import Testing
         #expect(names == 4)
     }
 
-    @Test(arguments: [0o600, 0o640, 0o755, 0o666]) func `the mode of a file that was there stays`(_ mode: Int) throws {
+    @Test(arguments: [0o600, 0o640, 0o755, 0o666]) func `The mode of a file that was there stays`(_ mode: Int) throws {
         let folder = try TemporaryFolder()
         try folder.write("old", to: "f")
         chmod(folder.path("f"), mode_t(mode))
@@ -112,7 +113,7 @@ import Testing
         #expect(try folder.read("f") == "new")
     }
 
-    @Test func `hard links go on naming one file`() throws {
+    @Test func `Hard links go on naming one file`() throws {
         let folder = try TemporaryFolder()
         try folder.write("old and longer", to: "f")
         try #require(link(folder.path("f"), folder.path("g")) == 0)
@@ -122,7 +123,7 @@ import Testing
         #expect(folder.names == ["f", "g"])
     }
 
-    @Test func `a symbolic link stays one, and the file behind it gets the bytes`() throws {
+    @Test func `A symbolic link stays one, and the file behind it gets the bytes`() throws {
         let folder = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: folder.path("d"), withIntermediateDirectories: false)
         try folder.write("old", to: "d/target")
@@ -142,7 +143,7 @@ import Testing
         #expect(throws: Failure.self) { try begin(folder.path("loop")) }
     }
 
-    @Test func `nobody's part file is touched`() throws {
+    @Test func `Nobody's part file is touched`() throws {
         let folder = try TemporaryFolder()
         try folder.write("mine", to: "f.part")
         try download("new", to: folder.path("f"))
@@ -154,14 +155,14 @@ import Testing
         String(repeating: "a", count: 255), String(repeating: "a", count: 250),
         // Two, three and four bytes each.
         String(repeating: "ä", count: 127), String(repeating: "語", count: 85), "a" + String(repeating: "🙂", count: 63),
-    ]) func `names as long as the system allows`(_ name: String) throws {
+    ]) func `Names as long as the system allows`(_ name: String) throws {
         let folder = try TemporaryFolder()
         try download("new", to: folder.path(name))
         #expect(folder.names == [name])
         #expect(throws: Failure.self) { try begin(folder.path(name + String(repeating: "a", count: 10))) }
     }
 
-    @Test func `folders are made only when asked for`() throws {
+    @Test func `Folders are made only when asked for`() throws {
         let folder = try TemporaryFolder()
         let error = #expect(throws: Failure.self) { try begin(folder.path("a/b/f")) }
         #expect(error?.status == .writeFailed)
@@ -170,19 +171,19 @@ import Testing
         #expect(try folder.read("a/b/f") == "")
     }
 
-    @Test func `a folder is no file`() throws {
+    @Test func `A folder is no file`() throws {
         let folder = try TemporaryFolder()
         #expect(throws: Failure.self) { try begin(folder.path("")) }
         #expect(throws: Failure.self) { try begin(folder.root) }
     }
 }
 
-@Suite struct `Claimed files` {
+@Suite(.inTurn) struct ClaimedFileTests {
     private func target(_ path: String) throws -> DownloadTarget {
         try DownloadTarget(path: path, createsDirectories: false)
     }
 
-    @Test func `are known by every name they have`() throws {
+    @Test func `Claimed files are known by every name they have`() throws {
         let folder = try TemporaryFolder()
         for name in ["d", "d/e"] {
             try FileManager.default.createDirectory(atPath: folder.path(name), withIntermediateDirectories: false)
@@ -202,7 +203,8 @@ import Testing
         #expect(!files.claim(try target(folder.path("two"))))
     }
 
-    @Test func `are free again where nothing was written, and taken for good where something was`() throws {
+    @Test func `Claimed files are free again where nothing was written, and taken for good where something was`() throws
+    {
         let folder = try TemporaryFolder()
         let files = ClaimedFiles()
         let target = try target(folder.path("f"))
@@ -213,13 +215,13 @@ import Testing
         #expect(!files.claim(target))
     }
 
-    @Test func `that are remembered no more are known by their times`() throws {
+    @Test func `Claimed files that are remembered no more are known by their times`() throws {
         let folder = try TemporaryFolder()
         try folder.write("before", to: "old")
         // The clock of files' times has to move on.
-        usleep(50_000)
+        letTimePass(.milliseconds(50))
         let files = ClaimedFiles(remembered: 2)
-        usleep(50_000)
+        letTimePass(.milliseconds(50))
         for number in 0..<10 {
             let place = try target(folder.path("\(number)"))
             #expect(files.claim(place))
@@ -231,9 +233,9 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get writes files` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FileWritingTests {
     @Test(arguments: [["a", "./a"], ["d/a", "same/a"], ["a", "link"]])
-    func `each to one URL, by whatever names`(_ names: [String]) async throws {
+    func `h2get writes each file for one URL, by whatever names`(_ names: [String]) async throws {
         let served = try Served()
         try FileManager.default.createDirectory(atPath: served.folder.path("d"), withIntermediateDirectories: false)
         try served.folder.link("same", to: "d")
@@ -246,7 +248,7 @@ import Testing
         #expect(bytes == Served.pattern(3_000_000) || bytes == Served.pattern(2_000_000))
     }
 
-    @Test func `whole ones from two processes at once`() async throws {
+    @Test func `h2get writes whole files from two processes at once`() async throws {
         let served = try Served()
         async let one = served.get("-o", "f", served.url("/drip?bytes=300000&chunk=10000&interval=10"))
         async let two = served.get("-o", "f", served.url("/drip?bytes=200000&chunk=10000&interval=10"))
@@ -256,7 +258,7 @@ import Testing
         #expect(served.files == ["f"])
     }
 
-    @Test func `beside a file of the part's old name, and one whose name is a URL's`() async throws {
+    @Test func `h2get writes files beside a file of the part's old name, and one whose name is a URL's`() async throws {
         let served = try Served()
         let result = try await served.get(
             "-o", "x", "-o", "x.part", served.url("/bytes/100000"), served.url("/bytes/2"))
@@ -265,7 +267,9 @@ import Testing
         #expect(try served.folder.data("x.part") == Served.pattern(2))
     }
 
-    @Test func `in place where the folder takes no others, and leaves none that looks whole`() async throws {
+    @Test func `h2get writes files in place where the folder takes no others, and leaves none that looks whole`()
+        async throws
+    {
         let served = try Served()
         let folder = served.folder
         let script = """
@@ -283,7 +287,7 @@ import Testing
         #expect(status == 0, "\((try? folder.read("errors")) ?? "")")
     }
 
-    @Test func `a mode and an owner that stay`() async throws {
+    @Test func `h2get writes files whose mode and owner stay`() async throws {
         let served = try Served()
         let script = """
             echo secret > f && chmod 600 f

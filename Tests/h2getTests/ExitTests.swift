@@ -1,9 +1,13 @@
 import Foundation
+import H2TestSupport
 import Testing
 
 /// The library in a process that ends, or whose system calls are filtered.
-@Suite(.timeLimit(.minutes(5))) struct `A process that uses the library` {
-    @Test func `ends by exit(3) in the middle of handshakes and requests without a crash`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ExitTests {
+    @Test
+    func `A process that uses the library ends by exit(3) in the middle of handshakes and requests without a crash`()
+        async throws
+    {
         let served = try Served()
         let bench = URL(fileURLWithPath: Program.path).deletingLastPathComponent().appendingPathComponent("h2bench")
             .path
@@ -36,7 +40,9 @@ import Testing
         """
 
     @Test(arguments: [EPERM, EACCES, ENOSYS])
-    func `serves and fetches where newer system calls are refused, whatever with`(error: Int32) async throws {
+    func `A process that uses the library serves and fetches where newer system calls are refused, whatever with`(
+        error: Int32
+    ) async throws {
         let folder = try TemporaryFolder()
         try folder.write(Self.filter, to: "filter.py")
         try folder.write("what is served", to: "file.txt")
@@ -59,7 +65,9 @@ import Testing
         }
     }
 
-    @Test func `is told what SSL_CERT_FILE and SSL_CERT_DIR name that cannot be used, and uses the rest of a list`()
+    @Test
+    func
+        `A process that uses the library is told what SSL_CERT_FILE and SSL_CERT_DIR name that cannot be used, and uses the rest of a list`()
         async throws
     {
         let served = try Served()

@@ -3,8 +3,8 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get fails` {
-    @Test func `with 3 for a bad URL, and fetches the others`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FailureTests {
+    @Test func `h2get fails with 3 for a bad URL, and fetches the others`() async throws {
         let served = try Served()
         let result = try await served.get("nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")
         #expect(result.status == 3)
@@ -14,19 +14,20 @@ import Testing
         #expect(!result.errors.contains("secret"))
     }
 
-    @Test func `with 6 for a name without an address`() async throws {
+    @Test func `h2get fails with 6 for a name without an address`() async throws {
         // No resolver is asked for a label of more than 63 bytes.
         let result = try await Program.run(["https://\(String(repeating: "a", count: 70)).test/"])
         #expect(result.status == 6, "\(result.errors)")
     }
 
-    @Test func `with 6 for a zone that is no interface's, by its name`() async throws {
+    @Test func `h2get fails with 6 for a zone that is no interface's, by its name`() async throws {
         let result = try await Program.run(["http://[fe80::1%25h2none]:1/"])
         #expect(result.status == 6, "\(result.errors)")
         #expect(result.errors.contains("there is no interface named 'h2none'"), "\(result.errors)")
     }
 
-    @Test func `but not for a zone by its name on any address, in a URL and where to connect`() async throws {
+    @Test func `h2get does not fail for a zone by its name on any address, in a URL and where to connect`() async throws
+    {
         // Some containers have no IPv6.
         guard let served = try? Served({ $0.address = "::1" }) else { return }
         let port = served.origin.port
@@ -44,7 +45,7 @@ import Testing
         #expect(bench.status == 0, "\(bench.errors)")
     }
 
-    @Test func `with the zone of an address that cannot be reached`() async throws {
+    @Test func `h2get fails with the zone of an address that cannot be reached`() async throws {
         // The interface is the loopback one, where no such address is.
         let result = try await Program.run(["--connect-timeout", "20", "http://[fe80::1%25lo]:1/"])
         #expect(result.status != 0)
@@ -53,7 +54,7 @@ import Testing
             "\(result.errors)")
     }
 
-    @Test func `with 92 for informational responses beyond the limit, which an option sets`() async throws {
+    @Test func `h2get fails with 92 for informational responses beyond the limit, which an option sets`() async throws {
         let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { _ in
             let hints = String(repeating: "HTTP/1.1 103 Early Hints\r\n\r\n", count: 150)
             return [.send(hints), .respond()]
@@ -73,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `with 7 where nobody listens, once for each URL`() async throws {
+    @Test func `h2get fails with 7 where nobody listens, once for each URL`() async throws {
         let port = try closedPort()
         let result = try await Program.run(["https://127.0.0.1:\(port)/1", "https://127.0.0.1:\(port)/2"])
         #expect(result.status == 7)
@@ -81,21 +82,21 @@ import Testing
         #expect(result.errors.contains("2 of 2 transfers failed"))
     }
 
-    @Test func `with 16 where the server does not speak the HTTP/2 that is asked for`() async throws {
+    @Test func `h2get fails with 16 where the server does not speak the HTTP/2 that is asked for`() async throws {
         let served = try Served { $0.versions = .http1 }
         let result = try await served.get("--http2-prior-knowledge", served.url("/bytes/1"))
         #expect(result.status == 16, "\(result.errors)")
         #expect(result.errors.contains("leave out --http2-prior-knowledge"))
     }
 
-    @Test func `with 35 where the server does not speak TLS`() async throws {
+    @Test func `h2get fails with 35 where the server does not speak TLS`() async throws {
         let served = try Served { $0.security = .cleartext }
         // TLS to a cleartext server: no handshake.
         let result = try await Program.run(["-k", "https://localhost:\(served.origin.port)/"])
         #expect(result.status == 35, "\(result.errors)")
     }
 
-    @Test func `with 22 for a status of 400 or more with -f, and writes nothing`() async throws {
+    @Test func `h2get fails with 22 for a status of 400 or more with -f, and writes nothing`() async throws {
         let served = try Served()
         let result = try await served.get("-f", "-o", "f", served.url("/status/404"))
         #expect(result.status == 22)
@@ -106,7 +107,9 @@ import Testing
         #expect(without.text == "status 404\n")
     }
 
-    @Test func `with 28 for -m, and with --connect-timeout at a server that does not shake hands`() async throws {
+    @Test func `h2get fails with 28 for -m, and with --connect-timeout at a server that does not shake hands`()
+        async throws
+    {
         let served = try Served()
         let slow = try await served.get("-m", "0.3", served.url("/stall"))
         #expect(slow.status == 28)
@@ -121,7 +124,7 @@ import Testing
         #expect(whole.status == 28, "\(whole.errors)")
     }
 
-    @Test func `with 60 for a certificate that nobody vouches for, unless -k`() async throws {
+    @Test func `h2get fails with 60 for a certificate that nobody vouches for, unless -k`() async throws {
         let served = try Served()
         let refused = try await Program.run([served.url("/bytes/1")])
         #expect(refused.status == 60)
@@ -129,19 +132,19 @@ import Testing
         #expect(try await Program.run(["-k", served.url("/bytes/1")]).status == 0)
     }
 
-    @Test func `with 77 for an authority file that is not there`() async throws {
+    @Test func `h2get fails with 77 for an authority file that is not there`() async throws {
         let served = try Served()
         let result = try await Program.run(["--cacert", "/nonexistent.pem", served.url("/bytes/1")])
         #expect(result.status == 77, "\(result.errors)")
     }
 
-    @Test func `with 58 for a certificate of ours that is not there`() async throws {
+    @Test func `h2get fails with 58 for a certificate of ours that is not there`() async throws {
         let served = try Served()
         let result = try await served.get("--cert", "/nonexistent.pem", served.url("/bytes/1"))
         #expect(result.status == 58, "\(result.errors)")
     }
 
-    @Test func `with 60 for a certificate of another name, with advice that fits`() async throws {
+    @Test func `h2get fails with 60 for a certificate of another name, with advice that fits`() async throws {
         let served = try Served()
         let result = try await served.get(
             "--connect-to", "other.test:443:127.0.0.1:\(served.origin.port)", "https://other.test/")
@@ -149,7 +152,7 @@ import Testing
         #expect(result.errors.contains("another name"), "\(result.errors)")
     }
 
-    @Test func `with 92 for a refused stream, with its number, code and what to try`() async throws {
+    @Test func `h2get fails with 92 for a refused stream, with its number, code and what to try`() async throws {
         let served = try Served { $0.faults.refuseEvery = 2 }
         let result = try await served.get(
             "--retry", "0", "-o", "/dev/null", served.url("/bytes/1"), served.url("/bytes/2"))
@@ -161,13 +164,13 @@ import Testing
         #expect(result.errors.contains("1 of 2 transfers failed"))
     }
 
-    @Test func `with the code of the first URL that failed, whichever failed first`() async throws {
+    @Test func `h2get fails with the code of the first URL that failed, whichever failed first`() async throws {
         let served = try Served()
         let result = try await served.get("-f", "-o", "/dev/null", served.url("/reset/2?after=100000"), "nonsense")
         #expect(result.status == 92)
     }
 
-    @Test func `leaving what it has in a part file, and says so`() async throws {
+    @Test func `h2get fails leaving what it has in a part file, and says so`() async throws {
         let served = try Served()
         let reset = try await served.get("-o", "r", served.url("/reset/2?after=5000000"))
         #expect(reset.status == 92)
@@ -186,7 +189,7 @@ import Testing
         #expect(refused.files.isEmpty)
     }
 
-    @Test func `silently with -s, but not with -sS`() async throws {
+    @Test func `h2get fails silently with -s, but not with -sS`() async throws {
         let served = try Served()
         let silent = try await served.get("-s", "-f", served.url("/status/500"))
         #expect(silent.status == 22)
@@ -232,7 +235,9 @@ import Testing
             ["bench", "merge", "http://me:hush@h/x"], ["bench", "merge", "--user=me:hush", "x"],
         ]
 
-    @Test(arguments: wrongCommands) func `without a secret of the command line`(_ arguments: [String]) async throws {
+    @Test(arguments: wrongCommands) func `h2get fails without a secret of the command line`(
+        _ arguments: [String]
+    ) async throws {
         let folder = try TemporaryFolder()
         try folder.write("a: b\nCookie hush\n", to: "fields")
         let result = try await Program.run(arguments, in: folder.root)
@@ -240,7 +245,7 @@ import Testing
         #expect(!result.errors.contains("hush") && !result.text.contains("hush"), "\(arguments): \(result.errors)")
     }
 
-    @Test func `without bytes that are a secret`() async throws {
+    @Test func `h2get fails without bytes that are a secret`() async throws {
         let folder = try TemporaryFolder()
         let script = """
             for option in -X -m --connect-to; do
@@ -255,19 +260,21 @@ import Testing
         #expect(try await Program.runShell(script, in: folder.root) == 0, "\((try? folder.read("errors")) ?? "")")
     }
 
-    @Test func `which says which of several fields is wrong`() async throws {
+    @Test func `h2get says which of several fields is wrong`() async throws {
         let result = try await Program.run(["-H", "a: b", "-H", "c", "http://localhost:1/"])
         #expect(result.errors.contains("-H number 2: there is no ':'"), "\(result.errors)")
     }
 
-    @Test func `with 2 for a wrong option`() async throws {
+    @Test func `h2get fails with 2 for a wrong option`() async throws {
         let result = try await Program.run(["--nope"])
         #expect(result.status == 2)
         #expect(result.errors.contains("'h2get --help'"))
     }
 
     @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143)), (SIGHUP, Int32(129))])
-    func `cleanly when interrupted, without a file that looks whole`(_ signal: Int32, _ status: Int32) async throws {
+    func `h2get ends cleanly when interrupted, without a file that looks whole`(
+        _ signal: Int32, _ status: Int32
+    ) async throws {
         let served = try Served()
         let result = try await served.get(["-o", "f", served.url("/stall?after=1000"), served.url("/stall")]) {
             number in
@@ -284,7 +291,7 @@ import Testing
     }
 
     @Test(arguments: [SIGINT, SIGTERM])
-    func `when interrupted while it writes in place, which leaves no .part`(_ signal: Int32) async throws {
+    func `h2get fails when interrupted while it writes in place, which leaves no .part`(_ signal: Int32) async throws {
         let served = try Served()
         let script = """
             mkdir d && echo old > d/f && chmod 666 d/f && chmod 555 d && chmod 755 . && chmod 644 ca.pem
@@ -310,7 +317,7 @@ import Testing
         #expect(try folder.data("d/f").isEmpty)
     }
 
-    @Test func `when interrupted while it connects`() async throws {
+    @Test func `h2get fails when interrupted while it connects`() async throws {
         let served = try Served { $0.faults.isMute = true }
         let result = try await served.get([served.url("/")]) { number in
             _ = Program.waitUntil { served.origin.statistics.connectionsAccepted == 1 }

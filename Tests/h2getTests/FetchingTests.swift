@@ -1,9 +1,10 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get fetches` {
-    @Test func `one URL to stdout, and says nothing else`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FetchingTests {
+    @Test func `h2get fetches one URL to stdout, and says nothing else`() async throws {
         let served = try Served()
         let result = try await served.get(served.url("/bytes/100000"))
         #expect(result.status == 0)
@@ -21,7 +22,7 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: "/dev/stdout.part"))
     }
 
-    @Test func `two hundred URLs in parallel over one connection`() async throws {
+    @Test func `h2get fetches two hundred URLs in parallel over one connection`() async throws {
         let served = try Served()
         let urls = (0..<200).map { _ in served.url("/delay/20") }
         let result = try await served.get(["-o", "/dev/null", "--summary"] + urls)
@@ -34,7 +35,7 @@ import Testing
         #expect(result.errors.contains("0 failed"))
     }
 
-    @Test func `no more than --parallel-max at once`() async throws {
+    @Test func `h2get fetches no more than --parallel-max at once`() async throws {
         let served = try Served()
         let urls = (0..<30).map { _ in served.url("/delay/5") }
         let result = try await served.get(["-o", "/dev/null", "--parallel-max", "3"] + urls)
@@ -42,7 +43,7 @@ import Testing
         #expect(served.origin.statistics.streamsPeak == 3)
     }
 
-    @Test func `two origins over one connection each`() async throws {
+    @Test func `h2get fetches two origins over one connection each`() async throws {
         let (one, two) = (try Served(), try Served())
         let trust = try one.folder.write(one.folder.read("ca.pem") + two.folder.read("ca.pem"), to: "both.pem")
         let urls = (1...20).flatMap { [one.url("/bytes/\($0)"), two.url("/bytes/\($0)")] }
@@ -53,7 +54,7 @@ import Testing
         #expect(result.output == (1...20).reduce(into: Data()) { $0 += Served.pattern($1) + Served.pattern($1) })
     }
 
-    @Test func `several bodies on stdout in the order of the URLs, whichever comes first`() async throws {
+    @Test func `h2get fetches several bodies on stdout in the order of the URLs, whichever comes first`() async throws {
         let served = try Served()
         let result = try await served.get(
             served.url("/delay/200"), served.url("/bytes/7"), served.url("/delay/100"), served.url("/bytes/300000"),
@@ -63,7 +64,7 @@ import Testing
         #expect(result.output == ok + Served.pattern(7) + ok + Served.pattern(300_000) + Served.pattern(1))
     }
 
-    @Test func `bodies larger than all windows together in order, without a deadlock`() async throws {
+    @Test func `h2get fetches bodies larger than all windows together in order, without a deadlock`() async throws {
         // The first is held up until the others have filled their windows.
         let served = try Served { $0.settings.maxConcurrentStreams = 10 }
         let size = 6_000_000
@@ -80,7 +81,7 @@ import Testing
         #expect(served.origin.statistics.connectionsAccepted == 1)
     }
 
-    @Test func `in cleartext over HTTP/1.1, and over HTTP/2 when told to`() async throws {
+    @Test func `h2get fetches in cleartext over HTTP/1.1, and over HTTP/2 when told to`() async throws {
         let served = try Served { $0.security = .cleartext }
         #expect(try await served.get(served.url("/bytes/5")).output == Served.pattern(5))
         #expect(served.origin.statistics.http2Requests == 1)
@@ -90,7 +91,7 @@ import Testing
         #expect(served.origin.statistics.http1Requests == 1)
     }
 
-    @Test func `a list from stdin, with comments`() async throws {
+    @Test func `h2get fetches a list from stdin, with comments`() async throws {
         let served = try Served()
         let list = "# list\n\(served.url("/bytes/3"))\n\n  \(served.url("/bytes/4"))"
         let result = try await served.get(["--input-file", "-", served.url("/bytes/2")], input: Data(list.utf8))
@@ -98,7 +99,7 @@ import Testing
         #expect(result.output == Served.pattern(2) + Served.pattern(3) + Served.pattern(4))
     }
 
-    @Test func `a long list from a file over one connection`() async throws {
+    @Test func `h2get fetches a long list from a file over one connection`() async throws {
         let served = try Served()
         let url = served.url("/bytes/10") + "\n"
         try served.folder.write(String(repeating: url, count: 5000), to: "list")
@@ -108,7 +109,7 @@ import Testing
         #expect(result.errors.contains("50.0 kB of bodies"))
     }
 
-    @Test func `on through GOAWAY, on new connections`() async throws {
+    @Test func `h2get fetches on through GOAWAY, on new connections`() async throws {
         let served = try Served { $0.faults.goAwayAfterRequests = 10 }
         let urls = (1...95).map { served.url("/bytes/\($0)") }
         let result = try await served.get(["--summary"] + urls)
@@ -117,7 +118,7 @@ import Testing
         #expect(served.origin.statistics.connectionsAccepted >= 10)
     }
 
-    @Test func `what --connect-to names, under the URL's own name`() async throws {
+    @Test func `h2get fetches what --connect-to names, under the URL's own name`() async throws {
         let served = try Served()
         let result = try await served.get(
             "-k", "--connect-to", "example.test:443:127.0.0.1:\(served.origin.port)", "https://example.test/headers")
@@ -126,8 +127,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get writes` {
-    @Test func `-o files in the order of the URLs`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct WritingTests {
+    @Test func `h2get writes -o files in the order of the URLs`() async throws {
         let served = try Served()
         let result = try await served.get(
             "-o", "a", "-o", "sub/b", "--create-dirs", served.url("/bytes/10"), served.url("/bytes/20"),
@@ -139,7 +140,7 @@ import Testing
         #expect(result.output == Served.pattern(30))
     }
 
-    @Test func `-O files under --output-dir`() async throws {
+    @Test func `h2get writes -O files under --output-dir`() async throws {
         let served = try Served()
         let result = try await served.get(
             "-O", "--output-dir", "out", "--create-dirs", served.url("/bytes/10?x"), served.url("/bytes/20"))
@@ -149,7 +150,7 @@ import Testing
         #expect(result.output.isEmpty)
     }
 
-    @Test func `only one of two URLs with the same -O name`() async throws {
+    @Test func `h2get writes only one of two URLs with the same -O name`() async throws {
         let served = try Served()
         let result = try await served.get("-O", served.url("/bytes/10"), served.url("/bytes/10?again"))
         #expect(result.status == 23)
@@ -158,7 +159,7 @@ import Testing
         #expect(result.errors.contains("1 of 2 transfers failed"))
     }
 
-    @Test func `nothing into a folder that does not exist`() async throws {
+    @Test func `h2get writes nothing into a folder that does not exist`() async throws {
         let served = try Served()
         let result = try await served.get("-O", "--output-dir", "missing", served.url("/bytes/10"))
         #expect(result.status == 23)
@@ -166,7 +167,7 @@ import Testing
         #expect(served.files.isEmpty)
     }
 
-    @Test func `the head before the body with -i, alone with -I`() async throws {
+    @Test func `h2get writes the head before the body with -i, alone with -I`() async throws {
         let served = try Served()
         let include = try await served.get("-i", served.url("/bytes/3"))
         #expect(include.output.starts(with: Data("HTTP/2 200 \r\n".utf8)))
@@ -178,7 +179,7 @@ import Testing
         #expect(head.text.hasSuffix("\r\n\r\n"))
     }
 
-    @Test func `a full device is told`() async throws {
+    @Test func `A full device is told`() async throws {
         let served = try Served()
         let toFile = try await served.get("-o", "/dev/full", served.url("/bytes/10"))
         #expect(toFile.status == 23)
@@ -187,7 +188,7 @@ import Testing
         #expect(toStandardOutput.status == 23)
     }
 
-    @Test func `one line and no more once nobody reads stdout`() async throws {
+    @Test func `h2get writes one line and no more once nobody reads stdout`() async throws {
         let served = try Served()
         let script = """
             i=0; while [ $i -lt 3000 ]; do echo \(served.url("/bytes/100000")); i=$((i+1)); done > list
@@ -202,7 +203,7 @@ import Testing
         #expect(served.origin.statistics.requests < 3000)
     }
 
-    @Test func `more downloads at once than the shell's limit of open files`() async throws {
+    @Test func `h2get writes more downloads at once than the shell's limit of open files`() async throws {
         let served = try Served()
         let urls = (300_001...300_150).map { served.url("/bytes/\($0)") }
         try served.folder.write(urls.joined(separator: "\n"), to: "list")
@@ -216,7 +217,7 @@ import Testing
         #expect(try served.folder.data("out/300150") == Served.pattern(300_150))
     }
 
-    @Test func `a reader slower than the server gets every byte`() async throws {
+    @Test func `A reader slower than the server gets every byte`() async throws {
         let served = try Served()
         let script = """
             set -o pipefail
@@ -227,7 +228,7 @@ import Testing
         #expect(try served.folder.data("copy") == Served.pattern(3_000_000) + Served.pattern(10))
     }
 
-    @Test func `no binary to a terminal`() async throws {
+    @Test func `h2get writes no binary to a terminal`() async throws {
         let served = try Served()
         let binary = try await Program.runOnTerminal([
             "--cacert", served.folder.path("ca.pem"), served.url("/bytes/300"),

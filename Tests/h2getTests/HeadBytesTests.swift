@@ -3,12 +3,12 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get keeps` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct HeadBytesTests {
     @Test(arguments: [
         "HTTP/1.1 200 Alles bestens\r\nX-MiXed: a\r\nLatin: \u{E4}\u{F6}\u{FC}\r\nContent-Length: 3\r\n\r\n",
         "HTTP/1.1 299 \r\ncontent-length: 3\r\nX-A: 1\r\nx-a: 2\r\n\r\n",
         "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n",
-    ]) func `the head of an HTTP/1.x response byte for byte with -i`(_ head: String) async throws {
+    ]) func `h2get keeps the head of an HTTP/1.x response byte for byte with -i`(_ head: String) async throws {
         // Each character is one byte.
         let bytes = head.unicodeScalars.map { UInt8($0.value) }
         try await ScriptedHTTP1Server.run(script: { _ in [.send(bytes + Array("abc".utf8))] }) { server in
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func `dot segments with --path-as-is alone`() async throws {
+    @Test func `h2get keeps dot segments with --path-as-is alone`() async throws {
         try await ScriptedHTTP1Server.run(script: { [.respond(body: $0.target)] }) { server in
             let url = "http://127.0.0.1:\(server.port)/a/../b/./c"
             let (plain, asIs) = (try await Program.run([url]), try await Program.run(["--path-as-is", url]))
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func `to the addresses of --resolve, and tries all of them`() async throws {
+    @Test func `h2get keeps to the addresses of --resolve, and tries all of them`() async throws {
         let served = try Served.cleartext()
         let port = served.origin.port
         // Nobody listens at the first two.

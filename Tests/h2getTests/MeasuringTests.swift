@@ -1,5 +1,6 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -42,7 +43,7 @@ private func member<Value>(_ path: String, of data: Data, as: Value.Type = Value
 
 private func number(_ path: String, of data: Data) throws -> Int { try member(path, of: data) }
 
-@Suite struct `Measuring with the binary` {
+@Suite(.measuring) struct MeasuringTests {
     @Test func `bench measures what it is told, and its files hold it`() async throws {
         let served = try Served()
         let result = try await served.bench(
@@ -87,7 +88,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(silent.status == 0 && silent.text == "" && silent.errors == "")
     }
 
-    @Test func `what is spoken is what was asked for`() async throws {
+    @Test func `What is spoken is what was asked for`() async throws {
         let cleartext = try Served.cleartext()
         _ = try await cleartext.bench("-n", "4", cleartext.url("/"))
         #expect(cleartext.origin.statistics.http2Requests == 4)
@@ -98,7 +99,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(tls.origin.statistics.http1Requests == 4 && tls.origin.statistics.http2Requests == 0)
     }
 
-    @Test func `bodies are sent and fields are sent, HEAD brings none`() async throws {
+    @Test func `Bodies are sent and fields are sent, HEAD brings none`() async throws {
         let served = try Served.cleartext()
         let body = try served.folder.write(String(repeating: "b", count: 1_000), to: "body")
         let post = try await served.bench("-n", "7", "-m", "3", "-d", body, "--json", "-", served.url("/echo"))
@@ -116,7 +117,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try number("traffic.body_received_bytes", of: list.output) == 3)
     }
 
-    @Test func `connections are exchanged after so many requests`() async throws {
+    @Test func `Connections are exchanged after so many requests`() async throws {
         let served = try Served.cleartext()
         let result = try await served.bench(
             "-n", "40", "--requests-per-connection", "10", "--json", "-", served.url("/"))
@@ -126,7 +127,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(served.origin.statistics.connectionsAccepted >= 4)
     }
 
-    @Test func `a rate holds requests back`() async throws {
+    @Test func `A rate holds requests back`() async throws {
         let served = try Served.cleartext()
         let result = try await served.bench("-n", "41", "--request-rate", "100", "--json", "-", served.url("/"))
         #expect(try member("plan.pace.kind", of: result.output) == "arrivals")
@@ -135,7 +136,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try number("requests.done", of: result.output) == 41)
     }
 
-    @Test func `a measurement that cannot be made has curl's exit code and leaves no file`() async throws {
+    @Test func `A measurement that cannot be made has curl's exit code and leaves no file`() async throws {
         let tls = try Served()
         let cleartext = try Served.cleartext()
         let port = try closedPort()
@@ -158,7 +159,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(cleartext.origin.statistics.requests == 0)
     }
 
-    @Test func `failed requests are 92 and unanswered ones 28, with their results`() async throws {
+    @Test func `Failed requests are 92 and unanswered ones 28, with their results`() async throws {
         let served = try Served.cleartext()
         let reset = try await served.bench("-n", "20", "--json", "r.json", served.url("/reset/2"))
         #expect(reset.status == 92)
@@ -186,7 +187,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
 
     /// The measurement is over and cannot be had again: what stdout is worth must not decide.
     @Test(arguments: ["bench", "compare", "sweep"], ["| touch gone", "> /dev/full", ">&-"])
-    func `a broken stdout costs no file`(_ command: String, _ sink: String) async throws {
+    func `A broken stdout costs no file`(_ command: String, _ sink: String) async throws {
         let served = try Served.cleartext()
         let options =
             switch command {
@@ -208,7 +209,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try member("schema", of: served.folder.data("r.json"), as: String.self) == "h2get-\(command)")
     }
 
-    @Test func `a merge keeps its file too`() async throws {
+    @Test func `A merge keeps its file too`() async throws {
         let served = try Served.cleartext()
         _ = try await served.bench("-n", "50", "--hdr", "r.hlog", served.url("/"))
         let script = """
@@ -219,7 +220,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try served.folder.read("all.hgrm").contains("#[Max"))
     }
 
-    @Test func `one file that cannot be written takes no other with it, nor the summary`() async throws {
+    @Test func `One file that cannot be written takes no other with it, nor the summary`() async throws {
         let served = try Served.cleartext()
         let result = try await served.bench("-n", "50", "--json", "r.json", "--html", "/dev/full", served.url("/"))
         #expect(result.status == 23 && result.errors.contains("/dev/full"), "\(result.errors)")
@@ -227,7 +228,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try number("requests.done", of: served.folder.data("r.json")) == 50)
     }
 
-    @Test func `a log of requests that is not whole does not get its name`() async throws {
+    @Test func `A log of requests that is not whole does not get its name`() async throws {
         let served = try Served.cleartext()
         // 64 blocks of 512 or 1,024 bytes, which the lines of 2,000 requests do not fit into.
         let script = """
@@ -245,7 +246,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(errors.contains(".part"))
     }
 
-    @Test func `a slow reader of the log is told of, and waited for`() async throws {
+    @Test func `A slow reader of the log is told of, and waited for`() async throws {
         let served = try Served.cleartext()
         // The lines of 5,000 requests do not fit into the pipe, and nobody reads it before that is said.
         let script = """
@@ -265,7 +266,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
 
     /// The shell says that the terminal went away, and then the kernel does.
     @Test(arguments: ["bench", "compare", "sweep"])
-    func `a terminal that goes away leaves what was measured`(_ command: String) async throws {
+    func `A terminal that goes away leaves what was measured`(_ command: String) async throws {
         let served = try Served.cleartext()
         let options =
             switch command {
@@ -280,7 +281,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
                 _ = Program.waitUntil { served.origin.statistics.requests > least }
                 kill(pid, SIGHUP)
                 kill(pid, SIGHUP)
-                usleep(50_000)
+                letTimePass(.milliseconds(50))
                 kill(pid, SIGHUP)
             })
         #expect(result.status == -SIGHUP && result.errors == "", "\(result.status) \(result.errors)")
@@ -340,7 +341,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
     ]
 
     @Test(arguments: measurements, [SIGINT, SIGTERM, SIGHUP])
-    func `the first signal while results are written costs none of them`(
+    func `The first signal while results are written costs none of them`(
         _ command: [String], _ signal: Int32
     ) async throws {
         let served = try Served.cleartext()
@@ -353,7 +354,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(result.text.contains("Result: ") || command[0] != "bench", "\(result.text)")
     }
 
-    @Test(arguments: measurements) func `the second signal ends it at once`(_ command: [String]) async throws {
+    @Test(arguments: measurements) func `The second signal ends it at once`(_ command: [String]) async throws {
         let served = try Served.cleartext()
         let result = try await signalled([SIGINT, SIGTERM], command + [served.url("/")], in: served.folder)
         #expect(result.status == -SIGTERM, "\(result.status) \(result.errors)")
@@ -361,7 +362,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
     }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
-    func `the first signal while a merge is written costs nothing of it`(_ signal: Int32) async throws {
+    func `The first signal while a merge is written costs nothing of it`(_ signal: Int32) async throws {
         let served = try Served.cleartext()
         _ = try await served.bench("-n", "200", "--hdr", "r.hlog", served.url("/"))
         let result = try await signalled(
@@ -370,7 +371,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(try served.folder.read("all.hlog").contains("HISTFAAA"))
     }
 
-    @Test func `a result that cannot be written is 23, suites and groups that nobody knows are 59`() async throws {
+    @Test func `A result that cannot be written is 23, suites and groups that nobody knows are 59`() async throws {
         let served = try Served()
         let folder = served.folder
         func run(_ arguments: String...) async throws -> Program.Result {
@@ -391,7 +392,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(help.text.contains("59 a cipher suite"))
     }
 
-    @Test func `an address or socket that cannot be connected from or to is told as that`() async throws {
+    @Test func `An address or socket that cannot be connected from or to is told as that`() async throws {
         let served = try Served.cleartext()
         let source = try await served.bench("-n", "1", "--source", "192.0.2.1", served.url("/"))
         #expect(
@@ -409,7 +410,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
     }
 
     /// Rounds of it were measured, which cannot be had again.
-    @Test func `a server that goes away between two distances costs no figure of the first`() async throws {
+    @Test func `A server that goes away between two distances costs no figure of the first`() async throws {
         let served = try Served.cleartext()
         _ = try await served.measure(
             ["compare"],
@@ -424,7 +425,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(ways.count == 5 && ways.allSatisfy { $0["state"] as? String == "ran" }, "\(ways)")
     }
 
-    @Test func `a narrow terminal breaks no words`() async throws {
+    @Test func `A narrow terminal breaks no words`() async throws {
         let served = try Served.cleartext()
         let result = try await Program.runOnTerminal(
             ["bench", "-n", "3", "--fail-if", "errors>0", served.url("/reset/2")], columns: 44)
@@ -438,7 +439,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         }
     }
 
-    @Test func `conditions have an exit code of their own, and a sentence each`() async throws {
+    @Test func `Conditions have an exit code of their own, and a sentence each`() async throws {
         let served = try Served.cleartext()
         let result = try await served.bench(
             "-n", "40", "--fail-if", "p50<100s", "--fail-if", "404>0", "--fail-if", "2xx<1%", "--json", "r.json",
@@ -455,7 +456,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(reset.status == 99, "\(reset.errors)")
     }
 
-    @Test func `reports name what was measured, and no secret`() async throws {
+    @Test func `Reports name what was measured, and no secret`() async throws {
         let served = try Served.cleartext()
         let url = served.url("/bytes/10").replacingOccurrences(of: "http://", with: "http://me:hush@")
         for (command, options) in [
@@ -478,7 +479,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         }
     }
 
-    @Test func `a server without HTTP/2 is met with --h1`() async throws {
+    @Test func `A server without HTTP/2 is met with --h1`() async throws {
         let served = try Served {
             $0.security = .cleartext
             $0.versions = .http1
@@ -489,7 +490,7 @@ private func number(_ path: String, of data: Data) throws -> Int { try member(pa
         #expect(cut.status == 7 && !cut.errors.contains("--h1"), "\(cut.errors)")
     }
 
-    @Test func `how it goes is told on a terminal, and with -v anywhere`() async throws {
+    @Test func `How it goes is told on a terminal, and with -v anywhere`() async throws {
         let served = try Served.cleartext()
         let terminal = try await Program.runOnTerminal(
             ["bench", "-D", "1s", "-m", "5", served.url("/")])

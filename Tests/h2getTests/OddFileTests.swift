@@ -1,11 +1,12 @@
 import Foundation
 import H2ClientTesting
 import Synchronization
+import H2TestSupport
 import Testing
 
 /// Files whose size says nothing, and texts with what editors put at their start.
-@Suite(.timeLimit(.minutes(5))) struct `h2get reads files` {
-    @Test func `to their ends, whatever size the system tells`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OddFileTests {
+    @Test func `h2get reads files to their ends, whatever size the system tells`() async throws {
         let served = try Served()
         // 0 and 4096, and neither is true.
         for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"]
@@ -23,7 +24,7 @@ import Testing
     @Test(arguments: [
         "--data-binary @<(printf hello)", "-d @<(printf hello)", "-T <(printf hello)", "-T /dev/stdin < five",
     ])
-    func `that are pipes`(_ body: String) async throws {
+    func `h2get reads files that are pipes`(_ body: String) async throws {
         let served = try Served()
         try served.folder.write("hello", to: "five")
         let script = """
@@ -34,7 +35,7 @@ import Testing
     }
 
     /// More of them than there are threads for what may block: none of those is held by one that is silent.
-    @Test func `from silent pipes without a thread for each`() async throws {
+    @Test func `h2get reads files from silent pipes without a thread for each`() async throws {
         let served = try Served { $0.settings.maxConcurrentStreams = 1_000 }
         let count = 270
         var holders: [Int32] = []
@@ -71,7 +72,7 @@ import Testing
         #expect(threads.withLock { $0 } < 50)
     }
 
-    @Test func `that are pipes once, and never sends nothing in their place`() async throws {
+    @Test func `h2get reads files that are pipes once, and never sends nothing in their place`() async throws {
         let served = try Served { $0.limits.workers = Served.workers(1, serviceTime: .seconds(60)) }
         let script = """
             get() { "\(Program.path)" --cacert ca.pem "$@"; }
@@ -92,7 +93,9 @@ import Testing
 
     @Test(arguments: [
         "--data-binary @<(printf 'one\ntwo')", "--data-binary @fifo", "--data-binary @-", "--data-binary @/dev/stdin",
-    ]) func `that are pipes into memory, so that each URL gets all of the body`(_ body: String) async throws {
+    ]) func `h2get reads files that are pipes into memory, so that each URL gets all of the body`(
+        _ body: String
+    ) async throws {
         let served = try Served()
         let script = """
             mkfifo fifo
@@ -106,7 +109,7 @@ import Testing
         #expect(status == 0, "\((try? served.folder.read("errors")) ?? "")")
     }
 
-    @Test func `of fields and of URLs without a byte-order mark`() async throws {
+    @Test func `h2get reads files of fields and of URLs without a byte-order mark`() async throws {
         let served = try Served()
         try served.folder.write("\u{FEFF}X-First: 1\r\nX-Second: 2\n", to: "fields")
         try served.folder.write("\u{FEFF}\(served.url("/headers"))\n", to: "list")

@@ -1,4 +1,5 @@
 @testable import H2Client
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -22,7 +23,7 @@ private actor Run {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Permits for bodies` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OrderedSemaphoreTests {
     /// Waits for permits that other tasks acquire.
     private func entered(_ run: Run, count: Int) async -> [Int] {
         for _ in 0..<100_000 {
@@ -32,7 +33,9 @@ private actor Run {
         return await run.entered
     }
 
-    @Test func `are as many as the limit of the origin, and are taken in the order of the URLs`() async throws {
+    @Test func `Permits for bodies are as many as the limit of the origin, and are taken in the order of the URLs`()
+        async throws
+    {
         let (origin, other) = (try Origin("https://a.test"), try Origin("https://b.test"))
         let run = Run(limit: 2)
         await run.enter(origin, 0)
@@ -52,7 +55,7 @@ private actor Run {
         #expect(await run.entered == [0, 1, 10, 2, 3, 4])
     }
 
-    @Test func `are not taken by who was cancelled, and not lost either`() async throws {
+    @Test func `Places for bodies are not taken by who was cancelled, and not lost either`() async throws {
         let origin = try Origin("https://a.test")
         let run = Run(limit: 1)
         await run.enter(origin, 0)
@@ -68,7 +71,7 @@ private actor Run {
         #expect(await run.entered == [0, 2])
     }
 
-    @Test func `become more when a connection says so`() async throws {
+    @Test func `Places for bodies become more when a connection says so`() async throws {
         let origin = try Origin("https://a.test")
         let run = Run(limit: 1)
         await run.enter(origin, 0)
@@ -84,8 +87,8 @@ private actor Run {
     }
 }
 
-@Suite struct `Known origins` {
-    @Test func `are given up when no connection can be made, or none serves anything`() throws {
+@Suite(.inTurn) struct KnownOriginTests {
+    @Test func `Known origins are given up when no connection can be made, or none serves anything`() throws {
         let origins = KnownOrigins(atOnce: 2)
         let (dead, fickle, slow) = (
             try Origin("https://dead.test"), try Origin("https://fickle.test"), try Origin("https://slow.test")
@@ -104,7 +107,7 @@ private actor Run {
         #expect(origins.failure(of: slow)?.code == .timeout)
     }
 
-    @Test func `that have served are waited for, and given up when they are away for long`() throws {
+    @Test func `Known origins that have served are waited for, and given up when they are away for long`() throws {
         let clock = Clock()
         let origins = KnownOrigins(atOnce: 2) { clock.now }
         let origin = try Origin("https://mirror.test")
@@ -126,7 +129,7 @@ private actor Run {
         #expect(origins.failure(of: origin)?.code == .connectFailed)
     }
 
-    @Test func `are away only while somebody asks them`() throws {
+    @Test func `Known origins are away only while somebody asks them`() throws {
         let clock = Clock()
         let origins = KnownOrigins(atOnce: 2) { clock.now }
         let origin = try Origin("https://mirror.test")

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `Order of outputs on stdout` {
+@Suite(.inTurn) struct OutputOrderTests {
     /// The order in which bodies were written, on one actor as in the tool.
     private actor Stage {
         enum Way { case streams, deposits, fails }
@@ -47,14 +48,14 @@ import Testing
     }
 
     @Test(arguments: [[3, 1, 2, 0], [0, 0, 0, 0], [0, 5, 1, 9]])
-    func `bodies come in the order of the URLs, however their heads come`(_ delays: [Int]) async {
+    func `Bodies come in the order of the URLs, however their heads come`(_ delays: [Int]) async {
         #expect(await perform(delays) { _ in .streams }.written == [0, 0, 1, 1, 2, 2, 3, 3])
         #expect(await perform(delays) { _ in .deposits }.written == [0, 1, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .streams : .deposits }.written == [0, 0, 1, 2, 2, 3])
         #expect(await perform(delays) { $0 % 2 == 0 ? .deposits : .streams }.written == [0, 1, 1, 2, 3, 3])
     }
 
-    @Test func `who is cancelled waits no longer, and lets the next one write`() async {
+    @Test func `Who is cancelled waits no longer, and lets the next one write`() async {
         let stage = Stage()
         let waiting = Task { await stage.perform(2, delay: 0, .streams) }
         let cancelled = Task { await stage.perform(1, delay: 0, .streams) }
@@ -67,19 +68,19 @@ import Testing
         #expect(await stage.written == [0, 2, 2])
     }
 
-    @Test func `a failed transfer lets the next one write`() async {
+    @Test func `A failed transfer lets the next one write`() async {
         let delays = [6, 5, 4, 3, 2, 1]
         #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .streams }.written == [1, 1, 3, 3, 5, 5])
         #expect(await perform(delays) { $0 % 2 == 0 ? .fails : .deposits }.written == [1, 3, 5])
     }
 
-    @Test func `what is there together is written together`() async {
+    @Test func `What is there together is written together`() async {
         let result = await perform([9] + Array(repeating: 0, count: 99)) { _ in .deposits }
         #expect(result.written == Array(0..<100))
         #expect(result.writes <= 2)
     }
 
-    @Test func `what was left to be written counts as written or as lost`() async throws {
+    @Test func `What was left to be written counts as written or as lost`() async throws {
         let order = OutputOrder()
         for index in 0..<3 { #expect(order.deposit([UInt8(index)], for: index)) }
         try await order.writeDeposits { _ in }
@@ -90,7 +91,7 @@ import Testing
         #expect(order.takeDeposits() == (0, 0))
     }
 
-    @Test func `what is left for later is bounded`() {
+    @Test func `What is left for later is bounded`() {
         let order = OutputOrder()
         let megabyte = [UInt8](repeating: 0, count: 1 << 20)
         var taken = 0

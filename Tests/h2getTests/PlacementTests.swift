@@ -1,9 +1,10 @@
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `Where bodies go` {
+@Suite(.inTurn) struct PlacementTests {
     private func placement(_ arguments: String...) throws -> Placement {
         try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments)).placement
     }
@@ -23,7 +24,7 @@ import Testing
         #expect(!placement.isAllStandardOutput(from: 0))
     }
 
-    @Test func `a single -o to the null device discards every body`() throws {
+    @Test func `A single -o to the null device discards every body`() throws {
         let placement = try placement("-o", "/dev/null", "u1", "u2")
         #expect(placement.destination(ofURLAt: 1) == .discard)
         #expect(placement.standardOutputCount(ofFirst: 2) == 0)

@@ -119,23 +119,13 @@ enum Program {
         return Result(status: status, output: output, errors: "")
     }
 
-    /// Waits for something to become true, 20 s at most.
+    /// Waits for something to become true; false if it does not within 100 s.
     static func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
-        let end = Date().addingTimeInterval(100)
-        while Date() < end {
-            if condition() { return true }
-            try? await Task.sleep(for: .milliseconds(2))
-        }
-        return false
+        (try? await H2TestSupport.eventually("it", within: .seconds(100), condition)) != nil
     }
 
     /// The same for `whileRunning`, which has a thread of its own.
     static func waitUntil(_ condition: () -> Bool) -> Bool {
-        let end = Date().addingTimeInterval(100)
-        while Date() < end {
-            if condition() { return true }
-            usleep(2000)
-        }
-        return false
+        becomes(within: .seconds(100), condition)
     }
 }

@@ -1,22 +1,23 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `Numbers with units` {
+@Suite(.inTurn) struct QuantityTests {
     @Test(
         arguments: [
             ("1", 1), ("1000", 1_000), ("10K", 10_000), ("10k", 10_000), ("2M", 2_000_000), ("1G", 1_000_000_000),
             ("0", nil), ("", nil), ("K", nil), ("-1", nil), ("1.5K", nil), ("1e3", nil), ("1 K", nil), ("+1", nil),
             ("99999999999G", nil), ("10KB", nil), ("2G", nil),
         ] as [(String, Int?)])
-    func `a count is in thousands`(_ text: String, _ count: Int?) {
+    func `A count is in thousands`(_ text: String, _ count: Int?) {
         #expect((try? Quantity.count(in: 1...1_000_000_000)(text)) == count)
     }
 
     @Test(
         arguments: [("16384", 16_384), ("16K", 16_384), ("1M", 1 << 20), ("16383", nil), ("17M", nil)]
             as [(String, Int?)])
-    func `a size is in powers of 1,024`(_ text: String, _ size: Int?) {
+    func `A size is in powers of 1,024`(_ text: String, _ size: Int?) {
         #expect((try? Quantity.size(in: 16_384...16_777_215)(text)) == size)
     }
 
@@ -28,7 +29,7 @@ import Testing
             ("168h", .seconds(604_800)), ("169h", nil), ("", nil), ("s", nil),
             ("-1s", nil), ("1e3", nil), ("nan", nil), ("1d", nil), ("1.2.3", nil), ("0x10", nil),
         ] as [(String, Duration?)])
-    func `a time is in seconds unless it says otherwise`(_ text: String, _ time: Duration?) {
+    func `A time is in seconds unless it says otherwise`(_ text: String, _ time: Duration?) {
         #expect((try? Quantity.time(text)) == time)
     }
 
@@ -39,7 +40,7 @@ import Testing
             ("1..0", nil), ("..5", nil), ("5..", nil), ("1..2..3", nil), ("5/m", nil), ("-1", nil), ("inf", nil),
             ("200M", nil),
         ] as [(String, ArrivalRate?)])
-    func `a rate is a number a second, or goes from one to another`(_ text: String, _ rate: ArrivalRate?) {
+    func `A rate is a number a second, or goes from one to another`(_ text: String, _ rate: ArrivalRate?) {
         #expect((try? ArrivalRate(text: text)) == rate)
     }
 }

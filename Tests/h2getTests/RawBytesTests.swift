@@ -1,9 +1,12 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get with a stderr that nobody reads` {
-    @Test func `ends all the same, by itself, by -m and by a signal`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct UnreadStderrTests {
+    @Test func `h2get with a stderr that nobody reads ends all the same, by itself, by -m and by a signal`()
+        async throws
+    {
         let served = try Served()
         let script = """
             mkfifo errors; exec 3<> errors
@@ -18,7 +21,7 @@ import Testing
 }
 
 /// Arguments and lines that are not UTF-8, and descriptors that somebody made non-blocking.
-@Suite(.timeLimit(.minutes(5))) struct `h2get takes bytes` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RawBytesTests {
     private func run(_ served: Served, _ script: String) async throws -> Int32 {
         let prelude = """
             get() { "\(Program.path)" --cacert ca.pem "$@" 2> errors; }
@@ -33,13 +36,13 @@ import Testing
     @Test(arguments: [
         "-d $'a=\\xff'", "-sd $'a=\\xff'", "$'-da=\\xff'", "--data $'a=\\xff'", "$'--data=a=\\xff'",
         "--data-binary $'a=\\xff'", "$'--data-binary=a=\\xff'",
-    ]) func `of data as they are`(_ option: String) async throws {
+    ]) func `h2get takes bytes of data as they are`(_ option: String) async throws {
         let served = try Served()
         let status = try await run(served, "get \(option) $echo > out && printf 'a=\\xff' | cmp - out")
         #expect(status == 0, "\(errors(served))")
     }
 
-    @Test func `of several data, each as it is`() async throws {
+    @Test func `h2get takes bytes of several data, each as it is`() async throws {
         let served = try Served()
         let status = try await run(
             served, "get -d $'\\xff' -d ok -d $'\\xfe' $echo > out && printf '\\xff&ok&\\xfe' | cmp - out")
@@ -47,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: ["-H $'A: x\\xe9y'", "$'-HA: x\\xe9y'", "--header $'A: x\\xe9y'", "-H @fields"])
-    func `of header fields as they are`(_ option: String) async throws {
+    func `h2get takes bytes of header fields as they are`(_ option: String) async throws {
         let served = try Served()
         let status = try await run(
             served,
@@ -75,7 +78,7 @@ import Testing
     @Test(arguments: [
         "-o $'f\\xff' $echo", "-T $'in\\xff' $echo", "-d @$'\\xff' $echo", "-H $'Host: x\\xff' $echo", "$echo/$'\\xff'",
         "-H $'A\\xff: x' $echo", "-A $'\\xff' $echo", "-o -d $'\\xff' $echo", "--output -d $'\\xff' $echo",
-    ]) func `where text is needed only as UTF-8`(_ arguments: String) async throws {
+    ]) func `h2get takes bytes where text is needed only as UTF-8`(_ arguments: String) async throws {
         let served = try Served()
         let status = try await run(served, "get \(arguments) > out")
         #expect(status == 2, "\(errors(served))")
@@ -85,7 +88,7 @@ import Testing
         #expect(served.files == ["errors", "out"])
     }
 
-    @Test func `of a list of URLs only as UTF-8, and names the line`() async throws {
+    @Test func `h2get takes bytes of a list of URLs only as UTF-8, and names the line`() async throws {
         let served = try Served()
         let status = try await run(
             served,
@@ -102,7 +105,7 @@ import Testing
     }
 
     @Test(arguments: ["-d @-", "--data-binary @-", "-d x -H @-", "-T -"])
-    func `of a stdin that somebody made non-blocking`(_ option: String) async throws {
+    func `h2get takes bytes of a stdin that somebody made non-blocking`(_ option: String) async throws {
         let served = try Served()
         let status = try await run(
             served,

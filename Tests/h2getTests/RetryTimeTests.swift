@@ -2,7 +2,7 @@ import Foundation
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get and the time of its retries` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RetryTimeTests {
     /// Runs it for `limit` seconds at most: the waits of these tests are much longer, so one that begins is a failure.
     private func run(
         _ arguments: [String], limit: Double = 200,
@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(arguments: [["--max-time", "1000"], ["--retry-max-time", "1000"]])
-    func `no wait begins that the time limit does not allow`(_ limit: [String]) async throws {
+    func `No wait begins that the time limit does not allow`(_ limit: [String]) async throws {
         let (result, requests) = try await run(["-i", "--retry", "2"] + limit) { _ in
             [.respond("503 Busy", ["Retry-After: 2000"], body: "busy")]
         }
@@ -24,7 +24,7 @@ import Testing
         #expect(requests == 1)
     }
 
-    @Test func `an answer that is thrown away holds up nothing, however slowly it comes`() async throws {
+    @Test func `An answer that is thrown away holds up nothing, however slowly it comes`() async throws {
         let drip = (0..<1_000).flatMap { _ in [ScriptedHTTP1Server.Step.send("x"), .wait(.seconds(1))] }
         let (result, requests) = try await run(["--retry", "2", "--retry-delay", "0.1"]) {
             $0.connection == 0

@@ -1,14 +1,15 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get reuses connections` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ReuseTests {
     /// The lines of `errors` that begin with `prefix`.
     private func lines(_ prefix: String, of result: Program.Result) -> [Substring] {
         result.errors.split(separator: "\n").filter { $0.hasPrefix(prefix) }
     }
 
-    @Test func `of HTTP/1.1 where the server has nothing else`() async throws {
+    @Test func `h2get reuses connections of HTTP/1.1 where the server has nothing else`() async throws {
         let served = try Served { $0.versions = .http1 }
         let urls = (1...40).map { served.url("/bytes/\($0)") }
         let result = try await served.get(["--summary"] + urls)
@@ -22,7 +23,7 @@ import Testing
         #expect(head.text.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(head.errors)")
     }
 
-    @Test func `of HTTP/1.1 where --http1.1 says so`() async throws {
+    @Test func `h2get reuses connections of HTTP/1.1 where --http1.1 says so`() async throws {
         let served = try Served()
         let result = try await served.get("--http1.1", "-v", served.url("/bytes/1"))
         #expect(result.output == Served.pattern(1), "\(result.errors)")
@@ -38,7 +39,7 @@ import Testing
         #expect(frames.errors.contains("with --http1.1 -vv says no more than -v"))
     }
 
-    @Test func `of HTTP/2 with --http2 where there is it, in cleartext not`() async throws {
+    @Test func `h2get reuses connections of HTTP/2 with --http2 where there is it, in cleartext not`() async throws {
         let served = try Served()
         #expect(try await served.get("--http2", served.url("/bytes/1")).status == 0)
         #expect(served.origin.statistics.http2Requests == 1)
@@ -47,7 +48,11 @@ import Testing
         #expect(cleartext.origin.statistics.http1Requests == 1)
     }
 
-    @Test func `no more of HTTP/1.1 than --connections-per-origin, one after the other on each`() async throws {
+    @Test
+    func
+        `h2get opens no more connections of HTTP/1.1 than --connections-per-origin, with one request after the other on each`()
+        async throws
+    {
         let served = try Served { $0.security = .cleartext }
         let urls = (0..<12).map { _ in served.url("/delay/5") }
         let result = try await served.get(
@@ -60,7 +65,10 @@ import Testing
         #expect(result.errors.contains("reused a connection: 10 of 12 (83.3 %); 0 retries"), "\(result.errors)")
     }
 
-    @Test func `several of HTTP/2 with --connections-per-origin where the streams do not suffice`() async throws {
+    @Test
+    func `h2get opens several connections of HTTP/2 with --connections-per-origin where the streams do not suffice`()
+        async throws
+    {
         let served = try Served { $0.settings.maxConcurrentStreams = 2 }
         let urls = (0..<30).map { _ in served.url("/delay/30") }
         let one = try await served.get(["-o", "/dev/null"] + urls)
@@ -72,7 +80,7 @@ import Testing
         #expect((2...3).contains(connections))
     }
 
-    @Test func `for --max-requests-per-connection requests each`() async throws {
+    @Test func `h2get reuses connections for --max-requests-per-connection requests each`() async throws {
         let served = try Served()
         let urls = (1...20).map { served.url("/bytes/\($0)") }
         let result = try await served.get(
@@ -89,7 +97,7 @@ import Testing
         #expect(alone.errors.contains("0 retries"), "\(alone.errors)")
     }
 
-    @Test func `and says in the summary what that saved`() async throws {
+    @Test func `h2get says in the summary what reused connections saved`() async throws {
         let served = try Served()
         let urls = (0..<50).map { _ in served.url("/bytes/10") }
         let result = try await served.get(["--summary", "-o", "/dev/null"] + urls)
@@ -99,7 +107,8 @@ import Testing
         #expect(result.errors.contains("(TLSv1.3, HTTP/2)"))
     }
 
-    @Test func `whichever --resolve and --connect-to name by an internationalised host`() async throws {
+    @Test func `h2get connects to whichever --resolve and --connect-to name by an internationalised host`() async throws
+    {
         let served = try Served { $0.security = .cleartext }
         let port = served.origin.port
         for url in ["http://b\u{fc}cher.test:\(port)/bytes/3", "http://xn--bcher-kva.test:\(port)/bytes/3"] {
@@ -117,7 +126,7 @@ import Testing
         }
     }
 
-    @Test func `a second time beside one that is slow, and says so`() async throws {
+    @Test func `h2get reuses connections a second time beside one that is slow, and says so`() async throws {
         let mute = try Served { $0.faults.isMute = true }
         let result = try await mute.get("-v", "-m", "5", mute.url("/"))
         #expect(result.status == 28, "\(result.errors)")
@@ -126,7 +135,7 @@ import Testing
         #expect(dials.count > 1 && dials.dropFirst().allSatisfy { $0.hasSuffix("is slow") }, "\(result.errors)")
     }
 
-    @Test func `whichever --resolve names, with another Host than the URL's`() async throws {
+    @Test func `h2get reuses connections whichever --resolve names, with another Host than the URL's`() async throws {
         let served = try Served { $0.security = .cleartext }
         let port = served.origin.port
         let result = try await served.get(
@@ -137,8 +146,9 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get keeps the order on stdout` {
-    @Test(arguments: [1, 2, 8]) func `with fewer HTTP/1.1 connections than large bodies`(
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OrderedFetchTests {
+    @Test(arguments: [1, 2, 8])
+    func `h2get keeps the order on stdout with fewer HTTP/1.1 connections than large bodies`(
         _ connections: Int
     ) async throws {
         let served = try Served { $0.versions = .http1 }
@@ -157,9 +167,11 @@ import Testing
     }
 
     @Test(arguments: ["--http1.1", "--http2-prior-knowledge"])
-    func `when those whose turn it is are refused and sent again, while others wait for their turn`(
-        _ version: String
-    ) async throws {
+    func
+        `h2get keeps the order on stdout when those whose turn it is are refused and sent again, while others wait for their turn`(
+            _ version: String
+        ) async throws
+    {
         let served = try Served {
             $0.security = .cleartext
             $0.settings.maxConcurrentStreams = 3
@@ -178,7 +190,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get sends again` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RetryTests {
     /// Serves one request at a time and answers the others 503.
     private func busy(retryAfter: Int?) throws -> Served {
         try Served {
@@ -186,7 +198,7 @@ import Testing
         }
     }
 
-    @Test func `what --polite or --rate holds back is told with -v`() async throws {
+    @Test func `What --polite or --rate holds back is told with -v`() async throws {
         let served = try Served()
         let urls = (0..<2).map { served.url("/bytes/\($0)") }
         let slow = try await served.get(["-v", "--rate", "1/4s", "-o", "/dev/null"] + urls)
@@ -197,7 +209,7 @@ import Testing
         #expect(!quick.errors.contains("holds"), "\(quick.errors)")
     }
 
-    @Test func `after 503 with --retry, when Retry-After says`() async throws {
+    @Test func `h2get sends again after 503 with --retry, when Retry-After says`() async throws {
         let served = try busy(retryAfter: 1)
         let urls = [served.url("/bytes/10"), served.url("/bytes/20")]
         let refused = try await served.get(["-f", "-o", "a", "-o", "b"] + urls)
@@ -214,7 +226,7 @@ import Testing
         #expect(try served.folder.data("d") == Served.pattern(20))
     }
 
-    @Test func `no later than --retry-max-time`() async throws {
+    @Test func `h2get sends again no later than --retry-max-time`() async throws {
         let served = try busy(retryAfter: 300)
         let urls = [served.url("/bytes/10"), served.url("/bytes/20")]
         let start = ContinuousClock.now
@@ -224,7 +236,7 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(200))
     }
 
-    @Test func `after --retry-delay, and fails after so many`() async throws {
+    @Test func `h2get sends again after --retry-delay, and fails after so many`() async throws {
         let served = try Served { $0.faults.refuseEvery = 1 }
         let start = ContinuousClock.now
         let result = try await served.get(
@@ -236,7 +248,7 @@ import Testing
         #expect(result.errors.contains("2 retries"), "\(result.errors)")
     }
 
-    @Test func `what a server refused, also without --retry`() async throws {
+    @Test func `h2get sends again what a server refused, also without --retry`() async throws {
         let served = try Served { $0.faults.refuseEvery = 2 }
         let urls = (1...20).map { served.url("/bytes/\($0)") }
         let result = try await served.get(["--parallel-max", "1"] + urls)
@@ -244,7 +256,7 @@ import Testing
         #expect(result.output == (1...20).reduce(into: Data()) { $0 += Served.pattern($1) })
     }
 
-    @Test func `never a body that can be read once only`() async throws {
+    @Test func `h2get never sends again a body that can be read once only`() async throws {
         let served = try Served { $0.faults.refuseEvery = 1 }
         let result = try await served.get(
             ["--retry", "5", "--summary", "-T", "-", served.url("/echo")], input: Data("once".utf8))
@@ -253,8 +265,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get spares servers` {
-    @Test func `with --rate`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PolitenessTests {
+    @Test func `h2get spares servers with --rate`() async throws {
         let served = try Served()
         let urls = (0..<6).map { _ in served.url("/bytes/1") }
         let start = ContinuousClock.now
@@ -264,7 +276,7 @@ import Testing
         #expect(ContinuousClock.now - start >= .milliseconds(480))
     }
 
-    @Test func `with --polite: fewer requests are refused than without`() async throws {
+    @Test func `h2get spares servers with --polite: fewer requests are refused than without`() async throws {
         func refusals(_ arguments: [String]) async throws -> Int {
             let served = try Served {
                 $0.limits.workers = Served.workers(4, queue: 4, serviceTime: .milliseconds(2))
@@ -279,8 +291,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get waits no longer` {
-    @Test func `for a connection or stream than --queue-timeout`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct TimeLimitTests {
+    @Test func `h2get waits no longer for a connection or stream than --queue-timeout`() async throws {
         let served = try Served()
         let result = try await served.get(
             "--http1.1", "--connections-per-origin", "1", "--queue-timeout", "0.5", "-m", "3", "-o", "/dev/null",
@@ -289,7 +301,9 @@ import Testing
         #expect(result.errors.contains("allow more time with --queue-timeout"), "\(result.errors)")
     }
 
-    @Test func `for a head than --first-byte-timeout, for more of a body than --stall-timeout`() async throws {
+    @Test func `h2get waits no longer for a head than --first-byte-timeout, for more of a body than --stall-timeout`()
+        async throws
+    {
         let served = try Served()
         let head = try await served.get("--first-byte-timeout", "0.3", "-m", "20", served.url("/stall"))
         #expect(head.status == 28)
@@ -301,7 +315,7 @@ import Testing
     }
 
     @Test(arguments: ["-", "fifo", "silent"])
-    func `for input of our own than --stall-timeout`(_ file: String) async throws {
+    func `h2get waits no longer for input of our own than --stall-timeout`(_ file: String) async throws {
         let served = try Served()
         // A writer that sends a little and then nothing, and for one pipe nobody at all.
         let script = """
@@ -320,7 +334,7 @@ import Testing
         #expect(errors.contains("allow more time with --stall-timeout"), "\(errors)")
     }
 
-    @Test func `for a dead origin than once for all its URLs`() async throws {
+    @Test func `h2get waits no longer for a dead origin than once for all its URLs`() async throws {
         let mute = try Served { $0.faults.isMute = true }
         for limit in ["--connect-timeout", "-m"] {
             let start = ContinuousClock.now
@@ -332,7 +346,9 @@ import Testing
         }
     }
 
-    @Test func `for a server that is gone than --keepalive-time and the time for an answer`() async throws {
+    @Test func `h2get waits no longer for a server that is gone than --keepalive-time and the time for an answer`()
+        async throws
+    {
         let served = try Served { $0.faults.omitsPingAcknowledgement = true }
         let start = ContinuousClock.now
         let result = try await served.get("--keepalive-time", "0.2", "--retry", "0", "-m", "160", served.url("/stall"))

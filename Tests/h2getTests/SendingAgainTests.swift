@@ -2,9 +2,11 @@ import Foundation
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get and a body that can be read once` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct OneTimeBodyTests {
     @Test(arguments: [["--http1.1"], ["--http1.1", "--retry", "2"]])
-    func `is repeated without Expect after 417, since nothing of it was sent`(_ options: [String]) async throws {
+    func `A body that can be read once is repeated without Expect after 417, since nothing of it was sent`(
+        _ options: [String]
+    ) async throws {
         let folder = try TemporaryFolder()
         try folder.write("from a pipe", to: "in")
         try await ScriptedHTTP1Server.run(
@@ -27,7 +29,9 @@ import Testing
         }
     }
 
-    @Test func `is not read while the server may still refuse the expectation`() async throws {
+    @Test func `A body that can be read once is not read while the server may still refuse the expectation`()
+        async throws
+    {
         let folder = try TemporaryFolder()
         try folder.write("from a pipe", to: "in")
         try await ScriptedHTTP1Server.run(
@@ -43,7 +47,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get says why it did not retry` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RefusedRetryTests {
     private func run(
         _ arguments: [String], input: String? = nil,
         _ script: @escaping @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step]
@@ -55,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: [("--max-time", "-m"), ("--retry-max-time", "--retry-max-time")])
-    func `where Retry-After asks for more than a limit of the command line`(
+    func `h2get says why it did not retry where Retry-After asks for more than a limit of the command line`(
         _ option: String, _ named: String
     ) async throws {
         for fails in [[], ["-f"]] {
@@ -67,14 +71,14 @@ import Testing
         }
     }
 
-    @Test func `where Retry-After asks for more than can be counted`() async throws {
+    @Test func `h2get says why it did not retry where Retry-After asks for more than can be counted`() async throws {
         let result = try await run(["--retry", "2"]) { _ in
             [.respond("503 Busy", ["Retry-After: 1" + String(repeating: "0", count: 30)], body: "busy")]
         }
         #expect(result.errors.contains("Retry-After asks for more than 68 years"), "\(result.errors)")
     }
 
-    @Test func `where Retry-After asks for more than h2get ever waits`() async throws {
+    @Test func `h2get says why it did not retry where Retry-After asks for more than h2get ever waits`() async throws {
         let result = try await run(["--retry", "2"]) { _ in
             [.respond("503 Busy", ["Retry-After: 2000"], body: "busy")]
         }
@@ -82,7 +86,7 @@ import Testing
         #expect(result.errors.contains("not tried again: Retry-After asks for 2000.00 s"), "\(result.errors)")
     }
 
-    @Test func `where the body cannot be sent again`() async throws {
+    @Test func `h2get says why it did not retry where the body cannot be sent again`() async throws {
         let result = try await run(["--retry", "2", "-T", "-"], input: "once") { _ in
             [.readBody, .respond("503 Busy", body: "busy")]
         }
@@ -90,7 +94,7 @@ import Testing
         #expect(result.errors.contains("not tried again: the body cannot be read a second time"), "\(result.errors)")
     }
 
-    @Test func `where the method must not be repeated`() async throws {
+    @Test func `h2get says why it did not retry where the method must not be repeated`() async throws {
         let result = try await run(["--retry", "2", "-d", "x"]) { _ in
             [.readBody, .respond("503 Busy", body: "busy")]
         }
@@ -100,14 +104,14 @@ import Testing
         #expect(failed.errors.contains("not tried again: the server may have processed it"), "\(failed.errors)")
     }
 
-    @Test func `and not that a GET must not be repeated`() async throws {
+    @Test func `h2get does not say that a GET must not be repeated`() async throws {
         let served = try Served()
         let result = try await served.get("--retry", "1", served.url("/reset/2"))
         #expect(result.status != 0)
         #expect(!result.errors.contains("must not be done twice"), "\(result.errors)")
     }
 
-    @Test func `and nothing where --retry is not given, or with -s`() async throws {
+    @Test func `h2get says nothing of retries where --retry is not given, or with -s`() async throws {
         for options in [[], ["-s", "--retry", "2"]] {
             let result = try await run(options + ["-m", "100"]) { _ in
                 [.respond("503 Busy", ["Retry-After: 300"], body: "busy")]

@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get sends` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SendingTests {
     private let content = Served.pattern(300_000)
 
     /// What `/upload` answers for `content`: the number of bytes and their SHA-256.
@@ -12,7 +13,7 @@ import Testing
         return "\(content.count) \(try served.folder.read("sum"))"
     }
 
-    @Test func `-d as a form`() async throws {
+    @Test func `h2get sends -d as a form`() async throws {
         let served = try Served()
         let result = try await served.get("-i", "-d", "a=1", "-d", "b=2", served.url("/echo"))
         #expect(result.status == 0, "\(result.errors)")
@@ -20,7 +21,7 @@ import Testing
         #expect(result.text.contains("content-type: application/x-www-form-urlencoded\r\n"))
     }
 
-    @Test func `a file with -T and --data-binary, and stdin as a stream`() async throws {
+    @Test func `h2get sends a file with -T and --data-binary, and stdin as a stream`() async throws {
         let served = try Served()
         try content.write(to: URL(fileURLWithPath: served.folder.path("file")))
         let expected = try await digest(in: served, "file")
@@ -37,7 +38,7 @@ import Testing
         #expect(try served.folder.read("answer") == expected)
     }
 
-    @Test func `one file a URL, and the same to all`() async throws {
+    @Test func `h2get sends one file a URL, and the same to all`() async throws {
         let served = try Served()
         try served.folder.write("one", to: "1")
         try served.folder.write("two", to: "2")
@@ -47,14 +48,14 @@ import Testing
         #expect(all.text == "oneone", "\(all.errors)")
     }
 
-    @Test func `26 where the file to send is not there`() async throws {
+    @Test func `h2get ends with 26 where the file to send is not there`() async throws {
         let served = try Served()
         let result = try await served.get("-T", "missing", served.url("/upload"))
         #expect(result.status == 26)
         #expect(result.errors.contains("missing"))
     }
 
-    @Test func `header fields as asked`() async throws {
+    @Test func `h2get sends header fields as asked`() async throws {
         let served = try Served()
         let result = try await served.get(
             "-H", "X-One: 1", "-H", "Accept:", "-A", "agent/1", "--priority", "u=1,i", served.url("/headers"))
@@ -65,7 +66,7 @@ import Testing
         #expect(result.text.contains(":method: GET\n"))
     }
 
-    @Test func `credentials of the URL, which -v does not show`() async throws {
+    @Test func `h2get sends credentials of the URL, which -v does not show`() async throws {
         let served = try Served()
         let url = served.url("/headers").replacing("https://", with: "https://user:pass@")
         let result = try await served.get("-v", url)
@@ -74,14 +75,14 @@ import Testing
         #expect(!result.errors.contains("user:pass"))
     }
 
-    @Test func `trailers after the body`() async throws {
+    @Test func `h2get sends trailers after the body`() async throws {
         let served = try Served()
         let result = try await served.get("-v", "-d", "x", "--trailer", "X-Sum: 7", served.url("/echo"))
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.errors.contains("< x-sum: 7 (trailer)"))
     }
 
-    @Test func `the body only when the server asks for it with --expect-continue`() async throws {
+    @Test func `h2get sends the body only when the server asks for it with --expect-continue`() async throws {
         let served = try Served()
         let result = try await served.get("-v", "--expect-continue", "-d", "x", served.url("/echo"))
         #expect(result.text == "x", "\(result.errors)")
@@ -89,8 +90,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get tells` {
-    @Test func `the connection's facts and both heads with -v`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct VerboseTests {
+    @Test func `h2get tells the connection's facts and both heads with -v`() async throws {
         let served = try Served()
         let result = try await served.get("-v", served.url("/103"))
         for part in [
@@ -105,7 +106,7 @@ import Testing
         #expect(result.text == "hinted\n")
     }
 
-    @Test func `whose line it is where there are several URLs`() async throws {
+    @Test func `h2get tells whose line it is where there are several URLs`() async throws {
         let served = try Served()
         let result = try await served.get("-v", "-o", "/dev/null", served.url("/bytes/1"), served.url("/bytes/2"))
         #expect(result.errors.contains("[1] > GET \(served.url("/bytes/1"))\n"))
@@ -113,7 +114,7 @@ import Testing
         #expect(result.errors.contains("(reused)"))
     }
 
-    @Test func `each frame with its windows with -vv`() async throws {
+    @Test func `h2get tells each frame with its windows with -vv`() async throws {
         let served = try Served()
         let result = try await served.get("-vv", "-o", "/dev/null", served.url("/bytes/100000"))
         let lines = result.errors.split(separator: "\n")
@@ -125,7 +126,7 @@ import Testing
         }
     }
 
-    @Test func `its version and its options, in short`() async throws {
+    @Test func `h2get tells its version and its options, in short`() async throws {
         let version = try await Program.run(["--version"])
         #expect(version.status == 0)
         #expect(version.text.hasPrefix("h2get "))
@@ -138,7 +139,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get serve` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ServeTests {
     /// Runs `h2get serve`, then `body` with its port, then ends it.
     private func serve(
         _ arguments: [String], in folder: TemporaryFolder, _ body: @Sendable (Int) async throws -> Void
@@ -158,7 +159,7 @@ import Testing
         return try await server
     }
 
-    @Test func `serves a folder, tells where, and ends cleanly`() async throws {
+    @Test func `h2get serve serves a folder, tells where, and ends cleanly`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("hello\n", to: "hello.txt")
         let result = try await serve(["--ca-file", "ca.pem", "."], in: folder) { port in
@@ -173,7 +174,7 @@ import Testing
         #expect(!folder.names.contains("port"))
     }
 
-    @Test func `in cleartext and with faults`() async throws {
+    @Test func `h2get serve works in cleartext and with faults`() async throws {
         let folder = try TemporaryFolder()
         let result = try await serve(["--cleartext", "--refuse-every", "2", "--max-streams", "1"], in: folder) { port in
             let url = "http://127.0.0.1:\(port)/bytes/1"
@@ -200,7 +201,7 @@ import Testing
         #expect(goAway.status == 0)
     }
 
-    @Test func `says why it cannot listen`() async throws {
+    @Test func `h2get serve says why it cannot listen`() async throws {
         let served = try Served()
         let result = try await Program.run(["serve", "--port", "\(served.origin.port)"])
         #expect(result.status == 2)

@@ -6,7 +6,7 @@ import Testing
 @testable import h2get
 
 /// The files that `h2get serve` writes, its end, and what it says.
-@Suite(.timeLimit(.minutes(5))) struct `h2get serve keeps to itself` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ServeCommandTests {
     /// A script in which `serve ARGUMENTS` runs until `stop SIGNAL`; the port is in `$port`.
     private func run(_ script: String, in folder: TemporaryFolder) async throws -> Int32 {
         let prelude = """
@@ -21,7 +21,7 @@ import Testing
         return try await Program.runShell(prelude + script, in: folder.root)
     }
 
-    @Test(arguments: ["INT", "TERM", "HUP"]) func `ends by a signal, and takes its port file with it`(
+    @Test(arguments: ["INT", "TERM", "HUP"]) func `h2get serve ends by a signal, and takes its port file with it`(
         _ signal: String
     ) async throws {
         let folder = try TemporaryFolder()
@@ -36,7 +36,7 @@ import Testing
         #expect(folder.names == ["ca.pem", "errors", "out"])
     }
 
-    @Test func `takes its port file with it at a second signal, too`() async throws {
+    @Test func `h2get serve takes its port file with it at a second signal, too`() async throws {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
@@ -52,7 +52,7 @@ import Testing
         #expect(folder.names == ["errors", "out"])
     }
 
-    @Test func `replaces no file that it did not write`() async throws {
+    @Test func `h2get serve replaces no file that it did not write`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("a key", to: "key")
         chmod(folder.path("key"), 0o600)
@@ -75,7 +75,7 @@ import Testing
         #expect(try folder.read("key") == "a key" && folder.read("pid") == "12345\n" && folder.read("lock").isEmpty)
     }
 
-    @Test func `replaces any file with --force, and keeps its mode`() async throws {
+    @Test func `h2get serve replaces any file with --force, and keeps its mode`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("a key", to: "key")
         chmod(folder.path("key"), 0o600)
@@ -90,7 +90,9 @@ import Testing
         #expect(folder.names == ["body", "errors", "key", "out"])
     }
 
-    @Test func `replaces the authority of an earlier run, and its port file only with --force`() async throws {
+    @Test func `h2get serve replaces the authority of an earlier run, and its port file only with --force`()
+        async throws
+    {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
@@ -116,7 +118,7 @@ import Testing
         #expect(folder.names == ["before", "ca.pem", "errors", "old-port", "out"])
     }
 
-    @Test(arguments: [false, true]) func `refuses the --ca-file of another server that runs`(
+    @Test(arguments: [false, true]) func `h2get serve refuses the --ca-file of another server that runs`(
         _ isLeftOver: Bool
     ) async throws {
         let folder = try TemporaryFolder()
@@ -141,7 +143,7 @@ import Testing
         #expect(status == 0)
     }
 
-    @Test func `gives a file its name only where nothing has it`() throws {
+    @Test func `h2get serve gives a file its name only where nothing has it`() throws {
         let folder = try TemporaryFolder()
         try folder.write("new", to: "part")
         try folder.write("old", to: "taken")
@@ -150,7 +152,7 @@ import Testing
         #expect(try folder.names == ["free", "taken"] && folder.read("taken") == "old" && folder.read("free") == "new")
     }
 
-    @Test func `leaves a port file that somebody else has put there`() async throws {
+    @Test func `h2get serve leaves a port file that somebody else has put there`() async throws {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
@@ -168,7 +170,7 @@ import Testing
         #expect(try folder.read("port") == "changed\n")
     }
 
-    @Test func `writes to pipes and leaves them`() async throws {
+    @Test func `h2get serve writes to pipes and leaves them`() async throws {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
@@ -182,7 +184,7 @@ import Testing
         #expect(status == 0)
     }
 
-    @Test func `serves dot files only where told to`() async throws {
+    @Test func `h2get serve serves dot files only where told to`() async throws {
         let folder = try TemporaryFolder()
         try FileManager.default.createDirectory(atPath: folder.path("site"), withIntermediateDirectories: false)
         try folder.write("secret", to: "site/.env")
@@ -198,7 +200,7 @@ import Testing
         #expect(status == 0)
     }
 
-    @Test func `closes connections that are late, and says so in its figures`() async throws {
+    @Test func `h2get serve closes connections that are late, and says so in its figures`() async throws {
         let folder = try TemporaryFolder()
         let status = try await run(
             """
@@ -215,7 +217,7 @@ import Testing
         #expect(status == 0)
     }
 
-    @Test func `knows which addresses are this machine's alone`() {
+    @Test func `h2get serve knows which addresses are this machine's alone`() {
         for address in ["127.0.0.1", "127.255.0.3", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"] {
             #expect(ServeRun.isLoopback(address), "\(address)")
         }
@@ -224,7 +226,9 @@ import Testing
         }
     }
 
-    @Test func `says on stderr that other machines can reach it, and no more than that on loopback`() async throws {
+    @Test func `h2get serve says on stderr that other machines can reach it, and no more than that on loopback`()
+        async throws
+    {
         let folder = try TemporaryFolder()
         let status = try await run(
             """

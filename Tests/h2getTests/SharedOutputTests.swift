@@ -1,8 +1,9 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Bodies that h2get writes to one place` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SharedOutputTests {
     private let size = 400_000
 
     /// Each is dripped, so that they would interleave if nobody kept them apart.
@@ -17,7 +18,9 @@ import Testing
     }
 
     @Test(arguments: ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
-    func `come one after another on stdout by another name`(_ name: String) async throws {
+    func `Bodies that h2get writes to one place come one after another on stdout by another name`(
+        _ name: String
+    ) async throws {
         let served = try Served()
         let script = """
             set -o pipefail
@@ -31,7 +34,7 @@ import Testing
 
     /// To open a descriptor's name anew would give it a place of its own in the file.
     @Test(arguments: ["/dev/stderr", "/dev/fd/3", "/proc/self/fd/3", "link", "again", "/dev/fd/../fd/3"])
-    func `go where the descriptor is in its file`(_ name: String) async throws {
+    func `Bodies that h2get writes to one place go where the descriptor is in its file`(_ name: String) async throws {
         let served = try Served()
         let number = name.contains("3") || name.count < 6 ? 3 : 2
         let script = """
@@ -46,7 +49,8 @@ import Testing
         #expect(try served.folder.data("out") == expected)
     }
 
-    @Test(arguments: ["link", "/dev/./stdout"]) func `go to stdout by a link to it`(_ name: String) async throws {
+    @Test(arguments: ["link", "/dev/./stdout"])
+    func `Bodies that h2get writes to one place go to stdout by a link to it`(_ name: String) async throws {
         let served = try Served()
         let script = """
             ln -s /dev/stdout link
@@ -63,7 +67,7 @@ import Testing
         #expect(text.hasPrefix("before\n{") && text.hasSuffix("after\n"), "\(text)")
     }
 
-    @Test func `do not go to a descriptor that is not open`() async throws {
+    @Test func `Bodies that h2get writes to one place do not go to a descriptor that is not open`() async throws {
         let served = try Served()
         let script = """
             for number in 3 7 9 99; do
@@ -79,7 +83,9 @@ import Testing
     }
 
     @Test(arguments: [[], ["--http1.1", "--connections-per-origin", "1"]])
-    func `come one after another in a pipe, which stays open between them`(_ options: [String]) async throws {
+    func `Bodies that h2get writes to one place come one after another in a pipe, which stays open between them`(
+        _ options: [String]
+    ) async throws {
         let served = try Served()
         let script = """
             mkfifo fifo; ln -s fifo link
@@ -95,7 +101,9 @@ import Testing
     }
 
     @Test(arguments: ["-O", "-O --input-file list", "-O -o fifo"])
-    func `come one after another in a pipe that -O names`(_ options: String) async throws {
+    func `Bodies that h2get writes to one place come one after another in a pipe that -O names`(
+        _ options: String
+    ) async throws {
         let served = try Served()
         // More than a pipe holds: they would interleave.
         let url = served.url("/bytes/\(size)")
@@ -114,7 +122,11 @@ import Testing
         #expect(try served.folder.data("out") == pattern + pattern + pattern)
     }
 
-    @Test func `end where each has a pipe of its own, whose readers wait for one another`() async throws {
+    @Test
+    func
+        `Bodies that h2get writes to one place end where each has a pipe of its own, whose readers wait for one another`()
+        async throws
+    {
         let served = try Served()
         let script = """
             mkfifo 10 20
@@ -129,7 +141,7 @@ import Testing
         #expect(try served.folder.data("out").count == 30)
     }
 
-    @Test func `leave the place to the next one when one fails`() async throws {
+    @Test func `Bodies that h2get writes to one place leave the place to the next one when one fails`() async throws {
         let served = try Served()
         let script = """
             mkfifo fifo
@@ -145,7 +157,7 @@ import Testing
         #expect(try served.folder.data("out") == Served.pattern(1000))
     }
 
-    @Test func `are kept apart by the bytes of their names`() async throws {
+    @Test func `Bodies that h2get writes to one place are kept apart by the bytes of their names`() async throws {
         let served = try Served()
         // Equal as text, and two files.
         let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
@@ -162,8 +174,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get with a stdout that breaks` {
-    @Test func `counts as failed all that was never written`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct BrokenStdoutTests {
+    @Test func `h2get with a stdout that breaks counts as failed all that was never written`() async throws {
         let served = try Served()
         let urls = (0..<40).map { _ in served.url("/bytes/100") }
         let result = try await served.get(urls, output: "/dev/full")

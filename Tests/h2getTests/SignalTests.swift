@@ -3,7 +3,7 @@ import H2ClientTesting
 import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `h2get ends by a signal` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct SignalTests {
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
     /// Starts it with a stdin that never says anything, and signals it once it can be.
@@ -38,7 +38,9 @@ import Testing
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []).count
     }
 
-    @Test(arguments: signals) func `while it reads what it is to do`(_ signal: Int32) async throws {
+    @Test(arguments: signals) func `h2get ends by a signal while it reads what it is to do`(
+        _ signal: Int32
+    ) async throws {
         let served = try Served()
         mkfifo(served.folder.path("fifo"), 0o600)
         let (url, folder) = (served.url("/echo"), served.folder)
@@ -57,7 +59,7 @@ import Testing
         #expect(served.origin.statistics.requests == 0)
     }
 
-    @Test func `while its log of requests has a reader that does not read`() async throws {
+    @Test func `h2get ends by a signal while its log of requests has a reader that does not read`() async throws {
         let served = try Served.cleartext()
         // The bench's own loop writes it, and must hear of the signal all the same.
         let script = """
@@ -74,7 +76,8 @@ import Testing
         #expect(status == 0, "\(status) \((try? served.folder.read("errors")) ?? "")")
     }
 
-    @Test(arguments: signals) func `while a pipe has no other end`(_ signal: Int32) async throws {
+    @Test(arguments: signals) func `h2get ends by a signal while a pipe has no other end`(_ signal: Int32) async throws
+    {
         let served = try Served()
         mkfifo(served.folder.path("fifo"), 0o600)
         for arguments in [
@@ -92,7 +95,9 @@ import Testing
     }
 
     @Test(arguments: signals, ["--http1.1", "--http2"])
-    func `while thousands of bodies wait for a slow one`(_ signal: Int32, _ version: String) async throws {
+    func `h2get ends by a signal while thousands of bodies wait for a slow one`(
+        _ signal: Int32, _ version: String
+    ) async throws {
         let served = try Served()
         let urls = [served.url("/stall")] + (0..<6000).map { _ in served.url("/bytes/5000") }
         try served.folder.write(urls.joined(separator: "\n"), to: "list")
@@ -103,7 +108,7 @@ import Testing
         #expect(status == -signal, "\(errors)")
     }
 
-    @Test func `but not by those that it was started to ignore`() async throws {
+    @Test func `h2get does not end by signals that it was started to ignore`() async throws {
         let served = try Served()
         let script = """
             trap '' HUP INT
@@ -117,8 +122,8 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Pipes with h2get` {
-    @Test func `hold up nothing else, and no longer than -m`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PipeTests {
+    @Test func `Pipes hold up nothing else, and no longer than -m`() async throws {
         let served = try Served()
         mkfifo(served.folder.path("fifo"), 0o600)
         for first in [["-o", "fifo", served.url("/bytes/10")], ["-T", "fifo", served.url("/upload")]] {
@@ -133,7 +138,7 @@ import Testing
         }
     }
 
-    @Test func `are read and written to their ends`() async throws {
+    @Test func `Pipes are read and written to their ends`() async throws {
         let served = try Served()
         let script = """
             mkfifo in out
@@ -146,7 +151,7 @@ import Testing
         #expect(try await Program.runShell(script, in: served.folder.root) == 0)
     }
 
-    @Test(arguments: [1, 3]) func `whose reader does not read hold a transfer no longer than -m`(
+    @Test(arguments: [1, 3]) func `Pipes whose reader does not read hold a transfer no longer than -m`(
         _ count: Int
     ) async throws {
         let served = try Served()
@@ -160,7 +165,7 @@ import Testing
     }
 
     @Test(arguments: ["--http1.1", "--http2"])
-    func `that break end it with 23, whatever waits`(_ version: String) async throws {
+    func `Pipes that break end h2get with 23, whatever waits`(_ version: String) async throws {
         let served = try Served()
         let urls = [served.url("/delay/300")] + (0..<6000).map { _ in served.url("/bytes/5000") }
         try served.folder.write(urls.joined(separator: "\n"), to: "list")

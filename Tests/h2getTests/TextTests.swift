@@ -1,10 +1,11 @@
 @testable import H2Client
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `Text for people` {
+@Suite(.inTurn) struct TextTests {
     @Test(arguments: [
         ("https://u:p@host/a@b", "https://***@host/a@b"), ("https://host/a@b", "https://host/a@b"),
         ("https://u@v:p@host?x", "https://***@host?x"), ("no url", "no url"), ("", ""),
@@ -12,7 +13,7 @@ import Testing
         ("user:s3cret@h", "***@h"), ("http:user:s3cret@h/", "***@h/"), ("//user:s3cret@h/", "***@h/"),
         ("http://user:s3/cret@h/", "http://***@h/"), ("http://user:s3#cret@h/", "http://***@h/"),
     ])
-    func `passwords in URLs are not shown`(_ url: String, _ expected: String) {
+    func `Passwords in URLs are not shown`(_ url: String, _ expected: String) {
         #expect(withoutUserInfo(url) == expected)
     }
 
@@ -24,7 +25,7 @@ import Testing
         ("https://h/?design=1&keyboard=2&code=404", "https://h/?design=1&keyboard=2&code=404"),
         ("https://u:s3cret@h/?PASSWORD=s3cret&b", "https://***@h/?PASSWORD=***&b"), ("h/?a", "h/?a"), ("?=&=", "?=&="),
     ])
-    func `secrets in the parameters of URLs are not shown`(_ url: String, _ expected: String) {
+    func `Secrets in the parameters of URLs are not shown`(_ url: String, _ expected: String) {
         #expect(withoutSecrets(url) == expected)
     }
 
@@ -34,23 +35,23 @@ import Testing
         ("see https://h/a@b, then mail me@h", "see https://h/a@b, then mail me@h"), ("", ""), ("@", "@"),
         (" two  spaces@ ", " two  spaces@ "),
     ])
-    func `credentials in a message are not shown`(_ message: String, _ expected: String) {
+    func `Credentials in a message are not shown`(_ message: String, _ expected: String) {
         #expect(withoutCredentials(message) == expected)
     }
 
     @Test(arguments: [
         ("PUT", "PUT"), ("Bearer s3cret", "***"), ("u:s3cret@h", "***@h"), ("a\nb", "***"), ("0..1K:30s", "0..1K:30s"),
     ])
-    func `an argument is repeated without what may be a secret`(_ argument: String, _ expected: String) {
+    func `An argument is repeated without what may be a secret`(_ argument: String, _ expected: String) {
         #expect(shown(argument) == expected)
     }
 
-    @Test func `durations have two decimals`() {
+    @Test func `Durations have two decimals`() {
         #expect(Duration.microseconds(1500).brief == "1.50 ms")
         #expect(Duration.milliseconds(2500).brief == "2.50 s")
     }
 
-    @Test func `a frame's line has its windows and is printable`() {
+    @Test func `A frame's line has its windows and is printable`() {
         let frame = FrameRecord(
             direction: .received, connectionID: ConnectionID(number: 1), type: "GOAWAY", flags: ["A", "B"], streamID: 0,
             length: 12, detail: "debug \u{1b}[2J", receiveWindow: .init(stream: nil, connection: 10),
@@ -58,7 +59,7 @@ import Testing
         #expect(Verbose.line(frame) == "1.50 ms #1 < GOAWAY stream 0, 12 B, A+B, debug \\x1b[2J [10 | 5/20]")
     }
 
-    @Test func `credentials of a URL become Basic, percent-decoded`() throws {
+    @Test func `Credentials of a URL become Basic, percent-decoded`() throws {
         #expect(try RequestTarget("http://user:p%40ss@h").basicCredentials == "Basic dXNlcjpwQHNz")
         #expect(
             try RequestTarget("http://Aladdin:open%20sesame@h").basicCredentials == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
@@ -66,7 +67,7 @@ import Testing
         #expect(try RequestTarget("http://a@h").basicCredentials == "Basic YTo=")
     }
 
-    @Test func `a file's name in a URL is percent-encoded`() {
+    @Test func `A file's name in a URL is percent-encoded`() {
         #expect(uploadName("dir/a b.txt") == "a%20b.txt")
     }
 }

@@ -1,5 +1,6 @@
 import H2Client
 import H2Measure
+import H2TestSupport
 import Testing
 
 @testable import h2get
@@ -17,7 +18,7 @@ private func refusal(_ pattern: String) -> String? {
     }
 }
 
-@Suite struct `URL ranges and lists` {
+@Suite(.inTurn) struct URLGlobTests {
     @Test(
         arguments: [
             ("http://a/", ["http://a/"]),
@@ -38,7 +39,7 @@ private func refusal(_ pattern: String) -> String? {
             ("[1-2]/{x,y}/[a-b]", ["1/x/a", "1/x/b", "1/y/a", "1/y/b", "2/x/a", "2/x/b", "2/y/a", "2/y/b"]),
             ("", [""]),
         ])
-    func `a pattern stands for its URLs, the last part changing fastest`(_ pattern: String, _ urls: [String]) throws {
+    func `A pattern stands for its URLs, the last part changing fastest`(_ pattern: String, _ urls: [String]) throws {
         #expect(try expanded(pattern) == urls)
         #expect(try URLGlob(pattern).count == urls.count)
     }
@@ -48,15 +49,15 @@ private func refusal(_ pattern: String) -> String? {
         ("http://[::1]:80/", "http://[::1]:80/"), ("http://[fe80::1%25eth0]/", "http://[fe80::1%25eth0]/"),
         ("http://[::ffff:127.0.0.1]/", "http://[::ffff:127.0.0.1]/"), ("a,b", "a,b"), ("ü/日本", "ü/日本"),
     ])
-    func `escapes and addresses stay as they are`(_ pattern: String, _ url: String) throws {
+    func `Escapes and addresses stay as they are`(_ pattern: String, _ url: String) throws {
         #expect(try expanded(pattern) == [url])
     }
 
-    @Test func `escapes work inside a list`() throws {
+    @Test func `Escapes work inside a list`() throws {
         #expect(try expanded(#"{a\,b,c\}d,\[}"#) == ["a,b", "c}d", "["])
     }
 
-    @Test func `an address and a range can stand in one URL`() throws {
+    @Test func `An address and a range can stand in one URL`() throws {
         #expect(try expanded("http://[::1]/[1-2]") == ["http://[::1]/1", "http://[::1]/2"])
     }
 
@@ -75,12 +76,12 @@ private func refusal(_ pattern: String) -> String? {
             ("[0-9223372036854775807]", "too large"), ("[1-99999999999999999999]", "neither"),
             ("[0-99999999999][0-99999999999]", "more URLs than can be counted"),
         ])
-    func `a wrong pattern is refused with its place`(_ pattern: String, _ message: String) {
+    func `A wrong pattern is refused with its place`(_ pattern: String, _ message: String) {
         #expect(refusal(pattern)?.contains(message) == true, "\(refusal(pattern) ?? "no refusal")")
         #expect(refusal(pattern)?.contains("'\(pattern)'") == true)
     }
 
-    @Test func `a large pattern costs nothing until it is asked for`() throws {
+    @Test func `A large pattern costs nothing until it is asked for`() throws {
         let glob = try URLGlob("http://h/[1-1000000]/[1-1000000]")
         #expect(glob.count == 1_000_000_000_000)
         #expect(glob[0] == "http://h/1/1")
@@ -111,7 +112,7 @@ private func refusal(_ pattern: String) -> String? {
         #expect(urls("https://h/", "https://h:443/", "HTTPS://H/").refusal == nil)
     }
 
-    @Test func `a list's URLs come after those of the command line, as they are`() throws {
+    @Test func `A list's URLs come after those of the command line, as they are`() throws {
         let folder = try TemporaryFolder()
         let list = try folder.write("# two\nhttp://h/1\n\n  http://h/{a,b} \r\nhttp://h/3", to: "list")
         #expect(urls("http://h/0", inputFile: list).paths == ["/0", "/1", "/{a,b}", "/3"])
@@ -120,7 +121,7 @@ private func refusal(_ pattern: String) -> String? {
         #expect(urls(inputFile: folder.path("absent")).refusal?.hasPrefix("26 cannot read") == true)
     }
 
-    @Test func `a base takes the place of every origin, and makes paths enough`() {
+    @Test func `A base takes the place of every origin, and makes paths enough`() {
         let based = urls("https://other:9/a", "/b", base: "http://h:80")
         #expect(based.paths == ["/a", "/b"] && based.origin == "http://h")
         #expect(urls("/b").refusal?.hasPrefix("3 ") == true)
@@ -129,7 +130,7 @@ private func refusal(_ pattern: String) -> String? {
         #expect(urls("/b", base: "h:80").refusal?.contains("no scheme") == true)
     }
 
-    @Test func `a million URLs are enough`() {
+    @Test func `A million URLs are enough`() {
         #expect(urls("http://h/[1-1000001]").refusal?.contains("stands for 1000001 URLs, and 1000000 can be") == true)
         #expect(
             urls("http://h/", "http://h/[1-1000000]").refusal?.contains("1000000 URLs, after 1 others") == true)

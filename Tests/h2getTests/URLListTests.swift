@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite struct `URL list` {
+@Suite(.inTurn) struct URLListTests {
     private func all(_ list: URLList) async throws -> [String] {
         var urls: [String] = []
         while let (index, url) = try await list.next() {
@@ -12,7 +13,7 @@ import Testing
         return urls
     }
 
-    @Test func `the command line comes first, comments and blank lines are passed over`() async throws {
+    @Test func `The command line comes first, comments and blank lines are passed over`() async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("# comment\n\n  https://b/ \r\nhttps://c/", to: "list")
         let list = try URLList(urls: ["https://a/"], inputFile: file)
@@ -21,14 +22,14 @@ import Testing
         #expect(list.total == 3)
     }
 
-    @Test func `a list longer than the read buffer is whole`() async throws {
+    @Test func `A list longer than the read buffer is whole`() async throws {
         let folder = try TemporaryFolder()
         let urls = (0..<20_000).map { "https://host/\($0)" }
         let file = try folder.write(urls.joined(separator: "\n"), to: "list")
         #expect(try await all(try URLList(urls: [], inputFile: file)) == urls)
     }
 
-    @Test func `a file that is no list is an error, not a heap`() async throws {
+    @Test func `A file that is no list is an error, not a heap`() async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(String(repeating: "x", count: 3 << 20), to: "list")
         let list = try URLList(urls: [], inputFile: file)
@@ -37,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `a line over 1 MiB is refused by its number, and no part of it is taken for a URL`(
+    func `A line over 1 MiB is refused by its number, and no part of it is taken for a URL`(
         _ isWhole: Bool
     ) async throws {
         let folder = try TemporaryFolder()
@@ -54,7 +55,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "\n"]) func `a byte-order mark is no part of the first line`(_ end: String) async throws {
+    @Test(arguments: ["", "\n"]) func `A byte-order mark is no part of the first line`(_ end: String) async throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("\u{FEFF}https://a/\(end)", to: "list")
         #expect(try await all(try URLList(urls: [], inputFile: file)) == ["https://a/"])
@@ -64,7 +65,7 @@ import Testing
         #expect(try await all(try URLList(urls: [], inputFile: empty)) == [])
     }
 
-    @Test func `a list that is not there is an error`() {
+    @Test func `A list that is not there is an error`() {
         #expect(throws: Failure.self) { try URLList(urls: [], inputFile: "/nonexistent/list") }
     }
 }

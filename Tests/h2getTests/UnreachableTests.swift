@@ -1,9 +1,10 @@
 import Foundation
 import H2ClientTesting
+import H2TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `An origin that h2get cannot reach` {
-    @Test func `is told in one line for all its URLs, without a rate`() async throws {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct UnreachableTests {
+    @Test func `An origin that h2get cannot reach is told in one line for all its URLs, without a rate`() async throws {
         let port = try closedPort()
         let urls = (1...200).map { "http://127.0.0.1:\(port)/\($0)" }
         let result = try await Program.run(["--summary", "-o", "/dev/null"] + urls)
@@ -16,7 +17,9 @@ import Testing
         #expect(!result.errors.contains("requests/s"), "\(result.errors)")
     }
 
-    @Test func `is waited for while it restarts, and none of its URLs is lost`() async throws {
+    @Test func `An origin that h2get cannot reach is waited for while it restarts, and none of its URLs is lost`()
+        async throws
+    {
         let served = try Served.cleartext()
         let port = served.origin.port
         // From a list that is still being written when the server is away.
@@ -35,7 +38,8 @@ import Testing
         // Answers that are under way are not to be lost with the connection.
         await served.origin.stop()
         try served.folder.write("", to: "away")
-        try await Task.sleep(for: .milliseconds(1500))
+        // Away for longer than the first pauses between dials.
+        try await letTimePass(.milliseconds(1500))
         let back = try Served {
             $0.security = .cleartext
             $0.port = port
@@ -44,7 +48,7 @@ import Testing
         #expect(back.origin.statistics.requests == 300)
     }
 
-    @Test func `is reached by --retry, which says what it waits for`() async throws {
+    @Test func `An origin that h2get cannot reach is reached by --retry, which says what it waits for`() async throws {
         let port = try closedPort()
         let folder = try TemporaryFolder()
         let script = """
@@ -65,7 +69,9 @@ import Testing
         _ = served
     }
 
-    @Test func `was tried as often as --retry says, which is told in the end`() async throws {
+    @Test func `An origin that h2get cannot reach was tried as often as --retry says, which is told in the end`()
+        async throws
+    {
         let result = try await Program.run(
             ["--retry", "2", "--retry-delay", "0.05", "http://127.0.0.1:\(try closedPort())/"])
         #expect(result.status == 7)
@@ -75,7 +81,8 @@ import Testing
         #expect(!never.errors.contains("tr"), "\(never.errors)")
     }
 
-    @Test func `has answers that --retry repeats, and tells how often`() async throws {
+    @Test func `An origin that h2get cannot reach has answers that --retry repeats, and tells how often`() async throws
+    {
         let served = try Served()
         let result = try await served.get("--retry", "2", "--retry-delay", "0.05", served.url("/status/503"))
         #expect(result.status == 0)
@@ -90,16 +97,16 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `What h2get says` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct MessageTests {
     @Test(arguments: ["bnech", "bench2", "benhc", "sevre", "swep", "compair", "hepl", "Bench"])
-    func `of a misspelt command`(_ word: String) async throws {
+    func `h2get tells of a misspelt command`(_ word: String) async throws {
         let result = try await Program.run([word, "https://127.0.0.1:1/"])
         #expect(result.status == (word == "bench2" ? 3 : 2), "\(result.errors)")
         #expect(result.errors.contains("did you mean") == (word != "bench2"), "\(result.errors)")
     }
 
     @Test(arguments: [("--cacert", Int32(77)), ("--capath", Int32(77)), ("--cert", Int32(58))])
-    func `of a file that is not there`(_ option: String, _ status: Int32) async throws {
+    func `h2get tells of a file that is not there`(_ option: String, _ status: Int32) async throws {
         let served = try Served()
         for command in [[], ["bench", "-n", "1"]] where option != "--capath" || command.isEmpty {
             let result = try await Program.run(command + [option, "/nonexistent", served.url("/bytes/1")])
@@ -109,7 +116,7 @@ import Testing
         }
     }
 
-    @Test func `of CURL_CA_BUNDLE, which it trusts unless an option says what to trust`() async throws {
+    @Test func `h2get tells of CURL_CA_BUNDLE, which it trusts unless an option says what to trust`() async throws {
         let served = try Served()
         let script = """
             get() { "\(Program.path)" "$@" > out 2>> errors; }
@@ -125,7 +132,9 @@ import Testing
     }
 
     /// Of many runs some used to crash: OpenSSL cleaned up while another thread made it ready. `H2_EXIT_RUNS` says how many.
-    @Test func `of a usage error is all that happens, also beside an https URL under load`() async throws {
+    @Test func `What h2get says of a usage error is all that happens, also beside an https URL under load`()
+        async throws
+    {
         let wanted = ProcessInfo.processInfo.environment["H2_EXIT_RUNS"]
         let runs = wanted ?? "20"
         // The usual run of all tests is load enough, and must not be starved.

@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import h2get
 
-@Suite(.timeLimit(.minutes(5))) struct `Work off the loop` {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct WaitingTests {
     private final class Progress: Sendable {
         let hasBegun = Atomic(false)
         let isUnwanted = Atomic(false)
@@ -13,13 +14,14 @@ import Testing
 
         func work() {
             hasBegun.store(true, ordering: .relaxed)
-            while !isUnwanted.load(ordering: .relaxed) { usleep(1_000) }
-            usleep(100_000)
+            waitUntil { isUnwanted.load(ordering: .relaxed) }
+            // For longer than the cancelled wait would take if it did not wait for the work.
+            letTimePass(.milliseconds(100))
             isOver.store(true, ordering: .relaxed)
         }
     }
 
-    @Test func `that must not be left behind is over when a cancelled wait for it ends`() async {
+    @Test func `Work off the loop that must not be left behind is over when a cancelled wait for it ends`() async {
         let progress = Progress()
         let task = Task {
             try await offLoopUntilOver(cancelled: { progress.isUnwanted.store(true, ordering: .relaxed) }) {

@@ -5,7 +5,8 @@ import HTTPTypes
 /// The connection around it is a real one, so readers, their cancellation and their errors take the same way as with a server.
 /// Nothing is ever sent.
 ///
-/// Used on the connection's loop, except for `begin`, which comes before anyone else has the exchange.
+/// Used on the connection's loop, except for `begin`, which comes before anyone else has the exchange. Unchecked exclusivity: for
+/// that reason.
 final class CannedSession: HTTPSession {
     /// Kept until the response ends or is given up, since it keeps this session.
     @exclusivity(unchecked) private var exchange: Exchange?

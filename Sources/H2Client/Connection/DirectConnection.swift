@@ -134,7 +134,7 @@ package final class DirectStream: StreamState {
         /// Whether it was sent before the server announced its stream limit.
         package var wasSentBlindly = false
         /// Its index among the requests that are sent in turn.
-        package var turn = 0
+        package var request = 0
 
         package init() {}
     }

@@ -218,7 +218,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         var wasHeardOf = false
         var streamID = Worker.StreamID(connection: connection.info.id.number, stream: 0)
         do {
-            let response = try await connection.send(worker.plan.requests[notes.pointee.turn])
+            let response = try await connection.send(worker.plan.requests[notes.pointee.request])
             wasHeardOf = true
             streamID.stream = Int(response.streamID)
             let headAt = worker.loop.now
@@ -249,7 +249,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
             if !isOver {
                 if connection.isDraining { leave(connection, failure) }
                 // As with the direct API: see `ConnectionSlot.isWorthAnother`.
-                let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.turn].isIdempotent
+                let isTooLate = mayBeTooLate && !wasHeardOf && worker.requests[notes.pointee.request].isIdempotent
                 if !hasGivenUp, connection.cutOff == nil, notes.pointee.attempts < Worker.attemptsToSend,
                     isWorthAnother(failure, isTooLate: isTooLate, wasBlind: notes.pointee.wasSentBlindly)
                 {

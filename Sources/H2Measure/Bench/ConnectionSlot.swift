@@ -142,7 +142,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         let stream = free()
         stream.notes.pointee.intendedAt = arrival.time
         stream.notes.pointee.takenAt = arrival.takenAt
-        stream.notes.pointee.turn = arrival.request
+        stream.notes.pointee.request = arrival.request
         return stream
     }
 
@@ -162,7 +162,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
         }
         do {
-            try connection.send(worker.requests[stream.notes.pointee.turn], on: stream)
+            try connection.send(worker.requests[stream.notes.pointee.request], on: stream)
         } catch {
             return refused(stream, error)
         }
@@ -175,7 +175,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         worker.backlog.append(
             Worker.Arrival(
                 time: stream.notes.pointee.intendedAt, takenAt: stream.notes.pointee.takenAt,
-                request: stream.notes.pointee.turn))
+                request: stream.notes.pointee.request))
     }
 
     /// Gives back all requests that have not begun: nobody will send them here.
@@ -352,7 +352,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         case .connectionClosed:
             return error.isRetryable
                 || connection.version == .http1 && connection.requests > 1 && !stream.wasHeardOf
-                    && worker.requests[stream.notes.pointee.turn].isIdempotent
+                    && worker.requests[stream.notes.pointee.request].isIdempotent
         case .streamReset: return error.isRetryable && stream.notes.pointee.wasSentBlindly
         default: return false
         }

@@ -30,7 +30,7 @@ extension Worker {
         if inFlight > samples.peak { samples.peak = inFlight }
         guard notes.pointee.attempts == 0 else { return false }
         notes.pointee.beganAt = now
-        if requests.count > 1 { chooseRequest(notes) } else { notes.pointee.turn = 0 }
+        if requests.count > 1 { chooseRequest(notes) } else { notes.pointee.request = 0 }
         guard case .measuring = phase else {
             notes.pointee.isMeasured = false
             return false
@@ -45,7 +45,7 @@ extension Worker {
     /// Chooses the next of several requests; a script has chosen it already.
     private func chooseRequest(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
         if case .script = plan.pace { return }
-        notes.pointee.turn = nextRequest
+        notes.pointee.request = nextRequest
         nextRequest += 1
         if nextRequest == requests.count { nextRequest = 0 }
     }
@@ -119,7 +119,7 @@ extension Worker {
                 firstByte: firstByte(began: began, headAt: headAt, endAt: endAt, now))
         }
         if !isPlain {
-            breakdown?.record(now - began, status: status, request: notes.pointee.turn)
+            breakdown?.record(now - began, status: status, request: notes.pointee.request)
             if log != nil {
                 let firstByte = firstByte(began: began, headAt: headAt, endAt: endAt, now)
                 note(notes, now, firstByte: firstByte, status, bodyBytes, stream, .done)

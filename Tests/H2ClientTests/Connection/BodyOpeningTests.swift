@@ -7,14 +7,14 @@ import Testing
 @testable import H2Client
 
 /// A body's file on a disk that takes its time.
-@Suite(.timeLimit(.minutes(5))) struct BodyOpeningTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct BodyOpeningTests {
     /// Opens nothing until it is released.
     private final class Disk: Sendable {
         let isReleased = Atomic(false)
         let opened = Atomic(0)
 
         func open(_ path: String) throws -> BodyFile {
-            while !isReleased.load(ordering: .relaxed) { usleep(1_000) }
+            waitUntil { isReleased.load(ordering: .relaxed) }
             opened.add(1, ordering: .relaxed)
             return try BodyFile(path)
         }
@@ -27,7 +27,7 @@ import Testing
             on: loop, options, calledAt: loop.preciseNow, openCached: { _ in nil }, open: { try disk.open($0) })
     }
 
-    @Test func `is waited for within the request's time limit`() async throws {
+    @Test func `A body's file is waited for within the request's time limit`() async throws {
         let (disk, loop) = (Disk(), H2EventLoop())
         defer { loop.shutdown() }
         let error = await #expect(throws: H2Error.self) {
@@ -40,7 +40,7 @@ import Testing
         #expect(try await !opened(disk, timeout: .seconds(60), on: loop).isUnopenedFile)
     }
 
-    @Test func `is not waited for by a caller that is cancelled`() async throws {
+    @Test func `A body's file is not waited for by a caller that is cancelled`() async throws {
         let (disk, loop) = (Disk(), H2EventLoop())
         defer { loop.shutdown() }
         let task = Task { try await opened(disk, timeout: nil, on: loop) }
@@ -49,7 +49,7 @@ import Testing
         disk.isReleased.store(true, ordering: .relaxed)
     }
 
-    @Test func `that is missing is told as such`() async throws {
+    @Test func `A body's file that is missing is told as such`() async throws {
         let loop = H2EventLoop()
         defer { loop.shutdown() }
         let error = await #expect(throws: H2Error.self) {

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Callers on the loop, on the global pool and on actors, over real sockets and loops: the same results for all.
-@Suite(.timeLimit(.minutes(5))) struct CallerTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct CallerTests {
     private nonisolated(nonsending) func withConnection<R>(
         _ configuration: ConnectionConfiguration = ConnectionConfiguration(),
         _ body: nonisolated(nonsending) (HTTP2Connection, OriginServer) async throws -> R
@@ -51,28 +51,28 @@ import Testing
 
     private static let expected = ["200 100000", "[1, 2, 3]", "[0, 1, 2, 3, 4]", "300000", "bodyTooLarge", "404"]
 
-    @Test func `On the global pool`() async throws {
+    @Test func `A caller on the global pool sees the same`() async throws {
         let seen = try await withConnection { connection, _ in
             try await Task.detached { try await Self.visit(connection) }.value
         }
         #expect(seen == Self.expected)
     }
 
-    @Test func `On the loop, by preference`() async throws {
+    @Test func `A caller that prefers the loop sees the same`() async throws {
         let seen = try await withConnection { connection, _ in
             try await withTaskExecutorPreference(connection.executor) { try await Self.visit(connection) }
         }
         #expect(seen == Self.expected)
     }
 
-    @Test func `Isolated to the connection`() async throws {
+    @Test func `A caller that is isolated to the connection sees the same`() async throws {
         let seen = try await withConnection { connection, _ in
             try await connection.isolated { try await Self.visit($0) }
         }
         #expect(seen == Self.expected)
     }
 
-    @Test @MainActor func `On the main actor`() async throws {
+    @Test @MainActor func `A caller on the main actor sees the same`() async throws {
         let seen = try await withConnection { connection, _ in try await Self.visit(connection) }
         #expect(seen == Self.expected)
     }
@@ -81,7 +81,7 @@ import Testing
         func visit(_ connection: HTTP2Connection) async throws -> [String] { try await CallerTests.visit(connection) }
     }
 
-    @Test func `On an actor of its own, which is let go meanwhile`() async throws {
+    @Test func `A caller on an actor of its own, which is let go meanwhile, sees the same`() async throws {
         let seen = try await withConnection { connection, _ in
             let caller = Caller()
             async let first = caller.visit(connection)

@@ -1,11 +1,12 @@
 import H2ClientTesting
 import H2Platform
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct CoalescingLookUpTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct CoalescingLookUpTests {
     /// Knows localhost, and never answers for anybody else.
     private final class HalfDead: NameResolver {
         struct Query: NameQuery { func cancel() {} }

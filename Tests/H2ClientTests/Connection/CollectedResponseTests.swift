@@ -2,12 +2,13 @@ import H2Platform
 import HTTPTypes
 import H2ClientTesting
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Whole responses, whose readers no loop keeps apart.
-@Suite("A whole response", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct CollectedResponseTests {
     private enum Reading: CaseIterable { case collect, next, discard, write }
 

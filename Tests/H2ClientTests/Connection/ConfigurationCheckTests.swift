@@ -6,7 +6,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct ConfigurationCheckTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ConfigurationCheckTests {
     typealias Change = @Sendable (inout HTTPClient.Configuration) -> Void
 
     static let refused: [(option: String, change: Change)] = [

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// How a connection ends, and what that means for what was under way (RFC 9113 sections 6.8 and 9.1).
-@Suite struct ConnectionEndTests {
+@Suite(.inTurn) struct ConnectionEndTests {
     private func head(_ rig: ConnectionRig, _ id: Int32, endStream: Bool = false) -> Frame {
         .headers(id, rig.encoder.encode([(":status", "200")]), endStream: endStream)
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// HTTP/1.1 through the whole connection.
-@Suite struct HTTP1ConnectionTests {
+@Suite(.inTurn) struct HTTP1ConnectionTests {
     private func ok(_ body: String, _ fields: String = "") -> String { HTTP1ConnectionRig.ok(body, fields) }
 
     // MARK: - Order
@@ -339,6 +339,34 @@ import Testing
         #expect(reading.value == count)
         held.value = nil
         rig.expectNothingLeft()
+    }
+
+    @Test func `A reader that is behind gets all of it although the server takes no more of the upload`() {
+        var configuration = ConnectionConfiguration()
+        configuration.windows.stream = 100_000
+        let rig = HTTP1ConnectionRig(configuration, piece: 10_000, room: 10_000)
+        let count = 500_000
+        rig.answer = { _ in "HTTP/1.1 200 OK\r\ncontent-length: \(count)\r\n\r\n" + String(repeating: "x", count: count)
+        }
+        let held = Noted<StreamedResponse>()
+        let pending = rig.start { connection in
+            held.value = try await connection.send(.to("/", .post), body: .bytes([UInt8](repeating: 0, count: 1 << 20)))
+        }
+        rig.finish(pending)
+        rig.wire.isStalled = true
+        // The window is full, and the upload waits for room.
+        rig.world.advance(.seconds(1))
+        #expect(rig.snapshot.unreadBytes >= 100_000)
+        rig.wire.refuseBytes()
+        rig.wire.isStalled = false
+        rig.world.advance(.seconds(1))
+        let reading = rig.start { _ in
+            var total = 0
+            for try await chunk in held.value!.body { total += chunk.count }
+            return total
+        }
+        rig.finish(reading)
+        #expect(reading.value == count)
     }
 
     // MARK: - Sockets

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// What a request's body can be made of, and how its writer ends it.
-@Suite struct HTTPRequestBodyTests {
+@Suite(.inTurn) struct HTTPRequestBodyTests {
     private static let checksum = HTTPField.Name("x-checksum")!
 
     /// A server that answers with the body and the trailer field that it got.

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// How a response's body is read: as chunks, and as spans that are lent.
-@Suite struct HTTPResponseBodyTests {
+@Suite(.inTurn) struct HTTPResponseBodyTests {
     private func rig(_ count: Int) -> ConnectionRig {
         let rig = ConnectionRig()
         rig.server.onRequestEnd = { stream in

@@ -10,7 +10,7 @@ private let headers: UInt8 = 1
 private let reset: UInt8 = 3
 
 /// Uploads that are cancelled, refused or held up, against a server that provokes it.
-@Suite(.timeLimit(.minutes(5))) struct HeldUploadTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct HeldUploadTests {
     @Test func `A streamed upload from a task that is cancelled already ends`() async throws {
         let server = try PuppetServer()
         server.play { server in _ = server.next(7) }
@@ -65,10 +65,12 @@ private let reset: UInt8 = 3
 
     @Test func `A caller that is cancelled while the upload waits for a window is told so`() async throws {
         let server = try PuppetServer()
+        let hasChunk = Mailbox<Bool>()
         // The chunk fills the window, and the empty DATA frame that ends the body waits for more.
         server.play(settings: PuppetServer.setting(4, 10)) { server in
             guard let head = server.next(headers), server.next(data) != nil else { return }
             server.head(head.stream)
+            hasChunk.put(true)
             _ = server.next(7)
         }
         let connection = try await server.connect(window: 10)
@@ -80,7 +82,7 @@ private let reset: UInt8 = 3
                     body: .writer { writer in try await writer.write([UInt8](repeating: 7, count: 10)) })
                 return try await response.body.collect(upTo: 10)
             }
-            try await Task.sleep(for: .milliseconds(200))
+            _ = await hasChunk.take()
             task.cancel()
             return try await task.value
         }
@@ -96,7 +98,7 @@ private let reset: UInt8 = 3
         server.play(settings: PuppetServer.setting(4, 0x7fff_ffff)) { server in
             server.send(RawPeer.frame(8, stream: 0, RawPeer.bytes(0x7fff_ffff - 65_535)))
             // Reads nothing.
-            for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
+            waitUntil { mayEnd.isFull }
         }
         let connection = try await server.connect(window: 0x7fff_ffff)
         defer {
@@ -111,7 +113,7 @@ private let reset: UInt8 = 3
             let now = await connection.snapshot().bytesSent
             if now > 1 << 20 && now == sent { break }
             sent = now
-            try await Task.sleep(for: .milliseconds(50))
+            try await letTimePass(.milliseconds(50))
         }
         request.cancel()
         #expect(sent > 1 << 20)
@@ -125,9 +127,9 @@ private let reset: UInt8 = 3
         server.play(settings: PuppetServer.setting(4, 0x7fff_ffff)) { server in
             server.send(RawPeer.frame(8, stream: 0, RawPeer.bytes(0x7fff_ffff - 65_535)))
             // By now the client has sent what the sockets hold, and waits.
-            usleep(500_000)
+            letTimePass(.milliseconds(500))
             server.send(RawPeer.frame(data, stream: 0, [1]))
-            for _ in 0..<6_000 where !mayEnd.isFull { usleep(10_000) }
+            waitUntil { mayEnd.isFull }
         }
         let connection = try await server.connect(window: 0x7fff_ffff)
         defer {

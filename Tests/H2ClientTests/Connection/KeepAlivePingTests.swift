@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Decisions alone; times in seconds.
-@Suite struct KeepAlivePingTests {
+@Suite(.inTurn) struct KeepAlivePingTests {
     private struct Case {
         var ping: KeepAlivePing
         var traffic = KeepAlivePing.Traffic()
@@ -143,7 +143,7 @@ import Testing
 }
 
 /// The same on a connection, with a simulated clock and wire.
-@Suite struct KeepAliveTests {
+@Suite(.inTurn) struct KeepAliveTests {
     private func get(_ rig: ConnectionRig) -> Pending<Int> {
         rig.start { try await $0.send(.to()).body.discard() }
     }

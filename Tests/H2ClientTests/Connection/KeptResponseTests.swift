@@ -1,11 +1,12 @@
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Responses that are kept for longer than their connection and client.
-@Suite("A kept response", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct KeptResponseTests {
     /// Whether a connection has let go of all that is large.
     private static func isReleased(_ connection: Connection) async -> Bool {
@@ -38,7 +39,7 @@ struct KeptResponseTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `holds neither session, TLS nor client once its connection was closed`(
+    func `A kept response holds neither session, TLS nor client once its connection was closed`(
         _ versions: OriginServer.Versions
     ) async throws {
         let (server, configuration) = try Self.origin(versions)
@@ -71,7 +72,7 @@ struct KeptResponseTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `holds no more after its connection broke, and still says what came`(
+    func `A kept response holds no more after its connection broke, and still says what came`(
         _ versions: OriginServer.Versions
     ) async throws {
         let (server, configuration) = try Self.origin(versions)

@@ -1,9 +1,10 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// When a connection is doubted on which requests are given up in silence.
-@Suite struct PeerDoubtTests {
+@Suite(.inTurn) struct PeerDoubtTests {
     private static let millisecond: UInt64 = 1_000_000
     private static let pingBytes = 17
 

@@ -102,11 +102,8 @@ final class Mailbox<Value: Sendable>: @unchecked Sendable {
 
     /// The value, once it is there; nil after a minute.
     func take() async -> Value? {
-        for _ in 0..<6_000 {
-            if let value = peek() { return value }
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        return nil
+        try? await eventually("a value") { isFull }
+        return peek()
     }
 }
 

@@ -9,7 +9,7 @@ private let data: UInt8 = 0
 private let headers: UInt8 = 1
 
 /// Which error a request fails with, and whether it may be retried.
-@Suite(.timeLimit(.minutes(5))) struct RequestFailureTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct RequestFailureTests {
     @Test func `Header fields too long to be sent are the caller's fault and not retryable`() async throws {
         let server = try PuppetServer()
         server.play { server in _ = server.next(7) }
@@ -104,7 +104,7 @@ private let headers: UInt8 = 1
         server.play { server in
             guard let head = server.next(headers) else { return }
             server.head(head.stream)
-            for _ in 0..<6_000 where !maySend.isFull { usleep(10_000) }
+            waitUntil { maySend.isFull }
             server.send(RawPeer.frame(data, flags: 1, stream: head.stream, [1, 2]))
             _ = server.next(7)
         }

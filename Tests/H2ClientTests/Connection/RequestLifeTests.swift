@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// One request from its call to its end: answers, cancellation, deadlines, bodies.
-@Suite struct RequestLifeTests {
+@Suite(.inTurn) struct RequestLifeTests {
     private func resets(_ rig: ConnectionRig) -> [(Int32, H2Error.HTTP2Code)] {
         rig.received(Frame.Kind.resetStream).map { ($0.streamID, H2Error.HTTP2Code(rawValue: $0.number())) }
     }

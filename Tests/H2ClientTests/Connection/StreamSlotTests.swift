@@ -8,7 +8,7 @@ import Testing
 private let headers: UInt8 = 1
 
 /// Requests that wait until a stream may be opened.
-@Suite(.timeLimit(.minutes(5))) struct StreamSlotTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct StreamSlotTests {
     @Test func `Requests that wait for a slot fail when the connection ends`() async throws {
         let server = try PuppetServer()
         server.play(settings: PuppetServer.setting(3, 1)) { server in

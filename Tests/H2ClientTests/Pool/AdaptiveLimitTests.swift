@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.ownThreads) struct AdaptiveLimitTests {
+@Suite(.inTurn, .ownThreads) struct AdaptiveLimitTests {
     private static let millisecond: UInt64 = 1_000_000
 
     private func limit(_ change: (inout HTTPClient.LoadLimits.Adaptive) -> Void = { _ in }) -> AdaptiveLimit {

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Requests of a client that are sent more than once over HTTP/2, to hand-written frames.
-@Suite(.timeLimit(.minutes(5))) struct AttemptsTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct AttemptsTests {
     private let headers: UInt8 = 1
     private let data: UInt8 = 0
 

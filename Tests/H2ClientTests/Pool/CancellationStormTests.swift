@@ -3,6 +3,7 @@ import H2ClientTesting
 import H2Platform
 import HTTPTypes
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import H2Client
@@ -12,7 +13,7 @@ import Testing
 ///
 /// `H2_STORM_ROUNDS=10000` runs so many rounds in all, and `H2_STORM_SEED` chooses others. A round that makes no progress
 /// ends the process: the threads that would report it may be the ones that wait for each other.
-@Suite("Storms of cancellation", .serialized, .timeLimit(.minutes(120)))
+@Suite(.inTurn, .timeLimit(.minutes(120)))
 struct CancellationStormTests {
     enum Stage: String, CaseIterable { case waiting, dialing, retrying, sending, reading }
 
@@ -31,7 +32,7 @@ struct CancellationStormTests {
     static let firstSeed = ProcessInfo.processInfo.environment["H2_STORM_SEED"].flatMap(UInt64.init) ?? 1
 
     @Test(arguments: storms)
-    func `requests that are cancelled at any moment leave nothing that waits`(_ storm: Storm) async throws {
+    func `Requests that are cancelled at any moment leave nothing that waits`(_ storm: Storm) async throws {
         var origin = OriginServer.Configuration()
         origin.versions = storm.version
         origin.security = storm.stage == .dialing ? .selfSigned(names: ["127.0.0.1"]) : .cleartext
@@ -126,7 +127,7 @@ struct CancellationStormTests {
 
     // MARK: -
 
-    @Test func `a client that races each request against a sleep never freezes`() async throws {
+    @Test func `A client that races each request against a sleep never freezes`() async throws {
         var origin = OriginServer.Configuration()
         origin.security = .cleartext
         let server = try OriginServer.start(origin)
@@ -142,7 +143,7 @@ struct CancellationStormTests {
                         let time = random.next() % 3_000
                         await withTaskGroup(of: Void.self) { race in
                             race.addTask { _ = try? await client.get("\(server.url)/bytes/100") }
-                            race.addTask { try? await Task.sleep(for: .microseconds(time)) }
+                            race.addTask { try? await letTimePass(.microseconds(time)) }
                             await race.next()
                             race.cancelAll()
                         }
@@ -169,7 +170,7 @@ private final class Watchdog: Sendable {
             var (last, quiet) = (-1, 0)
             while !isOver.load(ordering: .relaxed) {
                 // Of a thread of its own, for as long as the test runs: what it waits for is that nothing happens.
-                usleep(250_000)
+                letTimePass(.milliseconds(250))
                 let present = round.load(ordering: .relaxed)
                 quiet = present == last ? quiet + 1 : 0
                 last = present

@@ -1,11 +1,12 @@
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// What runs the pool's decisions: its lock, its names and its events.
-@Suite("The connection pool", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ConnectionPoolTests {
     // MARK: - The lock
 
@@ -17,7 +18,7 @@ struct ConnectionPoolTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a caller's executor may run its task where that is resumed`(_ versions: OriginServer.Versions) async throws {
+    func `A caller's executor may run its task where that is resumed`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
             versions,
             {
@@ -46,7 +47,7 @@ struct ConnectionPoolTests {
     // MARK: - A task that was cancelled
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a task that was cancelled before its call dials nothing and is told as nothing`(
+    func `A task that was cancelled before its call dials nothing and is told as nothing`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(versions) { client, server in
@@ -79,7 +80,7 @@ struct ConnectionPoolTests {
 
     // MARK: - Loans
 
-    @Test func `a loan of a busy HTTP/2 connection ends with its own requests, and they alone are counted`()
+    @Test func `A loan of a busy HTTP/2 connection ends with its own requests, and they alone are counted`()
         async throws
     {
         try await withOriginAndClient(.http2) { client, server in
@@ -106,7 +107,7 @@ struct ConnectionPoolTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a loan goes on until the responses that it was used for are over`(
+    func `A loan goes on until the responses that it was used for are over`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(versions, { $0.pool.http1ConnectionsPerOrigin = 1 }) { client, server in
@@ -129,7 +130,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test func `a loan whose request was cancelled before it began ends all the same`() async throws {
+    @Test func `A loan whose request was cancelled before it began ends all the same`() async throws {
         try await withOriginAndClient(.http2) { client, server in
             let request = try HTTPRequest(url: "\(server.url)/bytes/3")
             let origin = try Origin(server.url)
@@ -147,7 +148,7 @@ struct ConnectionPoolTests {
 
     // MARK: - Events
 
-    @Test func `events that are asked for after the client has ended end at once`() async throws {
+    @Test func `Events that are asked for after the client has ended end at once`() async throws {
         try await withOriginAndClient { client, server in
             _ = try await client.get("\(server.url)/bytes/3")
             let before = client.events()
@@ -158,7 +159,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test func `an observer whose task is cancelled is let go of`() async throws {
+    @Test func `An observer whose task is cancelled is let go of`() async throws {
         try await withOriginAndClient { client, server in
             let reader = Task { for await _ in client.events() {} }
             while !client.pool.isObserved { await Task.yield() }
@@ -171,7 +172,7 @@ struct ConnectionPoolTests {
 
     // MARK: - Names
 
-    @Test func `an origin's names are remembered to a limit, however it is written`() async throws {
+    @Test func `An origin's names are remembered to a limit, however it is written`() async throws {
         try await withOriginAndClient { client, server in
             let port = try Origin(server.url).port
             _ = try await client.get("\(server.url)/bytes/3")
@@ -196,7 +197,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test func `an origin that is forgotten leaves no name behind`() async throws {
+    @Test func `An origin that is forgotten leaves no name behind`() async throws {
         let pool = ConnectionPool(HTTPClient.Configuration())
         pool.lock.withLock {
             for number in 0..<PoolState.rememberedOrigins + 100 {
@@ -206,7 +207,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test func `an origin is found by its name, and made once`() throws {
+    @Test func `An origin is found by its name, and made once`() throws {
         let pool = ConnectionPool(HTTPClient.Configuration())
         let origins = try (0..<3).map { try Origin("http://host\($0).example") }
         pool.lock.withLock {
@@ -220,7 +221,7 @@ struct ConnectionPoolTests {
 
     // MARK: - Dials
 
-    @Test func `a trust source that cannot be read fails all requests that wait for the dial`() async throws {
+    @Test func `A trust source that cannot be read fails all requests that wait for the dial`() async throws {
         var configuration = HTTPClient.Configuration()
         configuration.connection.tls.caFile = "/absent/ca.pem"
         try await withHTTPClient(configuration: configuration) { client in

@@ -1,12 +1,13 @@
 import CNghttp2
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Connections whose stream identifiers, or numbers of requests, come to their end: 2^31-1.
-@Suite("The end of a connection's identifiers", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct IdentifierTests {
     private static func statuses(_ client: HTTPClient, _ url: String, tasks: Int, requests: Int) async throws -> [Int] {
         try await withThrowingTaskGroup(of: [Int].self) { group in
@@ -22,7 +23,7 @@ struct IdentifierTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a connection is replaced before its identifiers run out, and nothing is lost`(
+    func `A connection is replaced before its identifiers run out, and nothing is lost`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(versions, { $0.connection.limits.lastIdentifier = 19 }) { client, server in
@@ -42,7 +43,7 @@ struct IdentifierTests {
         }
     }
 
-    @Test func `a connection without a free identifier is taken out of service, and another takes over`() async throws {
+    @Test func `A connection without a free identifier is taken out of service, and another takes over`() async throws {
         try await withOriginAndClient(.http2, { $0.connection.limits.lastIdentifier = .max }) { client, server in
             let url = "\(server.url)/bytes/3"
             _ = try await client.get(url)
@@ -66,7 +67,7 @@ struct IdentifierTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a connection of one's own says that it takes no more, and closes when all is over`(
+    func `A connection of one's own says that it takes no more, and closes when all is over`(
         _ versions: OriginServer.Versions
     ) async throws {
         var origin = OriginServer.Configuration()

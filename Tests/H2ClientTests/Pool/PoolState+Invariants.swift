@@ -1,6 +1,9 @@
 @testable import H2Client
 
-/// Invariants between any two events, recomputed from scratch. SimulationTests has a link to this file.
+/// Invariants between any two events, recomputed from scratch.
+///
+/// SimulationTests has a symbolic link to this file. The invariants are about internals, which only `@testable` shows, and
+/// H2TestSupport is built in release too, where nothing is testable.
 extension PoolState {
     /// Each breach in words. Costs a look at everything.
     func check() -> [String] {

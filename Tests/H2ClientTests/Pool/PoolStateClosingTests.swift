@@ -1,9 +1,10 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// When connections are closed, rotated, and make room; and the end of the pool.
-@Suite struct PoolStateClosingTests {
+@Suite(.inTurn) struct PoolStateClosingTests {
     @Test(arguments: [HTTPProtocolVersion.http1, .http2])
     func `A connection with nothing on it is closed within the last second of the idle timeout`(
         _ version: HTTPProtocolVersion

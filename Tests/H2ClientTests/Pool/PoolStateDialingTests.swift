@@ -1,9 +1,10 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// When connections are opened, how many, and what becomes of those who wait for them.
-@Suite struct PoolStateDialingTests {
+@Suite(.inTurn) struct PoolStateDialingTests {
     @Test func `A thousand first requests open one connection`() throws {
         let pool = PoolHarness()
         let origin = pool.origin()

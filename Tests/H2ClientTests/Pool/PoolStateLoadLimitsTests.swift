@@ -1,9 +1,10 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Limits on load, and connections that several origins share.
-@Suite struct PoolStateLoadLimitsTests {
+@Suite(.inTurn) struct PoolStateLoadLimitsTests {
     @Test func `So many requests at once go to one origin`() throws {
         let pool = PoolHarness(loadLimits: { $0.concurrentRequestsPerOrigin = 2 })
         let (one, two) = (pool.origin(), pool.origin())
@@ -35,6 +36,16 @@ import Testing
         #expect(pool.release(first, one) == [.assign(b[0], second)])
         #expect(pool.release(second, two) == [.assign(a[1], first)])
         #expect(pool.release(second, two) == [.assign(b[1], second)])
+    }
+
+    @Test func `One request at a time goes out in all where that is the limit`() throws {
+        let pool = PoolHarness(loadLimits: { $0.concurrentRequests = 1 })
+        let (one, two) = (pool.origin(), pool.origin())
+        let second = try pool.openIdle(two, .http2)
+        let first = try pool.open(one, .http2)
+        let waiter = try pool.wait(two)
+        #expect(pool.figures(of: two).inFlight == 0)
+        #expect(pool.release(first, one) == [.assign(waiter, second)])
     }
 
     @Test func `A rate lets requests go in order, each at its time`() throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// Random options and events. After each event all that must hold is checked; what the pool does is checked against a model
 /// of the connections and requests that its owner would keep.
-@Suite(.ownThreads) struct PoolStateRandomWalkTests {
+@Suite(.inTurn, .ownThreads) struct PoolStateRandomWalkTests {
     @Test(arguments: 1...200) func `Whatever happens, limits hold and each request ends once`(seed: UInt64) {
         let walk = PoolWalk(seed: seed)
         for _ in 0..<400 where walk.complaint == nil { walk.step() }

@@ -1,9 +1,10 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Queues: who comes next, what saturation does, and giving up.
-@Suite struct PoolStateWaitingTests {
+@Suite(.inTurn) struct PoolStateWaitingTests {
     @Test func `Requests are served in the order in which they came, and replays before them`() throws {
         let pool = PoolHarness()
         let origin = pool.origin()
@@ -159,5 +160,14 @@ import Testing
         #expect(pool.figures().count == 2)
         pool.draining(key)
         #expect(pool.figures(of: origin).draining == 1)
+    }
+
+    @Test func `Requests that wait are counted for their origin alone`() throws {
+        let pool = PoolHarness()
+        let (one, two) = (pool.origin(), pool.origin())
+        for _ in 0..<3 { try pool.wait(one) }
+        try pool.wait(two)
+        #expect(pool.figures(of: one).waiting == 3)
+        #expect(pool.figures(of: two).waiting == 1)
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct RetryAfterTests {
+@Suite(.inTurn) struct RetryAfterTests {
     private static let second: UInt64 = 1_000_000_000
     /// Sun, 06 Nov 1994 08:49:37 GMT.
     private static let then = 784_111_777

@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.ownThreads) struct RetryBudgetTests {
+@Suite(.inTurn, .ownThreads) struct RetryBudgetTests {
     private static let second: UInt64 = 1_000_000_000
 
     private func policy(_ share: Double, _ perSecond: Int) -> HTTPClient.RetryPolicy {
@@ -99,7 +99,7 @@ import Testing
     }
 }
 
-@Suite struct RetryBackoffTests {
+@Suite(.inTurn) struct RetryBackoffTests {
     private func waits(_ attempt: Int, _ policy: HTTPClient.RetryPolicy) -> ClosedRange<UInt64> {
         var random = SeededGenerator(seed: UInt64(bitPattern: Int64(attempt)))
         let waits = (0..<500).map { _ in RetryBackoff.wait(before: attempt, policy, using: &random) }

@@ -1,9 +1,10 @@
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct RetryDecisionTests {
+@Suite(.inTurn) struct RetryDecisionTests {
     private typealias Situation = RetryDecision.Situation
 
     private static let idempotent: [HTTPRequest.Method] = [.get, .head, .options, .trace, .put, .delete]

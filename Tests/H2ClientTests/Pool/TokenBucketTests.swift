@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct TokenBucketTests {
+@Suite(.inTurn) struct TokenBucketTests {
     private static let second: UInt64 = 1_000_000_000
 
     @Test func `A new bucket is full, and then gives one token at a time`() {

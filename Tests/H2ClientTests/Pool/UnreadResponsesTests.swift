@@ -7,7 +7,7 @@ import Testing
 @testable import H2Client
 
 /// Requests that wait behind responses which nobody reads.
-@Suite("Behind unread responses", .ownThreads, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .ownThreads, .timeLimit(.minutes(5)))
 struct UnreadResponsesTests {
     /// A client with room for two requests at once.
     private static func withTwoPlaces(
@@ -22,13 +22,16 @@ struct UnreadResponsesTests {
         try await withOriginAndClient(versions, twoPlaces) { client, server in try await body(client, server.url) }
     }
 
+    /// On this thread: a task that sleeps wakes up on Swift's pool, which others may hold.
+    private static func pause() { letTimePass(.milliseconds(50)) }
+
     /// Larger than any window, so that it is not whole before it is read.
     private static func large(_ client: HTTPClient, _ url: String) async throws -> StreamedResponse {
         try await client.send(HTTPRequest(url: "\(url)/bytes/2000000000"))
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a request fails in time and says why, and once one is dropped the next is served`(
+    func `A request fails in time and says why, and once one is dropped the next is served`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await Self.withTwoPlaces(versions, patience: .milliseconds(300)) { client, url in
@@ -49,7 +52,7 @@ struct UnreadResponsesTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a time limit that ends the wait tells the cause as well`(_ versions: OriginServer.Versions) async throws {
+    func `A time limit that ends the wait tells the cause as well`(_ versions: OriginServer.Versions) async throws {
         try await Self.withTwoPlaces(versions, patience: nil) { client, url in
             let held = [try await Self.large(client, url), try await Self.large(client, url)]
             for isQueueLimit in [true, false] {
@@ -68,7 +71,7 @@ struct UnreadResponsesTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `one that is read now and then, or has not begun, fails nobody`(_ versions: OriginServer.Versions) async throws
+    func `One that is read now and then, or has not begun, fails nobody`(_ versions: OriginServer.Versions) async throws
     {
         try await Self.withTwoPlaces(versions, patience: .seconds(4)) { client, url in
             let unread = try await Self.large(client, url)
@@ -78,8 +81,7 @@ struct UnreadResponsesTests {
             let end = ContinuousClock.now + .seconds(6)
             while ContinuousClock.now < end {
                 #expect(try await slow?.next() != nil)
-                // Task.sleep wakes up on Swift's pool, which others may hold.
-                usleep(50_000)
+                Self.pause()
             }
             slow = nil
             #expect(try await waiting.value == 3)
@@ -93,7 +95,7 @@ struct UnreadResponsesTests {
         }
     }
 
-    @Test func `on a connection of one's own a time limit tells the cause`() async throws {
+    @Test func `On a connection of one's own a time limit tells the cause`() async throws {
         var served = OriginServer.Configuration()
         served.versions = .http1
         served.security = .cleartext

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Response bodies and trailers (RFC 9113 section 8.1).
-@Suite struct BodyTests {
+@Suite(.inTurn) struct BodyTests {
     @Test func `Pieces add up, and END_STREAM ends the response`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

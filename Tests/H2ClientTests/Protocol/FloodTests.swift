@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Endless things end (RFC 9113 section 10.5).
-@Suite struct FloodTests {
+@Suite(.inTurn) struct FloodTests {
     private static func small() -> ConnectionConfiguration {
         var configuration = ConnectionConfiguration()
         configuration.limits.controlFrames = 50

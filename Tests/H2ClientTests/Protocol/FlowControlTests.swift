@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// RFC 9113 section 5.2, both ways.
-@Suite struct FlowControlTests {
+@Suite(.inTurn) struct FlowControlTests {
     private func credits(_ frames: [Frame], _ id: Int32) -> [UInt32] {
         frames.filter { $0.type == Frame.Kind.windowUpdate && $0.streamID == id }.map { $0.number() }
     }

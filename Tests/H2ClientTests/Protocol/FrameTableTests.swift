@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Every type of frame, in every state of a stream, with every wrong length and flag, held against RFC 9113.
-@Suite struct FrameTableTests {
+@Suite(.inTurn) struct FrameTableTests {
     enum Outcome: Sendable, Equatable {
         case connection(H2Error.HTTP2Code)
         /// The stream is reset; the connection goes on. A connection error is allowed as well (section 5.4.2).

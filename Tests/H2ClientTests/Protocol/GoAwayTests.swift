@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// GOAWAY, RST_STREAM, PUSH_PROMISE and PING (RFC 9113 section 6).
-@Suite struct GoAwayTests {
+@Suite(.inTurn) struct GoAwayTests {
     @Test func `Streams above the last identifier were not processed, those below it finish`() throws {
         let rig = SessionRig()
         let streams = try (0..<4).map { _ in try rig.sentRequest() }

@@ -1,10 +1,11 @@
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// How long a response's body is (RFC 9112 section 6.3), and whether the connection goes on behind it (section 9.3).
-@Suite struct HTTP1FramingTests {
+@Suite(.inTurn) struct HTTP1FramingTests {
     private static let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
     private let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n"
 

@@ -1,10 +1,11 @@
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Heads of HTTP/1.1 responses (RFC 9112 sections 4 and 5) and what bounds them.
-@Suite struct HTTP1HeadTests {
+@Suite(.inTurn) struct HTTP1HeadTests {
     @Test func `A response is recorded as one of HTTP-2 is, field names in lower case`() throws {
         let rig = HTTP1Rig()
         let stream = try rig.sentRequest()

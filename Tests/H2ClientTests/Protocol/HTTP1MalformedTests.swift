@@ -35,7 +35,7 @@ private struct Outcome: Equatable {
     }
 }
 
-@Suite struct HTTP1MalformedTests {
+@Suite(.inTurn) struct HTTP1MalformedTests {
     // MARK: - The table
 
     struct Bad: Sendable, CustomTestStringConvertible {

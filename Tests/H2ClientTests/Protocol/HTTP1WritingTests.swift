@@ -1,11 +1,12 @@
 import Foundation
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Requests as HTTP/1.1 writes them (RFC 9112 sections 3, 6 and 7.1).
-@Suite struct HTTP1WritingTests {
+@Suite(.inTurn) struct HTTP1WritingTests {
     private func written(
         _ method: HTTPRequest.Method = .get, path: String? = "/", authority: String? = nil, fields: HTTPFields = [:],
         body: StreamState.Outgoing = .done, trailers: HTTPFields? = nil, contentLength: Int? = nil,

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct PriorityTests {
+@Suite(.inTurn) struct PriorityTests {
     @Test(
         arguments: [
             (HTTPPriority(), "u=3"), (HTTPPriority(urgency: 0, isIncremental: true), "u=0, i"),

@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Response header sections (RFC 9113 sections 8.2 and 8.3).
-@Suite struct HeadTests {
+@Suite(.inTurn) struct HeadTests {
     @Test func `A response's status and fields come as they were sent`() throws {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

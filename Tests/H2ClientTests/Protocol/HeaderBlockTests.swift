@@ -1,9 +1,10 @@
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct HeaderBlockTests {
+@Suite(.inTurn) struct HeaderBlockTests {
     private func scratch(_ fields: [(String, String)]) -> HeaderScratch {
         var scratch = HeaderScratch()
         for (name, value) in fields {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct HuffmanDecoderTests {
+@Suite(.inTurn) struct HuffmanDecoderTests {
     /// Decodes what nghttp2 encodes: every byte next to every other.
     @Test func `Every byte comes back`() {
         let encoder = FieldEncoder(tableSize: 0)

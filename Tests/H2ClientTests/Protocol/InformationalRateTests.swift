@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Informational responses (RFC 9110 section 15.2): for hours where they come slowly, and no flood of them.
-@Suite struct InformationalRateTests {
+@Suite(.inTurn) struct InformationalRateTests {
     private func answer(_ count: Int, every seconds: Double, _ fields: [(String, String)] = []) throws -> [H2Error?] {
         let rig = SessionRig()
         let stream = try rig.sentRequest()

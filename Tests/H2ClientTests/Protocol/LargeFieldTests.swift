@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Fields of more than 64 KiB, which nghttp2's decompressor does not take.
-@Suite(.ownThreads) struct LargeFieldTests {
+@Suite(.inTurn, .ownThreads) struct LargeFieldTests {
     private func configuration(limit: Int, frameSize: Int = 16_384) -> ConnectionConfiguration {
         var configuration = ConnectionConfiguration()
         configuration.limits.headerListSize = limit

@@ -1,7 +1,8 @@
 import H2Client
+import H2TestSupport
 import Testing
 
-@Suite struct LeakyBucketTests {
+@Suite(.inTurn) struct LeakyBucketTests {
     @Test(arguments: [Int.max, 1 << 40, 0, -1, Int.min]) func `A bucket may be of any size and rate`(size: Int) {
         for rate in [Int.max, 1 << 40, 0, -1, Int.min] {
             var bucket = LeakyBucket(limit: size, perSecond: rate)

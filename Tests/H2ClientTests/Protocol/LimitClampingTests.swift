@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// Limits of any value are safe.
-@Suite struct LimitClampingTests {
+@Suite(.inTurn) struct LimitClampingTests {
     struct Extreme: Sendable, CustomTestStringConvertible {
         let name: String
         let path: any WritableKeyPath<ConnectionConfiguration, Int> & Sendable

@@ -4,7 +4,7 @@ import Testing
 @testable import H2Client
 
 /// ORIGIN frames (RFC 8336).
-@Suite struct OriginFrameTests {
+@Suite(.inTurn) struct OriginFrameTests {
     private func frame(_ origins: [String], flags: UInt8 = 0, stream: Int32 = 0) -> Frame {
         let payload = origins.flatMap { origin in
             let bytes = Array(origin.utf8)

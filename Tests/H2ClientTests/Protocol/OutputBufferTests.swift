@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct OutputBufferTests {
+@Suite(.inTurn) struct OutputBufferTests {
     @Test func `Bytes leave in the order they came, through growth and wrap`() {
         var random = SeededGenerator(seed: 9)
         var buffer = OutputBuffer(capacity: 16)

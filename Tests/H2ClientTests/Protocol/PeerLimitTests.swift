@@ -5,7 +5,7 @@ import Testing
 @testable import H2Client
 
 /// The limits that a server's SETTINGS set (RFC 9113 section 6.5.2).
-@Suite struct PeerLimitTests {
+@Suite(.inTurn) struct PeerLimitTests {
     @Test func `100 streams are assumed until SETTINGS arrive, then what they say, and no limit where they say none`() {
         let rig = SessionRig(greets: false)
         #expect(rig.session.maxConcurrentStreams == 100)

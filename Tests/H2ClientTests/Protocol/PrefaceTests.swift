@@ -4,7 +4,7 @@ import Testing
 @testable import H2Client
 
 /// RFC 9113 section 3.4, and what our SETTINGS say.
-@Suite struct PrefaceTests {
+@Suite(.inTurn) struct PrefaceTests {
     @Test func `The preface comes first, then SETTINGS, then room for the connection`() {
         let rig = SessionRig(greets: false)
         let frames = rig.sent()

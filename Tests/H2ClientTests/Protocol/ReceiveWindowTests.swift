@@ -3,7 +3,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite struct ReceiveWindowTests {
+@Suite(.inTurn) struct ReceiveWindowTests {
     /// #expect wants no mutating calls.
     private final class Window {
         private var it: ReceiveWindow

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Requests as header fields (RFC 9113 section 8.3.1).
-@Suite struct RequestHeadTests {
+@Suite(.inTurn) struct RequestHeadTests {
     private func fields(
         _ request: HTTPRequest, scheme: String = "https", authority: String = "example.org", contentLength: Int? = nil,
         expectsContinue: Bool = false, priority: HTTPPriority? = nil

@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// What a request is refused for, which is the same in both versions.
-@Suite struct RequestRulesTests {
+@Suite(.inTurn) struct RequestRulesTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var name: String
         var request: HTTPRequest

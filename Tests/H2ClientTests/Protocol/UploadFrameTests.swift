@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 /// Request bodies and trailers as frames (RFC 9113 section 8.1).
-@Suite struct UploadFrameTests {
+@Suite(.inTurn) struct UploadFrameTests {
     private func data(_ frames: [Frame]) -> [UInt8] {
         frames.filter { $0.type == Frame.Kind.data }.flatMap(\.payload)
     }

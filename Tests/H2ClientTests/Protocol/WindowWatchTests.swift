@@ -1,18 +1,19 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite("What a window has cost")
+@Suite(.inTurn)
 struct WindowWatchTests {
     @Test
-    func `a peer that had room left did not wait for the window`() {
+    func `A peer that had room left did not wait for the window`() {
         var watch = WindowWatch(window: 1_000)
         #expect(watch.arrived(400, now: 100, roundTrip: 50) == 0)
         #expect(watch.arrived(400, now: 900, roundTrip: 50) == 0)
     }
 
     @Test
-    func `a window that was used up is why nothing came until it was widened`() {
+    func `A window that was used up is why nothing came until it was widened`() {
         var watch = WindowWatch(window: 1_000)
         #expect(watch.arrived(1_000, now: 100, roundTrip: 50) == 0)
         watch.granted(1_000, now: 100)
@@ -22,7 +23,7 @@ struct WindowWatchTests {
     }
 
     @Test
-    func `what was granted a round trip ago is known to the peer`() {
+    func `What was granted a round trip ago is known to the peer`() {
         var watch = WindowWatch(window: 1_000)
         #expect(watch.arrived(500, now: 100, roundTrip: 50) == 0)
         watch.granted(500, now: 100)

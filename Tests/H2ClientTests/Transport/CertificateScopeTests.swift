@@ -1,12 +1,13 @@
 import CNghttp2
 import H2ClientTesting
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// What coalescing asks of a connection (RFC 9113 section 9.1.1): for whom its certificate is valid, and where it leads.
-@Suite(.timeLimit(.minutes(5))) struct CertificateScopeTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct CertificateScopeTests {
     private static let hosts = [
         "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1", "a.wild.example", "b.a.wild.example",
         "wild.example",

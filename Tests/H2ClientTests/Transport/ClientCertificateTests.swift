@@ -1,12 +1,13 @@
 import CNghttp2
 import Foundation
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// Servers that want a certificate of ours, and don't get one that they like.
-@Suite(.timeLimit(.minutes(5))) struct ClientCertificateTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ClientCertificateTests {
     private func failure(
         _ peer: TLSPeer, version: ConnectionConfiguration.TLS.Version, isHTTP2: Bool = true,
         _ change: (inout ConnectionConfiguration.TLS) -> Void = { _ in }

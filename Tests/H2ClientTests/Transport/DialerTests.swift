@@ -8,7 +8,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct DialerTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct DialerTests {
     // MARK: - RFC 8305 section 4
 
     private func addresses(_ names: String) -> [SocketAddress] {

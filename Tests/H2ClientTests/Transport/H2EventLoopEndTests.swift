@@ -8,7 +8,7 @@ import Testing
 @testable import H2Client
 
 /// What becomes of a loop, its thread and its users at its end, and where the system has nothing to give.
-@Suite(.timeLimit(.minutes(5))) struct H2EventLoopEndTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct H2EventLoopEndTests {
     /// Starts no thread, as a system that is out of them.
     ///
     /// Invariant behind `@unchecked Sendable`: what changes is touched under `lock` alone.

@@ -7,7 +7,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct PollerTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct PollerTests {
     /// CPU time that the loop's thread uses within `milliseconds`, in milliseconds.
     private func cpuTime(of loop: H2EventLoop, during milliseconds: UInt64) async -> Double {
         await withCheckedContinuation { continuation in
@@ -147,7 +147,7 @@ import Testing
         func wait(nanoseconds: UInt64?) -> CInt {
             waits.add(1, ordering: .relaxed)
             if !isAbandoned && nanoseconds == nil { return EBADF }
-            if nanoseconds != 0 { usleep(1_000) }
+            if nanoseconds != 0 { letTimePass(.milliseconds(1)) }
             return 0
         }
         func abandon() { isAbandoned = true }

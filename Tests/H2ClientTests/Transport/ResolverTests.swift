@@ -4,7 +4,7 @@ import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct ResolverTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct ResolverTests {
     private func resolve(_ host: String, port: Int = 443) async -> (Result<[SocketAddress], H2Error>, onLoop: Bool) {
         let loop = H2EventLoop()
         defer { loop.shutdown() }
@@ -82,7 +82,7 @@ import Testing
         init(threadLimit: Int = Resolver.threadLimit) {
             resolver = Resolver(threadLimit: threadLimit) { [unowned self] host, port in
                 lock.withLock { hosts.append(host) }
-                while !lock.withLock({ isOpen }) { usleep(1_000) }
+                waitUntil { lock.withLock { isOpen } }
                 return Resolver.addresses(host: "127.0.0.1", port: port, flags: AI_NUMERICHOST)
             }
         }

@@ -1,11 +1,12 @@
 import CNghttp2
 import H2ClientTesting
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct TCPKeepAliveTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct TCPKeepAliveTests {
     /// What the system says of a socket: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT.
     private static func options(_ descriptor: CInt) -> [CInt] {
         func read(_ level: CInt, _ option: CInt) -> CInt {

@@ -1,9 +1,10 @@
 import Foundation
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite(.timeLimit(.minutes(5))) struct TLSContextSourceTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct TLSContextSourceTests {
     private final class Folder {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("source-\(UUID().uuidString)")
         init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }

@@ -1,10 +1,11 @@
 import CNghttp2
 import Foundation
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct TLSContextTests {
+@Suite(.inTurn) struct TLSContextTests {
     /// A folder of its own for one test.
     private func withFolder(_ body: (URL) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")

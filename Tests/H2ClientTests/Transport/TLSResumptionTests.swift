@@ -1,12 +1,13 @@
 import CNghttp2
 import H2ClientTesting
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
 /// TLS sessions that are resumed (RFC 8446 section 2.2), and those that must not be.
-@Suite(.timeLimit(.minutes(5))) struct TLSResumptionTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct TLSResumptionTests {
     /// Reads until something has come, as its protocol would: tickets of TLS 1.3 arrive with it.
     private final class Reader: ReadinessHandler {
         private let wire: any Wire

@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Client
 
-@Suite struct TimerQueueTests {
+@Suite(.inTurn) struct TimerQueueTests {
     private struct Random: RandomNumberGenerator {
         var state: UInt64
         mutating func next() -> UInt64 {

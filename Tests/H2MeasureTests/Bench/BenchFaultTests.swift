@@ -5,10 +5,10 @@ import H2TestSupport
 import Testing
 
 /// What the engine does where a server or its connections fail it: it ends, and every request is accounted for.
-@Suite("The benchmark engine and faults", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchFaultTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `slots that give up one after the other end a measurement of some time`(
+    func `Slots that give up one after the other end a measurement of some time`(
         _ api: BenchPlan.API
     ) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
@@ -24,7 +24,7 @@ struct BenchFaultTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async], [BenchPlan.Protocols.cleartextHTTP2, .cleartextHTTP1])
-    func `a server that ends connections without an answer is dialled five times, with pauses`(
+    func `A server that ends connections without an answer is dialled five times, with pauses`(
         _ api: BenchPlan.API, _ protocols: BenchPlan.Protocols
     ) async throws {
         var configuration = MeasuredOrigin.cleartext()
@@ -45,7 +45,7 @@ struct BenchFaultTests {
     }
 
     @Test
-    func `what ends in the warm-up has measured no time`() async throws {
+    func `What ends in the warm-up has measured no time`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.closeAfterRequests = 1
         try await MeasuredOrigin.run(configuration) { origin in
@@ -57,7 +57,7 @@ struct BenchFaultTests {
     }
 
     @Test
-    func `the drain is over with the last answer`() async throws {
+    func `The drain is over with the last answer`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let began = ContinuousClock.now
             let result = try await origin.measure("/delay/50", .time(.seconds(1)), streams: 4) {
@@ -71,7 +71,7 @@ struct BenchFaultTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `the log has a line for each request that was cut off at the end`(_ api: BenchPlan.API) async throws {
+    func `The log has a line for each request that was cut off at the end`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.isMute = true
         try await MeasuredOrigin.run(configuration) { origin in
@@ -89,7 +89,7 @@ struct BenchFaultTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a connection that ended after GOAWAY was lost to that`(_ api: BenchPlan.API) async throws {
+    func `A connection that ended after GOAWAY was lost to that`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.goAwayAfterRequests = 20
         try await MeasuredOrigin.run(configuration) { origin in
@@ -100,7 +100,7 @@ struct BenchFaultTests {
     }
 
     @Test
-    func `a connection that is closed is let go of`() async throws {
+    func `A connection that is closed is let go of`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let plan = try origin.plan("/bytes/10", .requests(1))
             let loop = H2EventLoop()

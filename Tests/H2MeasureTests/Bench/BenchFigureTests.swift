@@ -7,12 +7,12 @@ import Testing
 @testable import H2Measure
 
 /// Figures of one run that are told in several places agree, and none of them has anything of the warm-up.
-@Suite("Figures of the benchmark engine agree", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchFigureTests {
     // MARK: - The warm-up
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `intervals have the bytes of the measured part alone`(_ api: BenchPlan.API) async throws {
+    func `Intervals have the bytes of the measured part alone`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/100000", .time(.milliseconds(300)), streams: 4) {
                 $0.warmUp = .milliseconds(600)
@@ -24,7 +24,7 @@ struct BenchFigureTests {
     }
 
     @Test
-    func `the CPU that went into waiting for arrivals is that of the measured part`() async throws {
+    func `The CPU that went into waiting for arrivals is that of the measured part`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.milliseconds(100)), streams: 100) {
                 $0.pace = .arrivals(from: 20_000, to: 20_000, ramp: .zero)
@@ -35,7 +35,7 @@ struct BenchFigureTests {
     }
 
     @Test
-    func `requests that were in flight in the warm-up are in no interval's maximum`() async throws {
+    func `Requests that were in flight in the warm-up are in no interval's maximum`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.latency = .milliseconds(500)
         try await MeasuredOrigin.run(configuration) { origin in
@@ -53,7 +53,7 @@ struct BenchFigureTests {
     // MARK: - Documents
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `the time to first byte in the log is that of the histogram`(_ api: BenchPlan.API) async throws {
+    func `The time to first byte in the log is that of the histogram`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let path = try TemporaryDirectory.shared.newPath("first-byte.csv")
             let result = try await origin.measure("/bytes/10", .requests(5_000), connections: 2, streams: 50) {
@@ -77,7 +77,7 @@ struct BenchFigureTests {
     // MARK: - Both ways of sending
 
     @Test(arguments: [BenchPlan.API.direct, .async], [BenchPlan.Protocols.cleartextHTTP2, .cleartextHTTP1])
-    func `requests on a connection that was silent for too long have failed`(
+    func `Requests on a connection that was silent for too long have failed`(
         _ api: BenchPlan.API, _ protocols: BenchPlan.Protocols
     ) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
@@ -98,7 +98,7 @@ struct BenchFigureTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a limit on a connection's life ends it alike in the middle of requests`(_ api: BenchPlan.API) async throws {
+    func `A limit on a connection's life ends it alike in the middle of requests`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let path = try TemporaryDirectory.shared.newPath("cut-off.csv")
             let result = try await origin.measure("/stall", .time(.seconds(60)), connections: 2, streams: 3) {
@@ -116,7 +116,7 @@ struct BenchFigureTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a connection that was left and then was silent has failed requests, and was lost to what made it be left`(
+    func `A connection that was left and then was silent has failed requests, and was lost to what made it be left`(
         _ api: BenchPlan.API
     ) async throws {
         var configuration = MeasuredOrigin.cleartext()

@@ -9,10 +9,10 @@ import Testing
 @testable import H2Measure
 
 /// The engine with many connections, many streams, and servers that turn connections away.
-@Suite("The benchmark engine at its limits", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchLimitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a server that answers GOAWAY to each connection is not dialled without end`(
+    func `A server that answers GOAWAY to each connection is not dialled without end`(
         _ api: BenchPlan.API
     ) async throws {
         var configuration = MeasuredOrigin.cleartext()
@@ -30,7 +30,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a connection that is left before it answers, and then does, is no failure`() async throws {
+    func `A connection that is left before it answers, and then does, is no failure`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.goAwayAfterRequests = 1
         try await MeasuredOrigin.run(configuration) { origin in
@@ -42,7 +42,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `thousands of connections that are not wanted any more when they may be dialled are no recursion`()
+    func `Thousands of connections that are not wanted any more when they may be dialled are no recursion`()
         async throws
     {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
@@ -56,7 +56,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `memory goes by the streams that the server allows, not by those asked for`(
+    func `Memory goes by the streams that the server allows, not by those asked for`(
         _ api: BenchPlan.API
     ) async throws {
         var configuration = MeasuredOrigin.cleartext()
@@ -73,7 +73,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `what a worker without connections leaves is sent by another thread`(_ api: BenchPlan.API) async throws {
+    func `What a worker without connections leaves is sent by another thread`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         // Every other connection is closed at once.
         configuration.limits.connections = 1
@@ -90,7 +90,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a schedule that a worker leaves is kept by another thread`() async throws {
+    func `A schedule that a worker leaves is kept by another thread`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.limits.connections = 1
         try await MeasuredOrigin.run(configuration) { origin in
@@ -119,7 +119,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `of workers that give up together the last one has what all of them leave`() throws {
+    func `Of workers that give up together the last one has what all of them leave`() throws {
         let (peers, workers) = try idleGroup(3)
         defer { for worker in workers { worker.loop.shutdown() } }
         var first = WorkerGroup.Leftover(requests: 10, parts: [Arrivals.Part(first: 0, stride: 3, of: 3)])
@@ -133,7 +133,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `what is left to a worker that ends is returned to it, and nothing is left to it after that`() throws {
+    func `What is left to a worker that ends is returned to it, and nothing is left to it after that`() throws {
         let (peers, workers) = try idleGroup(2)
         defer { for worker in workers { worker.loop.shutdown() } }
         var first = WorkerGroup.Leftover(requests: 10, schedules: [])
@@ -146,14 +146,15 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a listener that closes ends all workers, and not as if they were complete`() async throws {
+    func `A listener that closes ends all workers, and not as if they were complete`() async throws {
         for _ in 0..<5 {
             try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
                 let plan = try origin.plan("/delay/1", .requests(1_000_000), connections: 2) { $0.threads = 2 }
                 let bench = Bench(plan)
                 let measured = Task { try await bench.run() }
-                while origin.server.statistics.connectionsAccepted < 2 { try await Task.sleep(for: .milliseconds(5)) }
-                try await Task.sleep(for: .milliseconds(50))
+                try await eventually("both workers send") {
+                    origin.server.statistics.connectionsAccepted == 2 && origin.server.statistics.requests >= 100
+                }
                 origin.server.stopNow()
                 let result = try await measured.value
                 guard case .gaveUp = result.end else {
@@ -166,7 +167,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a worker that gives up in the warm-up does not count to the measured time`() async throws {
+    func `A worker that gives up in the warm-up does not count to the measured time`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.limits.connections = 1
         try await MeasuredOrigin.run(configuration) { origin in
@@ -185,7 +186,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `connections that their slots have left are watched for silence, too`(_ api: BenchPlan.API) async throws {
+    func `Connections that their slots have left are watched for silence, too`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.goAwayAfterRequests = 1
         configuration.faults.latency = .seconds(3_000)
@@ -199,7 +200,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a server that resets streams and closes is not dialled without end`(_ api: BenchPlan.API) async throws {
+    func `A server that resets streams and closes is not dialled without end`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.resetAfterBodyBytes = 1
         configuration.faults.closeAfterRequests = 2
@@ -214,7 +215,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a young connection is not ended in the name of one before it`() async throws {
+    func `A young connection is not ended in the name of one before it`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/1", .time(.seconds(5)), connections: 2) {
                 $0.activeTimeout = .seconds(3)
@@ -226,7 +227,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `the processors that may be used are those of the mask`() {
+    func `The processors that may be used are those of the mask`() {
         #expect(ProcessorSet.allowed(in: "Name:\tx\nCpus_allowed:\t00000000,0000000f\nCpus_allowed_list:\t0-3\n") == 4)
         #expect(ProcessorSet.allowed(in: "Name:\tx\n") == nil)
         #expect(ProcessorSet.count > 0)
@@ -236,19 +237,19 @@ struct BenchLimitTests {
         ("max 100000\n", nil), ("50000 100000\n", 0.5), ("400000 100000\n", 4), ("100000 100000", 1), ("", nil),
         ("1000", nil), ("0 100000", nil), ("-1 100000", nil), ("1 2 3", nil), ("99999999999999999999 100000", nil),
     ])
-    func `a quota of version 2 is what cpu.max says`(_ text: String, _ processors: Double?) {
+    func `A quota of version 2 is what cpu.max says`(_ text: String, _ processors: Double?) {
         #expect(CPUQuota.processors(cpuMax: text) == processors)
     }
 
     @Test(arguments: [
         ("-1\n", "100000\n", nil), ("25000\n", "100000\n", 0.25), ("200000", "100000", 2), ("x", "1", nil),
     ])
-    func `a quota of version 1 is one number over the other`(_ quota: String, _ period: String, _ processors: Double?) {
+    func `A quota of version 1 is one number over the other`(_ quota: String, _ period: String, _ processors: Double?) {
         #expect(CPUQuota.processors(quota: quota, period: period) == processors)
     }
 
     @Test
-    func `the smallest quota of all groups above the process counts`() {
+    func `The smallest quota of all groups above the process counts`() {
         func quota(_ files: [String: String]) -> Double { CPUQuota.current { files[$0] } }
         let unified = ["/proc/self/cgroup": "0::/a/b\n"]
         #expect(quota([:]) == .infinity)
@@ -268,7 +269,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a worker whose share is nothing does not keep the others`() async throws {
+    func `A worker whose share is nothing does not keep the others`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(1), connections: 2) { $0.threads = 2 }
             #expect(result.end == .complete)
@@ -279,7 +280,7 @@ struct BenchLimitTests {
     // MARK: - Sums
 
     @Test
-    func `sums over a long run do not overflow`() {
+    func `Sums over a long run do not overflow`() {
         var histogram = TimeHistogram.nanoseconds()
         // 200,000 a second for a week, each of which took an hour.
         histogram.record(TimeHistogram.longest, count: 120_960_000_000)
@@ -298,7 +299,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a rate of next to nothing has its first request, and none after it`() {
+    func `A rate of next to nothing has its first request, and none after it`() {
         for rate in [1e-11, 1e-300, Double.leastNonzeroMagnitude] {
             let arrivals = Arrivals(from: rate, to: rate, ramp: 0)
             #expect(arrivals.time(of: 0) == 0)
@@ -312,7 +313,7 @@ struct BenchLimitTests {
     // MARK: - Connections that the server does not take
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `connections that the server does not take keep no request waiting`(_ api: BenchPlan.API) async throws {
+    func `Connections that the server does not take keep no request waiting`(_ api: BenchPlan.API) async throws {
         var configuration = OriginServer.Configuration()
         configuration.limits.connections = 4
         try await MeasuredOrigin.run(configuration) { origin in
@@ -331,12 +332,12 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a dial that fails opens no connection before it is due, and no request waits for a stream`(
+    func `A dial that fails opens no connection before it is due, and no request waits for a stream`(
         _ api: BenchPlan.API
     ) async throws {
         // A port on which nobody listens at first.
         let port = try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { $0.server.port }
-        while LoopbackPort.accepts(port) { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("nobody listens") { !LoopbackPort.accepts(port) }
         let origin = try Origin("http://127.0.0.1:\(port)")
         var plan = BenchPlan(
             origin: origin,
@@ -351,7 +352,8 @@ struct BenchLimitTests {
         plan.keepsTrying = true
         let bench = Bench(plan)
         let measured = Task { try await bench.run() }
-        try await Task.sleep(for: .milliseconds(150))
+        // The first dial fails, and the turns of the others come.
+        try await letTimePass(.milliseconds(150))
         let result = try await MeasuredOrigin.run(MeasuredOrigin.cleartext { $0.port = port }) { _ in
             try await measured.value
         }
@@ -366,7 +368,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a real run has latencies in each interval with responses`() async throws {
+    func `A real run has latencies in each interval with responses`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.milliseconds(1_500)), streams: 2) {
                 $0.connections = 2
@@ -383,7 +385,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a loop that slept for an hour costs no memory`() throws {
+    func `A loop that slept for an hour costs no memory`() throws {
         let before = ProcessClocks.usage.residentBytes
         let timeline = Timeline(loops: 2, keepsHistograms: true)
         let recorder = Recorder()
@@ -398,7 +400,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `equal lines of a script are one prepared request`() async throws {
+    func `Equal lines of a script are one prepared request`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             var plan = try origin.plan("/bytes/3", .requests(3))
             let other = try origin.plan("/status/404", .requests(1))
@@ -413,7 +415,7 @@ struct BenchLimitTests {
     // MARK: - The time line
 
     @Test
-    func `a time line of hours has so many intervals at most, and loses nothing`() throws {
+    func `A time line of hours has so many intervals at most, and loses nothing`() throws {
         let timeline = Timeline(loops: 2, keepsHistograms: true)
         let recorder = Recorder()
         for index in 0..<7_000 {
@@ -449,7 +451,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `keeping histograms for a log makes the time line no coarser`() {
+    func `Keeping histograms for a log makes the time line no coarser`() {
         func intervals(keepsHistograms: Bool) -> [BenchResult.Interval] {
             let timeline = Timeline(loops: 1, keepsHistograms: keepsHistograms)
             let recorder = Recorder()
@@ -470,7 +472,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a loop that was late in an interval had its connections all the same`() throws {
+    func `A loop that was late in an interval had its connections all the same`() throws {
         let timeline = Timeline(loops: 2, keepsHistograms: false)
         let recorder = Recorder()
         for (indexes, loop) in [(0..<1, 0), (0..<1, 1), (1..<2, 0), (2..<3, 0), (1..<3, 1), (3..<4, 0)] {
@@ -488,7 +490,7 @@ struct BenchLimitTests {
     }
 
     @Test(arguments: [UInt64(1), 2, 3])
-    func `many loops that are late each in its own way make one time line`(seed: UInt64) throws {
+    func `Many loops that are late each in its own way make one time line`(seed: UInt64) throws {
         let (loops, length) = (300, 0.1)
         let timeline = Timeline(loops: loops, keepsHistograms: true)
         let recorder = Recorder()
@@ -522,7 +524,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `a loop that is late for seconds holds up nothing, and its requests are counted`() throws {
+    func `A loop that is late for seconds holds up nothing, and its requests are counted`() throws {
         let timeline = Timeline(loops: 2, keepsHistograms: true)
         let recorder = Recorder()
         recorder.record(1_000_000)
@@ -543,7 +545,7 @@ struct BenchLimitTests {
     }
 
     @Test
-    func `intervals with answers of the warm-up alone have no latency, and that of the drain has`() async throws {
+    func `Intervals with answers of the warm-up alone have no latency, and that of the drain has`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/700", .time(.milliseconds(1_000)), streams: 4) {
                 $0.warmUp = .milliseconds(300)

@@ -8,12 +8,12 @@ import Testing
 @testable import H2Measure
 
 /// How load arrives, and what is told of servers that come and go.
-@Suite("The load of the benchmark engine", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchLoadTests {
     // MARK: - Arrivals
 
     @Test
-    func `stages follow each other, and the last rate goes on`() {
+    func `Stages follow each other, and the last rate goes on`() {
         // 0 to 100 in 10 s (500), 100 for 5 s (500), none for 5 s, 200 to 0 in 2 s (200), and then nothing.
         let arrivals = Arrivals(
             stages: [(0, 100, 10), (100, 100, 5), (0, 0, 5), (200, 0, 2)], last: 0)
@@ -29,7 +29,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `arrivals at random have the rate as their mean, and gaps that are exponential`() {
+    func `Arrivals at random have the rate as their mean, and gaps that are exponential`() {
         let arrivals = Arrivals(from: 1_000, to: 1_000, ramp: 0)
         // Two connections of three, and one of three.
         let parts = (0..<2).map { index in
@@ -54,7 +54,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `what is due of arrivals at random is what is to be expected`() {
+    func `What is due of arrivals at random is what is to be expected`() {
         let arrivals = Arrivals(from: 1_000, to: 1_000, ramp: 0)
         let schedule = Schedule(
             Arrivals.Part(first: 0, stride: 1, of: 1), of: arrivals, beganAt: 0, length: 5_000_000_000, seed: 1)
@@ -63,7 +63,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `once the time of a schedule is over all that it still has is due, whenever it began`() {
+    func `Once the time of a schedule is over all that it still has is due, whenever it began`() {
         let arrivals = Arrivals(from: 100, to: 100, ramp: 0)
         let part = Arrivals.Part(first: 1, stride: 2, of: 2)
         for began: UInt64 in [0, 7_000_000] {
@@ -77,7 +77,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `an open loop goes through its stages`() async throws {
+    func `An open loop goes through its stages`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.seconds(2)), connections: 2, streams: 100) {
                 $0.pace = .stages([
@@ -92,7 +92,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `an open loop at random sends about as many as its rate`() async throws {
+    func `An open loop at random sends about as many as its rate`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.seconds(2)), connections: 2, streams: 100) {
                 $0.pace = .arrivals(from: 500, to: 500, ramp: .zero)
@@ -104,7 +104,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `streams of a closed loop rest between their requests`(_ api: BenchPlan.API) async throws {
+    func `Streams of a closed loop rest between their requests`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.seconds(2)), streams: 5) {
                 $0.thinkTime = .milliseconds(200)
@@ -124,7 +124,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a measurement begins at its time`() async throws {
+    func `A measurement begins at its time`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let start = ProcessClocks.wallSeconds + 1.5
             let result = try await origin.measure("/bytes/3", .time(.milliseconds(300))) {
@@ -137,7 +137,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a connection comes from the address that was asked for`() async throws {
+    func `A connection comes from the address that was asked for`() async throws {
         try await MeasuredOrigin.run { origin in
             var configuration = origin.configuration
             configuration.sourceAddress = "127.0.0.5"
@@ -149,7 +149,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `slots connect from several addresses in turn`(_ api: BenchPlan.API) async throws {
+    func `Slots connect from several addresses in turn`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(12), connections: 6) {
                 $0.sourceAddresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
@@ -173,7 +173,7 @@ struct BenchLoadTests {
         ("", "TLS_CHACHA20_POLY1305_SHA256", "P-256:X25519", "TLS_CHACHA20_POLY1305_SHA256"),
         ("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384", "", "", "AES256-GCM-SHA384"),
     ])
-    func `suites and groups are those that were asked for`(_ choice: (String, String, String, String)) async throws {
+    func `Suites and groups are those that were asked for`(_ choice: (String, String, String, String)) async throws {
         try await MeasuredOrigin.run { origin in
             let (old, new, groups, cipher) = choice
             let result = try await origin.measure("/bytes/3", .requests(2)) {
@@ -190,7 +190,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: 0..<3)
-    func `suites and groups that OpenSSL does not know are an error`(_ which: Int) async throws {
+    func `Suites and groups that OpenSSL does not know are an error`(_ which: Int) async throws {
         try await MeasuredOrigin.run { origin in
             var plan = try origin.plan("/bytes/3", .requests(2))
             if which == 0 { plan.configuration.tls.suites12 = "nonsense" }
@@ -203,7 +203,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a server is reached by its Unix domain socket`(_ api: BenchPlan.API) async throws {
+    func `A server is reached by its Unix domain socket`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run { origin in
             let path = try TemporaryDirectory.shared.newPath("s")
             let relay = try UnixRelay(path: path, to: origin.server.port)
@@ -221,7 +221,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a socket that is not there cannot be connected to`() async throws {
+    func `A socket that is not there cannot be connected to`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             for path in [try TemporaryDirectory.shared.newPath("absent"), String(repeating: "x", count: 200)] {
                 var plan = try origin.plan("/bytes/3", .requests(1))
@@ -237,7 +237,7 @@ struct BenchLoadTests {
     // MARK: - Parts
 
     @Test
-    func `latency is told by status and by request where that is asked for`() async throws {
+    func `Latency is told by status and by request where that is asked for`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             func plan(_ change: (inout BenchPlan) -> Void) throws -> BenchPlan {
                 var plan = try origin.plan("/delay/50", .requests(20), connections: 2)
@@ -263,7 +263,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a response that is not as expected has failed`(_ api: BenchPlan.API) async throws {
+    func `A response that is not as expected has failed`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             func measure(_ expectation: BenchPlan.Expectation) async throws -> BenchResult {
                 var plan = try origin.plan("/bytes/10", .requests(9))
@@ -290,7 +290,7 @@ struct BenchLoadTests {
     @Test(
         arguments: [BenchPlan.API.direct, .async],
         [BenchPlan.Protocols.cleartextHTTP2, .cleartextHTTP1])
-    func `a response with a body of another hash has failed`(
+    func `A response with a body of another hash has failed`(
         _ api: BenchPlan.API, _ protocols: BenchPlan.Protocols
     ) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
@@ -316,7 +316,7 @@ struct BenchLoadTests {
     // MARK: - Scripts
 
     @Test
-    func `a script has its lines at their times on each slot`() {
+    func `A script has its lines at their times on each slot`() {
         let arrivals = Arrivals(script: [0, 5, 5, 70], slots: 3)
         #expect((0..<12).map { arrivals.time(of: $0) } == [0, 0, 0, 5, 5, 5, 5, 5, 5, 70, 70, 70])
         #expect(arrivals.time(of: 12) >= 1 << 62)
@@ -333,7 +333,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `each connection sends the lines of a script in order and at their times`() async throws {
+    func `Each connection sends the lines of a script in order and at their times`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let path = try TemporaryDirectory.shared.newPath("script.csv")
             var plan = try origin.plan("/bytes/0", .requests(12), connections: 3, streams: 100)
@@ -363,7 +363,7 @@ struct BenchLoadTests {
     // MARK: - Connections that never came
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `connections that were never established are counted`(_ api: BenchPlan.API) async throws {
+    func `Connections that were never established are counted`(_ api: BenchPlan.API) async throws {
         // It takes connections and says nothing, so that no handshake ends.
         let server = try RawServer { socket in _ = try? socket.readToEnd() }
         defer { server.stop() }
@@ -385,7 +385,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `requests behind the first hundred are told together`() {
+    func `Requests behind the first hundred are told together`() {
         let breakdown = Breakdown(requests: 1_000)
         for request in 0..<1_000 { breakdown.record(5, status: 200, request: request) }
         #expect(breakdown.byRequest.count == 101)
@@ -394,7 +394,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `each slot has its rate`(_ api: BenchPlan.API) async throws {
+    func `Each slot has its rate`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/10", .requests(120), connections: 4) {
                 $0.threads = 2
@@ -408,7 +408,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a spread is what is known of few numbers`() {
+    func `A spread is what is known of few numbers`() {
         let spread = BenchResult.Spread([2, 4, 4, 4, 5, 5, 7, 9])
         #expect(spread.minimum == 2 && spread.maximum == 9 && spread.mean == 5 && spread.deviation == 2)
         #expect(spread.within == 0.75)
@@ -418,7 +418,7 @@ struct BenchLoadTests {
     // MARK: - Downtime
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `a measurement that keeps trying outlives a restart, and tells the downtime`(
+    func `A measurement that keeps trying outlives a restart, and tells the downtime`(
         _ api: BenchPlan.API
     ) async throws {
         let loop = H2EventLoop()
@@ -467,7 +467,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a connection of any loop is one that there was`() {
+    func `A connection of any loop is one that there was`() {
         let downtime = Downtime()
         #expect(!downtime.hasConnected)
         downtime.connected(5)
@@ -476,7 +476,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a connection that is replaced at once is no downtime`() {
+    func `A connection that is replaced at once is no downtime`() {
         let downtime = Downtime()
         downtime.connected(0)
         downtime.measure(from: 100)
@@ -487,7 +487,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a connection that comes after the end ends no downtime before it`() {
+    func `A connection that comes after the end ends no downtime before it`() {
         let downtime = Downtime()
         downtime.connected(0)
         downtime.answered()
@@ -500,7 +500,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `connections without an answer do not end a downtime, and what is before the measured part is cut off`() {
+    func `Connections without an answer do not end a downtime, and what is before the measured part is cut off`() {
         let downtime = Downtime()
         downtime.connected(0)
         downtime.answered()
@@ -522,7 +522,7 @@ struct BenchLoadTests {
     }
 
     @Test
-    func `a server that was away for a moment is told with what is known of that`() {
+    func `A server that was away for a moment is told with what is known of that`() {
         let downtime = Downtime()
         downtime.connected(0)
         downtime.measure(from: 0)
@@ -539,7 +539,7 @@ struct BenchLoadTests {
     }
 
     @Test(arguments: [(0, 20), (200, 20), (1_500, 75), (10_000, 500), (3_600_000, 1_000)] as [(UInt64, UInt64)])
-    func `a server that is away is looked at the less often the longer that lasts`(_ away: UInt64, _ pause: UInt64) {
+    func `A server that is away is looked at the less often the longer that lasts`(_ away: UInt64, _ pause: UInt64) {
         #expect(Downtime.pause(after: away * 1_000_000) == pause * 1_000_000)
     }
 }

@@ -7,12 +7,12 @@ import Histogram
 import Testing
 
 /// Each figure of the engine against an origin whose behaviour is known.
-@Suite("The benchmark engine", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchTests {
     // MARK: - Counts
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `every request is answered, and the server has seen as many`(_ api: BenchPlan.API) async throws {
+    func `Every request is answered, and the server has seen as many`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/bytes/100", .requests(1_000), connections: 3, streams: 7) {
                 $0.api = api
@@ -47,7 +47,7 @@ struct BenchTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async], ["h2", "http/1.1"])
-    func `a connection that has used up its identifiers is replaced`(
+    func `A connection that has used up its identifiers is replaced`(
         _ api: BenchPlan.API, _ version: String
     ) async throws {
         try await MeasuredOrigin.run { origin in
@@ -79,7 +79,7 @@ struct BenchTests {
     }
 
     @Test(arguments: [BenchPlan.Protocols.cleartextHTTP2, .cleartextHTTP1])
-    func `cleartext has no handshakes`(_ protocols: BenchPlan.Protocols) async throws {
+    func `Cleartext has no handshakes`(_ protocols: BenchPlan.Protocols) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/10", .requests(50)) { $0.protocols = protocols }
             #expect(result.requests.done == 50)
@@ -91,7 +91,7 @@ struct BenchTests {
     }
 
     @Test
-    func `two threads share connections and requests`() async throws {
+    func `Two threads share connections and requests`() async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/bytes/10", .requests(1_001), connections: 5, streams: 3) {
                 $0.threads = 2
@@ -103,7 +103,7 @@ struct BenchTests {
     }
 
     @Test
-    func `several requests are sent in turn, with their bodies`() async throws {
+    func `Several requests are sent in turn, with their bodies`() async throws {
         try await MeasuredOrigin.run { origin in
             var plan = try origin.plan("/bytes/10", .requests(30))
             var upload = HTTPRequest(
@@ -122,7 +122,7 @@ struct BenchTests {
     }
 
     @Test
-    func `statuses are counted as they come, and are no failures`() async throws {
+    func `Statuses are counted as they come, and are no failures`() async throws {
         try await MeasuredOrigin.run { origin in
             var plan = try origin.plan("/status/404", .requests(20))
             plan.requests.append(try origin.plan("/status/503", .requests(1)).requests[0])
@@ -136,7 +136,7 @@ struct BenchTests {
     }
 
     @Test
-    func `streams that the server resets are failures under their cause`() async throws {
+    func `Streams that the server resets are failures under their cause`() async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/reset/8", .requests(20), streams: 4)
             #expect(result.requests.failed == 20)
@@ -148,7 +148,7 @@ struct BenchTests {
     // MARK: - Reconnects
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `the load goes on over new connections where the server says GOAWAY`(_ api: BenchPlan.API) async throws {
+    func `The load goes on over new connections where the server says GOAWAY`(_ api: BenchPlan.API) async throws {
         var configuration = OriginServer.Configuration()
         configuration.faults.goAwayAfterRequests = 50
         try await MeasuredOrigin.run(configuration) { origin in
@@ -172,7 +172,7 @@ struct BenchTests {
     }
 
     @Test
-    func `requests that a vanished connection takes with it are failures, and the load goes on`() async throws {
+    func `Requests that a vanished connection takes with it are failures, and the load goes on`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.faults.closeAfterResponses = 25
         try await MeasuredOrigin.run(configuration) { origin in
@@ -184,7 +184,7 @@ struct BenchTests {
     }
 
     @Test(arguments: [["h2"], ["http/1.1"]], [BenchPlan.API.direct, .async])
-    func `connections are rotated after their number of requests`(
+    func `Connections are rotated after their number of requests`(
         _ protocols: [String], _ api: BenchPlan.API
     ) async throws {
         try await MeasuredOrigin.run { origin in
@@ -202,7 +202,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a new connection for each request costs its round trips`() async throws {
+    func `A new connection for each request costs its round trips`() async throws {
         try await MeasuredOrigin.run { origin in
             func roundTrips(_ change: (inout BenchPlan) -> Void) async throws -> BenchResult {
                 try await origin.measure("/bytes/10", .requests(20), change)
@@ -227,7 +227,7 @@ struct BenchTests {
     // MARK: - Times
 
     @Test
-    func `latency is the server's delay at least, and the first byte's time too`() async throws {
+    func `Latency is the server's delay at least, and the first byte's time too`() async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/delay/5", .requests(20), streams: 2)
             #expect(result.latency.min >= 5_000_000 * 99 / 100)
@@ -237,7 +237,7 @@ struct BenchTests {
     }
 
     @Test
-    func `the first byte comes before the last`() async throws {
+    func `The first byte comes before the last`() async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/drip?bytes=30&chunk=10&interval=20", .requests(5))
             #expect(result.latency.min >= 40_000_000 * 99 / 100)
@@ -247,7 +247,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a server that freezes for a second shows in the corrected latency`() async throws {
+    func `A server that freezes for a second shows in the corrected latency`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let plan = try origin.plan("/bytes/3", .time(.seconds(3)), streams: 1) {
                 $0.pace = .arrivals(from: 200, to: 200, ramp: .zero)
@@ -257,7 +257,7 @@ struct BenchTests {
             let hasFrozen = Once()
             let loop = origin.loop
             bench.onProgress = { progress in
-                if progress.elapsed > 0.5, hasFrozen.first() { loop.execute { blockThread(seconds: 1) } }
+                if progress.elapsed > 0.5, hasFrozen.first() { loop.execute { letTimePass(.seconds(1)) } }
             }
             let result = try await bench.run()
             expectBalance(result)
@@ -273,7 +273,7 @@ struct BenchTests {
     }
 
     @Test
-    func `an open loop keeps its rate, and waits of its own are none of the server's`() async throws {
+    func `An open loop keeps its rate, and waits of its own are none of the server's`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(300), connections: 2, streams: 10) {
                 $0.pace = .arrivals(from: 500, to: 500, ramp: .zero)
@@ -285,7 +285,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a rate for each connection is kept by each`() async throws {
+    func `A rate for each connection is kept by each`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(200), connections: 4, streams: 5) {
                 $0.pace = .arrivalsPerConnection(100)
@@ -299,7 +299,7 @@ struct BenchTests {
     // MARK: - The deadline
 
     @Test
-    func `what is in flight at the deadline is drained, or aborted, and counted`() async throws {
+    func `What is in flight at the deadline is drained, or aborted, and counted`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let drained = try await origin.measure("/delay/1000", .time(.milliseconds(300)), streams: 10) {
                 $0.drain = .seconds(30)
@@ -318,7 +318,7 @@ struct BenchTests {
     }
 
     @Test
-    func `what an open loop's schedule had and nobody could send is dropped`() async throws {
+    func `What an open loop's schedule had and nobody could send is dropped`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/stall", .time(.milliseconds(500)), streams: 2) {
                 $0.pace = .arrivals(from: 100, to: 100, ramp: .zero)
@@ -331,7 +331,7 @@ struct BenchTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `whoever stops it gets what was measured`(_ api: BenchPlan.API) async throws {
+    func `Whoever stops it gets what was measured`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             var bench = Bench(
                 try origin.plan("/delay/1", .time(.seconds(3_600)), streams: 5) { $0.api = api })
@@ -349,7 +349,7 @@ struct BenchTests {
     }
 
     @Test
-    func `the warm-up is not counted`() async throws {
+    func `The warm-up is not counted`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .requests(100), streams: 4) {
                 $0.warmUp = .milliseconds(300)
@@ -363,7 +363,7 @@ struct BenchTests {
     // MARK: - Waits
 
     @Test
-    func `waiting for the server's stream limit is a wait for a slot`() async throws {
+    func `Waiting for the server's stream limit is a wait for a slot`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.settings.maxConcurrentStreams = 2
         try await MeasuredOrigin.run(configuration) { origin in
@@ -378,7 +378,7 @@ struct BenchTests {
     }
 
     @Test
-    func `uploads that wait for the server's window are told`() async throws {
+    func `Uploads that wait for the server's window are told`() async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.settings.initialWindowSize = 16_384
         try await MeasuredOrigin.run(configuration) { origin in
@@ -394,7 +394,7 @@ struct BenchTests {
     }
 
     @Test
-    func `streams in flight are what the plan says`() async throws {
+    func `Streams in flight are what the plan says`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/20", .time(.seconds(1)), connections: 2, streams: 5)
             let middle = try #require(result.intervals.dropFirst(2).first)
@@ -409,7 +409,7 @@ struct BenchTests {
     // MARK: - What goes wrong
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `nothing is measured where nobody listens`(_ api: BenchPlan.API) async throws {
+    func `Nothing is measured where nobody listens`(_ api: BenchPlan.API) async throws {
         var plan = BenchPlan(
             origin: try Origin("http://127.0.0.1:1"),
             requests: [.init(HTTPRequest(method: .get, scheme: "http", authority: "127.0.0.1:1", path: "/"))])
@@ -420,7 +420,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a certificate that nobody vouches for is the error, at once`() async throws {
+    func `A certificate that nobody vouches for is the error, at once`() async throws {
         try await MeasuredOrigin.run { origin in
             var plan = try origin.plan("/bytes/3", .requests(10))
             plan.configuration.tls.caFile = nil
@@ -430,7 +430,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a server that is gone for good ends the measurement with what there is`() async throws {
+    func `A server that is gone for good ends the measurement with what there is`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             var bench = Bench(try origin.plan("/delay/1", .requests(1_000_000), streams: 5))
             let once = Once()
@@ -450,7 +450,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a request that no version can send is refused before anything is`() async throws {
+    func `A request that no version can send is refused before anything is`() async throws {
         try await MeasuredOrigin.run { origin in
             var plan = try origin.plan("/bytes/3", .requests(10))
             plan.requests[0].request.headerFields[.upgrade] = "h3"
@@ -461,7 +461,7 @@ struct BenchTests {
     }
 
     @Test
-    func `a connection that is too old, or silent for too long, is closed and not replaced`() async throws {
+    func `A connection that is too old, or silent for too long, is closed and not replaced`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let old = try await origin.measure("/delay/5", .requests(1_000_000)) {
                 $0.activeTimeout = .milliseconds(200)
@@ -479,7 +479,7 @@ struct BenchTests {
     }
 
     @Test
-    func `connections can be opened at a rate`() async throws {
+    func `Connections can be opened at a rate`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/20", .time(.milliseconds(600)), connections: 6) {
                 $0.connectionRamp = .init(count: 2, period: .milliseconds(200))

@@ -6,10 +6,10 @@ import Histogram
 import Testing
 
 /// The waits of requests with both APIs, and the requests that an open loop sends.
-@Suite("What requests of a benchmark waited for", .serialized, .timeLimit(.minutes(5)))
+@Suite(.measuring, .timeLimit(.minutes(5)))
 struct BenchWaitTests {
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `both APIs report the same of a server that allows few streams`(_ api: BenchPlan.API) async throws {
+    func `Both APIs report the same of a server that allows few streams`(_ api: BenchPlan.API) async throws {
         var configuration = MeasuredOrigin.cleartext()
         configuration.settings.maxConcurrentStreams = 2
         try await MeasuredOrigin.run(configuration) { origin in
@@ -31,7 +31,7 @@ struct BenchWaitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `the first requests wait for the connection, and not for a stream`(_ api: BenchPlan.API) async throws {
+    func `The first requests wait for the connection, and not for a stream`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run { origin in
             let result = try await origin.measure("/delay/20", .requests(20), streams: 20) { $0.api = api }
             #expect(result.requests.done == 20)
@@ -43,7 +43,7 @@ struct BenchWaitTests {
     }
 
     @Test
-    func `an open loop with streams to spare waits for none`() async throws {
+    func `An open loop with streams to spare waits for none`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.seconds(2)), streams: 100) {
                 $0.pace = .arrivals(from: 200, to: 200, ramp: .zero)
@@ -60,7 +60,7 @@ struct BenchWaitTests {
     }
 
     @Test
-    func `an open loop without enough streams waits for one`() async throws {
+    func `An open loop without enough streams waits for one`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/100", .time(.seconds(1)), streams: 1) {
                 $0.pace = .arrivals(from: 100, to: 100, ramp: .zero)
@@ -73,7 +73,7 @@ struct BenchWaitTests {
     }
 
     @Test(arguments: [(5.0, 1_000, 5), (3, 1_000, 3), (1.1, 10_000, 11), (0.5, 1_000, 1), (1_000, 500, 500)])
-    func `an open loop sends the rate times the duration`(_ load: (Double, Int, Int)) async throws {
+    func `An open loop sends the rate times the duration`(_ load: (Double, Int, Int)) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let (rate, milliseconds, count) = load
             let result = try await origin.measure("/bytes/3", .time(.milliseconds(milliseconds)), streams: 100) {
@@ -85,7 +85,7 @@ struct BenchWaitTests {
     }
 
     @Test
-    func `a rate of next to nothing sends one request`() async throws {
+    func `A rate of next to nothing sends one request`() async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/bytes/3", .time(.milliseconds(500))) {
                 $0.pace = .arrivals(from: 1e-11, to: 1e-11, ramp: .zero)
@@ -96,7 +96,7 @@ struct BenchWaitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `bytes that came in the drain are in no rate`(_ api: BenchPlan.API) async throws {
+    func `Bytes that came in the drain are in no rate`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/1000", .time(.milliseconds(300))) {
                 $0.drain = .seconds(60)
@@ -111,7 +111,7 @@ struct BenchWaitTests {
 
     /// Its end falls into an interval that has only just begun, or shortly before one would.
     @Test(arguments: [300, 340, 360, 399])
-    func `the drain is no part of the last interval`(_ milliseconds: Int) async throws {
+    func `The drain is no part of the last interval`(_ milliseconds: Int) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/delay/1000", .time(.milliseconds(milliseconds))) {
                 $0.drain = .seconds(60)
@@ -124,7 +124,7 @@ struct BenchWaitTests {
     }
 
     @Test(arguments: [BenchPlan.API.direct, .async])
-    func `requests that -T cuts off have not failed`(_ api: BenchPlan.API) async throws {
+    func `Requests that -T cuts off have not failed`(_ api: BenchPlan.API) async throws {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             let result = try await origin.measure("/stall", .requests(100), streams: 3) {
                 $0.activeTimeout = .milliseconds(300)

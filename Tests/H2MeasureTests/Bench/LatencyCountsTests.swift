@@ -1,12 +1,13 @@
 import Histogram
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite("Latency counts")
+@Suite(.inTurn)
 struct LatencyCountsTests {
     @Test
-    func `they say what an HdrHistogram says`() {
+    func `They say what an HdrHistogram says`() {
         var random = SystemRandomNumberGenerator()
         let counts = LatencyCounts()
         var histogram = TimeHistogram.nanoseconds()
@@ -32,7 +33,7 @@ struct LatencyCountsTests {
     }
 
     @Test
-    func `sums are what recording all in one is`() {
+    func `Sums are what recording all in one is`() {
         let (first, second, both) = (LatencyCounts(), LatencyCounts(), LatencyCounts())
         for value in stride(from: UInt64(1), to: 5_000_000, by: 1_237) {
             (value % 2 == 0 ? first : second).record(value)
@@ -47,7 +48,7 @@ struct LatencyCountsTests {
     }
 
     @Test
-    func `nothing is left after a reset`() {
+    func `Nothing is left after a reset`() {
         let counts = LatencyCounts()
         counts.record(12_345_678)
         counts.reset()
@@ -59,7 +60,7 @@ struct LatencyCountsTests {
     }
 
     @Test
-    func `more than an hour is an hour`() {
+    func `More than an hour is an hour`() {
         let counts = LatencyCounts()
         counts.record(.max)
         #expect(counts.maximum == TimeHistogram.longest)

@@ -1,11 +1,12 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite("Ring")
+@Suite(.inTurn)
 struct RingTests {
     @Test
-    func `what goes in first comes out first, also when it has grown`() {
+    func `What goes in first comes out first, also when it has grown`() {
         var ring = Ring<Int>(capacity: 2)
         var expected: [Int] = []
         for value in 0..<100 {

@@ -29,7 +29,7 @@ final class UnixRelay: @unchecked Sendable {
     /// Ends the wait for a connection. One that is there ends with its peers, which is waited for.
     func stop() {
         shutdown(listener, CInt(SHUT_RDWR))
-        for _ in 0..<10_000 where !hasEnded.load(ordering: .acquiring) { usleep(1_000) }
+        _ = becomes { hasEnded.load(ordering: .acquiring) }
         close(listener)
     }
 

@@ -1,4 +1,3 @@
-import H2Platform
 import Synchronization
 
 /// True once.
@@ -13,6 +12,3 @@ final class Gate: Sendable {
     func open() { continuation.finish() }
     func wait() async { for await _ in stream {} }
 }
-
-/// Holds the calling thread up: what a server's freeze is made of.
-func blockThread(seconds: UInt32) { sleep(seconds) }

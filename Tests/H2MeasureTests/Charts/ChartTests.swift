@@ -1,8 +1,9 @@
 import H2Measure
 import Histogram
+import H2TestSupport
 import Testing
 
-@Suite struct ChartTests {
+@Suite(.inTurn) struct ChartTests {
     private func chart(
         _ points: [LineChart.Point], scale: Axis.Scale = .linear, stroke: LineChart.Stroke = .line
     ) -> LineChart {
@@ -18,7 +19,7 @@ import Testing
     // MARK: Lines
 
     @Test(arguments: [Axis.Scale.linear, .logarithmic(base: 10)], [LineChart.Stroke.line, .dashed, .area, .dotted])
-    func aChartOfNothingSaysSo(_ scale: Axis.Scale, _ stroke: LineChart.Stroke) {
+    func `A chart of nothing says so`(_ scale: Axis.Scale, _ stroke: LineChart.Stroke) {
         for points in [[], [LineChart.Point(1, nil)], [.init(1, .nan)], [.init(.infinity, 3)]] {
             let svg = chart(points, scale: scale, stroke: stroke).svg()
             #expect(svg.contains(">no data<"))
@@ -26,30 +27,30 @@ import Testing
         }
     }
 
-    @Test func onePointIsADot() {
+    @Test func `One point is a dot`() {
         let svg = chart([.init(1, 5e6)]).svg()
         #expect(svg.contains("<circle"))
         #expect(lines(svg).isEmpty)
         MarkupCheck.expectWellFormed(svg)
     }
 
-    @Test func zerosAreALineOnTheGround() throws {
+    @Test func `Zeros are a line on the ground`() throws {
         let svg = chart([.init(0, 0), .init(1, 0), .init(2, 0)]).svg()
         #expect(lines(svg).count == 1)
         MarkupCheck.expectWellFormed(svg)
     }
 
-    @Test func aLineIsBrokenWhereNothingIsKnown() {
+    @Test func `A line is broken where nothing is known`() {
         let svg = chart([.init(0, 1), .init(1, 2), .init(2, nil), .init(3, 3), .init(4, 1)]).svg()
         #expect(lines(svg).count == 2)
     }
 
-    @Test func aLogarithmicLineIsBrokenAtZero() {
+    @Test func `A logarithmic line is broken at zero`() {
         let points = [LineChart.Point(0, 1), .init(1, 2), .init(2, 0), .init(3, 3), .init(4, 1)]
         #expect(lines(chart(points, scale: .logarithmic(base: 10)).svg()).count == 2)
     }
 
-    @Test func aLongLineIsThinnedAndKeepsItsPeak() {
+    @Test func `A long line is thinned and keeps its peak`() {
         var points = (0..<50_000).map { LineChart.Point(Double($0), 1e6) }
         points[31_234].y = 9e6
         let thinned = chart(points).svg()
@@ -59,13 +60,13 @@ import Testing
         #expect(thinned.contains(">10 ms<") || thinned.contains(">8 ms<"))
     }
 
-    @Test func namesAndFiguresStandInTheTips() {
+    @Test func `Names and figures stand in the tips`() {
         let svg = chart([.init(0, 1.5e6), .init(1, 2.5e6)]).svg()
         #expect(svg.contains("<title>1.00 s\np99: 2.50 ms</title>"))
         #expect(svg.contains("role=\"img\" aria-label=\"A chart\""))
     }
 
-    @Test func marksNotesAndLevelsAreNamed() {
+    @Test func `Marks, notes and levels are named`() {
         var chart = chart([.init(0, 1e6), .init(10, 2e6)])
         chart.marks = [(5, "<stall>")]
         chart.notes = [.init(x: 4, y: 1.5e6, label: "<knee>")]
@@ -79,7 +80,7 @@ import Testing
 
     // MARK: Bars
 
-    @Test func barsHaveTheirValuesAndSpread() {
+    @Test func `Bars have their values and spread`() {
         let svg = BarChart(
             "Bars", unit: .nanoseconds,
             rows: [.init("one", [.bar(.init(2e6, spread: 1e6...3e6))]), .init("two", [.bar(.init(0))])]
@@ -90,7 +91,7 @@ import Testing
         MarkupCheck.expectWellFormed(svg)
     }
 
-    @Test func aBarThatIsMissingSaysWhyOnce() {
+    @Test func `A bar that is missing says why once`() {
         let svg = BarChart(
             "Bars", unit: .count, scale: .logarithmic(base: 10), series: ["a", "b"],
             rows: [
@@ -103,7 +104,7 @@ import Testing
     }
 
     /// On a logarithmic axis a bar a quarter as long is not a quarter as much.
-    @Test func aLogarithmicAxisHasDotsInsteadOfBars() {
+    @Test func `A logarithmic axis has dots instead of bars`() {
         let rows = [
             BarChart.Row("one", [.bar(.init(306e6, spread: 300e6...400e6))]), .init("two", [.bar(.init(9.18e9))]),
         ]
@@ -116,7 +117,7 @@ import Testing
         MarkupCheck.expectWellFormed(logarithmic)
     }
 
-    @Test func aFewSlowResponsesDoNotSqueezeTheDistribution() {
+    @Test func `A few slow responses do not squeeze the distribution`() {
         var histogram = TimeHistogram.nanoseconds()
         for index in 0..<20_000 { histogram.record(UInt64(1_000_000 + index * 50)) }
         for _ in 0..<7 { histogram.record(60_000_000_000) }
@@ -132,7 +133,7 @@ import Testing
         #expect(DistributionChart("corrected", even).beyond == 0)
     }
 
-    @Test func noBarsAtAllAreBorne() {
+    @Test func `No bars at all are borne`() {
         for rows in [
             [], [BarChart.Row("x", [.missing("why")])], [BarChart.Row("x", [])], [.init("x", [.bar(.init(0))])],
         ] {
@@ -144,7 +145,7 @@ import Testing
 
     // MARK: Latency
 
-    @Test func bucketsHoldEachResponseOnce() {
+    @Test func `Buckets hold each response once`() {
         let result = Sample.result(intervals: 1)
         let buckets = DistributionChart.buckets(of: [result.latency, result.corrected])
         #expect(buckets[0].reduce(0) { $0 + $1.count } == UInt64(result.latency.totalCount))
@@ -152,7 +153,7 @@ import Testing
         #expect(buckets[0].map(\.upper) == buckets[0].map(\.upper).sorted())
     }
 
-    @Test func aBucketHoldsWhatItsEdgesSay() throws {
+    @Test func `A bucket holds what its edges say`() throws {
         var histogram = TimeHistogram.nanoseconds()
         histogram.record(1_000_000, count: 3)
         histogram.record(40_000_000, count: 2)
@@ -164,7 +165,7 @@ import Testing
     }
 
     @Test(arguments: [[], [0], [1], [5_000_000], [TimeHistogram.longest], [1, TimeHistogram.longest]])
-    func fewLatenciesAreDrawnToo(_ values: [UInt64]) {
+    func `Few latencies are drawn too`(_ values: [UInt64]) {
         var histogram = TimeHistogram.nanoseconds()
         for value in values { histogram.record(value) }
         let distribution = DistributionChart("raw", histogram, other: ("corrected", histogram)).svg()
@@ -175,7 +176,7 @@ import Testing
         MarkupCheck.expectWellFormed(percentiles)
     }
 
-    @Test func theCurveByPercentileHasTheHistogramsFigures() throws {
+    @Test func `The curve by percentile has the histogram's figures`() throws {
         let result = Sample.result(intervals: 1)
         let series = try #require(PercentileChart([("raw", result.latency)]).chart().series.first)
         for percentile in [50, 90, 99, 99.9] {

@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct TerminalChartTests {
+@Suite(.inTurn) struct TerminalChartTests {
     private func chart(width: Int = 60, height: Int = 12) -> TerminalChart {
         let points = Sample.sweep().points
         let series = [1, 2, 4].map { count in
@@ -15,7 +16,7 @@ import Testing
     }
 
     @Test(arguments: [(30, 6), (40, 10), (80, 16), (133, 40), (300, 100)])
-    func itFitsItsPlace(_ width: Int, _ height: Int) {
+    func `It fits its place`(_ width: Int, _ height: Int) {
         let lines = chart(width: width, height: height).lines()
         #expect(lines.allSatisfy { $0.count <= width })
         // A narrow one has its legend in several lines.
@@ -23,11 +24,11 @@ import Testing
     }
 
     @Test(arguments: [(0, 0), (-5, -5), (1, 1), (12, 3)])
-    func aPlaceThatIsTooSmallIsBorne(_ width: Int, _ height: Int) {
+    func `A place that is too small is borne`(_ width: Int, _ height: Int) {
         #expect(chart(width: width, height: height).lines().count >= 6)
     }
 
-    @Test func axesLegendAndSignsAreThere() {
+    @Test func `Axes, legend and signs are there`() {
         let text = chart().lines().joined(separator: "\n")
         for part in [
             "requests/s", "● 1 connections", "▲ 2 connections", "■ 4 connections", "40k ┤", "0 ┤", "└", "streams",
@@ -38,13 +39,13 @@ import Testing
         #expect(!text.contains("\u{1B}"))
     }
 
-    @Test func theKneeHasItsOwnSign() {
+    @Test func `The knee has its own sign`() {
         var chart = chart()
         chart.highlight = chart.series[2].points[5]
         #expect(chart.lines().joined().contains("◉"))
     }
 
-    @Test func coloursEndWhereTheyBegin() {
+    @Test func `Colours end where they begin`() {
         var chart = chart()
         chart.hasColour = true
         for line in chart.lines() {
@@ -53,7 +54,7 @@ import Testing
         #expect(chart.lines().joined().contains("\u{1B}[34m"))
     }
 
-    @Test func aRisingLineEndsAboveItsBeginning() throws {
+    @Test func `A rising line ends above its beginning`() throws {
         let points = (0...100).map { LineChart.Point(Double($0), Double($0)) }
         let lines = TerminalChart(
             x: ("", .count, .linear), y: ("", .count, .linear), series: [.init("", points)], width: 40, height: 14
@@ -65,14 +66,14 @@ import Testing
         #expect(positions == positions.sorted(by: >))
     }
 
-    @Test func aChartOfNothingSaysSo() {
+    @Test func `A chart of nothing says so`() {
         var chart = chart()
         chart.series = [.init("x", [.init(1, nil)])]
         #expect(chart.lines() == ["requests/s", "  no data"])
     }
 
     @Test(arguments: [[0.0], [5], [0, 0, 0], [Double.nan, 3]])
-    func fewPointsAreDrawn(_ values: [Double]) {
+    func `Few points are drawn`(_ values: [Double]) {
         var chart = chart()
         chart.series = [.init("x", values.enumerated().map { .init(Double($0.offset + 1), $0.element) })]
         #expect(chart.lines().joined().contains("●"))

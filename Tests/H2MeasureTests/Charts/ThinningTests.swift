@@ -1,8 +1,9 @@
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct ThinningTests {
+@Suite(.inTurn) struct ThinningTests {
     private func intervals(_ count: Int) -> [BenchResult.Interval] {
         (0..<count).map { index in
             var interval = BenchResult.Interval(start: Double(index) * 0.1, length: 0.1)
@@ -19,12 +20,12 @@ import Testing
         }
     }
 
-    @Test func fewIntervalsStayAsTheyAre() {
+    @Test func `Few intervals stay as they are`() {
         #expect(Thinning.joined(intervals(600)).count == 600)
     }
 
     @Test(arguments: [601, 1199, 1200, 36_001])
-    func joinedIntervalsKeepSumsAndTheWorst(_ count: Int) throws {
+    func `Joined intervals keep sums and the worst`(_ count: Int) throws {
         let all = intervals(count)
         let joined = Thinning.joined(all)
         #expect(joined.count <= 600)
@@ -43,7 +44,7 @@ import Testing
     }
 
     /// They are in the count of the answered, and have no latency that counts.
-    @Test func intervalsThatAnsweredTheWarmUpOnlyDoNotPullTheMedianDown() {
+    @Test func `Intervals that answered the warm-up only do not pull the median down`() {
         var all = intervals(1200)
         for index in all.indices where index % 2 == 0 {
             (all[index].done, all[index].p50, all[index].longest) = (1000, 0, 0)
@@ -51,7 +52,7 @@ import Testing
         #expect(Thinning.joined(all).allSatisfy { $0.p50 == 1000 })
     }
 
-    @Test func theOutlineKeepsPeaksInTheirOrder() {
+    @Test func `The outline keeps peaks in their order`() {
         var points = (0..<10_000).map { LineChart.Point(Double($0), 5) }
         points[3333].y = 100
         points[7777].y = -3
@@ -62,7 +63,7 @@ import Testing
         #expect(outline.map(\.x) == outline.map(\.x).sorted())
     }
 
-    @Test func aLongGapIsStillAGap() {
+    @Test func `A long gap is still a gap`() {
         let points = (0..<10_000).map { LineChart.Point(Double($0), (4000..<6000).contains($0) ? nil : 1) }
         #expect(Thinning.outline(points).contains { $0.y == nil })
     }

@@ -1,9 +1,10 @@
 import H2Client
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct CompareDistancesTests {
-    @Test func eachWayHasARowAndEachDistanceAColumn() async throws {
+@Suite(.inTurn) struct CompareDistancesTests {
+    @Test func `Each way has a row and each distance a column`() async throws {
         var results: [CompareResult] = []
         for roundTrip in [0, 10_000_000, 50_000_000] as [UInt64] {
             var plan = try ComparePlan.sample([.https])

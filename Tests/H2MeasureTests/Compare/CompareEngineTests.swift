@@ -2,10 +2,11 @@ import H2Client
 import H2Measure
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// The engine itself, against an origin in this process.
-@Suite(.timeLimit(.minutes(5))) struct CompareEngineTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct CompareEngineTests {
     private func plan(
         _ servers: [OriginServer], path: String = "/bytes/3", _ change: (inout ComparePlan) -> Void = { _ in }
     ) throws -> ComparePlan {
@@ -38,7 +39,7 @@ import Testing
         result.cell(way, result.securities[0])?.spread(figure)?.median ?? -1
     }
 
-    @Test func eachWayOpensTheConnectionsThatItIsMeantTo() async throws {
+    @Test func `Each way opens the connections that it is meant to`() async throws {
         let server = try server()
         defer { server.stopNow() }
         let result = try await Compare(try plan([server])).run()
@@ -65,7 +66,7 @@ import Testing
         #expect(CompareTable(result).lines().allSatisfy { $0.count <= 100 })
     }
 
-    @Test func bothTLSAndCleartextAreCompared() async throws {
+    @Test func `Both TLS and cleartext are compared`() async throws {
         let (secure, plain) = (try server(), try server(tls: false))
         defer {
             secure.stopNow()
@@ -78,7 +79,7 @@ import Testing
         #expect(result.cell(.keepAlive, .cleartext)?.spread(\.handshakes)?.median == 0)
     }
 
-    @Test(arguments: [true, false]) func aServerOfHTTP1AloneIsToldFrom(isTLS: Bool) async throws {
+    @Test(arguments: [true, false]) func `A server of HTTP/1.1 alone is told from`(isTLS: Bool) async throws {
         let server = try server(tls: isTLS) { $0.versions = .http1 }
         defer { server.stopNow() }
         let result = try await Compare(try plan([server])).run()
@@ -88,7 +89,7 @@ import Testing
         #expect(result.cell(.keepAlive, security)?.reason == nil)
     }
 
-    @Test func aServerOfHTTP2AloneIsToldFrom() async throws {
+    @Test func `A server of HTTP/2 alone is told from`() async throws {
         let server = try server { $0.versions = .http2 }
         defer { server.stopNow() }
         let result = try await Compare(try plan([server])).run()
@@ -99,7 +100,7 @@ import Testing
         #expect(result.cell(.http2(connections: 1), .tls)?.reason == nil)
     }
 
-    @Test func aServerThatClosesAfterEachResponseHasNoKeepAlive() async throws {
+    @Test func `A server that closes after each response has no keep-alive`() async throws {
         let server = try server(tls: false) {
             $0.versions = .http1
             $0.faults.goAwayAfterRequests = 1
@@ -111,7 +112,7 @@ import Testing
         #expect(new.spread(\.connections)?.median == 12, "\(new)")
     }
 
-    @Test func aServerThatRefusesUnderLoadMakesTheWayIncomplete() async throws {
+    @Test func `A server that refuses under load makes the way incomplete`() async throws {
         let server = try server {
             var workers = OriginServer.Workers(count: 1)
             workers.serviceTime = .milliseconds(5)
@@ -124,14 +125,14 @@ import Testing
         #expect(reason.hasPrefix("incomplete: ") && reason.hasSuffix("answered with 503"), "\(reason)")
     }
 
-    @Test func nobodyThereIsAnError() async throws {
+    @Test func `Nobody there is an error`() async throws {
         let server = try server()
         let plan = try plan([server])
         await server.stop(grace: .zero)
         await #expect(throws: H2Error.self) { try await Compare(plan).run() }
     }
 
-    @Test func distanceShowsWhatReuseIsWorth() async throws {
+    @Test func `Distance shows what reuse is worth`() async throws {
         let server = try server()
         defer { server.stopNow() }
         let result = try await Compare(
@@ -150,7 +151,7 @@ import Testing
         #expect(CompareTable(result).work.hasSuffix("20.0 ms round trip"))
     }
 
-    @Test func lossesAreSurvived() async throws {
+    @Test func `Losses are survived`() async throws {
         let server = try server()
         defer { server.stopNow() }
         let result = try await Compare(

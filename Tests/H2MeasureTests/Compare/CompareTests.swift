@@ -2,9 +2,10 @@ import H2Client
 @testable import H2Measure
 import Histogram
 import Synchronization
+import H2TestSupport
 import Testing
 
-@Suite struct CompareTests {
+@Suite(.inTurn) struct CompareTests {
     private func result(
         _ schemes: [Origin.Scheme] = [.https], _ habits: FakeServer.Habits = .init(),
         _ change: (inout ComparePlan) -> Void = { _ in }
@@ -16,7 +17,7 @@ import Testing
 
     // MARK: - What is run
 
-    @Test func eachWayIsAPlanOfItsOwn() async throws {
+    @Test func `Each way is a plan of its own`() async throws {
         let server = FakeServer()
         var plan = try ComparePlan.sample()
         plan.rounds = 1
@@ -38,7 +39,7 @@ import Testing
         #expect(matching { $0.protocols == http2 && $0.connections == 4 && $0.streams == 13 } == 1)
     }
 
-    @Test func cleartextHasNoSessionsToResumeAndSpeaksByPriorKnowledge() async throws {
+    @Test func `Cleartext has no sessions to resume and speaks by prior knowledge`() async throws {
         let server = FakeServer()
         var plan = try ComparePlan.sample([.http])
         plan.rounds = 1
@@ -49,7 +50,7 @@ import Testing
         #expect(server.plans.suffix(5).count { $0.protocols == .cleartextHTTP1 } == 3)
     }
 
-    @Test func oneRequestHasNoSessionToResume() async throws {
+    @Test func `One request has no session to resume`() async throws {
         let result = try await result { $0.requests = 1 }
         let why = try #require(result.cell(.newConnections(resuming: true), .tls)?.reason)
         #expect(why == "incomplete: no TLS session can be resumed in 1 request at once: use a larger -n")
@@ -60,7 +61,7 @@ import Testing
                 == "the server resumes no TLS session")
     }
 
-    @Test func theFirstByteIsNeverLaterThanTheWholeResponse() {
+    @Test func `The first byte is never later than the whole response`() {
         var measured = BenchResult()
         for time in [UInt64](1...9) {
             measured.connect.record((10 - time) * 1_000_000)
@@ -74,7 +75,7 @@ import Testing
         #expect(CompareFigures(measured, way: .keepAlive).firstByte < 5_000_000)
     }
 
-    @Test func eachWayNamesItsVersion() async throws {
+    @Test func `Each way names its version`() async throws {
         let result = try await result()
         let versions = result.cells.map { ($0.way.isHTTP2, $0.version) }
         #expect(versions.allSatisfy { $0.1 == ($0.0 ? "HTTP/2" : "HTTP/1.1") })
@@ -82,7 +83,7 @@ import Testing
         #expect(text.contains("\"http_version\": \"HTTP/2\"") && text.contains("\"http_version\": \"HTTP/1.1\""))
     }
 
-    @Test func aRoundThatIsNotCountedComesFirstAndTheOrderIsShuffledInEach() async throws {
+    @Test func `A round that is not counted comes first and the order is shuffled in each`() async throws {
         let order = Mutex<[(round: Int, name: String)]>([])
         func run(seed: UInt64) async throws -> [[String]] {
             order.withLock { $0 = [] }
@@ -109,7 +110,7 @@ import Testing
         #expect(try await run(seed: 2) != first)
     }
 
-    @Test func theFiguresAreThoseOfTheRoundsWithTheirMedianAndSpread() async throws {
+    @Test func `The figures are those of the rounds with their median and spread`() async throws {
         // Rounds of all ways differ by their number: each has one of each six runs after the probes.
         let habits = FakeServer.Habits(seconds: { plan, run in
             FakeServer.usualSeconds(plan) * (1 + Double((run - 4) / 6) / 10)
@@ -127,7 +128,7 @@ import Testing
         #expect(new.spread(\.resumed)?.median == 99)
     }
 
-    @Test func theFirstByteOfANewConnectionCountsFromItsBeginning() async throws {
+    @Test func `The first byte of a new connection counts from its beginning`() async throws {
         let result = try await result()
         let kept = try #require(result.cell(.keepAlive, .tls)?.spread(\.firstByte)?.median)
         #expect(abs(kept - 5e6) < 2e4)
@@ -136,7 +137,7 @@ import Testing
         #expect(abs(new - 23e6) < 5e4)
     }
 
-    @Test func aMedianIsTheMiddle() {
+    @Test func `A median is the middle`() {
         #expect(CompareSpread([]).median == 0)
         #expect(CompareSpread([3]).median == 3)
         #expect(CompareSpread([3, 1]).median == 2)
@@ -145,7 +146,7 @@ import Testing
 
     // MARK: - What cannot be run
 
-    @Test func aServerWithoutHTTP2SaysSoInThoseWays() async throws {
+    @Test func `A server without HTTP/2 says so in those ways`() async throws {
         let result = try await result([.https], .init(offersHTTP2: false))
         let reason = "the server does not offer HTTP/2 by ALPN"
         #expect(result.cell(.http2(connections: 1), .tls)?.outcome == .couldNot(why: reason))
@@ -154,7 +155,7 @@ import Testing
         #expect(result.verdict(.tls).contains("HTTP/2 was not measured: \(reason)"))
     }
 
-    @Test func aServerThatClosesAfterEachResponseHasNoKeepAlive() async throws {
+    @Test func `A server that closes after each response has no keep-alive`() async throws {
         let result = try await result([.http], .init(closesAfterEachResponse: true))
         for way in [CompareWay.keepAlive, .pool(6)] {
             #expect(try #require(result.cell(way, .cleartext)?.reason).contains("closes the connection after each"))
@@ -162,14 +163,14 @@ import Testing
         #expect(result.cell(.newConnections(resuming: false), .cleartext)?.reason == nil)
     }
 
-    @Test func aServerThatResumesNothingIsNotMeasuredTwice() async throws {
+    @Test func `A server that resumes nothing is not measured twice`() async throws {
         let result = try await result([.https], .init(resumes: false))
         #expect(
             result.cell(.newConnections(resuming: true), .tls)?.outcome
                 == .couldNot(why: "the server resumes no TLS session"))
     }
 
-    @Test func newConnectionsToAServerOfHTTP2AloneSpeakIt() async throws {
+    @Test func `New connections to a server of HTTP/2 alone speak it`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             if plan.protocols == .tls(["http/1.1"]) { throw H2Error(.tlsFailed, message: "no application protocol") }
         })
@@ -180,13 +181,13 @@ import Testing
         #expect(result.cell(.keepAlive, .tls)?.reason == "no application protocol")
     }
 
-    @Test func whereNothingAnswersTheErrorIsThrown() async throws {
+    @Test func `Where nothing answers the error is thrown`() async throws {
         let habits = FakeServer.Habits(change: { _, _, _ in throw H2Error(.connectFailed, message: "refused") })
         let error = await #expect(throws: H2Error.self) { try await result([.https], habits) }
         #expect(error?.code == .connectFailed)
     }
 
-    @Test func whereOneOfTwoServersAnswersTheOtherSaysWhyItDoesNot() async throws {
+    @Test func `Where one of two servers answers the other says why it does not`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, _ in
             if plan.origin.scheme == .http { throw H2Error(.connectFailed, message: "nobody there") }
         })
@@ -197,7 +198,7 @@ import Testing
         #expect(result.cell(.keepAlive, .tls)?.reason == nil)
     }
 
-    @Test func twoServersOfOneSchemeAreAnError() async throws {
+    @Test func `Two servers of one scheme are an error`() async throws {
         var plan = try ComparePlan.sample()
         plan.targets += plan.targets
         await #expect(throws: H2Error.self) { try await Compare(plan, FakeServer()).run() }
@@ -207,7 +208,7 @@ import Testing
 
     // MARK: - What is not whole
 
-    @Test func aFailedRequestMakesAWayIncomplete() async throws {
+    @Test func `A failed request makes a way incomplete`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             guard plan.streams > 50 else { return }
             result.requests.done -= 3
@@ -224,7 +225,7 @@ import Testing
         #expect(rounds.count == 1)
     }
 
-    @Test func anErrorStatusThatComesWithLoadMakesAWayIncomplete() async throws {
+    @Test func `An error status that comes with load makes a way incomplete`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             guard plan.connections > 1, plan.protocols == .tls(["http/1.1"]) else { return }
             result.statuses[200] -= 7
@@ -235,7 +236,7 @@ import Testing
     }
 
     @Test(arguments: [(404, "check the URL"), (302, "redirects (most often 302)"), (503, "503 without any load")])
-    func aStatusThatComesAlwaysIsWarnedOf(_ status: Int, _ words: String) async throws {
+    func `A status that comes always is warned of`(_ status: Int, _ words: String) async throws {
         let result = try await result([.https], .init(status: status))
         #expect(result.cells.allSatisfy { $0.reason == nil })
         #expect(result.warnings.count == 1 && result.warnings[0].contains(words), "\(result.warnings)")
@@ -243,7 +244,7 @@ import Testing
         #expect(CompareTable(result).markdown().contains("**Warning**"))
     }
 
-    @Test func theReportsNameWhatWasAskedForAndHow() async throws {
+    @Test func `The reports name what was asked for and how`() async throws {
         var result = try await result([.https])
         result.conditions = LinkConditions(roundTrip: 50_000_000, loss: 0.01)
         let context = ReportContext(program: "h2get 1.2.3", commandLine: "h2get compare x")
@@ -258,7 +259,7 @@ import Testing
         }
     }
 
-    @Test func howLongItWillTakeIsKnownBeforehand() throws {
+    @Test func `How long it will take is known beforehand`() throws {
         var probe = CompareProbe()
         (probe.connectSeconds, probe.requestSeconds) = (0.1, 0.05)
         var plan = ComparePlan(targets: [])
@@ -277,7 +278,7 @@ import Testing
         #expect(estimate.seconds(at: LinkConditions(roundTrip: 0)) < 1e-9)
     }
 
-    @Test func theVersionsAreNamedInCleartextToo() async throws {
+    @Test func `The versions are named in cleartext too`() async throws {
         let result = try await result([.http])
         #expect(
             result.facts(ReportContext(program: "h2get 1")).contains(
@@ -289,7 +290,7 @@ import Testing
                 ReportFact("Versions", "HTTP/1.1 and HTTP/2 over TLSv1.3 and in cleartext")))
     }
 
-    @Test func whatWillGetLostIsInTheEstimate() throws {
+    @Test func `What will get lost is in the estimate`() throws {
         var probe = CompareProbe()
         (probe.connectSeconds, probe.requestSeconds) = (0.01, 0.01)
         var plan = ComparePlan(targets: [])
@@ -302,7 +303,7 @@ import Testing
         #expect(abs(probe.seconds(of: .http2(connections: 1), plan) - (0.058 + 0.01 + 0.2)) < 1e-9)
     }
 
-    @Test func aServerThatThrottlesAtOnceIsNoMeasureForErrors() async throws {
+    @Test func `A server that throttles at once is no measure for errors`() async throws {
         // One of the probe's three answers, and then a tenth.
         let habits = FakeServer.Habits(change: { _, run, result in
             let bad = max(1, result.requests.done / 10)
@@ -315,7 +316,7 @@ import Testing
         )
     }
 
-    @Test func aProtocolThatWasNotMeantMakesAWayIncomplete() async throws {
+    @Test func `A protocol that was not meant makes a way incomplete`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             guard plan.protocols == .tls(["h2"]), plan.connections > 1 else { return }
             result.connections.http2 -= 2
@@ -325,7 +326,7 @@ import Testing
         #expect(result.cell(.http2(connections: 6), .tls)?.reason == "incomplete: 2 of 6 connections spoke HTTP/1.1")
     }
 
-    @Test func aFailureOfTheRoundThatIsNotCountedIsNone() async throws {
+    @Test func `A failure of the round that is not counted is none`() async throws {
         // The three probes, then six runs.
         let habits = FakeServer.Habits(change: { _, run, result in
             if (4...9).contains(run) { throw H2Error(.connectionClosed, message: "waking up") }
@@ -334,7 +335,7 @@ import Testing
         #expect(result.cells.allSatisfy { $0.reason == nil })
     }
 
-    @Test func whatARoundHasToSayIsNotedOnce() async throws {
+    @Test func `What a round has to say is noted once`() async throws {
         let habits = FakeServer.Habits(change: { plan, _, result in
             guard plan.protocols == .tls(["h2"]), plan.connections == 1, plan.streams > 1 else { return }
             result.connections.maxConcurrentStreams = 32
@@ -352,7 +353,7 @@ import Testing
         #expect(result.cell(.keepAlive, .tls)?.notes == [])
     }
 
-    @Test func whoStopsItKeepsTheRoundsThatWereWhole() async throws {
+    @Test func `Who stops it keeps the rounds that were whole`() async throws {
         let task = Mutex<Task<CompareResult, any Error>?>(nil)
         let plan = try ComparePlan.sample()
         let server = FakeServer(

@@ -1,10 +1,11 @@
 import Foundation
 import H2Client
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct CompareVerdictTests {
+@Suite(.inTurn) struct CompareVerdictTests {
     /// Rounds whose total time and p99 are these, 1 % up and down.
     private func cell(
         _ way: CompareWay, seconds: Double, p99: Double = 1e7, connections: Double = 1,
@@ -47,20 +48,20 @@ import Testing
         ]
     }
 
-    @Test func theVerdictIsMadeFromTheFigures() {
+    @Test func `The verdict is made from the figures`() {
         #expect(
             result(all).verdict(.tls)
                 == "HTTP/2 on one connection: 3.1 × faster than keep-alive; 42 × faster than new connections, 100 × fewer "
                 + "handshakes; 1.2 × faster than a pool of 6; p99 1.4 × worse than on 6 connections.")
     }
 
-    @Test func slowerIsSaidToBeSlower() {
+    @Test func `Slower is said to be slower`() {
         let verdict = result([cell(.keepAlive, seconds: 0.1), cell(.http2(connections: 1), seconds: 0.25)]).verdict(
             .tls)
         #expect(verdict == "HTTP/2 on one connection: 2.5 × slower than keep-alive.")
     }
 
-    @Test func whatIsWithinTheSpreadIsNoDifference() {
+    @Test func `What is within the spread is no difference`() {
         let cells = [
             cell(.keepAlive, seconds: 0.10, spread: 0.2), cell(.http2(connections: 1), seconds: 0.09, spread: 0.2),
             cell(.http2(connections: 6), seconds: 0.09, p99: 0.98e7, spread: 0.2),
@@ -71,7 +72,7 @@ import Testing
                 + "connections within the spread.")
     }
 
-    @Test func withoutHTTP2TheLastOfTheOtherWaysIsJudged() {
+    @Test func `Without HTTP/2 the last of the other ways is judged`() {
         let why = "the server does not offer HTTP/2 by ALPN"
         let cells = [
             cell(.newConnections(resuming: false), seconds: 1, connections: 100), cell(.keepAlive, seconds: 0.2),
@@ -83,7 +84,7 @@ import Testing
         )
     }
 
-    @Test func inCleartextConnectionsAreCountedAndBothSecuritiesAreNamed() {
+    @Test func `In cleartext connections are counted and both securities are named`() {
         let cells =
             [cell(.http2(connections: 1), seconds: 0.1)] + [
                 cell(.newConnections(resuming: false), seconds: 1, connections: 50, security: .cleartext),
@@ -96,7 +97,7 @@ import Testing
             ])
     }
 
-    @Test func incompleteFiguresAreNotJudged() {
+    @Test func `Incomplete figures are not judged`() {
         var cells = all
         guard case .ran(let rounds) = cells[4].outcome else { return }
         cells[4].outcome = .incomplete(rounds, why: "3 of 100 requests failed")
@@ -106,7 +107,7 @@ import Testing
     }
 
     /// As with simulated loss, where a lost SYN is a second.
-    @Test func roundsThatDifferSeveralFoldGiveAnInterval() {
+    @Test func `Rounds that differ severalfold give an interval`() {
         var lucky = cell(.http2(connections: 1), seconds: 0.1)
         guard case .ran(var rounds) = lucky.outcome else { return }
         for (index, seconds) in [0.1, 0.1, 0.3].enumerated() { rounds[index].seconds = seconds }
@@ -126,7 +127,7 @@ import Testing
         #expect(self.result(all).remarks == [])
     }
 
-    @Test func oneRequestHasNoVerdict() {
+    @Test func `One request has no verdict`() {
         var one = result(all)
         one.requests = 1
         #expect(one.verdicts.isEmpty)
@@ -135,7 +136,7 @@ import Testing
         #expect(one.verdicts == ["nothing could be measured: nobody is there."])
     }
 
-    @Test func theTableFitsAnyTerminal() {
+    @Test func `The table fits any terminal`() {
         for width in [20, 30, 40, 60] {
             let lines =
                 CompareTable(result(all), context: ReportContext(program: "h2get 1.2.3", commandLine: "h2get x"))
@@ -145,13 +146,13 @@ import Testing
     }
 
     @Test(arguments: [(1.0, "1.00 ×"), (1.04, "1.04 ×"), (1.1, "1.1 ×"), (9.94, "9.9 ×"), (41.6, "42 ×")])
-    func aRatioHasTheDigitsThatCount(ratio: Double, text: String) {
+    func `A ratio has the digits that count`(ratio: Double, text: String) {
         #expect(CompareResult.times(ratio) == text)
     }
 
     // MARK: - The tables
 
-    @Test func theTableFitsInto100Columns() {
+    @Test func `The table fits into 100 columns`() {
         var cells =
             all
             + all.dropLast().filter { $0.way != .newConnections(resuming: true) }.map {
@@ -180,13 +181,13 @@ import Testing
         #expect(lines.contains("over TLS") && lines.contains("cleartext"))
     }
 
-    @Test func aNarrowTableContinuesBelow() {
+    @Test func `A narrow table continues below`() {
         let lines = CompareTable(result(all)).lines(width: 60)
         #expect(lines.allSatisfy { $0.count <= 60 }, "\(lines.joined(separator: "\n"))")
         #expect(lines.count { $0.hasPrefix("keep-alive") } == 2)
     }
 
-    @Test func wordsOfAServerMakeNoMarkup() {
+    @Test func `Words of a server make no markup`() {
         let evil = "\u{1b}[31mred|<script>`*\u{202e}"
         let cells = [cell(.keepAlive, seconds: 1), CompareResult.Cell(.pool(6), .tls, .couldNot(why: evil))]
         let table = CompareTable(result(cells))
@@ -200,7 +201,7 @@ import Testing
         }
     }
 
-    @Test func markdownHasARowForEachWayAndTheVerdict() {
+    @Test func `Markdown has a row for each way and the verdict`() {
         let markdown = CompareTable(result(all)).markdown()
         #expect(markdown.contains("| keep-alive | 310 ms | 1% | 323 | 5.00 ms | 10.0 ms | 2.50 ms | 1 | 1 | 0 | 100 |"))
         #expect(markdown.contains("**HTTP/2 on one connection: 3.1 × faster"))
@@ -208,7 +209,7 @@ import Testing
 
     // MARK: - JSON
 
-    @Test func jsonHasEveryFigureOfEveryRound() throws {
+    @Test func `JSON has every figure of every round`() throws {
         var shown = result(all + [.init(.http2(connections: 1), .cleartext, .couldNot(why: "no \"h2\""))])
         shown.conditions = LinkConditions(roundTrip: 30_000_000)
         let text = CompareJSON.document([shown]).text

@@ -1,9 +1,10 @@
 import H2Platform
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct LinkModelTests {
+@Suite(.inTurn) struct LinkModelTests {
     private static let millisecond: UInt64 = 1_000_000
     private let segment = 1460
 
@@ -46,7 +47,7 @@ import Testing
 
     // MARK: - Distance
 
-    @Test func aLinkOfNoLengthPassesBytesOnAtOnce() {
+    @Test func `A link of no length passes bytes on at once`() {
         var model = model(LinkConditions())
         model.append(100, at: 7)
         model.advance(to: 7)
@@ -57,7 +58,7 @@ import Testing
         #expect(model.nextEvent == nil)
     }
 
-    @Test func bytesArriveHalfARoundTripLater() {
+    @Test func `Bytes arrive half a round trip later`() {
         var model = model(link(30))
         model.append(100, at: 5 * Self.millisecond)
         model.advance(to: 20 * Self.millisecond - 1)
@@ -68,7 +69,7 @@ import Testing
         #expect(model.queued == 0)
     }
 
-    @Test func bothHalvesOfAnOddRoundTripMakeItWhole() {
+    @Test func `Both halves of an odd round trip make it whole`() {
         let conditions = LinkConditions(roundTrip: 7)
         var forth = LinkModel(conditions, isForth: true, random: SplitMix64(seed: 1))
         var back = LinkModel(conditions, isForth: false, random: SplitMix64(seed: 1))
@@ -78,7 +79,7 @@ import Testing
         #expect(back.nextEvent == 4)
     }
 
-    @Test func nothingLeavesBeforeTheConnectionIsOpen() {
+    @Test func `Nothing leaves before the connection is open`() {
         var model = model(link(100), opensAt: 100 * Self.millisecond)
         model.append(10, at: 3)
         model.append(20, at: 4)
@@ -88,7 +89,7 @@ import Testing
 
     // MARK: - The window
 
-    @Test func slowStartDoublesTheWindowEachRoundTrip() {
+    @Test func `Slow start doubles the window each round trip`() {
         var model = model(link(100))
         model.append(100 * segment, at: 0)
         #expect(
@@ -98,7 +99,7 @@ import Testing
             ])
     }
 
-    @Test func aWarmConnectionIsFasterThanANewOne() {
+    @Test func `A warm connection is faster than a new one`() {
         var model = model(link(100))
         model.append(100 * segment, at: 0)
         _ = arrivals(&model)
@@ -107,7 +108,7 @@ import Testing
         #expect(arrivals(&model) == [Arrival(milliseconds: 550, bytes: 60 * segment)])
     }
 
-    @Test func aboveTheThresholdTheWindowGrowsByOneARoundTrip() {
+    @Test func `Above the threshold the window grows by one a round trip`() {
         var conditions = link(100)
         conditions.slowStartThreshold = 20
         var model = model(conditions)
@@ -115,7 +116,7 @@ import Testing
         #expect(arrivals(&model).prefix(5).map { $0.bytes / segment } == [10, 20, 21, 22, 23])
     }
 
-    @Test func theWindowStopsAtItsMaximum() {
+    @Test func `The window stops at its maximum`() {
         var conditions = link(100)
         conditions.maximumWindow = 25
         var model = model(conditions)
@@ -124,7 +125,7 @@ import Testing
         #expect(model.window == 25)
     }
 
-    @Test func aWindowThatIsNotUsedDoesNotGrow() {
+    @Test func `A window that is not used does not grow`() {
         var model = model(link(100))
         for round in 0..<20 {
             model.append(3 * segment, at: UInt64(round) * 100 * Self.millisecond)
@@ -133,7 +134,7 @@ import Testing
         #expect(model.window == 10)
     }
 
-    @Test func silenceHalvesTheWindowDownToTheInitialOne() {
+    @Test func `Silence halves the window down to the initial one`() {
         var model = model(link(100))
         model.append(150 * segment, at: 0)
         _ = arrivals(&model)
@@ -147,7 +148,7 @@ import Testing
         #expect(model.window == 10)
     }
 
-    @Test func smallPiecesThatWaitForTheWindowBecomeWholeSegments() {
+    @Test func `Small pieces that wait for the window become whole segments`() {
         var model = model(link(100))
         model.append(10 * segment, at: 0)
         for _ in 0..<1000 { model.append(10, at: 0) }
@@ -159,7 +160,7 @@ import Testing
 
     // MARK: - Losses
 
-    @Test func aLossThatThreeSegmentsFollowCostsARoundTripAndHalvesTheWindow() {
+    @Test func `A loss that three segments follow costs a round trip and halves the window`() {
         let draws = [false, true] + [Bool](repeating: false, count: 8)
         var model = model(link(100, loss: 0.1), seed: seed(drawing: draws, loss: 0.1))
         model.append(5 * segment, at: 0)
@@ -171,7 +172,7 @@ import Testing
         #expect(model.window == 5)
     }
 
-    @Test func aLossThatTooLittleFollowsCostsTheTimeout() {
+    @Test func `A loss that too little follows costs the timeout`() {
         for (roundTrip, timeout) in [(10 as UInt64, 200.0), (100, 200), (150, 300)] {
             let draws = [false, true, false, false, false]
             var model = model(link(roundTrip, loss: 0.1), seed: seed(drawing: draws, loss: 0.1))
@@ -185,7 +186,7 @@ import Testing
         }
     }
 
-    @Test func theTimeoutDoublesWhereTheRepetitionGetsLostToo() {
+    @Test func `The timeout doubles where the repetition gets lost too`() {
         let draws = [true, true, false]
         var model = model(link(100, loss: 0.2), seed: seed(drawing: draws, loss: 0.2))
         model.append(10, at: 0)
@@ -193,7 +194,7 @@ import Testing
         #expect(model.lost == 2)
     }
 
-    @Test func lossesOfOneFlightHalveTheWindowOnce() {
+    @Test func `Losses of one flight halve the window once`() {
         let draws = [true, false, true] + [Bool](repeating: false, count: 12)
         var model = model(link(100, loss: 0.1), seed: seed(drawing: draws, loss: 0.1))
         model.append(10 * segment, at: 0)
@@ -202,7 +203,7 @@ import Testing
         #expect(model.window == 5)
     }
 
-    @Test(arguments: 1...40) func whateverIsLostEverythingArrivesOnceAndInTime(seed: Int) {
+    @Test(arguments: 1...40) func `Whatever is lost everything arrives once and in time`(seed: Int) {
         var random = SplitMix64(seed: UInt64(seed))
         let conditions = link(UInt64.random(in: 0...80, using: &random), loss: Double(seed % 5) / 20)
         let opensAt = conditions.roundTrip
@@ -227,7 +228,7 @@ import Testing
 
     // MARK: - The ends
 
-    @Test func theEndArrivesBehindAllBytes() {
+    @Test func `The end arrives behind all bytes`() {
         var model = model(link(100))
         model.append(12 * segment, at: 0)
         model.finish(at: 0)
@@ -237,7 +238,7 @@ import Testing
         #expect(model.takeArrived() == 2 * segment && model.hasEnded)
     }
 
-    @Test func anEndAloneArrivesToo() {
+    @Test func `An end alone arrives too`() {
         var model = model(link(100))
         model.finish(at: 0)
         #expect(model.nextEvent == 50 * Self.millisecond)
@@ -245,7 +246,7 @@ import Testing
         #expect(model.hasEnded)
     }
 
-    @Test func openingTakesARoundTripAndTheServerHalfAOneMore() {
+    @Test func `Opening takes a round trip and the server half of one more`() {
         var random = SplitMix64(seed: 1)
         let opening = LinkOpening(link(100), at: 7 * Self.millisecond, using: &random)
         #expect(opening.reachesServer == 57 * Self.millisecond)
@@ -254,7 +255,7 @@ import Testing
         #expect(opening.lost == 0)
     }
 
-    @Test func aLostSYNCostsASecondAndALostAnswerToo() {
+    @Test func `A lost SYN costs a second and a lost answer too`() {
         let conditions = link(100, loss: 0.2)
         var lostSYN = SplitMix64(seed: seed(drawing: [true, false, false], loss: 0.2))
         let first = LinkOpening(conditions, at: 0, using: &lostSYN)
@@ -270,7 +271,7 @@ import Testing
         #expect(second.lost == 2)
     }
 
-    @Test func theSeventhSYNIsNotLost() {
+    @Test func `The seventh SYN is not lost`() {
         var random = SplitMix64(seed: 1)
         let opening = LinkOpening(link(100, loss: 1), at: 0, using: &random)
         #expect(opening.clientMaySend == (63_000 + 100) * Self.millisecond)

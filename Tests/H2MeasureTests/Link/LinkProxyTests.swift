@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2Measure
 
-@Suite(.timeLimit(.minutes(5))) struct LinkProxyTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct LinkProxyTests {
     private func pattern(_ count: Int, _ salt: Int = 0) -> [UInt8] { (0..<count).map { UInt8(($0 + salt) % 251) } }
 
     private func link(_ milliseconds: UInt64, loss: Double = 0) -> LinkConditions {
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func aFirstAnswerTakesTwoRoundTripsAndTheNextOne() async throws {
+    @Test func `A first answer takes two round trips and the next one`() async throws {
         let server = try echo()
         try await LinkProxy.run(to: "127.0.0.1", port: server.port, conditions: link(50)) { proxy in
             let port = proxy.port
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func aServerThatSpeaksFirstIsHeardAfterTwoRoundTrips() async throws {
+    @Test func `A server that speaks first is heard after two round trips`() async throws {
         let server = try RawServer { socket in
             try? socket.send([42])
             _ = socket.read()
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: [(0 as UInt64, 0.0), (4, 0), (4, 0.01), (0, 0.02)])
-    func bytesArriveIntactBothWaysAndAHalfCloseIsPassedOn(roundTrip: UInt64, loss: Double) async throws {
+    func `Bytes arrive intact both ways and a half close is passed on`(roundTrip: UInt64, loss: Double) async throws {
         // It answers only when the client has ended its side.
         let server = try RawServer { socket in
             guard let all = try? socket.readToEnd() else { return }
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func manyConnectionsAreOpenAtOnceAndCounted() async throws {
+    @Test func `Many connections are open at once and counted`() async throws {
         let server = try echo()
         try await LinkProxy.run(to: "127.0.0.1", port: server.port, conditions: link(10, loss: 0.001)) { proxy in
             let port = proxy.port
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func aResetOfTheServerReachesTheClient() async throws {
+    @Test func `A reset of the server reaches the client`() async throws {
         let server = try RawServer { socket in
             _ = socket.read()
             socket.reset()
@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    @Test func aResetOfTheClientReachesTheServer() async throws {
+    @Test func `A reset of the client reaches the server`() async throws {
         let (reads, continuation) = AsyncStream<RawSocket.Read>.makeStream()
         let server = try RawServer { socket in
             continuation.yield(socket.read())
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func aServerThatIsNotThereResetsTheClient() async throws {
+    @Test func `A server that is not there resets the client`() async throws {
         let server = try echo()
         let port = server.port
         server.stop()
@@ -158,7 +158,7 @@ import Testing
         }
     }
 
-    @Test func aReceiverThatDoesNotReadStopsTheSender() async throws {
+    @Test func `A receiver that does not read stops the sender`() async throws {
         let (goes, continuation) = AsyncStream<Int>.makeStream()
         let mayRead = AsyncStream<Void>.makeStream()
         let server = try RawServer { socket in
@@ -188,7 +188,7 @@ import Testing
         }
     }
 
-    @Test func theEndOfTheLinkEndsItsConnections() async throws {
+    @Test func `The end of the link ends its connections`() async throws {
         let server = try echo()
         let client = try await LinkProxy.run(to: "127.0.0.1", port: server.port, conditions: link(1)) { proxy in
             let port = proxy.port
@@ -202,7 +202,7 @@ import Testing
         #expect(try await RawThread.run { client.read() } == .failed(ECONNRESET))
     }
 
-    @Test func ofANamesAddressesTheOneThatAnswersIsTaken() async throws {
+    @Test func `Of a name's addresses the one that answers is taken`() async throws {
         // It has one for each version of IP, on most systems, and the server listens on one alone.
         let server = try echo()
         try await LinkProxy.run(to: "localhost", port: server.port, conditions: link(1)) { proxy in
@@ -219,7 +219,7 @@ import Testing
         }
     }
 
-    @Test func aNameThatHasNoAddressIsAnError() async throws {
+    @Test func `A name that has no address is an error`() async throws {
         await #expect(throws: H2Error.self) {
             try await LinkProxy.run(to: "no-such-name.invalid", port: 80, conditions: link(1)) { _ in }
         }

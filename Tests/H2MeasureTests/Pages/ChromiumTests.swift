@@ -4,7 +4,7 @@ import H2TestSupport
 import Testing
 
 /// The pages in a browser: that they are drawn, in light and in dark, and that nothing of them is cut off or covered.
-@Suite(.serialized) struct ChromiumTests {
+@Suite(.measuring) struct ChromiumTests {
     enum Scheme: String, CaseIterable {
         case light
         case dark
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: [Sheet.bench, .picture, .sweep], Scheme.allCases)
-    func aPageIsDrawnInBothColourSchemes(_ sheet: Sheet, _ scheme: Scheme) async throws {
+    func `A page is drawn in both colour schemes`(_ sheet: Sheet, _ scheme: Scheme) async throws {
         let folder = try TemporaryDirectory.shared.newFolder("chromium")
         try sheet.text.write(
             toFile: "\(folder)/page.\(sheet == .picture ? "svg" : "html")", atomically: true, encoding: .utf8)
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test(arguments: Sheet.allCases)
-    func nothingOverlapsOrIsCutOff(_ sheet: Sheet) async throws {
+    func `Nothing overlaps or is cut off`(_ sheet: Sheet) async throws {
         // The page forbids all scripts, rightly; the one that measures comes instead of its policy.
         let page = try sheet.text.replacing(
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",

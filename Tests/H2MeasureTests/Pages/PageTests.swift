@@ -1,11 +1,12 @@
 import H2Measure
 import Histogram
+import H2TestSupport
 import Testing
 
-@Suite struct PageTests {
+@Suite(.inTurn) struct PageTests {
     private static let hostile = "</td><script>alert('x')</script><img src=\"a\" onerror=\"b\">&\u{1B}[31m"
 
-    @Test func theBenchmarkPageTellsItsFigures() throws {
+    @Test func `The benchmark page tells its figures`() throws {
         let page = try BenchPage(
             plan: Sample.plan(), result: Sample.result(errors: Sample.errors), verdict: Sample.verdict,
             context: Sample.context
@@ -33,7 +34,7 @@ import Testing
         MarkupCheck.expectSelfContained(page)
     }
 
-    @Test func percentilesOfWhichSoFewResponsesCannotTellAreDashes() throws {
+    @Test func `Percentiles of which so few responses cannot tell are dashes`() throws {
         var result = BenchResult()
         for value in 1...50 { result.corrected.record(UInt64(value) * 1_000_000) }
         let page = try BenchPage(plan: Sample.plan(), result: result).html()
@@ -43,7 +44,7 @@ import Testing
         #expect(page.contains("<td class=\"n\">48.0 ms</td>\(dash)\(dash)\(dash)<td class=\"n\">50.0 ms</td>"))
     }
 
-    @Test func percentilesAreOfTheCorrectedLatencyUnlessTheySayOtherwise() throws {
+    @Test func `Percentiles are of the corrected latency unless they say otherwise`() throws {
         var result = Sample.result(intervals: 4)
         (result.latency, result.corrected) = (.nanoseconds(), .nanoseconds())
         for _ in 0..<1_000 {
@@ -58,13 +59,13 @@ import Testing
         }
     }
 
-    @Test func aLongRunsPageStaysSmall() throws {
+    @Test func `A long run's page stays small`() throws {
         let page = try BenchPage(plan: Sample.plan(), result: Sample.result(intervals: 36_000, errors: Sample.errors))
             .html()
         #expect(page.utf8.count < 300_000)
     }
 
-    @Test func aMeasurementOfNothingHasAPage() throws {
+    @Test func `A measurement of nothing has a page`() throws {
         let page = try BenchPage(plan: Sample.plan(), result: BenchResult()).html()
         #expect(page.contains("no connection"))
         #expect(page.contains("No response came."))
@@ -76,13 +77,13 @@ import Testing
         (BenchResult.End.interrupted, "stopped by the user after 60 s"),
         (.gaveUp("connection <refused>"), "gave up after 60 s: connection &lt;refused&gt;"),
     ])
-    func anEarlyEndIsTold(_ end: BenchResult.End, _ text: String) throws {
+    func `An early end is told`(_ end: BenchResult.End, _ text: String) throws {
         var result = Sample.result(intervals: 2)
         result.end = end
         #expect(try BenchPage(plan: Sample.plan(), result: result).html().contains(text))
     }
 
-    @Test func whatTheServerSaysIsText() throws {
+    @Test func `What the server says is text`() throws {
         var result = Sample.result(intervals: 3, errors: [Self.hostile: 4])
         result.connections.lost = [Self.hostile: 1]
         result.connections.failed = [Self.hostile: 1]
@@ -100,14 +101,14 @@ import Testing
         #expect(page.contains("&lt;script&gt;alert(&#39;x&#39;)"))
     }
 
-    @Test func aThousandCausesAreSummedUp() throws {
+    @Test func `A thousand causes are summed up`() throws {
         let errors = Dictionary(uniqueKeysWithValues: (1...1000).map { ("cause \($0)", $0) })
         let page = try BenchPage(plan: Sample.plan(), result: Sample.result(intervals: 2, errors: errors)).html()
         #expect(page.contains(">cause 1000<"))
         #expect(page.contains(">950 other causes<"))
     }
 
-    @Test func nearlyAllIsNotAll() throws {
+    @Test func `Nearly all is not all`() throws {
         var result = Sample.result(intervals: 2)
         result.requests.done = 1_000_000
         result.requests.aborted = 0
@@ -121,7 +122,7 @@ import Testing
     // MARK: Comparison
 
     @Test(arguments: [[0.03], [0, 0.01, 0.05, 0.15]])
-    func theComparisonHasAllFiguresAndReasons(_ distances: [Double]) {
+    func `The comparison has all figures and reasons`(_ distances: [Double]) {
         let page = ComparePage(Sample.comparison(distances: distances)).html()
         for text in [
             ">new connection, session resumed</th>", "it closed the connection</td>", "3.1 × faster than keep-alive",
@@ -136,7 +137,7 @@ import Testing
         MarkupCheck.expectSelfContained(page)
     }
 
-    @Test func aComparisonInWhichNothingRanSaysWhy() {
+    @Test func `A comparison in which nothing ran says why`() {
         let rows = [ComparePage.Row(["HTTP/2"], .couldNot(Self.hostile)), .init([], .couldNot("refused"))]
         for groups in [[], [.init("0 ms", rows)], [.init("0 ms", rows), ComparePage.Group("10 ms", [])]] {
             let page = ComparePage(.init(title: Self.hostile, labelTitles: ["way"], groups: groups)).html()
@@ -145,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func thePictureStandsAlone() {
+    @Test func `The picture stands alone`() {
         let picture = ComparePage(Sample.comparison(distances: [0, 0.05])).picture()
         #expect(picture.hasPrefix("<svg xmlns=\"http://www.w3.org/2000/svg\" width="))
         #expect(picture.contains("prefers-color-scheme:dark"))
@@ -157,7 +158,7 @@ import Testing
     }
 
     /// Browsers break lines behind hyphens.
-    @Test func anOptionInASentenceIsNotBroken() throws {
+    @Test func `An option in a sentence is not broken`() throws {
         let page = try BenchPage(
             plan: Sample.plan(), result: Sample.result(intervals: 2),
             verdict: [.init(.problem, "Too short: measure longer (-D 10s --warm-up-time 2s) & <well>.")]
@@ -168,7 +169,7 @@ import Testing
             ))
     }
 
-    @Test func waysThatAreAsFastAsTheFastestAreMarkedWithIt() {
+    @Test func `Ways that are as fast as the fastest are marked with it`() {
         func row(_ name: String, _ median: Double, _ low: Double, _ high: Double) -> ComparePage.Row {
             let one = ComparePage.Figure(1)
             return .init(
@@ -187,13 +188,13 @@ import Testing
     }
 
     /// One way has one request in flight and another a hundred, so that their latencies say nothing beside each other.
-    @Test func latenciesOfDifferentQueuesAreNotDrawnBesideEachOther() {
+    @Test func `Latencies of different queues are not drawn beside each other`() {
         let page = ComparePage(Sample.comparison(distances: [0.03])).html()
         #expect(!page.contains("aria-label=\"Latency"))
         #expect(page.contains("Compare the total times"))
     }
 
-    @Test func tablesSortByAnyColumnWithoutAScript() throws {
+    @Test func `Tables sort by any column without a script`() throws {
         let page = SweepPage(Sample.sweep()).html()
         #expect(page.contains("#sort-settings:has(#sort-settings-2:checked) tbody tr{order:var(--o2)}"))
         // 4 × 1,024 is the fastest of all, and comes first where requests/s decide.
@@ -205,14 +206,14 @@ import Testing
         MarkupCheck.expectSelfContained(page)
     }
 
-    @Test func figuresThatAreNoNumbersAreDashes() {
+    @Test func `Figures that are no numbers are dashes`() {
         #expect(ComparePage.Figure(.nan).spread == 0...0)
         #expect(ComparePage.Figure(2, from: 3, to: 1).spread == 1...3)
     }
 
     // MARK: Sweep
 
-    @Test func theSweepMarksTheKneeAndTheBest() {
+    @Test func `The sweep marks the knee and the best`() {
         let page = SweepPage(Sample.sweep()).html()
         for text in [
             ">knee</text>", ">limit 50 ms</text>", "4 connections × 32 streams", ">Best with p99 within 50 ms<",
@@ -224,7 +225,7 @@ import Testing
         MarkupCheck.expectSelfContained(page)
     }
 
-    @Test func withOneStreamEachTheConnectionsAreTheAxis() {
+    @Test func `With one stream each the connections are the axis`() {
         let points = [1, 2, 4, 8].map {
             SweepPage.Point(.init(connections: $0, streams: 1), rate: 100 * Double($0), p50: 1e7, p99: 2e7)
         }
@@ -236,7 +237,7 @@ import Testing
         MarkupCheck.expectWellFormed(page)
     }
 
-    @Test func settingsThatAreRefusedAreNeitherFastestNorDrawn() {
+    @Test func `Settings that are refused are neither fastest nor drawn`() {
         func point(_ streams: Int, _ rate: Double, good: Double, p99: Double, isFlawed: Bool = false) -> SweepPage.Point
         {
             .init(
@@ -259,7 +260,7 @@ import Testing
         #expect(all.contains("<dd>–</dd><dd class=\"small\">every setting has errors</dd>"))
     }
 
-    @Test func refusalsAreNoThroughputOfABenchmarkEither() throws {
+    @Test func `Refusals are no throughput of a benchmark either`() throws {
         var result = Sample.result(intervals: 2)
         let done = result.requests.done
         result.statuses = [Int](repeating: 0, count: 1000)
@@ -271,7 +272,7 @@ import Testing
         #expect(!page.contains("of them with 2xx") && page.contains("<dt>As expected</dt>"))
     }
 
-    @Test func aSweepWithoutPointsHasAPage() {
+    @Test func `A sweep without points has a page`() {
         var input = SweepPage.Input(title: "x", points: [])
         input.knee = .init(connections: 1, streams: 1)
         input.limit = 5e6

@@ -22,7 +22,7 @@ enum Sample {
     /// A run of a minute, in which the server freezes for a second.
     static func result(intervals count: Int = 600, errors: [String: Int] = [:]) -> BenchResult {
         var random = SplitMix64(seed: 1)
-        var result = BenchResult()
+        var result = counts(errors: errors)
         result.startedAt = 1_764_000_000
         result.elapsed = 60
         for index in 0..<count {
@@ -63,31 +63,25 @@ enum Sample {
             result.connect.record(UInt64(random.latency(around: 2.1e5, spread: 0.2)))
             result.handshake.record(UInt64(random.latency(around: 1.9e6, spread: 0.2)))
         }
-        fill(&result, errors: errors)
         return result
     }
 
-    private static func fill(_ result: inout BenchResult, errors: [String: Int]) {
+    /// A steady run's counts, and what went wrong in this one.
+    private static func counts(errors: [String: Int]) -> BenchResult {
         let failed = errors.values.reduce(0, +)
-        result.requests.done = 1_019_812
+        var result = sampleCounts(responses: 1_019_812)
         result.requests.failed = failed
         result.requests.aborted = 12
-        result.requests.sent = 1_019_824 + failed
+        result.requests.sent += 12 + failed
         result.requests.drained = 31
         result.requests.dropped = 4
         result.requests.retries = 96
-        result.requests.answeredInTime = 1_019_781
-        result.statuses[200] = 1_019_700
+        result.requests.answeredInTime -= 31
+        result.statuses[200] -= 112
         result.statuses[503] = 112
         result.errors = errors
-        result.traffic = .init()
-        result.traffic.received = 1_509_321_760
-        result.traffic.sent = 41_200_000
-        result.traffic.receivedHTTP = 1_480_000_000
-        result.traffic.sentHTTP = 38_000_000
         result.traffic.headers = 24_000_000
         result.traffic.headersDecoded = 190_000_000
-        result.traffic.bodiesReceived = 1_430_000_000
         result.waits.stream = 210_000_000_000
         result.waits.streamRequests = 20_400
         result.waits.sendBlocked = 8_000_000_000
@@ -100,17 +94,7 @@ enum Sample {
         result.connections.resumed = 8
         result.connections.peakOpen = 8
         result.connections.http2 = 9
-        result.connections.tlsVersion = "TLSv1.3"
-        result.connections.cipher = "TLS_AES_256_GCM_SHA384"
-        result.connections.maxConcurrentStreams = 100
-        result.connections.roundTrips = 127_480
-        result.client.userSeconds = 21.4
-        result.client.systemSeconds = 9.82
-        result.client.loopBusy = [0.26, 0.31]
-        result.client.lagP99 = 84_000
-        result.client.maximumLag = 2_100_000
-        result.client.residentBytes = 24_600_000
-        result.client.processors = 8
+        return result
     }
 
     static let errors = [

@@ -6,7 +6,7 @@ import HTTPTypes
 import Histogram
 import Testing
 
-@Suite struct BenchJSONTests {
+@Suite(.inTurn) struct BenchJSONTests {
     /// Prints a line for what is wrong with each of the documents.
     private static let validator = """
         import json, sys, jsonschema
@@ -42,7 +42,7 @@ import Testing
         return said.split(separator: "\n").map(String.init)
     }
 
-    @Test func everyKindOfResultMatchesTheSchema() throws {
+    @Test func `Every kind of result matches the schema`() throws {
         var plans = [samplePlan()]
         plans[0].connectionRamp = .init(count: 2, period: .milliseconds(100))
         plans[0].requestsPerConnection = 1000
@@ -87,7 +87,7 @@ import Testing
         #expect(said == documents.map { _ in "valid" }, "\(said)")
     }
 
-    @Test func aWrongDocumentDoesNot() throws {
+    @Test func `A wrong document does not`() throws {
         let good = document(sampleResult(), samplePlan())
         let wrong = [
             good.replacingOccurrences(of: #""elapsed_seconds": 10,"#, with: ""),
@@ -109,7 +109,7 @@ import Testing
     }
 
     /// Without Python too: what is required is all there is, nothing else is allowed, and everything is described.
-    @Test func theSchemaIsStrictEverywhere() throws {
+    @Test func `The schema is strict everywhere`() throws {
         let schema = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: Self.schemaPath)))
         var objects = 0
         func look(_ value: Any, _ path: String) {
@@ -132,7 +132,7 @@ import Testing
         #expect(objects > 15)
     }
 
-    @Test func timesAreInSecondsAndRequestsAddUp() throws {
+    @Test func `Times are in seconds and requests add up`() throws {
         let text = document(fullResult(), samplePlan())
         let read = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
         let requests = try #require(read["requests"] as? [String: Int])
@@ -150,7 +150,7 @@ import Testing
         #expect(!text.contains("\u{1b}"))
     }
 
-    @Test func anIntervalHasALatencyWhereThereIsOne() throws {
+    @Test func `An interval has a latency where there is one`() throws {
         var result = sampleResult()
         // Answers to requests of the warm-up alone, and answers of the drain alone.
         (result.intervals[0].p50, result.intervals[0].p99, result.intervals[0].longest) = (0, 0, 0)
@@ -162,7 +162,7 @@ import Testing
         #expect(line[9]["p99_seconds"] as? Double == 0.00198)
     }
 
-    @Test func theEncodedHistogramIsTheOneThatWasMeasured() throws {
+    @Test func `The encoded histogram is the one that was measured`() throws {
         let result = sampleResult()
         let text = document(result, samplePlan())
         let read = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

@@ -1,18 +1,19 @@
 import H2Client
 import HTTPTypes
 import Histogram
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
 
-@Suite struct BenchSummaryTests {
+@Suite(.inTurn) struct BenchSummaryTests {
     private func summary(
         _ result: BenchResult, _ plan: BenchPlan = samplePlan(), width: Int = 80, color: Bool = false
     ) -> String {
         BenchSummary(result, plan, verdicts: Verdict.all(result, plan), width: width, color: color).text
     }
 
-    @Test func itSaysWhatRanAndWhatCameOfIt() {
+    @Test func `It says what ran and what came of it`() {
         let text = summary(sampleResult())
         for part in [
             "h2get bench: GET https://127.0.0.1:8443/3\n  200,000 requests · 4 connections × 10 streams · 2 threads",
@@ -25,13 +26,13 @@ import Testing
         #expect(!text.contains("Errors") && !text.contains("Waits"))
     }
 
-    @Test func theLastLineHasTheFiguresThatAreLookedForFirst() {
+    @Test func `The last line has the figures that are looked for first`() {
         let last = summary(sampleResult()).split(separator: "\n").last
         #expect(last == "Result: 20,000 responses/s · p50 1.49 ms · p99 1.98 ms (corrected) · 0 errors")
         #expect(summary(BenchResult()).hasSuffix("Result: 0.00 responses/s · 0 errors\n"))
     }
 
-    @Test func itSaysWhoMeasuredAndWhen() {
+    @Test func `It says who measured and when`() {
         let context = ReportContext(program: "h2get 1.2.3", commandLine: "h2get bench x")
         let text = BenchSummary(
             sampleResult(), samplePlan(), verdicts: [], context: context, width: 80, color: false
@@ -39,7 +40,7 @@ import Testing
         #expect(text.contains("  h2get 1.2.3 · 2015-09-09 15:24:39 UTC\n  h2get bench x\n"))
     }
 
-    @Test func conditionsAreSaid() throws {
+    @Test func `Conditions are said`() throws {
         let outcomes = try [FailCondition("p99>1ms"), FailCondition("errors>0.1%")].judge(sampleResult())
         let text = BenchSummary(
             sampleResult(), samplePlan(), verdicts: [], outcomes: outcomes, width: 120, color: false
@@ -48,7 +49,7 @@ import Testing
         #expect(text.contains("ok: errors: 0 of 200,000 requests, which is 0.000 % (--fail-if errors>0.1%)\n"))
     }
 
-    @Test func anErrorPagesShareIsInTheLastLine() {
+    @Test func `An error page's share is in the last line`() {
         var result = sampleResult()
         (result.statuses[200], result.statuses[503]) = (50_000, 150_000)
         #expect(summary(result).hasSuffix("· 0 errors ·\n  150,000 with status 4xx or 5xx\n"), "\(summary(result))")
@@ -60,7 +61,7 @@ import Testing
         #expect(!summary(result, plan, color: true).contains("\u{1b}[31m50,000 2xx"))
     }
 
-    @Test func anIntervalWithoutAResponseHasNoLatency() {
+    @Test func `An interval without a response has no latency`() {
         var intervals = sampleResult().intervals
         for index in [3, 4] { intervals[index] = BenchResult.Interval(start: Double(index), length: 1) }
         let style = TextStyle(color: false)
@@ -70,7 +71,7 @@ import Testing
         #expect(!TimeLine(none).lines(width: 80, style: style).joined().contains("p99"))
     }
 
-    @Test func itSaysEverythingThatWentWrong() {
+    @Test func `It says everything that went wrong`() {
         var result = fullResult()
         result.end = .complete
         let text = summary(result, width: 120)
@@ -87,7 +88,7 @@ import Testing
 
     /// With hostile text, whatever the width.
     @Test(arguments: [20, 30, 40, 50, 60, 72, 80, 100, 120, 200])
-    func noLineIsWiderThanTheTerminal(_ width: Int) {
+    func `No line is wider than the terminal`(_ width: Int) {
         var plan = samplePlan()
         plan.requests[0].request.path = "/" + String(repeating: "long", count: 100)
         plan.pace = .arrivals(from: 1, to: 100_000, ramp: .seconds(5))
@@ -96,7 +97,7 @@ import Testing
         }
     }
 
-    @Test func withoutColoursThereIsNoEscape() {
+    @Test func `Without colours there is no escape`() {
         let plain = summary(fullResult())
         #expect(!plain.contains("\u{1b}"))
         let coloured = summary(fullResult(), color: true)
@@ -107,7 +108,7 @@ import Testing
         #expect(stripped == plain)
     }
 
-    @Test func aResultOfNothingIsNoTrouble() {
+    @Test func `A result of nothing is no trouble`() {
         let text = summary(BenchResult())
         #expect(text.contains("0 sent = 0 done + 0 failed + 0 aborted"))
         #expect(text.contains("no connection"))
@@ -117,7 +118,7 @@ import Testing
 
     // MARK: Percentiles
 
-    @Test func percentilesAboveWhichFewSamplesLieAreMarked() {
+    @Test func `Percentiles above which few samples lie are marked`() {
         let table = PercentileTable([("latency", sampleResult().latency), ("connect", sampleResult().connect)])
         let lines = table.lines(width: 80, style: TextStyle(color: false))
         #expect(lines[0] == "             latency     connect ")
@@ -128,7 +129,7 @@ import Testing
         #expect(lines.last == "* fewer than 10 samples lie above it")
     }
 
-    @Test func columnsThatDoNotFitFollowBelow() {
+    @Test func `Columns that do not fit follow below`() {
         let histogram = sampleResult().latency
         let table = PercentileTable((1...7).map { ("series \($0)", histogram) })
         let lines = table.lines(width: 60, style: TextStyle(color: false))
@@ -137,7 +138,7 @@ import Testing
         #expect(lines.joined().contains("series 7"))
     }
 
-    @Test func aDistributionSaysWhatTheHistogramDoes() {
+    @Test func `A distribution says what the histogram does`() {
         let histogram = fullResult().corrected
         let distribution = Distribution(histogram)
         #expect(distribution.count == Int(histogram.totalCount))
@@ -151,13 +152,13 @@ import Testing
     }
 
     @Test(arguments: [(9, 0), (10_000, 1), (99_999, 9), (100_000, 10), (Int.max, Int.max / 10_000)])
-    func theSamplesAboveAPercentileAreCountedWithoutRounding(_ count: Int, _ expected: Int) {
+    func `The samples above a percentile are counted without rounding`(_ count: Int, _ expected: Int) {
         #expect(Percentile.shown.last!.above(of: count) == expected)
     }
 
     // MARK: Pictures
 
-    @Test func barsAreAsLongAsTheirCounts() {
+    @Test func `Bars are as long as their counts`() {
         var histogram = TimeHistogram.nanoseconds()
         histogram.record(1_000_000, count: 1000)
         histogram.record(100_000_000, count: 500)
@@ -178,7 +179,7 @@ import Testing
         #expect(lines.filter { $0.contains("▏") }.count == 1)
     }
 
-    @Test func oneValueIsOneBar() {
+    @Test func `One value is one bar`() {
         var histogram = TimeHistogram.nanoseconds()
         histogram.record(5_000_000, count: 3)
         #expect(LatencyBars(Distribution(histogram)).bars == [.init(limit: 5_000_000, count: 3)])
@@ -187,13 +188,13 @@ import Testing
         #expect(LatencyBars(Distribution(histogram)).bars.map(\.count) == [3])
     }
 
-    @Test func curvesGoFromNothingToTheMost() {
+    @Test func `Curves go from nothing to the most`() {
         #expect(TimeLine.curve([0, 1, 2, 3, 4, 5, 6, 7], upTo: 7) == "▁▂▃▄▅▆▇█")
         #expect(TimeLine.curve([0, 0], upTo: 0) == "▁▁")
         #expect(TimeLine.curve([.nan, 9], upTo: 7) == "▁█")
     }
 
-    @Test func aLongTimeLineIsDrawnTogether() {
+    @Test func `A long time line is drawn together`() {
         var intervals: [BenchResult.Interval] = []
         for second in 0..<1000 {
             var interval = BenchResult.Interval(start: Double(second), length: 1)

@@ -1,8 +1,9 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct FailConditionTests {
-    @Test func nothingIsJudgedThatTheUserStopped() throws {
+@Suite(.inTurn) struct FailConditionTests {
+    @Test func `Nothing is judged that the user stopped`() throws {
         var result = sampleResult()
         result.end = .interrupted
         #expect([try FailCondition("rate<1000000000")].judge(result).isEmpty)
@@ -26,15 +27,15 @@ import Testing
         ("4xx>0", false), ("200<200K", false), ("200<=200K", true), ("2xx<99.9%", false), ("retries>5", false),
         ("dropped>0", false), ("aborted>1%", false),
     ])
-    func aConditionHoldsOrDoesNot(_ text: String, _ isBroken: Bool) throws {
+    func `A condition holds or does not`(_ text: String, _ isBroken: Bool) throws {
         #expect(try outcome(text).isBroken == isBroken)
     }
 
-    @Test func spacesMeanNothing() throws {
+    @Test func `Spaces mean nothing`() throws {
         #expect(try outcome("p99 > 1.9 ms").isBroken)
     }
 
-    @Test func aPercentileAboveWhichAnswersLackIsNotKnown() throws {
+    @Test func `A percentile above which answers lack is not known`() throws {
         var result = sampleResult()
         result.requests.aborted = 3_000
         var plan = samplePlan()
@@ -49,7 +50,7 @@ import Testing
         #expect([try FailCondition("p50>50ms")].judge(result, plan).map(\.isBroken) == [false])
     }
 
-    @Test func eachFigureIsTheOneThatIsNamed() throws {
+    @Test func `Each figure is the one that is named`() throws {
         func change(_ result: inout BenchResult) {
             result.requests.failed = 300
             result.requests.aborted = 20
@@ -67,14 +68,14 @@ import Testing
         #expect(try outcome("errors>0.1%", change).isBroken)
     }
 
-    @Test func aSentenceSaysWhatWasMeasuredAndWhatWasAskedFor() throws {
+    @Test func `A sentence says what was measured and what was asked for`() throws {
         #expect(try outcome("p99>1ms").text == "p99 is 1.98 ms (--fail-if p99>1ms)")
         #expect(try outcome("rate<30K").text == "the rate is 20,000 responses/s (--fail-if rate<30K)")
         #expect(try outcome("errors>3").text == "errors: 0 of 200,000 requests (--fail-if errors>3)")
     }
 
     @Test(arguments: ["p99>50ms", "max<1s", "errors>0.1%", "mean>1ms"])
-    func whatIsNotKnownIsNoSuccess(_ text: String) throws {
+    func `What is not known is no success`(_ text: String) throws {
         let outcome = try #require([FailCondition(text)].judge(BenchResult()).first)
         #expect(outcome.isBroken && outcome.measured == nil)
         #expect(outcome.text.contains("no request was answered"))
@@ -85,7 +86,7 @@ import Testing
         "errors>-1", "errors>1ms", "errors>1.5", "6xx>0", "0xx>1", "20x>1", "rate<1%", "latency>5ms", "p99>>5ms",
         "P99>nan", "\u{1b}[2J>5",
     ])
-    func wordsThatAreNoConditionAreErrorsWithARemedy(_ text: String) throws {
+    func `Words that are no condition are errors with a remedy`(_ text: String) throws {
         let error = try #require(throws: OptionValueError.self) { try FailCondition(text) }
         #expect(error.remedy.contains("p99>50ms"))
         #expect(!error.description.unicodeScalars.contains { $0.value < 0x20 })

@@ -7,7 +7,7 @@ import Testing
 
 @testable import H2Measure
 
-@Suite struct HistogramLogTests {
+@Suite(.inTurn) struct HistogramLogTests {
     // MARK: Other implementations
 
     /// By the Python implementation (hdrhistogram 0.10.8), of `HdrHistogram(1, 3600000000000, 3)`.
@@ -43,7 +43,7 @@ import Testing
         (large, (1 << 32) + 3_000_000_007, 0, 3_600_000_000_000, 1_000_341_503),
         (coarse, 100, 999_424, 100_139_007, 50_069_503), (javaEmpty, 0, 0, 0, 0),
     ])
-    func whatOthersEncodeIsReadAsTheyReadIt(
+    func `What others encode is read as they read it`(
         _ text: String, _ count: UInt64, _ least: UInt64, _ most: UInt64, _ median: UInt64
     ) throws {
         let histogram = try decoded(text)
@@ -56,7 +56,7 @@ import Testing
         #expect(histogram.valueAtPercentile(50) <= median)
     }
 
-    @Test func javasLogIsRead() throws {
+    @Test func `Java's log is read`() throws {
         var merge = HistogramLogMerge()
         try merge.add(
             """
@@ -74,7 +74,7 @@ import Testing
 
     /// zlib's own bytes may differ from one version to the next, so what is compared is what it compressed.
     @Test(arguments: [empty, one, thousand, large, tooLarge])
-    func whatWeEncodeIsWhatOthersDo(_ text: String) throws {
+    func `What we encode is what others do`(_ text: String) throws {
         let payload = try HistogramPayload(decoding: Array(text.utf8)[...])
         let ours = payload.encoded()
         #expect(try HistogramPayload(decoding: Array(ours.utf8)[...]) == payload)
@@ -82,7 +82,7 @@ import Testing
         if text != Self.empty { #expect(abs(ours.count - text.count) <= 8) }
     }
 
-    @Test func thePercentileTextIsTheOneOfOthers() throws {
+    @Test func `The percentile text is the one of others`() throws {
         let lines = HistogramLogMerge.percentileText(try decoded(Self.thousand)).split(
             separator: "\n", omittingEmptySubsequences: false)
         #expect(lines[0] == "       Value     Percentile TotalCount 1/(1-Percentile)")
@@ -96,7 +96,7 @@ import Testing
 
     // MARK: Round trips
 
-    @Test func layoutsPutEachValueWhereTheHistogramDoes() {
+    @Test func `Layouts put each value where the histogram does`() {
         let layout = HistogramLayout.nanoseconds
         let histogram = TimeHistogram.nanoseconds()
         var generator = SystemRandomNumberGenerator()
@@ -120,11 +120,11 @@ import Testing
     @Test(arguments: [
         (UInt64(0), UInt64(10), 3), (1, 1, 3), (1, 10, 6), (1, .max, 3), (1 << 60, UInt64(Int64.max), 5), (8, 10, 1),
     ])
-    func impossibleLayoutsAreNone(_ lowest: UInt64, _ highest: UInt64, _ digits: Int) {
+    func `Impossible layouts are none`(_ lowest: UInt64, _ highest: UInt64, _ digits: Int) {
         #expect(HistogramLayout(lowest: lowest, highest: highest, digits: digits) == nil)
     }
 
-    @Test func everyLayoutCoversItsRange() throws {
+    @Test func `Every layout covers its range`() throws {
         for digits in 0...5 {
             for lowest: UInt64 in [1, 2, 3, 1000] {
                 for highest: UInt64 in [lowest * 2, lowest * 1000 + 1, 3_600_000_000_000, UInt64(Int64.max)] {
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func anyHistogramComesBackAsItWas() throws {
+    @Test func `Any histogram comes back as it was`() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var generator = SplitMix64(seed: seed)
         for _ in 0..<20 {
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func theLogOfAResultHoldsItsIntervalsAndTheRest() throws {
+    @Test func `The log of a result holds its intervals and the rest`() throws {
         var result = sampleResult()
         for index in result.intervals.indices {
             var part = TimeHistogram.nanoseconds()
@@ -185,7 +185,7 @@ import Testing
         #expect(merge.series[0].end - merge.series[0].start == 10)
     }
 
-    @Test func withoutKeptIntervalsTheWholeLatencyIsALine() throws {
+    @Test func `Without kept intervals the whole latency is a line`() throws {
         var merge = HistogramLogMerge()
         try merge.add(HistogramLog.text(sampleResult()), file: "a.hlog")
         #expect(merge.series[0].intervals == 1)
@@ -194,7 +194,7 @@ import Testing
 
     // MARK: Merging
 
-    @Test func theHistogramsOfSeveralFilesAddUp() throws {
+    @Test func `The histograms of several files add up`() throws {
         let paths = try ["a.hlog", "b.hlog"].map { try TemporaryDirectory.shared.newPath($0) }
         var (slow, fast) = (sampleResult(), sampleResult())
         slow.latency = .nanoseconds()
@@ -221,7 +221,7 @@ import Testing
         #expect(again.series[0].start == latency.start)
     }
 
-    @Test func aFileOfManyReadsIsWhole() throws {
+    @Test func `A file of many reads is whole`() throws {
         let path = try TemporaryDirectory.shared.newPath("long.hlog")
         let line = "0.000,1.000,1.000,\(Self.thousand)\r\n"
         try Data(String(repeating: line, count: 3000).utf8).write(to: URL(fileURLWithPath: path))
@@ -241,7 +241,7 @@ import Testing
         } catch { return "\(error)" }
     }
 
-    @Test func whatIsWrongIsSaidWithItsFileAndLine() throws {
+    @Test func `What is wrong is said with its file and line`() throws {
         let good = "0.000,1.000,1.000,\(Self.one)\n"
         #expect(complaint(good) == "none")
         let wrong = [
@@ -275,7 +275,7 @@ import Testing
         #expect(throws: HistogramLogError.self) { try merge.add(path: "/tmp") }
     }
 
-    @Test func aPayloadThatLiesIsRefused() {
+    @Test func `A payload that lies is refused`() {
         func head(
             _ length: UInt32, digits: UInt32 = 3, lowest: UInt64 = 1, highest: UInt64 = 3_600_000_000_000,
             offset: UInt32 = 0, ratio: Double = 1, cookie: UInt32 = 0x1c84_9313
@@ -316,7 +316,7 @@ import Testing
     }
 
     /// However it is damaged, it is read or refused, and nothing else happens.
-    @Test func noDamageEndsTheProgram() throws {
+    @Test func `No damage ends the program`() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var generator = SplitMix64(seed: seed)
         let original = try #require(Base64.decode(Array(Self.thousand.utf8)[...]))
@@ -339,7 +339,7 @@ import Testing
         #expect(refused > 0, "seed \(seed)")
     }
 
-    @Test func intervalsShorterThanASecondAreLinesOfASecond() throws {
+    @Test func `Intervals shorter than a second are lines of a second`() throws {
         var result = BenchResult()
         result.elapsed = 2.5
         for index in 0..<26 {
@@ -364,7 +364,7 @@ import Testing
 
     /// The product of a value and its count passes 64 bits after 584 years of latency, which a week at 200,000 requests/s
     /// has. No report needs it.
-    @Test func moreLatencyThanSixtyFourBitsHoldIsReported() throws {
+    @Test func `More latency than 64 bits hold is reported`() throws {
         var merged = HistogramLogMerge()
         try merged.add(String(repeating: "0,1,1,\(Self.large)\n0,1,1,\(Self.tooLarge)\n", count: 10), file: "x.hlog")
         var result = BenchResult()
@@ -384,7 +384,7 @@ import Testing
         #expect([try FailCondition("mean>1us")].judge(result)[0].isBroken)
     }
 
-    @Test func countsThatCannotBeAddedUpAreRefused() throws {
+    @Test func `Counts that cannot be added up are refused`() throws {
         var most = HistogramPayload(layout: .nanoseconds)
         most.counts = [.init(index: 1000, count: UInt64(Int64.max))]
         let line = "0,1,1,\(most.encoded())\n"
@@ -394,7 +394,9 @@ import Testing
     }
 
     /// With nearly all counts at one value the percentile of the next is 100 to any number of digits.
-    @Test(arguments: [UInt64(Int64.max) - 1, 1 << 53, 1, 999_999]) func thePercentileTextEnds(_ count: UInt64) throws {
+    @Test(arguments: [UInt64(Int64.max) - 1, 1 << 53, 1, 999_999]) func `The percentile text ends`(
+        _ count: UInt64
+    ) throws {
         var payload = HistogramPayload(layout: .nanoseconds)
         payload.counts = [.init(index: 1000, count: count), .init(index: 5000, count: 1)]
         var sum = HistogramSum()
@@ -407,7 +409,7 @@ import Testing
     }
 
     /// Whatever the counts are, they are refused or reported, and nothing else happens.
-    @Test func anyCountsAreRefusedOrReported() {
+    @Test func `Any counts are refused or reported`() {
         let seed = UInt64.random(in: 0...UInt64.max)
         var generator = SplitMix64(seed: seed)
         var (refused, reported) = (0, 0)
@@ -439,7 +441,7 @@ import Testing
         #expect(refused > 0 && reported > 0, "seed \(seed)")
     }
 
-    @Test func moreTagsThanAnybodyNeedsAreRefused() {
+    @Test func `More tags than anybody needs are refused`() {
         let text = (0..<100).map { "Tag=t\($0),0,1,1,\(Self.one)\n" }.joined()
         #expect(complaint(text).contains("x.hlog:65: the histogram has one more tag"))
     }

@@ -7,7 +7,7 @@ import Histogram
 import Testing
 
 /// The reports of measurements that were made, not of results put together by hand.
-@Suite struct MeasuredReportTests {
+@Suite(.measuring) struct MeasuredReportTests {
     /// 500 requests over 2 connections to an origin on loopback.
     private func measured(
         _ path: String, change: (inout BenchPlan) -> Void = { _ in }
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func theReportsOfAMeasurementAgreeWithEachOther() async throws {
+    @Test func `The reports of a measurement agree with each other`() async throws {
         let (result, plan) = try await measured("/delay/1")
         #expect(result.requests.done == 500)
         let verdicts = Verdict.all(result, plan)
@@ -57,7 +57,7 @@ import Testing
         #expect(merge.series(named: "corrected")?.histogram.totalCount == result.corrected.totalCount)
     }
 
-    @Test func errorPagesOfAMeasurementAreSaid() async throws {
+    @Test func `Error pages of a measurement are said`() async throws {
         let (result, plan) = try await measured("/status/404")
         let verdicts = Verdict.all(result, plan)
         #expect(verdicts.contains { $0.topic == .statuses && $0.text.contains("100.0 % of the responses") })

@@ -1,7 +1,8 @@
 import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct QuantityTextTests {
+@Suite(.inTurn) struct QuantityTextTests {
     @Test(
         arguments: [
             ("10", 10_000_000_000), ("10s", 10_000_000_000), ("250ms", 250_000_000), ("30us", 30_000), ("30µs", 30_000),
@@ -9,17 +10,17 @@ import Testing
             ("s", nil), ("-1s", nil), ("1e3s", nil), ("1 s", nil), ("nan", nil), ("1d", nil), ("1.2.3s", nil),
             ("0x1s", nil), ("99999999999999999999s", nil), ("87600h", 315_360_000_000_000_000), ("87601h", nil),
         ] as [(String, UInt64?)])
-    func aTimeHasAUnitOrIsSeconds(_ text: String, _ nanoseconds: UInt64?) {
+    func `A time has a unit or is seconds`(_ text: String, _ nanoseconds: UInt64?) {
         #expect(QuantityText.nanoseconds(text) == nanoseconds)
     }
 
-    @Test func whatANumberAloneIsDependsOnTheOption() {
+    @Test func `What a number alone is depends on the option`() {
         #expect(QuantityText.nanoseconds("7", bare: .milliseconds) == 7_000_000)
         #expect(QuantityText.nanoseconds("7", bare: .refused) == nil)
         #expect(QuantityText.nanoseconds("7ms", bare: .refused) == 7_000_000)
     }
 
-    @Test func numbersRatesAndPartsHaveTheirUnits() {
+    @Test func `Numbers, rates and parts have their units`() {
         #expect(QuantityText.whole("10K", thousand: 1_000) == 10_000)
         #expect(QuantityText.whole("10k", thousand: 1_024) == 10_240)
         #expect(QuantityText.whole("99999999999G", thousand: 1_000) == nil)

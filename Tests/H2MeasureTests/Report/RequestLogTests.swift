@@ -5,14 +5,14 @@ import H2TestSupport
 import Synchronization
 import Testing
 
-@Suite struct RequestLogTests {
+@Suite(.inTurn) struct RequestLogTests {
     private func lines(_ path: String) throws -> [String] {
         let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
         #expect(text.hasSuffix("\n"))
         return text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
-    @Test func aLineHasEveryFigureOfARequest() async throws {
+    @Test func `A line has every figure of a request`() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         log.append(
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 9, 10, 99, 100, 999_999, 1_000_000, 12_345_678_901, Int.max])
-    func numbersHaveAllTheirDigits(_ value: Int) async throws {
+    func `Numbers have all their digits`(_ value: Int) async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         log.append(
@@ -47,7 +47,7 @@ import Testing
                 == "0.000000,0.000000,0.000,0.000,0.000,\(status),\(value),\(value),\(value),done,\(value)")
     }
 
-    @Test func aLongCauseIsCutBetweenCharacters() async throws {
+    @Test func `A long cause is cut between characters`() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let log = try RequestLog(path: path)
         for cause in [String(repeating: "漢", count: 5000), String(repeating: "\"", count: 5000)] {
@@ -65,7 +65,7 @@ import Testing
         #expect(lines[400].hasSuffix(",\"\(String(repeating: "\"", count: 2000))\",1"))
     }
 
-    @Test func linesOfSeveralThreadsNeverMix() async throws {
+    @Test func `Lines of several threads never mix`() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         let first = try RequestLog(path: path)
         let (writers, each) = (4, 20_000)
@@ -104,21 +104,21 @@ import Testing
         #expect(next.dropFirst().allSatisfy { $0 == each })
     }
 
-    @Test func anOlderLogIsReplaced() async throws {
+    @Test func `An older log is replaced`() async throws {
         let path = try TemporaryDirectory.shared.newPath("requests.csv")
         try Data("old\n".utf8).write(to: URL(fileURLWithPath: path))
         try await RequestLog(path: path).finish()
         #expect(try lines(path).count == 1)
     }
 
-    @Test func aFileThatCannotBeMadeIsSaid() {
+    @Test func `A file that cannot be made is said`() {
         let error = #expect(throws: H2Error.self) { _ = try RequestLog(path: "/nowhere/requests.csv") }
         #expect(error?.code == .localIO)
         #expect(error?.description.contains("/nowhere/requests.csv") == true)
     }
 
     /// Nothing is ever written to this device.
-    @Test func anErrorOfWritingIsKeptAndReportedAtTheEnd() async throws {
+    @Test func `An error of writing is kept and reported at the end`() async throws {
         let error = #expect(throws: H2Error.self) { _ = try RequestLog(path: "/dev/full") }
         #expect(error?.code == .localIO)
         #expect(error?.description.contains("No space left") == true)
@@ -160,7 +160,7 @@ import Testing
         return (path, reader)
     }
 
-    @Test func aSlowReaderHoldsNothingUpAndGetsAllThatFitsIntoTheQueue() async throws {
+    @Test func `A slow reader holds nothing up and gets all that fits into the queue`() async throws {
         let (path, reader) = try pipe()
         let log = try RequestLog(path: path)
         // More than a pipe takes. It returns although nobody reads.
@@ -170,7 +170,7 @@ import Testing
         #expect(try await lines == 20_001)
     }
 
-    @Test func linesBeyondTheQueueAreDroppedAndCounted() async throws {
+    @Test func `Lines beyond the queue are dropped and counted`() async throws {
         let (path, reader) = try pipe()
         let log = try RequestLog(path: path, queueLimit: 200_000)
         fill(log, 20_000)
@@ -182,7 +182,7 @@ import Testing
         #expect(failure?.description.contains(message) == true, "\(String(describing: failure))")
     }
 
-    @Test func aCancelledMeasurementWaitsOnlyALittleForAReader() async throws {
+    @Test func `A cancelled measurement waits only a little for a reader`() async throws {
         let (path, reader) = try pipe()
         defer { close(reader) }
         let log = try RequestLog(path: path)
@@ -193,7 +193,7 @@ import Testing
         #expect(failure?.description.contains("its reader stopped reading") == true, "\(String(describing: failure))")
     }
 
-    @Test func aCancelledMeasurementDoesNotWaitForAReaderThatTrickles() async throws {
+    @Test func `A cancelled measurement does not wait for a reader that trickles`() async throws {
         let (path, reader) = try pipe()
         let log = try RequestLog(path: path)
         // 20 MB, of which the reader takes 4 KiB at a time: it would need minutes.
@@ -203,7 +203,7 @@ import Testing
             var buffer = [UInt8](repeating: 0, count: 4_096)
             while !isOver.withLock({ $0 }) {
                 _ = read(reader, &buffer, buffer.count)
-                usleep(20_000)
+                letTimePass(.milliseconds(20))
             }
             close(reader)
         }
@@ -214,7 +214,7 @@ import Testing
         #expect(failure?.description.contains("its reader stopped reading") == true, "\(String(describing: failure))")
     }
 
-    @Test func theLastOfSeveralLogsHasCountedTheLinesOfAll() async throws {
+    @Test func `The last of several logs has counted the lines of all`() async throws {
         let (path, reader) = try pipe()
         let first = try RequestLog(path: path)
         close(reader)

@@ -1,12 +1,13 @@
 @testable import H2Measure
+import H2TestSupport
 import Testing
 
-@Suite struct ReportTextTests {
+@Suite(.inTurn) struct ReportTextTests {
     @Test(arguments: [
         ("plain, ü and 漢", "plain, ü and 漢"), ("a\u{1b}[31mb", "a\\x1b[31mb"), ("a\r\nb\t\0", "a\\x0d\\x0ab\\x09\\x00"),
         ("\u{7f}\u{9b}1m", "\\x7f\\u{9b}1m"), ("a\u{202e}b", "a\\u{202e}b"),
     ])
-    func nothingThatAServerSendsCanSteerATerminal(_ text: String, _ expected: String) {
+    func `Nothing that a server sends can steer a terminal`(_ text: String, _ expected: String) {
         #expect(printable(text) == expected)
     }
 
@@ -14,11 +15,11 @@ import Testing
         (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"),
         (123_456_789, "123.5 MB"), (5_000_000_000_000, "5.0 TB"),
     ])
-    func bytesAreWrittenInPowersOfAThousand(_ count: Int, _ expected: String) {
+    func `Bytes are written in powers of a thousand`(_ count: Int, _ expected: String) {
         #expect(byteCount(count) == expected)
     }
 
-    @Test func numbersHaveSoManyDecimals() {
+    @Test func `Numbers have so many decimals`() {
         #expect(fixed(1.005, 1) == "1.0")
         #expect(fixed(0.0449, 2) == "0.04")
         #expect(fixed(-1.5, 1) == "-1.5")
@@ -33,18 +34,18 @@ import Testing
         (123_456, "123 µs"), (999_499, "999 µs"), (999_500, "1.00 ms"), (9_994_000, "9.99 ms"), (9_996_000, "10.0 ms"),
         (999_600_000, "1.00 s"), (2.5e9, "2.50 s"), (599e9, "599 s"), (750e9, "12.5 min"), (-1, "?"), (.nan, "?"),
     ])
-    func timesHaveThreeDigitsAndTheirUnit(_ nanoseconds: Double, _ expected: String) {
+    func `Times have three digits and their unit`(_ nanoseconds: Double, _ expected: String) {
         #expect(timeText(nanoseconds: nanoseconds) == expected)
     }
 
     @Test(arguments: [
         (0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567"), (Int.min, "-9,223,372,036,854,775,808"),
     ])
-    func countsAreGroupedByThousands(_ count: Int, _ expected: String) {
+    func `Counts are grouped by thousands`(_ count: Int, _ expected: String) {
         #expect(grouped(count) == expected)
     }
 
-    @Test func linesAreBrokenAtSpacesAndLongWordsAnywhere() {
+    @Test func `Lines are broken at spaces and long words anywhere`() {
         #expect(wrapped("one two three", width: 20) == ["one two three"])
         #expect(wrapped("one two three four five", width: 14, indent: 2) == ["one two three", "  four five"])
         let long = wrapped(String(repeating: "x", count: 50) + " y", width: 20, indent: 2)

@@ -2,11 +2,12 @@ import H2Client
 import H2Measure
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
 /// The engine itself, against an origin in this process. What a busy machine can do to a figure is not asserted: where
 /// the knee is of given figures, `SweepTests` tell.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct SweepEngineTests {
+@Suite(.measuring, .timeLimit(.minutes(5))) struct SweepEngineTests {
     private func sweep(
         _ path: String, _ change: (inout SweepPlan) -> Void = { _ in },
         server changeServer: (inout OriginServer.Configuration) -> Void = { _ in }
@@ -26,7 +27,7 @@ import Testing
         return try await Sweep(plan).run()
     }
 
-    @Test func aFixedDelayBoundsTheThroughput() async throws {
+    @Test func `A fixed delay bounds the throughput`() async throws {
         let result = try await sweep("/delay/20", { $0.streams = [1, 2, 4, 8] })
         #expect(result.curves.map(\.stop) == [.top])
         #expect(result.points.allSatisfy { $0.isClean && $0.p50 >= 20_000_000 })
@@ -35,7 +36,7 @@ import Testing
         for (rate, streams) in zip(rates, [1, 2, 4, 8]) { #expect(rate <= Double(streams) / 0.020 * 1.1) }
     }
 
-    @Test func fewWorkersMakeAKnee() async throws {
+    @Test func `Few workers make a knee`() async throws {
         let result = try await sweep(
             "/bytes/3",
             {
@@ -59,7 +60,7 @@ import Testing
         #expect(result.best != nil)
     }
 
-    @Test func refusalsEndTheClimb() async throws {
+    @Test func `Refusals end the climb`() async throws {
         let result = try await sweep(
             "/bytes/3", { $0.streams = [1, 2, 4, 8, 16] },
             server: {
@@ -77,7 +78,7 @@ import Testing
         #expect(result.server.refusedStreams > 0)
     }
 
-    @Test func theLimitOfStreamsIsTheServersOwn() async throws {
+    @Test func `The limit of streams is the server's own`() async throws {
         let result = try await sweep(
             "/delay/5", { $0.streams = [1, 4, 16, 64] }, server: { $0.settings.maxConcurrentStreams = 10 })
         #expect(result.curves[0].stop == .streamLimit(10))
@@ -85,7 +86,7 @@ import Testing
         #expect(result.server.maxConcurrentStreams == 10)
     }
 
-    @Test func connectionsOfHTTP1AreSweptToo() async throws {
+    @Test func `Connections of HTTP/1.1 are swept too`() async throws {
         let result = try await sweep(
             "/delay/5",
             {

@@ -4,6 +4,7 @@ import H2Platform
 import HTTPTypes
 import Histogram
 import Synchronization
+import H2TestSupport
 import Testing
 
 @testable import H2Measure
@@ -47,7 +48,7 @@ private struct MadeUpServer: Sendable {
     }
 }
 
-@Suite struct SweepTests {
+@Suite(.inTurn) struct SweepTests {
     private func plan(_ change: (inout SweepPlan) -> Void = { _ in }) throws -> SweepPlan {
         var plan = SweepPlan(
             origin: try Origin("https://127.0.0.1:8443/"),
@@ -68,7 +69,7 @@ private struct MadeUpServer: Sendable {
 
     // MARK: - What is run
 
-    @Test func eachPointIsATimeWithItsConnectionsAndStreams() async throws {
+    @Test func `Each point is a time with its connections and streams`() async throws {
         let plans = Mutex<[BenchPlan]>([])
         let server = MadeUpServer()
         let sweep = Sweep(
@@ -94,7 +95,7 @@ private struct MadeUpServer: Sendable {
         #expect(abs(point.rate - 1200) < 10 && point.inFlight == 12)
     }
 
-    @Test func progressTellsTheSettingAndWhatTheLastOneDid() async throws {
+    @Test func `Progress tells the setting and what the last one did`() async throws {
         let seen = Mutex<[String]>([])
         let server = MadeUpServer()
         var sweep = Sweep(try plan { $0.streams = [1, 2, 4] }) { try server.run($0) }
@@ -113,7 +114,7 @@ private struct MadeUpServer: Sendable {
     // MARK: - The knee
 
     @Test(arguments: [(500.0, 5), (2000, 20), (10_000, 100)])
-    func theKneeIsWhereTheCapacityIsReached(capacity: Double, concurrency: Int) async throws {
+    func `The knee is where the capacity is reached`(capacity: Double, concurrency: Int) async throws {
         let result = try await result(MadeUpServer(capacity: capacity)) {
             $0.streams = [1, 5, 10, 20, 50, 100, 500, 1000]
         }
@@ -121,7 +122,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.saturation?.setting == setting(1, concurrency))
     }
 
-    @Test func noiseDoesNotMoveTheKnee() async throws {
+    @Test func `Noise does not move the knee`() async throws {
         for seed in 0..<50 as Range<UInt64> {
             let random = Mutex(SplitMix64(seed: seed))
             let server = MadeUpServer(
@@ -135,7 +136,7 @@ private struct MadeUpServer: Sendable {
         }
     }
 
-    @Test func ofTwoSettingsWithAsManyRequestsTheOneWithFewerConnectionsIsTheKnee() async throws {
+    @Test func `Of two settings with as many requests the one with fewer connections is the knee`() async throws {
         let result = try await result {
             $0.streams = [1, 5, 10, 20, 40]; $0.connections = [1, 2, 4]
         }
@@ -143,14 +144,14 @@ private struct MadeUpServer: Sendable {
         #expect(result.knee(connections: 4) == .at(setting(4, 5)))
     }
 
-    @Test func throughputThatStillGrowsHasNoKneeYet() async throws {
+    @Test func `Throughput that still grows has no knee yet`() async throws {
         let result = try await result { $0.streams = [1, 2, 4, 8] }
         #expect(result.knee == .beyond(setting(1, 8)))
         #expect(result.verdicts[0].contains("still grew up to 1 connection × 8 streams: 800 requests/s"))
         #expect(result.verdicts[0].hasSuffix("Try more streams or connections."))
     }
 
-    @Test func aKneeAtTheLeastThatWasTriedMayBeBelowIt() async throws {
+    @Test func `A knee at the least that was tried may be below it`() async throws {
         let result = try await result(MadeUpServer(capacity: 800)) { $0.streams = [32, 64, 128] }
         #expect(result.knee == .atOrBelow(setting(1, 32)))
         #expect(result.verdicts[0].hasPrefix("The knee is at or below 1 connection × 32 streams: 800 requests/s"))
@@ -162,7 +163,7 @@ private struct MadeUpServer: Sendable {
         #expect(single.knee == .at(setting(1, 1)))
     }
 
-    @Test func whatIsInFlightDoesNotCountTheDrain() async throws {
+    @Test func `What is in flight does not count the drain`() async throws {
         let server = MadeUpServer(change: { _, result in
             var drain = BenchResult.Interval(start: result.elapsed, length: 1)
             drain.inFlightMean = 1
@@ -173,7 +174,7 @@ private struct MadeUpServer: Sendable {
     }
 
     @Test(arguments: [(404, "check the URL"), (302, "redirects (most often 302)")])
-    func pagesThatAreNotTheResourceAreWarnedOf(_ status: Int, _ words: String) async throws {
+    func `Pages that are not the resource are warned of`(_ status: Int, _ words: String) async throws {
         let server = MadeUpServer(change: { _, result in
             result.statuses[status] = result.statuses[200]
             result.statuses[200] = 0
@@ -183,7 +184,7 @@ private struct MadeUpServer: Sendable {
         #expect(SweepTable(result).lines().contains { $0.hasPrefix("Warning: 100.0 % of the responses") })
     }
 
-    @Test func theReportsNameWhatWasAskedForAndHow() async throws {
+    @Test func `The reports name what was asked for and how`() async throws {
         let server = MadeUpServer(change: { _, result in
             result.connections.http2 = 1
             result.connections.tlsVersion = "TLSv1.3"
@@ -204,12 +205,12 @@ private struct MadeUpServer: Sendable {
         #expect(table.contains("h2get sweep x") && table.contains("1970-01-12"))
     }
 
-    @Test func twoPointsTellNoKnee() async throws {
+    @Test func `Two points tell no knee`() async throws {
         let result = try await result { $0.streams = [1, 100] }
         #expect(result.knee == .unknown)
     }
 
-    @Test func pointsWithErrorsAreNeitherKneeNorBest() async throws {
+    @Test func `Points with errors are neither knee nor best`() async throws {
         let server = MadeUpServer(change: { plan, result in
             guard plan.streams >= 20 else { return }
             result.statuses[200] -= 100
@@ -224,7 +225,7 @@ private struct MadeUpServer: Sendable {
     }
 
     /// 503 comes 50 times as fast as an answer.
-    @Test func refusalsAreNoThroughput() async throws {
+    @Test func `Refusals are no throughput`() async throws {
         let server = MadeUpServer(change: { plan, result in
             guard plan.streams >= 8 else { return }
             result.requests.done *= 50
@@ -247,7 +248,7 @@ private struct MadeUpServer: Sendable {
         #expect(!SweepTable(try await self.result { $0.streams = [1, 2] }).lines().joined().contains("good/s"))
     }
 
-    @Test func theTableFitsAnyTerminal() async throws {
+    @Test func `The table fits any terminal`() async throws {
         let result = try await result { $0.streams = [1, 2, 4, 8] }
         for width in [20, 30, 40, 60] {
             let lines = SweepTable(result, context: ReportContext(program: "h2get 1.2.3", commandLine: "h2get sweep x"))
@@ -258,7 +259,7 @@ private struct MadeUpServer: Sendable {
 
     // MARK: - The best setting under limits
 
-    @Test func theBestSettingIsTheFastestThatKeepsAllLimits() async throws {
+    @Test func `The best setting is the fastest that keeps all limits`() async throws {
         let streams = [1, 5, 10, 20, 40, 80]
         let loose = try await result {
             $0.streams = streams
@@ -278,7 +279,7 @@ private struct MadeUpServer: Sendable {
         #expect(tight.verdicts[1].hasPrefix("Best with p50 ≤ 25.0 ms and p99 ≤ 31.0 ms: 1 connection × 20 streams: "))
     }
 
-    @Test func whereNoSettingKeepsTheLimitsTheNearestIsNamed() async throws {
+    @Test func `Where no setting keeps the limits the nearest is named`() async throws {
         let result = try await result {
             $0.streams = [1, 5, 10, 40]
             $0.limits = [LatencyLimit(percentile: 50, nanoseconds: 1_000_000)]
@@ -289,7 +290,7 @@ private struct MadeUpServer: Sendable {
                 "No setting keeps p50 ≤ 1.00 ms; the nearest is 1 connection × 1 stream with p50 10.0 ms"))
     }
 
-    @Test func aPercentileOfTooFewResponsesIsRemarked() async throws {
+    @Test func `A percentile of too few responses is remarked`() async throws {
         let result = try await result {
             $0.streams = [1, 5, 10]
             $0.limits = [LatencyLimit(percentile: 99.99, nanoseconds: 1_000_000_000)]
@@ -303,7 +304,7 @@ private struct MadeUpServer: Sendable {
 
     // MARK: - When it stops
 
-    @Test func refusalsEndAClimbAndTheNextBegins() async throws {
+    @Test func `Refusals end a climb and the next begins`() async throws {
         let server = MadeUpServer(change: { plan, result in
             guard plan.connections * plan.streams >= 8 else { return }
             result.requests.done -= 60
@@ -322,7 +323,7 @@ private struct MadeUpServer: Sendable {
         #expect(point.refused == 60 && point.failed == 0 && !point.isClean)
     }
 
-    @Test func refusalsByStatusAreNamed() async throws {
+    @Test func `Refusals by status are named`() async throws {
         let server = MadeUpServer(change: { plan, result in
             guard plan.streams >= 4 else { return }
             result.statuses[200] -= 10
@@ -334,7 +335,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.serverLimits.map(\.name) == ["answered with 429", "answered with 503", "began to refuse at"])
     }
 
-    @Test func errorsEndAClimb() async throws {
+    @Test func `Errors end a climb`() async throws {
         let broken = MadeUpServer(change: { plan, result in
             guard plan.streams >= 4 else { return }
             result.requests.done -= 5
@@ -353,7 +354,7 @@ private struct MadeUpServer: Sendable {
         #expect(second.curves[0].points.count == 1)
     }
 
-    @Test func oneFailureInThousandsIsNoReasonToStop() async throws {
+    @Test func `One failure in thousands is no reason to stop`() async throws {
         let server = MadeUpServer(change: { _, result in
             guard result.requests.done >= 1000 else { return }
             result.requests.done -= 1
@@ -365,7 +366,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.points.map(\.failed) == [0, 1, 1, 1])
     }
 
-    @Test func connectionsThatAreRefusedEndAClimb() async throws {
+    @Test func `Connections that are refused end a climb`() async throws {
         let server = MadeUpServer(change: { plan, result in
             if plan.connections > 2 {
                 result.connections.failed = ["cannot connect: Connection refused (errno 111)": 2]
@@ -380,7 +381,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.server.connectionsRefused.values.reduce(0, +) == 2)
     }
 
-    @Test func theServersLimitOfStreamsIsTriedAndNotPassed() async throws {
+    @Test func `The server's limit of streams is tried and not passed`() async throws {
         let server = MadeUpServer(change: { plan, result in result.connections.maxConcurrentStreams = 100 })
         let result = try await result(server)
         #expect(result.points.last?.setting == setting(1, 128))
@@ -389,7 +390,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.remarks.contains { $0.contains("allows 100 at once") })
     }
 
-    @Test func throughputThatFallsThreeTimesWhileLatencyDoublesEndsAClimb() async throws {
+    @Test func `Throughput that falls three times while latency doubles ends a climb`() async throws {
         let result = try await result(MadeUpServer(breaksAt: 32))
         // The best is 32; 64, 128 and 256 fall.
         #expect(result.curves[0].points.last?.setting == setting(1, 256))
@@ -397,7 +398,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.knee == .at(setting(1, 16)) || result.knee == .at(setting(1, 32)))
     }
 
-    @Test func aPointThatCannotBeMeasuredEndsAClimbAndTheFirstOneAll() async throws {
+    @Test func `A point that cannot be measured ends a climb and the first one all`() async throws {
         let later = MadeUpServer(change: { plan, _ in
             if plan.streams > 2 { throw H2Error(.connectFailed, message: "nobody there any more") }
         })
@@ -408,7 +409,7 @@ private struct MadeUpServer: Sendable {
         await #expect(throws: H2Error.self) { try await self.result(never) }
     }
 
-    @Test func whoStopsItKeepsThePointsThatWereWhole() async throws {
+    @Test func `Who stops it keeps the points that were whole`() async throws {
         let server = MadeUpServer(change: { plan, result in if plan.streams == 8 { result.end = .interrupted } })
         let result = try await result(server) { $0.connections = [1, 2] }
         #expect(result.curves.count == 1)
@@ -417,7 +418,7 @@ private struct MadeUpServer: Sendable {
         #expect(result.remarks == ["1 connection: stopped by the user."])
     }
 
-    @Test func goAwaysAndOtherLossesAreTheServersLimits() async throws {
+    @Test func `GOAWAYs and other losses are the server's limits`() async throws {
         let server = MadeUpServer(change: { _, result in
             result.connections.lost = ["GOAWAY NO_ERROR": 2, "connection closed by the server": 1]
         })
@@ -429,20 +430,20 @@ private struct MadeUpServer: Sendable {
 
     // MARK: - What it says
 
-    @Test func aClientThatIsTheLimitIsRemarked() async throws {
+    @Test func `A client that is the limit is remarked`() async throws {
         let server = MadeUpServer(change: { plan, result in result.client.loopBusy = [plan.streams >= 16 ? 0.99 : 0.3] }
         )
         let result = try await result(server)
         #expect(result.remarks.contains { $0.hasPrefix("From 1 connection × 16 streams on this client was busy") })
     }
 
-    @Test func slowRequestsThatAreMissingAreRemarked() async throws {
+    @Test func `Slow requests that are missing are remarked`() async throws {
         let server = MadeUpServer(change: { plan, result in if plan.streams >= 8 { result.requests.aborted = 30 } })
         let result = try await result(server) { $0.streams = [1, 2, 4, 8] }
         #expect(result.remarks.contains { $0.hasPrefix("At 1 connection × 8 streams more than 1 %") })
     }
 
-    @Test func theTableFitsAndMarksKneeAndBest() async throws {
+    @Test func `The table fits and marks knee and best`() async throws {
         let server = MadeUpServer(change: { _, result in
             result.connections.lost = ["GOAWAY \u{1b}[31m": 2]
         })
@@ -465,7 +466,7 @@ private struct MadeUpServer: Sendable {
         #expect(lines.contains("The server's limits"))
     }
 
-    @Test func jsonHasThePointsAndWhatTheyComeTo() async throws {
+    @Test func `JSON has the points and what they come to`() async throws {
         let server = MadeUpServer(change: { _, result in result.connections.maxConcurrentStreams = 40 })
         let result = try await result(server) {
             $0.streams = [1, 5, 10, 20, 40, 80]

@@ -217,7 +217,7 @@ public final class ScriptedHTTP1Server: @unchecked Sendable {
             return streams
         }
         // Their threads do it, as soon as they run.
-        for stream in ended { while !stream.isClosed { usleep(200) } }
+        _ = becomes { ended.allSatisfy(\.isClosed) }
     }
 
     // MARK: - Threads

@@ -60,10 +60,12 @@ public struct ChildProcess: Sendable {
 
     /// Waits for the end, blocking the thread; nil after `seconds`, and the whole process group is killed.
     public func wait(seconds: Double) -> End? {
-        for _ in 0..<Int(seconds * 500) {
-            if let end = poll() { return end }
-            usleep(2000)
+        var end: End?
+        let hasEnded = becomes(within: .seconds(seconds)) {
+            end = poll()
+            return end != nil
         }
+        if hasEnded { return end }
         kill(-pid, SIGKILL)
         while waitpid(pid, nil, 0) < 0 && errno == EINTR {}
         return nil

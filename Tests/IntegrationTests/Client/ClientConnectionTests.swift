@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Which connection a request goes over: the remembered version, a shared one, a lent one; and what is told of it.
-@Suite("A client's connections", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientConnectionTests {
     private static func origin(_ versions: OriginServer.Versions) -> OriginServer.Configuration {
         var origin = OriginServer.Configuration()
@@ -16,7 +16,7 @@ struct ClientConnectionTests {
     // MARK: - Versions
 
     @Test
-    func `an origin that chose HTTP 1.1 is dialed for each request at once the next time`() async throws {
+    func `An origin that chose HTTP 1.1 is dialed for each request at once the next time`() async throws {
         try await withOriginAndClient(Self.origin(.http1)) { client, server in
             try await SilentProxy.run(to: server.port) { proxy in
                 let url = "https://localhost:\(proxy.port)/bytes/3"
@@ -51,7 +51,7 @@ struct ClientConnectionTests {
     }
 
     @Test
-    func `an origin of HTTP 1.1 alone fails where HTTP 2 has to be`() async throws {
+    func `An origin of HTTP 1.1 alone fails where HTTP 2 has to be`() async throws {
         try await withOriginAndClient(Self.origin(.http1), { $0.versions = .http2Only }) { client, server in
             let error = try await h2Error { try await client.get("\(server.url)/bytes/3") }
             #expect(error.code == .http2NotNegotiated, "\(error)")
@@ -81,7 +81,7 @@ struct ClientConnectionTests {
     }
 
     @Test(arguments: [false, true])
-    func `two names of one server share a connection where that is asked for`(_ coalesces: Bool) async throws {
+    func `Two names of one server share a connection where that is asked for`(_ coalesces: Bool) async throws {
         try await withTwoNames(coalesces: coalesces) { client, server, one, two in
             let events = client.events()
             let first = try await client.get("\(one)/bytes/3")
@@ -104,7 +104,7 @@ struct ClientConnectionTests {
     }
 
     @Test
-    func `a name that is not in the certificate does not share, and fails`() async throws {
+    func `A name that is not in the certificate does not share, and fails`() async throws {
         try await withTwoNames(coalesces: true) { client, _, one, _ in
             _ = try await client.get("\(one)/bytes/3")
             let three = one.replacingOne("one.test", by: "three.test")
@@ -153,7 +153,7 @@ struct ClientConnectionTests {
     // MARK: - Lent connections
 
     @Test
-    func `a lent HTTP 1.1 connection serves its holder alone, in order`() async throws {
+    func `A lent HTTP 1.1 connection serves its holder alone, in order`() async throws {
         try await withOriginAndClient(Self.origin(.http1)) { client, server in
             let lent = try await client.withConnection(to: Origin(server.url)) { connection in
                 #expect(connection.version == .http1)
@@ -187,7 +187,7 @@ struct ClientConnectionTests {
     }
 
     @Test
-    func `a lent HTTP 2 connection serves others as well, and its holder on it alone`() async throws {
+    func `A lent HTTP 2 connection serves others as well, and its holder on it alone`() async throws {
         try await withOriginAndClient(Self.origin(.http2)) { client, server in
             try await client.withConnection(to: Origin(server.url)) { connection in
                 async let others = client.burst(50, "\(server.url)/bytes/3")
@@ -203,7 +203,7 @@ struct ClientConnectionTests {
     }
 
     @Test
-    func `a lent connection that ends is not replaced, and the client goes on`() async throws {
+    func `A lent connection that ends is not replaced, and the client goes on`() async throws {
         try await withOriginAndClient(Self.origin(.http1)) { client, server in
             try await client.withConnection(to: Origin(server.url)) { connection in
                 let error = try await h2Error { try await connection.send(.get("/reset/2")) }
@@ -218,7 +218,7 @@ struct ClientConnectionTests {
     // MARK: - Events and figures
 
     @Test
-    func `events and figures of an HTTP 1.1 origin add up`() async throws {
+    func `Events and figures of an HTTP 1.1 origin add up`() async throws {
         try await withOriginAndClient(
             Self.origin(.http1), { $0.pool.http1ConnectionsPerOrigin = 2 }
         ) { client, server in
@@ -291,7 +291,7 @@ struct ClientConnectionTests {
     }
 
     @Test
-    func `events tell of an attempt that was made again, and of a connection that failed`() async throws {
+    func `Events tell of an attempt that was made again, and of a connection that failed`() async throws {
         let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = {
             $0.connection == 0 && $0.number == 1 ? [.close] : [.respond()]
         }

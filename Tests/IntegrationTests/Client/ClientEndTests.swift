@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// What becomes of responses whose client or connection ends before they do.
-@Suite("Responses that outlive their client", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientEndTests {
     /// Longer than what a connection takes unread.
     private static let size = 60 << 20
@@ -38,7 +38,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a response that withHTTPClient returns unread costs no wait, and can be read`(
+    func `A response that withHTTPClient returns unread costs no wait, and can be read`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withServer(versions) { configuration, server in
@@ -54,7 +54,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a response can be read after its client was dropped`(_ versions: OriginServer.Versions) async throws {
+    func `A response can be read after its client was dropped`(_ versions: OriginServer.Versions) async throws {
         try await withServer(versions) { configuration, server in
             let response = try await HTTPClient(configuration: configuration).send(request(server))
             try await expectWhole(response, server)
@@ -62,7 +62,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a response can be read while its client shuts down`(_ versions: OriginServer.Versions) async throws {
+    func `A response can be read while its client shuts down`(_ versions: OriginServer.Versions) async throws {
         try await withServer(versions) { configuration, server in
             let client = HTTPClient(configuration: configuration)
             let response = try await client.send(request(server))
@@ -75,7 +75,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a response that is cut off by its client's end says so`(_ versions: OriginServer.Versions) async throws {
+    func `A response that is cut off by its client's end says so`(_ versions: OriginServer.Versions) async throws {
         try await withServer(versions) { configuration, server in
             let client = HTTPClient(configuration: configuration)
             let (one, two) = (try await client.send(request(server)), try await client.send(request(server)))
@@ -91,7 +91,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `without a response under way all connections are closed when withHTTPClient returns`(
+    func `Without a response under way all connections are closed when withHTTPClient returns`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withServer(versions) { configuration, server in
@@ -107,7 +107,7 @@ struct ClientEndTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a response that outlives its own connection can be read too`(_ versions: OriginServer.Versions) async throws {
+    func `A response that outlives its own connection can be read too`(_ versions: OriginServer.Versions) async throws {
         try await withServer(versions) { configuration, server in
             let origin = try Origin(server.url)
             let request = HTTPRequest.get("/bytes/\(Self.size)")

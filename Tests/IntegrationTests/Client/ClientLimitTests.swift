@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// The limits on connections and requests, and the life of connections.
-@Suite("A client's limits", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ClientLimitTests {
     static let versions = [OriginServer.Versions.http1, .http2]
 
@@ -21,7 +21,7 @@ struct ClientLimitTests {
     // MARK: - LoadLimits
 
     @Test(arguments: versions)
-    func `no more requests at once than an origin may have`(_ versions: OriginServer.Versions) async throws {
+    func `No more requests at once than an origin may have`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
             Self.origin(versions), { $0.loadLimits.concurrentRequestsPerOrigin = 5 }
         ) { client, server in
@@ -32,7 +32,7 @@ struct ClientLimitTests {
     }
 
     @Test(arguments: versions)
-    func `no more requests at once than the client may have`(_ versions: OriginServer.Versions) async throws {
+    func `No more requests at once than the client may have`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
             Self.origin(versions), { $0.loadLimits.concurrentRequests = 3 }
         ) { client, server in
@@ -47,7 +47,7 @@ struct ClientLimitTests {
     }
 
     @Test(arguments: versions)
-    func `no more requests a second than an origin may have`(_ versions: OriginServer.Versions) async throws {
+    func `No more requests a second than an origin may have`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
             Self.origin(versions),
             {
@@ -66,7 +66,7 @@ struct ClientLimitTests {
     // MARK: - How many connections
 
     @Test
-    func `no more connections than the client may have, and all origins are served`() async throws {
+    func `No more connections than the client may have, and all origins are served`() async throws {
         var origin = Self.origin(.http1)
         origin.security = .cleartext
         let servers = try (0..<3).map { _ in try OriginServer.start(origin) }
@@ -101,7 +101,7 @@ struct ClientLimitTests {
     }
 
     @Test
-    func `an origin that has no stream left fails at once where that is asked for`() async throws {
+    func `An origin that has no stream left fails at once where that is asked for`() async throws {
         try await withOriginAndClient(
             Self.origin(.http2, streams: 2), { $0.pool.whenSaturated = .fail }
         ) { client, server in
@@ -119,7 +119,7 @@ struct ClientLimitTests {
     }
 
     @Test
-    func `an origin whose streams are taken gets more connections, as many as are asked for`() async throws {
+    func `An origin whose streams are taken gets more connections, as many as are asked for`() async throws {
         try await withOriginAndClient(
             Self.origin(.http2, streams: 2), { $0.pool.whenSaturated = .openConnection(upTo: 3) }
         ) { client, server in
@@ -135,7 +135,7 @@ struct ClientLimitTests {
     }
 
     @Test
-    func `a burst before the server has told its stream limit loses nothing`() async throws {
+    func `A burst before the server has told its stream limit loses nothing`() async throws {
         try await withOriginAndClient(
             Self.origin(.http2, streams: 5), { $0.retry.budget = 0 }
         ) { client, server in
@@ -145,7 +145,7 @@ struct ClientLimitTests {
     }
 
     @Test(arguments: versions)
-    func `connections are spread over several event loops`(_ versions: OriginServer.Versions) async throws {
+    func `Connections are spread over several event loops`(_ versions: OriginServer.Versions) async throws {
         let loops = (0..<3).map { _ in H2EventLoop() }
         defer { for loop in loops { loop.shutdown() } }
         try await withOriginAndClient(
@@ -168,7 +168,7 @@ struct ClientLimitTests {
     // MARK: - How long connections live
 
     @Test(arguments: versions)
-    func `connections that serve nothing are closed after the idle time`(
+    func `Connections that serve nothing are closed after the idle time`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(
@@ -184,7 +184,7 @@ struct ClientLimitTests {
     }
 
     @Test(arguments: versions)
-    func `a connection that is old enough takes no new requests`(_ versions: OriginServer.Versions) async throws {
+    func `A connection that is old enough takes no new requests`(_ versions: OriginServer.Versions) async throws {
         try await withOriginAndClient(
             Self.origin(versions), { $0.pool.maximumAge = .milliseconds(200) }
         ) { client, server in
@@ -196,7 +196,7 @@ struct ClientLimitTests {
     }
 
     @Test(arguments: versions)
-    func `a connection serves as many requests as it may, and is followed by another`(
+    func `A connection serves as many requests as it may, and is followed by another`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(
@@ -213,7 +213,7 @@ struct ClientLimitTests {
     }
 
     @Test
-    func `what is idle is closed when that is asked for, and what is at work goes on`() async throws {
+    func `What is idle is closed when that is asked for, and what is at work goes on`() async throws {
         try await withOriginAndClient(Self.origin(.http1)) { client, server in
             expectAllServed(await client.burst(40, "\(server.url)/delay/5"), 40)
             let slow = Task { try await client.get("\(server.url)/delay/500") }
@@ -231,7 +231,7 @@ struct ClientLimitTests {
     // MARK: - Waiting
 
     @Test(arguments: versions)
-    func `waiting for a connection or stream ends with its time, and with that of the whole request`(
+    func `Waiting for a connection or stream ends with its time, and with that of the whole request`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withOriginAndClient(
@@ -267,7 +267,7 @@ struct ClientLimitTests {
     }
 
     @Test
-    func `what a request asks for goes before what the client asks for`() async throws {
+    func `What a request asks for goes before what the client asks for`() async throws {
         try await withOriginAndClient(
             .init(), { $0.requestOptions.firstByteTimeout = .milliseconds(100) }
         ) { client, server in

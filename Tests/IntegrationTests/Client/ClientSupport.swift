@@ -130,7 +130,7 @@ final class Load: @unchecked Sendable {
             } catch let error as H2Error {
                 lock.withLock { errors.append(error) }
                 // A server that is down is asked again a little later.
-                try await Task.sleep(for: .milliseconds(5))
+                try await letTimePass(.milliseconds(5))
             }
         }
     }

@@ -7,7 +7,7 @@ import HTTPTypes
 import Testing
 
 /// Files and pipes that make the client wait hold up nothing else.
-@Suite(.timeLimit(.minutes(5))) struct DescriptorTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct DescriptorTests {
     private static let size = 20 << 20
 
     private nonisolated(nonsending) func withOrigin(

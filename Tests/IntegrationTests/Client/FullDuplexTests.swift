@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Servers that answer while they read: `send` returns with the response's head, and the upload goes on as it is read.
-@Suite(.timeLimit(.minutes(5))) struct FullDuplexTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct FullDuplexTests {
     /// Larger than all windows and socket buffers together.
     private static let size = 60 << 20
 
@@ -59,7 +59,7 @@ import Testing
             let response = try await client.send(
                 HTTPRequest(.post, url: "https://localhost:\(server.port)/echo"), body: Self.pieces(Self.size))
             // The reader's pause is the point: longer than what a server may take no byte for.
-            try await Task.sleep(for: .seconds(1))
+            try await letTimePass(.seconds(1))
             #expect(try await response.body.discard() == Self.size)
         }
     }

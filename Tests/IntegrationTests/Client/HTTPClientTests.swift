@@ -4,7 +4,7 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-@Suite("A client that reuses connections", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct HTTPClientTests {
     @Test
     func `A thousand first requests at once open one HTTP/2 connection`() async throws {

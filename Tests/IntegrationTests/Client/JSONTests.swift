@@ -2,9 +2,10 @@ import H2Client
 import H2ClientJSON
 import H2ClientTesting
 import HTTPTypes
+import H2TestSupport
 import Testing
 
-@Suite("JSON in and out", .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct JSONTests {
     struct Order: Codable, Equatable {
         var name: String

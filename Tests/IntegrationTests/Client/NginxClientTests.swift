@@ -5,8 +5,8 @@ import Testing
 
 extension RealServers {
     /// The client against a server that ends its connections after some requests, reloads and restarts.
-    @Suite("A client of nginx", .timeLimit(.minutes(5)))
-    struct NginxClient {
+    @Suite(.timeLimit(.minutes(5)))
+    struct NginxClientTests {
         /// More of it where H2_LONG is set.
         private static let isLong = getenv("H2_LONG") != nil
 
@@ -56,7 +56,7 @@ extension RealServers {
         }
 
         @Test(arguments: [HTTPProtocolVersion.http2, .http1])
-        func `a reload in the middle of load loses no request`(_ version: HTTPProtocolVersion) async throws {
+        func `A reload in the middle of load loses no request`(_ version: HTTPProtocolVersion) async throws {
             try await RealServer.nginx.run { running in
                 let origin = version == .http2 ? try running.origin : try running.http1Origin
                 try await withClient(of: running) { client in
@@ -75,7 +75,7 @@ extension RealServers {
         }
 
         @Test(arguments: [HTTPProtocolVersion.http2, .http1])
-        func `a restart in the middle of load fails GET requests only for want of a connection`(
+        func `A restart in the middle of load fails GET requests only for want of a connection`(
             _ version: HTTPProtocolVersion
         ) async throws {
             try await RealServer.nginx.run { running in

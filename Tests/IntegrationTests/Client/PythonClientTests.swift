@@ -5,8 +5,8 @@ import Testing
 
 extension RealServers {
     /// The client against a Flask application.
-    @Suite("A client of Python servers", .timeLimit(.minutes(5)))
-    struct PythonClient {
+    @Suite(.timeLimit(.minutes(5)))
+    struct PythonClientTests {
         /// A way to reach the application.
         struct Way: Sendable, CustomTestStringConvertible {
             var server: RealServer
@@ -33,7 +33,7 @@ extension RealServers {
         }
 
         @Test(arguments: Way.all)
-        func `gets and posts bytes, files, streams and JSON`(_ way: Way) async throws {
+        func `A client gets and posts bytes, files, streams and JSON`(_ way: Way) async throws {
             try await way.run { client, origin in
                 let got = try await client.get("\(origin)/bytes/100000")
                 #expect(got.body == PythonApplication.bytes(100_000))
@@ -69,7 +69,7 @@ extension RealServers {
         }
 
         @Test(arguments: Way.all)
-        func `uses connections again, one after another and at once`(_ way: Way) async throws {
+        func `A client uses connections again, one after another and at once`(_ way: Way) async throws {
             try await way.run { client, origin in
                 var ports: Set<String> = []
                 for _ in 0..<10 { ports.insert(try await client.get("\(origin)/connection").text) }
@@ -87,7 +87,9 @@ extension RealServers {
         }
 
         @Test(arguments: [Way.all[1], Way.all[2]])
-        func `sends again what was refused with 503, after the time that Retry-After says`(_ way: Way) async throws {
+        func `A client sends again what was refused with 503, after the time that Retry-After says`(
+            _ way: Way
+        ) async throws {
             var retry = HTTPClient.RetryPolicy.withStatuses
             retry.maximumAttempts = 2
             try await way.run(retry) { client, origin in

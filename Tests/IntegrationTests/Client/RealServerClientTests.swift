@@ -5,8 +5,8 @@ import Testing
 
 extension RealServers {
     /// The client against the servers that Debian packages, and which version it speaks with them.
-    @Suite("A client of real servers", .timeLimit(.minutes(5)))
-    struct RealServerClient {
+    @Suite(.timeLimit(.minutes(5)))
+    struct RealServerClientTests {
         static let servers = [RealServer.nginx, .apache2, .h2o, .haproxy, .caddy]
 
         @Test(arguments: servers)
@@ -66,7 +66,7 @@ extension RealServers {
                         for origin in origins {
                             expectAllServed(await client.burst(80, "\(origin)/small.txt"), 80)
                         }
-                        try await Task.sleep(for: .milliseconds(pause))
+                        try await letTimePass(.milliseconds(pause))
                     }
                     let statistics = await client.statistics()
                     #expect(statistics.connectionsOpened > 16)
@@ -78,7 +78,7 @@ extension RealServers {
         // MARK: - Versions
 
         @Test(arguments: [RealServer.nginx, .apache2, .haproxy, .caddy, .gunicorn])
-        func `a server of HTTP 1.1 alone is served where either will do, and refused where HTTP 2 has to be`(
+        func `A server of HTTP 1.1 alone is served where either will do, and refused where HTTP 2 has to be`(
             _ server: RealServer
         ) async throws {
             try await server.run { running in
@@ -97,7 +97,7 @@ extension RealServers {
         }
 
         @Test(arguments: [RealServer.nghttpd, .haproxy], [HTTPClient.Versions.automatic, .http2Only])
-        func `a server of HTTP 2 alone is served`(_ server: RealServer, _ versions: HTTPClient.Versions) async throws {
+        func `A server of HTTP 2 alone is served`(_ server: RealServer, _ versions: HTTPClient.Versions) async throws {
             try await server.run { running in
                 try await withClient(of: running, { $0.versions = versions }) { client in
                     let burst = await client.burst(20, "\(try running.http2OnlyOrigin)/small.txt")
@@ -109,7 +109,7 @@ extension RealServers {
         }
 
         @Test(arguments: [RealServer.nginx, .haproxy, .hypercorn])
-        func `cleartext is HTTP 1.1, or HTTP 2 by prior knowledge where that is asked for`(
+        func `Cleartext is HTTP 1.1, or HTTP 2 by prior knowledge where that is asked for`(
             _ server: RealServer
         ) async throws {
             try await server.run { running in

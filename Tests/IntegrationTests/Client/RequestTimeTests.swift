@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// What a request's limits bound, and when each figure begins, also where it is sent more than once.
-@Suite("The time of a client's requests", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct RequestTimeTests {
     typealias Server = ScriptedHTTP1Server
 
@@ -28,7 +28,7 @@ struct RequestTimeTests {
     // MARK: - Limits
 
     @Test
-    func `a wait before a retry that does not fit into the time limit is not begun: the answer is returned at once`()
+    func `A wait before a retry that does not fit into the time limit is not begun: the answer is returned at once`()
         async throws
     {
         try await Server.run(script: { _ in [.respond("503 Busy", ["Retry-After: 60"])] }) { server in
@@ -47,7 +47,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `a backoff that does not fit into the time limit is not begun: the error is thrown at once`() async throws {
+    func `A backoff that does not fit into the time limit is not begun: the error is thrown at once`() async throws {
         // The first connection serves one request, so that the next is one that may be sent again.
         let script: @Sendable (Server.Request) -> [Server.Step] = { $0.number == 0 ? [.respond()] : [.reset] }
         try await Server.run(script: { $0.connection == 0 ? script($0) : [.reset] }) { server in
@@ -67,7 +67,7 @@ struct RequestTimeTests {
     }
 
     @Test(arguments: [false, true])
-    func `a response that is not wanted does not hold up the next attempt, however slowly its body comes`(
+    func `A response that is not wanted does not hold up the next attempt, however slowly its body comes`(
         _ isLimited: Bool
     ) async throws {
         let drip: [Server.Step] =
@@ -89,7 +89,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `a short response that is not wanted leaves its connection to the next attempt`() async throws {
+    func `A short response that is not wanted leaves its connection to the next attempt`() async throws {
         try await Server.run(script: { $0.number == 0 ? [.respond("503 Busy")] : [.respond()] }) { server in
             try await withHTTPClient(configuration: Self.client()) { client in
                 let whole = try await client.get("\(server.origin)/")
@@ -100,7 +100,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `a further attempt that has to wait is over with the time limit, and says what became of the first`()
+    func `A further attempt that has to wait is over with the time limit, and says what became of the first`()
         async throws
     {
         // The first answer ends its connection, and another request takes the only place that there is.
@@ -129,7 +129,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `no attempt begins after the policy's time, also where it would have to wait in the queue`() async throws {
+    func `No attempt begins after the policy's time, also where it would have to wait in the queue`() async throws {
         let script: @Sendable (Server.Request) -> [Server.Step] = {
             $0.target == "/hold" ? [.hold] : [.respond("503 Busy", ["Connection: close", "Retry-After: 1"]), .close]
         }
@@ -153,7 +153,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `the default limit of requests bounds the wait for a lent connection too`() async throws {
+    func `The default limit of requests bounds the wait for a lent connection too`() async throws {
         try await Server.run(script: { _ in [.hold] }) { server in
             let configuration = Self.client {
                 $0.pool.http1ConnectionsPerOrigin = 1
@@ -171,7 +171,7 @@ struct RequestTimeTests {
     // MARK: - Figures
 
     @Test
-    func `each figure begins at the event that its documentation names, after a retry too`() async throws {
+    func `Each figure begins at the event that its documentation names, after a retry too`() async throws {
         let arrivals = Mutex<[ContinuousClock.Instant]>([])
         let script: @Sendable (Server.Request) -> [Server.Step] = { request in
             arrivals.withLock { $0.append(.now) }
@@ -233,7 +233,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `a retry that was never begun is not counted`() async throws {
+    func `A retry that was never begun is not counted`() async throws {
         try await Server.run(script: { _ in [.respond("503 Busy", ["Retry-After: 5"])] }) { server in
             try await withHTTPClient(configuration: Self.client()) { client in
                 let events = client.events()
@@ -248,7 +248,7 @@ struct RequestTimeTests {
     }
 
     @Test
-    func `events, statistics and responses agree on which requests went over a connection that had one before`()
+    func `Events, statistics and responses agree on which requests went over a connection that had one before`()
         async throws
     {
         try await withOriginAndClient { client, server in

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// What a client makes of HTTP/1.1 servers that end connections where they should not, and of one that wants HTTP/1.1.
-@Suite("A client of scripted servers", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct ScriptedServerClientTests {
     typealias Server = ScriptedHTTP1Server
     typealias Script = @Sendable (Server.Request) -> [Server.Step]
@@ -16,7 +16,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test(arguments: [HTTPRequest.Method.get, .put, .delete], [false, true])
-    func `an idempotent request on a kept connection that ends before the first byte is sent again, once`(
+    func `An idempotent request on a kept connection that ends before the first byte is sent again, once`(
         _ method: HTTPRequest.Method, _ isReset: Bool
     ) async throws {
         try await Server.run(script: Self.ends(isReset ? .reset : .close)) { server in
@@ -41,7 +41,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `no request is lost on a server that closes each connection instead of its second answer`() async throws {
+    func `No request is lost on a server that closes each connection instead of its second answer`() async throws {
         try await Server.run(script: { $0.number == 0 ? [.respond()] : [.close] }) { server in
             var configuration = HTTPClient.Configuration()
             configuration.retry.minimumRetriesPerSecond = 10_000
@@ -64,7 +64,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `what may have been processed is not sent again, and says so`() async throws {
+    func `What may have been processed is not sent again, and says so`() async throws {
         try await Server.run(script: Self.ends(.close)) { server in
             try await withHTTPClient { client in
                 _ = try await client.get("\(server.origin)/")
@@ -84,7 +84,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a body that cannot be written twice is not sent again`() async throws {
+    func `A body that cannot be written twice is not sent again`() async throws {
         try await Server.run(script: Self.ends(.close)) { server in
             try await withHTTPClient { client in
                 _ = try await client.get("\(server.origin)/")
@@ -101,7 +101,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a new connection that ends on its first request is an error`() async throws {
+    func `A new connection that ends on its first request is an error`() async throws {
         try await Server.run(script: { _ in [.close] }) { server in
             try await withHTTPClient { client in
                 let error = try await h2Error { try await client.get("\(server.origin)/") }
@@ -115,7 +115,7 @@ struct ScriptedServerClientTests {
         "Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
         "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
     ])
-    func `an end within the body is an error, on a kept connection too`(_ rest: String) async throws {
+    func `An end within the body is an error, on a kept connection too`(_ rest: String) async throws {
         let script: Script = { $0.number == 0 ? [.respond()] : [.send("HTTP/1.1 200 OK\r\n\(rest)"), .close] }
         try await Server.run(script: script) { server in
             try await withHTTPClient { client in
@@ -132,7 +132,7 @@ struct ScriptedServerClientTests {
     // MARK: - Keep-Alive
 
     @Test
-    func `no connection is given more requests than Keep-Alive allows`() async throws {
+    func `No connection is given more requests than Keep-Alive allows`() async throws {
         let script: Script = { [.respond("200 OK", ["Keep-Alive: timeout=30, max=\(2 - $0.number)"])] }
         try await Server.run(script: script) { server in
             try await withHTTPClient { client in
@@ -145,7 +145,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a connection is closed before the time that Keep-Alive announces is over`() async throws {
+    func `A connection is closed before the time that Keep-Alive announces is over`() async throws {
         try await Server.run(script: { _ in [.respond("200 OK", ["Keep-Alive: timeout=1"])] }) { server in
             try await withHTTPClient { client in
                 let start = ContinuousClock.now
@@ -159,7 +159,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a connection that says close is not used again`() async throws {
+    func `A connection that says close is not used again`() async throws {
         let script: Script = { _ in [.respond("200 OK", ["Connection: close"]), .wait(.seconds(30))] }
         try await Server.run(script: script) { server in
             try await withHTTPClient { client in
@@ -171,7 +171,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `bytes that nobody asked for end an idle connection`() async throws {
+    func `Bytes that nobody asked for end an idle connection`() async throws {
         try await Server.run(script: { _ in [.respond()] }) { server in
             try await withHTTPClient { client in
                 _ = try await client.get("\(server.origin)/")
@@ -192,7 +192,7 @@ struct ScriptedServerClientTests {
         + [0, 0, 8, 7, 0, 0, 0, 0, 0] + [0, 0, 0, 0] + [0, 0, 0, 13]
 
     @Test(arguments: [HTTPRequest.Method.get, .post])
-    func `a server that wants HTTP 1.1 gets it, and that is remembered`(_ method: HTTPRequest.Method) async throws {
+    func `A server that wants HTTP 1.1 gets it, and that is remembered`(_ method: HTTPRequest.Method) async throws {
         let greeting: @Sendable (Int) -> [Server.Step] = {
             $0 == 0 ? [.send(Self.wantsHTTP1), .wait(.seconds(30))] : []
         }
@@ -217,7 +217,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a reset with HTTP_1_1_REQUIRED is followed by one attempt over HTTP 1.1`() async throws {
+    func `A reset with HTTP_1_1_REQUIRED is followed by one attempt over HTTP 1.1`() async throws {
         try await withOriginAndClient { client, server in
             #expect(try await client.get("\(server.url)/bytes/3").response.version == .http2)
             // Over HTTP/1.1 the origin answers this by closing.
@@ -233,7 +233,7 @@ struct ScriptedServerClientTests {
     }
 
     @Test
-    func `a client of HTTP 2 alone says why it cannot serve a server that wants HTTP 1.1`() async throws {
+    func `A client of HTTP 2 alone says why it cannot serve a server that wants HTTP 1.1`() async throws {
         try await withOriginAndClient(.init(), { $0.versions = .http2Only }) { client, server in
             let error = try await h2Error { try await client.get("\(server.url)/reset/13") }
             #expect([.http2NotNegotiated, .streamReset].contains(error.code), "\(error)")

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Servers that accept a connection and say nothing more, and such as stop reading.
-@Suite("A client whose peer is slow", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct SlowPeerTests {
     private func withProxy(
         _ versions: OriginServer.Versions, _ client: @Sendable (inout HTTPClient.Configuration) -> Void = { _ in },
@@ -22,7 +22,7 @@ struct SlowPeerTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `one hung dial is no outage`(_ versions: OriginServer.Versions) async throws {
+    func `One hung dial is no outage`(_ versions: OriginServer.Versions) async throws {
         try await withProxy(versions) { client, server, proxy, url in
             proxy.goSilent()
             async let burst = client.burst(200, "\(url)/bytes/3")
@@ -32,7 +32,7 @@ struct SlowPeerTests {
         }
     }
 
-    @Test func `requests that joined a dial before its time limit have a dial of their own time`() async throws {
+    @Test func `Requests that joined a dial before its time limit have a dial of their own time`() async throws {
         try await withProxy(.http2, { $0.connection.timeouts.establish = .milliseconds(800) }) {
             client, server, proxy, url in
             // A busy machine may end the first dial before the late requests are there; then it is all done again.
@@ -45,7 +45,7 @@ struct SlowPeerTests {
                 }
                 try await eventually("the dial hangs") { proxy.counts.bytesDropped > dropped }
                 // Requests that come sooner after a dial's start share its time limit.
-                try await Task.sleep(for: .milliseconds(200))
+                try await letTimePass(.milliseconds(200))
                 async let late = client.burst(2, "\(url)/bytes/3")
                 var haveJoined = false
                 try await eventually("they wait") {
@@ -64,7 +64,7 @@ struct SlowPeerTests {
         }
     }
 
-    @Test func `a dial that nobody waits for any more is dropped`() async throws {
+    @Test func `A dial that nobody waits for any more is dropped`() async throws {
         try await withProxy(.http2) { client, server, proxy, url in
             proxy.goSilent()
             var options = RequestOptions()
@@ -81,7 +81,7 @@ struct SlowPeerTests {
         }
     }
 
-    @Test func `a peer that stops reading gets no new requests, which go by another connection`() async throws {
+    @Test func `A peer that stops reading gets no new requests, which go by another connection`() async throws {
         try await withProxy(.http2) { client, server, proxy, url in
             _ = try await client.get("\(url)/bytes/3")
             proxy.goSilent(.holds, alsoNew: false)

@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Responses that nobody reads hold back themselves and nothing else.
-@Suite(.timeLimit(.minutes(5))) struct UnreadResponseTests {
+@Suite(.inTurn, .timeLimit(.minutes(5))) struct UnreadResponseTests {
     private static let size = 3 << 20
 
     /// Responses whose heads have come, and whose bodies nobody reads.

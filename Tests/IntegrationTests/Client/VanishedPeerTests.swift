@@ -5,7 +5,7 @@ import HTTPTypes
 import Testing
 
 /// Peers that go without a word, and connections that end while nobody uses them.
-@Suite("A client whose peer vanishes", .serialized, .timeLimit(.minutes(5)))
+@Suite(.inTurn, .timeLimit(.minutes(5)))
 struct VanishedPeerTests {
     private func withProxy(
         _ versions: OriginServer.Versions, _ client: @Sendable (inout HTTPClient.Configuration) -> Void = { _ in },
@@ -55,7 +55,7 @@ struct VanishedPeerTests {
     }
 
     @Test(arguments: [false, true])
-    func `short limits and cancellations on a dead HTTP 2 connection, with pauses between, lead to another connection`(
+    func `Short limits and cancellations on a dead HTTP 2 connection, with pauses between, lead to another connection`(
         _ isCancelled: Bool
     ) async throws {
         try await withProxy(.http2) { client, server, proxy, url in
@@ -68,10 +68,10 @@ struct VanishedPeerTests {
                 let options = options
                 let task = Task { try await client.get("\(url)/bytes/3", options: options).body.count }
                 // Longer than an answer takes on a busy machine, once there is a connection that lives.
-                if isCancelled { try await Task.sleep(for: .milliseconds(600)) }
+                if isCancelled { try await letTimePass(.milliseconds(600)) }
                 if isCancelled { task.cancel() }
                 if (try? await task.value) != 3 { failures += 1 }
-                try await Task.sleep(for: .milliseconds(100))
+                try await letTimePass(.milliseconds(100))
             }
             #expect(failures <= 3)
             #expect(server.statistics.connectionsAccepted >= 2)
@@ -80,7 +80,7 @@ struct VanishedPeerTests {
     }
 
     @Test
-    func `a server that is slow with one answer keeps its connection`() async throws {
+    func `A server that is slow with one answer keeps its connection`() async throws {
         try await withProxy(.http2) { client, server, _, url in
             let first = try await client.get("\(url)/bytes/3").response.connectionID
             var options = RequestOptions()
@@ -94,7 +94,7 @@ struct VanishedPeerTests {
     }
 
     @Test
-    func `a dead connection that was set aside is closed when PING is not answered`() async throws {
+    func `A dead connection that was set aside is closed when PING is not answered`() async throws {
         try await withProxy(
             .http2, { $0.connection.keepAlive.timeout = .milliseconds(500) }
         ) { client, _, proxy, url in
@@ -108,7 +108,7 @@ struct VanishedPeerTests {
     }
 
     @Test
-    func `a limit on the first byte finds out over HTTP 1.1, and the next request dials anew`() async throws {
+    func `A limit on the first byte finds out over HTTP 1.1, and the next request dials anew`() async throws {
         try await withProxy(.http1) { client, server, proxy, url in
             _ = try await client.get("\(url)/bytes/3")
             proxy.goSilent()
@@ -127,7 +127,7 @@ struct VanishedPeerTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a limit between two bytes finds out within a body, and the client goes on`(
+    func `A limit between two bytes finds out within a body, and the client goes on`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withProxy(versions) { client, _, proxy, url in
@@ -148,7 +148,7 @@ struct VanishedPeerTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2], [false, true])
-    func `a connection that its server ends while idle is never given to a request`(
+    func `A connection that its server ends while idle is never given to a request`(
         _ versions: OriginServer.Versions, _ isReset: Bool
     ) async throws {
         try await withProxy(versions) { client, _, proxy, url in
@@ -166,7 +166,7 @@ struct VanishedPeerTests {
     }
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
-    func `a request that crosses the end of its connection is sent again`(
+    func `A request that crosses the end of its connection is sent again`(
         _ versions: OriginServer.Versions
     ) async throws {
         try await withProxy(versions) { client, _, proxy, url in

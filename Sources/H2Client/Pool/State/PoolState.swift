@@ -1,3 +1,5 @@
+import H2Platform
+
 /// Decides which connection serves which request, for all origins of one client: no sockets, clock, threads or locks.
 ///
 /// Each call is one event at the time `now`, which the owner sets first. The resulting actions are appended to `actions`. The
@@ -88,8 +90,8 @@ struct PoolState: ~Copyable {
     var holds = HoldQueue()
     /// When origins that wait for room are tried again.
     var nextRoomAt = UInt64.max
-    /// Random state for the variation of ages.
-    private var chance: UInt64
+    /// For the variation of ages.
+    private var chance: SplitMix64
     /// The time of the next `tick` asked for.
     var armed = UInt64.max
     /// Whether any server announced a time for idle connections, so that `tick` checks each.
@@ -115,7 +117,7 @@ struct PoolState: ~Copyable {
     init(
         versions: HTTPClient.Versions, pool: HTTPClient.Pool, loadLimits: HTTPClient.LoadLimits, seed: UInt64 = 0
     ) {
-        chance = seed
+        chance = SplitMix64(seed: seed)
         self.versions = versions
         saturation = pool.whenSaturated
         http1Limit = max(1, pool.http1ConnectionsPerOrigin)
@@ -137,12 +139,7 @@ struct PoolState: ~Copyable {
     /// do not end together.
     mutating func ageLimit() -> UInt64 {
         guard maximumAge <= UInt64.max / 4 else { return .max }
-        // SplitMix64.
-        chance &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = (chance ^ (chance >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        let spread = max(1, maximumAge / Self.ageSpread)
-        return now &+ maximumAge - (mixed ^ (mixed >> 31)) % spread
+        return now &+ maximumAge - chance.next() % max(1, maximumAge / Self.ageSpread)
     }
 
     /// Sets the time of the next event. It never goes backwards: the time of a loop's turn, or of a call that waited for the

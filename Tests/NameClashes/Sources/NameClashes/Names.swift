@@ -27,7 +27,7 @@ func types() -> [Any.Type] {
         HTTPPriority.self, HTTPProtocolVersion.self, HTTPRequestBody.self, HTTPResponseBody.self, Origin.self,
         (any OwnedConnection).self, RawField.self, RequestOptions.self, (any RequestSender).self, RequestTarget.self,
         ResponseMetrics.self, StatusLine.self, StreamedResponse.self, UnexpectedStatus.self,
-        OriginServer.self,
+        OriginServer.self, TestResponseBody.self,
     ]
 }
 

@@ -85,7 +85,7 @@ extension HTTPClient.Configuration {
         try require(retry.budget >= 0 && retry.budget.isFinite, "retry.budget", retry.budget, "0 or more")
         try require((0...1).contains(retry.jitter), "retry.jitter", retry.jitter, "0 to 1")
         for (name, value) in [
-            ("pool.idleTimeout", pool.idleTimeout), ("pool.maximumAge", pool.maximumAge),
+            ("pool.idleTimeout", pool.idleTimeout),
             ("pool.unreadTimeout", pool.unreadTimeout),
             ("retry.backoff", retry.backoff), ("retry.maximumBackoff", retry.maximumBackoff),
             ("retry.maximumRetryAfter", retry.maximumRetryAfter), ("retry.maximumTime", retry.maximumTime),
@@ -96,6 +96,10 @@ extension HTTPClient.Configuration {
             ("requestOptions.bodyProgressTimeout", requestOptions.bodyProgressTimeout),
         ] {
             try ConnectionConfiguration.requireTime(name, value, in: Self.name)
+        }
+        if let age = pool.maximumAge {
+            // A connection that may serve nothing would be replaced for ever.
+            try require(age > .zero, "pool.maximumAge", age, "above zero, or nil for no limit")
         }
         if let rate = loadLimits.requestsPerSecondPerOrigin {
             try require(

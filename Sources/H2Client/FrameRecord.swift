@@ -1,5 +1,5 @@
 /// A frame that was sent or received, with the flow-control windows after it. For logs; see ``ConnectionConfiguration/onFrame``.
-public struct FrameRecord: Sendable {
+public struct FrameRecord: Sendable, Hashable {
     /// The direction of a frame, seen from this side.
     @nonexhaustive
     public enum Direction: String, Sendable {

@@ -16,7 +16,7 @@ import H2Platform
 ///     print("not processed, safe to retry: \(error)")
 /// }
 /// ```
-public struct H2Error: Error, Sendable, CustomStringConvertible {
+public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kinds of errors.
     @nonexhaustive
     public enum Code: String, Sendable, Hashable, CaseIterable {
@@ -117,7 +117,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
     @nonexhaustive
     public enum Cause: Sendable, Hashable {
         /// No cause is known.
-        case none
+        case unknown
         /// The errno of a system call.
         case errno(Int32)
         /// The error code of getaddrinfo.
@@ -152,7 +152,7 @@ public struct H2Error: Error, Sendable, CustomStringConvertible {
 
     /// Creates an error, for tests and for code that wraps the library.
     public init(
-        _ code: Code, scope: Scope = .client, initiator: Initiator = .local, cause: Cause = .none,
+        _ code: Code, scope: Scope = .client, initiator: Initiator = .local, cause: Cause = .unknown,
         message: String, remedy: String = "", isRetryable: Bool = false
     ) {
         self.code = code

@@ -69,7 +69,7 @@ public actor HTTP2Connection: OwnedConnection {
     /// stream (CANCEL). A writer that ignores its cancellation holds nothing up.
     /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+        _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         // Not left to `RequestSender`: calling through the protocol would cost a small request 1 % more.
         try await handle.connection.exchange(body, options).perform(request, body)

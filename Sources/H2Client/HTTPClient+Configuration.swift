@@ -24,7 +24,8 @@ extension HTTPClient {
         public var retry: RetryPolicy
         /// Limits on the load that the client puts on servers.
         public var loadLimits: LoadLimits
-        /// Defaults for the options of each request. An option that a request sets itself takes precedence.
+        /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
+        /// unset one.
         public var requestOptions: RequestOptions
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole

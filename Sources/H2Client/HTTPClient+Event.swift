@@ -38,7 +38,7 @@ extension HTTPClient {
             case requestRetried(FailedAttempt)
             /// An attempt ended: with a status once the response is complete or given up, or with an error if there was no
             /// response.
-            case requestFinished(Result<HTTPResponse.Status, any Error>)
+            case attemptFinished(Result<HTTPResponse.Status, any Error>)
         }
 
         /// What happened.
@@ -69,18 +69,31 @@ extension HTTPClient {
     @nonexhaustive
     public enum OpenReason: String, Sendable, Hashable {
         /// The origin had no connection.
-        case first = "the origin had none"
+        case first
         /// All existing connections were in use.
-        case allInUse = "all others were taken"
+        case allInUse
         /// Another connection is slow to open and may never be established.
-        case slowConnect = "the one that is being opened is slow"
+        case slowConnect
         /// The previous connection takes no new requests.
-        case replacement = "the last one takes no requests any more"
+        case replacement
         /// `withConnection` asked for a connection.
-        case lent = "it was asked for as a whole"
+        case lent
         /// The server requires HTTP/1.1.
-        case http1Required = "the server wants HTTP/1.1"
+        case http1Required
         /// The server refused to serve this origin on another origin's connection (421).
-        case misdirected = "the server does not take this origin on a shared one"
+        case misdirected
+
+        /// The reason in words.
+        package var sentence: String {
+            switch self {
+            case .first: "the origin had none"
+            case .allInUse: "all others were taken"
+            case .slowConnect: "the one that is being opened is slow"
+            case .replacement: "the last one takes no requests any more"
+            case .lent: "it was asked for as a whole"
+            case .http1Required: "the server wants HTTP/1.1"
+            case .misdirected: "the server does not take this origin on a shared one"
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ extension HTTPClient {
     /// ```
     /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`invalidURL`).
     public nonisolated(nonsending) func send(
-        _ method: HTTPRequest.Method, _ url: String, body: HTTPRequestBody = .none, headerFields: HTTPFields = [:],
+        _ method: HTTPRequest.Method, _ url: String, body: HTTPRequestBody = .empty, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         try await send(HTTPRequest(method, url: url, headerFields: headerFields), body: body, options: options)
@@ -45,7 +45,7 @@ extension HTTPClient {
     /// - Throws: The errors of ``send(_:body:options:)``; `H2Error` (`bodyTooLarge`) if the body is longer than `limit` bytes.
     ///   A status is never an error.
     public nonisolated(nonsending) func collect(
-        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions(),
+        _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         let response = try await send(request, body: body, options: options)

@@ -60,7 +60,7 @@ public final class HTTPClient: Sendable {
     /// cancellation holds nothing up.
     /// - Throws: `H2Error`: why the last attempt failed; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+        _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now

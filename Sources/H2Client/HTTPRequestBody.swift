@@ -38,7 +38,7 @@ public struct HTTPRequestBody: Sendable {
     var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
 
     /// No body. The request ends with its header fields.
-    public static let none = HTTPRequestBody(content: .none, trailers: nil)
+    public static let empty = HTTPRequestBody(content: .none, trailers: nil)
 
     /// A body in memory.
     public static func bytes(_ bytes: [UInt8], trailers: HTTPFields? = nil) -> HTTPRequestBody {
@@ -47,7 +47,7 @@ public struct HTTPRequestBody: Sendable {
 
     /// A copy of a collection's bytes, such as an `ArraySlice`, `Data` or ``HTTPResponseBody/Chunk``.
     public static func bytes(_ bytes: some Collection<UInt8>, trailers: HTTPFields? = nil) -> HTTPRequestBody {
-        .bytes(Array(bytes), trailers: trailers)
+        .bytes(contiguous(bytes), trailers: trailers)
     }
 
     /// A copy of a span's bytes.
@@ -85,7 +85,7 @@ public struct HTTPRequestBody: Sendable {
     }
 
     /// A body that a closure writes. `write` suspends while the flow-control windows are full. The body ends when the closure
-    /// returns; nothing may be written after that. Errors of the closure are handled as in
+    /// returns or calls ``Writer/finish(trailers:)``; nothing may be written after that. Errors of the closure are handled as in
     /// ``stream(_:length:trailers:isReplayable:)``.
     ///
     /// The closure runs in a task of its own, on the executor that the caller of `send` prefers. The task is cancelled when
@@ -121,7 +121,7 @@ extension HTTPRequestBody {
         /// Writes a copy of a collection's bytes as one chunk.
         /// - Throws: The errors of ``write(_:)-([UInt8])``.
         public nonisolated(nonsending) func write(_ chunk: some Collection<UInt8>) async throws {
-            try await exchange.writeBody(Array(chunk))
+            try await exchange.writeBody(contiguous(chunk))
         }
 
         /// Writes a copy of a span's bytes as one chunk.
@@ -138,15 +138,21 @@ extension HTTPRequestBody {
 
         /// Ends the body before the closure returns, with trailer fields that were not known before, such as a checksum.
         ///
-        /// Optional: the body also ends when the closure returns. Nothing may be written after this. Trailer fields replace
-        /// those that the body was created with. Over HTTP/1.1 they need a body that is sent in chunks: create it without a
-        /// length, and leave out `content-length`.
+        /// Optional: the body also ends when the closure returns. Nothing may be written after this. The closure's task is
+        /// cancelled once the body is sent, which does not affect the request; another error of the closure still fails it.
+        /// Trailer fields replace those that the body was created with. Over HTTP/1.1 they need a body that is sent in chunks:
+        /// create it without a length, and leave out `content-length`.
         /// - Parameter trailers: The fields to send after the body (RFC 9113 section 8.1); nil to keep those that the body was
         ///   created with.
         /// - Throws: `CancellationError`; `H2Error` if the stream failed; `invalidRequest` if the body has ended already, its
-        ///   length is wrong, or the trailer fields cannot be sent. All but an earlier end fail the request.
+        ///   length is wrong, or the trailer fields cannot be sent. All but the first of these fail the request.
         public nonisolated(nonsending) func finish(trailers: HTTPFields? = nil) async throws {
             try await exchange.endBody(trailers: trailers)
         }
     }
+}
+
+/// The bytes of a collection; those of a response's chunk without a copy.
+private func contiguous(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    (bytes as? HTTPResponseBody.Chunk)?.bytes ?? Array(bytes)
 }

@@ -41,13 +41,18 @@ public struct RequestOptions: Sendable {
     /// Creates options with the defaults. This costs nothing.
     public init() {}
 
-    /// Creates options; those left out have their defaults.
+    /// Creates options; those left out, or nil, have their defaults.
     public init(
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
         priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
         onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
     ) {
+        guard
+            timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
+                || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
+                || onInformational != nil
+        else { return }
         storage = Storage(
             Values(
                 timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,

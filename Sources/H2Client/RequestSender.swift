@@ -37,7 +37,7 @@ extension RequestSender {
     /// connection, unless the request still waits to be sent. A writer that ignores its cancellation holds nothing up.
     /// - Throws: `H2Error`; `CancellationError`; the errors of the body's own sequence or writer.
     public nonisolated(nonsending) func send(
-        _ request: HTTPRequest, body: HTTPRequestBody = .none, options: RequestOptions = RequestOptions()
+        _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         let handle = handle
         return try await handle.connection.exchange(body, options, handle.loan).perform(request, body)

@@ -35,7 +35,8 @@ public struct StreamedResponse: Sendable {
     /// Returns the first value of a field, without parsing the others; nil if there is none.
     public func firstValue(of name: HTTPField.Name) -> String? { exchange.head.firstValue(of: name.canonicalName) }
 
-    /// Identifies the request in its client's events, over all attempts; nil if it was sent without a client.
+    /// Identifies the request in its client's events, over all attempts; nil if it was sent without
+    /// a client, or on a connection that a client lends.
     public var requestID: HTTPClient.RequestID? { exchange.requestID }
     /// The connection that served the request.
     public var connectionID: ConnectionID { exchange.connectionID }
@@ -76,7 +77,7 @@ public struct StreamedResponse: Sendable {
 }
 
 /// A failed attempt of a request that an ``HTTPClient`` retried.
-public struct FailedAttempt: Sendable {
+public struct FailedAttempt: Sendable, Hashable {
     /// The connection that the attempt used.
     public var connectionID: ConnectionID
     /// Why the attempt failed; nil if it was retried because of its status.

@@ -29,6 +29,9 @@ public struct UnexpectedStatus: Error, CustomStringConvertible {
     /// The response. Its body may say why.
     public let response: CollectedResponse
 
+    /// Creates an error, for tests.
+    public init(response: CollectedResponse) { self.response = response }
+
     /// The status and the start of the body.
     public var description: String {
         "the server answered \(response.status.code), not 2xx: \(response.text.prefix(200))"

@@ -104,7 +104,8 @@ public final class OriginServer: Sendable {
             throw H2Error(
                 .localIO, cause: .errno(code),
                 message: "cannot listen on \(configuration.address) port \(wirePort): \(describeErrno(code))",
-                remedy: code == EADDRINUSE ? "use another port, or 0 for any" : "use an address of this machine")
+                remedy: code == EADDRINUSE
+                    ? "use another port, or 0 for any" : "use a numeric address of this machine, such as 127.0.0.1")
         }
         port = Int(ch2_socket_port(descriptor))
         address = configuration.address
@@ -163,7 +164,7 @@ public final class OriginServer: Sendable {
     /// section 6.8), on HTTP/1.1 `Connection: close` in the next response. HTTP/1.1 connections without a request are closed
     /// at once. After `grace` the remaining connections are closed abruptly. Cancelling the calling task has no effect.
     /// Calling this twice is harmless.
-    public func stop(grace: Duration = .seconds(5)) async {
+    public nonisolated(nonsending) func stop(grace: Duration = .seconds(5)) async {
         await withCheckedContinuation { continuation in
             let isRunning = lifetime.execute { [listener] in
                 listener.value.drain(grace: grace) { continuation.resume() }

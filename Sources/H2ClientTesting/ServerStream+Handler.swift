@@ -41,6 +41,8 @@ extension ServerStream {
     }
 
     private static let host = HTTPField.Name("host")!
+    /// Fields about the connection and the framing (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2).
+    private static let framing: Set = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]
 
     /// Without pseudo-fields, whose names are not valid.
     private func fields(_ entries: ArraySlice<RequestFields.Entry>) -> HTTPFields {
@@ -61,7 +63,18 @@ extension ServerStream {
         let hasContent = status != 204 && status != 304
         let body = hasContent ? response.body : []
         guard body.count <= 1_024 || hold(body.count) else { return refuseForWantOfMemory(isHead: isHead) }
-        let trailers = response.trailerFields ?? [:]
+        for field in response.headerFields where Self.framing.contains(field.name.canonicalName) {
+            return answer(
+                500, "the handler's field '\(field.name)' is the server's business\n", isHead: isHead)
+        }
+        if let length = response.headerFields[.contentLength], hasContent, !isHead, response.fault == nil,
+            length != String(body.count)
+        {
+            return answer(
+                500, "the handler's content-length is \(length), and its body has \(body.count) bytes\n", isHead: isHead
+            )
+        }
+        let trailers = hasContent ? response.trailerFields ?? [:] : [:]
         setTrailers(trailers.map { ($0.name.canonicalName, $0.value) })
         let fields = fields(status)
         for field in response.headerFields {
@@ -89,8 +102,8 @@ extension ServerStream {
             case .stall(let count): (count, .stall)
             case .close(let count): (count, .close(.abruptly))
             }
-        let place = min(max(count, 0), body.count)
-        cut(after: place, kind)
-        return place
+        let length = min(max(count, 0), body.count)
+        cut(after: length, kind)
+        return length
     }
 }

@@ -24,7 +24,7 @@ extension StreamedResponse {
     ///     `connect` and `tls` are nil if the connection is reused, and otherwise those of `connectionInfo` where they are nil
     ///     here. With ``TestResponseBody/chunks(_:then:)`` there is a `lastByte` once the body has ended.
     public init(
-        status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: TestResponseBody = .none,
+        status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: TestResponseBody = .empty,
         trailerFields: HTTPFields? = nil, version: HTTPProtocolVersion = .http2,
         connectionInfo: ConnectionInfo? = nil, streamID: Int32 = 1, isConnectionReused: Bool = false,
         requestID: HTTPClient.RequestID? = nil, failedAttempts: [FailedAttempt] = [],

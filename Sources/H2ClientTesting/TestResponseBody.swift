@@ -9,7 +9,7 @@ public struct TestResponseBody: Sendable, ExpressibleByStringLiteral {
     init(content: CannedResponse.Body) { self.content = content }
 
     /// No body.
-    public static let none = bytes([])
+    public static let empty = bytes([])
 
     /// A body that has arrived together with the head.
     public static func bytes(_ bytes: some Collection<UInt8>) -> TestResponseBody {

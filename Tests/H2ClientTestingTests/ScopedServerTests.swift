@@ -169,7 +169,11 @@ struct ScopedServerTests {
     @Test(arguments: [OriginServer.Versions.http2, .http1])
     func `Responses without content are sent without`(versions: OriginServer.Versions) async throws {
         var configuration = OriginServer.Configuration(versions: versions)
-        configuration.routes["/none"] = { _ in .init(status: .noContent, body: [1]) }
+        configuration.routes["/none"] = { _ in
+            .init(status: .noContent, body: [1], trailerFields: [HTTPField.Name("x-sum")!: "1"])
+        }
+        configuration.routes["/long"] = { _ in .init(headerFields: [.contentLength: "99"], body: [1]) }
+        configuration.routes["/framing"] = { _ in .init(headerFields: [.transferEncoding: "chunked"], body: [1]) }
         configuration.routes["/empty"] = { _ in .init() }
         configuration.routes["/early"] = { _ in .init(status: .earlyHints) }
         try await with(configuration) { client, server in
@@ -181,6 +185,10 @@ struct ScopedServerTests {
             #expect(head.status == .ok)
             let early = try await client.get("\(server.url)/early")
             #expect(early.status == .internalServerError)
+            let long = try await client.get("\(server.url)/long")
+            #expect(long.status == .internalServerError && long.text.contains("content-length is 99"))
+            let framing = try await client.get("\(server.url)/framing")
+            #expect(framing.status == .internalServerError && framing.text.contains("Transfer-Encoding"))
         }
     }
 

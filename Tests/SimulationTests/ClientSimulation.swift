@@ -244,7 +244,7 @@ final class ClientSimulation: @unchecked Sendable {
     private func body(_ plan: ClientPlan) -> HTTPRequestBody {
         @Sendable func data(_ range: Range<Int>) -> [UInt8] { Plan.bytes(plan.index, range, salt: Plan.uploadSalt) }
         switch plan.upload {
-        case .none: return .none
+        case .none: return .empty
         case .bytes(let count): return .bytes(data(0..<count))
         case .pieces(let pieces, let pause, let isReplayable):
             return .writer(length: plan.index % 2 == 0 ? plan.upload.size : nil, isReplayable: isReplayable) {

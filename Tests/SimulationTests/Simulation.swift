@@ -266,7 +266,7 @@ final class Simulation: @unchecked Sendable {
             }
         }
         return switch plan.upload {
-        case .none: plan.uploadTrailers ? .bytes([], trailers: trailers) : .none
+        case .none: plan.uploadTrailers ? .bytes([], trailers: trailers) : .empty
         case .bytes(let count): .bytes(data(0..<count), trailers: trailers)
         case .pieces(let pieces, let pause):
             pump(pieces, pause, length: plan.index % 2 == 0 ? plan.uploadSize : nil)

@@ -40,7 +40,7 @@ package struct CannedResponse {
     package func response() -> StreamedResponse {
         let session = CannedSession()
         let connection = Connection(canned: session, version, info: info)
-        guard let exchange = try? Exchange(connection: connection, body: .none, options: RequestOptions(), calledAt: 1)
+        guard let exchange = try? Exchange(connection: connection, body: .empty, options: RequestOptions(), calledAt: 1)
         else { preconditionFailure("only the file of a request's body can fail") }
         exchange.id = streamID
         exchange.isNumberedByOrder = version == .http1

@@ -39,8 +39,7 @@ extension Exchange {
         do {
             try await pump(HTTPRequestBody.Writer(exchange: self))
             // In a cancelled task many sequences end early without an error, so the rest of the body may be missing.
-            try Task.checkCancellation()
-            await finishUpload(nil)
+            await finishUpload(Task.isCancelled ? CancellationError() : nil)
         } catch {
             // If the response is already complete, this has no effect.
             await finishUpload(error)
@@ -100,6 +99,11 @@ extension Exchange {
     /// The writer is done: without an `error` the body ends, otherwise the stream is reset.
     nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
         await connection.loop.run {
+            if case .returned = self.upload.writer {
+                // `finish` ended the body, and its task is cancelled once all of it is sent, so that is no failure.
+                if let error, !(error is CancellationError) { self.fail(error) }
+                return
+            }
             if let error { return self.fail(error) }
             self.finishBody()
         }
@@ -203,7 +207,7 @@ extension Exchange {
                 fail(error)
                 return error
             }
-            outgoingTrailers = trailers
+            outgoingTrailers = trailers.isEmpty ? nil : trailers
         }
         finishBody()
         if case .failed(let error) = phase { return error }
@@ -217,7 +221,7 @@ extension Exchange {
         }
         // RFC 9112 section 7.1.2: only chunked bodies have trailers, and the framing has been announced.
         let isChunked = outgoingTrailers != nil || (contentLength ?? statedLength) == nil
-        guard connection.version == .http1, !isChunked else { return nil }
+        guard connection.version == .http1, !isChunked, !trailers.isEmpty else { return nil }
         return RequestRules.invalid(
             "trailer fields after a body of known length cannot be sent over HTTP/1.1",
             "leave out the length, or give trailer fields when you create the body")
@@ -225,8 +229,6 @@ extension Exchange {
 
     func finishBody() {
         let before = upload.writer
-        // It was ended by `finish`.
-        if case .returned = before { return }
         upload.writer = .returned
         guard !isOver, !isOutgoingDone else { return }
         // A writer that ignores its task's cancellation must not make a partial body look complete.

@@ -234,7 +234,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         if let stated = statedLength {
             // A fast writer may already have supplied some or all of it.
             var isShort = false
-            if case .finished = outgoing { isShort = upload.suppliedBytes < stated }
+            if case .finished = upload.heldBody ?? outgoing { isShort = upload.suppliedBytes < stated }
             if isShort || upload.suppliedBytes > stated {
                 fail(H2Error.bodyLength(upload.suppliedBytes, stated: stated, stream: id))
                 return false

@@ -7,11 +7,12 @@ extension ConnectionPool {
     @inline(__always)
     func tell(
         _ kind: @autoclosure () -> HTTPClient.Event.Kind, origin: @autoclosure () -> Origin? = nil,
-        connection: @autoclosure () -> ConnectionID? = nil, request: HTTPClient.RequestID? = nil
+        connection: @autoclosure () -> ConnectionID? = nil,
+        request: @autoclosure () -> HTTPClient.RequestID? = nil
     ) {
         guard isObserved else { return }
         tellObservers(
-            HTTPClient.Event(kind(), origin: origin(), connectionID: connection(), requestID: request))
+            HTTPClient.Event(kind(), origin: origin(), connectionID: connection(), requestID: request()))
     }
 
     private func tellObservers(_ event: HTTPClient.Event) {

@@ -217,6 +217,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             state.now = clock.preciseNow
             state.shutdownNow()
             state.actions = []
+            hasEndedEvents = true
         }
     }
 
@@ -357,7 +358,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         if configuration.loadLimits.adaptive != nil { learn(from: exchange) }
         released(connection, exchange.origin, mayReuse: true)
         tell(
-            .requestFinished(exchange.outcome), origin: connection.info.origin, connection: exchange.connectionID,
+            .attemptFinished(exchange.outcome), origin: origin(of: exchange), connection: exchange.connectionID,
             request: exchange.requestID)
         if connection.isDraining { letGoIfForgotten(connection) }
     }

@@ -242,7 +242,7 @@ final class Dialer {
         let isLocal = exhausted != nil && failures.allSatisfy { !exhaustionRemedy($0.error).isEmpty }
         return H2Error(
             isLocal ? .localIO : .connectFailed, scope: .connection, initiator: isLocal ? .local : .remote,
-            cause: failures.last.map { .errno($0.error) } ?? .none,
+            cause: failures.last.map { .errno($0.error) } ?? .unknown,
             message: "cannot connect to \(origin): \(tried.isEmpty ? "no address" : tried)",
             remedy: exhausted ?? socketRemedy
                 ?? (refused ? "is the server running, and is the port right?" : "is the host reachable from here?"),

@@ -78,6 +78,6 @@ final class AsyncConnection: BenchConnection, @unchecked Sendable {
     nonisolated(nonsending) func close() async { await owned.close() }
 
     nonisolated(nonsending) func send(_ request: BenchPlan.Request) async throws -> StreamedResponse {
-        try await owned.send(request.request, body: request.body.isEmpty ? .none : .bytes(request.body))
+        try await owned.send(request.request, body: request.body.isEmpty ? .empty : .bytes(request.body))
     }
 }

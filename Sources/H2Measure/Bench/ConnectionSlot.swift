@@ -550,7 +550,7 @@ extension BenchConnection {
             }
         // If it ends in order, after its last answer, the server's GOAWAY gives the reason.
         if isInOrder, let code = goAwayCode { return "GOAWAY \(code.name)" }
-        guard let error, !isInOrder || error.cause != .none else { return "connection closed by the server" }
+        guard let error, !isInOrder || error.cause != .unknown else { return "connection closed by the server" }
         return error.kind
     }
 }

@@ -349,7 +349,7 @@ private final class RequestLogFile: @unchecked Sendable {
         guard let cause else { return nil }
         let missing = state.droppedLines + state.lostLines
         return H2Error(
-            .localIO, initiator: .user, cause: state.failure == 0 ? .none : .errno(state.failure),
+            .localIO, initiator: .user, cause: state.failure == 0 ? .unknown : .errno(state.failure),
             message: missing == 0
                 ? "cannot write the request log '\(path)': \(cause)"
                 : "\(missing) \(missing == 1 ? "line is" : "lines are") missing from the request log '\(path)': \(cause)",

@@ -12,7 +12,7 @@ enum MessageBody: Sendable {
 
     func content(_ trailers: HTTPFields?) -> HTTPRequestBody {
         switch self {
-        case .none: trailers.map { .bytes([], trailers: $0) } ?? .none
+        case .none: trailers.map { .bytes([], trailers: $0) } ?? .empty
         case .bytes(let bytes): .bytes(bytes, trailers: trailers)
         case .file(let path): .file(path, trailers: trailers)
         case .once(let body): .writer(trailers: trailers) { try await body.write(to: $0) }

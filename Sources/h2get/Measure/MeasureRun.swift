@@ -128,7 +128,7 @@ extension Failure {
             // A server that sends GOAWAY speaks HTTP/2.
             case (.protocolViolation, _) where protocols == .cleartextHTTP2,
                 (.http2NotNegotiated, _) where protocols == .cleartextHTTP2,
-                (.connectionClosed, .none) where protocols == .cleartextHTTP2,
+                (.connectionClosed, .unknown) where protocols == .cleartextHTTP2,
                 (.connectionClosed, .errno) where protocols == .cleartextHTTP2:
                 "does the server speak HTTP/2 without TLS? if not, use --h1"
             case (.certificateRejected, .certificate(let fault)) where fault.kind == .wrongHost:

@@ -30,7 +30,7 @@ struct Verbose: Sendable {
         let origin = event.origin.map { "\($0)" } ?? "a server"
         let connection = "connection \(event.connectionID?.description ?? "")"
         return switch event.kind {
-        case .connecting(let reason): ["connecting to \(origin): \(reason.rawValue)"]
+        case .connecting(let reason): ["connecting to \(origin): \(reason.sentence)"]
         case .connectFailed(let error):
             ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
         case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
@@ -40,7 +40,7 @@ struct Verbose: Sendable {
             ["\(connection) ended after \(counted(requests, "request")): \(reason)"]
         case .requestRetried(let failed):
             ["\(failed.reason); trying again \(failed.wait > .zero ? "in \(failed.wait.brief)" : "at once")"]
-        case .requestQueued, .requestSent, .requestFinished: []
+        case .requestQueued, .requestSent, .attemptFinished: []
         }
     }
 
@@ -49,7 +49,7 @@ struct Verbose: Sendable {
     ) -> [String] {
         let name = "connection \(info.id)"
         var lines = [
-            "\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress), opened since \(reason.rawValue)"
+            "\(name) to \(info.origin): \(info.remoteAddress) from \(info.localAddress), opened since \(reason.sentence)"
         ]
         if let tls = info.tlsVersion {
             // The version is HTTP/1.1 without ALPN too.

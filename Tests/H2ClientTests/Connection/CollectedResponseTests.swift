@@ -21,7 +21,7 @@ struct CollectedResponseTests {
 
     /// A response that was whole when its head was delivered.
     private static func whole(_ bytes: [UInt8], on connection: HTTP2Connection) throws -> HTTPResponseBody {
-        let exchange = try Exchange(connection: connection.connection, body: .none, options: RequestOptions())
+        let exchange = try Exchange(connection: connection.connection, body: .empty, options: RequestOptions())
         (exchange.body, exchange.bodyReceived, exchange.phase) = (bytes, bytes.count, .ended)
         return HTTPResponseBody(exchange: exchange, guardian: nil)
     }

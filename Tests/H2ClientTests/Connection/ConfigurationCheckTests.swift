@@ -37,6 +37,7 @@ import Testing
         ("pool.whenSaturated", { $0.pool.whenSaturated = .openConnection(upTo: 0) }),
         ("pool.waitingRequests", { $0.pool.waitingRequests = -1 }),
         ("pool.idleTimeout", { $0.pool.idleTimeout = .seconds(-1) }),
+        ("pool.maximumAge", { $0.pool.maximumAge = .zero }),
         ("pool.unreadTimeout", { $0.pool.unreadTimeout = .seconds(-1) }),
         ("retry.maximumAttempts", { $0.retry.maximumAttempts = 0 }),
         ("retry.budget", { $0.retry.budget = .nan }),
@@ -67,6 +68,12 @@ import Testing
         ),
         ("requestOptions.timeout", { $0.requestOptions.timeout = .seconds(-1) }),
     ]
+
+    @Test func `Events of a client with an invalid configuration end at once`() async {
+        var configuration = HTTPClient.Configuration()
+        configuration.pool.connections = 0
+        for await event in HTTPClient(configuration: configuration).events() { Issue.record("\(event)") }
+    }
 
     @Test(arguments: refused.indices)
     func `A value that an option cannot have fails the check and each request, with the option's name`(

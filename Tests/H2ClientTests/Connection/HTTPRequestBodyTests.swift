@@ -85,35 +85,82 @@ import Testing
         rig.expectNothingLeft()
     }
 
-    @Test func `Nothing can be written after the end`() throws {
-        let rig = echoingRig()
-        let errors = Noted<[H2Error?]>()
+    @Test(arguments: [false, true])
+    func `A closure may go on after the end, however late the response is`(_ throwsAtLast: Bool) throws {
+        let rig = ConnectionRig()
+        rig.server.onRequestEnd = { stream in
+            rig.world.after(2_000_000_000) {
+                stream.respond(200, [])
+                stream.write(stream.received)
+                stream.finish()
+            }
+        }
         let result = rig.run { connection in
             try await self.echo(
                 connection,
                 .writer { writer in
                     try await writer.write([7])
                     try await writer.finish()
-                    var found: [H2Error?] = []
-                    do { try await writer.finish() } catch { found.append(error as? H2Error) }
-                    errors.value = found
-                    try await writer.finish()
+                    // The task is cancelled by now or soon, since nothing is left to send.
+                    do {
+                        try await Task.sleep(for: .seconds(60))
+                    } catch  where !throwsAtLast {}
                 })
         }
-        #expect(errors.value?.map { $0?.code } == [.invalidRequest])
-        // The writer's own error fails the request unless the response was complete first.
-        #expect(result?.h2Error?.code == .invalidRequest || result?.value?.bytes == [7])
+        #expect(result?.value?.bytes == [7], "\(String(describing: result))")
+        rig.expectNothingLeft()
+    }
 
-        let late = rig.run { connection in
+    @Test func `Nothing can be written after the end`() throws {
+        for ends in [false, true] {
+            // A server that never answers, so that only the writer can end the request.
+            let rig = ConnectionRig()
+            let error = Noted<H2Error>()
+            let result = rig.run { connection in
+                try await self.echo(
+                    connection,
+                    .writer { writer in
+                        try await writer.write([7])
+                        try await writer.finish()
+                        do {
+                            if ends { try await writer.finish() } else { try await writer.write([8]) }
+                        } catch let found as H2Error {
+                            error.value = found
+                            throw found
+                        }
+                    })
+            }
+            #expect(error.value?.code == .invalidRequest)
+            #expect(result?.h2Error?.code == .invalidRequest)
+            rig.expectNothingLeft()
+        }
+    }
+
+    @Test func `An empty list of trailer fields is none, also after a body of known length`() throws {
+        let rig = echoingRig()
+        let result = rig.run { connection in
             try await self.echo(
                 connection,
-                .writer { writer in
-                    try await writer.finish()
-                    try await writer.write([8])
+                .writer(length: 1) { writer in
+                    try await writer.write([7])
+                    try await writer.finish(trailers: [:])
                 })
         }
-        #expect(late?.h2Error?.code == .invalidRequest || late?.value?.bytes == [])
+        #expect(result?.value?.bytes == [7] && result?.value?.trailers == "")
         rig.expectNothingLeft()
+
+        let http1 = HTTP1ConnectionRig()
+        http1.answer = { _ in HTTP1ConnectionRig.ok("") }
+        let plain = http1.run { connection in
+            try await connection.send(
+                .to("/", .post),
+                body: .writer(length: 1) { writer in
+                    try await writer.write([0x61])
+                    try await writer.finish(trailers: [:])
+                }
+            ).status.code
+        }
+        #expect(plain?.value == 200)
     }
 
     @Test func `A field that cannot be a trailer field, or a wrong length, fails the request`() throws {

@@ -53,7 +53,7 @@ private let headers: UInt8 = 1
         var request = HTTPRequest.to("/", .post)
         request.headerFields[.contentLength] = "5"
         let body: HTTPRequestBody =
-            sent == 0 ? .none : .writer { writer in try await writer.write([UInt8](repeating: 1, count: sent)) }
+            sent == 0 ? .empty : .writer { writer in try await writer.write([UInt8](repeating: 1, count: sent)) }
         let result = await ending { [request] in try await connection.send(request, body: body).status }
         guard case .failure(let error as H2Error)? = result else {
             Issue.record("\(String(describing: result))")

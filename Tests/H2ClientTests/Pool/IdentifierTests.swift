@@ -84,7 +84,7 @@ struct IdentifierTests {
         var sent = 0
         do {
             while sent < 20 {
-                let response = try await driver.exchange(.none, options).perform(request, .none)
+                let response = try await driver.exchange(.empty, options).perform(request, .empty)
                 #expect(try await response.body.collect(upTo: 10).count == 3)
                 sent += 1
             }

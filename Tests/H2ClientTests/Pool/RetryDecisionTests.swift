@@ -38,7 +38,7 @@ import Testing
         isRetryable: Bool = false
     ) -> H2Error {
         H2Error(
-            code, scope: .stream(1), initiator: initiator, cause: http2.map { .http2($0, debugText: "") } ?? .none,
+            code, scope: .stream(1), initiator: initiator, cause: http2.map { .http2($0, debugText: "") } ?? .unknown,
             message: "\(code)", isRetryable: isRetryable)
     }
 

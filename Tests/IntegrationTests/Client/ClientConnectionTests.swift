@@ -92,11 +92,21 @@ struct ClientConnectionTests {
             #expect(server.statistics.http2Requests == 22)
             await client.shutdown()
             var shared: [String] = []
+            var requests: [String: [Origin]] = ["sent": [], "finished": []]
             for await event in events {
-                if case .connectionShared = event.kind {
+                switch event.kind {
+                case .connectionShared:
                     #expect(event.connectionID == first.response.connectionID)
                     shared.append(try #require(event.origin).description)
+                case .requestSent: requests["sent"]?.append(try #require(event.origin))
+                case .attemptFinished: requests["finished"]?.append(try #require(event.origin))
+                default: break
                 }
+            }
+            // A request's events have its own origin, even if its connection was opened for the other one.
+            for origins in requests.values {
+                #expect(origins.count { $0.description == one } == 1)
+                #expect(origins.count { $0.description == two } == 21)
             }
             #expect(shared == (coalesces ? [two] : []))
             #expect(await client.statistics().connectionsOpened == (coalesces ? 1 : 2))
@@ -273,7 +283,7 @@ struct ClientConnectionTests {
                 case .requestSent(let isReused):
                     sent[try #require(event.requestID)] = event.connectionID
                     reused += isReused ? 1 : 0
-                case .requestFinished(let result): finished[try #require(event.requestID)] = try result.get()
+                case .attemptFinished(let result): finished[try #require(event.requestID)] = try result.get()
                 case .connectFailed, .connectionShared, .connectionDraining, .requestRetried:
                     break
                 }
@@ -315,7 +325,7 @@ struct ClientConnectionTests {
                     case .connectFailed(let error):
                         #expect((error as? H2Error)?.code == .connectFailed)
                         failed.append(try #require(event.origin).description)
-                    case .requestFinished(let result): results.append((try? result.get()) == 200)
+                    case .attemptFinished(let result): results.append((try? result.get()) == 200)
                     default: break
                     }
                 }

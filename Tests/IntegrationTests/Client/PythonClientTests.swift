@@ -102,7 +102,7 @@ extension RealServers {
                 // A wait that is longer than the policy's is the caller's business, and so is a POST.
                 let later = try await client.get("\(origin)/status/503?retry-after=60")
                 #expect(later.response.failedAttempts.isEmpty)
-                let posted = try await client.post("\(origin)/status/503", body: .none)
+                let posted = try await client.post("\(origin)/status/503", body: .empty)
                 #expect(posted.status == .serviceUnavailable)
                 #expect(posted.response.failedAttempts.isEmpty)
                 let statistics = await client.statistics()

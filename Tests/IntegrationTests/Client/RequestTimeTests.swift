@@ -220,7 +220,7 @@ struct RequestTimeTests {
                     switch event.kind {
                     case .requestSent(let isReused): kinds.append(isReused ? "sent again" : "sent")
                     case .requestRetried(let failed): kinds.append("retried after \(failed.status?.code ?? 0)")
-                    case .requestFinished(let result): kinds.append("finished \((try? result.get().code) ?? 0)")
+                    case .attemptFinished(let result): kinds.append("finished \((try? result.get().code) ?? 0)")
                     default: break
                     }
                 }

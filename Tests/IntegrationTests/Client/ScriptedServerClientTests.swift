@@ -23,7 +23,7 @@ struct ScriptedServerClientTests {
             try await withHTTPClient { client in
                 let first = try await client.get("\(server.origin)/")
                 #expect(first.response.failedAttempts.isEmpty)
-                let body = method == .put ? HTTPRequestBody.bytes(Array("a body".utf8)) : .none
+                let body = method == .put ? HTTPRequestBody.bytes(Array("a body".utf8)) : .empty
                 let second = try await client.collect(HTTPRequest(method, url: "\(server.origin)/two"), body: body)
                 #expect(second.text == "abc")
                 #expect(second.response.connectionID != first.response.connectionID)

@@ -94,7 +94,7 @@ extension HTTPClient {
         } catch {
             let error = tooLate(error, attempts)
             pool.tell(
-                .requestFinished(.failure(error)), origin: entry.origin,
+                .attemptFinished(.failure(error)), origin: entry.origin,
                 request: HTTPClient.RequestID(number: number))
             throw error
         }
@@ -145,7 +145,7 @@ extension HTTPClient {
             exchange.queuedBefore = attempts.queued
         }
         pool.tell(
-            .requestSent(isReused: isReused), origin: exchange.connection.info.origin,
+            .requestSent(isReused: isReused), origin: pool.origin(of: exchange),
             connection: exchange.connectionID, request: exchange.requestID)
     }
 
@@ -314,7 +314,7 @@ extension HTTPClient {
         let failed = FailedAttempt(connectionID: exchange.connectionID, error: error, status: status, wait: wait)
         attempts.failed.append(failed)
         pool.tell(
-            .requestRetried(failed), origin: exchange.connection.info.origin, connection: exchange.connectionID,
+            .requestRetried(failed), origin: pool.origin(of: exchange), connection: exchange.connectionID,
             request: exchange.requestID)
         try await pool.pause(wait)
     }

@@ -362,7 +362,7 @@ extension HTTP2Session {
             return
         }
         stream.localFailure = H2Error(
-            .notProcessed, scope: .stream(stream.id), cause: .none,
+            .notProcessed, scope: .stream(stream.id), cause: .unknown,
             message: "the request was not sent: \(String(cString: nghttp2_strerror(status)))",
             remedy: "send it on a new connection", isRetryable: true)
     }

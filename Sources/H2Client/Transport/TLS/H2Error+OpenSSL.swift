@@ -27,3 +27,10 @@ extension H2Error.TLSFault {
         reason = TLSWire.describe(packed)
     }
 }
+
+extension H2Error.Cause {
+    /// - Parameter packed: an error of OpenSSL's queue; 0 if there was none.
+    static func openSSL(_ packed: UInt) -> H2Error.Cause {
+        packed == 0 ? .unknown : .tls(H2Error.TLSFault(packed: packed))
+    }
+}

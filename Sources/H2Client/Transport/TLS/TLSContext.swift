@@ -233,7 +233,7 @@ package final class TLSContext: @unchecked Sendable {
         let code = ERR_get_error()
         let reason = code == 0 ? "" : ": \(TLSWire.describe(code))"
         return H2Error(
-            .tlsConfiguration, cause: code == 0 ? .none : .tls(H2Error.TLSFault(packed: code)),
+            .tlsConfiguration, cause: .openSSL(code),
             message: message + reason, remedy: remedy)
     }
 }

@@ -149,7 +149,7 @@ package final class TLSWire: SocketWire, Wire {
             text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
         return H2Error(
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
-            scope: .connection, initiator: .remote, cause: .tls(H2Error.TLSFault(packed: packed)),
+            scope: .connection, initiator: .remote, cause: .openSSL(packed),
             message: "the TLS handshake failed: \(text)",
             remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
     }
@@ -170,7 +170,7 @@ package final class TLSWire: SocketWire, Wire {
         // After the handshake an end without an alert may have another reason, so its code is not changed.
         return H2Error(
             isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
-            initiator: .remote, cause: packed == 0 ? .errno(code) : .tls(H2Error.TLSFault(packed: packed)),
+            initiator: .remote, cause: packed == 0 ? .errno(code) : .openSSL(packed),
             message: hasOurs
                 ? "the server did not accept our client certificate: \(reason)"
                 : "the server asked for a client certificate, and has none from us: \(reason)",
@@ -303,7 +303,7 @@ package final class TLSWire: SocketWire, Wire {
             let isTruncated = ch2_ssl_is_unexpected_eof(packed)
             failure = H2Error(
                 .connectionClosed, scope: .connection, initiator: .remote,
-                cause: .tls(H2Error.TLSFault(packed: packed)),
+                cause: .openSSL(packed),
                 message: isTruncated
                     ? "the peer closed the connection without close_notify"
                     : "\(operation) TLS failed: \(Self.describe(packed))",

@@ -216,7 +216,7 @@ struct ClientLimitTests {
     func `What is idle is closed when that is asked for, and what is at work goes on`() async throws {
         try await withOriginAndClient(Self.origin(.http1)) { client, server in
             expectAllServed(await client.burst(40, "\(server.url)/delay/5"), 40)
-            let slow = Task { try await client.get("\(server.url)/delay/500") }
+            let slow = Task { try await client.get("\(server.url)/delay/3000") }
             try await eventually("it is under way") { server.statistics.streamsOpen == 1 }
             #expect(await client.open > 1)
             client.closeIdle()

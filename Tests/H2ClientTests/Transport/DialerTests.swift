@@ -368,7 +368,7 @@ import Testing
         }
         let only = await failure(["h2"])
         #expect(only?.code == .http2NotNegotiated)
-        #expect(only?.remedy == "the server does not speak 'h2' here")
+        #expect(only?.remedy == "the server does not speak 'h2' here; an HTTPClient falls back to HTTP/1.1")
         let both = await failure(["h2", "http/1.1"])
         #expect(both?.code == .http2NotNegotiated)
         #expect(both?.remedy == "the server speaks none of 'h2', 'http/1.1' here")

@@ -181,6 +181,9 @@ package final class TLSWire: SocketWire, Wire {
 
     /// RFC 7301 section 3.2: the server ended the handshake because it supports none of the offered protocols.
     private var noProtocolRemedy: String {
+        if protocols == ["h2"] {
+            return "the server does not speak 'h2' here; an HTTPClient falls back to HTTP/1.1"
+        }
         let offered = protocols.map { "'\($0)'" }
         return offered.count == 1
             ? "the server does not speak \(offered[0]) here"

@@ -1,7 +1,6 @@
 import H2Client
 import H2Measure
 import H2Platform
-import Synchronization
 
 /// Writes to stderr, in order and without blocking the caller.
 ///
@@ -10,7 +9,9 @@ import Synchronization
 /// 1. While nothing is queued and there is room, the caller writes.
 /// 2. Otherwise up to `queueLimit` bytes are queued, and a thread writes them.
 /// 3. Beyond that lines are dropped, and their number is reported once there is room again.
-final class ErrorOutput: Sendable {
+///
+/// Invariant behind `@unchecked Sendable`: `state` is used under `lock`. ThreadSanitizer knows this kind of lock, not `Mutex`.
+final class ErrorOutput: @unchecked Sendable {
     static let standard = ErrorOutput(STDERR_FILENO)
 
     private struct State {
@@ -23,7 +24,8 @@ final class ErrorOutput: Sendable {
 
     private let descriptor: CInt
     private let queueLimit: Int
-    private let state = Mutex(State())
+    private let lock = PthreadLock()
+    private var state = State()
 
     /// - Parameter queueLimit: the maximum number of queued bytes.
     init(_ descriptor: CInt, queueLimit: Int = 4 << 20) {
@@ -33,7 +35,7 @@ final class ErrorOutput: Sendable {
     /// Writes `text` now or queues it. Callable from any thread; does not block.
     func put(_ text: String) {
         let bytes = Array(text.utf8)
-        let needsThread = state.withLock { state in
+        let needsThread = lock.withLock {
             guard !state.isBusy else {
                 add(bytes[...], to: &state)
                 return false
@@ -52,7 +54,7 @@ final class ErrorOutput: Sendable {
     /// - Parameter limit: the maximum wait, in milliseconds.
     func flush(milliseconds limit: Int) {
         let end = ContinuousClock.now + .milliseconds(limit)
-        while state.withLock({ $0.isBusy }), ContinuousClock.now < end { usleep(1_000) }
+        while lock.withLock({ state.isBusy }), ContinuousClock.now < end { usleep(1_000) }
     }
 
     private func add(_ bytes: ArraySlice<UInt8>, to state: inout State) {
@@ -87,7 +89,7 @@ final class ErrorOutput: Sendable {
     /// Writes the queue. Must run on a thread that may block.
     private func writeQueue() {
         while true {
-            let pieces = state.withLock { state -> [[UInt8]] in
+            let pieces = lock.withLock { () -> [[UInt8]] in
                 defer { (state.queue, state.queuedBytes) = ([], 0) }
                 if state.droppedLines > 0 {
                     let text = "h2get: \(counted(state.droppedLines, "line")) not shown: stderr was not read in time\n"

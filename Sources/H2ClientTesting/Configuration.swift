@@ -16,7 +16,7 @@ extension OriginServer {
         public var servesDotFiles: Bool
         /// The offered HTTP versions. Default both.
         public var versions: Versions
-        /// What HTTP/2 clients are told about this server.
+        /// The settings that HTTP/2 clients are told.
         public var settings: Settings
         /// Limits on what clients may use.
         public var limits: Limits

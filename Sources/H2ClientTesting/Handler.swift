@@ -13,7 +13,7 @@ extension OriginServer {
         public var method: HTTPRequest.Method
         /// The path, percent-encoded as it was sent, without the query.
         public var path: String
-        /// What follows the `?`, percent-encoded as it was sent; nil if it is empty or missing.
+        /// The part of the URL after the `?`, percent-encoded as it was sent; nil if it is empty or missing.
         public var query: String?
         /// The header fields. The host is in ``authority``.
         public var headerFields: HTTPFields
@@ -55,7 +55,7 @@ extension OriginServer {
         public var trailerFields: HTTPFields?
         /// How long after the end of the request the response is sent. Default zero.
         public var delay: Duration
-        /// What goes wrong within the body; nil, the default, for nothing.
+        /// A fault within the body. Default, nil: none.
         public var fault: Fault?
 
         /// Creates a response.
@@ -78,18 +78,18 @@ extension OriginServer {
         }
     }
 
-    /// What goes wrong within the body of a ``Response``.
+    /// A fault within the body of a ``Response``.
     ///
     /// Its `content-length` is that of the whole body. If the fault follows the last byte, none is added, so that clients notice
     /// it.
     @nonexhaustive
     public enum Fault: Sendable, Hashable {
-        /// The stream is reset with this code after so many bytes, at most the whole body. On HTTP/1.1 the connection is
+        /// The stream is reset with this code after this number of bytes, at most the whole body. On HTTP/1.1 the connection is
         /// closed.
         case reset(H2Error.HTTP2Code, afterBytes: Int)
-        /// Nothing follows so many bytes, at most the whole body.
+        /// Nothing follows this number of bytes, at most the whole body.
         case stall(afterBytes: Int)
-        /// The connection is closed without notice after so many bytes, at most the whole body.
+        /// The connection is closed without notice after this number of bytes, at most the whole body.
         case close(afterBytes: Int)
     }
 }

@@ -131,7 +131,7 @@ public final class OriginServer: Sendable {
     public var origin: Origin {
         // `start` has listened on this address and port, so that they are valid.
         guard let origin = try? Origin(scheme: fingerprint == nil ? .http : .https, host: address, port: port) else {
-            preconditionFailure("\(address) port \(port) is no origin")
+            preconditionFailure("\(address) port \(port) is not a valid origin")
         }
         return origin
     }

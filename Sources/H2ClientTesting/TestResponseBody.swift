@@ -27,7 +27,7 @@ public struct TestResponseBody: Sendable, ExpressibleByStringLiteral {
     /// ```
     /// - Parameters:
     ///   - chunks: The chunks. Empty ones are left out, since a reader never gets any.
-    ///   - end: What follows the last of them.
+    ///   - end: How the body goes on after the last of them.
     public static func chunks(_ chunks: [some Collection<UInt8>], then end: End = .complete) -> TestResponseBody {
         TestResponseBody(content: .chunks(chunks.map { Array($0) }, then: end.content))
     }
@@ -35,7 +35,7 @@ public struct TestResponseBody: Sendable, ExpressibleByStringLiteral {
     /// Creates a body of a text.
     public init(stringLiteral text: String) { self = .string(text) }
 
-    /// What follows the last chunk of a body.
+    /// How a body goes on after its last chunk.
     @nonexhaustive
     public enum End: Sendable {
         /// The end of the body.

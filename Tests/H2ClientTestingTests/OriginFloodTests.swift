@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2ClientTesting
 
-/// What clients may send an origin for nothing.
+/// Floods: frames and requests that cost a client little and an origin much.
 @Suite(.inTurn, .ownThreads, .timeLimit(.minutes(5))) struct OriginFloodTests {
     @Test(arguments: ["PING", "SETTINGS", "PRIORITY", "WINDOW_UPDATE", "empty DATA", "padding", "unknown"])
     func `A flood of frames that bring nothing ends the connection`(_ kind: String) throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2ClientTesting
 
-/// What clients may make an origin hold and do: each limit, met.
+/// Limits on the memory and work that clients can cause: each one reached.
 @Suite(.inTurn, .ownThreads, .timeLimit(.minutes(5))) struct OriginLimitTests {
     @Test func `More requests than the limit are refused, over all connections`() throws {
         let server = try OriginServer.cleartext { $0.limits.requests = 2 }
@@ -30,7 +30,7 @@ import Testing
         defer { server.stopNow() }
         let peer = try RawPeer(port: server.port)
         peer.greet()
-        // What is sent back fills the client's windows, and waits.
+        // The response fills the client's windows, and waits.
         var stream: UInt32 = 1
         var code: UInt32?
         let piece = [UInt8](repeating: 7, count: 16_000)

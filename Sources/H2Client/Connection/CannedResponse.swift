@@ -13,7 +13,7 @@ package struct CannedResponse {
         case chunks([[UInt8]], then: End)
     }
 
-    /// What follows the last chunk.
+    /// How the body goes on after its last chunk.
     package enum End {
         case complete
         case failure(any Error)

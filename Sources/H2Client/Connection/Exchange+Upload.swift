@@ -100,7 +100,7 @@ extension Exchange {
     nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
         await connection.loop.run {
             if case .returned = self.upload.writer {
-                // `finish` ended the body, and its task is cancelled once all of it is sent, so that is no failure.
+                // `finish` ended the body, and its task is cancelled once all of it is sent: not a failure.
                 if let error, !(error is CancellationError) { self.fail(error) }
                 return
             }

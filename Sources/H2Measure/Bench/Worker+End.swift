@@ -1,10 +1,10 @@
 internal import H2Client
 import H2Platform
 
-// What other workers leave to this one, and the end.
+// Work that other workers leave to this one, and the end.
 
 extension Worker {
-    // MARK: - What others leave
+    // MARK: - Work that others leave
 
     /// Another worker has given up, and this one sends some of its requests.
     func takeOver() {

@@ -7,7 +7,7 @@ protocol MeasureReport {
     func summary(width: Int, color: Bool) -> String
 }
 
-/// What the settings of all measuring commands have.
+/// The settings that all measuring commands have.
 protocol MeasureSettings: Sendable {
     var files: ResultFiles { get }
     var isSilent: Bool { get }

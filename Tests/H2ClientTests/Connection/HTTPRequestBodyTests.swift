@@ -5,7 +5,7 @@ import Testing
 
 @testable import H2Client
 
-/// What a request's body can be made of, and how its writer ends it.
+/// The kinds of bytes that a request's body takes, and how its writer ends it.
 @Suite(.inTurn) struct HTTPRequestBodyTests {
     private static let checksum = HTTPField.Name("x-checksum")!
 

@@ -17,7 +17,7 @@ func samplePlan(requests: Int = 200_000) -> BenchPlan {
     return plan
 }
 
-/// What a steady run over TLS counts, apart from its latencies and intervals.
+/// The counts of a steady run over TLS, apart from its latencies and intervals.
 func sampleCounts(responses: Int) -> BenchResult {
     var result = BenchResult()
     result.requests.sent = responses

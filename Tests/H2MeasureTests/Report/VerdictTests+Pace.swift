@@ -123,7 +123,7 @@ extension VerdictTests {
             try only(.unsteady, .note, plan, change).contains("15,000 responses a second in the first half and 25,000"))
         plan.warmUp = .zero
         #expect(try only(.unsteady, .note, plan, change).contains("--warm-up-time 5s"))
-        // Where the load was to change it is no wonder.
+        // Not if the load was to change.
         plan.connectionRamp = .init(count: 1, period: .seconds(1))
         #expect(verdicts(plan, change).map(\.topic) == [.nothing])
     }

@@ -129,11 +129,10 @@ package final class TLSWire: SocketWire, Wire {
         let packed = ERR_get_error()
         let verdict = SSL_get_verify_result(ssl)
         if context?.verifiesPeer == true, verdict != Int(X509_V_OK) {
-            let reason = String(cString: X509_verify_cert_error_string(verdict))
+            let fault = H2Error.CertificateFault(verifyResult: verdict)
             return H2Error(
-                .certificateRejected, scope: .connection,
-                cause: .certificate(H2Error.CertificateFault(verifyResult: verdict)),
-                message: "the server's certificate was rejected: \(reason)",
+                .certificateRejected, scope: .connection, cause: .certificate(fault),
+                message: "the server's certificate was rejected: \(fault.reason)",
                 remedy: Self.certificateRemedy(verdict))
         }
         if let error = certificateWanted(packed, code) { return error }
@@ -143,14 +142,14 @@ package final class TLSWire: SocketWire, Wire {
                 .tlsFailed, scope: .connection, initiator: .remote, cause: .errno(code),
                 message: "the TLS handshake failed: \(reason)", remedy: "is this a TLS port?")
         }
-        let text = Self.describe(packed)
+        let fault = H2Error.TLSFault(packed: packed)
+        let text = fault.reason
         // The latter is OpenSSL's error if a server chose a protocol that was not offered, as Apache does.
         let isNoProtocol =
             text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
         return H2Error(
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
-            scope: .connection, initiator: .remote, cause: .openSSL(packed),
-            message: "the TLS handshake failed: \(text)",
+            scope: .connection, initiator: .remote, cause: .tls(fault), message: "the TLS handshake failed: \(text)",
             remedy: isNoProtocol ? noProtocolRemedy : "is this a TLS port, of TLS 1.2 or newer?")
     }
 

@@ -58,6 +58,17 @@ public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
         case bodyTooLarge
         /// A local file or descriptor could not be read or written.
         case localIO
+        /// A redirect was not followed: there were too many, it leads in a circle, to a URL that may not be used, or needs a
+        /// body that cannot be sent again.
+        case redirectRefused
+        /// The body cannot be decoded as its `content-encoding` says, or would become larger than the limits allow.
+        case contentCodingFailed
+        /// A proxy refused the connection, or its answer cannot be used.
+        case proxyFailed
+        /// The client may not connect to any of the host's addresses.
+        case addressRefused
+        /// The body does not have the digest that the server stated.
+        case digestMismatch
     }
 
     /// What an error ended.

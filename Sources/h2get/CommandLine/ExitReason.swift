@@ -22,6 +22,8 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case readFailed = 26
     case timeout = 28
     case tlsFailed = 35
+    /// A redirect was not followed.
+    case redirectRefused = 47
     /// The connection ended before any response.
     case emptyReply = 52
     case sendFailed = 55
@@ -30,10 +32,14 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     /// OpenSSL does not know a cipher suite or a group.
     case cipher = 59
     case notVerified = 60
+    /// The body cannot be decoded.
+    case badEncoding = 61
     case tooBig = 63
     case authorityFile = 77
     /// One stream failed.
     case stream = 92
+    /// A proxy refused the connection.
+    case proxyFailed = 97
     /// A --fail-if condition was met.
     case conditionFailed = 99
     /// The terminal was closed (SIGHUP).
@@ -68,6 +74,11 @@ extension ExitReason {
             case .timeout: .timeout
             case .bodyTooLarge: .tooBig
             case .localIO: phase == .request ? .readFailed : .writeFailed
+            case .redirectRefused: .redirectRefused
+            case .contentCodingFailed: .badEncoding
+            case .proxyFailed: .proxyFailed
+            case .addressRefused: .connectFailed
+            case .digestMismatch: .partial
             }
     }
 

@@ -25,4 +25,14 @@ enum TokenBytes {
         default: nil
         }
     }
+
+    /// The bytes as lower-case hexadecimal digits.
+    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    }
+
+    /// Whether the byte is allowed in a token.
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool { lowerCase[Int(byte)] != 0 }
 }

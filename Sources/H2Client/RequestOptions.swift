@@ -18,6 +18,7 @@ public struct RequestOptions: Sendable {
         var origin: Origin?
         var priority: HTTPPriority?
         var expectContinue: Duration?
+        var authentication: HTTPAuthentication?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
     }
 
@@ -46,18 +47,19 @@ public struct RequestOptions: Sendable {
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
         priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
+        authentication: HTTPAuthentication? = nil,
         onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
     ) {
         guard
             timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
                 || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
-                || onInformational != nil
+                || authentication != nil || onInformational != nil
         else { return }
         storage = Storage(
             Values(
                 timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
                 sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-                expectContinue: expectContinue, onInformational: onInformational))
+                expectContinue: expectContinue, authentication: authentication, onInformational: onInformational))
     }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
@@ -121,6 +123,16 @@ public struct RequestOptions: Sendable {
         set { change { $0.expectContinue = newValue } }
     }
 
+    /// Credentials for the origin that the request names; they are not sent to another one after a redirect.
+    ///
+    /// They take precedence over the client's ``HTTPClient/Configuration/authentication``. Use ``HTTPAuthentication/off`` to
+    /// send none. An ``HTTPClient`` uses them; a connection of your own does not. Keep the value for later requests: its copies
+    /// share nonces and tokens. Default: those of the client.
+    public var authentication: HTTPAuthentication? {
+        get { storage?.values.authentication }
+        set { change { $0.authentication = newValue } }
+    }
+
     /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
     public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
         get { storage?.values.onInformational }
@@ -142,6 +154,7 @@ public struct RequestOptions: Sendable {
             values.origin = mine.origin ?? theirs.origin
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
+            values.authentication = mine.authentication ?? theirs.authentication
             values.onInformational = mine.onInformational ?? theirs.onInformational
         }
         return result

@@ -3,14 +3,14 @@ internal import CNghttp2
 /// A hash function of OpenSSL, over bytes that arrive in parts.
 ///
 /// Not safe for concurrent use.
-final class MessageDigest {
+package final class MessageDigest {
     /// The hash functions of Digest authentication (RFC 7616 section 6.1), the best one last.
     ///
     /// SHA-512/256 is not before SHA-256: it is no stronger, and some take it for the first half of SHA-512.
-    enum Function: Int, Sendable, Hashable, CaseIterable, Comparable {
+    package enum Function: Int, Sendable, Hashable, CaseIterable, Comparable {
         case md5, sha512Slash256, sha256
 
-        static func < (one: Function, other: Function) -> Bool { one.rawValue < other.rawValue }
+        package static func < (one: Function, other: Function) -> Bool { one.rawValue < other.rawValue }
     }
 
     // Owned, and freed in `deinit`.
@@ -52,7 +52,7 @@ final class MessageDigest {
     }
 
     /// The digest of the parts with a `:` between them, in lower-case hexadecimal digits; nil if OpenSSL failed.
-    static func hex(_ function: Function, _ parts: [UInt8]...) -> [UInt8]? {
+    package static func hex(_ function: Function, _ parts: [UInt8]...) -> [UInt8]? {
         guard let digest = MessageDigest(function) else { return nil }
         for (index, part) in parts.enumerated() {
             if index > 0 { digest.add([UInt8(ascii: ":")]) }

@@ -39,6 +39,9 @@ final class BearerTokens: @unchecked Sendable {
     /// Whether the closure is calling.
     var isFetchingHere: Bool { Self.fetching.contains(ObjectIdentifier(self)) }
 
+    /// The number of requests that wait for a token.
+    var waiterCount: Int { lock.withLock { refresh?.waiters.count ?? 0 } }
+
     /// A token that has not expired, and that no server has refused yet.
     /// - Throws: the errors of the closure; `H2Error` (`timeout`), `CancellationError`.
     nonisolated(nonsending) func token(_ limits: WaitLimits) async throws -> Issue {

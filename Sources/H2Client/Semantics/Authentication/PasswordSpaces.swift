@@ -39,6 +39,9 @@ final class PasswordSpaces: @unchecked Sendable {
     private var spaces: [Key: Memory] = [:]
     private var lastGeneration: UInt64 = 0
 
+    /// The number of servers that are remembered.
+    var count: Int { lock.withLock { spaces.count } }
+
     /// What to send before the server asks; nil if nothing is known of it.
     func choice(for key: Key) -> Choice? {
         lock.withLock {
@@ -51,11 +54,13 @@ final class PasswordSpaces: @unchecked Sendable {
     }
 
     /// Remembers a challenge that arrived in response to a request that cannot be sent again.
-    func remember(_ challenge: DigestChallenge, secret: [UInt8], for key: Key) {
+    ///
+    /// - Parameter count: how many requests were sent with its nonce.
+    func remember(_ challenge: DigestChallenge, secret: [UInt8], for key: Key, count: UInt32 = 0) {
         lock.withLock {
             lastGeneration += 1
             makeRoom(for: key)
-            spaces[key] = .digest(challenge, secret: secret, count: 0, generation: lastGeneration)
+            spaces[key] = .digest(challenge, secret: secret, count: count, generation: lastGeneration)
         }
     }
 

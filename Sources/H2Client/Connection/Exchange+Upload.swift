@@ -37,7 +37,7 @@ extension Exchange {
             guard await untilBodyIsWanted(), takeBody() else { return }
         }
         do {
-            try await pump(HTTPRequestBody.Writer(exchange: self))
+            try await pump(HTTPRequestBody.Writer(destination: .exchange(self)))
             // In a cancelled task many sequences end early without an error, so the rest of the body may be missing.
             await finishUpload(Task.isCancelled ? CancellationError() : nil)
         } catch {

@@ -24,12 +24,16 @@ extension HTTPClient {
         public var retry: RetryPolicy
         /// Limits on the load that the client puts on servers.
         public var loadLimits: LoadLimits
-        /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
-        /// unset one.
-        public var requestOptions: RequestOptions
+        /// Which redirects to follow. Default: up to 10.
+        public var redirects: RedirectPolicy
         /// Credentials for the origins that requests name. Opt-in, since only the caller knows which server may have them; see
         /// ``HTTPAuthentication/origins(_:)`` to list origins. Default: nil, none.
         public var authentication: HTTPAuthentication?
+        /// Functions that each request passes through, in order. Default: none.
+        public var interceptors: [Interceptor]
+        /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
+        /// unset one.
+        public var requestOptions: RequestOptions
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
@@ -43,7 +47,8 @@ extension HTTPClient {
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
-            requestOptions: RequestOptions = RequestOptions(), authentication: HTTPAuthentication? = nil,
+            redirects: RedirectPolicy = RedirectPolicy(), authentication: HTTPAuthentication? = nil,
+            interceptors: [Interceptor] = [], requestOptions: RequestOptions = RequestOptions(),
             eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
@@ -52,8 +57,10 @@ extension HTTPClient {
             self.pool = pool
             self.retry = retry
             self.loadLimits = loadLimits
-            self.requestOptions = requestOptions
+            self.redirects = redirects
             self.authentication = authentication
+            self.interceptors = interceptors
+            self.requestOptions = requestOptions
             self.eventLoops = eventLoops
             self.connectTo = connectTo
         }
@@ -205,7 +212,7 @@ extension HTTPClient {
         }
 
         /// No retries.
-        public static var none: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
+        public static var never: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
     }
 
     /// Limits on the load that a client puts on servers.

@@ -151,6 +151,16 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
 }
 
 extension HTTPAuthentication {
+    /// - Throws: `H2Error` (`invalidConfiguration`) if credentials that are known already cannot be sent.
+    func validate() throws(H2Error) {
+        switch kind {
+        case .off, .tokens, .netrc: break
+        case .password(let scheme, let login, _): try login.validate(for: scheme)
+        case .token(let token): try token.validate()
+        case .origins(let credentials): for one in credentials.values { try one.validate() }
+        }
+    }
+
     /// A bearer token that a closure has fetched, and when it expires.
     public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
         let value: String

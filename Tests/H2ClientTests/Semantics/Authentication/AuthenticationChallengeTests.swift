@@ -115,4 +115,11 @@ import Testing
             }
         }
     }
+
+    @Test func `What fuzzers call parses and answers`() {
+        #expect(AuthenticationInput.answer(challenges: Array("Basic\nDigest realm=a, nonce=b".utf8)) != nil)
+        #expect(AuthenticationInput.answer(challenges: []) == nil)
+        #expect(AuthenticationInput.entries(netrc: Array("machine a default".utf8)) == 2)
+        #expect(AuthenticationInput.entries(netrc: Array("\"".utf8)) == nil)
+    }
 }

@@ -147,12 +147,10 @@ struct Authenticator: Sendable {
         if ticket.challenge.protection == .authInt {
             subject.bodyDigest = try await body.digest(ticket.challenge.function, limits)
         }
-        var random = SystemRandomNumberGenerator()
-        let cnonce = TokenBytes.hex((0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
         guard
             let proof = DigestProof(
                 of: subject, by: key.login, secret: ticket.secret, for: ticket.challenge, count: ticket.count,
-                cnonce: cnonce)
+                cnonce: DigestProof.newNonce())
         else { return nil }
         sent = .digest(proof, ticket, isAnswer: next.isAnswer)
         return proof.fieldValue

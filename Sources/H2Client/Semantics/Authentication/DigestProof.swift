@@ -57,6 +57,12 @@ struct DigestProof: Sendable {
         fieldValue = fields.bytes
     }
 
+    /// 128 random bits of the system as text, for `cnonce`.
+    static func newNonce() -> [UInt8] {
+        var random = SystemRandomNumberGenerator()
+        return TokenBytes.hex((0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
+    }
+
     /// H(user:realm:password), which is the same for all requests of a realm (RFC 7616 section 3.4.2). Nil if OpenSSL failed.
     static func secret(of login: Login, for challenge: DigestChallenge) -> [UInt8]? {
         MessageDigest.hex(challenge.function, Array(login.user.utf8), challenge.realm, Array(login.password.utf8))

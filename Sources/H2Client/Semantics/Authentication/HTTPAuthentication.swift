@@ -95,7 +95,7 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
     ///
     /// The file's `machine` entries are used for any origin with that host, whatever its scheme and port, also after a
     /// redirect; `default` only for the origin that the request names. If the URL has a user name without a password, the
-    /// entry with that `login` is used. The file may be readable by others, as for curl.
+    /// entry with that `login` is used. An internationalised host is written in its ASCII form (`xn--…`). The file may be readable by others, as for curl.
     ///
     /// It is read once, when the first request needs it, and not on an event loop. Requests fail with `H2Error`: `localIO` if
     /// the named file cannot be read, `invalidConfiguration` if a quote does not end, the file is larger than 1 MiB, has

@@ -126,7 +126,8 @@ public struct ConnectionConfiguration: Sendable {
         /// Looking up the host's addresses, from when the lookup starts to run: a process runs up to 256 at once. Default
         /// 10 s.
         public var resolve: Duration
-        /// From the first TCP attempt to an established connection, over all addresses. Default 30 s.
+        /// From the first TCP attempt to an established connection, over all addresses. Default 10 s: a SYN is repeated after
+        /// 1, 3 and 7 s, so a host that has not answered by then is down, or as good as.
         public var connect: Duration
         /// The TLS handshake. Default 15 s.
         public var tls: Duration
@@ -144,7 +145,7 @@ public struct ConnectionConfiguration: Sendable {
 
         /// Creates time limits; those left out have their defaults.
         public init(
-            resolve: Duration = .seconds(10), connect: Duration = .seconds(30), tls: Duration = .seconds(15),
+            resolve: Duration = .seconds(10), connect: Duration = .seconds(10), tls: Duration = .seconds(15),
             establish: Duration? = nil, settings: Duration = .seconds(30), writeStall: Duration = .seconds(30),
             drain: Duration = .seconds(30), connectionAttemptDelay: Duration = .milliseconds(250)
         ) {

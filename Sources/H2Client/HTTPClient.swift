@@ -106,9 +106,9 @@ public final class HTTPClient: Sendable {
     /// - Throws: `H2Error` (`invalidConfiguration`).
     @inline(__always)
     private func merged(_ options: RequestOptions) throws(H2Error) -> RequestOptions {
-        if options.areDefaults { return configuration.requestOptions }
+        if options.areDefaults { return pool.requestOptions }
         try options.validate()
-        return options.over(configuration.requestOptions).withDeadline(.now)
+        return options.over(pool.requestOptions).withDeadline(.now)
     }
 
     /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not

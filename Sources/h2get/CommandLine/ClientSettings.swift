@@ -116,6 +116,7 @@ extension FetchSettings {
         configuration.retry = retry
         // There is no option for them yet.
         configuration.redirects = .never
+        configuration.requestOptions = RequestOptions()
         configuration.loadLimits = loadLimits
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame

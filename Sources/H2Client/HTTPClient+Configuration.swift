@@ -27,6 +27,12 @@ extension HTTPClient {
         /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
         /// unset one.
         public var requestOptions: RequestOptions
+        /// The jar that keeps the cookies of servers and sends them back. Clients may share one. Default: none, so cookies
+        /// are neither kept nor sent, because a program that does not expect them would be recognised by them.
+        public var cookies: CookieJar?
+        /// The hosts that want to be used over TLS only: `http` URLs of theirs become `https` (HSTS, RFC 6797). Clients may
+        /// share one. Default: none.
+        public var strictTransport: StrictTransportStore?
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
@@ -40,7 +46,8 @@ extension HTTPClient {
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
-            requestOptions: RequestOptions = RequestOptions(), eventLoops: [H2EventLoop] = [.shared],
+            requestOptions: RequestOptions = RequestOptions(), cookies: CookieJar? = nil,
+            strictTransport: StrictTransportStore? = nil, eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
             self.connection = connection
@@ -49,6 +56,8 @@ extension HTTPClient {
             self.retry = retry
             self.loadLimits = loadLimits
             self.requestOptions = requestOptions
+            self.cookies = cookies
+            self.strictTransport = strictTransport
             self.eventLoops = eventLoops
             self.connectTo = connectTo
         }

@@ -114,6 +114,8 @@ extension FetchSettings {
         configuration.versions = versions
         configuration.pool = pool
         configuration.retry = retry
+        // There is no option for them yet.
+        configuration.redirects = .never
         configuration.loadLimits = loadLimits
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame

@@ -23,10 +23,13 @@ package import HTTPTypes
 ///   nobody can listen. Other `http` URLs cannot overwrite them either.
 /// - The prefixes `__Secure-` and `__Host-` are enforced, and `SameSite=None` requires Secure. HttpOnly and SameSite are
 ///   recorded, and otherwise have no effect in a client that runs no scripts.
+/// - Of one response up to 180 cookies are taken.
 /// - No cookie lives longer than 400 days after it was set. Cookies without Max-Age and Expires live as long as the jar.
 ///
 /// A request that has a `cookie` field keeps it: its own cookies come first, the jar's follow. Each hop of a redirect asks the
-/// jar anew. Cookies of responses that the client retries are not kept.
+/// jar anew, and a cookie that a redirect sets replaces one of the same name that the caller wrote. Cookies of responses that
+/// the client retries (``HTTPClient/RetryPolicy/statuses``) are not kept, and requests on a connection of
+/// ``HTTPClient/withConnection(to:_:)`` have no cookies.
 ///
 /// Invariant behind `@unchecked Sendable`: `store` is accessed with `lock` held.
 public final class CookieJar: @unchecked Sendable {
@@ -36,8 +39,8 @@ public final class CookieJar: @unchecked Sendable {
         /// the longest ago, until a tenth is free; domains with more than ``cookiesPerDomain`` cookies below them lose theirs
         /// first. Default 3,000 (the least that RFC 6265bis asks for), which is 16 MB at worst.
         public var cookies: Int
-        /// The maximum number of cookies of one domain. The one that was used the longest ago makes room. Default 180, as in
-        /// Chromium.
+        /// The maximum number of cookies of one domain. The one that was used the longest ago makes room, and one that is not
+        /// secure before one that is. Default 180, as in Chromium.
         public var cookiesPerDomain: Int
         /// The maximum length in bytes of what is sent with a request. Cookies beyond it, those with the shortest paths, are
         /// left out. Default 8,190, as in curl: most servers refuse a larger field.
@@ -162,14 +165,39 @@ public final class CookieJar: @unchecked Sendable {
         request.headerFields[fields: .cookie] = [HTTPField(name: .cookie, lenientValue: value)]
     }
 
+    /// The number of fields `set-cookie` of one response that are read; curl reads 50.
+    static let maximumFields = 180
+
     /// Keeps the cookies that a response sets.
     /// - Parameters:
     ///   - fields: the values of its fields `set-cookie`.
     ///   - request: the request, as it was sent.
     ///   - now: seconds since 1970.
-    func learn(from fields: [[UInt8]], request: HTTPRequest, origin: Origin, now: Int) {
+    package func learn(from fields: [[UInt8]], request: HTTPRequest, origin: Origin, now: Int) {
         guard !fields.isEmpty else { return }
         let scope = CookieScope(origin, target: request.path ?? "/")
-        for field in fields { set(field, from: scope, now: now) }
+        for field in fields.prefix(Self.maximumFields) { set(field, from: scope, now: now) }
+    }
+
+    /// Removes the cookies from a request that have the names of those that a response sets or removes.
+    /// - Parameters:
+    ///   - fields: the values of the response's fields `set-cookie`.
+    ///   - now: seconds since 1970.
+    static func removeCookies(replacedBy fields: [[UInt8]], from request: inout HTTPRequest, now: Int) {
+        let names = Set(fields.compactMap { SetCookie($0, now: now)?.name })
+        guard !names.isEmpty else { return }
+        var kept: [ArraySlice<UInt8>] = []
+        for field in request.headerFields[fields: .cookie] {
+            let value = field.withUnsafeBytesOfValue { Array($0) }
+            for pair in value.split(separator: UInt8(ascii: ";")).map(SetCookie.trimmed) where !pair.isEmpty {
+                // Without a '=' it is the value of a cookie without a name.
+                let name: ArraySlice<UInt8> =
+                    pair.contains(UInt8(ascii: "=")) ? pair.prefix { $0 != UInt8(ascii: "=") } : []
+                if !names.contains(Array(SetCookie.trimmed(name))) { kept.append(pair) }
+            }
+        }
+        let value = kept.joined(separator: [UInt8(ascii: ";"), UInt8(ascii: " ")])
+        request.headerFields[fields: .cookie] =
+            kept.isEmpty ? [] : [HTTPField(name: .cookie, lenientValue: Array(value))]
     }
 }

@@ -79,7 +79,13 @@ struct CookieStore {
         change(key, cookie.domain) { entries in
             if entries.count >= most { entries.removeAll { $0.isExpired(at: now) } }
             while entries.count >= most {
-                entries.remove(at: entries.indices.min { entries[$0].used < entries[$1].used }!)
+                // Those that are not secure first: cleartext must not push out what TLS has set.
+                let victim = entries.indices.min {
+                    let (one, other) = (entries[$0], entries[$1])
+                    return one.cookie.isSecure == other.cookie.isSecure
+                        ? one.used < other.used : other.cookie.isSecure
+                }
+                entries.remove(at: victim!)
             }
             entries.insert(entry, at: entries.firstIndex { entry.precedes($0) } ?? entries.endIndex)
         }
@@ -119,18 +125,21 @@ struct CookieStore {
     }
 
     /// Makes room: removes what has expired, and then a tenth of the limit, so that a full store does not do this for each
-    /// cookie. The least recently used go first, those of families that have more than their share before others.
+    /// cookie. Families with more than their share come first, and of these the cookies that are not secure; then the least
+    /// recently used.
     private mutating func evict(_ now: Int) {
         removeAll { cookie in cookie.isExpired(at: now) }
         guard count > limits.cookies else { return }
         let excess = count - (limits.cookies - limits.cookies / 10)
-        var candidates: [(isGreedy: Bool, used: UInt64, created: UInt64)] = []
+        var candidates: [(rank: Int, used: UInt64, created: UInt64)] = []
         candidates.reserveCapacity(count)
         for family in families.values {
             let isGreedy = family.count > limits.cookiesPerDomain
-            for entry in family.domains.values.joined() { candidates.append((isGreedy, entry.used, entry.created)) }
+            for entry in family.domains.values.joined() {
+                candidates.append((!isGreedy ? 2 : entry.cookie.isSecure ? 1 : 0, entry.used, entry.created))
+            }
         }
-        candidates.sort { $0.isGreedy == $1.isGreedy ? $0.used < $1.used : $0.isGreedy }
+        candidates.sort { $0.rank == $1.rank ? $0.used < $1.used : $0.rank < $1.rank }
         let doomed = Set(candidates.prefix(excess).map(\.created))
         removeEntries { doomed.contains($0.created) }
     }

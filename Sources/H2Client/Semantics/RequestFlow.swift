@@ -41,10 +41,10 @@ struct RequestFlow: Sendable {
     ) async throws -> StreamedResponse {
         var body = body
         if body.isUnopenedFile { body = try await body.opened(on: client.pool.clock, options, calledAt: calledAt) }
-        let hop = Hop(request: request, body: body, options: options)
+        var hop = Hop(request: request, body: body, options: options)
         let attempts = Attempts(number: client.pool.nextRequestNumber())
         var chain = RedirectChain(policy, fragment: options.fragment)
-        let response = try await send(hop, attempts, &chain)
+        let response = try await send(&hop, attempts, &chain)
         return try await follow(response, of: hop, attempts, &chain)
     }
 
@@ -67,9 +67,11 @@ struct RequestFlow: Sendable {
     ) async throws -> StreamedResponse {
         var (response, hop) = (response, hop)
         while policy.limit > 0, RedirectChain.isRedirect(response.status) {
-            guard var redirect = try chain.redirect(response.status, response.headerFields, to: hop.request) else {
-                break
-            }
+            guard
+                var redirect = try chain.redirect(
+                    response.status, response.headerFields, to: hop.request, client.configuration.strictTransport)
+            else { break }
+            removeReplacedCookies(from: &redirect.request, response)
             switch try await policy.decide?(redirect) ?? .follow {
             case .follow: break
             case .followWith(let request): redirect.request = request
@@ -84,7 +86,7 @@ struct RequestFlow: Sendable {
                 .requestRedirected(redirect), origin: client.pool.origin(of: response.exchange),
                 connection: response.exchange.connectionID, request: HTTPClient.RequestID(number: attempts.number))
             hop = Hop(request: redirect.request, body: body, options: options(for: redirect.request, hop))
-            response = try await send(hop, attempts, &chain)
+            response = try await send(&hop, attempts, &chain)
         }
         return response
     }
@@ -115,13 +117,17 @@ struct RequestFlow: Sendable {
     }
 
     private nonisolated(nonsending) func send(
-        _ hop: Hop, _ attempts: Attempts, _ chain: inout RedirectChain
+        _ hop: inout Hop, _ attempts: Attempts, _ chain: inout RedirectChain
     ) async throws -> StreamedResponse {
         // Before a hop is sent: what its URL decides.
-        let request = hop.request
+        useTLSIfKnown(&hop)
+        var request = hop.request
+        addCookies(to: &request, hop.options)
         if policy.limit > 0 { try chain.visit(request) }
-        return try await attempt(Hop(request: request, body: hop.body, options: hop.options), attempts)
+        let response = try await attempt(Hop(request: request, body: hop.body, options: hop.options), attempts)
         // After its response: what it teaches, and whether it is sent once more.
+        learn(from: response, to: hop)
+        return response
     }
 
     // MARK: - Attempts

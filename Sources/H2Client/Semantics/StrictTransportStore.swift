@@ -159,6 +159,15 @@ public final class StrictTransportStore: @unchecked Sendable {
         return try? Origin(scheme: .https, host: origin.host, port: port)
     }
 
+    /// The URL to use instead of an `http` URL; nil if there is none.
+    func upgraded(_ target: RequestTarget, now: Int) -> RequestTarget? {
+        guard let origin = upgraded(target.origin, now: now) else { return nil }
+        let userInfo = target.userInfo.map { $0 + "@" } ?? ""
+        let fragment = target.fragment.map { "#" + $0 } ?? ""
+        return try? RequestTarget(
+            "\(origin.scheme.rawValue)://\(userInfo)\(origin.urlAuthority)\(target.path)\(fragment)", pathAsIs: true)
+    }
+
     /// Turns a request that is about to be sent to a known host into one over TLS.
     /// - Parameters:
     ///   - origin: where the request goes; changed with it.
@@ -175,7 +184,7 @@ public final class StrictTransportStore: @unchecked Sendable {
     ///   - field: the value of its first field `strict-transport-security`; others do not count (RFC 6797 section 8.1).
     ///   - isVerified: whether the server's certificate was verified.
     ///   - now: seconds since 1970.
-    func learn(from field: [UInt8], origin: Origin, isVerified: Bool, now: Int) {
+    package func learn(from field: [UInt8], origin: Origin, isVerified: Bool, now: Int) {
         guard origin.scheme == .https, isVerified, let field = StrictTransportField(field) else { return }
         let (end, overflow) = now.addingReportingOverflow(field.maximumAge)
         let expires = overflow ? Int.max : end

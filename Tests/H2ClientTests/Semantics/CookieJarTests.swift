@@ -227,6 +227,23 @@ private struct Rig {
         #expect(rig.jar.cookies(now: rig.now).count <= 100)
     }
 
+    @Test func `Cleartext cannot push out secure cookies`() throws {
+        let rig = Rig(limits: CookieJar.Limits(cookies: 40, cookiesPerDomain: 10))
+        try rig.set("sid=1; Secure", "https://www.example.com")
+        for number in 0..<50 { try rig.set("n\(number)=1; Path=/", "http://www.example.com/") }
+        for number in 0..<500 { try rig.set("n\(number)=1; Path=/", "http://w\(number).example.com/") }
+        #expect(try rig.sent("https://www.example.com/").hasPrefix("sid=1"))
+    }
+
+    @Test func `Of one response 180 cookies are taken`() throws {
+        let rig = Rig(limits: CookieJar.Limits(cookies: 1_000, cookiesPerDomain: 1_000))
+        let target = try RequestTarget("https://a.example/")
+        rig.jar.learn(
+            from: (0..<500).map { Array("n\($0)=1".utf8) }, request: try target.request(), origin: target.origin,
+            now: rig.now)
+        #expect(rig.jar.cookies(now: rig.now).count == 180)
+    }
+
     @Test(arguments: [-1, 0])
     func `Limits of zero keep nothing`(limit: Int) throws {
         let rig = Rig(limits: CookieJar.Limits(cookies: limit))

@@ -8,7 +8,7 @@ package import HTTPTypes
 /// var configuration = HTTPClient.Configuration()
 /// configuration.cookies = CookieJar()
 /// try await withHTTPClient(configuration: configuration) { client in
-///     _ = try await client.post("https://example.com/login", body: .form([("user", "me")]))
+///     _ = try await client.post("https://example.com/login", body: .string("user=me"))
 ///     _ = try await client.get("https://example.com/account")
 /// }
 /// ```

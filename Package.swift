@@ -21,6 +21,11 @@ let package = Package(
         .library(name: "H2ClientTesting", targets: ["H2ClientTesting"]),
         .executable(name: "h2get", targets: ["h2get"]),
     ],
+    // Without a trait the library does without what it names.
+    traits: [
+        .default(enabledTraits: ["PublicSuffixes"]),
+        .trait(name: "PublicSuffixes", description: "Cookies checked against the public suffix list, by libpsl"),
+    ],
     dependencies: [
         // No traits: one of them brings FoundationEssentials into every binary, for HTTPRequest(url:), which is not used here.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),

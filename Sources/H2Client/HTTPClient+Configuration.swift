@@ -38,6 +38,12 @@ extension HTTPClient {
         /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth late,
         /// because then they cost a request nothing.
         public var requestOptions: RequestOptions
+        /// The jar that keeps the cookies of servers and sends them back. Clients may share one. Default: none, so cookies
+        /// are neither kept nor sent, because a program that does not expect them would be recognised by them.
+        public var cookies: CookieJar?
+        /// The hosts that want to be used over TLS only: `http` URLs of theirs become `https` (HSTS, RFC 6797). Clients may
+        /// share one. Default: none.
+        public var strictTransport: StrictTransportStore?
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
@@ -64,6 +70,7 @@ extension HTTPClient {
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
             redirects: RedirectPolicy = RedirectPolicy(), authentication: HTTPAuthentication? = nil,
+            cookies: CookieJar? = nil, strictTransport: StrictTransportStore? = nil,
             interceptors: [Interceptor] = [], requestOptions: RequestOptions = Self.defaultRequestOptions,
             eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
@@ -77,6 +84,8 @@ extension HTTPClient {
             self.authentication = authentication
             self.interceptors = interceptors
             self.requestOptions = requestOptions
+            self.cookies = cookies
+            self.strictTransport = strictTransport
             self.eventLoops = eventLoops
             self.connectTo = connectTo
         }
@@ -301,5 +310,10 @@ extension HTTPClient.Configuration {
             made.append(loop)
         }
         return made
+    }
+
+    /// Whether nothing stands between a request's caller and the pool.
+    var needsNoFlow: Bool {
+        interceptors.isEmpty && authentication == nil && cookies == nil && strictTransport == nil
     }
 }

@@ -68,7 +68,7 @@ public final class HTTPClient: Sendable {
         pool = ConnectionPool(configuration, network: network)
         self.configuration = pool.configuration
         self.handler = handler
-        isPlain = handler == nil && configuration.interceptors.isEmpty && configuration.authentication == nil
+        isPlain = handler == nil && configuration.needsNoFlow
     }
 
     // Only posts, like every `deinit` here: the last reference may be released under a lock or in a cancellation handler.

@@ -109,6 +109,10 @@ static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const
 /// false if there is none, with the reason in `*why`: NULL if libidn2 is not installed.
 bool ch2_idn_to_ascii(const char *name, char *ascii, size_t size, const char **why);
 
+/// Whether a domain is in the public suffix list of libpsl, loaded by dlopen. `domain` is in lower case and in ASCII form.
+/// False if libpsl is not installed.
+bool ch2_is_public_suffix(const char *domain);
+
 // MARK: - OpenSSL: macros that Swift cannot see, and ALPN
 
 /// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer` bytes, no

@@ -70,6 +70,23 @@ struct HeaderBlock: ~Copyable {
         return result
     }
 
+    /// The values of all fields `name`, ignoring case.
+    func values(of name: StaticString) -> [[UInt8]] {
+        var values: [[UInt8]] = []
+        let lowerCase = TokenBytes.lowerCase
+        name.withUTF8Buffer { name in
+            forEach { fieldName, value in
+                if fieldName.count == name.count,
+                    zip(fieldName, name).allSatisfy({ lowerCase[Int($0)] == lowerCase[Int($1)] })
+                {
+                    values.append(Array(value))
+                }
+                return true
+            }
+        }
+        return values
+    }
+
     /// As swift-http-types' fields. nghttp2 has checked names and values, so none is dropped.
     var fields: HTTPFields {
         var fields = HTTPFields()

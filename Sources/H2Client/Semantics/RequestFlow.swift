@@ -41,10 +41,10 @@ struct RequestFlow: Sendable {
     ) async throws -> StreamedResponse {
         var body = body
         if body.isUnopenedFile { body = try await body.opened(on: client.pool.clock, options, calledAt: calledAt) }
-        let hop = Hop(request: request, body: body, options: options)
+        var hop = Hop(request: request, body: body, options: options)
         let attempts = Attempts(number: client.pool.nextRequestNumber())
         var chain = RedirectChain(policy, fragment: options.fragment)
-        let response = try await send(hop, attempts, &chain)
+        let response = try await send(&hop, attempts, &chain)
         return try await follow(response, of: hop, attempts, &chain)
     }
 
@@ -67,9 +67,11 @@ struct RequestFlow: Sendable {
     ) async throws -> StreamedResponse {
         var (response, hop) = (response, hop)
         while policy.limit > 0, RedirectChain.isRedirect(response.status) {
-            guard var redirect = try chain.redirect(response.status, response.headerFields, to: hop.request) else {
-                break
-            }
+            guard
+                var redirect = try chain.redirect(
+                    response.status, response.headerFields, to: hop.request, client.configuration.strictTransport)
+            else { break }
+            removeReplacedCookies(from: &redirect.request, response)
             switch try await policy.decide?(redirect) ?? .follow {
             case .follow: break
             case .followWith(let request): redirect.request = request
@@ -84,7 +86,7 @@ struct RequestFlow: Sendable {
                 .requestRedirected(redirect), origin: client.pool.origin(of: response.exchange),
                 connection: response.exchange.connectionID, request: HTTPClient.RequestID(number: attempts.number))
             hop = Hop(request: redirect.request, body: body, options: options(for: redirect.request, hop))
-            response = try await send(hop, attempts, &chain)
+            response = try await send(&hop, attempts, &chain)
         }
         return response
     }
@@ -115,22 +117,33 @@ struct RequestFlow: Sendable {
     }
 
     private nonisolated(nonsending) func send(
-        _ hop: Hop, _ attempts: Attempts, _ chain: inout RedirectChain
+        _ hop: inout Hop, _ attempts: Attempts, _ chain: inout RedirectChain
     ) async throws -> StreamedResponse {
-        // Before a hop is sent: what its URL decides.
-        let request = hop.request
-        if policy.limit > 0 { try chain.visit(request) }
-        let next = Hop(request: request, body: hop.body, options: hop.options)
-        if let authentication = options.authentication ?? client.configuration.authentication {
-            return try await attempt(next, attempts, authentication, isNamedByCaller: isNamedByCaller(request, chain))
+        useTLSIfKnown(&hop)
+        if policy.limit > 0 {
+            var request = hop.request
+            addCookies(to: &request, hop.options)
+            try chain.visit(request)
         }
-        return try await attempt(next, attempts)
-        // After its response: what it teaches, and whether it is sent once more.
+        if let authentication = options.authentication ?? client.configuration.authentication {
+            let isNamedByCaller = try isNamedByCaller(hop.request, chain)
+            return try await exchange(hop, attempts, authentication, isNamedByCaller: isNamedByCaller)
+        }
+        return try await exchange(hop, attempts)
+    }
+
+    /// Sends a request with the jar's cookies, and keeps what the response says about later ones.
+    nonisolated(nonsending) func exchange(_ hop: Hop, _ attempts: Attempts) async throws -> StreamedResponse {
+        var hop = hop
+        addCookies(to: &hop.request, hop.options)
+        let response = try await attempt(hop, attempts)
+        learn(from: response, to: hop)
+        return response
     }
 
     // MARK: - Attempts
 
-    nonisolated(nonsending) func attempt(
+    private nonisolated(nonsending) func attempt(
         _ hop: Hop, _ attempts: Attempts
     ) async throws -> StreamedResponse {
         let interceptors = interceptors(.attempt)

@@ -27,6 +27,8 @@ extension HTTPClient {
         /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
         /// unset one.
         public var requestOptions: RequestOptions
+        /// Whether bodies are decoded, and how much they may become. Default: all codings of this build, within limits.
+        public var contentDecoding: ContentDecoding
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
@@ -40,7 +42,8 @@ extension HTTPClient {
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
-            requestOptions: RequestOptions = RequestOptions(), eventLoops: [H2EventLoop] = [.shared],
+            requestOptions: RequestOptions = RequestOptions(), contentDecoding: ContentDecoding = ContentDecoding(),
+            eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
             self.connection = connection
@@ -49,6 +52,7 @@ extension HTTPClient {
             self.retry = retry
             self.loadLimits = loadLimits
             self.requestOptions = requestOptions
+            self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
             self.connectTo = connectTo
         }

@@ -78,7 +78,7 @@ public final class HTTPClient: Sendable {
     ) async throws -> StreamedResponse {
         let response = try await retrying(request, body, options, calledAt: calledAt, isDuplex: false) { _ in }
         guard let response else { preconditionFailure("only full duplex has no response here") }
-        return response
+        return decoding(response)
     }
 
     /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
@@ -101,7 +101,7 @@ public final class HTTPClient: Sendable {
                     try await exchange.perform(request, body) { response in
                         wasHandled = true
                         learn(from: response, exchange)
-                        return try await handle(response)
+                        return try await handle(decoding(response))
                     })
             } catch {
                 guard wasHandled else { throw error }

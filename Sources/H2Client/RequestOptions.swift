@@ -18,6 +18,7 @@ public struct RequestOptions: Sendable {
         var origin: Origin?
         var priority: HTTPPriority?
         var expectContinue: Duration?
+        var decodesContent: Bool?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
     }
 
@@ -45,19 +46,19 @@ public struct RequestOptions: Sendable {
     public init(
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
-        priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
+        priority: HTTPPriority? = nil, expectContinue: Duration? = nil, decodesContent: Bool? = nil,
         onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
     ) {
         guard
             timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
                 || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
-                || onInformational != nil
+                || decodesContent != nil || onInformational != nil
         else { return }
         storage = Storage(
             Values(
                 timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
                 sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-                expectContinue: expectContinue, onInformational: onInformational))
+                expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational))
     }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
@@ -121,6 +122,14 @@ public struct RequestOptions: Sendable {
         set { change { $0.expectContinue = newValue } }
     }
 
+    /// Whether an ``HTTPClient`` offers content codings with this request and decodes the response's body. false leaves out
+    /// `accept-encoding` and gives the body as it is sent. Other connections never decode. Default: nil, as
+    /// ``HTTPClient/ContentDecoding/isEnabled`` says.
+    public var decodesContent: Bool? {
+        get { storage?.values.decodesContent }
+        set { change { $0.decodesContent = newValue } }
+    }
+
     /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
     public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
         get { storage?.values.onInformational }
@@ -142,6 +151,7 @@ public struct RequestOptions: Sendable {
             values.origin = mine.origin ?? theirs.origin
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
+            values.decodesContent = mine.decodesContent ?? theirs.decodesContent
             values.onInformational = mine.onInformational ?? theirs.onInformational
         }
         return result

@@ -115,6 +115,8 @@ extension FetchSettings {
         configuration.pool = pool
         configuration.retry = retry
         configuration.loadLimits = loadLimits
+        // Bodies are written as they are sent.
+        configuration.contentDecoding = .off
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {

@@ -75,6 +75,7 @@ extension HTTPClient {
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let connection, let entry, let isReused):
             let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+            exchange.codings.offers = offersCodings(options)
             exchange.number = attempts?.number ?? pool.nextRequestNumber()
             if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
@@ -99,6 +100,7 @@ extension HTTPClient {
             throw error
         }
         let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+        exchange.codings.offers = offersCodings(options)
         exchange.number = number
         try exchange.checkCancellation()
         note(exchange, attempts, isReused: ticket.isReused)

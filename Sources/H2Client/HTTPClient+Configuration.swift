@@ -24,6 +24,10 @@ extension HTTPClient {
         public var retry: RetryPolicy
         /// Limits on the load that the client puts on servers.
         public var loadLimits: LoadLimits
+        /// Which redirects to follow. Default: up to 10.
+        public var redirects: RedirectPolicy
+        /// Functions that each request passes through, in order. Default: none.
+        public var interceptors: [Interceptor]
         /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
         /// unset one.
         public var requestOptions: RequestOptions
@@ -42,6 +46,7 @@ extension HTTPClient {
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
+            redirects: RedirectPolicy = RedirectPolicy(), interceptors: [Interceptor] = [],
             requestOptions: RequestOptions = RequestOptions(), contentDecoding: ContentDecoding = ContentDecoding(),
             eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
@@ -51,6 +56,8 @@ extension HTTPClient {
             self.pool = pool
             self.retry = retry
             self.loadLimits = loadLimits
+            self.redirects = redirects
+            self.interceptors = interceptors
             self.requestOptions = requestOptions
             self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
@@ -204,7 +211,7 @@ extension HTTPClient {
         }
 
         /// No retries.
-        public static var none: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
+        public static var never: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
     }
 
     /// Limits on the load that a client puts on servers.

@@ -20,6 +20,11 @@ public struct RequestOptions: Sendable {
         var expectContinue: Duration?
         var decodesContent: Bool?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
+        var deadline: ContinuousClock.Instant?
+        var redirects: HTTPClient.RedirectPolicy?
+        var retry: HTTPClient.RetryPolicy?
+        var interceptors: [HTTPClient.Interceptor] = []
+        var fragment: String?
     }
 
     /// Invariant behind `@unchecked Sendable`: changed only while referenced by a single RequestOptions.
@@ -47,18 +52,23 @@ public struct RequestOptions: Sendable {
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
         priority: HTTPPriority? = nil, expectContinue: Duration? = nil, decodesContent: Bool? = nil,
-        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
+        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil, deadline: ContinuousClock.Instant? = nil,
+        redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
+        interceptors: [HTTPClient.Interceptor] = []
     ) {
         guard
             timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
                 || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
-                || decodesContent != nil || onInformational != nil
+                || decodesContent != nil || onInformational != nil || deadline != nil || redirects != nil
+                || retry != nil
+                || !interceptors.isEmpty
         else { return }
         storage = Storage(
             Values(
                 timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
                 sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-                expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational))
+                expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
+                deadline: deadline, redirects: redirects, retry: retry, interceptors: interceptors))
     }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
@@ -136,6 +146,51 @@ public struct RequestOptions: Sendable {
         set { change { $0.onInformational = newValue } }
     }
 
+    /// The time at which the request has to be over, as another way to set ``timeout``; if both are set, the earlier one counts.
+    /// A deadline that has passed fails the request (`timeout`). Default: none.
+    public var deadline: ContinuousClock.Instant? {
+        get { storage?.values.deadline }
+        set { change { $0.deadline = newValue } }
+    }
+
+    /// Which redirects an ``HTTPClient`` follows for this request. Default: ``HTTPClient/Configuration/redirects``.
+    public var redirects: HTTPClient.RedirectPolicy? {
+        get { storage?.values.redirects }
+        set { change { $0.redirects = newValue } }
+    }
+
+    /// When an ``HTTPClient`` retries this request, ``HTTPClient/RetryPolicy/never`` included. The budget stays that of the
+    /// client's own policy. Default: ``HTTPClient/Configuration/retry``.
+    public var retry: HTTPClient.RetryPolicy? {
+        get { storage?.values.retry }
+        set { change { $0.retry = newValue } }
+    }
+
+    /// Functions that this request passes through in an ``HTTPClient``, after the client's own. Default: none.
+    public var interceptors: [HTTPClient.Interceptor] {
+        get { storage?.values.interceptors ?? [] }
+        set { change { $0.interceptors = newValue } }
+    }
+
+    /// The fragment of the request's URL, which redirects inherit.
+    var fragment: String? {
+        get { storage?.values.fragment }
+        set { change { $0.fragment = newValue } }
+    }
+
+    /// Whether no status of a response causes a retry.
+    var takesAllAnswers: Bool { expectContinue == nil && (retry.map { $0.statuses.isEmpty } ?? true) }
+
+    /// These options with the deadline taken into account by `timeout`.
+    func withDeadline(_ now: @autoclosure () -> ContinuousClock.Instant) -> RequestOptions {
+        guard let deadline else { return self }
+        let left = max(deadline - now(), .zero)
+        var options = self
+        options.deadline = nil
+        options.timeout = timeout.map { min($0, left) } ?? left
+        return options
+    }
+
     /// These options, with unset ones taken from `others`.
     func over(_ others: RequestOptions) -> RequestOptions {
         guard let mine = storage?.values, let theirs = others.storage?.values else {
@@ -153,6 +208,11 @@ public struct RequestOptions: Sendable {
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
             values.decodesContent = mine.decodesContent ?? theirs.decodesContent
             values.onInformational = mine.onInformational ?? theirs.onInformational
+            values.deadline = mine.deadline ?? theirs.deadline
+            values.redirects = mine.redirects ?? theirs.redirects
+            values.retry = mine.retry ?? theirs.retry
+            values.interceptors = theirs.interceptors + mine.interceptors
+            values.fragment = mine.fragment ?? theirs.fragment
         }
         return result
     }

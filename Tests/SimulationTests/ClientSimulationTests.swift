@@ -53,7 +53,7 @@ import Testing
             world, sites: [site], plans: [plan], isCalm: true, calmAt: 0, random: random, shape: SimulatedWire.Shape())
         var configuration = HTTPClient.Configuration()
         configuration.eventLoops = [world.loop]
-        configuration.retry = .none
+        configuration.retry = .never
         configure(&configuration)
         let client = HTTPClient(configuration: configuration, network: network)
         let outcome = Noted<String>()

@@ -114,6 +114,8 @@ extension FetchSettings {
         configuration.versions = versions
         configuration.pool = pool
         configuration.retry = retry
+        // There is no option for them yet.
+        configuration.redirects = .never
         configuration.loadLimits = loadLimits
         // Bodies are written as they are sent.
         configuration.contentDecoding = .off

@@ -9,10 +9,10 @@ import Testing
 struct ContentCodingTests {
     /// 20,000 lines of text, which become much shorter.
     private static let text = Array((0..<20_000).map { "line \($0) of the body\n" }.joined().utf8)
-    /// 3 MB that do not become shorter, so that they need many windows.
+    /// 1.5 MB that do not become shorter, so that they need many windows.
     private static let noise: [UInt8] = {
         var random = SplitMix64(seed: 12)
-        return (0..<3_000_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        return (0..<1_500_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     }()
 
     private static let versions: [HTTPProtocolVersion] = [.http2, .http1]
@@ -77,14 +77,14 @@ struct ContentCodingTests {
         }
         try await Self.run([:], version) {
             $0.contentDecoding = .off
-        } _: { client, url in
+        } _: { client, url async throws in
             #expect(try await client.get("\(url)/offered").text == "nothing")
             let on = RequestOptions(decodesContent: true)
             #expect(try await client.get("\(url)/offered", options: on).text.hasPrefix("gzip"))
         }
         try await Self.run([:], version) {
             $0.requestOptions.decodesContent = false
-        } _: { client, url in
+        } _: { client, url async throws in
             #expect(try await client.get("\(url)/offered").text == "nothing")
             #expect(
                 try await client.get("\(url)/offered", options: RequestOptions(timeout: .seconds(9))).text == "nothing")
@@ -256,12 +256,12 @@ struct ContentCodingTests {
         }
         try await Self.run(responses, version) {
             $0.contentDecoding.maximumRatio = Int.max
-        } _: { client, url in
+        } _: { client, url async throws in
             for name in responses.keys { #expect(try await client.get("\(url)/\(name)").body == zeros) }
         }
         try await Self.run(responses, version) {
             $0.contentDecoding = .init(maximumSize: 1 << 20, maximumRatio: Int.max)
-        } _: { client, url in
+        } _: { client, url async throws in
             let error = try await h2Error { try await client.get("\(url)/nested") }
             #expect(error.code == .contentCodingFailed && error.remedy.contains("maximumSize"), "\(error)")
         }
@@ -340,11 +340,11 @@ struct ContentCodingTests {
 
     @Test func `A server is held back while nobody reads what it encoded`() async throws {
         var body: [UInt8] = []
-        for _ in 0..<10 { body += Self.noise }
+        for _ in 0..<20 { body += Self.noise }
         let response = try await Self.response(body, [.zstd])
         try await Self.run(["large": response]) {
             $0.connection.windows.maximum = $0.connection.windows.stream
-        } _: { client, url in
+        } _: { client, url async throws in
             let response = try await client.send(.get, "\(url)/large")
             var iterator = response.body.makeAsyncIterator()
             #expect(try await iterator.next() != nil)

@@ -136,6 +136,28 @@ public final class HTTPClient: Sendable {
         return try await body(HTTPConnection(loan))
     }
 
+    /// Opens connections to an origin before they are needed, and returns when they are established.
+    ///
+    /// They are idle then, and are closed like others after ``Pool/idleTimeout``. Idle connections that exist count. An HTTP/2 origin
+    /// gets one, since all requests share it.
+    /// - Parameter count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
+    /// - Throws: The errors of connecting; `CancellationError`.
+    public nonisolated(nonsending) func preconnect(to origin: Origin, count: Int = 1) async throws {
+        let count = min(count, configuration.pool.http1ConnectionsPerOrigin)
+        guard count > 0 else { return }
+        // Held until all are there, or one would be lent several times.
+        try await withThrowingTaskGroup(of: LentConnection.self) { group in
+            for _ in 0..<count {
+                group.addTask {
+                    let (loan, key) = try await self.pool.lend(origin)
+                    return LentConnection(pool: self.pool, loan: loan, key: key)
+                }
+            }
+            var lent: [LentConnection] = []
+            for try await connection in group { lent.append(connection) }
+        }
+    }
+
     // MARK: - Care
 
     /// Closes the connections that are idle at this moment.

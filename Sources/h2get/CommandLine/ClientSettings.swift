@@ -121,7 +121,7 @@ extension FetchSettings {
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {
-            configuration.connection.resolver = AddressList()
+            configuration.connection.resolver = HostResolver(AddressList())
             let rules = connectRules
             configuration.connectTo = { rules.target(for: $0) }
         }

@@ -28,8 +28,12 @@ extension HTTPClient {
         public var redirects: RedirectPolicy
         /// Functions that each request passes through, in order. Default: none.
         public var interceptors: [Interceptor]
-        /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
-        /// unset one.
+        /// Defaults for the options of each request. An option that a request sets itself takes precedence; to switch a time
+        /// limit off, a request sets it to ``RequestOptions/unlimited``. Default: ``defaultRequestOptions``.
+        ///
+        /// Limits of ``RequestOptions/firstByteTimeout``, ``RequestOptions/sendTimeout`` and
+        /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth late,
+        /// because then they cost a request nothing.
         public var requestOptions: RequestOptions
         /// Whether bodies are decoded, and how much they may become. Default: all codings of this build, within limits.
         public var contentDecoding: ContentDecoding
@@ -42,13 +46,25 @@ extension HTTPClient {
         /// block. Default: none.
         public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
 
+        /// The time limits that each request has if nobody sets others: 60 s for the first byte of the response
+        /// (``RequestOptions/firstByteTimeout``), and 60 s without progress of a body in either direction
+        /// (``RequestOptions/sendTimeout``, ``RequestOptions/bodyProgressTimeout``).
+        ///
+        /// A server that takes longer to say anything has almost always lost the request: balancers give up after 60 s too.
+        /// There is no limit on a whole request, because nobody knows how large its body is, nor on waiting for a connection,
+        /// which the limits of connecting (``ConnectionConfiguration/Timeouts``: 10 s each for a name and for TCP, 15 s for TLS)
+        /// and those above bound as long as the server does what it should.
+        public static var defaultRequestOptions: RequestOptions {
+            RequestOptions(firstByteTimeout: .seconds(60), sendTimeout: .seconds(60), bodyProgressTimeout: .seconds(60))
+        }
+
         /// Creates a configuration; what is left out has its default.
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
             redirects: RedirectPolicy = RedirectPolicy(), interceptors: [Interceptor] = [],
-            requestOptions: RequestOptions = RequestOptions(), contentDecoding: ContentDecoding = ContentDecoding(),
-            eventLoops: [H2EventLoop] = [.shared],
+            requestOptions: RequestOptions = Self.defaultRequestOptions,
+            contentDecoding: ContentDecoding = ContentDecoding(), eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
             self.connection = connection

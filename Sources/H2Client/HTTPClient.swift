@@ -106,9 +106,9 @@ public final class HTTPClient: Sendable {
     /// - Throws: `H2Error` (`invalidConfiguration`).
     @inline(__always)
     private func merged(_ options: RequestOptions) throws(H2Error) -> RequestOptions {
-        if options.areDefaults { return configuration.requestOptions }
+        if options.areDefaults { return pool.requestOptions }
         try options.validate()
-        return options.over(configuration.requestOptions).withDeadline(.now)
+        return options.over(pool.requestOptions).withDeadline(.now)
     }
 
     /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
@@ -134,6 +134,28 @@ public final class HTTPClient: Sendable {
         let (loan, key) = try await pool.lend(origin)
         defer { pool.giveBack(loan, of: key) }
         return try await body(HTTPConnection(loan))
+    }
+
+    /// Opens connections to an origin before they are needed, and returns when they are established.
+    ///
+    /// They are idle then, and are closed like others after ``Pool/idleTimeout``. Idle connections that exist count. An HTTP/2 origin
+    /// gets one, since all requests share it.
+    /// - Parameter count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
+    /// - Throws: The errors of connecting; `CancellationError`.
+    public nonisolated(nonsending) func preconnect(to origin: Origin, count: Int = 1) async throws {
+        let count = min(count, configuration.pool.http1ConnectionsPerOrigin)
+        guard count > 0 else { return }
+        // Held until all are there, or one would be lent several times.
+        try await withThrowingTaskGroup(of: LentConnection.self) { group in
+            for _ in 0..<count {
+                group.addTask {
+                    let (loan, key) = try await self.pool.lend(origin)
+                    return LentConnection(pool: self.pool, loan: loan, key: key)
+                }
+            }
+            var lent: [LentConnection] = []
+            for try await connection in group { lent.append(connection) }
+        }
     }
 
     // MARK: - Care

@@ -7,7 +7,8 @@ public import HTTPTypes
 /// let response = try await client.get("https://example.com/", options: options)
 /// ```
 ///
-/// By default a request has no time limits. A request without options costs nothing extra.
+/// A request of an ``HTTPClient`` that sets no limits has those of ``HTTPClient/Configuration/requestOptions``; a request on a
+/// connection of your own has none. A request without options costs nothing extra.
 public struct RequestOptions: Sendable {
     private struct Values: Sendable {
         var timeout: Duration?
@@ -25,6 +26,15 @@ public struct RequestOptions: Sendable {
         var retry: HTTPClient.RetryPolicy?
         var interceptors: [HTTPClient.Interceptor] = []
         var fragment: String?
+
+        /// Whether nothing is set.
+        var isEmpty: Bool {
+            timeout == nil && queueTimeout == nil && firstByteTimeout == nil && sendTimeout == nil
+                && bodyProgressTimeout == nil && origin == nil && priority == nil && expectContinue == nil
+                && decodesContent == nil && onInformational == nil && deadline == nil && redirects == nil
+                && retry == nil
+                && interceptors.isEmpty && fragment == nil
+        }
     }
 
     /// Invariant behind `@unchecked Sendable`: changed only while referenced by a single RequestOptions.
@@ -32,6 +42,9 @@ public struct RequestOptions: Sendable {
         var values: Values
         init(_ values: Values) { self.values = values }
     }
+
+    /// A time limit of 100 years, to switch off one that a client has by default.
+    public static let unlimited = Duration.seconds(100 * 365 * 86_400)
 
     private var storage: Storage?
 
@@ -56,19 +69,12 @@ public struct RequestOptions: Sendable {
         redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
         interceptors: [HTTPClient.Interceptor] = []
     ) {
-        guard
-            timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
-                || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
-                || decodesContent != nil || onInformational != nil || deadline != nil || redirects != nil
-                || retry != nil
-                || !interceptors.isEmpty
-        else { return }
-        storage = Storage(
-            Values(
-                timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
-                sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-                expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
-                deadline: deadline, redirects: redirects, retry: retry, interceptors: interceptors))
+        let values = Values(
+            timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout, sendTimeout: sendTimeout,
+            bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
+            expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
+            deadline: deadline, redirects: redirects, retry: retry, interceptors: interceptors)
+        if !values.isEmpty { storage = Storage(values) }
     }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
@@ -189,6 +195,12 @@ public struct RequestOptions: Sendable {
         options.deadline = nil
         options.timeout = timeout.map { min($0, left) } ?? left
         return options
+    }
+
+    /// Unsets the limits on phases that `DefaultLimits` has taken.
+    mutating func removeLimits() {
+        change { ($0.firstByteTimeout, $0.sendTimeout, $0.bodyProgressTimeout) = (nil, nil, nil) }
+        if storage?.values.isEmpty == true { storage = nil }
     }
 
     /// These options, with unset ones taken from `others`.

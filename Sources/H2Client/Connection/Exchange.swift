@@ -161,6 +161,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     @exclusivity(unchecked) var timers = Timers()
+    @exclusivity(unchecked) var lastCheck = LastCheck()
 
     var connectionID: ConnectionID { connection.info.id }
 

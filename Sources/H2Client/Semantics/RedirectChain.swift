@@ -76,7 +76,9 @@ struct RedirectChain {
                 "use its https URL if it has one, or allow it (RedirectPolicy.allowsDowngrade)")
         }
         let method = nextMethod(after: status, request.method)
-        let keepsBody = method == request.method && status != .seeOther
+        let keepsBody =
+            method == request.method
+            && (status != .seeOther || policy.methodKeepingStatuses.contains(status))
         var fields = request.headerFields
         // Only some callers write it; the request's authority says the same.
         if let host = Self.host { fields[host] = nil }

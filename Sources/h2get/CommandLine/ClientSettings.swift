@@ -116,13 +116,14 @@ extension FetchSettings {
         configuration.retry = retry
         // There is no option for them yet.
         configuration.redirects = .never
+        configuration.requestOptions = RequestOptions()
         configuration.loadLimits = loadLimits
         // Bodies are written as they are sent.
         configuration.contentDecoding = .off
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {
-            configuration.connection.resolver = AddressList()
+            configuration.connection.resolver = HostResolver(AddressList())
             let rules = connectRules
             configuration.connectTo = { rules.target(for: $0) }
         }

@@ -44,6 +44,8 @@ extension HTTPClient {
         /// The hosts that want to be used over TLS only: `http` URLs of theirs become `https` (HSTS, RFC 6797). Clients may
         /// share one. Default: none.
         public var strictTransport: StrictTransportStore?
+        /// Whether bodies are decoded, and how much they may become. Default: all codings of this build, within limits.
+        public var contentDecoding: ContentDecoding
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
@@ -71,8 +73,8 @@ extension HTTPClient {
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
             redirects: RedirectPolicy = RedirectPolicy(), authentication: HTTPAuthentication? = nil,
             cookies: CookieJar? = nil, strictTransport: StrictTransportStore? = nil,
-            interceptors: [Interceptor] = [], requestOptions: RequestOptions = Self.defaultRequestOptions,
-            eventLoops: [H2EventLoop] = [.shared],
+            contentDecoding: ContentDecoding = ContentDecoding(), interceptors: [Interceptor] = [],
+            requestOptions: RequestOptions = Self.defaultRequestOptions, eventLoops: [H2EventLoop] = [.shared],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
             self.connection = connection
@@ -86,6 +88,7 @@ extension HTTPClient {
             self.requestOptions = requestOptions
             self.cookies = cookies
             self.strictTransport = strictTransport
+            self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
             self.connectTo = connectTo
         }

@@ -26,11 +26,14 @@ public struct HTTPRequestBody: Sendable {
     /// Whether the body can be sent more than once, for retries. Bodies in memory and files can; a stream can if it was
     /// created with `isReplayable`.
     public let isReplayable: Bool
+    /// What the bytes are encoded with, for the request's `content-encoding`.
+    let coding: ContentCoding?
 
-    init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true) {
+    init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true, coding: ContentCoding? = nil) {
         self.content = content
         self.trailers = trailers
         self.isReplayable = isReplayable
+        self.coding = coding
     }
 
     /// Whether `opened` (see `BodyOpening`) has to open a file.

@@ -19,6 +19,7 @@ public struct RequestOptions: Sendable {
         var origin: Origin?
         var priority: HTTPPriority?
         var expectContinue: Duration?
+        var decodesContent: Bool?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
         var deadline: ContinuousClock.Instant?
         var redirects: HTTPClient.RedirectPolicy?
@@ -31,8 +32,8 @@ public struct RequestOptions: Sendable {
         var isEmpty: Bool {
             timeout == nil && queueTimeout == nil && firstByteTimeout == nil && sendTimeout == nil
                 && bodyProgressTimeout == nil && origin == nil && priority == nil && expectContinue == nil
-                && onInformational == nil && deadline == nil && redirects == nil && retry == nil
-                && authentication == nil && interceptors.isEmpty && fragment == nil
+                && decodesContent == nil && onInformational == nil && deadline == nil && redirects == nil
+                && retry == nil && authentication == nil && interceptors.isEmpty && fragment == nil
         }
     }
 
@@ -63,7 +64,7 @@ public struct RequestOptions: Sendable {
     public init(
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
-        priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
+        priority: HTTPPriority? = nil, expectContinue: Duration? = nil, decodesContent: Bool? = nil,
         onInformational: (@Sendable (HTTPResponse) -> Void)? = nil, deadline: ContinuousClock.Instant? = nil,
         redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
         authentication: HTTPAuthentication? = nil, interceptors: [HTTPClient.Interceptor] = []
@@ -71,8 +72,9 @@ public struct RequestOptions: Sendable {
         let values = Values(
             timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout, sendTimeout: sendTimeout,
             bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-            expectContinue: expectContinue, onInformational: onInformational, deadline: deadline, redirects: redirects,
-            retry: retry, authentication: authentication, interceptors: interceptors)
+            expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
+            deadline: deadline, redirects: redirects, retry: retry, authentication: authentication,
+            interceptors: interceptors)
         if !values.isEmpty { storage = Storage(values) }
     }
 
@@ -135,6 +137,14 @@ public struct RequestOptions: Sendable {
     public var expectContinue: Duration? {
         get { storage?.values.expectContinue }
         set { change { $0.expectContinue = newValue } }
+    }
+
+    /// Whether an ``HTTPClient`` offers content codings with this request and decodes the response's body. false leaves out
+    /// `accept-encoding` and gives the body as it is sent. Other connections never decode. Default: nil, as
+    /// ``HTTPClient/ContentDecoding/isEnabled`` says.
+    public var decodesContent: Bool? {
+        get { storage?.values.decodesContent }
+        set { change { $0.decodesContent = newValue } }
     }
 
     /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
@@ -222,6 +232,7 @@ public struct RequestOptions: Sendable {
             values.origin = mine.origin ?? theirs.origin
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
+            values.decodesContent = mine.decodesContent ?? theirs.decodesContent
             values.onInformational = mine.onInformational ?? theirs.onInformational
             values.deadline = mine.deadline ?? theirs.deadline
             values.redirects = mine.redirects ?? theirs.redirects

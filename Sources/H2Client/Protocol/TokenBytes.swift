@@ -15,6 +15,12 @@ enum TokenBytes {
         return UnsafePointer(table)
     }()
 
+    /// Whether a token is `name`, ignoring case.
+    static func areSame(_ token: UnsafeRawBufferPointer, _ name: String) -> Bool {
+        let lowerCase = lowerCase
+        return token.elementsEqual(name.utf8) { lowerCase[Int($0)] == lowerCase[Int($1)] }
+    }
+
     /// The value of a hexadecimal digit; nil for any other byte.
     @inline(__always)
     static func hexDigit(_ byte: UInt8) -> UInt8? {

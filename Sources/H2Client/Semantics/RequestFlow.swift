@@ -243,7 +243,8 @@ private final class InterceptedAttempt: @unchecked Sendable {
             var known: Attempts? = attempts
             let exchange = try await flow.client.lease(for: request, body, options, flow.calledAt, &known)
             do {
-                let response = try await exchange.perform(request, body, checkingCancellation: false)
+                let response = flow.client.decoding(
+                    try await exchange.perform(request, body, checkingCancellation: false))
                 become(.answered(request, body, exchange))
                 return response
             } catch {

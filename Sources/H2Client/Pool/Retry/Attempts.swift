@@ -64,7 +64,7 @@ extension HTTPClient {
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)
             do {
-                let response = try await exchange.perform(request, body, checkingCancellation: false)
+                let response = decoding(try await exchange.perform(request, body, checkingCancellation: false))
                 if pool.takesAllAnswers, options.areDefaults || options.takesAllAnswers { return response }
                 if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
             } catch {
@@ -95,6 +95,7 @@ extension HTTPClient {
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let connection, let entry, let isReused):
             let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+            exchange.codings.offers = offersCodings(options)
             exchange.number = attempts?.number ?? pool.nextRequestNumber()
             if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
@@ -119,6 +120,7 @@ extension HTTPClient {
             throw error
         }
         let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+        exchange.codings.offers = offersCodings(options)
         exchange.number = number
         try exchange.checkCancellation()
         note(exchange, attempts, isReused: ticket.isReused)

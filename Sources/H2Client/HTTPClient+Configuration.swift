@@ -33,15 +33,18 @@ extension HTTPClient {
         public var eventLoops: [H2EventLoop]
         /// Returns the host and port to connect to instead of the origin's own (curl's --connect-to and --resolve), or nil
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
-        /// block. Default: none.
+        /// block. With a proxy, it is the proxy that connects there. Default: none.
         public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
+        /// Which requests go through which proxy. Default ``ProxySettings/none``: a library should not send its user's requests
+        /// elsewhere because of a variable in the environment, unless it is told to (``ProxySettings/environment``).
+        public var proxies: ProxySettings
 
         /// Creates a configuration; what is left out has its default.
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
             requestOptions: RequestOptions = RequestOptions(), eventLoops: [H2EventLoop] = [.shared],
-            connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
+            connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil, proxies: ProxySettings = .none
         ) {
             self.connection = connection
             self.versions = versions
@@ -51,6 +54,7 @@ extension HTTPClient {
             self.requestOptions = requestOptions
             self.eventLoops = eventLoops
             self.connectTo = connectTo
+            self.proxies = proxies
         }
     }
 

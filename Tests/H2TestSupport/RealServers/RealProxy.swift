@@ -25,20 +25,30 @@ public struct RealProxy: Sendable, CustomTestStringConvertible {
         var backend: Int
     }
 
-    /// Starts the proxy, runs `body` with its port, and ends it on every exit. Where it is not installed the test is skipped.
-    public func run<R>(_ body: nonisolated(nonsending) (_ port: Int) async throws -> R) async throws -> R {
+    /// A proxy that runs on loopback for one test.
+    public struct Running: Sendable {
+        public let port: Int
+        fileprivate let process: ServerProcess
+
+        /// Kills it, as a crash would.
+        public func crash() async { await process.crash() }
+    }
+
+    /// Starts the proxy, runs `body`, and ends it on every exit. Where it is not installed the test is skipped.
+    public func run<R>(_ body: nonisolated(nonsending) (Running) async throws -> R) async throws -> R {
         for command in commands where Program.path(of: command) == nil {
             try RealServer.skip("\(command) is not installed (Scripts/setup test installs it)")
         }
         let site = Site(
-            folder: try TemporaryDirectory.shared.newFolder(name, mode: 0o777),
+            folder: try TemporaryDirectory.shared.newFolder("proxy", mode: 0o777),
             leaf: try TestCertificates.shared.valid, port: try LoopbackPort.unused(),
             backend: try LoopbackPort.unused())
         let processes = try make(site)
         do {
             // A backend comes first.
             for process in processes { try await process.start() }
-            let result = try await body(site.port)
+            guard let process = processes.last else { throw ProcessFailure("\(name) has no process") }
+            let result = try await body(Running(port: site.port, process: process))
             for process in processes.reversed() { await process.stop() }
             return result
         } catch {
@@ -118,6 +128,42 @@ extension RealProxy {
         ]
     }
 
+    /// An HTTPS proxy that speaks HTTP/2 and HTTP/1.1, before squid.
+    public static let haproxy = haproxy("haproxy", protocols: "h2,http/1.1")
+    /// An HTTPS proxy that speaks HTTP/1.1, before squid.
+    public static let haproxyHTTP1 = haproxy("haproxy with HTTP/1.1", protocols: "http/1.1")
+
+    private static func haproxy(_ name: String, protocols: String) -> RealProxy {
+        RealProxy(
+            name: name, schemes: [.https], wantsPassword: true, commands: ["haproxy", "squid", "openssl"]
+        ) { site in
+            try writeText(
+                readText(site.leaf.certificateFile) + readText(site.leaf.keyFile), to: "\(site.folder)/both.pem")
+            try writeText(
+                """
+                global
+                    maxconn 512
+                    nbthread 1
+                defaults
+                    mode http
+                    timeout connect 5s
+                    timeout client 60s
+                    timeout server 60s
+                    timeout tunnel 60s
+                frontend all
+                    bind 127.0.0.1:\(site.port) ssl crt \(site.folder)/both.pem alpn \(protocols)
+                    default_backend squid
+                backend squid
+                    server squid 127.0.0.1:\(site.backend)
+
+                """, to: "\(site.folder)/haproxy.cfg")
+            return [
+                try squid(site, port: site.backend),
+                try ServerProcess("haproxy", ["-db", "-f", "\(site.folder)/haproxy.cfg"], ports: [site.port]),
+            ]
+        }
+    }
+
     public static let dante = RealProxy(
         name: "dante", schemes: [.socks5, .socks5h], wantsPassword: false, commands: ["danted"]
     ) { site in
@@ -178,6 +224,6 @@ extension RealProxy {
 
     /// All of them with each of their schemes.
     public static let all: [(RealProxy, HTTPClient.Proxy.Scheme)] = [
-        squid, tinyproxy, nghttpx, dante, microsocks, ssh,
+        squid, tinyproxy, nghttpx, haproxy, haproxyHTTP1, dante, microsocks, ssh,
     ].flatMap { proxy in proxy.schemes.map { (proxy, $0) } }
 }

@@ -15,8 +15,8 @@ extension RealServers {
             _ change: @Sendable (inout HTTPClient.Configuration) -> Void = { _ in },
             _ body: @Sendable (HTTPClient, OriginServer) async throws -> Void
         ) async throws {
-            try await proxy.run { port in
-                let used = try proxy.proxy(scheme, port: port, password: password)
+            try await proxy.run { running in
+                let used = try proxy.proxy(scheme, port: running.port, password: password)
                 var tls = ConnectionConfiguration.TLS()
                 tls.caFile = try TestCertificates.shared.caFile
                 var settings = HTTPClient.ProxySettings.all(used)
@@ -75,7 +75,7 @@ extension RealServers {
                     let got1 = try await client.get("\(server.url)/bytes/10").body.count
                     #expect(got1 == 10)
                 }
-                let posted = try await client.post("\(server.url)/echo", body: .string("through the proxy"))
+                let posted = try await client.put("\(server.url)/echo", body: .string("through the proxy"))
                 #expect(posted.text == "through the proxy")
                 let info = posted.response.connectionInfo
                 #expect(info.proxy?.hasPrefix("\(scheme.rawValue)://localhost:") == true)
@@ -149,6 +149,48 @@ extension RealServers {
                     }
                     let sockets = try await group.reduce(into: Set()) { $0.insert($1) }
                     #expect(sockets.count == 1)
+                }
+            }
+        }
+
+        @Test
+        func `A reader that takes nothing holds up no other tunnel of an HTTP 2 proxy`() async throws {
+            try await withProxy(.nghttpx, .https) { client, server in
+                let size = 24 << 20
+                let unread = try await client.send(.get, "\(server.url)/bytes/\(size)")
+                // Another origin, and so another tunnel on the same connection.
+                let other = try OriginServer.start(OriginServer.Configuration(security: .cleartext))
+                defer { other.stopNow() }
+                let second = try await client.get("http://localhost:\(other.port)/bytes/10")
+                #expect(second.body.count == 10)
+                let third = try await client.get("\(server.url)/bytes/100000")
+                #expect(third.body.count == 100_000)
+                let whole = try await unread.body.discard()
+                #expect(whole == size)
+            }
+        }
+
+        @Test
+        func `The end of an HTTP 2 proxy ends what goes through it, and a new one serves`() async throws {
+            try await RealProxy.nghttpx.run { running in
+                var configuration = HTTPClient.Configuration()
+                configuration.proxies = .all(try RealProxy.nghttpx.proxy(.https, port: running.port))
+                configuration.connection.tls.caFile = try TestCertificates.shared.caFile
+                configuration.retry = .none
+                var origin = OriginServer.Configuration()
+                let leaf = try TestCertificates.shared.valid
+                origin.security = .identity(certificateFile: leaf.certificateFile, keyFile: leaf.keyFile)
+                try await OriginServer.withServer(origin) { server in
+                    try await withHTTPClient(configuration: configuration) { client in
+                        let response = try await client.send(.get, "https://localhost:\(server.port)/bytes/50000000")
+                        await running.crash()
+                        let cut = try await h2Error { try await response.body.discard() }
+                        #expect(cut.code == .connectionClosed, "\(cut)")
+                        let refused = try await h2Error {
+                            try await client.get("https://localhost:\(server.port)/bytes/1")
+                        }
+                        #expect(refused.message.contains("cannot reach the proxy"), "\(refused)")
+                    }
                 }
             }
         }

@@ -16,7 +16,11 @@ extension HTTPClient {
     ///
     /// Names are sent to the proxy, and not looked up here, except by `socks5`. Time limits are those of
     /// ``ConnectionConfiguration/Timeouts``: `resolve`, `connect` and `tls` for reaching the proxy, `connect` again for its
-    /// answer (a proxy connects before it answers), `tls` again for the origin, and `establish` for all together.
+    /// answer (a proxy connects before it answers), `tls` again for the origin, and `establish` for all together. A proxy that
+    /// refuses, or whose answer cannot be used, is ``H2Error/Code/proxyFailed``.
+    ///
+    /// Requests through a proxy share no other origin's connection (``HTTPClient/Pool/coalesces``). Connections of one's own
+    /// (``HTTP2Connection``, ``HTTP1Connection``) go through no proxy.
     public struct ProxySettings: Sendable {
         enum Source: Sendable {
             case none

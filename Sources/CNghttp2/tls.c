@@ -180,6 +180,75 @@ BIO *ch2_socket_bio(int fd) {
   return bio;
 }
 
+// MARK: - The BIO over another wire
+
+struct carrier {
+  void *user;
+  ch2_carrier_read read;
+  ch2_carrier_write write;
+};
+
+static int carrier_write(BIO *bio, const char *bytes, size_t count, size_t *written) {
+  struct carrier *carrier = BIO_get_data(bio);
+  BIO_clear_retry_flags(bio);
+  errno = 0;
+  ssize_t result = carrier->write(carrier->user, bytes, count);
+  if (result <= 0) {
+    if (result == CH2_CARRIER_WOULD_BLOCK) BIO_set_retry_write(bio);
+    return 0;
+  }
+  *written = (size_t)result;
+  return 1;
+}
+
+static int carrier_read(BIO *bio, char *bytes, size_t count, size_t *taken) {
+  struct carrier *carrier = BIO_get_data(bio);
+  BIO_clear_retry_flags(bio);
+  errno = 0;
+  ssize_t result = carrier->read(carrier->user, bytes, count);
+  if (result > 0) {
+    *taken = (size_t)result;
+    return 1;
+  }
+  if (result == CH2_CARRIER_WOULD_BLOCK) BIO_set_retry_read(bio);
+  if (result == CH2_CARRIER_END) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return 0;
+}
+
+static int carrier_destroy(BIO *bio) {
+  free(BIO_get_data(bio));
+  BIO_set_data(bio, NULL);
+  return 1;
+}
+
+static BIO_METHOD *carrier_method;
+static CRYPTO_ONCE carrier_method_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_carrier_method(void) {
+  BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "another wire");
+  if (method == NULL) return;
+  BIO_meth_set_write_ex(method, carrier_write);
+  BIO_meth_set_read_ex(method, carrier_read);
+  BIO_meth_set_ctrl(method, bio_control);
+  BIO_meth_set_create(method, bio_create);
+  BIO_meth_set_destroy(method, carrier_destroy);
+  carrier_method = method;
+}
+
+BIO *ch2_carrier_bio(void *user, ch2_carrier_read read, ch2_carrier_write write) {
+  if (CRYPTO_THREAD_run_once(&carrier_method_once, make_carrier_method) != 1 || carrier_method == NULL) return NULL;
+  struct carrier *carrier = malloc(sizeof *carrier);
+  if (carrier == NULL) return NULL;
+  *carrier = (struct carrier){.user = user, .read = read, .write = write};
+  BIO *bio = BIO_new(carrier_method);
+  if (bio == NULL) {
+    free(carrier);
+    return NULL;
+  }
+  BIO_set_data(bio, carrier);
+  return bio;
+}
+
 // MARK: - Peers
 
 bool ch2_ssl_set_peer(SSL *ssl, const char *host, bool is_ip_address, bool verify) {

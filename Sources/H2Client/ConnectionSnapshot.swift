@@ -114,10 +114,12 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var id: ConnectionID
     /// The origin that the connection was opened for.
     public var origin: Origin
-    /// The peer's numeric address with its port, such as `127.0.0.1:8443`.
+    /// The peer's numeric address with its port, such as `127.0.0.1:8443`. With a proxy, the peer is the proxy.
     public var remoteAddress: String
     /// This side's numeric address with its port.
     public var localAddress: String
+    /// The proxy that the connection goes through, as a URL without user name and password; nil for a direct connection.
+    public var proxy: String?
     /// The version of TLS, such as `TLSv1.3`; nil in cleartext.
     public var tlsVersion: String?
     /// The cipher suite, such as `TLS_AES_256_GCM_SHA384`; nil in cleartext.
@@ -132,24 +134,30 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var isPeerVerified: Bool
     /// Whether an earlier connection's TLS session was resumed. The certificate was verified on that connection.
     public var isTLSResumed: Bool
-    /// How long looking up the host took.
+    /// How long looking up the host (or the proxy) took.
     public var resolve: Duration
     /// How long connecting by TCP took.
     public var connect: Duration
+    /// How long it took until the proxy had opened a tunnel, with the TLS handshake with an `https` proxy; nil if there is no
+    /// tunnel.
+    public var tunnel: Duration?
     /// How long the TLS handshake took; nil in cleartext.
     public var tls: Duration?
 
     /// Creates the properties of a connection, for tests.
     public init(
         id: ConnectionID = ConnectionID(number: 1), origin: Origin, remoteAddress: String = "",
-        localAddress: String = "", tlsVersion: String? = nil, cipher: String? = nil, certificateSubject: String? = nil,
+        localAddress: String = "", proxy: String? = nil, tlsVersion: String? = nil, cipher: String? = nil,
+        certificateSubject: String? = nil,
         certificateIssuer: String? = nil, certificateExpiry: String? = nil, isPeerVerified: Bool = false,
-        isTLSResumed: Bool = false, resolve: Duration = .zero, connect: Duration = .zero, tls: Duration? = nil
+        isTLSResumed: Bool = false, resolve: Duration = .zero, connect: Duration = .zero,
+        tunnel: Duration? = nil, tls: Duration? = nil
     ) {
         self.id = id
         self.origin = origin
         self.remoteAddress = remoteAddress
         self.localAddress = localAddress
+        self.proxy = proxy
         self.tlsVersion = tlsVersion
         self.cipher = cipher
         self.certificateSubject = certificateSubject
@@ -159,6 +167,7 @@ public struct ConnectionInfo: Sendable, Hashable {
         self.isTLSResumed = isTLSResumed
         self.resolve = resolve
         self.connect = connect
+        self.tunnel = tunnel
         self.tls = tls
     }
 }

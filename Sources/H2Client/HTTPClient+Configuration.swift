@@ -52,8 +52,11 @@ extension HTTPClient {
         public var eventLoops: [H2EventLoop]
         /// Returns the host and port to connect to instead of the origin's own (curl's --connect-to and --resolve), or nil
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
-        /// block. Default: none.
+        /// block. With a proxy, it is the proxy that connects there. Default: none.
         public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
+        /// Which requests go through which proxy. Default ``ProxySettings/none``: a library should not send its user's requests
+        /// elsewhere because of a variable in the environment, unless it is told to (``ProxySettings/environment``).
+        public var proxies: ProxySettings
 
         /// The time limits that each request has if nobody sets others: 60 s for the first byte of the response
         /// (``RequestOptions/firstByteTimeout``), and 60 s without progress of a body in either direction
@@ -75,7 +78,7 @@ extension HTTPClient {
             cookies: CookieJar? = nil, strictTransport: StrictTransportStore? = nil,
             contentDecoding: ContentDecoding = ContentDecoding(), interceptors: [Interceptor] = [],
             requestOptions: RequestOptions = Self.defaultRequestOptions, eventLoops: [H2EventLoop] = [.shared],
-            connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
+            connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil, proxies: ProxySettings = .none
         ) {
             self.connection = connection
             self.versions = versions
@@ -91,6 +94,7 @@ extension HTTPClient {
             self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
             self.connectTo = connectTo
+            self.proxies = proxies
         }
     }
 

@@ -148,6 +148,12 @@ static inline X509 *ch2_ssl_peer_certificate(const SSL *ssl) { return SSL_get1_p
 /// library. The BIO does not own the descriptor.
 BIO *ch2_socket_bio(int fd);
 
+/// A BIO on something else than a socket. `read` and `write` move up to `count` bytes and return how many, or one of the codes.
+enum { CH2_CARRIER_END = 0, CH2_CARRIER_WOULD_BLOCK = -1, CH2_CARRIER_FAILED = -2 };
+typedef ssize_t (*ch2_carrier_read)(void *user, char *bytes, size_t count);
+typedef ssize_t (*ch2_carrier_write)(void *user, const char *bytes, size_t count);
+BIO *ch2_carrier_bio(void *user, ch2_carrier_read read, ch2_carrier_write write);
+
 /// XN_FLAG_ONELINE is a compound macro. Prints one line, with UTF-8 unchanged and control characters escaped.
 static inline int ch2_print_name(BIO *out, const X509_NAME *name) {
   return X509_NAME_print_ex(out, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);

@@ -107,7 +107,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     init(
         _ version: HTTPProtocolVersion, over wire: any Wire, info: ConnectionInfo,
-        configuration: ConnectionConfiguration, loop: H2EventLoop
+        configuration: ConnectionConfiguration, absoluteForm: AbsoluteForm? = nil, loop: H2EventLoop
     ) {
         self.wire = wire
         self.info = info
@@ -119,7 +119,8 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         knowsStreamLimit = version == .http1
         switch version {
         case .http1:
-            let session = HTTP1Session(origin: info.origin, configuration: configuration, now: loop.now)
+            let session = HTTP1Session(
+                origin: info.origin, configuration: configuration, absoluteForm: absoluteForm, now: loop.now)
             (self.session, http1, http2, unretainedHTTP2) = (session, session, nil, nil)
         case .http2:
             let session = HTTP2Session(
@@ -294,6 +295,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     @inline(__always)
     func submit(_ stream: StreamState, _ request: PreparedRequest) throws(H2Error) {
         if let http2 { try http2.submit(stream, request) } else { try session.submit(stream, request) }
+        began(stream, isCounted: false)
+    }
+
+    /// Opens a tunnel (CONNECT), over HTTP/2.
+    func open(_ stream: TunnelStream, _ request: HTTPRequest) throws(H2Error) {
+        try session.submit(stream, request, expectsContinue: false, priority: nil)
         began(stream, isCounted: false)
     }
 

@@ -17,6 +17,7 @@ package final class Connector: @unchecked Sendable {
     private let configuration: ConnectionConfiguration
     private let tls: TLSContextSource
     private let network: (any SimulatedNetwork)?
+    private let route: ProxyRoute?
     private let loop: H2EventLoop
     private var state = State.created
     private var completion: ((Result<Connection, H2Error>) -> Void)?
@@ -25,15 +26,17 @@ package final class Connector: @unchecked Sendable {
     /// - Parameters:
     ///   - tls: used for an `https` origin.
     ///   - network: nil means sockets.
+    ///   - route: the proxy to go through; nil means none.
     init(
         to origin: Origin, offering offer: ProtocolOffer, configuration: ConnectionConfiguration, tls: TLSContextSource,
-        network: (any SimulatedNetwork)? = nil, on loop: H2EventLoop
+        network: (any SimulatedNetwork)? = nil, through route: ProxyRoute? = nil, on loop: H2EventLoop
     ) {
         self.origin = origin
         self.offer = offer
         self.configuration = configuration
         self.tls = tls
         self.network = network
+        self.route = route
         self.loop = loop
     }
 
@@ -63,6 +66,13 @@ package final class Connector: @unchecked Sendable {
     }
 
     private func dial(_ context: TLSContext?) {
+        if let route {
+            let dialer = ProxyDialer(
+                to: origin, offering: offer, through: route, configuration: configuration, tls: context, loop: loop,
+                completion: { self.dialled($0, $1) })
+            state = .dialing(cancel: dialer.cancel)
+            return dialer.start()
+        }
         let dialer = Dialer(
             origin: origin, id: ConnectionID.next(), configuration: configuration, tls: context,
             protocols: offer.protocols, loop: loop, completion: { self.dialled($0) })
@@ -70,7 +80,7 @@ package final class Connector: @unchecked Sendable {
         dialer.start()
     }
 
-    private func dialled(_ result: Result<Dialer.Connected, H2Error>) {
+    private func dialled(_ result: Result<Dialer.Connected, H2Error>, _ absoluteForm: AbsoluteForm? = nil) {
         do throws(H2Error) {
             let connected = try result.get()
             do throws(H2Error) {
@@ -79,7 +89,7 @@ package final class Connector: @unchecked Sendable {
                     .success(
                         Connection(
                             version, over: connected.wire, info: connected.info, configuration: configuration,
-                            loop: loop)))
+                            absoluteForm: absoluteForm, loop: loop)))
             } catch {
                 connected.wire.close()
                 throw error

@@ -22,7 +22,7 @@ extension ConnectionPool {
 
     private func isShareable(_ member: Member) -> Connection? {
         guard case .open(let connection) = member, connection.version == .http2, connection.info.isPeerVerified,
-            !connection.isDraining
+            connection.info.proxy == nil, !connection.isDraining
         else { return nil }
         return connection
     }

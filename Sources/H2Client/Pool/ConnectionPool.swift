@@ -177,6 +177,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     private let lastRequest = Atomic<Int>(0)
     /// One context for all connections of the client.
     let tls: TLSContextSource
+    /// nil if no request can need a proxy.
+    let proxies: Proxies?
     /// The error of the failed dial that is being reported to the state.
     @exclusivity(unchecked) var dialError: H2Error?
 
@@ -210,6 +212,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             configuration = HTTPClient.Configuration()
         }
         tls = TLSContextSource(configuration.connection.tls)
+        proxies = Proxies(configuration)
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -485,6 +488,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 (graceAlarms, alarm, unreadAlarm) = ([], nil, nil)
                 // Not from here: each loop reports back when it has ended.
                 clock.execute {
+                    self.proxies?.close()
                     self.endEvents()
                     for loop in self.ownLoops { loop.shutdown() }
                 }

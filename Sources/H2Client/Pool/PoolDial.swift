@@ -19,6 +19,8 @@ final class PoolDial: @unchecked Sendable {
     let reason: HTTPClient.OpenReason
     private let pool: ConnectionPool
     private var state = State.created
+    /// The proxy to go through; nil for none.
+    private var route: ProxyRoute?
     /// The client's configuration with the result of `connectTo` for this connection, which is called once.
     private lazy var configuration: ConnectionConfiguration = {
         var configuration = pool.configuration.connection
@@ -41,7 +43,14 @@ final class PoolDial: @unchecked Sendable {
     func start() {
         guard case .created = state else { return }
         pool.tell(.connecting(reason), origin: entry.origin)
-        guard pool.hasConnectionToShare(with: self) else { return connect() }
+        do throws(H2Error) {
+            route = try pool.proxies?.route(to: entry.origin, configuration)
+        } catch {
+            state = .over
+            return pool.dialFailed(self, error)
+        }
+        // A name that a proxy looks up has no address here.
+        guard route == nil, pool.hasConnectionToShare(with: self) else { return connect() }
         state = .resolving(nil, limit: nil)
         let configuration = configuration
         let host = configuration.connectTo?.host ?? entry.origin.host
@@ -93,7 +102,7 @@ final class PoolDial: @unchecked Sendable {
     private func connect() {
         let connector = Connector(
             to: entry.origin, offering: offer, configuration: configuration, tls: pool.tls, network: pool.network,
-            on: loop)
+            through: route, on: loop)
         state = .connecting(connector)
         connector.start { [self] result in
             state = .over

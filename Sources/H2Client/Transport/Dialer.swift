@@ -14,6 +14,14 @@ final class Dialer {
         let applicationProtocol: ProtocolChoice
     }
 
+    /// The other end of the socket.
+    struct Peer {
+        let address: SocketAddress
+        /// Numeric addresses with ports.
+        let remote: String
+        let local: String
+    }
+
     private let origin: Origin
     private let configuration: ConnectionConfiguration
     private let tls: TLSContext?
@@ -48,10 +56,11 @@ final class Dialer {
     /// - Parameters:
     ///   - tls: nil means cleartext. Can be shared by any number of dials, on any loops.
     ///   - protocols: ALPN protocols to offer, the preferred first: `h2`, `http/1.1`.
+    ///   - since: when the attempt began of which this dial is a part; nil means now.
     init(
         origin: Origin, id: ConnectionID, configuration: ConnectionConfiguration, tls: TLSContext?,
         protocols: [String] = ["h2"],
-        loop: H2EventLoop, resolver: (any NameResolver)? = nil,
+        loop: H2EventLoop, resolver: (any NameResolver)? = nil, since: UInt64? = nil,
         completion: @escaping (Result<Connected, H2Error>) -> Void
     ) {
         self.origin = origin
@@ -62,7 +71,7 @@ final class Dialer {
         self.loop = loop
         self.resolver = resolver ?? configuration.resolver?.names ?? Resolver.shared
         self.completion = completion
-        beginning = loop.preciseNow
+        beginning = since ?? loop.preciseNow
         phaseStart = beginning
     }
 
@@ -274,17 +283,43 @@ final class Dialer {
         let descriptor = attempt.descriptor
         // If the system rejects an option, it does not support it: the connection is good enough without it.
         if let keepAlive = configuration.tcpKeepAlive { _ = keepAlive.apply(to: descriptor) }
+        let peer = Peer(
+            address: attempt.address, remote: Self.name(descriptor, peer: true),
+            local: Self.name(descriptor, peer: false))
         guard let tls else {
             let wire = TCPWire(descriptor: descriptor)
-            return finish(.success(connection(wire, attempt, tls: nil)))
+            return finish(.success(connection(wire, peer, tls: nil)))
         }
+        secure(peer) { name, isAddress in
+            try TLSWire(
+                descriptor: descriptor, context: tls, serverName: name, isAddress: isAddress, protocols: protocols,
+                port: origin.port)
+        }
+    }
+
+    /// Starts with the TLS handshake instead: over a tunnel through `peer`, of which it takes ownership. It needs a context.
+    func start(over tunnel: any CarrierWire, to peer: Peer) {
+        loop.preconditionInLoop()
+        guard let tls else { preconditionFailure("without TLS the tunnel is the connection") }
+        secure(peer) { name, isAddress in
+            // A socket of its own: OpenSSL may as well read it itself.
+            if let tunnel = tunnel as? TCPWire {
+                return try TLSWire(
+                    descriptor: tunnel.releaseDescriptor(), context: tls, serverName: name, isAddress: isAddress,
+                    protocols: protocols, port: origin.port)
+            }
+            return try TLSWire(
+                over: tunnel, context: tls, serverName: name, isAddress: isAddress, protocols: protocols,
+                port: origin.port)
+        }
+    }
+
+    private func secure(_ peer: Peer, _ makeWire: (_ name: String, _ isAddress: Bool) throws -> TLSWire) {
         let name = Self.certificateName(configuration.tls.serverName ?? origin.host)
         do {
-            let wire = try TLSWire(
-                descriptor: descriptor, context: tls, serverName: name, isAddress: Resolver.isAddress(name),
-                protocols: protocols, port: origin.port)
+            let wire = try makeWire(name, Resolver.isAddress(name))
             startTimer(.tls, configuration.timeouts.tls)
-            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, attempt) }
+            let handshaker = Handshaker(wire: wire, loop: loop) { [weak self] in self?.shookHands(wire, peer) }
             self.handshaker = handshaker
             handshaker.start()
         } catch {
@@ -354,30 +389,29 @@ final class Dialer {
 
     // MARK: - Handshake
 
-    private func shookHands(_ wire: TLSWire, _ attempt: Attempt) {
+    private func shookHands(_ wire: TLSWire, _ peer: Peer) {
         handshaker = nil
         if let error = wire.failure {
             wire.close()
             return error.scope == .client ? fail(error) : finish(.failure(error))
         }
         let time = endPhase()
-        finish(.success(connection(wire, attempt, tls: (wire, time))))
+        finish(.success(connection(wire, peer, tls: (wire, time))))
     }
 
     private func connection(
-        _ wire: any Wire, _ attempt: Attempt, tls: (wire: TLSWire, time: UInt64)?
+        _ wire: any Wire, _ peer: Peer, tls: (wire: TLSWire, time: UInt64)?
     ) -> Connected {
         let certificate = tls?.wire.peerCertificate
         let info = ConnectionInfo(
-            id: id, origin: origin, remoteAddress: Self.name(attempt.descriptor, peer: true),
-            localAddress: Self.name(attempt.descriptor, peer: false), tlsVersion: tls?.wire.version,
+            id: id, origin: origin, remoteAddress: peer.remote, localAddress: peer.local, tlsVersion: tls?.wire.version,
             cipher: tls?.wire.cipher, certificateSubject: certificate?.subject,
             certificateIssuer: certificate?.issuer, certificateExpiry: certificate?.expiry,
             isPeerVerified: tls?.wire.isPeerVerified ?? false, isTLSResumed: tls?.wire.isResumed ?? false,
             resolve: Duration(nanoseconds: resolveTime),
             connect: Duration(nanoseconds: connectTime), tls: tls.map { Duration(nanoseconds: $0.time) })
         return Connected(
-            wire: wire, info: info, remoteAddress: attempt.address,
+            wire: wire, info: info, remoteAddress: peer.address,
             applicationProtocol: tls?.wire.protocolChoice ?? .cleartext)
     }
 

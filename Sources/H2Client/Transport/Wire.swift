@@ -43,16 +43,38 @@ extension Wire {
     package func release() {}
 }
 
-/// The descriptor part shared by TCP and TLS wires.
+/// A wire that another one can be put on: TLS over it, for the far end of a proxy's tunnel.
+package protocol CarrierWire: Wire {
+    /// Like `read`, but the bytes stay where they are.
+    func peek(into buffer: UnsafeMutableRawBufferPointer) -> WireResult
+    /// Stops notifying the handler; the wire stays open, for another handler.
+    func detach()
+    /// Closes only our side, in TLS with close_notify.
+    func finishWriting()
+}
+
+/// The part shared by TCP and TLS wires: what is below them, usually a descriptor.
 package class SocketWire {
+    /// -1 if there is a carrier.
     package let descriptor: CInt
+    /// The wire below, if it is not a descriptor of our own.
+    final let carrier: (any CarrierWire)?
     private var loop: H2EventLoop?
     private var watched = (readable: true, writable: false)
     package internal(set) var failure: H2Error?
     private(set) var isClosed = false
 
     /// Takes ownership of the descriptor.
-    package init(descriptor: CInt) { self.descriptor = descriptor }
+    package init(descriptor: CInt) {
+        self.descriptor = descriptor
+        carrier = nil
+    }
+
+    /// Takes ownership of the carrier, which nobody is attached to.
+    init(carrier: any CarrierWire) {
+        descriptor = -1
+        self.carrier = carrier
+    }
 
     deinit {
         if !isClosed { _ = closeDescriptor() }
@@ -60,19 +82,24 @@ package class SocketWire {
 
     package final func attach(to loop: H2EventLoop, handler: any ReadinessHandler) {
         self.loop = loop
-        loop.register(descriptor, handler: handler)
+        if let carrier {
+            carrier.attach(to: loop, handler: handler)
+        } else {
+            loop.register(descriptor, handler: handler)
+        }
     }
 
     package final func watch(readable: Bool, writable: Bool) {
         guard let loop, !isClosed, watched != (readable, writable) else { return }
         watched = (readable, writable)
+        if let carrier { return carrier.watch(readable: readable, writable: writable) }
         loop.update(descriptor, readable: readable, writable: writable)
     }
 
     /// Stops notifying the handler; the descriptor stays open, for another handler.
     package final func detach() {
         guard !isClosed else { return }
-        loop?.deregister(descriptor)
+        if let carrier { carrier.detach() } else { loop?.deregister(descriptor) }
         loop = nil
         watched = (true, false)
     }
@@ -80,16 +107,28 @@ package class SocketWire {
     /// Closes only our side, in TLS with close_notify: the peer reads to the end, and its data can still be read.
     package func finishWriting() {
         guard !isClosed else { return }
+        if let carrier { return carrier.finishWriting() }
         shutdown(descriptor, CInt(SHUT_WR))
     }
 
     final func closeDescriptor() -> Bool {
         guard !isClosed else { return false }
         isClosed = true
+        defer { loop = nil }
+        if let carrier {
+            carrier.close()
+            return true
+        }
         loop?.deregister(descriptor)
-        loop = nil
         _ = H2Platform.close(descriptor)
         return true
+    }
+
+    /// Gives the open descriptor away; from then on this wire counts as closed. Nobody is attached.
+    final func releaseDescriptor() -> CInt {
+        precondition(!isClosed && carrier == nil && loop == nil, "an open descriptor of its own, that nobody watches")
+        isClosed = true
+        return descriptor
     }
 
     final func fail(_ operation: String, errno code: CInt) -> WireResult {
@@ -102,7 +141,7 @@ package class SocketWire {
 }
 
 /// Cleartext TCP.
-package final class TCPWire: SocketWire, Wire {
+package final class TCPWire: SocketWire, CarrierWire {
     package var hasBufferedInput: Bool { false }
     // Unchecked exclusivity: used on the loop's thread only, and never passed inout.
     @exclusivity(unchecked) package private(set) var traffic = (received: 0, sent: 0)
@@ -114,6 +153,19 @@ package final class TCPWire: SocketWire, Wire {
                 traffic.received += count
                 return .bytes(count)
             }
+            if count == 0 { return .end }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            default: return fail("reading", errno: errno)
+            }
+        }
+    }
+
+    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
+        while true {
+            let count = recv(descriptor, buffer.baseAddress!, buffer.count, CInt(MSG_PEEK))
+            if count > 0 { return .bytes(count) }
             if count == 0 { return .end }
             switch errno {
             case EINTR: continue

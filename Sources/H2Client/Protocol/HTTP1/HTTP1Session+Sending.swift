@@ -88,7 +88,13 @@ extension HTTP1Session {
         if request.method == .connect {
             write(try RequestRules.connectAuthority(named))
         } else {
-            write(try RequestRules.path(request))
+            let path = try RequestRules.path(request)
+            if absoluteForm != nil {
+                write("http://")
+                write(named ?? authority)
+            }
+            // RFC 9112 section 3.2.4: a proxy makes the asterisk of OPTIONS from a URL without a path.
+            if absoluteForm == nil || path != "*" { write(path) }
         }
         if let named, named != authority {
             write(" HTTP/1.1\r\nHost: ")
@@ -96,6 +102,13 @@ extension HTTP1Session {
             write("\r\n")
         } else {
             knownHost.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
+        }
+        if let absoluteForm, let authorization = absoluteForm.authorization,
+            request.headerFields[.proxyAuthorization] == nil
+        {
+            write("Proxy-Authorization: ")
+            write(authorization)
+            write("\r\n")
         }
     }
 

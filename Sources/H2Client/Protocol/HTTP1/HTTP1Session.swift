@@ -51,6 +51,8 @@ final class HTTP1Session: HTTPSession {
     let authority: String
     /// The bytes that follow the path in most requests.
     let knownHost: [UInt8]
+    /// Set if the other end is a proxy that forwards the requests.
+    let absoluteForm: AbsoluteForm?
 
     // Unchecked exclusivity, as in `HTTP2Session`: a session is used by one thread, and nothing here is passed inout to code that
     // could reenter it.
@@ -91,7 +93,10 @@ final class HTTP1Session: HTTPSession {
     /// Methods that affect the response's framing (RFC 9112 section 6.3).
     private enum Method { case head, connect, other }
 
-    init(origin: Origin, configuration: ConnectionConfiguration, now: UInt64) {
+    init(
+        origin: Origin, configuration: ConnectionConfiguration, absoluteForm: AbsoluteForm? = nil, now: UInt64
+    ) {
+        self.absoluteForm = absoluteForm
         limits = configuration.limits.clamped
         unreadLimit = max(configuration.windows.stream, 1)
         scheme = origin.scheme.rawValue

@@ -182,17 +182,19 @@ package final class TLSContext: @unchecked Sendable {
 
     // MARK: - Connections
 
-    /// An SSL object for a connected descriptor, before the handshake. `protocols` is what a client offers by ALPN (RFC 7301),
+    /// An SSL object for a connected descriptor, before the handshake; without one the caller sets a BIO. `protocols` is what a client offers by ALPN (RFC 7301),
     /// the preferred first; if empty, ALPN is not used.
     func makeConnection(
-        descriptor: CInt, serverName: String?, isAddress: Bool, protocols: [String]
+        descriptor: CInt?, serverName: String?, isAddress: Bool, protocols: [String]
     ) -> OpaquePointer? {
         guard let ssl = SSL_new(context) else { return nil }
-        guard let bio = ch2_socket_bio(descriptor) else {
-            SSL_free(ssl)
-            return nil
+        if let descriptor {
+            guard let bio = ch2_socket_bio(descriptor) else {
+                SSL_free(ssl)
+                return nil
+            }
+            SSL_set_bio(ssl, bio, bio)
         }
-        SSL_set_bio(ssl, bio, bio)
         guard let serverName else {
             SSL_set_accept_state(ssl)
             return ssl

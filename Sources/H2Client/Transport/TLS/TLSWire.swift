@@ -13,8 +13,9 @@ package enum ProtocolChoice: Sendable, Hashable {
     case unoffered(String)
 }
 
-/// TLS over a socket by OpenSSL, which reads and writes the descriptor itself (no copies through memory BIOs).
-package final class TLSWire: SocketWire, Wire {
+/// TLS by OpenSSL, over a socket, whose descriptor it reads and writes itself (no copies through memory BIOs), or over another
+/// wire.
+package final class TLSWire: SocketWire, CarrierWire {
     /// Valid until `release` or `deinit`.
     private let ssl: OpaquePointer
     /// nil once released.
@@ -50,11 +51,74 @@ package final class TLSWire: SocketWire, Wire {
         self.protocols = protocols
         sessionKey = serverName.map { TLSSessionCache.Key(serverName: $0, port: port, protocols: protocols) }
         super.init(descriptor: descriptor)
+        prepare()
+    }
+
+    /// A client's TLS over another wire, of which it takes ownership.
+    /// - Parameters: as above.
+    init(
+        over carrier: any CarrierWire, context: TLSContext, serverName: String, isAddress: Bool, protocols: [String],
+        port: Int
+    ) throws {
+        guard
+            let ssl = context.makeConnection(
+                descriptor: nil, serverName: serverName, isAddress: isAddress, protocols: protocols)
+        else {
+            carrier.close()
+            throw TLSContext.configurationError("cannot set up TLS for '\(serverName)'", "check the server name")
+        }
+        self.ssl = ssl
+        self.context = context
+        self.protocols = protocols
+        sessionKey = TLSSessionCache.Key(serverName: serverName, port: port, protocols: protocols)
+        super.init(carrier: carrier)
+        // Unretained: the SSL owns the BIO and belongs to this wire, and the BIO is used only inside calls made by the wire.
+        guard
+            let bio = ch2_carrier_bio(
+                Unmanaged.passUnretained(self).toOpaque(), { TLSWire.readCarrier($0, $1, $2) },
+                { TLSWire.writeCarrier($0, $1, $2) })
+        else { throw TLSContext.configurationError("cannot set up TLS for '\(serverName)'", "is there memory left?") }
+        SSL_set_bio(ssl, bio, bio)
+        prepare()
+    }
+
+    private func prepare() {
         // Unretained: the SSL belongs to this wire, and uses the pointer only inside calls made by the wire.
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-        if let sessionKey, let session = context.sessions?.take(for: sessionKey) {
+        if let sessionKey, let session = context?.sessions?.take(for: sessionKey) {
             SSL_set_session(ssl, session)
             SSL_SESSION_free(session)
+        }
+    }
+
+    // MARK: - The wire below
+
+    private static func readCarrier(
+        _ user: UnsafeMutableRawPointer?, _ bytes: UnsafeMutablePointer<CChar>?, _ count: Int
+    ) -> Int {
+        moveCarried(user) { $0.read(into: UnsafeMutableRawBufferPointer(start: bytes, count: count)) }
+    }
+
+    private static func writeCarrier(
+        _ user: UnsafeMutableRawPointer?, _ bytes: UnsafePointer<CChar>?, _ count: Int
+    ) -> Int {
+        moveCarried(user) { $0.write(UnsafeRawBufferPointer(start: bytes, count: count)) }
+    }
+
+    /// The result in the form of the BIO: a count, or one of its codes.
+    private static func moveCarried(
+        _ user: UnsafeMutableRawPointer?, _ move: (any CarrierWire) -> WireResult
+    ) -> Int {
+        guard let user else { return Int(CH2_CARRIER_FAILED) }
+        // Unretained: see `init`.
+        return Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { wire in
+            guard let carrier = wire.carrier else { return Int(CH2_CARRIER_FAILED) }
+            switch move(carrier) {
+            case .bytes(let count): return count
+            case .end: return Int(CH2_CARRIER_END)
+            case .wouldBlock: return Int(CH2_CARRIER_WOULD_BLOCK)
+            case .failed: return Int(CH2_CARRIER_FAILED)
+            }
         }
     }
 
@@ -69,6 +133,7 @@ package final class TLSWire: SocketWire, Wire {
         lastTraffic = traffic
         context = nil
         SSL_free(ssl)
+        carrier?.release()
     }
 
     /// OpenSSL has a session for later connections: at the end of a handshake, or in TLS 1.3 whenever the server sends one.
@@ -136,6 +201,7 @@ package final class TLSWire: SocketWire, Wire {
                 remedy: Self.certificateRemedy(verdict))
         }
         if let error = certificateWanted(packed, code) { return error }
+        if let carried = carrier?.failure { return carried }
         if packed == 0 {
             let reason = code == 0 ? "the server closed the connection" : describeErrno(code)
             return H2Error(
@@ -258,9 +324,12 @@ package final class TLSWire: SocketWire, Wire {
 
     // MARK: - Bytes
 
-    package var hasBufferedInput: Bool { !isClosed && SSL_has_pending(ssl) == 1 }
+    package var hasBufferedInput: Bool {
+        !isClosed && (SSL_has_pending(ssl) == 1 || carrier?.hasBufferedInput ?? false)
+    }
 
     package var traffic: (received: Int, sent: Int) {
+        if let carrier { return carrier.traffic }
         if isReleased { return lastTraffic }
         return (
             Int(truncatingIfNeeded: BIO_number_read(SSL_get_rbio(ssl))),
@@ -277,6 +346,13 @@ package final class TLSWire: SocketWire, Wire {
         return .bytes(Int(count))
     }
 
+    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        errno = 0
+        let count = SSL_peek(ssl, buffer.baseAddress!, CInt(clamping: buffer.count))
+        return count > 0 ? .bytes(Int(count)) : failed(count, "reading", errno: errno)
+    }
+
     package func write(_ bytes: UnsafeRawBufferPointer) -> WireResult {
         ch2_ssl_clear_errors()
         let count = SSL_write(ssl, bytes.baseAddress!, CInt(clamping: bytes.count))
@@ -284,7 +360,13 @@ package final class TLSWire: SocketWire, Wire {
     }
 
     private func failed(_ result: CInt, _ operation: String, errno code: CInt) -> WireResult {
-        switch SSL_get_error(ssl, result) {
+        let kind = SSL_get_error(ssl, result)
+        if kind != SSL_ERROR_WANT_READ, kind != SSL_ERROR_WANT_WRITE, let carried = carrier?.failure {
+            isBroken = true
+            failure = carried
+            return .failed
+        }
+        switch kind {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
         case SSL_ERROR_ZERO_RETURN:
             guard let error = certificateWanted(0, 0) else { return .end }

@@ -1,0 +1,21 @@
+// Tunnels on a connection to an HTTP/2 proxy.
+
+extension Connection {
+    /// The tunnel has bytes to send, or is to be ended.
+    func resumeTunnel(_ stream: TunnelStream) {
+        http2?.resumeBody(stream)
+        markDirty()
+    }
+
+    /// The tunnel's bytes were read.
+    func tunnelConsumed(_ stream: TunnelStream) {
+        session.consumed(stream)
+        if session.hasOutput { markDirty() }
+    }
+
+    /// Nobody reads the tunnel any more.
+    func dropTunnelInput(_ stream: TunnelStream) {
+        session.dropUnread(stream)
+        stream.sink = .nowhere
+    }
+}

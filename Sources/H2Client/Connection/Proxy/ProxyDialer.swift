@@ -1,0 +1,423 @@
+/// An attempt to reach an origin through a proxy: the proxy, a tunnel, and TLS with the origin.
+///
+/// Belongs to its loop's thread. It ends with exactly one call of `completion`, or none after `cancel`.
+final class ProxyDialer {
+    /// The second part is set if the proxy forwards requests, without a tunnel.
+    typealias Completion = (Result<Dialer.Connected, H2Error>, AbsoluteForm?) -> Void
+
+    private let origin: Origin
+    private let offer: ProtocolOffer
+    private let route: ProxyRoute
+    private let proxy: HTTPClient.Proxy
+    private let configuration: ConnectionConfiguration
+    private let tls: TLSContext?
+    private let loop: H2EventLoop
+    private var completion: Completion?
+
+    private let target: TunnelTarget
+    /// Whether the proxy forwards requests, which name the whole URL.
+    private let forwards: Bool
+    private let authenticator: (any ProxyAuthenticator)?
+    private var authorization: String?
+    private var hasAnsweredChallenge = false
+    /// Whether other dials wait for the connection that this one establishes.
+    private var establishesForOthers = false
+    /// Whether the proxy has ended one connection before it had taken the request for a tunnel.
+    private var wasUnprocessed = false
+    /// The addresses of the target, if they are looked up here.
+    private var addresses: [SocketAddress] = []
+
+    /// Ends the present step.
+    private var cancelStep: (() -> Void)?
+    private var timer: LoopTimer?
+    /// When the dial began, for the limit on all steps together, and when the tunnel was asked for.
+    private let beginning: UInt64
+    private var askedAt: UInt64 = 0
+
+    /// - Parameter tls: for the origin; nil means cleartext.
+    init(
+        to origin: Origin, offering offer: ProtocolOffer, through route: ProxyRoute,
+        configuration: ConnectionConfiguration, tls: TLSContext?, loop: H2EventLoop, completion: @escaping Completion
+    ) {
+        self.origin = origin
+        self.offer = offer
+        self.route = route
+        proxy = route.proxy
+        self.configuration = configuration
+        self.tls = tls
+        self.loop = loop
+        self.completion = completion
+        target = TunnelTarget(
+            host: configuration.connectTo?.host ?? origin.host, port: configuration.connectTo?.port ?? origin.port)
+        forwards = proxy.scheme.isHTTP && offer == .cleartextHTTP1 && configuration.connectTo == nil
+        authenticator = proxy.scheme.isHTTP ? route.proxies.authenticator(of: proxy) : nil
+        beginning = loop.preciseNow
+    }
+
+    func start() {
+        loop.preconditionInLoop()
+        if let failure = loop.failure { return finish(.failure(failure)) }
+        authorization =
+            forwards ? nil : authenticator?.authorization(method: "CONNECT", target: target.authority)
+        guard proxy.scheme == .socks5, NumericAddress(target.host) == nil else { return reach() }
+        resolveTarget()
+    }
+
+    // MARK: - The target's addresses
+
+    private func resolveTarget() {
+        let resolver = configuration.resolver ?? Resolver.shared
+        let box = LoopBound(self)
+        let what = "looking up '\(target.host)'"
+        if let whole = configuration.timeouts.establish { startTimer(.resolve, whole, what) }
+        let query = resolver.resolve(
+            host: target.host, port: target.port, on: loop,
+            began: { box.value.startTimer(.resolve, box.value.configuration.timeouts.resolve, what) },
+            completion: { box.value.resolvedTarget($0) })
+        cancelStep = { query?.cancel() }
+    }
+
+    private func resolvedTarget(_ result: Result<[SocketAddress], H2Error>) {
+        guard completion != nil else { return }
+        endStep()
+        switch result {
+        case .failure(let error): finish(.failure(error))
+        case .success(let found):
+            addresses = Dialer.interleaved(found)
+            if addresses.isEmpty {
+                return finish(
+                    .failure(H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")))
+            }
+            reach()
+        }
+    }
+
+    // MARK: - The proxy
+
+    /// Gets a connection to the proxy.
+    private func reach() {
+        guard proxy.scheme == .https else { return dial(nil) }
+        if !forwards, shareConnection() { return }
+        let limit = configuration.timeouts.tls
+        startTimer(.tls, limit, "reading the files of certificates for the proxy \(proxy)")
+        let box = LoopBound(self)
+        route.proxies.tls.context(on: loop) { result in box.value.loaded(result) }
+    }
+
+    private func loaded(_ result: Result<TLSContext, H2Error>) {
+        guard completion != nil else { return }
+        endStep()
+        switch result {
+        case .success(let context): dial(context)
+        case .failure(let error): unreachable(error)
+        }
+    }
+
+    private func dial(_ context: TLSContext?) {
+        // What is meant for the origin is not for the proxy.
+        var configuration = configuration
+        (configuration.connectTo, configuration.tls) = (nil, route.proxies.tlsConfiguration)
+        do throws(H2Error) {
+            let dialer = Dialer(
+                origin: try Origin(scheme: context == nil ? .http : .https, host: proxy.host, port: proxy.port),
+                id: ConnectionID.next(), configuration: configuration, tls: context,
+                protocols: context == nil ? [] : forwards ? ["http/1.1"] : ["h2", "http/1.1"], loop: loop,
+                since: beginning, completion: { self.reached($0) })
+            cancelStep = dialer.cancel
+            dialer.start()
+        } catch {
+            unreachable(error)
+        }
+    }
+
+    private func reached(_ result: Result<Dialer.Connected, H2Error>) {
+        guard completion != nil else { return }
+        endStep()
+        switch result {
+        case .failure(let error): unreachable(error)
+        case .success(let connected):
+            guard let wire = connected.wire as? any CarrierWire else { preconditionFailure("TCP and TLS carry others") }
+            let forOthers = establishesForOthers
+            establishesForOthers = false
+            if connected.applicationProtocol == .chosen("h2") { return shareConnection(connected) }
+            if forOthers { connections.speaksHTTP1(proxy) }
+            if forwards { return forward(connected) }
+            ask(over: wire, connected)
+        }
+    }
+
+    private func unreachable(_ error: H2Error) {
+        var error = error
+        error.message = "cannot reach the proxy \(proxy): \(error.message)"
+        if error.code == .connectFailed { error.remedy = "is the proxy running, and is its port right?" }
+        finish(.failure(error))
+    }
+
+    private func forward(_ connected: Dialer.Connected) {
+        // TLS facts would be those of the proxy, and the request is in cleartext behind it.
+        let info = info(of: connected, tunnel: nil)
+        let method = "GET"
+        finish(
+            .success(
+                Dialer.Connected(
+                    wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
+                    applicationProtocol: .cleartext)),
+            AbsoluteForm(authorization: authenticator?.authorization(method: method, target: origin.description)))
+    }
+
+    // MARK: - A tunnel
+
+    private func ask(over wire: any CarrierWire, _ connected: Dialer.Connected) {
+        askedAt = loop.preciseNow
+        do throws(H2Error) {
+            let dialogue = try dialogue()
+            startTimer(.connect, configuration.timeouts.connect, opening)
+            let opening = TunnelOpening(dialogue, over: wire, with: proxy, loop: loop) { error in
+                self.answered(error, dialogue, wire, connected)
+            }
+            cancelStep = opening.abandon
+            opening.start()
+        } catch {
+            wire.close()
+            finish(.failure(error))
+        }
+    }
+
+    private var opening: String { "opening a tunnel to \(target.authority) through the proxy \(proxy)" }
+
+    private func dialogue() throws(H2Error) -> any TunnelDialogue {
+        switch proxy.scheme {
+        case .http, .https:
+            return try HTTPConnectDialogue(
+                to: target, through: proxy, authorization: authorization, configuration: configuration,
+                now: loop.preciseNow)
+        case .socks4a: return try SOCKS4Dialogue(to: target, through: proxy)
+        case .socks5, .socks5h:
+            return try SOCKS5Dialogue(to: target, at: addresses.first.flatMap(NumericAddress.init), through: proxy)
+        }
+    }
+
+    private func answered(
+        _ error: H2Error?, _ dialogue: any TunnelDialogue, _ wire: any CarrierWire, _ connected: Dialer.Connected
+    ) {
+        guard completion != nil else { return }
+        endStep()
+        guard let error else { return opened(wire, connected) }
+        wire.close()
+        if let challenges = (dialogue as? HTTPConnectDialogue)?.challenges, answer(challenges) { return reach() }
+        // General failure, unreachable, refused, unknown type of address.
+        if let code = (dialogue as? SOCKS5Dialogue)?.refusal, [1, 3, 4, 5, 8].contains(code), addresses.count > 1 {
+            addresses.removeFirst()
+            return reach()
+        }
+        finish(.failure(error))
+    }
+
+    /// Answers the challenges of a 407, once. Returns false if that is not possible.
+    private func answer(_ challenges: [String]) -> Bool {
+        guard !hasAnsweredChallenge, let authenticator else { return false }
+        hasAnsweredChallenge = true
+        guard
+            let answer = authenticator.authorization(
+                answering: challenges, method: "CONNECT", target: target.authority)
+        else { return false }
+        authorization = answer
+        return true
+    }
+
+    private func opened(_ wire: any CarrierWire, _ connected: Dialer.Connected) {
+        let whole = Duration(nanoseconds: loop.preciseNow &- askedAt) + (connected.info.tls ?? .zero)
+        guard let tls else {
+            return finish(
+                .success(
+                    Dialer.Connected(
+                        wire: wire, info: info(of: connected, tunnel: whole), remoteAddress: connected.remoteAddress,
+                        applicationProtocol: .cleartext)))
+        }
+        let dialer = Dialer(
+            origin: origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
+            protocols: offer.protocols, loop: loop, since: beginning
+        ) { result in
+            self.secured(result, connected, tunnel: whole)
+        }
+        cancelStep = dialer.cancel
+        dialer.start(
+            over: wire,
+            to: Dialer.Peer(
+                address: connected.remoteAddress, remote: connected.info.remoteAddress,
+                local: connected.info.localAddress))
+    }
+
+    private func secured(
+        _ result: Result<Dialer.Connected, H2Error>, _ connected: Dialer.Connected, tunnel: Duration
+    ) {
+        guard completion != nil else { return }
+        endStep()
+        finish(
+            result.map { secured in
+                var info = secured.info
+                (info.resolve, info.connect) = (connected.info.resolve, connected.info.connect)
+                (info.tunnel, info.proxy) = (tunnel, proxy.description)
+                return Dialer.Connected(
+                    wire: secured.wire, info: info, remoteAddress: secured.remoteAddress,
+                    applicationProtocol: secured.applicationProtocol)
+            })
+    }
+
+    /// The info of a connection without TLS.
+    private func info(of connected: Dialer.Connected, tunnel: Duration?) -> ConnectionInfo {
+        ConnectionInfo(
+            id: connected.info.id, origin: origin, remoteAddress: connected.info.remoteAddress,
+            localAddress: connected.info.localAddress, proxy: proxy.description, resolve: connected.info.resolve,
+            connect: connected.info.connect, tunnel: tunnel)
+    }
+
+    // MARK: - A tunnel over HTTP/2
+
+    private var connections: ProxyConnections { route.proxies.connections(on: loop) }
+
+    /// Takes a tunnel on a connection that is there, or waits for the one that is being established. Returns false if this dial
+    /// has to establish one.
+    private func shareConnection() -> Bool {
+        switch connections.find(proxy) {
+        case .use(let shared):
+            open(on: shared, isNew: false)
+            return true
+        case .dial(let forOthers):
+            establishesForOthers = forOthers
+            return false
+        case .wait:
+            if let whole = configuration.timeouts.establish { startTimer(.connect, whole, opening) }
+            let number = connections.wait(for: proxy) { [self] error in
+                guard completion != nil else { return }
+                endStep()
+                if let error { return finish(.failure(error)) }
+                reach()
+            }
+            cancelStep = { [connections, proxy] in connections.giveUp(number, of: proxy) }
+            return true
+        }
+    }
+
+    /// Makes the connection one for many tunnels.
+    private func shareConnection(_ connected: Dialer.Connected) {
+        var configuration = configuration
+        configuration.onFrame = nil
+        let connection = Connection(
+            .http2, over: connected.wire, info: connected.info, configuration: configuration, loop: loop)
+        open(on: connections.add(connection, at: connected.remoteAddress, to: proxy), isNew: true)
+    }
+
+    private func open(on shared: ProxyConnection, isNew: Bool) {
+        askedAt = loop.preciseNow
+        startTimer(.connect, configuration.timeouts.connect, opening)
+        let stream = TunnelStream(on: shared) { stream, error in
+            self.answered(stream, error, isNew: isNew)
+        }
+        cancelStep = stream.giveUp
+        stream.open(HTTPConnectDialogue.request(to: target, authorization: authorization))
+    }
+
+    private func answered(_ stream: TunnelStream, _ error: H2Error?, isNew: Bool) {
+        guard completion != nil else { return }
+        endStep()
+        if let error {
+            // GOAWAY, or the connection was closed just then: another one is worth a try.
+            if error.isRetryable, !isNew, !wasUnprocessed {
+                wasUnprocessed = true
+                return reach()
+            }
+            return finish(
+                .failure(
+                    H2Error(
+                        .proxyFailed, scope: .connection, initiator: .remote, cause: error.cause,
+                        message: "the proxy \(proxy) opened no tunnel to \(target.authority): \(error.message)",
+                        remedy: "the proxy's log may say why", isRetryable: error.isRetryable)))
+        }
+        guard (200..<300).contains(stream.status) else {
+            stream.giveUp()
+            if stream.status == 407, answer(HTTPConnectDialogue.challenges(stream.head.fields)) { return reach() }
+            return finish(.failure(HTTPConnectDialogue.refusal(stream.status, "", by: proxy, of: target)))
+        }
+        let shared = stream.shared
+        var info = shared.connection.info
+        // Only the first tunnel had to wait for the connection.
+        if !isNew { (info.resolve, info.connect, info.tls) = (.zero, .zero, nil) }
+        info.id = ConnectionID.next()
+        opened(
+            TunnelWire(stream, through: proxy),
+            Dialer.Connected(
+                wire: shared.connection.wire, info: info, remoteAddress: shared.remoteAddress,
+                applicationProtocol: .cleartext))
+    }
+
+    // MARK: - Steps
+
+    private func startTimer(_ phase: H2Error.Phase, _ limit: Duration, _ what: String) {
+        if let timer { loop.cancel(timer) }
+        var (limit, time, what) = (limit, limit.clampedNanoseconds, what)
+        if let whole = configuration.timeouts.establish {
+            let passed = loop.preciseNow &- beginning
+            let left = whole.clampedNanoseconds > passed ? whole.clampedNanoseconds - passed : 0
+            if left < time {
+                (limit, time) = (whole, left)
+                what += ", with all that went before,"
+            }
+        }
+        timer = loop.schedule(after: time) { [weak self] in
+            self?.expired(
+                H2Error(
+                    .timeout, scope: .connection, cause: .timeout(phase, after: limit),
+                    message: "\(what) took longer than \(limit)",
+                    remedy: "does the proxy reach the host? a longer limit can be set", isRetryable: true))
+        }
+    }
+
+    private func expired(_ error: H2Error) {
+        timer = nil
+        let cancelStep = cancelStep
+        self.cancelStep = nil
+        cancelStep?()
+        finish(.failure(error))
+    }
+
+    private func endStep() {
+        if let timer { loop.cancel(timer) }
+        (timer, cancelStep) = (nil, nil)
+    }
+
+    /// Ends the dial without calling `completion`. Does nothing after the end.
+    func cancel() {
+        loop.preconditionInLoop()
+        completion = nil
+        let cancelStep = cancelStep
+        endStep()
+        cancelStep?()
+        if establishesForOthers { connections.dialCancelled(proxy) }
+        establishesForOthers = false
+    }
+
+    private func finish(_ result: Result<Dialer.Connected, H2Error>, _ absoluteForm: AbsoluteForm? = nil) {
+        guard let completion else { return }
+        self.completion = nil
+        endStep()
+        if establishesForOthers, case .failure(let error) = result { connections.dialFailed(proxy, error) }
+        establishesForOthers = false
+        completion(result, absoluteForm)
+    }
+}
+
+extension NumericAddress {
+    /// The address of a socket address, without its port; nil if it is not one of the Internet.
+    init?(_ address: SocketAddress) {
+        guard let text = NumericAddress.text(of: address) else { return nil }
+        self.init(text)
+    }
+
+    private static func text(of address: SocketAddress) -> String? {
+        // `10.0.0.1:80` or `[::1]:80`.
+        let text = address.description
+        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
+        return String(text[..<colon].filter { $0 != "[" && $0 != "]" })
+    }
+}

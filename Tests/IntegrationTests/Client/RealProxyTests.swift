@@ -1,0 +1,214 @@
+import H2Client
+import H2ClientTesting
+import H2TestSupport
+import HTTPTypes
+import Testing
+
+extension RealServers {
+    /// The client through the proxies that Debian packages.
+    @Suite(.timeLimit(.minutes(5)))
+    struct RealProxyTests {
+        /// Runs a proxy, an origin, and a client that uses both.
+        private func withProxy(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme,
+            origin: OriginServer.Configuration = OriginServer.Configuration(), password: String = RealProxy.password,
+            _ change: @Sendable (inout HTTPClient.Configuration) -> Void = { _ in },
+            _ body: @Sendable (HTTPClient, OriginServer) async throws -> Void
+        ) async throws {
+            try await proxy.run { running in
+                let used = try proxy.proxy(scheme, port: running.port, password: password)
+                var tls = ConnectionConfiguration.TLS()
+                tls.caFile = try TestCertificates.shared.caFile
+                var settings = HTTPClient.ProxySettings.all(used)
+                settings.tls = tls
+                let proxies = settings
+                try await withOriginAndClient(
+                    origin,
+                    {
+                        $0.proxies = proxies
+                        change(&$0)
+                    }, body)
+            }
+        }
+
+        private func cleartext(_ versions: OriginServer.Versions = .both) -> OriginServer.Configuration {
+            OriginServer.Configuration(security: .cleartext, versions: versions)
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `HTTPS goes through a tunnel, and HTTP 2 is multiplexed in it`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme) { client, server in
+                let burst = await client.burst(200, "\(server.url)/bytes/1000", bytes: 1_000)
+                #expect(burst.served == 200 && burst.failures.isEmpty, "\(burst.failures.prefix(2))")
+                #expect(burst.versions == [.http2])
+                let statistics = await client.statistics()
+                #expect(statistics.connectionsOpened == 1)
+                let response = try await client.get("\(server.url)/bytes/1").response
+                let info = response.connectionInfo
+                #expect(info.proxy?.hasPrefix("\(scheme.rawValue)://localhost:") == true)
+                #expect(info.tunnel != nil && info.isPeerVerified)
+                #expect(!info.remoteAddress.hasSuffix(":\(server.port)"))
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `HTTPS with HTTP 1 goes through a tunnel for each connection`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme, { $0.versions = .http1Only }) { client, server in
+                let burst = await client.burst(50, "\(server.url)/bytes/1000", bytes: 1_000)
+                #expect(burst.served == 50 && burst.failures.isEmpty, "\(burst.failures.prefix(2))")
+                #expect(burst.versions == [.http1])
+                let statistics = await client.statistics()
+                #expect(statistics.connectionsOpened <= 8)
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `HTTP goes through, and connections are reused`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme, origin: cleartext()) { client, server in
+                for _ in 0..<20 {
+                    let got1 = try await client.get("\(server.url)/bytes/10").body.count
+                    #expect(got1 == 10)
+                }
+                let posted = try await client.put("\(server.url)/echo", body: .string("through the proxy"))
+                #expect(posted.text == "through the proxy")
+                let info = posted.response.connectionInfo
+                #expect(info.proxy?.hasPrefix("\(scheme.rawValue)://localhost:") == true)
+                #expect(info.tlsVersion == nil)
+                // tinyproxy ends its connections after each request.
+                if proxy.name != "tinyproxy" {
+                    let statistics = await client.statistics()
+                    #expect(statistics.connectionsOpened == 1)
+                }
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `Cleartext HTTP 2 goes through a tunnel`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme, origin: cleartext(), { $0.versions = .http2PriorKnowledge }) {
+                client, server in
+                let burst = await client.burst(100, "\(server.url)/bytes/1000", bytes: 1_000)
+                #expect(burst.served == 100 && burst.failures.isEmpty, "\(burst.failures.prefix(2))")
+                #expect(burst.versions == [.http2])
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `Large bodies go through both ways`(_ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme) async throws {
+            try await withProxy(proxy, scheme) { client, server in
+                let size = 8 << 20
+                let got2 = try await client.get("\(server.url)/bytes/\(size)").body.count
+                #expect(got2 == size)
+                let sent = [UInt8]((0..<size).lazy.map { UInt8(truncatingIfNeeded: $0 &* 31) })
+                let echoed = try await client.post("\(server.url)/echo", body: .bytes(sent))
+                #expect(echoed.body == sent)
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `A port where nobody listens is an error of the proxy`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            let closed = try LoopbackPort.unused()
+            try await withProxy(proxy, scheme, { $0.retry = .none }) { client, _ in
+                let error = try await h2Error { try await client.get("https://localhost:\(closed)/") }
+                #expect(error.code == .proxyFailed || proxy.name == "ssh" && error.code == .tlsFailed, "\(error)")
+                #expect(!"\(error)".contains(RealProxy.password))
+            }
+        }
+
+        @Test(arguments: RealProxy.all.filter(\.0.wantsPassword))
+        func `A wrong password is a clear error, without the password`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme, password: "top-secret", { $0.retry = .none }) { client, server in
+                let error = try await h2Error { try await client.get("\(server.url)/bytes/1") }
+                #expect(error.code == .proxyFailed)
+                #expect("\(error)".contains("check the user name and the password"), "\(error)")
+                #expect(!"\(error)".contains("secret"))
+            }
+        }
+
+        @Test
+        func `Many origins share one connection to an HTTP 2 proxy`() async throws {
+            try await withProxy(.nghttpx, .https, { $0.versions = .http2PriorKnowledge }) { client, _ in
+                let others = try (0..<8).map { _ in try OriginServer.start(cleartext()) }
+                defer { for other in others { other.stopNow() } }
+                // Cleartext HTTP/2 takes a tunnel, too.
+                try await withThrowingTaskGroup(of: String.self) { group in
+                    for number in 0..<80 {
+                        let url = others[number % others.count].url
+                        group.addTask { try await client.get("\(url)/bytes/100").response.connectionInfo.localAddress }
+                    }
+                    let sockets = try await group.reduce(into: Set()) { $0.insert($1) }
+                    #expect(sockets.count == 1)
+                }
+            }
+        }
+
+        @Test
+        func `A reader that takes nothing holds up no other tunnel of an HTTP 2 proxy`() async throws {
+            try await withProxy(.nghttpx, .https) { client, server in
+                let size = 24 << 20
+                let unread = try await client.send(.get, "\(server.url)/bytes/\(size)")
+                // Another origin, and so another tunnel on the same connection.
+                let other = try OriginServer.start(OriginServer.Configuration(security: .cleartext))
+                defer { other.stopNow() }
+                let second = try await client.get("http://localhost:\(other.port)/bytes/10")
+                #expect(second.body.count == 10)
+                let third = try await client.get("\(server.url)/bytes/100000")
+                #expect(third.body.count == 100_000)
+                let whole = try await unread.body.discard()
+                #expect(whole == size)
+            }
+        }
+
+        @Test
+        func `The end of an HTTP 2 proxy ends what goes through it, and a new one serves`() async throws {
+            try await RealProxy.nghttpx.run { running in
+                var configuration = HTTPClient.Configuration()
+                configuration.proxies = .all(try RealProxy.nghttpx.proxy(.https, port: running.port))
+                configuration.connection.tls.caFile = try TestCertificates.shared.caFile
+                configuration.retry = .none
+                var origin = OriginServer.Configuration()
+                let leaf = try TestCertificates.shared.valid
+                origin.security = .identity(certificateFile: leaf.certificateFile, keyFile: leaf.keyFile)
+                try await OriginServer.withServer(origin) { server in
+                    try await withHTTPClient(configuration: configuration) { client in
+                        let response = try await client.send(.get, "https://localhost:\(server.port)/bytes/50000000")
+                        await running.crash()
+                        let cut = try await h2Error { try await response.body.discard() }
+                        #expect(cut.code == .connectionClosed, "\(cut)")
+                        let refused = try await h2Error {
+                            try await client.get("https://localhost:\(server.port)/bytes/1")
+                        }
+                        #expect(refused.message.contains("cannot reach the proxy"), "\(refused)")
+                    }
+                }
+            }
+        }
+
+        @Test
+        func `Credentials for the proxy never get into the tunnel`() async throws {
+            let script: @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step] = { _ in [.respond()] }
+            try await ScriptedHTTP1Server.run(tls: TestCertificates.shared.valid, script: script) { origin in
+                try await withProxy(
+                    .squid, .http, { $0.connection.tls.caFile = try? TestCertificates.shared.caFile }
+                ) { client, _ in
+                    let got3 = try await client.get("\(origin.origin)/").text
+                    #expect(got3 == "abc")
+                }
+                let request = try #require(origin.requests.first)
+                #expect(request.target == "/")
+                #expect(request.values(of: "Proxy-Authorization").isEmpty)
+            }
+        }
+    }
+}

@@ -66,7 +66,7 @@ final class ProxyDialer {
     // MARK: - The target's addresses
 
     private func resolveTarget() {
-        let resolver = configuration.resolver ?? Resolver.shared
+        let resolver = configuration.resolver?.names ?? Resolver.shared
         let box = LoopBound(self)
         let what = "looking up '\(target.host)'"
         if let whole = configuration.timeouts.establish { startTimer(.resolve, whole, what) }

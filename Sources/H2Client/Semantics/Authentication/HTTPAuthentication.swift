@@ -19,7 +19,8 @@
 /// request is saved. Digest needs a challenge first, which is the response 401. After that, requests to the same server are
 /// sent with credentials at once. The server's challenge is answered by sending the request again, which needs a body that is
 /// replayable (``HTTPRequestBody/isReplayable``). If it is not, the response 401 is returned as it is, and the next request
-/// has the server's nonce; so send a GET before a streamed upload.
+/// has the server's nonce; so before a streamed upload send a GET, or set
+/// ``RequestOptions/expectContinue``: a body that nobody began to read can be sent after the challenge.
 ///
 /// **Refusals.** If the server refuses the credentials, its response 401 is returned as it is.
 ///

@@ -249,6 +249,27 @@ extension RealServers {
         }
 
         @Test(arguments: endpoints)
+        func `A streamed body that waits for 100 Continue is sent once, after the challenge`(
+            _ version: HTTPProtocolVersion
+        ) async throws {
+            try await RealServer.apache2.run { running in
+                let url = "\(try origin(running, version))/digest-up/streamed\(version == .http2 ? 2 : 1).txt"
+                let calls = Counter()
+                let body = HTTPRequestBody.writer { writer in
+                    calls.increment()
+                    try await writer.write(Array("streamed".utf8))
+                }
+                let options = RequestOptions(
+                    expectContinue: .seconds(30), authentication: .digest(user: "ada", password: password))
+                try await withClient(of: running) { client async throws in
+                    #expect(try await client.put(url, body: body, options: options).status == .created)
+                    #expect(calls.value == 1)
+                    #expect(try await client.get(url, options: options).text == "streamed")
+                }
+            }
+        }
+
+        @Test(arguments: endpoints)
         func `A nonce that has become too old is replaced`(_ version: HTTPProtocolVersion) async throws {
             try await RealServer.apache2.run { running in
                 let url = "\(try origin(running, version))/digest-2s/small.txt"

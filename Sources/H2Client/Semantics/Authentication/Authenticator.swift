@@ -1,12 +1,7 @@
 /// Authenticates one request at one server: writes its credentials, and answers the server's challenges.
 ///
-/// ```swift
-/// guard var authenticator = try await Authenticator.make(authentication, .origin, at: origin, …) else { return }
-/// repeat {
-///     let credentials = try await authenticator.credentials(method: "GET", target: "/", body: body, limits)
-///     // Send the request with them.
-/// } while try authenticator.answer(status: status, fields: fields, canSendAgain: body.isReplayable)
-/// ```
+/// Made by `make` for each request and server. Then `credentials` before each attempt, and `answer` after it, for as long as
+/// that returns true.
 struct Authenticator: Sendable {
     /// Who asks for credentials, and in which fields (RFC 9110 sections 11.6 and 11.7).
     enum Role: Sendable {
@@ -252,7 +247,10 @@ struct Authenticator: Sendable {
         }
         guard let value = Self.values(of: role.infoField, in: fields).first else { return }
         let info = AuthenticationChallenge.parameters(of: value)
-        if let serverProof = info.value("rspauth"), !proof.accepts(serverProof: serverProof) {
+        // With `auth-int` the proof depends on the response's body.
+        if let serverProof = info.value("rspauth"), info.token("qop") != "auth-int",
+            !proof.accepts(serverProof: serverProof)
+        {
             spaces.forget(key, ticket)
             throw H2Error(
                 .protocolViolation, initiator: .remote,

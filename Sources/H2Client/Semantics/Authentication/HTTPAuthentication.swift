@@ -3,11 +3,12 @@
 /// ```swift
 /// let api = try Origin("https://api.example.com")
 /// var configuration = HTTPClient.Configuration()
-/// configuration.authentication = .origins([api: .bearer { try await newToken() }])
+/// configuration.authentication = .origins([api: .bearer("token")])
 /// let client = HTTPClient(configuration: configuration)
 ///
-/// let options = RequestOptions(authentication: .digest(user: "ada", password: password))
+/// let options = RequestOptions(authentication: .digest(user: "ada", password: "secret"))
 /// let page = try await client.get("https://files.example.com/list", options: options)
+/// print(page.status)
 /// ```
 ///
 /// **Where they are sent.** To the origin that the request names, and never to another one after a redirect. With
@@ -18,7 +19,8 @@
 /// request is saved. Digest needs a challenge first, which is the response 401. After that, requests to the same server are
 /// sent with credentials at once. The server's challenge is answered by sending the request again, which needs a body that is
 /// replayable (``HTTPRequestBody/isReplayable``). If it is not, the response 401 is returned as it is, and the next request
-/// has the server's nonce; so send a GET before a streamed upload.
+/// has the server's nonce; so before a streamed upload send a GET, or set
+/// ``RequestOptions/expectContinue``: a body that nobody began to read can be sent after the challenge.
 ///
 /// **Refusals.** If the server refuses the credentials, its response 401 is returned as it is.
 ///
@@ -77,6 +79,16 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
     }
 
     /// Bearer tokens (RFC 6750) that a closure fetches.
+    ///
+    /// ```swift
+    /// let tokens = HTTPAuthentication.bearer {
+    ///     let answer = try await HTTPClient.shared.post(
+    ///         "https://login.example.com/token", body: .string("grant_type=client_credentials"))
+    ///     return HTTPAuthentication.Token(answer.text, expiresIn: .seconds(3_500))
+    /// }
+    /// let page = try await client.get("https://api.example.com/", options: RequestOptions(authentication: tokens))
+    /// print(page.text)
+    /// ```
     ///
     /// The closure is called by the first request; when the token has expired; and after a response 401 with a Bearer challenge
     /// whose `error` is `invalid_token` or missing. The request is then sent once more with the new token.

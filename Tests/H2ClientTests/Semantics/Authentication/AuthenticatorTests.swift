@@ -116,6 +116,18 @@ import Testing
         }
     }
 
+    @Test func `A server's proof that covers its body is not taken for a wrong one`() async throws {
+        let gate = gate()
+        var authenticator = try #require(
+            await Authenticator.make(digest, .origin, at: server, isNamedByCaller: true, limits))
+        _ = try await authenticator.credentials(method: "GET", target: "/", body: .empty, limits)
+        let challenge = gate.answer(method: "GET", target: "/", credentials: nil)
+        #expect(try authenticator.answer(status: 401, fields: challenge.fields, canSendAgain: true))
+        _ = try await authenticator.credentials(method: "GET", target: "/", body: .empty, limits)
+        let info = RawField(name: Array("Authentication-Info".utf8), value: Array("qop=auth-int, rspauth=\"0\"".utf8))
+        #expect(try !authenticator.answer(status: 200, fields: [info], canSendAgain: true))
+    }
+
     @Test func `The best of several challenges is answered`() async throws {
         let gate = gate { $0.algorithms = ["MD5", "SHA-256", "SHA-512-256"] }
         var authenticator = try #require(

@@ -39,11 +39,6 @@ extension ConnectionConfiguration {
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
         try local.validate()
-        if let unixSocketPath {
-            try Self.require(
-                SocketAddress(path: unixSocketPath) != nil, "unixSocketPath", "'\(unixSocketPath)'",
-                "a path of at most 107 bytes")
-        }
         try Self.require(
             tls.minimumVersion == .tls12 || tls.maximumVersion == .tls13, "tls.minimumVersion", "above maximumVersion",
             "that or older")

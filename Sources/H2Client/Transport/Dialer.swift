@@ -231,7 +231,8 @@ final class Dialer {
         if let trafficClass = local.trafficClass {
             _ = ch2_set_traffic_class(descriptor, family, CInt(trafficClass))
         }
-        if let interface = local.interface, case let error = ch2_bind_interface(descriptor, family, interface), error != 0
+        if let interface = local.interface, case let error = ch2_bind_interface(descriptor, family, interface),
+            error != 0
         {
             return error
         }
@@ -359,7 +360,8 @@ final class Dialer {
         let (why, remedy) =
             switch code {
             case ENODEV: ("there is no such interface", "name one that this machine has ('ip link' lists them)")
-            case EPERM: ("this user may not choose the interface", "Linux 5.7 or newer allows it; else CAP_NET_RAW is needed")
+            case EPERM:
+                ("this user may not choose the interface", "Linux 5.7 or newer allows it; else CAP_NET_RAW is needed")
             case EADDRINUSE: ("all of these ports are taken", "allow more ports")
             case EACCES: ("this user may not use these ports", "use ports of 1024 or more")
             case EADDRNOTAVAIL where local.ports != nil && local.address == nil:

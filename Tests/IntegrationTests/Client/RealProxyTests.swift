@@ -117,7 +117,7 @@ extension RealServers {
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
         ) async throws {
             let closed = try LoopbackPort.unused()
-            try await withProxy(proxy, scheme, { $0.retry = .none }) { client, _ in
+            try await withProxy(proxy, scheme, { $0.retry = .never }) { client, _ in
                 let error = try await h2Error { try await client.get("https://localhost:\(closed)/") }
                 #expect(error.code == .proxyFailed || proxy.name == "ssh" && error.code == .tlsFailed, "\(error)")
                 #expect(!"\(error)".contains(RealProxy.password))
@@ -128,7 +128,7 @@ extension RealServers {
         func `A wrong password is a clear error, without the password`(
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
         ) async throws {
-            try await withProxy(proxy, scheme, password: "top-secret", { $0.retry = .none }) { client, server in
+            try await withProxy(proxy, scheme, password: "top-secret", { $0.retry = .never }) { client, server in
                 let error = try await h2Error { try await client.get("\(server.url)/bytes/1") }
                 #expect(error.code == .proxyFailed)
                 #expect("\(error)".contains("check the user name and the password"), "\(error)")
@@ -176,7 +176,7 @@ extension RealServers {
                 var configuration = HTTPClient.Configuration()
                 configuration.proxies = .all(try RealProxy.nghttpx.proxy(.https, port: running.port))
                 configuration.connection.tls.caFile = try TestCertificates.shared.caFile
-                configuration.retry = .none
+                configuration.retry = .never
                 var origin = OriginServer.Configuration()
                 let leaf = try TestCertificates.shared.valid
                 origin.security = .identity(certificateFile: leaf.certificateFile, keyFile: leaf.keyFile)

@@ -36,7 +36,7 @@ final class Proxies: @unchecked Sendable {
     /// - Throws: `H2Error` (`invalidConfiguration`) if the environment names a proxy that cannot be used.
     func route(to origin: Origin, _ configuration: ConnectionConfiguration) throws(H2Error) -> ProxyRoute? {
         // A Unix domain socket says itself what is at its other end.
-        guard configuration.socketPath == nil else { return nil }
+        guard configuration.unixSocketPath == nil else { return nil }
         return try rules.proxy(for: origin).map { ProxyRoute(proxy: $0, proxies: self) }
     }
 

@@ -170,6 +170,38 @@ extension RealServers {
             }
         }
 
+        @Test(arguments: [
+            (RealProxy.nghttpx, HTTPClient.Proxy.Scheme.https), (.haproxyHTTP1, .https), (.microsocks, .socks5h),
+        ])
+        func `A storm of cancellations leaves nothing open and nothing broken`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            for versions in [HTTPClient.Versions.http1Only, .http2Only] {
+                try await withProxy(
+                    proxy, scheme,
+                    {
+                        $0.versions = versions
+                        $0.eventLoops = .own(count: 2)
+                        $0.pool.requestsPerConnection = 3
+                    }
+                ) { client, server in
+                    var random = SystemRandomNumberGenerator()
+                    for _ in 0..<20 {
+                        let requests = (0..<10).map { number in
+                            Task { try await client.get("\(server.url)/bytes/\(number * 10_000)").body.count }
+                        }
+                        try await letTimePass(.microseconds(Int.random(in: 0..<20_000, using: &random)))
+                        for request in requests.shuffled().dropFirst(2) { request.cancel() }
+                        for request in requests { _ = await request.result }
+                    }
+                    let count = try await client.get("\(server.url)/bytes/12345").body.count
+                    #expect(count == 12_345)
+                    await client.shutdown(gracePeriod: .seconds(1))
+                    try await eventually("nothing is open") { server.statistics.connectionsOpen == 0 }
+                }
+            }
+        }
+
         @Test
         func `The end of an HTTP 2 proxy ends what goes through it, and a new one serves`() async throws {
             try await RealProxy.nghttpx.run { running in

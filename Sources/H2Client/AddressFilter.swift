@@ -10,7 +10,8 @@
 /// ```
 ///
 /// If it allows none of a host's addresses, the request fails with `addressRefused`. Unix domain sockets are not asked about, since
-/// only the configuration names them. With a proxy, the proxy's own address is; the proxy alone knows the server's.
+/// only the configuration names them, nor are proxies. With a proxy it is asked about hosts that are addresses themselves, and about
+/// names that are looked up here (`socks5`); of a name that the proxy looks up, the proxy alone knows the address.
 public struct AddressFilter: Sendable {
     private let function: @Sendable (Address) -> Bool
 

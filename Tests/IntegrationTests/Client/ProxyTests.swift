@@ -19,7 +19,7 @@ struct ProxyTests {
             var configuration = HTTPClient.Configuration()
             configuration.proxies = .all(
                 try HTTPClient.Proxy("\(scheme)://\(user)127.0.0.1:\(proxy.port)"), except: "direct.test, 127.0.0.1")
-            configuration.retry = .none
+            configuration.retry = .never
             change(&configuration)
             try await withHTTPClient(configuration: configuration) { try await body($0, proxy) }
         }
@@ -164,7 +164,7 @@ struct ProxyTests {
         let port = try LoopbackPort.unused()
         var configuration = HTTPClient.Configuration()
         configuration.proxies = .all(try HTTPClient.Proxy("http://me:top-secret@127.0.0.1:\(port)"))
-        configuration.retry = .none
+        configuration.retry = .never
         try await withHTTPClient(configuration: configuration) { client in
             for url in ["http://origin.test/", "https://origin.test/"] {
                 let error = try await h2Error { try await client.get(url) }

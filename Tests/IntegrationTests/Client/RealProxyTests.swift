@@ -117,7 +117,7 @@ extension RealServers {
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
         ) async throws {
             let closed = try LoopbackPort.unused()
-            try await withProxy(proxy, scheme, { $0.retry = .none }) { client, _ in
+            try await withProxy(proxy, scheme, { $0.retry = .never }) { client, _ in
                 let error = try await h2Error { try await client.get("https://localhost:\(closed)/") }
                 #expect(error.code == .proxyFailed || proxy.name == "ssh" && error.code == .tlsFailed, "\(error)")
                 #expect(!"\(error)".contains(RealProxy.password))
@@ -128,7 +128,7 @@ extension RealServers {
         func `A wrong password is a clear error, without the password`(
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
         ) async throws {
-            try await withProxy(proxy, scheme, password: "top-secret", { $0.retry = .none }) { client, server in
+            try await withProxy(proxy, scheme, password: "top-secret", { $0.retry = .never }) { client, server in
                 let error = try await h2Error { try await client.get("\(server.url)/bytes/1") }
                 #expect(error.code == .proxyFailed)
                 #expect("\(error)".contains("check the user name and the password"), "\(error)")
@@ -170,13 +170,45 @@ extension RealServers {
             }
         }
 
+        @Test(arguments: [
+            (RealProxy.nghttpx, HTTPClient.Proxy.Scheme.https), (.haproxyHTTP1, .https), (.microsocks, .socks5h),
+        ])
+        func `A storm of cancellations leaves nothing open and nothing broken`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            for versions in [HTTPClient.Versions.http1Only, .http2Only] {
+                try await withProxy(
+                    proxy, scheme,
+                    {
+                        $0.versions = versions
+                        $0.eventLoops = .own(count: 2)
+                        $0.pool.requestsPerConnection = 3
+                    }
+                ) { client, server in
+                    var random = SystemRandomNumberGenerator()
+                    for _ in 0..<20 {
+                        let requests = (0..<10).map { number in
+                            Task { try await client.get("\(server.url)/bytes/\(number * 10_000)").body.count }
+                        }
+                        try await letTimePass(.microseconds(Int.random(in: 0..<20_000, using: &random)))
+                        for request in requests.shuffled().dropFirst(2) { request.cancel() }
+                        for request in requests { _ = await request.result }
+                    }
+                    let count = try await client.get("\(server.url)/bytes/12345").body.count
+                    #expect(count == 12_345)
+                    await client.shutdown(gracePeriod: .seconds(1))
+                    try await eventually("nothing is open") { server.statistics.connectionsOpen == 0 }
+                }
+            }
+        }
+
         @Test
         func `The end of an HTTP 2 proxy ends what goes through it, and a new one serves`() async throws {
             try await RealProxy.nghttpx.run { running in
                 var configuration = HTTPClient.Configuration()
                 configuration.proxies = .all(try RealProxy.nghttpx.proxy(.https, port: running.port))
                 configuration.connection.tls.caFile = try TestCertificates.shared.caFile
-                configuration.retry = .none
+                configuration.retry = .never
                 var origin = OriginServer.Configuration()
                 let leaf = try TestCertificates.shared.valid
                 origin.security = .identity(certificateFile: leaf.certificateFile, keyFile: leaf.keyFile)

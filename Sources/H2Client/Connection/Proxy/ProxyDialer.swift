@@ -25,7 +25,7 @@ final class ProxyDialer {
     /// Whether the proxy has ended one connection before it had taken the request for a tunnel.
     private var wasUnprocessed = false
     /// The addresses of the target, if they are looked up here.
-    private var addresses: [SocketAddress] = []
+    private var addresses: [AddressFilter.Address] = []
 
     /// Ends the present step.
     private var cancelStep: (() -> Void)?
@@ -59,8 +59,14 @@ final class ProxyDialer {
         if let failure = loop.failure { return finish(.failure(failure)) }
         authorization =
             forwards ? nil : authenticator?.authorization(method: "CONNECT", target: target.authority)
-        guard proxy.scheme == .socks5, NumericAddress(target.host) == nil else { return reach() }
-        resolveTarget()
+        guard Resolver.isAddress(target.host) else { return proxy.scheme == .socks5 ? resolveTarget() : reach() }
+        // The configuration's filter is about servers. It can judge addresses; a name that the proxy looks up, only the proxy can.
+        if let filter = configuration.addressFilter, let address = AddressFilter.Address(target.host),
+            !filter.allows(address)
+        {
+            return finish(.failure(addressRefused([address])))
+        }
+        reach()
     }
 
     // MARK: - The target's addresses
@@ -83,13 +89,23 @@ final class ProxyDialer {
         switch result {
         case .failure(let error): finish(.failure(error))
         case .success(let found):
-            addresses = Dialer.interleaved(found)
-            if addresses.isEmpty {
-                return finish(
-                    .failure(H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")))
-            }
-            reach()
+            let all = Dialer.interleaved(found).compactMap(\.hostAddress)
+            addresses = all.filter { configuration.addressFilter?.allows($0) ?? true }
+            guard addresses.isEmpty else { return reach() }
+            finish(
+                .failure(
+                    all.isEmpty
+                        ? H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")
+                        : addressRefused(all)))
         }
+    }
+
+    private func addressRefused(_ addresses: [AddressFilter.Address]) -> H2Error {
+        H2Error(
+            .addressRefused, scope: .connection, initiator: .user,
+            message: "cannot connect to \(origin): no address of '\(target.host)' is allowed "
+                + "(\(addresses.map(\.description).joined(separator: ", ")))",
+            remedy: "the address filter of the configuration decides", isRetryable: true)
     }
 
     // MARK: - The proxy
@@ -117,6 +133,7 @@ final class ProxyDialer {
         // What is meant for the origin is not for the proxy.
         var configuration = configuration
         (configuration.connectTo, configuration.tls) = (nil, route.proxies.tlsConfiguration)
+        configuration.addressFilter = nil
         do throws(H2Error) {
             let dialer = Dialer(
                 origin: try Origin(scheme: context == nil ? .http : .https, host: proxy.host, port: proxy.port),
@@ -193,7 +210,8 @@ final class ProxyDialer {
                 now: loop.preciseNow)
         case .socks4a: return try SOCKS4Dialogue(to: target, through: proxy)
         case .socks5, .socks5h:
-            return try SOCKS5Dialogue(to: target, at: addresses.first.flatMap(NumericAddress.init), through: proxy)
+            return try SOCKS5Dialogue(
+                to: target, at: addresses.first.flatMap { NumericAddress($0.description) }, through: proxy)
         }
     }
 
@@ -404,20 +422,5 @@ final class ProxyDialer {
         if establishesForOthers, case .failure(let error) = result { connections.dialFailed(proxy, error) }
         establishesForOthers = false
         completion(result, absoluteForm)
-    }
-}
-
-extension NumericAddress {
-    /// The address of a socket address, without its port; nil if it is not one of the Internet.
-    init?(_ address: SocketAddress) {
-        guard let text = NumericAddress.text(of: address) else { return nil }
-        self.init(text)
-    }
-
-    private static func text(of address: SocketAddress) -> String? {
-        // `10.0.0.1:80` or `[::1]:80`.
-        let text = address.description
-        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
-        return String(text[..<colon].filter { $0 != "[" && $0 != "]" })
     }
 }

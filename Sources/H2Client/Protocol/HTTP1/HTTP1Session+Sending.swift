@@ -89,12 +89,7 @@ extension HTTP1Session {
             write(try RequestRules.connectAuthority(named))
         } else {
             let path = try RequestRules.path(request)
-            if absoluteForm != nil {
-                write("http://")
-                write(named ?? authority)
-            }
-            // RFC 9112 section 3.2.4: a proxy makes the asterisk of OPTIONS from a URL without a path.
-            if absoluteForm == nil || path != "*" { write(path) }
+            if absoluteForm == nil { write(path) } else { writeURL(named ?? authority, path) }
         }
         if let named, named != authority {
             write(" HTTP/1.1\r\nHost: ")
@@ -103,13 +98,27 @@ extension HTTP1Session {
         } else {
             knownHost.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
         }
-        if let absoluteForm, let authorization = absoluteForm.authorization,
-            request.headerFields[.proxyAuthorization] == nil
-        {
-            write("Proxy-Authorization: ")
-            write(authorization)
-            write("\r\n")
+        if let absoluteForm { writeAuthorization(absoluteForm, request) }
+    }
+
+    // MARK: - For a proxy that forwards
+
+    @inline(never)
+    private func writeURL(_ authority: String, _ path: String) {
+        write("http://")
+        write(authority)
+        // RFC 9112 section 3.2.4: the proxy makes the asterisk of OPTIONS from a URL without a path.
+        if path != "*" { write(path) }
+    }
+
+    @inline(never)
+    private func writeAuthorization(_ absoluteForm: AbsoluteForm, _ request: HTTPRequest) {
+        guard let authorization = absoluteForm.authorization, request.headerFields[.proxyAuthorization] == nil else {
+            return
         }
+        write("Proxy-Authorization: ")
+        write(authorization)
+        write("\r\n")
     }
 
     /// What a request's own fields ask for.

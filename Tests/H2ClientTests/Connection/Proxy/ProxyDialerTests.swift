@@ -38,8 +38,8 @@ struct ProxyDialerTests {
     private func configuration(_ proxy: HTTPClient.Proxy, _ names: Names) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
         configuration.proxies = .all(proxy)
-        configuration.connection.resolver = names
-        configuration.retry = .none
+        configuration.connection.resolver = HostResolver(names)
+        configuration.retry = .never
         return configuration
     }
 
@@ -106,6 +106,31 @@ struct ProxyDialerTests {
         #expect(names.names == ["127.0.0.1"])
     }
 
+    @Test(arguments: ["socks5", "socks5h", "http"])
+    func `An address filter judges the server, where its address is known, and not the proxy`(
+        _ scheme: String
+    ) async throws {
+        let names = Names(["private.test": ["10.0.0.1"]])
+        let greeting: [ScriptedHTTP1Server.Step] =
+            scheme == "http" ? [] : [.send([5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0])]
+        try await ScriptedHTTP1Server.run(greeting: { _ in greeting }, script: { _ in [.respond()] }) { server in
+            let proxy = try HTTPClient.Proxy("\(scheme)://127.0.0.1:\(server.port)")
+            var configuration = configuration(proxy, names)
+            configuration.connection.addressFilter = .publicInternet
+            try await withHTTPClient(configuration: configuration) { client in
+                let refused =
+                    ["http://10.0.0.1/", "http://[::1]/"] + (scheme == "socks5" ? ["http://private.test/"] : [])
+                for url in refused {
+                    let error = await #expect(throws: H2Error.self) { try await client.get(url) }
+                    #expect(error?.code == .addressRefused, "\(url)")
+                }
+                let text = try await client.get("http://93.184.215.14/").text
+                #expect(text == "abc")
+            }
+            #expect(server.connections.count == 1)
+        }
+    }
+
     @Test func `A burst to an HTTPS proxy without HTTP 2 gets a tunnel for each connection`() async throws {
         // TLS with the proxy, and cleartext inside.
         let leaf = try TestCertificates.shared.valid
@@ -136,7 +161,7 @@ struct ProxyDialerTests {
             server in
             var configuration = HTTPClient.Configuration()
             configuration.proxies = .all(try HTTPClient.Proxy("https://localhost:\(server.port)"))
-            configuration.retry = .none
+            configuration.retry = .never
             try await withHTTPClient(configuration: configuration) { client in
                 for url in ["http://origin.test/", "https://origin.test/"] {
                     let error = await #expect(throws: H2Error.self) { try await client.get(url) }

@@ -35,6 +35,11 @@ extension HTTPClient {
         /// client certificate and the server name, which are meant for origins. Default nil.
         public var tls: ConnectionConfiguration.TLS?
 
+        /// How user names and passwords of HTTP proxies are sent. ``HTTPAuthentication/PasswordScheme/basic`` sends them at once;
+        /// the others wait for the proxy's challenge, and reach `http` origins by tunnels as well, since a challenge to a tunnel
+        /// is answered once for all of its requests. Default: Basic, which all proxies know.
+        public var passwordScheme = HTTPAuthentication.PasswordScheme.basic
+
         /// No proxies.
         public static var none: ProxySettings { ProxySettings(source: .none) }
 

@@ -174,6 +174,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     private let lastRequest = Atomic<Int>(0)
     /// One context for all connections of the client.
     let tls: TLSContextSource
+    /// For origins that have TLS options of their own.
+    let originTLS: [Origin: TLSContextSource]
     /// The error of the failed dial that is being reported to the state.
     @exclusivity(unchecked) var dialError: H2Error?
 
@@ -204,6 +206,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
             configuration = HTTPClient.Configuration()
         }
         tls = TLSContextSource(configuration.connection.tls)
+        originTLS = configuration.originTLS.mapValues { TLSContextSource($0) }
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -555,6 +558,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 drainWaiters.append(continuation)
             }
         }
+        for source in [tls] + originTLS.values { await source.saveSessions() }
     }
 
     /// Called under the lock.

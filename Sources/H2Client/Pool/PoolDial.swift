@@ -19,10 +19,12 @@ final class PoolDial: @unchecked Sendable {
     let reason: HTTPClient.OpenReason
     private let pool: ConnectionPool
     private var state = State.created
-    /// The client's configuration with the result of `connectTo` for this connection, which is called once.
+    /// The client's configuration with the result of `connectTo` for this connection, which is called once, and with the
+    /// origin's own TLS options.
     private lazy var configuration: ConnectionConfiguration = {
         var configuration = pool.configuration.connection
         if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
+        if let tls = pool.configuration.originTLS[entry.origin] { configuration.tls = tls }
         return configuration
     }()
 
@@ -92,8 +94,8 @@ final class PoolDial: @unchecked Sendable {
 
     private func connect() {
         let connector = Connector(
-            to: entry.origin, offering: offer, configuration: configuration, tls: pool.tls, network: pool.network,
-            on: loop)
+            to: entry.origin, offering: offer, configuration: configuration,
+            tls: pool.originTLS[entry.origin] ?? pool.tls, network: pool.network, on: loop)
         state = .connecting(connector)
         connector.start { [self] result in
             state = .over

@@ -34,6 +34,8 @@ final class Dialer {
     /// Nanoseconds before retrying a Unix socket whose queue is full.
     private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
+    /// The wire that the configuration's verifier examines.
+    private var examined: TLSWire?
 
     /// The start of the dial: `establish` limits all phases together.
     private let beginning: UInt64
@@ -283,6 +285,30 @@ final class Dialer {
             wire.close()
             return error.scope == .client ? fail(error) : finish(.failure(error))
         }
+        guard let examination = wire.examination else { return shookHandsWell(wire, attempt) }
+        // The time limit of the handshake goes on.
+        examined = wire
+        let box = LoopBound(self)
+        let bound = LoopBound((wire, attempt))
+        let status = loop.runBlocking { [loop] in
+            let fault = examination()
+            loop.execute { box.value.examined(bound.value.0, bound.value.1, fault) }
+        }
+        if status != 0 { finish(.failure(LoopThread.exhausted("start a thread for the verifier", status))) }
+    }
+
+    private func examined(_ wire: TLSWire, _ attempt: Attempt, _ fault: H2Error.CertificateFault?) {
+        guard completion != nil, examined === wire else { return }
+        examined = nil
+        wire.examined(fault)
+        if let error = wire.failure {
+            wire.close()
+            return finish(.failure(error))
+        }
+        shookHandsWell(wire, attempt)
+    }
+
+    private func shookHandsWell(_ wire: TLSWire, _ attempt: Attempt) {
         let time = endPhase()
         finish(.success(connection(wire, attempt, tls: (wire, time))))
     }
@@ -340,6 +366,8 @@ final class Dialer {
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil
+        examined?.close()
+        examined = nil
         untried = []
     }
 

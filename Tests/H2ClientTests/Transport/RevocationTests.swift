@@ -124,6 +124,33 @@ import Testing
         #expect(try await fault(leaf, nil) { $0.verifiesPeer = false } == nil)
     }
 
+    @Test func `The staple of an intermediate authority's certificate is signed by that authority`() async throws {
+        let intermediate = TestAuthority("Intermediate", issuer: Self.authority)
+        let leaf = intermediate.leaf()
+        let delegate = intermediate.leaf(serial: 9, [(NID_ext_key_usage, "OCSPSigning")])
+        let cases: [(staple: [UInt8], kind: H2Error.CertificateFault.Kind?)] = [
+            (intermediate.response(about: leaf), nil), (intermediate.response(about: leaf, signer: delegate), nil),
+            (intermediate.response(about: leaf, status: V_OCSP_CERTSTATUS_REVOKED), .revoked),
+            // The root may not speak for it, nor those whom the root has named.
+            (intermediate.response(about: leaf, signer: Self.authority.root), .unknownRevocation),
+            (intermediate.response(about: leaf, signer: Self.delegate), .unknownRevocation),
+        ]
+        for (staple, kind) in cases {
+            let peer = try TLSPeer(protocols: ["h2"], present(leaf, intermediate.root, staple: staple))
+            defer { peer.stop() }
+            for root in [Self.authority.root, intermediate.root] {
+                let (configuration, tls) = try trusting(root.pem)
+                do {
+                    _ = try await dial(peer.url, configuration, tls: tls)
+                    #expect(kind == nil)
+                } catch let error as H2Error {
+                    #expect(error.certificateFault == kind, "\(error)")
+                    #expect(error.code == .certificateRejected)
+                }
+            }
+        }
+    }
+
     @Test func `A staple can be required`() async throws {
         #expect(try await fault(Self.leaf, nil) { $0.stapling = .required }?.kind == .unknownRevocation)
         let good = Self.authority.response(about: Self.leaf)

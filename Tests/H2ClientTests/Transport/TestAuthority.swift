@@ -47,13 +47,14 @@ final class TestAuthority: @unchecked Sendable {
         var pin: String { "sha256//" + Base64.encode(PeerCertificates.keyDigest(certificate) ?? []) }
     }
 
+    /// Its certificate: a root, unless another authority has issued it.
     let root: Leaf
 
-    init(_ name: String = "Test CA") {
+    init(_ name: String = "Test CA", issuer: TestAuthority? = nil) {
         let key = Self.newKey()
         root = Leaf(
             certificate: Self.certificate(
-                name, serial: 1, key: key, issuer: nil,
+                name, serial: issuer == nil ? 1 : 50, key: key, issuer: issuer?.root,
                 [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign,cRLSign")]),
             key: key)
     }
@@ -195,9 +196,16 @@ private func text(_ write: (OpaquePointer) -> CInt) -> String { String(decoding:
 
 // MARK: - Servers
 
-/// Has a server present a certificate, and staple a response to it.
-func present(_ leaf: TestAuthority.Leaf, staple: [UInt8]? = nil) -> (TLSContext) -> Void {
+/// Has a server present a certificate, with that of its issuer if given, and staple a response to it.
+func present(
+    _ leaf: TestAuthority.Leaf, _ intermediate: TestAuthority.Leaf? = nil, staple: [UInt8]? = nil
+) -> (TLSContext) -> Void {
     { context in
+        if let intermediate {
+            X509_up_ref(intermediate.certificate)
+            SSL_CTX_ctrl(
+                context.context, SSL_CTRL_EXTRA_CHAIN_CERT, 0, UnsafeMutableRawPointer(intermediate.certificate))
+        }
         precondition(
             SSL_CTX_use_certificate(context.context, leaf.certificate) == 1
                 && SSL_CTX_use_PrivateKey(context.context, leaf.key) == 1)

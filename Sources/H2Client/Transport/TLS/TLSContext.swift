@@ -26,12 +26,15 @@ package final class TLSContext: @unchecked Sendable {
     private static let readBuffer = 32 << 10
 
     /// Creates a client's context and loads what it trusts, to be shared by all connections with this configuration.
-    /// - Throws: `H2Error` (`tlsConfiguration`) if a file or folder cannot be used.
+    /// - Throws: `H2Error`: `tlsConfiguration` if a file, a folder or what they contain cannot be used, `invalidConfiguration`.
     package convenience init(client configuration: ConnectionConfiguration.TLS) throws {
         try self.init(client: configuration, trusting: TrustSources(configuration))
     }
 
     init(client configuration: ConnectionConfiguration.TLS, trusting sources: TrustSources) throws {
+        try configuration.validate()
+        // Before the context, which nobody would free.
+        let keyLog = try configuration.keyLogFile.map { try KeyLog($0) }
         guard
             let context = ch2_client_context(
                 Self.number(configuration.minimumVersion), Self.number(configuration.maximumVersion), Self.readBuffer)
@@ -42,13 +45,10 @@ package final class TLSContext: @unchecked Sendable {
         verifiesPeer = configuration.verifiesPeer
         suites12 = configuration.suites12
         sessions = configuration.resumesSessions ? TLSSessionCache() : nil
-        let digests = configuration.pinnedKeys.map { ConnectionConfiguration.TLS.digest(ofPin: $0) }
-        pinnedKeys = Set(digests.compactMap { $0 })
+        pinnedKeys = Set(configuration.pinnedKeys.compactMap { ConnectionConfiguration.TLS.digest(ofPin: $0) })
         verifier = configuration.verifier
         requiresStaple = configuration.stapling == .required
-        keyLog = try configuration.keyLogFile.map { try KeyLog($0) }
-        // `validate` has refused such a configuration with a better message.
-        precondition(!digests.contains(nil), "a pin that is not one")
+        self.keyLog = keyLog
         if sessions != nil {
             ch2_tell_sessions(context) { ssl, session in
                 if let ssl, let session { TLSWire.keep(session, of: ssl) }

@@ -223,7 +223,8 @@ package final class TLSWire: SocketWire, Wire {
                 : "the server asked for a client certificate, and has none from us: \(reason)",
             remedy: hasOurs
                 ? "is it one that this server knows, and still valid?"
-                : "name a certificate and its key (ConnectionConfiguration.TLS.certificateFile and privateKeyFile)")
+                : "name a certificate and its key (ConnectionConfiguration.TLS: identity, or certificateFile and privateKeyFile)"
+        )
     }
 
     /// RFC 7301 section 3.2: the server ended the handshake because it supports none of the offered protocols.

@@ -35,7 +35,7 @@ final class Dialer {
     private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
     /// The wire that the configuration's verifier examines.
-    private var examined: TLSWire?
+    private var examinedWire: TLSWire?
 
     /// The start of the dial: `establish` limits all phases together.
     private let beginning: UInt64
@@ -287,7 +287,7 @@ final class Dialer {
         }
         guard let examination = wire.examination else { return shookHandsWell(wire, attempt) }
         // The time limit of the handshake goes on.
-        examined = wire
+        examinedWire = wire
         let box = LoopBound(self)
         let bound = LoopBound((wire, attempt))
         let status = loop.runBlocking { [loop] in
@@ -298,8 +298,8 @@ final class Dialer {
     }
 
     private func examined(_ wire: TLSWire, _ attempt: Attempt, _ fault: H2Error.CertificateFault?) {
-        guard completion != nil, examined === wire else { return }
-        examined = nil
+        guard completion != nil, examinedWire === wire else { return }
+        examinedWire = nil
         wire.examined(fault)
         if let error = wire.failure {
             wire.close()
@@ -366,8 +366,8 @@ final class Dialer {
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil
-        examined?.close()
-        examined = nil
+        examinedWire?.close()
+        examinedWire = nil
         untried = []
     }
 

@@ -299,7 +299,14 @@ import Testing
         #expect(mode == 0o600)
     }
 
-    @Test func `A key log that cannot be opened is an error`() throws {
+    @Test func `A key log that cannot be opened, or is a pipe, is an error`() throws {
+        let pipe = FileManager.default.temporaryDirectory.appendingPathComponent("pipe-\(UUID().uuidString)").path
+        #expect(mkfifo(pipe, 0o600) == 0)
+        defer { unlink(pipe) }
+        #expect(try failure { $0.keyLogFile = pipe }.message.contains("'\(pipe)'"))
+        let reader = open(pipe, O_RDONLY | O_NONBLOCK)
+        defer { close(reader) }
+        #expect(try failure { $0.keyLogFile = pipe }.message.contains("is a pipe"))
         for path in ["/nowhere/at/all", "/", ""] {
             #expect(try failure { $0.keyLogFile = path }.message.contains("'\(path)'"))
         }

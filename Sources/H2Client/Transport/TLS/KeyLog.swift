@@ -9,14 +9,19 @@ final class KeyLog: Sendable {
 
     /// - Throws: `H2Error` (`tlsConfiguration`) if the file cannot be opened.
     init(_ path: String) throws {
-        // A pipe without a reader is an error and does not block.
-        descriptor = ch2_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
-        guard descriptor >= 0 else {
-            let code = errno
-            throw H2Error(
-                .tlsConfiguration, cause: .errno(code),
-                message: "cannot open the key log file '\(path)': \(describeErrno(code))",
+        func failure(_ reason: String, _ code: CInt) -> H2Error {
+            H2Error(
+                .tlsConfiguration, cause: code == 0 ? .unknown : .errno(code),
+                message: "cannot open the key log file '\(path)': \(reason)",
                 remedy: "name a file that can be written to, or log no keys")
+        }
+        descriptor = ch2_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
+        guard descriptor >= 0 else { throw failure(describeErrno(errno), errno) }
+        // A pipe whose reader has left would end the process by SIGPIPE.
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFIFO else {
+            close(descriptor)
+            throw failure("it is a pipe", 0)
         }
     }
 

@@ -69,7 +69,7 @@ struct Options: Sendable {
             client.pool.http1ConnectionsPerOrigin = callers
         }
         if isAdaptive { client.loadLimits.adaptive = HTTPClient.LoadLimits.Adaptive() }
-        if countsRefusals { client.retry = .none }
+        if countsRefusals { client.retry = .never }
         return client
     }
 }

@@ -232,13 +232,37 @@ int ch2_tcp_socket(int family) {
   return ch2_tcp_options(socket(family, kind, family == AF_UNIX ? 0 : IPPROTO_TCP));
 }
 
-int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length) {
+int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length, bool has_port) {
+  int yes = 1;
+  // A port whose last connection is in TIME_WAIT is good for another server.
+  if (has_port) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 #if defined(__linux__) && defined(IP_BIND_ADDRESS_NO_PORT)
   // The port is chosen at connect, when the peer is known, so every source address has all ports for each peer.
-  int yes = 1;
-  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+  if (!has_port) setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
 #endif
   return bind(fd, address, length) == 0 ? 0 : errno;
+}
+
+int ch2_bind_interface(int fd, int family, const char *name) {
+#if defined(SO_BINDTODEVICE)
+  (void)family;
+  return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name) + 1) == 0 ? 0 : errno;
+#elif defined(IP_BOUND_IF)
+  unsigned index = if_nametoindex(name);
+  if (index == 0) return ENODEV;
+  int status = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_BOUND_IF, &index, sizeof index)
+                                  : setsockopt(fd, IPPROTO_IP, IP_BOUND_IF, &index, sizeof index);
+  return status == 0 ? 0 : errno;
+#else
+  (void)fd, (void)family, (void)name;
+  return ENOTSUP;
+#endif
+}
+
+int ch2_set_traffic_class(int fd, int family, int value) {
+  int status = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value)
+                                  : setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof value);
+  return status == 0 ? 0 : errno;
 }
 
 static bool set_tcp(int fd, int option, int value) {

@@ -39,6 +39,12 @@ extension ConnectionConfiguration {
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
         try tls.validate()
+        try local.validate()
+        if let unixSocketPath {
+            try Self.require(
+                SocketAddress(path: unixSocketPath) != nil, "unixSocketPath", "'\(unixSocketPath)'",
+                "a path of at most 107 bytes")
+        }
     }
 
     static func require(
@@ -68,7 +74,6 @@ extension HTTPClient.Configuration {
             ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),
             ("pool.streamsPerConnection", pool.streamsPerConnection), ("pool.connections", pool.connections),
             ("pool.requestsPerConnection", pool.requestsPerConnection),
-            ("retry.maximumAttempts", retry.maximumAttempts),
             ("loadLimits.concurrentRequestsPerOrigin", loadLimits.concurrentRequestsPerOrigin),
             ("loadLimits.concurrentRequests", loadLimits.concurrentRequests), ("loadLimits.burst", loadLimits.burst),
         ] {
@@ -78,24 +83,15 @@ extension HTTPClient.Configuration {
             try require(limit >= 1, "pool.whenSaturated", "openConnection(upTo: \(limit))", "up to 1 or more")
         }
         try require(pool.waitingRequests >= 0, "pool.waitingRequests", pool.waitingRequests, "0 or more")
-        try require(
-            retry.minimumRetriesPerSecond >= 0, "retry.minimumRetriesPerSecond", retry.minimumRetriesPerSecond,
-            "0 or more")
-        try require(retry.budget >= 0 && retry.budget.isFinite, "retry.budget", retry.budget, "0 or more")
-        try require((0...1).contains(retry.jitter), "retry.jitter", retry.jitter, "0 to 1")
+        try redirects.validate(as: "\(Self.name).redirects")
+        try retry.validate(as: "\(Self.name).retry")
         for (name, value) in [
             ("pool.idleTimeout", pool.idleTimeout),
             ("pool.unreadTimeout", pool.unreadTimeout),
-            ("retry.backoff", retry.backoff), ("retry.maximumBackoff", retry.maximumBackoff),
-            ("retry.maximumRetryAfter", retry.maximumRetryAfter), ("retry.maximumTime", retry.maximumTime),
-            ("requestOptions.timeout", requestOptions.timeout),
-            ("requestOptions.queueTimeout", requestOptions.queueTimeout),
-            ("requestOptions.sendTimeout", requestOptions.sendTimeout),
-            ("requestOptions.firstByteTimeout", requestOptions.firstByteTimeout),
-            ("requestOptions.bodyProgressTimeout", requestOptions.bodyProgressTimeout),
         ] {
             try ConnectionConfiguration.requireTime(name, value, in: Self.name)
         }
+        try requestOptions.validate(as: "\(Self.name).requestOptions")
         if let age = pool.maximumAge {
             // A connection that may serve nothing would be replaced for ever.
             try require(age > .zero, "pool.maximumAge", age, "above zero, or nil for no limit")
@@ -127,5 +123,46 @@ extension HTTPClient.Configuration {
 
     private func require(_ isRight: Bool, _ name: String, _ value: Any, _ range: String) throws(H2Error) {
         try ConnectionConfiguration.require(isRight, name, value, range, in: Self.name)
+    }
+}
+
+extension RequestOptions {
+    /// - Parameter name: the words for these options in the error.
+    /// - Throws: `H2Error` (`invalidConfiguration`).
+    func validate(as name: String = "RequestOptions") throws(H2Error) {
+        for (option, value) in [
+            ("timeout", timeout), ("queueTimeout", queueTimeout), ("sendTimeout", sendTimeout),
+            ("firstByteTimeout", firstByteTimeout), ("bodyProgressTimeout", bodyProgressTimeout),
+            ("expectContinue", expectContinue),
+        ] {
+            try ConnectionConfiguration.requireTime(option, value, in: name)
+        }
+        try redirects?.validate(as: "\(name).redirects")
+        try retry?.validate(as: "\(name).retry")
+    }
+}
+
+extension HTTPClient.RedirectPolicy {
+    func validate(as name: String) throws(H2Error) {
+        try ConnectionConfiguration.require(limit >= 0, "limit", limit, "0 or more", in: name)
+    }
+}
+
+extension HTTPClient.RetryPolicy {
+    func validate(as name: String) throws(H2Error) {
+        func require(_ isRight: Bool, _ option: String, _ value: Any, _ range: String) throws(H2Error) {
+            try ConnectionConfiguration.require(isRight, option, value, range, in: name)
+        }
+        try require(maximumAttempts >= 1, "maximumAttempts", maximumAttempts, "1 or more")
+        try require(
+            minimumRetriesPerSecond >= 0, "minimumRetriesPerSecond", minimumRetriesPerSecond, "0 or more")
+        try require(budget >= 0 && budget.isFinite, "budget", budget, "0 or more")
+        try require((0...1).contains(jitter), "jitter", jitter, "0 to 1")
+        for (option, value) in [
+            ("backoff", backoff), ("maximumBackoff", maximumBackoff), ("maximumRetryAfter", maximumRetryAfter),
+            ("maximumTime", maximumTime),
+        ] {
+            try ConnectionConfiguration.requireTime(option, value, in: name)
+        }
     }
 }

@@ -25,21 +25,24 @@ public struct ConnectionConfiguration: Sendable {
     /// Connect to this host and port instead of the origin's own (as curl's --connect-to and --resolve do). The name in the
     /// request and in the certificate check stays the origin's.
     public var connectTo: Endpoint?
-    /// A Unix domain socket to connect to, instead of any host and port.
-    package var socketPath: String?
-    /// An IPv4 or IPv6 address of this machine to connect from; nil for the system's choice.
-    package var sourceAddress: String?
+    /// The path of a Unix domain socket to connect to, instead of any host and port: at most 107 bytes on Linux. The name in the
+    /// request and in the certificate check stays the origin's. Default: none.
+    public var unixSocketPath: String?
+    /// This machine's end of the connection. Default: the system's choice.
+    public var local: Local
+    /// Finds the addresses of hosts. Default, nil: ``HostResolver/system``.
+    public var resolver: HostResolver?
+    /// Which addresses may be connected to, whatever name led to them. Default, nil: all.
+    public var addressFilter: AddressFilter?
     /// Called for each frame that is sent or received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
-
-    /// Resolves names instead of the system's getaddrinfo.
-    package var resolver: (any NameResolver)?
 
     /// Creates a configuration; what is left out has its default.
     public init(
         tls: TLS = TLS(), timeouts: Timeouts = Timeouts(), windows: Windows = Windows(), limits: Limits = Limits(),
         keepAlive: KeepAlive = KeepAlive(), tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive(), connectTo: Endpoint? = nil,
-        onFrame: (@Sendable (FrameRecord) -> Void)? = nil
+        unixSocketPath: String? = nil, local: Local = Local(), resolver: HostResolver? = nil,
+        addressFilter: AddressFilter? = nil, onFrame: (@Sendable (FrameRecord) -> Void)? = nil
     ) {
         self.tls = tls
         self.timeouts = timeouts
@@ -48,6 +51,10 @@ public struct ConnectionConfiguration: Sendable {
         self.keepAlive = keepAlive
         self.tcpKeepAlive = tcpKeepAlive
         self.connectTo = connectTo
+        self.unixSocketPath = unixSocketPath
+        self.local = local
+        self.resolver = resolver
+        self.addressFilter = addressFilter
         self.onFrame = onFrame
     }
 
@@ -70,7 +77,8 @@ public struct ConnectionConfiguration: Sendable {
         /// Looking up the host's addresses, from when the lookup starts to run: a process runs up to 256 at once. Default
         /// 10 s.
         public var resolve: Duration
-        /// From the first TCP attempt to an established connection, over all addresses. Default 30 s.
+        /// From the first TCP attempt to an established connection, over all addresses. Default 10 s: a SYN is repeated after
+        /// 1, 3 and 7 s, so a host that has not answered by then is down, or as good as.
         public var connect: Duration
         /// The TLS handshake. Default 15 s.
         public var tls: Duration
@@ -88,7 +96,7 @@ public struct ConnectionConfiguration: Sendable {
 
         /// Creates time limits; those left out have their defaults.
         public init(
-            resolve: Duration = .seconds(10), connect: Duration = .seconds(30), tls: Duration = .seconds(15),
+            resolve: Duration = .seconds(10), connect: Duration = .seconds(10), tls: Duration = .seconds(15),
             establish: Duration? = nil, settings: Duration = .seconds(30), writeStall: Duration = .seconds(30),
             drain: Duration = .seconds(30), connectionAttemptDelay: Duration = .milliseconds(250)
         ) {

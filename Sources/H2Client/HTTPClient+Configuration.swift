@@ -24,8 +24,16 @@ extension HTTPClient {
         public var retry: RetryPolicy
         /// Limits on the load that the client puts on servers.
         public var loadLimits: LoadLimits
-        /// Defaults for the options of each request. An option that a request sets itself takes precedence; a request cannot
-        /// unset one.
+        /// Which redirects to follow. Default: up to 10.
+        public var redirects: RedirectPolicy
+        /// Functions that each request passes through, in order. Default: none.
+        public var interceptors: [Interceptor]
+        /// Defaults for the options of each request. An option that a request sets itself takes precedence; to switch a time
+        /// limit off, a request sets it to ``RequestOptions/unlimited``. Default: ``defaultRequestOptions``.
+        ///
+        /// Limits of ``RequestOptions/firstByteTimeout``, ``RequestOptions/sendTimeout`` and
+        /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth late,
+        /// because then they cost a request nothing.
         public var requestOptions: RequestOptions
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
@@ -46,11 +54,24 @@ extension HTTPClient {
         /// block. Default: none.
         public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
 
+        /// The time limits that each request has if nobody sets others: 60 s for the first byte of the response
+        /// (``RequestOptions/firstByteTimeout``), and 60 s without progress of a body in either direction
+        /// (``RequestOptions/sendTimeout``, ``RequestOptions/bodyProgressTimeout``).
+        ///
+        /// A server that takes longer to say anything has almost always lost the request: balancers give up after 60 s too.
+        /// There is no limit on a whole request, because nobody knows how large its body is, nor on waiting for a connection,
+        /// which the limits of connecting (``ConnectionConfiguration/Timeouts``: 10 s each for a name and for TCP, 15 s for TLS)
+        /// and those above bound as long as the server does what it should.
+        public static var defaultRequestOptions: RequestOptions {
+            RequestOptions(firstByteTimeout: .seconds(60), sendTimeout: .seconds(60), bodyProgressTimeout: .seconds(60))
+        }
+
         /// Creates a configuration; what is left out has its default.
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
-            requestOptions: RequestOptions = RequestOptions(), eventLoops: [H2EventLoop] = [.shared],
+            redirects: RedirectPolicy = RedirectPolicy(), interceptors: [Interceptor] = [],
+            requestOptions: RequestOptions = Self.defaultRequestOptions, eventLoops: [H2EventLoop] = [.shared],
             originTLS: [Origin: ConnectionConfiguration.TLS] = [:],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil
         ) {
@@ -59,6 +80,8 @@ extension HTTPClient {
             self.pool = pool
             self.retry = retry
             self.loadLimits = loadLimits
+            self.redirects = redirects
+            self.interceptors = interceptors
             self.requestOptions = requestOptions
             self.eventLoops = eventLoops
             self.originTLS = originTLS
@@ -212,7 +235,7 @@ extension HTTPClient {
         }
 
         /// No retries.
-        public static var none: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
+        public static var never: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
     }
 
     /// Limits on the load that a client puts on servers.

@@ -36,6 +36,8 @@ extension HTTPClient {
             case requestSent(isReused: Bool)
             /// A request will be retried because of an error or a status. The wait begins now.
             case requestRetried(FailedAttempt)
+            /// A redirect is followed.
+            case requestRedirected(Redirect)
             /// An attempt ended: with a status once the response is complete or given up, or with an error if there was no
             /// response.
             case attemptFinished(Result<HTTPResponse.Status, any Error>)

@@ -35,7 +35,9 @@ extension HTTPClient {
         _ method: HTTPRequest.Method, _ url: String, body: HTTPRequestBody = .empty, headerFields: HTTPFields = [:],
         options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
-        try await send(HTTPRequest(method, url: url, headerFields: headerFields), body: body, options: options)
+        var options = options
+        let request = try HTTPRequest(method, url, headerFields, &options)
+        return try await send(request, body: body, options: options)
     }
 
     /// The default limit on the length of a body that is read completely: 64 MiB.
@@ -58,7 +60,7 @@ extension HTTPClient {
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
-        try await collect(HTTPRequest(.get, url: url, headerFields: headerFields), options: options, upTo: limit)
+        try await collect(.get, url, .empty, headerFields, options, limit)
     }
 
     /// Sends HEAD (RFC 9110 section 9.3.2): the response has the header fields of GET and no body.
@@ -66,7 +68,7 @@ extension HTTPClient {
     public nonisolated(nonsending) func head(
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions()
     ) async throws -> CollectedResponse {
-        try await collect(HTTPRequest(.head, url: url, headerFields: headerFields), options: options, upTo: 0)
+        try await collect(.head, url, .empty, headerFields, options, 0)
     }
 
     /// Sends POST (RFC 9110 section 9.3.3) and reads the whole body of the response.
@@ -76,8 +78,7 @@ extension HTTPClient {
         options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
-        try await collect(
-            HTTPRequest(.post, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
+        try await collect(.post, url, body, headerFields, options, limit)
     }
 
     /// Sends PUT (RFC 9110 section 9.3.4) and reads the whole body of the response.
@@ -87,8 +88,7 @@ extension HTTPClient {
         options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
-        try await collect(
-            HTTPRequest(.put, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
+        try await collect(.put, url, body, headerFields, options, limit)
     }
 
     /// Sends PATCH (RFC 5789) and reads the whole body of the response. PATCH is not idempotent.
@@ -98,8 +98,7 @@ extension HTTPClient {
         options: RequestOptions = RequestOptions(),
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
-        try await collect(
-            HTTPRequest(.patch, url: url, headerFields: headerFields), body: body, options: options, upTo: limit)
+        try await collect(.patch, url, body, headerFields, options, limit)
     }
 
     /// Sends DELETE (RFC 9110 section 9.3.5) and reads the whole body of the response.
@@ -109,5 +108,25 @@ extension HTTPClient {
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await collect(HTTPRequest(.delete, url: url, headerFields: headerFields), options: options, upTo: limit)
+    }
+
+    private nonisolated(nonsending) func collect(
+        _ method: HTTPRequest.Method, _ url: String, _ body: HTTPRequestBody, _ headerFields: HTTPFields,
+        _ options: RequestOptions, _ limit: Int
+    ) async throws -> CollectedResponse {
+        var options = options
+        let request = try HTTPRequest(method, url, headerFields, &options)
+        return try await collect(request, body: body, options: options, upTo: limit)
+    }
+}
+
+extension HTTPRequest {
+    /// Creates a request for a URL, whose fragment goes into `options`.
+    fileprivate init(
+        _ method: Method, _ url: String, _ headerFields: HTTPFields, _ options: inout RequestOptions
+    ) throws(H2Error) {
+        let target = try RequestTarget(url)
+        if let fragment = target.fragment { options.fragment = fragment }
+        self = try target.request(method, headerFields: headerFields)
     }
 }

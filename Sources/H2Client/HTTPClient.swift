@@ -27,20 +27,48 @@ public final class HTTPClient: Sendable {
     /// The client's configuration. With `.own(count:)` it holds the event loops that the client made.
     public let configuration: Configuration
     let pool: ConnectionPool
+    /// Takes the place of all servers.
+    let handler: Handler?
+    /// Whether a request without options of its own passes nothing between its caller and the pool.
+    private let isPlain: Bool
 
     /// Creates a client without connections.
     ///
     /// This cannot fail. Files that the configuration names are read when a connection is opened, and invalid values fail
     /// each request (`invalidConfiguration`); see ``ConnectionConfiguration/validate()``.
-    public init(configuration: Configuration = Configuration()) {
-        pool = ConnectionPool(configuration)
-        self.configuration = pool.configuration
+    public convenience init(configuration: Configuration = Configuration()) {
+        self.init(configuration, handler: nil, network: nil)
+    }
+
+    /// A function that answers requests in a server's place.
+    public typealias Handler =
+        nonisolated(nonsending) @Sendable (HTTPRequest, HTTPRequestBody) async throws -> StreamedResponse
+
+    /// Creates a client that asks `handler` instead of servers, for tests of code that takes a client.
+    ///
+    /// Redirects, cookies, credentials and interceptors work as with servers. There are no connections, so time limits, retries,
+    /// limits and statistics do not apply. H2ClientTesting makes responses; return a new one each time. The handler reads a
+    /// request's body by ``HTTPRequestBody/collect(upTo:)``.
+    ///
+    /// ```swift
+    /// let client = HTTPClient { request, body in
+    ///     StreamedResponse(status: request.path == "/" ? .ok : .notFound, body: "hello")
+    /// }
+    /// ```
+    public convenience init(configuration: Configuration = Configuration(), handler: @escaping Handler) {
+        self.init(configuration, handler: handler, network: nil)
     }
 
     /// Creates a client whose connections are simulated.
-    init(configuration: Configuration, network: any SimulatedNetwork) {
-        self.configuration = configuration
+    convenience init(configuration: Configuration, network: any SimulatedNetwork) {
+        self.init(configuration, handler: nil, network: network)
+    }
+
+    private init(_ configuration: Configuration, handler: Handler?, network: (any SimulatedNetwork)?) {
         pool = ConnectionPool(configuration, network: network)
+        self.configuration = pool.configuration
+        self.handler = handler
+        isPlain = handler == nil && configuration.interceptors.isEmpty
     }
 
     // Only posts, like every `deinit` here: the last reference may be released under a lock or in a cancellation handler.
@@ -62,23 +90,25 @@ public final class HTTPClient: Sendable {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
-        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        let options = try merged(options)
         let calledAt = pool.now
-        if body.isUnopenedFile {
-            let body = try await body.opened(on: pool.clock, options, calledAt: calledAt)
-            return try await send(request, body, options, calledAt: calledAt)
+        if !isPlain || body.isUnopenedFile || !options.areDefaults && !options.interceptors.isEmpty {
+            return try await RequestFlow(client: self, options: options, calledAt: calledAt).send(request, body)
         }
-        return try await send(request, body, options, calledAt: calledAt)
+        var attempts: Attempts?
+        let response = try await retrying(request, body, options, calledAt: calledAt, &attempts)
+        guard RedirectChain.isRedirect(response.status) else { return response }
+        return try await RequestFlow(client: self, options: options, calledAt: calledAt)
+            .follow(response, to: request, body, attempts)
     }
 
-    /// The same with the configuration's options merged in, and a readable body.
+    /// The options with the client's defaults.
+    /// - Throws: `H2Error` (`invalidConfiguration`).
     @inline(__always)
-    private nonisolated(nonsending) func send(
-        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, calledAt: UInt64
-    ) async throws -> StreamedResponse {
-        let response = try await retrying(request, body, options, calledAt: calledAt, isDuplex: false) { _ in }
-        guard let response else { preconditionFailure("only full duplex has no response here") }
-        return response
+    private func merged(_ options: RequestOptions) throws(H2Error) -> RequestOptions {
+        if options.areDefaults { return pool.requestOptions }
+        try options.validate()
+        return options.over(pool.requestOptions).withDeadline(.now)
     }
 
     /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
@@ -89,28 +119,8 @@ public final class HTTPClient: Sendable {
         _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
-        guard case .stream = body.content else {
-            return try await handle(send(request, body: body, options: options))
-        }
-        let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
-        var result: Result<R, any Error>?
-        _ = try await retrying(request, body, options, calledAt: pool.now, isDuplex: true) { exchange in
-            var wasHandled = false
-            do {
-                result = .success(
-                    try await exchange.perform(request, body) { response in
-                        wasHandled = true
-                        learn(from: response, exchange)
-                        return try await handle(response)
-                    })
-            } catch {
-                guard wasHandled else { throw error }
-                // No retries from here on.
-                result = .failure(error)
-            }
-        }
-        guard let result else { preconditionFailure("it has been sent") }
-        return try result.get()
+        let response = try await send(request, body: body, options: options)
+        return try await response.exchange.endingWriter { try await handle(response) }
     }
 
     /// Lends one connection to `body`, which sends all its requests on it.
@@ -124,6 +134,28 @@ public final class HTTPClient: Sendable {
         let (loan, key) = try await pool.lend(origin)
         defer { pool.giveBack(loan, of: key) }
         return try await body(HTTPConnection(loan))
+    }
+
+    /// Opens connections to an origin before they are needed, and returns when they are established.
+    ///
+    /// They are idle then, and are closed like others after ``Pool/idleTimeout``. Idle connections that exist count. An HTTP/2 origin
+    /// gets one, since all requests share it.
+    /// - Parameter count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
+    /// - Throws: The errors of connecting; `CancellationError`.
+    public nonisolated(nonsending) func preconnect(to origin: Origin, count: Int = 1) async throws {
+        let count = min(count, configuration.pool.http1ConnectionsPerOrigin)
+        guard count > 0 else { return }
+        // Held until all are there, or one would be lent several times.
+        try await withThrowingTaskGroup(of: LentConnection.self) { group in
+            for _ in 0..<count {
+                group.addTask {
+                    let (loan, key) = try await self.pool.lend(origin)
+                    return LentConnection(pool: self.pool, loan: loan, key: key)
+                }
+            }
+            var lent: [LentConnection] = []
+            for try await connection in group { lent.append(connection) }
+        }
     }
 
     // MARK: - Care

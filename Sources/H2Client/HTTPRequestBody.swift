@@ -105,54 +105,7 @@ public struct HTTPRequestBody: Sendable {
     }
 }
 
-extension HTTPRequestBody {
-    /// Writes the body of one request. See ``HTTPRequestBody/writer(length:trailers:isReplayable:_:)``.
-    public struct Writer: Sendable {
-        let exchange: Exchange
-
-        /// Writes one chunk, and suspends until the connection has accepted it, so that at most one chunk is held.
-        /// - Throws: `CancellationError`, also if the response is complete and the rest of the body is no longer needed;
-        ///   `H2Error` if the stream failed; `invalidRequest` if another write is in progress or the body has ended, which also
-        ///   fails the request if it has not ended.
-        public nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws {
-            try await exchange.writeBody(chunk)
-        }
-
-        /// Writes a copy of a collection's bytes as one chunk.
-        /// - Throws: The errors of ``write(_:)-([UInt8])``.
-        public nonisolated(nonsending) func write(_ chunk: some Collection<UInt8>) async throws {
-            try await exchange.writeBody(contiguous(chunk))
-        }
-
-        /// Writes a copy of a span's bytes as one chunk.
-        /// - Throws: The errors of ``write(_:)-([UInt8])``.
-        public nonisolated(nonsending) func write(_ chunk: Span<UInt8>) async throws {
-            try await write(chunk.bytes)
-        }
-
-        /// Writes a copy of a span's bytes as one chunk.
-        /// - Throws: The errors of ``write(_:)-([UInt8])``.
-        public nonisolated(nonsending) func write(_ chunk: RawSpan) async throws {
-            try await exchange.writeBody(chunk.withUnsafeBytes { Array($0) })
-        }
-
-        /// Ends the body before the closure returns, with trailer fields that were not known before, such as a checksum.
-        ///
-        /// Optional: the body also ends when the closure returns. Nothing may be written after this. The closure's task is
-        /// cancelled once the body is sent, which does not affect the request; another error of the closure still fails it.
-        /// Trailer fields replace those that the body was created with. Over HTTP/1.1 they need a body that is sent in chunks:
-        /// create it without a length, and leave out `content-length`.
-        /// - Parameter trailers: The fields to send after the body (RFC 9113 section 8.1); nil to keep those that the body was
-        ///   created with.
-        /// - Throws: `CancellationError`; `H2Error` if the stream failed; `invalidRequest` if the body has ended already, its
-        ///   length is wrong, or the trailer fields cannot be sent. All but the first of these fail the request.
-        public nonisolated(nonsending) func finish(trailers: HTTPFields? = nil) async throws {
-            try await exchange.endBody(trailers: trailers)
-        }
-    }
-}
-
 /// The bytes of a collection; those of a response's chunk without a copy.
-private func contiguous(_ bytes: some Collection<UInt8>) -> [UInt8] {
+func contiguous(_ bytes: some Collection<UInt8>) -> [UInt8] {
     (bytes as? HTTPResponseBody.Chunk)?.bytes ?? Array(bytes)
 }

@@ -7,7 +7,8 @@ public import HTTPTypes
 /// let response = try await client.get("https://example.com/", options: options)
 /// ```
 ///
-/// By default a request has no time limits. A request without options costs nothing extra.
+/// A request of an ``HTTPClient`` that sets no limits has those of ``HTTPClient/Configuration/requestOptions``; a request on a
+/// connection of your own has none. A request without options costs nothing extra.
 public struct RequestOptions: Sendable {
     private struct Values: Sendable {
         var timeout: Duration?
@@ -19,6 +20,19 @@ public struct RequestOptions: Sendable {
         var priority: HTTPPriority?
         var expectContinue: Duration?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
+        var deadline: ContinuousClock.Instant?
+        var redirects: HTTPClient.RedirectPolicy?
+        var retry: HTTPClient.RetryPolicy?
+        var interceptors: [HTTPClient.Interceptor] = []
+        var fragment: String?
+
+        /// Whether nothing is set.
+        var isEmpty: Bool {
+            timeout == nil && queueTimeout == nil && firstByteTimeout == nil && sendTimeout == nil
+                && bodyProgressTimeout == nil && origin == nil && priority == nil && expectContinue == nil
+                && onInformational == nil && deadline == nil && redirects == nil && retry == nil
+                && interceptors.isEmpty && fragment == nil
+        }
     }
 
     /// Invariant behind `@unchecked Sendable`: changed only while referenced by a single RequestOptions.
@@ -26,6 +40,9 @@ public struct RequestOptions: Sendable {
         var values: Values
         init(_ values: Values) { self.values = values }
     }
+
+    /// A time limit of 100 years, to switch off one that a client has by default.
+    public static let unlimited = Duration.seconds(100 * 365 * 86_400)
 
     private var storage: Storage?
 
@@ -46,18 +63,16 @@ public struct RequestOptions: Sendable {
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
         priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
-        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil
+        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil, deadline: ContinuousClock.Instant? = nil,
+        redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
+        interceptors: [HTTPClient.Interceptor] = []
     ) {
-        guard
-            timeout != nil || queueTimeout != nil || firstByteTimeout != nil || sendTimeout != nil
-                || bodyProgressTimeout != nil || origin != nil || priority != nil || expectContinue != nil
-                || onInformational != nil
-        else { return }
-        storage = Storage(
-            Values(
-                timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout,
-                sendTimeout: sendTimeout, bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-                expectContinue: expectContinue, onInformational: onInformational))
+        let values = Values(
+            timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout, sendTimeout: sendTimeout,
+            bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
+            expectContinue: expectContinue, onInformational: onInformational, deadline: deadline, redirects: redirects,
+            retry: retry, interceptors: interceptors)
+        if !values.isEmpty { storage = Storage(values) }
     }
 
     /// The time limit from the call to the last byte of the response, including all attempts and the waits between them.
@@ -127,6 +142,57 @@ public struct RequestOptions: Sendable {
         set { change { $0.onInformational = newValue } }
     }
 
+    /// The time at which the request has to be over, as another way to set ``timeout``; if both are set, the earlier one counts.
+    /// A deadline that has passed fails the request (`timeout`). Default: none.
+    public var deadline: ContinuousClock.Instant? {
+        get { storage?.values.deadline }
+        set { change { $0.deadline = newValue } }
+    }
+
+    /// Which redirects an ``HTTPClient`` follows for this request. Default: ``HTTPClient/Configuration/redirects``.
+    public var redirects: HTTPClient.RedirectPolicy? {
+        get { storage?.values.redirects }
+        set { change { $0.redirects = newValue } }
+    }
+
+    /// When an ``HTTPClient`` retries this request, ``HTTPClient/RetryPolicy/never`` included. The budget stays that of the
+    /// client's own policy. Default: ``HTTPClient/Configuration/retry``.
+    public var retry: HTTPClient.RetryPolicy? {
+        get { storage?.values.retry }
+        set { change { $0.retry = newValue } }
+    }
+
+    /// Functions that this request passes through in an ``HTTPClient``, after the client's own. Default: none.
+    public var interceptors: [HTTPClient.Interceptor] {
+        get { storage?.values.interceptors ?? [] }
+        set { change { $0.interceptors = newValue } }
+    }
+
+    /// The fragment of the request's URL, which redirects inherit.
+    var fragment: String? {
+        get { storage?.values.fragment }
+        set { change { $0.fragment = newValue } }
+    }
+
+    /// Whether no status of a response causes a retry.
+    var takesAllAnswers: Bool { expectContinue == nil && (retry.map { $0.statuses.isEmpty } ?? true) }
+
+    /// These options with the deadline taken into account by `timeout`.
+    func withDeadline(_ now: @autoclosure () -> ContinuousClock.Instant) -> RequestOptions {
+        guard let deadline else { return self }
+        let left = max(deadline - now(), .zero)
+        var options = self
+        options.deadline = nil
+        options.timeout = timeout.map { min($0, left) } ?? left
+        return options
+    }
+
+    /// Unsets the limits on phases that `DefaultLimits` has taken.
+    mutating func removeLimits() {
+        change { ($0.firstByteTimeout, $0.sendTimeout, $0.bodyProgressTimeout) = (nil, nil, nil) }
+        if storage?.values.isEmpty == true { storage = nil }
+    }
+
     /// These options, with unset ones taken from `others`.
     func over(_ others: RequestOptions) -> RequestOptions {
         guard let mine = storage?.values, let theirs = others.storage?.values else {
@@ -143,6 +209,11 @@ public struct RequestOptions: Sendable {
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
             values.onInformational = mine.onInformational ?? theirs.onInformational
+            values.deadline = mine.deadline ?? theirs.deadline
+            values.redirects = mine.redirects ?? theirs.redirects
+            values.retry = mine.retry ?? theirs.retry
+            values.interceptors = theirs.interceptors + mine.interceptors
+            values.fragment = mine.fragment ?? theirs.fragment
         }
         return result
     }

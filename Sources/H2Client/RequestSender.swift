@@ -50,8 +50,8 @@ extension RequestSender {
         _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
-        let (connection, loan) = (self.handle.connection, self.handle.loan)
-        return try await connection.exchange(body, options, loan).perform(request, body, handlingResponse: handle)
+        let response = try await send(request, body: body, options: options)
+        return try await response.exchange.endingWriter { try await handle(response) }
     }
 
     /// The connection's state at this moment. Members that only HTTP/2 has (settings, windows, GOAWAY) mean little here.
@@ -69,6 +69,8 @@ extension Connection {
         _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil
     ) async throws -> Exchange {
         var (body, calledAt): (HTTPRequestBody, UInt64?) = (body, nil)
+        var options = options
+        if !options.areDefaults { options = options.withDeadline(.now) }
         if body.isUnopenedFile {
             let now = loop.preciseNow
             calledAt = now

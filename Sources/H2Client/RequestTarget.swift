@@ -4,6 +4,8 @@ public struct RequestTarget: Sendable, Hashable {
     public let origin: Origin
     /// The value of `:path`: path and query, without the fragment. Never empty.
     public let path: String
+    /// What follows the `#`, as written; nil if there is none. It is never sent, but redirects inherit it.
+    public let fragment: String?
     /// `user:password` as written in the URL, with its percent-encoding; nil if the URL has none.
     public let userInfo: String?
 
@@ -36,6 +38,7 @@ public struct RequestTarget: Sendable, Hashable {
         }
         if !pathAsIs { path = DotSegments.removed(from: path)[...] }
         self.path = RequestTarget.percentEncoded(path)
+        fragment = parts.fragment.map { String(decoding: $0, as: UTF8.self) }
         userInfo = parts.userInfo.map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -60,6 +63,7 @@ private struct URLParts {
     let port: Int?
     /// Path and query.
     let path: ArraySlice<UInt8>
+    let fragment: ArraySlice<UInt8>?
     private let url: [UInt8]
 
     init(_ text: String) throws(H2Error) {
@@ -114,7 +118,9 @@ private struct URLParts {
         } else {
             self.port = nil
         }
-        path = rest[end...].prefix { $0 != UInt8(ascii: "#") }
+        let hash = rest[end...].firstIndex(of: UInt8(ascii: "#"))
+        path = rest[end..<(hash ?? rest.endIndex)]
+        fragment = hash.map { rest[($0 + 1)...] }
     }
 
     /// The index at which `://` begins.

@@ -50,6 +50,9 @@ public struct StreamedResponse: Sendable {
     public var isConnectionReused: Bool { exchange.isConnectionReused }
     /// The failed attempts before this response, in order; empty if the first attempt succeeded.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
+    /// The redirects that led to this response, in order; empty if there was none. The last one's
+    /// ``HTTPClient/Redirect/target`` is the URL that the response came from.
+    public var redirects: [HTTPClient.Redirect] { exchange.redirects }
 
     /// Why the request was not retried after this status although the client's policy would have allowed it.
     package var retryRefusal: RetryRefusal? { exchange.retryRefusal }

@@ -20,6 +20,7 @@ extension StreamedResponse {
     ///   - isConnectionReused: Whether the connection served a request before.
     ///   - requestID: The request; nil as without a client.
     ///   - failedAttempts: The attempts before this response.
+    ///   - redirects: The redirects that led to this response.
     ///   - metrics: The times and byte counts. `bodyBytesReceived` is counted, not taken from here. As with a real response, `resolve`,
     ///     `connect` and `tls` are nil if the connection is reused, and otherwise those of `connectionInfo` where they are nil
     ///     here. With ``TestResponseBody/chunks(_:then:)`` there is a `lastByte` once the body has ended.
@@ -28,6 +29,7 @@ extension StreamedResponse {
         trailerFields: HTTPFields? = nil, version: HTTPProtocolVersion = .http2,
         connectionInfo: ConnectionInfo? = nil, streamID: Int32 = 1, isConnectionReused: Bool = false,
         requestID: HTTPClient.RequestID? = nil, failedAttempts: [FailedAttempt] = [],
+        redirects: [HTTPClient.Redirect] = [],
         metrics: ResponseMetrics = ResponseMetrics(firstByte: .zero, lastByte: .zero)
     ) {
         var canned = CannedResponse()
@@ -41,6 +43,7 @@ extension StreamedResponse {
         canned.isConnectionReused = isConnectionReused
         canned.requestID = requestID
         canned.failedAttempts = failedAttempts
+        canned.redirects = redirects
         canned.metrics = metrics
         self = canned.response()
     }
@@ -55,18 +58,20 @@ extension CollectedResponse {
     /// ```
     ///
     /// Its `response` has everything but the body, which has been read. The parameters are those of
-    /// ``StreamedResponse/init(status:headerFields:body:trailerFields:version:connectionInfo:streamID:isConnectionReused:requestID:failedAttempts:metrics:)``.
+    /// ``StreamedResponse/init(status:headerFields:body:trailerFields:version:connectionInfo:streamID:isConnectionReused:requestID:failedAttempts:redirects:metrics:)``.
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: [UInt8] = [],
         trailerFields: HTTPFields? = nil, version: HTTPProtocolVersion = .http2,
         connectionInfo: ConnectionInfo? = nil, streamID: Int32 = 1, isConnectionReused: Bool = false,
         requestID: HTTPClient.RequestID? = nil, failedAttempts: [FailedAttempt] = [],
+        redirects: [HTTPClient.Redirect] = [],
         metrics: ResponseMetrics = ResponseMetrics(firstByte: .zero, lastByte: .zero)
     ) {
         let response = StreamedResponse(
             status: status, headerFields: headerFields, body: TestResponseBody(content: .read(count: body.count)),
             trailerFields: trailerFields, version: version, connectionInfo: connectionInfo, streamID: streamID,
             isConnectionReused: isConnectionReused, requestID: requestID, failedAttempts: failedAttempts,
+            redirects: redirects,
             metrics: metrics)
         self.init(response: response, body: body)
     }

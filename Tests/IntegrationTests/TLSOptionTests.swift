@@ -65,7 +65,7 @@ extension RealServers {
             get throws {
                 var configuration = HTTPClient.Configuration()
                 configuration.connection.tls.roots = [.file(try TestCertificates.shared.caFile)]
-                configuration.retry = .none
+                configuration.retry = .never
                 return configuration
             }
         }

@@ -85,7 +85,7 @@ extension RealServers {
             try await RealServer.nghttpd.run { running in
                 var configuration = HTTPClient.Configuration()
                 configuration.connection.tls.caFile = file
-                configuration.retry = .none
+                configuration.retry = .never
                 let request = try HTTPRequest(url: "\(running.origin)/")
                 try await withHTTPClient(configuration: configuration) { client in
                     func code() async -> H2Error.Code? {

@@ -53,7 +53,8 @@ import Testing
             world, sites: [site], plans: [plan], isCalm: true, calmAt: 0, random: random, shape: SimulatedWire.Shape())
         var configuration = HTTPClient.Configuration()
         configuration.eventLoops = [world.loop]
-        configuration.retry = .none
+        configuration.retry = .never
+        configuration.requestOptions = RequestOptions()
         configure(&configuration)
         let client = HTTPClient(configuration: configuration, network: network)
         let outcome = Noted<String>()
@@ -109,6 +110,27 @@ import Testing
         }
         #expect(try #require(outcome).contains("2"))
         #expect(time >= .seconds(2) && time < .milliseconds(2_001), "\(time)")
+    }
+
+    @Test(arguments: [HTTPClient.Versions.http2PriorKnowledge, .http1Only])
+    func `A server has a minute for its first byte by default, and hardly more`(_ versions: HTTPClient.Versions) throws
+    {
+        for (delay, isInTime) in [(59, true), (64, false)] as [(Int, Bool)] {
+            var time: UInt64 = 0
+            let outcome = outcome(answeredAfter: .seconds(delay)) {
+                $0.versions = versions
+                $0.requestOptions = HTTPClient.Configuration.defaultRequestOptions
+                $0.connection.keepAlive.interval = nil
+            } took: {
+                time = $0
+            }
+            if isInTime {
+                #expect(outcome == "200")
+            } else {
+                #expect(try #require(outcome).contains("60"), "\(outcome ?? "")")
+                #expect(time >= .seconds(60) && time < .milliseconds(63_200), "\(time)")
+            }
+        }
     }
 
     @Test func `A shutdown has the deadline that it was given, and no shorter one`() {

@@ -106,7 +106,7 @@ private func refusal(_ arguments: [String]) -> String? {
         // Machines that measure together do not send in step.
         #expect(Set(try (0..<8).map { _ in try settings(random).plan.arrivalSeed }).count > 1)
         #expect(try settings(["--stages", "10..0:20s", "-n", "100", url]).plan.extent == .requests(100))
-        #expect(try planned("--unix-socket", "/run/s", url).configuration.socketPath == "/run/s")
+        #expect(try planned("--unix-socket", "/run/s", url).configuration.unixSocketPath == "/run/s")
     }
 
     @Test func `A rate is an open loop with room for many at once`() throws {

@@ -266,8 +266,12 @@ bool ch2_address_text(const struct sockaddr *address, char text[CH2_ADDRESS_TEXT
 int ch2_tcp_options(int fd);
 /// socket(2), non-blocking and close-on-exec on every system, with TCP_NODELAY.
 int ch2_tcp_socket(int family);
-/// Binds the source address of a later connect, with any port. Returns 0, or errno.
-int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length);
+/// Binds the source address of a later connect, with any port unless it `has_port`. Returns 0, or errno.
+int ch2_bind_source(int fd, const struct sockaddr *address, socklen_t length, bool has_port);
+/// Lets a socket use this network interface alone. Returns 0, or errno.
+int ch2_bind_interface(int fd, int family, const char *name);
+/// Sets the type of service (IPv4) or traffic class (IPv6) of a socket's packets. Returns 0, or errno.
+int ch2_set_traffic_class(int fd, int family, int value);
 /// Sets TCP keep-alive: a probe after `idle` seconds without a segment from the peer, then one every `interval` seconds,
 /// `count` in total. The connection is also ended once sent data stays unacknowledged for `user_timeout` milliseconds (Linux:
 /// TCP_USER_TIMEOUT; Darwin, in seconds: TCP_RXT_CONNDROPTIME). The options' names differ between systems. Returns false if the

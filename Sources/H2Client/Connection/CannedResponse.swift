@@ -32,6 +32,7 @@ package struct CannedResponse {
     package var isConnectionReused = false
     package var requestID: HTTPClient.RequestID?
     package var failedAttempts: [FailedAttempt] = []
+    package var redirects: [HTTPClient.Redirect] = []
     package var metrics = ResponseMetrics(firstByte: .zero, lastByte: .zero)
 
     package init() {}
@@ -47,6 +48,7 @@ package struct CannedResponse {
         exchange.isConnectionReused = isConnectionReused
         exchange.number = requestID?.number ?? 0
         exchange.failedAttempts = failedAttempts
+        exchange.redirects = redirects
         exchange.status = status.code
         exchange.head = HeaderBlock(headerFields, version, reasonPhrase: status.reasonPhrase)
         if let trailerFields {

@@ -85,10 +85,10 @@ extension Connection {
     func end(_ error: H2Error, saying code: H2Error.HTTP2Code?) {
         if case .closed = state { return }
         state = .closed(error)
-        for timer in [drainTimer, watchTimer, stallTimer] {
+        for timer in [drainTimer, watchTimer, limitTimer, stallTimer] {
             if let timer { loop.cancel(timer) }
         }
-        (drainTimer, watchTimer, stallTimer) = (nil, nil, nil)
+        (drainTimer, watchTimer, limitTimer, stallTimer) = (nil, nil, nil, nil)
         unwritten = []
         // This comes first: code notified below may ask the owner for another connection and must not get this one.
         owner?.closed(self, why: error)

@@ -81,6 +81,10 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     // Timers hold the connection until they fire or the connection ends, which cancels them. Never use a weak reference: a
     // single one puts every retain of the object, several per request, on the runtime's slow path.
     @exclusivity(unchecked) var watchTimer: LoopTimer?
+    /// The next check of `defaultLimits`.
+    @exclusivity(unchecked) var limitTimer: LoopTimer?
+    /// For requests without limits of their own. Set by the owner before the first request.
+    @exclusivity(unchecked) var defaultLimits: DefaultLimits?
     @exclusivity(unchecked) var stallTimer: LoopTimer?
     /// Whether the owner was told that the peer accepts no bytes.
     @exclusivity(unchecked) var isStalled = false
@@ -426,6 +430,21 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
             }
         }
         if hasYounger { startWatchTimer() }
+        // A request that is over by now needs no check of its limits.
+        if limitTimer == nil, defaultLimits != nil { checkLimits() }
+    }
+
+    /// Checks the limits of all open requests, and again later as long as there are any.
+    private func checkLimits() {
+        limitTimer = nil
+        guard let defaultLimits else { return }
+        var open: [Exchange] = []
+        session.forEachOpenStream { if let exchange = $0 as? Exchange { open.append(exchange) } }
+        // Not while the session is asked: a request that fails leaves it.
+        for exchange in open { exchange.check(defaultLimits) }
+        guard !open.isEmpty, case let period = defaultLimits.period else { return }
+        if case .closed = state { return }
+        limitTimer = loop.schedule(after: period) { self.checkLimits() }
     }
 
     func startWaiting() {

@@ -16,17 +16,26 @@ extension Exchange {
         return checkingCancellation ? try await perform(request) : try await performUnchecked(request)
     }
 
-    /// The same in full duplex: the writer of a streamed body has finished when this returns.
-    nonisolated(nonsending) func perform<R>(
-        _ request: HTTPRequest, _ body: HTTPRequestBody,
-        handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
-    ) async throws -> R {
-        guard case .stream(_, let pump) = body.content else { return try await handle(perform(request)) }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.runWriter(pump) }
-            defer { group.cancelAll() }
-            return try await handle(self.perform(request))
+    /// Runs `body`, then ends a streamed request body and waits until its writer has returned. Cancelling cancels the writer as
+    /// well.
+    /// - Throws: The errors of `body`.
+    nonisolated(nonsending) func endingWriter<R>(_ body: nonisolated(nonsending) () async throws -> R) async throws -> R
+    {
+        guard let uploadTask else { return try await body() }
+        let result: Result<R, any Error>
+        do {
+            result = .success(
+                try await withTaskCancellationHandler {
+                    try await body()
+                } onCancel: {
+                    connection.loop.execute { uploadTask.cancel() }
+                })
+        } catch {
+            result = .failure(error)
         }
+        uploadTask.cancel()
+        await writerEnd()
+        return try result.get()
     }
 
     /// Sends the request and waits for the final response head. Cancelling resets the stream (CANCEL).

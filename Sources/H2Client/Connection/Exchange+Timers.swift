@@ -32,10 +32,13 @@ extension Exchange {
 
     /// Whether the request's body has progressed since the last call, or is waiting for our side: a slow writer or an unread
     /// response is not the server's fault.
-    func isSending() -> Bool {
-        if isOutgoingDone { return false }
-        let before = timers.bytesSentBefore
-        timers.bytesSentBefore = bytesSent
+    func isSending() -> Bool { isSending(since: &timers.bytesSentBefore) }
+
+    /// - Parameter count: `bytesSent` at the last call, or -1.
+    func isSending(since count: inout Int) -> Bool {
+        let before = count
+        count = bytesSent
+        if isOutgoingDone { return before < 0 }
         if bytesSent != before || upload.heldBody != nil { return true }
         if case .awaitingChunk = outgoing { return true }
         if case .file(let file) = outgoing, file.isLoading { return true }

@@ -20,7 +20,7 @@ extension Exchange {
     ) async throws -> StreamedResponse {
         // A child would inherit the caller's preferred executor; an unstructured task needs it explicitly.
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
-        Task(executorPreference: executor) {
+        uploadTask = Task(executorPreference: executor) {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.runWriter(pump) }
                 await self.uploadEnd()
@@ -34,10 +34,12 @@ extension Exchange {
         // A client may retry a request that has not begun or that a server refuses at its head, and then the writer must not
         // have been called.
         if lease != 0 {
-            guard await untilBodyIsWanted(), takeBody() else { return }
+            guard await untilBodyIsWanted(), takeBody() else {
+                return await connection.loop.run { self.writerReturned() }
+            }
         }
         do {
-            try await pump(HTTPRequestBody.Writer(exchange: self))
+            try await pump(HTTPRequestBody.Writer(destination: .exchange(self)))
             // In a cancelled task many sequences end early without an error, so the rest of the body may be missing.
             await finishUpload(Task.isCancelled ? CancellationError() : nil)
         } catch {
@@ -99,6 +101,7 @@ extension Exchange {
     /// The writer is done: without an `error` the body ends, otherwise the stream is reset.
     nonisolated(nonsending) func finishUpload(_ error: (any Error)?) async {
         await connection.loop.run {
+            defer { self.writerReturned() }
             if case .returned = self.upload.writer {
                 // `finish` ended the body, and its task is cancelled once all of it is sent: not a failure.
                 if let error, !(error is CancellationError) { self.fail(error) }
@@ -107,6 +110,21 @@ extension Exchange {
             if let error { return self.fail(error) }
             self.finishBody()
         }
+    }
+
+    /// Waits until the writer's closure has returned, or it is known that it will not be called.
+    nonisolated(nonsending) func writerEnd() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            connection.loop.execute {
+                if self.upload.hasReturned { continuation.resume() } else { self.upload.returnWaiter = continuation }
+            }
+        }
+    }
+
+    private func writerReturned() {
+        upload.hasReturned = true
+        upload.returnWaiter?.resume()
+        upload.returnWaiter = nil
     }
 
     /// Waits until the body is sent or given up.

@@ -87,6 +87,8 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var number = 0
     /// Earlier attempts of the request. Set before the start.
     @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
+    /// The redirects that led to the request. Set before the start, or before a response without a server is returned.
+    @exclusivity(unchecked) var redirects: [HTTPClient.Redirect] = []
     /// Why it is not retried. Set before its caller gets the response.
     @exclusivity(unchecked) var retryRefusal: RetryRefusal?
     /// When this attempt began, if it is not the first; 0 for `calledAt`. Set before the start.
@@ -120,11 +122,17 @@ final class Exchange: StreamState, @unchecked Sendable {
         /// Callers waiting for the end of the upload, and for its start.
         var endWaiter: UnsafeContinuation<Void, Never>?
         var beginWaiter: UnsafeContinuation<Bool, Never>?
+        /// Whether the writer's closure has returned, or will not be called.
+        var hasReturned = false
+        /// The caller waiting for that.
+        var returnWaiter: UnsafeContinuation<Void, Never>?
         /// The body while `expect: 100-continue` holds it back.
         var heldBody: Outgoing?
     }
 
     @exclusivity(unchecked) var upload = Upload()
+    /// Runs the writer. Set by the caller before the start.
+    @exclusivity(unchecked) var uploadTask: Task<Void, Never>?
     /// Waits until a piece of the response's body has been written to a descriptor.
     @exclusivity(unchecked) var outputWaiter: UnsafeContinuation<(any Error)?, Never>?
     /// Why writing the response's body was abandoned: its reader was cancelled, or we ended the exchange.
@@ -150,6 +158,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     }
 
     @exclusivity(unchecked) var timers = Timers()
+    @exclusivity(unchecked) var lastCheck = LastCheck()
 
     var connectionID: ConnectionID { connection.info.id }
 

@@ -45,9 +45,9 @@ extension ConnectionPool {
     func takeRetry() -> Bool { lock.withLock { retryBudget.takeRetry(now: now) } }
 
     /// Nanoseconds to wait before this attempt.
-    func backoff(before attempt: Int) -> UInt64 {
+    func backoff(before attempt: Int, _ policy: HTTPClient.RetryPolicy) -> UInt64 {
         var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
-        return RetryBackoff.wait(before: attempt, configuration.retry, using: &generator)
+        return RetryBackoff.wait(before: attempt, policy, using: &generator)
     }
 
     func countRetry() { lock.withLock { figures.retries += 1 } }

@@ -17,6 +17,7 @@ extension ConnectionPool {
     func connected(_ dial: PoolDial, _ connection: Connection) {
         connection.owner = self
         connection.ownerKey = dial.key.packed
+        connection.defaultLimits = defaultLimits
         // The SETTINGS exchange starts before anyone can send.
         connection.activate()
         tell(

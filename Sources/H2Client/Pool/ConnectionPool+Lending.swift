@@ -27,3 +27,18 @@ extension ConnectionPool {
         }
     }
 }
+
+/// A loan that is given back when the last reference to this is released.
+final class LentConnection: Sendable {
+    private let pool: ConnectionPool
+    private let loan: Loan
+    private let key: OriginKey
+
+    init(pool: ConnectionPool, loan: Loan, key: OriginKey) {
+        self.pool = pool
+        self.loan = loan
+        self.key = key
+    }
+
+    deinit { pool.giveBack(loan, of: key) }
+}

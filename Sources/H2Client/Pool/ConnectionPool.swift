@@ -127,6 +127,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     let configuration: HTTPClient.Configuration
+    /// The configuration's options for each request, without the limits that connections check now and then.
+    let requestOptions: RequestOptions
+    let defaultLimits: DefaultLimits?
     /// Why no request can be sent.
     let configurationError: H2Error?
     /// Loops created for this client and shut down with it.
@@ -196,6 +199,9 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         var configuration = configuration
         ownLoops = configuration.makeOwnLoops()
         self.configuration = configuration
+        var requestOptions = configuration.requestOptions
+        defaultLimits = DefaultLimits(takenFrom: &requestOptions)
+        self.requestOptions = requestOptions
         self.network = network
         do throws(H2Error) {
             try configuration.validate()

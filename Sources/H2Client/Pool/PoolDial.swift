@@ -48,7 +48,7 @@ final class PoolDial: @unchecked Sendable {
         let configuration = configuration
         let host = configuration.connectTo?.host ?? entry.origin.host
         let port = configuration.connectTo?.port ?? entry.origin.port
-        let resolver = configuration.resolver ?? Resolver.shared
+        let resolver = configuration.resolver?.names ?? Resolver.shared
         let query = resolver.resolve(
             host: host, port: port, on: loop, began: { self.lookUpBegan(host, configuration.timeouts) },
             completion: { self.resolved($0) })

@@ -49,4 +49,26 @@ final class BodyFile: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// Reads `count` bytes from `offset` on, possibly waiting for a disk.
+    /// - Throws: `H2Error` (`localIO`) if there are fewer.
+    func read(at offset: Int, count: Int) throws(H2Error) -> [UInt8] {
+        var failure: CInt = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count {
+                let got = pread(descriptor, buffer.baseAddress! + filled, count - filled, off_t(offset + filled))
+                if got > 0 {
+                    filled += got
+                } else if got == 0 || errno != EINTR {
+                    failure = got == 0 ? 0 : errno
+                    return
+                }
+            }
+        }
+        guard bytes.count == count else {
+            throw H2Error.bodyFileFailed(
+                at: offset + bytes.count, scope: .client, cause: failure == 0 ? .unknown : .errno(failure))
+        }
+        return bytes
+    }
 }

@@ -164,4 +164,11 @@ extension H2Error {
             .localIO, scope: .stream(stream.id), initiator: .user, cause: .errno(status),
             message: "cannot write the body: \(describeErrno(status))", remedy: "is there room and right to write?")
     }
+
+    static func bodyFileFailed(at offset: Int, scope: Scope, cause: Cause = .unknown) -> H2Error {
+        H2Error(
+            .localIO, scope: scope, initiator: .user, cause: cause,
+            message: "the request body's file became shorter, or cannot be read, at byte \(offset)",
+            remedy: "leave the file alone while it is sent")
+    }
 }

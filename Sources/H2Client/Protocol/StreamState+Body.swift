@@ -51,10 +51,7 @@ extension StreamState {
             case .onDisk:
                 if !load(file) { return .later }
             case .failed:
-                localFailure = H2Error(
-                    .localIO, scope: .stream(id), initiator: .user,
-                    message: "the request body's file became shorter, or cannot be read, at byte \(file.offset)",
-                    remedy: "leave the file alone while it is sent")
+                localFailure = H2Error.bodyFileFailed(at: file.offset, scope: .stream(id))
                 return .failed
             }
         }

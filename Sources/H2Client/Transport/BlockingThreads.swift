@@ -61,6 +61,22 @@ package final class BlockingThreads: @unchecked Sendable {
         return status
     }
 
+    /// Runs `work` on one of the threads, or here if the system has none left, and returns its result. Cancelling does not
+    /// shorten the wait.
+    /// - Throws: The errors of `work`.
+    nonisolated(nonsending) func result<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R {
+        let result: Result<R, any Error> = await withUnsafeContinuation { continuation in
+            let resuming: @Sendable () -> Void = {
+                let result = Result { try work() }
+                Handover.give(self)
+                continuation.resume(returning: result)
+            }
+            if run(resuming) != 0 { resuming() }
+        }
+        Handover.take(self)
+        return try result.get()
+    }
+
     private func serve() {
         while let work = next() { work() }
     }

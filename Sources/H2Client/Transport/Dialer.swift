@@ -27,8 +27,12 @@ final class Dialer {
     private var untried: [SocketAddress] = []
     private var attempts: [Attempt] = []
     private var failures: [(address: SocketAddress, error: CInt)] = []
-    /// Why the configured source address cannot be used.
+    /// Why the configured `local` end cannot be used.
     private var sourceFailure: CInt?
+    /// Where in the configured range of ports the first one is, and how many were taken. Not the same one for each connection:
+    /// the ports of those before it are likely to be in use.
+    private let firstPort = Int.random(in: 0..<65_536)
+    private var portsTried = 0
     private var phaseTimer: LoopTimer?
     private var headStartTimer: LoopTimer?
     /// Nanoseconds before retrying a Unix socket whose queue is full.
@@ -58,7 +62,7 @@ final class Dialer {
         self.tls = tls
         self.protocols = protocols
         self.loop = loop
-        self.resolver = resolver ?? configuration.resolver ?? Resolver.shared
+        self.resolver = resolver ?? configuration.resolver?.names ?? Resolver.shared
         self.completion = completion
         beginning = loop.preciseNow
         phaseStart = beginning
@@ -75,7 +79,7 @@ final class Dialer {
         // A look-up may have to queue, which should not count: its own limit starts when it runs.
         if let whole = configuration.timeouts.establish { startTimer(.resolve, whole) }
         let box = LoopBound(self)
-        if let path = configuration.socketPath {
+        if let path = configuration.unixSocketPath {
             let result = SocketAddress(path: path).map { Result<[SocketAddress], H2Error>.success([$0]) }
             loop.execute {
                 box.value.resolved(
@@ -107,10 +111,45 @@ final class Dialer {
         switch result {
         case .failure(let error): finish(.failure(error))
         case .success(let addresses):
-            untried = Self.interleaved(addresses)
+            do throws(H2Error) {
+                untried = Self.interleaved(try usable(addresses))
+            } catch {
+                return finish(.failure(error))
+            }
             startTimer(.connect, configuration.timeouts.connect)
             tryNext()
         }
+    }
+
+    /// The addresses that the configuration allows.
+    /// - Throws: `H2Error`: `connectFailed` if there are none of the family, `addressRefused` if the filter allows none.
+    private func usable(_ addresses: [SocketAddress]) throws(H2Error) -> [SocketAddress] {
+        guard configuration.unixSocketPath == nil else { return addresses }
+        let host = configuration.connectTo?.host ?? origin.host
+        func listed(_ addresses: [SocketAddress]) -> String { addresses.map(\.description).joined(separator: ", ") }
+        let family: CInt? =
+            switch configuration.local.family {
+            case .any: nil
+            case .ipv4: AF_INET
+            case .ipv6: AF_INET6
+            }
+        let ofFamily = addresses.filter { family == nil || $0.family == family }
+        guard !ofFamily.isEmpty || addresses.isEmpty else {
+            throw H2Error(
+                .connectFailed, scope: .connection, initiator: .user,
+                message:
+                    "cannot connect to \(origin): '\(host)' has no \(family == AF_INET ? "IPv4" : "IPv6") address, only \(listed(addresses))",
+                remedy: "allow the other family (ConnectionConfiguration.Local.family)", isRetryable: true)
+        }
+        guard let filter = configuration.addressFilter else { return ofFamily }
+        let allowed = ofFamily.filter { $0.hostAddress.map { filter.allows($0) } ?? false }
+        guard !allowed.isEmpty || ofFamily.isEmpty else {
+            throw H2Error(
+                .addressRefused, scope: .connection, initiator: .user,
+                message: "cannot connect to \(origin): no address of '\(host)' is allowed (\(listed(ofFamily)))",
+                remedy: "the address filter of the configuration decides", isRetryable: true)
+        }
+        return allowed
     }
 
     /// RFC 8305 section 4: alternates address families, starting with that of the resolver's first result.
@@ -138,13 +177,19 @@ final class Dialer {
                 failures.append((address, errno))
                 continue
             }
-            if case let error = bindSource(descriptor, address.family), error != 0 {
+            if case let error = prepare(descriptor, address.family), error != 0 {
                 failures.append((address, error))
                 sourceFailure = error
                 close(descriptor)
                 continue
             }
             let status = address.withSockaddr { connect(descriptor, $0, $1) }
+            // The port is free for other servers only.
+            if status != 0, errno == EADDRNOTAVAIL || errno == EADDRINUSE, mayTryNextPort() {
+                close(descriptor)
+                untried.insert(address, at: 0)
+                continue
+            }
             let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)
             if status == 0 { return connected(attempt) }
             // A Unix socket reports that its queue is full, but not when there is room again.
@@ -171,14 +216,39 @@ final class Dialer {
         if attempts.isEmpty { finish(.failure(connectError())) }
     }
 
-    /// Binds to the source address, if one is configured. Returns 0, or errno.
-    private func bindSource(_ descriptor: CInt, _ family: CInt) -> CInt {
-        guard let source = configuration.sourceAddress, family != AF_UNIX else { return 0 }
-        guard case .success(let addresses) = Resolver.addresses(host: source, port: 0, flags: AI_NUMERICHOST),
-            let address = addresses.first
-        else { return EADDRNOTAVAIL }
-        guard address.family == family else { return EAFNOSUPPORT }
-        return address.withSockaddr { ch2_bind_source(descriptor, $0, $1) }
+    /// Applies the configuration's `local` to a new socket. Returns 0, or errno.
+    private func prepare(_ descriptor: CInt, _ family: CInt) -> CInt {
+        let local = configuration.local
+        guard family != AF_UNIX else { return 0 }
+        // If the system rejects a mark, the connection is good enough without it.
+        if let trafficClass = local.trafficClass {
+            _ = ch2_set_traffic_class(descriptor, family, CInt(trafficClass))
+        }
+        if let interface = local.interface, case let error = ch2_bind_interface(descriptor, family, interface), error != 0
+        {
+            return error
+        }
+        guard local.address != nil || local.ports != nil else { return 0 }
+        let anyAddress = family == AF_INET ? "0.0.0.0" : "::"
+        while true {
+            let result = Resolver.literals([local.address ?? anyAddress], of: origin.host, port: nextPort())
+            guard case .success(let addresses) = result, let address = addresses.first else { return EADDRNOTAVAIL }
+            guard address.family == family else { return EAFNOSUPPORT }
+            let status = address.withSockaddr { ch2_bind_source(descriptor, $0, $1, local.ports != nil) }
+            guard status == EADDRINUSE || status == EACCES, mayTryNextPort() else { return status }
+        }
+    }
+
+    /// The port to leave from; 0 for the system's choice.
+    private func nextPort() -> Int {
+        guard let ports = configuration.local.ports else { return 0 }
+        return ports.lowerBound + (firstPort + portsTried) % ports.count
+    }
+
+    private func mayTryNextPort() -> Bool {
+        guard let ports = configuration.local.ports, portsTried + 1 < ports.count else { return false }
+        portsTried += 1
+        return true
     }
 
     private func ready(_ attempt: Attempt) {
@@ -232,11 +302,7 @@ final class Dialer {
     }
 
     private func connectError() -> H2Error {
-        if let code = sourceFailure, let source = configuration.sourceAddress,
-            failures.allSatisfy({ $0.error == code })
-        {
-            return sourceError(code, source)
-        }
+        if let code = sourceFailure, failures.allSatisfy({ $0.error == code }) { return sourceError(code) }
         let tried = failures.map { "\($0.address): \(describeErrno($0.error))" }.joined(separator: ", ")
         let refused = failures.contains { $0.error == ECONNREFUSED }
         // If this machine has no free sockets, that says nothing about the server.
@@ -251,9 +317,20 @@ final class Dialer {
             isRetryable: true)
     }
 
-    private func sourceError(_ code: CInt, _ source: String) -> H2Error {
+    private func sourceError(_ code: CInt) -> H2Error {
+        let local = configuration.local
+        let source = [
+            local.address, local.interface, local.ports.map { "port \($0.lowerBound) to \($0.upperBound)" },
+        ]
+        .compactMap { $0 }.joined(separator: ", ")
         let (why, remedy) =
             switch code {
+            case ENODEV: ("there is no such interface", "name one that this machine has ('ip link' lists them)")
+            case EPERM: ("this user may not choose the interface", "Linux 5.7 or newer allows it; else CAP_NET_RAW is needed")
+            case EADDRINUSE: ("all of these ports are taken", "allow more ports")
+            case EACCES: ("this user may not use these ports", "use ports of 1024 or more")
+            case EADDRNOTAVAIL where local.ports != nil && local.address == nil:
+                ("all of these ports are taken", "allow more ports")
             case EADDRNOTAVAIL:
                 ("this machine does not have it", "name one of this machine's addresses ('ip address' lists them)")
             case EAFNOSUPPORT:
@@ -267,7 +344,7 @@ final class Dialer {
 
     /// The remedy for a Unix domain socket, where host-related advice would be wrong.
     private var socketRemedy: String? {
-        guard configuration.socketPath != nil else { return nil }
+        guard configuration.unixSocketPath != nil else { return nil }
         return switch failures.last?.error {
         case ENOENT, ENOTDIR: "is the path right, and is the server running?"
         case ECONNREFUSED: "the socket is there, but no server listens on it: is it running?"

@@ -239,7 +239,7 @@ package final class Resolver: NameResolver, @unchecked Sendable {
     }
 
     /// The address of a literal. getaddrinfo does not say why it rejects a zone.
-    private static func address(_ host: String, port: Int) -> Result<[SocketAddress], H2Error> {
+    static func address(_ host: String, port: Int) -> Result<[SocketAddress], H2Error> {
         let zone = host.utf8.drop { $0 != UInt8(ascii: "%") }.dropFirst()
         let name = String(decoding: zone, as: UTF8.self)
         guard !zone.isEmpty, UInt32(name) == nil else {

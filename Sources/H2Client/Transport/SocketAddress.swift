@@ -37,6 +37,12 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
             ? String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : "unknown address"
     }
 
+    /// The address of a host, without the port; nil for a Unix domain socket.
+    var hostAddress: AddressFilter.Address? {
+        if family == AF_INET, bytes.count >= 8 { return AddressFilter.Address(bytes: Array(bytes[4..<8])) }
+        return family == AF_INET6 && bytes.count >= 24 ? AddressFilter.Address(bytes: Array(bytes[8..<24])) : nil
+    }
+
     /// Port, address and IPv6 zone, but not the flow label.
     private var identity: [UInt8] {
         if family == AF_INET6, bytes.count >= 28 { return Array(bytes[2..<4]) + bytes[8..<28] }
@@ -56,5 +62,26 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         bytes.withUnsafeBytes {
             body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
+    }
+}
+
+extension SocketAddress {
+    /// The 4 or 16 bytes of a literal, whose zone is ignored; nil for other text.
+    static func addressBytes(_ text: String) -> [UInt8]? {
+        let bare = String(text.prefix { $0 != "%" })
+        for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
+            var bytes = [UInt8](repeating: 0, count: count)
+            if inet_pton(family, bare, &bytes) == 1 { return bytes }
+        }
+        return nil
+    }
+
+    /// The usual text of an address of 4 or 16 bytes.
+    static func text(of bytes: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: Int(CH2_ADDRESS_TEXT))
+        guard inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count)) != nil else {
+            return ""
+        }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

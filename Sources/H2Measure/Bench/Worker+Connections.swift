@@ -171,7 +171,7 @@ extension Worker {
     func configuration(of number: Int) -> ConnectionConfiguration {
         guard !plan.sourceAddresses.isEmpty else { return plan.configuration }
         var configuration = plan.configuration
-        configuration.sourceAddress = plan.sourceAddresses[number % plan.sourceAddresses.count]
+        configuration.local.address = plan.sourceAddresses[number % plan.sourceAddresses.count]
         return configuration
     }
 

@@ -114,11 +114,14 @@ extension FetchSettings {
         configuration.versions = versions
         configuration.pool = pool
         configuration.retry = retry
+        // There is no option for them yet.
+        configuration.redirects = .never
+        configuration.requestOptions = RequestOptions()
         configuration.loadLimits = loadLimits
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {
-            configuration.connection.resolver = AddressList()
+            configuration.connection.resolver = HostResolver(AddressList())
             let rules = connectRules
             configuration.connectTo = { rules.target(for: $0) }
         }

@@ -75,7 +75,7 @@ struct BenchSettings: MeasureSettings {
                 throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
             }
         }
-        plan.configuration.socketPath = connections.socketPath
+        plan.configuration.unixSocketPath = connections.socketPath
         plan.sourceAddresses = connections.source?.addresses ?? []
         plan.breaksDown = command.output.breakdown
         plan.startAt = load.startAt

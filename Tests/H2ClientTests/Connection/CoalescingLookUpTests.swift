@@ -32,7 +32,7 @@ import Testing
         configuration.connection.tls.verifiesPeer = true
         configuration.connection.tls.caFile = try TestFile(origin.caPEM ?? "").path
         configuration.connection.timeouts.resolve = .milliseconds(200)
-        configuration.connection.resolver = HalfDead()
+        configuration.connection.resolver = HostResolver(HalfDead())
         configuration.pool.coalesces = true
         try await withHTTPClient(configuration: configuration) { client in
             let first = try await client.send(HTTPRequest(url: "https://localhost:\(origin.port)/"))

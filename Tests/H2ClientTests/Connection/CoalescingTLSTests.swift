@@ -34,7 +34,7 @@ import Testing
                 try Origin(scheme: .https, host: $0, port: server.port)
             }
             var configuration = try server.clientConfiguration()
-            configuration.connection.resolver = OneAddress()
+            configuration.connection.resolver = HostResolver(OneAddress())
             configuration.pool.coalesces = true
             change(&configuration, origins[0], origins[1])
             return try await withHTTPClient(configuration: configuration) { client in

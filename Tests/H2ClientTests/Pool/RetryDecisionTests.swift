@@ -244,7 +244,7 @@ import Testing
         }
         let gone = situation(method) { ($0.expectedContinue, $0.bodyCanBeSentAgain) = (true, false) }
         #expect(decide(417, nil, gone) == .no(.bodyCannotBeSentAgain))
-        #expect(decide(417, nil, situation(method) { $0.expectedContinue = true }, .none) == .no(.retryingIsOff))
+        #expect(decide(417, nil, situation(method) { $0.expectedContinue = true }, .never) == .no(.retryingIsOff))
     }
 
     // MARK: - Statuses
@@ -320,7 +320,7 @@ import Testing
                             || decision == .atOnce(counts: false) && !isStale
                                 && (replays >= RetryDecision.replayLimit || !failure.isRetryable
                                     || !situation.connectionServed)
-                            || decide(failure, situation, .none) != .no(.retryingIsOff)
+                            || decide(failure, situation, .never) != .no(.retryingIsOff)
                         if isUnsafe {
                             unsafe += 1
                             Issue.record("\(failure) \(failure.code) \(situation): \(decision)")
@@ -342,7 +342,7 @@ import Testing
         var off = HTTPClient.RetryPolicy.withStatuses
         off.maximumAttempts = 1
         let shared = situation { $0.isCoalesced = true }
-        for policy in [off, .none] { #expect(decide(refused, shared, policy) == .no(.retryingIsOff)) }
+        for policy in [off, .never] { #expect(decide(refused, shared, policy) == .no(.retryingIsOff)) }
         #expect(decide(503, nil, shared, off) == .no(.retryingIsOff))
         #expect(decide(421, nil, shared, off) == .no(.retryingIsOff))
     }

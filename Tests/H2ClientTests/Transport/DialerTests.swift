@@ -147,7 +147,7 @@ import Testing
         defer { server.stopNow() }
         var configuration = ConnectionConfiguration()
         configuration.timeouts.resolve = .milliseconds(200)
-        configuration.resolver = LateResolver(wait: 500_000_000)
+        configuration.resolver = HostResolver(LateResolver(wait: 500_000_000))
         let reached = try await dial("http://a-name.example:\(server.port)", configuration)
         #expect(reached.info.remoteAddress == "127.0.0.1:\(server.port)")
         #expect(reached.info.resolve >= .milliseconds(500))

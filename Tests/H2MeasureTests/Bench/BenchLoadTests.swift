@@ -140,7 +140,7 @@ struct BenchLoadTests {
     func `A connection comes from the address that was asked for`() async throws {
         try await MeasuredOrigin.run { origin in
             var configuration = origin.configuration
-            configuration.sourceAddress = "127.0.0.5"
+            configuration.local.address = "127.0.0.5"
             let address = try await HTTP2Connection.withConnection(
                 to: Origin(origin.server.url), configuration: configuration
             ) { $0.info.localAddress }
@@ -209,7 +209,7 @@ struct BenchLoadTests {
             let relay = try UnixRelay(path: path, to: origin.server.port)
             defer { relay.stop() }
             let result = try await origin.measure("/bytes/3", .requests(20), streams: 4) {
-                $0.configuration.socketPath = path
+                $0.configuration.unixSocketPath = path
                 $0.configuration.tls.serverName = $0.origin.host
                 // Where nobody listens.
                 $0.origin = (try? Origin("https://127.0.0.1:1")) ?? $0.origin
@@ -225,7 +225,7 @@ struct BenchLoadTests {
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             for path in [try TemporaryDirectory.shared.newPath("absent"), String(repeating: "x", count: 200)] {
                 var plan = try origin.plan("/bytes/3", .requests(1))
-                plan.configuration.socketPath = path
+                plan.configuration.unixSocketPath = path
                 let bench = Bench(plan)
                 let error = await #expect(throws: H2Error.self) { try await bench.run() }
                 #expect(error?.code == .connectFailed)

@@ -1,7 +1,7 @@
 import HTTPTypes
 
-/// The history of a request that did not succeed at once. Created when the first attempt fails, so a successful request pays
-/// nothing for it.
+/// The history of a request that did not succeed at once. Created when the first attempt fails or is redirected, so a request
+/// without either pays nothing for it.
 final class Attempts {
     /// Attempts that count, including the current one.
     var counted = 1
@@ -19,33 +19,48 @@ final class Attempts {
     var number: Int
     /// Why there is no further attempt although the policy would allow one.
     var refusal: RetryRefusal?
+    /// Attempts begun, over all hops.
+    var sent = 0
+    /// Whether the next attempt is one more after a failure.
+    var isRetry = false
+    private(set) var redirects: [HTTPClient.Redirect] = []
 
     init(number: Int) { self.number = number }
+
+    /// A redirect is followed: what follows is a new request with the same history.
+    func begin(_ redirect: HTTPClient.Redirect) {
+        redirects.append(redirect)
+        counted = 1
+        replays = 0
+        kind = []
+        leavesOutExpectation = false
+        isRetry = false
+        refusal = nil
+    }
+
+    /// Adds the history to a response's exchange, before its caller or its loop has it.
+    func note(on exchange: Exchange) {
+        exchange.redirects = redirects
+        exchange.failedAttempts = failed
+        exchange.attemptBeganAt = beganAt
+        exchange.queuedBefore = queued
+    }
 }
 
 extension HTTPClient {
     /// Sends a request until there is a final response or an error.
     ///
-    /// The common path is inlined here, not in a closure like full duplex: awaiting one more function means another executor
-    /// switch, which costs a small request 1 %.
-    /// - Parameters:
-    ///   - isDuplex: whether `inFullDuplex` sends the request and handles the response; then nil is returned.
-    ///   - inFullDuplex: errors it throws may cause a retry.
+    /// Inlined: awaiting one more function means another executor switch, which costs a small request 1 %.
     @inline(__always)
     nonisolated(nonsending) func retrying(
-        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, calledAt: UInt64, isDuplex: Bool,
-        _ inFullDuplex: nonisolated(nonsending) (Exchange) async throws -> Void
-    ) async throws -> StreamedResponse? {
-        var attempts: Attempts?
+        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, calledAt: UInt64,
+        _ attempts: inout Attempts?
+    ) async throws -> StreamedResponse {
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)
             do {
-                if isDuplex {
-                    try await inFullDuplex(exchange)
-                    return nil
-                }
                 let response = try await exchange.perform(request, body, checkingCancellation: false)
-                if pool.takesAllAnswers, options.expectContinue == nil { return response }
+                if pool.takesAllAnswers, options.areDefaults || options.takesAllAnswers { return response }
                 if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
             } catch {
                 try await prepareRetry(of: request, body, exchange, error, &attempts)
@@ -69,7 +84,7 @@ extension HTTPClient {
         // Opening a body's file may have taken a while.
         var now = body.isOpenedFile ? pool.now : calledAt
         if let attempts {
-            now = try beginAnew(attempts, options, calledAt)
+            now = try begin(attempts, options, calledAt)
             if attempts.leavesOutExpectation { options.expectContinue = nil }
         }
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
@@ -105,17 +120,20 @@ extension HTTPClient {
         return exchange
     }
 
-    /// Starts another attempt and returns the current time.
+    /// Starts an attempt of a request with a history and returns the current time.
     /// - Throws: `H2Error` (`timeout`, or that of the last attempt) if the time limit has passed.
-    private func beginAnew(_ attempts: Attempts, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
+    private func begin(_ attempts: Attempts, _ options: RequestOptions, _ calledAt: UInt64) throws -> UInt64 {
         let now = pool.now
         attempts.beganAt = now
+        attempts.sent += 1
         if let last = deadline(options, calledAt, now, attempts), last.at <= now, last.phase != .queued {
             throw tooLate(H2Error.timeout(last.phase, last.limit, stream: 0), attempts)
         }
-        pool.countRetry()
+        if attempts.isRetry { pool.countRetry() }
         return now
     }
+
+    private func retryPolicy(_ options: RequestOptions) -> RetryPolicy { options.retry ?? configuration.retry }
 
     private func deadline(
         _ options: RequestOptions, _ calledAt: UInt64, _ now: UInt64, _ attempts: Attempts?
@@ -123,7 +141,7 @@ extension HTTPClient {
         guard let attempts else { return .earliest(of: options, calledAt: calledAt, now: now) }
         return .earliest(
             of: options, calledAt: calledAt, now: now, waited: attempts.queued,
-            retrying: configuration.retry.maximumTime)
+            retrying: attempts.isRetry ? retryPolicy(options).maximumTime : nil)
     }
 
     /// The error if another attempt could not begin in time. If the limit on retrying caused it, this is the last attempt's
@@ -139,11 +157,7 @@ extension HTTPClient {
     }
 
     private func note(_ exchange: Exchange, _ attempts: Attempts?, isReused: Bool) {
-        if let attempts {
-            exchange.failedAttempts = attempts.failed
-            exchange.attemptBeganAt = attempts.beganAt
-            exchange.queuedBefore = attempts.queued
-        }
+        attempts?.note(on: exchange)
         pool.tell(
             .requestSent(isReused: isReused), origin: pool.origin(of: exchange),
             connection: exchange.connectionID, request: exchange.requestID)
@@ -158,14 +172,15 @@ extension HTTPClient {
     ) async throws -> Bool {
         learn(from: response, exchange)
         let status = response.status.code
-        guard status == 421 || status == 417 || configuration.retry.statuses.contains(response.status) else {
+        guard status == 421 || status == 417 || retryPolicy(exchange.options).statuses.contains(response.status)
+        else {
             return true
         }
         let retryAfter = RetryAfter.wait({ exchange.head.firstValue(of: $0) }, now: ConnectionPool.wallTime)
         let outcome = RetryDecision.Outcome.response(status: status, retryAfter: retryAfter)
         let present = attempts ?? Attempts(number: exchange.number)
         let decision = RetryDecision.decide(
-            outcome, situation(of: request, body, exchange, present), configuration.retry)
+            outcome, situation(of: request, body, exchange, present), retryPolicy(exchange.options))
         guard let wait = nextWait(decision, present, request, body, exchange, retryAfter: retryAfter) else {
             exchange.retryRefusal = present.refusal
             return true
@@ -199,7 +214,7 @@ extension HTTPClient {
         {
             pool.suspectReuse(exchange)
         }
-        let decision = RetryDecision.decide(.failed(error), situation, configuration.retry)
+        let decision = RetryDecision.decide(.failed(error), situation, retryPolicy(exchange.options))
         guard let wait = nextWait(decision, present, request, body, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
         }
@@ -246,7 +261,7 @@ extension HTTPClient {
             attempts.refusal = refusal(reason, request.method, retryAfter: retryAfter)
             return nil
         case .atOnce: wait = 0
-        case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1), atLeast)
+        case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1, retryPolicy(exchange.options)), atLeast)
         case .overHTTP1:
             attempts.kind = [.replay, .http1]
             wait = 0
@@ -283,7 +298,7 @@ extension HTTPClient {
         let now = pool.now
         let begins = (now > exchange.calledAt ? now - exchange.calledAt : 0).saturatingSum(wait)
         let pause = Duration(nanoseconds: wait)
-        if let limit = configuration.retry.maximumTime, begins > limit.clampedNanoseconds {
+        if let limit = retryPolicy(exchange.options).maximumTime, begins > limit.clampedNanoseconds {
             return .pastMaximumTime(wait: pause)
         }
         if let limit = exchange.options.timeout, begins >= limit.clampedNanoseconds { return .pastTimeout(wait: pause) }
@@ -313,6 +328,7 @@ extension HTTPClient {
         attempts.queued = attempts.queued.saturatingSum(exchange.queuedNanoseconds)
         let failed = FailedAttempt(connectionID: exchange.connectionID, error: error, status: status, wait: wait)
         attempts.failed.append(failed)
+        attempts.isRetry = true
         pool.tell(
             .requestRetried(failed), origin: pool.origin(of: exchange), connection: exchange.connectionID,
             request: exchange.requestID)

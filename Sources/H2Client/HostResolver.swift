@@ -1,0 +1,60 @@
+/// Finds the addresses of hosts in place of the system's getaddrinfo, and remembers them for as long as they are valid.
+///
+/// ```swift
+/// var configuration = HTTPClient.Configuration()
+/// configuration.connection.resolver = HostResolver { host in
+///     HostResolver.Answer(addresses: try await registry.addresses(of: host), timeToLive: .seconds(30))
+/// }
+/// ```
+///
+/// It is asked for each new connection whose host is a name. Connections and configurations that have the same resolver share its
+/// memory, and requests for a name that is being looked up share that look-up.
+public struct HostResolver: Sendable {
+    /// The addresses of a host.
+    public struct Answer: Sendable, Hashable {
+        /// IPv4 and IPv6 addresses, the preferred first. None: the host has no address (`resolveFailed`).
+        public var addresses: [String]
+        /// How long they may be used for further connections. Zero: once. Default zero.
+        public var timeToLive: Duration
+
+        /// Creates an answer.
+        public init(addresses: [String], timeToLive: Duration = .zero) {
+            self.addresses = addresses
+            self.timeToLive = timeToLive
+        }
+    }
+
+    /// A function that finds the addresses of a host, whose name is in lower case and in ASCII form. It may take its time:
+    /// ``ConnectionConfiguration/Timeouts/resolve`` limits the wait. It is cancelled once nobody waits for it.
+    public typealias LookUp = @Sendable (_ host: String) async throws -> Answer
+
+    let names: any NameResolver
+
+    package init(_ names: any NameResolver) { self.names = names }
+
+    /// Creates a resolver.
+    /// - Parameters:
+    ///   - limit: How many hosts are remembered; beyond it, the one that is valid for the shortest time is forgotten.
+    ///   - lookUp: Finds the addresses. An error that it throws fails the connection: an `H2Error` as it is, another as
+    ///     `resolveFailed`.
+    public init(remembering limit: Int = 1_000, _ lookUp: @escaping LookUp) {
+        names = LookUpCache(limit: limit, lookUp)
+    }
+
+    /// The system's resolver: getaddrinfo, on threads of its own. It remembers nothing.
+    public static var system: HostResolver { HostResolver(Resolver.shared) }
+
+    /// A resolver with fixed addresses for some hosts, as `curl --resolve` has them.
+    ///
+    /// ```swift
+    /// configuration.connection.resolver = .overriding(["example.com": ["127.0.0.1", "::1"]])
+    /// ```
+    /// - Parameters:
+    ///   - addresses: The addresses of each host. Case does not matter.
+    ///   - other: The resolver for other hosts.
+    public static func overriding(
+        _ addresses: [String: [String]], otherwise other: HostResolver = .system
+    ) -> HostResolver {
+        HostResolver(FixedAddresses(addresses, otherwise: other.names))
+    }
+}

@@ -38,10 +38,8 @@ extension ConnectionConfiguration {
             try Self.require(!connectTo.host.isEmpty, "connectTo.host", "empty", "a host")
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
+        try tls.validate()
         try local.validate()
-        try Self.require(
-            tls.minimumVersion == .tls12 || tls.maximumVersion == .tls13, "tls.minimumVersion", "above maximumVersion",
-            "that or older")
     }
 
     static func require(
@@ -65,6 +63,7 @@ extension HTTPClient.Configuration {
     /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and the valid values.
     public func validate() throws(H2Error) {
         try connection.validate()
+        for tls in originTLS.values { try tls.validate() }
         try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")
         for (name, value) in [
             ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),

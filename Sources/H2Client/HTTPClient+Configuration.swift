@@ -50,6 +50,16 @@ extension HTTPClient {
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
         public var eventLoops: [H2EventLoop]
+        /// TLS options for single origins, in place of those of ``connection``: a client certificate, for example, is then
+        /// presented to its origin and to nobody else. Such an origin shares no connection with others
+        /// (``Pool/coalesces``). Default: none.
+        ///
+        /// ```swift
+        /// var tls = configuration.connection.tls
+        /// tls.identity = .init(certificates: .file("client.pem"), privateKey: .file("client.key"))
+        /// configuration.originTLS[try Origin("https://api.example.com")] = tls
+        /// ```
+        public var originTLS: [Origin: ConnectionConfiguration.TLS]
         /// Returns the host and port to connect to instead of the origin's own (curl's --connect-to and --resolve), or nil
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
         /// block. With a proxy, it is the proxy that connects there. Default: none.
@@ -78,6 +88,7 @@ extension HTTPClient {
             cookies: CookieJar? = nil, strictTransport: StrictTransportStore? = nil,
             contentDecoding: ContentDecoding = ContentDecoding(), interceptors: [Interceptor] = [],
             requestOptions: RequestOptions = Self.defaultRequestOptions, eventLoops: [H2EventLoop] = [.shared],
+            originTLS: [Origin: ConnectionConfiguration.TLS] = [:],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil, proxies: ProxySettings = .none
         ) {
             self.connection = connection
@@ -93,6 +104,7 @@ extension HTTPClient {
             self.strictTransport = strictTransport
             self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
+            self.originTLS = originTLS
             self.connectTo = connectTo
             self.proxies = proxies
         }

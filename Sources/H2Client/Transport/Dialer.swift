@@ -46,6 +46,8 @@ final class Dialer {
     /// Nanoseconds before retrying a Unix socket whose queue is full.
     private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
+    /// The wire that the configuration's verifier examines.
+    private var examinedWire: TLSWire?
 
     /// The start of the dial: `establish` limits all phases together.
     private let beginning: UInt64
@@ -397,6 +399,30 @@ final class Dialer {
             wire.close()
             return error.scope == .client ? fail(error) : finish(.failure(error))
         }
+        guard let examination = wire.examination else { return shookHandsWell(wire, attempt) }
+        // The time limit of the handshake goes on.
+        examinedWire = wire
+        let box = LoopBound(self)
+        let bound = LoopBound((wire, attempt))
+        let status = loop.runBlocking { [loop] in
+            let fault = examination()
+            loop.execute { box.value.examined(bound.value.0, bound.value.1, fault) }
+        }
+        if status != 0 { finish(.failure(LoopThread.exhausted("start a thread for the verifier", status))) }
+    }
+
+    private func examined(_ wire: TLSWire, _ attempt: Attempt, _ fault: H2Error.CertificateFault?) {
+        guard completion != nil, examinedWire === wire else { return }
+        examinedWire = nil
+        wire.examined(fault)
+        if let error = wire.failure {
+            wire.close()
+            return finish(.failure(error))
+        }
+        shookHandsWell(wire, attempt)
+    }
+
+    private func shookHandsWell(_ wire: TLSWire, _ attempt: Attempt) {
         let time = endPhase()
         finish(.success(connection(wire, peer, tls: (wire, time))))
     }
@@ -453,6 +479,8 @@ final class Dialer {
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil
+        examinedWire?.close()
+        examinedWire = nil
         untried = []
     }
 

@@ -64,9 +64,9 @@ public final class HTTPClient: Sendable {
     ) async throws -> StreamedResponse {
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
         let calledAt = pool.now
-        if body.isUnopenedFile {
-            let body = try await body.opened(on: pool.clock, options, calledAt: calledAt)
-            return try await send(request, body, options, calledAt: calledAt)
+        if !body.isReady {
+            let opened = try await body.opened(on: pool.clock, options, calledAt: calledAt)
+            return try await send(body.typed(request), opened, options, calledAt: calledAt)
         }
         return try await send(request, body, options, calledAt: calledAt)
     }
@@ -89,12 +89,15 @@ public final class HTTPClient: Sendable {
         _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
-        guard case .stream = body.content else {
-            return try await handle(send(request, body: body, options: options))
-        }
         let options = options.areDefaults ? configuration.requestOptions : options.over(configuration.requestOptions)
+        let calledAt = pool.now
+        let request = body.typed(request)
+        let body = try await body.opened(on: pool.clock, options, calledAt: calledAt)
+        guard case .stream = body.content else {
+            return try await handle(send(request, body, options, calledAt: calledAt))
+        }
         var result: Result<R, any Error>?
-        _ = try await retrying(request, body, options, calledAt: pool.now, isDuplex: true) { exchange in
+        _ = try await retrying(request, body, options, calledAt: calledAt, isDuplex: true) { exchange in
             var wasHandled = false
             do {
                 result = .success(

@@ -40,6 +40,11 @@ extension RequestSender {
         _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         let handle = handle
+        if !body.isReady {
+            let (opened, calledAt) = try await handle.connection.opened(body, options)
+            return try await handle.connection.exchange(opened, options, handle.loan, calledAt).perform(
+                body.typed(request), opened)
+        }
         return try await handle.connection.exchange(body, options, handle.loan).perform(request, body)
     }
 
@@ -51,7 +56,9 @@ extension RequestSender {
         handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
         let (connection, loan) = (self.handle.connection, self.handle.loan)
-        return try await connection.exchange(body, options, loan).perform(request, body, handlingResponse: handle)
+        let (opened, calledAt) = try await connection.opened(body, options)
+        return try await connection.exchange(opened, options, loan, calledAt).perform(
+            body.typed(request), opened, handlingResponse: handle)
     }
 
     /// The connection's state at this moment. Members that only HTTP/2 has (settings, windows, GOAWAY) mean little here.
@@ -62,18 +69,22 @@ extension RequestSender {
 }
 
 extension Connection {
-    /// Creates an exchange with the body's file opened.
+    /// The body with its files opened, and when the request began if that may have taken time.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
+    nonisolated(nonsending) func opened(
+        _ body: HTTPRequestBody, _ options: RequestOptions
+    ) async throws -> (HTTPRequestBody, calledAt: UInt64?) {
+        guard body.isUnopenedFile else { return (body, nil) }
+        let now = loop.preciseNow
+        return (try await body.opened(on: loop, options, calledAt: now), now)
+    }
+
+    /// Creates an exchange for a body whose files are open.
+    /// - Throws: `H2Error` (`localIO`).
     @inline(__always)
-    nonisolated(nonsending) func exchange(
-        _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil
-    ) async throws -> Exchange {
-        var (body, calledAt): (HTTPRequestBody, UInt64?) = (body, nil)
-        if body.isUnopenedFile {
-            let now = loop.preciseNow
-            calledAt = now
-            body = try await body.opened(on: loop, options, calledAt: now)
-        }
+    func exchange(
+        _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil, _ calledAt: UInt64? = nil
+    ) throws -> Exchange {
         let exchange = try Exchange(connection: self, body: body, options: options, calledAt: calledAt)
         loan?.began(exchange)
         return exchange

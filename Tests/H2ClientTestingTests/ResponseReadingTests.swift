@@ -31,7 +31,7 @@ import Testing
     // printf hello | openssl dgst -sha256 -binary | base64
     private static let sha256 = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
     private static let sha512 =
-        "m3HSJL1i83hdltRq0+O9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw=="
+        "m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw=="
     private static let wrong = "AAAAul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 
     struct Case: Sendable {

@@ -9,7 +9,7 @@ import Testing
             (FileRange(2..<5), 2, 5), (FileRange(2...5), 2, 6), (FileRange(2...), 2, nil), (FileRange(..<5), 0, 5),
             (FileRange(...5), 0, 6), (FileRange(3..<3), 3, 3), (FileRange(0...Int.max), 0, .max),
             (FileRange(...Int.max), 0, .max), (FileRange(Int.max...), .max, nil), (FileRange(-5..<3), 0, 3),
-            (FileRange(-5 ... -1), 0, 0), (FileRange(-5...), 0, nil), (FileRange(Int.min..<Int.max), 0, .max),
+            (FileRange(-5 ... -1), 0, 0), (FileRange((-5)...), 0, nil), (FileRange(Int.min..<Int.max), 0, .max),
             (FileRange(Int.min ..< -1), 0, 0),
         ]
         for (range, start, end) in table {

@@ -92,7 +92,7 @@ public final class HTTPClient: Sendable {
     ) async throws -> StreamedResponse {
         let options = try merged(options)
         let calledAt = pool.now
-        if !isPlain || body.isUnopenedFile || !options.areDefaults && options.needsFlow {
+        if !isPlain || !body.isReady || !options.areDefaults && options.needsFlow {
             return try await RequestFlow(client: self, options: options, calledAt: calledAt).send(request, body)
         }
         var attempts: Attempts?

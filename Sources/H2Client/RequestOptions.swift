@@ -201,6 +201,10 @@ public struct RequestOptions: Sendable {
     /// Whether no status of a response causes a retry.
     var takesAllAnswers: Bool { expectContinue == nil && (retry.map { $0.statuses.isEmpty } ?? true) }
 
+    /// These options with the deadline turned into a time limit from now on.
+    @inline(__always)
+    var timed: RequestOptions { areDefaults ? self : withDeadline(.now) }
+
     /// These options with the deadline taken into account by `timeout`.
     func withDeadline(_ now: @autoclosure () -> ContinuousClock.Instant) -> RequestOptions {
         guard let deadline else { return self }

@@ -1,5 +1,5 @@
 extension HTTPRequestBody {
-    /// Returns the body with its file opened: off the loop if that may wait for a disk, and within the request's time limit.
+    /// Returns the body with its files opened: off the loop if that may wait for a disk, and within the request's time limit.
     /// - Parameters:
     ///   - calledAt: when the request began, in monotonic nanoseconds.
     ///   - openCached: opens the file if that does not block. For tests, like `open`.
@@ -9,17 +9,32 @@ extension HTTPRequestBody {
         openCached: (String) throws -> BodyFile? = { try BodyFile.cached($0) },
         open: @escaping @Sendable (String) throws -> BodyFile = { try BodyFile($0) }
     ) async throws -> HTTPRequestBody {
-        guard case .file(let path) = content else { return self }
-        let file: BodyFile
-        if let cached = try openCached(path) {
-            file = cached
-        } else {
-            // A file that is opened too late is closed.
-            let opening = TimedWait<BodyFile>(loop)
-            let work: @Sendable () -> Void = { opening.finish(Result { try open(path) }) }
-            if loop.runBlocking(work) != 0 { work() }
-            file = try await opening.wait(within: options.timeout, calledAt: calledAt)
+        switch content {
+        case .none, .bytes, .openFile, .stream: return self
+        case .file(let path, let range):
+            let file: BodyFile
+            if let cached = try openCached(path) {
+                file = cached
+            } else {
+                file = try await Self.opened(on: loop, options, calledAt) { try open(path) }
+            }
+            return HTTPRequestBody(
+                content: .openFile(try file.part(range)), trailers: trailers, isReplayable: isReplayable,
+                contentType: contentType)
+        case .multipart(let multipart):
+            let opened = try await Self.opened(on: loop, options, calledAt) { try multipart.opened(open) }
+            return opened.body(contentType: contentType, wasOpened: true)
         }
-        return HTTPRequestBody(content: .openFile(file), trailers: trailers, isReplayable: isReplayable)
+    }
+
+    private static nonisolated(nonsending) func opened<Opened: Sendable>(
+        on loop: H2EventLoop, _ options: RequestOptions, _ calledAt: UInt64,
+        _ open: @escaping @Sendable () throws -> Opened
+    ) async throws -> Opened {
+        // Files that are opened too late are closed.
+        let opening = TimedWait<Opened>(loop)
+        let work: @Sendable () -> Void = { opening.finish(Result { try open() }) }
+        if loop.runBlocking(work) != 0 { work() }
+        return try await opening.wait(within: options.timeout, calledAt: calledAt)
     }
 }

@@ -183,10 +183,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .bytes(let bytes):
             length = bytes.count
             if !bytes.isEmpty { outgoing = .bytes(bytes, offset: 0) }
-        case .file(let path):
-            let file = try BodyFile(path)
+        case .file(let path, let range):
+            let file = try BodyFile(path).part(range)
             length = file.length
             outgoing = .file(FileBody(file))
+        case .multipart: preconditionFailure("its files are opened before")
         case .openFile(let file):
             length = file.length
             outgoing = .file(FileBody(file))

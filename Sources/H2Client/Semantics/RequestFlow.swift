@@ -39,9 +39,8 @@ struct RequestFlow: Sendable {
     private nonisolated(nonsending) func sendAlongRedirects(
         _ request: HTTPRequest, _ body: HTTPRequestBody
     ) async throws -> StreamedResponse {
-        var body = body
-        if body.isUnopenedFile { body = try await body.opened(on: client.pool.clock, options, calledAt: calledAt) }
-        var hop = Hop(request: request, body: body, options: options)
+        let opened = try await body.opened(on: client.pool.clock, options, calledAt: calledAt)
+        var hop = Hop(request: body.typed(request), body: opened, options: options)
         let attempts = Attempts(number: client.pool.nextRequestNumber())
         var chain = RedirectChain(policy, fragment: options.fragment)
         let response = try await send(&hop, attempts, &chain)
@@ -236,10 +235,8 @@ private final class InterceptedAttempt: @unchecked Sendable {
                 remedy: "send once for each attempt; an interceptor of requests may send more often")
         }
         do {
-            var body = body
-            if body.isUnopenedFile {
-                body = try await body.opened(on: flow.client.pool.clock, options, calledAt: flow.calledAt)
-            }
+            let request = body.typed(request)
+            let body = try await body.opened(on: flow.client.pool.clock, options, calledAt: flow.calledAt)
             var known: Attempts? = attempts
             let exchange = try await flow.client.lease(for: request, body, options, flow.calledAt, &known)
             do {

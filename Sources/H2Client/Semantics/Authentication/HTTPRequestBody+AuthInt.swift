@@ -1,7 +1,7 @@
 import H2Platform
 
 extension HTTPRequestBody {
-    /// The digest of the body in hexadecimal, for `qop=auth-int` (RFC 7616 section 3.4.3); nil for a streamed body, and if
+    /// The digest of the body in hexadecimal, for `qop=auth-int` (RFC 7616 section 3.4.3); nil for a streamed or multipart body, and if
     /// OpenSSL failed. Files and large bodies are read on another thread.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     nonisolated(nonsending) func digest(
@@ -12,9 +12,10 @@ extension HTTPRequestBody {
         case .bytes(let bytes):
             if bytes.count <= 64 << 10 { return MessageDigest.hex(function, bytes) }
             return try await limits.blocking { MessageDigest.hex(function, bytes) }
-        case .file(let path): return try await limits.blocking { try BodyFile(path).digest(function) }
+        case .file(let path, let range):
+            return try await limits.blocking { try BodyFile(path).part(range).digest(function) }
         case .openFile(let file): return try await limits.blocking { try file.digest(function) }
-        case .stream: return nil
+        case .multipart, .stream: return nil
         }
     }
 }
@@ -24,21 +25,11 @@ extension BodyFile {
     /// - Throws: `H2Error` (`localIO`) if it cannot be read or has become shorter.
     fileprivate func digest(_ function: MessageDigest.Function) throws(H2Error) -> [UInt8]? {
         guard let digest = MessageDigest(function) else { return nil }
-        var piece = [UInt8](repeating: 0, count: 256 << 10)
         var offset = 0
         while offset < length {
-            let count = pread(descriptor, &piece, min(piece.count, length - offset), off_t(offset))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let code = count < 0 ? errno : 0
-                throw H2Error(
-                    .localIO, initiator: .user, cause: code == 0 ? .unknown : .errno(code),
-                    message: code == 0
-                        ? "the body's file became shorter while it was read"
-                        : "cannot read the body's file: \(describeErrno(code))")
-            }
-            piece.withUnsafeBytes { digest.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-            offset += count
+            let piece = try read(at: offset, count: min(256 << 10, length - offset))
+            piece.withUnsafeBytes { digest.add($0) }
+            offset += piece.count
         }
         return digest.finishHex()
     }

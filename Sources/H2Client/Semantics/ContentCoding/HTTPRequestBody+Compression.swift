@@ -32,7 +32,8 @@ extension HTTPRequestBody {
         case .bytes(let bytes) where bytes.count <= Self.eagerLimit:
             // If this fails, so does the request.
             if let encoded = try? ContentEncoder(coding, level: level).encode(bytes, isLast: true) {
-                return HTTPRequestBody(content: .bytes(encoded), trailers: trailers, coding: coding)
+                return HTTPRequestBody(
+                    content: .bytes(encoded), trailers: trailers, contentType: contentType, coding: coding)
             }
         default: break
         }
@@ -45,7 +46,7 @@ extension HTTPRequestBody {
                 try Task.checkCancellation()
                 try await sink.end()
             },
-            trailers: trailers, isReplayable: isReplayable, coding: coding)
+            trailers: trailers, isReplayable: isReplayable, contentType: contentType, coding: coding)
     }
 }
 

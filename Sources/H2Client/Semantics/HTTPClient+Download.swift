@@ -162,7 +162,7 @@ private struct DownloadRun {
             let size = try await onPart { $0.size }
             failures = size - before >= Self.progress ? 1 : failures + 1
             guard failures < settings.maximumFailures else { throw error }
-            let wait = client.pool.backoff(before: failures + 1)
+            let wait = client.pool.backoff(before: failures + 1, options.retry ?? client.configuration.retry)
             if let limit = options.timeout ?? client.configuration.requestOptions.timeout,
                 elapsed.saturatingSum(wait) >= limit.clampedNanoseconds
             {

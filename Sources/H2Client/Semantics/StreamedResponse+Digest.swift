@@ -13,11 +13,23 @@ extension StreamedResponse {
     /// representation: it is verified with 200 and 203, and says nothing about a partial response (206). A malformed field is
     /// ignored (RFC 9651 section 4.2).
     ///
+    /// Digests are of the bytes as they were sent. Reading a body whose content codings the client removes therefore fails: set
+    /// ``RequestOptions/decodesContent`` to false for such requests.
+    ///
     /// Use it instead of ``body``, and before anything has been read of that.
     /// - Parameter requiresDigest: Whether reading fails if the server states no digest that can be verified. Default true: whoever
     ///   asks for verification should not get bytes that were not verified.
     public func verifiedBody(requiresDigest: Bool = true) -> VerifiedBody {
         VerifiedBody(response: self, requiresDigest: requiresDigest)
+    }
+
+    /// - Throws: `H2Error` (`invalidRequest`).
+    fileprivate func requireUndecodedBody() throws(H2Error) {
+        guard !decodedCodings.isEmpty else { return }
+        throw H2Error(
+            .invalidRequest, initiator: .user,
+            message: "the digest of a body is that of its encoded bytes, which the client decodes",
+            remedy: "set RequestOptions.decodesContent to false")
     }
 
     /// The chunks of a body that is verified at its end. See ``StreamedResponse/verifiedBody(requiresDigest:)``.
@@ -57,6 +69,7 @@ extension StreamedResponse {
             public mutating func next(
                 isolation actor: isolated (any Actor)?
             ) async throws(any Error) -> HTTPResponseBody.Chunk? {
+                try response.requireUndecodedBody()
                 if let chunk = try await chunks.next(isolation: actor) {
                     check?.add(chunk.bytes)
                     return chunk
@@ -72,6 +85,7 @@ extension StreamedResponse {
         /// - Throws: `H2Error` (`digestMismatch`; `bodyTooLarge` if the body is longer than `limit` bytes); the errors of reading
         ///   the body.
         public nonisolated(nonsending) func collect(upTo limit: Int) async throws -> [UInt8] {
+            try response.requireUndecodedBody()
             var check = DigestCheck(response.head, isRequired: requiresDigest)
             let bytes = try await response.body.collect(upTo: limit)
             check.add(bytes)

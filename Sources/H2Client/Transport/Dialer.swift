@@ -399,11 +399,11 @@ final class Dialer {
             wire.close()
             return error.scope == .client ? fail(error) : finish(.failure(error))
         }
-        guard let examination = wire.examination else { return shookHandsWell(wire, attempt) }
+        guard let examination = wire.examination else { return shookHandsWell(wire, peer) }
         // The time limit of the handshake goes on.
         examinedWire = wire
         let box = LoopBound(self)
-        let bound = LoopBound((wire, attempt))
+        let bound = LoopBound((wire, peer))
         let status = loop.runBlocking { [loop] in
             let fault = examination()
             loop.execute { box.value.examined(bound.value.0, bound.value.1, fault) }
@@ -411,7 +411,7 @@ final class Dialer {
         if status != 0 { finish(.failure(LoopThread.exhausted("start a thread for the verifier", status))) }
     }
 
-    private func examined(_ wire: TLSWire, _ attempt: Attempt, _ fault: H2Error.CertificateFault?) {
+    private func examined(_ wire: TLSWire, _ peer: Peer, _ fault: H2Error.CertificateFault?) {
         guard completion != nil, examinedWire === wire else { return }
         examinedWire = nil
         wire.examined(fault)
@@ -419,10 +419,10 @@ final class Dialer {
             wire.close()
             return finish(.failure(error))
         }
-        shookHandsWell(wire, attempt)
+        shookHandsWell(wire, peer)
     }
 
-    private func shookHandsWell(_ wire: TLSWire, _ attempt: Attempt) {
+    private func shookHandsWell(_ wire: TLSWire, _ peer: Peer) {
         let time = endPhase()
         finish(.success(connection(wire, peer, tls: (wire, time))))
     }

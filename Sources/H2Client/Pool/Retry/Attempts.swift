@@ -268,7 +268,8 @@ extension HTTPClient {
             attempts.refusal = refusal(reason, request.method, retryAfter: retryAfter)
             return nil
         case .atOnce: wait = 0
-        case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1, retryPolicy(exchange.options)), atLeast)
+        case .after(let atLeast):
+            wait = max(pool.backoff(before: attempts.counted + 1, retryPolicy(exchange.options)), atLeast)
         case .overHTTP1:
             attempts.kind = [.replay, .http1]
             wait = 0

@@ -21,12 +21,15 @@ import Tracing
 /// Types of ours, unqualified but for the client itself, whose name AsyncHTTPClient has too.
 func types() -> [Any.Type] {
     [
-        H2Client.HTTPClient.self, CollectedResponse.self, ConnectionConfiguration.self, ConnectionHandle.self,
-        ConnectionID.self, ConnectionInfo.self, ConnectionSnapshot.self, FailedAttempt.self, FrameRecord.self,
-        H2Error.self, H2EventLoop.self, HTTP1Connection.self, HTTP2Connection.self, HTTPConnection.self,
-        HTTPPriority.self, HTTPProtocolVersion.self, HTTPRequestBody.self, HTTPResponseBody.self, Origin.self,
-        (any OwnedConnection).self, RawField.self, RequestOptions.self, (any RequestSender).self, RequestTarget.self,
-        ResponseMetrics.self, StatusLine.self, StreamedResponse.self, UnexpectedStatus.self,
+        H2Client.HTTPClient.self, AddressFilter.self, CollectedResponse.self, ConnectionConfiguration.self,
+        ConnectionHandle.self, ConnectionID.self, ConnectionInfo.self, ConnectionSnapshot.self, ContentCoding.self,
+        ContentDisposition.self, CookieJar.self, DownloadSettings.self, DownloadedFile.self, FailedAttempt.self,
+        FileWritingOptions.self, FormFields.self, FrameRecord.self, H2Error.self, H2EventLoop.self,
+        HostResolver.self, HTTP1Connection.self, HTTP2Connection.self, HTTPAuthentication.self, HTTPConnection.self,
+        HTTPPriority.self, HTTPProtocolVersion.self, HTTPRequestBody.self, HTTPResponseBody.self, MultipartForm.self,
+        Origin.self, (any OwnedConnection).self, RawField.self, RequestOptions.self, (any RequestSender).self,
+        RequestTarget.self, ResponseMetrics.self, ServerSentEvent.self, ServerSentEvents.self, StatusLine.self,
+        StreamedResponse.self, StrictTransportStore.self, UnexpectedStatus.self,
         OriginServer.self, TestResponseBody.self,
     ]
 }

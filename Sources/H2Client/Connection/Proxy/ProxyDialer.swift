@@ -183,7 +183,7 @@ final class ProxyDialer {
                 Dialer.Connected(
                     wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
                     applicationProtocol: .cleartext)),
-            AbsoluteForm(credentials.map { credentials in { credentials.authorization(method: $0, target: $1) } }))
+            AbsoluteForm(credentials))
     }
 
     // MARK: - A tunnel

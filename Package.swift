@@ -21,6 +21,14 @@ let package = Package(
         .library(name: "H2ClientTesting", targets: ["H2ClientTesting"]),
         .executable(name: "h2get", targets: ["h2get"]),
     ],
+    // Without a trait the library does without what it names.
+    traits: [
+        .default(enabledTraits: ["Brotli", "PublicSuffixes", "Zlib", "Zstd"]),
+        .trait(name: "Brotli", description: "The content coding br, by libbrotlidec and libbrotlienc"),
+        .trait(name: "PublicSuffixes", description: "Cookies checked against the public suffix list, by libpsl"),
+        .trait(name: "Zlib", description: "The content codings gzip and deflate, by zlib"),
+        .trait(name: "Zstd", description: "The content coding zstd, by libzstd"),
+    ],
     dependencies: [
         // No traits: one of them brings FoundationEssentials into every binary, for HTTPRequest(url:), which is not used here.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -36,12 +44,23 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
         .target(name: "CNghttp2", dependencies: ["CLibnghttp2", "COpenSSL"]),
         .target(name: "H2Platform", swiftSettings: strict),
-        .target(name: "H2Client", dependencies: ["CNghttp2", "H2Platform", httpTypes], swiftSettings: strict),
+        .systemLibrary(
+            name: "CBrotli", pkgConfig: "libbrotlienc", providers: [.apt(["libbrotli-dev"]), .brew(["brotli"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+        .target(
+            name: "H2Client",
+            dependencies: [
+                "CNghttp2", "H2Platform", httpTypes,
+                .target(name: "CBrotli", condition: .when(traits: ["Brotli"])),
+                .target(name: "CZlib", condition: .when(traits: ["Zlib"])),
+                .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
+            ],
+            swiftSettings: strict),
         .target(name: "H2ClientJSON", dependencies: ["H2Client", httpTypes], swiftSettings: strict),
         .target(
             name: "H2ClientTesting", dependencies: ["CNghttp2", "H2Client", "H2Platform", httpTypes],
             swiftSettings: strict),
-        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .target(
             name: "H2Measure", dependencies: ["H2Client", "H2Platform", "CZlib", histogram, httpTypes],
             swiftSettings: strict),
@@ -81,7 +100,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "h2getTests", dependencies: ["h2get", "H2ClientTesting", "H2Platform", "H2TestSupport"],
+            name: "h2getTests", dependencies: ["h2get", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -72,6 +72,7 @@ Task.detached { [options, done] in
             case .connection: try await runOnConnection(options)
             case .client, .http1Client: try await runOnClient(options)
             case .allWays: try await compareWays(options)
+            case .cookieJar: try measureCookieJar(options)
             }
         done.signal(isGood ? 0 : 1)
     } catch {

@@ -38,15 +38,8 @@ extension ConnectionConfiguration {
             try Self.require(!connectTo.host.isEmpty, "connectTo.host", "empty", "a host")
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
+        try tls.validate()
         try local.validate()
-        if let unixSocketPath {
-            try Self.require(
-                SocketAddress(path: unixSocketPath) != nil, "unixSocketPath", "'\(unixSocketPath)'",
-                "a path of at most 107 bytes")
-        }
-        try Self.require(
-            tls.minimumVersion == .tls12 || tls.maximumVersion == .tls13, "tls.minimumVersion", "above maximumVersion",
-            "that or older")
     }
 
     static func require(
@@ -70,6 +63,7 @@ extension HTTPClient.Configuration {
     /// - Throws: `H2Error` (`invalidConfiguration`), which names the option, its value, and the valid values.
     public func validate() throws(H2Error) {
         try connection.validate()
+        for tls in originTLS.values { try tls.validate() }
         try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")
         for (name, value) in [
             ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),
@@ -86,6 +80,7 @@ extension HTTPClient.Configuration {
         try require(pool.waitingRequests >= 0, "pool.waitingRequests", pool.waitingRequests, "0 or more")
         try redirects.validate(as: "\(Self.name).redirects")
         try retry.validate(as: "\(Self.name).retry")
+        try authentication?.validate()
         for (name, value) in [
             ("pool.idleTimeout", pool.idleTimeout),
             ("pool.unreadTimeout", pool.unreadTimeout),

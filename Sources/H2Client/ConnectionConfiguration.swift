@@ -72,62 +72,6 @@ public struct ConnectionConfiguration: Sendable {
         }
     }
 
-    /// TLS options.
-    public struct TLS: Sendable {
-        /// Whether to verify the peer's certificate and host name. Without it (curl's `-k`) anybody on the path can read
-        /// and answer the requests. Default true.
-        public var verifiesPeer: Bool
-        /// A PEM file of certificate authorities to trust instead of the system's.
-        public var caFile: String?
-        /// A folder of certificate authorities, hashed as `openssl rehash` does, to trust instead of the system's.
-        public var caDirectory: String?
-        /// The oldest version of TLS to use. Default TLS 1.2.
-        public var minimumVersion: Version
-        /// The newest version of TLS to use. Default TLS 1.3.
-        public var maximumVersion: Version
-        /// The name for SNI and verification instead of the origin's host.
-        public var serverName: String?
-        /// A PEM file with the client's certificate chain, for servers that request one.
-        public var certificateFile: String?
-        /// A PEM file with the private key of ``certificateFile``.
-        public var privateKeyFile: String?
-        /// Whether to resume TLS sessions (RFC 8446 section 2.2, RFC 5077), which saves sending and verifying certificates.
-        /// Sessions are shared between connections of one client to the same name and port. Early data is never sent.
-        /// Default true.
-        public var resumesSessions: Bool
-        /// Suites to offer instead of the defaults, in OpenSSL's syntax, for TLS 1.2 and TLS 1.3, and groups for the key
-        /// exchange, such as `X25519:P-256`.
-        package var suites12: String?
-        package var suites13: String?
-        package var groups: String?
-
-        /// A version of TLS that HTTP/2 allows (RFC 9113 section 9.2).
-        @nonexhaustive
-        public enum Version: Sendable, Hashable {
-            /// TLS 1.2 (RFC 5246).
-            case tls12
-            /// TLS 1.3 (RFC 8446).
-            case tls13
-        }
-
-        /// Creates options; those left out have their defaults.
-        public init(
-            verifiesPeer: Bool = true, caFile: String? = nil, caDirectory: String? = nil,
-            minimumVersion: Version = .tls12, maximumVersion: Version = .tls13, serverName: String? = nil,
-            certificateFile: String? = nil, privateKeyFile: String? = nil, resumesSessions: Bool = true
-        ) {
-            self.verifiesPeer = verifiesPeer
-            self.caFile = caFile
-            self.caDirectory = caDirectory
-            self.minimumVersion = minimumVersion
-            self.maximumVersion = maximumVersion
-            self.serverName = serverName
-            self.certificateFile = certificateFile
-            self.privateKeyFile = privateKeyFile
-            self.resumesSessions = resumesSessions
-        }
-    }
-
     /// Time limits of a connection. For those of a request see ``RequestOptions``.
     public struct Timeouts: Sendable {
         /// Looking up the host's addresses, from when the lookup starts to run: a process runs up to 256 at once. Default

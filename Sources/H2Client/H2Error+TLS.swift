@@ -14,6 +14,13 @@ extension H2Error {
             case unknownAuthority
             /// Its authority revoked it.
             case revoked
+            /// Whether it was revoked cannot be told: an OCSP staple or a revocation list is missing, has expired, or may
+            /// not be relied on.
+            case unknownRevocation
+            /// No public key of the chain is pinned (``ConnectionConfiguration/TLS/pinnedKeys``).
+            case pinMismatch
+            /// ``ConnectionConfiguration/TLS/verifier`` rejected it.
+            case refused
             /// Any other fault, such as a broken signature or a key that is too weak; see ``CertificateFault/reason``.
             case other
         }

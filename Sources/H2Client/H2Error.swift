@@ -69,6 +69,8 @@ public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
         case addressRefused
         /// The body does not have the digest that the server stated.
         case digestMismatch
+        /// The response is not what was asked for: its status, type or range is another.
+        case unexpectedResponse
     }
 
     /// What an error ended.

@@ -72,7 +72,12 @@ public actor HTTP2Connection: OwnedConnection {
         _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
         // Not left to `RequestSender`: calling through the protocol would cost a small request 1 % more.
-        try await handle.connection.exchange(body, options).perform(request, body)
+        let options = options.timed
+        if !body.isReady {
+            let (opened, calledAt) = try await connection.opened(body, options)
+            return try await connection.exchange(opened, options, nil, calledAt).perform(body.typed(request), opened)
+        }
+        return try await connection.exchange(body, options).perform(request, body)
     }
 
     /// Sends a PING and waits for its acknowledgement.

@@ -26,6 +26,9 @@ extension HTTPClient {
         public var loadLimits: LoadLimits
         /// Which redirects to follow. Default: up to 10.
         public var redirects: RedirectPolicy
+        /// Credentials for the origins that requests name. Opt-in, since only the caller knows which server may have them; see
+        /// ``HTTPAuthentication/origins(_:)`` to list origins. Default: nil, none.
+        public var authentication: HTTPAuthentication?
         /// Functions that each request passes through, in order. Default: none.
         public var interceptors: [Interceptor]
         /// Defaults for the options of each request. An option that a request sets itself takes precedence; to switch a time
@@ -35,10 +38,28 @@ extension HTTPClient {
         /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth late,
         /// because then they cost a request nothing.
         public var requestOptions: RequestOptions
+        /// The jar that keeps the cookies of servers and sends them back. Clients may share one. Default: none, so cookies
+        /// are neither kept nor sent, because a program that does not expect them would be recognised by them.
+        public var cookies: CookieJar?
+        /// The hosts that want to be used over TLS only: `http` URLs of theirs become `https` (HSTS, RFC 6797). Clients may
+        /// share one. Default: none.
+        public var strictTransport: StrictTransportStore?
+        /// Whether bodies are decoded, and how much they may become. Default: all codings of this build, within limits.
+        public var contentDecoding: ContentDecoding
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
         public var eventLoops: [H2EventLoop]
+        /// TLS options for single origins, in place of those of ``connection``: a client certificate, for example, is then
+        /// presented to its origin and to nobody else. Such an origin shares no connection with others
+        /// (``Pool/coalesces``). Default: none.
+        ///
+        /// ```swift
+        /// var tls = configuration.connection.tls
+        /// tls.identity = .init(certificates: .file("client.pem"), privateKey: .file("client.key"))
+        /// configuration.originTLS[try Origin("https://api.example.com")] = tls
+        /// ```
+        public var originTLS: [Origin: ConnectionConfiguration.TLS]
         /// Returns the host and port to connect to instead of the origin's own (curl's --connect-to and --resolve), or nil
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
         /// block. With a proxy, it is the proxy that connects there. Default: none.
@@ -63,8 +84,11 @@ extension HTTPClient {
         public init(
             connection: ConnectionConfiguration = ConnectionConfiguration(), versions: Versions = .automatic,
             pool: Pool = Pool(), retry: RetryPolicy = RetryPolicy(), loadLimits: LoadLimits = LoadLimits(),
-            redirects: RedirectPolicy = RedirectPolicy(), interceptors: [Interceptor] = [],
+            redirects: RedirectPolicy = RedirectPolicy(), authentication: HTTPAuthentication? = nil,
+            cookies: CookieJar? = nil, strictTransport: StrictTransportStore? = nil,
+            contentDecoding: ContentDecoding = ContentDecoding(), interceptors: [Interceptor] = [],
             requestOptions: RequestOptions = Self.defaultRequestOptions, eventLoops: [H2EventLoop] = [.shared],
+            originTLS: [Origin: ConnectionConfiguration.TLS] = [:],
             connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)? = nil, proxies: ProxySettings = .none
         ) {
             self.connection = connection
@@ -73,9 +97,14 @@ extension HTTPClient {
             self.retry = retry
             self.loadLimits = loadLimits
             self.redirects = redirects
+            self.authentication = authentication
             self.interceptors = interceptors
             self.requestOptions = requestOptions
+            self.cookies = cookies
+            self.strictTransport = strictTransport
+            self.contentDecoding = contentDecoding
             self.eventLoops = eventLoops
+            self.originTLS = originTLS
             self.connectTo = connectTo
             self.proxies = proxies
         }
@@ -300,5 +329,10 @@ extension HTTPClient.Configuration {
             made.append(loop)
         }
         return made
+    }
+
+    /// Whether nothing stands between a request's caller and the pool.
+    var needsNoFlow: Bool {
+        interceptors.isEmpty && authentication == nil && cookies == nil && strictTransport == nil
     }
 }

@@ -4,7 +4,7 @@ public import HTTPTypes
 public struct CollectedResponse: Sendable {
     /// The response. Its body has been read.
     public let response: StreamedResponse
-    /// The body as it was received: a `content-encoding` is not decoded.
+    /// The body, without the content codings that ``StreamedResponse/decodedCodings`` names.
     public let body: [UInt8]
 
     /// The status code.

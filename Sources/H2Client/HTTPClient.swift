@@ -68,7 +68,7 @@ public final class HTTPClient: Sendable {
         pool = ConnectionPool(configuration, network: network)
         self.configuration = pool.configuration
         self.handler = handler
-        isPlain = handler == nil && configuration.interceptors.isEmpty
+        isPlain = handler == nil && configuration.needsNoFlow
     }
 
     // Only posts, like every `deinit` here: the last reference may be released under a lock or in a cancellation handler.
@@ -92,7 +92,7 @@ public final class HTTPClient: Sendable {
     ) async throws -> StreamedResponse {
         let options = try merged(options)
         let calledAt = pool.now
-        if !isPlain || body.isUnopenedFile || !options.areDefaults && !options.interceptors.isEmpty {
+        if !isPlain || !body.isReady || !options.areDefaults && options.needsFlow {
             return try await RequestFlow(client: self, options: options, calledAt: calledAt).send(request, body)
         }
         var attempts: Attempts?

@@ -76,7 +76,7 @@ extension HTTPRequestBody {
         switch content {
         case .none: 0
         case .bytes(let bytes): bytes.count
-        case .file: nil
+        case .file, .multipart: nil
         case .openFile(let file): file.length
         case .stream(let length, _): length
         }
@@ -89,10 +89,11 @@ extension HTTPRequestBody {
         switch content {
         case .none: return
         case .bytes(let bytes): try await writer.write(bytes)
-        case .file(let path):
-            let file = try await BlockingThreads.shared.result { try BodyFile(path) }
+        case .file(let path, let range):
+            let file = try await BlockingThreads.shared.result { try BodyFile(path).part(range) }
             try await Self.write(file, to: writer)
         case .openFile(let file): try await Self.write(file, to: writer)
+        case .multipart(let multipart): try await multipart.write(to: writer)
         case .stream(_, let pump): try await pump(writer)
         }
     }

@@ -15,27 +15,97 @@ public struct HTTPRequestBody: Sendable {
     enum Content: Sendable {
         case none
         case bytes([UInt8])
-        case file(path: String)
+        case file(path: String, range: FileRange?)
         case openFile(BodyFile)
+        case multipart(MultipartBody)
         case stream(length: Int?, pump: @Sendable (HTTPRequestBody.Writer) async throws -> Void)
     }
 
+    /// What few bodies have, in one reference, so that the others pay for a nil alone.
+    final class Extras: Sendable {
+        let trailers: HTTPFields?
+        let contentType: String?
+        let coding: ContentCoding?
+        /// Whether files of it were opened for the request.
+        let wasOpened: Bool
+
+        init(trailers: HTTPFields?, contentType: String?, coding: ContentCoding?, wasOpened: Bool) {
+            self.trailers = trailers
+            self.contentType = contentType
+            self.coding = coding
+            self.wasOpened = wasOpened
+        }
+    }
+
     let content: Content
+    private(set) var extras: Extras?
     /// Sent after the body (RFC 9113 section 8.1).
-    let trailers: HTTPFields?
+    var trailers: HTTPFields? { extras?.trailers }
     /// Whether the body can be sent more than once, for retries. Bodies in memory and files can; a stream can if it was
     /// created with `isReplayable`.
     public let isReplayable: Bool
+    /// What the bytes are encoded with, for the request's `content-encoding`.
+    var coding: ContentCoding? { extras?.coding }
 
-    init(content: Content, trailers: HTTPFields?, isReplayable: Bool = true) {
+    init(
+        content: Content, trailers: HTTPFields?, isReplayable: Bool = true, contentType: String? = nil,
+        coding: ContentCoding? = nil, wasOpened: Bool = false
+    ) {
         self.content = content
-        self.trailers = trailers
         self.isReplayable = isReplayable
+        if trailers != nil || contentType != nil || coding != nil || wasOpened {
+            extras = Extras(trailers: trailers, contentType: contentType, coding: coding, wasOpened: wasOpened)
+        }
+    }
+
+    /// The media type of the body, sent as `content-type` if the request has no such field. nil: none is sent.
+    ///
+    /// ``form(_:)`` and ``multipart(_:)`` set it. For other bodies the default is nil, since the bytes alone do not tell.
+    ///
+    /// ```swift
+    /// var body = HTTPRequestBody.file("report.pdf")
+    /// body.contentType = "application/pdf"
+    /// ```
+    public var contentType: String? {
+        get { extras?.contentType }
+        set {
+            extras = Extras(
+                trailers: trailers, contentType: newValue, coding: coding, wasOpened: extras?.wasOpened ?? false)
+        }
     }
 
     /// Whether `opened` (see `BodyOpening`) has to open a file.
-    var isUnopenedFile: Bool { if case .file = content { true } else { false } }
-    var isOpenedFile: Bool { if case .openFile = content { true } else { false } }
+    var isUnopenedFile: Bool {
+        switch content {
+        case .file, .multipart: true
+        case .none, .bytes, .openFile, .stream: false
+        }
+    }
+    var isOpenedFile: Bool {
+        if case .openFile = content { return true }
+        return extras?.wasOpened ?? false
+    }
+
+    /// Whether the body is sent as it is: it has no file to be opened, and no content type to be added to the request.
+    @inline(__always)
+    var isReady: Bool { extras?.contentType == nil && !isUnopenedFile }
+
+    /// The request with the body's content type, unless it has one of its own.
+    func typed(_ request: HTTPRequest) -> HTTPRequest {
+        guard let contentType, request.headerFields[.contentType] == nil else { return request }
+        var request = request
+        request.headerFields[.contentType] = contentType
+        return request
+    }
+
+    /// The bytes of a body in memory; nil for files and streams.
+    var bytesInMemory: [UInt8]? {
+        switch content {
+        case .none: []
+        case .bytes(let bytes): bytes
+        case .file, .openFile, .multipart, .stream: nil
+        }
+    }
 
     /// No body. The request ends with its header fields.
     public static let empty = HTTPRequestBody(content: .none, trailers: nil)
@@ -66,7 +136,7 @@ public struct HTTPRequestBody: Sendable {
     /// The contents of a regular file, read as the flow-control windows allow. A file that cannot be read, or becomes shorter
     /// while it is sent, fails the request with `localIO`. Bytes added meanwhile are not sent.
     public static func file(_ path: String, trailers: HTTPFields? = nil) -> HTTPRequestBody {
-        HTTPRequestBody(content: .file(path: path), trailers: trailers)
+        HTTPRequestBody(content: .file(path: path, range: nil), trailers: trailers)
     }
 
     /// The chunks of a sequence, pulled as the flow-control windows allow (backpressure). An error of the sequence resets the

@@ -5,12 +5,17 @@
 /// Reading throws `H2Error` if the stream or connection failed, and `CancellationError` if the task was cancelled, which
 /// resets the stream (CANCEL). The end is reported only if the server ended the stream properly and sent as many bytes as
 /// `content-length` says.
+///
+/// An ``HTTPClient`` decodes a body that has a `content-encoding` (see ``HTTPClient/ContentDecoding``): all bytes and limits here
+/// are of the decoded body. It is decoded in the task that reads, at most 64 KiB at a time, and only when they are asked for. A
+/// body that cannot be decoded resets the stream, and reading throws `H2Error` (`contentCodingFailed`).
 public struct HTTPResponseBody: AsyncSequence, Sendable {
     /// A chunk of the body.
     public typealias Element = Chunk
 
     let exchange: Exchange
-    /// Cancels the stream when the last copy is released; nil if the body was complete when the head arrived.
+    /// Cancels the stream when the last copy is released, and decodes the body if it has to be; nil if there is neither to do:
+    /// the body was complete when the head arrived.
     let guardian: BodyGuardian?
 
     /// Creates an iterator over the chunks.
@@ -20,14 +25,15 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let body: HTTPResponseBody
 
-        /// The next chunk: all bytes that arrived since the last one, never empty. nil at the end.
+        /// The next chunk: all bytes that arrived since the last one, never empty; of a decoded body at most 64 KiB. nil at the
+        /// end.
         public mutating func next() async throws -> Chunk? {
             try await next(isolation: #isolation)
         }
 
         /// The next chunk, keeping the isolation of `actor`. nil at the end.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Chunk? {
-            try await body.exchange.readBody().map { Chunk(bytes: $0) }
+            try await body.read().map { Chunk(bytes: $0) }
         }
     }
 
@@ -70,7 +76,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     public nonisolated(nonsending) func withNextChunk<R>(
         _ body: nonisolated(nonsending) (RawSpan) async throws -> R
     ) async throws -> R? {
-        guard let bytes = try await exchange.readBody() else { return nil }
+        guard let bytes = try await read() else { return nil }
         return try await body(bytes.span.bytes)
     }
 
@@ -78,7 +84,8 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     /// - Throws: `H2Error` (`bodyTooLarge`) if the body is longer than `limit` bytes; the stream is then reset. Why the
     ///   response failed; `CancellationError`.
     public nonisolated(nonsending) func collect(upTo limit: Int) async throws -> [UInt8] {
-        try await exchange.collectBody(upTo: limit)
+        if let decoding = guardian?.decoding { return try await decoding.collect(upTo: limit) }
+        return try await exchange.collectBody(upTo: limit)
     }
 
     /// Writes the body to a descriptor of any kind: a file, a pipe, a socket, a terminal.
@@ -92,25 +99,45 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     @discardableResult
     public nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
         switch try DescriptorWriter.open(descriptor) {
-        case .discard: try await exchange.drainBody()
-        case .writer(let writer): try await exchange.writeBody(with: writer)
+        case .discard: try await discard()
+        case .writer(let writer):
+            if let decoding = guardian?.decoding {
+                try await decoding.write(with: writer)
+            } else {
+                try await exchange.writeBody(with: writer)
+            }
         }
     }
 
-    /// Reads the body to its end and discards the bytes.
+    /// Reads the body to its end and discards the bytes. A decoded body is decoded for that, so that damage is found.
     /// - Returns: The number of bytes discarded.
     /// - Throws: `H2Error`: why the response failed; `CancellationError`.
     @discardableResult
     public nonisolated(nonsending) func discard() async throws -> Int {
-        try await exchange.drainBody()
+        if let decoding = guardian?.decoding { return try await decoding.drain() }
+        return try await exchange.drainBody()
+    }
+
+    /// The next bytes, never empty; nil at the end.
+    @inline(__always)
+    private nonisolated(nonsending) func read() async throws -> [UInt8]? {
+        if let decoding = guardian?.decoding { return try await decoding.read() }
+        return try await exchange.readBody()
     }
 }
 
-/// Lives as long as any copy of a response body that was incomplete when its head arrived.
-final class BodyGuardian: Sendable {
+/// Lives as long as any copy of a response body that was incomplete when its head arrived, or is decoded.
+///
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: `decoding` is set before the caller gets the response, and
+/// constant then.
+final class BodyGuardian: @unchecked Sendable {
     let exchange: Exchange
+    /// Removes the body's content codings; nil if it is read as it is sent.
+    @exclusivity(unchecked) var decoding: BodyDecoding?
 
     init(exchange: Exchange) { self.exchange = exchange }
 
-    deinit { exchange.abandonBody() }
+    deinit {
+        if !exchange.isWhole { exchange.abandonBody() }
+    }
 }

@@ -19,10 +19,12 @@ public struct RequestOptions: Sendable {
         var origin: Origin?
         var priority: HTTPPriority?
         var expectContinue: Duration?
+        var decodesContent: Bool?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
         var deadline: ContinuousClock.Instant?
         var redirects: HTTPClient.RedirectPolicy?
         var retry: HTTPClient.RetryPolicy?
+        var authentication: HTTPAuthentication?
         var interceptors: [HTTPClient.Interceptor] = []
         var fragment: String?
 
@@ -30,8 +32,8 @@ public struct RequestOptions: Sendable {
         var isEmpty: Bool {
             timeout == nil && queueTimeout == nil && firstByteTimeout == nil && sendTimeout == nil
                 && bodyProgressTimeout == nil && origin == nil && priority == nil && expectContinue == nil
-                && onInformational == nil && deadline == nil && redirects == nil && retry == nil
-                && interceptors.isEmpty && fragment == nil
+                && decodesContent == nil && onInformational == nil && deadline == nil && redirects == nil
+                && retry == nil && authentication == nil && interceptors.isEmpty && fragment == nil
         }
     }
 
@@ -62,16 +64,17 @@ public struct RequestOptions: Sendable {
     public init(
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
-        priority: HTTPPriority? = nil, expectContinue: Duration? = nil,
+        priority: HTTPPriority? = nil, expectContinue: Duration? = nil, decodesContent: Bool? = nil,
         onInformational: (@Sendable (HTTPResponse) -> Void)? = nil, deadline: ContinuousClock.Instant? = nil,
         redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
-        interceptors: [HTTPClient.Interceptor] = []
+        authentication: HTTPAuthentication? = nil, interceptors: [HTTPClient.Interceptor] = []
     ) {
         let values = Values(
             timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout, sendTimeout: sendTimeout,
             bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-            expectContinue: expectContinue, onInformational: onInformational, deadline: deadline, redirects: redirects,
-            retry: retry, interceptors: interceptors)
+            expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
+            deadline: deadline, redirects: redirects, retry: retry, authentication: authentication,
+            interceptors: interceptors)
         if !values.isEmpty { storage = Storage(values) }
     }
 
@@ -136,6 +139,14 @@ public struct RequestOptions: Sendable {
         set { change { $0.expectContinue = newValue } }
     }
 
+    /// Whether an ``HTTPClient`` offers content codings with this request and decodes the response's body. false leaves out
+    /// `accept-encoding` and gives the body as it is sent. Other connections never decode. Default: nil, as
+    /// ``HTTPClient/ContentDecoding/isEnabled`` says.
+    public var decodesContent: Bool? {
+        get { storage?.values.decodesContent }
+        set { change { $0.decodesContent = newValue } }
+    }
+
     /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
     public var onInformational: (@Sendable (HTTPResponse) -> Void)? {
         get { storage?.values.onInformational }
@@ -162,6 +173,16 @@ public struct RequestOptions: Sendable {
         set { change { $0.retry = newValue } }
     }
 
+    /// Credentials for the origin that the request names; they are not sent to another one after a redirect.
+    ///
+    /// They take precedence over the client's ``HTTPClient/Configuration/authentication``. Use ``HTTPAuthentication/off`` to
+    /// send none. An ``HTTPClient`` uses them; a connection of your own does not. Keep the value for later requests: its copies
+    /// share nonces and tokens. Default: those of the client.
+    public var authentication: HTTPAuthentication? {
+        get { storage?.values.authentication }
+        set { change { $0.authentication = newValue } }
+    }
+
     /// Functions that this request passes through in an ``HTTPClient``, after the client's own. Default: none.
     public var interceptors: [HTTPClient.Interceptor] {
         get { storage?.values.interceptors ?? [] }
@@ -174,8 +195,15 @@ public struct RequestOptions: Sendable {
         set { change { $0.fragment = newValue } }
     }
 
+    /// Whether something stands between the request's caller and the pool.
+    var needsFlow: Bool { !interceptors.isEmpty || authentication != nil }
+
     /// Whether no status of a response causes a retry.
     var takesAllAnswers: Bool { expectContinue == nil && (retry.map { $0.statuses.isEmpty } ?? true) }
+
+    /// These options with the deadline turned into a time limit from now on.
+    @inline(__always)
+    var timed: RequestOptions { areDefaults ? self : withDeadline(.now) }
 
     /// These options with the deadline taken into account by `timeout`.
     func withDeadline(_ now: @autoclosure () -> ContinuousClock.Instant) -> RequestOptions {
@@ -208,10 +236,12 @@ public struct RequestOptions: Sendable {
             values.origin = mine.origin ?? theirs.origin
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
+            values.decodesContent = mine.decodesContent ?? theirs.decodesContent
             values.onInformational = mine.onInformational ?? theirs.onInformational
             values.deadline = mine.deadline ?? theirs.deadline
             values.redirects = mine.redirects ?? theirs.redirects
             values.retry = mine.retry ?? theirs.retry
+            values.authentication = mine.authentication ?? theirs.authentication
             values.interceptors = theirs.interceptors + mine.interceptors
             values.fragment = mine.fragment ?? theirs.fragment
         }

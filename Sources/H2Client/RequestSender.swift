@@ -39,7 +39,12 @@ extension RequestSender {
     public nonisolated(nonsending) func send(
         _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions()
     ) async throws -> StreamedResponse {
-        let handle = handle
+        let (handle, options) = (handle, options.timed)
+        if !body.isReady {
+            let (opened, calledAt) = try await handle.connection.opened(body, options)
+            return try await handle.connection.exchange(opened, options, handle.loan, calledAt).perform(
+                body.typed(request), opened)
+        }
         return try await handle.connection.exchange(body, options, handle.loan).perform(request, body)
     }
 
@@ -62,20 +67,22 @@ extension RequestSender {
 }
 
 extension Connection {
-    /// Creates an exchange with the body's file opened.
+    /// The body with its files opened, and when the request began if that may have taken time.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
+    nonisolated(nonsending) func opened(
+        _ body: HTTPRequestBody, _ options: RequestOptions
+    ) async throws -> (HTTPRequestBody, calledAt: UInt64?) {
+        guard body.isUnopenedFile else { return (body, nil) }
+        let now = loop.preciseNow
+        return (try await body.opened(on: loop, options, calledAt: now), now)
+    }
+
+    /// Creates an exchange for a body whose files are open.
+    /// - Throws: `H2Error` (`localIO`).
     @inline(__always)
-    nonisolated(nonsending) func exchange(
-        _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil
-    ) async throws -> Exchange {
-        var (body, calledAt): (HTTPRequestBody, UInt64?) = (body, nil)
-        var options = options
-        if !options.areDefaults { options = options.withDeadline(.now) }
-        if body.isUnopenedFile {
-            let now = loop.preciseNow
-            calledAt = now
-            body = try await body.opened(on: loop, options, calledAt: now)
-        }
+    func exchange(
+        _ body: HTTPRequestBody, _ options: RequestOptions, _ loan: Loan? = nil, _ calledAt: UInt64? = nil
+    ) throws -> Exchange {
         let exchange = try Exchange(connection: self, body: body, options: options, calledAt: calledAt)
         loan?.began(exchange)
         return exchange

@@ -145,7 +145,7 @@ public struct ResponseMetrics: Sendable, Hashable {
     public var bytesSent: Int
     /// Bytes received for this request, before TLS: header sections and data with their frame headers.
     public var bytesReceived: Int
-    /// Bytes received of the response's body.
+    /// Bytes received of the response's body, before its content codings are removed.
     public var bodyBytesReceived: Int
 
     /// Creates metrics, for tests.

@@ -6,14 +6,24 @@ public import HTTPTypes
 // JSON should not pay.
 
 extension HTTPRequestBody {
-    /// Encodes a value as JSON. Send it with `content-type: application/json`, as `HTTPClient.post(_:json:)` does.
+    /// Encodes a value as JSON. It is sent with `content-type: application/json`, unless the request has that field.
     /// - Throws: The errors of the encoder.
     public static func json(_ value: some Encodable, encoder: JSONEncoder = JSONEncoder()) throws -> HTTPRequestBody {
-        .bytes(Array(try encoder.encode(value)))
+        var body = HTTPRequestBody.data(try encoder.encode(value))
+        body.contentType = "application/json"
+        return body
+    }
+
+    /// A copy of data's bytes.
+    public static func data(_ data: Data, trailers: HTTPFields? = nil) -> HTTPRequestBody {
+        .bytes(Array(data), trailers: trailers)
     }
 }
 
 extension CollectedResponse {
+    /// A copy of the body as data.
+    public var data: Data { Data(body) }
+
     /// Decodes the body from JSON.
     /// - Throws: `UnexpectedStatus` unless the status is 2xx; the errors of the decoder (`DecodingError`).
     public func json<Value: Decodable>(
@@ -70,7 +80,7 @@ extension HTTPClient {
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await post(
-            url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
+            url, body: .json(value, encoder: encoder), headerFields: headerFields, options: options,
             upTo: limit)
     }
 
@@ -82,7 +92,7 @@ extension HTTPClient {
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await put(
-            url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
+            url, body: .json(value, encoder: encoder), headerFields: headerFields, options: options,
             upTo: limit)
     }
 
@@ -94,7 +104,7 @@ extension HTTPClient {
         upTo limit: Int = HTTPClient.defaultBodyLimit
     ) async throws -> CollectedResponse {
         try await patch(
-            url, body: .json(value, encoder: encoder), headerFields: Self.typed(headerFields), options: options,
+            url, body: .json(value, encoder: encoder), headerFields: headerFields, options: options,
             upTo: limit)
     }
 
@@ -120,11 +130,5 @@ extension HTTPClient {
         try await patch(
             url, json: value, headerFields: headerFields, options: options, encoder: encoder, upTo: limit
         ).json(type, decoder: decoder)
-    }
-
-    private static func typed(_ fields: HTTPFields) -> HTTPFields {
-        var fields = fields
-        if fields[.contentType] == nil { fields[.contentType] = "application/json" }
-        return fields
     }
 }

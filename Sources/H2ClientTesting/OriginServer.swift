@@ -36,7 +36,6 @@ public final class OriginServer: Sendable {
     public let caPEM: String?
 
     private let versions: Versions
-    private let caFile = LockedFile()
     private let listener: LoopBound<Listener>
     private let loop: H2EventLoop
     private let lifetime: LoopLifetime
@@ -141,12 +140,10 @@ public final class OriginServer: Sendable {
     /// Everything else is as by default. In cleartext a server of both versions is spoken to in HTTP/1.1. The property
     /// `connection` of the result is the configuration of an `HTTP2Connection` or `HTTP1Connection`.
     ///
-    /// Clients read what they trust from files. So the CA of a self-signed certificate is in a temporary file (in the folder
-    /// TMPDIR, or /tmp), which is removed when the server's value is released: keep that until the client has ended.
-    /// - Throws: `H2Error` (`localIO`) if that file cannot be written.
+    /// - Throws: Nothing at present.
     public func clientConfiguration() throws -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
-        if let caPEM { configuration.connection.tls.caFile = try caFile.path(caPEM) }
+        if let caPEM { configuration.connection.tls.roots = [.pem(caPEM)] }
         switch versions {
         case .both: break
         case .http2: configuration.versions = .http2Only
@@ -188,23 +185,6 @@ public final class OriginServer: Sendable {
     private static func hexadecimal(_ byte: UInt8) -> String {
         let digits = String(byte, radix: 16)
         return digits.utf8.count == 1 ? "0" + digits : digits
-    }
-}
-
-/// The file of a server's authority, written when it is first needed.
-///
-/// Invariant behind `@unchecked Sendable`: `file` is accessed only under `lock`.
-private final class LockedFile: @unchecked Sendable {
-    private let lock = PthreadLock()
-    private var file: CAFile?
-
-    func path(_ pem: String) throws -> String {
-        try lock.withLock {
-            if let file { return file.path }
-            let written = try CAFile(pem)
-            file = written
-            return written.path
-        }
     }
 }
 

@@ -97,16 +97,6 @@ struct ScopedServerTests {
         }
     }
 
-    @Test func `No file is left behind`() async throws {
-        nonisolated(unsafe) var path = ""
-        try await OriginServer.withServer { server in
-            path = try #require(try server.clientConfiguration().connection.tls.caFile)
-            #expect(try server.clientConfiguration().connection.tls.caFile == path)
-            #expect(access(path, R_OK) == 0)
-        }
-        #expect(access(path, F_OK) != 0 && errno == ENOENT)
-    }
-
     // MARK: - Routes of one's own
 
     @Test(arguments: versions)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
@@ -109,6 +110,10 @@ static inline const nghttp2_ext_priority_update *ch2_frame_priority_update(const
 /// false if there is none, with the reason in `*why`: NULL if libidn2 is not installed.
 bool ch2_idn_to_ascii(const char *name, char *ascii, size_t size, const char **why);
 
+/// Whether a domain is in the public suffix list of libpsl, loaded by dlopen. `domain` is in lower case and in ASCII form.
+/// False if libpsl is not installed.
+bool ch2_is_public_suffix(const char *domain);
+
 // MARK: - OpenSSL: macros that Swift cannot see, and ALPN
 
 /// A client context: TLS `min` to `max` (0: no limit), partial writes, read-ahead into a buffer of `read_buffer` bytes, no
@@ -157,6 +162,45 @@ static inline int ch2_print_name(BIO *out, const X509_NAME *name) {
 
 /// True if the peer closed without close_notify, which OpenSSL 3 reports as a separate SSL error.
 bool ch2_ssl_is_unexpected_eof(unsigned long error);
+
+// Certificates from memory: STACK_OF(...) and what works on it are macros.
+
+/// The certificates and revocation lists in PEM or DER bytes.
+typedef struct ch2_certificates ch2_certificates;
+/// Malformed bytes yield nothing, with the reason in OpenSSL's queue; NULL if there is no memory.
+ch2_certificates *ch2_certificates_new(const uint8_t *bytes, size_t length, bool is_pem);
+void ch2_certificates_free(ch2_certificates *all);
+/// Trusts the certificates, returning how many; 0 if there are none, or one cannot be used.
+int ch2_trust(SSL_CTX *ctx, const ch2_certificates *all);
+/// Adds the revocation lists, returning how many as above. Every certificate of a chain then needs one of its issuer.
+int ch2_add_revocation_lists(SSL_CTX *ctx, const ch2_certificates *all);
+/// Presents the first certificate, with the others as its chain.
+bool ch2_use_certificates(SSL_CTX *ctx, const ch2_certificates *all);
+/// Uses the first private key, which has to belong to the certificate. `passphrase` may be NULL; `*needs_passphrase` says whether
+/// the key is encrypted. (OpenSSL asks for a passphrase by a callback that may not call back into Swift for long.)
+bool ch2_use_key(SSL_CTX *ctx, const uint8_t *bytes, size_t length, bool is_pem, const char *passphrase,
+                 size_t passphrase_length, bool *needs_passphrase);
+
+/// What an OCSP staple (RFC 6066 section 8) says.
+typedef enum {
+  /// There is none, or it says nothing.
+  CH2_STAPLE_NONE,
+  CH2_STAPLE_GOOD,
+  CH2_STAPLE_REVOKED,
+  /// It may not be relied on.
+  CH2_STAPLE_INVALID,
+} ch2_staple;
+
+/// Has client connections ask for a staple. `judge` is called in each handshake in which a certificate was verified; 0 from it
+/// ends the handshake. Both are macros.
+void ch2_ask_for_staple(SSL_CTX *ctx, int (*judge)(SSL *ssl, void *arg));
+/// Called by `judge`. `*is_promised`: the certificate says that there is always a staple (RFC 7633). `*why` completes "the
+/// staple" if it is invalid, and is the reason, possibly empty, if it is revoked.
+ch2_staple ch2_check_staple(SSL *ssl, bool *is_promised, const char **why);
+
+/// Calls `found` with each DNS name and IP address (4 or 16 bytes) of a certificate.
+void ch2_alternative_names(const X509 *certificate, void *context,
+                           void (*found)(const uint8_t *name, size_t length, bool is_address, void *context));
 
 /// Creates a temporary P-256 key and a certificate for the comma-separated `names` (DNS names and IP addresses), signed by a
 /// temporary CA, and installs both in `ctx`. Writes the CA's PEM to `*ca_pem` (free with ch2_free) and the server certificate's

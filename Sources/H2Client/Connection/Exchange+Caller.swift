@@ -182,7 +182,7 @@ extension Exchange {
     }
 
     /// Waits until both are written. Cancelling, or ending the exchange from our side, ends the wait at once.
-    private nonisolated(nonsending) func writeOut(
+    nonisolated(nonsending) func writeOut(
         _ bytes: [UInt8], _ more: [UInt8], with writer: DescriptorWriter
     ) async throws {
         let error = await withTaskCancellationHandler {

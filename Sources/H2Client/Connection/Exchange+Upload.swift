@@ -11,8 +11,8 @@ extension Exchange {
     /// Sends the request and returns the response when its head arrives. The writer continues in the meantime.
     ///
     /// A server may respond while it reads, and may read on only as its response is consumed. So the upload belongs to the
-    /// response's lifetime, not to this call, and the writer cannot be a child of the caller's task. This is the only
-    /// unstructured task in the library. Invariant: its exchange owns it. It is cancelled when the upload is over, and the
+    /// response's lifetime, not to this call, and the writer cannot be a child of the caller's task. This and the
+    /// closure of `BearerTokens` are the only unstructured tasks in the library. Invariant: its exchange owns it. It is cancelled when the upload is over, and the
     /// upload ends no later than the exchange: when the response is complete, fails, times out, or is dropped. Its errors go to
     /// the caller waiting for the head, otherwise to the reader of the body.
     nonisolated(nonsending) func uploading(

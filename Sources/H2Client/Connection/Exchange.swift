@@ -5,8 +5,8 @@ import Synchronization
 ///
 /// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use costs a tenth of a
 /// small request: everything here belongs to the connection's loop, except the following, each ordered by the continuation that
-/// resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`, `isConnectionReused` and `id`, which are
-/// constant once the caller of `perform` was resumed; and, if `isWhole`, the figures, which are constant then, and the body,
+/// resumes the reader: what `init` sets; `headError`, `head`, `status`, `isWhole`, `isConnectionReused`, `codings` and `id`,
+/// which are constant once the caller of `perform` was resumed; and, if `isWhole`, the figures, which are constant then, and the body,
 /// which belongs to the reader that holds `claim`.
 final class Exchange: StreamState, @unchecked Sendable {
     let connection: Connection
@@ -141,7 +141,10 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Body bytes that readers took before a drain began: a drain counts only its own.
     @exclusivity(unchecked) var bodyReadSoFar = 0
 
-    /// `bodyReadSoFar` at the last check for unread responses (-1 if it was being read), and since when it has had that value.
+    /// Pieces of the decoded body that readers took: they may read for long without taking encoded bytes.
+    let decodedPieces = Atomic<Int>(0)
+
+    /// `readMark` at the last check for unread responses (-1 if it was being read), and since when it has had that value.
     @exclusivity(unchecked) private var readWhenLooked = -1
     @exclusivity(unchecked) private var unreadFrom: UInt64 = 0
 
@@ -180,10 +183,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .bytes(let bytes):
             length = bytes.count
             if !bytes.isEmpty { outgoing = .bytes(bytes, offset: 0) }
-        case .file(let path):
-            let file = try BodyFile(path)
+        case .file(let path, let range):
+            let file = try BodyFile(path).part(range)
             length = file.length
             outgoing = .file(FileBody(file))
+        case .multipart: preconditionFailure("its files are opened before")
         case .openFile(let file):
             length = file.length
             outgoing = .file(FileBody(file))
@@ -193,6 +197,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         }
         super.init()
         contentLength = length
+        codings.body = body.coding
         outgoingTrailers = body.trailers
         self.outgoing = outgoing
         if options.expectContinue != nil && !isOutgoingDone {
@@ -261,11 +266,13 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Since when nobody has read the response although part of its body has arrived, judged by comparing two checks; nil if it
     /// is being read, however slowly, or if there is nothing to read.
     func unreadSince(now: UInt64) -> UInt64? {
-        guard case .none = waiter, !isOver, !body.isEmpty, claim.load(ordering: .relaxed) == .free else {
+        guard case .none = waiter, outputWaiter == nil, !isOver, !body.isEmpty, claim.load(ordering: .relaxed) == .free
+        else {
             readWhenLooked = -1
             return nil
         }
-        if readWhenLooked != bodyReadSoFar { (readWhenLooked, unreadFrom) = (bodyReadSoFar, now) }
+        let readMark = bodyReadSoFar &+ decodedPieces.load(ordering: .relaxed)
+        if readWhenLooked != readMark { (readWhenLooked, unreadFrom) = (readMark, now) }
         return unreadFrom
     }
 

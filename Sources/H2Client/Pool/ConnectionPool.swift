@@ -179,6 +179,8 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let tls: TLSContextSource
     /// nil if no request can need a proxy.
     let proxies: Proxies?
+    /// For origins that have TLS options of their own.
+    let originTLS: [Origin: TLSContextSource]
     /// The error of the failed dial that is being reported to the state.
     @exclusivity(unchecked) var dialError: H2Error?
 
@@ -213,6 +215,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
         tls = TLSContextSource(configuration.connection.tls)
         proxies = Proxies(configuration)
+        originTLS = configuration.originTLS.mapValues { TLSContextSource($0) }
         clock = configuration.eventLoops[0]
         isClockLoop = clock.identity
         takesAllAnswers =
@@ -565,6 +568,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
                 drainWaiters.append(continuation)
             }
         }
+        for source in [tls] + originTLS.values { await source.saveSessions() }
     }
 
     /// Called under the lock.

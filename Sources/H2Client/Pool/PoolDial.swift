@@ -21,10 +21,12 @@ final class PoolDial: @unchecked Sendable {
     private var state = State.created
     /// The proxy to go through; nil for none.
     private var route: ProxyRoute?
-    /// The client's configuration with the result of `connectTo` for this connection, which is called once.
+    /// The client's configuration with the result of `connectTo` for this connection, which is called once, and with the
+    /// origin's own TLS options.
     private lazy var configuration: ConnectionConfiguration = {
         var configuration = pool.configuration.connection
         if let elsewhere = pool.configuration.connectTo?(entry.origin) { configuration.connectTo = elsewhere }
+        if let tls = pool.configuration.originTLS[entry.origin] { configuration.tls = tls }
         return configuration
     }()
 
@@ -101,8 +103,8 @@ final class PoolDial: @unchecked Sendable {
 
     private func connect() {
         let connector = Connector(
-            to: entry.origin, offering: offer, configuration: configuration, tls: pool.tls, network: pool.network,
-            through: route, on: loop)
+            to: entry.origin, offering: offer, configuration: configuration,
+            tls: pool.originTLS[entry.origin] ?? pool.tls, network: pool.network, through: route, on: loop)
         state = .connecting(connector)
         connector.start { [self] result in
             state = .over

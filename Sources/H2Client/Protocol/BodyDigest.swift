@@ -1,15 +1,19 @@
 internal import CNghttp2
 
-/// The SHA-256 of a body that arrives in parts.
+/// The digest of a body that arrives in parts.
 ///
 /// Not safe for concurrent use.
 package final class BodyDigest {
+    package enum Algorithm { case sha256, sha512 }
+
+    private let algorithm: Algorithm
     // Owned, and freed in `deinit`.
     private let context: OpaquePointer?
     /// Whether every OpenSSL call since the last reset succeeded.
     private var isWhole = false
 
-    package init() {
+    package init(_ algorithm: Algorithm = .sha256) {
+        self.algorithm = algorithm
         context = EVP_MD_CTX_new()
         reset()
     }
@@ -18,7 +22,8 @@ package final class BodyDigest {
 
     /// Starts another body.
     package func reset() {
-        isWhole = context != nil && EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
+        let method = algorithm == .sha256 ? EVP_sha256() : EVP_sha512()
+        isWhole = context != nil && EVP_DigestInit_ex(context, method, nil) == 1
     }
 
     package func add(_ bytes: UnsafeRawBufferPointer) {
@@ -28,11 +33,11 @@ package final class BodyDigest {
 
     package func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes(add) }
 
-    /// The 32-byte digest of the added bytes; nil if OpenSSL failed. Nothing can be added until the next reset.
+    /// The digest of the added bytes, 32 or 64 bytes long; nil if OpenSSL failed. Nothing can be added until the next reset.
     package func finish() -> [UInt8]? {
         guard isWhole else { return nil }
         isWhole = false
-        var digest = [UInt8](repeating: 0, count: 32)
+        var digest = [UInt8](repeating: 0, count: algorithm == .sha256 ? 32 : 64)
         return EVP_DigestFinal_ex(context, &digest, nil) == 1 ? digest : nil
     }
 }

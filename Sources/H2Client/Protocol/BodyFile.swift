@@ -4,7 +4,12 @@ import H2Platform
 /// The open file of a request body. Closed when the last reference is gone.
 final class BodyFile: Sendable {
     let descriptor: CInt
+    /// Where the body begins in the file.
+    let offset: Int
+    /// The length of the body.
     let length: Int
+    /// The file that this is a part of, which owns the descriptor.
+    private let whole: BodyFile?
 
     // Opening a pipe blocks until there is a writer; for a regular file O_NONBLOCK changes nothing.
     private static let flags = O_RDONLY | O_NONBLOCK
@@ -46,13 +51,37 @@ final class BodyFile: Sendable {
         }
         self.descriptor = descriptor
         length = Int(status.st_size)
+        offset = 0
+        whole = nil
     }
 
-    deinit { close(descriptor) }
+    private init(_ whole: BodyFile, offset: Int, length: Int) {
+        self.whole = whole
+        self.offset = offset
+        self.length = length
+        descriptor = whole.descriptor
+    }
 
-    /// Reads `count` bytes from `offset` on, possibly waiting for a disk.
+    deinit { if whole == nil { close(descriptor) } }
+
+    /// The part of the file that `range` selects; the file itself without a range.
+    /// - Throws: `H2Error` (`localIO`) if the file ends before the range does.
+    func part(_ range: FileRange?) throws(H2Error) -> BodyFile {
+        guard let range else { return self }
+        let end = range.end ?? max(length, range.start)
+        guard range.start <= length, end <= length else {
+            throw H2Error(
+                .localIO, initiator: .user,
+                message: "the file has \(length) bytes, and the range that is to be sent \(range)",
+                remedy: "choose a range inside the file")
+        }
+        return BodyFile(self, offset: offset + range.start, length: end - range.start)
+    }
+
+    /// Reads `count` bytes of the body from `offset` on, possibly waiting for a disk.
     /// - Throws: `H2Error` (`localIO`) if there are fewer.
     func read(at offset: Int, count: Int) throws(H2Error) -> [UInt8] {
+        let offset = self.offset + offset
         var failure: CInt = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
@@ -70,5 +99,17 @@ final class BodyFile: Sendable {
                 at: offset + bytes.count, scope: .client, cause: failure == 0 ? .unknown : .errno(failure))
         }
         return bytes
+    }
+}
+
+/// Bytes of a file that are sent as a body.
+struct FileRange: Sendable, Hashable, CustomStringConvertible {
+    let start: Int
+    /// The byte after the last one; nil for the end of the file.
+    let end: Int?
+
+    /// Completes a sentence about a file that is too short for it.
+    var description: String {
+        end.map { "ends at byte \($0)" } ?? "begins at byte \(start)"
     }
 }

@@ -22,7 +22,7 @@ final class FileBody: @unchecked Sendable {
     private static let loadSize = 256 << 10
 
     private let file: BodyFile
-    private(set) var offset = 0
+    private(set) var offset: Int
     /// Bytes not taken yet.
     private(set) var remaining: Int
     private(set) var isLoading = false
@@ -36,6 +36,7 @@ final class FileBody: @unchecked Sendable {
     /// - Parameter length: the file's length, if it is known to differ from when it was opened.
     init(_ file: BodyFile, length: Int? = nil) {
         self.file = file
+        offset = file.offset
         remaining = length ?? file.length
     }
 

@@ -12,6 +12,8 @@ struct HeaderBlock: ~Copyable {
     let count: Int
     /// The last digit of the HTTP/1.x version.
     let minorVersion: UInt8
+    /// Whether there is a `content-encoding` field.
+    let hasContentEncoding: Bool
 
     init() {
         base = nil
@@ -19,6 +21,7 @@ struct HeaderBlock: ~Copyable {
         reasonCount = 0
         count = 0
         minorVersion = 1
+        hasContentEncoding = false
     }
 
     /// Copies the contents of a scratch.
@@ -27,6 +30,7 @@ struct HeaderBlock: ~Copyable {
         count = scratch.count
         reasonCount = scratch.reasonCount
         minorVersion = scratch.minorVersion
+        hasContentEncoding = scratch.hasContentEncoding
         if used == 0 {
             base = nil
         } else {
@@ -59,15 +63,22 @@ struct HeaderBlock: ~Copyable {
     /// The first value of the field `name`, ignoring case.
     func firstValue(of name: String) -> String? {
         var result: String?
-        let lowerCase = TokenBytes.lowerCase
         forEach { fieldName, value in
-            guard fieldName.elementsEqual(name.utf8, by: { lowerCase[Int($0)] == lowerCase[Int($1)] }) else {
-                return true
-            }
+            guard TokenBytes.areSame(fieldName, name) else { return true }
             result = String(decoding: value, as: UTF8.self)
             return false
         }
         return result
+    }
+
+    /// All values of the field `name`, ignoring case, in order.
+    func values(of name: String) -> [[UInt8]] {
+        var values: [[UInt8]] = []
+        forEach { fieldName, value in
+            if TokenBytes.areSame(fieldName, name) { values.append(Array(value)) }
+            return true
+        }
+        return values
     }
 
     /// As swift-http-types' fields. nghttp2 has checked names and values, so none is dropped.
@@ -105,6 +116,7 @@ struct HeaderScratch: ~Copyable {
     fileprivate(set) var reasonCount = 0
     /// The last digit of the HTTP/1.x version.
     var minorVersion: UInt8 = 1
+    private(set) var hasContentEncoding = false
     private var lastNameLength = 0
     private var lastValueLength = 0
     /// The value of `:status`; 0 before it arrives.
@@ -118,6 +130,7 @@ struct HeaderScratch: ~Copyable {
         listSize = 0
         status = 0
         reasonCount = 0
+        hasContentEncoding = false
     }
 
     /// Counts a field against the list size.
@@ -137,6 +150,13 @@ struct HeaderScratch: ~Copyable {
         (at + 8).copyMemory(from: name, byteCount: nameLength)
         if let value { (at + 8 + nameLength).copyMemory(from: value, byteCount: valueLength) }
         count += 1
+        if nameLength == 16 { note(name: UnsafeRawBufferPointer(start: name, count: nameLength)) }
+    }
+
+    /// A field whose name is as long as `content-encoding`; few others are.
+    @inline(never)
+    private mutating func note(name: UnsafeRawBufferPointer) {
+        if TokenBytes.areSame(name, "content-encoding") { hasContentEncoding = true }
     }
 
     // For HTTP/1.1.

@@ -12,6 +12,8 @@ enum RequestRules {
         case te
         case connection
         case transferEncoding
+        /// Excludes what a client does about content codings.
+        case coding
         /// Connection-specific, and not needed by any request of ours.
         case forbidden
     }
@@ -24,6 +26,7 @@ enum RequestRules {
         case "te": field.value == "trailers" ? .te : .forbidden
         case "host": .host
         case "content-length": .contentLength
+        case "accept-encoding", "range", "content-encoding": .coding
         default: .regular
         }
     }
@@ -140,6 +143,24 @@ enum RequestRules {
     static func oneHost(_ field: HTTPField, host: String?) throws(H2Error) {
         guard field.value == host else {
             throw invalid("two Host fields that differ", "leave one of them out")
+        }
+    }
+
+    /// What a client does about content codings in a request, as far as the request's own fields allow it.
+    struct Codings {
+        /// Whether to offer those available in `accept-encoding`.
+        var offers = false
+        /// The coding of the request's body, for `content-encoding`.
+        var body: ContentCoding?
+
+        /// Takes account of a field of the kind `coding`.
+        mutating func take(_ field: HTTPField) throws(H2Error) {
+            if field.name != .contentEncoding {
+                // RFC 9110 section 14.2: a range is one of encoded bytes, which cannot be decoded alone.
+                offers = false
+            } else if body != nil {
+                throw invalid("content-encoding beside a body that the client encodes", "leave one of them out")
+            }
         }
     }
 

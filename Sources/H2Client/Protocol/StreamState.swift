@@ -50,6 +50,10 @@ package class StreamState {
     /// Whether it is in the session's list of changed streams.
     @exclusivity(unchecked) final var isTouched = false
 
+    /// What is done about content codings. Set before the request is submitted; its own fields may rule out then that any are
+    /// offered.
+    @exclusivity(unchecked) final var codings = RequestRules.Codings()
+
     // MARK: Response
 
     @exclusivity(unchecked) final var phase = Phase.awaitingHead

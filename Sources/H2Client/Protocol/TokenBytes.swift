@@ -15,6 +15,12 @@ enum TokenBytes {
         return UnsafePointer(table)
     }()
 
+    /// Whether a token is `name`, ignoring case.
+    static func areSame(_ token: UnsafeRawBufferPointer, _ name: String) -> Bool {
+        let lowerCase = lowerCase
+        return token.elementsEqual(name.utf8) { lowerCase[Int($0)] == lowerCase[Int($1)] }
+    }
+
     /// The value of a hexadecimal digit; nil for any other byte.
     @inline(__always)
     static func hexDigit(_ byte: UInt8) -> UInt8? {
@@ -25,4 +31,14 @@ enum TokenBytes {
         default: nil
         }
     }
+
+    /// The bytes as lower-case hexadecimal digits.
+    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    }
+
+    /// Whether the byte is allowed in a token.
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool { lowerCase[Int(byte)] != 0 }
 }

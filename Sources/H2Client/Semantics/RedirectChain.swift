@@ -50,9 +50,11 @@ struct RedirectChain {
     /// The redirect that a response is; nil if it is none.
     /// - Parameters:
     ///   - request: the request it answers, as its caller wrote it.
+    ///   - strictTransport: knows which `http` URLs become `https`.
     /// - Throws: `H2Error` (`redirectRefused`).
     func redirect(
-        _ status: HTTPResponse.Status, _ headerFields: HTTPFields, to request: HTTPRequest
+        _ status: HTTPResponse.Status, _ headerFields: HTTPFields, to request: HTTPRequest,
+        _ strictTransport: StrictTransportStore? = nil
     ) throws(H2Error) -> HTTPClient.Redirect? {
         guard Self.isRedirect(status), let location = headerFields[values: .location].first else { return nil }
         let source = try RequestTarget(of: request)
@@ -64,7 +66,8 @@ struct RedirectChain {
                 source.url, status, "to a URL that cannot be used (\(error.message))",
                 "turn redirects off to get the response itself")
         }
-        let target = reference.target
+        let target =
+            strictTransport?.upgraded(reference.target, now: ConnectionPool.wallTime) ?? reference.target
         guard followed.count < policy.limit else {
             throw refusal(
                 source.url, status, "once more, after \(policy.limit) redirects",

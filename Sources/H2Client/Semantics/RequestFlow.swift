@@ -39,12 +39,11 @@ struct RequestFlow: Sendable {
     private nonisolated(nonsending) func sendAlongRedirects(
         _ request: HTTPRequest, _ body: HTTPRequestBody
     ) async throws -> StreamedResponse {
-        var body = body
-        if body.isUnopenedFile { body = try await body.opened(on: client.pool.clock, options, calledAt: calledAt) }
-        let hop = Hop(request: request, body: body, options: options)
+        let opened = try await body.opened(on: client.pool.clock, options, calledAt: calledAt)
+        var hop = Hop(request: body.typed(request), body: opened, options: options)
         let attempts = Attempts(number: client.pool.nextRequestNumber())
         var chain = RedirectChain(policy, fragment: options.fragment)
-        let response = try await send(hop, attempts, &chain)
+        let response = try await send(&hop, attempts, &chain)
         return try await follow(response, of: hop, attempts, &chain)
     }
 
@@ -60,16 +59,18 @@ struct RequestFlow: Sendable {
             attempts ?? Attempts(number: response.exchange.number), &chain)
     }
 
-    private var policy: HTTPClient.RedirectPolicy { options.redirects ?? client.configuration.redirects }
+    var policy: HTTPClient.RedirectPolicy { options.redirects ?? client.configuration.redirects }
 
     private nonisolated(nonsending) func follow(
         _ response: StreamedResponse, of hop: Hop, _ attempts: Attempts, _ chain: inout RedirectChain
     ) async throws -> StreamedResponse {
         var (response, hop) = (response, hop)
         while policy.limit > 0, RedirectChain.isRedirect(response.status) {
-            guard var redirect = try chain.redirect(response.status, response.headerFields, to: hop.request) else {
-                break
-            }
+            guard
+                var redirect = try chain.redirect(
+                    response.status, response.headerFields, to: hop.request, client.configuration.strictTransport)
+            else { break }
+            removeReplacedCookies(from: &redirect.request, response)
             switch try await policy.decide?(redirect) ?? .follow {
             case .follow: break
             case .followWith(let request): redirect.request = request
@@ -84,7 +85,7 @@ struct RequestFlow: Sendable {
                 .requestRedirected(redirect), origin: client.pool.origin(of: response.exchange),
                 connection: response.exchange.connectionID, request: HTTPClient.RequestID(number: attempts.number))
             hop = Hop(request: redirect.request, body: body, options: options(for: redirect.request, hop))
-            response = try await send(hop, attempts, &chain)
+            response = try await send(&hop, attempts, &chain)
         }
         return response
     }
@@ -115,13 +116,28 @@ struct RequestFlow: Sendable {
     }
 
     private nonisolated(nonsending) func send(
-        _ hop: Hop, _ attempts: Attempts, _ chain: inout RedirectChain
+        _ hop: inout Hop, _ attempts: Attempts, _ chain: inout RedirectChain
     ) async throws -> StreamedResponse {
-        // Before a hop is sent: what its URL decides.
-        let request = hop.request
-        if policy.limit > 0 { try chain.visit(request) }
-        return try await attempt(Hop(request: request, body: hop.body, options: hop.options), attempts)
-        // After its response: what it teaches, and whether it is sent once more.
+        useTLSIfKnown(&hop)
+        if policy.limit > 0 {
+            var request = hop.request
+            addCookies(to: &request, hop.options)
+            try chain.visit(request)
+        }
+        if let authentication = options.authentication ?? client.configuration.authentication {
+            let isNamedByCaller = try isNamedByCaller(hop.request, chain)
+            return try await exchange(hop, attempts, authentication, isNamedByCaller: isNamedByCaller)
+        }
+        return try await exchange(hop, attempts)
+    }
+
+    /// Sends a request with the jar's cookies, and keeps what the response says about later ones.
+    nonisolated(nonsending) func exchange(_ hop: Hop, _ attempts: Attempts) async throws -> StreamedResponse {
+        var hop = hop
+        addCookies(to: &hop.request, hop.options)
+        let response = try await attempt(hop, attempts)
+        learn(from: response, to: hop)
+        return response
     }
 
     // MARK: - Attempts
@@ -219,14 +235,13 @@ private final class InterceptedAttempt: @unchecked Sendable {
                 remedy: "send once for each attempt; an interceptor of requests may send more often")
         }
         do {
-            var body = body
-            if body.isUnopenedFile {
-                body = try await body.opened(on: flow.client.pool.clock, options, calledAt: flow.calledAt)
-            }
+            let request = body.typed(request)
+            let body = try await body.opened(on: flow.client.pool.clock, options, calledAt: flow.calledAt)
             var known: Attempts? = attempts
             let exchange = try await flow.client.lease(for: request, body, options, flow.calledAt, &known)
             do {
-                let response = try await exchange.perform(request, body, checkingCancellation: false)
+                let response = flow.client.decoding(
+                    try await exchange.perform(request, body, checkingCancellation: false))
                 become(.answered(request, body, exchange))
                 return response
             } catch {

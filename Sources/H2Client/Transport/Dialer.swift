@@ -46,6 +46,8 @@ final class Dialer {
     /// Nanoseconds before retrying a Unix socket whose queue is full.
     private static let queuePause: UInt64 = 5_000_000
     private var handshaker: Handshaker?
+    /// The wire that the configuration's verifier examines.
+    private var examinedWire: TLSWire?
 
     /// The start of the dial: `establish` limits all phases together.
     private let beginning: UInt64
@@ -231,7 +233,8 @@ final class Dialer {
         if let trafficClass = local.trafficClass {
             _ = ch2_set_traffic_class(descriptor, family, CInt(trafficClass))
         }
-        if let interface = local.interface, case let error = ch2_bind_interface(descriptor, family, interface), error != 0
+        if let interface = local.interface, case let error = ch2_bind_interface(descriptor, family, interface),
+            error != 0
         {
             return error
         }
@@ -359,7 +362,8 @@ final class Dialer {
         let (why, remedy) =
             switch code {
             case ENODEV: ("there is no such interface", "name one that this machine has ('ip link' lists them)")
-            case EPERM: ("this user may not choose the interface", "Linux 5.7 or newer allows it; else CAP_NET_RAW is needed")
+            case EPERM:
+                ("this user may not choose the interface", "Linux 5.7 or newer allows it; else CAP_NET_RAW is needed")
             case EADDRINUSE: ("all of these ports are taken", "allow more ports")
             case EACCES: ("this user may not use these ports", "use ports of 1024 or more")
             case EADDRNOTAVAIL where local.ports != nil && local.address == nil:
@@ -395,6 +399,30 @@ final class Dialer {
             wire.close()
             return error.scope == .client ? fail(error) : finish(.failure(error))
         }
+        guard let examination = wire.examination else { return shookHandsWell(wire, peer) }
+        // The time limit of the handshake goes on.
+        examinedWire = wire
+        let box = LoopBound(self)
+        let bound = LoopBound((wire, peer))
+        let status = loop.runBlocking { [loop] in
+            let fault = examination()
+            loop.execute { box.value.examined(bound.value.0, bound.value.1, fault) }
+        }
+        if status != 0 { finish(.failure(LoopThread.exhausted("start a thread for the verifier", status))) }
+    }
+
+    private func examined(_ wire: TLSWire, _ peer: Peer, _ fault: H2Error.CertificateFault?) {
+        guard completion != nil, examinedWire === wire else { return }
+        examinedWire = nil
+        wire.examined(fault)
+        if let error = wire.failure {
+            wire.close()
+            return finish(.failure(error))
+        }
+        shookHandsWell(wire, peer)
+    }
+
+    private func shookHandsWell(_ wire: TLSWire, _ peer: Peer) {
         let time = endPhase()
         finish(.success(connection(wire, peer, tls: (wire, time))))
     }
@@ -451,6 +479,8 @@ final class Dialer {
         abandonAttempts()
         handshaker?.abandon()
         handshaker = nil
+        examinedWire?.close()
+        examinedWire = nil
         untried = []
     }
 

@@ -29,7 +29,8 @@ extension Resolver {
             guard isAddress(literal) else {
                 return .failure(
                     H2Error(
-                        .resolveFailed, initiator: .user, message: "'\(literal)', given for '\(host)', is not an address",
+                        .resolveFailed, initiator: .user,
+                        message: "'\(literal)', given for '\(host)', is not an address",
                         remedy: "write an IPv4 or IPv6 address"))
             }
             switch address(literal, port: port) {

@@ -118,6 +118,8 @@ extension FetchSettings {
         configuration.redirects = .never
         configuration.requestOptions = RequestOptions()
         configuration.loadLimits = loadLimits
+        // Bodies are written as they are sent.
+        configuration.contentDecoding = .off
         configuration.connection = connectionConfiguration()
         configuration.connection.onFrame = onFrame
         if !connectRules.isEmpty {

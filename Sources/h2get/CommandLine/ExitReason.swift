@@ -79,6 +79,7 @@ extension ExitReason {
             case .proxyFailed: .proxyFailed
             case .addressRefused: .connectFailed
             case .digestMismatch: .partial
+            case .unexpectedResponse: .statusRefused
             }
     }
 

@@ -97,7 +97,7 @@ final class OpenResultFiles {
         if BodyOutput.isWrittenAsItIs(path) {
             return targets.append((kind, try BodyOutput.openingBlocking(path), path))
         }
-        let target = try DownloadTarget(path: path, createsDirectories: false, advice: advice)
+        let target = try DownloadTarget(path: path, createsDirectories: false, advice: Self.advice)
         let other = targets.first {
             $0.output.download.map { !Set($0.target.identities).isDisjoint(with: target.identities) } ?? false
         }
@@ -105,11 +105,11 @@ final class OpenResultFiles {
             throw Failure.usage(
                 "\(other.kind.option) and \(kind.option) both write to \(printable(path)); name two files")
         }
-        let download = try Download(target, keepsPart: false, advice: advice)
+        let download = try Download(target, keepsPart: false, advice: Self.advice)
         targets.append((kind, BodyOutput(target: .download(download)), path))
     }
 
-    private func advice(_ code: Int32) -> String {
+    @Sendable private static func advice(_ code: Int32) -> String {
         switch code {
         case ENOENT: "; its folder does not exist: make it"
         case ELOOP: "; its symbolic links lead nowhere: remove them"
@@ -147,7 +147,8 @@ final class OpenResultFiles {
         guard code != 0 else { return }
         target.output.download?.discard()
         targets.removeAll { $0.kind == target.kind }
-        let reason = Failure(.writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(advice(code))")
+        let reason = Failure(
+            .writeFailed, "writing to \(printable(name)) failed: \(errnoText(code))\(Self.advice(code))")
         failure = failure ?? reason
     }
 

@@ -1,3 +1,4 @@
+import H2Client
 import H2Platform
 
 /// The files that this run is writing or has written, so that no two URLs write the same file.

@@ -1,3 +1,4 @@
+import H2Client
 import H2Platform
 
 /// Descriptors 0, 1 and 2, as the process inherited them.
@@ -68,4 +69,11 @@ enum StandardDescriptors {
         let flags = fcntl(descriptor, F_GETFL)
         return flags >= 0 && flags & O_ACCMODE != O_RDONLY
     }
+}
+
+/// A path's folder and its last component.
+func splitPath(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+    let name = String(path[path.utf8.index(after: slash)...])
+    return (slash == path.utf8.startIndex ? "/" : String(path[..<slash]), name)
 }

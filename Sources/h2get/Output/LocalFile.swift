@@ -1,36 +1,5 @@
+import H2Client
 import H2Platform
-
-/// The kind of file at a path, with links followed.
-enum FileKind: Equatable {
-    case regular
-    case folder
-    /// A pipe, a device, a socket.
-    case other
-    case missing(Int32)
-
-    init(path: String) {
-        var status = stat()
-        self = stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
-    }
-
-    init(_ path: FilePath) {
-        var status = stat()
-        self = stat(path.c, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
-    }
-
-    init(descriptor: CInt) {
-        var status = stat()
-        self = fstat(descriptor, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
-    }
-
-    fileprivate init(mode: mode_t) {
-        switch mode & S_IFMT {
-        case S_IFREG: self = .regular
-        case S_IFDIR: self = .folder
-        default: self = .other
-        }
-    }
-}
 
 extension FileKind {
     /// How a file can be read.

@@ -1,3 +1,5 @@
+import H2Client
+
 /// Pipes and devices, which take one body at a time in the order of the URLs, like stdout.
 ///
 /// A transfer waits until it is next before it is sent, so that it holds no connection meanwhile. An output of several URLs is

@@ -1,3 +1,4 @@
+import H2Client
 import H2Platform
 import Synchronization
 
@@ -19,7 +20,7 @@ enum Unfinished {
         }
     }
 
-    struct Ticket: Sendable { fileprivate let number: Int }
+    struct Ticket: Sendable { let number: Int }
 
     private struct State {
         var items: [Int: Item] = [:]

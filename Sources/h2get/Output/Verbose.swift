@@ -40,7 +40,8 @@ struct Verbose: Sendable {
             ["\(connection) ended after \(counted(requests, "request")): \(reason)"]
         case .requestRetried(let failed):
             ["\(failed.reason); trying again \(failed.wait > .zero ? "in \(failed.wait.brief)" : "at once")"]
-        case .requestRedirected(let redirect): ["following the redirect (\(redirect.status.code)) to \(redirect.target)"]
+        case .requestRedirected(let redirect):
+            ["following the redirect (\(redirect.status.code)) to \(redirect.target)"]
         case .requestQueued, .requestSent, .attemptFinished: []
         }
     }

@@ -48,15 +48,41 @@ func dial(
     return try result.get()
 }
 
+/// Reads until something has come, as its protocol would: tickets of TLS 1.3 arrive with it.
+private final class Reader: ReadinessHandler {
+    private let wire: any Wire
+    private var done: (() -> Void)?
+    private var buffer = [UInt8](repeating: 0, count: 4_096)
+
+    init(_ wire: any Wire, _ done: @escaping () -> Void) {
+        self.wire = wire
+        self.done = done
+    }
+
+    func ready(readable: Bool, writable: Bool) {
+        guard let done, buffer.withUnsafeMutableBytes({ wire.read(into: $0) }) != .wouldBlock else { return }
+        self.done = nil
+        done()
+    }
+}
+
+/// Dials, reads what the server says first, and closes.
+func visit(
+    _ url: String, _ configuration: ConnectionConfiguration, _ tls: TLSContext, protocols: [String] = ["h2"]
+) async throws -> Reached {
+    try await dial(url, configuration, tls: tls, protocols: protocols) { connected, loop, done in
+        let reader = Reader(connected.wire, done)
+        connected.wire.attach(to: loop, handler: reader)
+        if connected.wire.hasBufferedInput { reader.ready(readable: true, writable: false) }
+    }
+}
+
 /// A configuration that trusts one authority, and a context made from it.
 func trusting(
     _ caPEM: String, _ change: (inout ConnectionConfiguration) -> Void = { _ in }
 ) throws -> (ConnectionConfiguration, TLSContext) {
-    let file = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString).pem")
-    try caPEM.write(to: file, atomically: true, encoding: .utf8)
-    defer { try? FileManager.default.removeItem(at: file) }
     var configuration = ConnectionConfiguration()
-    configuration.tls.caFile = file.path
+    configuration.tls.roots = [.pem(caPEM)]
     change(&configuration)
     return (configuration, try TLSContext(client: configuration.tls))
 }

@@ -68,6 +68,37 @@ import Testing
         #expect(second.certificateFingerprint != first.certificateFingerprint)
     }
 
+    @Test func `Every file that is named is read again when it has changed`() async throws {
+        let (folder, loop) = (try Folder(), H2EventLoop())
+        defer { loop.shutdown() }
+        let authority = TestAuthority()
+        let leaf = authority.leaf()
+        let files = [
+            "root.pem": authority.root.pem, "more.pem": TestAuthority("More").root.pem,
+            "list.pem": authority.list(revoking: []),
+            "our.pem": leaf.pem, "our.key": leaf.keyPEM(passphrase: "x"),
+        ]
+        for (name, text) in files { try folder.write(text, to: name) }
+        let configuration = ConnectionConfiguration.TLS(
+            roots: [.file(folder.path("root.pem"))], additionalRoots: [.file(folder.path("more.pem"))],
+            revocationLists: [.file(folder.path("list.pem"))],
+            identity: .init(
+                certificates: .file(folder.path("our.pem")), privateKey: .file(folder.path("our.key"))
+            ) { "x" })
+        let source = TLSContextSource(configuration)
+        var last = try await context(of: source, on: loop)
+        #expect(try await context(of: source, on: loop) === last)
+        for (name, text) in files {
+            try folder.write(text + "\n", to: name)
+            let next = try await context(of: source, on: loop)
+            #expect(next !== last, "\(name)")
+            last = next
+        }
+        // Without its list, a client would believe what is revoked.
+        try folder.write("", to: "list.pem")
+        await #expect(throws: H2Error.self) { _ = try await context(of: source, on: loop) }
+    }
+
     @Test func `Those who ask at the same time share one load`() async throws {
         let (folder, loop) = (try Folder(), H2EventLoop())
         defer { loop.shutdown() }

@@ -186,4 +186,41 @@ import Testing
         #expect(
             context.makeConnection(descriptor: -1, serverName: name, isAddress: false, protocols: ["h2"]) == nil)
     }
+
+    // MARK: - Renegotiation
+
+    @Test func `Renegotiation is refused, and the connection goes on`() throws {
+        var pair: [CInt] = [0, 0]
+        #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair) == 0)
+        for descriptor in pair { ch2_set_nonblocking(descriptor) }
+        let serving = try TLSContext(serverProtocols: ["h2"])
+        _ = try serving.makeSelfSigned(names: ["localhost"], days: 1)
+        SSL_CTX_clear_options(serving.context, 1 << 30 /* SSL_OP_NO_RENEGOTIATION */)
+        let client = try TLSWire(
+            descriptor: pair[0],
+            context: TLSContext(client: ConnectionConfiguration.TLS(verifiesPeer: false, maximumVersion: .tls12)),
+            serverName: "localhost", protocols: ["h2"])
+        let server = try TLSWire(descriptor: pair[1], context: serving, serverName: nil)
+        defer {
+            client.close()
+            server.close()
+        }
+        for _ in 0..<10 { _ = (client.handshake(), server.handshake()) }
+        #expect(client.version == "TLSv1.2" && client.handshake() == .done)
+        #expect(SSL_renegotiate(server.ssl) == 1)
+        #expect(SSL_do_handshake(server.ssl) == 1)
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let seen = buffer.withUnsafeMutableBytes { client.read(into: $0) }
+        #expect(seen == .wouldBlock)
+        #expect(renegotiations(client) == 0)
+        // The server is told, by a warning that it may take as it likes.
+        ERR_clear_error()
+        let answer = buffer.withUnsafeMutableBytes { SSL_read(server.ssl, $0.baseAddress, CInt($0.count)) }
+        #expect(answer <= 0)
+        #expect(reason(ERR_peek_error()) == SSL_R_NO_RENEGOTIATION)
+    }
 }
+
+// Macros of OpenSSL.
+private func renegotiations(_ wire: TLSWire) -> Int { SSL_ctrl(wire.ssl, SSL_CTRL_GET_NUM_RENEGOTIATIONS, 0, nil) }
+private func reason(_ code: UInt) -> CInt { CInt(truncatingIfNeeded: code & 0x7f_ffff) }

@@ -8,35 +8,6 @@ import Testing
 
 /// TLS sessions that are resumed (RFC 8446 section 2.2), and those that must not be.
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct TLSResumptionTests {
-    /// Reads until something has come, as its protocol would: tickets of TLS 1.3 arrive with it.
-    private final class Reader: ReadinessHandler {
-        private let wire: any Wire
-        private var done: (() -> Void)?
-        private var buffer = [UInt8](repeating: 0, count: 4_096)
-
-        init(_ wire: any Wire, _ done: @escaping () -> Void) {
-            self.wire = wire
-            self.done = done
-        }
-
-        func ready(readable: Bool, writable: Bool) {
-            guard let done, buffer.withUnsafeMutableBytes({ wire.read(into: $0) }) != .wouldBlock else { return }
-            self.done = nil
-            done()
-        }
-    }
-
-    /// Dials, reads what the server says first, and closes.
-    private func visit(
-        _ url: String, _ configuration: ConnectionConfiguration, _ tls: TLSContext, protocols: [String] = ["h2"]
-    ) async throws -> Reached {
-        try await dial(url, configuration, tls: tls, protocols: protocols) { connected, loop, done in
-            let reader = Reader(connected.wire, done)
-            connected.wire.attach(to: loop, handler: reader)
-            if connected.wire.hasBufferedInput { reader.ready(readable: true, writable: false) }
-        }
-    }
-
     @Test(arguments: [ConnectionConfiguration.TLS.Version.tls12, .tls13])
     func `A second connection resumes the session of the first`(
         version: ConnectionConfiguration.TLS.Version
@@ -68,7 +39,7 @@ import Testing
             let key = TLSSessionCache.Key(
                 serverName: try Origin(server.url).host, port: server.port, protocols: ["h2"])
             let session = try #require(sessions.take(for: key))
-            SSL_SESSION_free(session)
+            SSL_SESSION_free(session.session)
             #expect(sessions.count == left)
         }
     }
@@ -172,13 +143,13 @@ import Testing
     }
 
     private func add(_ cache: TLSSessionCache, _ name: String, _ session: OpaquePointer) {
-        cache.add(session, for: key(name))
+        cache.add(session, for: key(name), since: .init(time: time(nil)))
         SSL_SESSION_free(session)
     }
 
     /// The number of the session that is taken.
     private func take(_ cache: TLSSessionCache, _ name: String) -> UInt32? {
-        guard let session = cache.take(for: key(name)) else { return nil }
+        guard let session = cache.take(for: key(name))?.session else { return nil }
         defer { SSL_SESSION_free(session) }
         var length: UInt32 = 0
         guard let bytes = SSL_SESSION_get_id(session, &length), length == 4 else { return nil }
@@ -205,6 +176,17 @@ import Testing
         add(cache, "a", try session(2, version: TLS1_2_VERSION))
         #expect(cache.count == 1)
         #expect((0..<3).map { _ in take(cache, "a") } == [2, 2, 2])
+    }
+
+    @Test func `A session is renewed for seven days at most`() throws {
+        let cache = TLSSessionCache()
+        for (name, age) in [("a", 7 * 86_400 - 60), ("b", 7 * 86_400)] {
+            let session = try session(1)
+            cache.add(session, for: key(name), since: .init(time: time(nil) - age))
+            SSL_SESSION_free(session)
+        }
+        #expect(take(cache, "a") == 1)
+        #expect(take(cache, "b") == nil)
     }
 
     @Test func `A session that has expired is not taken`() throws {

@@ -97,7 +97,8 @@ extension RealServer {
         ]
     }
 
-    /// Apache httpd with mod_http2, and WebDAV's PUT.
+    /// Apache httpd with mod_http2, and WebDAV's PUT. `/basic`, `/digest` and `/digest-2s`, whose nonces last for two seconds,
+    /// have the files for the user `ada` with the password `open sesame`; `/digest-up` takes uploads from her.
     public static let apache2 = RealServer(
         name: "apache2", command: "apache2", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
         gracefulSignal: SIGUSR1,
@@ -109,8 +110,21 @@ extension RealServer {
             mkdir("\(site.folder)/\(folder)", 0o755)
             chmod("\(site.folder)/\(folder)", mode)
         }
-        let modules = ["mpm_event", "authz_core", "ssl", "http2", "dav", "dav_fs", "alias", "mime"]
-            .map { "LoadModule \($0)_module /usr/lib/apache2/modules/mod_\($0).so" }
+        let modules = [
+            "mpm_event", "authz_core", "authz_user", "authn_core", "authn_file", "auth_basic", "auth_digest", "ssl",
+            "http2", "dav", "dav_fs", "alias", "mime",
+        ]
+        .map { "LoadModule \($0)_module /usr/lib/apache2/modules/mod_\($0).so" }
+        // SHA-1 of the password, and MD5 of `ada:digest:` and the password.
+        try writeText("ada:{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=\n", to: "\(site.folder)/htpasswd")
+        try writeText("ada:digest:32877ca7e6fe168f06d8e2984efc1f40\n", to: "\(site.folder)/htdigest")
+        let digest = """
+            AuthType Digest
+                AuthName digest
+                AuthDigestProvider file
+                AuthUserFile \(site.folder)/htdigest
+                Require valid-user
+            """
         try writeText(
             """
             ServerRoot \(site.folder)
@@ -147,6 +161,28 @@ extension RealServer {
             <Location /up>
                 Dav On
             </Location>
+            Alias /basic \(site.root)
+            <Location /basic>
+                AuthType Basic
+                AuthName basic
+                AuthBasicProvider file
+                AuthUserFile \(site.folder)/htpasswd
+                Require valid-user
+            </Location>
+            Alias /digest-up \(site.uploads)
+            Alias /digest-2s \(site.root)
+            Alias /digest \(site.root)
+            <LocationMatch "^/digest/">
+                \(digest)
+            </LocationMatch>
+            <LocationMatch "^/digest-up/">
+                Dav On
+                \(digest)
+            </LocationMatch>
+            <LocationMatch "^/digest-2s/">
+                AuthDigestNonceLifetime 2
+                \(digest)
+            </LocationMatch>
             Listen 127.0.0.1:\(site.tls)
             <VirtualHost *:\(site.tls)>
                 SSLEngine on

@@ -27,6 +27,35 @@ public struct TestCertificates: Sendable {
     /// An authority that `caFile` signed.
     public let intermediateFile: String
 
+    private let authorityKeyFile: String
+
+    /// An OCSP response for `valid` to staple, made by the openssl command.
+    public enum Staple: Sendable {
+        case good, revoked
+        /// It is about `expired`.
+        case ofAnotherCertificate
+    }
+
+    /// A file with the response.
+    /// - Throws: `ProcessFailure` where openssl fails.
+    public func staple(_ staple: Staple) throws -> String {
+        let folder = try TemporaryDirectory.shared.newFolder("staple")
+        // The ledger of `openssl ca`: status, end, time of the revocation, serial number, file, subject.
+        let status = staple == .revoked ? "R\t491231000000Z\t200101000000Z" : "V\t491231000000Z\t"
+        try writeText(
+            "\(status)\t01\tunknown\t/CN=valid\nV\t491231000000Z\t\t02\tunknown\t/CN=expired\n",
+            to: "\(folder)/index.txt")
+        let serial = staple == .ofAnotherCertificate ? "0x02" : "0x01"
+        try Program.run(
+            "openssl",
+            ["ocsp", "-issuer", caFile, "-serial", serial, "-no_nonce", "-reqout", "\(folder)/request.der"])
+        try Program.run(
+            "openssl",
+            ["ocsp", "-index", "\(folder)/index.txt", "-CA", caFile, "-rsigner", caFile, "-rkey", authorityKeyFile]
+                + ["-reqin", "\(folder)/request.der", "-respout", "\(folder)/response.der", "-ndays", "1"])
+        return "\(folder)/response.der"
+    }
+
     /// The certificates of this process.
     /// - Throws: `ProcessFailure` where openssl is missing or fails.
     public static var shared: TestCertificates { get throws { try made.get() } }
@@ -49,6 +78,7 @@ public struct TestCertificates: Sendable {
         }
         let authorityLeaf = try authority("authority")
         caFile = authorityLeaf.certificateFile
+        authorityKeyFile = authorityLeaf.keyFile
         otherCAFile = try authority("other-authority").certificateFile
 
         let local = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"

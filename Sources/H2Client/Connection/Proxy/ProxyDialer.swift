@@ -17,7 +17,7 @@ final class ProxyDialer {
     private let target: TunnelTarget
     /// Whether the proxy forwards requests, which name the whole URL.
     private let forwards: Bool
-    private let authenticator: (any ProxyAuthenticator)?
+    private let credentials: ProxyCredentials?
     private var authorization: String?
     private var hasAnsweredChallenge = false
     /// Whether other dials wait for the connection that this one establishes.
@@ -49,8 +49,8 @@ final class ProxyDialer {
         self.completion = completion
         target = TunnelTarget(
             host: configuration.connectTo?.host ?? origin.host, port: configuration.connectTo?.port ?? origin.port)
-        forwards = proxy.scheme.isHTTP && offer == .cleartextHTTP1 && configuration.connectTo == nil
-        authenticator = proxy.scheme.isHTTP ? route.proxies.authenticator(of: proxy) : nil
+        forwards = route.proxies.forwards(proxy) && offer == .cleartextHTTP1 && configuration.connectTo == nil
+        credentials = proxy.scheme.isHTTP ? route.proxies.credentials(for: proxy) : nil
         beginning = loop.preciseNow
     }
 
@@ -58,7 +58,7 @@ final class ProxyDialer {
         loop.preconditionInLoop()
         if let failure = loop.failure { return finish(.failure(failure)) }
         authorization =
-            forwards ? nil : authenticator?.authorization(method: "CONNECT", target: target.authority)
+            forwards ? nil : credentials?.authorization(method: "CONNECT", target: target.authority)
         guard Resolver.isAddress(target.host) else { return proxy.scheme == .socks5 ? resolveTarget() : reach() }
         // The configuration's filter is about servers. It can judge addresses; a name that the proxy looks up, only the proxy can.
         if let filter = configuration.addressFilter, let address = AddressFilter.Address(target.host),
@@ -182,7 +182,9 @@ final class ProxyDialer {
             .success(
                 Dialer.Connected(
                     wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
-                    applicationProtocol: .cleartext)), AbsoluteForm(authenticator))
+                    applicationProtocol: .cleartext)),
+            AbsoluteForm(
+                authorization: credentials?.authorization(method: "GET", target: origin.description)))
     }
 
     // MARK: - A tunnel
@@ -236,10 +238,10 @@ final class ProxyDialer {
 
     /// Answers the challenges of a 407, once. Returns false if that is not possible.
     private func answer(_ challenges: [String]) -> Bool {
-        guard !hasAnsweredChallenge, let authenticator else { return false }
+        guard !hasAnsweredChallenge, let credentials else { return false }
         hasAnsweredChallenge = true
         guard
-            let answer = authenticator.authorization(
+            let answer = credentials.authorization(
                 answering: challenges, method: "CONNECT", target: target.authority)
         else { return false }
         authorization = answer

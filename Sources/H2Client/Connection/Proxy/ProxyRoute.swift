@@ -11,7 +11,8 @@ final class Proxies: @unchecked Sendable {
     /// How long a connection to a proxy may have no tunnels.
     private let idleTimeout: Duration
     private let lock = PthreadLock()
-    private var authenticators: [HTTPClient.Proxy: any ProxyAuthenticator] = [:]
+    private var credentials: [HTTPClient.Proxy: ProxyCredentials] = [:]
+    private let passwordScheme: HTTPAuthentication.PasswordScheme
     private var shared: [ObjectIdentifier: ProxyConnections] = [:]
 
     /// Proxies remembered with what was learned about their authentication; beyond it all are forgotten.
@@ -21,11 +22,14 @@ final class Proxies: @unchecked Sendable {
     init?(_ configuration: HTTPClient.Configuration) {
         guard let rules = ProxyRules(configuration.proxies) else { return nil }
         self.rules = rules
+        passwordScheme = configuration.proxies.passwordScheme
         if let tls = configuration.proxies.tls {
             tlsConfiguration = tls
         } else {
             var tls = configuration.connection.tls
-            (tls.serverName, tls.certificateFile, tls.privateKeyFile) = (nil, nil, nil)
+            // What is meant for origins. Two contexts cannot share a session file.
+            (tls.serverName, tls.certificateFile, tls.privateKeyFile, tls.identity) = (nil, nil, nil, nil)
+            (tls.pinnedKeys, tls.verifier, tls.sessionFile) = ([], nil, nil)
             tlsConfiguration = tls
         }
         tls = TLSContextSource(tlsConfiguration)
@@ -40,16 +44,24 @@ final class Proxies: @unchecked Sendable {
         return try rules.proxy(for: origin).map { ProxyRoute(proxy: $0, proxies: self) }
     }
 
-    /// Who answers for the proxy's user; nil if there is none.
-    func authenticator(of proxy: HTTPClient.Proxy) -> (any ProxyAuthenticator)? {
-        guard let user = proxy.user else { return nil }
+    /// What the proxy is told of its user; nil if there is none.
+    func credentials(for proxy: HTTPClient.Proxy) -> ProxyCredentials? {
+        guard let user = proxy.user, let origin = try? Origin(scheme: .http, host: proxy.host, port: proxy.port) else {
+            return nil
+        }
         return lock.withLock {
-            if let known = authenticators[proxy] { return known }
-            if authenticators.count >= Self.rememberedProxies { authenticators = [:] }
-            let new = BasicProxyAuthenticator(user: user, password: proxy.password ?? "")
-            authenticators[proxy] = new
+            if let known = credentials[proxy] { return known }
+            if credentials.count >= Self.rememberedProxies { credentials = [:] }
+            let new = ProxyCredentials(
+                Login(user: user, password: proxy.password ?? ""), passwordScheme, proxy: origin)
+            credentials[proxy] = new
             return new
         }
+    }
+
+    /// Whether requests to `http` origins are forwarded by the proxy, not sent through a tunnel.
+    func forwards(_ proxy: HTTPClient.Proxy) -> Bool {
+        proxy.scheme.isHTTP && (proxy.user == nil || passwordScheme == .basic)
     }
 
     /// The connections to proxies on a loop.

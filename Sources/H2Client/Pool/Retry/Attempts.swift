@@ -30,6 +30,11 @@ final class Attempts {
     /// A redirect is followed: what follows is a new request with the same history.
     func begin(_ redirect: HTTPClient.Redirect) {
         redirects.append(redirect)
+        beginAnew()
+    }
+
+    /// What follows is another request with the same history: after a redirect, or with other credentials.
+    func beginAnew() {
         counted = 1
         replays = 0
         kind = []
@@ -59,7 +64,7 @@ extension HTTPClient {
         while true {
             let exchange = try await lease(for: request, body, options, calledAt, &attempts)
             do {
-                let response = try await exchange.perform(request, body, checkingCancellation: false)
+                let response = decoding(try await exchange.perform(request, body, checkingCancellation: false))
                 if pool.takesAllAnswers, options.areDefaults || options.takesAllAnswers { return response }
                 if try await isFinal(response, to: request, body, exchange, &attempts) { return response }
             } catch {
@@ -90,6 +95,7 @@ extension HTTPClient {
         switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
         case .use(let connection, let entry, let isReused):
             let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+            exchange.codings.offers = offersCodings(options)
             exchange.number = attempts?.number ?? pool.nextRequestNumber()
             if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
             return exchange
@@ -114,6 +120,7 @@ extension HTTPClient {
             throw error
         }
         let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
+        exchange.codings.offers = offersCodings(options)
         exchange.number = number
         try exchange.checkCancellation()
         note(exchange, attempts, isReused: ticket.isReused)
@@ -261,7 +268,8 @@ extension HTTPClient {
             attempts.refusal = refusal(reason, request.method, retryAfter: retryAfter)
             return nil
         case .atOnce: wait = 0
-        case .after(let atLeast): wait = max(pool.backoff(before: attempts.counted + 1, retryPolicy(exchange.options)), atLeast)
+        case .after(let atLeast):
+            wait = max(pool.backoff(before: attempts.counted + 1, retryPolicy(exchange.options)), atLeast)
         case .overHTTP1:
             attempts.kind = [.replay, .http1]
             wait = 0

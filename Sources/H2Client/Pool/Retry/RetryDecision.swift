@@ -151,7 +151,8 @@ enum RetryDecision: Sendable, Hashable {
         switch error.code {
         case .invalidURL, .invalidRequest, .invalidConfiguration, .resolveFailed, .connectFailed, .tlsFailed,
             .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .limitExceeded, .bodyTooLarge, .localIO,
-            .redirectRefused, .contentCodingFailed, .proxyFailed, .addressRefused, .digestMismatch:
+            .redirectRefused, .contentCodingFailed, .proxyFailed, .addressRefused, .digestMismatch,
+            .unexpectedResponse:
             return .no(.wouldNotHelp)
         case .clientShutDown: return .no(.endedByUs)
         case .timeout: return afterTimeout(error, situation)

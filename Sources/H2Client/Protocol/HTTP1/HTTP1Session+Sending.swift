@@ -18,7 +18,8 @@ extension HTTP1Session {
             request.headerFields.isEmpty ? nil : request.headerFields.first { RequestRules.kind($0) == .host }?.value
         try writeRequestLine(request, host: host)
         if let contentLength { try RequestRules.length(contentLength) }
-        var head = RequestFields(hasBody: !stream.isOutgoingDone || stream.outgoingTrailers != nil)
+        var head = RequestFields(
+            hasBody: !stream.isOutgoingDone || stream.outgoingTrailers != nil, codings: stream.codings)
         for field in request.headerFields {
             if try head.take(field, expectsContinue: expectsContinue) { write(field) }
             if request.authority == nil, RequestRules.kind(field) == .host {
@@ -46,6 +47,17 @@ extension HTTP1Session {
             throw RequestRules.invalid("a CONNECT request has no body (RFC 9110 section 9.3.6)", "leave it out")
         }
         let upload = try writeFraming(stream, request.method, head, contentLength: contentLength)
+        stream.codings.offers = head.codings.offers && request.method != .connect
+        if stream.codings.offers {
+            write("Accept-Encoding: ")
+            write(ContentCoding.acceptEncoding)
+            write("\r\n")
+        }
+        if let coding = head.codings.body {
+            write("Content-Encoding: ")
+            write(coding.rawValue)
+            write("\r\n")
+        }
         if expectsContinue { write("Expect: 100-continue\r\n") }
         if let priority {
             write("Priority: ")
@@ -94,12 +106,11 @@ extension HTTP1Session {
     /// The request line and what comes with it, for a proxy that forwards the request; the method is written.
     @inline(never)
     private func write(_ form: AbsoluteForm, _ request: HTTPRequest, _ authority: String, _ path: String) {
-        let target = form.target(authority, path)
-        write(target)
+        write(form.target(authority, path))
         write(" HTTP/1.1\r\nHost: ")
         write(authority)
         write("\r\n")
-        guard let authorization = form.authorization(request, target: target) else { return }
+        guard let authorization = form.authorization(for: request) else { return }
         write("Proxy-Authorization: ")
         write(authorization)
         write("\r\n")
@@ -108,17 +119,24 @@ extension HTTP1Session {
     /// What a request's own fields ask for.
     private struct RequestFields {
         let hasBody: Bool
+        var codings: RequestRules.Codings
         var statedLength: Int?
         var saysChunked = false
         var saysClose = false
         var saysTrailers = false
 
-        init(hasBody: Bool) { self.hasBody = hasBody }
+        init(hasBody: Bool, codings: RequestRules.Codings) {
+            self.hasBody = hasBody
+            self.codings = codings
+        }
 
         /// Processes a field. Returns whether to write it unchanged.
         mutating func take(_ field: HTTPField, expectsContinue: Bool) throws(H2Error) -> Bool {
             switch RequestRules.kind(field) {
             case .regular: return !(expectsContinue && field.name == .expect)
+            case .coding:
+                try codings.take(field)
+                return true
             case .host: return false
             case .te:
                 defer { saysTrailers = true }

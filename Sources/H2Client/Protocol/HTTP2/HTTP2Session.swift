@@ -216,7 +216,9 @@ final class HTTP2Session: HTTPSession {
     ) throws(H2Error) {
         let contentLength = stream.contentLength
         try requestHead.fill(
-            request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority)
+            request, known: known, contentLength: contentLength, expectsContinue: expectsContinue, priority: priority,
+            codings: stream.codings)
+        stream.codings.offers = requestHead.codings.offers
         let hasBody = !stream.isOutgoingDone || stream.outgoingTrailers != nil
         if contentLength == nil, let stated = requestHead.statedLength {
             try RequestRules.hasBody(hasBody, stated: stated)

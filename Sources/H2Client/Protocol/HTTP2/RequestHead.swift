@@ -10,6 +10,8 @@ struct RequestHead: ~Copyable {
     private(set) var count = 0
     /// The value of the request's own `content-length`.
     private(set) var statedLength: Int?
+    /// What is done about content codings.
+    private(set) var codings = RequestRules.Codings()
     // Values are in `bytes`, which may move while it grows: until the end, pairs hold offsets.
     private var offset = 0
 
@@ -51,8 +53,15 @@ struct RequestHead: ~Copyable {
         deinit { memory.deallocate() }
     }
 
-    private static let get: StaticString = "GET"
     private static let noCopy = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
+
+    /// Appends a constant value.
+    private mutating func append(staticName: StaticString, staticValue: StaticString) {
+        append(
+            staticName: staticName,
+            lastingValue: UnsafeMutableBufferPointer(
+                start: UnsafeMutablePointer(mutating: staticValue.utf8Start), count: staticValue.utf8CodeUnitCount))
+    }
 
     /// Appends a value that is not moved or freed before the session ends.
     private mutating func append(staticName: StaticString, lastingValue: UnsafeMutableBufferPointer<UInt8>) {
@@ -66,10 +75,7 @@ struct RequestHead: ~Copyable {
 
     private mutating func appendMethod(_ method: HTTPRequest.Method) {
         guard method == .get else { return append(staticName: ":method", value: method.rawValue) }
-        append(
-            staticName: ":method",
-            lastingValue: UnsafeMutableBufferPointer(
-                start: UnsafeMutablePointer(mutating: Self.get.utf8Start), count: Self.get.utf8CodeUnitCount))
+        append(staticName: ":method", staticValue: "GET")
     }
 
     /// Constant names have static memory, which nghttp2 need not copy.
@@ -147,12 +153,14 @@ extension RequestHead {
     /// Replaces the contents with a request's fields.
     /// - Parameters:
     ///   - contentLength: sent as `content-length` if the request has none.
+    ///   - codings: what to do about content codings. `codings` has what was done.
     /// - Throws: `H2Error` (`invalidRequest`).
     mutating func fill(
         _ request: HTTPRequest, known: borrowing Known, contentLength: Int?, expectsContinue: Bool,
-        priority: HTTPPriority?
+        priority: HTTPPriority?, codings: RequestRules.Codings = RequestRules.Codings()
     ) throws(H2Error) {
         removeAll()
+        self.codings = codings
         let method = request.method
         appendMethod(method)
         let host =
@@ -162,6 +170,7 @@ extension RequestHead {
         if method == .connect && extended == nil {
             let authority = try RequestRules.connectAuthority(request.authority ?? host)
             append(staticName: ":authority", value: authority)
+            self.codings.offers = false
         } else {
             let path = try RequestRules.path(request)
             if let scheme = request.scheme, scheme != known.scheme {
@@ -179,6 +188,9 @@ extension RequestHead {
         for field in request.headerFields {
             switch RequestRules.kind(field) {
             case .regular, .te: append(field)
+            case .coding:
+                try self.codings.take(field)
+                append(field)
             case .host: if request.authority == nil { try RequestRules.oneHost(field, host: host) }
             case .contentLength:
                 let length = try RequestRules.length(field, earlier: statedLength)
@@ -198,6 +210,10 @@ extension RequestHead {
                 append(staticName: "content-length", value: String(contentLength))
             }
         }
+        if self.codings.offers {
+            append(staticName: "accept-encoding", staticValue: ContentCoding.acceptEncoding)
+        }
+        if let coding = codings.body { append(staticName: "content-encoding", value: coding.rawValue) }
         if expectsContinue { append(staticName: "expect", value: "100-continue") }
         if let priority { append(staticName: "priority", value: priority.fieldValue) }
     }

@@ -31,9 +31,14 @@ extension HTTPClient {
 
         let source: Source
 
-        /// TLS options for connections to `https` proxies. nil: the client's own (``ConnectionConfiguration/tls``), without the
-        /// client certificate and the server name, which are meant for origins. Default nil.
+        /// TLS options for connections to `https` proxies. nil: the client's own (``ConnectionConfiguration/tls``), without what
+        /// is meant for origins: server name, client certificate, pinned keys, verifier and session file. Default nil.
         public var tls: ConnectionConfiguration.TLS?
+
+        /// How user names and passwords of HTTP proxies are sent. ``HTTPAuthentication/PasswordScheme/basic`` sends them at once;
+        /// the others wait for the proxy's challenge, and reach `http` origins by tunnels as well, since a challenge to a tunnel
+        /// is answered once for all of its requests. Default: Basic, which all proxies know.
+        public var passwordScheme = HTTPAuthentication.PasswordScheme.basic
 
         /// No proxies.
         public static var none: ProxySettings { ProxySettings(source: .none) }

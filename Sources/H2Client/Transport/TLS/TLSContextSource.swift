@@ -103,6 +103,18 @@ final class TLSContextSource: @unchecked Sendable {
         }
     }
 
+    /// Writes the sessions to their file, if there is one, and returns when that is done.
+    nonisolated(nonsending) func saveSessions() async {
+        guard let context = lock.withLock({ loaded?.context }), context.keepsSessions else { return }
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            let status = BlockingThreads.shared.run {
+                context.saveSessions()
+                continuation.resume()
+            }
+            if status != 0 { continuation.resume() }
+        }
+    }
+
     /// The files did not load within the time limit of a handshake: a disk or network file system hangs.
     static func timeout(_ limit: Duration) -> H2Error {
         H2Error(
@@ -119,10 +131,15 @@ final class TLSContextSource: @unchecked Sendable {
             let names = TrustSources.names(in: folder) ?? []
             return names.contains(where: TrustSources.isHash) ? [] : names.map { folder + "/" + $0 }
         }
-        return (sources.files + sources.folders + inFolders).map { Stamp($0) }
+        let named = (sources.values + configuration.revocationLists).compactMap(\.path)
+        return (sources.files + sources.folders + inFolders + named).map { Stamp($0) }
     }
 
     private func identityStamps() -> [Stamp] {
-        [configuration.certificateFile, configuration.privateKeyFile].compactMap { $0 }.map { Stamp($0) }
+        let identity = configuration.identity
+        return [
+            configuration.certificateFile, configuration.privateKeyFile, identity?.certificates.path,
+            identity?.privateKey?.path,
+        ].compactMap { $0 }.map { Stamp($0) }
     }
 }

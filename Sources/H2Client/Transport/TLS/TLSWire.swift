@@ -17,14 +17,22 @@ package enum ProtocolChoice: Sendable, Hashable {
 /// wire.
 package final class TLSWire: SocketWire, CarrierWire {
     /// Valid until `release` or `deinit`.
-    private let ssl: OpaquePointer
+    let ssl: OpaquePointer
     /// nil once released.
-    private var context: TLSContext?
+    private(set) var context: TLSContext?
     private var lastTraffic = (received: 0, sent: 0)
     /// The protocols we offered by ALPN; empty on the server side.
     private let protocols: [String]
     /// The cache key of the connection's sessions; nil on the server side.
-    private let sessionKey: TLSSessionCache.Key?
+    let sessionKey: TLSSessionCache.Key?
+    /// The full handshake that the connection relies on: an earlier one's if it resumes a session.
+    var beginning: TLSSessionCache.Beginning?
+    /// What is wrong with the certificate, beyond what OpenSSL verifies.
+    var fault: H2Error.CertificateFault?
+    /// Whether everything about the peer has been examined. Only then may others resume its sessions.
+    private var isAccepted = false
+    /// Sessions that have come before. Owned.
+    private var earlySessions: [OpaquePointer] = []
     private var isEstablished = false
     /// Whether any data of the peer has arrived.
     private var hasRead = false
@@ -85,9 +93,10 @@ package final class TLSWire: SocketWire, CarrierWire {
     private func prepare() {
         // Unretained: the SSL belongs to this wire, and uses the pointer only inside calls made by the wire.
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-        if let sessionKey, let session = context?.sessions?.take(for: sessionKey) {
-            SSL_set_session(ssl, session)
-            SSL_SESSION_free(session)
+        if let sessionKey, let resumable = context?.sessions?.take(for: sessionKey) {
+            SSL_set_session(ssl, resumable.session)
+            SSL_SESSION_free(resumable.session)
+            beginning = resumable.beginning
         }
     }
 
@@ -123,6 +132,7 @@ package final class TLSWire: SocketWire, CarrierWire {
     }
 
     deinit {
+        dropEarlySessions()
         if !isReleased { SSL_free(ssl) }
     }
 
@@ -131,18 +141,37 @@ package final class TLSWire: SocketWire, CarrierWire {
     package func release() {
         guard isClosed, !isReleased else { return }
         lastTraffic = traffic
+        dropEarlySessions()
         context = nil
         SSL_free(ssl)
         carrier?.release()
     }
 
-    /// OpenSSL has a session for later connections: at the end of a handshake, or in TLS 1.3 whenever the server sends one.
-    static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) {
-        guard let user = SSL_get_ex_data(ssl, 0) else { return }
+    /// The wire that an SSL belongs to.
+    static func with<R>(_ ssl: OpaquePointer?, _ body: (TLSWire) -> R) -> R? {
+        guard let ssl, let user = SSL_get_ex_data(ssl, 0) else { return nil }
         // Unretained: see `init`.
-        Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { wire in
-            if let key = wire.sessionKey { wire.context?.sessions?.add(session, for: key) }
-        }
+        return Unmanaged<TLSWire>.fromOpaque(user)._withUnsafeGuaranteedRef { body($0) }
+    }
+
+    /// OpenSSL has a session for later connections: at the end of a handshake, or in TLS 1.3 whenever the server sends one.
+    static func keep(_ session: OpaquePointer, of ssl: OpaquePointer) { with(ssl) { $0.keep(session) } }
+
+    private func keep(_ session: OpaquePointer) {
+        guard let sessionKey, let sessions = context?.sessions else { return }
+        if isAccepted, let beginning { return sessions.add(session, for: sessionKey, since: beginning) }
+        SSL_SESSION_up_ref(session)
+        earlySessions.append(session)
+    }
+
+    private func dropEarlySessions() {
+        for session in earlySessions { SSL_SESSION_free(session) }
+        earlySessions = []
+    }
+
+    /// OpenSSL has a line for the key log.
+    static func log(_ line: UnsafePointer<CChar>, of ssl: OpaquePointer) {
+        with(ssl) { $0.context?.keyLog?.append(line) }
     }
 
     // MARK: - Handshake
@@ -155,15 +184,23 @@ package final class TLSWire: SocketWire, CarrierWire {
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
-            guard !protocols.isEmpty, selectedProtocol == "h2", let suite = SSL_get_current_cipher(ssl),
+            if SSL_session_reused(ssl) != 1 { beginning = TLSSessionCache.Beginning(time: time(nil)) }
+            if !protocols.isEmpty, selectedProtocol == "h2", let suite = SSL_get_current_cipher(ssl),
                 Self.isProhibited(suite, version: SSL_version(ssl))
-            else { return .done }
-            failure = H2Error(
-                .tlsFailed, scope: .connection, initiator: .remote,
-                message: "the server chose h2 over \(cipher), which HTTP/2 prohibits (RFC 9113 section 9.2.2)",
-                remedy: "let it prefer suites with ECDHE and AES-GCM, or speak HTTP/1.1 alone")
-            forgetSessions()
-            return .failed
+            {
+                failure = H2Error(
+                    .tlsFailed, scope: .connection, initiator: .remote,
+                    message: "the server chose h2 over \(cipher), which HTTP/2 prohibits (RFC 9113 section 9.2.2)",
+                    remedy: "let it prefer suites with ECDHE and AES-GCM, or speak HTTP/1.1 alone")
+            } else {
+                failure = pinError()
+            }
+            guard failure == nil else {
+                forgetSessions()
+                return .failed
+            }
+            if context?.verifier == nil { accept() }
+            return .done
         }
         let savedErrno = errno
         switch SSL_get_error(ssl, result) {
@@ -177,8 +214,16 @@ package final class TLSWire: SocketWire, CarrierWire {
         }
     }
 
+    /// The connection may be used, and its sessions resumed.
+    func accept() {
+        isAccepted = true
+        for session in earlySessions { keep(session) }
+        dropEarlySessions()
+    }
+
     /// Removes the server's sessions after a failed handshake, so that they are not tried again.
-    private func forgetSessions() {
+    func forgetSessions() {
+        dropEarlySessions()
         if let sessionKey { context?.sessions?.remove(for: sessionKey) }
     }
 
@@ -194,11 +239,14 @@ package final class TLSWire: SocketWire, CarrierWire {
         let packed = ERR_get_error()
         let verdict = SSL_get_verify_result(ssl)
         if context?.verifiesPeer == true, verdict != Int(X509_V_OK) {
-            let fault = H2Error.CertificateFault(verifyResult: verdict)
-            return H2Error(
-                .certificateRejected, scope: .connection, cause: .certificate(fault),
-                message: "the server's certificate was rejected: \(fault.reason)",
-                remedy: Self.certificateRemedy(verdict))
+            return Self.rejection(H2Error.CertificateFault(verifyResult: verdict), Self.certificateRemedy(verdict))
+        }
+        if let fault {
+            return Self.rejection(
+                fault,
+                fault.kind == .revoked
+                    ? "the server needs a new certificate"
+                    : "repair the server's stapling (or turn the check off: ConnectionConfiguration.TLS.stapling)")
         }
         if let error = certificateWanted(packed, code) { return error }
         if let carried = carrier?.failure { return carried }
@@ -241,7 +289,8 @@ package final class TLSWire: SocketWire, CarrierWire {
                 : "the server asked for a client certificate, and has none from us: \(reason)",
             remedy: hasOurs
                 ? "is it one that this server knows, and still valid?"
-                : "name a certificate and its key (ConnectionConfiguration.TLS.certificateFile and privateKeyFile)")
+                : "name a certificate and its key (ConnectionConfiguration.TLS: identity, or certificateFile and privateKeyFile)"
+        )
     }
 
     /// RFC 7301 section 3.2: the server ended the handshake because it supports none of the offered protocols.
@@ -261,6 +310,9 @@ package final class TLSWire: SocketWire, CarrierWire {
             "renew it on the server, or check this machine's clock"
         case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
             "use a name that stands in the certificate"
+        case X509_V_ERR_CERT_REVOKED: "the server needs a new certificate"
+        case X509_V_ERR_UNABLE_TO_GET_CRL, X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID:
+            "name a current revocation list of each authority of the chain"
         default: "name its authority with a CA file, or turn verification off if you must"
         }
     }
@@ -307,18 +359,10 @@ package final class TLSWire: SocketWire, CarrierWire {
     package var peerCertificate: (subject: String, issuer: String, expiry: String)? {
         guard let certificate = ch2_ssl_peer_certificate(ssl) else { return nil }
         defer { X509_free(certificate) }
-        func text(_ write: (OpaquePointer) -> Void) -> String {
-            guard let bio = BIO_new(BIO_s_mem()) else { return "" }
-            defer { BIO_free(bio) }
-            write(bio)
-            var buffer = [UInt8](repeating: 0, count: 512)
-            let count = BIO_read(bio, &buffer, CInt(buffer.count))
-            return String(decoding: buffer.prefix(Int(max(count, 0))), as: UTF8.self)
-        }
         return (
-            text { ch2_print_name($0, X509_get_subject_name(certificate)) },
-            text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
-            text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) }
+            PeerCertificates.text { ch2_print_name($0, X509_get_subject_name(certificate)) },
+            PeerCertificates.text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
+            PeerCertificates.text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) }
         )
     }
 

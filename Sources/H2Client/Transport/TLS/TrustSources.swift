@@ -1,24 +1,27 @@
 import CNghttp2
 import H2Platform
 
-/// The files and folders of certificate authorities named by a configuration or the environment.
+/// The certificate authorities named by a configuration or the environment.
 ///
-/// They replace the system's trust, and each must load: falling back to other trust would fail open.
+/// All but the additional ones replace the system's trust, and each must load: falling back to other trust would fail open.
 struct TrustSources {
     private(set) var files: [String] = []
     private(set) var folders: [String] = []
     /// The source of the names, for errors: empty, or " that SSL_CERT_FILE names".
     private(set) var origin = ""
 
-    /// Nothing is named, so the system's trust is used.
-    var isSystem: Bool { files.isEmpty && folders.isEmpty }
+    /// Nothing is named instead of the system's trust, which is used.
+    private(set) var isSystem = false
+    /// Roots, in place of or beside the system's.
+    let values: [ConnectionConfiguration.TLS.Source]
 
     /// - Parameter environment: returns the value of a variable. For tests.
     init(
         _ configuration: ConnectionConfiguration.TLS,
         environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
     ) {
-        if configuration.caFile != nil || configuration.caDirectory != nil {
+        values = configuration.roots + configuration.additionalRoots
+        if configuration.caFile != nil || configuration.caDirectory != nil || !configuration.roots.isEmpty {
             files = [configuration.caFile].compactMap { $0 }
             folders = [configuration.caDirectory].compactMap { $0 }
             return
@@ -28,6 +31,7 @@ struct TrustSources {
         origin = [files.isEmpty ? nil : "SSL_CERT_FILE", folders.isEmpty ? nil : "SSL_CERT_DIR"].compactMap { $0 }
             .joined(separator: " or ")
         if !origin.isEmpty { origin = " (named by \(origin))" }
+        isSystem = files.isEmpty && folders.isEmpty
     }
 
     /// The paths of an environment variable, separated by colons. If the whole value exists as a path, it is not split.

@@ -1,24 +1,23 @@
-import H2Platform
+package import H2Platform
 
 /// The file that a download will become: its real location, and what exists there already.
-struct DownloadTarget: Sendable {
+package struct DownloadTarget: Sendable {
     /// The path as the user named it.
-    let path: String
+    package let path: String
     /// The path with the symbolic links of its last component followed, so that a link stays a link.
-    let resolved: FilePath
+    package let resolved: FilePath
     /// The permissions of the existing file, if any.
-    let mode: mode_t?
+    package let mode: mode_t?
     /// Identities by which other names of the same file are recognized.
-    let identities: [FileIdentity]
+    package let identities: [FileIdentity]
     /// When the existing file was last changed.
-    let changedAt: timespec?
+    package let changedAt: timespec?
 
-    /// - Parameter advice: what to try after an errno.
-    /// - Throws: `Failure` (`writeFailed`) if nothing can be written under that name.
-    init(path: String, createsDirectories: Bool, advice: (Int32) -> String = Download.advice) throws {
+    /// - Throws: The failure of `host` if nothing can be written under that name.
+    package init(path: String, createsDirectories: Bool, host: any DownloadHost) throws {
         self.path = path
-        guard path.utf8.last != UInt8(ascii: "/") else { throw Self.isFolder(path) }
-        if createsDirectories { try Self.createParents(of: path) }
+        guard path.utf8.last != UInt8(ascii: "/") else { throw host.failure(path, isFolder: true) }
+        if createsDirectories { try Self.createParents(of: path, host) }
         // Without O_CREAT and O_TRUNC this changes nothing, and the system tells whether the file may be written, including
         // its rules for links in world-writable folders.
         let descriptor = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -34,32 +33,28 @@ struct DownloadTarget: Sendable {
         } else if code == ENOENT {
             exists = false
         } else if code == EISDIR {
-            throw Self.isFolder(path)
+            throw host.failure(path, isFolder: true)
         } else {
-            throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
+            throw host.failure("cannot write \(path): \(errnoText(code))", code, advises: true)
         }
-        resolved = exists ? try Self.realPath(path, advice) : try Self.endOfLinks(path, advice)
+        resolved = exists ? try Self.realPath(path, host) : try Self.endOfLinks(path, host)
         let entry = FileIdentity(entry: resolved)
         mode = exists ? status.st_mode & 0o777 : nil
         identities = exists ? [entry, FileIdentity(status)] : [entry]
         changedAt = exists ? status.statusChangeTime : nil
     }
 
-    private static func isFolder(_ path: String) -> Failure {
-        Failure(.writeFailed, "\(path) is a folder; name a file with -o, or use -O with --output-dir")
-    }
-
-    private static func realPath(_ path: String, _ advice: (Int32) -> String) throws -> FilePath {
+    private static func realPath(_ path: String, _ host: any DownloadHost) throws -> FilePath {
         guard let buffer = realpath(path, nil) else {
             let code = errno
-            throw Failure(.writeFailed, "cannot write \(path): \(errnoText(code))\(advice(code))")
+            throw host.failure("cannot write \(path): \(errnoText(code))", code, advises: true)
         }
         defer { free(buffer) }
         return FilePath(Array(UnsafeRawBufferPointer(start: buffer, count: strlen(buffer))))
     }
 
     /// The target of a link whose file does not exist yet, or the path itself if it is not a link.
-    private static func endOfLinks(_ name: String, _ advice: (Int32) -> String) throws -> FilePath {
+    private static func endOfLinks(_ name: String, _ host: any DownloadHost) throws -> FilePath {
         var path = FilePath(name)
         // The system follows at most 40 links.
         for _ in 0..<40 {
@@ -67,10 +62,10 @@ struct DownloadTarget: Sendable {
             let isAbsolute = target.first == UInt8(ascii: "/")
             path = FilePath(isAbsolute ? target : path.parts.folder.bytes + [UInt8(ascii: "/")] + target)
         }
-        throw Failure(.writeFailed, "cannot write \(name): \(errnoText(ELOOP))\(advice(ELOOP))")
+        throw host.failure("cannot write \(name): \(errnoText(ELOOP))", ELOOP, advises: true)
     }
 
-    private static func createParents(of path: String) throws {
+    private static func createParents(of path: String, _ host: any DownloadHost) throws {
         let bytes = Array(path.utf8)
         for end in bytes.indices.dropFirst() where bytes[end] == UInt8(ascii: "/") {
             let folder = String(decoding: bytes[..<end], as: UTF8.self)
@@ -78,7 +73,7 @@ struct DownloadTarget: Sendable {
                 // A parent without write permission (EACCES on /home) may exist anyway.
                 let code = errno
                 guard FileKind(path: folder) == .folder else {
-                    throw Failure(.writeFailed, "cannot make the folder \(folder): \(errnoText(code))")
+                    throw host.failure("cannot make the folder \(folder): \(errnoText(code))", code, advises: false)
                 }
             }
         }

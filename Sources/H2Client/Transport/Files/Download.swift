@@ -1,5 +1,3 @@
-import H2Client
-import H2Measure
 import H2Platform
 
 /// A file that is replaced only when its download is complete.
@@ -14,142 +12,148 @@ import H2Platform
 ///    and is emptied after a failure.
 ///
 /// Symbolic links are followed, so the link stays and the file behind it gets the bytes.
-final class Download {
-    let target: DownloadTarget
+package final class Download {
+    package let target: DownloadTarget
     /// The file that is written: the target itself if it is written in place.
-    let part: FilePath
+    package let part: FilePath
     /// The path of `part`, for messages.
-    var partPath: String { part.text }
-    let descriptor: CInt
-    let isInPlace: Bool
+    package var partPath: String { part.text }
+    package let descriptor: CInt
+    package let isInPlace: Bool
     private var isOpen = true
     /// Whether the part is complete. It is then kept even if the rename or the copy fails.
-    private var isWhole = false
-    private var unfinished: Unfinished.Ticket?
+    package private(set) var isWhole = false
+    private let host: any DownloadHost
+    private var unfinished: Int?
 
     /// The copy of a complete part into its target, which may take long.
-    struct Copy: Sendable {
+    package struct Copy: Sendable {
         fileprivate let part: FilePath
         fileprivate let target: DownloadTarget
+        fileprivate let synchronizes: Bool
+        fileprivate let host: any DownloadHost
     }
 
     /// Creates the empty `.part` file.
     /// - Parameters:
-    ///   - keepsPart: whether an incomplete file is useful. If not, it is removed when a signal ends the process.
-    ///   - advice: what to try after an errno.
-    /// - Throws: `Failure` (`writeFailed`).
-    init(
-        _ target: DownloadTarget, keepsPart: Bool = true, advice: (Int32) -> String = Download.advice
-    ) throws {
+    ///   - keepsPart: whether an incomplete file is useful. If not, the host is told, for when the process ends.
+    /// - Throws: The failure of `host`.
+    package init(_ target: DownloadTarget, keepsPart: Bool = true, host: any DownloadHost) throws {
+        self.host = host
         self.target = target
         var code: Int32 = 0
         if let part = Download.makePart(for: target, &code) {
             (self.part, descriptor, isInPlace) = (part.path, part.descriptor, false)
-            if !keepsPart { unfinished = Unfinished.add(.temporary(path: part.path)) }
+            if !keepsPart { unfinished = host.began(.temporary(path: part.path)) }
             return
         }
         // In some folders of /proc, creating a file fails with ENOENT, as if they did not exist.
         guard target.mode != nil, [EACCES, EPERM, EROFS, ENOENT].contains(code) else {
-            throw Failure(
-                .writeFailed,
-                "cannot make a file in \(target.resolved.parts.folder.text): \(errnoText(code))\(advice(code))")
+            throw host.failure(
+                "cannot make a file in \(target.resolved.parts.folder.text): \(errnoText(code))", code, advises: true)
         }
         (part, isInPlace) = (FilePath(target.path), true)
         descriptor = open(target.resolved.c, O_WRONLY | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
             isOpen = descriptor >= 0
-            throw Failure(.writeFailed, "cannot write \(target.path): \(errnoText(code))\(advice(code))")
+            throw host.failure("cannot write \(target.path): \(errnoText(code))", code, advises: true)
         }
-        unfinished = Unfinished.add(.inPlace(descriptor: descriptor))
+        unfinished = host.began(.inPlace(descriptor: descriptor))
     }
 
     deinit { discardInPlace() }
 
-    /// What to try after an errno, in terms of h2get's options.
-    static func advice(_ code: Int32) -> String {
-        switch code {
-        case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
-        case ELOOP: "; its symbolic links lead nowhere: remove them"
-        case EACCES, EPERM, EROFS: "; choose a folder that you may write to with --output-dir"
-        case EMFILE, ENFILE: "; use a lower --parallel-max"
-        case ENAMETOOLONG: "; name it with -o FILE"
-        default: ""
-        }
+    /// A part that is complete, and open as `descriptor`, which belongs to the download from now on.
+    init(_ target: DownloadTarget, adopting part: FilePath, descriptor: CInt, host: any DownloadHost) {
+        self.target = target
+        self.part = part
+        self.descriptor = descriptor
+        self.host = host
+        isInPlace = false
     }
 
     /// Moves the complete bytes to the target. If that takes a copy, returns it for the caller to run off the event loop.
-    /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
-    func finish() throws -> Copy? {
+    /// - Parameters:
+    ///   - replacing: whether a file that exists by now is replaced.
+    ///   - synchronizing: whether to wait until the bytes are on the disk.
+    /// - Throws: The failure of the host; the `.part` file stays.
+    package func finish(replacing: Bool = true, synchronizing: Bool = false) throws -> Copy? {
+        let mustCopy = !isInPlace && replacing && !takeOver()
+        if synchronizing, fsync(descriptor) != 0 {
+            let code = errno
+            throw host.failure("writing \(partPath) failed: \(errnoText(code))", code, advises: false)
+        }
         if isInPlace {
-            Unfinished.remove(unfinished)
-            unfinished = nil
+            forgetUnfinished()
             guard closeOnce() == 0 else {
                 let code = errno
                 truncate(target.resolved.c, 0)
-                throw Failure(.writeFailed, "writing \(target.path) failed: \(errnoText(code)); it is empty now")
+                throw host.failure(
+                    "writing \(target.path) failed: \(errnoText(code)); it is empty now", code, advises: false)
             }
             return nil
         }
-        let mustCopy = !takeOver()
         // Some systems report a failed write only here (NFS, quotas): the file is then incomplete.
         guard closeOnce() == 0 else {
-            throw Failure(.writeFailed, "writing \(partPath) failed: \(errnoText(errno))")
+            let code = errno
+            throw host.failure("writing \(partPath) failed: \(errnoText(code))", code, advises: false)
         }
         isWhole = true
         // From here on a signal must not remove it.
-        Unfinished.remove(unfinished)
-        unfinished = nil
+        forgetUnfinished()
         if !mustCopy {
-            if rename(part.c, target.resolved.c) == 0 { return nil }
-            let code = errno
+            let code = replacing ? (rename(part.c, target.resolved.c) == 0 ? 0 : errno) : renameAsNew()
+            if code == 0 {
+                if synchronizing { synchronizeFolder() }
+                return nil
+            }
             // A mount point, or another user's file in a folder where only its owner may replace it.
-            guard [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(target.resolved) == .regular else {
-                throw Failure(
-                    .writeFailed, "\(partPath) is whole but cannot be renamed to \(target.path): \(errnoText(code))")
+            guard replacing, [EBUSY, EXDEV, EPERM, EACCES].contains(code), FileKind(target.resolved) == .regular else {
+                throw host.failure(
+                    "\(partPath) is whole but cannot be renamed to \(target.path): \(errnoText(code))", code,
+                    advises: false)
             }
         }
-        return Copy(part: part, target: target)
+        return Copy(part: part, target: target, synchronizes: synchronizing, host: host)
+    }
+
+    /// Renames the part unless there is a file of the name. Returns 0 or an errno.
+    private func renameAsNew() -> CInt {
+        var code = renameReplacingNothing(part.c, target.resolved.c)
+        if [ENOSYS, EPERM, EINVAL].contains(code) {
+            // A link does not replace anything either.
+            code = link(part.c, target.resolved.c) == 0 ? 0 : errno
+            if code == 0 { unlink(part.c) }
+        }
+        return code
+    }
+
+    /// Waits until the new name is on the disk too. A file system that cannot is as good as it gets.
+    private func synchronizeFolder() {
+        let folder = open(target.resolved.parts.folder.c, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        _ = fsync(folder)
+        close(folder)
     }
 
     /// Removes the part, which contains nothing useful.
-    func discard() {
+    package func discard() {
         discardInPlace()
-        Unfinished.remove(unfinished)
+        forgetUnfinished()
         if !isInPlace { unlink(part.c) }
     }
 
-    /// Keeps the part, even when the process ends.
-    /// - Returns: its location, in words; empty if nothing is left.
-    func leave() -> String {
-        let text = leftover()
-        if !text.isEmpty {
-            Unfinished.remove(unfinished)
-            unfinished = nil
-            closeOnce()
-        }
-        return text
+    /// Keeps the part, even when the process ends. Nothing more can be written.
+    package func keep() {
+        forgetUnfinished()
+        closeOnce()
     }
 
     /// The number of bytes written so far.
-    var size: Int {
+    package var size: Int {
         var status = stat()
         return isOpen && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
-    }
-
-    /// What a failure leaves of the file, in words. Empty if nothing is left, or if the error of `finish` has said it.
-    func leftover() -> String {
-        if isWhole { return "" }
-        if isInPlace {
-            discard()
-            return "\(target.path) was emptied, because no temporary file could be created in its folder"
-        }
-        let size = size
-        if size == 0 {
-            discard()
-            return ""
-        }
-        return "\(byteCount(size)) of it are in \(partPath)"
     }
 
     // MARK: - The part
@@ -175,7 +179,7 @@ final class Download {
         return nil
     }
 
-    private static func shortened(_ name: ArraySlice<UInt8>, to limit: Int) -> [UInt8] {
+    static func shortened(_ name: ArraySlice<UInt8>, to limit: Int) -> [UInt8] {
         guard name.count > limit else { return Array(name) }
         var end = name.startIndex + limit
         // Do not split a UTF-8 character.
@@ -208,11 +212,15 @@ final class Download {
 
     private func discardInPlace() {
         if isInPlace, isOpen {
-            Unfinished.remove(unfinished)
-            unfinished = nil
+            forgetUnfinished()
             _ = ftruncate(descriptor, 0)
         }
         closeOnce()
+    }
+
+    private func forgetUnfinished() {
+        if let unfinished { host.ended(unfinished) }
+        unfinished = nil
     }
 
     @discardableResult
@@ -227,17 +235,18 @@ extension Download.Copy {
     /// Copies the part into the target, blocking the thread, and removes the part.
     ///
     /// Must run to its end. A target that cannot take all of it is emptied.
-    /// - Throws: `Failure` (`writeFailed`); the `.part` file stays.
-    func run() throws {
+    /// - Throws: The failure of the host; the `.part` file stays.
+    package func run() throws {
         let input = open(part.c, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         guard input >= 0 else { throw failure(errno) }
         defer { close(input) }
         let output = open(target.resolved.c, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard output >= 0 else { throw failure(errno) }
-        let ticket = Unfinished.add(.inPlace(descriptor: output))
-        let code = copy(from: input, to: output)
+        let ticket = host.began(.inPlace(descriptor: output))
+        var code = copy(from: input, to: output)
+        if code == 0, synchronizes, fsync(output) != 0 { code = errno }
         if code != 0 { _ = ftruncate(output, 0) }
-        Unfinished.remove(ticket)
+        if let ticket { host.ended(ticket) }
         let closed = close(output)
         guard code == 0, closed == 0 else { throw failure(code == 0 ? errno : code, isEmpty: true) }
         unlink(part.c)
@@ -257,10 +266,9 @@ extension Download.Copy {
         }
     }
 
-    private func failure(_ code: Int32, isEmpty: Bool = false) -> Failure {
-        Failure(
-            .writeFailed,
+    private func failure(_ code: Int32, isEmpty: Bool = false) -> any Error {
+        host.failure(
             "\(part.text) is whole but cannot be copied to \(target.path)\(isEmpty ? ", which is empty now" : ""): "
-                + errnoText(code))
+                + errnoText(code), code, advises: false)
     }
 }

@@ -1,0 +1,45 @@
+/// The bytes that one step of a coding took and made.
+struct CodingProgress {
+    var consumed = 0
+    var produced = 0
+}
+
+/// A coding's library at work on one body: removes the coding.
+protocol DecodingStream: AnyObject {
+    /// Decodes from `input` into `output`, which is not empty. Both may be used in part. If nothing is produced, all of the input
+    /// was consumed.
+    func decode(
+        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(CodingFault.Kind) -> CodingProgress
+    /// Whether the input may end here.
+    var isAtEnd: Bool { get }
+}
+
+extension ContentCoding {
+    /// - Throws: if there is no memory, or this build cannot remove the coding.
+    func makeDecodingStream() throws(CodingFault) -> any DecodingStream {
+        let stream: (any DecodingStream)?
+        switch self {
+        case .gzip, .deflate:
+            #if Zlib
+                stream = Inflater(self == .gzip ? .gzip : .zlib)
+            #else
+                throw CodingFault(coding: self, kind: .unavailable(trait: "Zlib"))
+            #endif
+        case .brotli:
+            #if Brotli
+                stream = BrotliDecoder()
+            #else
+                throw CodingFault(coding: self, kind: .unavailable(trait: "Brotli"))
+            #endif
+        case .zstd:
+            #if Zstd
+                stream = ZstdDecoder()
+            #else
+                throw CodingFault(coding: self, kind: .unavailable(trait: "Zstd"))
+            #endif
+        }
+        guard let stream else { throw CodingFault(coding: self, kind: .outOfMemory) }
+        return stream
+    }
+}

@@ -1,0 +1,250 @@
+/// The cookies of a jar, by domain. It decides what is kept and what is sent; time comes in as a parameter.
+///
+/// Domains with the same last two labels form a family: all that a host may be sent is in one family, and so is all that a
+/// cookie may shadow. (Cookies of domains with one label are for one host only.) So no request looks at all cookies.
+struct CookieStore {
+    /// A cookie, and when it was created and last sent, as ticks of the store's clock. A class, since requests go through
+    /// many and change when they were used. Copies of a store share them, and read only what never changes.
+    private final class Entry {
+        let cookie: CookieJar.Cookie
+        let created: UInt64
+        var used: UInt64
+        let pathLength: Int
+        let expires: Int
+
+        init(_ cookie: CookieJar.Cookie, created: UInt64, used: UInt64) {
+            self.cookie = cookie
+            self.created = created
+            self.used = used
+            pathLength = cookie.path.utf8.count
+            expires = cookie.expires ?? Int.max
+        }
+
+        func isExpired(at now: Int) -> Bool { expires <= now }
+
+        func precedes(_ other: Entry) -> Bool {
+            pathLength == other.pathLength ? created < other.created : pathLength > other.pathLength
+        }
+    }
+
+    private struct Family {
+        var domains: [String: [Entry]] = [:]
+        var count = 0
+    }
+
+    let limits: CookieJar.Limits
+    private var families: [String: Family] = [:]
+    private var clock: UInt64 = 0
+    /// Number of cookies, expired ones included as far as they have not been noticed.
+    private(set) var count = 0
+
+    init(limits: CookieJar.Limits) { self.limits = limits }
+
+    /// The last two labels of a host or domain; an address as a whole.
+    private static func family(of domain: String) -> String {
+        guard !CookieScope.isAddress(domain) else { return domain }
+        let bytes = domain.utf8
+        guard let last = bytes.lastIndex(of: UInt8(ascii: ".")),
+            let dot = bytes[..<last].lastIndex(of: UInt8(ascii: "."))
+        else { return domain }
+        return String(domain[bytes.index(after: dot)...])
+    }
+
+    // MARK: - Setting
+
+    /// Puts a cookie in the place of the one with the same name, domain and path, or removes that one if the new one has
+    /// expired (RFC 6265bis section 5.7).
+    /// - Parameter isFromSecureOrigin: whether the cookie may replace or shadow a secure one.
+    /// - Returns: whether the cookie is in the store now.
+    mutating func insert(_ cookie: CookieJar.Cookie, isFromSecureOrigin: Bool, now: Int) -> Bool {
+        let key = Self.family(of: cookie.domain)
+        if !cookie.isSecure, !isFromSecureOrigin, shadowsSecureCookie(cookie, key, now) { return false }
+        clock += 1
+        let position = families[key]?.domains[cookie.domain]?.firstIndex { old in
+            old.cookie.rawName == cookie.rawName && old.cookie.path == cookie.path
+                && old.cookie.isHostOnly == cookie.isHostOnly
+        }
+        if cookie.isExpired(at: now) {
+            if let position { change(key, cookie.domain) { $0.remove(at: position) } }
+            return false
+        }
+        if let position {
+            let created = families[key]!.domains[cookie.domain]![position].created
+            families[key]!.domains[cookie.domain]![position] = Entry(cookie, created: created, used: clock)
+            return true
+        }
+        guard limits.cookiesPerDomain > 0, limits.cookies > 0 else { return false }
+        let entry = Entry(cookie, created: clock, used: clock)
+        let most = limits.cookiesPerDomain
+        change(key, cookie.domain) { entries in
+            if entries.count >= most { entries.removeAll { $0.isExpired(at: now) } }
+            while entries.count >= most {
+                // Those that are not secure first: cleartext must not push out what TLS has set.
+                let victim = entries.indices.min {
+                    let (one, other) = (entries[$0], entries[$1])
+                    return one.cookie.isSecure == other.cookie.isSecure
+                        ? one.used < other.used : other.cookie.isSecure
+                }
+                entries.remove(at: victim!)
+            }
+            entries.insert(entry, at: entries.firstIndex { entry.precedes($0) } ?? entries.endIndex)
+        }
+        if count > limits.cookies { evict(now) }
+        return true
+    }
+
+    /// Whether a cookie of an insecure origin would be sent along with a secure one of the same name ("leave secure cookies
+    /// alone", RFC 6265bis section 5.7).
+    private func shadowsSecureCookie(_ cookie: CookieJar.Cookie, _ key: String, _ now: Int) -> Bool {
+        guard let family = families[key] else { return false }
+        for (domain, entries) in family.domains {
+            guard
+                CookieScope.matches(host: domain[...], domain: cookie.domain[...])
+                    || CookieScope.matches(host: cookie.domain[...], domain: domain[...])
+            else { continue }
+            for entry in entries where entry.cookie.isSecure && entry.cookie.rawName == cookie.rawName {
+                if CookieScope.matches(path: cookie.path.utf8, cookiePath: entry.cookie.path.utf8),
+                    !entry.isExpired(at: now)
+                {
+                    return true
+                }
+            }
+        }
+        return false
+    }
+
+    /// Changes the cookies of a domain, and counts them.
+    private mutating func change(_ key: String, _ domain: String, _ body: (inout [Entry]) -> Void) {
+        let before = families[key]?.domains[domain]?.count ?? 0
+        body(&families[key, default: Family()].domains[domain, default: []])
+        let after = families[key]?.domains[domain]?.count ?? 0
+        families[key]?.count += after - before
+        count += after - before
+        if after == 0 { families[key]?.domains[domain] = nil }
+        if families[key]?.domains.isEmpty == true { families[key] = nil }
+    }
+
+    /// Makes room: removes what has expired, and then a tenth of the limit, so that a full store does not do this for each
+    /// cookie. Families with more than their share come first, and of these the cookies that are not secure; then the least
+    /// recently used.
+    private mutating func evict(_ now: Int) {
+        removeAll { cookie in cookie.isExpired(at: now) }
+        guard count > limits.cookies else { return }
+        let excess = count - (limits.cookies - limits.cookies / 10)
+        var candidates: [(rank: Int, used: UInt64, created: UInt64)] = []
+        candidates.reserveCapacity(count)
+        for family in families.values {
+            let isGreedy = family.count > limits.cookiesPerDomain
+            for entry in family.domains.values.joined() {
+                candidates.append((!isGreedy ? 2 : entry.cookie.isSecure ? 1 : 0, entry.used, entry.created))
+            }
+        }
+        candidates.sort { $0.rank == $1.rank ? $0.used < $1.used : $0.rank < $1.rank }
+        let doomed = Set(candidates.prefix(excess).map(\.created))
+        removeEntries { doomed.contains($0.created) }
+    }
+
+    // MARK: - Sending
+
+    /// The value of the field `cookie` for a request, or nil if there is none (RFC 6265bis section 5.8.3).
+    ///
+    /// Cookies with longer paths come first, then older ones. What exceeds `limits.fieldBytes` is left out.
+    mutating func field(for scope: CookieScope, now: Int) -> [UInt8]? {
+        let found = matches(for: scope, now: now)
+        guard !found.isEmpty else { return nil }
+        var field: [UInt8] = []
+        field.reserveCapacity(found.reduce(0) { $0 + $1.cookie.rawName.count + $1.cookie.rawValue.count + 3 })
+        for entry in found {
+            let start = field.count
+            if start > 0 { field += [UInt8(ascii: ";"), UInt8(ascii: " ")] }
+            if !entry.cookie.rawName.isEmpty {
+                field += entry.cookie.rawName
+                field.append(UInt8(ascii: "="))
+            }
+            field += entry.cookie.rawValue
+            if field.count > limits.fieldBytes {
+                field.removeSubrange(start...)
+                break
+            }
+        }
+        return field.isEmpty ? nil : field
+    }
+
+    /// The cookies for a request, in the order in which they are sent.
+    mutating func cookies(for scope: CookieScope, now: Int) -> [CookieJar.Cookie] {
+        matches(for: scope, now: now).map(\.cookie)
+    }
+
+    private mutating func matches(for scope: CookieScope, now: Int) -> [Entry] {
+        let key = scope.isAddress ? scope.host : Self.family(of: scope.host)
+        guard let family = families[key] else { return [] }
+        clock += 1
+        var found: [Entry] = []
+        var haveExpired: [String] = []
+        var sources = 0
+        // The host itself, and each domain above it down to the family's.
+        var domain = scope.host
+        while true {
+            if let entries = family.domains[domain] {
+                let before = found.count
+                let hasExpired = collect(entries, scope, isHost: domain == scope.host, now: now, into: &found)
+                if hasExpired { haveExpired.append(domain) }
+                if found.count > before { sources += 1 }
+            }
+            guard domain.utf8.count > key.utf8.count, let dot = domain.utf8.firstIndex(of: UInt8(ascii: ".")) else {
+                break
+            }
+            domain = String(domain[domain.utf8.index(after: dot)...])
+        }
+        for domain in haveExpired { change(key, domain) { $0.removeAll { $0.isExpired(at: now) } } }
+        // One domain's are in order.
+        if sources > 1 { found.sort { $0.precedes($1) } }
+        return found
+    }
+
+    /// Appends those that match; true if some have expired.
+    private func collect(
+        _ entries: [Entry], _ scope: CookieScope, isHost: Bool, now: Int, into found: inout [Entry]
+    ) -> Bool {
+        var hasExpired = false
+        for entry in entries {
+            if entry.isExpired(at: now) {
+                hasExpired = true
+            } else if isHost || !entry.cookie.isHostOnly, scope.isSecure || !entry.cookie.isSecure,
+                CookieScope.matches(path: scope.path, cookiePath: entry.cookie.path.utf8)
+            {
+                entry.used = clock
+                found.append(entry)
+            }
+        }
+        return hasExpired
+    }
+
+    // MARK: - All
+
+    /// All cookies that have not expired, the oldest first.
+    func all(now: Int) -> [CookieJar.Cookie] {
+        var entries: [Entry] = []
+        entries.reserveCapacity(count)
+        for family in families.values { for domain in family.domains.values { entries += domain } }
+        entries.sort { $0.created < $1.created }
+        return entries.lazy.filter { !$0.isExpired(at: now) }.map(\.cookie)
+    }
+
+    /// Removes cookies; returns how many.
+    @discardableResult
+    mutating func removeAll(where isUnwanted: (CookieJar.Cookie) -> Bool) -> Int {
+        removeEntries { isUnwanted($0.cookie) }
+    }
+
+    @discardableResult
+    private mutating func removeEntries(where isUnwanted: (Entry) -> Bool) -> Int {
+        let before = count
+        for key in Array(families.keys) {
+            for (domain, entries) in families[key]!.domains where entries.contains(where: isUnwanted) {
+                change(key, domain) { $0.removeAll(where: isUnwanted) }
+            }
+        }
+        return before - count
+    }
+}

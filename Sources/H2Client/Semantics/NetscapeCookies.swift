@@ -1,0 +1,106 @@
+/// The format of cookie files that Netscape introduced, and curl and wget read and write: seven columns with tabs between them.
+enum NetscapeCookies {
+    /// The lines of a file that are no cookies, and no comments or empty either.
+    struct BadLines: Equatable {
+        var count = 0
+        /// The number of the first one, counted from 1.
+        var first: Int?
+    }
+
+    private static let tab = UInt8(ascii: "\t")
+    private static let marker = Array("#HttpOnly_".utf8)
+
+    /// Reads a file. Lines end with LF or CRLF. A line that is not a cookie is counted and left out.
+    /// - Parameter take: called with each cookie, in order; returns false if it cannot be used, so that its line is bad.
+    static func parse(_ bytes: [UInt8], _ take: (CookieJar.Cookie) -> Bool) -> BadLines {
+        var bad = BadLines()
+        var number = 0
+        // A byte-order mark, which Windows editors write.
+        var rest = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
+        // One after another: as an array, the lines of a file of empty lines would take 30 times its size.
+        while !rest.isEmpty {
+            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
+            var line = rest[..<end]
+            rest = rest[min(end + 1, rest.endIndex)...]
+            number += 1
+            if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
+            let isHTTPOnly = line.starts(with: marker)
+            if isHTTPOnly { line = line.dropFirst(marker.count) } else if line.first == UInt8(ascii: "#") { continue }
+            if line.allSatisfy({ $0 == 0x20 || $0 == tab }) { continue }
+            // Longer than any valid one: splitting it could take much memory.
+            if line.count <= 16_384, let cookie = cookie(line, isHTTPOnly: isHTTPOnly), take(cookie) { continue }
+            bad.count += 1
+            if bad.first == nil { bad.first = number }
+        }
+        return bad
+    }
+
+    /// `domain TRUE|FALSE path TRUE|FALSE expires name value`. Of a line with six columns the value is empty.
+    private static func cookie(_ line: some Collection<UInt8>, isHTTPOnly: Bool) -> CookieJar.Cookie? {
+        let columns = line.split(separator: tab, maxSplits: 6, omittingEmptySubsequences: false)
+        guard columns.count >= 6, let hasSubdomains = flag(columns[1]), let isSecure = flag(columns[3]),
+            let expires = time(columns[4])
+        else { return nil }
+        let domain = String(decoding: columns[0], as: UTF8.self)
+        return CookieJar.Cookie(
+            rawName: Array(columns[5]), rawValue: columns.count > 6 ? Array(columns[6]) : [], domain: domain,
+            // An address has no subdomains, whatever the file says.
+            isHostOnly: !hasSubdomains || CookieScope.isAddress(domain),
+            path: String(decoding: columns[2], as: UTF8.self), expires: expires == 0 ? nil : expires,
+            isSecure: isSecure,
+            isHTTPOnly: isHTTPOnly)
+    }
+
+    private static func flag(_ text: some Collection<UInt8>) -> Bool? {
+        guard text.count <= 5 else { return nil }
+        return switch String(decoding: text, as: UTF8.self).lowercased() {
+        case "true": true
+        case "false": false
+        default: nil
+        }
+    }
+
+    /// Seconds since 1970; 0 for a session's cookie. Extensions of browsers write fractions, which are dropped.
+    private static func time(_ text: some Collection<UInt8>) -> Int? {
+        let whole = text.prefix { $0 != UInt8(ascii: ".") }
+        guard !whole.isEmpty, whole.allSatisfy({ (0x30...0x39).contains($0) }),
+            text.dropFirst(whole.count + 1).allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        return Int(String(decoding: whole, as: UTF8.self)) ?? Int.max
+    }
+
+    // MARK: - Writing
+
+    private static let header = """
+        # Netscape HTTP Cookie File
+        # https://curl.se/docs/http-cookies.html
+        # Written by H2Client. Edit at your own risk.
+
+
+        """
+
+    /// Writes a file of cookies that its format can hold.
+    static func text(_ cookies: some Sequence<CookieJar.Cookie>) -> [UInt8] {
+        var text = Array(header.utf8)
+        for cookie in cookies {
+            if cookie.isHTTPOnly { text += marker }
+            if !cookie.isHostOnly { text.append(UInt8(ascii: ".")) }
+            text += cookie.domain.utf8
+            text += (cookie.isHostOnly ? "\tFALSE\t" : "\tTRUE\t").utf8
+            text += cookie.path.utf8
+            text += (cookie.isSecure ? "\tTRUE\t" : "\tFALSE\t").utf8
+            text += String(cookie.expires ?? 0).utf8
+            text.append(tab)
+            text += cookie.rawName
+            text.append(tab)
+            text += cookie.rawValue
+            text.append(UInt8(ascii: "\n"))
+        }
+        return text
+    }
+
+    /// Whether a file can hold a cookie. A tab would begin another column. (The value is the last one, but curl and wget would cut it there.)
+    static func canHold(_ cookie: CookieJar.Cookie) -> Bool {
+        !cookie.rawName.contains(tab) && !cookie.rawValue.contains(tab) && !cookie.path.utf8.contains(tab)
+    }
+}

@@ -1,0 +1,118 @@
+import CNghttp2
+import H2Platform
+
+/// Small files that are read and replaced as a whole. Everything here may block.
+package enum WholeFile {
+    /// Reads a regular file.
+    /// - Throws: `H2Error`: `localIO` if it cannot be read or is not a regular file, `limitExceeded` if it is longer than
+    ///   `limit` bytes.
+    package static func read(_ path: String, upTo limit: Int) throws(H2Error) -> [UInt8] {
+        // Opening a pipe would wait for a writer; for a regular file O_NONBLOCK changes nothing.
+        let descriptor = path.utf8.contains(0) ? -1 : ch2_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0)
+        guard descriptor >= 0 else {
+            let code = path.utf8.contains(0) ? EINVAL : errno
+            throw failure("cannot read '\(path)'", code, "check the path and its rights")
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw H2Error(
+                .localIO, initiator: .user, message: "'\(path)' is not a regular file", remedy: "copy it into one")
+        }
+        // Its size is only a hint: it may grow, and files of /proc have none.
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(min(max(Int(status.st_size), 0), limit) + 1)
+        let chunk = 1 << 16
+        while true {
+            var code: CInt = 0
+            let piece = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
+                var result: Int
+                repeat {
+                    result = H2Platform.read(descriptor, buffer.baseAddress, chunk)
+                } while result < 0 && errno == EINTR
+                if result < 0 { code = errno }
+                count = max(result, 0)
+            }
+            guard code == 0 else { throw failure("cannot read '\(path)'", code, "") }
+            if piece.isEmpty { return bytes }
+            guard bytes.count + piece.count <= limit else {
+                throw H2Error(
+                    .limitExceeded, initiator: .user, message: "'\(path)' is longer than \(limit) bytes",
+                    remedy: "is it the right file?")
+            }
+            bytes += piece
+        }
+    }
+
+    /// Replaces a file, or creates it, atomically: others see the old contents or the new ones. It is then readable and
+    /// writable for its owner alone. A symbolic link stays, and the file behind it is replaced.
+    /// - Throws: `H2Error` (`localIO`), and the file is as before.
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(H2Error) {
+        guard !path.utf8.contains(0), !path.isEmpty else {
+            throw failure("cannot write '\(path)'", EINVAL, "check the path")
+        }
+        let target = resolved(path)
+        var status = stat()
+        // A rename would replace a device or pipe too.
+        guard lstat(target, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+            throw H2Error(
+                .localIO, initiator: .user, message: "'\(path)' is not a regular file", remedy: "choose another path")
+        }
+        let slash = target.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let folder = slash.map { String(target[...$0]) } ?? ""
+        let (part, descriptor) = try create(in: folder, for: path)
+        var code = bytes.withUnsafeBytes { writeFully(descriptor, $0) }
+        // After a power failure the new name must not belong to a file without contents.
+        if code == 0, fsync(descriptor) != 0, errno != EINVAL { code = errno }
+        // Some systems report a failed write only here (NFS, quotas).
+        if close(descriptor) != 0, code == 0 { code = errno }
+        if code == 0, rename(part, target) != 0 { code = errno }
+        guard code != 0 else { return }
+        unlink(part)
+        throw failure("cannot write '\(path)'", code, "check the room on its disk, and the rights on its folder")
+    }
+
+    /// Creates an empty file with a name that nothing has.
+    private static func create(in folder: String, for path: String) throws(H2Error) -> (path: String, descriptor: CInt)
+    {
+        let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789")
+        for _ in 0..<100 {
+            let name = String((0..<12).map { _ in letters.randomElement()! })
+            let part = "\(folder).\(name).tmp"
+            let descriptor = ch2_open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+            if descriptor >= 0 { return (part, descriptor) }
+            if errno != EEXIST { break }
+        }
+        throw failure("cannot write '\(path)'", errno, "check that its folder exists and may be written to")
+    }
+
+    /// The path without symbolic links, as far as it exists.
+    private static func resolved(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(validatingCString: resolved) ?? path
+    }
+
+    private static func failure(_ what: String, _ code: CInt, _ remedy: String) -> H2Error {
+        H2Error(
+            .localIO, initiator: .user, cause: .errno(code), message: "\(what): \(errnoText(code))", remedy: remedy)
+    }
+
+    /// Runs `work`, which may block, on a thread for such work. It runs to its end, even if the caller's task is cancelled.
+    package nonisolated(nonsending) static func offLoop<R: Sendable>(
+        _ work: @escaping @Sendable () throws(H2Error) -> R
+    ) async throws(H2Error) -> R {
+        let result: Result<R, H2Error> = await withUnsafeContinuation { continuation in
+            let run: @Sendable () -> Void = {
+                do throws(H2Error) {
+                    continuation.resume(returning: .success(try work()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+            // Without another thread it is better to block than to fail.
+            if BlockingThreads.shared.run(run) != 0 { run() }
+        }
+        return try result.get()
+    }
+}

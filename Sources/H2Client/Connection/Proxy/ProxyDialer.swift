@@ -183,7 +183,8 @@ final class ProxyDialer {
                 Dialer.Connected(
                     wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
                     applicationProtocol: .cleartext)),
-            AbsoluteForm(credentials))
+            AbsoluteForm(
+                authorization: credentials?.authorization(method: "GET", target: origin.description)))
     }
 
     // MARK: - A tunnel

@@ -2,10 +2,11 @@ import HTTPTypes
 
 /// Has requests written for a proxy that forwards them: with the whole URL (RFC 9112 section 3.2.2), and with credentials.
 final class AbsoluteForm: Sendable {
-    private let credentials: ProxyCredentials?
+    private let authorization: String?
 
-    /// - Parameter credentials: those of the proxy's user; nil if there is none.
-    init(_ credentials: ProxyCredentials?) { self.credentials = credentials }
+    /// - Parameter authorization: the value of `proxy-authorization` for requests that have none of their own: Basic
+    ///   credentials, which are the same for each request.
+    init(authorization: String?) { self.authorization = authorization }
 
     /// The request's target.
     func target(_ authority: String, _ path: String) -> String {
@@ -14,8 +15,7 @@ final class AbsoluteForm: Sendable {
     }
 
     /// The value of `proxy-authorization`; nil if there is none to add.
-    func authorization(_ request: HTTPRequest, target: String) -> String? {
-        guard let credentials, request.headerFields[.proxyAuthorization] == nil else { return nil }
-        return credentials.authorization(method: request.method.rawValue, target: target)
+    func authorization(for request: HTTPRequest) -> String? {
+        request.headerFields[.proxyAuthorization] == nil ? authorization : nil
     }
 }

@@ -106,12 +106,11 @@ extension HTTP1Session {
     /// The request line and what comes with it, for a proxy that forwards the request; the method is written.
     @inline(never)
     private func write(_ form: AbsoluteForm, _ request: HTTPRequest, _ authority: String, _ path: String) {
-        let target = form.target(authority, path)
-        write(target)
+        write(form.target(authority, path))
         write(" HTTP/1.1\r\nHost: ")
         write(authority)
         write("\r\n")
-        guard let authorization = form.authorization(request, target: target) else { return }
+        guard let authorization = form.authorization(for: request) else { return }
         write("Proxy-Authorization: ")
         write(authorization)
         write("\r\n")

@@ -111,3 +111,14 @@ let package = Package(
 if Context.environment["H2_DOCS"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
+
+// The fuzzers need a runtime that not every toolchain has. `Scripts/sanitize fuzz` builds them.
+if Context.environment["H2_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "h2fuzz", dependencies: ["CFuzzer", "H2Client", "H2Platform", httpTypes], path: "Fuzz/h2fuzz",
+            swiftSettings: strict
+        ),
+    ]
+}

@@ -119,7 +119,7 @@ bool ch2_use_key(SSL_CTX *ctx, const uint8_t *bytes, size_t length, bool is_pem,
   if (is_pem) {
     key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &given);
   } else if ((key = d2i_PrivateKey_bio(bio, NULL)) == NULL) {
-    // What is not a key may be an encrypted one (PKCS #8).
+    // It may be an encrypted key (PKCS #8).
     (void)BIO_reset(bio);
     key = d2i_PKCS8PrivateKey_bio(bio, NULL, give_passphrase, &given);
   }

@@ -28,7 +28,7 @@ extension ConnectionConfiguration.TLS {
             if case .file(let path) = content { path } else { nil }
         }
 
-        /// What it is: a file with its name, or the number of bytes in memory.
+        /// The file's name, or the number of bytes in memory.
         public var description: String {
             switch content {
             case .file(let path): "the file '\(path)'"

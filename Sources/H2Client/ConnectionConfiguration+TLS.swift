@@ -31,7 +31,7 @@ extension ConnectionConfiguration {
         /// Certificate revocation lists (RFC 5280 section 5), PEM or DER. If there is any, each authority of a chain needs a
         /// valid one, as with curl's `--crlfile`. Default: none, and no lists are looked for.
         public var revocationLists: [Source]
-        /// What to do with OCSP staples, by which servers show that their certificate has not been revoked. Default:
+        /// How to treat OCSP staples, by which servers show that their certificate has not been revoked. Default:
         /// ``Stapling/checked``.
         public var stapling: Stapling
         /// Public keys of which the server's chain must contain at least one, as `sha256//` and the Base64 form of the
@@ -107,7 +107,7 @@ extension ConnectionConfiguration {
             case tls13
         }
 
-        /// What to do with OCSP staples (RFC 6066 section 8, RFC 6960).
+        /// How to treat OCSP staples (RFC 6066 section 8, RFC 6960).
         ///
         /// A staple is judged when a certificate is: not for resumed sessions, not if ``TLS/verifiesPeer`` is false, and not
         /// for a certificate that is trusted itself. A responder's error, such as "try later", counts as no staple.

@@ -15,7 +15,8 @@ public struct HTTPRequestBody: Sendable {
     enum Content: Sendable {
         case none
         case bytes([UInt8])
-        case file(path: String, range: FileRange?)
+        // Indirect, so that it does not make every body larger.
+        indirect case file(path: String, range: FileRange?)
         case openFile(BodyFile)
         case multipart(MultipartBody)
         case stream(length: Int?, pump: @Sendable (HTTPRequestBody.Writer) async throws -> Void)

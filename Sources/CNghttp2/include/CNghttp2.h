@@ -181,7 +181,7 @@ bool ch2_use_certificates(SSL_CTX *ctx, const ch2_certificates *all);
 bool ch2_use_key(SSL_CTX *ctx, const uint8_t *bytes, size_t length, bool is_pem, const char *passphrase,
                  size_t passphrase_length, bool *needs_passphrase);
 
-/// What an OCSP staple (RFC 6066 section 8) says.
+/// The verdict on an OCSP staple (RFC 6066 section 8).
 typedef enum {
   /// There is none, or it says nothing.
   CH2_STAPLE_NONE,

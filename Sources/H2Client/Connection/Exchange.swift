@@ -187,7 +187,10 @@ final class Exchange: StreamState, @unchecked Sendable {
             let file = try BodyFile(path).part(range)
             length = file.length
             outgoing = .file(FileBody(file))
-        case .multipart: preconditionFailure("its files are opened before")
+        case .multipart:
+            throw H2Error(
+                .localIO, initiator: .user, message: "the files of the form were not opened",
+                remedy: "send it by a client")
         case .openFile(let file):
             length = file.length
             outgoing = .file(FileBody(file))

@@ -64,33 +64,45 @@ struct CookieStore {
             old.cookie.rawName == cookie.rawName && old.cookie.path == cookie.path
                 && old.cookie.isHostOnly == cookie.isHostOnly
         }
-        if cookie.isExpired(at: now) {
-            if let position { change(key, cookie.domain) { $0.remove(at: position) } }
-            return false
-        }
         if let position {
-            let created = families[key]!.domains[cookie.domain]![position].created
-            families[key]!.domains[cookie.domain]![position] = Entry(cookie, created: created, used: clock)
-            return true
+            let old = families[key]!.domains[cookie.domain]![position]
+            if cookie.isExpired(at: now) || old.isExpired(at: now) {
+                change(key, cookie.domain) { $0.remove(at: position) }
+            } else {
+                families[key]!.domains[cookie.domain]![position] = Entry(cookie, created: old.created, used: clock)
+                return true
+            }
         }
-        guard limits.cookiesPerDomain > 0, limits.cookies > 0 else { return false }
+        guard !cookie.isExpired(at: now), limits.cookiesPerDomain > 0, limits.cookies > 0 else { return false }
         let entry = Entry(cookie, created: clock, used: clock)
-        let most = limits.cookiesPerDomain
+        guard makeRoom(in: key, cookie.domain, forSecureOrigin: isFromSecureOrigin, now) else { return false }
         change(key, cookie.domain) { entries in
-            if entries.count >= most { entries.removeAll { $0.isExpired(at: now) } }
-            while entries.count >= most {
-                // Those that are not secure first: cleartext must not push out what TLS has set.
+            entries.insert(entry, at: entries.firstIndex { entry.precedes($0) } ?? entries.endIndex)
+        }
+        if count > limits.cookies { evict(now, sparing: entry) }
+        return true
+    }
+
+    /// Makes room for one more cookie of a domain. Those that are not secure go first, and cleartext never pushes out what TLS
+    /// has set.
+    /// - Returns: whether there is room now.
+    private mutating func makeRoom(in key: String, _ domain: String, forSecureOrigin: Bool, _ now: Int) -> Bool {
+        let most = limits.cookiesPerDomain
+        guard let count = families[key]?.domains[domain]?.count, count >= most else { return true }
+        var hasRoom = true
+        change(key, domain) { entries in
+            entries.removeAll { $0.isExpired(at: now) }
+            while hasRoom, entries.count >= most {
                 let victim = entries.indices.min {
                     let (one, other) = (entries[$0], entries[$1])
                     return one.cookie.isSecure == other.cookie.isSecure
                         ? one.used < other.used : other.cookie.isSecure
-                }
-                entries.remove(at: victim!)
+                }!
+                hasRoom = forSecureOrigin || !entries[victim].cookie.isSecure
+                if hasRoom { entries.remove(at: victim) }
             }
-            entries.insert(entry, at: entries.firstIndex { entry.precedes($0) } ?? entries.endIndex)
         }
-        if count > limits.cookies { evict(now) }
-        return true
+        return hasRoom
     }
 
     /// Whether a cookie of an insecure origin would be sent along with a secure one of the same name ("leave secure cookies
@@ -127,7 +139,7 @@ struct CookieStore {
     /// Makes room: removes what has expired, and then a tenth of the limit, so that a full store does not do this for each
     /// cookie. Families with more than their share come first, and of these the cookies that are not secure; then the least
     /// recently used.
-    private mutating func evict(_ now: Int) {
+    private mutating func evict(_ now: Int, sparing new: Entry) {
         removeAll { cookie in cookie.isExpired(at: now) }
         guard count > limits.cookies else { return }
         let excess = count - (limits.cookies - limits.cookies / 10)
@@ -135,7 +147,7 @@ struct CookieStore {
         candidates.reserveCapacity(count)
         for family in families.values {
             let isGreedy = family.count > limits.cookiesPerDomain
-            for entry in family.domains.values.joined() {
+            for entry in family.domains.values.joined() where entry !== new {
                 candidates.append((!isGreedy ? 2 : entry.cookie.isSecure ? 1 : 0, entry.used, entry.created))
             }
         }

@@ -34,6 +34,13 @@ public struct DownloadedFile: Sendable {
     public let byteCount: Int
     /// The bytes of it that an earlier call had received.
     public let resumedByteCount: Int
+
+    /// Creates a value, for tests.
+    public init(response: StreamedResponse, byteCount: Int, resumedByteCount: Int = 0) {
+        self.response = response
+        self.byteCount = byteCount
+        self.resumedByteCount = resumedByteCount
+    }
 }
 
 extension HTTPClient {

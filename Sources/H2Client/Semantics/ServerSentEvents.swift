@@ -152,7 +152,6 @@ public struct ServerSentEvents: AsyncSequence, Sendable {
 
         private nonisolated(nonsending) mutating func connect(after wait: UInt64) async throws {
             let client = events.client
-            try await client.pool.pause(Duration(nanoseconds: wait))
             if hasConnected, !events.body.isReplayable {
                 throw H2Error(
                     .invalidRequest, initiator: .user,
@@ -160,6 +159,7 @@ public struct ServerSentEvents: AsyncSequence, Sendable {
                     remedy: "use a body in memory, a file, or a stream that is replayable")
             }
             hasConnected = true
+            try await client.pool.pause(Duration(nanoseconds: wait))
             let response: StreamedResponse
             do {
                 response = try await client.send(request, body: events.body, options: options)

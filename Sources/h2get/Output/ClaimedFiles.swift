@@ -27,7 +27,7 @@ final class ClaimedFiles {
             return false
         }
         if hasForgotten, let changed = target.changedAt,
-            (changed.tv_sec, changed.tv_nsec) > (began.tv_sec, began.tv_nsec)
+            (changed.seconds, changed.nanoseconds) > (began.tv_sec, began.tv_nsec)
         {
             return false
         }

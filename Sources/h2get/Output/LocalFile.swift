@@ -16,7 +16,7 @@ extension FileKind {
         guard stat(path, &status) == 0 else {
             throw Failure(.readFailed, "cannot read \(path): \(errnoText(errno))")
         }
-        switch FileKind(mode: status.st_mode) {
+        switch FileKind(status) {
         case .regular: return .regular(size: Int(status.st_size))
         case .folder: throw Failure(.readFailed, "\(path) is a folder; name a file")
         case .other, .missing: return .stream

@@ -235,6 +235,24 @@ private struct Rig {
         #expect(try rig.sent("https://www.example.com/").hasPrefix("sid=1"))
     }
 
+    @Test func `A domain full of secure cookies takes none from cleartext`() throws {
+        let rig = Rig(limits: CookieJar.Limits(cookiesPerDomain: 2))
+        for name in ["a", "b"] { try rig.set("\(name)=1; Secure", "https://a.example") }
+        #expect(try !rig.set("c=1", "http://a.example"))
+        #expect(try rig.sent("https://a.example") == "a=1; b=1")
+        #expect(try rig.set("c=1", "https://a.example"))
+        #expect(rig.jar.cookies(now: rig.now).map(\.name).contains("c"))
+    }
+
+    @Test func `A cookie in the place of one that has expired is a new one`() throws {
+        var rig = Rig()
+        try rig.set("a=1; Max-Age=5", "https://a.example")
+        try rig.set("b=1", "https://a.example")
+        rig.now += 5
+        try rig.set("a=2", "https://a.example")
+        #expect(try rig.sent("https://a.example") == "b=1; a=2")
+    }
+
     @Test func `Of one response 180 cookies are taken`() throws {
         let rig = Rig(limits: CookieJar.Limits(cookies: 1_000, cookiesPerDomain: 1_000))
         let target = try RequestTarget("https://a.example/")

@@ -93,7 +93,7 @@ import Testing
             ])
         let many = (0..<300).map { Self.record("h\($0)") }
         #expect(merge([], many) == Array(many.suffix(TLSSessionCache.limit)))
-        // What could not be read again is not written.
+        // Records that could not be read again are not written.
         let large = Self.record(session: [UInt8](repeating: 1, count: (64 << 10) + 1))
         let long = Self.record(certificates: [[UInt8]](repeating: [1], count: 64))
         #expect(merge([], [large, long, Self.record("b")]).map(\.key.serverName) == ["b"])

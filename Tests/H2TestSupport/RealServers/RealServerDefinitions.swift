@@ -26,7 +26,8 @@ extension RealServer {
         ]
     }
 
-    /// nginx, with WebDAV's PUT. `/slow/NAME` is a file at 40 KiB a second, and `/connection` tells the number of the
+    /// nginx, with WebDAV's PUT. `/slow/NAME` is a file at 40 KiB a second, `/coded/NAME` one that is sent compressed (as with
+    /// h2o and Caddy) where the client allows it, and `/connection` tells the number of the
     /// connection and how many requests it has served, as `12 3`.
     public static let nginx = RealServer(
         name: "nginx", command: "nginx", upload: .put, fixedStreamLimit: nil, sendsTrailers: false,
@@ -86,6 +87,7 @@ extension RealServer {
                     \(requests.limit)
                     location = /connection { return 200 "$connection $connection_requests"; }
                     location /slow/ { alias \(site.root)/; limit_rate 40k; }
+                    location /coded/ { alias \(site.root)/; gzip on; gzip_types *; }
                     location /up/ { alias \(site.uploads)/; dav_methods PUT DELETE; }
                 }
             }
@@ -248,6 +250,9 @@ extension RealServer {
                 paths:
                   /:
                     file.dir: \(site.root)
+                  /coded:
+                    file.dir: \(site.root)
+                    compress: ON
                   /echo:
                     mruby.handler: |
                       Proc.new do |env|
@@ -339,6 +344,10 @@ extension RealServer {
                 root * \(site.root)
                 handle /echo* {
                     reverse_proxy h2c://127.0.0.1:\(site.backend)
+                }
+                handle_path /coded/* {
+                    encode zstd gzip
+                    file_server
                 }
                 handle {
                     file_server

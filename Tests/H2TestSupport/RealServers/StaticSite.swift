@@ -17,6 +17,8 @@ public struct StaticSite: Sendable {
     public let hundredKiB: File
     public let oneMiB: File
     public let hundredMiB: File
+    /// 1 MB of lines that become much shorter when they are compressed.
+    public let text: File
     /// 10 MiB to send; not in the folder that is served.
     public let upload: File
     public let uploadPath: String
@@ -46,6 +48,11 @@ public struct StaticSite: Sendable {
         hundredKiB = try make("\(folder)/100k.bin", 100 << 10)
         oneMiB = try make("\(folder)/1m.bin", 1 << 20)
         hundredMiB = try make("\(folder)/100m.bin", 100 << 20)
+        let lines = (0..<45_000).map { "line \($0) of a long text\n" }.joined()
+        try writeText(lines, to: "\(folder)/text.txt")
+        text = File(
+            name: "text.txt", size: lines.utf8.count,
+            sha256: try H2TestSupport.sha256(ofFile: "\(folder)/text.txt"))
         uploadPath = try TemporaryDirectory.shared.newPath("upload")
         upload = try make(uploadPath, 10 << 20)
     }

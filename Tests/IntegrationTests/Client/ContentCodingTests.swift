@@ -443,6 +443,52 @@ struct ContentCodingTests {
     }
 }
 
+extension RealServers {
+    /// The client against servers that compress, beside curl.
+    @Suite(.timeLimit(.minutes(5)))
+    struct ContentCodingServerTests {
+        static let servers = [RealServer.nginx, .h2o, .caddy]
+
+        @Test(arguments: servers, [HTTPProtocolVersion.http2, .http1])
+        func `What a server compresses is decoded to what curl makes of it`(
+            _ server: RealServer, _ version: HTTPProtocolVersion
+        ) async throws {
+            try await server.run { running in
+                let (text, url) = (try StaticSite.shared.text, "\(try running.origin)/coded/text.txt")
+                try await withClient(of: running) {
+                    if version == .http1 { $0.versions = .http1Only }
+                } _: { client async throws in
+                    let response = try await client.send(.get, url)
+                    #expect(response.version == version && response.status == .ok)
+                    let coding = try #require(response.decodedCodings.first)
+                    let decoded = try await response.hashed()
+                    #expect(decoded.size == text.size && decoded.sha256 == text.sha256)
+                    #expect(await response.metrics().bodyBytesReceived < text.size / 2)
+
+                    let path = try TemporaryDirectory.shared.newPath("curl")
+                    let offer = ContentCoding.available.map(\.rawValue).joined(separator: ", ")
+                    let head = try await curl(
+                        [
+                            version == .http2 ? "--http2" : "--http1.1", "--compressed", "-H",
+                            "accept-encoding: \(offer)",
+                        ]
+                            + ["-D", "-", "-o", path, url])
+                    #expect(try sha256(ofFile: path) == decoded.sha256)
+                    #expect(head.output.lowercased().contains("content-encoding: \(coding.rawValue)"))
+
+                    // Nothing is offered, so nothing is compressed.
+                    let raw = try await client.get(url, options: RequestOptions(decodesContent: false))
+                    #expect(raw.body.count == text.size && raw.response.decodedCodings == [])
+                    let part = try await client.get(url, headerFields: [.range: "bytes=10-19"])
+                    if part.status == .partialContent { #expect(part.body.count == 10) }
+                    let headless = try await client.head(url)
+                    #expect(headless.body == [])
+                }
+            }
+        }
+    }
+}
+
 extension [UInt8] {
     fileprivate func chunks(of count: Int) -> [[UInt8]] {
         stride(from: 0, to: self.count, by: count).map { Array(self[$0..<Swift.min($0 + count, self.count)]) }

@@ -215,9 +215,18 @@ extension RealServers {
                 try await OriginServer.withServer(origin) { server in
                     try await withHTTPClient(configuration: configuration) { client in
                         let response = try await client.send(.get, "https://localhost:\(server.port)/bytes/50000000")
+                        // A slow reader over HTTP/1.1, whose connection outlives the proxy's.
+                        var slow = configuration
+                        slow.versions = .http1Only
+                        let other = HTTPClient(configuration: slow)
+                        let kept = try await other.send(.get, "https://localhost:\(server.port)/bytes/50000000")
                         await running.crash()
                         let cut = try await h2Error { try await response.body.discard() }
                         #expect(cut.code == .connectionClosed, "\(cut)")
+                        try await letTimePass(.milliseconds(50))
+                        let keptCut = try await h2Error { try await kept.body.discard() }
+                        #expect(keptCut.code == .connectionClosed, "\(keptCut)")
+                        other.shutdownNow()
                         let refused = try await h2Error {
                             try await client.get("https://localhost:\(server.port)/bytes/1")
                         }

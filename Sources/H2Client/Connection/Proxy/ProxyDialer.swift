@@ -78,9 +78,14 @@ final class ProxyDialer {
         if let whole = configuration.timeouts.establish { startTimer(.resolve, whole, what) }
         let query = resolver.resolve(
             host: target.host, port: target.port, on: loop,
-            began: { box.value.startTimer(.resolve, box.value.configuration.timeouts.resolve, what) },
+            began: { box.value.lookUpBegan(what) },
             completion: { box.value.resolvedTarget($0) })
         cancelStep = { query?.cancel() }
+    }
+
+    private func lookUpBegan(_ what: String) {
+        guard completion != nil, cancelStep != nil else { return }
+        startTimer(.resolve, configuration.timeouts.resolve, what)
     }
 
     private func resolvedTarget(_ result: Result<[SocketAddress], H2Error>) {
@@ -173,13 +178,13 @@ final class ProxyDialer {
     private func forward(_ connected: Dialer.Connected) {
         // TLS facts would be those of the proxy, and the request is in cleartext behind it.
         let info = info(of: connected, tunnel: nil)
-        let method = "GET"
         finish(
             .success(
                 Dialer.Connected(
                     wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
                     applicationProtocol: .cleartext)),
-            AbsoluteForm(authorization: credentials?.authorization(method: method, target: origin.description)))
+            AbsoluteForm(
+                authorization: credentials?.authorization(method: "GET", target: origin.description)))
     }
 
     // MARK: - A tunnel

@@ -27,7 +27,9 @@ final class Proxies: @unchecked Sendable {
             tlsConfiguration = tls
         } else {
             var tls = configuration.connection.tls
-            (tls.serverName, tls.certificateFile, tls.privateKeyFile) = (nil, nil, nil)
+            // What is meant for origins. Two contexts cannot share a session file.
+            (tls.serverName, tls.certificateFile, tls.privateKeyFile, tls.identity) = (nil, nil, nil, nil)
+            (tls.pinnedKeys, tls.verifier, tls.sessionFile) = ([], nil, nil)
             tlsConfiguration = tls
         }
         tls = TLSContextSource(tlsConfiguration)

@@ -46,7 +46,6 @@ final class TunnelStream: StreamState {
     fileprivate func finish() {
         finishes = true
         if case .awaitingChunk = outgoing { outgoing = .finished }
-        shared.connection.dropTunnelInput(self)
         shared.connection.resumeTunnel(self)
         guard lingerTimer == nil else { return }
         lingerTimer = shared.connection.loop.schedule(after: Self.linger) { [self] in
@@ -101,6 +100,7 @@ final class TunnelWire: CarrierWire {
 
     /// Bytes that wait to become frames, above which no more are accepted.
     private static let outputLimit = 64 << 10
+
     init(_ stream: TunnelStream, through proxy: HTTPClient.Proxy) {
         self.stream = stream
         self.proxy = proxy
@@ -244,6 +244,7 @@ final class TunnelWire: CarrierWire {
         isClosed = true
         handler = nil
         stream.wire = nil
+        stream.shared.connection.dropTunnelInput(stream)
         // What was just written, such as close_notify, still goes out.
         if stream.slot >= 0 { stream.finish() }
     }

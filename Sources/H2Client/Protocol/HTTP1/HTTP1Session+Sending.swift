@@ -89,7 +89,10 @@ extension HTTP1Session {
             write(try RequestRules.connectAuthority(named))
         } else {
             let path = try RequestRules.path(request)
-            if absoluteForm == nil { write(path) } else { writeURL(named ?? authority, path) }
+            if let absoluteForm {
+                return write(absoluteForm, request, named ?? authority, path)
+            }
+            write(path)
         }
         if let named, named != authority {
             write(" HTTP/1.1\r\nHost: ")
@@ -98,24 +101,16 @@ extension HTTP1Session {
         } else {
             knownHost.withUnsafeBytes { output.append($0.baseAddress.unsafelyUnwrapped, count: $0.count) }
         }
-        if let absoluteForm { writeAuthorization(absoluteForm, request) }
     }
 
-    // MARK: - For a proxy that forwards
-
+    /// The request line and what comes with it, for a proxy that forwards the request; the method is written.
     @inline(never)
-    private func writeURL(_ authority: String, _ path: String) {
-        write("http://")
+    private func write(_ form: AbsoluteForm, _ request: HTTPRequest, _ authority: String, _ path: String) {
+        write(form.target(authority, path))
+        write(" HTTP/1.1\r\nHost: ")
         write(authority)
-        // RFC 9112 section 3.2.4: the proxy makes the asterisk of OPTIONS from a URL without a path.
-        if path != "*" { write(path) }
-    }
-
-    @inline(never)
-    private func writeAuthorization(_ absoluteForm: AbsoluteForm, _ request: HTTPRequest) {
-        guard let authorization = absoluteForm.authorization, request.headerFields[.proxyAuthorization] == nil else {
-            return
-        }
+        write("\r\n")
+        guard let authorization = form.authorization(for: request) else { return }
         write("Proxy-Authorization: ")
         write(authorization)
         write("\r\n")

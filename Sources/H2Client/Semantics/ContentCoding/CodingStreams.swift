@@ -18,27 +18,30 @@ protocol DecodingStream: AnyObject {
 extension ContentCoding {
     /// - Throws: if there is no memory, or this build cannot remove the coding.
     func makeDecodingStream() throws(CodingFault) -> any DecodingStream {
-        let stream: (any DecodingStream)?
         switch self {
         case .gzip, .deflate:
             #if Zlib
-                stream = Inflater(self == .gzip ? .gzip : .zlib)
+                return try made(Inflater(self == .gzip ? .gzip : .zlib))
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Zlib"))
             #endif
         case .brotli:
             #if Brotli
-                stream = BrotliDecoder()
+                return try made(BrotliDecoder())
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Brotli"))
             #endif
         case .zstd:
             #if Zstd
-                stream = ZstdDecoder()
+                return try made(ZstdDecoder())
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Zstd"))
             #endif
         }
+    }
+
+    /// - Throws: if there is no memory for the stream.
+    func made<Stream>(_ stream: Stream?) throws(CodingFault) -> Stream {
         guard let stream else { throw CodingFault(coding: self, kind: .outOfMemory) }
         return stream
     }

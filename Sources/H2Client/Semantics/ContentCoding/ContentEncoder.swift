@@ -84,28 +84,25 @@ extension ContentCoding {
 
     /// - Throws: if there is no memory, or this build cannot apply the coding.
     func makeEncodingStream(level: CInt) throws(CodingFault) -> any EncodingStream {
-        let stream: (any EncodingStream)?
         switch self {
         case .gzip, .deflate:
             #if Zlib
-                stream = Deflater(self == .gzip ? .gzip : .zlib, level: level)
+                return try made(Deflater(self == .gzip ? .gzip : .zlib, level: level))
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Zlib"))
             #endif
         case .brotli:
             #if Brotli
-                stream = BrotliEncoder(level: level)
+                return try made(BrotliEncoder(level: level))
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Brotli"))
             #endif
         case .zstd:
             #if Zstd
-                stream = ZstdEncoder(level: level)
+                return try made(ZstdEncoder(level: level))
             #else
                 throw CodingFault(coding: self, kind: .unavailable(trait: "Zstd"))
             #endif
         }
-        guard let stream else { throw CodingFault(coding: self, kind: .outOfMemory) }
-        return stream
     }
 }

@@ -55,9 +55,13 @@ extension HTTPClient {
     /// Whether a request with these options offers codings.
     @inline(__always)
     func offersCodings(_ options: RequestOptions) -> Bool {
-        options.areDefaults
-            ? configuration.contentDecoding.isEnabled
-            : options.decodesContent ?? configuration.contentDecoding.isEnabled
+        #if Zlib || Brotli || Zstd
+            return options.areDefaults
+                ? configuration.contentDecoding.isEnabled
+                : options.decodesContent ?? configuration.contentDecoding.isEnabled
+        #else
+            return false
+        #endif
     }
 
     /// The response with a body that is decoded as it is read, if it has to be.

@@ -31,8 +31,8 @@ extension HTTPClient {
 
         let source: Source
 
-        /// TLS options for connections to `https` proxies. nil: the client's own (``ConnectionConfiguration/tls``), without the
-        /// client certificate and the server name, which are meant for origins. Default nil.
+        /// TLS options for connections to `https` proxies. nil: the client's own (``ConnectionConfiguration/tls``), without what
+        /// is meant for origins: server name, client certificate, pinned keys, verifier and session file. Default nil.
         public var tls: ConnectionConfiguration.TLS?
 
         /// How user names and passwords of HTTP proxies are sent. ``HTTPAuthentication/PasswordScheme/basic`` sends them at once;

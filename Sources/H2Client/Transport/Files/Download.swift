@@ -169,7 +169,8 @@ package final class Download {
                 let suffix = ".\(randomText(6)).part"
                 let path = FilePath(prefix + shortened(name, to: limit - suffix.utf8.count) + Array(suffix.utf8))
                 // The part must not be more readable than the target.
-                let descriptor = open(path.c, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, target.mode ?? 0o666)
+                let descriptor = open(
+                    path.c, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(target.mode ?? 0o666))
                 if descriptor >= 0 { return (path, descriptor) }
                 code = errno
                 if code != EEXIST { break }

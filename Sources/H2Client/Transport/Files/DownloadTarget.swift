@@ -1,4 +1,4 @@
-package import H2Platform
+import H2Platform
 
 /// The file that a download will become: its real location, and what exists there already.
 package struct DownloadTarget: Sendable {
@@ -7,11 +7,11 @@ package struct DownloadTarget: Sendable {
     /// The path with the symbolic links of its last component followed, so that a link stays a link.
     package let resolved: FilePath
     /// The permissions of the existing file, if any.
-    package let mode: mode_t?
+    package let mode: UInt32?
     /// Identities by which other names of the same file are recognized.
     package let identities: [FileIdentity]
     /// When the existing file was last changed.
-    package let changedAt: timespec?
+    package let changedAt: FileTime?
 
     /// - Throws: The failure of `host` if nothing can be written under that name.
     package init(path: String, createsDirectories: Bool, host: any DownloadHost) throws {
@@ -39,9 +39,11 @@ package struct DownloadTarget: Sendable {
         }
         resolved = exists ? try Self.realPath(path, host) : try Self.endOfLinks(path, host)
         let entry = FileIdentity(entry: resolved)
-        mode = exists ? status.st_mode & 0o777 : nil
+        mode = exists ? UInt32(status.st_mode & 0o777) : nil
         identities = exists ? [entry, FileIdentity(status)] : [entry]
-        changedAt = exists ? status.statusChangeTime : nil
+        changedAt =
+            exists
+            ? FileTime(seconds: status.statusChangeTime.tv_sec, nanoseconds: status.statusChangeTime.tv_nsec) : nil
     }
 
     private static func realPath(_ path: String, _ host: any DownloadHost) throws -> FilePath {
@@ -78,4 +80,10 @@ package struct DownloadTarget: Sendable {
             }
         }
     }
+}
+
+/// A time of a file. Not `timespec`: whole-module builds cannot say which module that belongs to.
+package struct FileTime: Sendable {
+    package let seconds: Int
+    package let nanoseconds: Int
 }

@@ -10,21 +10,21 @@ package enum FileKind: Equatable {
 
     package init(path: String) {
         var status = stat()
-        self = stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+        self = stat(path, &status) == 0 ? FileKind(status) : .missing(errno)
     }
 
     package init(_ path: FilePath) {
         var status = stat()
-        self = stat(path.c, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+        self = stat(path.c, &status) == 0 ? FileKind(status) : .missing(errno)
     }
 
     package init(descriptor: CInt) {
         var status = stat()
-        self = fstat(descriptor, &status) == 0 ? FileKind(mode: status.st_mode) : .missing(errno)
+        self = fstat(descriptor, &status) == 0 ? FileKind(status) : .missing(errno)
     }
 
-    package init(mode: mode_t) {
-        switch mode & S_IFMT {
+    package init(_ status: stat) {
+        switch status.st_mode & S_IFMT {
         case S_IFREG: self = .regular
         case S_IFDIR: self = .folder
         default: self = .other

@@ -24,7 +24,7 @@ final class ResumablePart {
         let prefix = target.resolved.bytes.dropLast(name.count)
         path = FilePath(prefix + Download.shortened(name, to: 255 - ".part.info".utf8.count) + Array(".part".utf8))
         infoPath = FilePath(path.bytes + Array(".info".utf8))
-        descriptor = try Self.opened(path, mode: target.mode ?? 0o666, host)
+        descriptor = try Self.opened(path, mode: mode_t(target.mode ?? 0o666), host)
     }
 
     deinit { if !isAdopted { close(descriptor) } }

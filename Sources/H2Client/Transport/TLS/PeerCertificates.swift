@@ -84,7 +84,7 @@ struct PeerCertificates: Sendable, Hashable {
         }
     }
 
-    /// What OpenSSL prints, at most 512 bytes.
+    /// The text that OpenSSL prints, at most 512 bytes.
     static func text(_ write: (OpaquePointer) -> Void) -> String {
         guard let bio = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(bio) }

@@ -1,7 +1,7 @@
 import CNghttp2
 import H2Platform
 
-// What a context trusts, and the certificate that it presents.
+// The authorities that a context trusts, and the certificate that it presents.
 
 extension TLSContext {
     // MARK: - Trust

@@ -17,7 +17,7 @@ package final class TLSContext: @unchecked Sendable {
     let verifier: (@Sendable (ConnectionConfiguration.TLS.PeerChain) throws -> Void)?
     /// Whether certificates without a staple are rejected.
     let requiresStaple: Bool
-    /// Where secrets are logged.
+    /// The log of secrets.
     let keyLog: KeyLog?
     /// Keeps the sessions for later runs.
     private var sessionFile: TLSSessionFile?

@@ -22,7 +22,7 @@ final class TLSSessionCache: @unchecked Sendable {
     struct Beginning: Hashable, Sendable {
         /// Seconds since 1970.
         var time: Int
-        /// What the peer showed, if the context examines it.
+        /// The peer's certificates, if the context examines them.
         var certificates: PeerCertificates?
     }
 

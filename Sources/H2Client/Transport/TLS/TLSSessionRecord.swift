@@ -114,9 +114,9 @@ struct TLSSessionRecord: Hashable, Sendable {
     /// Whether it is neither too old nor from the future.
     func isCurrent(now: Int) -> Bool { beginning.time <= now && now - beginning.time < Self.maximumAge }
 
-    /// What a file has to contain after a run.
+    /// The records of a file after a run.
     /// - Parameters:
-    ///   - stored: what it contains, perhaps by other runs.
+    ///   - stored: the records that it has, perhaps by other runs.
     ///   - ours: the sessions of this run, under `settings`.
     ///   - taken: the keys of the sessions that this run has read from it.
     static func merge(

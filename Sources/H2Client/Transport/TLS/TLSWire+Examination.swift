@@ -1,6 +1,6 @@
 import CNghttp2
 
-// What is examined of a peer beyond what OpenSSL verifies: staple, pins, verifier.
+// The checks beyond what OpenSSL verifies: staple, pins, verifier.
 
 extension TLSWire {
     /// OpenSSL has verified the certificate and has the staple, if the server sent one.
@@ -46,7 +46,7 @@ extension TLSWire {
             "if the server's key was changed on purpose, pin the new one")
     }
 
-    /// What asks the configuration's verifier, to be called on a thread that may block; nil if there is none.
+    /// Asks the configuration's verifier; to be called on a thread that may block. nil if there is none.
     var examination: (@Sendable () -> H2Error.CertificateFault?)? {
         guard let context, let verifier = context.verifier else { return nil }
         let certificates = beginning?.certificates ?? PeerCertificates(encoded: [])

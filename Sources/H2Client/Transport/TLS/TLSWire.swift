@@ -27,7 +27,7 @@ package final class TLSWire: SocketWire, CarrierWire {
     let sessionKey: TLSSessionCache.Key?
     /// The full handshake that the connection relies on: an earlier one's if it resumes a session.
     var beginning: TLSSessionCache.Beginning?
-    /// What is wrong with the certificate, beyond what OpenSSL verifies.
+    /// The fault that the staple shows.
     var fault: H2Error.CertificateFault?
     /// Whether everything about the peer has been examined. Only then may others resume its sessions.
     private var isAccepted = false

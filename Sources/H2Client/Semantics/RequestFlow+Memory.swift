@@ -42,9 +42,9 @@ extension RequestFlow {
             let field = response.exchange.head.values(of: "strict-transport-security").first,
             let origin = try? RequestTarget(of: hop.request).origin
         {
+            let tls = client.configuration.originTLS[origin] ?? client.configuration.connection.tls
             store.learn(
-                from: field, origin: origin, isVerified: client.configuration.connection.tls.verifiesPeer,
-                now: ConnectionPool.wallTime)
+                from: field, origin: origin, isVerified: tls.verifiesPeer, now: ConnectionPool.wallTime)
         }
     }
 

@@ -140,7 +140,9 @@ public final class HTTPClient: Sendable {
     ///
     /// They are idle then, and are closed like others after ``Pool/idleTimeout``. Idle connections that exist count. An HTTP/2 origin
     /// gets one, since all requests share it.
-    /// - Parameter count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
+    /// - Parameters:
+    ///   - origin: Where they lead.
+    ///   - count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
     /// - Throws: The errors of connecting; `CancellationError`.
     public nonisolated(nonsending) func preconnect(to origin: Origin, count: Int = 1) async throws {
         let count = min(count, configuration.pool.http1ConnectionsPerOrigin)

@@ -157,7 +157,7 @@ public struct HTTPRequestBody: Sendable {
 
     /// A body that a closure writes. `write` suspends while the flow-control windows are full. The body ends when the closure
     /// returns or calls ``Writer/finish(trailers:)``; nothing may be written after that. Errors of the closure are handled as in
-    /// ``stream(_:length:trailers:isReplayable:)``.
+    /// `stream(_:length:trailers:isReplayable:)`.
     ///
     /// The closure runs in a task of its own, on the executor that the caller of `send` prefers. The task is cancelled when
     /// the rest of the body is no longer needed. A closure that returns after its cancellation does not end the body.

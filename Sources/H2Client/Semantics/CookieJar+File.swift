@@ -52,7 +52,9 @@ extension CookieJar {
     /// The file is written on another thread and replaced atomically, so that others never see a part of it. Only its owner
     /// can read it (mode 0600), for cookies are as good as passwords. Cookies with a tab are left out, since the format
     /// cannot hold them, and it has no place for SameSite.
-    /// - Parameter includingSessionCookies: Whether to write cookies without an end too. curl does. Default true.
+    /// - Parameters:
+    ///   - path: The path of the file.
+    ///   - includingSessionCookies: Whether to write cookies without an end too. curl does. Default true.
     /// - Returns: The number of cookies written.
     /// - Throws: `H2Error` (`localIO`) if the file cannot be written. It is then as before. Cancelling the task does not
     ///   shorten the call.

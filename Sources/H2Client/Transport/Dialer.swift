@@ -194,9 +194,15 @@ final class Dialer {
             }
             let status = address.withSockaddr { connect(descriptor, $0, $1) }
             // The port is free for other servers only.
-            if status != 0, errno == EADDRNOTAVAIL || errno == EADDRINUSE, mayTryNextPort() {
+            if status != 0, configuration.local.ports != nil, errno == EADDRNOTAVAIL || errno == EADDRINUSE {
+                let error = errno
                 close(descriptor)
-                untried.insert(address, at: 0)
+                if mayTryNextPort() {
+                    untried.insert(address, at: 0)
+                } else {
+                    failures.append((address, error))
+                    sourceFailure = error
+                }
                 continue
             }
             let attempt = Attempt(dialer: self, address: address, descriptor: descriptor)

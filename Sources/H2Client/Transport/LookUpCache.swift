@@ -100,7 +100,8 @@ final class LookUpCache: NameResolver, @unchecked Sendable {
     private func ended(_ lookup: Lookup, _ host: String, _ result: Result<HostResolver.Answer, any Error>) {
         let now = H2EventLoop.monotonicNanoseconds()
         let queries = lock.withLock {
-            if case .success(let answer) = result, answer.timeToLive > .zero, limit > 0 {
+            // What a cancelled function returns may be anything.
+            if case .success(let answer) = result, !lookup.isUnwanted, answer.timeToLive > .zero, limit > 0 {
                 makeRoom(now)
                 known[host] = Known(
                     addresses: answer.addresses, expiry: now &+ answer.timeToLive.clampedNanoseconds)

@@ -11,7 +11,7 @@ public enum ContentCoding: String, Sendable, Hashable, CaseIterable {
     /// Zstandard (RFC 8878), with windows of at most 8 MiB (RFC 9659).
     case zstd
 
-    /// The codings that this build can remove and apply, in the order of ``Swift/CaseIterable/allCases``. Each depends on a
+    /// The codings that this build can remove and apply, in the order of `allCases`. Each depends on a
     /// trait of the package: `Zlib` (gzip and deflate), `Brotli`, `Zstd`. All of them are on by default.
     public static var available: [ContentCoding] {
         var available: [ContentCoding] = []

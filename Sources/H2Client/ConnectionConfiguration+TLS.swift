@@ -6,8 +6,12 @@ extension ConnectionConfiguration {
     /// ```swift
     /// var tls = ConnectionConfiguration.TLS()
     /// tls.additionalRoots = [.file("company-ca.pem")]
-    /// tls.identity = .init(certificates: .file("client.pem"), privateKey: .file("client.key")) { secrets.passphrase }
-    /// tls.pinnedKeys = ["sha256//" + current, "sha256//" + backup]
+    /// tls.identity = .init(certificates: .file("client.pem"), privateKey: .file("client.key")) { "passphrase" }
+    /// // The current key and a backup.
+    /// tls.pinnedKeys = [
+    ///     "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    ///     "sha256//LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=",
+    /// ]
     /// ```
     ///
     /// Files are read off the event loops, once for all connections of a client, and again for new connections after they have

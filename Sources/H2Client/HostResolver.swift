@@ -3,7 +3,8 @@
 /// ```swift
 /// var configuration = HTTPClient.Configuration()
 /// configuration.connection.resolver = HostResolver { host in
-///     HostResolver.Answer(addresses: try await registry.addresses(of: host), timeToLive: .seconds(30))
+///     let list = try await client.get("https://names.example.com/\(host)")
+///     return HostResolver.Answer(addresses: list.text.split(separator: "\n").map(String.init), timeToLive: .seconds(30))
 /// }
 /// ```
 ///

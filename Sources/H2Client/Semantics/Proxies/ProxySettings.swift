@@ -2,8 +2,9 @@ extension HTTPClient {
     /// Which requests go through which proxy.
     ///
     /// ```swift
+    /// var configuration = HTTPClient.Configuration()
     /// configuration.proxies = .environment
-    /// configuration.proxies = .all(try HTTPClient.Proxy("socks5h://127.0.0.1:9050"))
+    /// let tor = try HTTPClient.Proxy("socks5h://127.0.0.1:9050")
     /// configuration.proxies = .choosing { origin in origin.host.hasSuffix(".onion") ? tor : nil }
     /// ```
     ///

@@ -31,7 +31,7 @@ final class ResumablePart {
 
     private static func opened(_ path: FilePath, mode: mode_t, _ host: any DownloadHost) throws -> CInt {
         // Another process may complete the part between the opening and the lock: then the descriptor leads to its target.
-        for _ in 0..<100 {
+        for attempt in 0..<100 {
             let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
             let descriptor = open(path.c, flags, mode)
             guard descriptor >= 0 else {
@@ -42,6 +42,11 @@ final class ResumablePart {
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 let code = errno
                 close(descriptor)
+                // A download that has just failed may hold it for another moment, and so may a child that was started then.
+                if code == EWOULDBLOCK, attempt < 40 {
+                    usleep(5_000)
+                    continue
+                }
                 throw host.failure("\(path.text) is being written by another download", code, advises: false)
             }
             guard fstat(descriptor, &file) == 0, lstat(path.c, &named) == 0, file.st_ino == named.st_ino,

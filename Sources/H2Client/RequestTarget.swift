@@ -45,9 +45,8 @@ public struct RequestTarget: Sendable, Hashable {
     private static func percentEncoded(_ path: ArraySlice<UInt8>) -> String {
         guard path.contains(where: { $0 >= 0x80 }) else { return String(decoding: path, as: UTF8.self) }
         var out: [UInt8] = []
-        let digits = Array("0123456789ABCDEF".utf8)
         for byte in path {
-            if byte < 0x80 { out.append(byte) } else { out += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
+            if byte < 0x80 { out.append(byte) } else { out += TokenBytes.percentEncoded(byte) }
         }
         return String(decoding: out, as: UTF8.self)
     }

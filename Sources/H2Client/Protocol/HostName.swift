@@ -27,19 +27,8 @@ enum HostName {
     /// Undoes the percent-encoding of a name in a URL.
     static func decoded(_ host: ArraySlice<UInt8>) throws(Problem) -> [UInt8] {
         guard host.contains(UInt8(ascii: "%")) else { return Array(host) }
-        var bytes: [UInt8] = []
-        var rest = host
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(TokenBytes.hexDigit),
-                let low = rest.popFirst().flatMap(TokenBytes.hexDigit)
-            else {
-                throw Problem("a '%' in the host without two hexadecimal digits", "write '%' as %25")
-            }
-            bytes.append(high << 4 | low)
+        guard let bytes = TokenBytes.percentDecoded(host) else {
+            throw Problem("a '%' in the host without two hexadecimal digits", "write '%' as %25")
         }
         return bytes
     }

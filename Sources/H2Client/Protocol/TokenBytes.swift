@@ -1,4 +1,4 @@
-/// Classes of bytes: those allowed in a field name (RFC 9110 section 5.6.2), and hexadecimal digits.
+/// Classes of bytes: those allowed in a field name (RFC 9110 section 5.6.2), and hexadecimal digits, also of percent-encoding.
 enum TokenBytes {
     /// The lowercase form of each byte; 0 if it is not allowed in a token.
     ///
@@ -30,6 +30,30 @@ enum TokenBytes {
         case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
         default: nil
         }
+    }
+
+    /// A byte in percent-encoding (RFC 3986 section 2.1).
+    static func percentEncoded(_ byte: UInt8) -> [UInt8] {
+        [UInt8(ascii: "%"), upperCaseDigits[Int(byte >> 4)], upperCaseDigits[Int(byte & 15)]]
+    }
+
+    private static let upperCaseDigits = Array("0123456789ABCDEF".utf8)
+
+    /// The bytes that a percent-encoded text stands for (RFC 3986 section 2.1); nil if two digits do not follow each `%`.
+    static func percentDecoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var rest = text
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                return nil
+            }
+            bytes.append(high << 4 | low)
+        }
+        return bytes
     }
 
     /// The bytes as lower-case hexadecimal digits.

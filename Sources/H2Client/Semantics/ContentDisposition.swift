@@ -88,19 +88,7 @@ public struct ContentDisposition: Sendable, Hashable {
     /// `UTF-8''na%C3%AFve` (RFC 8187 section 3.2); nil if it is malformed or in another character set.
     private static func extendedValue(_ value: [UInt8]) -> String? {
         let parts = value.split(separator: UInt8(ascii: "'"), omittingEmptySubsequences: false)
-        guard parts.count == 3 else { return nil }
-        var bytes: [UInt8] = []
-        var rest = parts[2]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(TokenBytes.hexDigit),
-                let low = rest.popFirst().flatMap(TokenBytes.hexDigit)
-            else { return nil }
-            bytes.append(high << 4 | low)
-        }
+        guard parts.count == 3, let bytes = TokenBytes.percentDecoded(parts[2]) else { return nil }
         switch String(decoding: parts[0], as: UTF8.self).lowercased() {
         case "utf-8": return String(validating: bytes, as: UTF8.self)
         case "iso-8859-1": return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))

@@ -38,7 +38,7 @@ extension CookieJar {
     ///   ``maximumFileSize``. The jar is then as before. Cancelling the task does not shorten the call.
     @discardableResult
     public nonisolated(nonsending) func load(from path: String) async throws(H2Error) -> LoadReport {
-        try await WholeFile.offLoop { () throws(H2Error) in
+        try await BlockingThreads.shared.result { () throws(H2Error) in
             self.load(try WholeFile.read(path, upTo: Self.maximumFileSize))
         }
     }
@@ -62,7 +62,7 @@ extension CookieJar {
     public nonisolated(nonsending) func save(
         to path: String, includingSessionCookies: Bool = true
     ) async throws(H2Error) -> Int {
-        try await WholeFile.offLoop { () throws(H2Error) in
+        try await BlockingThreads.shared.result { () throws(H2Error) in
             let contents = self.netscapeFile(
                 includingSessionCookies: includingSessionCookies, now: ConnectionPool.wallTime)
             try WholeFile.replace(path, with: contents.bytes)

@@ -72,7 +72,7 @@ extension StreamedResponse.VerifiedBody {
     nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
         var count = 0
         for try await chunk in self {
-            let code = await BlockingThreads.shared.value {
+            let code = await BlockingThreads.shared.result {
                 chunk.bytes.withUnsafeBytes { writeFully(descriptor, $0) }
             }
             guard code == 0 else {
@@ -112,7 +112,7 @@ struct FileDestination: Sendable {
             try await Self.complete(download, options)
             return result
         } catch {
-            await BlockingThreads.shared.value { if !download.value.isWhole { download.value.discard() } }
+            await BlockingThreads.shared.result { if !download.value.isWhole { download.value.discard() } }
             throw error
         }
     }
@@ -146,12 +146,5 @@ extension DownloadTarget {
                 remedy: "choose another name")
         }
         return target
-    }
-}
-
-extension BlockingThreads {
-    /// Runs `work`, which cannot fail, and returns its result.
-    nonisolated(nonsending) func value<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R {
-        do { return try await result(work) } catch { preconditionFailure("nothing was thrown") }
     }
 }

@@ -31,7 +31,6 @@ public struct FormFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     }
 
     private static func encoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
         var out: [UInt8] = []
         out.reserveCapacity(text.utf8.count)
         for byte in text.utf8 {
@@ -41,7 +40,7 @@ public struct FormFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "*"), UInt8(ascii: "-"), UInt8(ascii: "."),
                 UInt8(ascii: "_"):
                 out.append(byte)
-            default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            default: out += TokenBytes.percentEncoded(byte)
             }
         }
         return String(decoding: out, as: UTF8.self)

@@ -129,7 +129,7 @@ private struct DownloadRun {
         }
         let digest = BodyDigest()
         digest.add(Array("\(request.scheme ?? "")://\(request.authority ?? "")\(request.path ?? "/")".utf8))
-        identity = (digest.finish() ?? []).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        identity = String(decoding: TokenBytes.hex(digest.finish() ?? []), as: UTF8.self)
         let (part, info): (LoopBound<ResumablePart>, [UInt8]?) = try await BlockingThreads.shared.result {
             let host = LibraryDownloadHost()
             let part = try ResumablePart(try DownloadTarget.regular(path, settings.file, host), host: host)

@@ -1,38 +1,20 @@
 /// The format of cookie files that Netscape introduced, and curl and wget read and write: seven columns with tabs between them.
 enum NetscapeCookies {
-    /// The lines of a file that are no cookies, and no comments or empty either.
-    struct BadLines: Equatable {
-        var count = 0
-        /// The number of the first one, counted from 1.
-        var first: Int?
-    }
-
     private static let tab = UInt8(ascii: "\t")
     private static let marker = Array("#HttpOnly_".utf8)
 
-    /// Reads a file. Lines end with LF or CRLF. A line that is not a cookie is counted and left out.
+    /// Reads a file. A line that is not a cookie is counted and left out.
     /// - Parameter take: called with each cookie, in order; returns false if it cannot be used, so that its line is bad.
     static func parse(_ bytes: [UInt8], _ take: (CookieJar.Cookie) -> Bool) -> BadLines {
-        var bad = BadLines()
-        var number = 0
-        // A byte-order mark, which Windows editors write.
-        var rest = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
-        // One after another: as an array, the lines of a file of empty lines would take 30 times its size.
-        while !rest.isEmpty {
-            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
-            var line = rest[..<end]
-            rest = rest[min(end + 1, rest.endIndex)...]
-            number += 1
-            if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
+        BadLines(of: bytes) { line in
             let isHTTPOnly = line.starts(with: marker)
-            if isHTTPOnly { line = line.dropFirst(marker.count) } else if line.first == UInt8(ascii: "#") { continue }
-            if line.allSatisfy({ $0 == 0x20 || $0 == tab }) { continue }
+            let line = isHTTPOnly ? line.dropFirst(marker.count) : line
+            if !isHTTPOnly, line.first == UInt8(ascii: "#") { return true }
+            if line.allSatisfy({ $0 == 0x20 || $0 == tab }) { return true }
             // Longer than any valid one: splitting it could take much memory.
-            if line.count <= 16_384, let cookie = cookie(line, isHTTPOnly: isHTTPOnly), take(cookie) { continue }
-            bad.count += 1
-            if bad.first == nil { bad.first = number }
+            guard line.count <= 16_384, let cookie = cookie(line, isHTTPOnly: isHTTPOnly) else { return false }
+            return take(cookie)
         }
-        return bad
     }
 
     /// `domain TRUE|FALSE path TRUE|FALSE expires name value`. Of a line with six columns the value is empty.

@@ -4,26 +4,16 @@ enum StrictTransportFile {
     /// The end of the last year that the format can write. Later times are written as "unlimited".
     static let lastTime = CalendarDay(year: 9999, month: 12, day: 31).daysSince1970 * 86_400 + 86_399
 
-    /// Reads a file. Lines end with LF or CRLF.
+    /// Reads a file. A line that is not a host is counted and left out.
     /// - Parameter take: called with each host, in order; returns false if it cannot be used, so that its line is bad.
-    static func parse(_ bytes: [UInt8], _ take: (StrictTransportStore.Host) -> Bool) -> NetscapeCookies.BadLines {
-        var bad = NetscapeCookies.BadLines()
-        var number = 0
-        var rest = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
-        while !rest.isEmpty {
-            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
-            var line = rest[..<end]
-            rest = rest[min(end + 1, rest.endIndex)...]
-            number += 1
-            if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
-            line = SetCookie.trimmed(line)
-            if line.isEmpty || line.first == UInt8(ascii: "#") { continue }
+    static func parse(_ bytes: [UInt8], _ take: (StrictTransportStore.Host) -> Bool) -> BadLines {
+        BadLines(of: bytes) { line in
+            let line = SetCookie.trimmed(line)
+            if line.isEmpty || line.first == UInt8(ascii: "#") { return true }
             // Longer than any valid one.
-            if line.count <= 1_024, let host = host(line), take(host) { continue }
-            bad.count += 1
-            if bad.first == nil { bad.first = number }
+            guard line.count <= 1_024, let host = host(line) else { return false }
+            return take(host)
         }
-        return bad
     }
 
     private static func host(_ line: ArraySlice<UInt8>) -> StrictTransportStore.Host? {

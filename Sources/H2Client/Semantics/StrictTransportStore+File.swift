@@ -28,7 +28,7 @@ extension StrictTransportStore {
     ///   ``maximumFileSize``. The store is then as before. Cancelling the task does not shorten the call.
     @discardableResult
     public nonisolated(nonsending) func load(from path: String) async throws(H2Error) -> LoadReport {
-        try await WholeFile.offLoop { () throws(H2Error) in
+        try await BlockingThreads.shared.result { () throws(H2Error) in
             self.load(try WholeFile.read(path, upTo: Self.maximumFileSize))
         }
     }
@@ -44,7 +44,7 @@ extension StrictTransportStore {
     /// - Throws: `H2Error` (`localIO`) if the file cannot be written. It is then as before. Cancelling the task does not
     ///   shorten the call.
     public nonisolated(nonsending) func save(to path: String) async throws(H2Error) {
-        try await WholeFile.offLoop { () throws(H2Error) in
+        try await BlockingThreads.shared.result { () throws(H2Error) in
             try WholeFile.replace(path, with: StrictTransportFile.text(self.hosts))
         }
     }

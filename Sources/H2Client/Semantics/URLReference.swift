@@ -64,12 +64,11 @@ struct URLReference {
         var out: [UInt8] = []
         var isAuthority = bytes.starts(with: "//".utf8) || hasScheme(bytes)
         var slashes = 0
-        let digits = Array("0123456789ABCDEF".utf8)
         for byte in bytes {
             if byte == UInt8(ascii: "/") { slashes += 1 }
             if slashes > 2 || byte == UInt8(ascii: "?") { isAuthority = false }
             if byte == 0x20 || (byte >= 0x80 && !isAuthority) {
-                out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+                out += TokenBytes.percentEncoded(byte)
             } else {
                 out.append(byte)
             }

@@ -64,10 +64,12 @@ package final class BlockingThreads: @unchecked Sendable {
     /// Runs `work` on one of the threads, or here if the system has none left, and returns its result. Cancelling does not
     /// shorten the wait.
     /// - Throws: The errors of `work`.
-    nonisolated(nonsending) func result<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R {
-        let result: Result<R, any Error> = await withUnsafeContinuation { continuation in
+    nonisolated(nonsending) func result<R: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> R
+    ) async throws(Failure) -> R {
+        let result: Result<R, Failure> = await withUnsafeContinuation { continuation in
             let resuming: @Sendable () -> Void = {
-                let result = Result { try work() }
+                let result = Result(catching: work)
                 Handover.give(self)
                 continuation.resume(returning: result)
             }

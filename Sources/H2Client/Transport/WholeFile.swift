@@ -97,22 +97,4 @@ package enum WholeFile {
         H2Error(
             .localIO, initiator: .user, cause: .errno(code), message: "\(what): \(errnoText(code))", remedy: remedy)
     }
-
-    /// Runs `work`, which may block, on a thread for such work. It runs to its end, even if the caller's task is cancelled.
-    package nonisolated(nonsending) static func offLoop<R: Sendable>(
-        _ work: @escaping @Sendable () throws(H2Error) -> R
-    ) async throws(H2Error) -> R {
-        let result: Result<R, H2Error> = await withUnsafeContinuation { continuation in
-            let run: @Sendable () -> Void = {
-                do throws(H2Error) {
-                    continuation.resume(returning: .success(try work()))
-                } catch {
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-            // Without another thread it is better to block than to fail.
-            if BlockingThreads.shared.run(run) != 0 { run() }
-        }
-        return try result.get()
-    }
 }

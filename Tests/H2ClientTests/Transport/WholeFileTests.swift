@@ -73,9 +73,9 @@ import Testing
     }
 
     @Test func `Work off the loop comes back, with its error`() async throws {
-        #expect(try await WholeFile.offLoop { () throws(H2Error) in 7 } == 7)
+        #expect(try await BlockingThreads.shared.result { () throws(H2Error) in 7 } == 7)
         let error = await #expect(throws: H2Error.self) {
-            try await WholeFile.offLoop { () throws(H2Error) in throw H2Error(.localIO, message: "no") }
+            try await BlockingThreads.shared.result { () throws(H2Error) in throw H2Error(.localIO, message: "no") }
         }
         #expect(error?.message == "no")
     }

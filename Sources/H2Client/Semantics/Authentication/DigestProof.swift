@@ -109,7 +109,6 @@ struct DigestProof: Sendable {
             fields.addQuoted("username", hash)
         } else if challenge.isUTF8, !bytes.allSatisfy({ $0 < 0x80 }) {
             // An ext-value (RFC 5987 section 3.2).
-            let digits = Array("0123456789ABCDEF".utf8)
             let isPlain = { (byte: UInt8) in
                 TokenBytes.contains(byte) && byte != UInt8(ascii: "%") && byte != UInt8(ascii: "*")
                     && byte != UInt8(ascii: "'")
@@ -117,7 +116,7 @@ struct DigestProof: Sendable {
             fields.add(
                 "username*",
                 Array("UTF-8''".utf8)
-                    + bytes.flatMap { isPlain($0) ? [$0] : [0x25, digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+                    + bytes.flatMap { isPlain($0) ? [$0] : TokenBytes.percentEncoded($0) })
         } else {
             fields.addQuoted("username", bytes)
         }

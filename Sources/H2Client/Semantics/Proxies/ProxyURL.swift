@@ -69,19 +69,7 @@ struct ProxyURL {
     }
 
     private static func decoded(_ text: ArraySlice<UInt8>) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(TokenBytes.hexDigit),
-                let low = rest.popFirst().flatMap(TokenBytes.hexDigit)
-            else { return nil }
-            bytes.append(high << 4 | low)
-        }
-        return String(validating: bytes, as: UTF8.self)
+        TokenBytes.percentDecoded(text).flatMap { String(validating: $0, as: UTF8.self) }
     }
 
     static func bad(_ url: String, _ why: String, _ remedy: String) -> H2Error {

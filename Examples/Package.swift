@@ -3,6 +3,7 @@ import PackageDescription
 
 // A package of its own, that uses H2Client as any other package would.
 let h2client: Target.Dependency = .product(name: "H2Client", package: "H2Client")
+let json: Target.Dependency = .product(name: "H2ClientJSON", package: "H2Client")
 let testing: Target.Dependency = .product(name: "H2ClientTesting", package: "H2Client")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 
@@ -20,6 +21,7 @@ let package = Package(
         .executableTarget(name: "DownloadWithCancellation", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "WaysOfReuse", dependencies: [h2client, httpTypes]),
         .executableTarget(name: "TestingYourCode", dependencies: [h2client, testing, httpTypes]),
+        .executableTarget(name: "ServiceClient", dependencies: [h2client, json, testing, httpTypes]),
         // The programs of README.md and docs/library.md, word for word.
         .executableTarget(name: "Readme", dependencies: [h2client]),
         .executableTarget(name: "GuideClient", dependencies: [h2client]),

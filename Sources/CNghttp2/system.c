@@ -24,6 +24,9 @@
 #include <linux/openat2.h>
 #endif
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <unistd.h>
 
 _Thread_local void *ch2_current_loop_storage;
@@ -112,6 +115,12 @@ void ch2_take_over(const void *object) { __tsan_acquire((void *)object); }
 void ch2_hand_over(const void *object) { (void)object; }
 void ch2_take_over(const void *object) { (void)object; }
 #endif
+
+void ch2_share_heap(void) {
+#if defined(M_ARENA_MAX)
+  mallopt(M_ARENA_MAX, 1);
+#endif
+}
 
 void ch2_name_this_thread(const char *name) {
 #if defined(__APPLE__)

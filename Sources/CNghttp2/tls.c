@@ -2,7 +2,9 @@
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/proverr.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +16,92 @@
 // uses OpenSSL.
 __attribute__((constructor)) static void initialise_without_clean_up(void) {
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
+// MARK: - Error strings
+
+// OpenSSL loads the texts of all its errors with the first error that it records, which its start-up always does: 0.25 ms of a
+// process that may never show one. It can be told once not to; then its own function to load them does nothing any more, so
+// each library's texts are loaded. Those functions are deprecated, but nothing replaces them.
+#if OPENSSL_VERSION_MAJOR == 3 && !defined(OPENSSL_NO_DEPRECATED_3_0)
+static atomic_bool lacks_strings;
+static CRYPTO_ONCE strings_once = CRYPTO_ONCE_STATIC_INIT;
+
+void ch2_defer_error_strings(void) {
+  atomic_store(&lacks_strings, true);
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+  OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL);
+}
+
+// No function that is exported loads these texts, of which a client meets the following.
+static const ERR_STRING_DATA provider_strings[] = {
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_BAD_DECRYPT), "bad decrypt"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_CIPHER_OPERATION_FAILED), "cipher operation failed"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_INVALID_DIGEST), "invalid digest"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_INVALID_KEY), "invalid key"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_INVALID_KEY_LENGTH), "invalid key length"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_INVALID_SIGNATURE_SIZE), "invalid signature size"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_KEY_SIZE_TOO_SMALL), "key size too small"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_MISSING_KEY), "missing key"},
+    {ERR_PACK(ERR_LIB_PROV, 0, PROV_R_NOT_SUPPORTED), "not supported"},
+    {0, NULL},
+};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static void load_strings(void) {
+  ERR_load_ERR_strings();
+  ERR_load_ASN1_strings();
+  ERR_load_BIO_strings();
+  ERR_load_BN_strings();
+  ERR_load_BUF_strings();
+  ERR_load_CONF_strings();
+  ERR_load_CRYPTO_strings();
+#ifndef OPENSSL_NO_DH
+  ERR_load_DH_strings();
+#endif
+#ifndef OPENSSL_NO_DSA
+  ERR_load_DSA_strings();
+#endif
+#ifndef OPENSSL_NO_EC
+  ERR_load_EC_strings();
+#endif
+#ifndef OPENSSL_NO_ENGINE
+  ERR_load_ENGINE_strings();
+#endif
+  ERR_load_EVP_strings();
+  ERR_load_OBJ_strings();
+#ifndef OPENSSL_NO_OCSP
+  ERR_load_OCSP_strings();
+#endif
+  ERR_load_OSSL_STORE_strings();
+  ERR_load_PEM_strings();
+  ERR_load_PKCS12_strings();
+  ERR_load_PKCS7_strings();
+  ERR_load_RAND_strings();
+  ERR_load_RSA_strings();
+  ERR_load_UI_strings();
+  ERR_load_X509_strings();
+  ERR_load_X509V3_strings();
+  ERR_load_SSL_strings();
+  ERR_load_strings_const(provider_strings);
+}
+#pragma GCC diagnostic pop
+
+const char *ch2_error_reason(unsigned long error) {
+  if (atomic_load(&lacks_strings)) CRYPTO_THREAD_run_once(&strings_once, load_strings);
+  return ERR_reason_error_string(error);
+}
+#else
+void ch2_defer_error_strings(void) {}
+const char *ch2_error_reason(unsigned long error) { return ERR_reason_error_string(error); }
+#endif
+
+void ch2_warm_up_tls(void) {
+  OPENSSL_init_ssl(0, NULL);
+  // The first look-up of an algorithm loads the configuration and the default provider, and indexes all names.
+  EVP_CIPHER_free(EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL));
+  ERR_clear_error();
 }
 
 // OpenSSL's default prompts on the terminal, and waits there.

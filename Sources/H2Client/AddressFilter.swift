@@ -1,17 +1,18 @@
-/// Decides which addresses a client may connect to. It guards services that fetch URLs of strangers against requests to
-/// their own network (server-side request forgery).
+/// Decides which addresses a client may connect to. It protects services that fetch URLs from strangers against
+/// requests to their own network (server-side request forgery).
 ///
-/// It is asked about the address itself, after the name was resolved and before the connection is made, so neither a name that leads to a
-/// private address nor a redirect gets around it.
+/// The filter judges the address itself, after the name is resolved and before the connection is made, so neither a
+/// name that leads to a private address nor a redirect gets around it.
 ///
 /// ```swift
 /// var configuration = HTTPClient.Configuration()
 /// configuration.connection.addressFilter = .publicInternet
 /// ```
 ///
-/// If it allows none of a host's addresses, the request fails with `addressRefused`. Unix domain sockets are not asked about, since
-/// only the configuration names them, nor are proxies. With a proxy it is asked about hosts that are addresses themselves, and about
-/// names that are looked up here (`socks5`); of a name that the proxy looks up, the proxy alone knows the address.
+/// If it allows none of a host's addresses, the request fails with `addressRefused`. It is not asked about Unix domain
+/// sockets, since only the configuration names them, nor about proxies. With a proxy, it is asked about hosts that are
+/// addresses, and about names that are looked up locally (`socks5`); if the proxy looks up a name, only the proxy knows
+/// the address.
 public struct AddressFilter: Sendable {
     private let function: @Sendable (Address) -> Bool
 
@@ -30,13 +31,13 @@ public struct AddressFilter: Sendable {
         /// The address in network order: 4 bytes for IPv4, 16 for IPv6.
         public let bytes: [UInt8]
 
-        /// Creates an address of 4 or 16 bytes; nil for another number.
+        /// Creates an address of 4 or 16 bytes; nil for any other number.
         public init?(bytes: [UInt8]) {
             guard bytes.count == 4 || bytes.count == 16 else { return nil }
             self.bytes = bytes
         }
 
-        /// Creates the address that a text such as `127.0.0.1` or `::1` stands for; nil if it is not one. A zone is ignored.
+        /// Parses an address such as `127.0.0.1` or `::1`; nil if the text is not one. A zone is ignored.
         public init?(_ text: String) {
             guard let bytes = SocketAddress.addressBytes(text) else { return nil }
             self.init(bytes: bytes)
@@ -56,18 +57,19 @@ extension AddressFilter.Address {
         isIn([("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("fc00::", 7)])
     }
 
-    /// Whether the address is valid on one link only: 169.254.0.0/16, fe80::/10 (RFC 3927, RFC 4291). Clouds offer their metadata,
-    /// credentials included, at 169.254.169.254.
+    /// Whether the address is valid on one link only: 169.254.0.0/16, fe80::/10 (RFC 3927, RFC 4291). Clouds offer
+    /// their metadata, including credentials, at 169.254.169.254.
     public var isLinkLocal: Bool { isIn([("169.254.0.0", 16), ("fe80::", 10)]) }
 
-    /// Whether the whole internet can reach the address: none of IANA's special-purpose registries says otherwise (RFC 6890). An
-    /// IPv6 address that carries an IPv4 address is as good as that one.
+    /// Whether the whole internet can reach the address: none of IANA's special-purpose registries says otherwise (RFC
+    /// 6890). An IPv6 address that contains an IPv4 address is treated like that IPv4 address.
     public var isGlobal: Bool {
         if let embedded = embeddedIPv4 { return embedded.isGlobal }
         return bytes.count == 4 ? !isIn(Self.special4) : isIn([("2000::", 3)]) && !isIn(Self.special6)
     }
 
-    /// The IPv4 address within an IPv4-mapped (RFC 4291), IPv4-compatible, IPv4-translated (RFC 6052) or 6to4 (RFC 3056) address.
+    /// The IPv4 address inside an IPv4-mapped (RFC 4291), IPv4-compatible, IPv4-translated (RFC 6052) or 6to4 (RFC
+    /// 3056) address.
     private var embeddedIPv4: AddressFilter.Address? {
         guard bytes.count == 16 else { return nil }
         func part(_ start: Int) -> AddressFilter.Address? { .init(bytes: Array(bytes[start..<start + 4])) }

@@ -1,7 +1,7 @@
 extension ConnectionConfiguration.TLS {
     /// Certificates, keys or revocation lists, in a file or in memory.
     ///
-    /// Its description says what it is, never what it holds, since that may be a private key.
+    /// Its description says what kind of source it is and never shows the contents, which may be a private key.
     public struct Source: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
         enum Content: Sendable, Hashable {
             case file(String)
@@ -11,7 +11,7 @@ extension ConnectionConfiguration.TLS {
 
         let content: Content
 
-        /// A file, PEM or DER. It is read again when it has changed. At most 64 MiB.
+        /// A file, PEM or DER, of at most 64 MiB. It is read again after it has changed.
         public static func file(_ path: String) -> Source { Source(content: .file(path)) }
 
         /// PEM text (RFC 7468). Sections of other kinds are skipped.
@@ -24,7 +24,7 @@ extension ConnectionConfiguration.TLS {
         public static func der(_ bytes: some Sequence<UInt8>) -> Source { Source(content: .der(Array(bytes))) }
 
         /// The file's path; nil if it is in memory.
-        var path: String? {
+        package var path: String? {
             if case .file(let path) = content { path } else { nil }
         }
 
@@ -37,19 +37,21 @@ extension ConnectionConfiguration.TLS {
             }
         }
 
-        /// Shows nothing of what it holds.
+        /// Shows none of the contents.
         public var customMirror: Mirror { Mirror(self, children: []) }
     }
 
-    /// A certificate of ours with its private key, for servers that request one.
+    /// A client certificate with its private key, for servers that request one.
     public struct Identity: Sendable {
-        /// Our certificate, followed by those of the authorities between it and the root.
+        /// The client's certificate, followed by those of the authorities between it and the root.
         public var certificates: Source
-        /// The certificate's private key, PEM or DER, PKCS #8 or the older forms. nil: it is PEM in ``certificates`` too.
+        /// The certificate's private key, PEM or DER, in PKCS #8 or the older forms. nil: it is in ``certificates``
+        /// too, as PEM.
         public var privateKey: Source?
-        /// Returns the passphrase of an encrypted private key. Called only if the key is encrypted, each time it is loaded,
-        /// on a thread where it may block. The passphrase has at most 1,024 bytes of UTF-8. What it throws is the reason of
-        /// the ``H2Error/Code/tlsConfiguration`` error. Default: none, and encrypted keys are refused.
+        /// Returns the passphrase of an encrypted private key. Called each time the key is loaded, but only if it is
+        /// encrypted, on a thread where it may block. The passphrase has at most 1,024 bytes of UTF-8. An error that it
+        /// throws becomes the reason of the ``H2Error/Code/tlsConfiguration`` error. Default: none; encrypted keys are
+        /// then refused.
         public var passphrase: (@Sendable () throws -> String)?
 
         /// Creates an identity.
@@ -92,12 +94,13 @@ extension ConnectionConfiguration.TLS {
 
         /// The name or address that was verified, or would be if ``TLS/verifiesPeer`` were true.
         public var host: String
-        /// The server's certificate first, then each one's issuer. Verified, it ends with a trusted certificate; otherwise it
-        /// is what the server sent, in which only the first certificate is certain to be the server's.
+        /// The server's certificate first, then the issuer of each. If verified, the chain ends with a trusted
+        /// certificate; otherwise it is the chain that the server sent, and only the first certificate is certain to be
+        /// the server's.
         public var certificates: [Certificate]
         /// Whether the chain and the host were verified.
         public var isVerified: Bool
-        /// Whether the session was resumed. The certificates are then those of the connection that began it.
+        /// Whether the session was resumed. The certificates are then those of the connection that started it.
         public var isResumed: Bool
 
         /// Creates a chain, for tests of verifiers.

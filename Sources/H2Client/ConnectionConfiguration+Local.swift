@@ -1,5 +1,5 @@
 extension ConnectionConfiguration {
-    /// This machine's end of a connection: where it leaves from, and how its packets are marked.
+    /// The local end of a connection: where it originates, and how its packets are marked.
     ///
     /// ```swift
     /// var configuration = ConnectionConfiguration()
@@ -7,22 +7,23 @@ extension ConnectionConfiguration {
     /// configuration.local.family = .ipv4
     /// ```
     public struct Local: Sendable, Hashable {
-        /// An IPv4 or IPv6 address of this machine to connect from. Addresses of the server of the other family are not tried.
-        /// Default: the system's choice.
+        /// An IPv4 or IPv6 address of this machine to connect from. The server's addresses of the other family are not
+        /// tried. Default: the system's choice.
         public var address: String?
-        /// The network interface to connect through, such as `eth0` (SO_BINDTODEVICE; since Linux 5.7 without privileges).
+        /// The network interface to connect through, such as `eth0` (SO_BINDTODEVICE; unprivileged since Linux 5.7).
         /// Default: the system's choice.
         public var interface: String?
-        /// The ports to connect from, within 1 to 65,535. They are tried in turn, as long as one is taken. Default: the system's
-        /// choice.
+        /// The ports to connect from, within 1 to 65,535. They are tried in turn until one is free. Default: the
+        /// system's choice.
         public var ports: ClosedRange<Int>?
         /// Which of a server's addresses to use. Default: all.
         public var family: AddressFamily
-        /// The mark of each packet, 0 to 255: the type of service of IPv4, the traffic class of IPv6 (RFC 2474). A
-        /// differentiated services code point is its upper six bits: 184 is expedited forwarding (46). Default: the system's, 0.
+        /// The mark of each packet, 0 to 255: the type of service in IPv4, the traffic class in IPv6 (RFC 2474). The
+        /// upper six bits are the differentiated services code point: 184 is expedited forwarding (46). Default: the
+        /// system's, 0.
         public var trafficClass: Int?
 
-        /// Creates options; those left out have their defaults.
+        /// Creates options; those that are left out have their defaults.
         public init(
             address: String? = nil, interface: String? = nil, ports: ClosedRange<Int>? = nil,
             family: AddressFamily = .any, trafficClass: Int? = nil
@@ -35,7 +36,7 @@ extension ConnectionConfiguration {
         }
     }
 
-    /// A family of addresses.
+    /// An address family.
     @nonexhaustive
     public enum AddressFamily: Sendable, Hashable {
         /// Both, in the resolver's order.

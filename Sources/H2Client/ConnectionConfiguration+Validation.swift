@@ -39,6 +39,7 @@ extension ConnectionConfiguration {
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
         try tls.validate()
+        try proxies.tls?.validate()
         try local.validate()
     }
 
@@ -64,6 +65,7 @@ extension HTTPClient.Configuration {
     public func validate() throws(H2Error) {
         try connection.validate()
         for tls in originTLS.values { try tls.validate() }
+        try proxies.tls?.validate()
         try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")
         for (name, value) in [
             ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),
@@ -123,7 +125,7 @@ extension HTTPClient.Configuration {
 }
 
 extension RequestOptions {
-    /// - Parameter name: the words for these options in the error.
+    /// - Parameter name: how the error refers to these options.
     /// - Throws: `H2Error` (`invalidConfiguration`).
     func validate(as name: String = "RequestOptions") throws(H2Error) {
         for (option, value) in [
@@ -135,12 +137,26 @@ extension RequestOptions {
         }
         try redirects?.validate(as: "\(name).redirects")
         try retry?.validate(as: "\(name).retry")
+        try hedging?.validate(as: "\(name).hedging")
     }
 }
 
 extension HTTPClient.RedirectPolicy {
     func validate(as name: String) throws(H2Error) {
         try ConnectionConfiguration.require(limit >= 0, "limit", limit, "0 or more", in: name)
+    }
+}
+
+extension HTTPClient.HedgingPolicy {
+    func validate(as name: String) throws(H2Error) {
+        func require(_ isRight: Bool, _ option: String, _ value: Any, _ range: String) throws(H2Error) {
+            try ConnectionConfiguration.require(isRight, option, value, range, in: name)
+        }
+        try ConnectionConfiguration.requireTime("delay", delay, in: name)
+        let most = Self.mostHedges
+        try require((0...most).contains(maximumHedges), "maximumHedges", maximumHedges, "0 to \(most)")
+        try require(budget >= 0 && budget.isFinite, "budget", budget, "0 or more")
+        try require(minimumHedgesPerSecond >= 0, "minimumHedgesPerSecond", minimumHedgesPerSecond, "0 or more")
     }
 }
 

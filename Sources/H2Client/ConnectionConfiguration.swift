@@ -25,24 +25,50 @@ public struct ConnectionConfiguration: Sendable {
     /// Connect to this host and port instead of the origin's own (as curl's --connect-to and --resolve do). The name in the
     /// request and in the certificate check stays the origin's.
     public var connectTo: Endpoint?
-    /// The path of a Unix domain socket to connect to, instead of any host and port: at most 107 bytes on Linux. The name in the
-    /// request and in the certificate check stays the origin's. Default: none.
+    /// The path of a Unix domain socket to connect to, in place of any host, port and proxy: at most 107 bytes on Linux. The
+    /// name in the request and in the certificate check is still the origin's. Default: none.
     public var unixSocketPath: String?
-    /// This machine's end of the connection. Default: the system's choice.
+    /// The local end of the connection. Default: the system's choice.
     public var local: Local
     /// Finds the addresses of hosts. Default, nil: ``HostResolver/system``.
     public var resolver: HostResolver?
-    /// Which addresses may be connected to, whatever name led to them. Default, nil: all.
+    /// Which addresses may be connected to, whichever name led to them. Default, nil: all.
     public var addressFilter: AddressFilter?
+    /// The proxies for connections of your own (``HTTP2Connection``, ``HTTP1Connection``): the same settings as a
+    /// client's. Nothing is shared between connections, so each has its own connection to the proxy. A client uses its
+    /// own setting (``HTTPClient/Configuration/proxies``), or this one if it has none. If a proxy refuses, or its
+    /// answer cannot be used, the error is ``H2Error/Code/proxyFailed``. Default ``HTTPClient/ProxySettings/none``, for
+    /// the reason given there.
+    ///
+    /// ```swift
+    /// var configuration = ConnectionConfiguration()
+    /// configuration.proxies = .all(try HTTPClient.Proxy("https://proxy.example:8443"))
+    /// let origin = try Origin("https://example.com")
+    /// let version = try await HTTP2Connection.withConnection(to: origin, configuration: configuration) { $0.info.tlsVersion }
+    /// ```
+    public var proxies: HTTPClient.ProxySettings
     /// Called for each frame that is sent or received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
+    /// What is noted of connections besides, for reports.
+    package var notes = Notes()
+
+    /// What is noted of connections only if somebody wants to know.
+    package struct Notes: Sendable {
+        /// How long the body of each stream waits for a window.
+        package var windowStalls = false
+        /// The peer's certificates.
+        package var certificates = false
+
+        package init() {}
+    }
 
     /// Creates a configuration; what is left out has its default.
     public init(
         tls: TLS = TLS(), timeouts: Timeouts = Timeouts(), windows: Windows = Windows(), limits: Limits = Limits(),
         keepAlive: KeepAlive = KeepAlive(), tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive(), connectTo: Endpoint? = nil,
         unixSocketPath: String? = nil, local: Local = Local(), resolver: HostResolver? = nil,
-        addressFilter: AddressFilter? = nil, onFrame: (@Sendable (FrameRecord) -> Void)? = nil
+        addressFilter: AddressFilter? = nil, proxies: HTTPClient.ProxySettings = .none,
+        onFrame: (@Sendable (FrameRecord) -> Void)? = nil
     ) {
         self.tls = tls
         self.timeouts = timeouts
@@ -55,6 +81,7 @@ public struct ConnectionConfiguration: Sendable {
         self.local = local
         self.resolver = resolver
         self.addressFilter = addressFilter
+        self.proxies = proxies
         self.onFrame = onFrame
     }
 
@@ -77,8 +104,8 @@ public struct ConnectionConfiguration: Sendable {
         /// Looking up the host's addresses, from when the lookup starts to run: a process runs up to 256 at once. Default
         /// 10 s.
         public var resolve: Duration
-        /// From the first TCP attempt to an established connection, over all addresses. Default 10 s: a SYN is repeated after
-        /// 1, 3 and 7 s, so a host that has not answered by then is down, or as good as.
+        /// The limit from the first TCP attempt to an established connection, over all addresses. Default 10 s: a SYN
+        /// is repeated after 1, 3 and 7 s, so a host that has not answered by then is effectively down.
         public var connect: Duration
         /// The TLS handshake. Default 15 s.
         public var tls: Duration

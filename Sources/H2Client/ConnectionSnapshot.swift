@@ -134,15 +134,35 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var isPeerVerified: Bool
     /// Whether an earlier connection's TLS session was resumed. The certificate was verified on that connection.
     public var isTLSResumed: Bool
+    /// The outcome for early data. With early data, the TLS properties are nil or false until the handshake is over; no
+    /// response comes before that.
+    public var earlyData: EarlyData
     /// How long looking up the host (or the proxy) took.
     public var resolve: Duration
     /// How long connecting by TCP took.
     public var connect: Duration
-    /// How long it took until the proxy had opened a tunnel, with the TLS handshake with an `https` proxy; nil if there is no
-    /// tunnel.
+    /// How long it took the proxy to open a tunnel, including the TLS handshake with an `https` proxy; nil if there is
+    /// no tunnel.
     public var tunnel: Duration?
     /// How long the TLS handshake took; nil in cleartext.
     public var tls: Duration?
+    /// The protocol that ALPN chose; nil if none, and in cleartext.
+    package var alpn: String?
+    /// The peer's certificates in DER, its own first, if they are noted. Of a resumed session its own alone.
+    package var certificates: [[UInt8]] = []
+    /// The same as text: what each is about, then PEM (RFC 7468).
+    package var certificateText: String { PeerCertificates.text(certificates) }
+
+    /// The outcome for a connection's early data (RFC 8446 section 2.3).
+    @nonexhaustive
+    public enum EarlyData: Sendable, Hashable {
+        /// None was sent.
+        case notSent
+        /// The server accepted it.
+        case accepted
+        /// The server rejected it, and its contents were sent again after the handshake.
+        case rejected
+    }
 
     /// Creates the properties of a connection, for tests.
     public init(
@@ -150,7 +170,8 @@ public struct ConnectionInfo: Sendable, Hashable {
         localAddress: String = "", proxy: String? = nil, tlsVersion: String? = nil, cipher: String? = nil,
         certificateSubject: String? = nil,
         certificateIssuer: String? = nil, certificateExpiry: String? = nil, isPeerVerified: Bool = false,
-        isTLSResumed: Bool = false, resolve: Duration = .zero, connect: Duration = .zero,
+        isTLSResumed: Bool = false, earlyData: EarlyData = .notSent, resolve: Duration = .zero,
+        connect: Duration = .zero,
         tunnel: Duration? = nil, tls: Duration? = nil
     ) {
         self.id = id
@@ -165,6 +186,7 @@ public struct ConnectionInfo: Sendable, Hashable {
         self.certificateExpiry = certificateExpiry
         self.isPeerVerified = isPeerVerified
         self.isTLSResumed = isTLSResumed
+        self.earlyData = earlyData
         self.resolve = resolve
         self.connect = connect
         self.tunnel = tunnel

@@ -14,8 +14,8 @@ extension H2Error {
             case unknownAuthority
             /// Its authority revoked it.
             case revoked
-            /// Whether it was revoked cannot be told: an OCSP staple or a revocation list is missing, has expired, or may
-            /// not be relied on.
+            /// The revocation status is unknown: an OCSP staple or a revocation list is missing, has expired, or cannot
+            /// be relied on.
             case unknownRevocation
             /// No public key of the chain is pinned (``ConnectionConfiguration/TLS/pinnedKeys``).
             case pinMismatch

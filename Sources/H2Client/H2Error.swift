@@ -1,6 +1,6 @@
 import H2Platform
 
-/// An error of this library. Only the cancellation of a task has an error of its own, `CancellationError`.
+/// An error of this library. Only the cancellation of a task has its own error, `CancellationError`.
 ///
 /// An error tells what happened (``code-swift.property``), what it ended (``scope-swift.property``), who ended it
 /// (``initiator-swift.property``), the underlying cause (``cause-swift.property``), and whether a retry is safe
@@ -58,22 +58,22 @@ public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
         case bodyTooLarge
         /// A local file or descriptor could not be read or written.
         case localIO
-        /// A redirect was not followed: there were too many, it leads in a circle, to a URL that may not be used, or needs a
-        /// body that cannot be sent again.
+        /// A redirect was not followed: there were too many, or it leads in a circle or to a URL that may not be used,
+        /// or it needs a body that cannot be sent again.
         case redirectRefused
-        /// The body cannot be decoded as its `content-encoding` says, or would become larger than the limits allow.
+        /// The body cannot be decoded as its `content-encoding` says, or would exceed the limits.
         case contentCodingFailed
         /// A proxy refused the connection, or its answer cannot be used.
         case proxyFailed
         /// The client may not connect to any of the host's addresses.
         case addressRefused
-        /// The body does not have the digest that the server stated.
+        /// The body does not have the digest that the server stated, or one was required and none could be verified.
         case digestMismatch
-        /// The response is not what was asked for: its status, type or range is another.
+        /// The response does not match the request: its status, type or range is different.
         case unexpectedResponse
     }
 
-    /// What an error ended.
+    /// The part that an error ended.
     @nonexhaustive
     public enum Scope: Sendable, Hashable {
         /// One stream, with its identifier (0 if it had none yet). Other streams are not affected.
@@ -147,15 +147,15 @@ public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// What happened.
     public var code: Code
-    /// What the error ended.
+    /// The part that the error ended.
     public var scope: Scope
     /// Who ended the stream, connection or request.
     public var initiator: Initiator
     /// The underlying cause, if there is one.
     public var cause: Cause
-    /// What happened, in words, without the remedy.
+    /// A description of what happened, without the remedy.
     public var message: String
-    /// What to try; empty if there is no useful advice.
+    /// Advice on what to try; empty if there is none.
     public var remedy: String
     /// True only if the server cannot have processed the request (RFC 9113 section 8.7), so that even a request that is not
     /// idempotent is safe to retry.

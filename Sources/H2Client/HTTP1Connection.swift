@@ -22,7 +22,7 @@
 ///
 /// A connection that is dropped without `close()` takes no new requests. A response in progress may finish within
 /// ``ConnectionConfiguration/Timeouts/drain``, and fails after that.
-public actor HTTP1Connection: OwnedConnection {
+public actor HTTP1Connection: OwnedConnection, LiveObject {
     /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
 
@@ -42,8 +42,8 @@ public actor HTTP1Connection: OwnedConnection {
     ///
     /// The host is looked up, its addresses are tried (Happy Eyeballs, RFC 8305), and for an `https` origin TLS offers ALPN
     /// `http/1.1`. A server that chooses no protocol is assumed to speak HTTP/1.1.
-    /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
-    ///   `timeout`, or `http2NotNegotiated` if the server chose a protocol that was not offered; `CancellationError`. Nothing
+    /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `proxyFailed`, `tlsFailed`, `certificateRejected`,
+    ///   `tlsConfiguration`, `timeout`, or `http2NotNegotiated` if the server chose a protocol that was not offered; `CancellationError`. Nothing
     ///   stays open.
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: ConnectionConfiguration = ConnectionConfiguration(),

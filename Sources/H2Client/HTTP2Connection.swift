@@ -26,7 +26,7 @@ public import HTTPTypes
 ///
 /// A connection that is dropped without `close()` takes no new requests. Responses in progress may finish within
 /// ``ConnectionConfiguration/Timeouts/drain``, and fail after that.
-public actor HTTP2Connection: OwnedConnection {
+public actor HTTP2Connection: OwnedConnection, LiveObject {
     /// The connection itself, for use by this library only.
     public nonisolated let handle: ConnectionHandle
     private nonisolated let control: HTTP2Control
@@ -51,8 +51,8 @@ public actor HTTP2Connection: OwnedConnection {
     ///
     /// The host is looked up, and its addresses are tried (Happy Eyeballs, RFC 8305). An `https` origin is reached by TLS with
     /// ALPN `h2`, an `http` origin in cleartext by prior knowledge (RFC 9113 section 3.3).
-    /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `tlsFailed`, `certificateRejected`, `tlsConfiguration`,
-    ///   `timeout`, or `http2NotNegotiated` if the server chose another protocol; `CancellationError`. Nothing stays open.
+    /// - Throws: `H2Error`: `resolveFailed`, `connectFailed`, `proxyFailed`, `tlsFailed`, `certificateRejected`,
+    ///   `tlsConfiguration`, `timeout`, or `http2NotNegotiated` if the server chose another protocol; `CancellationError`. Nothing stays open.
     public static nonisolated(nonsending) func connect(
         to origin: Origin, configuration: ConnectionConfiguration = ConnectionConfiguration(),
         on loop: H2EventLoop = .shared
@@ -73,10 +73,7 @@ public actor HTTP2Connection: OwnedConnection {
     ) async throws -> StreamedResponse {
         // Not left to `RequestSender`: calling through the protocol would cost a small request 1 % more.
         let options = options.timed
-        if !body.isReady {
-            let (opened, calledAt) = try await connection.opened(body, options)
-            return try await connection.exchange(opened, options, nil, calledAt).perform(body.typed(request), opened)
-        }
+        guard body.isReady else { return try await connection.send(request, opening: body, options) }
         return try await connection.exchange(body, options).perform(request, body)
     }
 

@@ -26,32 +26,33 @@ extension HTTPClient {
         public var loadLimits: LoadLimits
         /// Which redirects to follow. Default: up to 10.
         public var redirects: RedirectPolicy
-        /// Credentials for the origins that requests name. Opt-in, since only the caller knows which server may have them; see
-        /// ``HTTPAuthentication/origins(_:)`` to list origins. Default: nil, none.
+        /// Credentials for the origins that requests name. Opt-in, since only the caller knows which servers may have
+        /// them; use ``HTTPAuthentication/origins(_:)`` to list origins. Default: nil, none.
         public var authentication: HTTPAuthentication?
         /// Functions that each request passes through, in order. Default: none.
         public var interceptors: [Interceptor]
-        /// Defaults for the options of each request. An option that a request sets itself takes precedence; to switch a time
+        /// Defaults for the options of each request. An option set in a request takes precedence; to switch a time
         /// limit off, a request sets it to ``RequestOptions/unlimited``. Default: ``defaultRequestOptions``.
         ///
-        /// Limits of ``RequestOptions/firstByteTimeout``, ``RequestOptions/sendTimeout`` and
-        /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth late,
-        /// because then they cost a request nothing.
+        /// Values of ``RequestOptions/firstByteTimeout``, ``RequestOptions/sendTimeout`` and
+        /// ``RequestOptions/bodyProgressTimeout`` that are set here, and are 10 s or more, expire up to a twentieth
+        /// late, because they then cost a request nothing.
         public var requestOptions: RequestOptions
-        /// The jar that keeps the cookies of servers and sends them back. Clients may share one. Default: none, so cookies
-        /// are neither kept nor sent, because a program that does not expect them would be recognised by them.
+        /// The jar that keeps servers' cookies and sends them back. Clients may share one. Default: none, so cookies
+        /// are neither kept nor sent, because cookies would let servers recognise a program that does not expect them.
         public var cookies: CookieJar?
-        /// The hosts that want to be used over TLS only: `http` URLs of theirs become `https` (HSTS, RFC 6797). Clients may
+        /// The hosts that want to be used over TLS only: their `http` URLs become `https` (HSTS, RFC 6797). Clients may
         /// share one. Default: none.
         public var strictTransport: StrictTransportStore?
-        /// Whether bodies are decoded, and how much they may become. Default: all codings of this build, within limits.
+        /// Whether bodies are decoded, and the limits on their decoded size. Default: all codings of this build, within
+        /// limits.
         public var contentDecoding: ContentDecoding
         /// The event loops that carry the connections. New connections go to them in turn; one loop per core is plenty.
         /// With `.own(count: 4)` each client makes its own loops, which end with it. Default: the loop that the whole
         /// process shares.
         public var eventLoops: [H2EventLoop]
-        /// TLS options for single origins, in place of those of ``connection``: a client certificate, for example, is then
-        /// presented to its origin and to nobody else. Such an origin shares no connection with others
+        /// TLS options for single origins, in place of those of ``connection``. A client certificate, for example, is
+        /// then presented only to its origin. Such an origin does not share a connection with others
         /// (``Pool/coalesces``). Default: none.
         ///
         /// ```swift
@@ -64,18 +65,19 @@ extension HTTPClient {
         /// to connect to the origin itself. Called once for each new connection, on an event loop's thread; it must not
         /// block. With a proxy, it is the proxy that connects there. Default: none.
         public var connectTo: (@Sendable (Origin) -> ConnectionConfiguration.Endpoint?)?
-        /// Which requests go through which proxy. Default ``ProxySettings/none``: a library should not send its user's requests
-        /// elsewhere because of a variable in the environment, unless it is told to (``ProxySettings/environment``).
+        /// Which requests go through which proxy. ``ProxySettings/none`` leaves that to
+        /// ``ConnectionConfiguration/proxies``. Default ``ProxySettings/none``: a library should not send its user's
+        /// requests elsewhere because of an environment variable, unless it is told to (``ProxySettings/environment``).
         public var proxies: ProxySettings
 
-        /// The time limits that each request has if nobody sets others: 60 s for the first byte of the response
+        /// The time limits of a request if nothing else is set: 60 s for the first byte of the response
         /// (``RequestOptions/firstByteTimeout``), and 60 s without progress of a body in either direction
         /// (``RequestOptions/sendTimeout``, ``RequestOptions/bodyProgressTimeout``).
         ///
-        /// A server that takes longer to say anything has almost always lost the request: balancers give up after 60 s too.
-        /// There is no limit on a whole request, because nobody knows how large its body is, nor on waiting for a connection,
-        /// which the limits of connecting (``ConnectionConfiguration/Timeouts``: 10 s each for a name and for TCP, 15 s for TLS)
-        /// and those above bound as long as the server does what it should.
+        /// A server that takes longer to say anything has almost always lost the request: balancers give up after 60 s
+        /// too. There is no limit on a whole request, because nobody knows how large its body is. There is none on
+        /// waiting for a connection either: the limits on connecting (``ConnectionConfiguration/Timeouts``: 10 s each
+        /// for a name and for TCP, 15 s for TLS) and those above bound it as long as the server behaves.
         public static var defaultRequestOptions: RequestOptions {
             RequestOptions(firstByteTimeout: .seconds(60), sendTimeout: .seconds(60), bodyProgressTimeout: .seconds(60))
         }
@@ -200,8 +202,10 @@ extension HTTPClient {
     /// idempotent and the connection ended before the first byte of the response. Its body must be replayable. A request is
     /// never retried after ENHANCE_YOUR_CALM.
     public struct RetryPolicy: Sendable {
-        /// The maximum number of attempts, the first one included. 1 turns retries off. Requests that a graceful GOAWAY
-        /// left unprocessed do not count, as long as that connection served something. Default 4.
+        /// The maximum number of attempts, the first one included. 1 turns retries off. Not counted are
+        /// requests that a graceful GOAWAY left unprocessed, as long as that connection served something; those on kept-alive
+        /// HTTP/1.1 connections that turned out to be closed (5 at most); and one repetition each after 417, 421,
+        /// HTTP_1_1_REQUIRED, and early data that was sent in vain (425, or a handshake that failed). Default 4.
         public var maximumAttempts: Int
         /// The share of the last 10 seconds' requests that retries may add (0.2: a fifth more). Default 0.2.
         public var budget: Double
@@ -255,7 +259,8 @@ extension HTTPClient {
             RetryPolicy(statuses: [.tooManyRequests, .badGateway, .serviceUnavailable, .gatewayTimeout])
         }
 
-        /// No retries.
+        /// No retries. Early data that was sent in vain (``ConnectionConfiguration/TLS/sendsEarlyData``) is still sent
+        /// again, and redirects, challenges and hedges are not retries.
         public static var never: RetryPolicy { RetryPolicy(maximumAttempts: 1) }
     }
 
@@ -320,6 +325,11 @@ extension HTTPClient {
 }
 
 extension HTTPClient.Configuration {
+    /// Whether any request may be sent as early data.
+    var sendsEarlyData: Bool {
+        connection.tls.sendsEarlyData || originTLS.values.contains { $0.sendsEarlyData }
+    }
+
     /// Replaces placeholders with new loops for the client's own use, and returns those.
     mutating func makeOwnLoops() -> [H2EventLoop] {
         var made: [H2EventLoop] = []
@@ -331,8 +341,14 @@ extension HTTPClient.Configuration {
         return made
     }
 
-    /// Whether nothing stands between a request's caller and the pool.
+    /// Whether a request goes directly from its caller to the pool.
     var needsNoFlow: Bool {
         interceptors.isEmpty && authentication == nil && cookies == nil && strictTransport == nil
+            && !proxySettings.asks
+    }
+
+    /// The client's own proxies, or else those of its connection settings.
+    var proxySettings: HTTPClient.ProxySettings {
+        if case .none = proxies.source { connection.proxies } else { proxies }
     }
 }

@@ -22,7 +22,8 @@ extension HTTPClient {
             case connecting(OpenReason)
             /// A connection to ``Event/origin`` could not be established.
             case connectFailed(any Error)
-            /// A connection was established, and why it was opened.
+            /// A connection was established, and why it was opened. With early data, requests may already have been
+            /// sent on it.
             case connectionOpened(ConnectionInfo, HTTPProtocolVersion, OpenReason)
             /// From now on ``Event/origin`` shares the connection, which was opened for another origin (RFC 9113 section 9.1.1).
             case connectionShared
@@ -30,12 +31,20 @@ extension HTTPClient {
             case connectionDraining(reason: String)
             /// A connection was closed, after this number of requests.
             case connectionClosed(reason: String, requests: Int)
+            /// A tunnel to ``Event/origin`` was opened on the connection, a connection to an HTTP/2 proxy that carries
+            /// many tunnels. `isReused`: the connection has carried a tunnel before. The connection to the origin,
+            /// inside the tunnel, has its own events.
+            case tunnelOpened(isReused: Bool)
             /// A request to ``Event/origin`` waits for a connection or stream.
             case requestQueued
             /// A request was given to a connection. `isReused`: that connection had been given a request before.
             case requestSent(isReused: Bool)
             /// A request will be retried because of an error or a status. The wait begins now.
             case requestRetried(FailedAttempt)
+            /// Another copy of a request is about to be sent on ``Event/connectionID``, because there is no answer this
+            /// long after the first copy was given to its connection. `requestSent` and `attemptFinished` follow for
+            /// the copy as well.
+            case requestHedged(after: Duration)
             /// A redirect is followed.
             case requestRedirected(Redirect)
             /// An attempt ended: with a status once the response is complete or given up, or with an error if there was no
@@ -45,7 +54,8 @@ extension HTTPClient {
 
         /// What happened.
         public var kind: Kind
-        /// The origin, if it is known.
+        /// The origin, if it is known. For connections to a proxy that forward requests or carry tunnels, it is the
+        /// proxy: an `http` origin if it forwards, else an `https` one. For a request it is the request's origin.
         public var origin: Origin?
         /// The connection, if there is one.
         public var connectionID: ConnectionID?
@@ -78,10 +88,12 @@ extension HTTPClient {
         case slowConnect
         /// The previous connection takes no new requests.
         case replacement
-        /// `withConnection` asked for a connection.
+        /// `withConnection` or `preconnect` asked for a connection.
         case lent
         /// The server requires HTTP/1.1.
         case http1Required
+        /// Another copy of a slow request needs a different connection (``HedgingPolicy``).
+        case hedged
         /// The server refused to serve this origin on another origin's connection (421).
         case misdirected
 
@@ -94,6 +106,7 @@ extension HTTPClient {
             case .replacement: "the last one takes no requests any more"
             case .lent: "it was asked for as a whole"
             case .http1Required: "the server wants HTTP/1.1"
+            case .hedged: "a request is slow on another one"
             case .misdirected: "the server does not take this origin on a shared one"
             }
         }

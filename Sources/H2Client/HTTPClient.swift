@@ -20,7 +20,7 @@ public import HTTPTypes
 /// Responses may outlive their client by 30 s. When the last reference to a client is dropped, responses in progress may
 /// finish within that time; after that their readers get `H2Error` (`clientShutDown`). All other connections are closed at
 /// once. ``shutdown(gracePeriod:)`` waits, and takes another time limit.
-public final class HTTPClient: Sendable {
+public final class HTTPClient: LiveObject, Sendable {
     /// A client that the whole process shares, with the default configuration. It is never shut down.
     public static let shared = HTTPClient()
 
@@ -29,26 +29,26 @@ public final class HTTPClient: Sendable {
     let pool: ConnectionPool
     /// Takes the place of all servers.
     let handler: Handler?
-    /// Whether a request without options of its own passes nothing between its caller and the pool.
+    /// Whether a request without its own options goes directly from its caller to the pool.
     private let isPlain: Bool
 
     /// Creates a client without connections.
     ///
     /// This cannot fail. Files that the configuration names are read when a connection is opened, and invalid values fail
-    /// each request (`invalidConfiguration`); see ``ConnectionConfiguration/validate()``.
+    /// each request (`invalidConfiguration`); see ``Configuration/validate()``.
     public convenience init(configuration: Configuration = Configuration()) {
         self.init(configuration, handler: nil, network: nil)
     }
 
-    /// A function that answers requests in a server's place.
+    /// A function that answers requests in place of a server.
     public typealias Handler =
         nonisolated(nonsending) @Sendable (HTTPRequest, HTTPRequestBody) async throws -> StreamedResponse
 
-    /// Creates a client that asks `handler` instead of servers, for tests of code that takes a client.
+    /// Creates a client that calls `handler` in place of servers, for tests of code that takes a client.
     ///
-    /// Redirects, cookies, credentials and interceptors work as with servers. There are no connections, so time limits, retries,
-    /// limits and statistics do not apply. H2ClientTesting makes responses; return a new one each time. The handler reads a
-    /// request's body by ``HTTPRequestBody/collect(upTo:)``.
+    /// Redirects, cookies, credentials and interceptors work as with servers. There are no connections, so time limits,
+    /// retries, limits and statistics do not apply. Create responses with H2ClientTesting, a new one for each call. The
+    /// handler can read a request's body with ``HTTPRequestBody/collect(upTo:)``.
     ///
     /// ```swift
     /// let client = HTTPClient { request, body in
@@ -93,12 +93,29 @@ public final class HTTPClient: Sendable {
         let options = try merged(options)
         let calledAt = pool.now
         if !isPlain || !body.isReady || !options.areDefaults && options.needsFlow {
-            return try await RequestFlow(client: self, options: options, calledAt: calledAt).send(request, body)
+            return try await sendInFlow(request, body, options, calledAt)
         }
         var attempts: Attempts?
         let response = try await retrying(request, body, options, calledAt: calledAt, &attempts)
         guard RedirectChain.isRedirect(response.status) else { return response }
-        return try await RequestFlow(client: self, options: options, calledAt: calledAt)
+        return try await follow(response, to: request, body, options, calledAt, attempts)
+    }
+
+    // Separate functions: the state that they keep while waiting would cost each small request 1 %.
+
+    @inline(never)
+    private nonisolated(nonsending) func sendInFlow(
+        _ request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, _ calledAt: UInt64
+    ) async throws -> StreamedResponse {
+        try await RequestFlow(client: self, options: options, calledAt: calledAt).send(request, body)
+    }
+
+    @inline(never)
+    private nonisolated(nonsending) func follow(
+        _ response: StreamedResponse, to request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions,
+        _ calledAt: UInt64, _ attempts: Attempts?
+    ) async throws -> StreamedResponse {
+        try await RequestFlow(client: self, options: options, calledAt: calledAt)
             .follow(response, to: request, body, attempts)
     }
 
@@ -108,7 +125,7 @@ public final class HTTPClient: Sendable {
     private func merged(_ options: RequestOptions) throws(H2Error) -> RequestOptions {
         if options.areDefaults { return pool.requestOptions }
         try options.validate()
-        return options.over(pool.requestOptions).withDeadline(.now)
+        return options.over(pool.requestOptions).withDeadline()
     }
 
     /// Sends a request whose body's writer does not outlive this call. When `handle` returns, the rest of the body is not
@@ -119,6 +136,11 @@ public final class HTTPClient: Sendable {
         _ request: HTTPRequest, body: HTTPRequestBody, options: RequestOptions = RequestOptions(),
         handlingResponse handle: nonisolated(nonsending) (StreamedResponse) async throws -> R
     ) async throws -> R {
+        var options = options
+        // The writer of another copy could outlive the call.
+        if case .stream = body.content, (options.hedging ?? configuration.requestOptions.hedging) != nil {
+            options.hedging = .never
+        }
         let response = try await send(request, body: body, options: options)
         return try await response.exchange.endingWriter { try await handle(response) }
     }
@@ -138,20 +160,20 @@ public final class HTTPClient: Sendable {
 
     /// Opens connections to an origin before they are needed, and returns when they are established.
     ///
-    /// They are idle then, and are closed like others after ``Pool/idleTimeout``. Idle connections that exist count. An HTTP/2 origin
-    /// gets one, since all requests share it.
+    /// They are then idle, and are closed like others after ``Pool/idleTimeout``. Existing idle connections count. An
+    /// HTTP/2 origin gets only one, since all requests share it.
     /// - Parameters:
-    ///   - origin: Where they lead.
-    ///   - count: How many HTTP/1.1 connections shall be idle; at most ``Pool/http1ConnectionsPerOrigin``.
+    ///   - origin: Where the connections lead.
+    ///   - count: The number of HTTP/1.1 connections to have idle; at most ``Pool/http1ConnectionsPerOrigin``.
     /// - Throws: The errors of connecting; `CancellationError`.
     public nonisolated(nonsending) func preconnect(to origin: Origin, count: Int = 1) async throws {
         let count = min(count, configuration.pool.http1ConnectionsPerOrigin)
         guard count > 0 else { return }
-        // Held until all are there, or one would be lent several times.
+        // Hold all of them until the last is established, or one would be lent several times.
         try await withThrowingTaskGroup(of: LentConnection.self) { group in
             for _ in 0..<count {
                 group.addTask {
-                    let (loan, key) = try await self.pool.lend(origin)
+                    let (loan, key) = try await self.pool.lendPooled(origin)
                     return LentConnection(pool: self.pool, loan: loan, key: key)
                 }
             }
@@ -161,6 +183,12 @@ public final class HTTPClient: Sendable {
     }
 
     // MARK: - Care
+
+    /// Prepares TLS on this thread, for a program whose main thread is free for it: connections that `start` begins share the
+    /// load instead of starting a thread for it. This may block, because it reads the configuration's files.
+    ///
+    /// For a program that uses OpenSSL through this library only: the texts of OpenSSL's errors are loaded when one is shown.
+    package func prepareTLS(_ start: () -> Void) { pool.tls.prepare(start) }
 
     /// Closes the connections that are idle at this moment.
     public func closeIdle() { pool.closeIdle() }

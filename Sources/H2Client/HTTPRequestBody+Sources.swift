@@ -3,7 +3,7 @@ public import HTTPTypes
 extension HTTPRequestBody {
     // MARK: - Bytes
 
-    /// A copy of the bytes of a sequence, which is iterated now.
+    /// A copy of the bytes of a sequence, which is iterated immediately.
     public static func bytes(_ bytes: some Sequence<UInt8>, trailers: HTTPFields? = nil) -> HTTPRequestBody {
         .bytes(Array(bytes), trailers: trailers)
     }
@@ -17,8 +17,8 @@ extension HTTPRequestBody {
     /// let middle = HTTPRequestBody.file("video.mp4", range: 0..<4096)
     /// ```
     ///
-    /// Everything else is as in ``file(_:trailers:)``. A file that ends before the range does fails the request with `localIO`. A
-    /// range that begins at the file's end, and has no end of its own, is an empty body.
+    /// Otherwise the same as ``file(_:trailers:)``. If the file ends before the range does, the request fails with
+    /// `localIO`. An open-ended range that begins at the file's end is an empty body.
     /// - Parameters:
     ///   - path: The path of the file.
     ///   - range: The bytes to send, counted from 0. A negative bound counts as 0.
@@ -31,12 +31,12 @@ extension HTTPRequestBody {
 
     // MARK: - Streams
 
-    /// The bytes of a sequence, sent in chunks of up to 16 KiB. Each chunk is sent when it is full, so that bytes do not arrive
-    /// before that: use a sequence of chunks, or a writer, if a server is to see them at once.
+    /// The bytes of a sequence, sent in chunks of up to 16 KiB. Each chunk is sent only when it is full. If a server
+    /// must see bytes immediately, use a sequence of chunks, or a writer.
     /// - Parameters:
-    ///   - bytes: The sequence, pulled as the flow-control windows allow (backpressure). Its errors are handled as those of a
-    ///     sequence of chunks.
-    ///   - length: The length in bytes, if known. Sending another number of bytes is an error.
+    ///   - bytes: The sequence, pulled as the flow-control windows allow (backpressure). Its errors are handled like
+    ///     those of a sequence of chunks.
+    ///   - length: The length in bytes, if known. Sending a different number of bytes is an error.
     ///   - trailers: Fields to send after the body.
     ///   - isReplayable: Whether each iteration of the sequence yields the same bytes, so that a client may retry the request.
     public static func stream<Bytes: AsyncSequence & Sendable>(
@@ -56,7 +56,7 @@ extension HTTPRequestBody {
         }
     }
 
-    /// The chunks of a sequence whose elements are sequences of bytes. See the one for collections, which this is otherwise.
+    /// The chunks of a sequence whose elements are sequences of bytes. Otherwise the same as the one for collections.
     public static func stream<Chunks: AsyncSequence & Sendable>(
         _ chunks: Chunks, length: Int? = nil, trailers: HTTPFields? = nil, isReplayable: Bool = false
     ) -> HTTPRequestBody where Chunks.Element: Sequence<UInt8> {
@@ -80,9 +80,9 @@ extension HTTPRequestBody {
 
     /// A form with files, as `multipart/form-data` (RFC 7578). The ``contentType`` is set, with a random boundary.
     ///
-    /// Its length is known, and sent as `content-length`, if those of all parts are. Its files are opened when the request
-    /// begins, all of them at once, and stay open until it ends; one that cannot be read, or becomes shorter, fails the request
-    /// with `localIO`. It is replayable if all its parts are.
+    /// Its length is known, and sent as `content-length`, if those of all parts are. Its files are all opened when the
+    /// request begins, and stay open until it ends; if a file cannot be read, or becomes shorter, the request fails
+    /// with `localIO`. The body is replayable if all its parts are.
     public static func multipart(_ form: MultipartForm) -> HTTPRequestBody {
         let boundary = form.newBoundary()
         let body = MultipartBody(form, boundary: boundary)
@@ -93,7 +93,7 @@ extension HTTPRequestBody {
     }
 }
 
-/// The size in bytes of the chunks that a sequence of single bytes is sent in.
+/// The size in bytes of the chunks in which a sequence of single bytes is sent.
 private let streamedChunkSize = 16 << 10
 
 extension FileRange {

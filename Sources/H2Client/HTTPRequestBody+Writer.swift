@@ -3,7 +3,7 @@ public import HTTPTypes
 extension HTTPRequestBody {
     /// Writes the body of one request. See ``HTTPRequestBody/writer(length:trailers:isReplayable:_:)``.
     public struct Writer: Sendable {
-        /// Where the bytes go.
+        /// The destination of the bytes.
         enum Destination: Sendable {
             case exchange(Exchange)
             case sink(any RequestBodySink)
@@ -40,7 +40,8 @@ extension HTTPRequestBody {
             try await write(chunk.withUnsafeBytes { Array($0) })
         }
 
-        /// Ends the body before the closure returns, with trailer fields that were not known before, such as a checksum.
+        /// Ends the body before the closure returns, with trailer fields that were not known earlier, such as a
+        /// checksum.
         ///
         /// Optional: the body also ends when the closure returns. Nothing may be written after this. The closure's task is
         /// cancelled once the body is sent, which does not affect the request; another error of the closure still fails it.
@@ -59,11 +60,11 @@ extension HTTPRequestBody {
     }
 }
 
-/// Where a body is written that is not sent as it is: a coder, a part of a larger body, memory.
+/// The destination of a body that is not sent directly: a coder, a part of a larger body, or memory.
 protocol RequestBodySink: Sendable {
     /// Takes a chunk, which is not empty, and returns once there is room for the next one.
     nonisolated(nonsending) func write(_ chunk: [UInt8]) async throws
-    /// The body ended, before its writer's closure returned; `trailers` replace those of the body.
+    /// Called when the body ends before its writer's closure has returned; `trailers` replace those of the body.
     nonisolated(nonsending) func finish(trailers: HTTPFields?) async throws
 }
 
@@ -71,8 +72,8 @@ extension HTTPRequestBody {
     /// The number of bytes that are read from a file at once.
     private static let filePiece = 256 << 10
 
-    /// The body's length in bytes; nil if it is not known, or is that of a file that has not been opened.
-    var knownLength: Int? {
+    /// The body's length in bytes; nil if it is unknown, or belongs to a file that has not been opened.
+    package var knownLength: Int? {
         switch content {
         case .none: 0
         case .bytes(let bytes): bytes.count
@@ -108,7 +109,7 @@ extension HTTPRequestBody {
         }
     }
 
-    /// The whole body in memory, for code that takes a server's place. The closure of a streamed body is called.
+    /// The whole body in memory, for code that acts as a server. The closure of a streamed body is called.
     /// - Throws: `H2Error` (`bodyTooLarge`) if it is longer than `limit` bytes; the errors of the body's own sequence or
     ///   writer; `H2Error` (`localIO`).
     public nonisolated(nonsending) func collect(upTo limit: Int = HTTPClient.defaultBodyLimit) async throws -> [UInt8] {
@@ -122,7 +123,7 @@ extension HTTPRequestBody {
 /// Keeps a body in memory.
 ///
 /// Invariant behind `@unchecked Sendable`: `storage` and `isFinished` are accessed under `lock`.
-private final class BodyCollector: RequestBodySink, @unchecked Sendable {
+private final class BodyCollector: RequestBodySink, LiveObject, @unchecked Sendable {
     private let lock = PthreadLock()
     private let limit: Int
     private var storage: [UInt8] = []

@@ -22,12 +22,12 @@ public struct HTTPRequestBody: Sendable {
         case stream(length: Int?, pump: @Sendable (HTTPRequestBody.Writer) async throws -> Void)
     }
 
-    /// What few bodies have, in one reference, so that the others pay for a nil alone.
+    /// Properties that few bodies have, in one reference, so that other bodies pay only for a nil.
     final class Extras: Sendable {
         let trailers: HTTPFields?
         let contentType: String?
         let coding: ContentCoding?
-        /// Whether files of it were opened for the request.
+        /// Whether its files were opened for the request.
         let wasOpened: Bool
 
         init(trailers: HTTPFields?, contentType: String?, coding: ContentCoding?, wasOpened: Bool) {
@@ -45,7 +45,7 @@ public struct HTTPRequestBody: Sendable {
     /// Whether the body can be sent more than once, for retries. Bodies in memory and files can; a stream can if it was
     /// created with `isReplayable`.
     public let isReplayable: Bool
-    /// What the bytes are encoded with, for the request's `content-encoding`.
+    /// The coding of the bytes, for the request's `content-encoding`.
     var coding: ContentCoding? { extras?.coding }
 
     init(
@@ -61,7 +61,8 @@ public struct HTTPRequestBody: Sendable {
 
     /// The media type of the body, sent as `content-type` if the request has no such field. nil: none is sent.
     ///
-    /// ``form(_:)`` and ``multipart(_:)`` set it. For other bodies the default is nil, since the bytes alone do not tell.
+    /// ``form(_:)`` and ``multipart(_:)`` set it. For other bodies the default is nil, since the type cannot be told
+    /// from the bytes.
     ///
     /// ```swift
     /// var body = HTTPRequestBody.file("report.pdf")
@@ -87,11 +88,11 @@ public struct HTTPRequestBody: Sendable {
         return extras?.wasOpened ?? false
     }
 
-    /// Whether the body is sent as it is: it has no file to be opened, and no content type to be added to the request.
+    /// Whether the body is sent as it is: there is no file to open, and no content type to add to the request.
     @inline(__always)
     var isReady: Bool { extras?.contentType == nil && !isUnopenedFile }
 
-    /// The request with the body's content type, unless it has one of its own.
+    /// The request with the body's content type, unless it already has one.
     func typed(_ request: HTTPRequest) -> HTTPRequest {
         guard let contentType, request.headerFields[.contentType] == nil else { return request }
         var request = request
@@ -159,7 +160,7 @@ public struct HTTPRequestBody: Sendable {
     /// returns or calls ``Writer/finish(trailers:)``; nothing may be written after that. Errors of the closure are handled as in
     /// `stream(_:length:trailers:isReplayable:)`.
     ///
-    /// The closure runs in a task of its own, on the executor that the caller of `send` prefers. The task is cancelled when
+    /// The closure runs in its own task, on the executor that the caller of `send` prefers. The task is cancelled when
     /// the rest of the body is no longer needed. A closure that returns after its cancellation does not end the body.
     /// - Parameters:
     ///   - length: The length in bytes, if known. Sending another number of bytes is an error.

@@ -6,15 +6,15 @@
 /// resets the stream (CANCEL). The end is reported only if the server ended the stream properly and sent as many bytes as
 /// `content-length` says.
 ///
-/// An ``HTTPClient`` decodes a body that has a `content-encoding` (see ``HTTPClient/ContentDecoding``): all bytes and limits here
-/// are of the decoded body. It is decoded in the task that reads, at most 64 KiB at a time, and only when they are asked for. A
-/// body that cannot be decoded resets the stream, and reading throws `H2Error` (`contentCodingFailed`).
+/// An ``HTTPClient`` decodes a body that has a `content-encoding` (see ``HTTPClient/ContentDecoding``): all bytes and
+/// limits here are those of the decoded body. It is decoded in the task that reads, at most 64 KiB at a time, and only
+/// on demand. If a body cannot be decoded, its stream is reset, and reading throws `H2Error` (`contentCodingFailed`).
 public struct HTTPResponseBody: AsyncSequence, Sendable {
     /// A chunk of the body.
     public typealias Element = Chunk
 
     let exchange: Exchange
-    /// Cancels the stream when the last copy is released, and decodes the body if it has to be; nil if there is neither to do:
+    /// Cancels the stream when the last copy is released, and decodes the body if necessary; nil if neither is needed:
     /// the body was complete when the head arrived.
     let guardian: BodyGuardian?
 
@@ -25,8 +25,8 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let body: HTTPResponseBody
 
-        /// The next chunk: all bytes that arrived since the last one, never empty; of a decoded body at most 64 KiB. nil at the
-        /// end.
+        /// The next chunk, never empty: all bytes that arrived since the last one, or at most 64 KiB of a decoded body.
+        /// nil at the end.
         public mutating func next() async throws -> Chunk? {
             try await next(isolation: #isolation)
         }
@@ -109,7 +109,7 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
         }
     }
 
-    /// Reads the body to its end and discards the bytes. A decoded body is decoded for that, so that damage is found.
+    /// Reads the body to its end and discards the bytes. An encoded body is still decoded, so that damage is found.
     /// - Returns: The number of bytes discarded.
     /// - Throws: `H2Error`: why the response failed; `CancellationError`.
     @discardableResult
@@ -128,11 +128,11 @@ public struct HTTPResponseBody: AsyncSequence, Sendable {
 
 /// Lives as long as any copy of a response body that was incomplete when its head arrived, or is decoded.
 ///
-/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: `decoding` is set before the caller gets the response, and
-/// constant then.
-final class BodyGuardian: @unchecked Sendable {
+/// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: `decoding` is set before the caller gets the
+/// response, and is constant from then on.
+final class BodyGuardian: LiveObject, @unchecked Sendable {
     let exchange: Exchange
-    /// Removes the body's content codings; nil if it is read as it is sent.
+    /// Removes the body's content codings; nil if the body is read as it is sent.
     @exclusivity(unchecked) var decoding: BodyDecoding?
 
     init(exchange: Exchange) { self.exchange = exchange }

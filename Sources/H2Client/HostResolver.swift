@@ -8,14 +8,14 @@
 /// }
 /// ```
 ///
-/// It is asked for each new connection whose host is a name. Connections and configurations that have the same resolver share its
-/// memory, and requests for a name that is being looked up share that look-up.
+/// It is called for each new connection whose host is a name. Connections and configurations with the same resolver
+/// share its cache, and requests for a name that is already being looked up share that look-up.
 public struct HostResolver: Sendable {
     /// The addresses of a host.
     public struct Answer: Sendable, Hashable {
-        /// IPv4 and IPv6 addresses, the preferred first. None: the host has no address (`resolveFailed`).
+        /// IPv4 and IPv6 addresses, in order of preference. Empty: the host has no address (`resolveFailed`).
         public var addresses: [String]
-        /// How long they may be used for further connections. Zero: once. Default zero.
+        /// How long the addresses may be used for further connections. Zero: once. Default zero.
         public var timeToLive: Duration
 
         /// Creates an answer.
@@ -25,8 +25,9 @@ public struct HostResolver: Sendable {
         }
     }
 
-    /// A function that finds the addresses of a host, whose name is in lower case and in ASCII form. It may take its time:
-    /// ``ConnectionConfiguration/Timeouts/resolve`` limits the wait. It is cancelled once nobody waits for it.
+    /// A function that finds the addresses of a host. The name is in lower case and in ASCII form. The function may
+    /// take its time: ``ConnectionConfiguration/Timeouts/resolve`` limits the wait. It is cancelled when nobody is
+    /// waiting for it any more.
     public typealias LookUp = @Sendable (_ host: String) async throws -> Answer
 
     let names: any NameResolver
@@ -35,17 +36,18 @@ public struct HostResolver: Sendable {
 
     /// Creates a resolver.
     /// - Parameters:
-    ///   - limit: How many hosts are remembered; beyond it, the one that is valid for the shortest time is forgotten.
-    ///   - lookUp: Finds the addresses. An error that it throws fails the connection: an `H2Error` as it is, another as
-    ///     `resolveFailed`.
+    ///   - limit: The maximum number of hosts in the cache; beyond it, the host whose addresses expire first is
+    ///     forgotten.
+    ///   - lookUp: Finds the addresses. If it throws, the connection fails: with the same error if it is an `H2Error`,
+    ///     otherwise with `resolveFailed`.
     public init(remembering limit: Int = 1_000, _ lookUp: @escaping LookUp) {
         names = LookUpCache(limit: limit, lookUp)
     }
 
-    /// The system's resolver: getaddrinfo, on threads of its own. It remembers nothing.
+    /// The system's resolver: getaddrinfo, on its own threads. It caches nothing.
     public static var system: HostResolver { HostResolver(Resolver.shared) }
 
-    /// A resolver with fixed addresses for some hosts, as `curl --resolve` has them.
+    /// A resolver with fixed addresses for some hosts, like `curl --resolve`.
     ///
     /// ```swift
     /// configuration.connection.resolver = .overriding(["example.com": ["127.0.0.1", "::1"]])

@@ -7,8 +7,8 @@ public import HTTPTypes
 /// let response = try await client.get("https://example.com/", options: options)
 /// ```
 ///
-/// A request of an ``HTTPClient`` that sets no limits has those of ``HTTPClient/Configuration/requestOptions``; a request on a
-/// connection of your own has none. A request without options costs nothing extra.
+/// A request of an ``HTTPClient`` that sets no limits has those of ``HTTPClient/Configuration/requestOptions``; a
+/// request on a connection of your own has none. A request without options costs nothing extra.
 public struct RequestOptions: Sendable {
     private struct Values: Sendable {
         var timeout: Duration?
@@ -20,10 +20,12 @@ public struct RequestOptions: Sendable {
         var priority: HTTPPriority?
         var expectContinue: Duration?
         var decodesContent: Bool?
+        var allowsEarlyData: Bool?
         var onInformational: (@Sendable (HTTPResponse) -> Void)?
         var deadline: ContinuousClock.Instant?
         var redirects: HTTPClient.RedirectPolicy?
         var retry: HTTPClient.RetryPolicy?
+        var hedging: HTTPClient.HedgingPolicy?
         var authentication: HTTPAuthentication?
         var interceptors: [HTTPClient.Interceptor] = []
         var fragment: String?
@@ -32,8 +34,9 @@ public struct RequestOptions: Sendable {
         var isEmpty: Bool {
             timeout == nil && queueTimeout == nil && firstByteTimeout == nil && sendTimeout == nil
                 && bodyProgressTimeout == nil && origin == nil && priority == nil && expectContinue == nil
-                && decodesContent == nil && onInformational == nil && deadline == nil && redirects == nil
-                && retry == nil && authentication == nil && interceptors.isEmpty && fragment == nil
+                && decodesContent == nil && allowsEarlyData == nil && onInformational == nil && deadline == nil
+                && redirects == nil && retry == nil && hedging == nil && authentication == nil && interceptors.isEmpty
+                && fragment == nil
         }
     }
 
@@ -43,7 +46,7 @@ public struct RequestOptions: Sendable {
         init(_ values: Values) { self.values = values }
     }
 
-    /// A time limit of 100 years, to switch off one that a client has by default.
+    /// A time limit of 100 years, to switch off a client's default.
     public static let unlimited = Duration.seconds(100 * 365 * 86_400)
 
     private var storage: Storage?
@@ -65,15 +68,18 @@ public struct RequestOptions: Sendable {
         timeout: Duration? = nil, queueTimeout: Duration? = nil, firstByteTimeout: Duration? = nil,
         sendTimeout: Duration? = nil, bodyProgressTimeout: Duration? = nil, origin: Origin? = nil,
         priority: HTTPPriority? = nil, expectContinue: Duration? = nil, decodesContent: Bool? = nil,
-        onInformational: (@Sendable (HTTPResponse) -> Void)? = nil, deadline: ContinuousClock.Instant? = nil,
+        allowsEarlyData: Bool? = nil, onInformational: (@Sendable (HTTPResponse) -> Void)? = nil,
+        deadline: ContinuousClock.Instant? = nil,
         redirects: HTTPClient.RedirectPolicy? = nil, retry: HTTPClient.RetryPolicy? = nil,
-        authentication: HTTPAuthentication? = nil, interceptors: [HTTPClient.Interceptor] = []
+        hedging: HTTPClient.HedgingPolicy? = nil, authentication: HTTPAuthentication? = nil,
+        interceptors: [HTTPClient.Interceptor] = []
     ) {
         let values = Values(
             timeout: timeout, queueTimeout: queueTimeout, firstByteTimeout: firstByteTimeout, sendTimeout: sendTimeout,
             bodyProgressTimeout: bodyProgressTimeout, origin: origin, priority: priority,
-            expectContinue: expectContinue, decodesContent: decodesContent, onInformational: onInformational,
-            deadline: deadline, redirects: redirects, retry: retry, authentication: authentication,
+            expectContinue: expectContinue, decodesContent: decodesContent, allowsEarlyData: allowsEarlyData,
+            onInformational: onInformational, deadline: deadline, redirects: redirects, retry: retry, hedging: hedging,
+            authentication: authentication,
             interceptors: interceptors)
         if !values.isEmpty { storage = Storage(values) }
     }
@@ -139,12 +145,21 @@ public struct RequestOptions: Sendable {
         set { change { $0.expectContinue = newValue } }
     }
 
-    /// Whether an ``HTTPClient`` offers content codings with this request and decodes the response's body. false leaves out
-    /// `accept-encoding` and gives the body as it is sent. Other connections never decode. Default: nil, as
-    /// ``HTTPClient/ContentDecoding/isEnabled`` says.
+    /// Whether an ``HTTPClient`` offers content codings with this request and decodes the response's body. If false,
+    /// `accept-encoding` is left out, and the body is returned as it is sent. Other connections never decode. Default:
+    /// nil, which means ``HTTPClient/ContentDecoding/isEnabled``.
     public var decodesContent: Bool? {
         get { storage?.values.decodesContent }
         set { change { $0.decodesContent = newValue } }
+    }
+
+    /// Whether an ``HTTPClient`` may send this request in TLS early data, which others can send to the server again, if
+    /// ``ConnectionConfiguration/TLS/sendsEarlyData`` is on. With false it waits for the end of the handshake: use this
+    /// for a GET that has side effects. true allows any method, and means that the server may process the request more
+    /// than once. A request with a body always waits. Default: nil, allowed for safe methods (RFC 8470 section 4).
+    public var allowsEarlyData: Bool? {
+        get { storage?.values.allowsEarlyData }
+        set { change { $0.allowsEarlyData = newValue } }
     }
 
     /// Called on the connection's event loop for each informational response (100, 103, ...). It must not block. Default: none.
@@ -153,8 +168,8 @@ public struct RequestOptions: Sendable {
         set { change { $0.onInformational = newValue } }
     }
 
-    /// The time at which the request has to be over, as another way to set ``timeout``; if both are set, the earlier one counts.
-    /// A deadline that has passed fails the request (`timeout`). Default: none.
+    /// The time by which the request must be complete, as another way to set ``timeout``; if both are set, the earlier
+    /// one counts. A deadline that has passed fails the request (`timeout`). Default: none.
     public var deadline: ContinuousClock.Instant? {
         get { storage?.values.deadline }
         set { change { $0.deadline = newValue } }
@@ -166,18 +181,28 @@ public struct RequestOptions: Sendable {
         set { change { $0.redirects = newValue } }
     }
 
-    /// When an ``HTTPClient`` retries this request, ``HTTPClient/RetryPolicy/never`` included. The budget stays that of the
-    /// client's own policy. Default: ``HTTPClient/Configuration/retry``.
+    /// When an ``HTTPClient`` retries this request; ``HTTPClient/RetryPolicy/never`` is allowed. The budget is still
+    /// that of the client's own policy. Default: ``HTTPClient/Configuration/retry``.
     public var retry: HTTPClient.RetryPolicy? {
         get { storage?.values.retry }
         set { change { $0.retry = newValue } }
     }
 
-    /// Credentials for the origin that the request names; they are not sent to another one after a redirect.
+    /// When an ``HTTPClient`` sends another copy of this request on a different connection, because the first is slow.
     ///
-    /// They take precedence over the client's ``HTTPClient/Configuration/authentication``. Use ``HTTPAuthentication/off`` to
-    /// send none. An ``HTTPClient`` uses them; a connection of your own does not. Keep the value for later requests: its copies
-    /// share nonces and tokens. Default: those of the client.
+    /// Opt-in, since it adds to the load on servers. ``HTTPClient/HedgingPolicy/never`` switches off the client's own
+    /// policy. A connection of your own does not hedge. Default: nil, never.
+    public var hedging: HTTPClient.HedgingPolicy? {
+        get { storage?.values.hedging }
+        set { change { $0.hedging = newValue } }
+    }
+
+    /// Credentials for the origin that the request names. After a redirect they are not sent to another origin,
+    /// unless ``HTTPClient/RedirectPolicy/sendsCredentialsElsewhere`` is true.
+    ///
+    /// They take precedence over the client's ``HTTPClient/Configuration/authentication``. Use
+    /// ``HTTPAuthentication/off`` to send none. An ``HTTPClient`` uses them; a connection of your own does not. Keep
+    /// the value for later requests: its copies share nonces and tokens. Default: the client's credentials.
     public var authentication: HTTPAuthentication? {
         get { storage?.values.authentication }
         set { change { $0.authentication = newValue } }
@@ -195,27 +220,31 @@ public struct RequestOptions: Sendable {
         set { change { $0.fragment = newValue } }
     }
 
-    /// Whether something stands between the request's caller and the pool.
-    var needsFlow: Bool { !interceptors.isEmpty || authentication != nil }
+    /// Whether anything stands between the request's caller and the pool.
+    var needsFlow: Bool { !interceptors.isEmpty || authentication != nil || hedging != nil }
 
-    /// Whether no status of a response causes a retry.
+    /// Whether no response status causes a retry.
     var takesAllAnswers: Bool { expectContinue == nil && (retry.map { $0.statuses.isEmpty } ?? true) }
 
     /// These options with the deadline turned into a time limit from now on.
     @inline(__always)
-    var timed: RequestOptions { areDefaults ? self : withDeadline(.now) }
+    var timed: RequestOptions { areDefaults ? self : withDeadline() }
 
     /// These options with the deadline taken into account by `timeout`.
-    func withDeadline(_ now: @autoclosure () -> ContinuousClock.Instant) -> RequestOptions {
+    ///
+    /// Not inlined: the size of an `Instant` is not known before run time, so an async function would allocate each of them for
+    /// each small request.
+    @inline(never)
+    func withDeadline() -> RequestOptions {
         guard let deadline else { return self }
-        let left = max(deadline - now(), .zero)
+        let left = max(deadline - .now, .zero)
         var options = self
         options.deadline = nil
         options.timeout = timeout.map { min($0, left) } ?? left
         return options
     }
 
-    /// Unsets the limits on phases that `DefaultLimits` has taken.
+    /// Clears the limits on phases that `DefaultLimits` has taken over.
     mutating func removeLimits() {
         change { ($0.firstByteTimeout, $0.sendTimeout, $0.bodyProgressTimeout) = (nil, nil, nil) }
         if storage?.values.isEmpty == true { storage = nil }
@@ -237,10 +266,12 @@ public struct RequestOptions: Sendable {
             values.priority = mine.priority ?? theirs.priority
             values.expectContinue = mine.expectContinue ?? theirs.expectContinue
             values.decodesContent = mine.decodesContent ?? theirs.decodesContent
+            values.allowsEarlyData = mine.allowsEarlyData ?? theirs.allowsEarlyData
             values.onInformational = mine.onInformational ?? theirs.onInformational
             values.deadline = mine.deadline ?? theirs.deadline
             values.redirects = mine.redirects ?? theirs.redirects
             values.retry = mine.retry ?? theirs.retry
+            values.hedging = mine.hedging ?? theirs.hedging
             values.authentication = mine.authentication ?? theirs.authentication
             values.interceptors = theirs.interceptors + mine.interceptors
             values.fragment = mine.fragment ?? theirs.fragment

@@ -4,7 +4,7 @@ public struct RequestTarget: Sendable, Hashable {
     public let origin: Origin
     /// The value of `:path`: path and query, without the fragment. Never empty.
     public let path: String
-    /// What follows the `#`, as written; nil if there is none. It is never sent, but redirects inherit it.
+    /// The part after the `#`, as written; nil if there is none. It is never sent, but redirects inherit it.
     public let fragment: String?
     /// `user:password` as written in the URL, with its percent-encoding; nil if the URL has none.
     public let userInfo: String?

@@ -41,17 +41,20 @@ public struct StreamedResponse: Sendable {
     /// The connection that served the request.
     public var connectionID: ConnectionID { exchange.connectionID }
     /// The properties of that connection.
-    public var connectionInfo: ConnectionInfo { exchange.connection.info }
+    public var connectionInfo: ConnectionInfo { exchange.connection.knownInfo }
     /// The stream that served the request. Over HTTP/1.1, the number of the request on its connection.
     public var streamID: Int32 { exchange.id }
     /// The version of HTTP.
     public var version: HTTPProtocolVersion { exchange.connection.version }
     /// Whether the connection had started a request before this one.
     public var isConnectionReused: Bool { exchange.isConnectionReused }
+    /// Whether this is the response to an additional copy of the request, sent because the first was slow
+    /// (``RequestOptions/hedging``).
+    public var isHedge: Bool { exchange.history?.isHedge ?? false }
     /// The failed attempts before this response, in order; empty if the first attempt succeeded.
     public var failedAttempts: [FailedAttempt] { exchange.failedAttempts }
-    /// The redirects that led to this response, in order; empty if there was none. The last one's
-    /// ``HTTPClient/Redirect/target`` is the URL that the response came from.
+    /// The redirects that led to this response, in order; empty if there were none. The ``HTTPClient/Redirect/target``
+    /// of the last one is the URL that the response came from.
     public var redirects: [HTTPClient.Redirect] { exchange.redirects }
 
     /// Why the request was not retried after this status although the client's policy would have allowed it.
@@ -61,6 +64,11 @@ public struct StreamedResponse: Sendable {
     package nonisolated(nonsending) func concurrencyLimit() async -> Int {
         let connection = exchange.connection
         return await connection.loop.run { connection.maxConcurrentStreams }
+    }
+
+    /// How long the bodies waited for a window of HTTP/2 so far; zero unless `ConnectionConfiguration.Notes` asks for it.
+    package nonisolated(nonsending) func windowStall() async -> Duration {
+        await exchange.facts { Duration(nanoseconds: $0.stalled) }
     }
 
     /// The times and byte counts so far; final once the body has ended.
@@ -123,7 +131,9 @@ public struct ConnectionID: Sendable, Hashable, CustomStringConvertible {
 
 /// The times and byte counts of one request. Times are monotonic and taken once per turn of the event loop.
 public struct ResponseMetrics: Sendable, Hashable {
-    /// From the call until this attempt started; zero if the first attempt succeeded. See ``StreamedResponse/failedAttempts``.
+    /// The time from the call until this attempt, or this additional copy of the request
+    /// (``StreamedResponse/isHedge``), started; zero if the first attempt succeeded. See
+    /// ``StreamedResponse/failedAttempts``.
     public var attemptStart: Duration
     /// How long this attempt waited for a connection and a stream, from ``attemptStart`` on, including opening the connection.
     /// Waits of earlier attempts, and the pauses between them, are not included.

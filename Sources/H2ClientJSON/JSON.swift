@@ -6,7 +6,8 @@ public import HTTPTypes
 // JSON should not pay.
 
 extension HTTPRequestBody {
-    /// Encodes a value as JSON. It is sent with `content-type: application/json`, unless the request has that field.
+    /// Encodes a value as JSON. It is sent with `content-type: application/json`, unless the request already has that
+    /// field.
     /// - Throws: The errors of the encoder.
     public static func json(_ value: some Encodable, encoder: JSONEncoder = JSONEncoder()) throws -> HTTPRequestBody {
         var body = HTTPRequestBody.data(try encoder.encode(value))

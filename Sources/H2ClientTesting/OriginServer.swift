@@ -23,7 +23,7 @@ import H2Platform
 /// expose it to the internet.
 ///
 /// A server that was started by ``start(_:on:)`` runs until ``stop(grace:)`` or ``stopNow()``; releasing the value does not stop it.
-public final class OriginServer: Sendable {
+public final class OriginServer: LiveObject, Sendable {
     /// The port that the server listens on.
     public let port: Int
     /// The address that the server listens on.
@@ -139,9 +139,7 @@ public final class OriginServer: Sendable {
     ///
     /// Everything else is as by default. In cleartext a server of both versions is spoken to in HTTP/1.1. The property
     /// `connection` of the result is the configuration of an `HTTP2Connection` or `HTTP1Connection`.
-    ///
-    /// - Throws: Nothing at present.
-    public func clientConfiguration() throws -> HTTPClient.Configuration {
+    public func clientConfiguration() -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
         if let caPEM { configuration.connection.tls.roots = [.pem(caPEM)] }
         switch versions {

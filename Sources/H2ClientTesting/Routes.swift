@@ -1,5 +1,6 @@
 import CNghttp2
 import H2Client
+import H2Platform
 
 /// The routes: the answer to each path.
 extension ServerStream {
@@ -371,7 +372,7 @@ extension ServerStream {
     }
 
     private func send(_ file: Site.File, isHead: Bool) {
-        if let known = request.value("if-none-match"), known == "*" || known.contains(file.entityTag) {
+        if let known = request.value("if-none-match"), known == "*" || known.containsBytes(of: file.entityTag) {
             let fields = fields(304)
             fields.add("etag", text: file.entityTag)
             // The source closes the descriptor with the stream.

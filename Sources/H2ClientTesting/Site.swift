@@ -112,11 +112,11 @@ final class Site {
         let modified = status.modificationTime
         let size = Int(status.st_size)
         let tag =
-            "\"" + String(Int(modified.tv_sec), radix: 16) + "." + String(Int(modified.tv_nsec), radix: 16) + "-"
+            "\"" + String(modified.seconds, radix: 16) + "." + String(modified.nanoseconds, radix: 16) + "-"
             + String(size, radix: 16) + "\""
         return .file(
             File(
-                descriptor: descriptor, size: size, modified: Int(modified.tv_sec), entityTag: tag,
+                descriptor: descriptor, size: size, modified: modified.seconds, entityTag: tag,
                 contentType: Site.contentType(of: path)))
     }
 

@@ -15,7 +15,8 @@ extension StreamedResponse {
     ///   - body: The body, and how it arrives.
     ///   - trailerFields: The fields that follow the body.
     ///   - version: The version of HTTP. Over HTTP/1.1 there is a status line, with the usual reason phrase.
-    ///   - connectionInfo: The properties of the connection; nil for one to `https://example.com` with an identifier of its own.
+    ///   - connectionInfo: The properties of the connection; nil for one to `https://example.com` with its own
+    ///     identifier.
     ///   - streamID: The stream. Over HTTP/1.1, the number of the request on its connection.
     ///   - isConnectionReused: Whether the connection served a request before.
     ///   - requestID: The request; nil as without a client.

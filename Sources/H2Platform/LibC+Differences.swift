@@ -54,22 +54,35 @@ package func disableSIGPIPE(_ descriptor: CInt) {
     #endif
 }
 
+/// A file's time since 1970.
+///
+/// A separate type: which module declares the members of `timespec` depends on how the package is built.
+package struct FileTime: Sendable {
+    package let seconds: Int
+    package let nanoseconds: Int
+
+    init(_ time: timespec) {
+        seconds = Int(time.tv_sec)
+        nanoseconds = Int(time.tv_nsec)
+    }
+}
+
 extension stat {
     /// When the content last changed.
-    package var modificationTime: timespec {
+    package var modificationTime: FileTime {
         #if canImport(Darwin)
-            st_mtimespec
+            FileTime(st_mtimespec)
         #else
-            st_mtim
+            FileTime(st_mtim)
         #endif
     }
 
     /// When the content or the attributes last changed.
-    package var statusChangeTime: timespec {
+    package var statusChangeTime: FileTime {
         #if canImport(Darwin)
-            st_ctimespec
+            FileTime(st_ctimespec)
         #else
-            st_ctim
+            FileTime(st_ctim)
         #endif
     }
 }

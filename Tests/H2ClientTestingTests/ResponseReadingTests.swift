@@ -4,7 +4,7 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-/// What is read from responses that no server sent: lines and digests.
+/// Reading lines and digests from responses that no server sent.
 @Suite(.inTurn) struct ResponseReadingTests {
     private func lines(_ chunks: [String], upTo limit: Int = 1_000) async throws -> [String] {
         let response = StreamedResponse(body: .chunks(chunks.map { Array($0.utf8) }))
@@ -57,7 +57,7 @@ import Testing
         Case(fields: [representation: "sha-256=:\(sha256):"], isRight: true),
         Case(fields: [representation: "sha-256=:\(wrong):"], isRight: false),
         Case(fields: [content: "sha-256=:\(sha256):", representation: "sha-512=:\(wrong):"], isRight: false),
-        // A part of a representation.
+        // Part of a representation.
         Case(fields: [representation: "sha-256=:\(wrong):"], status: .partialContent, isRequired: false, isRight: true),
         Case(fields: [representation: "sha-256=:\(sha256):"], status: .partialContent, isRight: false),
         Case(fields: [content: "sha-256=:\(sha256):"], status: .partialContent, isRight: true),

@@ -87,7 +87,7 @@ struct ScopedServerTests {
 
     @Test func `A connection of one's own can use it`() async throws {
         try await OriginServer.withServer { server in
-            let configuration = try server.clientConfiguration().connection
+            let configuration = server.clientConfiguration().connection
             try await HTTP2Connection.withConnection(to: server.origin, configuration: configuration) { connection in
                 let request = HTTPRequest(method: .get, scheme: nil, authority: nil, path: "/status/503")
                 let response = try await connection.send(request)

@@ -1,8 +1,9 @@
 public import H2Client
 
-/// A server's side of Digest authentication (RFC 7616), of Basic beside it where it is offered: what it answers to a request.
+/// A server's side of Digest authentication (RFC 7616), and of Basic if it is offered as well: decides the answer to a
+/// request.
 ///
-/// Invariant behind `@unchecked Sendable`: what changes is touched with `lock` held.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed with `lock` held.
 public final class DigestGate: @unchecked Sendable {
     public struct Options: Sendable {
         public var user = "ada"
@@ -14,15 +15,15 @@ public final class DigestGate: @unchecked Sendable {
         public var protection: String? = "auth"
         /// Whether Basic is offered too.
         public var offersBasic = false
-        /// How many requests a nonce is good for.
+        /// The number of requests for which a nonce is valid.
         public var usesOfNonce = Int.max
         /// Whether counts must come in order.
         public var wantsOrder = false
         /// Whether a response has the nonce for the next request.
         public var announcesNext = false
-        /// Whether each nonce is stale at once.
+        /// Whether each nonce is stale immediately.
         public var isNeverContent = false
-        /// What a response says as `rspauth`.
+        /// The value of `rspauth` in a response.
         public var proof = Proof.none
 
         public init() {}
@@ -151,7 +152,7 @@ public final class DigestGate: @unchecked Sendable {
         return answer
     }
 
-    /// What a client uses of what is offered.
+    /// The parts of the offer that a client uses.
     private var usedProtection: String? { options.protection.map { $0.contains("auth,") ? "auth" : $0 } }
 
     private func refusal(_ status: Int, _ field: String, isStale: Bool = false) -> Answer {
@@ -177,7 +178,7 @@ public final class DigestGate: @unchecked Sendable {
         "MD5": .md5, "SHA-256": .sha256, "SHA-512-256": .sha512Slash256,
     ]
 
-    /// The parameters of `Digest a=b, c="d"`. No value of the tests has `, ` in it.
+    /// The parameters of `Digest a=b, c="d"`. No value in the tests contains `, `.
     private static func parameters(_ credentials: String) -> [String: String] {
         guard credentials.hasPrefix("Digest ") else { return [:] }
         var parameters: [String: String] = [:]

@@ -10,6 +10,8 @@ public import Testing
 /// Each suite that no other one contains has this trait. In a suite within a suite that has it, it does nothing.
 public struct SuiteTurn: SuiteTrait, TestScoping {
     let load: SuiteTurns.Load
+    /// Whether it goes before those that wait already: a suite that takes long and starts last would run alone at the end.
+    var isLong = false
 
     /// Whether this task runs in a suite that has its turn.
     @TaskLocal private static var isTaken = false
@@ -18,7 +20,7 @@ public struct SuiteTurn: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
         if Self.isTaken { return try await function() }
-        try await SuiteTurns.shared.take(load)
+        try await SuiteTurns.shared.take(load, isLong: isLong)
         defer { SuiteTurns.shared.giveBack(load) }
         try await Self.$isTaken.withValue(true) {
             try await ParallelizationTrait.serialized.provideScope(for: test, testCase: testCase, performing: function)
@@ -30,11 +32,14 @@ extension Trait where Self == SuiteTurn {
     /// Eight suites run at once.
     public static var inTurn: SuiteTurn { SuiteTurn(load: .light) }
 
+    /// The same for suites of a minute or more, which go first.
+    public static var inTurnFirst: SuiteTurn { SuiteTurn(load: .light, isLong: true) }
+
     /// For tests that measure, or keep a core busy: four such suites run at once, after all others.
     public static var measuring: SuiteTurn { SuiteTurn(load: .measuring) }
 }
 
-/// Who may run, and who waits, in the order of asking.
+/// Who may run, and who waits: long ones first, otherwise in the order of asking.
 ///
 /// Invariant behind `@unchecked Sendable`: what changes is touched with `lock` held.
 package final class SuiteTurns: @unchecked Sendable {
@@ -46,6 +51,7 @@ package final class SuiteTurns: @unchecked Sendable {
     private struct Waiter {
         let id: Int
         let load: Load
+        let isLong: Bool
         let continuation: CheckedContinuation<Void, any Error>
     }
 
@@ -61,7 +67,7 @@ package final class SuiteTurns: @unchecked Sendable {
 
     /// Returns when it is the caller's turn, which ends with `giveBack`.
     /// - Throws: `CancellationError`, and then there is nothing to give back.
-    package func take(_ load: Load) async throws {
+    package func take(_ load: Load, isLong: Bool = false) async throws {
         let id = lock.withLock {
             lastID += 1
             return lastID
@@ -69,7 +75,7 @@ package final class SuiteTurns: @unchecked Sendable {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let ready = lock.withLock {
-                    waiters.append(Waiter(id: id, load: load, continuation: continuation))
+                    waiters.append(Waiter(id: id, load: load, isLong: isLong, continuation: continuation))
                     return admit()
                 }
                 for waiter in ready { waiter.continuation.resume() }
@@ -108,7 +114,8 @@ package final class SuiteTurns: @unchecked Sendable {
         for load in [Load.light, .measuring] {
             let other: Load = load == .light ? .measuring : .light
             while running[other] == 0, running[load]! < limits[load]!,
-                let index = waiters.firstIndex(where: { $0.load == load })
+                let index = waiters.firstIndex(where: { $0.load == load && $0.isLong })
+                    ?? waiters.firstIndex(where: { $0.load == load })
             {
                 ready.append(waiters.remove(at: index))
                 running[load]! += 1

@@ -3,7 +3,11 @@ import H2Platform
 import H2TestSupport
 import Testing
 
-extension RealServers {
+/// The tests that build another package.
+@Suite(.inTurnFirst)
+enum OtherPackages {}
+
+extension OtherPackages {
     /// The package in Examples, built as a consumer builds it and run as its reader would.
     @Suite(.timeLimit(.minutes(5)))
     struct ExamplesTests {
@@ -45,10 +49,12 @@ extension RealServers {
                 #expect(try sha256(ofFile: file) == site.hundredMiB.sha256)
                 #expect(access("\(file).part", F_OK) != 0)
             }
-            // It starts its own servers.
-            let testing = try await Program.finish("\(binaries)/TestingYourCode", [])
-            #expect(testing.exitCode == 0, "\(testing.output)")
-            #expect(testing.output.contains("all checks passed"))
+            // They start their own servers.
+            for name in ["TestingYourCode", "ServiceClient"] {
+                let program = try await Program.finish("\(binaries)/\(name)", [])
+                #expect(program.exitCode == 0, "\(program.output)")
+                #expect(program.output.contains("all checks passed"))
+            }
 
             // It wants both versions at one address.
             try await RealServer.nginx.run { running in
@@ -71,7 +77,8 @@ extension RealServers {
             }
         }
 
-        /// Builds the examples in a scratch folder of their own, since this build's is locked; the folder of the binaries.
+        /// Builds the examples in a separate scratch folder, since this build's is locked. Returns the folder of the
+        /// binaries.
         private func build() async throws -> String {
             let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
             // A cached plan does not know of files that were added to the library since. Neither an index nor debug

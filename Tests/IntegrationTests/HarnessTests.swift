@@ -3,8 +3,8 @@ import H2Platform
 import H2TestSupport
 import Testing
 
-/// Everything that runs other programs, one test after another: the machine's cores are for the test that runs.
-@Suite(.inTurn)
+/// Everything that runs servers, one test after another: the machine's cores are for the test that runs.
+@Suite(.inTurnFirst)
 enum RealServers {}
 
 extension RealServers {

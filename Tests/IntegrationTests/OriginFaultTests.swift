@@ -68,6 +68,23 @@ extension OriginTests {
         }
 
         @Test
+        func `A reader gets all that arrived before a reset, and then the error`() async throws {
+            var configuration = OriginServer.Configuration()
+            configuration.routes["/part"] = { _ in
+                .init(body: [UInt8](repeating: 7, count: 30_000), fault: .reset(.internalError, afterBytes: 20_000))
+            }
+            try await withOrigin(configuration) { connection, _ in
+                for _ in 0..<100 {
+                    let body = try await connection.send(.get("/part")).body
+                    var count = 0
+                    let error = try await h2Error { for try await chunk in body { count += chunk.count } }
+                    #expect(error.code == .streamReset && error.initiator == .remote)
+                    #expect(count == 20_000)
+                }
+            }
+        }
+
+        @Test
         func `The code and text of GOAWAY reach each stream that it ends`() async throws {
             try await withOrigin { connection, _ in
                 let waiting = (0..<3).map { _ in

@@ -5,60 +5,17 @@ import H2TestSupport
 import Testing
 
 extension RealServers {
-    /// Staples, client certificates of one origin, and stored sessions, with servers that users have.
+    /// Staples, client certificates for one origin, and stored sessions, with common servers.
     @Suite(.timeLimit(.minutes(5)))
     struct TLSOptionTests {
-        /// nginx on two ports, of which each answers with the subject of the client's certificate.
-        private struct Nginx {
-            let process: ServerProcess
-            let ports: [Int]
-
-            init(staple: String? = nil) throws {
-                guard Program.path(of: "nginx") != nil else {
-                    try RealServer.skip("nginx is not installed (Scripts/setup test installs it)")
-                    throw ProcessFailure("unreachable")
-                }
-                let certificates = try TestCertificates.shared
-                let folder = try TemporaryDirectory.shared.newFolder("nginx-tls")
-                ports = [try LoopbackPort.unused(), try LoopbackPort.unused()]
-                let stapling = staple.map { "ssl_stapling on; ssl_stapling_file \($0);" } ?? ""
-                let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                try writeText(
-                    """
-                    daemon off;
-                    error_log stderr notice;
-                    pid \(folder)/pid;
-                    worker_processes 1;
-                    events { worker_connections 64; }
-                    http {
-                        access_log off;
-                        \(temporary.map { "\($0)_temp_path \(folder)/\($0);" }.joined(separator: "\n    "))
-                        ssl_certificate \(certificates.valid.certificateFile);
-                        ssl_certificate_key \(certificates.valid.keyFile);
-                        \(stapling)
-                        server {
-                            listen 127.0.0.1:\(ports[0]) ssl http2;
-                            listen 127.0.0.1:\(ports[1]) ssl http2;
-                            ssl_verify_client optional_no_ca;
-                            location / { return 200 "$ssl_client_s_dn"; }
-                        }
-                    }
-                    """, to: "\(folder)/nginx.conf")
-                process = try ServerProcess(
-                    "nginx", ["-p", folder, "-c", "\(folder)/nginx.conf", "-e", "stderr"], ports: ports)
-            }
-
-            func run<R>(_ body: nonisolated(nonsending) ([String]) async throws -> R) async throws -> R {
-                try await process.start()
-                do {
-                    let result = try await body(ports.map { "https://localhost:\($0)" })
-                    await process.stop()
-                    return result
-                } catch {
-                    await process.stop()
-                    throw error
-                }
-            }
+        /// nginx on two ports, both of which answer with the subject of the client's certificate.
+        private static func nginx(staple: String? = nil) throws -> TLSNginx {
+            try TLSNginx(
+                settings: staple.map { "ssl_stapling on; ssl_stapling_file \($0);" } ?? "",
+                server: """
+                    ssl_verify_client optional_no_ca;
+                    location / { return 200 "$ssl_client_s_dn"; }
+                    """)
         }
 
         private static var configuration: HTTPClient.Configuration {
@@ -70,7 +27,7 @@ extension RealServers {
             }
         }
 
-        /// What becomes of a connection to a server that staples this.
+        /// The outcome of a connection to a server that staples this.
         private func check(_ url: String, _ kind: H2Error.CertificateFault.Kind?) async throws {
             let configuration = try Self.configuration.connection
             let connect = { (configuration: ConnectionConfiguration) in
@@ -95,8 +52,8 @@ extension RealServers {
         func `A staple of nginx is believed`(
             staple: TestCertificates.Staple, kind: H2Error.CertificateFault.Kind?
         ) async throws {
-            try await Nginx(staple: TestCertificates.shared.staple(staple)).run { urls in
-                try await check(urls[0], kind)
+            try await Self.nginx(staple: TestCertificates.shared.staple(staple)).run { nginx in
+                try await check(nginx.urls[0], kind)
             }
         }
 
@@ -129,7 +86,8 @@ extension RealServers {
         @Test
         func `A client certificate goes to the origin that it is for, and to no other`() async throws {
             let certificates = try TestCertificates.shared
-            try await Nginx().run { urls in
+            try await Self.nginx().run { nginx in
+                let urls = nginx.urls
                 var configuration = try Self.configuration
                 var tls = configuration.connection.tls
                 tls.identity = .init(
@@ -148,7 +106,8 @@ extension RealServers {
         @Test
         func `A second client resumes the session that the first one has stored`() async throws {
             let file = try TemporaryDirectory.shared.newFolder("stored") + "/sessions"
-            try await Nginx().run { urls in
+            try await Self.nginx().run { nginx in
+                let urls = nginx.urls
                 var configuration = try Self.configuration
                 configuration.connection.tls.sessionFile = file
                 for expected in [0, 1, 1] {

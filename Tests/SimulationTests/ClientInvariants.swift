@@ -24,7 +24,7 @@ extension ClientSimulation {
         case .http2NotNegotiated: say(!mayBeReached(plan.origin) || !isCalm, "found no HTTP/2")
         case .connectFailed: say(!isCalm, "was not connected")
         case .connectionDraining:
-            // What is lent is the caller's business.
+            // A lent connection is the caller's business.
             say(!isCalm || plan.lent != nil, "failed for no reason")
         case .streamReset, .notProcessed, .connectionClosed:
             let answersEndConnections = plan.lent != nil
@@ -61,6 +61,12 @@ extension ClientSimulation {
     /// Why an attempt must not be followed by another.
     private func breach(_ plan: ClientPlan, _ arrival: FaultyNetwork.Arrival) -> String? {
         let policy = configuration.retry
+        // Another copy may be sent at any time.
+        if configuration.requestOptions.hedging != nil, plan.lent == nil, plan.isReplayable,
+            RetryDecision.isIdempotent(plan.method)
+        {
+            return nil
+        }
         if policy.maximumAttempts <= 1 { return "nothing is sent again" }
         if plan.lent != nil { return "it was lent" }
         switch arrival.fate {

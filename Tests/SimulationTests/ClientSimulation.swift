@@ -119,6 +119,11 @@ final class ClientSimulation: @unchecked Sendable {
         if !isCalm, random.oneIn(3) { configuration.connection.timeouts.drain = .milliseconds(random.int(0...100)) }
         if random.oneIn(3) { configuration.connection.keepAlive.interval = .milliseconds(random.int(100...1_000)) }
         configuration.connection.keepAlive.timeout = .milliseconds(random.int(200...5_000))
+        if random.oneIn(3) {
+            configuration.requestOptions.hedging = .init(
+                delay: .milliseconds(random.int(0...30)), maximumHedges: random.int(1...3), budget: 1,
+                minimumHedgesPerSecond: random.oneIn(4) ? 0 : 100)
+        }
         return configuration
     }
 

@@ -160,6 +160,16 @@ static inline int ch2_print_name(BIO *out, const X509_NAME *name) {
   return X509_NAME_print_ex(out, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
 }
 
+/// Has OpenSSL do what the first context would otherwise wait for.
+void ch2_warm_up_tls(void);
+
+/// Loads the texts of OpenSSL's errors when the first one is asked for by ch2_error_reason, not as OpenSSL starts. It holds for
+/// the whole process, whose other users of OpenSSL get numbers until then. Before anything else uses OpenSSL.
+void ch2_defer_error_strings(void);
+
+/// The text of an error without the names of its library; NULL if there is none.
+const char *ch2_error_reason(unsigned long error);
+
 /// True if the peer closed without close_notify, which OpenSSL 3 reports as a separate SSL error.
 bool ch2_ssl_is_unexpected_eof(unsigned long error);
 
@@ -257,6 +267,10 @@ bool ch2_may_write(int descriptor);
 /// pthread_cond_timedwait for a number of seconds, by the monotonic clock if the system supports it; returns false on timeout.
 /// `condition` is a pthread_cond_t and `mutex` a pthread_mutex_t that the caller holds.
 bool ch2_cond_wait(void *condition, void *mutex, int seconds);
+
+/// Lets all threads allocate from one heap. Glibc otherwise makes one for each thread at its first allocation. For programs
+/// in which one thread does most of the work.
+void ch2_share_heap(void);
 
 /// pthread_setname_np is a GNU extension that Glibc's module omits, and has a different signature on Darwin.
 void ch2_name_this_thread(const char *name);

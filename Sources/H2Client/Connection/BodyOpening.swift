@@ -9,6 +9,8 @@ extension HTTPRequestBody {
         openCached: (String) throws -> BodyFile? = { try BodyFile.cached($0) },
         open: @escaping @Sendable (String) throws -> BodyFile = { try BodyFile($0) }
     ) async throws -> HTTPRequestBody {
+        // Files that are opened too late are closed again.
+        let limits = WaitLimits(loop: loop, timeout: options.timeout, calledAt: calledAt)
         switch content {
         case .none, .bytes, .openFile, .stream: return self
         case .file(let path, let range):
@@ -16,25 +18,14 @@ extension HTTPRequestBody {
             if let cached = try openCached(path) {
                 file = cached
             } else {
-                file = try await Self.opened(on: loop, options, calledAt) { try open(path) }
+                file = try await limits.blocking { try open(path) }
             }
             return HTTPRequestBody(
                 content: .openFile(try file.part(range)), trailers: trailers, isReplayable: isReplayable,
                 contentType: contentType)
         case .multipart(let multipart):
-            let opened = try await Self.opened(on: loop, options, calledAt) { try multipart.opened(open) }
+            let opened = try await limits.blocking { try multipart.opened(open) }
             return opened.body(contentType: contentType, wasOpened: true)
         }
-    }
-
-    private static nonisolated(nonsending) func opened<Opened: Sendable>(
-        on loop: H2EventLoop, _ options: RequestOptions, _ calledAt: UInt64,
-        _ open: @escaping @Sendable () throws -> Opened
-    ) async throws -> Opened {
-        // Files that are opened too late are closed.
-        let opening = TimedWait<Opened>(loop)
-        let work: @Sendable () -> Void = { opening.finish(Result { try open() }) }
-        if loop.runBlocking(work) != 0 { work() }
-        return try await opening.wait(within: options.timeout, calledAt: calledAt)
     }
 }

@@ -43,12 +43,15 @@ package struct CannedResponse {
         let connection = Connection(canned: session, version, info: info)
         guard let exchange = try? Exchange(connection: connection, body: .empty, options: RequestOptions(), calledAt: 1)
         else { preconditionFailure("only the file of a request's body can fail") }
+        // The handler may have read a streamed body already: it cannot be sent again.
+        _ = exchange.takeBody()
         exchange.id = streamID
         exchange.isNumberedByOrder = version == .http1
         exchange.isConnectionReused = isConnectionReused
         exchange.number = requestID?.number ?? 0
-        exchange.failedAttempts = failedAttempts
-        exchange.redirects = redirects
+        if !failedAttempts.isEmpty || !redirects.isEmpty {
+            exchange.history = RequestHistory(failedAttempts: failedAttempts, redirects: redirects)
+        }
         exchange.status = status.code
         exchange.head = HeaderBlock(headerFields, version, reasonPhrase: status.reasonPhrase)
         if let trailerFields {

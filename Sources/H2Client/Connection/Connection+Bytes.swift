@@ -30,6 +30,7 @@ extension Connection {
     /// Returns true if all available input has been read.
     @discardableResult
     func readInput() -> Bool {
+        assert(!isShakingHands, "nothing is read before the peer is verified")
         var share = Self.fairShare
         while share > 0 && wantsInput {
             switch wire.read(into: loop.readBuffer) {
@@ -111,7 +112,10 @@ extension Connection {
     package func flush() {
         isMarkedDirty = false
         if case .closed = state { return }
-        guard !isWriteBlocked, writeFailure == nil else { return }
+        guard !isWriteBlocked, writeFailure == nil else {
+            early?.flush()
+            return
+        }
         if let http2 { write(from: http2) } else { write(from: session) }
     }
 
@@ -145,7 +149,7 @@ extension Connection {
         unwritten.append(exchange)
     }
 
-    private func tellWritten() {
+    func tellWritten() {
         guard session.outputBytes.isEmpty else { return }
         // Exchanges that began during this flush are not in the output yet.
         let written = unwritten

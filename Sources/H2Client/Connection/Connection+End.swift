@@ -57,7 +57,10 @@ extension Connection {
 
     /// Its owner gives it no more requests.
     func retire(because why: String) {
-        guard case .active = state else { return }
+        switch state {
+        case .early, .active: break
+        case .retiring, .draining, .closed: return
+        }
         let error = H2Error.draining(why)
         state = .retiring(error)
         owner?.draining(self, why: error, answers: nil)
@@ -66,7 +69,7 @@ extension Connection {
     /// From now on new requests get this error. Does nothing if the connection is already draining.
     func drain(_ error: H2Error, answers: Int? = nil) {
         switch state {
-        case .active, .retiring: break
+        case .early, .active, .retiring: break
         case .draining, .closed: return
         }
         state = .draining(error)
@@ -92,7 +95,8 @@ extension Connection {
         unwritten = []
         // This comes first: code notified below may ask the owner for another connection and must not get this one.
         owner?.closed(self, why: error)
-        sendLastBytes(code)
+        // Requests that wait for the end of a handshake must not be sent before it.
+        if !(early?.abandon() ?? false) { sendLastBytes(code) }
         wire.close()
         session.failAll { stream, mayHaveLeft in lost(stream, error, mayHaveLeft: mayHaveLeft) }
         failWaiting { lost($0, error, mayHaveLeft: false) }

@@ -6,9 +6,11 @@ import Synchronization
 /// Invariant behind `@unchecked Sendable`, and behind `@exclusivity(unchecked)`, since a check at each use would cost what it
 /// protects: everything except constants and the two atomic flags belongs to the loop's thread; other threads use
 /// `loop.execute` or `loop.run`.
-package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable {
-    /// Transitions: active → retiring → draining → closed; any of them may be skipped.
+package final class Connection: Flushable, ReadinessHandler, LiveObject, @unchecked Sendable {
+    /// Transitions: early → active → retiring → draining → closed; any of them may be skipped.
     enum State {
+        /// The handshake is not over: requests are sent as early data or wait for its end. See `EarlyHandshake`.
+        case early
         case active
         /// Its owner closes it when all requests counted against it are over, including those that have not begun yet. Other
         /// requests get the error.
@@ -20,8 +22,10 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     let loop: H2EventLoop
     let loopIdentity: LoopIdentity
-    /// Facts that hold for the connection's lifetime.
+    /// Facts that hold for the connection's lifetime; with early data, those known before the handshake.
     package let info: ConnectionInfo
+    /// The handshake, if the connection performs it itself.
+    let early: EarlyHandshake?
     let configuration: ConnectionConfiguration
     let wire: any Wire
     /// The HTTP version in use.
@@ -32,7 +36,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     let http1: HTTP1Session?
     let http2: HTTP2Session?
     /// `http2` for the hot path of each request: called without dynamic dispatch, and without the retain that using `http2`
-    /// costs. Unretained: `http2` keeps it alive.
+    /// costs. Unretained: `http2` keeps it alive. nil if `session` is not `http2` itself.
     private let unretainedHTTP2: Unmanaged<HTTP2Session>?
     /// PING, SETTINGS and GOAWAY; nil over HTTP/1.1.
     @exclusivity(unchecked) private(set) var control: HTTP2Control?
@@ -46,7 +50,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     @exclusivity(unchecked) var wasGiven = false
 
     @exclusivity(unchecked) var state = State.active {
-        didSet { if case .active = state {} else { drainingFlag.store(true, ordering: .relaxed) } }
+        didSet {
+            switch state {
+            case .early, .active: break
+            case .retiring, .draining, .closed: drainingFlag.store(true, ordering: .relaxed)
+            }
+        }
     }
     /// Total number of requests begun.
     @exclusivity(unchecked) package private(set) var requests = 0
@@ -83,7 +92,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     @exclusivity(unchecked) var watchTimer: LoopTimer?
     /// The next check of `defaultLimits`.
     @exclusivity(unchecked) var limitTimer: LoopTimer?
-    /// For requests without limits of their own. Set by the owner before the first request.
+    /// For requests that do not set their own limits. Set by the owner before the first request.
     @exclusivity(unchecked) var defaultLimits: DefaultLimits?
     @exclusivity(unchecked) var stallTimer: LoopTimer?
     /// Whether the owner was told that the peer accepts no bytes.
@@ -107,10 +116,12 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     init(
         _ version: HTTPProtocolVersion, over wire: any Wire, info: ConnectionInfo,
-        configuration: ConnectionConfiguration, absoluteForm: AbsoluteForm? = nil, loop: H2EventLoop
+        configuration: ConnectionConfiguration, absoluteForm: AbsoluteForm? = nil, early: EarlyHandshake? = nil,
+        loop: H2EventLoop
     ) {
         self.wire = wire
         self.info = info
+        self.early = early
         self.configuration = configuration
         self.loop = loop
         loopIdentity = loop.identity
@@ -125,9 +136,17 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         case .http2:
             let session = HTTP2Session(
                 origin: info.origin, configuration: configuration, connectionID: info.id, now: loop.now)
-            // Unretained: see above.
-            (self.session, http1, http2, unretainedHTTP2) = (session, nil, session, .passUnretained(session))
+            if let absoluteForm, absoluteForm.hasFields {
+                let forwarded = ForwardedHTTP2Session(session, absoluteForm)
+                (self.session, http1, http2, unretainedHTTP2) = (forwarded, nil, session, nil)
+            } else {
+                // Unretained: see above.
+                (self.session, http1, http2, unretainedHTTP2) = (session, nil, session, .passUnretained(session))
+            }
             control = HTTP2Control(session, of: self)
+            if configuration.notes.windowStalls {
+                session.measureStalls(roundTrip: info.connect.clampedNanoseconds)
+            }
         }
     }
 
@@ -136,6 +155,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     init(canned session: CannedSession, _ version: HTTPProtocolVersion, info: ConnectionInfo) {
         wire = CannedWire()
         self.info = info
+        early = nil
         configuration = ConnectionConfiguration()
         loop = .shared
         loopIdentity = loop.identity
@@ -196,7 +216,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         var snapshot = session.snapshot
         snapshot.state =
             switch state {
-            case .active: .active
+            case .early, .active: .active
             case .retiring, .draining: .draining
             case .closed: .closed
             }
@@ -226,6 +246,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     /// Attaches the wire. From here until it is closed, the loop's poller keeps the connection alive.
     func activate() {
+        if let early { return early.begin(self) }
         control?.begin()
         wire.attach(to: loop, handler: self)
         markDirty()
@@ -246,8 +267,10 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         guard !exchange.isOver else { return exchange.progressed() }
         switch state {
         case .active: break
+        case .early: return startEarly(exchange, request)
         case .retiring(let error):
             guard exchange.lease != 0 else { return exchange.fail(error) }
+            if isShakingHands { return startEarly(exchange, request) }
         case .draining(let error): return exchange.fail(error)
         case .closed(let cause):
             var error = cause
@@ -257,12 +280,22 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
             return exchange.fail(error)
         }
         if waitingCount == 0 && hasFreeSlot {
-            if exchange.open(request) {
-                markDirty()
-                if watchTimer == nil { startWatchTimer() }
-            }
+            open(exchange, request)
             return
         }
+        enqueue(exchange, request)
+    }
+
+    /// Begins a request that has a slot.
+    @inline(__always)
+    func open(_ exchange: Exchange, _ request: HTTPRequest) {
+        guard exchange.open(request) else { return }
+        markDirty()
+        if watchTimer == nil { startWatchTimer() }
+    }
+
+    /// Makes a request wait for a slot, or fails it if too many wait.
+    func enqueue(_ exchange: Exchange, _ request: HTTPRequest) {
         guard waitingCount < configuration.limits.waitingRequests else {
             return exchange.fail(
                 H2Error(
@@ -381,7 +414,10 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
 
     @inline(never)
     private func usedUp(isCounted: Bool) {
-        guard case .active = state else { return }
+        switch state {
+        case .early, .active: break
+        case .retiring, .draining, .closed: return
+        }
         isUsedUp = true
         let why = "its stream identifiers are used up"
         if isCounted { retire(because: why) } else { drain(.draining(why)) }
@@ -392,7 +428,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         guard error.code == .connectionDraining else { return }
         switch state {
         case .draining, .closed: return
-        case .active, .retiring: isUsedUp = true
+        case .early, .active, .retiring: isUsedUp = true
         }
         drain(error)
         markDirty()
@@ -437,7 +473,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
             }
         }
         if hasYounger { startWatchTimer() }
-        // A request that is over by now needs no check of its limits.
+        // A request that has ended by now needs no check of its limits.
         if limitTimer == nil, defaultLimits != nil { checkLimits() }
     }
 
@@ -447,7 +483,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
         guard let defaultLimits else { return }
         var open: [Exchange] = []
         session.forEachOpenStream { if let exchange = $0 as? Exchange { open.append(exchange) } }
-        // Not while the session is asked: a request that fails leaves it.
+        // Not while iterating over the session: a request that fails leaves it.
         for exchange in open { exchange.check(defaultLimits) }
         guard !open.isEmpty, case let period = defaultLimits.period else { return }
         if case .closed = state { return }
@@ -455,6 +491,7 @@ package final class Connection: Flushable, ReadinessHandler, @unchecked Sendable
     }
 
     func startWaiting() {
+        if isShakingHands { return }
         while waitingCount > 0 && hasFreeSlot, let next = popQueue() {
             guard !next.isOver else { continue }
             waitingCount -= 1

@@ -18,6 +18,7 @@ package final class Connector: @unchecked Sendable {
     private let tls: TLSContextSource
     private let network: (any SimulatedNetwork)?
     private let route: ProxyRoute?
+    private let allowsEarlyData: Bool
     private let loop: H2EventLoop
     private var state = State.created
     private var completion: ((Result<Connection, H2Error>) -> Void)?
@@ -27,9 +28,11 @@ package final class Connector: @unchecked Sendable {
     ///   - tls: used for an `https` origin.
     ///   - network: nil means sockets.
     ///   - route: the proxy to go through; nil means none.
+    ///   - allowsEarlyData: whether the connection may be one that performs its own handshake (`EarlyHandshake`).
     init(
         to origin: Origin, offering offer: ProtocolOffer, configuration: ConnectionConfiguration, tls: TLSContextSource,
-        network: (any SimulatedNetwork)? = nil, through route: ProxyRoute? = nil, on loop: H2EventLoop
+        network: (any SimulatedNetwork)? = nil, through route: ProxyRoute? = nil, allowsEarlyData: Bool = false,
+        on loop: H2EventLoop
     ) {
         self.origin = origin
         self.offer = offer
@@ -37,6 +40,7 @@ package final class Connector: @unchecked Sendable {
         self.tls = tls
         self.network = network
         self.route = route
+        self.allowsEarlyData = allowsEarlyData
         self.loop = loop
     }
 
@@ -68,14 +72,15 @@ package final class Connector: @unchecked Sendable {
     private func dial(_ context: TLSContext?) {
         if let route {
             let dialer = ProxyDialer(
-                to: origin, offering: offer, through: route, configuration: configuration, tls: context, loop: loop,
-                completion: { self.dialled($0, $1) })
+                to: origin, offering: offer, through: route, configuration: configuration, tls: context,
+                allowsEarlyData: allowsEarlyData, loop: loop, completion: { self.dialled($0, $1) })
             state = .dialing(cancel: dialer.cancel)
             return dialer.start()
         }
         let dialer = Dialer(
             origin: origin, id: ConnectionID.next(), configuration: configuration, tls: context,
-            protocols: offer.protocols, loop: loop, completion: { self.dialled($0) })
+            protocols: offer.protocols, allowsEarlyData: allowsEarlyData, loop: loop,
+            completion: { self.dialled($0) })
         state = .dialing(cancel: dialer.cancel)
         dialer.start()
     }
@@ -89,7 +94,7 @@ package final class Connector: @unchecked Sendable {
                     .success(
                         Connection(
                             version, over: connected.wire, info: connected.info, configuration: configuration,
-                            absoluteForm: absoluteForm, loop: loop)))
+                            absoluteForm: absoluteForm, early: connected.early.map { EarlyHandshake($0) }, loop: loop)))
             } catch {
                 connected.wire.close()
                 throw error
@@ -131,10 +136,11 @@ package final class Connector: @unchecked Sendable {
         try Task.checkCancellation()
         try configuration.validate()
         let offer = ProtocolOffer(version, isSecure: origin.scheme == .https)
+        let route = try await ProxyRoute.find(to: origin, configuration, on: loop)
         // A standalone connection has no client to cache the certificates.
         let connector = Connector(
             to: origin, offering: offer, configuration: configuration, tls: TLSContextSource(configuration.tls),
-            on: loop)
+            through: route, on: loop)
         let result: Result<Connection, any Error> = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 loop.execute {

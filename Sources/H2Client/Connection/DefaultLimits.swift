@@ -1,7 +1,7 @@
-/// Time limits that hold for each request of a connection that has no own ones, checked now and then.
+/// Time limits for each request of a connection that does not set its own, checked periodically.
 ///
-/// They cost a request nothing: a connection looks at its open streams when a request has been open for 50 ms, and from then on
-/// once per `period`. So they end a request late, by up to that period and those 50 ms.
+/// They cost a request nothing: a connection examines its open streams when a request has been open for 50 ms, and from
+/// then on once per `period`. So requests are ended late, by up to that period and those 50 ms.
 struct DefaultLimits: Sendable {
     let firstByte: Duration?
     let sending: Duration?
@@ -9,10 +9,11 @@ struct DefaultLimits: Sendable {
     /// Nanoseconds between two checks.
     let period: UInt64
 
-    /// Shorter limits are kept precisely, by timers of each request.
+    /// Shorter limits are enforced precisely, by timers for each request.
     private static let shortest = Duration.seconds(10)
 
-    /// Splits a client's options: its limits, and what remains for each request. nil if all must be kept precisely.
+    /// Splits a client's options into its limits and the rest, which applies to each request. nil if all limits must be
+    /// enforced precisely.
     init?(takenFrom options: inout RequestOptions) {
         let limits = [options.firstByteTimeout, options.sendTimeout, options.bodyProgressTimeout].compactMap { $0 }
         guard let shortest = limits.min(), shortest >= Self.shortest else { return nil }
@@ -25,10 +26,10 @@ struct DefaultLimits: Sendable {
 }
 
 extension Exchange {
-    /// What was seen of a request at the last check of its `DefaultLimits`.
+    /// The state of a request at the last check of its `DefaultLimits`.
     struct LastCheck {
         var bytesSent = -1
-        /// Since when nothing was sent.
+        /// When sending last made progress.
         var quietSince: UInt64 = 0
     }
 

@@ -10,7 +10,7 @@ import Synchronization
 /// which belongs to the reader that holds `claim`.
 final class Exchange: StreamState, @unchecked Sendable {
     let connection: Connection
-    let options: RequestOptions
+    @exclusivity(unchecked) private(set) var options: RequestOptions
     /// When `send` was called.
     let calledAt: UInt64
 
@@ -85,10 +85,9 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var loan: Loan?
     /// The request's number in its client; 0 for none.
     @exclusivity(unchecked) var number = 0
-    /// Earlier attempts of the request. Set before the start.
-    @exclusivity(unchecked) var failedAttempts: [FailedAttempt] = []
-    /// The redirects that led to the request. Set before the start, or before a response without a server is returned.
-    @exclusivity(unchecked) var redirects: [HTTPClient.Redirect] = []
+    /// The history of a request that is not its caller's first; nil for most. Set before the start, or before a
+    /// response without a server is returned.
+    @exclusivity(unchecked) var history: RequestHistory?
     /// Why it is not retried. Set before its caller gets the response.
     @exclusivity(unchecked) var retryRefusal: RetryRefusal?
     /// When this attempt began, if it is not the first; 0 for `calledAt`. Set before the start.
@@ -124,7 +123,7 @@ final class Exchange: StreamState, @unchecked Sendable {
         var beginWaiter: UnsafeContinuation<Bool, Never>?
         /// Whether the writer's closure has returned, or will not be called.
         var hasReturned = false
-        /// The caller waiting for that.
+        /// The caller waiting for the writer.
         var returnWaiter: UnsafeContinuation<Void, Never>?
         /// The body while `expect: 100-continue` holds it back.
         var heldBody: Outgoing?
@@ -141,7 +140,7 @@ final class Exchange: StreamState, @unchecked Sendable {
     /// Body bytes that readers took before a drain began: a drain counts only its own.
     @exclusivity(unchecked) var bodyReadSoFar = 0
 
-    /// Pieces of the decoded body that readers took: they may read for long without taking encoded bytes.
+    /// Pieces of the decoded body that readers have taken: they may read for a long time without taking encoded bytes.
     let decodedPieces = Atomic<Int>(0)
 
     /// `readMark` at the last check for unread responses (-1 if it was being read), and since when it has had that value.
@@ -164,6 +163,11 @@ final class Exchange: StreamState, @unchecked Sendable {
     @exclusivity(unchecked) var lastCheck = LastCheck()
 
     var connectionID: ConnectionID { connection.info.id }
+    var failedAttempts: [FailedAttempt] { history?.failedAttempts ?? [] }
+    var redirects: [HTTPClient.Redirect] { history?.redirects ?? [] }
+
+    /// Notes the origin of a request that a proxy forwards, for events. Called before the start.
+    func noteTarget(_ origin: Origin) { options.origin = origin }
 
     /// - Parameter calledAt: when the request began, if earlier than now.
     /// - Throws: `H2Error` (`localIO`) if the body's file cannot be opened.
@@ -461,8 +465,11 @@ final class Exchange: StreamState, @unchecked Sendable {
         case .head(let continuation):
             headError = error
             resume(continuation, isHeadHere: true)
-        case .chunk(let continuation), .all(let continuation), .end(let continuation, _):
-            resume(continuation, .failed(error))
+        case .chunk(let continuation):
+            // Data that arrived before the failure still belongs to the reader, who gets the error with the next read.
+            let isLast = error is CancellationError || body.isEmpty
+            resume(continuation, isLast ? .failed(error) : takeChunk() ?? .failed(error))
+        case .all(let continuation), .end(let continuation, _): resume(continuation, .failed(error))
         case .nobody(let timer): connection.loop.cancel(timer)
         }
         resumeWriter(error)
@@ -551,14 +558,37 @@ final class Exchange: StreamState, @unchecked Sendable {
         func sinceCall(_ time: UInt64) -> Duration? {
             time == 0 ? nil : Duration(nanoseconds: time > calledAt ? time - calledAt : 0)
         }
-        let info = connection.info
+        let info = connection.knownInfo
         return ResponseMetrics(
             attemptStart: sinceCall(attemptBeganAt) ?? .zero, queued: Duration(nanoseconds: queuedNanoseconds),
             resolve: isConnectionReused ? nil : info.resolve,
             connect: isConnectionReused ? nil : info.connect,
             tls: isConnectionReused ? nil : info.tls,
-            requestSent: sinceCall(sentAt) ?? .zero,
+            // A loop takes the time once an iteration, so its time may be shortly before that of the attempt's start.
+            requestSent: sinceCall(sentAt == 0 ? 0 : max(sentAt, attemptBeganAt)) ?? .zero,
             firstByte: sinceCall(firstByteAt), lastByte: sinceCall(lastByteAt),
             bytesSent: bytesSent, bytesReceived: bytesReceived, bodyBytesReceived: bodyReceived)
+    }
+}
+
+/// The history of a request, in one reference, so that requests without a history pay only for a nil.
+final class RequestHistory: Sendable {
+    /// Earlier attempts of the request.
+    let failedAttempts: [FailedAttempt]
+    /// The redirects that led to the request.
+    let redirects: [HTTPClient.Redirect]
+    /// Whether this is another copy of a request that is in progress (see `HTTPClient.HedgingPolicy`).
+    let isHedge: Bool
+
+    init(failedAttempts: [FailedAttempt], redirects: [HTTPClient.Redirect], isHedge: Bool = false) {
+        self.failedAttempts = failedAttempts
+        self.redirects = redirects
+        self.isHedge = isHedge
+    }
+
+    /// The same history for another copy.
+    static func hedge(of history: RequestHistory?) -> RequestHistory {
+        RequestHistory(
+            failedAttempts: history?.failedAttempts ?? [], redirects: history?.redirects ?? [], isHedge: true)
     }
 }

@@ -3,7 +3,7 @@
 /// Its connection owns it and outlives every call here.
 ///
 /// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: the same as for `Connection`.
-final class HTTP2Control: @unchecked Sendable {
+final class HTTP2Control: LiveObject, @unchecked Sendable {
     let session: HTTP2Session
     private unowned let connection: Connection
 
@@ -175,7 +175,8 @@ final class HTTP2Control: @unchecked Sendable {
 
     /// Starts watching for signs of life; see `KeepAlivePing`.
     private func watchPeer() {
-        guard let at = keepAlive?.begin(now: loop.now) else { return }
+        // A handshake has its own time limit.
+        guard !connection.isShakingHands, let at = keepAlive?.begin(now: loop.now) else { return }
         scheduleLook(at)
     }
 
@@ -191,7 +192,8 @@ final class HTTP2Control: @unchecked Sendable {
     /// A request was abandoned before its end, for a reason on our side.
     func gaveUp(_ exchange: Exchange) {
         let sentAt = exchange.sentAt
-        guard sentAt != 0 else { return }
+        // Nothing may be read before the end of a handshake.
+        guard sentAt != 0, !connection.isShakingHands else { return }
         // Not from within the exchange's current work.
         loop.execute { [connection] in withExtendedLifetime(connection) { self.doubtPeer(sentAt) } }
     }

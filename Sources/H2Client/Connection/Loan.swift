@@ -4,7 +4,7 @@ import Synchronization
 /// is over, whatever else is in progress on the connection.
 ///
 /// Invariant behind `@unchecked Sendable`: everything except the atomic `underWay` is accessed on the connection's loop.
-final class Loan: @unchecked Sendable {
+final class Loan: LiveObject, @unchecked Sendable {
     let connection: Connection
     /// Counted from the call, on any thread, until the end, on the loop.
     private let underWay = Atomic<Int>(0)

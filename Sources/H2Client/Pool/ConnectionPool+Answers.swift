@@ -5,8 +5,14 @@ import HTTPTypes
 
 extension ConnectionPool {
     /// The origin of the request, which with coalescing may differ from the one the connection was opened for. nil if
-    /// forgotten.
+    /// forgotten. For a request that a proxy forwards, it is known only if `noteTarget` was called; else it is the proxy.
     func origin(of exchange: Exchange) -> Origin? {
+        let leased = leasedOrigin(of: exchange)
+        return leased == nil ? nil : exchange.options.origin ?? leased
+    }
+
+    /// The same, except that for a request that a proxy forwards it is the proxy.
+    func leasedOrigin(of exchange: Exchange) -> Origin? {
         let key = exchange.origin
         return lock.withLock {
             guard let entry = originsBySlot[key.slot], entry.key == key else { return nil }

@@ -18,19 +18,39 @@ extension ConnectionPool {
         connection.owner = self
         connection.ownerKey = dial.key.packed
         connection.defaultLimits = defaultLimits
+        connection.early?.whenEstablished = {
+            self.opened(connection, dial)
+            self.lock.withLock { self.state.established(dial.key) }
+        }
         // The SETTINGS exchange starts before anyone can send.
         connection.activate()
-        tell(
-            .connectionOpened(connection.info, connection.version, dial.reason), origin: dial.entry.origin,
-            connection: connection.info.id)
+        if connection.early == nil { opened(connection, dial) }
         change { state in
             members[dial.key.slot] = .open(connection)
-            if connection.info.tlsVersion != nil {
-                figures.handshakes += 1
-                if connection.info.isTLSResumed { figures.handshakesResumed += 1 }
-            }
             state.connected(
-                dial.key, protocol: connection.version, maxStreams: connection.maxConcurrentStreams)
+                dial.key, protocol: connection.version, maxStreams: connection.maxConcurrentStreams,
+                isEstablished: connection.early == nil)
+        }
+    }
+
+    /// A connection has been established, including its early handshake, if any.
+    private func opened(_ connection: Connection, _ dial: PoolDial) {
+        let info = connection.knownInfo
+        tell(
+            .connectionOpened(info, connection.version, dial.reason), origin: dial.entry.origin,
+            connection: info.id)
+        if let forwarder = dial.entry.forwarder {
+            proxies?.figures.change(forwarder.description) { $0.connectionsOpened += 1 }
+        }
+        guard info.tlsVersion != nil else { return }
+        lock.withLock {
+            figures.handshakes += 1
+            if info.isTLSResumed { figures.handshakesResumed += 1 }
+            switch info.earlyData {
+            case .notSent: break
+            case .accepted: figures.earlyDataAccepted += 1
+            case .rejected: figures.earlyDataRejected += 1
+            }
         }
     }
 
@@ -81,6 +101,11 @@ extension ConnectionPool {
             return H2Error(
                 .http2NotNegotiated, initiator: .remote, message: "the server wants HTTP/1.1 for this request",
                 remedy: "this client speaks HTTP/2 alone: choose another HTTPClient.Versions")
+        case .noOther:
+            return H2Error(
+                .limitExceeded,
+                message: "no other connection to the origin is free, and the limits allow no further one",
+                remedy: "raise the limits of HTTPClient.Pool", isRetryable: true)
         case .shutDown:
             if let configurationError { return configurationError }
             return H2Error(

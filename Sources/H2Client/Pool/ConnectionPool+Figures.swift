@@ -63,7 +63,7 @@ extension ConnectionPool {
 
     nonisolated(nonsending) func statistics() async -> HTTPClient.Statistics {
         var (result, connections) = lock.withLock { (countedStatistics(), openConnections()) }
-        for connection in connections {
+        for connection in connections where !connection.isShakingHands {
             let snapshot = await connection.loop.run { connection.snapshot() }
             // A connection closed in the meantime is counted neither above nor here, so never twice.
             result.bytesSent += snapshot.bytesSent
@@ -80,8 +80,14 @@ extension ConnectionPool {
 
     private func countedStatistics() -> HTTPClient.Statistics {
         var result = HTTPClient.Statistics()
+        var proxies = ProxyTally(self.proxies?.figures.all ?? [:])
         for (key, figures) in state.figures() {
             guard let entry = originsBySlot[key.slot], entry.key == key else { continue }
+            if let forwarder = entry.forwarder {
+                proxies.add(forwarder, figures, state.knownProtocol(key))
+                result.connectionsOpen += figures.connected
+                continue
+            }
             var origin = HTTPClient.Statistics.OriginStatistics(origin: entry.origin)
             origin.version = state.knownProtocol(key)
             origin.connecting = figures.dialing
@@ -90,18 +96,55 @@ extension ConnectionPool {
             origin.draining = figures.draining
             origin.openStreams = figures.inFlight
             origin.waitingRequests = figures.waiting
-            result.connectionsOpen += origin.active + origin.idle + origin.draining
+            result.connectionsOpen += figures.connected
             result.origins.append(origin)
         }
+        result.proxies = proxies.all
         result.requests = Int(state.leased)
         result.requestsOnReusedConnections = Int(state.reused)
         result.connectionsOpened = Int(state.opened)
         result.handshakes = figures.handshakes
         result.handshakesResumed = figures.handshakesResumed
+        result.earlyDataAccepted = figures.earlyDataAccepted
+        result.earlyDataRejected = figures.earlyDataRejected
         result.handshakesSaved = max(0, figures.secureRequests - figures.handshakes)
         result.retries = figures.retries
+        result.hedges = figures.hedges
+        result.hedgesWon = figures.hedgesWon
+        result.hedgesRefused = figures.hedgesRefused
         result.bytesSent = figures.bytesSent
         result.bytesReceived = figures.bytesReceived
         return result
     }
+}
+
+/// Adds up the figures of one proxy: connections that forward belong to the pool, those that carry tunnels do not.
+private struct ProxyTally {
+    private var proxies: [String: HTTPClient.Statistics.ProxyStatistics] = [:]
+
+    init(_ counts: [String: ProxyFigures.Counts]) {
+        for (name, counts) in counts {
+            var proxy = HTTPClient.Statistics.ProxyStatistics(
+                proxy: name, version: counts.tunnelsOpened > 0 ? .http2 : nil)
+            (proxy.active, proxy.idle, proxy.draining) = (counts.active, counts.idle, counts.draining)
+            (proxy.tunnels, proxy.tunnelsOpened) = (counts.tunnels, counts.tunnelsOpened)
+            proxy.connectionsOpened = counts.connectionsOpened
+            proxies[name] = proxy
+        }
+    }
+
+    mutating func add(_ forwarder: HTTPClient.Proxy, _ figures: PoolState.Figures, _ version: HTTPProtocolVersion?) {
+        let name = forwarder.description
+        var proxy = proxies[name] ?? HTTPClient.Statistics.ProxyStatistics(proxy: name)
+        proxy.version = version ?? proxy.version
+        proxy.connecting += figures.dialing
+        proxy.active += figures.http1Active + figures.http2Active
+        proxy.idle += figures.http1Idle + figures.http2Idle
+        proxy.draining += figures.draining
+        proxy.openStreams += figures.inFlight
+        proxy.waitingRequests += figures.waiting
+        proxies[name] = proxy
+    }
+
+    var all: [HTTPClient.Statistics.ProxyStatistics] { Array(proxies.values) }
 }

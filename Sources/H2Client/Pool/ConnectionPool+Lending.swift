@@ -2,18 +2,32 @@
 
 extension ConnectionPool {
     /// Waits for an exclusive connection.
+    /// - Parameter proxy: the proxy that the connection leads to, which forwards requests to many origins. nil: it is
+    ///   the origin's own connection, so that requests on it need not name an origin.
     /// - Throws: the reason why there is none; `timeout` if the client's default options limit the wait; `CancellationError`.
-    nonisolated(nonsending) func lend(_ origin: Origin) async throws -> (Loan, OriginKey) {
+    nonisolated(nonsending) func lend(
+        _ origin: Origin, forwardedBy proxy: HTTPClient.Proxy? = nil
+    ) async throws -> (Loan, OriginKey) {
         try Task.checkCancellation()
         let calledAt = now
         let lease = try locked { () throws(H2Error) in
-            try self.lease(self.entry(for: origin), .exclusive, calledAt)
+            try self.lease(self.entry(for: origin, maybeForwardedBy: proxy), .exclusive, calledAt)
         }
+        let (loan, key): (Loan, OriginKey)
         switch lease {
-        case .use(let free, let entry, _): return (Loan(free), entry.key)
+        case .use(let free, let entry, _): (loan, key) = (Loan(free), entry.key)
         case .wait(let ticket, let entry):
             let deadline = Deadline.earliest(of: configuration.requestOptions, calledAt: calledAt, now: calledAt)
-            return (Loan(try await wait(with: ticket, until: deadline)), entry.key)
+            (loan, key) = (Loan(try await wait(with: ticket, until: deadline)), entry.key)
+        }
+        guard loan.connection.isShakingHands else { return (loan, key) }
+        // A borrower gets only a connection whose server has been verified.
+        do {
+            try await loan.connection.untilEstablished()
+            return (loan, key)
+        } catch {
+            giveBack(loan, of: key)
+            throw error
         }
     }
 
@@ -28,7 +42,7 @@ extension ConnectionPool {
     }
 }
 
-/// A loan that is given back when the last reference to this is released.
+/// A loan that ends when the last reference to this is released.
 final class LentConnection: Sendable {
     private let pool: ConnectionPool
     private let loan: Loan

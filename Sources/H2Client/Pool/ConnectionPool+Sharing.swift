@@ -5,7 +5,7 @@ extension ConnectionPool {
     /// Whether there is any connection that the dial's origin might share.
     func hasConnectionToShare(with dial: PoolDial) -> Bool {
         // If one server name is used for all hosts, a certificate proves nothing about the host.
-        // A verifier has seen only the host that the connection was made for.
+        // A verifier has examined only the host for which the connection was made.
         guard configuration.pool.coalesces, configuration.connection.tls.serverName == nil,
             configuration.connection.tls.verifier == nil, originTLS[dial.entry.origin] == nil,
             dial.offer == .either || dial.offer == .http2
@@ -23,7 +23,7 @@ extension ConnectionPool {
     }
 
     private func isShareable(_ member: Member) -> Connection? {
-        guard case .open(let connection) = member, connection.version == .http2, connection.info.isPeerVerified,
+        guard case .open(let connection) = member, connection.version == .http2, connection.knownInfo.isPeerVerified,
             connection.info.proxy == nil, !connection.isDraining, originTLS[connection.info.origin] == nil
         else { return nil }
         return connection

@@ -30,6 +30,15 @@ struct Deadline {
 }
 
 extension ConnectionPool {
+    /// A ticket for a request that the state has told to wait. Called under the lock.
+    func issueTicket(_ waiter: WaiterKey, _ origin: OriginKey, since now: UInt64) -> Ticket {
+        let ticket = Ticket(waiter, origin, since: now)
+        watchUnread()
+        while waiting.count <= waiter.slot { waiting.append(nil) }
+        waiting[waiter.slot] = ticket
+        return ticket
+    }
+
     /// Waits until the request gets a connection. Cancelling removes it from the queue.
     /// - Throws: `H2Error`: the reason why there is none; `timeout`; `CancellationError`.
     nonisolated(nonsending) func wait(with ticket: Ticket, until deadline: Deadline?) async throws -> Connection {
@@ -46,6 +55,28 @@ extension ConnectionPool {
         }
         Handover.take(ticket)
         return try outcome.get()
+    }
+
+    /// Resumes the ticket's task once there is an outcome, which may be there already.
+    func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
+        locked {
+            if case .decided(let outcome) = ticket.progress {
+                ticket.progress = .over
+                due.add(.ticket(ticket, continuation, outcome))
+            } else {
+                ticket.progress = .suspended(continuation)
+            }
+        }
+    }
+
+    /// Fails a waiting request; an earlier outcome stands. Called on the clock's loop: a cancelling thread must not take the
+    /// lock.
+    func giveUp(_ ticket: Ticket, _ error: any Error) {
+        change { state in
+            guard ticket.decide(.failure(error), into: &due) else { return }
+            waiting[ticket.waiter.slot] = nil
+            _ = state.giveUp(ticket.waiter)
+        }
     }
 
     /// Waits before a retry.

@@ -20,7 +20,7 @@ extension Exchange {
 ///
 /// Invariant behind `@unchecked Sendable` and `@exclusivity(unchecked)`: all mutable state except atomics is accessed under
 /// `lock`.
-final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
+final class ConnectionPool: ConnectionOwner, LiveObject, @unchecked Sendable {
     /// An origin and its key, kept as long as the state remembers it.
     final class OriginEntry: Sendable {
         let origin: Origin
@@ -28,12 +28,17 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         /// As written in requests.
         let scheme: String
         let authority: String
+        /// The proxy that forwards the requests, if this key stands for a proxy: connections to it serve many origins.
+        let forwarder: HTTPClient.Proxy?
 
-        init(origin: Origin, key: OriginKey, scheme: String, authority: String) {
+        init(
+            origin: Origin, key: OriginKey, scheme: String, authority: String, forwarder: HTTPClient.Proxy? = nil
+        ) {
             self.origin = origin
             self.key = key
             self.scheme = scheme
             self.authority = authority
+            self.forwarder = forwarder
         }
     }
 
@@ -127,13 +132,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     }
 
     let configuration: HTTPClient.Configuration
-    /// The configuration's options for each request, without the limits that connections check now and then.
+    /// The configuration's options for each request, without the limits that connections check periodically.
     let requestOptions: RequestOptions
     let defaultLimits: DefaultLimits?
     /// Why no request can be sent.
     let configurationError: H2Error?
     /// Loops created for this client and shut down with it.
-    private let ownLoops: [H2EventLoop]
+    let ownLoops: [H2EventLoop]
     /// Whether no response status causes a retry.
     let takesAllAnswers: Bool
     /// nil means sockets.
@@ -150,14 +155,18 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var waiting: [Ticket?] = []
     @exclusivity(unchecked) var originsBySlot: [OriginEntry?] = []
     /// By name as `Origin` writes it: one entry for each origin that the state remembers.
-    @exclusivity(unchecked) private(set) var originsByName: [String: OriginEntry] = [:]
-    /// Other spellings of those names seen in requests. All are dropped when there are too many.
-    @exclusivity(unchecked) private(set) var spellings: [String: OriginEntry] = [:]
-    @exclusivity(unchecked) private var lastOrigin: OriginEntry?
+    @exclusivity(unchecked) var originsByName: [String: OriginEntry] = [:]
+    /// Other spellings of those names seen in requests, and origins whose requests a proxy forwards. All are dropped when there
+    /// are too many.
+    @exclusivity(unchecked) var spellings: [String: OriginEntry] = [:]
+    /// The proxies that forward requests, as the origins to which their connections belong.
+    @exclusivity(unchecked) var forwarders: [HTTPClient.Proxy: OriginEntry] = [:]
+    @exclusivity(unchecked) var lastOrigin: OriginEntry?
     @exclusivity(unchecked) var nextLoop = 0
-    @exclusivity(unchecked) private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
+    @exclusivity(unchecked) var drainWaiters: [UnsafeContinuation<Void, Never>] = []
     @exclusivity(unchecked) var retryBudget: RetryBudget
-    @exclusivity(unchecked) private var alarm: LoopAlarm?
+    @exclusivity(unchecked) var hedgeLimits: HedgeLimits
+    @exclusivity(unchecked) var alarm: LoopAlarm?
     /// The next look for unread responses, scheduled while requests wait.
     @exclusivity(unchecked) var unreadAlarm: LoopAlarm?
     /// The last look's findings by origin (`OriginKey.packed`), those of the current look, and the number of connections that
@@ -166,7 +175,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     @exclusivity(unchecked) var unreadFound: [UInt64: UnreadResponses] = [:]
     @exclusivity(unchecked) var unreadAnswers = 0
     /// Ends of the grace periods since shutdown began.
-    @exclusivity(unchecked) private var graceAlarms: [LoopAlarm?] = []
+    @exclusivity(unchecked) var graceAlarms: [LoopAlarm?] = []
     /// Figures of closed connections, and those the state does not count.
     @exclusivity(unchecked) var figures = Figures()
     @exclusivity(unchecked) var observers: [Int: AsyncStream<HTTPClient.Event>.Continuation] = [:]
@@ -179,7 +188,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     let tls: TLSContextSource
     /// nil if no request can need a proxy.
     let proxies: Proxies?
-    /// For origins that have TLS options of their own.
+    /// For origins that have their own TLS options.
     let originTLS: [Origin: TLSContextSource]
     /// The error of the failed dial that is being reported to the state.
     @exclusivity(unchecked) var dialError: H2Error?
@@ -193,8 +202,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         var bytesReceived = 0
         var handshakes = 0
         var handshakesResumed = 0
+        var earlyDataAccepted = 0
+        var earlyDataRejected = 0
         var secureRequests = 0
         var retries = 0
+        var hedges = 0
+        var hedgesWon = 0
+        var hedgesRefused = 0
     }
 
     init(_ configuration: HTTPClient.Configuration, network: (any SimulatedNetwork)? = nil) {
@@ -220,11 +234,13 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         isClockLoop = clock.identity
         takesAllAnswers =
             configuration.retry.statuses.isEmpty && !configuration.pool.coalesces
+            && !configuration.sendsEarlyData
         var generator: any RandomNumberGenerator = network?.generator ?? SystemRandomNumberGenerator()
         state = PoolState(
             versions: configuration.versions, pool: configuration.pool, loadLimits: configuration.loadLimits,
             seed: generator.next())
         retryBudget = RetryBudget(configuration.retry, now: configuration.eventLoops[0].preciseNow)
+        hedgeLimits = HedgeLimits(now: configuration.eventLoops[0].preciseNow)
         if configurationError != nil {
             state.now = clock.preciseNow
             state.shutdownNow()
@@ -245,58 +261,6 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
     /// The number of the next request.
     func nextRequestNumber() -> Int { lastRequest.add(1, ordering: .relaxed).newValue }
 
-    // MARK: - Origins
-
-    /// The origin of a request. Under the lock.
-    private func entry(for request: HTTPRequest) throws(H2Error) -> OriginEntry {
-        guard let scheme = request.scheme, let authority = request.authority else {
-            throw H2Error(
-                .invalidRequest, initiator: .user, message: "the request does not say where to send it",
-                remedy: "give it a scheme and an authority, or make it with RequestTarget.request()")
-        }
-        // Most requests go to the same origin as the one before, and comparing is much cheaper than hashing.
-        if let lastOrigin, lastOrigin.authority == authority, lastOrigin.scheme == scheme { return lastOrigin }
-        let name = "\(scheme)://\(authority)"
-        if let known = originsByName[name] ?? spellings[name], originsBySlot[known.key.slot]?.key == known.key {
-            lastOrigin = known
-            return known
-        }
-        let origin = try Origin(name)
-        // The same for every spelling: `HTTPS://Example.com:443` is `https://example.com`.
-        let canonical = entry(for: origin)
-        guard canonical.scheme != scheme || canonical.authority != authority else {
-            lastOrigin = canonical
-            return canonical
-        }
-        let entry = OriginEntry(origin: origin, key: canonical.key, scheme: scheme, authority: authority)
-        if spellings.count >= Self.rememberedSpellings { spellings.removeAll(keepingCapacity: true) }
-        spellings[name] = entry
-        lastOrigin = entry
-        return entry
-    }
-
-    /// Called under the lock.
-    func entry(for origin: Origin) -> OriginEntry {
-        let name = origin.description
-        if let known = originsByName[name], originsBySlot[known.key.slot]?.key == known.key { return known }
-        let key = state.addOrigin(isSecure: origin.scheme == .https)
-        let entry = OriginEntry(
-            origin: origin, key: key, scheme: origin.scheme.rawValue, authority: origin.authority)
-        while originsBySlot.count <= key.slot { originsBySlot.append(nil) }
-        originsBySlot[key.slot] = entry
-        originsByName[name] = entry
-        if let oldest = state.forgettableOrigin { forget(oldest) }
-        return entry
-    }
-
-    /// Called under the lock.
-    private func forget(_ key: OriginKey) {
-        if let entry = originsBySlot[key.slot] { originsByName[entry.origin.description] = nil }
-        originsBySlot[key.slot] = nil
-        state.removeOrigin(key)
-        if lastOrigin?.key == key { lastOrigin = nil }
-    }
-
     // MARK: - Leases
 
     /// A connection for a request, or a place in the queue.
@@ -316,12 +280,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         state.advance(to: now)
         let result = state.lease(entry.key, kind: kind)
         var ticket: Ticket?
-        if case .wait(let waiter) = result {
-            ticket = Ticket(waiter, entry.key, since: now)
-            watchUnread()
-            while waiting.count <= waiter.slot { waiting.append(nil) }
-            waiting[waiter.slot] = ticket
-        }
+        if case .wait(let waiter) = result { ticket = issueTicket(waiter, entry.key, since: now) }
         if !state.actions.isEmpty { perform() }
         if let ticket { return .wait(ticket, entry) }
         switch result {
@@ -338,7 +297,7 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
 
     /// Marks a connection as given to a request. Returns whether it had served one before. Called under the lock.
     @inline(__always)
-    private func noteGiven(_ connection: Connection) -> Bool {
+    func noteGiven(_ connection: Connection) -> Bool {
         defer { connection.wasGiven = true }
         return connection.wasGiven
     }
@@ -359,73 +318,12 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    private func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
+    func released(_ connection: Connection, _ origin: OriginKey, mayReuse: Bool) {
         let lease = Lease(connection: connection.key, origin: origin)
         change { $0.released(lease, mayReuse: mayReuse) }
     }
 
-    // MARK: - Connection events, on their loops
-
-    func released(_ connection: Connection, _ exchange: Exchange) {
-        if configuration.loadLimits.adaptive != nil { learn(from: exchange) }
-        released(connection, exchange.origin, mayReuse: true)
-        tell(
-            .attemptFinished(exchange.outcome), origin: origin(of: exchange), connection: exchange.connectionID,
-            request: exchange.requestID)
-        if connection.isDraining { letGoIfForgotten(connection) }
-    }
-
-    /// A closed connection without counted requests needs no owner: keeping one of its responses must not keep the whole client
-    /// alive. Called on its loop.
-    func letGoIfForgotten(_ connection: Connection) {
-        let isForgotten = lock.withLock { !state.remembers(connection.key) }
-        if isForgotten { connection.disown() }
-    }
-
-    func streamLimitChanged(_ connection: Connection, to limit: Int) {
-        change { $0.streamLimitChanged(connection.key, to: limit) }
-    }
-
-    func doubted(_ connection: Connection) { change { $0.doubted(connection.key) } }
-    func trusted(_ connection: Connection) { change { $0.trusted(connection.key) } }
-    func draining(_ connection: Connection, why: H2Error, answers: Int?) {
-        tell(.connectionDraining(reason: why.message), origin: connection.info.origin, connection: connection.info.id)
-        let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
-        change { $0.draining(connection.key, served: answers, because: reason) }
-    }
-
-    func stalled(_ connection: Connection, _ isStalled: Bool) {
-        change { $0.stalled(connection.key, isStalled) }
-    }
-
-    func limitsAnnounced(_ connection: Connection, requests: Int?, idle: Duration?) {
-        // A request sent at the last moment would cross the server's close, so leave a margin of a tenth of the time, at least
-        // half a second.
-        let margin = UInt64(500_000_000)
-        change { state in
-            let idleUntil = idle.map { idle in
-                let time = idle.clampedNanoseconds
-                return now &+ (time > 2 * margin ? time - max(margin, time / 10) : time / 2)
-            }
-            state.serverLimits(connection.key, requests: requests, idleUntil: idleUntil)
-        }
-    }
-
-    func closed(_ connection: Connection, why: H2Error) {
-        let snapshot = connection.snapshot()
-        tell(
-            .connectionClosed(reason: why.message, requests: connection.requests), origin: connection.info.origin,
-            connection: connection.info.id)
-        let key = connection.key
-        change { state in
-            figures.bytesSent += snapshot.bytesSent
-            figures.bytesReceived += snapshot.bytesReceived
-            members[key.slot] = .none
-            state.closed(key)
-        }
-        // Only after it has reported the requests on it.
-        connection.loop.execute { self.letGoIfForgotten(connection) }
-    }
+    // MARK: - Changes of the state
 
     /// Applies one event to the state and performs the resulting actions.
     @inline(__always)
@@ -454,139 +352,4 @@ final class ConnectionPool: ConnectionOwner, @unchecked Sendable {
         defer { due = Due() }
         return due
     }
-
-    // MARK: - Actions of the state
-
-    /// Performs the state's actions under the lock. It only posts to loops; tasks to resume are recorded in `due`.
-    func perform() {
-        // The loop body adds no actions.
-        for action in state.actions {
-            switch action {
-            case .dial(let key, let origin, let offer, let reason): dial(key, origin, offer, reason)
-            case .assign(let waiter, let key):
-                guard case .open(let connection) = members[key.slot] else {
-                    preconditionFailure("the state assigns what is open")
-                }
-                if connection.info.origin.scheme == .https { figures.secureRequests += 1 }
-                waiting[waiter.slot]?.isReused = noteGiven(connection)
-                decide(waiter, .success(connection))
-            case .fail(let waiter, let failure): decide(waiter, .failure(error(failure)))
-            case .close(let key, let reason):
-                guard case .open(let connection) = members[key.slot] else { continue }
-                connection.loop.execute { connection.closeNow(because: reason.sentence) }
-            case .abort(let key, _):
-                guard case .open(let connection) = members[key.slot] else { continue }
-                connection.loop.execute { connection.abort() }
-            case .drain(let key, let reason):
-                // Not `close`: that has a time limit and rejects requests that were assigned but have not begun.
-                guard case .open(let connection) = members[key.slot] else { continue }
-                connection.loop.execute { connection.retire(because: reason.sentence) }
-            case .cancelDial(let key, _):
-                if case .dialing(let dial) = members[key.slot] { dial.loop.execute { dial.cancel() } }
-            case .wakeAt(let time): wake(at: time)
-            case .drained:
-                for waiter in drainWaiters { due.add(.drained(waiter)) }
-                drainWaiters = []
-                for alarm in graceAlarms + [alarm, unreadAlarm] { alarm?.stop() }
-                (graceAlarms, alarm, unreadAlarm) = ([], nil, nil)
-                // Not from here: each loop reports back when it has ended.
-                clock.execute {
-                    self.proxies?.close()
-                    self.endEvents()
-                    for loop in self.ownLoops { loop.shutdown() }
-                }
-            }
-        }
-        state.actions.removeAll(keepingCapacity: true)
-    }
-
-    private func decide(_ waiter: WaiterKey, _ outcome: Outcome) {
-        let isFirst = waiting[waiter.slot]?.decide(outcome, into: &due) ?? false
-        precondition(isFirst, "a request that waits is decided once")
-        waiting[waiter.slot] = nil
-    }
-
-    /// Resumes the ticket's task once there is an outcome, which may be there already.
-    func suspend(_ ticket: Ticket, _ continuation: UnsafeContinuation<Outcome, Never>) {
-        locked {
-            if case .decided(let outcome) = ticket.progress {
-                ticket.progress = .over
-                due.add(.ticket(ticket, continuation, outcome))
-            } else {
-                ticket.progress = .suspended(continuation)
-            }
-        }
-    }
-
-    /// Fails a waiting request; an earlier outcome stands. Called on the clock's loop: a cancelling thread must not take the
-    /// lock.
-    func giveUp(_ ticket: Ticket, _ error: any Error) {
-        change { state in
-            guard ticket.decide(.failure(error), into: &due) else { return }
-            waiting[ticket.waiter.slot] = nil
-            _ = state.giveUp(ticket.waiter)
-        }
-    }
-
-    private func wake(at time: UInt64) {
-        alarm?.stop()
-        let now = now
-        // It retains the pool until it fires or everything has ended.
-        alarm = LoopAlarm(clock, after: time > now ? time - now : 0) { self.ring(time) }
-    }
-
-    /// A loop measures from the start of its turn, so an alarm may fire slightly early, while the state's deadline is still
-    /// pending.
-    private func ring(_ time: UInt64) {
-        if now < time {
-            lock.withLock { wake(at: time) }
-        } else {
-            change { $0.tick() }
-        }
-    }
-
-    // MARK: - The end
-
-    func closeIdle() { change { $0.closeIdle() } }
-
-    /// Grace period for requests in progress when the last reference to the client is gone.
-    static let grace = Duration.seconds(30)
-
-    /// Returns when all connections are closed. Without `waitsForRequests` it returns at once if requests are in progress; they
-    /// continue until the end of the grace period either way.
-    nonisolated(nonsending) func shutdown(gracePeriod: Duration, waitsForRequests: Bool = true) async {
-        let connections = locked {
-            beginShutdown(gracePeriod)
-            return openConnections()
-        }
-        if !waitsForRequests {
-            for connection in connections where await connection.loop.run({ connection.isServing }) { return }
-        }
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            locked {
-                if case .ended = state.life { return due.add(.drained(continuation)) }
-                drainWaiters.append(continuation)
-            }
-        }
-        for source in [tls] + originTLS.values { await source.saveSessions() }
-    }
-
-    /// Called under the lock.
-    private func beginShutdown(_ gracePeriod: Duration) {
-        if case .ended = state.life { return }
-        graceAlarms.append(LoopAlarm(clock, after: gracePeriod.clampedNanoseconds) { self.shutdownNow() })
-        state.advance(to: now)
-        state.shutdown()
-        perform()
-    }
-
-    /// Rejects new requests and gives those in progress the grace period, without waiting. Can be called anywhere, even under
-    /// locks.
-    func letGo() {
-        clock.execute {
-            self.locked { self.beginShutdown(Self.grace) }
-        }
-    }
-
-    func shutdownNow() { change { $0.shutdownNow() } }
 }

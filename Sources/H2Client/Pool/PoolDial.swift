@@ -46,7 +46,7 @@ final class PoolDial: @unchecked Sendable {
         guard case .created = state else { return }
         pool.tell(.connecting(reason), origin: entry.origin)
         do throws(H2Error) {
-            route = try pool.proxies?.route(to: entry.origin, configuration)
+            route = try wayThroughProxy()
         } catch {
             state = .over
             return pool.dialFailed(self, error)
@@ -62,6 +62,14 @@ final class PoolDial: @unchecked Sendable {
             host: host, port: port, on: loop, began: { self.lookUpBegan(host, configuration.timeouts) },
             completion: { self.resolved($0) })
         if case .resolving = state { state = .resolving(query, limit: nil) }
+    }
+
+    private func wayThroughProxy() throws(H2Error) -> ProxyRoute? {
+        guard let proxies = pool.proxies else { return nil }
+        if let forwarder = entry.forwarder { return ProxyRoute(proxy: forwarder, proxies: proxies, servesAll: true) }
+        return try proxies.route(to: entry.origin, configuration) { [pool] kind, origin, id in
+            pool.tell(kind, origin: origin, connection: id)
+        }
     }
 
     private func lookUpBegan(_ host: String, _ timeouts: ConnectionConfiguration.Timeouts) {
@@ -104,7 +112,9 @@ final class PoolDial: @unchecked Sendable {
     private func connect() {
         let connector = Connector(
             to: entry.origin, offering: offer, configuration: configuration,
-            tls: pool.originTLS[entry.origin] ?? pool.tls, network: pool.network, through: route, on: loop)
+            tls: pool.originTLS[entry.origin] ?? pool.tls, network: pool.network, through: route,
+            // A borrower gets only a connection whose handshake is complete.
+            allowsEarlyData: configuration.tls.sendsEarlyData && reason != .lent, on: loop)
         state = .connecting(connector)
         connector.start { [self] result in
             state = .over

@@ -4,7 +4,7 @@ internal import CNghttp2
 ///
 /// Not safe for concurrent use.
 package final class BodyDigest {
-    package enum Algorithm { case sha256, sha512 }
+    package enum Algorithm: Sendable, CaseIterable { case md5, sha1, sha256, sha512 }
 
     private let algorithm: Algorithm
     // Owned, and freed in `deinit`.
@@ -22,7 +22,13 @@ package final class BodyDigest {
 
     /// Starts another body.
     package func reset() {
-        let method = algorithm == .sha256 ? EVP_sha256() : EVP_sha512()
+        let method =
+            switch algorithm {
+            case .md5: EVP_md5()
+            case .sha1: EVP_sha1()
+            case .sha256: EVP_sha256()
+            case .sha512: EVP_sha512()
+            }
         isWhole = context != nil && EVP_DigestInit_ex(context, method, nil) == 1
     }
 
@@ -33,11 +39,24 @@ package final class BodyDigest {
 
     package func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes(add) }
 
-    /// The digest of the added bytes, 32 or 64 bytes long; nil if OpenSSL failed. Nothing can be added until the next reset.
+    /// The digest of the bytes added so far; nil if OpenSSL fails, or does not allow the algorithm (MD5 in FIPS mode).
+    /// Nothing can be added until the next reset.
     package func finish() -> [UInt8]? {
         guard isWhole else { return nil }
         isWhole = false
-        var digest = [UInt8](repeating: 0, count: algorithm == .sha256 ? 32 : 64)
+        var digest = [UInt8](repeating: 0, count: algorithm.byteCount)
         return EVP_DigestFinal_ex(context, &digest, nil) == 1 ? digest : nil
+    }
+}
+
+extension BodyDigest.Algorithm {
+    /// The length of a digest in bytes.
+    package var byteCount: Int {
+        switch self {
+        case .md5: 16
+        case .sha1: 20
+        case .sha256: 32
+        case .sha512: 64
+        }
     }
 }

@@ -4,7 +4,7 @@ import H2Platform
 /// The open file of a request body. Closed when the last reference is gone.
 final class BodyFile: Sendable {
     let descriptor: CInt
-    /// Where the body begins in the file.
+    /// The body's offset in the file.
     let offset: Int
     /// The length of the body.
     let length: Int
@@ -64,7 +64,7 @@ final class BodyFile: Sendable {
 
     deinit { if whole == nil { close(descriptor) } }
 
-    /// The part of the file that `range` selects; the file itself without a range.
+    /// The part of the file selected by `range`, or the file itself if there is no range.
     /// - Throws: `H2Error` (`localIO`) if the file ends before the range does.
     func part(_ range: FileRange?) throws(H2Error) -> BodyFile {
         guard let range else { return self }
@@ -78,7 +78,7 @@ final class BodyFile: Sendable {
         return BodyFile(self, offset: offset + range.start, length: end - range.start)
     }
 
-    /// Reads `count` bytes of the body from `offset` on, possibly waiting for a disk.
+    /// Reads `count` bytes of the body, starting at `offset`. May wait for a disk.
     /// - Throws: `H2Error` (`localIO`) if there are fewer.
     func read(at offset: Int, count: Int) throws(H2Error) -> [UInt8] {
         let offset = self.offset + offset
@@ -102,13 +102,13 @@ final class BodyFile: Sendable {
     }
 }
 
-/// Bytes of a file that are sent as a body.
+/// The bytes of a file that are sent as a body.
 struct FileRange: Sendable, Hashable, CustomStringConvertible {
     let start: Int
     /// The byte after the last one; nil for the end of the file.
     let end: Int?
 
-    /// Completes a sentence about a file that is too short for it.
+    /// Completes an error message about a file that is too short.
     var description: String {
         end.map { "ends at byte \($0)" } ?? "begins at byte \(start)"
     }

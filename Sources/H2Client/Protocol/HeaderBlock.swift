@@ -71,7 +71,7 @@ struct HeaderBlock: ~Copyable {
         return result
     }
 
-    /// All values of the field `name`, ignoring case, in order.
+    /// All values of the field `name` in order, ignoring case.
     func values(of name: String) -> [[UInt8]] {
         var values: [[UInt8]] = []
         forEach { fieldName, value in
@@ -153,7 +153,7 @@ struct HeaderScratch: ~Copyable {
         if nameLength == 16 { note(name: UnsafeRawBufferPointer(start: name, count: nameLength)) }
     }
 
-    /// A field whose name is as long as `content-encoding`; few others are.
+    /// A field whose name is as long as `content-encoding`, which is true of few others.
     @inline(never)
     private mutating func note(name: UnsafeRawBufferPointer) {
         if TokenBytes.areSame(name, "content-encoding") { hasContentEncoding = true }

@@ -1,12 +1,13 @@
 internal import CNghttp2
 
-/// A hash function of OpenSSL, over bytes that arrive in parts.
+/// An OpenSSL hash function over bytes that arrive in parts.
 ///
 /// Not safe for concurrent use.
 package final class MessageDigest {
     /// The hash functions of Digest authentication (RFC 7616 section 6.1), the best one last.
     ///
-    /// SHA-512/256 is not before SHA-256: it is no stronger, and some take it for the first half of SHA-512.
+    /// SHA-512/256 does not rank above SHA-256: it is not stronger, and some implementations mistake it for the first
+    /// half of SHA-512.
     package enum Function: Int, Sendable, Hashable, CaseIterable, Comparable {
         case md5, sha512Slash256, sha256
 
@@ -17,7 +18,7 @@ package final class MessageDigest {
     private let context: OpaquePointer
     private var isWhole: Bool
 
-    /// Returns nil if OpenSSL does not have the function: MD5 is missing where it only allows what FIPS approves.
+    /// Returns nil if OpenSSL does not have the function: MD5 is missing if it allows only functions approved by FIPS.
     init?(_ function: Function) {
         let type =
             switch function {
@@ -40,7 +41,8 @@ package final class MessageDigest {
 
     func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes(add) }
 
-    /// The digest of the added bytes in lower-case hexadecimal digits; nil if OpenSSL failed. Nothing can be added after it.
+    /// The digest of the bytes added so far in lower-case hexadecimal digits; nil if OpenSSL fails. Nothing can be
+    /// added after it.
     func finishHex() -> [UInt8]? {
         guard isWhole else { return nil }
         isWhole = false
@@ -51,7 +53,7 @@ package final class MessageDigest {
         return TokenBytes.hex(digest[..<Int(length)])
     }
 
-    /// The digest of the parts with a `:` between them, in lower-case hexadecimal digits; nil if OpenSSL failed.
+    /// The digest of the parts joined by `:`, in lower-case hexadecimal digits; nil if OpenSSL fails.
     package static func hex(_ function: Function, _ parts: [UInt8]...) -> [UInt8]? {
         guard let digest = MessageDigest(function) else { return nil }
         for (index, part) in parts.enumerated() {

@@ -12,7 +12,7 @@ enum RequestRules {
         case te
         case connection
         case transferEncoding
-        /// Excludes what a client does about content codings.
+        /// Set by a field that rules out the client's own handling of content codings.
         case coding
         /// Connection-specific, and not needed by any request of ours.
         case forbidden
@@ -146,17 +146,17 @@ enum RequestRules {
         }
     }
 
-    /// What a client does about content codings in a request, as far as the request's own fields allow it.
+    /// The content codings that a client states in a request, as far as the request's own fields allow.
     struct Codings {
         /// Whether to offer those available in `accept-encoding`.
         var offers = false
         /// The coding of the request's body, for `content-encoding`.
         var body: ContentCoding?
 
-        /// Takes account of a field of the kind `coding`.
+        /// Applies a field of the kind `coding`.
         mutating func take(_ field: HTTPField) throws(H2Error) {
             if field.name != .contentEncoding {
-                // RFC 9110 section 14.2: a range is one of encoded bytes, which cannot be decoded alone.
+                // RFC 9110 section 14.2: a range selects encoded bytes, which cannot be decoded by themselves.
                 offers = false
             } else if body != nil {
                 throw invalid("content-encoding beside a body that the client encodes", "leave one of them out")

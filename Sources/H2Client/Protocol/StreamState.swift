@@ -4,7 +4,7 @@ import HTTPTypes
 ///
 /// Not safe for concurrent use: it belongs to its session's thread until the stream has ended. So its fields are not checked
 /// for exclusive access at run time, which would cost a request more than its protocol does.
-package class StreamState {
+package class StreamState: LiveObject {
     /// Progress of a response. Transitions: awaitingHead → body → ended; any → failed, from ended only because of its reader.
     enum Phase {
         /// No final header fields yet (informational ones may have arrived).
@@ -17,7 +17,7 @@ package class StreamState {
         case failed(any Error)
     }
 
-    /// What is sent as DATA. Transitions: any → done.
+    /// The source of DATA. Transitions: any → done.
     enum Outgoing {
         /// Nothing (more).
         case done
@@ -50,8 +50,8 @@ package class StreamState {
     /// Whether it is in the session's list of changed streams.
     @exclusivity(unchecked) final var isTouched = false
 
-    /// What is done about content codings. Set before the request is submitted; its own fields may rule out then that any are
-    /// offered.
+    /// The content codings of the request. Set before it is submitted, since the request's own fields may withdraw the
+    /// offer.
     @exclusivity(unchecked) final var codings = RequestRules.Codings()
 
     // MARK: Response
@@ -101,6 +101,8 @@ package class StreamState {
     /// When its body began to wait for a window of the peer's (0 if it is not waiting), and whether it is the connection's.
     @exclusivity(unchecked) final var stallBeganAt: UInt64 = 0
     @exclusivity(unchecked) final var isStalledByConnection = false
+    /// How long its bodies waited for windows, in nanoseconds, if that is measured.
+    @exclusivity(unchecked) final var stalled: UInt64 = 0
 
     init() {}
 

@@ -39,7 +39,7 @@ enum TokenBytes {
 
     private static let upperCaseDigits = Array("0123456789ABCDEF".utf8)
 
-    /// The bytes that a percent-encoded text stands for (RFC 3986 section 2.1); nil if two digits do not follow each `%`.
+    /// Decodes percent-encoded text (RFC 3986 section 2.1); nil if a `%` is not followed by two digits.
     static func percentDecoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         var rest = text

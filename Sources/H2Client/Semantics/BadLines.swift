@@ -1,4 +1,4 @@
-/// The lines of a file that cannot be used and were left out.
+/// The lines of a file that could not be used and were left out.
 struct BadLines: Equatable {
     var count = 0
     /// The number of the first one, counted from 1.
@@ -9,12 +9,13 @@ struct BadLines: Equatable {
         self.first = first
     }
 
-    /// Reads a file line by line. Lines end with LF or CRLF, and a byte-order mark, which Windows editors write, is skipped.
+    /// Reads a file line by line. Lines end with LF or CRLF. A byte-order mark, which Windows editors write, is
+    /// skipped.
     /// - Parameter use: called with each line, in order; returns false if it cannot be used.
     init(of bytes: [UInt8], _ use: (ArraySlice<UInt8>) -> Bool) {
         var number = 0
         var rest = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
-        // One after another: as an array, the lines of a file of empty lines would take 30 times its size.
+        // One line at a time: an array of the lines of a file of empty lines would take 30 times the file's size.
         while !rest.isEmpty {
             let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
             var line = rest[..<end]

@@ -12,8 +12,8 @@ struct CalendarDay: Equatable {
         self.day = day
     }
 
-    /// The day that begins so many days after 1 January 1970. Years of 400 have the same number of days each, and a year that
-    /// starts in March has its leap day at the end.
+    /// The day that begins `days` days after 1 January 1970. Every period of 400 years has the same number of days, and
+    /// a year that is counted from March has its leap day at the end.
     init(daysSince1970 days: Int) {
         let days = days + 719_468
         let era = (days >= 0 ? days : days - 146_096) / 146_097

@@ -8,12 +8,13 @@
 public struct ContentDisposition: Sendable, Hashable {
     /// The type in lower case, such as `attachment` or `inline`.
     public let type: String
-    /// The file name as the server wrote it; nil if there is none. `filename*` (RFC 8187) is preferred to `filename`.
+    /// The file name as the server wrote it; nil if there is none. `filename*` (RFC 8187) takes precedence over
+    /// `filename`.
     ///
     /// It may be anything, such as `../../.bashrc`: use ``safeFileName`` to name a file.
     public let fileName: String?
 
-    /// Parses a value. What follows a malformed parameter is ignored.
+    /// Parses a value. Everything after a malformed parameter is ignored.
     /// - Returns: nil if there is no type.
     public init?(_ value: String) { self.init(Array(value.utf8)) }
 
@@ -59,7 +60,7 @@ public struct ContentDisposition: Sendable, Hashable {
         return String(decoding: bytes.map { TokenBytes.lowerCase[Int($0)] }, as: UTF8.self)
     }
 
-    /// A quoted string without its quotes, or what stands there up to the next semicolon: many servers forget the quotes.
+    /// A quoted string without its quotes, or everything up to the next semicolon: many servers forget the quotes.
     private static func value(_ rest: inout ArraySlice<UInt8>) -> [UInt8]? {
         guard rest.first == UInt8(ascii: "\"") else {
             var bytes = rest.prefix { $0 != UInt8(ascii: ";") }
@@ -98,13 +99,13 @@ public struct ContentDisposition: Sendable, Hashable {
 }
 
 extension ContentDisposition {
-    /// ``fileName`` made safe to create a file with in a folder of your choice; nil if nothing is left of it.
+    /// ``fileName`` made safe for creating a file in a folder of your choice; nil if nothing is left of it.
     ///
-    /// Only what follows the last `/` or `\` is kept (RFC 6266 section 4.3). Control characters and those that change the
-    /// direction of writing are removed, and dots and spaces at both ends. Characters that some file systems refuse
-    /// (`: * ? " < > |`) and a leading `-` become `_`, and a `_` is put before a name that Windows reserves (`CON`, `NUL`, …).
-    /// The result has at most 255 bytes of UTF-8; a longer name loses the end of its stem. It may still be the name of a file that
-    /// exists, and its extension may be any.
+    /// Only the part after the last `/` or `\` is kept (RFC 6266 section 4.3). Control characters, characters that
+    /// change the writing direction, and dots and spaces at both ends are removed. Characters that some file systems
+    /// refuse (`: * ? " < > |`) and a leading `-` become `_`, and a `_` is put before a name that Windows reserves
+    /// (`CON`, `NUL`, …). The result has at most 255 bytes of UTF-8; a longer name loses the end of its stem. A file
+    /// with that name may exist already, and the name may have any extension.
     public var safeFileName: String? { fileName.flatMap { Self.safe($0) } }
 
     static func safe(_ name: String) -> String? {
@@ -119,26 +120,30 @@ extension ContentDisposition {
         while let last = scalars.last, ends(last) { scalars.removeLast() }
         guard !scalars.isEmpty else { return nil }
         if scalars[0] == "-" { scalars[0] = "_" }
-        let stem = String(String.UnicodeScalarView(scalars.prefix { $0 != "." })).lowercased()
-        if isReserved(stem) { scalars.insert("_", at: 0) }
-        return cut(scalars)
+        guard let name = cut(scalars), isReserved(name) else { return cut(scalars) }
+        return cut(["_"] + name.unicodeScalars)
     }
 
     private static func isRemoved(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        // Controls; marks and embeddings of direction, which can make `exe.txt` of `txt.exe`; line separators; byte-order marks.
+        // Controls; marks and embeddings of direction, which can make `txt.exe` look like `exe.txt`; line separators;
+        // byte-order marks.
         case 0..<0x20, 0x7f..<0xa0, 0x061c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff: true
         default: false
         }
     }
 
-    private static func isReserved(_ stem: String) -> Bool {
+    /// Windows looks at the part before the first dot, without trailing blanks.
+    private static func isReserved(_ name: String) -> Bool {
+        var scalars = Array(name.unicodeScalars.prefix { $0 != "." })
+        while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
+        let stem = String(String.UnicodeScalarView(scalars)).lowercased()
         if ["con", "prn", "aux", "nul", "conin$", "conout$"].contains(stem) { return true }
         guard stem.hasPrefix("com") || stem.hasPrefix("lpt") else { return false }
         return ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³"].contains(stem.dropFirst(3))
     }
 
-    /// The longest name in bytes that file systems take.
+    /// The longest name in bytes that file systems accept.
     private static let longest = 255
     /// The longest extension in bytes that is kept when a name is cut.
     private static let longestExtension = 20
@@ -160,7 +165,7 @@ extension ContentDisposition {
         while let last = stem.unicodeScalars.last, last == "." || last.properties.isWhitespace {
             stem.unicodeScalars.removeLast()
         }
-        // One character alone may be longer than a name.
+        // A single character may be longer than the limit for a name.
         return stem.isEmpty ? nil : stem + ending
     }
 }

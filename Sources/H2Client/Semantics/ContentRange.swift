@@ -1,12 +1,12 @@
 /// The value of a `content-range` field for bytes (RFC 9110 section 14.4).
-struct ContentRange: Sendable, Hashable {
-    /// The bytes that the response has; nil if the server could not satisfy the range (416).
-    let range: ClosedRange<Int>?
+package struct ContentRange: Sendable, Hashable {
+    /// The bytes in the response; nil if the server could not satisfy the range (416).
+    package let range: ClosedRange<Int>?
     /// The length of the whole representation; nil if the server does not know it.
-    let total: Int?
+    package let total: Int?
 
-    /// Returns nil if the value is malformed, contradicts itself, or is about another unit.
-    init?(_ text: String) {
+    /// Returns nil if the value is malformed, contradicts itself, or uses another unit.
+    package init?(_ text: String) {
         var rest = Array(text.utf8)[...]
         guard rest.prefix(5).elementsEqual("bytes".utf8, by: { $0 | 0x20 == $1 }) else { return nil }
         rest = rest.dropFirst(5)

@@ -48,7 +48,7 @@ enum CookieDate {
         }
     }
 
-    /// The number that a token begins with. It must have so many digits, and a non-digit or nothing after them.
+    /// The number at the beginning of a token. It must have this many digits, followed by a non-digit or nothing.
     private static func number(_ token: some Collection<UInt8>, digits: ClosedRange<Int>) -> Int? {
         let part = token.prefix(digits.upperBound + 1).prefix { (0x30...0x39).contains($0) }
         guard digits.contains(part.count) else { return nil }
@@ -57,7 +57,7 @@ enum CookieDate {
 
     /// `8:49:37`, followed by a non-digit or nothing.
     private static func time(_ token: some Collection<UInt8>) -> (hour: Int, minute: Int, second: Int)? {
-        // Without the rest of the token: the field after the second colon ends at the first non-digit.
+        // Drop the rest of the token: the field after the second colon ends at the first non-digit.
         let fields = token.prefix(9).split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
         guard fields.count == 3, fields[0].count <= 2, fields[1].count <= 2,
             fields[0].allSatisfy({ (0x30...0x39).contains($0) }), fields[1].allSatisfy({ (0x30...0x39).contains($0) }),
@@ -67,7 +67,7 @@ enum CookieDate {
         return (hour, minute, second)
     }
 
-    /// 1 to 12, of a token that begins with the English name's first three letters in any case.
+    /// 1 to 12, if a token begins with the first three letters of an English month name, in any case.
     private static func month(_ token: some Collection<UInt8>) -> Int? {
         let names = "janfebmaraprmayjunjulaugsepoctnovdec".utf8
         let start = token.prefix(3).map { $0 | 0x20 }

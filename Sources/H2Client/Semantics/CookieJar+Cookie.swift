@@ -1,7 +1,7 @@
 extension CookieJar {
-    /// A cookie, with what decides where it is sent.
+    /// A cookie, with the attributes that decide where it is sent.
     ///
-    /// Its descriptions have neither its name nor its value, so that they do not get into logs.
+    /// Its descriptions contain neither its name nor its value, to keep them out of logs.
     public struct Cookie: Sendable, Hashable {
         /// The name as bytes. Empty for a cookie without a name, which is sent as its value alone.
         public let rawName: [UInt8]
@@ -17,9 +17,9 @@ extension CookieJar {
         public let expires: Int?
         /// Whether the cookie is only sent over TLS, and to this machine.
         public let isSecure: Bool
-        /// Whether the server wants the cookie hidden from scripts. Recorded, for files; it has no effect here.
+        /// Whether the server wants the cookie hidden from scripts. Recorded for files; it has no effect here.
         public let isHTTPOnly: Bool
-        /// What the server allows for requests that another site caused. Recorded; it has no effect here, since a client
+        /// The server's rule for requests that another site caused. Recorded; it has no effect here, since a client
         /// outside a browser does not know who caused a request.
         public let sameSite: SameSite?
 
@@ -28,7 +28,7 @@ extension CookieJar {
         /// The value as text. Bytes that are not UTF-8 become U+FFFD.
         public var value: String { String(decoding: rawValue, as: UTF8.self) }
 
-        /// Creates a cookie, to be put into a jar.
+        /// Creates a cookie to put into a jar.
         ///
         /// ```swift
         /// let jar = CookieJar()
@@ -40,7 +40,7 @@ extension CookieJar {
         ///   - domain: The host or domain in ASCII form (`xn--…`), in any case. A leading dot is removed.
         ///   - isHostOnly: Whether subdomains do not get the cookie. Default true.
         ///   - path: The path. One that does not begin with a slash becomes `/`, which is the default.
-        ///   - expires: When the cookie ends, in seconds since 1970. Default nil: with the session.
+        ///   - expires: When the cookie ends, in seconds since 1970. Default nil: at the end of the session.
         ///   - isSecure: Whether the cookie is only sent over TLS, and to this machine. Default false.
         ///   - isHTTPOnly: Recorded, for files. Default false.
         ///   - sameSite: Recorded. Default nil.
@@ -77,14 +77,14 @@ extension CookieJar {
     /// The attribute `SameSite` of a cookie.
     @nonexhaustive
     public enum SameSite: String, Sendable, Hashable {
-        /// Not for requests that another site caused.
+        /// Not sent with requests that another site caused.
         case strict = "Strict"
-        /// For a navigation from another site too.
+        /// Also sent with a navigation from another site.
         case lax = "Lax"
-        /// For all requests.
+        /// Sent with all requests.
         case none = "None"
 
-        /// Another value counts as no attribute.
+        /// Any other value counts as no attribute.
         init?(attribute: ArraySlice<UInt8>) {
             guard attribute.count <= 6 else { return nil }
             switch String(decoding: attribute, as: UTF8.self).lowercased() {
@@ -101,32 +101,32 @@ extension CookieJar.Cookie: CustomStringConvertible, CustomDebugStringConvertibl
     /// The domain and path, such as `a cookie of example.com/shop`.
     public var description: String { "a cookie of \(domain)\(path)" }
 
-    /// The same.
+    /// The same as ``description``.
     public var debugDescription: String { description }
 
-    /// Without children, so that `dump` shows neither name nor value.
+    /// Without children, so that `dump` shows neither the name nor the value.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
 // MARK: - What a server may set
 
 extension CookieJar.Cookie {
-    /// Makes a cookie of what a server sent, as far as its URL allows it (RFC 6265bis section 5.7).
+    /// Creates a cookie from a server's field, as far as the URL allows it (RFC 6265bis section 5.7).
     /// - Parameters:
-    ///   - scope: the URL that was asked.
+    ///   - scope: the URL that was requested.
     ///   - isPublicSuffix: whether hosts below a domain belong to different owners.
     /// - Returns: nil if the cookie must be ignored.
     init?(_ field: SetCookie, from scope: CookieScope, isPublicSuffix: (String) -> Bool) {
         var domain = ""
         if !field.domain.isEmpty {
-            // A dot at the end would make another name of a public suffix.
+            // A dot at the end would hide a public suffix.
             guard field.domain.allSatisfy({ $0 < 0x80 }), field.domain.last != UInt8(ascii: ".") else { return nil }
             domain = String(decoding: field.domain, as: UTF8.self)
             guard CookieScope.matches(host: scope.host[...], domain: domain[...]) else { return nil }
             if scope.isAddress {
                 domain = ""
             } else if isPublicSuffix(domain) {
-                // The host of a public suffix may set cookies for itself.
+                // A host that is itself a public suffix may set cookies for itself.
                 guard domain == scope.host else { return nil }
                 domain = ""
             }
@@ -146,7 +146,8 @@ extension CookieJar.Cookie {
             expires: expires, isSecure: field.isSecure, isHTTPOnly: field.isHTTPOnly, sameSite: field.sameSite)
     }
 
-    /// Why a jar does not take a cookie of a program or a file; nil if it does. The words quote neither name nor value.
+    /// Why a jar does not accept a cookie from a program or a file; nil if it does. The text contains neither name nor
+    /// value.
     /// - Parameter isPublicSuffix: as above.
     func problem(isPublicSuffix: (String) -> Bool) -> String? {
         if rawName.contains(UInt8(ascii: "=")) { return "its name has a '='" }
@@ -167,7 +168,9 @@ extension CookieJar.Cookie {
         else {
             return "its path or domain is longer than \(SetCookie.maximumAttributeLength) bytes"
         }
-        if domain.isEmpty || domain.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x80 || $0 == UInt8(ascii: "/") }) {
+        if domain.isEmpty || domain.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x80 || $0 == UInt8(ascii: "/") })
+            || CookieScope.hasEmptyLabel(domain)
+        {
             return "its domain is not a host's name in ASCII form"
         }
         if !isHostOnly {

@@ -13,37 +13,38 @@ package import HTTPTypes
 /// }
 /// ```
 ///
-/// What a server may set, and what it gets, follows RFC 6265bis and the browsers:
+/// RFC 6265bis and the practice of browsers determine which cookies a server may set, and which ones it gets:
 ///
-/// - A cookie goes to the host that set it, and with the attribute Domain to that domain's other hosts. Domains whose hosts
-///   have different owners (`co.uk`) are refused by the public suffix list. The list comes with libpsl, which is loaded at run
-///   time for the first cookie with a Domain. Without libpsl, or without the package trait `PublicSuffixes`, only domains
-///   with one label are refused, so any host below `co.uk` could set a cookie for all of them.
-/// - Secure cookies are set by and sent to `https` URLs only, and to this machine (`localhost`, 127.0.0.0/8, `::1`), where
-///   nobody can listen. Other `http` URLs cannot overwrite them either.
-/// - The prefixes `__Secure-` and `__Host-` are enforced, and `SameSite=None` requires Secure. HttpOnly and SameSite are
-///   recorded, and otherwise have no effect in a client that runs no scripts.
-/// - Of one response up to 180 cookies are taken.
+/// - A cookie is sent to the host that set it and, with the Domain attribute, to that domain's other hosts. Domains
+///   whose hosts have different owners (`co.uk`) are refused, by the public suffix list. The list comes with libpsl,
+///   which is loaded at run time for the first cookie with a Domain. Without libpsl, or without the package trait
+///   `PublicSuffixes`, only single-label domains are refused, so any host below `co.uk` could set a cookie for all of
+///   them.
+/// - Only `https` URLs and this machine (`localhost`, 127.0.0.0/8, `::1`), where nobody can listen, may set and get
+///   secure cookies. Other `http` URLs cannot overwrite them either.
+/// - The prefixes `__Secure-` and `__Host-` are enforced, and `SameSite=None` requires Secure. HttpOnly and SameSite
+///   are recorded, but otherwise have no effect in a client that runs no scripts.
+/// - Up to 180 cookies are taken from one response.
 /// - No cookie lives longer than 400 days after it was set. Cookies without Max-Age and Expires live as long as the jar.
 ///
-/// A request that has a `cookie` field keeps it: its own cookies come first, the jar's follow. Each hop of a redirect asks the
-/// jar anew, and a cookie that a redirect sets replaces one of the same name that the caller wrote. Cookies of responses that
-/// the client retries (``HTTPClient/RetryPolicy/statuses``) are not kept, and requests on a connection of
-/// ``HTTPClient/withConnection(to:_:)`` have no cookies.
+/// If a request already has a `cookie` field, its own cookies come first, and the jar's follow. Each hop of a redirect
+/// asks the jar again, and a cookie set by a redirect replaces the caller's cookie of the same name. Cookies in
+/// responses that the client retries (``HTTPClient/RetryPolicy/statuses``) are kept for later requests; the retry itself
+/// is sent with the cookies of before. Requests on a connection from ``HTTPClient/withConnection(to:_:)`` have no cookies.
 ///
 /// Invariant behind `@unchecked Sendable`: `store` is accessed with `lock` held.
-public final class CookieJar: @unchecked Sendable {
+public final class CookieJar: LiveObject, @unchecked Sendable {
     /// Limits on what servers can make a jar keep and send. Values below zero count as zero.
     public struct Limits: Sendable, Hashable {
-        /// The maximum number of cookies. When one more is set, expired cookies are removed, and then those that were used
-        /// the longest ago, until a tenth is free; domains with more than ``cookiesPerDomain`` cookies below them lose theirs
-        /// first. Default 3,000 (the least that RFC 6265bis asks for), which is 16 MB at worst.
+        /// The maximum number of cookies. If one more is set, expired cookies are removed first, then the least
+        /// recently used ones, until a tenth is free; domains with more than ``cookiesPerDomain`` cookies below them
+        /// lose theirs first. Default 3,000 (the minimum that RFC 6265bis asks for), which takes at most 16 MB.
         public var cookies: Int
-        /// The maximum number of cookies of one domain. The one that was used the longest ago makes room, and one that is not
-        /// secure before one that is. Default 180, as in Chromium.
+        /// The maximum number of cookies per domain. The least recently used cookie makes room, and cookies that are
+        /// not secure go before secure ones. Default 180, as in Chromium.
         public var cookiesPerDomain: Int
-        /// The maximum length in bytes of what is sent with a request. Cookies beyond it, those with the shortest paths, are
-        /// left out. Default 8,190, as in curl: most servers refuse a larger field.
+        /// The maximum length in bytes of the cookies sent with a request. Cookies beyond it, those with the shortest
+        /// paths, are left out. Default 8,190, as in curl: most servers refuse a larger field.
         public var fieldBytes: Int
 
         /// Creates limits; those left out have their defaults.
@@ -65,7 +66,7 @@ public final class CookieJar: @unchecked Sendable {
         self.init(limits: limits, isPublicSuffix: PublicSuffix.contains)
     }
 
-    /// With another list of public suffixes, for tests.
+    /// Creates a jar with another list of public suffixes, for tests.
     init(limits: Limits = Limits(), isPublicSuffix: @escaping @Sendable (String) -> Bool) {
         self.limits = limits
         self.isPublicSuffix = isPublicSuffix
@@ -77,7 +78,7 @@ public final class CookieJar: @unchecked Sendable {
     /// All cookies that have not expired, the oldest first.
     public var cookies: [Cookie] { cookies(now: ConnectionPool.wallTime) }
 
-    /// The cookies that a request to a URL would be sent with, in order.
+    /// The cookies that would be sent with a request to a URL, in order.
     /// - Throws: `H2Error` (`invalidURL`).
     public func cookies(for url: String) throws(H2Error) -> [Cookie] {
         let target = try RequestTarget(url)
@@ -85,10 +86,11 @@ public final class CookieJar: @unchecked Sendable {
         return lock.withLock { store.cookies(for: scope, now: ConnectionPool.wallTime) }
     }
 
-    /// Puts a cookie into the jar, in the place of the one with the same name, domain and path. A cookie that has expired
-    /// only removes that one.
-    /// - Throws: `H2Error` (`invalidConfiguration`) if no server could have set it: a control character, too long, a public
-    ///   suffix, or a prefix of its name that promises something else. The message has neither its name nor its value.
+    /// Adds a cookie to the jar, replacing the one with the same name, domain and path. An expired cookie only removes
+    /// that one.
+    /// - Throws: `H2Error` (`invalidConfiguration`) if no server could have set the cookie: it has a control character,
+    ///   a public suffix, or a name prefix whose promise it does not keep, or it is too long. The message contains
+    ///   neither its name nor its value.
     public func insert(_ cookie: Cookie) throws(H2Error) {
         if let problem = cookie.problem(isPublicSuffix: isPublicSuffix) {
             throw H2Error(
@@ -99,7 +101,7 @@ public final class CookieJar: @unchecked Sendable {
     }
 
     /// Sets a cookie as if a response to a request to `url` had the field `set-cookie`.
-    /// - Returns: Whether the cookie is in the jar now. It is not if the server may not set it, or if it has expired.
+    /// - Returns: Whether the cookie is now in the jar. It is not if the server may not set it, or if it has expired.
     /// - Throws: `H2Error` (`invalidURL`).
     @discardableResult
     public func set(_ field: String, from url: String) throws(H2Error) -> Bool {
@@ -108,10 +110,11 @@ public final class CookieJar: @unchecked Sendable {
         return set(Array(field.utf8), from: CookieScope(target.origin, target: target.path), now: now)
     }
 
-    /// Removes the cookies that `isUnwanted` returns true for, and returns their number. Cookies that are set meanwhile stay.
+    /// Removes the cookies for which `isUnwanted` returns true, and returns their number. Cookies set in the meantime
+    /// stay.
     @discardableResult
     public func removeAll(where isUnwanted: (Cookie) throws -> Bool) rethrows -> Int {
-        // No code of others runs with the lock held.
+        // The caller's closure must not run with the lock held.
         let unwanted = Set(try cookies.filter(isUnwanted))
         return lock.withLock { store.removeAll { unwanted.contains($0) } }
     }
@@ -128,12 +131,12 @@ public final class CookieJar: @unchecked Sendable {
     }
 
     /// Puts a valid cookie into the jar.
-    /// - Returns: whether it is in the jar now. It is not if it has expired.
+    /// - Returns: whether the cookie is now in the jar. It is not if it has expired.
     func insert(_ cookie: Cookie, now: Int) -> Bool {
         lock.withLock { store.insert(cookie, isFromSecureOrigin: true, now: now) }
     }
 
-    /// Whether a program or file may put a cookie into the jar.
+    /// Whether a program or a file may add a cookie to the jar.
     func accepts(_ cookie: Cookie) -> Bool { cookie.problem(isPublicSuffix: isPublicSuffix) == nil }
 
     // MARK: - Requests
@@ -148,14 +151,14 @@ public final class CookieJar: @unchecked Sendable {
         return lock.withLock { store.insert(cookie, isFromSecureOrigin: scope.isSecure, now: now) }
     }
 
-    /// Adds the jar's cookies to a request that is about to be sent. Its own come first.
+    /// Adds the jar's cookies to a request that is about to be sent. The request's own cookies come first.
     /// - Parameters:
     ///   - origin: where the request goes.
     ///   - now: seconds since 1970.
     package func prepare(_ request: inout HTTPRequest, for origin: Origin, now: Int) {
         let scope = CookieScope(origin, target: request.path ?? "/")
         guard let field = lock.withLock({ store.field(for: scope, now: now) }) else { return }
-        // One field in all: HTTP/1.1 allows no second one (RFC 6265bis section 5.8.1).
+        // A single field in all: HTTP/1.1 does not allow a second one (RFC 6265bis section 5.8.1).
         var value: [UInt8] = []
         for own in request.headerFields[fields: .cookie] {
             own.withUnsafeBytesOfValue { value += $0 }
@@ -165,7 +168,7 @@ public final class CookieJar: @unchecked Sendable {
         request.headerFields[fields: .cookie] = [HTTPField(name: .cookie, lenientValue: value)]
     }
 
-    /// The number of fields `set-cookie` of one response that are read; curl reads 50.
+    /// The maximum number of `set-cookie` fields that are read from one response; curl reads 50.
     static let maximumFields = 180
 
     /// Keeps the cookies that a response sets.
@@ -179,7 +182,7 @@ public final class CookieJar: @unchecked Sendable {
         for field in fields.prefix(Self.maximumFields) { set(field, from: scope, now: now) }
     }
 
-    /// Removes the cookies from a request that have the names of those that a response sets or removes.
+    /// Removes cookies from a request if a response sets or removes cookies of the same names.
     /// - Parameters:
     ///   - fields: the values of the response's fields `set-cookie`.
     ///   - now: seconds since 1970.
@@ -190,7 +193,7 @@ public final class CookieJar: @unchecked Sendable {
         for field in request.headerFields[fields: .cookie] {
             let value = field.withUnsafeBytesOfValue { Array($0) }
             for pair in value.split(separator: UInt8(ascii: ";")).map(SetCookie.trimmed) where !pair.isEmpty {
-                // Without a '=' it is the value of a cookie without a name.
+                // Without a '=', the text is the value of a cookie without a name.
                 let name: ArraySlice<UInt8> =
                     pair.contains(UInt8(ascii: "=")) ? pair.prefix { $0 != UInt8(ascii: "=") } : []
                 if !names.contains(Array(SetCookie.trimmed(name))) { kept.append(pair) }

@@ -1,6 +1,6 @@
 import H2Platform
 
-/// The host, path and security of a URL, which decide what cookies it gets and may set.
+/// The host, path and security of a URL, which decide which cookies it gets and may set.
 struct CookieScope {
     /// As in `Origin.host`.
     let host: String
@@ -17,7 +17,7 @@ struct CookieScope {
         isSecure = origin.scheme == .https || Self.isLoopback(host)
     }
 
-    /// Hosts on this machine count as secure without TLS, as in browsers and curl: nobody else sees what they are sent.
+    /// Hosts on this machine count as secure without TLS, as in browsers and curl: nobody else can see the traffic.
     private static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || host.utf8.starts(with: "127.".utf8) && isIPv4(host)
     }
@@ -41,6 +41,12 @@ struct CookieScope {
         return label.starts(with: "0x".utf8) && label.dropFirst(2).allSatisfy { TokenBytes.hexDigit($0) != nil }
     }
 
+    /// Whether a host name begins with a dot or has two in a row. A name that can be looked up has neither.
+    static func hasEmptyLabel(_ host: String) -> Bool {
+        host.utf8.first == UInt8(ascii: ".")
+            || zip(host.utf8, host.utf8.dropFirst()).contains { $0 == $1 && $0 == UInt8(ascii: ".") }
+    }
+
     // MARK: - Matching
 
     /// Whether a host is a domain or a subdomain of it (RFC 6265bis section 5.1.3). Both in lower case.
@@ -52,7 +58,7 @@ struct CookieScope {
         return host.dropFirst(extra - 1).first == UInt8(ascii: ".") && !isAddress(String(Substring(host)))
     }
 
-    /// The path of cookies without a path of their own: that of the URL up to its last slash (RFC 6265bis section 5.1.4).
+    /// The path of a cookie without a Path attribute: the URL's path up to its last slash (RFC 6265bis section 5.1.4).
     var defaultPath: String {
         guard path.first == UInt8(ascii: "/"), let last = path.lastIndex(of: UInt8(ascii: "/")), last > path.startIndex
         else { return "/" }

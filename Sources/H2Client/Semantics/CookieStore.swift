@@ -1,10 +1,11 @@
 /// The cookies of a jar, by domain. It decides what is kept and what is sent; time comes in as a parameter.
 ///
-/// Domains with the same last two labels form a family: all that a host may be sent is in one family, and so is all that a
-/// cookie may shadow. (Cookies of domains with one label are for one host only.) So no request looks at all cookies.
+/// Domains with the same last two labels form a family. All cookies that a host may be sent are in one family, and so
+/// are all that a cookie may shadow. (Cookies of single-label domains are for one host only.) So no request looks at
+/// all cookies.
 struct CookieStore {
-    /// A cookie, and when it was created and last sent, as ticks of the store's clock. A class, since requests go through
-    /// many and change when they were used. Copies of a store share them, and read only what never changes.
+    /// A cookie with its creation and last use, as ticks of the store's clock. A class, because requests visit many
+    /// entries and update their last use. Copies of a store share the entries, and read only the immutable parts.
     private final class Entry {
         let cookie: CookieJar.Cookie
         let created: UInt64
@@ -35,12 +36,12 @@ struct CookieStore {
     let limits: CookieJar.Limits
     private var families: [String: Family] = [:]
     private var clock: UInt64 = 0
-    /// Number of cookies, expired ones included as far as they have not been noticed.
+    /// Number of cookies, including expired ones that have not been noticed yet.
     private(set) var count = 0
 
     init(limits: CookieJar.Limits) { self.limits = limits }
 
-    /// The last two labels of a host or domain; an address as a whole.
+    /// The last two labels of a host or domain; an address stays whole.
     private static func family(of domain: String) -> String {
         guard !CookieScope.isAddress(domain) else { return domain }
         let bytes = domain.utf8
@@ -52,10 +53,10 @@ struct CookieStore {
 
     // MARK: - Setting
 
-    /// Puts a cookie in the place of the one with the same name, domain and path, or removes that one if the new one has
-    /// expired (RFC 6265bis section 5.7).
+    /// Stores a cookie, replacing the one with the same name, domain and path. If the new cookie has expired, only
+    /// removes the old one (RFC 6265bis section 5.7).
     /// - Parameter isFromSecureOrigin: whether the cookie may replace or shadow a secure one.
-    /// - Returns: whether the cookie is in the store now.
+    /// - Returns: whether the cookie is now in the store.
     mutating func insert(_ cookie: CookieJar.Cookie, isFromSecureOrigin: Bool, now: Int) -> Bool {
         let key = Self.family(of: cookie.domain)
         if !cookie.isSecure, !isFromSecureOrigin, shadowsSecureCookie(cookie, key, now) { return false }
@@ -83,9 +84,9 @@ struct CookieStore {
         return true
     }
 
-    /// Makes room for one more cookie of a domain. Those that are not secure go first, and cleartext never pushes out what TLS
-    /// has set.
-    /// - Returns: whether there is room now.
+    /// Makes room for one more cookie of a domain. Cookies that are not secure go first, and cleartext never evicts a
+    /// cookie set over TLS.
+    /// - Returns: whether there is now room.
     private mutating func makeRoom(in key: String, _ domain: String, forSecureOrigin: Bool, _ now: Int) -> Bool {
         let most = limits.cookiesPerDomain
         guard let count = families[key]?.domains[domain]?.count, count >= most else { return true }
@@ -105,8 +106,8 @@ struct CookieStore {
         return hasRoom
     }
 
-    /// Whether a cookie of an insecure origin would be sent along with a secure one of the same name ("leave secure cookies
-    /// alone", RFC 6265bis section 5.7).
+    /// Whether a cookie from an insecure origin would be sent along with a secure one of the same name ("leave secure
+    /// cookies alone", RFC 6265bis section 5.7).
     private func shadowsSecureCookie(_ cookie: CookieJar.Cookie, _ key: String, _ now: Int) -> Bool {
         guard let family = families[key] else { return false }
         for (domain, entries) in family.domains {
@@ -125,7 +126,7 @@ struct CookieStore {
         return false
     }
 
-    /// Changes the cookies of a domain, and counts them.
+    /// Changes the cookies of a domain and updates the count.
     private mutating func change(_ key: String, _ domain: String, _ body: (inout [Entry]) -> Void) {
         let before = families[key]?.domains[domain]?.count ?? 0
         body(&families[key, default: Family()].domains[domain, default: []])
@@ -136,9 +137,9 @@ struct CookieStore {
         if families[key]?.domains.isEmpty == true { families[key] = nil }
     }
 
-    /// Makes room: removes what has expired, and then a tenth of the limit, so that a full store does not do this for each
-    /// cookie. Families with more than their share come first, and of these the cookies that are not secure; then the least
-    /// recently used.
+    /// Makes room: removes expired cookies, and then a tenth of the limit, so that a full store does not repeat this
+    /// for each cookie. Families with more than their share come first, and within them cookies that are not secure;
+    /// then the least recently used ones.
     private mutating func evict(_ now: Int, sparing new: Entry) {
         removeAll { cookie in cookie.isExpired(at: now) }
         guard count > limits.cookies else { return }
@@ -214,7 +215,7 @@ struct CookieStore {
         return found
     }
 
-    /// Appends those that match; true if some have expired.
+    /// Appends the matching cookies. Returns true if some have expired.
     private func collect(
         _ entries: [Entry], _ scope: CookieScope, isHost: Bool, now: Int, into found: inout [Entry]
     ) -> Bool {
@@ -243,7 +244,7 @@ struct CookieStore {
         return entries.lazy.filter { !$0.isExpired(at: now) }.map(\.cookie)
     }
 
-    /// Removes cookies; returns how many.
+    /// Removes cookies and returns their number.
     @discardableResult
     mutating func removeAll(where isUnwanted: (CookieJar.Cookie) -> Bool) -> Int {
         removeEntries { isUnwanted($0.cookie) }

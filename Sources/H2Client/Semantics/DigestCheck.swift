@@ -1,11 +1,11 @@
 import HTTPTypes
 
-/// Compares a body with the digests that its response states (RFC 9530).
+/// Compares a body with the digests stated in its response (RFC 9530).
 ///
 /// Not safe for concurrent use.
-struct DigestCheck {
+final class DigestCheck: LiveObject {
     private let isRequired: Bool
-    /// Whether the body is the whole representation, as `repr-digest` needs it.
+    /// Whether the body is the whole representation, as `repr-digest` requires.
     private let isWhole: Bool
     private let inHeader: [DigestField]
     private let computed: [DigestField.Algorithm: BodyDigest]
@@ -17,13 +17,13 @@ struct DigestCheck {
         self.isRequired = isRequired
         isWhole = response.status == .ok || response.status == .nonAuthoritativeInformation
         inHeader = Self.fields(response.headerFields, isWhole: isWhole)
-        // The trailer fields may state any.
+        // The trailer fields may state any digest.
         let stated = Set(inHeader.compactMap { Self.strongest($0)?.algorithm })
         let needed = stated.isEmpty ? Set(DigestField.Algorithm.allCases) : stated
         computed = Dictionary(uniqueKeysWithValues: needed.map { ($0, BodyDigest($0 == .sha512 ? .sha512 : .sha256)) })
     }
 
-    /// The fields that say something about the body.
+    /// The fields that describe the body.
     private static func fields(_ fields: HTTPFields, isWhole: Bool) -> [DigestField] {
         let names = isWhole ? [HTTPField.Name.contentDigest, .reprDigest] : [.contentDigest]
         return names.compactMap { DigestField(fields[values: $0]) }
@@ -36,13 +36,13 @@ struct DigestCheck {
     }
 
     /// Adds bytes of the body as they were received.
-    mutating func add(_ bytes: [UInt8]) {
+    func add(_ bytes: [UInt8]) {
         count += bytes.count
         for digest in computed.values { digest.add(bytes) }
     }
 
-    /// The body has ended.
-    /// - Throws: `H2Error` (`digestMismatch`) if a digest differs, or none was stated that can be verified and one is required.
+    /// Ends the body.
+    /// - Throws: `H2Error` (`digestMismatch`) if a digest differs, or if a digest is required and none can be verified.
     func finish(trailers: HTTPFields?) throws(H2Error) {
         let digests = computed.mapValues { $0.finish() }
         var isVerified = false

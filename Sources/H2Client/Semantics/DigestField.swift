@@ -1,18 +1,18 @@
 /// The value of a `content-digest` or `repr-digest` field (RFC 9530): a Dictionary (RFC 9651 section 3.2) of Byte Sequences.
 struct DigestField: Sendable, Hashable {
-    /// The algorithms that are computed here (RFC 9530 section 5: those that are active).
+    /// The algorithms that are supported here, those that RFC 9530 section 5 calls active.
     enum Algorithm: String, Sendable, Hashable, CaseIterable {
         case sha512 = "sha-512"
         case sha256 = "sha-256"
     }
 
-    /// What the server stated, by algorithm. Others, such as `md5` and `sha`, prove nothing and are left out.
+    /// The server's digests by algorithm. Others, such as `md5` and `sha`, prove nothing and are left out.
     private(set) var digests: [Algorithm: [UInt8]] = [:]
     /// The names of all algorithms, for messages.
     private(set) var names: [String] = []
 
     /// - Parameter lines: the values of the field's lines, in order.
-    /// - Returns: nil if the value is malformed, and so has to be ignored as a whole (RFC 9651 section 4.2).
+    /// - Returns: nil if the value is malformed and must be ignored as a whole (RFC 9651 section 4.2).
     init?(_ lines: [String]) {
         var rest = Array(lines.joined(separator: ", ").utf8)[...]
         Self.skipBlanks(&rest)
@@ -21,7 +21,7 @@ struct DigestField: Sendable, Hashable {
                 let bytes = Self.byteSequence(&rest), Self.skipParameters(&rest)
             else { return nil }
             if !names.contains(name) { names.append(name) }
-            // The last member of a name counts.
+            // If a name occurs more than once, the last member counts.
             if let algorithm = Algorithm(rawValue: name) { digests[algorithm] = bytes }
             Self.skipBlanks(&rest)
             guard !rest.isEmpty else { return }
@@ -52,7 +52,7 @@ struct DigestField: Sendable, Hashable {
         return Base64.decode(text)
     }
 
-    /// No parameter has a meaning here; returns false if they are malformed.
+    /// Skips parameters, none of which has a meaning here. Returns false if they are malformed.
     private static func skipParameters(_ rest: inout ArraySlice<UInt8>) -> Bool {
         while rest.first == UInt8(ascii: ";") {
             rest = rest.dropFirst().drop { $0 == 0x20 }

@@ -2,21 +2,21 @@ import H2Platform
 
 /// How a body is written to a file.
 public struct FileWritingOptions: Sendable, Hashable {
-    /// What happens to a file that exists.
+    /// What happens to an existing file.
     @nonexhaustive
     public enum ExistingFile: Sendable, Hashable {
-        /// It is replaced once the new bytes are complete, and keeps its mode and owner.
+        /// The file is replaced once the new bytes are complete. It keeps its mode and owner.
         case replace
-        /// It stays, and writing is an error (`localIO`).
+        /// The file stays, and writing fails (`localIO`).
         case refuse
     }
 
-    /// What happens to a file that exists. Default ``ExistingFile/replace``.
+    /// What happens to an existing file. Default ``ExistingFile/replace``.
     public var existingFile: ExistingFile
     /// Whether missing folders of the path are created. Default false, so that a mistyped path is an error.
     public var createsFolders: Bool
-    /// Whether to wait until the bytes are on the disk, so that they survive a power failure. Default false: it can take long, and
-    /// without it the system writes them within seconds.
+    /// Whether to wait until the bytes are on the disk, so that they survive a power failure. Default false: waiting
+    /// can take long, and without it the system writes the bytes within seconds.
     public var synchronizes: Bool
 
     /// Creates options.
@@ -37,15 +37,17 @@ extension HTTPResponseBody {
     /// try await response.body.write(to: "report.pdf")
     /// ```
     ///
-    /// The bytes go to a new file beside it, `NAME.XXXXXX.part`, which gets its name when it is complete: readers see the old
-    /// file or the new one. After an error or a cancellation it is removed. If the process ends before that, it stays. Links are
-    /// followed. A file with several hard links, or of another owner, gets the complete bytes copied into it. If no file can be
-    /// created beside one that may be written, that is written from its beginning, and emptied after an error.
+    /// The bytes are written to a new file beside the target, `NAME.XXXXXX.part`, which is renamed when complete:
+    /// readers see the old file or the new one. After an error or a cancellation it is removed. If the process ends
+    /// before that, it stays. Links are followed. If the target has several hard links or another owner, the complete
+    /// bytes are copied into it. If no file can be created beside a writable target, the target is written in place
+    /// from its beginning, and emptied after an error.
     ///
-    /// Any status counts: check it first. To continue downloads that were interrupted, use ``HTTPClient/download(_:to:options:settings:)``.
+    /// The status is not checked: check it first. To continue interrupted downloads, use
+    /// ``HTTPClient/download(_:to:options:settings:)``.
     /// - Returns: The number of bytes written.
-    /// - Throws: `H2Error` (`localIO`) if the file cannot be written, is not a regular file, or exists and must not be replaced; the
-    ///   stream is then reset. Why the response failed; `CancellationError`.
+    /// - Throws: `H2Error` (`localIO`) if the file cannot be written, is not a regular file, or exists and must not be
+    ///   replaced; the stream is then reset. Also the error with which the response failed, and `CancellationError`.
     @discardableResult
     public nonisolated(nonsending) func write(
         to path: String, options: FileWritingOptions = FileWritingOptions()
@@ -56,7 +58,7 @@ extension HTTPResponseBody {
 }
 
 extension StreamedResponse.VerifiedBody {
-    /// Writes the body to a file if its digests are right: all of it, or nothing. Everything else is as in
+    /// Writes the body to a file if its digests are right: all of it, or nothing. Otherwise the same as
     /// ``HTTPResponseBody/write(to:options:)``.
     /// - Returns: The number of bytes written.
     /// - Throws: `H2Error` (`digestMismatch`); the errors of ``HTTPResponseBody/write(to:options:)``.
@@ -68,28 +70,57 @@ extension StreamedResponse.VerifiedBody {
         return try await file.filled { try await write(to: $0) }
     }
 
-    /// Writes the chunks to a descriptor of a regular file.
-    nonisolated(nonsending) func write(to descriptor: CInt) async throws -> Int {
+    /// Writes the chunks to the descriptor of a regular file.
+    /// - Parameters:
+    ///   - limit: the number of bytes that the body must not exceed.
+    ///   - gate: holds each chunk back.
+    nonisolated(nonsending) func write(
+        to descriptor: CInt, limit: Int? = nil, gate: ContinuedDownload.Gate? = nil
+    ) async throws -> Int {
         var count = 0
-        for try await chunk in self {
-            let code = await BlockingThreads.shared.result {
-                chunk.bytes.withUnsafeBytes { writeFully(descriptor, $0) }
-            }
-            guard code == 0 else {
-                throw H2Error(
-                    .localIO, initiator: .user, cause: .errno(code),
-                    message: "cannot write the body: \(describeErrno(code))",
-                    remedy: "is there room and right to write?")
-            }
-            count += chunk.count
-        }
+        for try await chunk in self { try await chunk.write(to: descriptor, &count, limit, gate) }
         return count
     }
 }
 
-/// A file that gets its name when it is complete, for callers that must not block.
+extension HTTPResponseBody {
+    /// Writes the chunks to the descriptor of a regular file.
+    /// - Parameters:
+    ///   - limit: the number of bytes that the body must not exceed.
+    ///   - gate: holds each chunk back.
+    nonisolated(nonsending) func write(
+        to descriptor: CInt, limit: Int?, gate: ContinuedDownload.Gate?
+    ) async throws -> Int {
+        var count = 0
+        for try await chunk in self { try await chunk.write(to: descriptor, &count, limit, gate) }
+        return count
+    }
+}
+
+extension HTTPResponseBody.Chunk {
+    fileprivate nonisolated(nonsending) func write(
+        to descriptor: CInt, _ total: inout Int, _ limit: Int?, _ gate: ContinuedDownload.Gate?
+    ) async throws {
+        if let limit, count > limit - total {
+            throw H2Error(
+                .bodyTooLarge, initiator: .user, message: "the body is longer than \(limit) bytes",
+                remedy: "allow more")
+        }
+        try await gate?(bytes)
+        let code = await BlockingThreads.shared.result { bytes.withUnsafeBytes { writeFully(descriptor, $0) } }
+        guard code == 0 else {
+            throw H2Error(
+                .localIO, initiator: .user, cause: .errno(code),
+                message: "cannot write the body: \(describeErrno(code))",
+                remedy: "is there room and right to write?")
+        }
+        total += count
+    }
+}
+
+/// A file that is renamed when complete, for callers that must not block.
 struct FileDestination: Sendable {
-    // Only one call uses it at a time, each after the one before has returned.
+    // Used by one call at a time, each after the previous one has returned.
     private let download: LoopBound<Download>
     private let options: FileWritingOptions
 
@@ -105,7 +136,7 @@ struct FileDestination: Sendable {
         }
     }
 
-    /// Has `fill` write the bytes to the descriptor, and gives the file its name.
+    /// Lets `fill` write the bytes to the descriptor, and then renames the file.
     nonisolated(nonsending) func filled<R>(_ fill: nonisolated(nonsending) (CInt) async throws -> R) async throws -> R {
         do {
             let result = try await fill(download.value.descriptor)
@@ -117,7 +148,7 @@ struct FileDestination: Sendable {
         }
     }
 
-    /// - Throws: `H2Error` (`localIO`). What is complete stays, and the error says where.
+    /// - Throws: `H2Error` (`localIO`). The complete file stays, and the error says where.
     static nonisolated(nonsending) func complete(
         _ download: LoopBound<Download>, _ options: FileWritingOptions
     ) async throws {
@@ -129,11 +160,11 @@ struct FileDestination: Sendable {
 }
 
 extension DownloadTarget {
-    /// The target of a path that is a regular file, or none yet.
+    /// The target for a path that is a regular file or does not exist yet.
     static func regular(
         _ path: String, _ options: FileWritingOptions, _ host: any DownloadHost
     ) throws -> DownloadTarget {
-        // A pipe or device must not be replaced by a file, nor be opened only to find that out.
+        // A pipe or device must not be replaced by a file, nor be opened just to find out what it is.
         guard FileKind(path: path) != .other else {
             throw H2Error(
                 .localIO, initiator: .user, message: "\(path) is not a regular file",

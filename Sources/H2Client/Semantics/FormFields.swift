@@ -7,8 +7,8 @@
 /// print(fields.encoded)  // name=Ada+Lovelace&tag=maths&tag=engines&note=x+%26+y
 /// ```
 public struct FormFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    /// The fields as they are sent: serialised as the URL standard says (https://url.spec.whatwg.org/#urlencoded-serializing),
-    /// in UTF-8.
+    /// The fields as they are sent: serialised as in the URL standard
+    /// (https://url.spec.whatwg.org/#urlencoded-serializing), in UTF-8.
     public private(set) var encoded = ""
 
     /// Creates a form without fields.
@@ -22,7 +22,7 @@ public struct FormFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// Whether there are no fields.
     public var isEmpty: Bool { encoded.isEmpty }
 
-    /// Adds a field at the end, even if there is one with that name.
+    /// Adds a field at the end, even if a field with that name exists.
     public mutating func append(_ name: String, _ value: String) {
         if !encoded.isEmpty { encoded += "&" }
         encoded += Self.encoded(name)

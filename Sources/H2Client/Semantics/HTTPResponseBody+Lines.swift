@@ -1,5 +1,5 @@
 extension HTTPResponseBody {
-    /// The limit on the length of a line if none is given: 1 MiB.
+    /// The default limit on the length of a line: 1 MiB.
     public static let defaultLineLimit = 1 << 20
 
     /// The body as lines of text, read as they arrive, each of at most ``defaultLineLimit`` bytes.
@@ -12,10 +12,10 @@ extension HTTPResponseBody {
 
     /// The body as lines of text, read as they arrive.
     ///
-    /// A line ends with CR, LF or CRLF, none of which is part of it, or with the body. There is no empty line after the last line
-    /// end. The text is UTF-8: other bytes become U+FFFD, and a byte-order mark at the beginning is left out.
-    /// - Parameter limit: The longest line in bytes. A server that sends a longer one is stopped with an error, so that it
-    ///   cannot use up the memory.
+    /// A line ends with CR, LF or CRLF, which are not part of it, or with the body. There is no empty line after the
+    /// last line end. The text is UTF-8: other bytes become U+FFFD, and a byte-order mark at the beginning is left out.
+    /// - Parameter limit: The length of the longest line in bytes. Longer lines are an error, so that a server cannot
+    ///   exhaust the memory.
     public func lines(upTo limit: Int = HTTPResponseBody.defaultLineLimit) -> Lines { Lines(body: self, limit: limit) }
 
     /// The lines of a body. See ``HTTPResponseBody/lines(upTo:)``.

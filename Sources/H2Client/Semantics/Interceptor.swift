@@ -1,7 +1,8 @@
 public import HTTPTypes
 
 extension HTTPClient {
-    /// A function that requests pass through: it may change the request, answer it itself, look at the response, or try again.
+    /// A function that requests pass through. It may change the request, answer it itself, inspect the response, or try
+    /// again.
     ///
     /// ```swift
     /// var configuration = HTTPClient.Configuration()
@@ -15,18 +16,18 @@ extension HTTPClient {
     ///     })
     /// ```
     ///
-    /// A client's interceptors come before a request's own (``RequestOptions/interceptors``), each list in its order: the first
-    /// one sees the request first and the response last. They run in the task that called `send`, with its isolation. The
-    /// request's time limits are checked when ``Next`` is called and while the request is sent; an interceptor's own waits are
-    /// not cut short by them.
+    /// A client's interceptors come before a request's own (``RequestOptions/interceptors``), each list in its order:
+    /// the first one sees the request first and the response last. They run in the task that called `send`, with its
+    /// isolation. The request's time limits are checked when ``Next`` is called and while the request is sent; they do
+    /// not cut an interceptor's own waits short.
     public struct Interceptor: Sendable {
-        /// What an interceptor surrounds.
+        /// The scope of an interceptor.
         @nonexhaustive
         public enum Scope: Sendable, Hashable {
             /// The whole request, with its redirects and retries.
             case request
-            /// Each attempt that is sent: the first one, and those after redirects, challenges and failures. Cookies and
-            /// credentials have been added by then. Such an interceptor calls ``Next`` once at most.
+            /// Each attempt that is sent: the first one, and those after redirects, challenges and failures. Cookies
+            /// and credentials have already been added. Such an interceptor may call ``Next`` at most once.
             case attempt
         }
 
@@ -36,7 +37,7 @@ extension HTTPClient {
                 _ request: HTTPRequest, _ body: HTTPRequestBody, _ next: Next
             ) async throws -> StreamedResponse
 
-        /// What it surrounds.
+        /// The interceptor's scope.
         public let scope: Scope
         let intercept: Function
 
@@ -47,7 +48,7 @@ extension HTTPClient {
         }
     }
 
-    /// The rest of a request's way: the interceptors that follow, and the client itself.
+    /// The next steps of a request: the interceptors that follow, and the client itself.
     public struct Next: Sendable {
         typealias Function =
             nonisolated(nonsending) @Sendable (HTTPRequest, HTTPRequestBody) async throws -> StreamedResponse
@@ -64,7 +65,7 @@ extension HTTPClient {
 
         /// Sends the request and waits for the response's header fields.
         /// - Throws: The errors of ``HTTPClient/send(_:body:options:)``, and those of other interceptors; `H2Error`
-        ///   (`invalidRequest`) if it was called before by an interceptor of attempts.
+        ///   (`invalidRequest`) if an interceptor of attempts calls it a second time.
         public nonisolated(nonsending) func callAsFunction(
             _ request: HTTPRequest, _ body: HTTPRequestBody = .empty
         ) async throws -> StreamedResponse {
@@ -74,7 +75,7 @@ extension HTTPClient {
 }
 
 extension HTTPClient.Next {
-    /// Sends a request through `interceptors`, and then to this.
+    /// Sends a request through `interceptors`, and then through this.
     nonisolated(nonsending) func send(
         _ request: HTTPRequest, _ body: HTTPRequestBody, through interceptors: ArraySlice<HTTPClient.Interceptor>
     ) async throws -> StreamedResponse {

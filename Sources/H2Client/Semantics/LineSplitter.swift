@@ -28,7 +28,7 @@ struct LineSplitter: Sendable {
         position = 0
     }
 
-    /// The next line without its end; nil if it has not arrived completely.
+    /// The next line without its end; nil if the line is not complete yet.
     mutating func next() throws(TooLong) -> [UInt8]? {
         if followsCR, position < chunk.count {
             followsCR = false

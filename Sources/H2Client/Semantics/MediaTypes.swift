@@ -14,7 +14,7 @@ enum MediaTypes {
         "yaml": "application/yaml", "yml": "application/yaml", "zip": "application/zip", "zst": "application/zstd",
     ]
 
-    /// The type of a file by the extension of its name; `application/octet-stream` if it is not known.
+    /// The type of a file by the extension of its name; `application/octet-stream` if the extension is unknown.
     static func type(ofFileNamed name: String) -> String {
         guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return "application/octet-stream" }
         return types[name[name.utf8.index(after: dot)...].lowercased()] ?? "application/octet-stream"

@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// What a multipart form sends: its parts between delimiters.
+/// The contents of a multipart form: its parts between delimiters.
 struct MultipartBody: Sendable {
     private struct Part: Sendable {
         /// The delimiter and the header fields.
@@ -14,7 +14,7 @@ struct MultipartBody: Sendable {
     init(_ form: MultipartForm, boundary: String) {
         for (index, part) in form.parts.enumerated() {
             parts.append(
-                Part(head: MultipartForm.head(of: part, boundary: boundary, isFirst: index == 0), body: part.body))
+                Part(head: form.head(of: part, boundary: boundary, isFirst: index == 0), body: part.body))
         }
         end = MultipartForm.end(boundary: boundary, isEmpty: form.parts.isEmpty)
     }
@@ -22,7 +22,7 @@ struct MultipartBody: Sendable {
     var hasUnopenedFiles: Bool { parts.contains { $0.body.isUnopenedFile } }
     var isReplayable: Bool { parts.allSatisfy(\.body.isReplayable) }
 
-    /// The length in bytes; nil if that of a part is not known.
+    /// The length in bytes; nil if a part's length is unknown.
     var length: Int? {
         var sum = end.count
         for part in parts {
@@ -35,7 +35,7 @@ struct MultipartBody: Sendable {
         return sum
     }
 
-    /// The same with all files open, so that the length is known. May wait for a disk.
+    /// The same body with all files open, so that the length is known. May wait for a disk.
     /// - Throws: `H2Error` (`localIO`).
     func opened(_ open: (String) throws -> BodyFile) throws -> MultipartBody {
         var result = self
@@ -72,10 +72,10 @@ struct MultipartBody: Sendable {
     }
 }
 
-/// Takes the bytes of one part. A part that ends, or is too long, does not end the form, or make it look right.
+/// Takes the bytes of one part. A part that ends, or is too long, must neither end the form nor make it look complete.
 ///
 /// Invariant behind `@unchecked Sendable`: `count` and `isFinished` are accessed under `lock`.
-private final class PartSink: RequestBodySink, @unchecked Sendable {
+private final class PartSink: RequestBodySink, LiveObject, @unchecked Sendable {
     private let writer: HTTPRequestBody.Writer
     private let length: Int?
     private let lock = PthreadLock()
@@ -103,7 +103,7 @@ private final class PartSink: RequestBodySink, @unchecked Sendable {
 
     nonisolated(nonsending) func finish(trailers: HTTPFields?) async throws { lock.withLock { isFinished = true } }
 
-    /// - Throws: `H2Error` (`invalidRequest`) if the part does not have the length that it was said to have.
+    /// - Throws: `H2Error` (`invalidRequest`) if the part does not have its declared length.
     func checkLength(isEnd: Bool = true) throws(H2Error) {
         let count = lock.withLock { self.count }
         guard let length, count > length || (isEnd && count < length) else { return }

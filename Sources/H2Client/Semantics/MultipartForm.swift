@@ -19,7 +19,7 @@ public struct MultipartForm: Sendable {
         public var fileName: String?
         /// The media type of the part; nil for none, which means plain text (RFC 7578 section 4.4).
         public var contentType: String?
-        /// The contents. Trailer fields of it are not sent.
+        /// The contents. Their trailer fields are not sent.
         public var body: HTTPRequestBody
 
         /// Creates a part.
@@ -27,8 +27,8 @@ public struct MultipartForm: Sendable {
         ///   - name: The name of the field.
         ///   - body: The contents: bytes, a string, a file, or a stream.
         ///   - fileName: The name of the file, without a folder; nil if the part is not a file.
-        ///   - contentType: The media type. Default: that of the body, else by the file name's extension, else
-        ///     `application/octet-stream` if there is a file name, and none otherwise.
+        ///   - contentType: The media type. Default: the body's own, or else the type for the file name's extension;
+        ///     `application/octet-stream` if there is a file name with another extension, and none otherwise.
         public init(_ name: String, _ body: HTTPRequestBody, fileName: String? = nil, contentType: String? = nil) {
             self.name = name
             self.body = body
@@ -38,13 +38,16 @@ public struct MultipartForm: Sendable {
         }
     }
 
-    /// The parts, in the order in which they are sent.
+    /// The parts, in the order they are sent.
     public var parts: [Part]
+    /// Whether quotes and backslashes in names get a backslash rather than HTML's percent-encoding, for servers that expect
+    /// what clients sent before. Line ends are percent-encoded all the same.
+    package var usesBackslashes = false
 
     /// Creates a form.
     public init(_ parts: [Part] = []) { self.parts = parts }
 
-    /// Adds a field with a text, sent as UTF-8.
+    /// Adds a field with text, sent as UTF-8.
     public mutating func append(_ name: String, _ value: String) {
         parts.append(Part(name, .string(value)))
     }
@@ -53,8 +56,8 @@ public struct MultipartForm: Sendable {
     /// - Parameters:
     ///   - name: The name of the field.
     ///   - path: The path of the file, which is opened when the form is sent.
-    ///   - fileName: The name that the server is told. Default: the last component of the path.
-    ///   - contentType: The media type. Default: by the name's extension, else `application/octet-stream`.
+    ///   - fileName: The name sent to the server. Default: the last component of the path.
+    ///   - contentType: The media type. Default: the type for the name's extension, or else `application/octet-stream`.
     public mutating func append(
         _ name: String, file path: String, fileName: String? = nil, contentType: String? = nil
     ) {
@@ -67,7 +70,7 @@ public struct MultipartForm: Sendable {
 }
 
 extension MultipartForm {
-    /// A text of 60 characters that no part in memory contains.
+    /// A string of 60 characters that does not occur in any part in memory.
     func newBoundary() -> String {
         var random = SystemRandomNumberGenerator()
         return newBoundary(using: &random)
@@ -76,7 +79,7 @@ extension MultipartForm {
     func newBoundary(using random: inout some RandomNumberGenerator) -> String {
         let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
         while true {
-            // 43 digits have 256 bits, so that nobody can guess what a file or a stream had better not contain.
+            // 43 digits have 256 bits, so nobody can guess the boundary and put it into a file or a stream.
             let text =
                 "H2Client-Boundary"
                 + String(decoding: (0..<43).map { _ in digits.randomElement(using: &random)! }, as: UTF8.self)
@@ -101,34 +104,37 @@ extension MultipartForm {
         }
     }
 
-    /// What is sent before the contents of a part: the delimiter and the header fields.
-    static func head(of part: Part, boundary: String, isFirst: Bool) -> [UInt8] {
+    /// The bytes before the contents of a part: the delimiter and the header fields.
+    func head(of part: Part, boundary: String, isFirst: Bool) -> [UInt8] {
         var text = isFirst ? "" : "\r\n"
         text += "--\(boundary)\r\nContent-Disposition: form-data; name=\"\(escaped(part.name))\""
         if let fileName = part.fileName { text += "; filename=\"\(escaped(fileName))\"" }
         text += "\r\n"
         if let type = part.contentType {
-            // The type of a field's value allows no line ends.
+            // HTTPField's value type does not allow line ends.
             text += "Content-Type: \(HTTPField(name: .contentType, value: type).value)\r\n"
         }
         text += "\r\n"
         return Array(text.utf8)
     }
 
-    /// What is sent after the last part.
+    /// The bytes after the last part.
     static func end(boundary: String, isEmpty: Bool) -> [UInt8] {
         Array("\(isEmpty ? "" : "\r\n")--\(boundary)--\r\n".utf8)
     }
 
-    /// A name as browsers write it: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
-    private static func escaped(_ name: String) -> String {
+    /// A name as browsers write it:
+    /// https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    private func escaped(_ name: String) -> String {
         var bytes: [UInt8] = []
         for byte in name.utf8 {
             switch byte {
             case UInt8(ascii: "\n"): bytes += "%0A".utf8
             case UInt8(ascii: "\r"): bytes += "%0D".utf8
+            case UInt8(ascii: "\"") where usesBackslashes: bytes += "\\\"".utf8
+            case UInt8(ascii: "\\") where usesBackslashes: bytes += "\\\\".utf8
             case UInt8(ascii: "\""): bytes += "%22".utf8
-            // Servers end the field at it.
+            // Servers end the field at a NUL.
             case 0: bytes += "%00".utf8
             default: bytes.append(byte)
             }

@@ -1,23 +1,24 @@
-/// The format of cookie files that Netscape introduced, and curl and wget read and write: seven columns with tabs between them.
+/// The Netscape format of cookie files, which curl and wget read and write: seven columns separated by tabs.
 enum NetscapeCookies {
     private static let tab = UInt8(ascii: "\t")
     private static let marker = Array("#HttpOnly_".utf8)
 
     /// Reads a file. A line that is not a cookie is counted and left out.
-    /// - Parameter take: called with each cookie, in order; returns false if it cannot be used, so that its line is bad.
+    /// - Parameter take: called with each cookie, in order. If it returns false, the cookie cannot be used and its line
+    ///   is bad.
     static func parse(_ bytes: [UInt8], _ take: (CookieJar.Cookie) -> Bool) -> BadLines {
         BadLines(of: bytes) { line in
             let isHTTPOnly = line.starts(with: marker)
             let line = isHTTPOnly ? line.dropFirst(marker.count) : line
             if !isHTTPOnly, line.first == UInt8(ascii: "#") { return true }
             if line.allSatisfy({ $0 == 0x20 || $0 == tab }) { return true }
-            // Longer than any valid one: splitting it could take much memory.
+            // Longer than any valid line: splitting it could take much memory.
             guard line.count <= 16_384, let cookie = cookie(line, isHTTPOnly: isHTTPOnly) else { return false }
             return take(cookie)
         }
     }
 
-    /// `domain TRUE|FALSE path TRUE|FALSE expires name value`. Of a line with six columns the value is empty.
+    /// `domain TRUE|FALSE path TRUE|FALSE expires name value`. A line with six columns has an empty value.
     private static func cookie(_ line: some Collection<UInt8>, isHTTPOnly: Bool) -> CookieJar.Cookie? {
         let columns = line.split(separator: tab, maxSplits: 6, omittingEmptySubsequences: false)
         guard columns.count >= 6, let hasSubdomains = flag(columns[1]), let isSecure = flag(columns[3]),
@@ -26,7 +27,7 @@ enum NetscapeCookies {
         let domain = String(decoding: columns[0], as: UTF8.self)
         return CookieJar.Cookie(
             rawName: Array(columns[5]), rawValue: columns.count > 6 ? Array(columns[6]) : [], domain: domain,
-            // An address has no subdomains, whatever the file says.
+            // An address does not have subdomains, whatever the file says.
             isHostOnly: !hasSubdomains || CookieScope.isAddress(domain),
             path: String(decoding: columns[2], as: UTF8.self), expires: expires == 0 ? nil : expires,
             isSecure: isSecure,
@@ -42,7 +43,7 @@ enum NetscapeCookies {
         }
     }
 
-    /// Seconds since 1970; 0 for a session's cookie. Extensions of browsers write fractions, which are dropped.
+    /// Seconds since 1970; 0 for a session cookie. Browser extensions write fractions, which are dropped.
     private static func time(_ text: some Collection<UInt8>) -> Int? {
         let whole = text.prefix { $0 != UInt8(ascii: ".") }
         guard !whole.isEmpty, whole.allSatisfy({ (0x30...0x39).contains($0) }),
@@ -61,7 +62,7 @@ enum NetscapeCookies {
 
         """
 
-    /// Writes a file of cookies that its format can hold.
+    /// Writes a file of cookies. The format must be able to hold them.
     static func text(_ cookies: some Sequence<CookieJar.Cookie>) -> [UInt8] {
         var text = Array(header.utf8)
         for cookie in cookies {
@@ -81,7 +82,8 @@ enum NetscapeCookies {
         return text
     }
 
-    /// Whether a file can hold a cookie. A tab would begin another column. (The value is the last one, but curl and wget would cut it there.)
+    /// Whether a file can hold a cookie. A tab would start another column. (The value is the last column, but curl and
+    /// wget would cut it at the tab.)
     static func canHold(_ cookie: CookieJar.Cookie) -> Bool {
         !cookie.rawName.contains(tab) && !cookie.rawValue.contains(tab) && !cookie.path.utf8.contains(tab)
     }

@@ -1,6 +1,6 @@
-/// When a client of server-sent events connects again. Times are nanoseconds.
+/// Decides when a client of server-sent events connects again. Times are nanoseconds.
 struct Reconnection: Sendable {
-    /// The wait after a connection that ended in the normal way.
+    /// The wait after a connection that ended normally.
     var time: Duration
     private let longest: UInt64
     private let maximumFailures: Int?
@@ -10,7 +10,7 @@ struct Reconnection: Sendable {
     private var fruitless = 0
     private var hasReceived = false
 
-    /// A server that asks for no wait, and sends nothing, must not be asked again and again.
+    /// A server that asks for no wait and sends nothing must not be asked again and again.
     private static let shortestBackoff: UInt64 = 100_000_000
 
     init(_ settings: ServerSentEvents.Settings) {
@@ -31,19 +31,19 @@ struct Reconnection: Sendable {
         fruitless = 0
     }
 
-    /// The wait after a connection that lasted so long.
+    /// The wait after a connection that lasted this long.
     mutating func waitAfterEnd(lasted: UInt64) -> UInt64 {
         var random = SystemRandomNumberGenerator()
         return waitAfterEnd(lasted: lasted, using: &random)
     }
 
     mutating func waitAfterEnd(lasted: UInt64, using random: inout some RandomNumberGenerator) -> UInt64 {
-        // One that was merely quiet is no reason to wait longer.
+        // A connection that was merely quiet is not a reason to wait longer.
         fruitless = hasReceived || lasted >= longest ? 0 : fruitless + 1
         return wait(&random, doublings: max(fruitless - 1, 0))
     }
 
-    /// The wait after a connection that failed; nil if there were too many.
+    /// The wait after a connection that failed; nil if too many have failed.
     mutating func waitAfterFailure() -> UInt64? {
         var random = SystemRandomNumberGenerator()
         return waitAfterFailure(using: &random)
@@ -56,7 +56,7 @@ struct Reconnection: Sendable {
         return wait(&random, doublings: fruitless - 1)
     }
 
-    /// Never shorter than what the server asks for.
+    /// At least as long as the server asks for.
     private func wait(_ random: inout some RandomNumberGenerator, doublings: Int) -> UInt64 {
         let base = time.clampedNanoseconds
         var wait = base
@@ -68,7 +68,7 @@ struct Reconnection: Sendable {
         return wait.saturatingSum(UInt64.random(in: 0...wait / 4, using: &random))
     }
 
-    /// Whether another connection may do better.
+    /// Whether another connection might succeed.
     static func mayHelp(_ error: any Error) -> Bool {
         guard let error = error as? H2Error else { return false }
         if case .timeout(.wholeRequest, _) = error.cause { return false }

@@ -16,18 +16,18 @@ struct RedirectChain {
     }
 
     private let policy: HTTPClient.RedirectPolicy
-    /// That of the last URL that had one.
+    /// The fragment of the last URL that had one.
     private var fragment: String?
     private var visits: [Visit] = []
     private(set) var followed: [HTTPClient.Redirect] = []
 
-    /// - Parameter fragment: that of the request's own URL.
+    /// - Parameter fragment: the fragment of the request's own URL.
     init(_ policy: HTTPClient.RedirectPolicy, fragment: String?) {
         self.policy = policy
         self.fragment = fragment
     }
 
-    /// Whether a response of this status may be a redirect.
+    /// Whether a response with this status may be a redirect.
     static func isRedirect(_ status: HTTPResponse.Status) -> Bool {
         switch status.code {
         case 301, 302, 303, 307, 308: true
@@ -35,8 +35,8 @@ struct RedirectChain {
         }
     }
 
-    /// Remembers a request, as it is sent.
-    /// - Throws: `H2Error` (`redirectRefused`) if the same was sent before.
+    /// Remembers a request as it is sent.
+    /// - Throws: `H2Error` (`redirectRefused`) if the same request was sent before.
     mutating func visit(_ request: HTTPRequest) throws(H2Error) {
         let visit = Visit(request, try RequestTarget(of: request))
         if !policy.allowsCycles, visits.contains(visit), let last = followed.last {
@@ -47,9 +47,9 @@ struct RedirectChain {
         visits.append(visit)
     }
 
-    /// The redirect that a response is; nil if it is none.
+    /// The redirect in a response; nil if the response is not a redirect.
     /// - Parameters:
-    ///   - request: the request it answers, as its caller wrote it.
+    ///   - request: the request that it answers, as its caller wrote it.
     ///   - strictTransport: knows which `http` URLs become `https`.
     /// - Throws: `H2Error` (`redirectRefused`).
     func redirect(
@@ -83,7 +83,7 @@ struct RedirectChain {
             method == request.method
             && (status != .seeOther || policy.methodKeepingStatuses.contains(status))
         var fields = request.headerFields
-        // Only some callers write it; the request's authority says the same.
+        // Only some callers set it; the request's authority says the same.
         if let host = Self.host { fields[host] = nil }
         if !keepsBody { for name in Self.contentFields { fields[name] = nil } }
         if source.origin != target.origin, !policy.sendsCredentialsElsewhere {
@@ -95,7 +95,7 @@ struct RedirectChain {
             request: try target.request(method, headerFields: fields), keepsBody: keepsBody)
     }
 
-    /// Adds a redirect that is followed.
+    /// Adds a redirect that will be followed.
     mutating func follow(_ redirect: HTTPClient.Redirect) {
         if let hash = redirect.target.utf8.firstIndex(of: UInt8(ascii: "#")) {
             fragment = String(redirect.target[redirect.target.utf8.index(after: hash)...])
@@ -119,7 +119,7 @@ struct RedirectChain {
             remedy: remedy)
     }
 
-    /// Fields that describe a body which is not sent again (RFC 9110 section 15.4).
+    /// Fields that describe a body that is not sent again (RFC 9110 section 15.4).
     private static let contentFields =
         [
             .contentEncoding, .contentLanguage, .contentLocation, .contentType, .contentLength, .contentRange, .expect,
@@ -128,6 +128,6 @@ struct RedirectChain {
 
     private static let host = HTTPField.Name("host")
 
-    /// Fields that only the origin may see for which the caller wrote them.
+    /// Fields that only the origin for which the caller wrote them may see.
     private static let credentialFields: [HTTPField.Name] = [.authorization, .cookie, .proxyAuthorization]
 }

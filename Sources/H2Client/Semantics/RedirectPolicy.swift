@@ -10,30 +10,35 @@ extension HTTPClient {
     /// print(response.status, response.headerFields[.location] ?? "-")
     /// ```
     ///
-    /// The statuses 301, 302, 303, 307 and 308 with a `location` are redirects. After 301 and 302, POST becomes GET; after 303,
-    /// every method but HEAD does. The request is then sent without a body, and without the fields that describe one. After 307
-    /// and 308, method and body stay; a streamed body that was begun and is not replayable fails the request
-    /// (`redirectRefused`). At another origin `authorization`, `cookie` and `proxy-authorization` are left out, for good.
+    /// Responses with status 301, 302, 303, 307 or 308 and a `location` are redirects. After 301 and 302, POST becomes
+    /// GET; after 303, every method except HEAD becomes GET. The request is then sent without a body, and without the
+    /// fields that describe one. After 307 and 308, method and body stay the same; a streamed body that has been
+    /// started and is not replayable fails the request (`redirectRefused`). If a redirect leads to another origin,
+    /// `authorization`, `cookie` and `proxy-authorization` are removed for the rest of the chain.
     public struct RedirectPolicy: Sendable {
-        /// How many redirects of one request may be followed; one more fails it (`redirectRefused`). 0: redirects are responses
-        /// like others. Default 10: more than well-behaved sites need, and soon over where a server never stops.
+        /// The maximum number of redirects followed for one request; one more fails it (`redirectRefused`). 0:
+        /// redirects are returned like other responses. Default 10: more than well-behaved sites need, and quickly
+        /// reached if a server never stops.
         public var limit: Int
-        /// Whether a redirect may lead from `https` to `http`. Without it such a redirect fails the request
-        /// (`redirectRefused`), because everyone on the path could read and change what follows. Default false.
+        /// Whether a redirect may lead from `https` to `http`. If not, such a redirect fails the request
+        /// (`redirectRefused`), because everyone on the path could read and change everything that follows. Default
+        /// false.
         public var allowsDowngrade: Bool
-        /// Whether the same request, with the same cookies, may be sent to the same URL again. Without it a circle fails at its
-        /// first repetition (`redirectRefused`) instead of at the limit. Default false.
+        /// Whether the same request, with the same cookies, may be sent to the same URL again. If not, a cycle fails at
+        /// its first repetition (`redirectRefused`) instead of at the limit. Default false.
         public var allowsCycles: Bool
-        /// Statuses of 301, 302 and 303 after which POST stays POST. Default: none, as browsers do.
+        /// The statuses among 301, 302 and 303 after which POST stays POST. Default: none, as in browsers.
         public var methodKeepingStatuses: Set<HTTPResponse.Status>
-        /// Whether other origins get `authorization` and `cookie` as well. Only for servers that you trust to redirect to
-        /// servers that you trust. Default false.
+        /// Whether `authorization` and `cookie`, and the credentials of ``HTTPAuthentication``, are sent to other origins as
+        /// well. Only for servers that you trust to
+        /// redirect to servers that you trust. Default false.
         public var sendsCredentialsElsewhere: Bool
-        /// Decides about each redirect that the other settings allow. It may send other requests; the time it takes counts
-        /// toward the request's ``RequestOptions/timeout``, but is not cut short by it. Default: none, follow.
+        /// Decides about each redirect that the other settings allow. It may send other requests. Its time counts
+        /// toward the request's ``RequestOptions/timeout``, which does not cut it short. Default: none, which follows
+        /// all of them.
         public var decide: (@Sendable (Redirect) async throws -> RedirectDecision)?
 
-        /// Creates a policy; what is left out has its default.
+        /// Creates a policy; settings that are left out have their defaults.
         public init(
             limit: Int = 10, allowsDowngrade: Bool = false, allowsCycles: Bool = false,
             methodKeepingStatuses: Set<HTTPResponse.Status> = [], sendsCredentialsElsewhere: Bool = false,
@@ -47,16 +52,16 @@ extension HTTPClient {
             self.decide = decide
         }
 
-        /// Redirects are responses like others.
+        /// Redirects are returned like other responses.
         public static var never: RedirectPolicy { RedirectPolicy(limit: 0) }
     }
 
-    /// What becomes of one redirect. See ``RedirectPolicy/decide``.
+    /// The decision about one redirect. See ``RedirectPolicy/decide``.
     @nonexhaustive
     public enum RedirectDecision: Sendable {
         /// Follow it.
         case follow
-        /// Follow it with this request, which goes wherever it says. Its body is that of ``Redirect/request``.
+        /// Follow it with this request, which may go anywhere. Its body is that of ``Redirect/request``.
         case followWith(HTTPRequest)
         /// Return the redirect's response.
         case stop
@@ -70,8 +75,8 @@ extension HTTPClient {
         public var headerFields: HTTPFields
         /// The URL that redirects, without user name and password.
         public var source: String
-        /// The URL it leads to, absolute, without user name and password. Its fragment is that of `location`, or else that of
-        /// ``source``.
+        /// The absolute URL that it leads to, without user name and password. Its fragment comes from `location`, or
+        /// else from ``source``.
         public var target: String
         /// The request that follows.
         public var request: HTTPRequest

@@ -15,7 +15,7 @@ extension RequestFlow {
             try await authenticator.authorize(&hop.request, body: hop.body, limits)
             let response = try await exchange(hop, attempts)
             let sent = response.exchange
-            // A body that nobody began to read can be sent with another attempt.
+            // A body that nobody has begun to read can be sent with another attempt.
             let canSendAgain = hop.body.isReplayable || sent.isBodyUntouched
             guard try authenticator.answer(response, canSendAgain: canSendAgain),
                 hop.body.isReplayable || sent.takeBody()
@@ -26,7 +26,7 @@ extension RequestFlow {
         }
     }
 
-    /// Whether a request goes to the origin of the caller's own URL, or the policy makes no difference.
+    /// Whether a request goes to the origin of the caller's own URL, or the policy treats all origins the same.
     func isNamedByCaller(_ request: HTTPRequest, _ chain: RedirectChain) throws(H2Error) -> Bool {
         guard let first = chain.followed.first, !policy.sendsCredentialsElsewhere else { return true }
         return try RequestTarget(first.source).origin == RequestTarget(of: request).origin

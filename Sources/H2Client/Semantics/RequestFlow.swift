@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// The way of one request around the pool: interceptors, then hop by hop along its redirects, each hop with its attempts.
+/// The path of one request around the pool: interceptors, then one hop per redirect, each with its attempts.
 ///
 /// A request that needs none of this does not come here, unless its response is a redirect.
 struct RequestFlow: Sendable {
@@ -14,7 +14,7 @@ struct RequestFlow: Sendable {
     struct Hop {
         var request: HTTPRequest
         var body: HTTPRequestBody
-        /// The options, with an origin only as long as the URL's origin is that of the first hop.
+        /// The options. They include an origin only as long as the URL's origin is that of the first hop.
         var options: RequestOptions
     }
 
@@ -24,7 +24,8 @@ struct RequestFlow: Sendable {
     {
         let interceptors = interceptors(.request)
         guard !interceptors.isEmpty else { return try await sendAlongRedirects(request, body) }
-        let next = HTTPClient.Next(options: options, attempt: 1, redirects: [], failedAttempts: []) { request, body in
+        let next = HTTPClient.Next(options: shown(options), attempt: 1, redirects: [], failedAttempts: []) {
+            request, body in
             try await sendAlongRedirects(request, body)
         }
         return try await next.send(request, body, through: interceptors)
@@ -32,6 +33,16 @@ struct RequestFlow: Sendable {
 
     private func interceptors(_ scope: HTTPClient.Interceptor.Scope) -> ArraySlice<HTTPClient.Interceptor> {
         (client.configuration.interceptors + options.interceptors).filter { $0.scope == scope }[...]
+    }
+
+    /// The options with the limits that the connection itself enforces.
+    private func shown(_ options: RequestOptions) -> RequestOptions {
+        let defaults = client.configuration.requestOptions
+        var options = options
+        options.firstByteTimeout = options.firstByteTimeout ?? defaults.firstByteTimeout
+        options.sendTimeout = options.sendTimeout ?? defaults.sendTimeout
+        options.bodyProgressTimeout = options.bodyProgressTimeout ?? defaults.bodyProgressTimeout
+        return options
     }
 
     // MARK: - Hops
@@ -47,7 +58,7 @@ struct RequestFlow: Sendable {
         return try await follow(response, of: hop, attempts, &chain)
     }
 
-    /// Follows the redirects that begin with this response to a request that was sent without a flow.
+    /// Follows the redirects that start with this response to a request that was sent without a flow.
     nonisolated(nonsending) func follow(
         _ response: StreamedResponse, to request: HTTPRequest, _ body: HTTPRequestBody, _ attempts: Attempts?
     ) async throws -> StreamedResponse {
@@ -90,7 +101,7 @@ struct RequestFlow: Sendable {
         return response
     }
 
-    /// - Throws: `H2Error` (`redirectRefused`) if the body is needed again and cannot be had.
+    /// - Throws: `H2Error` (`redirectRefused`) if the body is needed again and is not available.
     private func nextBody(
         after redirect: HTTPClient.Redirect, _ hop: Hop, _ exchange: Exchange
     ) throws(H2Error) -> HTTPRequestBody {
@@ -131,12 +142,12 @@ struct RequestFlow: Sendable {
         return try await exchange(hop, attempts)
     }
 
-    /// Sends a request with the jar's cookies, and keeps what the response says about later ones.
+    /// Sends a request with the jar's cookies, and stores the parts of the response that matter to later ones.
     nonisolated(nonsending) func exchange(_ hop: Hop, _ attempts: Attempts) async throws -> StreamedResponse {
         var hop = hop
         addCookies(to: &hop.request, hop.options)
         let response = try await attempt(hop, attempts)
-        learn(from: response, to: hop)
+        client.remember(response, to: hop.request, hop.options)
         return response
     }
 
@@ -150,6 +161,10 @@ struct RequestFlow: Sendable {
             return try await answer(hop, attempts, handler, interceptors)
         }
         guard !interceptors.isEmpty else {
+            if hop.options.hedging != nil {
+                return try await client.retryingWithHedges(
+                    hop.request, hop.body, hop.options, calledAt: calledAt, attempts)
+            }
             var attempts: Attempts? = attempts
             return try await client.retrying(hop.request, hop.body, hop.options, calledAt: calledAt, &attempts)
         }
@@ -168,7 +183,10 @@ struct RequestFlow: Sendable {
             }
             guard case .answered(let request, let body, let exchange) = attempt.end(), exchange === response.exchange,
                 try await !client.isFinal(response, to: request, body, exchange, &known)
-            else { return response }
+            else {
+                if response.isHedge { client.pool.countHedgeWon() }
+                return response
+            }
         }
     }
 
@@ -176,11 +194,11 @@ struct RequestFlow: Sendable {
         _ hop: Hop, _ attempts: Attempts, _ function: @escaping HTTPClient.Next.Function
     ) -> HTTPClient.Next {
         HTTPClient.Next(
-            options: hop.options, attempt: attempts.sent + 1, redirects: attempts.redirects,
+            options: shown(hop.options), attempt: attempts.sent + 1, redirects: attempts.redirects,
             failedAttempts: attempts.failed, function: function)
     }
 
-    /// The handler's answer instead of a server's.
+    /// The handler's response in place of a server's.
     private nonisolated(nonsending) func answer(
         _ hop: Hop, _ attempts: Attempts, _ handler: @escaping HTTPClient.Handler,
         _ interceptors: ArraySlice<HTTPClient.Interceptor>
@@ -194,17 +212,17 @@ struct RequestFlow: Sendable {
     }
 }
 
-/// One attempt that interceptors surround.
+/// One attempt with interceptors around it.
 ///
-/// Invariant behind `@unchecked Sendable`: `state` is accessed under `lock`. `attempts` is used by the call that sends the
-/// attempt, and by its request's loop only after that call has ended: the loop goes on only if it has.
+/// Invariant behind `@unchecked Sendable`: `state` is accessed under `lock`. `attempts` is used by the call that sends
+/// the attempt, and by its request's loop only after that call has ended, since the loop continues only then.
 private final class InterceptedAttempt: @unchecked Sendable {
     enum State {
         case unsent
         case sending
         case answered(HTTPRequest, HTTPRequestBody, Exchange)
         case failed(HTTPRequest, HTTPRequestBody, Exchange)
-        /// It failed before there was a connection.
+        /// The attempt failed before there was a connection.
         case unconnected
         case over
     }
@@ -239,6 +257,7 @@ private final class InterceptedAttempt: @unchecked Sendable {
             let body = try await body.opened(on: flow.client.pool.clock, options, calledAt: flow.calledAt)
             var known: Attempts? = attempts
             let exchange = try await flow.client.lease(for: request, body, options, flow.calledAt, &known)
+            if options.hedging != nil { return try await sendHedged(request, body, exchange) }
             do {
                 let response = flow.client.decoding(
                     try await exchange.perform(request, body, checkingCancellation: false))
@@ -254,11 +273,25 @@ private final class InterceptedAttempt: @unchecked Sendable {
         }
     }
 
+    private nonisolated(nonsending) func sendHedged(
+        _ request: HTTPRequest, _ body: HTTPRequestBody, _ first: Exchange
+    ) async throws -> StreamedResponse {
+        let (exchange, outcome) = await flow.client.perform(request, body, on: first, attempts)
+        do {
+            let response = try outcome.get()
+            become(.answered(request, body, exchange))
+            return response
+        } catch {
+            become(.failed(request, body, exchange))
+            throw error
+        }
+    }
+
     private func become(_ next: State) {
         lock.withLock { if case .sending = state { state = next } }
     }
 
-    /// The interceptors have returned: nothing is sent any more.
+    /// Called when the interceptors have returned: nothing is sent any more.
     func end() -> State {
         lock.withLock {
             defer { state = .over }

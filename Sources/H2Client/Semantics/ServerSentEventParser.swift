@@ -1,13 +1,13 @@
 /// Parses the bytes of a `text/event-stream`
 /// (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
 ///
-/// An event that is not complete at the end of the stream is lost, as the standard says: drop the parser.
+/// As in the standard, an event that is incomplete at the end of the stream is lost: drop the parser.
 struct ServerSentEventParser: Sendable {
     /// The size of the largest event in bytes, counting its data and its type.
     let limit: Int
     /// The ID to send when connecting again; empty for none.
     private(set) var lastEventID: String
-    /// How long the server wants clients to wait before they connect again; nil if it has not said.
+    /// How long the server wants clients to wait before they connect again; nil if it did not say.
     private(set) var reconnectionTime: Duration?
 
     private var lines: LineSplitter
@@ -15,19 +15,19 @@ struct ServerSentEventParser: Sendable {
     private var type: [UInt8] = []
     private var id: [UInt8]
 
-    /// - Parameter lastEventID: the ID that an earlier stream of the same source ended with.
+    /// - Parameter lastEventID: the last ID of an earlier stream from the same source.
     init(limit: Int, lastEventID: String = "") {
         self.limit = max(limit, 0)
         self.lastEventID = lastEventID
         id = Array(lastEventID.utf8)
-        // A line has a field name besides, of which the longest known one is `event: `. A comment may be as long.
+        // A line also has a field name, the longest known being `event: `. A comment may be as long.
         lines = LineSplitter(limit: self.limit.addingReportingOverflow(64).overflow ? .max : self.limit + 64)
     }
 
     /// Adds bytes. Every event that was added before must have been taken.
     mutating func add(_ bytes: [UInt8]) { lines.add(bytes) }
 
-    /// The next event; nil if none has arrived completely.
+    /// The next event; nil if no event is complete yet.
     /// - Throws: `H2Error` (`limitExceeded`) if an event or a line is too large. Nothing can be parsed after that.
     mutating func next() throws(H2Error) -> ServerSentEvent? {
         while true {
@@ -74,12 +74,12 @@ struct ServerSentEventParser: Sendable {
             guard data.count + value.count <= limit else { throw tooLarge("an event") }
             type = Array(value)
         } else if name.elementsEqual("id".utf8) {
-            // It goes into a header field, which has room for much less.
+            // It goes into a header field, which has much less room.
             guard value.count <= Self.longestID else { throw tooLarge("the ID of an event", Self.longestID) }
             if !value.contains(0) { id = Array(value) }
         } else if name.elementsEqual("retry".utf8) {
             guard !value.isEmpty, value.allSatisfy({ (0x30...0x39).contains($0) }) else { return }
-            // More digits than this are more than a year.
+            // A number with more digits than this is more than a year.
             let milliseconds = value.count > 10 ? Self.longestRetry : Int(String(decoding: value, as: UTF8.self))
             reconnectionTime = .milliseconds(min(milliseconds ?? Self.longestRetry, Self.longestRetry))
         }

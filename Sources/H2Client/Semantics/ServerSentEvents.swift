@@ -10,7 +10,7 @@ extension HTTPClient {
     /// }
     /// ```
     ///
-    /// See ``serverSentEvents(_:body:options:settings:)``, which this is with a request by GET.
+    /// The same as ``serverSentEvents(_:body:options:settings:)`` with a GET request.
     /// - Throws: `H2Error` (`invalidURL`).
     public func serverSentEvents(
         _ url: String, headerFields: HTTPFields = [:], options: RequestOptions = RequestOptions(),
@@ -22,17 +22,18 @@ extension HTTPClient {
 
     /// Receives server-sent events in response to a request, and connects again whenever the connection ends.
     ///
-    /// Nothing is sent before the first event is asked for; each iteration makes a connection of its own. `accept` and
+    /// Nothing is sent until the first event is requested. Each iteration opens its own connection. `accept` and
     /// `cache-control` are set unless the request has them, and `last-event-id` once the server has set an ID.
     ///
-    /// The sequence ends when the server answers 204. It ends with an error if the server answers with any other status but
-    /// 200, or with another type than `text/event-stream`; if an event is too large; and if connecting again cannot help or has
-    /// failed too often. Cancelling the task ends it with `CancellationError`.
+    /// The sequence ends when the server answers 204. It ends with an error if the server answers with any other status
+    /// except 200, or with a type other than `text/event-stream`; if an event is too large; or if connecting again
+    /// cannot help or has failed too often. Cancelling the task ends it with `CancellationError`.
     /// - Parameters:
     ///   - request: The request.
-    ///   - body: The body. A stream that is not replayable can be sent once, so that there is no second connection.
+    ///   - body: The body. A stream that is not replayable can be sent only once, so there is no second connection.
     ///   - options: The options of each request. `timeout` limits each connection as a whole, and ends the sequence.
-    ///   - settings: How it connects again, and limits.
+    ///     `bodyProgressTimeout` counts only if the settings have no `idleTimeout`.
+    ///   - settings: The settings for reconnecting, and the limits.
     public func serverSentEvents(
         _ request: HTTPRequest, body: HTTPRequestBody = .empty, options: RequestOptions = RequestOptions(),
         settings: ServerSentEvents.Settings = ServerSentEvents.Settings()
@@ -41,28 +42,30 @@ extension HTTPClient {
     }
 }
 
-/// Server-sent events over as many connections as it takes. See ``HTTPClient/serverSentEvents(_:body:options:settings:)``.
+/// Server-sent events over as many connections as needed. See
+/// ``HTTPClient/serverSentEvents(_:body:options:settings:)``.
 public struct ServerSentEvents: AsyncSequence, Sendable {
     /// An event.
     public typealias Element = ServerSentEvent
 
-    /// How ``ServerSentEvents`` connect again, and their limits.
+    /// The settings and limits of ``ServerSentEvents``.
     public struct Settings: Sendable, Hashable {
-        /// The ID to begin after, from an earlier run; empty for none. Default: none.
+        /// The ID after which to start, from an earlier run; empty for none. Default: none.
         public var lastEventID: String
-        /// The wait before connecting again, until the server sets another by `retry`. Up to a quarter is added at random, so that
-        /// clients do not come back at once. Default 3 s, as in browsers.
+        /// The wait before connecting again, unless the server sets another with `retry`. Up to a quarter is added at
+        /// random, so that clients do not all return at the same time. Default 3 s, as in browsers.
         public var reconnectionTime: Duration
-        /// The longest wait that repeated failures lead to: the wait is doubled with each connection in a row that failed, or
-        /// ended soon without an event. Default 60 s. A longer `retry` of the server is respected.
+        /// The longest wait after repeated failures: the wait doubles with each connection in a row that failed, or
+        /// ended soon without an event. Default 60 s. A longer `retry` from the server is respected.
         public var maximumReconnectionTime: Duration
-        /// The number of connections that may fail in a row before the sequence ends with the last error; nil for no limit. A
-        /// connection that was answered is not a failure. Default 10, which with the other defaults is about 6 minutes.
+        /// The number of connections in a row that may fail before the sequence ends with the last error; nil for no
+        /// limit. A connection that got a response is not a failure. Default 10, which with the other defaults takes
+        /// about 6 minutes.
         public var maximumFailures: Int?
-        /// How long nothing may arrive, not even a comment, before the connection counts as lost. Default 60 s: servers are advised
-        /// to send a comment every 15 s. nil: `bodyProgressTimeout` of the request's options.
+        /// How long a connection may be silent, without even a comment, before it counts as lost. Default 60 s: servers
+        /// are advised to send a comment every 15 s. nil: the `bodyProgressTimeout` of the request's options.
         public var idleTimeout: Duration?
-        /// The size of the largest event in bytes. Default 1 MiB, so that a server cannot use up the memory.
+        /// The size of the largest event in bytes. Default 1 MiB, so that a server cannot exhaust the memory.
         public var eventLimit: Int
 
         /// Creates settings.
@@ -86,16 +89,16 @@ public struct ServerSentEvents: AsyncSequence, Sendable {
     let options: RequestOptions
     let settings: Settings
 
-    /// Creates an iterator, which has connections of its own.
+    /// Creates an iterator, which opens its own connections.
     public func makeAsyncIterator() -> Iterator { Iterator(self) }
 
     /// Iterates over events.
     public struct Iterator: AsyncIteratorProtocol {
-        /// To open, ended.
+        /// The connection's state.
         private enum State {
-            /// Nanoseconds to wait before the next connection.
+            /// Next: open or ended. Nanoseconds to wait before the next connection.
             case closed(wait: UInt64)
-            /// To closed, ended.
+            /// Next: closed or ended.
             case open(HTTPResponseBody.Iterator, since: UInt64)
             case ended
         }
@@ -212,7 +215,7 @@ public struct ServerSentEvents: AsyncSequence, Sendable {
             }
         }
 
-        /// The connection ended.
+        /// Handles the end of the connection.
         private mutating func lost(_ error: (any Error)?, since: UInt64) throws {
             if let error, !Reconnection.mayHelp(error) { throw error }
             if let time = parser.reconnectionTime { reconnection.time = time }
@@ -220,7 +223,7 @@ public struct ServerSentEvents: AsyncSequence, Sendable {
             state = .closed(wait: reconnection.waitAfterEnd(lasted: now > since ? now - since : 0))
         }
 
-        /// There was no response.
+        /// Handles a connection without a response.
         private mutating func failed(_ error: any Error) throws {
             guard Reconnection.mayHelp(error), let wait = reconnection.waitAfterFailure() else { throw error }
             state = .closed(wait: wait)

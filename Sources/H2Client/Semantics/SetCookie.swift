@@ -2,9 +2,9 @@
 struct SetCookie: Equatable {
     /// When a cookie ends.
     enum Expiry: Equatable {
-        /// With the session: nothing else is said.
+        /// At the end of the session: the field says nothing else.
         case session
-        /// At that many seconds since 1970; in the past if the server deletes it.
+        /// At this number of seconds since 1970; in the past if the server deletes it.
         case at(Int)
     }
 
@@ -13,22 +13,23 @@ struct SetCookie: Equatable {
     var expiry = Expiry.session
     /// In lower case, without a leading dot; empty if there is none.
     var domain: [UInt8] = []
-    /// Of an attribute that begins with a slash; nil if the default path applies.
+    /// From an attribute that begins with a slash; nil if the default path applies.
     var path: [UInt8]?
     var isSecure = false
     var isHTTPOnly = false
     var sameSite: CookieJar.SameSite?
 
-    /// The largest sum of the lengths of name and value. Larger cookies are ignored.
+    /// The maximum combined length of name and value. Larger cookies are ignored.
     static let maximumPairLength = 4_096
-    /// The longest value of an attribute. Longer attributes are ignored.
+    /// The maximum length of an attribute's value. Longer attributes are ignored.
     static let maximumAttributeLength = 1_024
-    /// The longest time that a cookie lives, 400 days in seconds.
+    /// The maximum lifetime of a cookie: 400 days in seconds.
     static let maximumAge = 400 * 86_400
 
     /// Parses the value of a field.
     /// - Parameter now: seconds since 1970.
-    /// - Returns: nil if the cookie must be ignored: a control character, too long, or neither name nor value.
+    /// - Returns: nil if the cookie must be ignored: it has a control character or neither name nor value, or is too
+    ///   long.
     init?(_ field: [UInt8], now: Int) {
         guard !field.contains(where: Self.isControl) else { return nil }
         let end = field.firstIndex(of: UInt8(ascii: ";")) ?? field.endIndex
@@ -60,7 +61,7 @@ struct SetCookie: Equatable {
         guard name.count <= 8 else { return }
         switch String(decoding: name, as: UTF8.self).lowercased() {
         case "expires":
-            // Max-Age has precedence, wherever it stands.
+            // Max-Age takes precedence, wherever it appears.
             guard !hasMaximumAge, let date = CookieDate.seconds(value) else { return }
             expiry = .at(min(date, now + Self.maximumAge))
         case "max-age":
@@ -77,7 +78,7 @@ struct SetCookie: Equatable {
         }
     }
 
-    /// Seconds of a Max-Age: digits, perhaps after a minus. Int.max stands for all larger numbers.
+    /// The seconds of a Max-Age: digits, optionally after a minus sign. Int.max stands for all larger numbers.
     private static func age(_ value: ArraySlice<UInt8>) -> Int? {
         let isNegative = value.first == UInt8(ascii: "-")
         let digits = isNegative ? value.dropFirst() : value
@@ -88,7 +89,7 @@ struct SetCookie: Equatable {
 
     // MARK: - Rules for all cookies, wherever they come from
 
-    /// Whether a name and a value can be those of a cookie.
+    /// Whether a cookie may have this name and value.
     static func isAcceptable(name: [UInt8], value: [UInt8]) -> Bool {
         guard name.count + value.count <= maximumPairLength else { return false }
         guard name.isEmpty else { return true }
@@ -96,12 +97,12 @@ struct SetCookie: Equatable {
         return !value.isEmpty && !value.contains(UInt8(ascii: "=")) && prefix(of: value) == .none
     }
 
-    /// A name's prefix that promises something about its cookie (RFC 6265bis section 4.1.3).
+    /// A name prefix that promises something about its cookie (RFC 6265bis section 4.1.3).
     enum Prefix {
         case none
         /// Set by a secure origin, and with Secure.
         case secure
-        /// In addition: for one host alone, and for all its paths.
+        /// The same, and for one host alone and all of its paths.
         case host
     }
 
@@ -118,7 +119,7 @@ struct SetCookie: Equatable {
         return begins(with: "__Host-") ? .host : .none
     }
 
-    /// The controls that no cookie contains: all but the tab.
+    /// The control characters that a cookie must not contain: all except the tab.
     static func isControl(_ byte: UInt8) -> Bool { byte < 0x20 && byte != 0x09 || byte == 0x7f }
 
     static func lowered(_ byte: UInt8) -> UInt8 {

@@ -1,11 +1,11 @@
 /// The contents of a field `strict-transport-security` (RFC 6797 section 6.1).
 struct StrictTransportField: Equatable {
-    /// Seconds. 0 if the host withdraws its policy.
+    /// Seconds; 0 if the host withdraws its policy.
     var maximumAge: Int
     var includesSubdomains = false
 
     /// Parses the value of a field.
-    /// - Returns: nil if it must be ignored: no max-age, a bad one, or a directive that occurs twice.
+    /// - Returns: nil if it must be ignored: max-age is missing or invalid, or a directive occurs twice.
     init?(_ field: [UInt8]) {
         var age: Int?
         var names: Set<String> = []
@@ -14,7 +14,7 @@ struct StrictTransportField: Equatable {
             let end = Self.end(ofDirectiveIn: rest)
             let directive = SetCookie.trimmed(rest[..<end])
             rest = rest[end...].dropFirst()
-            // Empty ones are allowed.
+            // Empty directives are allowed.
             guard !directive.isEmpty else { continue }
             let equals = directive.firstIndex(of: UInt8(ascii: "="))
             let name = SetCookie.trimmed(directive[..<(equals ?? directive.endIndex)])
@@ -36,7 +36,7 @@ struct StrictTransportField: Equatable {
         maximumAge = age
     }
 
-    /// The index of the semicolon that ends a directive; those in quotes do not.
+    /// The index of the semicolon that ends a directive; semicolons in quotes do not.
     private static func end(ofDirectiveIn rest: ArraySlice<UInt8>) -> Int {
         var isQuoted = false
         var index = rest.startIndex
@@ -52,7 +52,7 @@ struct StrictTransportField: Equatable {
         return rest.endIndex
     }
 
-    /// A number, perhaps in quotes. Int.max stands for all larger ones.
+    /// A number, optionally in quotes. Int.max stands for all larger numbers.
     private static func seconds(_ value: ArraySlice<UInt8>) -> Int? {
         var digits = value
         if digits.first == UInt8(ascii: "\"") {

@@ -1,16 +1,17 @@
-/// The format of curl's HSTS files (`--hsts`): a host and a date in each line, with a dot before a host whose subdomains are
-/// included.
+/// The format of curl's HSTS files (`--hsts`): a host and a date on each line, with a dot before a host whose
+/// subdomains are included.
 enum StrictTransportFile {
     /// The end of the last year that the format can write. Later times are written as "unlimited".
     static let lastTime = CalendarDay(year: 9999, month: 12, day: 31).daysSince1970 * 86_400 + 86_399
 
     /// Reads a file. A line that is not a host is counted and left out.
-    /// - Parameter take: called with each host, in order; returns false if it cannot be used, so that its line is bad.
+    /// - Parameter take: called with each host, in order. If it returns false, the host cannot be used and its line is
+    ///   bad.
     static func parse(_ bytes: [UInt8], _ take: (StrictTransportStore.Host) -> Bool) -> BadLines {
         BadLines(of: bytes) { line in
             let line = SetCookie.trimmed(line)
             if line.isEmpty || line.first == UInt8(ascii: "#") { return true }
-            // Longer than any valid one.
+            // Longer than any valid line.
             guard line.count <= 1_024, let host = host(line) else { return false }
             return take(host)
         }

@@ -1,9 +1,9 @@
 extension StrictTransportStore {
-    /// What was read from a file.
+    /// The result of reading a file.
     public struct LoadReport: Sendable, Hashable {
         /// The number of hosts that were added.
         public var hosts: Int
-        /// The number of hosts whose time had ended and that were left out.
+        /// The number of expired hosts, which were left out.
         public var expiredHosts: Int
         /// The number of lines that could not be used.
         public var skippedLines: Int
@@ -22,10 +22,10 @@ extension StrictTransportStore {
     /// The largest file that is read: 32 MiB.
     public static let maximumFileSize = 32 << 20
 
-    /// Adds the hosts of a file in the format of curl's `--hsts`. The file is read on another thread. Lines that cannot be used
-    /// are left out and counted.
-    /// - Throws: `H2Error`: `localIO` if the file cannot be read or is not a regular file, `limitExceeded` if it is larger than
-    ///   ``maximumFileSize``. The store is then as before. Cancelling the task does not shorten the call.
+    /// Adds the hosts in a file in the format of curl's `--hsts`. The file is read on another thread. Lines that cannot
+    /// be used are left out and counted.
+    /// - Throws: `H2Error`: `localIO` if the file cannot be read or is not a regular file, `limitExceeded` if it is
+    ///   larger than ``maximumFileSize``. The store is then unchanged. Cancelling the task does not shorten the call.
     @discardableResult
     public nonisolated(nonsending) func load(from path: String) async throws(H2Error) -> LoadReport {
         try await BlockingThreads.shared.result { () throws(H2Error) in
@@ -33,16 +33,16 @@ extension StrictTransportStore {
         }
     }
 
-    /// Adds the hosts of a file's contents. Otherwise as ``load(from:)``.
+    /// Adds the hosts in a file's contents. Otherwise the same as ``load(from:)``.
     @discardableResult
     public func load(_ contents: [UInt8]) -> LoadReport { load(contents, now: ConnectionPool.wallTime) }
 
-    /// Writes the hosts whose time has not ended to a file, in the format of curl's `--hsts`.
+    /// Writes the hosts that have not expired to a file, in the format of curl's `--hsts`.
     ///
-    /// The file is written on another thread and replaced atomically, so that others never see a part of it. Only its owner
-    /// can read it (mode 0600), because it tells where the client has been.
-    /// - Throws: `H2Error` (`localIO`) if the file cannot be written. It is then as before. Cancelling the task does not
-    ///   shorten the call.
+    /// The file is written on another thread and replaced atomically, so that nobody sees a partial file. Only its
+    /// owner can read it (mode 0600), because it reveals where the client has been.
+    /// - Throws: `H2Error` (`localIO`) if the file cannot be written. It is then unchanged. Cancelling the task does
+    ///   not shorten the call.
     public nonisolated(nonsending) func save(to path: String) async throws(H2Error) {
         try await BlockingThreads.shared.result { () throws(H2Error) in
             try WholeFile.replace(path, with: StrictTransportFile.text(self.hosts))

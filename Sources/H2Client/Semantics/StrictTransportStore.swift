@@ -1,8 +1,9 @@
 import HTTPTypes
 
-/// Remembers the hosts that want to be used over TLS only, and turns `http` URLs of theirs into `https` (HSTS, RFC 6797).
+/// Remembers the hosts that want to be used over TLS only, and turns their `http` URLs into `https` (HSTS, RFC 6797).
 ///
-/// A client has no such memory unless its configuration has a store. Clients may share one; it can be used from any task.
+/// A client remembers nothing unless its configuration has a store. Clients may share one; it can be used from any
+/// task.
 ///
 /// ```swift
 /// let store = StrictTransportStore()
@@ -16,37 +17,37 @@ import HTTPTypes
 /// try await store.save(to: "hsts.txt")
 /// ```
 ///
-/// - A host is learnt from the field `strict-transport-security` of a response over TLS with a verified certificate; without
-///   verification (``ConnectionConfiguration/TLS/verifiesPeer``) nothing is learnt. `max-age=0` removes it. Addresses are
-///   neither learnt nor changed.
-/// - An `http` URL of a known host becomes `https` before anything is sent, for redirects too. Port 80 becomes 443; other ports
-///   stay as they are.
+/// - A host is learned from the `strict-transport-security` field of a response over TLS with a verified certificate.
+///   Without verification (``ConnectionConfiguration/TLS/verifiesPeer``) nothing is learned. `max-age=0` removes the
+///   host. Addresses are neither learned nor changed.
+/// - An `http` URL of a known host becomes `https` before anything is sent, also in redirects. Port 80 becomes 443;
+///   other ports stay the same.
 ///
-/// There is no list of hosts that are known in advance; ``insert(_:)`` adds some.
+/// There is no preloaded list of hosts; add your own with ``insert(_:)``.
 ///
 /// Invariant behind `@unchecked Sendable`: `entries` and `clock` are accessed with `lock` held.
-public final class StrictTransportStore: @unchecked Sendable {
+public final class StrictTransportStore: LiveObject, @unchecked Sendable {
     /// A host that wants to be used over TLS only.
     public struct Host: Sendable, Hashable {
-        /// The name in ASCII form and lower case, without a dot at its end.
+        /// The name in ASCII form and lower case, without a trailing dot.
         public let name: String
         /// Whether its subdomains are included.
         public let includesSubdomains: Bool
-        /// When this ends, in seconds since 1970. Int.max: never.
+        /// When the entry expires, in seconds since 1970. Int.max: never.
         public let expires: Int
 
         /// Creates a host.
         /// - Parameters:
         ///   - name: The name, in any case. An internationalised name is converted.
         ///   - includesSubdomains: Whether its subdomains are included. Default false.
-        ///   - expires: When this ends, in seconds since 1970. Default: never.
-        /// - Returns: nil if it is not a name; addresses are none.
+        ///   - expires: When the entry expires, in seconds since 1970. Default: never.
+        /// - Returns: nil if it is not a name. Addresses are not names.
         public init?(_ name: String, includesSubdomains: Bool = false, expires: Int = Int.max) {
             guard let origin = try? Origin(scheme: .https, host: name), !CookieScope.isAddress(origin.host) else {
                 return nil
             }
             let key = StrictTransportStore.key(origin.host)
-            guard !key.isEmpty, key.utf8.count <= 255 else { return nil }
+            guard !key.isEmpty, key.utf8.count <= 255, !CookieScope.hasEmptyLabel(origin.host) else { return nil }
             self.name = String(key)
             self.includesSubdomains = includesSubdomains
             self.expires = expires
@@ -55,12 +56,12 @@ public final class StrictTransportStore: @unchecked Sendable {
 
     private struct Entry {
         var host: Host
-        /// When the host was noted last, as a tick of `clock`.
+        /// When the host was last noted, as a tick of `clock`.
         var noted: UInt64
     }
 
-    /// The maximum number of hosts. When one more is learnt, those that were noted the longest ago are forgotten, until a
-    /// tenth is free.
+    /// The maximum number of hosts. If one more is learned, the hosts noted the longest ago are forgotten until a tenth
+    /// is free.
     public let maximumHosts: Int
     private let lock = PthreadLock()
     private var entries: [String: Entry] = [:]
@@ -73,7 +74,7 @@ public final class StrictTransportStore: @unchecked Sendable {
 
     // MARK: - Contents
 
-    /// The hosts whose time has not ended, those noted the longest ago first.
+    /// The hosts that have not expired, those noted the longest ago first.
     public var hosts: [Host] { hosts(now: ConnectionPool.wallTime) }
 
     /// Whether an `http` URL of a host is turned into `https`.
@@ -82,11 +83,11 @@ public final class StrictTransportStore: @unchecked Sendable {
         return contains(origin.host, now: ConnectionPool.wallTime)
     }
 
-    /// Adds a host, or replaces what is known of it. One whose time has ended is removed.
+    /// Adds a host, or replaces its entry. If it has expired, it is removed.
     public func insert(_ host: Host) { insert(host, now: ConnectionPool.wallTime) }
 
-    /// Removes a host, and returns whether it was known. Its subdomains may still be by entries of their own or of a domain
-    /// above.
+    /// Removes a host, and returns whether it was known. Its subdomains may still be covered by their own entries or by
+    /// that of a domain above.
     @discardableResult
     public func remove(_ host: String) -> Bool {
         guard let origin = try? Origin(scheme: .http, host: host) else { return false }
@@ -116,7 +117,7 @@ public final class StrictTransportStore: @unchecked Sendable {
         }
     }
 
-    /// With `lock` held.
+    /// Called with `lock` held.
     private func makeRoom(_ now: Int) {
         entries = entries.filter { $0.value.host.expires > now }
         let excess = entries.count - (maximumHosts - maximumHosts / 10)
@@ -152,14 +153,14 @@ public final class StrictTransportStore: @unchecked Sendable {
 
     // MARK: - Requests
 
-    /// The origin to use instead of an `http` origin; nil if there is none.
+    /// The origin to use instead of an `http` origin; nil if it stays the same.
     func upgraded(_ origin: Origin, now: Int) -> Origin? {
         guard origin.scheme == .http, contains(origin.host, now: now) else { return nil }
         let port = origin.port == Origin.Scheme.http.defaultPort ? Origin.Scheme.https.defaultPort : origin.port
         return try? Origin(scheme: .https, host: origin.host, port: port)
     }
 
-    /// The URL to use instead of an `http` URL; nil if there is none.
+    /// The URL to use instead of an `http` URL; nil if it stays the same.
     func upgraded(_ target: RequestTarget, now: Int) -> RequestTarget? {
         guard let origin = upgraded(target.origin, now: now) else { return nil }
         let userInfo = target.userInfo.map { $0 + "@" } ?? ""
@@ -168,7 +169,7 @@ public final class StrictTransportStore: @unchecked Sendable {
             "\(origin.scheme.rawValue)://\(userInfo)\(origin.urlAuthority)\(target.path)\(fragment)", pathAsIs: true)
     }
 
-    /// Turns a request that is about to be sent to a known host into one over TLS.
+    /// Turns a request that is about to be sent to a known host into a request over TLS.
     /// - Parameters:
     ///   - origin: where the request goes; changed with it.
     ///   - now: seconds since 1970.
@@ -179,9 +180,9 @@ public final class StrictTransportStore: @unchecked Sendable {
         request.authority = secure.urlAuthority
     }
 
-    /// Notes what a response says.
+    /// Learns from a response.
     /// - Parameters:
-    ///   - field: the value of its first field `strict-transport-security`; others do not count (RFC 6797 section 8.1).
+    ///   - field: the value of its first `strict-transport-security` field; others do not count (RFC 6797 section 8.1).
     ///   - isVerified: whether the server's certificate was verified.
     ///   - now: seconds since 1970.
     package func learn(from field: [UInt8], origin: Origin, isVerified: Bool, now: Int) {

@@ -1,14 +1,14 @@
 import HTTPTypes
 
-/// A reference as in `location`, resolved against the URL it came from (RFC 3986 section 5).
-struct URLReference {
-    let target: RequestTarget
+/// A reference, as in `location`, resolved against the URL it came from (RFC 3986 section 5).
+package struct URLReference {
+    package let target: RequestTarget
     /// After the `#`, percent-encoded where needed; nil if there is none.
-    let fragment: String?
+    package let fragment: String?
 
     /// - Throws: `H2Error` (`invalidURL`).
-    init(_ reference: String, from base: RequestTarget) throws(H2Error) {
-        // Servers do send spaces, which no URL has: RFC 9110 section 10.2.2 has only one thing they can mean.
+    package init(_ reference: String, from base: RequestTarget) throws(H2Error) {
+        // Servers do send spaces, which no URL contains. RFC 9110 section 10.2.2 leaves only one meaning for them.
         var bytes = Self.trimmed(Array(reference.utf8)[...])
         if let hash = bytes.firstIndex(of: UInt8(ascii: "#")) {
             fragment = Self.encoded(bytes[(hash + 1)...])
@@ -58,8 +58,7 @@ struct URLReference {
         return bytes
     }
 
-    /// With spaces and bytes above ASCII percent-encoded. Other characters that no URL has are left for `RequestTarget` to
-    /// refuse.
+    /// Percent-encodes spaces and non-ASCII bytes. Other invalid characters are left for `RequestTarget` to refuse.
     private static func encoded(_ bytes: ArraySlice<UInt8>) -> String {
         var out: [UInt8] = []
         var isAuthority = bytes.starts(with: "//".utf8) || hasScheme(bytes)

@@ -1,16 +1,16 @@
-/// What tells one state of a resource from another (RFC 9110 section 8.8), if it is strong: equal validators then mean equal
-/// bytes, so that a part may be added to bytes from an earlier response.
+/// Distinguishes one state of a resource from another (RFC 9110 section 8.8). It is strong: equal validators mean equal
+/// bytes, so a part may be appended to bytes from an earlier response.
 enum Validator: Sendable, Hashable {
     /// A strong entity tag, with its quotes.
     case entityTag(String)
     /// The value of `last-modified`.
     case lastModified(String)
 
-    /// The strongest validator of a response; nil if it has none that is strong.
+    /// The strongest validator of a response; nil if it has no strong one.
     /// - Parameter date: the value of the response's `date`.
     init?(entityTag: String?, lastModified: String?, date: String?) {
         if let entityTag {
-            // With a weak tag no date may be used either (RFC 9110 section 13.1.5).
+            // With a weak tag, a date must not be used either (RFC 9110 section 13.1.5).
             guard Self.isStrong(entityTag) else { return nil }
             self = .entityTag(entityTag)
             return

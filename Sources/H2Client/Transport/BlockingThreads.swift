@@ -61,8 +61,8 @@ package final class BlockingThreads: @unchecked Sendable {
         return status
     }
 
-    /// Runs `work` on one of the threads, or here if the system has none left, and returns its result. Cancelling does not
-    /// shorten the wait.
+    /// Runs `work` on one of the threads, or on the current one if the system has none left, and returns its result.
+    /// Cancelling does not shorten the wait.
     /// - Throws: The errors of `work`.
     nonisolated(nonsending) func result<R: Sendable, Failure: Error>(
         _ work: @escaping @Sendable () throws(Failure) -> R

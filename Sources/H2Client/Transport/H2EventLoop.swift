@@ -21,13 +21,13 @@ import CNghttp2
 ///
 /// The thread starts when the loop is first used. It ends after ``shutdown()``, or when the loop is dropped. Connections,
 /// clients with the loop in their configuration, and actors that use it as their executor keep a loop alive.
-public final class H2EventLoop: SerialExecutor {
+public final class H2EventLoop: SerialExecutor, LiveObject {
     /// The loop that the whole process shares. It starts at its first use and never stops.
     public static let shared = H2EventLoop()
 
     /// The executor that tasks can prefer: `withTaskExecutorPreference(loop.taskExecutor) { ... }`.
     public let taskExecutor: any TaskExecutor
-    /// A client replaces it with a loop of its own.
+    /// A client replaces it with its own loop.
     static let placeholder = H2EventLoop()
     private let thread: LoopThread
     private let queue: JobQueue
@@ -61,8 +61,8 @@ public final class H2EventLoop: SerialExecutor {
     }
 
     /// Initialises TLS on the loop's thread, so that a program can do something else meanwhile, such as parsing its command
-    /// line. Optional: otherwise the process's first TLS connection does it, and takes 2 to 3 ms longer.
-    public func prepareTLS() { execute { TLSContext.warmUp() } }
+    /// line. Optional: otherwise the process's first TLS connection does it, and takes 1 to 2 ms longer.
+    public func prepareTLS() { execute { ch2_warm_up_tls() } }
 
     // MARK: - Executor
 
@@ -126,6 +126,8 @@ public final class H2EventLoop: SerialExecutor {
 
     /// Has `flushable` flushed at the end of this turn.
     package func markDirty(_ flushable: any Flushable) { thread.markDirty(flushable) }
+    /// The same for objects that others write to when flushed: they are flushed after the others, in the same turn.
+    func markCarrierDirty(_ flushable: any Flushable) { thread.markCarrierDirty(flushable) }
 
     /// Runs `action` on the loop's thread once `nanoseconds` have passed, unless cancelled.
     package func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> LoopTimer {

@@ -23,6 +23,8 @@ final class LoopThread: @unchecked Sendable {
     @exclusivity(unchecked) private(set) var timers = TimerQueue()
     @exclusivity(unchecked) private var dirty: [any Flushable] = []
     @exclusivity(unchecked) private var flushing: [any Flushable] = []
+    /// Objects flushed after those, in the same turn, since those write to them.
+    @exclusivity(unchecked) private var carriers: [any Flushable] = []
     /// Monotonic nanoseconds, read once per turn.
     @exclusivity(unchecked) fileprivate(set) var now: UInt64
     /// Why no descriptor can be watched: the loop was shut down, or the system has no thread or descriptor left.
@@ -92,6 +94,11 @@ final class LoopThread: @unchecked Sendable {
     // MARK: - On the loop's thread
 
     func markDirty(_ flushable: any Flushable) { dirty.append(flushable) }
+
+    /// The same, but if others are being flushed, this is flushed after them in this turn.
+    func markCarrierDirty(_ flushable: any Flushable) {
+        if flushing.isEmpty { dirty.append(flushable) } else { carriers.append(flushable) }
+    }
 
     func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
         let timer = LoopTimer(deadline: now &+ min(nanoseconds, UInt64.max / 4), action: action)
@@ -230,7 +237,19 @@ final class LoopThread: @unchecked Sendable {
         guard !dirty.isEmpty else { return }
         swap(&dirty, &flushing)
         for flushable in flushing { flushable.flush() }
+        if !carriers.isEmpty { flushCarriers() }
         flushing.removeAll(keepingCapacity: true)
+    }
+
+    @inline(never)
+    private func flushCarriers() {
+        // One may be added again: what it carries is written to meanwhile.
+        var next = 0
+        while next < carriers.count {
+            carriers[next].flush()
+            next += 1
+        }
+        carriers.removeAll(keepingCapacity: true)
     }
 
     // MARK: - Messages

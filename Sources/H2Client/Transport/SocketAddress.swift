@@ -66,7 +66,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension SocketAddress {
-    /// The 4 or 16 bytes of a literal, whose zone is ignored; nil for other text.
+    /// The 4 or 16 bytes of a literal address, whose zone is ignored; nil for any other text.
     static func addressBytes(_ text: String) -> [UInt8]? {
         let bare = String(text.prefix { $0 != "%" })
         for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {

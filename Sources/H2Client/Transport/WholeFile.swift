@@ -3,23 +3,27 @@ import H2Platform
 
 /// Small files that are read and replaced as a whole. Everything here may block.
 package enum WholeFile {
-    /// Reads a regular file.
+    /// Reads a file.
+    /// - Parameter allowsPipes: whether it may be something other than a regular file, whose writer is then waited for.
     /// - Throws: `H2Error`: `localIO` if it cannot be read or is not a regular file, `limitExceeded` if it is longer than
     ///   `limit` bytes.
-    package static func read(_ path: String, upTo limit: Int) throws(H2Error) -> [UInt8] {
-        // Opening a pipe would wait for a writer; for a regular file O_NONBLOCK changes nothing.
-        let descriptor = path.utf8.contains(0) ? -1 : ch2_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0)
+    package static func read(
+        _ path: String, upTo limit: Int, allowsPipes: Bool = false
+    ) throws(H2Error) -> [UInt8] {
+        // O_NONBLOCK has no effect on a regular file.
+        let flags = O_RDONLY | O_NOCTTY | (allowsPipes ? 0 : O_NONBLOCK)
+        let descriptor = path.utf8.contains(0) ? -1 : ch2_open(path, flags, 0)
         guard descriptor >= 0 else {
             let code = path.utf8.contains(0) ? EINVAL : errno
             throw failure("cannot read '\(path)'", code, "check the path and its rights")
         }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard fstat(descriptor, &status) == 0, allowsPipes || status.st_mode & S_IFMT == S_IFREG else {
             throw H2Error(
                 .localIO, initiator: .user, message: "'\(path)' is not a regular file", remedy: "copy it into one")
         }
-        // Its size is only a hint: it may grow, and files of /proc have none.
+        // The size is only a hint: the file may grow, and files in /proc have none.
         var bytes: [UInt8] = []
         bytes.reserveCapacity(min(max(Int(status.st_size), 0), limit) + 1)
         let chunk = 1 << 16
@@ -44,16 +48,16 @@ package enum WholeFile {
         }
     }
 
-    /// Replaces a file, or creates it, atomically: others see the old contents or the new ones. It is then readable and
-    /// writable for its owner alone. A symbolic link stays, and the file behind it is replaced.
-    /// - Throws: `H2Error` (`localIO`), and the file is as before.
+    /// Replaces a file, or creates it, atomically: others see the old contents or the new ones. Only its owner can then
+    /// read and write it. A symbolic link stays, and the file behind it is replaced.
+    /// - Throws: `H2Error` (`localIO`); the file is then unchanged.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(H2Error) {
         guard !path.utf8.contains(0), !path.isEmpty else {
             throw failure("cannot write '\(path)'", EINVAL, "check the path")
         }
         let target = resolved(path)
         var status = stat()
-        // A rename would replace a device or pipe too.
+        // A rename would also replace a device or pipe.
         guard lstat(target, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
             throw H2Error(
                 .localIO, initiator: .user, message: "'\(path)' is not a regular file", remedy: "choose another path")
@@ -62,7 +66,7 @@ package enum WholeFile {
         let folder = slash.map { String(target[...$0]) } ?? ""
         let (part, descriptor) = try create(in: folder, for: path)
         var code = bytes.withUnsafeBytes { writeFully(descriptor, $0) }
-        // After a power failure the new name must not belong to a file without contents.
+        // After a power failure, the new name must not refer to a file without contents.
         if code == 0, fsync(descriptor) != 0, errno != EINVAL { code = errno }
         // Some systems report a failed write only here (NFS, quotas).
         if close(descriptor) != 0, code == 0 { code = errno }
@@ -72,7 +76,7 @@ package enum WholeFile {
         throw failure("cannot write '\(path)'", code, "check the room on its disk, and the rights on its folder")
     }
 
-    /// Creates an empty file with a name that nothing has.
+    /// Creates an empty file with an unused name.
     private static func create(in folder: String, for path: String) throws(H2Error) -> (path: String, descriptor: CInt)
     {
         let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -86,7 +90,7 @@ package enum WholeFile {
         throw failure("cannot write '\(path)'", errno, "check that its folder exists and may be written to")
     }
 
-    /// The path without symbolic links, as far as it exists.
+    /// The path with symbolic links resolved, as far as it exists.
     private static func resolved(_ path: String) -> String {
         guard let resolved = realpath(path, nil) else { return path }
         defer { free(resolved) }

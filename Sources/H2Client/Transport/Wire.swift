@@ -43,21 +43,21 @@ extension Wire {
     package func release() {}
 }
 
-/// A wire that another one can be put on: TLS over it, for the far end of a proxy's tunnel.
+/// A wire that can carry another one, such as TLS with the origin at the far end of a proxy's tunnel.
 package protocol CarrierWire: Wire {
     /// Like `read`, but the bytes stay where they are.
     func peek(into buffer: UnsafeMutableRawBufferPointer) -> WireResult
     /// Stops notifying the handler; the wire stays open, for another handler.
     func detach()
-    /// Closes only our side, in TLS with close_notify.
+    /// Closes only our side, with close_notify in TLS.
     func finishWriting()
 }
 
-/// The part shared by TCP and TLS wires: what is below them, usually a descriptor.
+/// The part shared by TCP and TLS wires: the layer below them, usually a descriptor.
 package class SocketWire {
     /// -1 if there is a carrier.
     package let descriptor: CInt
-    /// The wire below, if it is not a descriptor of our own.
+    /// The wire below, if there is no descriptor of our own.
     final let carrier: (any CarrierWire)?
     private var loop: H2EventLoop?
     private var watched = (readable: true, writable: false)
@@ -70,7 +70,7 @@ package class SocketWire {
         carrier = nil
     }
 
-    /// Takes ownership of the carrier, which nobody is attached to.
+    /// Takes ownership of the carrier, which must have no handler attached.
     init(carrier: any CarrierWire) {
         descriptor = -1
         self.carrier = carrier
@@ -124,7 +124,7 @@ package class SocketWire {
         return true
     }
 
-    /// Gives the open descriptor away; from then on this wire counts as closed. Nobody is attached.
+    /// Gives the open descriptor away; this wire then counts as closed. No handler is attached.
     final func releaseDescriptor() -> CInt {
         precondition(!isClosed && carrier == nil && loop == nil, "an open descriptor of its own, that nobody watches")
         isClosed = true

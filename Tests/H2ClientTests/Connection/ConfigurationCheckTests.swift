@@ -30,6 +30,18 @@ import Testing
                 $0.connection.tls.maximumVersion = .tls12
             }
         ),
+        (
+            "tls.minimumVersion",
+            {
+                $0.proxies.tls = ConnectionConfiguration.TLS(minimumVersion: .tls13, maximumVersion: .tls12)
+            }
+        ),
+        (
+            "tls.pinnedKeys",
+            {
+                $0.connection.proxies.tls = ConnectionConfiguration.TLS(pinnedKeys: ["sha256//short"])
+            }
+        ),
         ("pool.connections", { $0.pool.connections = 0 }),
         ("pool.http1ConnectionsPerOrigin", { $0.pool.http1ConnectionsPerOrigin = 0 }),
         ("pool.streamsPerConnection", { $0.pool.streamsPerConnection = -5 }),

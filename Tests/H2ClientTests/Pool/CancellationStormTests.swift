@@ -11,11 +11,11 @@ import Testing
 /// Many requests at once, all cancelled from another thread after a random number of microseconds, at each stage of a
 /// request's life, over both versions.
 ///
-/// `H2_STORM_ROUNDS=10000` runs so many rounds in all, and `H2_STORM_SEED` chooses others. A round that makes no progress
-/// ends the process: the threads that would report it may be the ones that wait for each other.
+/// `H2_STORM_ROUNDS=10000` runs this many rounds in all, and `H2_STORM_SEED` selects different ones. A round that makes
+/// no progress ends the process: the threads that would report it may be the ones that wait for each other.
 @Suite(.inTurn, .timeLimit(.minutes(120)))
 struct CancellationStormTests {
-    enum Stage: String, CaseIterable { case waiting, dialing, retrying, sending, reading }
+    enum Stage: String, CaseIterable { case waiting, dialing, retrying, hedging, sending, reading }
 
     struct Storm: CustomTestStringConvertible, Sendable {
         let stage: Stage
@@ -45,7 +45,7 @@ struct CancellationStormTests {
         for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.rounds) {
             watchdog.begin(seed)
             await round(storm, seed, client, server.url)
-            // What was in the making is part of what is cancelled.
+            // Connections that are still being opened are part of what is cancelled.
             if storm.stage == .dialing {
                 client.shutdownNow()
                 client = HTTPClient(configuration: configuration)
@@ -73,6 +73,7 @@ struct CancellationStormTests {
             configuration.retry.maximumAttempts = 100
             configuration.retry.minimumRetriesPerSecond = 1_000_000
         }
+        if storm.stage == .hedging { configuration.pool.whenSaturated = .openConnection(upTo: 3) }
         return configuration
     }
 
@@ -111,6 +112,10 @@ struct CancellationStormTests {
         switch stage {
         case .waiting, .dialing: _ = try await client.get("\(url)/bytes/100")
         case .retrying: _ = try await client.get("\(url)/status/503")
+        case .hedging:
+            let delay = Duration.microseconds(Int.random(in: 0...1_000))
+            let policy = HTTPClient.HedgingPolicy(delay: delay, maximumHedges: 2, minimumHedgesPerSecond: 1_000_000)
+            _ = try await client.get("\(url)/delay/1", options: RequestOptions(hedging: policy))
         case .sending:
             let chunk = [UInt8](repeating: 7, count: 10_000)
             let body = HTTPRequestBody.writer { writer in
@@ -169,7 +174,7 @@ private final class Watchdog: Sendable {
         Thread.detachNewThread { [self] in
             var (last, quiet) = (-1, 0)
             while !isOver.load(ordering: .relaxed) {
-                // Of a thread of its own, for as long as the test runs: what it waits for is that nothing happens.
+                // On its own thread, for as long as the test runs: what it waits for is that nothing happens.
                 letTimePass(.milliseconds(250))
                 let present = round.load(ordering: .relaxed)
                 quiet = present == last ? quiet + 1 : 0

@@ -40,10 +40,11 @@ extension PoolState {
             }
             streams += Int(connection.streams)
         }
-        var (waiting, requests, unused) = (0, 0, 0)
+        var (waiting, others, requests, unused) = (0, 0, 0, 0)
         for index in 0..<origins.bound where origins.isTaken(index) {
             let origin = origins[Int32(index)]
             waiting += origin.waiting
+            others += Int(origin.others.count)
             requests += origin.inFlight
             if origin.isUnused { unused += 1 }
         }
@@ -53,6 +54,8 @@ extension PoolState {
         breaches.unless(idle == Int(self.idle.count), "\(idle) idle, but \(self.idle.count) in the list")
         breaches.unless(aging == Int(self.aging.count), "\(aging) open, but \(self.aging.count) in the list")
         breaches.unless(waiting == waiters.count, "\(waiting) wait, but there are \(waiters.count) records")
+        breaches.unless(
+            others == avoided.count, "\(others) wait for another connection, \(avoided.count) avoid some")
         breaches.unless(waiting <= waitingLimit, "\(waiting) wait, more than \(waitingLimit)")
         breaches.unless(requests == inFlight, "\(requests) requests under way, counted as \(inFlight)")
         breaches.unless(streams == inFlight, "\(streams) streams for \(inFlight) requests")
@@ -129,17 +132,16 @@ extension PoolState {
         say(origin.inFlight <= requestsPerOrigin, "\(origin.inFlight) requests, more than \(requestsPerOrigin)")
         say(origin.unused.isLinked == origin.isUnused, "its place among the unused")
         say(origin.shared == noSlot || connections.isTaken(Int(origin.shared)), "shares a connection that is gone")
-        if case .openConnection(let limit) = saturation {
-            say(open2 <= max(1, limit), "\(open2) HTTP/2 connections, more than \(limit)")
-        } else {
-            say(open2 <= 1, "\(open2) HTTP/2 connections instead of one")
-        }
+        say(open2 <= http2Limit(slot), "\(open2) HTTP/2 connections, more than \(http2Limit(slot))")
     }
 
     private func checkQueues(_ slot: Int32, _ breaches: inout Breaches) {
         let origin = origins[slot]
         var count = 0
-        for queue in [origin.replays, origin.requests, origin.http1Replays, origin.http1Requests, origin.exclusives] {
+        for queue in [
+            origin.replays, origin.requests, origin.http1Replays, origin.http1Requests, origin.exclusives,
+            origin.others,
+        ] {
             var waiter = queue.first
             var last: UInt64 = 0
             while waiter != noSlot {
@@ -157,7 +159,26 @@ extension PoolState {
             count > 0 || !origin.room.isLinked && !origin.limited.isLinked, "origin \(slot) is in a queue for nobody")
     }
 
-    /// Nobody waits who could be served, and whoever waits has something to wait for.
+    /// Whether the first request that waits for another connection could have one.
+    private func couldServeOther(_ origin: OriginRecord) -> Bool {
+        guard origin.others.first != noSlot else { return false }
+        let avoided = avoided[waiters.key(origin.others.first)] ?? []
+        func isFree(_ slot: Int32) -> Bool {
+            connections[slot].usableUntil > now && connections[slot].streams < connections[slot].limit
+                && !avoided.contains(connections.key(slot))
+        }
+        if origin.shared != noSlot, isFree(origin.shared) { return true }
+        for first in [origin.http2.first, origin.idleHTTP1.first] {
+            var slot = first
+            while slot != noSlot {
+                if isFree(slot) { return true }
+                slot = connections[slot].list.next
+            }
+        }
+        return false
+    }
+
+    /// No request waits that could be served, and every waiting request has something to wait for.
     private func checkService(_ slot: Int32, _ breaches: inout Breaches) {
         let origin = origins[slot]
         // Where a `tick` is due, it comes first.
@@ -182,6 +203,8 @@ extension PoolState {
                 hasIdleHTTP1 = true
             }
         }
+        say(origin.others.isEmpty || !origin.dials.isEmpty, "one waits for another connection that nobody dials")
+        say(gate(slot) != .open || !couldServeOther(origin), "one waits for another connection that is there")
         say(origin.exclusives.isEmpty || !serves && !hasIdleHTTP1, "one waits for a connection to hold that is there")
         let gate = gate(slot)
         let couldServe =

@@ -67,6 +67,13 @@ final class PoolHarness {
         event(sourceLocation) { $0.lease(origin, kind: kind) }
     }
 
+    @discardableResult
+    func leaseOther(
+        _ origin: OriginKey, than avoided: ConnectionKey..., sourceLocation: SourceLocation = #_sourceLocation
+    ) -> LeaseResult {
+        event(sourceLocation) { $0.leaseOther(origin, than: avoided) }
+    }
+
     /// A request that must get a connection at once.
     func use(
         _ origin: OriginKey, _ kind: LeaseKind = [], sourceLocation: SourceLocation = #_sourceLocation

@@ -32,6 +32,7 @@ final class PoolWalk {
         var origin: OriginKey
         var kind: LeaseKind
         var order: Int
+        var avoided: [ConnectionKey] = []
     }
 
     struct Held {
@@ -116,7 +117,8 @@ final class PoolWalk {
         guard let origin = origins.randomElement(using: &random) else { return }
         let connection = keys.randomElement(using: &random)
         switch Int.random(in: 0..<100, using: &random) {
-        case 0..<30: request(origin)
+        case 0..<26: request(origin)
+        case 26..<30: requestOther(origin)
         case 30..<50: if let connection { progress(connection) }
         case 50..<75: release()
         case 75..<79:
@@ -162,8 +164,29 @@ final class PoolWalk {
             case .tooManyWaiting: if waiters.count < pool.waitingRequests { complain("\(failure)") }
             case .shutDown: if !isShutDown { complain("\(failure)") }
             case .http1NotAllowed: if !kind.contains(.http1) { complain("\(failure)") }
-            case .dialFailed: complain("\(failure)")
+            case .dialFailed, .noOther: complain("\(failure)")
             }
+        }
+        execute(state.takeActions())
+    }
+
+    /// Another copy of a request that is in progress.
+    private func requestOther(_ origin: OriginKey) {
+        let carrying = Set(leases.filter { $0.lease.origin == origin && !$0.isExclusive }.map(\.lease.connection))
+        var avoided = keys.filter(carrying.contains)
+        guard let first = avoided.randomElement(using: &random) else { return }
+        if !random.one(in: 4) { avoided = [first] }
+        order += 1
+        state.now = now
+        switch state.leaseOther(origin, than: avoided) {
+        case .use(let key):
+            if avoided.contains(key) { complain("a connection to avoid was given out") }
+            took(key, origin, .other)
+        case .wait(let key):
+            if waiters[key] != nil { complain("a waiter's key is used twice") }
+            waiters[key] = Waiter(origin: origin, kind: .other, order: order, avoided: avoided)
+        case .fail(.noOther): break
+        case .fail(let failure): if failure != .shutDown || !isShutDown { complain("\(failure)") }
         }
         execute(state.takeActions())
     }
@@ -335,6 +358,7 @@ final class PoolWalk {
                     complain("a request is assigned twice")
                     continue
                 }
+                if found.avoided.contains(key) { complain("a connection to avoid was given out") }
                 if found.kind.isEmpty,
                     waiters.values.contains(where: {
                         $0.kind.isEmpty && $0.origin == found.origin && $0.order < found.order

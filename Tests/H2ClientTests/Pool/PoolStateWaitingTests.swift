@@ -162,6 +162,18 @@ import Testing
         #expect(pool.figures(of: origin).draining == 1)
     }
 
+    @Test func `A connection that takes requests during its handshake counts as opened after it`() throws {
+        let pool = PoolHarness()
+        let origin = pool.origin()
+        try pool.wait(origin)
+        let key = try pool.dialed()
+        pool.event { $0.connected(key, protocol: .http1, isEstablished: false) }
+        #expect(pool.assignments.count == 1)
+        #expect(pool.state.opened == 0 && pool.figures(of: origin).dialing == 1)
+        pool.event { $0.established(key) }
+        #expect(pool.state.opened == 1 && pool.figures(of: origin).http1Active == 1)
+    }
+
     @Test func `Requests that wait are counted for their origin alone`() throws {
         let pool = PoolHarness()
         let (one, two) = (pool.origin(), pool.origin())

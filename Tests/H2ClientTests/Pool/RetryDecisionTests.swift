@@ -346,4 +346,32 @@ import Testing
         #expect(decide(503, nil, shared, off) == .no(.retryingIsOff))
         #expect(decide(421, nil, shared, off) == .no(.retryingIsOff))
     }
+
+    // MARK: - Early data
+
+    @Test(arguments: idempotent + others)
+    func `Only a request that was sent early is sent again after 425, whatever the policy`(
+        method: HTTPRequest.Method
+    ) {
+        let early = situation(method) { ($0.wasEarly, $0.attempts, $0.replays) = (true, 9, RetryDecision.replayLimit) }
+        for policy in [HTTPClient.RetryPolicy.never, .init(), .withStatuses] {
+            #expect(decide(425, nil, early, policy) == .withoutEarlyData)
+        }
+        #expect(decide(425, nil, situation(method), .never) == .no(.statusIsFinal))
+        #expect(decide(503, nil, early, .never) != .withoutEarlyData)
+    }
+
+    @Test(arguments: idempotent + others)
+    func `A request lost in an early handshake is sent again, unless the certificate was rejected or its body is gone`(
+        method: HTTPRequest.Method
+    ) {
+        let lost = situation(method) { $0.lostInHandshake = true }
+        for code in [H2Error.Code.tlsFailed, .connectionClosed, .notProcessed, .timeout, .http2NotNegotiated] {
+            #expect(decide(error(code), lost, .never) == .withoutEarlyData)
+        }
+        #expect(decide(error(.certificateRejected), lost) == .no(.wouldNotHelp))
+        let gone = situation(method) { ($0.lostInHandshake, $0.bodyCanBeSentAgain) = (true, false) }
+        #expect(decide(error(.tlsFailed), gone) == .no(.bodyCannotBeSentAgain))
+        #expect(decide(CancellationError(), lost) == .no(.cancelled))
+    }
 }

@@ -13,7 +13,7 @@ import Testing
             ("attachment; filename=\"EURO rates\"; filename*=utf-8''%e2%82%ac%20rates", "attachment", "€ rates"),
             ("attachment; filename*=utf-8''%e2%82%ac%20rates; filename=\"EURO rates\"", "attachment", "€ rates"),
             ("attachment; filename*=iso-8859-1'en'%A3%20rates", "attachment", "£ rates"),
-            // A malformed or unknown filename* leaves the other one.
+            // If filename* is malformed or unknown, the other one is used.
             ("attachment; filename=a.txt; filename*=utf-8''%ff", "attachment", "a.txt"),
             ("attachment; filename=a.txt; filename*=utf-8''%2", "attachment", "a.txt"),
             ("attachment; filename=a.txt; filename*=koi8-r''%c1", "attachment", "a.txt"),
@@ -55,7 +55,8 @@ import Testing
             ("..%2f..%2fetc", "%2f..%2fetc"),
             ("-rf", "_rf"), ("a:b*c?\"<>|", "a_b_c_____"),
             ("invoice\u{202e}fdp.exe", "invoicefdp.exe"), ("\u{feff}a\u{200e}\u{2066}b", "ab"),
-            ("CON", "_CON"), ("con.txt", "_con.txt"), ("Aux.tar.gz", "_Aux.tar.gz"), ("com1", "_com1"),
+            ("prn .txt", "_prn .txt"), ("prn" + String(repeating: " ", count: 300) + "x", "_prn"), ("CON", "_CON"),
+            ("con.txt", "_con.txt"), ("Aux.tar.gz", "_Aux.tar.gz"), ("com1", "_com1"),
             ("LPT².x", "_LPT².x"),
             ("console.txt", "console.txt"), ("com", "com"), ("com10", "com10"), ("nul", "_nul"),
             ("naïve €.txt", "naïve €.txt"), ("\u{a0}\u{3000}", nil),

@@ -4,7 +4,7 @@ import Testing
 
 @testable import H2Client
 
-/// A jar with a short list of public suffixes, and a time of its own.
+/// A jar with a short list of public suffixes and its own clock.
 private struct Rig {
     let jar: CookieJar
     var now = 1_700_000_000
@@ -21,7 +21,7 @@ private struct Rig {
         return jar.set(Array(field.utf8), from: CookieScope(target.origin, target: target.path), now: now)
     }
 
-    /// The field `cookie` of a request; empty if it has none.
+    /// The `cookie` field of a request; empty if it has none.
     func sent(_ url: String, own: String? = nil) throws -> String {
         let target = try RequestTarget(url)
         var request = try target.request()
@@ -159,13 +159,13 @@ private struct Rig {
         #expect(try rig.sent("https://a.example") == "b=1; c=1")
         #expect(try !rig.set("b=; Max-Age=0", "https://a.example"))
         #expect(try rig.sent("https://a.example") == "c=1")
-        // Not that of another path.
+        // Not the one with another path.
         try rig.set("c=; Max-Age=0; Path=/x", "https://a.example")
         #expect(try rig.sent("https://a.example") == "c=1")
     }
 
     @Test(arguments: [
-        // The new cookie over http, and whether the secure one that is there stays alone.
+        // The new cookie over http, and whether the existing secure one stays unchanged.
         ("sid=evil", "http://www.example.com/", true),
         ("sid=evil; Domain=example.com", "http://www.example.com/", true),
         ("sid=evil; Domain=example.com", "http://other.example.com/", true),
@@ -328,7 +328,7 @@ private struct Rig {
         #expect(rig.jar.cookies.map(\.path) == ["/", "/", "/x"])
         #expect(rig.jar.removeAll { $0.domain == "a.example" } == 1)
         #expect(rig.jar.cookies.map(\.name) == ["b", "c"])
-        // One whose time has ended removes.
+        // An expired cookie removes the existing one.
         try rig.jar.insert(CookieJar.Cookie("b", "", domain: "shop.example", isHostOnly: false, expires: 1))
         #expect(rig.jar.cookies.map(\.name) == ["c"])
         rig.jar.removeAll()

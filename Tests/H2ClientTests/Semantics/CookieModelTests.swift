@@ -4,7 +4,7 @@ import Testing
 
 @testable import H2Client
 
-/// A store against a list that is looked through for each request.
+/// Compares a store with a list that is searched for each request.
 @Suite(.inTurn) struct CookieModelTests {
     private struct Model {
         var cookies: [(cookie: CookieJar.Cookie, created: Int)] = []
@@ -126,7 +126,7 @@ import Testing
             let isIn = store.insert(cookie, isFromSecureOrigin: true, now: now)
             let all = store.all(now: now)
             try #require(store.count <= limits.cookies, "seed \(seed), step \(step)")
-            // What is new is never what makes room.
+            // A new cookie is never the one that makes room.
             try #require(all.contains(cookie) == isIn, "seed \(seed), step \(step)")
             let counts = Dictionary(grouping: all, by: \.domain).mapValues(\.count)
             try #require(counts.values.allSatisfy { $0 <= limits.cookiesPerDomain })

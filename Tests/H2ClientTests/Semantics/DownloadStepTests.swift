@@ -21,10 +21,10 @@ import Testing
         arguments: [
             (["content-range": "bytes 40-99/100"], true),
             (["content-range": "bytes 40-99/100", "etag": "\"1\""], true),
-            // Less than was asked for.
+            // Less than was requested.
             (["content-range": "bytes 40-49/100"], true),
             (["content-range": "bytes 40-99/100", "content-encoding": "identity"], true),
-            // Another range, length, state or coding, or none that can be understood.
+            // Another range, length, state or coding, or one that cannot be parsed.
             (["content-range": "bytes 39-99/100"], false), (["content-range": "bytes 41-99/100"], false),
             (["content-range": "bytes 0-99/100"], false), (["content-range": "bytes 40-100/101"], false),
             (["content-range": "bytes 40-98/99"], false), (["content-range": "bytes 40-99/*"], false),
@@ -103,7 +103,7 @@ import Testing
             #expect(DownloadState(bytes + [0x0a]) == nil)
         }
         for text in [
-            "", "h2client-download 2\nrequest a\nlength 1\netag \"1\"\nend\n",
+            "", "h2client-download 3\nrequest a\nlength 1\netag \"1\"\nend\n",
             "h2client-download 1\nrequest a\nlength -1\netag \"1\"\nend\n",
             "h2client-download 1\nrequest a\nlength +1\netag \"1\"\nend\n",
             "h2client-download 1\nrequest a\nlength 1\netag W/\"1\"\nend\n",

@@ -83,7 +83,7 @@ import Testing
             var calls = 0
             mutating func next() -> UInt64 {
                 calls += 1
-                // Two different boundaries. (With 0 the standard library would ask again and again.)
+                // Two different boundaries. (With 0 the standard library would ask forever.)
                 return calls <= 43 ? 1 : .max
             }
         }

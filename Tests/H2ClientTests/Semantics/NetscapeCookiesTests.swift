@@ -61,6 +61,7 @@ import Testing
         "\tFALSE\t/\tFALSE\t0\tn\tv", "com\tTRUE\t/\tFALSE\t0\tn\tv", ".co.uk\tTRUE\t/\tFALSE\t0\tn\tv",
         "a.example\tFALSE\t/\tFALSE\t0\t__Host-n\tv", "a.example\tFALSE\t/\tFALSE\t0\tn\tv;w",
         "a.example\tFALSE\t/\tFALSE\t0\tn\tv\0",
+        "..a.example\tTRUE\t/\tFALSE\t0\tn\tv", "a..example\tFALSE\t/\tFALSE\t0\tn\tv",
         "a.example\tFALSE\t/\tFALSE\t0\ta=b\tv", "Set-Cookie: a=b", "a\rb\tFALSE\t/\tFALSE\t0\tn\tv",
     ])
     func `A line that is not a cookie`(line: String) {

@@ -11,7 +11,7 @@ import Testing
         mutating func next() -> UInt64 { value }
     }
 
-    /// With 0 the standard library would ask again and again.
+    /// With 0 the standard library would ask forever.
     private var lowest = Constant(value: 1)
 
     private static let second: UInt64 = 1_000_000_000

@@ -6,9 +6,9 @@ import Testing
 
 @testable import H2Client
 
-/// Credentials on a request's way, over a handler in place of servers.
+/// Credentials in a request's flow, with a handler in place of servers.
 @Suite(.inTurn, .timeLimit(.minutes(2))) struct RequestFlowAuthenticationTests {
-    /// What the handler was asked for: `authority path credentials`.
+    /// The requests that the handler got: `authority path credentials`.
     private final class Log: Sendable {
         private let storage = Mutex<[String]>([])
         func add(_ request: HTTPRequest) {

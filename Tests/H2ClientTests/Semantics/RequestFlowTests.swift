@@ -6,9 +6,9 @@ import Testing
 
 @testable import H2Client
 
-/// The way of a request around the pool, over a handler in place of servers.
+/// The flow of a request around the pool, with a handler in place of servers.
 @Suite(.inTurn, .timeLimit(.minutes(2))) struct RequestFlowTests {
-    /// What the handler was asked for.
+    /// The requests that the handler got.
     private final class Log: Sendable {
         private let storage = Mutex<[(HTTPRequest, [UInt8])]>([])
         func add(_ request: HTTPRequest, _ body: [UInt8]) { storage.withLock { $0.append((request, body)) } }
@@ -86,6 +86,28 @@ import Testing
         #expect(log.bodies.suffix(2) == [Array("part".utf8), Array("part".utf8)])
     }
 
+    @Test(arguments: [307, 401]) func `A stream that the handler has read is not sent again`(_ status: Int) async {
+        let reads = Atomic<Int>(0)
+        let body = HTTPRequestBody.writer { writer in
+            reads.add(1, ordering: .relaxed)
+            try await writer.write(Array("part".utf8))
+        }
+        var configuration = HTTPClient.Configuration()
+        configuration.authentication = .digest(user: "u", password: "p")
+        let client = HTTPClient(configuration: configuration) { _, body in
+            _ = try await body.collect()
+            return StreamedResponse(
+                status: HTTPResponse.Status(code: status),
+                headerFields: [.location: "/", .wwwAuthenticate: "Digest realm=\"r\", nonce=\"n\", qop=\"auth\""])
+        }
+        do {
+            #expect(try await client.post("https://a.test/", body: body).status == .unauthorized)
+        } catch {
+            #expect(status == 307 && (error as? H2Error)?.code == .redirectRefused)
+        }
+        #expect(reads.load(ordering: .relaxed) == 1)
+    }
+
     @Test func `A closure decides`() async throws {
         let log = Log()
         let seen = Mutex<[String]>([])
@@ -128,6 +150,27 @@ import Testing
     }
 
     // MARK: - Interceptors
+
+    @Test func `Interceptors see the time limits that hold`() async throws {
+        let seen = Mutex<[RequestOptions]>([])
+        let client = client(Log()) { configuration in
+            configuration.requestOptions.timeout = .seconds(90)
+            for scope in [HTTPClient.Interceptor.Scope.request, .attempt] {
+                configuration.interceptors.append(
+                    .init(scope) { request, body, next in
+                        seen.withLock { $0.append(next.options) }
+                        return try await next(request, body)
+                    })
+            }
+        }
+        _ = try await client.get("https://a.test/", options: RequestOptions(firstByteTimeout: .seconds(20)))
+        let options = seen.withLock { $0 }
+        #expect(options.count == 2)
+        for options in options {
+            #expect(options.timeout == .seconds(90) && options.firstByteTimeout == .seconds(20))
+            #expect(options.bodyProgressTimeout == .seconds(60) && options.sendTimeout == .seconds(60))
+        }
+    }
 
     @Test func `Interceptors see requests in order and responses in reverse order`() async throws {
         let order = Mutex<[String]>([])

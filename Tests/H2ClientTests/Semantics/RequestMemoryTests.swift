@@ -6,9 +6,9 @@ import Testing
 
 @testable import H2Client
 
-/// Cookies and HSTS along the way of a request, over a handler in place of servers.
+/// Cookies and HSTS in a request's flow, with a handler in place of servers.
 @Suite(.inTurn, .timeLimit(.minutes(2))) struct RequestMemoryTests {
-    /// URLs and cookies that the handler was asked for, such as `https://a.test/x [a=b]`.
+    /// The URLs and cookies that the handler got, such as `https://a.test/x [a=b]`.
     private final class Log: Sendable {
         private let storage = Mutex<[String]>([])
 

@@ -27,7 +27,7 @@ import Testing
         ServerSentEvent(type: type, data: data, id: id)
     }
 
-    /// The examples of the standard, and what implementations get wrong.
+    /// The examples of the standard, and common mistakes of implementations.
     private static let table: [(String, [ServerSentEvent])] = [
         ("", []),
         (
@@ -57,10 +57,10 @@ import Testing
         ("event: x\nevent\ndata: a\n\n", [data("a")]),
         // CR, CRLF and a mixture.
         ("data: a\r\rdata: b\r\n\r\ndata: c\n\r", [data("a"), data("b"), data("c")]),
-        // A byte-order mark at the beginning alone.
+        // A byte-order mark only at the beginning.
         ("\u{feff}data: a\n\n", [data("a")]),
         ("\u{feff}\u{feff}data: a\n\n", []),
-        // IDs stay until another one, and one with NUL is ignored.
+        // An ID stays until another one arrives, and one with NUL is ignored.
         (
             "id: 7\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\n",
             [
@@ -70,7 +70,7 @@ import Testing
         // Unknown fields, other cases, and a space before the colon.
         ("Data: a\ndata : b\nDATA: c\nfoo: bar\n: comment\nretry: x\n\n", []),
         ("data:a:b\n\n", [data("a:b")]),
-        // What has not ended is lost.
+        // An event that has not ended is lost.
         ("data: a\n\ndata: b\n", [data("a")]),
         ("data: ä€\n\n", [data("ä€")]),
     ]

@@ -32,7 +32,7 @@ import Testing
     @Test(arguments: [
         "", "=", ";", " = ; Path=/", "; a=b", "a=b\0", "a=b\n", "a\r=b", "a=b; Path=/\u{1}", "a=\u{7f}",
         "a\u{1b}[31m=b",
-        // Without a name, but sent so that a server would see another cookie.
+        // A cookie without a name, but sent such that a server would see another cookie.
         "=a=b", "=__Host-a", "__Secure-a", "=__host-a=b",
     ])
     func `What is no cookie`(field: String) { #expect(parse(field) == nil) }

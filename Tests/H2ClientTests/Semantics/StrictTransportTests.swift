@@ -122,7 +122,9 @@ import Testing
         #expect(none.hosts(now: Self.now).isEmpty)
     }
 
-    @Test(arguments: ["", ".", "192.0.2.1", "127.1", "::1", "a b", "a/b", "a\n", String(repeating: "a", count: 256)])
+    @Test(arguments: [
+        "", ".", "192.0.2.1", "127.1", "::1", "a b", "a/b", "a\n", "a..", "a..b", String(repeating: "a", count: 256),
+    ])
     func `What is no host`(name: String) { #expect(StrictTransportStore.Host(name) == nil) }
 
     @Test func `A program adds and removes hosts`() throws {

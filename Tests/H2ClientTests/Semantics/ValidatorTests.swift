@@ -11,7 +11,7 @@ import Testing
         arguments: [
             ("\"a\"", nil, nil, .entityTag("\"a\"")), ("\"\"", nil, nil, .entityTag("\"\"")),
             ("\"a\"", early, late, .entityTag("\"a\"")),
-            // A weak or malformed tag rules a date out too.
+            // A weak or malformed tag also rules out a date.
             ("W/\"a\"", early, late, nil), ("a", early, late, nil), ("\"", nil, nil, nil), ("\"a\"b\"", nil, nil, nil),
             ("\"a b\"", nil, nil, nil),
             (nil, early, late, .lastModified(early)), (nil, early, early, nil), (nil, late, early, nil),

@@ -4,13 +4,13 @@ import H2Platform
 
 @testable import H2Client
 
-/// What a dial came to.
+/// The result of a dial.
 struct Reached: Sendable {
     var info: ConnectionInfo
     var applicationProtocol: ProtocolChoice
 }
 
-/// Dials on a loop of its own, looks at the connection, and closes it.
+/// Dials on its own loop, looks at the connection, and closes it.
 ///
 /// `look` runs on the loop's thread, and says by calling its last argument that it is done.
 func dial(
@@ -48,7 +48,7 @@ func dial(
     return try result.get()
 }
 
-/// Reads until something has come, as its protocol would: tickets of TLS 1.3 arrive with it.
+/// Reads until some bytes have arrived, as its protocol would: TLS 1.3 tickets arrive with them.
 private final class Reader: ReadinessHandler {
     private let wire: any Wire
     private var done: (() -> Void)?
@@ -66,7 +66,7 @@ private final class Reader: ReadinessHandler {
     }
 }
 
-/// Dials, reads what the server says first, and closes.
+/// Dials, reads the server's first bytes, and closes.
 func visit(
     _ url: String, _ configuration: ConnectionConfiguration, _ tls: TLSContext, protocols: [String] = ["h2"]
 ) async throws -> Reached {

@@ -237,6 +237,35 @@ import Testing
         #expect(!loop.hasWork)
     }
 
+    /// Writes to a carrier when it is flushed.
+    private final class Rider: Flushable {
+        let carrier: Flusher
+        init(_ carrier: Flusher) { self.carrier = carrier }
+        func flush() { carrier.loop.markCarrierDirty(carrier) }
+    }
+
+    @Test func `A carrier is flushed in the same turn as those that write to it, and after them`() {
+        let loop = H2EventLoop(simulatedClock: { 0 })
+        let carrier = LoopBound(Flusher(loop))
+        let rider = LoopBound(Rider(carrier.value))
+        loop.execute { loop.markDirty(rider.value) }
+        loop.turn()
+        #expect(carrier.value.flushes == 1)
+        #expect(!loop.hasWork)
+        // On its own it waits for a turn, like any other.
+        carrier.value.again = 1
+        loop.execute { loop.markDirty(rider.value) }
+        loop.turn()
+        #expect(carrier.value.flushes == 2)
+        loop.turn()
+        #expect(carrier.value.flushes == 3)
+        // Outside a flush it is also like any other.
+        loop.execute { loop.markCarrierDirty(carrier.value) }
+        loop.turn()
+        #expect(carrier.value.flushes == 4)
+        #expect(!loop.hasWork)
+    }
+
     @Test func `A simulated loop's timers follow its clock alone`() {
         final class Clock { var time: UInt64 = 1_000 }
         let clock = Clock()

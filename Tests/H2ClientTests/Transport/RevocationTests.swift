@@ -11,7 +11,7 @@ import Testing
     private static let delegate = authority.leaf(serial: 9, [(NID_ext_key_usage, "OCSPSigning")])
     private static let stranger = TestAuthority("Stranger")
 
-    /// A staple, and what becomes of the connection.
+    /// A staple, and the outcome of the connection.
     struct Case: Sendable, CustomTestStringConvertible {
         var name: String
         var staple: @Sendable () -> [UInt8]?
@@ -131,7 +131,7 @@ import Testing
         let cases: [(staple: [UInt8], kind: H2Error.CertificateFault.Kind?)] = [
             (intermediate.response(about: leaf), nil), (intermediate.response(about: leaf, signer: delegate), nil),
             (intermediate.response(about: leaf, status: V_OCSP_CERTSTATUS_REVOKED), .revoked),
-            // The root may not speak for it, nor those whom the root has named.
+            // Neither the root nor its delegates may speak for it.
             (intermediate.response(about: leaf, signer: Self.authority.root), .unknownRevocation),
             (intermediate.response(about: leaf, signer: Self.delegate), .unknownRevocation),
         ]

@@ -94,7 +94,7 @@ import Testing
             #expect(next !== last, "\(name)")
             last = next
         }
-        // Without its list, a client would believe what is revoked.
+        // Without its list, a client would trust revoked certificates.
         try folder.write("", to: "list.pem")
         await #expect(throws: H2Error.self) { _ = try await context(of: source, on: loop) }
     }

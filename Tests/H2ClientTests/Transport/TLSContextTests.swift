@@ -6,7 +6,7 @@ import Testing
 @testable import H2Client
 
 @Suite(.inTurn) struct TLSContextTests {
-    /// A folder of its own for one test.
+    /// A separate folder for one test.
     private func withFolder(_ body: (URL) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -213,7 +213,7 @@ import Testing
         let seen = buffer.withUnsafeMutableBytes { client.read(into: $0) }
         #expect(seen == .wouldBlock)
         #expect(renegotiations(client) == 0)
-        // The server is told, by a warning that it may take as it likes.
+        // The server is told with a warning, to which it may react as it likes.
         ERR_clear_error()
         let answer = buffer.withUnsafeMutableBytes { SSL_read(server.ssl, $0.baseAddress, CInt($0.count)) }
         #expect(answer <= 0)
@@ -221,6 +221,6 @@ import Testing
     }
 }
 
-// Macros of OpenSSL.
+// OpenSSL macros.
 private func renegotiations(_ wire: TLSWire) -> Int { SSL_ctrl(wire.ssl, SSL_CTRL_GET_NUM_RENEGOTIATIONS, 0, nil) }
 private func reason(_ code: UInt) -> CInt { CInt(truncatingIfNeeded: code & 0x7f_ffff) }

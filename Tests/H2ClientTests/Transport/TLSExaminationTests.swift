@@ -209,7 +209,7 @@ import Testing
     }
 }
 
-/// Holds back threads until it is opened.
+/// Blocks threads until it is opened.
 private final class Gate: Sendable {
     private let ends: (CInt, CInt)
 

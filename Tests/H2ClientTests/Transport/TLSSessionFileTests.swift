@@ -6,13 +6,13 @@ import Testing
 
 @testable import H2Client
 
-/// Sessions that are kept in a file for later runs.
+/// Sessions that are stored in a file for later runs.
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct TLSSessionFileTests {
     private static let authority = TestAuthority()
     private static let leaf = authority.leaf()
     private static let settings = [UInt8](repeating: 7, count: 32)
 
-    /// A path in a folder of its own.
+    /// A path in a separate folder.
     private final class Place {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sessions-\(UUID().uuidString)")
         var path: String { folder.appendingPathComponent("sessions").path }
@@ -93,7 +93,7 @@ import Testing
             ])
         let many = (0..<300).map { Self.record("h\($0)") }
         #expect(merge([], many) == Array(many.suffix(TLSSessionCache.limit)))
-        // Records that could not be read again are not written.
+        // Records that could not be read back are not written.
         let large = Self.record(session: [UInt8](repeating: 1, count: (64 << 10) + 1))
         let long = Self.record(certificates: [[UInt8]](repeating: [1], count: 64))
         #expect(merge([], [large, long, Self.record("b")]).map(\.key.serverName) == ["b"])
@@ -111,7 +111,7 @@ import Testing
         return configuration
     }
 
-    /// One run: whether its first connection resumed a session.
+    /// One run. Returns whether its first connection resumed a session.
     private func run(_ url: String, _ configuration: ConnectionConfiguration) async throws -> Bool {
         let tls = try TLSContext(client: configuration.tls)
         let reached = try await visit(url, configuration, tls)
@@ -149,9 +149,9 @@ import Testing
             { $0.groups = "P-256" }, { $0.serverName = "localhost" },
         ]
         for change in changes { #expect(try await !run(peer.url, configuration(place, change))) }
-        // None of them has replaced the first one's.
+        // None of them has replaced the first one's session.
         #expect(try await run(peer.url, base))
-        // Nor does a file help a server that those settings would not believe.
+        // Nor does a file help a server that those settings would not trust.
         let stranger = configuration(place) { $0.roots = [.pem(TestAuthority("Other").root.pem)] }
         let error = await #expect(throws: H2Error.self) { try await run(peer.url, stranger) }
         #expect(error?.code == .certificateRejected)

@@ -3,13 +3,13 @@ import H2Platform
 
 @testable import H2Client
 
-/// A certificate authority that issues certificates, revocation lists and OCSP responses as tests want them.
+/// A certificate authority that issues certificates, revocation lists and OCSP responses for tests.
 ///
 /// Invariant behind `@unchecked Sendable`: nothing changes after `init`, and OpenSSL's reference counts are atomic.
 final class TestAuthority: @unchecked Sendable {
     /// A certificate and its key.
     ///
-    /// Invariant behind `@unchecked Sendable`: as of the authority.
+    /// Invariant behind `@unchecked Sendable`: the same as for the authority.
     final class Leaf: @unchecked Sendable {
         let certificate: OpaquePointer
         let key: OpaquePointer
@@ -47,7 +47,7 @@ final class TestAuthority: @unchecked Sendable {
         var pin: String { "sha256//" + Base64.encode(PeerCertificates.keyDigest(certificate) ?? []) }
     }
 
-    /// Its certificate: a root, unless another authority has issued it.
+    /// Its certificate: a root, unless another authority issued it.
     let root: Leaf
 
     init(_ name: String = "Test CA", issuer: TestAuthority? = nil) {
@@ -132,8 +132,8 @@ final class TestAuthority: @unchecked Sendable {
     /// - Parameters:
     ///   - status: `V_OCSP_CERTSTATUS_…`.
     ///   - until: seconds from now; nil: the response does not say.
-    ///   - hash: of the identifier of the certificate.
-    ///   - signer: who signs it; nil: this authority.
+    ///   - hash: the hash in the identifier of the certificate.
+    ///   - signer: the authority that signs it; nil: this one.
     func response(
         about leaf: Leaf, status: CInt = V_OCSP_CERTSTATUS_GOOD, from: Int = -60, until: Int? = 3_600,
         hash: OpaquePointer? = EVP_sha1(), signer: Leaf? = nil
@@ -196,7 +196,7 @@ private func text(_ write: (OpaquePointer) -> CInt) -> String { String(decoding:
 
 // MARK: - Servers
 
-/// Has a server present a certificate, with that of its issuer if given, and staple a response to it.
+/// Makes a server present a certificate, with its issuer's if given, and staple a response to it.
 func present(
     _ leaf: TestAuthority.Leaf, _ intermediate: TestAuthority.Leaf? = nil, staple: [UInt8]? = nil
 ) -> (TLSContext) -> Void {
@@ -210,7 +210,7 @@ func present(
             SSL_CTX_use_certificate(context.context, leaf.certificate) == 1
                 && SSL_CTX_use_PrivateKey(context.context, leaf.key) == 1)
         guard let staple else { return }
-        // Released by nobody: a few hundred bytes for each test.
+        // Never released: a few hundred bytes for each test.
         let box = Unmanaged.passRetained(Staple(staple))
         SSL_CTX_ctrl(context.context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB_ARG, 0, box.toOpaque())
         let answer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> CInt = { ssl, argument in

@@ -28,10 +28,11 @@ public struct ChildProcess: Sendable {
     }
 
     /// Starts it in a process group of its own.
+    /// - Parameter environment: variables besides this process's, or in their place.
     /// - Throws: `ProcessFailure`.
     public init(
         _ program: String, _ arguments: [String], in folder: String? = nil, input: Stream = .nothing,
-        output: Stream = .nothing, errors: Stream = .nothing
+        output: Stream = .nothing, errors: Stream = .nothing, environment: [String: String] = [:]
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -47,7 +48,8 @@ public struct ChildProcess: Sendable {
         // posix_spawn's own change of folder is a GNU extension that Swift's Glibc module leaves out.
         pid = try Program.spawn(
             folder == nil ? program : "/usr/bin/env",
-            folder.map { ["--chdir=\($0)", program] + arguments } ?? arguments, actions: &actions)
+            folder.map { ["--chdir=\($0)", program] + arguments } ?? arguments, environment: environment,
+            actions: &actions)
     }
 
     /// How it ended, once it has; nil while it runs. The end is told once.

@@ -129,7 +129,7 @@ extension RealServer {
                 [
                     "--chdir", site.folder, "--bind", "127.0.0.1:\(port)", "--preload", "--workers", "1",
                     "--worker-class", "gthread", "--threads", "\(site.options.threads ?? 8)",
-                    "--keep-alive", "\(site.options.keepAliveSeconds ?? 2)", "--graceful-timeout", "20",
+                    "--keep-alive", "\(site.options.keepAliveSeconds ?? 60)", "--graceful-timeout", "20",
                 ] + more + ["application:app"],
                 environment: ["PYTHONDONTWRITEBYTECODE": "1"], ports: [port], stopSignal: SIGKILL)
         }
@@ -155,6 +155,7 @@ extension RealServer {
             certfile = "\(site.leaf.certificateFile)"
             keyfile = "\(site.leaf.keyFile)"
             h2_max_concurrent_streams = \(site.streamLimit)
+            keep_alive_timeout = 60
 
             """, to: "\(site.folder)/hypercorn.toml")
         return [

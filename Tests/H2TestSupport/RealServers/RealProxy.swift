@@ -5,9 +5,9 @@ public import Testing
 /// How to start one of the proxies that Debian packages.
 public struct RealProxy: Sendable, CustomTestStringConvertible {
     public let name: String
-    /// The schemes by which it can be spoken to.
+    /// The schemes that it speaks.
     public let schemes: [HTTPClient.Proxy.Scheme]
-    /// Whether it wants `user` and `password`.
+    /// Whether it requires `user` and `password`.
     public let wantsPassword: Bool
     private let commands: [String]
     private let make: @Sendable (Site) throws -> [ServerProcess]
@@ -17,7 +17,7 @@ public struct RealProxy: Sendable, CustomTestStringConvertible {
 
     public var testDescription: String { name }
 
-    /// What a definition gets to write its configuration from.
+    /// The input for a definition's configuration.
     private struct Site: Sendable {
         var folder: String
         var leaf: TestCertificates.Leaf
@@ -34,7 +34,7 @@ public struct RealProxy: Sendable, CustomTestStringConvertible {
         public func crash() async { await process.crash() }
     }
 
-    /// Starts the proxy, runs `body`, and ends it on every exit. Where it is not installed the test is skipped.
+    /// Starts the proxy, runs `body`, and ends the proxy on every exit. If it is not installed, the test is skipped.
     public func run<R>(_ body: nonisolated(nonsending) (Running) async throws -> R) async throws -> R {
         for command in commands where Program.path(of: command) == nil {
             try RealServer.skip("\(command) is not installed (Scripts/setup test installs it)")
@@ -45,7 +45,7 @@ public struct RealProxy: Sendable, CustomTestStringConvertible {
             backend: try LoopbackPort.unused())
         let processes = try make(site)
         do {
-            // A backend comes first.
+            // A backend is started first.
             for process in processes { try await process.start() }
             guard let process = processes.last else { throw ProcessFailure("\(name) has no process") }
             let result = try await body(Running(port: site.port, process: process))
@@ -57,7 +57,7 @@ public struct RealProxy: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// The proxy as a client names it.
+    /// The proxy in the form that a client uses.
     public func proxy(
         _ scheme: HTTPClient.Proxy.Scheme, port: Int, password: String = RealProxy.password
     ) throws -> HTTPClient.Proxy {
@@ -112,7 +112,7 @@ extension RealProxy {
         return [try ServerProcess("tinyproxy", ["-d", "-c", "\(site.folder)/tinyproxy.conf"], ports: [site.port])]
     }
 
-    /// An HTTPS proxy that speaks HTTP/2 and HTTP/1.1, before squid, which makes the connections.
+    /// An HTTPS proxy that speaks HTTP/2 and HTTP/1.1, in front of squid, which makes the connections.
     public static let nghttpx = RealProxy(
         name: "nghttpx", schemes: [.https], wantsPassword: true, commands: ["nghttpx", "squid", "openssl"]
     ) { site in
@@ -128,9 +128,9 @@ extension RealProxy {
         ]
     }
 
-    /// An HTTPS proxy that speaks HTTP/2 and HTTP/1.1, before squid.
+    /// An HTTPS proxy that speaks HTTP/2 and HTTP/1.1, in front of squid.
     public static let haproxy = haproxy("haproxy", protocols: "h2,http/1.1")
-    /// An HTTPS proxy that speaks HTTP/1.1, before squid.
+    /// An HTTPS proxy that speaks HTTP/1.1, in front of squid.
     public static let haproxyHTTP1 = haproxy("haproxy with HTTP/1.1", protocols: "http/1.1")
 
     private static func haproxy(_ name: String, protocols: String) -> RealProxy {
@@ -195,7 +195,7 @@ extension RealProxy {
         ]
     }
 
-    /// `ssh -D`, which speaks SOCKS 4A and 5, to an sshd of its own.
+    /// `ssh -D`, which speaks SOCKS 4A and 5, to its own sshd.
     public static let ssh = RealProxy(
         name: "ssh", schemes: [.socks4a, .socks5, .socks5h], wantsPassword: false,
         commands: ["ssh", "sshd", "ssh-keygen"]
@@ -204,7 +204,7 @@ extension RealProxy {
         for key in ["host", "user"] {
             try Program.run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(key)"])
         }
-        // sshd will not run without it, wherever it is configured.
+        // sshd does not run without it, wherever it is configured.
         mkdir("/run/sshd", 0o755)
         let server = [
             "-D", "-e", "-p", "\(site.backend)", "-h", "\(folder)/host", "-f", "/dev/null", "-o",
@@ -216,13 +216,13 @@ extension RealProxy {
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "127.0.0.1",
         ]
         return [
-            // It runs itself again for each connection, by its whole path.
+            // It executes itself again for each connection, by its full path.
             try ServerProcess("sshd", server, ports: [site.backend]),
             try ServerProcess("ssh", client, ports: [site.port]),
         ]
     }
 
-    /// All of them with each of their schemes.
+    /// All of them, each with all of its schemes.
     public static let all: [(RealProxy, HTTPClient.Proxy.Scheme)] = [
         squid, tinyproxy, nghttpx, haproxy, haproxyHTTP1, dante, microsocks, ssh,
     ].flatMap { proxy in proxy.schemes.map { (proxy, $0) } }

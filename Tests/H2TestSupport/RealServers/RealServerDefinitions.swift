@@ -228,7 +228,7 @@ extension RealServer {
             \(site.isRoot ? "user: root" : "")
             error-log: /dev/stderr
             num-threads: 1
-            http2-graceful-shutdown-timeout: 30
+            http2-graceful-shutdown-timeout: 300
             limit-request-body: 1073741824
             http1-request-timeout: \(site.options.keepAliveSeconds ?? 10)
             http2-idle-timeout: \(site.options.keepAliveSeconds ?? 10)

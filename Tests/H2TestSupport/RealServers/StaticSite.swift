@@ -17,7 +17,7 @@ public struct StaticSite: Sendable {
     public let hundredKiB: File
     public let oneMiB: File
     public let hundredMiB: File
-    /// 1 MB of lines that become much shorter when they are compressed.
+    /// 1 MB of lines that become much shorter when compressed.
     public let text: File
     /// 10 MiB to send; not in the folder that is served.
     public let upload: File

@@ -29,7 +29,7 @@ public struct TestCertificates: Sendable {
 
     private let authorityKeyFile: String
 
-    /// An OCSP response for `valid` to staple, made by the openssl command.
+    /// An OCSP response for `valid` to staple, created by the openssl command.
     public enum Staple: Sendable {
         case good, revoked
         /// It is about `expired`.
@@ -37,10 +37,10 @@ public struct TestCertificates: Sendable {
     }
 
     /// A file with the response.
-    /// - Throws: `ProcessFailure` where openssl fails.
+    /// - Throws: `ProcessFailure` if openssl fails.
     public func staple(_ staple: Staple) throws -> String {
         let folder = try TemporaryDirectory.shared.newFolder("staple")
-        // The ledger of `openssl ca`: status, end, time of the revocation, serial number, file, subject.
+        // The database of `openssl ca`: status, expiry, time of revocation, serial number, file, subject.
         let status = staple == .revoked ? "R\t491231000000Z\t200101000000Z" : "V\t491231000000Z\t"
         try writeText(
             "\(status)\t01\tunknown\t/CN=valid\nV\t491231000000Z\t\t02\tunknown\t/CN=expired\n",

@@ -5,7 +5,7 @@ import HTTPTypes
 import Synchronization
 import Testing
 
-/// Credentials over connections: to the origin of H2ClientTesting, whose routes ask for them.
+/// Credentials over connections, to an origin of H2ClientTesting whose routes ask for them.
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct AuthenticationTests {
     static let versions: [HTTPClient.Versions] = [.http2Only, .http1Only]
 
@@ -232,7 +232,7 @@ extension RealServers {
                 } _: { client async throws in
                     let page = try await client.get(url)
                     #expect(page.text == "abc")
-                    // Apache proves that it knows the password, and the proof was right.
+                    // Apache proves that it knows the password, and the proof is right.
                     #expect(page.response.firstValue(of: HTTPField.Name("authentication-info")!) != nil)
                     expectAllServed(await client.burst(100, url), 100)
                     #expect(try await client.get(url + "?a=b%20c").text == "abc")

@@ -284,7 +284,9 @@ struct ClientConnectionTests {
                     sent[try #require(event.requestID)] = event.connectionID
                     reused += isReused ? 1 : 0
                 case .attemptFinished(let result): finished[try #require(event.requestID)] = try result.get()
-                case .connectFailed, .connectionShared, .connectionDraining, .requestRetried, .requestRedirected:
+                case .connectFailed, .connectionShared, .connectionDraining, .tunnelOpened, .requestRetried,
+                    .requestHedged,
+                    .requestRedirected:
                     break
                 }
             }

@@ -5,7 +5,7 @@ import HTTPTypes
 import Synchronization
 import Testing
 
-/// Where a client's connections leave from, and where they may go.
+/// Where a client's connections originate, and where they may go.
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct ConnectionEndsTests {
     private func with(
         _ change: (inout HTTPClient.Configuration) -> Void, versions: OriginServer.Versions = .both,
@@ -14,7 +14,7 @@ import Testing
         var configuration = OriginServer.Configuration()
         configuration.versions = versions
         try await OriginServer.withServer(configuration) { server in
-            var client = try server.clientConfiguration()
+            var client = server.clientConfiguration()
             change(&client)
             try await withHTTPClient(configuration: client) { try await body($0, server) }
         }
@@ -134,7 +134,7 @@ import Testing
             .init(status: .found, headerFields: [.location: "https://127.0.0.2:1/"])
         }
         try await OriginServer.withServer(configuration) { server in
-            var own = try server.clientConfiguration()
+            var own = server.clientConfiguration()
             own.connection.addressFilter = AddressFilter { $0.description == "127.0.0.1" }
             try await withHTTPClient(configuration: own) { client in
                 let error = await error(client, "\(server.url)/away")
@@ -177,7 +177,7 @@ import Testing
         try await with({ $0.pool.http1ConnectionsPerOrigin = 4 }, versions: .http1) { client, server in
             try await client.preconnect(to: server.origin, count: 3)
             #expect(await client.statistics().connectionsOpen == 3)
-            // Existing ones count, and there is a limit.
+            // Existing connections count, and there is a limit.
             try await client.preconnect(to: server.origin, count: 3)
             #expect(await client.statistics().connectionsOpened == 3)
             try await client.preconnect(to: server.origin, count: 100)

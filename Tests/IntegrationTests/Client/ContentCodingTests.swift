@@ -9,7 +9,7 @@ import Testing
 struct ContentCodingTests {
     /// 20,000 lines of text, which become much shorter.
     private static let text = Array((0..<20_000).map { "line \($0) of the body\n" }.joined().utf8)
-    /// 1.5 MB that do not become shorter, so that they need many windows.
+    /// 1.5 MB that cannot be compressed, so that they need many windows.
     private static let noise: [UInt8] = {
         var random = SplitMix64(seed: 12)
         return (0..<1_500_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -17,7 +17,7 @@ struct ContentCodingTests {
 
     private static let versions: [HTTPProtocolVersion] = [.http2, .http1]
 
-    /// What a route answers: `bytes` encoded with `codings`, as `content-encoding` says unless `stated` does.
+    /// The response of a route: `bytes` encoded with `codings`, which `content-encoding` names unless `stated` differs.
     private static func response(
         _ bytes: [UInt8], _ codings: [ContentCoding], stated: String? = nil,
         _ change: ([UInt8]) -> [UInt8] = { $0 }
@@ -37,7 +37,7 @@ struct ContentCodingTests {
         var origin = OriginServer.Configuration()
         for (name, response) in responses { origin.routes["/\(name)"] = { _ in response } }
         origin.routes["/offered"] = { .init(text: $0.headerFields[.acceptEncoding] ?? "nothing") }
-        // What a client sent comes back as it was sent.
+        // A client's body comes back as it was sent.
         origin.routes["/mirror"] = { request in
             var fields = HTTPFields()
             fields[.contentEncoding] = request.headerFields[.contentEncoding]
@@ -63,7 +63,7 @@ struct ContentCodingTests {
         try await Self.run([:], version) { client, url in
             let all = ContentCoding.available.map(\.rawValue).joined(separator: ", ")
             #expect(try await client.get("\(url)/offered").text == all)
-            // Over HTTP/2 the second one is an entry of the table.
+            // Over HTTP/2 the second one is an entry in the table.
             #expect(try await client.get("\(url)/offered").text == all)
             let off = RequestOptions(decodesContent: false)
             #expect(try await client.get("\(url)/offered", options: off).text == "nothing")
@@ -294,6 +294,34 @@ struct ContentCodingTests {
         }
     }
 
+    @Test(arguments: [[ContentCoding.gzip], [.brotli], [.gzip, .zstd]])
+    func `Digests are those of the encoded bytes, which are verified while they are decoded`(
+        _ codings: [ContentCoding]
+    ) async throws {
+        let name = HTTPField.Name("content-digest")!
+        var right = try await Self.response(Self.text, codings)
+        let digest = BodyDigest()
+        digest.add(right.body)
+        right.headerFields[name] = "sha-256=:\(Base64.encode(try #require(digest.finish()))):"
+        var wrong = right
+        wrong.headerFields[name] = "sha-256=:AAAA:"
+        try await Self.run(["right": right, "wrong": wrong]) { client, url in
+            let verified = try await client.send(.get, "\(url)/right")
+            #expect(verified.decodedCodings == codings)
+            let bytes = try await verified.verifiedBody().collect(upTo: 1 << 20)
+            #expect(bytes == Self.text)
+            var chunks: [UInt8] = []
+            for try await chunk in try await client.send(.get, "\(url)/right").verifiedBody() { chunks += chunk }
+            #expect(chunks == Self.text)
+            let refused = try await client.send(.get, "\(url)/wrong").verifiedBody()
+            #expect(try await h2Error { try await refused.collect(upTo: 1 << 20) }.code == .digestMismatch)
+            // Part of the encoded bytes has already been taken.
+            let late = try await client.send(.get, "\(url)/right")
+            _ = try await late.body.withNextChunk { $0.byteCount }
+            #expect(try await h2Error { try await late.verifiedBody().collect(upTo: 1 << 20) }.code == .invalidRequest)
+        }
+    }
+
     @Test func `A second reader is refused while the first one waits`() async throws {
         var response = try await Self.response(Self.noise, [.gzip])
         response.fault = .stall(afterBytes: 20_000)
@@ -349,7 +377,7 @@ struct ContentCodingTests {
             var iterator = response.body.makeAsyncIterator()
             #expect(try await iterator.next() != nil)
             var last = -1
-            // It stops after a window that was read and one that is full, long before the end.
+            // It stops after one window that was read and one that is full, long before the end.
             try await eventually("nothing more comes") {
                 try await Task.sleep(for: .milliseconds(100))
                 let now = await response.metrics().bodyBytesReceived
@@ -397,7 +425,7 @@ struct ContentCodingTests {
                 #expect(answer.response.decodedCodings == [coding])
                 #expect(answer.body == bytes)
             }
-            // Once is enough, and nothing stays nothing.
+            // A body is compressed only once, and an empty one stays empty.
             let twice = HTTPRequestBody.bytes(Self.text).compressed(with: coding).compressed(with: .gzip)
             #expect(try await client.post("\(url)/mirror", body: twice).body == Self.text)
             let nothing = try await client.post("\(url)/mirror", body: HTTPRequestBody.empty.compressed(with: coding))
@@ -422,7 +450,7 @@ struct ContentCodingTests {
                 }
                 #expect(error.code == .invalidRequest, "\(error)")
             }
-            // A body that its caller encoded is the caller's.
+            // A body that the caller has encoded is left alone.
             let own = try await client.post(
                 "\(url)/mirror", body: .bytes(body.collect()), headerFields: [.contentEncoding: "gzip"])
             #expect(own.text == "text")
@@ -444,7 +472,7 @@ struct ContentCodingTests {
 }
 
 extension RealServers {
-    /// The client against servers that compress, beside curl.
+    /// The client against servers that compress, compared with curl.
     @Suite(.timeLimit(.minutes(5)))
     struct ContentCodingServerTests {
         static let servers = [RealServer.nginx, .h2o, .caddy]

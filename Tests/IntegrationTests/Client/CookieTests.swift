@@ -6,8 +6,8 @@ import Testing
 
 @Suite(.inTurn, .timeLimit(.minutes(2)))
 struct CookieTests {
-    /// `/set` sets the cookies of its query, `&` between them, and `/login` does and redirects to `/show`, which answers with
-    /// the request's cookies.
+    /// `/set` sets the cookies in its query, separated by `&`. `/login` does the same and redirects to `/show`, which
+    /// answers with the request's cookies.
     private static var origin: OriginServer.Configuration {
         var configuration = OriginServer.Configuration()
         @Sendable func fields(_ request: OriginServer.Request) -> HTTPFields {
@@ -50,6 +50,26 @@ struct CookieTests {
         #expect(jar.cookies.map(\.name) == ["theme"])
     }
 
+    @Test func `Cookies of a response that is followed by a retry are kept`() async throws {
+        let jar = CookieJar()
+        var origin = Self.origin
+        origin.routes["/busy"] = { request in
+            guard request.headerFields[.cookie] == nil else { return OriginServer.Response(text: "here") }
+            return OriginServer.Response(status: .serviceUnavailable, headerFields: [.setCookie: "seat=7"])
+        }
+        try await withOriginAndClient(origin) {
+            $0.cookies = jar
+            $0.retry = .withStatuses
+            $0.retry.maximumAttempts = 2
+            $0.retry.backoff = .milliseconds(1)
+        } _: { client, server in
+            let response = try await client.get("\(server.url)/busy").response
+            #expect(response.failedAttempts.count == 1)
+            #expect(jar.cookies.map(\.name) == ["seat"])
+            #expect(try await client.get("\(server.url)/busy").text == "here")
+        }
+    }
+
     @Test func `A host that asks for TLS is asked by TLS`() async throws {
         let store = StrictTransportStore()
         try await withOriginAndClient(Self.origin) {
@@ -57,7 +77,7 @@ struct CookieTests {
         } _: { client, server in
             let target = try RequestTarget(server.url)
             let port = target.origin.port
-            // The certificate is for localhost too; an address is never learnt.
+            // The certificate is for localhost too; an address is never learned.
             _ = try await client.get("https://127.0.0.1:\(port)/sts")
             #expect(store.hosts.isEmpty)
             _ = try await client.get("https://localhost:\(port)/sts")
@@ -101,7 +121,7 @@ struct CookieTests {
             #expect(kept.isSecure && kept.isHTTPOnly && kept.isHostOnly && kept.value == "2" && kept.path == "/")
             #expect(kept.expires == jar.cookies.first { $0.name == "kept" }?.expires)
             #expect(copy.cookies.first { $0.name == "deep" }?.value == "5")
-            // And what curl wrote is sent by a client.
+            // And a client sends the cookies that curl wrote.
             var configuration = client.configuration
             configuration.cookies = copy
             let text = try await withHTTPClient(configuration: configuration) {
@@ -134,7 +154,7 @@ struct CookieTests {
                 #expect(
                     try await curl(resolve + ["--hsts", file, "-w", "%{scheme}", "-o", "/dev/null", url]) == "HTTPS")
             }
-            // curl adds one of its own.
+            // curl adds its own.
             _ = try await curl(["--cacert", caFile, "--hsts", file, "https://localhost:\(port)/sts"])
             let copy = StrictTransportStore()
             #expect(try await copy.load(from: file) == StrictTransportStore.LoadReport(hosts: 3))

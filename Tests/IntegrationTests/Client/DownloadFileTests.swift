@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.inTurn, .timeLimit(.minutes(5)))
 struct DownloadFileTests {
-    /// A server of one file, with ranges, that does as it is told with each request.
+    /// A server for one file, with ranges, that follows a script for each request.
     private final class FileServer: Sendable {
         struct Reply: Sendable {
             var content: [UInt8]
@@ -23,7 +23,7 @@ struct DownloadFileTests {
         private let replies: Mutex<[Reply]>
         private let log = Mutex<[OriginServer.Request]>([])
 
-        /// The last reply stays.
+        /// The last reply is repeated.
         init(_ replies: [Reply]) { self.replies = Mutex(replies) }
 
         var ranges: [String?] { log.withLock { $0.map { $0.headerFields[.range] } } }
@@ -58,7 +58,7 @@ struct DownloadFileTests {
     private static let first = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
     private static let second = (0..<150_000).map { UInt8(truncatingIfNeeded: $0 &* 11) }
 
-    /// A folder of its own.
+    /// A separate folder.
     private struct Folder {
         let path: String
         init() throws {
@@ -190,7 +190,7 @@ struct DownloadFileTests {
 
     // MARK: - Downloads that continue
 
-    /// Gives up a server that stalls. What arrived before is kept; of a connection that breaks, some may be lost.
+    /// Gives up on a server that stalls. Bytes that arrived before are kept; if a connection breaks, some may be lost.
     private static let impatient = RequestOptions(bodyProgressTimeout: .milliseconds(300))
 
     @Test(arguments: [OriginServer.Versions.http1, .http2])
@@ -248,7 +248,7 @@ struct DownloadFileTests {
         }
     }
 
-    /// Answers to the request for the rest that do not fit.
+    /// Responses to the request for the rest that do not fit.
     private static let misfits: [FileServer.Reply] = [
         .init(
             content: second, tag: "\"2\"", status: .partialContent,
@@ -313,7 +313,7 @@ struct DownloadFileTests {
             try await client.download("\(url)?x", to: path)
             #expect(files.ranges == [nil, nil, nil])
             #expect(folder.bytes("a") == Self.first)
-            // A link in the place of the part leads elsewhere.
+            // A link in place of the part leads elsewhere.
             folder.put("victim", [1])
             symlink("\(folder.path)/victim", "\(folder.path)/b.part")
             let error = await #expect(throws: H2Error.self) { try await client.download(url, to: "\(folder.path)/b") }

@@ -56,6 +56,25 @@ extension RealServers {
         }
 
         @Test(arguments: [HTTPProtocolVersion.http2, .http1])
+        func `Hedged requests are served once each, and leave nothing`(_ version: HTTPProtocolVersion) async throws {
+            try await RealServer.nginx.run { running in
+                let url = "\(version == .http2 ? try running.origin : try running.http1Origin)/small.txt"
+                try await withClient(
+                    of: running,
+                    { $0.requestOptions.hedging = .init(delay: .zero, budget: 1, minimumHedgesPerSecond: 1_000) }
+                ) { client in
+                    for _ in 0..<20 { expectAllServed(await client.burst(20, url), 20) }
+                    let statistics = await client.statistics()
+                    #expect(statistics.hedges > 0 && statistics.hedges <= 400)
+                    #expect(statistics.requests == 400 + statistics.hedges + statistics.retries)
+                    try await eventually("nothing is under way") {
+                        await client.statistics().origins.allSatisfy { $0.openStreams == 0 && $0.waitingRequests == 0 }
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: [HTTPProtocolVersion.http2, .http1])
         func `A reload in the middle of load loses no request`(_ version: HTTPProtocolVersion) async throws {
             try await RealServer.nginx.run { running in
                 let origin = version == .http2 ? try running.origin : try running.http1Origin
@@ -86,8 +105,9 @@ extension RealServers {
                         try await running.restart(after: .stop)
                         try await load.goesOn(200)
                     }
-                    // What the old connections took with them is sent again, and fails, like what comes later, while nobody
-                    // listens. A connection that the system had accepted for the old server ends before its TLS is there.
+                    // Requests lost with the old connections are sent again, and fail, like later ones, while nobody
+                    // listens. A connection that the system had accepted for the old server ends before its TLS
+                    // handshake.
                     for error in load.failures {
                         #expect([.connectFailed, .tlsFailed].contains(error.code), "\(error.code): \(error)")
                     }

@@ -4,7 +4,7 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-/// The client against proxies that say what a test's script says.
+/// The client against proxies that follow a test's script.
 @Suite(.inTurn, .timeLimit(.minutes(2)))
 struct ProxyTests {
     private typealias Script = @Sendable (ScriptedHTTP1Server.Request) -> [ScriptedHTTP1Server.Step]
@@ -153,7 +153,7 @@ struct ProxyTests {
     }
 
     @Test func `TLS with the origin is verified inside the tunnel`() async throws {
-        // What follows the head is no TLS.
+        // The bytes after the head are not TLS.
         try await withProxy(script: { _ in [.send("HTTP/1.1 200 OK\r\n\r\nnot TLS at all"), .hold] }) { client, _ in
             let error = try await h2Error { try await client.get("https://origin.test/") }
             #expect(error.code == .tlsFailed, "\(error)")
@@ -194,7 +194,7 @@ struct ProxyTests {
         }
     }
 
-    @Test func `The closure is asked for each new connection, and may say no proxy`() async throws {
+    @Test func `The closure is asked for each request to an http origin, and may say no proxy`() async throws {
         let asked = Counter()
         try await withProxy(script: { _ in [.respond()] }) { _, proxy in
             var configuration = HTTPClient.Configuration()
@@ -213,7 +213,8 @@ struct ProxyTests {
                     }
                 }
             }
-            #expect(asked.value == 2)
+            // For each request, and for the connection to the origin itself.
+            #expect(asked.value == 7)
             #expect(proxy.requests.count == 3)
         }
     }

@@ -4,7 +4,11 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-extension RealServers {
+/// The tests that run proxies. They take as long as all of `RealServers`.
+@Suite(.inTurnFirst)
+enum RealProxies {}
+
+extension RealProxies {
     /// The client through the proxies that Debian packages.
     @Suite(.timeLimit(.minutes(5)))
     struct RealProxyTests {
@@ -70,7 +74,11 @@ extension RealServers {
         func `HTTP goes through, and connections are reused`(
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
         ) async throws {
-            try await withProxy(proxy, scheme, origin: cleartext()) { client, server in
+            // HAProxy drops the origin on the way from HTTP/2 to squid.
+            let forwardsOverHTTP2 = proxy.name != "haproxy"
+            try await withProxy(
+                proxy, scheme, origin: cleartext(), { $0.proxies.forwardsOverHTTP2 = forwardsOverHTTP2 }
+            ) { client, server in
                 for _ in 0..<20 {
                     let got1 = try await client.get("\(server.url)/bytes/10").body.count
                     #expect(got1 == 10)
@@ -85,6 +93,113 @@ extension RealServers {
                     let statistics = await client.statistics()
                     #expect(statistics.connectionsOpened == 1)
                 }
+            }
+        }
+
+        @Test(arguments: [
+            (RealProxy.squid, HTTPClient.Proxy.Scheme.http), (.nghttpx, .https), (.haproxyHTTP1, .https),
+        ])
+        func `Many http origins share one connection to a proxy that forwards`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await withProxy(proxy, scheme, origin: cleartext()) { client, server in
+                let others = try (0..<4).map { _ in try OriginServer.start(cleartext()) }
+                defer { for other in others { other.stopNow() } }
+                for number in 0..<20 {
+                    let answer = try await client.get("\(others[number % 4].url)/bytes/\(number)")
+                    #expect(answer.body.count == number)
+                    #expect(answer.response.version == (proxy.name == "nghttpx" ? .http2 : .http1))
+                }
+                let fields = try await client.get("\(server.url)/headers").text
+                #expect(!fields.lowercased().contains("proxy-authorization"), "\(fields)")
+                let statistics = await client.statistics()
+                #expect(statistics.connectionsOpened == 1 && statistics.requestsOnReusedConnections == 20)
+                #expect(statistics.proxies.map(\.connectionsOpened) == [1])
+            }
+        }
+
+        @Test
+        func `Requests to many http origins are multiplexed by an HTTP 2 proxy`() async throws {
+            try await withProxy(.nghttpx, .https) { client, _ in
+                let others = try (0..<4).map { _ in try OriginServer.start(cleartext()) }
+                defer { for other in others { other.stopNow() } }
+                try await withThrowingTaskGroup(of: Int.self) { group in
+                    for number in 0..<80 {
+                        let url = others[number % 4].url
+                        group.addTask { try await client.post("\(url)/echo", body: .string("\(number)")).body.count }
+                    }
+                    let total = try await group.reduce(0, +)
+                    #expect(total == 150)
+                }
+                let statistics = await client.statistics()
+                #expect(statistics.connectionsOpened == 1)
+            }
+        }
+
+        @Test
+        func `Connections to an HTTP 2 proxy and their tunnels are in figures and events`() async throws {
+            try await withProxy(.nghttpx, .https, { $0.versions = .http2PriorKnowledge }) { client, _ in
+                let events = client.events()
+                let others = try (0..<3).map { _ in try OriginServer.start(cleartext()) }
+                defer { for other in others { other.stopNow() } }
+                for other in others { _ = try await client.get("\(other.url)/bytes/1") }
+                let statistics = await client.statistics()
+                let figures = try #require(statistics.proxies.first)
+                #expect(statistics.proxies.count == 1 && statistics.connectionsOpened == 3)
+                #expect(figures.proxy.hasPrefix("https://localhost:") && figures.version == .http2)
+                #expect(figures.active == 1 && figures.idle == 0 && figures.connectionsOpened == 1)
+                #expect(figures.tunnels == 3 && figures.tunnelsOpened == 3)
+                client.closeIdle()
+                try await eventually("the tunnels are closed") {
+                    let figures = await client.statistics().proxies.first
+                    return figures?.tunnels == 0 && figures?.idle == 1 && figures?.active == 0
+                }
+                await client.shutdown()
+                var tunnels: [Bool] = []
+                var carriers: [ConnectionID: Int] = [:]
+                for await event in events {
+                    switch event.kind {
+                    case .tunnelOpened(let isReused):
+                        tunnels.append(isReused)
+                        #expect(others.contains { $0.origin == event.origin })
+                        carriers[try #require(event.connectionID), default: 0] += 1
+                    case .connectionOpened(let info, _, _) where info.proxy == nil:
+                        #expect(event.origin?.description == figures.proxy && event.connectionID == info.id)
+                    default: break
+                    }
+                }
+                #expect(tunnels == [false, true, true] && carriers.values.map { $0 } == [3])
+            }
+        }
+
+        @Test(arguments: RealProxy.all)
+        func `Connections of one's own go through`(_ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme) async throws {
+            try await withProxy(proxy, scheme) { client, server in
+                var configuration = client.configuration.connection
+                configuration.proxies = client.configuration.proxies
+                let plain = try OriginServer.start(cleartext())
+                defer { plain.stopNow() }
+                for origin in [server.origin, plain.origin] {
+                    let (name, tunnel) = try await HTTP2Connection.withConnection(
+                        to: origin, configuration: configuration
+                    ) { connection in
+                        let body = try await connection.send(.get("/bytes/1000")).body.collect(upTo: 1 << 20)
+                        #expect(body.count == 1_000)
+                        _ = try await connection.ping()
+                        return (connection.info.proxy, connection.info.tunnel)
+                    }
+                    #expect(name?.hasPrefix("\(scheme.rawValue)://localhost:") == true && tunnel != nil)
+                    try await HTTP1Connection.withConnection(to: origin, configuration: configuration) { connection in
+                        for size in [10, 100_000] {
+                            let body = try await connection.send(.get("/bytes/\(size)")).body.collect(upTo: 1 << 20)
+                            #expect(body.count == size)
+                            // tinyproxy ends its connections after each request that it forwards.
+                            if proxy.name == "tinyproxy", origin == plain.origin { break }
+                        }
+                    }
+                }
+                // A proxy may keep the connections that it uses for forwarding.
+                try await eventually("no tunnel is open") { server.statistics.connectionsOpen == 0 }
             }
         }
 
@@ -103,7 +218,7 @@ extension RealServers {
         @Test(arguments: RealProxy.all)
         func `Large bodies go through both ways`(_ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme) async throws {
             try await withProxy(proxy, scheme) { client, server in
-                let size = 8 << 20
+                let size = 2 << 20
                 let got2 = try await client.get("\(server.url)/bytes/\(size)").body.count
                 #expect(got2 == size)
                 let sent = [UInt8]((0..<size).lazy.map { UInt8(truncatingIfNeeded: $0 &* 31) })
@@ -141,7 +256,7 @@ extension RealServers {
             try await withProxy(.nghttpx, .https, { $0.versions = .http2PriorKnowledge }) { client, _ in
                 let others = try (0..<8).map { _ in try OriginServer.start(cleartext()) }
                 defer { for other in others { other.stopNow() } }
-                // Cleartext HTTP/2 takes a tunnel, too.
+                // Cleartext HTTP/2 uses a tunnel, too.
                 try await withThrowingTaskGroup(of: String.self) { group in
                     for number in 0..<80 {
                         let url = others[number % others.count].url

@@ -5,7 +5,7 @@ import H2TestSupport
 import HTTPTypes
 import Testing
 
-/// What a server gets of bodies from different sources.
+/// The bytes that a server gets of bodies from different sources.
 @Suite(.inTurn, .timeLimit(.minutes(5)))
 struct RequestBodySourceTests {
     private struct Got: Equatable {
@@ -43,7 +43,7 @@ struct RequestBodySourceTests {
 
     private static let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 * 7) }
 
-    /// A sequence that is no collection.
+    /// A sequence that is not a collection.
     private struct Counting: Sequence, Sendable {
         func makeIterator() -> AnyIterator<UInt8> {
             var index = 0

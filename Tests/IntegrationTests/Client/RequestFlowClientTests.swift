@@ -9,7 +9,7 @@ import Testing
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct RequestFlowClientTests {
     private static let versions: [OriginServer.Versions] = [.http2, .http1]
 
-    /// A server that redirects `/to/STATUS` to `/end`, which tells method, body and some fields.
+    /// A server that redirects `/to/STATUS` to `/end`, which reports the method, the body and some fields.
     private func with(
         _ versions: OriginServer.Versions, _ change: (inout HTTPClient.Configuration) -> Void = { _ in },
         _ body: (HTTPClient, OriginServer) async throws -> Void
@@ -25,7 +25,7 @@ import Testing
             .init(text: "\(request.method) \(String(decoding: request.body, as: UTF8.self))")
         }
         try await OriginServer.withServer(configuration) { server in
-            var client = try server.clientConfiguration()
+            var client = server.clientConfiguration()
             change(&client)
             try await withHTTPClient(configuration: client) { try await body($0, server) }
         }

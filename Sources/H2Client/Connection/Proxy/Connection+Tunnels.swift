@@ -1,10 +1,13 @@
-// Tunnels on a connection to an HTTP/2 proxy. They may outlive it: what has arrived can still be read.
+// Tunnels on a connection to an HTTP/2 proxy. They may outlive it: data that has arrived can still be read.
 
 extension Connection {
-    /// The tunnel has bytes to send, or is to be ended.
+    /// The tunnel has bytes to send, or must be ended.
     func resumeTunnel(_ stream: TunnelStream) {
         http2?.resumeBody(stream)
-        markDirty()
+        // The connections inside tunnels are usually being flushed, so flush in the same turn.
+        guard !isMarkedDirty else { return }
+        isMarkedDirty = true
+        loop.markCarrierDirty(self)
     }
 
     /// The tunnel's bytes were read.
@@ -21,7 +24,7 @@ extension Connection {
     }
 
     private func sendCredit() {
-        // After its end a session cannot be asked.
+        // A session must not be used after its end.
         if case .closed = state { return }
         if session.hasOutput { markDirty() }
     }

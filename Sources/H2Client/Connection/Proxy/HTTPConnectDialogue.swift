@@ -7,13 +7,15 @@ final class HTTPConnectDialogue: TunnelDialogue {
     private let proxy: HTTPClient.Proxy
     private let target: TunnelTarget
     private(set) var isOpen = false
-    /// The values of `proxy-authenticate` after 407; nil after anything else.
+    /// The values of `proxy-authenticate` after a 407; nil after any other response.
     private(set) var challenges: [String]?
 
-    /// - Parameter authorization: the value of `proxy-authorization`; nil for none.
-    /// - Throws: `H2Error` (`invalidRequest`) for a host that no request can name.
+    /// - Parameters:
+    ///   - authorization: the value of `proxy-authorization`; nil for none.
+    ///   - fields: the user's for the proxy.
+    /// - Throws: `H2Error` (`invalidRequest`) for a host that cannot be named in a request.
     init(
-        to target: TunnelTarget, through proxy: HTTPClient.Proxy, authorization: String?,
+        to target: TunnelTarget, through proxy: HTTPClient.Proxy, authorization: String?, fields: HTTPFields = [:],
         configuration: ConnectionConfiguration, now: UInt64
     ) throws(H2Error) {
         self.proxy = proxy
@@ -22,13 +24,17 @@ final class HTTPConnectDialogue: TunnelDialogue {
             origin: try Origin(scheme: .http, host: proxy.host, port: proxy.port), configuration: configuration,
             now: now)
         try session.submit(
-            stream, Self.request(to: target, authorization: authorization), expectsContinue: false, priority: nil)
+            stream, Self.request(to: target, authorization: authorization, fields: fields), expectsContinue: false,
+            priority: nil)
     }
 
-    /// The request for a tunnel, in either version.
-    static func request(to target: TunnelTarget, authorization: String?) -> HTTPRequest {
-        var request = HTTPRequest(method: .connect, scheme: nil, authority: target.authority, path: nil)
-        if let authorization { request.headerFields[.proxyAuthorization] = authorization }
+    /// The request for a tunnel, for either version.
+    static func request(to target: TunnelTarget, authorization: String?, fields: HTTPFields) -> HTTPRequest {
+        var request = HTTPRequest(
+            method: .connect, scheme: nil, authority: target.authority, path: nil, headerFields: fields)
+        if let authorization, fields[.proxyAuthorization] == nil {
+            request.headerFields[.proxyAuthorization] = authorization
+        }
         return request
     }
 
@@ -51,7 +57,7 @@ final class HTTPConnectDialogue: TunnelDialogue {
                 stream.status, String(decoding: stream.head.reasonPhrase.prefix(100), as: UTF8.self), by: proxy,
                 of: target)
         }
-        // The session takes what follows the head for the response's body.
+        // The session treats the bytes after the head as the response's body.
         isOpen = true
         let dialogue = stream.isOver ? stream.bytesReceived - before : bytes.count - stream.bodyReceived
         stream.body = []
@@ -68,7 +74,7 @@ final class HTTPConnectDialogue: TunnelDialogue {
             remedy: "is it an HTTP proxy?")
     }
 
-    /// The error for a final response that opens no tunnel.
+    /// The error for a final response that does not open a tunnel.
     static func refusal(_ status: Int, _ reason: String, by proxy: HTTPClient.Proxy, of target: TunnelTarget) -> H2Error
     {
         let words = reason.utf8.printable

@@ -2,7 +2,7 @@
 ///
 /// Belongs to its loop's thread. It ends with exactly one call of `completion`, or none after `cancel`.
 final class ProxyDialer {
-    /// The second part is set if the proxy forwards requests, without a tunnel.
+    /// The second part is set if the proxy forwards requests instead of opening a tunnel.
     typealias Completion = (Result<Dialer.Connected, H2Error>, AbsoluteForm?) -> Void
 
     private let origin: Origin
@@ -11,33 +11,37 @@ final class ProxyDialer {
     private let proxy: HTTPClient.Proxy
     private let configuration: ConnectionConfiguration
     private let tls: TLSContext?
+    private let allowsEarlyData: Bool
     private let loop: H2EventLoop
     private var completion: Completion?
 
     private let target: TunnelTarget
-    /// Whether the proxy forwards requests, which name the whole URL.
+    /// Whether the proxy forwards requests, which then name the whole URL.
     private let forwards: Bool
     private let credentials: ProxyCredentials?
     private var authorization: String?
     private var hasAnsweredChallenge = false
     /// Whether other dials wait for the connection that this one establishes.
     private var establishesForOthers = false
-    /// Whether the proxy has ended one connection before it had taken the request for a tunnel.
+    /// Whether the proxy has already ended one connection before it processed the request for a tunnel.
     private var wasUnprocessed = false
-    /// The addresses of the target, if they are looked up here.
+    /// The addresses of the target, if they are looked up locally.
     private var addresses: [AddressFilter.Address] = []
 
-    /// Ends the present step.
+    /// Cancels the current step.
     private var cancelStep: (() -> Void)?
     private var timer: LoopTimer?
-    /// When the dial began, for the limit on all steps together, and when the tunnel was asked for.
+    /// When the dial started, for the limit on all steps together, and when the tunnel was requested.
     private let beginning: UInt64
     private var askedAt: UInt64 = 0
 
-    /// - Parameter tls: for the origin; nil means cleartext.
+    /// - Parameters:
+    ///   - tls: for the origin; nil means cleartext.
+    ///   - allowsEarlyData: as for `Dialer`, to the origin.
     init(
         to origin: Origin, offering offer: ProtocolOffer, through route: ProxyRoute,
-        configuration: ConnectionConfiguration, tls: TLSContext?, loop: H2EventLoop, completion: @escaping Completion
+        configuration: ConnectionConfiguration, tls: TLSContext?, allowsEarlyData: Bool = false, loop: H2EventLoop,
+        completion: @escaping Completion
     ) {
         self.origin = origin
         self.offer = offer
@@ -45,11 +49,14 @@ final class ProxyDialer {
         proxy = route.proxy
         self.configuration = configuration
         self.tls = tls
+        self.allowsEarlyData = allowsEarlyData
         self.loop = loop
         self.completion = completion
         target = TunnelTarget(
             host: configuration.connectTo?.host ?? origin.host, port: configuration.connectTo?.port ?? origin.port)
-        forwards = route.proxies.forwards(proxy) && offer == .cleartextHTTP1 && configuration.connectTo == nil
+        forwards =
+            route.servesAll
+            || route.proxies.forwards(proxy) && offer == .cleartextHTTP1 && configuration.connectTo == nil
         credentials = proxy.scheme.isHTTP ? route.proxies.credentials(for: proxy) : nil
         beginning = loop.preciseNow
     }
@@ -59,8 +66,11 @@ final class ProxyDialer {
         if let failure = loop.failure { return finish(.failure(failure)) }
         authorization =
             forwards ? nil : credentials?.authorization(method: "CONNECT", target: target.authority)
+        // The origin is then the proxy itself, not a target.
+        if route.servesAll { return reach() }
         guard Resolver.isAddress(target.host) else { return proxy.scheme == .socks5 ? resolveTarget() : reach() }
-        // The configuration's filter is about servers. It can judge addresses; a name that the proxy looks up, only the proxy can.
+        // The configuration's filter is about servers. It can judge addresses; if the proxy looks up a name, only the
+        // proxy can judge its address.
         if let filter = configuration.addressFilter, let address = AddressFilter.Address(target.host),
             !filter.allows(address)
         {
@@ -135,7 +145,7 @@ final class ProxyDialer {
     }
 
     private func dial(_ context: TLSContext?) {
-        // What is meant for the origin is not for the proxy.
+        // Settings for the origin do not apply to the proxy.
         var configuration = configuration
         (configuration.connectTo, configuration.tls) = (nil, route.proxies.tlsConfiguration)
         configuration.addressFilter = nil
@@ -143,7 +153,7 @@ final class ProxyDialer {
             let dialer = Dialer(
                 origin: try Origin(scheme: context == nil ? .http : .https, host: proxy.host, port: proxy.port),
                 id: ConnectionID.next(), configuration: configuration, tls: context,
-                protocols: context == nil ? [] : forwards ? ["http/1.1"] : ["h2", "http/1.1"], loop: loop,
+                protocols: context == nil ? [] : forwards ? forwardOffer : ["h2", "http/1.1"], loop: loop,
                 since: beginning, completion: { self.reached($0) })
             cancelStep = dialer.cancel
             dialer.start()
@@ -151,6 +161,10 @@ final class ProxyDialer {
             unreachable(error)
         }
     }
+
+    /// The protocols offered to an `https` proxy that forwards. The version may have been decided before, as for a
+    /// cleartext origin.
+    private var forwardOffer: [String] { offer == .cleartextHTTP1 ? ["http/1.1"] : offer.protocols }
 
     private func reached(_ result: Result<Dialer.Connected, H2Error>) {
         guard completion != nil else { return }
@@ -161,9 +175,9 @@ final class ProxyDialer {
             guard let wire = connected.wire as? any CarrierWire else { preconditionFailure("TCP and TLS carry others") }
             let forOthers = establishesForOthers
             establishesForOthers = false
+            if forwards { return forward(connected) }
             if connected.applicationProtocol == .chosen("h2") { return shareConnection(connected) }
             if forOthers { connections.speaksHTTP1(proxy) }
-            if forwards { return forward(connected) }
             ask(over: wire, connected)
         }
     }
@@ -176,15 +190,16 @@ final class ProxyDialer {
     }
 
     private func forward(_ connected: Dialer.Connected) {
-        // TLS facts would be those of the proxy, and the request is in cleartext behind it.
+        // TLS facts would be those of the proxy, and the request is in cleartext beyond it.
         let info = info(of: connected, tunnel: nil)
         finish(
             .success(
                 Dialer.Connected(
                     wire: connected.wire, info: info, remoteAddress: connected.remoteAddress,
-                    applicationProtocol: .cleartext)),
+                    applicationProtocol: connected.applicationProtocol)),
             AbsoluteForm(
-                authorization: credentials?.authorization(method: "GET", target: origin.description)))
+                authorization: credentials?.authorization(method: "GET", target: origin.description),
+                fields: route.proxies.fields))
     }
 
     // MARK: - A tunnel
@@ -211,7 +226,8 @@ final class ProxyDialer {
         switch proxy.scheme {
         case .http, .https:
             return try HTTPConnectDialogue(
-                to: target, through: proxy, authorization: authorization, configuration: configuration,
+                to: target, through: proxy, authorization: authorization, fields: route.proxies.fields,
+                configuration: configuration,
                 now: loop.preciseNow)
         case .socks4a: return try SOCKS4Dialogue(to: target, through: proxy)
         case .socks5, .socks5h:
@@ -228,7 +244,7 @@ final class ProxyDialer {
         guard let error else { return opened(wire, connected) }
         wire.close()
         if let challenges = (dialogue as? HTTPConnectDialogue)?.challenges, answer(challenges) { return reach() }
-        // General failure, unreachable, refused, unknown type of address.
+        // General failure, unreachable, refused, unknown address type.
         if let code = (dialogue as? SOCKS5Dialogue)?.refusal, [1, 3, 4, 5, 8].contains(code), addresses.count > 1 {
             addresses.removeFirst()
             return reach()
@@ -236,7 +252,7 @@ final class ProxyDialer {
         finish(.failure(error))
     }
 
-    /// Answers the challenges of a 407, once. Returns false if that is not possible.
+    /// Answers the challenges of a 407, once. Returns false if that is impossible.
     private func answer(_ challenges: [String]) -> Bool {
         guard !hasAnsweredChallenge, let credentials else { return false }
         hasAnsweredChallenge = true
@@ -259,7 +275,7 @@ final class ProxyDialer {
         }
         let dialer = Dialer(
             origin: origin, id: ConnectionID.next(), configuration: configuration, tls: tls,
-            protocols: offer.protocols, loop: loop, since: beginning
+            protocols: offer.protocols, allowsEarlyData: allowsEarlyData, loop: loop, since: beginning
         ) { result in
             self.secured(result, connected, tunnel: whole)
         }
@@ -283,11 +299,11 @@ final class ProxyDialer {
                 (info.tunnel, info.proxy) = (tunnel, proxy.description)
                 return Dialer.Connected(
                     wire: secured.wire, info: info, remoteAddress: secured.remoteAddress,
-                    applicationProtocol: secured.applicationProtocol)
+                    applicationProtocol: secured.applicationProtocol, early: secured.early)
             })
     }
 
-    /// The info of a connection without TLS.
+    /// The information about a connection without TLS.
     private func info(of connected: Dialer.Connected, tunnel: Duration?) -> ConnectionInfo {
         ConnectionInfo(
             id: connected.info.id, origin: origin, remoteAddress: connected.info.remoteAddress,
@@ -299,8 +315,8 @@ final class ProxyDialer {
 
     private var connections: ProxyConnections { route.proxies.connections(on: loop) }
 
-    /// Takes a tunnel on a connection that is there, or waits for the one that is being established. Returns false if this dial
-    /// has to establish one.
+    /// Takes a tunnel on an existing connection, or waits for the one that is being established. Returns false if this
+    /// dial must establish one.
     private func shareConnection() -> Bool {
         switch connections.find(proxy) {
         case .use(let shared):
@@ -322,13 +338,15 @@ final class ProxyDialer {
         }
     }
 
-    /// Makes the connection one for many tunnels.
+    /// Turns the connection into one for many tunnels.
     private func shareConnection(_ connected: Dialer.Connected) {
         var configuration = configuration
         configuration.onFrame = nil
         let connection = Connection(
             .http2, over: connected.wire, info: connected.info, configuration: configuration, loop: loop)
-        open(on: connections.add(connection, at: connected.remoteAddress, to: proxy), isNew: true)
+        let shared = connections.add(
+            connection, at: connected.remoteAddress, to: proxy, observe: route.observe)
+        open(on: shared, isNew: true)
     }
 
     private func open(on shared: ProxyConnection, isNew: Bool) {
@@ -338,14 +356,15 @@ final class ProxyDialer {
             self.answered(stream, error, isNew: isNew)
         }
         cancelStep = stream.giveUp
-        stream.open(HTTPConnectDialogue.request(to: target, authorization: authorization))
+        stream.open(
+            HTTPConnectDialogue.request(to: target, authorization: authorization, fields: route.proxies.fields))
     }
 
     private func answered(_ stream: TunnelStream, _ error: H2Error?, isNew: Bool) {
         guard completion != nil else { return }
         endStep()
         if let error {
-            // GOAWAY, or the connection was closed just then: another one is worth a try.
+            // GOAWAY, or the connection was just closed: try another one.
             if error.isRetryable, !isNew, !wasUnprocessed {
                 wasUnprocessed = true
                 return reach()
@@ -363,6 +382,7 @@ final class ProxyDialer {
             return finish(.failure(HTTPConnectDialogue.refusal(stream.status, "", by: proxy, of: target)))
         }
         let shared = stream.shared
+        stream.opened(to: origin)
         var info = shared.connection.info
         // Only the first tunnel had to wait for the connection.
         if !isNew { (info.resolve, info.connect, info.tls) = (.zero, .zero, nil) }
@@ -409,7 +429,7 @@ final class ProxyDialer {
         (timer, cancelStep) = (nil, nil)
     }
 
-    /// Ends the dial without calling `completion`. Does nothing after the end.
+    /// Ends the dial without calling `completion`. Does nothing after it has ended.
     func cancel() {
         loop.preconditionInLoop()
         completion = nil

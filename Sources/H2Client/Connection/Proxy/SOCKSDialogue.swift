@@ -1,11 +1,11 @@
 import H2Platform
 
-/// The bytes of a SOCKS server's answers, as they come: it takes no more than the answer that is due.
+/// The bytes of a SOCKS server's answers, as they arrive. It takes no more than the expected answer.
 private struct SOCKSInput {
-    /// The part of the answer that is here.
+    /// The part of the answer that has arrived.
     private(set) var bytes: [UInt8] = []
 
-    /// Takes bytes until the answer has `count`. Returns whether it has.
+    /// Takes bytes until the answer has `count` bytes. Returns whether it is complete.
     mutating func take(_ count: Int, from input: inout Slice<UnsafeRawBufferPointer>) -> Bool {
         let missing = max(count - bytes.count, 0)
         bytes += input.prefix(missing)
@@ -26,10 +26,10 @@ final class SOCKS5Dialogue: TunnelDialogue {
     private var step = Step.method
     private var input = SOCKSInput()
     private var output = OutputBuffer(capacity: 512)
-    /// The code of the refusal; nil if there was none.
+    /// The code of the refusal; nil if the proxy did not refuse.
     private(set) var refusal: UInt8?
 
-    /// - Parameter address: what the name was resolved to; nil sends the name.
+    /// - Parameter address: the address that the name resolved to; nil to send the name.
     /// - Throws: `H2Error` (`proxyFailed`) for a name that is too long.
     init(to target: TunnelTarget, at address: NumericAddress?, through proxy: HTTPClient.Proxy) throws(H2Error) {
         self.proxy = proxy
@@ -97,7 +97,7 @@ final class SOCKS5Dialogue: TunnelDialogue {
                 throw SOCKSError.refused(code, target, proxy)
             }
             guard input.take(5, from: &rest) else { return false }
-            // The address that the proxy connects from, which is not needed.
+            // The address from which the proxy connects is not needed.
             let length: Int
             switch input.bytes[3] {
             case 1: length = 4
@@ -132,7 +132,7 @@ final class SOCKS5Dialogue: TunnelDialogue {
     }
 }
 
-/// SOCKS 4A: SOCKS 4 with names, which the proxy looks up.
+/// SOCKS 4A: SOCKS 4 with names that the proxy looks up.
 final class SOCKS4Dialogue: TunnelDialogue {
     private let proxy: HTTPClient.Proxy
     private let target: TunnelTarget
@@ -140,7 +140,7 @@ final class SOCKS4Dialogue: TunnelDialogue {
     private var output = OutputBuffer(capacity: 512)
     private(set) var isOpen = false
 
-    /// - Throws: `H2Error` (`proxyFailed`) for an IPv6 address, which SOCKS 4 does not have.
+    /// - Throws: `H2Error` (`proxyFailed`) for an IPv6 address, which SOCKS 4 does not support.
     init(to target: TunnelTarget, through proxy: HTTPClient.Proxy) throws(H2Error) {
         self.proxy = proxy
         self.target = target
@@ -152,7 +152,7 @@ final class SOCKS4Dialogue: TunnelDialogue {
             }
             request += address.bytes + user
         } else {
-            // An address that cannot be says that a name follows.
+            // An impossible address means that a name follows.
             request += [0, 0, 0, 1] + user + Array(target.host.utf8) + [0]
         }
         request.withUnsafeBytes { if let base = $0.baseAddress { output.append(base, count: $0.count) } }

@@ -1,4 +1,4 @@
-/// What is said to a proxy until a tunnel is open, sans I/O.
+/// The exchange with a proxy until a tunnel is open, sans I/O.
 ///
 /// Not safe for concurrent use.
 protocol TunnelDialogue: AnyObject {
@@ -6,14 +6,14 @@ protocol TunnelDialogue: AnyObject {
     var outputBytes: UnsafeRawBufferPointer { get }
     /// Removes `count` sent bytes from the front.
     func outputTaken(_ count: Int, now: UInt64)
-    /// Whether the tunnel is open once the output is sent.
+    /// Whether the tunnel is open once the output has been sent.
     var isOpen: Bool { get }
-    /// Processes received bytes. Returns how many belong to the dialogue: all, unless the tunnel is open now.
-    /// - Throws: `H2Error` (`proxyFailed`, `limitExceeded`) if there will be no tunnel.
+    /// Processes received bytes. Returns how many belong to the dialogue: all, unless the tunnel is now open.
+    /// - Throws: `H2Error` (`proxyFailed`, `limitExceeded`) if the tunnel cannot be opened.
     func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) throws(H2Error) -> Int
 }
 
-/// Carries on a dialogue over a wire, which is then ready for the tunnel's contents: no byte of those is taken.
+/// Runs a dialogue over a wire, which is then ready for the tunnel's contents: none of their bytes are consumed.
 final class TunnelOpening: ReadinessHandler {
     private let dialogue: any TunnelDialogue
     private let wire: any CarrierWire
@@ -22,10 +22,11 @@ final class TunnelOpening: ReadinessHandler {
     private let loop: H2EventLoop
     private var completion: ((H2Error?) -> Void)?
 
-    /// Bytes looked at in one step.
+    /// The maximum number of bytes examined in one step.
     private static let pieceLimit = 16 << 10
 
-    /// - Parameter completion: called once, unless it is abandoned. The wire is open and nobody is attached to it.
+    /// - Parameter completion: called once, unless the opening is abandoned. The wire is then open and has no handler
+    ///   attached.
     init(
         _ dialogue: any TunnelDialogue, over wire: any CarrierWire, with proxy: HTTPClient.Proxy, loop: H2EventLoop,
         completion: @escaping (H2Error?) -> Void
@@ -70,7 +71,7 @@ final class TunnelOpening: ReadinessHandler {
         return true
     }
 
-    /// Returns false if there is no input.
+    /// Returns false if no input is available.
     private func read() throws(H2Error) -> Bool {
         let buffer = UnsafeMutableRawBufferPointer(rebasing: loop.readBuffer.prefix(Self.pieceLimit))
         switch wire.peek(into: buffer) {
@@ -115,7 +116,7 @@ final class TunnelOpening: ReadinessHandler {
 
 /// Where a tunnel leads.
 struct TunnelTarget {
-    /// A name or an address without brackets and zone.
+    /// A name, or an address without brackets and zone.
     let host: String
     let port: Int
 
@@ -124,6 +125,6 @@ struct TunnelTarget {
         self.port = port
     }
 
-    /// As CONNECT has it (RFC 9110 section 9.3.6): always with the port.
+    /// As in CONNECT (RFC 9110 section 9.3.6): always with the port.
     var authority: String { HTTPClient.Proxy.authority(host, port) }
 }

@@ -3,16 +3,18 @@ import HTTPTypes
 /// A CONNECT request over HTTP/2 (RFC 9113 section 8.5), whose stream is a tunnel once the proxy has answered.
 final class TunnelStream: StreamState {
     let shared: ProxyConnection
-    /// Called once with the response's head or an error, unless it is given up before.
+    /// Called once with the response's head or an error, unless the stream is given up first.
     private var completion: ((TunnelStream, H2Error?) -> Void)?
-    /// The wire over it, once it is a tunnel. The two hold each other until the wire is closed.
+    /// The wire over the stream, once it is a tunnel. The two retain each other until the wire is closed.
     fileprivate var wire: TunnelWire?
     private var isCounted = false
-    /// Whether it ends after the bytes that wait.
+    /// Whether the proxy has opened the tunnel.
+    private var isOpened = false
+    /// Whether the stream ends after the waiting bytes.
     private var finishes = false
     private var lingerTimer: LoopTimer?
 
-    /// How long the proxy may take to end a tunnel that we have ended, before it is reset: 1 s.
+    /// How long the proxy may take to end its side of a tunnel that we have ended, before we reset it: 1 s.
     private static let linger: UInt64 = 1_000_000_000
 
     init(on shared: ProxyConnection, completion: @escaping (TunnelStream, H2Error?) -> Void) {
@@ -34,7 +36,7 @@ final class TunnelStream: StreamState {
         }
     }
 
-    /// Resets it, if it is not over, and drops what has arrived.
+    /// Resets the stream, unless it is over, and drops the data that has arrived.
     func giveUp() {
         completion = nil
         guard isCounted else { return }
@@ -42,7 +44,7 @@ final class TunnelStream: StreamState {
         shared.connection.markDirty()
     }
 
-    /// Ends our side once the bytes that wait are sent, and resets the stream if the proxy does not end its side soon.
+    /// Ends our side once the waiting bytes are sent, and resets the stream if the proxy does not end its side soon.
     fileprivate func finish() {
         finishes = true
         if case .awaitingChunk = outgoing { outgoing = .finished }
@@ -66,7 +68,13 @@ final class TunnelStream: StreamState {
         isCounted = false
         if let lingerTimer { shared.connection.loop.cancel(lingerTimer) }
         lingerTimer = nil
-        shared.tunnelEnded()
+        shared.tunnelEnded(wasOpen: isOpened)
+    }
+
+    /// Notes that the proxy has opened the tunnel, to this origin.
+    func opened(to origin: Origin) {
+        isOpened = true
+        shared.tunnelOpened(to: origin)
     }
 
     private func answered(_ error: H2Error?) {
@@ -75,14 +83,15 @@ final class TunnelStream: StreamState {
         completion(self, error)
     }
 
-    // Inside nghttp2, so nothing is sent from here.
+    // Called inside nghttp2, so nothing is sent from here.
     override func wantsBody() {
         if finishes, case .awaitingChunk = outgoing { outgoing = .finished }
         wire?.wantsBytes()
     }
 }
 
-/// A tunnel through an HTTP/2 proxy. Its bytes are DATA frames; the stream's windows hold both sides back.
+/// A tunnel through an HTTP/2 proxy. Its bytes are DATA frames; the stream's windows provide backpressure in both
+/// directions.
 ///
 /// Belongs to its connection's loop.
 final class TunnelWire: CarrierWire {
@@ -94,12 +103,16 @@ final class TunnelWire: CarrierWire {
     private(set) var failure: H2Error?
     private(set) var traffic = (received: 0, sent: 0)
     private var isClosed = false
-    /// How much of `stream.body` was read.
+    /// How much of `stream.body` has been read.
     private var offset = 0
     private var isToldLater = false
+    /// The bytes written last, which `stream` may still be sending. Once it has dropped them, their memory is reused.
+    private var output: [UInt8] = []
 
-    /// Bytes that wait to become frames, above which no more are accepted.
+    /// The maximum number of bytes waiting to become frames. Above it, no more are accepted.
     private static let outputLimit = 64 << 10
+    /// The amount of memory that an idle tunnel may keep for writing.
+    private static let keptOutput = 4 << 10
 
     init(_ stream: TunnelStream, through proxy: HTTPClient.Proxy) {
         self.stream = stream
@@ -127,10 +140,10 @@ final class TunnelWire: CarrierWire {
         traffic.received += count
         offset += count
         if offset == stream.body.count {
-            // Memory for a whole window is not kept for the life of a tunnel.
+            // Do not keep memory for a whole window for the life of a tunnel.
             stream.body.removeAll(keepingCapacity: stream.body.count <= Self.outputLimit)
             offset = 0
-            // Both windows get the credit now, so a slow reader holds the proxy back.
+            // Both windows get the credit only now, so a slow reader slows the proxy down.
             stream.shared.connection.tunnelConsumed(stream)
         }
         return result
@@ -158,11 +171,16 @@ final class TunnelWire: CarrierWire {
         if isClosed { return .end }
         if case .failed = stream.phase { return end }
         switch stream.outgoing {
-        case .awaitingChunk: stream.outgoing = .chunk(Array(bytes), offset: 0)
+        case .awaitingChunk:
+            if output.capacity > Self.keptOutput { output = [] }
+            output.removeAll(keepingCapacity: true)
+            output.append(contentsOf: bytes)
+            stream.outgoing = .chunk(output, offset: 0)
         case .chunk(var waiting, let offset):
             guard waiting.count - offset < Self.outputLimit else { return .wouldBlock }
-            // Not copied: nobody else has the array meanwhile.
+            // Not copied: nobody else holds the array in the meantime.
             stream.outgoing = .awaitingChunk
+            output = []
             if offset > 0 { waiting.removeFirst(offset) }
             waiting.append(contentsOf: bytes)
             stream.outgoing = .chunk(waiting, offset: 0)
@@ -209,13 +227,13 @@ final class TunnelWire: CarrierWire {
         return waiting.count - offset < Self.outputLimit
     }
 
-    /// Bytes have arrived, or the stream is over.
+    /// Bytes have arrived, or the stream has ended.
     fileprivate func progressed() {
         guard watched.readable || stream.isOver, isReadable else { return }
         tell()
     }
 
-    /// The bytes that waited have become frames. Called inside nghttp2.
+    /// The waiting bytes have become frames. Called inside nghttp2.
     fileprivate func wantsBytes() {
         if watched.writable { tellLater() }
     }
@@ -242,10 +260,11 @@ final class TunnelWire: CarrierWire {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        output = []
         handler = nil
         stream.wire = nil
         stream.shared.connection.dropTunnelInput(stream)
-        // What was just written, such as close_notify, still goes out.
+        // Data that was just written, such as close_notify, is still sent.
         if stream.slot >= 0 { stream.finish() }
     }
 }

@@ -1,52 +1,59 @@
 import HTTPTypes
 
-/// The history of a request that did not succeed at once. Created when the first attempt fails or is redirected, so a request
-/// without either pays nothing for it.
+/// The history of a request that did not succeed immediately. Created when the first attempt fails or is redirected, so
+/// other requests pay nothing for it.
 final class Attempts {
     /// Attempts that count, including the current one.
     var counted = 1
     var replays = 0
     /// The kind of connection the next attempt needs.
     var kind: LeaseKind = []
-    /// Set once a server answered with 417.
+    /// Set once a server has answered 417.
     var leavesOutExpectation = false
+    /// Set once the request has been sent as early data without success.
+    var leavesOutEarlyData = false
     var failed: [FailedAttempt] = []
     /// When the current attempt began, after the wait before it.
     var beganAt: UInt64 = 0
     /// Total nanoseconds that earlier attempts waited for a connection or stream.
     var queued: UInt64 = 0
-    /// The request's number in its client.
+    /// The request's number within its client.
     var number: Int
     /// Why there is no further attempt although the policy would allow one.
     var refusal: RetryRefusal?
     /// Attempts begun, over all hops.
     var sent = 0
-    /// Whether the next attempt is one more after a failure.
+    /// Hedges sent, across all attempts of this hop.
+    var hedges = 0
+    /// Whether the next attempt is a retry after a failure.
     var isRetry = false
     private(set) var redirects: [HTTPClient.Redirect] = []
 
     init(number: Int) { self.number = number }
 
-    /// A redirect is followed: what follows is a new request with the same history.
+    /// Follows a redirect: starts a new request with the same history.
     func begin(_ redirect: HTTPClient.Redirect) {
         redirects.append(redirect)
         beginAnew()
     }
 
-    /// What follows is another request with the same history: after a redirect, or with other credentials.
+    /// Starts another request with the same history, after a redirect or with other credentials.
     func beginAnew() {
         counted = 1
         replays = 0
+        hedges = 0
         kind = []
         leavesOutExpectation = false
+        leavesOutEarlyData = false
         isRetry = false
         refusal = nil
     }
 
-    /// Adds the history to a response's exchange, before its caller or its loop has it.
+    /// Adds the history to a response's exchange, before the caller or the loop gets it.
     func note(on exchange: Exchange) {
-        exchange.redirects = redirects
-        exchange.failedAttempts = failed
+        if !failed.isEmpty || !redirects.isEmpty {
+            exchange.history = RequestHistory(failedAttempts: failed, redirects: redirects)
+        }
         exchange.attemptBeganAt = beganAt
         exchange.queuedBefore = queued
     }
@@ -83,21 +90,26 @@ extension HTTPClient {
         for request: HTTPRequest, _ body: HTTPRequestBody, _ options: RequestOptions, _ calledAt: UInt64,
         _ attempts: inout Attempts?
     ) async throws -> Exchange {
-        // Before anything is dialled, counted or reported.
+        // Check before anything is dialled, counted or reported.
         if Task.isCancelled { throw CancellationError() }
         var options = options
-        // Opening a body's file may have taken a while.
-        var now = body.isOpenedFile ? pool.now : calledAt
+        // Opening a body's file may have taken some time.
+        let checkout: ConnectionPool.Checkout
         if let attempts {
-            now = try begin(attempts, options, calledAt)
+            let now = try begin(attempts, options, calledAt)
             if attempts.leavesOutExpectation { options.expectContinue = nil }
+            if attempts.leavesOutEarlyData { options.allowsEarlyData = false }
+            checkout = try pool.leaseAsking(for: request, to: options.origin, kind: attempts.kind, now: now)
+        } else {
+            let now = body.isOpenedFile ? pool.now : calledAt
+            checkout = try pool.lease(for: request, to: options.origin, now: now)
         }
-        switch try pool.lease(for: request, to: options.origin, kind: attempts?.kind ?? [], now: now) {
+        switch checkout {
         case .use(let connection, let entry, let isReused):
             let exchange = try pool.exchange(on: connection, entry, body, options, calledAt: calledAt)
             exchange.codings.offers = offersCodings(options)
             exchange.number = attempts?.number ?? pool.nextRequestNumber()
-            if attempts != nil || pool.isObserved { note(exchange, attempts, isReused: isReused) }
+            if attempts != nil || pool.isObserved { note(exchange, entry, attempts, isReused: isReused) }
             return exchange
         case .wait(let ticket, let entry):
             return try await exchange(after: ticket, entry, body, options, calledAt, attempts)
@@ -123,7 +135,7 @@ extension HTTPClient {
         exchange.codings.offers = offersCodings(options)
         exchange.number = number
         try exchange.checkCancellation()
-        note(exchange, attempts, isReused: ticket.isReused)
+        note(exchange, entry, attempts, isReused: ticket.isReused)
         return exchange
     }
 
@@ -163,10 +175,17 @@ extension HTTPClient {
         return error
     }
 
-    private func note(_ exchange: Exchange, _ attempts: Attempts?, isReused: Bool) {
+    private func note(
+        _ exchange: Exchange, _ entry: ConnectionPool.OriginEntry, _ attempts: Attempts?, isReused: Bool
+    ) {
         attempts?.note(on: exchange)
+        if entry.forwarder != nil { exchange.noteTarget(entry.origin) }
+        tellSent(exchange, to: entry.origin, isReused: isReused)
+    }
+
+    func tellSent(_ exchange: Exchange, to origin: Origin?, isReused: Bool) {
         pool.tell(
-            .requestSent(isReused: isReused), origin: pool.origin(of: exchange),
+            .requestSent(isReused: isReused), origin: origin,
             connection: exchange.connectionID, request: exchange.requestID)
     }
 
@@ -178,11 +197,8 @@ extension HTTPClient {
         _ attempts: inout Attempts?
     ) async throws -> Bool {
         learn(from: response, exchange)
+        guard mayBeRetried(response.status, exchange.options) else { return true }
         let status = response.status.code
-        guard status == 421 || status == 417 || retryPolicy(exchange.options).statuses.contains(response.status)
-        else {
-            return true
-        }
         let retryAfter = RetryAfter.wait({ exchange.head.firstValue(of: $0) }, now: ConnectionPool.wallTime)
         let outcome = RetryDecision.Outcome.response(status: status, retryAfter: retryAfter)
         let present = attempts ?? Attempts(number: exchange.number)
@@ -193,11 +209,20 @@ extension HTTPClient {
             return true
         }
         if decision == .withoutExpectation { present.leavesOutExpectation = true }
+        if decision == .withoutEarlyData { present.leavesOutEarlyData = true }
+        remember(response, to: request, exchange.options)
         // The rest is dropped during the wait, so that an HTTP/1.1 connection can be reused.
         exchange.discardBody()
         attempts = present
         try await waitForNext(wait, present, exchange, nil, response.status)
         return false
+    }
+
+    /// Whether there may be another attempt after a response with this status.
+    @inline(__always)
+    func mayBeRetried(_ status: HTTPResponse.Status, _ options: RequestOptions) -> Bool {
+        // These have their own rules.
+        [417, 421, 425].contains(status.code) || retryPolicy(options).statuses.contains(status)
     }
 
     /// Remembers what a response reveals about its connection, whether or not the request is retried.
@@ -212,7 +237,7 @@ extension HTTPClient {
         _ attempts: inout Attempts?
     ) async throws {
         let present = attempts ?? Attempts(number: exchange.number)
-        let situation = situation(of: request, body, exchange, present)
+        var situation = situation(of: request, body, exchange, present)
         if let error = error as? H2Error, RetryDecision.requiresHTTP1(error), !situation.isHTTP1 {
             pool.requireHTTP1(exchange)
         }
@@ -221,10 +246,14 @@ extension HTTPClient {
         {
             pool.suspectReuse(exchange)
         }
+        if let early = exchange.connection.early, let error = error as? H2Error {
+            situation.lostInHandshake = !present.leavesOutEarlyData && early.explains(error, of: exchange)
+        }
         let decision = RetryDecision.decide(.failed(error), situation, retryPolicy(exchange.options))
         guard let wait = nextWait(decision, present, request, body, exchange), let error = error as? H2Error else {
             throw afterAttempts(error, present)
         }
+        if decision == .withoutEarlyData { present.leavesOutEarlyData = true }
         attempts = present
         try await waitForNext(wait, present, exchange, error, nil)
     }
@@ -241,6 +270,7 @@ extension HTTPClient {
         situation.isHTTP1 = connection.version == .http1
         situation.isCoalesced = isCoalesced(exchange)
         situation.expectedContinue = exchange.expectsContinue
+        situation.wasEarly = connection.early?.wasSentEarly(exchange) ?? false
         situation.wasReused = exchange.wasConnectionProven
         situation.connectionServed = connection.hasServed
         situation.wasAboveLimit = exchange.wasAboveLimit
@@ -248,13 +278,13 @@ extension HTTPClient {
         return situation
     }
 
-    /// Whether it was sent on a connection opened for another origin.
+    /// Whether it was sent, without a proxy, on a connection opened for another origin.
     private func isCoalesced(_ exchange: Exchange) -> Bool {
-        pool.origin(of: exchange).map { $0 != exchange.connection.info.origin } ?? false
+        pool.leasedOrigin(of: exchange).map { $0 != exchange.connection.info.origin } ?? false
     }
 
-    /// The wait before the next attempt; nil if there is none. Then `attempts.refusal` has the reason, if the policy would
-    /// retry.
+    /// The wait before the next attempt; nil if there is none. In that case, `attempts.refusal` has the reason if the
+    /// policy would otherwise retry.
     /// - Parameter retryAfter: nanoseconds that the response asks for.
     private func nextWait(
         _ decision: RetryDecision, _ attempts: Attempts, _ request: HTTPRequest, _ body: HTTPRequestBody,
@@ -276,7 +306,7 @@ extension HTTPClient {
         case .onOwnConnection:
             attempts.kind = [.replay, .own]
             wait = 0
-        case .withoutExpectation: wait = 0
+        case .withoutExpectation, .withoutEarlyData: wait = 0
         }
         if let refusal = refusal(ofWaiting: wait, exchange) {
             attempts.refusal = refusal
@@ -290,7 +320,7 @@ extension HTTPClient {
             }
             attempts.counted += 1
         case .atOnce(counts: false): attempts.replays += 1
-        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: break
+        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation, .withoutEarlyData: break
         }
         // From here on its writer is not called for this exchange; it may have been called in the meantime.
         guard body.isReplayable || exchange.takeBody() else {

@@ -23,8 +23,12 @@ struct RetryBudget: Sendable {
 
     /// - Parameter now: monotonic nanoseconds, as everywhere here.
     init(_ policy: HTTPClient.RetryPolicy, now: UInt64) {
-        share = policy.budget > 0 ? policy.budget : 0
-        freePerSecond = UInt32(clamping: policy.minimumRetriesPerSecond)
+        self.init(share: policy.budget, perSecond: policy.minimumRetriesPerSecond, now: now)
+    }
+
+    init(share: Double, perSecond: Int, now: UInt64) {
+        self.share = share > 0 ? share : 0
+        freePerSecond = UInt32(clamping: perSecond)
         secondEndsAt = now.saturatingSum(Self.second)
     }
 
@@ -38,16 +42,21 @@ struct RetryBudget: Sendable {
     ///
     /// - Returns: false if nothing is left.
     mutating func takeRetry(now: UInt64) -> Bool {
-        if now >= secondEndsAt { advance(to: now) }
-        if freeTaken < freePerSecond {
-            freeTaken += 1
-            return true
-        }
-        guard Double(drawnBefore + Int(drawnNow) + 1) <= share * Double(sentBefore + Int(sentNow)) else {
-            return false
-        }
-        drawnNow += 1
+        guard hasLeft(now: now, share: share, freePerSecond: freePerSecond) else { return false }
+        take(freePerSecond: freePerSecond)
         return true
+    }
+
+    /// Whether one may be taken, given a share and a number per second.
+    mutating func hasLeft(now: UInt64, share: Double, freePerSecond: UInt32) -> Bool {
+        if now >= secondEndsAt { advance(to: now) }
+        return freeTaken < freePerSecond
+            || Double(drawnBefore + Int(drawnNow) + 1) <= share * Double(sentBefore + Int(sentNow))
+    }
+
+    /// Takes one of those left.
+    mutating func take(freePerSecond: UInt32) {
+        if freeTaken < freePerSecond { freeTaken += 1 } else { drawnNow += 1 }
     }
 
     /// Advances to the second that contains `now`.

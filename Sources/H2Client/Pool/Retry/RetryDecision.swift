@@ -17,6 +17,10 @@ enum RetryDecision: Sendable, Hashable {
     /// Without `expect: 100-continue`, after 417: some hop does not support it (RFC 9110 section 10.1.1). Not counted, since it
     /// happens once.
     case withoutExpectation
+    /// Without early data, after 425 (RFC 8470 section 5.2), or on another connection if its own ended during an early
+    /// handshake (RFC 8446 appendix D.3). Not counted, since it happens only once. Not limited by the policy either,
+    /// since the request would not have failed without early data.
+    case withoutEarlyData
 
     /// Why a request is not retried.
     enum Reason: Sendable, Hashable, CaseIterable {
@@ -70,6 +74,10 @@ enum RetryDecision: Sendable, Hashable {
         var isCoalesced = false
         /// It was sent with `expect: 100-continue`.
         var expectedContinue = false
+        /// It was sent as early data.
+        var wasEarly = false
+        /// It failed because of its connection's early handshake.
+        var lostInHandshake = false
         /// The connection had served a response before this request was sent.
         var wasReused = false
         /// The connection served at least one response before it ended.
@@ -99,6 +107,7 @@ enum RetryDecision: Sendable, Hashable {
             case .failed: RetryDecision.no(.cancelled)
             }
         if case .no = decision { return decision }
+        if decision == .withoutEarlyData, situation.bodyCanBeSentAgain { return decision }
         if policy.maximumAttempts <= 1 { return .no(.retryingIsOff) }
         if !situation.bodyCanBeSentAgain { return .no(.bodyCannotBeSentAgain) }
         switch decision {
@@ -106,7 +115,7 @@ enum RetryDecision: Sendable, Hashable {
             return situation.attempts < policy.maximumAttempts ? decision : .no(.attemptsAreUsedUp)
         case .atOnce(counts: false):
             return situation.replays < replayLimit ? decision : .no(.replaysAreUsedUp)
-        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation: return decision
+        case .no, .overHTTP1, .onOwnConnection, .withoutExpectation, .withoutEarlyData: return decision
         }
     }
 
@@ -124,6 +133,7 @@ enum RetryDecision: Sendable, Hashable {
         // On the origin's own connection the answer would be the same, whatever the policy says.
         if status == 421 { return situation.isCoalesced ? .onOwnConnection : .no(.statusIsFinal) }
         if status == 417, situation.expectedContinue { return .withoutExpectation }
+        if status == 425, situation.wasEarly { return .withoutEarlyData }
         guard policy.statuses.contains(where: { $0.code == status }) else { return .no(.statusIsFinal) }
         guard isIdempotent(situation.method) else { return .no(.mayHaveBeenProcessed) }
         let wait = retryAfter ?? 0
@@ -139,6 +149,7 @@ enum RetryDecision: Sendable, Hashable {
     private static func decide(
         _ error: H2Error, _ situation: Situation, _ policy: HTTPClient.RetryPolicy
     ) -> RetryDecision {
+        if situation.lostInHandshake, error.code != .certificateRejected { return .withoutEarlyData }
         if error.http2Code == .enhanceYourCalm { return .no(.serverWantsCalm) }
         if situation.responseBegan { return .no(.responseBegan) }
         let mayBeSentTwice = policy.retriesIdempotent && isIdempotent(situation.method)

@@ -18,6 +18,8 @@ struct ConnectionRecord {
     /// Set once connected.
     var version: HTTPProtocolVersion?
     let offer: ProtocolOffer
+    /// Whether its handshake, which may carry early data, is still in progress. It takes requests, but is not established.
+    var isShakingHands = false
     let origin: Int32
     /// When its dial began, and the order of the first request that came later.
     var dialedAt: UInt64 = 0

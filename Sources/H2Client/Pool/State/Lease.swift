@@ -1,4 +1,4 @@
-/// What a request holds while it is in progress and returns with `PoolState.released`.
+/// A request's claim on a connection, held while it is in progress and returned with `PoolState.released`.
 struct Lease: Hashable, Sendable {
     var connection: ConnectionKey
     /// The origin of the request; with coalescing it may differ from the one the connection was dialled for.
@@ -20,6 +20,9 @@ struct LeaseKind: OptionSet, Hashable, Sendable {
     static let exclusive = LeaseKind(rawValue: 4)
     /// A connection of the origin's own (after 421): from now on it shares no other origin's connection.
     static let own = LeaseKind(rawValue: 8)
+    /// A connection that carries no other copy of the request. Requested with `leaseOther`; it waits only for a dial,
+    /// behind requests of all other kinds.
+    static let other = LeaseKind(rawValue: 16)
 }
 
 enum LeaseResult: Hashable, Sendable {
@@ -40,5 +43,7 @@ enum PoolFailure: Hashable, Sendable {
     case dialFailed(ConnectionKey)
     /// The request requires HTTP/1.1, and the client speaks only HTTP/2.
     case http1NotAllowed
+    /// There are only the connections to avoid, and the limits do not allow another one.
+    case noOther
     case shutDown
 }

@@ -38,6 +38,11 @@ struct OriginRecord {
     var http1Replays = SlotList()
     var http1Requests = SlotList()
     var exclusives = SlotList()
+    /// Requests for a connection other than certain ones. They wait only while dials are in progress.
+    var others = SlotList()
+    /// A request asked for another connection. Over HTTP/2 there may then be a second one if the options do not say how
+    /// many.
+    var mayHaveSecond = false
 
     var bucket: TokenBucket?
     var adaptive: AdaptiveLimit?
@@ -69,6 +74,8 @@ struct OriginRecord {
     /// Waiting ordinary requests.
     var waitingAny: Int { Int(replays.count) + Int(requests.count) }
     var waitingHTTP1: Int { Int(http1Replays.count) + Int(http1Requests.count) }
+    /// Requests ahead of `others`.
+    var waitingAhead: Int { waiting - Int(others.count) }
     /// Connections that count against the HTTP/1.1 limit, including dials, since each may result in one.
     var occupied: Int { Int(livingHTTP1) + Int(dials.count) }
     /// HTTP/2 connections that take requests, including a shared one.

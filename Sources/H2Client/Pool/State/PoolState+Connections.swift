@@ -3,9 +3,10 @@ extension PoolState {
     // MARK: Connected
 
     /// A dial succeeded. `maxStreams` is the stream limit of an HTTP/2 connection as far as is known: `assumedStreams` before
-    /// its SETTINGS. It is ignored for HTTP/1.1.
+    /// its SETTINGS. It is ignored for HTTP/1.1. If the handshake is still in progress, `established` follows.
     mutating func connected(
-        _ key: ConnectionKey, protocol version: HTTPProtocolVersion, maxStreams: Int = PoolState.assumedStreams
+        _ key: ConnectionKey, protocol version: HTTPProtocolVersion, maxStreams: Int = PoolState.assumedStreams,
+        isEstablished: Bool = true
     ) {
         let slot = connections.find(key)
         guard slot != noSlot else { return }
@@ -16,7 +17,7 @@ extension PoolState {
             }
             return
         }
-        opened += 1
+        if isEstablished { opened += 1 } else { connections[slot].isShakingHands = true }
         endDial(slot)
         let origin = connections[slot].origin
         origins[origin].everConnected = true
@@ -56,6 +57,14 @@ extension PoolState {
         if !isNeeded { retire(slot, .notNeeded) }
         markPending(origin)
         processPending()
+    }
+
+    /// The handshake of a connection that takes requests already has succeeded.
+    mutating func established(_ key: ConnectionKey) {
+        let slot = connections.find(key)
+        guard slot != noSlot, connections[slot].isShakingHands else { return }
+        connections[slot].isShakingHands = false
+        opened += 1
     }
 
     mutating func becomeIdle(_ slot: Int32) {
@@ -107,6 +116,7 @@ extension PoolState {
                 failOlder(than: before, origin, queue, key)
             }
         }
+        if origins[origin].dials.isEmpty { failOlder(than: .max, origin, \.others, key) }
         // A failed dial for either version does not prove that one for HTTP/1.1 would fail.
         guard origins[origin].openHTTP1 == 0,
             !serves && origins[origin].dials.isEmpty || connections[dial].offer.isHTTP1 || mode(origin) == .http1
@@ -169,9 +179,7 @@ extension PoolState {
             leaveGuests(slot)
         } else {
             origins[owner].http2.append(slot, listLinks, connections.memory)
-            var most = 1
-            if case .openConnection(let limit) = saturation { most = max(1, limit) }
-            if Int(origins[owner].http2.count) > most || origins[owner].requiresHTTP1 {
+            if Int(origins[owner].http2.count) > http2Limit(owner) || origins[owner].requiresHTTP1 {
                 retire(slot, .notNeeded)
             }
         }

@@ -15,7 +15,8 @@ extension PoolState {
 
     var allowsHTTP1: Bool { versions != .http2Only }
 
-    /// What a dial offers. An origin that chose HTTP/1.1 is asked again: its server may support HTTP/2 by now.
+    /// The protocols that a dial offers. An origin that chose HTTP/1.1 is asked again: its server may support HTTP/2 by
+    /// now.
     private func offer(_ origin: Int32, needsHTTP1: Bool) -> ProtocolOffer {
         if needsHTTP1 || versions == .http1Only || origins[origin].requiresHTTP1 && allowsHTTP1 {
             return ProtocolOffer(.http1, isSecure: origins[origin].isSecure)
@@ -88,13 +89,28 @@ extension PoolState {
     /// One at first; more, if the options allow, when the serving connection is not enough.
     private func wantsHTTP2Dial(_ origin: Int32, dials: Int, allowed: Int) -> Bool {
         let requests = min(origins[origin].waitingAny, allowed)
-        if origins[origin].serving == 0 { return dials == 0 && requests + Int(origins[origin].exclusives.count) > 0 }
-        guard case .openConnection(let limit) = saturation else { return false }
+        let others = min(Int(origins[origin].others.count), allowed)
+        if origins[origin].serving == 0 {
+            return dials == 0 && requests + others + Int(origins[origin].exclusives.count) > 0
+        }
         let coming = Int(origins[origin].dials.count - origins[origin].dialingHTTP1)
+        if others > dials * Int(origins[origin].typicalStreams),
+            origins[origin].serving + coming < http2Limit(origin)
+        {
+            return true
+        }
+        guard case .openConnection(let limit) = saturation else { return false }
         return origins[origin].serving + coming < limit && requests > dials * Int(origins[origin].typicalStreams)
     }
 
+    /// The maximum number of HTTP/2 connections to an origin.
+    func http2Limit(_ origin: Int32) -> Int {
+        if case .openConnection(let limit) = saturation { return max(1, limit) }
+        return origins[origin].mayHaveSecond ? 2 : 1
+    }
+
     private func reason(_ origin: Int32, isLent: Bool, needsHTTP1: Bool) -> HTTPClient.OpenReason {
+        if origins[origin].waitingAhead == 0 { return .hedged }
         if origins[origin].wantsOwn { return .misdirected }
         if isLent { return .lent }
         if needsHTTP1 { return .http1Required }
@@ -115,7 +131,8 @@ extension PoolState {
                 return lookAfterDials(origin)
             }
         }
-        if dialNeed(origin) != nil {
+        // Connections are never closed to make room for requests that only want another connection.
+        if origins[origin].waitingAhead > 0, dialNeed(origin) != nil {
             wantRoom(origin)
         } else {
             room.drop(origin, roomLinks, origins.memory)
@@ -161,8 +178,7 @@ extension PoolState {
             }
         case .http2:
             guard origins[origin].serving > 0 else { return }
-            var most = 0
-            if case .openConnection(let limit) = saturation { most = max(0, limit - origins[origin].serving) }
+            let most = max(0, http2Limit(origin) - origins[origin].serving)
             var slot = origins[origin].dials.last
             var surplus = Int(origins[origin].dials.count - origins[origin].dialingHTTP1) - most
             while slot != noSlot, surplus > 0 {

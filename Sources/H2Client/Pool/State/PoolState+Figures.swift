@@ -14,6 +14,9 @@ extension PoolState {
         /// Requests of this origin in progress, and waiting.
         var inFlight = 0
         var waiting = 0
+
+        /// Connections that are established and not yet gone.
+        var connected: Int { http1Active + http1Idle + http2Active + http2Idle + draining }
     }
 
     /// The figures of each origin with connections, waiting requests or requests in progress. Visits every connection.
@@ -37,6 +40,9 @@ extension PoolState.Figures {
         streams += Int(connection.streams)
         switch (connection.state, connection.version) {
         case (.dialing, _): dialing += 1
+        case (.open, _) where connection.isShakingHands, (.held, _) where connection.isShakingHands,
+            (.draining, _) where connection.isShakingHands:
+            dialing += 1
         case (.open, .http1): if connection.isFree { http1Idle += 1 } else { http1Active += 1 }
         case (.open, _): if connection.isFree { http2Idle += 1 } else { http2Active += 1 }
         case (.held, _), (.draining, _), (.closing, _): draining += 1

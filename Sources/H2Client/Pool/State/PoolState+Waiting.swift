@@ -94,7 +94,7 @@ extension PoolState {
 
     private mutating func takeAtOnce(_ origin: Int32, kind: LeaseKind) -> Int32? {
         let http1 = kind.contains(.http1)
-        let isAlone = origins[origin].waiting == 0
+        let isAlone = origins[origin].waitingAhead == 0
         if kind.contains(.exclusive) {
             var connection = http1 ? noSlot : leastLoaded(origin)
             if connection == noSlot, isAlone { connection = lastUsed(origin) }
@@ -127,7 +127,7 @@ extension PoolState {
         guard kind.contains(.exclusive) || gate(origin) == .open else { return false }
         let mode = mode(origin)
         let http1Room = max(0, http1Limit - origins[origin].occupied)
-        if mode == .http1 { return origins[origin].waiting >= http1Room + Int(origins[origin].dials.count) }
+        if mode == .http1 { return origins[origin].waitingAhead >= http1Room + Int(origins[origin].dials.count) }
         if kind.contains(.http1) {
             return origins[origin].waitingHTTP1 >= http1Room + Int(origins[origin].dialingHTTP1)
         }
@@ -138,7 +138,7 @@ extension PoolState {
         return origins[origin].waitingAny >= coming * Int(origins[origin].typicalStreams)
     }
 
-    private mutating func enqueue(_ origin: Int32, kind: LeaseKind) -> Int32 {
+    mutating func enqueue(_ origin: Int32, kind: LeaseKind) -> Int32 {
         unused.drop(origin, unusedLinks, origins.memory)
         let slot = waiters.insert(WaiterRecord(order: nextOrder, origin: origin, kind: kind))
         nextOrder += 1
@@ -152,13 +152,16 @@ extension PoolState {
         case .http1Replays: origins[origin].http1Replays.append(slot, waiterLinks, waiters.memory)
         case .http1Requests: origins[origin].http1Requests.append(slot, waiterLinks, waiters.memory)
         case .exclusives: origins[origin].exclusives.append(slot, waiterLinks, waiters.memory)
+        case .others: origins[origin].others.append(slot, waiterLinks, waiters.memory)
         }
         return slot
     }
 
-    private enum Queue { case replays, requests, http1Replays, http1Requests, exclusives }
+    private enum Queue { case replays, requests, http1Replays, http1Requests, exclusives, others }
 
     private func queue(of kind: LeaseKind) -> Queue {
+        if kind.isEmpty { return .requests }
+        if kind.contains(.other) { return .others }
         if kind.contains(.http1) { return kind.contains(.replay) ? .http1Replays : .http1Requests }
         if kind.contains(.exclusive) { return .exclusives }
         return kind.contains(.replay) ? .replays : .requests
@@ -174,6 +177,9 @@ extension PoolState {
         case .http1Replays: origins[origin].http1Replays.remove(slot, waiterLinks, waiters.memory)
         case .http1Requests: origins[origin].http1Requests.remove(slot, waiterLinks, waiters.memory)
         case .exclusives: origins[origin].exclusives.remove(slot, waiterLinks, waiters.memory)
+        case .others:
+            origins[origin].others.remove(slot, waiterLinks, waiters.memory)
+            avoided[waiters.key(slot)] = nil
         }
         waiters.remove(slot)
         if origins[origin].waiting == 0 {
@@ -252,9 +258,11 @@ extension PoolState {
             }
             if waiter == noSlot {
                 connection = lastUsed(origin)
-                guard connection != noSlot else { break }
-                waiter = nextForHTTP1(origin, gate: gate)
-                guard waiter != noSlot else { break }
+                if connection != noSlot { waiter = nextForHTTP1(origin, gate: gate) }
+            }
+            if waiter == noSlot {
+                guard serveOther(origin, gate: gate, &left) else { break }
+                continue
             }
             if waiters[waiter].kind.contains(.exclusive) {
                 actions.append(.assign(waiters.key(waiter), connections.key(connection)))
@@ -275,7 +283,7 @@ extension PoolState {
         lookWhenHeld(origin)
     }
 
-    private mutating func waitForLimit(_ origin: Int32) {
+    mutating func waitForLimit(_ origin: Int32) {
         guard origins[origin].waiting > Int(origins[origin].exclusives.count), !origins[origin].limited.isLinked else {
             return
         }

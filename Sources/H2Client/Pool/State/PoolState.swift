@@ -70,6 +70,8 @@ struct PoolState: ~Copyable {
     var origins = Slab<OriginKey, OriginRecord>()
     var connections = Slab<ConnectionKey, ConnectionRecord>()
     var waiters = Slab<WaiterKey, WaiterRecord>()
+    /// The connections that waiting requests of the kind `other` avoid.
+    var avoided: [WaiterKey: [ConnectionKey]] = [:]
     var nextOrder: UInt64 = 0
     /// Connections that count against the limit, and those among them that were told to close.
     var living = 0
@@ -259,6 +261,16 @@ struct PoolState: ~Copyable {
 
     // MARK: Ending a request
 
+    /// A lease is over without a request: it does not count as one.
+    mutating func returnedUnused(_ lease: Lease) {
+        let slot = connections.find(lease.connection)
+        precondition(slot != noSlot, "a lease is given back once")
+        leased -= 1
+        connections[slot].served -= 1
+        if connections[slot].served > 0, reused > 0 { reused -= 1 }
+        released(lease)
+    }
+
     /// A request is over, and its stream or connection is free. If `mayReuse` is false, an HTTP/1.1 connection is closed.
     mutating func released(_ lease: Lease, mayReuse: Bool = true) {
         let slot = connections.find(lease.connection)
@@ -381,6 +393,7 @@ struct PoolState: ~Copyable {
                 plan(origin)
                 cancelSurplusDials(origin)
                 dropUnwantedDials(origin)
+                failStrandedOthers(origin)
                 noteIfUnused(origin)
             } else if !room.isEmpty, living < connectionLimit {
                 let origin = room.first

@@ -103,20 +103,27 @@ extension HTTP1Session {
         }
     }
 
-    /// The request line and what comes with it, for a proxy that forwards the request; the method is written.
+    /// The rest of the request line, and the fields for a proxy that forwards the request; the method is already
+    /// written.
     @inline(never)
     private func write(_ form: AbsoluteForm, _ request: HTTPRequest, _ authority: String, _ path: String) {
         write(form.target(authority, path))
         write(" HTTP/1.1\r\nHost: ")
         write(authority)
         write("\r\n")
+        for field in form.fields {
+            write(field.name.rawName)
+            write(": ")
+            write(field.value)
+            write("\r\n")
+        }
         guard let authorization = form.authorization(for: request) else { return }
         write("Proxy-Authorization: ")
         write(authorization)
         write("\r\n")
     }
 
-    /// What a request's own fields ask for.
+    /// The properties that a request's own fields ask for.
     private struct RequestFields {
         let hasBody: Bool
         var codings: RequestRules.Codings

@@ -6,6 +6,7 @@ extension HTTP2Session {
     func watchStalls(of stream: StreamState, sendsBody: Bool) {
         if stream.windowWatch != nil { stream.windowWatch = nil }
         stream.stallBeganAt = 0
+        stream.stalled = 0
         if sendsBody { stallWatch?.sendsBodies = true }
     }
 
@@ -13,16 +14,25 @@ extension HTTP2Session {
 
     func noteArrival(_ stream: StreamState, _ count: Int) {
         guard let roundTrip = stallWatch?.roundTrip else { return }
+        var waitedForItsOwn = false
         if stream.windowWatch != nil {
-            counts.stalls.downloadStream.addClamped(
-                stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0)
+            let lost = stream.windowWatch?.arrived(count, now: now, roundTrip: roundTrip) ?? 0
+            counts.stalls.downloadStream.addClamped(lost)
+            stream.stalled.addClamped(lost)
+            waitedForItsOwn = lost > 0
         } else if stream.bodyReceived + count >= window.stream / 4 {
             // No window is credited before half of it is used, and small bodies must cost nothing.
             stream.windowWatch = WindowWatch(window: window.stream)
             _ = stream.windowWatch?.arrived(stream.bodyReceived + count, now: now, roundTrip: roundTrip)
         }
         let lost = stallWatch?.connection.arrived(count, now: now, roundTrip: roundTrip) ?? 0
-        if lost > 0 { counts.stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count)) }
+        guard lost > 0 else { return }
+        counts.stalls.downloadConnection.addClamped(lost &* UInt64(openStreams.count))
+        openStreams.forEach {
+            // A wait for both windows is one wait.
+            guard case .body = $0.phase, $0 !== stream || !waitedForItsOwn else { return }
+            $0.stalled.addClamped(lost)
+        }
     }
 
     /// Our WINDOW_UPDATE was serialised.
@@ -51,6 +61,7 @@ extension HTTP2Session {
 
     func endUploadStall(_ stream: StreamState) {
         let time = now > stream.stallBeganAt ? now - stream.stallBeganAt : 0
+        stream.stalled.addClamped(time)
         if stream.isStalledByConnection {
             counts.stalls.uploadConnection.addClamped(time)
         } else {

@@ -21,7 +21,7 @@ final class HTTP2Session: HTTPSession {
     /// The nghttp2 session; set at the end of `init`, valid until `release` or `deinit`.
     let raw: OpaquePointer
     private let pool: OpaquePointer
-    /// What nghttp2 knew when its session was freed; nil before that.
+    /// The last facts known to nghttp2 when its session was freed; nil before that.
     @exclusivity(unchecked) private var lastFacts: LastFacts?
     let limits: ConnectionConfiguration.Limits
     let connectionID: ConnectionID
@@ -286,6 +286,12 @@ final class HTTP2Session: HTTPSession {
     /// - Parameter roundTrip: nanoseconds.
     func countsOnly(roundTrip: UInt64) {
         keepsFields = false
+        measureStalls(roundTrip: roundTrip)
+    }
+
+    /// Measures what bodies wait for from now on.
+    /// - Parameter roundTrip: nanoseconds.
+    func measureStalls(roundTrip: UInt64) {
         stallWatch = StallWatch(window: window.connection, roundTrip: roundTrip)
     }
 

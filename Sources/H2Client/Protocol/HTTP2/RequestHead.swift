@@ -10,7 +10,7 @@ struct RequestHead: ~Copyable {
     private(set) var count = 0
     /// The value of the request's own `content-length`.
     private(set) var statedLength: Int?
-    /// What is done about content codings.
+    /// The content codings that were stated.
     private(set) var codings = RequestRules.Codings()
     // Values are in `bytes`, which may move while it grows: until the end, pairs hold offsets.
     private var offset = 0
@@ -153,7 +153,7 @@ extension RequestHead {
     /// Replaces the contents with a request's fields.
     /// - Parameters:
     ///   - contentLength: sent as `content-length` if the request has none.
-    ///   - codings: what to do about content codings. `codings` has what was done.
+    ///   - codings: how to handle content codings. On return, `codings` says what was done.
     /// - Throws: `H2Error` (`invalidRequest`).
     mutating func fill(
         _ request: HTTPRequest, known: borrowing Known, contentLength: Int?, expectsContinue: Bool,

@@ -1,6 +1,6 @@
 /// One challenge of a `www-authenticate` or `proxy-authenticate` field (RFC 9110 section 11.3).
 struct AuthenticationChallenge: Sendable, Hashable {
-    /// What one response may hold. Anything beyond these limits is ignored: no honest server comes near them.
+    /// The limits on one response. Anything beyond them is ignored: no honest server comes close.
     enum Limits {
         /// The total length of all fields, in bytes.
         static let length = 64 << 10
@@ -19,7 +19,7 @@ struct AuthenticationChallenge: Sendable, Hashable {
 
     /// The scheme in lower case, such as `basic`.
     let scheme: String
-    /// The data of schemes that have no parameters, such as Negotiate.
+    /// The data of a scheme that has no parameters, such as Negotiate.
     var token68: [UInt8]?
     private(set) var parameters: [Parameter] = []
 
@@ -31,7 +31,7 @@ struct AuthenticationChallenge: Sendable, Hashable {
     /// A parameter's value in lower case, for values that are tokens.
     func token(_ name: String) -> String? { value(name).map { String(decoding: $0, as: UTF8.self).lowercased() } }
 
-    /// The challenges of all fields of a response, in order. Never fails: what cannot be parsed is left out.
+    /// Parses the challenges of all fields of a response, in order. Never fails: malformed parts are left out.
     static func parse(_ fieldValues: [[UInt8]]) -> [AuthenticationChallenge] {
         var challenges: [AuthenticationChallenge] = []
         var length = 0
@@ -55,14 +55,14 @@ struct AuthenticationChallenge: Sendable, Hashable {
 }
 
 extension AuthenticationChallenge {
-    /// Takes one field value apart.
+    /// Parses one field value.
     ///
-    /// The grammar is a list of challenges, each of which has a list of parameters, with the same commas between both. A name
-    /// followed by `=` is a parameter of the challenge before it, and any other name starts a challenge.
+    /// The grammar is a list of challenges, each with its own list of parameters, and both lists use commas. A name
+    /// followed by `=` is a parameter of the challenge before it; any other name starts a new challenge.
     private struct Parser {
         private let bytes: [UInt8]
         private var at = 0
-        /// Whether parameters belong to the last challenge, rather than to nothing.
+        /// Whether parameters belong to the last challenge; if not, they belong to nothing.
         private var hasScheme: Bool
 
         init(_ bytes: [UInt8], hasScheme: Bool = false) {
@@ -100,7 +100,7 @@ extension AuthenticationChallenge {
             }
         }
 
-        /// Data in the place of parameters: up to a comma or the end, with `=` at its end only.
+        /// Data in place of parameters, up to a comma or the end. It may have `=` only at its end.
         private mutating func token68() -> [UInt8]? {
             let start = at
             skip { byte in
@@ -117,8 +117,8 @@ extension AuthenticationChallenge {
             return Array(data)
         }
 
-        /// A quoted string, or anything up to a comma or space: servers leave out quotes where they may not. Nil for a quote
-        /// that does not end.
+        /// A quoted string, or anything up to a comma or space, since servers leave out quotes where they must not. Nil
+        /// if a quote does not end.
         private mutating func parameterValue() -> [UInt8]? {
             guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else {
                 return Array(take { $0 != UInt8(ascii: ",") && !Self.isSpace($0) })
@@ -138,7 +138,7 @@ extension AuthenticationChallenge {
             return nil
         }
 
-        /// Skips what is neither a challenge nor a parameter, up to the next comma outside quotes.
+        /// Skips anything that is not a challenge or a parameter, up to the next comma outside quotes.
         private mutating func skipUnknown() {
             while at < bytes.count, bytes[at] != UInt8(ascii: ",") {
                 if bytes[at] == UInt8(ascii: "\"") { _ = parameterValue() } else { at += 1 }

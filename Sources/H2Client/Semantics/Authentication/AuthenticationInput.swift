@@ -1,7 +1,7 @@
-/// Ways in for fuzzers: what a server, or a file, decides of the input of authentication.
+/// Entry points for fuzzers: the authentication input that a server or a file controls.
 package enum AuthenticationInput {
     /// Parses the lines of `bytes` as fields of one response, and answers the challenges.
-    /// - Returns: The answer to the best challenge of Digest; nil if there is none.
+    /// - Returns: The answer to the best Digest challenge; nil if there is none.
     package static func answer(challenges bytes: [UInt8]) -> [UInt8]? {
         let fields = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
         let challenges = AuthenticationChallenge.parse(fields)
@@ -17,8 +17,8 @@ package enum AuthenticationInput {
         return proof.fieldValue
     }
 
-    /// Parses `bytes` as a `.netrc` file, and looks a host up.
-    /// - Returns: The number of entries; nil if the file has a fault.
+    /// Parses `bytes` as a `.netrc` file, and looks up a host.
+    /// - Returns: The number of entries; nil if the file is invalid.
     package static func entries(netrc bytes: [UInt8]) -> Int? {
         guard let entries = try? NetrcEntries(bytes) else { return nil }
         _ = entries.login(for: "example.org", user: "u", usesDefault: true)

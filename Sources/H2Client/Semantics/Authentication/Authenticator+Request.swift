@@ -13,8 +13,8 @@ extension Authenticator {
             present: request.headerFields[.authorization], limits)
     }
 
-    /// Sets the `authorization` field for the next attempt, or removes that of the attempt before.
-    /// - Throws: as `credentials`; `H2Error` (`invalidRequest`) if there are too many fields.
+    /// Sets the `authorization` field for the next attempt, or removes the one from the attempt before.
+    /// - Throws: As `credentials`; `H2Error` (`invalidRequest`) if there are too many fields.
     nonisolated(nonsending) mutating func authorize(
         _ request: inout HTTPRequest, body: HTTPRequestBody, _ limits: WaitLimits
     ) async throws {

@@ -1,9 +1,9 @@
-/// Authenticates one request at one server: writes its credentials, and answers the server's challenges.
+/// Authenticates one request to one server: writes its credentials, and answers the server's challenges.
 ///
-/// Made by `make` for each request and server. Then `credentials` before each attempt, and `answer` after it, for as long as
-/// that returns true.
+/// Create one with `make` for each request and server. Call `credentials` before each attempt and `answer` after it, as
+/// long as `answer` returns true.
 struct Authenticator: Sendable {
-    /// Who asks for credentials, and in which fields (RFC 9110 sections 11.6 and 11.7).
+    /// The party that asks for credentials, which determines the fields (RFC 9110 sections 11.6 and 11.7).
     enum Role: Sendable {
         case origin
         case proxy
@@ -21,7 +21,7 @@ struct Authenticator: Sendable {
         case tokens(BearerTokens)
     }
 
-    /// What the last attempt was sent with.
+    /// The credentials of the last attempt.
     private enum Sent: Sendable {
         case nothing
         case basic
@@ -30,17 +30,17 @@ struct Authenticator: Sendable {
         case digest(DigestProof, PasswordSpaces.Ticket, isAnswer: Bool)
     }
 
-    /// Attempts of one request, the first one included. Three are common with a nonce that became stale; a server that never
-    /// has enough is not followed.
+    /// The maximum number of attempts for one request, including the first. Three are common if a nonce became stale;
+    /// the limit stops a server that never accepts.
     private static let attemptLimit = 4
 
     private let role: Role
     private let means: Means
     private var sent = Sent.nothing
     private var attempts = 0
-    /// A nonce for the next attempt, and whether it is of its own challenge.
+    /// A nonce for the next attempt, and whether it comes from that attempt's own challenge.
     private var pending: (ticket: PasswordSpaces.Ticket, isAnswer: Bool)?
-    /// Whether the server refused a token of this request already.
+    /// Whether the server has already refused a token of this request.
     private var hasRefusedToken = false
     /// Whether the request has a body that cannot be hashed before it is sent.
     private var hasStreamedBody = false
@@ -54,8 +54,8 @@ struct Authenticator: Sendable {
     /// - Parameters:
     ///   - isNamedByCaller: whether the caller's own request goes to this server, rather than a redirect. Always true for a
     ///     proxy.
-    ///   - present: the credentials field that the request has already. It stays, unless it has the user name of a URL without
-    ///     a password, and `.netrc` knows it.
+    ///   - present: the request's existing credentials field. It is kept, unless it has the user name of a URL without
+    ///     a password and `.netrc` has an entry for that user.
     /// - Throws: `H2Error`: `localIO`, `invalidConfiguration`, `timeout`; `CancellationError`.
     static nonisolated(nonsending) func make(
         _ authentication: HTTPAuthentication, _ role: Role, at server: Origin, isNamedByCaller: Bool,
@@ -63,7 +63,7 @@ struct Authenticator: Sendable {
     ) async throws -> Authenticator? {
         var kind = authentication.kind
         var isNamed = isNamedByCaller
-        // A list within a list adds nothing, but is not forbidden.
+        // A list within a list adds nothing, but it is allowed.
         while case .origins(let credentials) = kind {
             guard let found = credentials[server] else { return nil }
             kind = found.kind
@@ -98,7 +98,7 @@ struct Authenticator: Sendable {
     // MARK: - Before an attempt
 
     /// The value of the credentials field for the next attempt; nil to send none.
-    /// - Parameter target: the request's target as it is sent: path and query; of CONNECT host and port.
+    /// - Parameter target: the request's target as it is sent: path and query, or host and port for CONNECT.
     /// - Throws: the errors of the closure that fetches tokens; `H2Error`: `invalidConfiguration`, `localIO`, `timeout`;
     ///   `CancellationError`.
     nonisolated(nonsending) mutating func credentials(
@@ -162,7 +162,7 @@ struct Authenticator: Sendable {
 
     /// Whether to send the request again, with new `credentials`.
     ///
-    /// Also called for a response to a request that cannot be sent again: what it says of nonces helps later requests.
+    /// Also called for a response to a request that cannot be sent again: its nonces help later requests.
     /// - Parameters:
     ///   - fields: the response's fields.
     ///   - canSendAgain: whether the request's body allows it.
@@ -183,13 +183,13 @@ struct Authenticator: Sendable {
         }
     }
 
-    /// Whether a newer token may help (RFC 6750 section 3.1).
+    /// Whether a newer token might help (RFC 6750 section 3.1).
     private mutating func refuseToken(of tokens: BearerTokens, _ challenges: [AuthenticationChallenge]) -> Bool {
         guard case .token(let number) = sent,
             let challenge = challenges.first(where: { $0.scheme == "bearer" }),
             ["invalid_token", nil].contains(challenge.token("error"))
         else { return false }
-        // One new token for one request: the server may refuse each of them.
+        // Only one new token per request: the server may refuse each of them.
         guard !hasRefusedToken else { return false }
         hasRefusedToken = true
         tokens.refuse(number: number)
@@ -221,7 +221,7 @@ struct Authenticator: Sendable {
                 spaces.remember(challenge, secret: secret, for: key)
                 return false
             }
-            // Only once: a nonce that others use may become stale before the request arrives.
+            // Only once: a nonce that other requests share may become stale before the request arrives.
             let (ticket, isShared) = spaces.ticket(
                 for: key, challenge, secret: secret, since: generation, mayShare: attempts < 2)
             pending = (ticket, !isShared)

@@ -1,13 +1,13 @@
 /// The current token of a closure that fetches them, shared by all requests with the same ``HTTPAuthentication``.
 ///
-/// At most one call of the closure is in progress, for all requests that wait. It is not a child of any of them, so that a
-/// cancelled request does not end it for the others; it is cancelled when nobody waits any more.
+/// At most one call of the closure is in progress, on behalf of all waiting requests. It is not a child task of any of
+/// them, so a cancelled request does not end it for the others. It is cancelled when no request waits any more.
 ///
 /// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`, a leaf.
 final class BearerTokens: @unchecked Sendable {
     typealias Fetch = @Sendable () async throws -> HTTPAuthentication.Token
 
-    /// A token, and which one it is, counted from 1.
+    /// A token and its sequence number, counted from 1.
     struct Issue: Sendable {
         let token: HTTPAuthentication.Token
         let number: Int
@@ -24,7 +24,8 @@ final class BearerTokens: @unchecked Sendable {
         case wait(refresh: Int, isFirst: Bool)
     }
 
-    /// Those whose closure this task runs in. Its own requests cannot wait for the token that it is to fetch.
+    /// The instances whose closure this task runs in. Requests from that closure cannot wait for the token that it
+    /// fetches.
     @TaskLocal private static var fetching: [ObjectIdentifier] = []
 
     private let fetch: Fetch
@@ -36,13 +37,13 @@ final class BearerTokens: @unchecked Sendable {
 
     init(_ fetch: @escaping Fetch) { self.fetch = fetch }
 
-    /// Whether the closure is calling.
+    /// Whether the current task runs in the closure.
     var isFetchingHere: Bool { Self.fetching.contains(ObjectIdentifier(self)) }
 
     /// The number of requests that wait for a token.
     var waiterCount: Int { lock.withLock { refresh?.waiters.count ?? 0 } }
 
-    /// A token that has not expired, and that no server has refused yet.
+    /// A token that has not expired and has not been refused by a server.
     /// - Throws: the errors of the closure; `H2Error` (`timeout`), `CancellationError`.
     nonisolated(nonsending) func token(_ limits: WaitLimits) async throws -> Issue {
         let wait = TimedWait<Issue>(limits.loop)
@@ -69,14 +70,14 @@ final class BearerTokens: @unchecked Sendable {
         }
     }
 
-    /// A server refused the token. A newer one stays.
+    /// Notes that a server refused the token. A newer token stays.
     func refuse(number: Int) {
         lock.withLock {
             if current?.number == number { current = nil }
         }
     }
 
-    /// Starts the closure in a task of its own, outside the lock: an executor may run it at once.
+    /// Starts the closure in its own task, outside the lock: an executor may run it immediately.
     ///
     /// Invariant: `refresh` owns the task. It is cancelled when the last waiter leaves.
     private func start(_ number: Int) {
@@ -92,7 +93,7 @@ final class BearerTokens: @unchecked Sendable {
             }
             finish(number, result)
         }
-        // It may have ended already, and then cancelling it does nothing.
+        // The task may have ended already; cancelling it then does nothing.
         let isAbandoned = lock.withLock {
             guard refresh?.number == number else { return true }
             refresh?.task = task
@@ -116,7 +117,7 @@ final class BearerTokens: @unchecked Sendable {
         for waiter in waiters { waiter.finish(outcome) }
     }
 
-    /// A waiter was cancelled or is out of time.
+    /// Removes a waiter that was cancelled or ran out of time.
     private func leave(_ wait: TimedWait<Issue>, _ number: Int) {
         let task: Task<Void, Never>? = lock.withLock {
             guard refresh?.number == number else { return nil }

@@ -1,15 +1,15 @@
 /// A challenge of Digest authentication that can be answered (RFC 7616 section 3.3).
 struct DigestChallenge: Sendable, Hashable {
     enum Protection: Sendable, Hashable {
-        /// As in RFC 2069, without a count of requests.
+        /// As in RFC 2069, without a request count.
         case none
         /// The method and target of the request.
         case auth
-        /// The body too.
+        /// The body as well.
         case authInt
     }
 
-    /// The longest realm, nonce and opaque in bytes, since all three are sent back.
+    /// The maximum length of realm, nonce and opaque in bytes, since all three are sent back.
     static let lengthLimit = 4 << 10
 
     let realm: [UInt8]
@@ -21,14 +21,15 @@ struct DigestChallenge: Sendable, Hashable {
     /// The algorithm as the server wrote it; nil if it named none, which means MD5.
     let algorithm: [UInt8]?
     let protection: Protection
-    /// Whether the nonce of the request was too old. Its user name and password may be right.
+    /// Whether the request's nonce was too old. The user name and password may be right.
     let isStale: Bool
     /// Whether the user name is sent as a hash.
     let hashesUser: Bool
-    /// Whether user name and password are UTF-8 to the server.
+    /// Whether the server expects user name and password in UTF-8.
     let isUTF8: Bool
 
-    /// Returns nil if it is another scheme's, lacks what Digest needs, asks for what is not known here, or is too long.
+    /// Returns nil if the challenge is for another scheme, lacks something Digest needs, asks for something unknown, or
+    /// is too long.
     init?(_ challenge: AuthenticationChallenge) {
         guard challenge.scheme == "digest", let realm = challenge.value("realm"), let nonce = challenge.value("nonce"),
             max(realm.count, nonce.count, challenge.value("opaque")?.count ?? 0) <= Self.lengthLimit
@@ -50,7 +51,7 @@ struct DigestChallenge: Sendable, Hashable {
         guard MessageDigest(function) != nil else { return nil }
         if let qop = challenge.token("qop") {
             let options = qop.split { $0 == "," || $0 == " " || $0 == "\t" }
-            // `auth-int` reads the whole body before it is sent, so it is only used where the server insists.
+            // `auth-int` reads the whole body before sending it, so it is used only if the server insists.
             if options.contains("auth") {
                 protection = .auth
             } else if options.contains("auth-int") {
@@ -66,7 +67,8 @@ struct DigestChallenge: Sendable, Hashable {
         isUTF8 = challenge.token("charset") == "utf-8"
     }
 
-    /// The challenge with the best hash function, the first one of several; nil if there is none that can be answered.
+    /// The challenge with the best hash function, or the first of several equally good ones; nil if none can be
+    /// answered.
     static func strongest(of challenges: [AuthenticationChallenge]) -> DigestChallenge? {
         var best: DigestChallenge?
         for challenge in challenges.lazy.compactMap(DigestChallenge.init)
@@ -76,7 +78,7 @@ struct DigestChallenge: Sendable, Hashable {
         return best
     }
 
-    /// Whether a nonce of the other challenge can answer this one.
+    /// Whether a nonce from the other challenge can answer this one.
     func isSameSpace(as other: DigestChallenge) -> Bool {
         realm == other.realm && function == other.function && isSession == other.isSession
             && protection == other.protection

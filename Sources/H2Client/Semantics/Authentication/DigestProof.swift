@@ -1,7 +1,7 @@
-/// The answer to a challenge of Digest authentication for one request (RFC 7616 section 3.4), and what is needed to check the
-/// server's own proof in its response.
+/// The answer to a Digest challenge for one request (RFC 7616 section 3.4), with the data needed to check the server's
+/// own proof in its response.
 struct DigestProof: Sendable {
-    /// What a proof is about.
+    /// The parts of a request that a proof covers.
     struct Subject: Sendable {
         var method: String
         /// The request's target as it is sent.
@@ -19,10 +19,10 @@ struct DigestProof: Sendable {
     private let count: [UInt8]
     private let cnonce: [UInt8]
 
-    /// Returns nil if OpenSSL failed, or `auth-int` was asked for and the body's digest is missing.
+    /// Returns nil if OpenSSL fails, or if `auth-int` was requested and the body's digest is missing.
     /// - Parameters:
     ///   - secret: `secret(of:for:)`
-    ///   - count: how many requests were sent with the nonce, this one included.
+    ///   - count: the number of requests sent with the nonce, including this one.
     ///   - cnonce: random bytes as text without quotes and backslashes.
     init?(
         of subject: Subject, by login: Login, secret: [UInt8], for challenge: DigestChallenge, count: UInt32,
@@ -49,7 +49,7 @@ struct DigestProof: Sendable {
             fields.add("nc", self.count)
             fields.add("qop", Array((challenge.protection == .auth ? "auth" : "auth-int").utf8))
         }
-        // Without it the server could not compute the key of a session.
+        // Without it the server could not compute the session key.
         if challenge.protection != .none || challenge.isSession { fields.addQuoted("cnonce", cnonce) }
         fields.addQuoted("response", response)
         if let opaque = challenge.opaque { fields.addQuoted("opaque", opaque) }
@@ -57,19 +57,20 @@ struct DigestProof: Sendable {
         fieldValue = fields.bytes
     }
 
-    /// 128 random bits of the system as text, for `cnonce`.
+    /// 128 random bits from the system as text, for `cnonce`.
     static func newNonce() -> [UInt8] {
         var random = SystemRandomNumberGenerator()
         return TokenBytes.hex((0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
     }
 
-    /// H(user:realm:password), which is the same for all requests of a realm (RFC 7616 section 3.4.2). Nil if OpenSSL failed.
+    /// H(user:realm:password), which is the same for all requests to a realm (RFC 7616 section 3.4.2). Nil if OpenSSL
+    /// fails.
     static func secret(of login: Login, for challenge: DigestChallenge) -> [UInt8]? {
         MessageDigest.hex(challenge.function, Array(login.user.utf8), challenge.realm, Array(login.password.utf8))
     }
 
-    /// Whether the server's proof (`rspauth`, RFC 7616 section 3.5) is right. True if it cannot be checked: with `auth-int` it
-    /// depends on the response's body.
+    /// Whether the server's proof (`rspauth`, RFC 7616 section 3.5) is right. Also true if the proof cannot be checked:
+    /// with `auth-int` it depends on the response's body.
     func accepts(serverProof: [UInt8]) -> Bool {
         guard challenge.protection != .authInt,
             let request = Self.request(Subject(method: "", target: ""), [], challenge, target),
@@ -101,7 +102,7 @@ struct DigestProof: Sendable {
             challenge.function, key, challenge.nonce, count, cnonce, Array(protection.utf8), request)
     }
 
-    /// RFC 7616 sections 3.4.4 and 4. Returns false if OpenSSL failed.
+    /// RFC 7616 sections 3.4.4 and 4. Returns false if OpenSSL fails.
     private static func addUser(_ user: String, _ challenge: DigestChallenge, to fields: inout FieldWriter) -> Bool {
         let bytes = Array(user.utf8)
         if challenge.hashesUser {

@@ -11,21 +11,22 @@
 /// print(page.status)
 /// ```
 ///
-/// **Where they are sent.** To the origin that the request names, and never to another one after a redirect. With
-/// ``origins(_:)`` they are sent to the origins listed, also after a redirect. An `authorization` field that the request has
-/// already is sent unchanged, without any of this.
+/// **Where they are sent.** To the origin that the request names, and not to another origin after a redirect, unless
+/// ``HTTPClient/RedirectPolicy/sendsCredentialsElsewhere`` is true. Entries of a `.netrc` file belong to hosts. With
+/// ``origins(_:)`` they are sent to the listed origins, even after a redirect. If a request already has an
+/// `authorization` field, the field is sent unchanged and none of this applies.
 ///
-/// **When they are sent.** Basic and bearer credentials go with the first request: the server is trusted with them anyway, and a
-/// request is saved. Digest needs a challenge first, which is the response 401. After that, requests to the same server are
-/// sent with credentials at once. The server's challenge is answered by sending the request again, which needs a body that is
-/// replayable (``HTTPRequestBody/isReplayable``). If it is not, the response 401 is returned as it is, and the next request
-/// has the server's nonce; so before a streamed upload send a GET, or set
-/// ``RequestOptions/expectContinue``: a body that nobody began to read can be sent after the challenge.
+/// **When they are sent.** Basic and bearer credentials are sent with the first request: the server is trusted with
+/// them anyway, and this saves a request. Digest needs a challenge first, in a 401 response; later requests to the same
+/// server carry credentials from the start. The client answers a challenge by sending the request again, so the body
+/// must be replayable (``HTTPRequestBody/isReplayable``). If it is not, the 401 response is returned as it is, and the
+/// next request has the server's nonce. Before a streamed upload, therefore, send a GET, or set
+/// ``RequestOptions/expectContinue``: a body that nobody has begun to read can be sent after the challenge.
 ///
-/// **Refusals.** If the server refuses the credentials, its response 401 is returned as it is.
+/// **Refusals.** If the server refuses the credentials, its 401 response is returned as it is.
 ///
-/// Copies of a value share what they have learnt: nonces, their counts, and tokens. So create it once, rather than for each
-/// request. User names, passwords and tokens are never part of a description, an error or an event.
+/// Copies of a value share learned state: nonces, their counts, and tokens. Create a value once, not for each request.
+/// User names, passwords and tokens never appear in a description, an error or an event.
 public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     enum Kind: Sendable {
         case off
@@ -38,42 +39,44 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
 
     let kind: Kind
 
-    /// No credentials, for a request that must not have those of the client's configuration.
+    /// No credentials, for a request that must not use those of the client's configuration.
     public static let off = HTTPAuthentication(kind: .off)
 
-    /// Basic credentials (RFC 7617), as UTF-8. Without TLS, everybody on the way can read them.
+    /// Basic credentials (RFC 7617), in UTF-8. Without TLS, everybody on the path can read them.
     ///
-    /// Requests fail with `H2Error` (`invalidConfiguration`) if the user name has a `:`, or one of both a control character.
+    /// Requests fail with `H2Error` (`invalidConfiguration`) if the user name contains a `:`, or if the user name or
+    /// the password contains a control character.
     public static func basic(user: String, password: String) -> HTTPAuthentication {
         HTTPAuthentication(user, password, .basic)
     }
 
     /// Digest credentials (RFC 7616), with SHA-256, SHA-512-256 or MD5. The password is not sent.
     ///
-    /// Of several challenges the one with the best hash function is answered, in that order. `qop=auth` is used where the server offers
-    /// it, and `auth-int`, which covers the body, where it offers nothing else; then a streamed body fails the request with
-    /// `H2Error` (`invalidRequest`). If the response has a proof that the server knows the password (`rspauth`), a wrong one
-    /// fails the request with `H2Error` (`protocolViolation`), except with `auth-int`, where it is not checked.
+    /// If there are several challenges, the one with the best hash function is answered, in that order. `qop=auth` is
+    /// used if the server offers it. `auth-int`, which covers the body, is used only if the server offers nothing else;
+    /// a streamed body then fails the request with `H2Error` (`invalidRequest`). If the response contains a proof that
+    /// the server knows the password (`rspauth`), a wrong proof fails the request with `H2Error` (`protocolViolation`),
+    /// except with `auth-int`, where it is not checked.
     ///
-    /// Requests fail with `H2Error` (`invalidConfiguration`) if the user name or password has a control character.
+    /// Requests fail with `H2Error` (`invalidConfiguration`) if the user name or password contains a control character.
     public static func digest(user: String, password: String) -> HTTPAuthentication {
         HTTPAuthentication(user, password, .digest)
     }
 
     /// Digest if the server offers it, otherwise Basic.
     ///
-    /// The first request to a server is sent without credentials. Where somebody could change the server's challenge, they can
-    /// have the password sent as Basic: use this only with TLS, or ``digest(user:password:)``.
+    /// The first request to a server is sent without credentials. An attacker who can change the server's challenge can
+    /// have the password sent as Basic, so use this only with TLS; without TLS, use ``digest(user:password:)``.
     ///
     /// Requests fail with `H2Error` (`invalidConfiguration`) as with ``basic(user:password:)``.
     public static func any(user: String, password: String) -> HTTPAuthentication {
         HTTPAuthentication(user, password, .any)
     }
 
-    /// A bearer token (RFC 6750), which stays the same.
+    /// A bearer token (RFC 6750) that stays the same.
     ///
-    /// Requests fail with `H2Error` (`invalidConfiguration`) if the token is empty or has a space, a control character or one
-    /// outside ASCII.
+    /// Requests fail with `H2Error` (`invalidConfiguration`) if the token is empty or contains a space, a control
+    /// character or a non-ASCII character.
     public static func bearer(_ token: String) -> HTTPAuthentication {
         HTTPAuthentication(kind: .token(Token(token)))
     }
@@ -90,37 +93,39 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
     /// print(page.text)
     /// ```
     ///
-    /// The closure is called by the first request; when the token has expired; and after a response 401 with a Bearer challenge
-    /// whose `error` is `invalid_token` or missing. The request is then sent once more with the new token.
+    /// The closure is called by the first request, when the token has expired, and after a 401 response with a Bearer
+    /// challenge whose `error` is `invalid_token` or missing. The request is then sent once more with the new token.
     ///
-    /// One call is in progress at a time, and all requests that need a token wait for it, each within its own
-    /// ``RequestOptions/timeout``. An error of the closure is thrown to all of them; the next request calls again. The closure
-    /// runs in a task of its own, which is cancelled when no request waits for it any more. Requests that the closure itself
-    /// makes with this value are sent without a token.
+    /// One call is in progress at a time. All requests that need a token wait for it, each within its own
+    /// ``RequestOptions/timeout``. If the closure throws, all of them get the error, and the next request calls the
+    /// closure again. The closure runs in its own task, which is cancelled when no request waits for it any more.
+    /// Requests that the closure itself makes with this value are sent without a token.
     public static func bearer(
         _ fetch: @escaping @Sendable () async throws -> HTTPAuthentication.Token
     ) -> HTTPAuthentication {
         HTTPAuthentication(kind: .tokens(BearerTokens(fetch)))
     }
 
-    /// User names and passwords by host from a file that ftp, curl and wget use too.
+    /// User names and passwords by host, from a file that ftp, curl and wget also use.
     ///
-    /// The file's `machine` entries are used for any origin with that host, whatever its scheme and port, also after a
-    /// redirect; `default` only for the origin that the request names. If the URL has a user name without a password, the
-    /// entry with that `login` is used. An internationalised host is written in its ASCII form (`xn--…`). The file may be readable by others, as for curl.
+    /// The file's `machine` entries apply to any origin with that host, whatever its scheme and port, even after a
+    /// redirect. The `default` entry applies only to the origin that the request names. If the URL has a user name
+    /// without a password, the entry with that `login` is used. Write an internationalised host in its ASCII form
+    /// (`xn--…`). As with curl, the file may be readable by others.
     ///
-    /// It is read once, when the first request needs it, and not on an event loop. Requests fail with `H2Error`: `localIO` if
-    /// the named file cannot be read, `invalidConfiguration` if a quote does not end, the file is larger than 1 MiB, has
-    /// more than 10,000 entries or a word of more than 4 KiB, and as with ``basic(user:password:)``.
+    /// The file is read once, when the first request needs it, and not on an event loop. Requests fail with `H2Error`:
+    /// `localIO` if the named file cannot be read; `invalidConfiguration` if a quote does not end, if the file is
+    /// larger than 1 MiB, has more than 10,000 entries or a word of more than 4 KiB, and as with
+    /// ``basic(user:password:)``.
     /// - Parameters:
-    ///   - path: The file. Default, nil: the one that the environment variable `NETRC` names, or `.netrc` in the folder that
-    ///     `HOME` names. If that cannot be read, there are no credentials.
+    ///   - path: The file. Default, nil: the file named by the environment variable `NETRC`, or `.netrc` in the folder
+    ///     named by `HOME`. If that file cannot be read, there are no credentials.
     ///   - scheme: How to send the password. Default: Basic, since it saves a request.
     public static func netrc(_ path: String? = nil, scheme: PasswordScheme = .basic) -> HTTPAuthentication {
         HTTPAuthentication(kind: .netrc(NetrcFile(path), scheme, PasswordSpaces()))
     }
 
-    /// Credentials by origin, also for requests that were redirected there. Other origins get none.
+    /// Credentials by origin, also for requests that are redirected there. Other origins get none.
     public static func origins(_ credentials: [Origin: HTTPAuthentication]) -> HTTPAuthentication {
         HTTPAuthentication(kind: .origins(credentials))
     }
@@ -163,7 +168,7 @@ public struct HTTPAuthentication: Sendable, CustomStringConvertible, CustomDebug
 }
 
 extension HTTPAuthentication {
-    /// - Throws: `H2Error` (`invalidConfiguration`) if credentials that are known already cannot be sent.
+    /// - Throws: `H2Error` (`invalidConfiguration`) if credentials that are already known cannot be sent.
     func validate() throws(H2Error) {
         switch kind {
         case .off, .tokens, .netrc: break
@@ -173,7 +178,7 @@ extension HTTPAuthentication {
         }
     }
 
-    /// A bearer token that a closure has fetched, and when it expires.
+    /// A bearer token fetched by a closure, and its expiry.
     public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
         let value: String
         private let expiry: ContinuousClock.Instant?
@@ -181,8 +186,9 @@ extension HTTPAuthentication {
         /// Creates a token.
         /// - Parameters:
         ///   - value: The token as it is sent: visible ASCII characters.
-        ///   - expiresIn: How long the token can be used, counted from now. Requests after that fetch another one first. Give
-        ///     less than the server states, since requests take time to arrive. Default, nil: until the server refuses it.
+        ///   - expiresIn: How long the token can be used, counted from now. Later requests fetch another one first.
+        ///     Give less than the server states, since requests take time to arrive. Default, nil: until the server
+        ///     refuses it.
         public init(_ value: String, expiresIn: Duration? = nil) {
             self.value = value
             expiry = expiresIn.map { ContinuousClock.now + min($0, .seconds(1 << 40)) }

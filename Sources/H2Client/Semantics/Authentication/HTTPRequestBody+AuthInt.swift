@@ -1,8 +1,8 @@
 import H2Platform
 
 extension HTTPRequestBody {
-    /// The digest of the body in hexadecimal, for `qop=auth-int` (RFC 7616 section 3.4.3); nil for a streamed or multipart body, and if
-    /// OpenSSL failed. Files and large bodies are read on another thread.
+    /// The digest of the body in hexadecimal, for `qop=auth-int` (RFC 7616 section 3.4.3). Nil for a streamed or
+    /// multipart body, or if OpenSSL fails. Files and large bodies are read on another thread.
     /// - Throws: `H2Error` (`localIO`, `timeout`), `CancellationError`.
     nonisolated(nonsending) func digest(
         _ function: MessageDigest.Function, _ limits: WaitLimits
@@ -21,8 +21,8 @@ extension HTTPRequestBody {
 }
 
 extension BodyFile {
-    /// The digest of the file, of the length that it had when it was opened. It may wait for a disk.
-    /// - Throws: `H2Error` (`localIO`) if it cannot be read or has become shorter.
+    /// The digest of the file, up to the length it had when it was opened. May wait for a disk.
+    /// - Throws: `H2Error` (`localIO`) if the file cannot be read or has become shorter.
     fileprivate func digest(_ function: MessageDigest.Function) throws(H2Error) -> [UInt8]? {
         guard let digest = MessageDigest(function) else { return nil }
         var offset = 0

@@ -1,6 +1,6 @@
 /// A user name with its password.
 ///
-/// Neither is ever printed: a user name may be typed where the password belongs.
+/// Neither is ever printed: a user might type the password in place of the user name.
 struct Login: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     var user: String
     var password: String
@@ -27,7 +27,8 @@ struct Login: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
         }
     }
 
-    /// The user name of Basic credentials with an empty password, as a URL with a user name alone gives them; nil otherwise.
+    /// The user name of Basic credentials with an empty password, as produced by a URL with only a user name; nil
+    /// otherwise.
     static func userWithoutPassword(in fieldValue: String) -> String? {
         let bytes = Array(fieldValue.utf8)
         guard bytes.count > 6, String(decoding: bytes[..<6], as: UTF8.self).lowercased() == "basic ",

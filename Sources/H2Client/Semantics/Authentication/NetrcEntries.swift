@@ -1,8 +1,8 @@
 /// The contents of a `.netrc` file: user names and passwords by host, as ftp, curl and wget read them.
 ///
-/// Words are separated by spaces, tabs and line breaks. A word that starts with `"` goes on to the next `"`; in it `\n`, `\r` and
-/// `\t` are control characters, and any other character after a `\` is itself. A `#` in front of a word makes the rest of the
-/// line a comment. `macdef` skips all lines up to an empty one.
+/// Words are separated by spaces, tabs and line breaks. A word that starts with `"` ends at the next `"`; inside it,
+/// `\n`, `\r` and `\t` are control characters, and a `\` before any other character stands for that character. A word
+/// that begins with `#` makes the rest of the line a comment. `macdef` skips all lines up to an empty one.
 struct NetrcEntries: Sendable {
     struct Entry: Sendable, Hashable {
         /// In lower case; nil for `default`.
@@ -11,7 +11,7 @@ struct NetrcEntries: Sendable {
         var password: String?
     }
 
-    /// What a file may hold.
+    /// Limits on a file.
     enum Limits {
         /// Bytes of the file.
         static let length = 1 << 20
@@ -25,7 +25,7 @@ struct NetrcEntries: Sendable {
     struct Fault: Error, Sendable, Hashable {
         /// Counted from 1; 0 for the file as a whole.
         var line: Int
-        /// Never has anything of the file in it.
+        /// Never contains any part of the file.
         var reason: String
     }
 
@@ -69,12 +69,12 @@ struct NetrcEntries: Sendable {
 
     /// The user name and password for a host; nil if there are none.
     ///
-    /// The first entry of the host counts, or the first one that has the user name. An entry without a user name fits any.
-    /// `default` is used for hosts without such an entry.
+    /// The first entry for the host is used, or the first one with the user name. An entry without a user name matches
+    /// any. `default` is used for hosts without such an entry.
     /// - Parameters:
     ///   - host: In lower case, an IPv6 address without brackets.
     ///   - user: The user name that is asked for; nil for any.
-    ///   - usesDefault: Whether `default` counts.
+    ///   - usesDefault: Whether `default` may be used.
     func login(for host: String, user: String? = nil, usesDefault: Bool) -> Login? {
         func fits(_ entry: Entry) -> Bool { user == nil || entry.login == nil || entry.login == user }
         let entry =

@@ -11,9 +11,9 @@ final class NetrcFile: @unchecked Sendable {
 
     init(_ path: String?) { self.path = path }
 
-    /// The file's entries. A failure is not kept: the next request tries again.
-    /// - Throws: `H2Error`: `localIO` if a file that the caller named cannot be read, `invalidConfiguration` if the file cannot
-    ///   be parsed, `timeout`; `CancellationError`.
+    /// The file's entries. A failure is not cached: the next request tries again.
+    /// - Throws: `H2Error`: `localIO` if a file that the caller named cannot be read, `limitExceeded` if it is too long,
+    ///   `invalidConfiguration` if it cannot be parsed, `timeout`; `CancellationError`.
     nonisolated(nonsending) func load(_ limits: WaitLimits) async throws -> NetrcEntries {
         if let known = lock.withLock({ self.entries }) { return known }
         let entries = try await limits.blocking { [path] in try Self.read(path) }
@@ -21,22 +21,19 @@ final class NetrcFile: @unchecked Sendable {
         return entries
     }
 
-    /// Reads the file. It may wait for a disk.
+    /// Reads the file. May wait for a disk.
     /// - Parameter environment: returns the value of a variable. For tests.
     static func read(
         _ path: String?, environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
     ) throws(H2Error) -> NetrcEntries {
         guard let file = path ?? standardPath(environment) else { return NetrcEntries() }
         let bytes: [UInt8]
-        switch FileContents.read(file, upTo: NetrcEntries.Limits.length) {
-        case .success(let contents): bytes = contents
-        case .failure(let error):
-            // Most users have none.
-            guard path != nil else { return NetrcEntries() }
-            throw H2Error(
-                .localIO, initiator: .user, cause: .errno(error.code),
-                message: "cannot read '\(file)': \(describeErrno(error.code))",
-                remedy: "check the path and its rights")
+        do throws(H2Error) {
+            bytes = try WholeFile.read(file, upTo: NetrcEntries.Limits.length, allowsPipes: true)
+        } catch {
+            // Most users do not have the file.
+            guard path != nil || error.code != .localIO else { return NetrcEntries() }
+            throw error
         }
         do throws(NetrcEntries.Fault) {
             return try NetrcEntries(bytes)

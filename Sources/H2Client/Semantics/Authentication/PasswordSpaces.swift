@@ -1,8 +1,8 @@
-/// What servers asked of a user: the nonces of Digest authentication with their counts, and where Basic was chosen. Shared by
-/// all requests with the same ``HTTPAuthentication``.
+/// Earlier challenges to a user: Digest nonces with their counts, and servers where Basic was chosen. Shared by all
+/// requests with the same ``HTTPAuthentication``.
 ///
-/// The protection space is the whole server (RFC 7616 section 3.3 without `domain`): the nonce of its last challenge is used
-/// for all paths. A server with several realms costs one more request each time another realm is entered.
+/// The protection space is the whole server (RFC 7616 section 3.3 without `domain`): the nonce of its last challenge is
+/// used for all paths. On a server with several realms, each change of realm costs one more request.
 ///
 /// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`, a leaf.
 final class PasswordSpaces: @unchecked Sendable {
@@ -16,9 +16,9 @@ final class PasswordSpaces: @unchecked Sendable {
         let challenge: DigestChallenge
         /// See `DigestProof.secret(of:for:)`.
         let secret: [UInt8]
-        /// How many requests use the nonce, this one included.
+        /// The number of requests that use the nonce, including this one.
         let count: UInt32
-        /// Grows with each nonce of the server.
+        /// Increases with each nonce of the server.
         let generation: UInt64
     }
 
@@ -32,7 +32,7 @@ final class PasswordSpaces: @unchecked Sendable {
         case digest(DigestChallenge, secret: [UInt8], count: UInt32, generation: UInt64)
     }
 
-    /// How many servers are remembered. Redirects and `.netrc` can lead to any number of them.
+    /// The maximum number of servers that are remembered. Redirects and `.netrc` can lead to any number of them.
     static let limit = 1_024
 
     private let lock = PthreadLock()
@@ -42,7 +42,7 @@ final class PasswordSpaces: @unchecked Sendable {
     /// The number of servers that are remembered.
     var count: Int { lock.withLock { spaces.count } }
 
-    /// What to send before the server asks; nil if nothing is known of it.
+    /// The credentials to send before the server asks; nil if nothing is known about the server.
     func choice(for key: Key) -> Choice? {
         lock.withLock {
             switch spaces[key] {
@@ -55,7 +55,7 @@ final class PasswordSpaces: @unchecked Sendable {
 
     /// Remembers a challenge that arrived in response to a request that cannot be sent again.
     ///
-    /// - Parameter count: how many requests were sent with its nonce.
+    /// - Parameter count: the number of requests sent with its nonce.
     func remember(_ challenge: DigestChallenge, secret: [UInt8], for key: Key, count: UInt32 = 0) {
         lock.withLock {
             lastGeneration += 1
@@ -64,8 +64,8 @@ final class PasswordSpaces: @unchecked Sendable {
         }
     }
 
-    /// A ticket that answers the challenge: of a nonce that another request got since `generation`, if there is one and
-    /// `mayShare`, otherwise of the challenge's own.
+    /// A ticket that answers the challenge. It uses a nonce that another request got since `generation`, if there is
+    /// one and `mayShare`; otherwise the challenge's own nonce.
     func ticket(
         for key: Key, _ challenge: DigestChallenge, secret: [UInt8], since generation: UInt64, mayShare: Bool
     ) -> (ticket: Ticket, isShared: Bool) {
@@ -82,8 +82,8 @@ final class PasswordSpaces: @unchecked Sendable {
         }
     }
 
-    /// Takes over the nonce that the server announced for the next request (RFC 7616 section 3.5), unless it was replaced
-    /// meanwhile.
+    /// Stores the nonce that the server announced for the next request (RFC 7616 section 3.5), unless the ticket's
+    /// nonce has been replaced in the meantime.
     func renew(_ key: Key, _ ticket: Ticket, nonce: [UInt8]) {
         lock.withLock {
             guard case .digest(var challenge, let secret, _, ticket.generation)? = spaces[key] else { return }
@@ -128,7 +128,7 @@ final class PasswordSpaces: @unchecked Sendable {
 
     /// Called under the lock.
     private func makeRoom(for key: Key) {
-        // Any of them: a forgotten server asks again.
+        // Any entry will do: a server that is forgotten asks again.
         if spaces.count >= Self.limit, spaces[key] == nil, let other = spaces.keys.first { spaces[other] = nil }
     }
 }

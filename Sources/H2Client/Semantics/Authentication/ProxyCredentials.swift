@@ -1,7 +1,7 @@
-/// The user name and password for one proxy, shared by all connections to it: what to send with CONNECT, and in answer to 407
-/// (RFC 9110 section 11.7).
+/// The user name and password for one proxy, shared by all connections to it: the credentials to send with CONNECT, and
+/// in answer to 407 (RFC 9110 section 11.7).
 ///
-/// Can be called on any thread. It does not block, and hashes a few hundred bytes.
+/// Can be called on any thread. Does not block; hashes a few hundred bytes.
 final class ProxyCredentials: Sendable {
     private let scheme: HTTPAuthentication.PasswordScheme
     private let key: PasswordSpaces.Key
@@ -16,7 +16,7 @@ final class ProxyCredentials: Sendable {
     }
 
     /// The value of `proxy-authorization` to send before the proxy has asked; nil for none.
-    /// - Parameter target: the request's target as it is sent; of CONNECT host and port.
+    /// - Parameter target: the request's target as it is sent; host and port for CONNECT.
     func authorization(method: String, target: String) -> String? {
         if scheme == .basic { return key.login.basicCredentials }
         switch spaces.choice(for: key) {
@@ -26,8 +26,8 @@ final class ProxyCredentials: Sendable {
         }
     }
 
-    /// The value to send after 407; nil if none of the challenges can be answered. Basic credentials that the proxy has refused
-    /// are not sent again. Ask it once for each request: a proxy that refuses the answer refuses the password.
+    /// The value to send after 407; nil if none of the challenges can be answered. Basic credentials that the proxy has
+    /// refused are not sent again. Call it once per request: a proxy that refuses the answer refuses the password.
     /// - Parameter challenges: the values of its `proxy-authenticate` fields.
     func authorization(answering challenges: [String], method: String, target: String) -> String? {
         guard scheme != .basic else { return nil }

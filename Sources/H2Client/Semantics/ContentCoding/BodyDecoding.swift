@@ -2,11 +2,11 @@ import Synchronization
 
 /// The decoding of one response's body, shared by all copies of the body.
 ///
-/// It runs in the reader's task, and takes encoded bytes from the exchange when it has decoded those it has.
+/// It runs in the reader's task, and takes more encoded bytes from the exchange when it has decoded the previous ones.
 ///
-/// Invariant behind `@unchecked Sendable`: `state` is accessed by the reader that holds `isHeld`.
+/// Invariant behind `@unchecked Sendable`: `state` and `check` are accessed by the reader that holds `isHeld`.
 final class BodyDecoding: @unchecked Sendable {
-    /// Removed by reading, in the order applied.
+    /// The codings that reading removes, in the order they were applied.
     let codings: [ContentCoding]
 
     private enum State {
@@ -14,7 +14,7 @@ final class BodyDecoding: @unchecked Sendable {
         case untouched(AppliedCodings, ContentDecoder.Limits)
         case decoding(ContentDecoder)
         case ended
-        /// One call has taken all of it.
+        /// A single call has taken the whole body.
         case taken
         case failed(any Error)
     }
@@ -22,12 +22,14 @@ final class BodyDecoding: @unchecked Sendable {
     private let exchange: Exchange
     private let isHeld = Atomic<Bool>(false)
     private var state: State
+    /// Gets the encoded bytes if the reader verifies the body.
+    private var check: DigestCheck?
 
-    /// The most that one read gives.
+    /// The maximum number of bytes returned by one read.
     private static let pieceSize = 64 << 10
-    /// The most that is decoded for one write: handing it to a thread costs more than a read.
+    /// The maximum number of bytes decoded for one write: handing it to a thread costs more than a read.
     private static let writeSize = 256 << 10
-    /// Pieces after which a reader on the event loop lets others run.
+    /// The number of pieces after which a reader on the event loop lets others run.
     private static let piecesPerTurn = 4
 
     init(_ applied: AppliedCodings, _ limits: ContentDecoder.Limits, of exchange: Exchange) {
@@ -37,6 +39,15 @@ final class BodyDecoding: @unchecked Sendable {
     }
 
     // MARK: - Reading
+
+    /// Adds the encoded bytes to `check` while the body is read.
+    /// - Throws: `H2Error` (`secondReader`) if something has been read already.
+    func observe(with check: DigestCheck) throws {
+        try hold()
+        defer { letGo() }
+        guard case .untouched = state, self.check == nil else { throw H2Error.secondReader(exchange) }
+        self.check = check
+    }
 
     /// The next decoded bytes, never empty; nil at the end.
     nonisolated(nonsending) func read() async throws -> [UInt8]? {
@@ -51,7 +62,7 @@ final class BodyDecoding: @unchecked Sendable {
         try checkNotTaken()
         var result: [UInt8] = []
         var pieces = 0
-        // One byte more than allowed shows that there is one.
+        // One byte more than allowed shows that the body is too long.
         while let piece = try await next(upTo: min(Self.pieceSize, max(limit - result.count, 0) + 1)) {
             guard result.count + piece.count <= limit else { throw failed(exchange.bodyTooLarge(limit)) }
             if result.isEmpty { result = piece } else { result += piece }
@@ -62,7 +73,7 @@ final class BodyDecoding: @unchecked Sendable {
         return result
     }
 
-    /// Decodes the rest and drops it. Returns the number of bytes.
+    /// Decodes the rest and discards it. Returns the number of bytes.
     nonisolated(nonsending) func drain() async throws -> Int {
         try hold()
         defer { letGo() }
@@ -108,7 +119,7 @@ final class BodyDecoding: @unchecked Sendable {
         if case .taken = state { throw H2Error.secondReader(exchange, isOver: true) }
     }
 
-    /// Decoding keeps a core busy. A task that prefers the event loop must not keep its connections waiting.
+    /// Decoding keeps a core busy. A task that prefers the event loop must not keep the loop's connections waiting.
     private nonisolated(nonsending) func letOthersRun(after pieces: Int) async {
         if pieces % Self.piecesPerTurn == 0, exchange.connection.loopIdentity.isCurrent { await Task.yield() }
     }
@@ -142,7 +153,12 @@ final class BodyDecoding: @unchecked Sendable {
                 state = .failed(error)
                 throw error
             }
-            if let encoded { decoder.feed(encoded) } else { decoder.endInput() }
+            if let encoded {
+                check?.add(encoded)
+                decoder.feed(encoded)
+            } else {
+                decoder.endInput()
+            }
         }
     }
 

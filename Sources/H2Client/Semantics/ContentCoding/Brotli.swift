@@ -1,12 +1,12 @@
 #if Brotli
     import CBrotli
 
-    /// Removes Brotli (RFC 7932), by libbrotlidec. Its windows are at most 16 MiB.
+    /// Removes Brotli (RFC 7932), using libbrotlidec. Its windows are at most 16 MiB.
     final class BrotliDecoder: DecodingStream {
         private let state: OpaquePointer
         private(set) var isAtEnd = false
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?() {
             guard let state = BrotliDecoderCreateInstance(nil, nil, nil) else { return nil }
             self.state = state
@@ -37,11 +37,11 @@
         }
     }
 
-    /// Applies Brotli, by libbrotlienc.
+    /// Applies Brotli, using libbrotlienc.
     final class BrotliEncoder: EncodingStream {
         private let state: OpaquePointer
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?(level: CInt) {
             guard let state = BrotliEncoderCreateInstance(nil, nil, nil) else { return nil }
             self.state = state

@@ -1,11 +1,11 @@
 /// Why a body cannot be decoded.
 struct CodingFault: Error, Equatable {
     enum Kind: Error, Equatable {
-        /// The bytes are not what the coding allows, in the words of its library.
+        /// The bytes are not valid in the coding; the text is its library's.
         case corrupt(String)
         /// The body ended before the coding's own end.
         case truncated
-        /// Something follows the coding's end.
+        /// There are more bytes after the end of the coding.
         case trailingBytes
         /// It needs a window of more than 8 MiB (RFC 9659 section 3).
         case windowTooLarge
@@ -22,7 +22,7 @@ struct CodingFault: Error, Equatable {
     let coding: ContentCoding?
     let kind: Kind
 
-    /// What happened, in words.
+    /// A description of the fault.
     var message: String {
         let name = coding.map { "the body's \($0.rawValue) coding" } ?? "the body"
         return switch kind {
@@ -38,7 +38,7 @@ struct CodingFault: Error, Equatable {
         }
     }
 
-    /// What to try.
+    /// Advice for the user.
     var remedy: String {
         switch kind {
         case .corrupt, .truncated, .trailingBytes, .windowTooLarge, .tooManyCodings:

@@ -1,13 +1,13 @@
-/// The bytes that one step of a coding took and made.
+/// The number of bytes that one step of a coding consumed and produced.
 struct CodingProgress {
     var consumed = 0
     var produced = 0
 }
 
-/// A coding's library at work on one body: removes the coding.
+/// Removes a coding from one body, using the coding's library.
 protocol DecodingStream: AnyObject {
-    /// Decodes from `input` into `output`, which is not empty. Both may be used in part. If nothing is produced, all of the input
-    /// was consumed.
+    /// Decodes from `input` into `output`, which is not empty. Both may be used in part. If nothing is produced, all
+    /// input was consumed.
     func decode(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(CodingFault.Kind) -> CodingProgress

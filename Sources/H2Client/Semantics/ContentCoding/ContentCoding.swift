@@ -65,11 +65,11 @@ public enum ContentCoding: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// What a response's `content-encoding` fields say (RFC 9110 section 8.4).
+/// The contents of a response's `content-encoding` fields (RFC 9110 section 8.4).
 enum AppliedCodings: Equatable {
     /// The codings in the order applied; empty if there are none.
     case known([ContentCoding])
-    /// One of them is not known, so that the body stays as it is.
+    /// One of them is unknown, so the body stays as it is.
     case unknown
     /// There are more than `limit`.
     case tooMany
@@ -83,7 +83,7 @@ enum AppliedCodings: Equatable {
         for value in values {
             for element in value.split(separator: UInt8(ascii: ",")) {
                 let name = element.trimmingOptionalWhitespace
-                // RFC 9110 sections 5.6.1 and 12.5.3: empty elements count for nothing, and `identity` is no coding.
+                // RFC 9110 sections 5.6.1 and 12.5.3: empty elements do not count, and `identity` is not a coding.
                 if name.isEmpty || String(decoding: name, as: UTF8.self).lowercased() == "identity" { continue }
                 guard let coding = ContentCoding(name: name) else {
                     self = .unknown

@@ -1,11 +1,11 @@
 import H2Platform
 
-/// What a fuzzer calls.
+/// Entry points for a fuzzer.
 package enum ContentCodingFuzzing {
-    /// Decodes `bytes` with codings that `seed` chooses, in whole and in random pieces, and encodes them.
+    /// Decodes `bytes` with codings chosen by `seed`, as a whole and in random pieces, and encodes them.
     ///
-    /// Stops the process where the pieces change the result, a limit does not hold, or what was encoded is not decoded to the
-    /// same.
+    /// Stops the process if the pieces change the result, a limit does not hold, or the encoded bytes do not decode to
+    /// the original.
     package static func run(_ bytes: [UInt8], seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let available = ContentCoding.available
@@ -21,7 +21,7 @@ package enum ContentCodingFuzzing {
             rest = rest.dropFirst(pieces.last?.count ?? 0)
         }
         let split = decode(pieces, codings, limits, upTo: Int.random(in: 1...2_000, using: &random))
-        // libzstd compares a frame's length with its header's only where it gets the frame in one piece.
+        // libzstd compares a frame's length with its header's only if it gets the frame in one piece.
         if !codings.contains(.zstd) || (whole != nil && split != nil) {
             precondition(whole == split, "split in pieces the body differs")
         }

@@ -1,9 +1,9 @@
 /// Removes the content codings of one body, piece by piece (RFC 9110 section 8.4).
 ///
-/// It decodes what is asked for and no more: encoded bytes wait in `feed`'s array until then. An empty body is allowed with any
-/// coding, since responses without content often state one.
+/// It decodes no more than requested: encoded bytes wait in `feed`'s array until then. An empty body is allowed with
+/// any coding, since responses without content often state one.
 final class ContentDecoder {
-    /// Limits on what a body may become.
+    /// Limits on a decoded body.
     struct Limits {
         /// Decoded bytes.
         var size = Int.max
@@ -20,14 +20,14 @@ final class ContentDecoder {
         var input: [UInt8] = []
         var offset = 0
         var hasInput = false
-        /// Whether the stream may have more to hand out without more input.
+        /// Whether the stream may have more output without more input.
         var mayHoldBytes = false
         var produced = 0
         /// All of the input has been decoded and nothing follows.
         var isFinished = false
     }
 
-    /// In the order of removal: the coding applied last comes first.
+    /// In order of removal: the coding that was applied last comes first.
     private var stages: [Stage]
     private let limits: Limits
     private var hasEnded = false
@@ -47,7 +47,7 @@ final class ContentDecoder {
         }
     }
 
-    /// Whether all has been decoded.
+    /// Whether everything has been decoded.
     var isFinished: Bool { stages.last?.isFinished ?? hasEnded }
 
     /// Adds encoded bytes; only after `decode` has returned nothing.
@@ -59,15 +59,16 @@ final class ContentDecoder {
         stages[0].hasInput = true
     }
 
-    /// States that no further bytes come.
+    /// States that there are no more bytes.
     func endInput() { hasEnded = true }
 
-    /// The next decoded bytes, at most `count`; empty if more have to be fed, or all has been decoded. Not called after it threw.
+    /// The next decoded bytes, at most `count`; empty if more must be fed, or if everything has been decoded. Not
+    /// called after it has thrown.
     func decode(upTo count: Int) throws(CodingFault) -> [UInt8] {
         guard count > 0, !stages.isEmpty else { return [] }
         let bytes = try filled(count) { output throws(CodingFault) in
             var filled = 0
-            // As much as there is, so that small pieces are not handed out one by one.
+            // Collect as much as there is, so that small pieces are not returned one by one.
             while filled < count {
                 let produced = try pull(
                     stages.count - 1, into: UnsafeMutableRawBufferPointer(rebasing: output[filled...]))
@@ -76,7 +77,7 @@ final class ContentDecoder {
             }
             return filled
         }
-        // Keeping a small piece does not keep a large buffer.
+        // A caller that keeps a small piece must not keep a large buffer.
         return bytes.count < count / 2 ? Array(bytes[...]) : bytes
     }
 
@@ -93,7 +94,7 @@ final class ContentDecoder {
         return bytes
     }
 
-    /// Decodes by the stage at `index`. Returns 0 if it is finished or needs more input.
+    /// Decodes with the stage at `index`. Returns 0 if it is finished or needs more input.
     private func pull(
         _ index: Int, into output: UnsafeMutableRawBufferPointer
     ) throws(CodingFault) -> Int {
@@ -110,7 +111,8 @@ final class ContentDecoder {
         return 0
     }
 
-    /// Gets more input for a stage that has none. Returns false if there is none now; then the stage may be finished.
+    /// Gets more input for a stage that has none. Returns false if none is available now; the stage may then be
+    /// finished.
     private func refill(_ index: Int) throws(CodingFault) -> Bool {
         let isAtEnd: Bool
         if index == 0 {
@@ -154,7 +156,8 @@ final class ContentDecoder {
         return step
     }
 
-    /// Between two codings the same limits hold, or a bomb inside another would keep the reader busy without result.
+    /// The same limits hold between two codings. Otherwise a bomb inside another would keep the reader busy without a
+    /// result.
     private func checkLimits(_ index: Int) throws(CodingFault) {
         let produced = stages[index].produced
         guard produced <= limits.size else { throw fault(index, .tooLarge(limit: limits.size)) }

@@ -3,7 +3,7 @@ final class ContentEncoder {
     private let coding: ContentCoding
     private let stream: any EncodingStream
 
-    /// What one call makes room for at a time.
+    /// The amount of room that one call makes at a time.
     private static let roomStep = 32 << 10
 
     /// - Parameter level: clamped to the coding's `levels`; nil for its default.
@@ -15,8 +15,8 @@ final class ContentEncoder {
         stream = try coding.makeEncodingStream(level: CInt(level))
     }
 
-    /// Takes all of `bytes`, and returns what has been encoded so far and not returned before; often nothing.
-    /// - Parameter isLast: Nothing follows: the coding is ended.
+    /// Takes all of `bytes`, and returns the encoded bytes that were not returned before; often there are none.
+    /// - Parameter isLast: Whether nothing follows, so that the coding is ended.
     func encode(_ bytes: [UInt8], isLast: Bool) throws(CodingFault) -> [UInt8] {
         var result: [UInt8] = []
         var offset = 0
@@ -55,7 +55,7 @@ struct EncodingStep {
     var hasEnded = false
 }
 
-/// A coding's library at work on one body: applies the coding.
+/// Applies a coding to one body, using the coding's library.
 protocol EncodingStream: AnyObject {
     /// Encodes from `input` into `output`, which is not empty.
     func encode(
@@ -73,7 +73,8 @@ extension ContentCoding {
         }
     }
 
-    /// The library's own, but for Brotli: its own, 11, is for files that are compressed once and read often.
+    /// The library's own default, except for Brotli: its default, 11, is meant for files that are compressed once and
+    /// read often.
     var defaultLevel: Int {
         switch self {
         case .gzip, .deflate: 6

@@ -1,38 +1,38 @@
 import HTTPTypes
 
 extension HTTPClient {
-    /// Whether a client decodes bodies, and how much they may become.
+    /// Whether a client decodes bodies, and the limits on their decoded size.
     ///
-    /// A client offers the codings of ``ContentCoding/available`` in each request, as the `accept-encoding` field, and decodes
-    /// what the server sends while it is read (RFC 9110 sections 8.4 and 12.5.3). Header fields stay as received;
-    /// ``StreamedResponse/decodedCodings`` says what was removed, and ``ResponseMetrics/bodyBytesReceived`` counts the encoded
-    /// bytes.
+    /// A client offers the codings of ``ContentCoding/available`` in the `accept-encoding` field of each request, and
+    /// decodes the response's body as it is read (RFC 9110 sections 8.4 and 12.5.3). Header fields stay as received;
+    /// ``StreamedResponse/decodedCodings`` lists the codings that were removed, and
+    /// ``ResponseMetrics/bodyBytesReceived`` counts the encoded bytes.
     ///
-    /// Nothing is offered, and nothing decoded, if the request has an `accept-encoding` of its own, since its caller then knows
-    /// how to decode, or a `range` field, since the range is one of encoded bytes (RFC 9110 section 14.2); and on connections
-    /// that the caller opens or borrows. A body with a coding that is not known is not decoded at all.
+    /// Nothing is offered or decoded if the request has its own `accept-encoding` field, since its caller then knows
+    /// how to decode, or a `range` field, since a range counts encoded bytes (RFC 9110 section 14.2). The same holds on
+    /// connections that the caller opens or borrows. A body with an unknown coding is not decoded at all.
     ///
     /// ```swift
     /// var configuration = HTTPClient.Configuration()
     /// configuration.contentDecoding.maximumSize = 100 << 20
     /// ```
     public struct ContentDecoding: Sendable, Hashable {
-        /// Whether to offer codings and decode bodies. ``RequestOptions/decodesContent`` decides for a single request. Default
-        /// true.
+        /// Whether to offer codings and decode bodies. ``RequestOptions/decodesContent`` overrides it for a single
+        /// request. Default true.
         public var isEnabled: Bool
-        /// The maximum length of a decoded body in bytes; beyond it, reading fails with `contentCodingFailed`. Default: no limit,
-        /// since a body is decoded as it is read, 64 KiB at a time, and ``HTTPResponseBody/collect(upTo:)`` has a limit of its
-        /// own.
+        /// The maximum length of a decoded body in bytes; beyond it, reading fails with `contentCodingFailed`. Default:
+        /// no limit, since a body is decoded as it is read, 64 KiB at a time, and ``HTTPResponseBody/collect(upTo:)``
+        /// has its own limit.
         public var maximumSize: Int
-        /// How many times longer than the encoded bytes the decoded ones may be; beyond it, reading fails with
-        /// `contentCodingFailed`. 1 or more. Default 200: text and JSON hardly ever exceed 50, while bombs made to exhaust
-        /// their readers have 1,000 and more.
+        /// The maximum ratio of decoded to encoded bytes; beyond it, reading fails with `contentCodingFailed`. 1 or
+        /// more. Default 200: text and JSON hardly ever exceed 50, while bombs made to exhaust their readers reach
+        /// 1,000 and more.
         public var maximumRatio: Int
-        /// The number of decoded bytes up to which any ratio is allowed: short bodies that repeat themselves are common and
+        /// The number of decoded bytes up to which any ratio is allowed: short repetitive bodies are common and
         /// harmless. Default 4 MiB.
         public var ratioFloor: Int
 
-        /// Creates settings; what is left out has its default.
+        /// Creates settings; those that are left out have their defaults.
         public init(
             isEnabled: Bool = true, maximumSize: Int = Int.max, maximumRatio: Int = 200, ratioFloor: Int = 4 << 20
         ) {
@@ -42,10 +42,10 @@ extension HTTPClient {
             self.ratioFloor = ratioFloor
         }
 
-        /// No codings are offered, and bodies stay as they are sent.
+        /// No codings are offered, and bodies are returned as they are sent.
         public static var off: ContentDecoding { ContentDecoding(isEnabled: false) }
 
-        /// Within limits that are safe for arithmetic.
+        /// The limits, clamped to values that are safe for arithmetic.
         var limits: ContentDecoder.Limits {
             ContentDecoder.Limits(
                 size: max(maximumSize, 0), ratio: max(maximumRatio, 1), ratioFloor: max(ratioFloor, 0))
@@ -64,7 +64,7 @@ extension HTTPClient {
         #endif
     }
 
-    /// The response with a body that is decoded as it is read, if it has to be.
+    /// The response, with a body that is decoded as it is read if necessary.
     @inline(__always)
     func decoding(_ response: StreamedResponse) -> StreamedResponse {
         response.exchange.hasCodedBody ? response.decoded(configuration.contentDecoding.limits) : response
@@ -78,17 +78,17 @@ extension Exchange {
 }
 
 extension StreamedResponse {
-    /// The content codings that reading ``body`` removes, in the order the server applied them; empty if the body is read as it is
-    /// sent (see ``HTTPClient/ContentDecoding``). If it is not empty, `content-length`, `etag`, digests and ranges are about
-    /// encoded bytes, which the caller does not see.
+    /// The content codings that reading ``body`` removes, in the order in which the server applied them; empty if the
+    /// body is read as it is sent (see ``HTTPClient/ContentDecoding``). If it is not empty, `content-length`, `etag`,
+    /// digests and ranges describe the encoded bytes, which the caller does not see.
     public var decodedCodings: [ContentCoding] { body.guardian?.decoding?.codings ?? [] }
 
-    /// The same response, whose body is decoded.
+    /// The same response with a decoded body.
     @inline(never)
     func decoded(_ limits: ContentDecoder.Limits) -> StreamedResponse {
         let exchange = exchange
-        // Responses without content state what another would have (RFC 9110 sections 8.6 and 15.4.5), and a part of encoded
-        // bytes cannot be decoded alone (section 15.3.7).
+        // Responses without content describe another response (RFC 9110 sections 8.6 and 15.4.5), and a part of the
+        // encoded bytes cannot be decoded by itself (section 15.3.7).
         guard status != .partialContent, status != .noContent, status != .notModified,
             !(exchange.isWhole && exchange.body.isEmpty)
         else { return self }

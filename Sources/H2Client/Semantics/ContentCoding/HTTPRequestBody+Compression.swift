@@ -2,29 +2,29 @@ import HTTPTypes
 import Synchronization
 
 extension HTTPRequestBody {
-    /// Bodies in memory up to this length are encoded at once.
+    /// Bodies in memory up to this length are encoded immediately.
     private static let eagerLimit = 1 << 20
 
-    /// The same body, encoded with a content coding. The request gets the `content-encoding` field; one that has a field of its
-    /// own fails with `invalidRequest`.
+    /// The same body, encoded with a content coding. The request gets the `content-encoding` field; a request that
+    /// already has one fails with `invalidRequest`.
     ///
     /// ```swift
     /// let body = HTTPRequestBody.file("events.log").compressed(with: .zstd)
     /// let response = try await client.post("https://example.com/logs", body: body)
     /// ```
     ///
-    /// Ask the server's operators which codings it takes: a server answers with 415 to one that it does not know (RFC 9110
-    /// section 15.5.16). A body in memory of up to 1 MiB is encoded by this call, and `content-length` is known. All others are
-    /// encoded as they are sent, in the task of the body's writer, and their length is not known. Such a writer's small chunks
-    /// are held back until enough has been encoded. The body is replayable if this one is. An empty or compressed body is
-    /// returned as it is.
+    /// Ask the server's operators which codings it accepts: a server answers 415 to a coding that it does not know (RFC
+    /// 9110 section 15.5.16). A body in memory of up to 1 MiB is encoded by this call, and its `content-length` is
+    /// known. All others are encoded as they are sent, in the task of the body's writer, and their length is not known.
+    /// Small chunks from a writer are held back until enough has been encoded. The body is replayable if this one is.
+    /// An empty or already compressed body is returned unchanged.
     ///
-    /// If this build does not have the coding (see ``ContentCoding/available``), or there is no memory, the request fails with
-    /// `contentCodingFailed`.
+    /// If this build does not have the coding (see ``ContentCoding/available``), or there is no memory, the request
+    /// fails with `contentCodingFailed`.
     /// - Parameters:
     ///   - coding: The coding.
-    ///   - level: How much time to spend, from fast to small: 1 to 9 for gzip and deflate (default 6), 0 to 11 for Brotli (default
-    ///     5), 1 to 19 for Zstandard (default 3). Values beyond are clamped.
+    ///   - level: How much time to spend, from fast to small: 1 to 9 for gzip and deflate (default 6), 0 to 11 for
+    ///     Brotli (default 5), 1 to 19 for Zstandard (default 3). Values outside the range are clamped.
     public func compressed(with coding: ContentCoding, level: Int? = nil) -> HTTPRequestBody {
         guard self.coding == nil else { return self }
         switch content {
@@ -50,16 +50,16 @@ extension HTTPRequestBody {
     }
 }
 
-/// Encodes what is written to it, and writes that on.
+/// Encodes the bytes written to it, and writes the result to another sink.
 ///
 /// Invariant behind `@unchecked Sendable`: `encoder` and `hasEnded` are accessed by the call that holds `isHeld`.
-private final class EncodingSink: RequestBodySink, @unchecked Sendable {
+private final class EncodingSink: RequestBodySink, LiveObject, @unchecked Sendable {
     private let encoder: ContentEncoder
     private let writer: HTTPRequestBody.Writer
     private let isHeld = Atomic<Bool>(false)
     private var hasEnded = false
 
-    /// The most that is encoded between two writes.
+    /// The maximum number of bytes encoded between two writes.
     private static let pieceSize = 256 << 10
 
     init(_ coding: ContentCoding, level: Int?, to writer: HTTPRequestBody.Writer) throws {
@@ -91,7 +91,7 @@ private final class EncodingSink: RequestBodySink, @unchecked Sendable {
         try await writer.finish(trailers: trailers)
     }
 
-    /// Ends the coding, if the body's writer has not done so.
+    /// Ends the coding, unless the body's writer has already done so.
     nonisolated(nonsending) func end() async throws {
         try hold()
         defer { letGo() }

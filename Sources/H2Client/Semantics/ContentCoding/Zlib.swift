@@ -4,16 +4,16 @@
     /// A format around DEFLATE.
     enum ZlibFormat { case gzip, zlib }
 
-    /// Removes gzip (RFC 1952) and zlib (RFC 1950), by zlib.
+    /// Removes gzip (RFC 1952) and zlib (RFC 1950), using zlib.
     ///
-    /// A gzip body may have several members in a row, which are decoded to one (RFC 1952 section 2.2). Where a zlib body begins with
-    /// anything but a zlib header, it is bare DEFLATE (RFC 1951), as some servers send it.
+    /// A gzip body may have several members in a row, which are decoded as one (RFC 1952 section 2.2). If a zlib body
+    /// does not begin with a zlib header, it is bare DEFLATE (RFC 1951), which some servers send.
     final class Inflater: DecodingStream {
         private enum State: Equatable {
-            /// Of a zlib body, before its format is known; the first byte may have arrived.
+            /// A zlib body before its format is known; the first byte may have arrived.
             case unknown(first: UInt8?)
             case inside
-            /// After a whole member.
+            /// After a complete member.
             case ended
         }
 
@@ -23,7 +23,7 @@
         private var state: State
         private var members = 0
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?(_ format: ZlibFormat) {
             self.format = format
             // zlib keeps the address.
@@ -101,7 +101,7 @@
             case Z_MEM_ERROR: throw .outOfMemory
             case Z_NEED_DICT: throw .corrupt("it needs a dictionary")
             default:
-                // A second member whose header is none.
+                // A second member without a valid header.
                 if members > 0, stream.pointee.total_out == 0, stream.pointee.total_in < 4 { throw .trailingBytes }
                 throw .corrupt(stream.pointee.msg.map { String(cString: $0) } ?? "zlib's error \(status)")
             }
@@ -109,12 +109,12 @@
         }
     }
 
-    /// Applies gzip or zlib, by zlib.
+    /// Applies gzip or zlib, using zlib.
     final class Deflater: EncodingStream {
         private let stream: UnsafeMutablePointer<z_stream>
         private var isOpen = false
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?(_ format: ZlibFormat, level: CInt) {
             // zlib keeps the address.
             stream = .allocate(capacity: 1)

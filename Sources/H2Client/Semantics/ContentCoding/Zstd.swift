@@ -1,8 +1,8 @@
 #if Zstd
     import CZstd
 
-    /// Removes Zstandard (RFC 8878), by libzstd. A body may have several frames in a row, which are decoded to one (RFC 8878 section
-    /// 3), and skippable ones.
+    /// Removes Zstandard (RFC 8878), using libzstd. A body may have several frames in a row, which are decoded as one
+    /// (RFC 8878 section 3), and skippable frames.
     final class ZstdDecoder: DecodingStream {
         private let context: OpaquePointer
         private var frames = 0
@@ -12,7 +12,7 @@
         /// RFC 9659 section 3: windows of at most 8 MiB.
         private static let windowLog: CInt = 23
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?() {
             guard let context = ZSTD_createDCtx() else { return nil }
             self.context = context
@@ -29,7 +29,7 @@
         func decode(
             _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
         ) throws(CodingFault.Kind) -> CodingProgress {
-            // Between two frames there is nothing to hand out.
+            // Between two frames there is no output.
             if input.isEmpty, !hasBegun { return CodingProgress() }
             var from = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
             var to = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
@@ -51,11 +51,11 @@
         }
     }
 
-    /// Applies Zstandard, by libzstd, with a checksum.
+    /// Applies Zstandard, using libzstd, with a checksum.
     final class ZstdEncoder: EncodingStream {
         private let context: OpaquePointer
 
-        /// nil if there is no memory.
+        /// Returns nil if there is no memory.
         init?(level: CInt) {
             guard let context = ZSTD_createCCtx() else { return nil }
             self.context = context

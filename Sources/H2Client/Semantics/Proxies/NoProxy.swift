@@ -1,7 +1,7 @@
 import H2Platform
 
 extension HTTPClient {
-    /// The hosts that are reached directly although there is a proxy: the list of `no_proxy`.
+    /// The hosts that are reached directly even if there is a proxy: the list of `no_proxy`.
     ///
     /// ```swift
     /// let direct: HTTPClient.NoProxy = "localhost, 127.0.0.0/8, [::1], .internal, build.example:8080"
@@ -9,14 +9,14 @@ extension HTTPClient {
     ///
     /// Entries are separated by commas or white space. Case does not matter. An entry is one of:
     /// - `*`: every host.
-    /// - A name such as `example.com`: that host and all hosts below it. `.example.com` and `*.example.com` mean the same, as in
-    ///   curl; programs differ here, and Go takes `.example.com` for the hosts below it only.
-    /// - An address, `10.1.2.3` or `::1` or `[::1]`: a URL with that address.
-    /// - A network, `10.0.0.0/8` or `fd00::/8`: URLs with an address in it. Names are not looked up, so a name that leads there
-    ///   does not count.
+    /// - A name such as `example.com`: that host and all hosts below it. `.example.com` and `*.example.com` mean the
+    ///   same, as in curl. Programs differ here: in Go, `.example.com` means only the hosts below it.
+    /// - An address, `10.1.2.3` or `::1` or `[::1]`: URLs with that address.
+    /// - A network, `10.0.0.0/8` or `fd00::/8`: URLs with an address in it. Names are not looked up, so a name that
+    ///   resolves to such an address does not match.
     ///
-    /// A name and an address may have a port (`example.com:8080`, `[::1]:8080`), and are then meant for that port only. Entries
-    /// that are none of these match nothing.
+    /// A name or an address may have a port (`example.com:8080`, `[::1]:8080`), and then applies only to that port.
+    /// Entries of any other form match nothing.
     public struct NoProxy: Sendable, Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
         private enum Rule: Sendable, Hashable {
             case all
@@ -106,7 +106,7 @@ struct NumericAddress: Sendable, Hashable {
 
     var bits: Int { bytes.count * 8 }
 
-    /// Reads the text of an address, without brackets; a zone is ignored. nil if it is none.
+    /// Parses an address without brackets; a zone is ignored. Returns nil if the text is not an address.
     init?(_ text: String) {
         guard !text.utf8.contains(0) else { return nil }
         let bare = String(text.utf8.prefix { $0 != UInt8(ascii: "%") }) ?? ""

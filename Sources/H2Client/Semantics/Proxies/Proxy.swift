@@ -6,23 +6,23 @@ extension HTTPClient {
     /// configuration.proxies = .all(try HTTPClient.Proxy("http://user:secret@proxy.example:3128"), except: ".internal, 10.0.0.0/8")
     /// ```
     ///
-    /// Its description never has the password.
+    /// Its description never contains the password.
     public struct Proxy: Sendable, Hashable {
-        /// How to speak to a proxy.
+        /// The protocol for talking to a proxy.
         @nonexhaustive
         public enum Scheme: String, Sendable, Hashable, CaseIterable {
             /// HTTP/1.1 in cleartext: CONNECT makes a tunnel for `https` origins, other requests name their whole URL.
             case http
             /// The same over TLS. If the proxy speaks HTTP/2, tunnels share one connection to it.
             case https
-            /// SOCKS 4 with the proxy looking up names. It has no IPv6 addresses and no password.
+            /// SOCKS 4, where the proxy looks up names. It supports neither IPv6 addresses nor passwords.
             case socks4a
-            /// SOCKS 5 (RFC 1928) with names looked up here.
+            /// SOCKS 5 (RFC 1928), with names looked up locally.
             case socks5
-            /// SOCKS 5 with the proxy looking up names, which therefore never reach the local name server.
+            /// SOCKS 5, where the proxy looks up names, which therefore never reach the local name server.
             case socks5h
 
-            /// The port of URLs without one: 80, 443, or 1080 for SOCKS. (curl takes 1080 for `http` as well.)
+            /// The port for URLs without one: 80, 443, or 1080 for SOCKS. (curl uses 1080 for `http` as well.)
             public var defaultPort: Int {
                 switch self {
                 case .http: 80
@@ -34,7 +34,7 @@ extension HTTPClient {
             var isHTTP: Bool { self == .http || self == .https }
         }
 
-        /// How to speak to it.
+        /// The protocol for talking to it.
         public let scheme: Scheme
         /// A name or an address, in the form of ``Origin/host``.
         public let host: String
@@ -47,10 +47,10 @@ extension HTTPClient {
 
         /// Creates a proxy.
         /// - Parameters:
-        ///   - scheme: How to speak to it.
+        ///   - scheme: The protocol for talking to it.
         ///   - host: A name, which may be internationalised, or an address. An IPv6 address has no brackets.
         ///   - port: The port; nil for ``Scheme/defaultPort``.
-        ///   - user: The user name. For an HTTP proxy it has no `:` (RFC 7617 section 2).
+        ///   - user: The user name. For an HTTP proxy it must not contain `:` (RFC 7617 section 2).
         ///   - password: The password.
         /// - Throws: `H2Error` (`invalidURL`) for a host or port that cannot be used, a password without a user name, and
         ///   credentials that the scheme cannot carry: control characters, more than 255 bytes with SOCKS 5, or a password with
@@ -68,7 +68,8 @@ extension HTTPClient {
 
         /// Parses `[scheme://][user[:password]@]host[:port][/]`. Without a scheme it is an `http` proxy. User name and password
         /// are percent-decoded.
-        /// - Throws: `H2Error` (`invalidURL`), with advice what to write instead. Its message has no user name or password.
+        /// - Throws: `H2Error` (`invalidURL`), with advice on what to write instead. Its message contains no user name
+        ///   or password.
         public init(_ url: String) throws(H2Error) {
             let parts = try ProxyURL(url)
             do throws(H2Error) {
@@ -87,7 +88,7 @@ extension HTTPClient {
             guard let user else {
                 return password == nil ? nil : ("a password without a user name", "name the user, too")
             }
-            // RFC 7617 section 2 allows no control characters; SOCKS 4 ends the name by NUL.
+            // RFC 7617 section 2 does not allow control characters; SOCKS 4 ends the name with NUL.
             guard (user + (password ?? "")).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) else {
                 return ("a control character in its user name or password", "leave it out")
             }
@@ -98,7 +99,7 @@ extension HTTPClient {
             case .socks4a:
                 return password == nil ? nil : ("a password, which SOCKS 4 does not have", "use socks5h://")
             case .socks5, .socks5h:
-                // RFC 1929 section 2: each has a length of one byte.
+                // RFC 1929 section 2: each has a length field of one byte.
                 return (1...255).contains(user.utf8.count) && (password ?? "").utf8.count <= 255
                     ? nil
                     : (

@@ -1,6 +1,6 @@
 import H2Platform
 
-/// The settings as rules, with the environment read.
+/// The proxy settings as rules, after reading the environment.
 struct ProxyRules: Sendable {
     private typealias Configured = Result<HTTPClient.Proxy?, H2Error>
 
@@ -10,6 +10,11 @@ struct ProxyRules: Sendable {
     }
 
     private let choice: Choice
+
+    /// Whether the user's closure decides.
+    var asks: Bool {
+        if case .closure = choice { true } else { false }
+    }
 
     /// Returns nil if no request can need a proxy.
     init?(
@@ -31,7 +36,7 @@ struct ProxyRules: Sendable {
     }
 
     /// The proxy for an origin; nil for a direct connection.
-    /// - Throws: `H2Error` (`invalidConfiguration`) if the environment names one that cannot be used.
+    /// - Throws: `H2Error` (`invalidConfiguration`) if the environment names a proxy that cannot be used.
     func proxy(for origin: Origin) throws(H2Error) -> HTTPClient.Proxy? {
         switch choice {
         case .closure(let choose): return choose(origin)
@@ -42,7 +47,7 @@ struct ProxyRules: Sendable {
     }
 }
 
-/// The environment variables about proxies that many programs read.
+/// The proxy environment variables that many programs read.
 struct ProxyVariables {
     private let value: (String) -> String?
 
@@ -52,7 +57,7 @@ struct ProxyVariables {
     var exceptions: String { first("no_proxy", "NO_PROXY")?.text ?? "" }
 
     func proxy(for scheme: Origin.Scheme) -> Result<HTTPClient.Proxy?, H2Error> {
-        // A CGI program gets the fields of its request as HTTP_…, and so HTTP_PROXY from a field `Proxy` (CVE-2016-5385).
+        // A CGI program gets request fields as HTTP_…, so HTTP_PROXY may come from a `Proxy` field (CVE-2016-5385).
         let isCGI = value("REQUEST_METHOD") != nil
         let own =
             switch scheme {
@@ -73,7 +78,7 @@ struct ProxyVariables {
         }
     }
 
-    /// The first of the variables that is set. An empty one counts: it turns a more general one off.
+    /// The first of the variables that is set. An empty one counts: it disables a more general one.
     private func first(_ names: String?...) -> (name: String, text: String)? {
         for case let name? in names {
             if let text = value(name) { return (name, text) }

@@ -1,4 +1,4 @@
-/// The parts of a proxy's URL. Bytes are examined, not Characters, as for any URL.
+/// The parts of a proxy's URL. Parsed as bytes, not Characters, as for any URL.
 struct ProxyURL {
     let scheme: HTTPClient.Proxy.Scheme
     let host: String
@@ -33,7 +33,7 @@ struct ProxyURL {
             guard let user = Self.decoded(parts[0]), let password = parts.count > 1 ? Self.decoded(parts[1]) : "" else {
                 throw bad("user name or password is not UTF-8 in percent-encoding", "write '%' as %25")
             }
-            // `http://@host` and `http://:@host` name nobody.
+            // `http://@host` and `http://:@host` have no user.
             if !(user.isEmpty && password.isEmpty) {
                 self.user = user
                 self.password = parts.count > 1 ? password : nil

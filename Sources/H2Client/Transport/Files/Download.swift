@@ -36,7 +36,8 @@ package final class Download {
 
     /// Creates the empty `.part` file.
     /// - Parameters:
-    ///   - keepsPart: whether an incomplete file is useful. If not, the host is told, for when the process ends.
+    ///   - keepsPart: whether an incomplete file is useful. If not, the host is told, so that it can clean up when the
+    ///     process ends.
     /// - Throws: The failure of `host`.
     package init(_ target: DownloadTarget, keepsPart: Bool = true, host: any DownloadHost) throws {
         self.host = host
@@ -64,7 +65,7 @@ package final class Download {
 
     deinit { discardInPlace() }
 
-    /// A part that is complete, and open as `descriptor`, which belongs to the download from now on.
+    /// A download of a complete part that is open as `descriptor`. The download takes ownership of the descriptor.
     init(_ target: DownloadTarget, adopting part: FilePath, descriptor: CInt, host: any DownloadHost) {
         self.target = target
         self.part = part
@@ -75,7 +76,7 @@ package final class Download {
 
     /// Moves the complete bytes to the target. If that takes a copy, returns it for the caller to run off the event loop.
     /// - Parameters:
-    ///   - replacing: whether a file that exists by now is replaced.
+    ///   - replacing: whether to replace a file that has appeared by now.
     ///   - synchronizing: whether to wait until the bytes are on the disk.
     /// - Throws: The failure of the host; the `.part` file stays.
     package func finish(replacing: Bool = true, synchronizing: Bool = false) throws -> Copy? {
@@ -118,18 +119,18 @@ package final class Download {
         return Copy(part: part, target: target, synchronizes: synchronizing, host: host)
     }
 
-    /// Renames the part unless there is a file of the name. Returns 0 or an errno.
+    /// Renames the part unless a file with that name exists. Returns 0 or an errno.
     private func renameAsNew() -> CInt {
         var code = renameReplacingNothing(part.c, target.resolved.c)
         if [ENOSYS, EPERM, EINVAL].contains(code) {
-            // A link does not replace anything either.
+            // A link does not replace an existing file either.
             code = link(part.c, target.resolved.c) == 0 ? 0 : errno
             if code == 0 { unlink(part.c) }
         }
         return code
     }
 
-    /// Waits until the new name is on the disk too. A file system that cannot is as good as it gets.
+    /// Waits until the new name is on the disk as well. On a file system that cannot do this, nothing more is possible.
     private func synchronizeFolder() {
         let folder = open(target.resolved.parts.folder.c, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
@@ -144,7 +145,7 @@ package final class Download {
         if !isInPlace { unlink(part.c) }
     }
 
-    /// Keeps the part, even when the process ends. Nothing more can be written.
+    /// Keeps the part, even when the process ends. Nothing more can be written to it.
     package func keep() {
         forgetUnfinished()
         closeOnce()
@@ -195,7 +196,8 @@ package final class Download {
 
     // MARK: - The end
 
-    /// Gives the part the mode and the owner of the file that it replaces; false if replacing it would lose something.
+    /// Gives the part the mode and owner of the file that it replaces. Returns false if replacing the file would lose
+    /// something.
     private func takeOver() -> Bool {
         var (old, new) = (stat(), stat())
         guard lstat(target.resolved.c, &old) == 0 else { return true }
@@ -207,7 +209,7 @@ package final class Download {
         {
             return false
         }
-        // Without set-user-ID, which writing would clear too.
+        // Without set-user-ID, which writing would clear as well.
         return fchmod(descriptor, old.st_mode & 0o777) == 0
     }
 

@@ -1,22 +1,22 @@
-/// What a program adds to a download: its words, and the cleanup when a signal ends the process.
+/// The program's part of a download: its error messages, and the cleanup when a signal ends the process.
 package protocol DownloadHost: Sendable {
     /// - Parameters:
     ///   - message: what happened.
     ///   - code: the errno.
-    ///   - advises: whether to add what to try.
+    ///   - advises: whether to add advice.
     func failure(_ message: String, _ code: CInt, advises: Bool) -> any Error
-    /// The failure of a path that is a folder.
+    /// The failure for a path that is a folder.
     func failure(_ path: String, isFolder: Bool) -> any Error
-    /// A file is useless until `ended`. Returns nil if nothing cleans up.
+    /// Notes a file that is useless until `ended`. Returns nil if nothing cleans it up.
     func began(_ file: UnfinishedFile) -> Int?
     func ended(_ ticket: Int)
 }
 
 /// A file that must not stay as it is if the process ends.
 package enum UnfinishedFile: Sendable {
-    /// A file of ours that is useless until complete. It is to be removed.
+    /// A file of ours that is useless until it is complete. It must be removed.
     case temporary(path: FilePath)
-    /// A file that is written in place, and would look complete but is not. It is to be emptied.
+    /// A file that is written in place, and would look complete although it is not. It must be emptied.
     case inPlace(descriptor: CInt)
 }
 

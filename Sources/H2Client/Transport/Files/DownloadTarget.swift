@@ -1,6 +1,6 @@
-import H2Platform
+package import H2Platform
 
-/// The file that a download will become: its real location, and what exists there already.
+/// The file that a download will become: its real location, and the existing file, if any.
 package struct DownloadTarget: Sendable {
     /// The path as the user named it.
     package let path: String
@@ -8,7 +8,7 @@ package struct DownloadTarget: Sendable {
     package let resolved: FilePath
     /// The permissions of the existing file, if any.
     package let mode: UInt32?
-    /// Identities by which other names of the same file are recognized.
+    /// Identities that reveal other names of the same file.
     package let identities: [FileIdentity]
     /// When the existing file was last changed.
     package let changedAt: FileTime?
@@ -41,9 +41,7 @@ package struct DownloadTarget: Sendable {
         let entry = FileIdentity(entry: resolved)
         mode = exists ? UInt32(status.st_mode & 0o777) : nil
         identities = exists ? [entry, FileIdentity(status)] : [entry]
-        changedAt =
-            exists
-            ? FileTime(seconds: status.statusChangeTime.tv_sec, nanoseconds: status.statusChangeTime.tv_nsec) : nil
+        changedAt = exists ? status.statusChangeTime : nil
     }
 
     private static func realPath(_ path: String, _ host: any DownloadHost) throws -> FilePath {
@@ -80,10 +78,4 @@ package struct DownloadTarget: Sendable {
             }
         }
     }
-}
-
-/// A time of a file. Not `timespec`: whole-module builds cannot say which module that belongs to.
-package struct FileTime: Sendable {
-    package let seconds: Int
-    package let nanoseconds: Int
 }

@@ -13,7 +13,8 @@ package enum FileIdentity: Hashable, Sendable {
             device: UInt64(truncatingIfNeeded: status.st_dev), number: UInt64(truncatingIfNeeded: status.st_ino))
     }
 
-    /// - Parameter path: a path whose last component is not a link. If its folder does not exist, the spelling decides.
+    /// - Parameter path: a path whose last component is not a link. If its folder does not exist, the path is compared
+    ///   as written.
     package init(entry path: FilePath) {
         let (folder, name) = path.parts
         var status = stat()
@@ -35,7 +36,7 @@ package enum FileIdentity: Hashable, Sendable {
         self.init(status)
     }
 
-    /// The file that is open as `descriptor`; nil if none is.
+    /// The file that is open as `descriptor`; nil if it is not open.
     package init?(descriptor: CInt) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }

@@ -1,6 +1,7 @@
 import H2Platform
 
-/// The bytes of an interrupted download: `NAME.part` beside the target, and what is known of them in `NAME.part.info`.
+/// The bytes of an interrupted download: `NAME.part` beside the target, with the information about them in
+/// `NAME.part.info`.
 ///
 /// It is locked, so that two processes never write to the same one. Blocks the thread; used by one call at a time.
 final class ResumablePart {
@@ -9,14 +10,15 @@ final class ResumablePart {
     private let infoPath: FilePath
     let descriptor: CInt
     private let host: any DownloadHost
-    /// Whether the descriptor belongs to a `Download` now.
+    /// Whether the descriptor now belongs to a `Download`.
     private(set) var isAdopted = false
 
-    /// The longest `.info` file that is read.
+    /// The maximum length of an `.info` file.
     private static let infoLimit = 16 << 10
 
     /// Opens the part, or creates an empty one.
-    /// - Throws: The failure of `host`, also if the part is locked, is not a regular file of this user, or has another name.
+    /// - Throws: The failure of `host`, also if the part is locked, is not a regular file of this user, or has another
+    ///   hard link.
     init(_ target: DownloadTarget, host: any DownloadHost) throws {
         self.target = target
         self.host = host
@@ -30,7 +32,8 @@ final class ResumablePart {
     deinit { if !isAdopted { close(descriptor) } }
 
     private static func opened(_ path: FilePath, mode: mode_t, _ host: any DownloadHost) throws -> CInt {
-        // Another process may complete the part between the opening and the lock: then the descriptor leads to its target.
+        // Another process may complete the part between opening and locking it: the descriptor then leads to its
+        // target.
         for attempt in 0..<100 {
             let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
             let descriptor = open(path.c, flags, mode)
@@ -42,7 +45,8 @@ final class ResumablePart {
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 let code = errno
                 close(descriptor)
-                // A download that has just failed may hold it for another moment, and so may a child that was started then.
+                // A download that has just failed may hold the lock a moment longer, and so may a child process started
+                // at that time.
                 if code == EWOULDBLOCK, attempt < 40 {
                     usleep(5_000)
                     continue
@@ -66,6 +70,29 @@ final class ResumablePart {
         throw host.failure("\(path.text) keeps being replaced", EBUSY, advises: false)
     }
 
+    /// Writes bytes to their place. Several threads may do so.
+    /// - Throws: The failure of the host.
+    func write(_ bytes: [UInt8], at offset: Int) throws {
+        var code: CInt = 0
+        bytes.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count, code == 0 {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                let count = pwrite(descriptor, rest.baseAddress, min(rest.count, 1 << 20), off_t(offset + done))
+                if count > 0 {
+                    done += count
+                } else if count == 0 {
+                    code = ENOSPC
+                } else if errno != EINTR {
+                    code = errno
+                }
+            }
+        }
+        guard code == 0 else {
+            throw host.failure("writing to \(path.text) failed: \(errnoText(code))", code, advises: true)
+        }
+    }
+
     /// The number of bytes.
     var size: Int {
         var status = stat()
@@ -81,7 +108,7 @@ final class ResumablePart {
         }
     }
 
-    /// Calls `body` with all bytes, piece by piece.
+    /// Calls `body` with all bytes, one piece at a time.
     /// - Throws: The failure of the host if they cannot be read; the errors of `body`.
     func forEachPiece(_ body: ([UInt8]) throws -> Void) throws {
         var offset: off_t = 0
@@ -103,7 +130,7 @@ final class ResumablePart {
         }
     }
 
-    /// What is known of the bytes; nil if there is nothing that can be trusted.
+    /// The information about the bytes; nil if there is none that can be trusted.
     var info: [UInt8]? {
         let descriptor = open(infoPath.c, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -123,9 +150,9 @@ final class ResumablePart {
         return Array(bytes[..<filled])
     }
 
-    /// Notes what is known of the bytes; nil: they are of no use later. The part must be empty.
+    /// Stores information about the bytes; nil: they cannot be used later. The part must be empty.
     ///
-    /// An `.info` that cannot be written is no failure: the bytes cannot be continued later then.
+    /// If `.info` cannot be written, that is not a failure: the download just cannot be continued later.
     func setInfo(_ info: [UInt8]?) {
         unlink(infoPath.c)
         guard let info else { return }
@@ -135,13 +162,87 @@ final class ResumablePart {
         if close(descriptor) != 0 || code != 0 { unlink(infoPath.c) }
     }
 
-    /// Removes the part, and what is known of it.
+    /// Replaces the information about the bytes, so that after a crash it is the old one or the new one.
+    /// - Returns: whether it was written down.
+    @discardableResult
+    func replaceInfo(_ info: [UInt8]) -> Bool {
+        let newPath = FilePath(infoPath.bytes.dropLast(4) + Array("save".utf8))
+        unlink(newPath.c)
+        let descriptor = open(newPath.c, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return false }
+        let code = info.withUnsafeBytes { writeFully(descriptor, $0) }
+        if close(descriptor) == 0, code == 0, rename(newPath.c, infoPath.c) == 0 { return true }
+        unlink(newPath.c)
+        return false
+    }
+
+    /// Removes the bytes from `offset` on, to make room.
+    func shorten(to offset: Int) { _ = ftruncate(descriptor, off_t(offset)) }
+
+    // MARK: - A file that another program left
+
+    /// The file that already has the target's name; nil if there is none with bytes.
+    var existingFile: (size: Int, changedAt: Int)? {
+        var status = stat()
+        guard lstat(target.resolved.c, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else {
+            return nil
+        }
+        return (Int(status.st_size), status.modificationTime.seconds)
+    }
+
+    /// Makes the file that has the target's name the part, and continues after its bytes.
+    /// - Returns: their number.
+    /// - Throws: The failure of the host; the file stays as it is.
+    func adoptTarget() throws -> Int {
+        func failure(_ code: CInt) -> any Error {
+            host.failure("cannot continue \(target.path): \(errnoText(code))", code, advises: true)
+        }
+        let flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+        let opened = open(target.resolved.c, flags)
+        guard opened >= 0 else { throw failure(errno) }
+        defer { close(opened) }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else { throw failure(errno) }
+        var file = stat()
+        guard fstat(opened, &file) == 0 else { throw failure(errno) }
+        guard file.st_mode & S_IFMT == S_IFREG, file.st_uid == geteuid(), file.st_nlink == 1 else {
+            throw host.failure(
+                "cannot continue \(target.path): it is not a regular file that belongs to this user alone, under one "
+                    + "name", EPERM, advises: false)
+        }
+        guard lseek(opened, file.st_size, SEEK_SET) == file.st_size else { throw failure(errno) }
+        guard rename(target.resolved.c, path.c) == 0 else { throw failure(errno) }
+        // Whoever has the number of the descriptor now writes to the file. The lock goes with it.
+        guard duplicate(opened, to: descriptor) else {
+            let code = errno
+            _ = rename(path.c, target.resolved.c)
+            throw failure(code)
+        }
+        return Int(file.st_size)
+    }
+
+    /// Makes `number` another descriptor of the file that is open as `descriptor`.
+    private func duplicate(_ descriptor: CInt, to number: CInt) -> Bool {
+        dup2(descriptor, number) == number && fcntl(number, F_SETFD, FD_CLOEXEC) == 0
+    }
+
+    /// Gives the target its name back. Returns false if there is another file of that name by now.
+    func giveBack() -> Bool {
+        unlink(infoPath.c)
+        return renameReplacingNothing(path.c, target.resolved.c) == 0
+    }
+
+    // MARK: - The end
+
+    /// The path of the part, for messages.
+    var partPath: String { path.text }
+
+    /// Removes the part and the information about it.
     func discard() {
         unlink(infoPath.c)
         if !isAdopted { unlink(path.c) }
     }
 
-    /// The part as a download that is complete.
+    /// The part as a complete download.
     func completed() -> Download {
         isAdopted = true
         return Download(target, adopting: path, descriptor: descriptor, host: host)

@@ -1,7 +1,7 @@
 import CNghttp2
 
 extension H2Error.CertificateFault {
-    /// - Parameter result: the result of OpenSSL's verification (X509_V_ERR_...), which is a failure.
+    /// - Parameter result: the result of OpenSSL's verification (X509_V_ERR_...); it must be a failure.
     init(verifyResult result: Int) {
         kind =
             switch CInt(truncatingIfNeeded: result) {
@@ -27,7 +27,7 @@ extension H2Error.CertificateFault {
 }
 
 extension H2Error.TLSFault {
-    /// - Parameter packed: an error of OpenSSL's queue.
+    /// - Parameter packed: an error from OpenSSL's queue.
     init(packed: UInt) {
         let number = ch2_ssl_alert_number(packed)
         alert = number > 0 ? UInt8(exactly: number) : nil
@@ -36,7 +36,7 @@ extension H2Error.TLSFault {
 }
 
 extension H2Error.Cause {
-    /// - Parameter packed: an error of OpenSSL's queue; 0 if there was none.
+    /// - Parameter packed: an error from OpenSSL's queue; 0 if there was none.
     static func openSSL(_ packed: UInt) -> H2Error.Cause {
         packed == 0 ? .unknown : .tls(H2Error.TLSFault(packed: packed))
     }

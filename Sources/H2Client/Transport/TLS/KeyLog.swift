@@ -1,7 +1,7 @@
 import CNghttp2
 import H2Platform
 
-/// A file that gets the secrets of connections, in the format of NSS (SSLKEYLOGFILE).
+/// A file that receives the secrets of connections, in the NSS format (SSLKEYLOGFILE).
 ///
 /// Each line is one write to a descriptor opened for appending, so lines of several connections and processes stay whole.
 final class KeyLog: Sendable {
@@ -17,7 +17,7 @@ final class KeyLog: Sendable {
         }
         descriptor = ch2_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
         guard descriptor >= 0 else { throw failure(describeErrno(errno), errno) }
-        // A pipe whose reader has left would end the process by SIGPIPE.
+        // A pipe whose reader has gone would end the process with SIGPIPE.
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFIFO else {
             close(descriptor)
@@ -27,7 +27,7 @@ final class KeyLog: Sendable {
 
     deinit { close(descriptor) }
 
-    /// A write that fails leaves the line out: the connection does not depend on it.
+    /// If a write fails, the line is left out: the connection does not depend on it.
     func append(_ line: UnsafePointer<CChar>) {
         var bytes = Array(UnsafeBufferPointer(start: line, count: strlen(line)))
         bytes.append(0x0a)

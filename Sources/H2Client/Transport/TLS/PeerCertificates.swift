@@ -1,7 +1,7 @@
 import CNghttp2
 import H2Platform
 
-/// The certificates of a peer in DER, the peer's own first. Kept with a session, for connections that resume it.
+/// The certificates of a peer in DER, its own first. Kept with a session, for connections that resume it.
 struct PeerCertificates: Sendable, Hashable {
     var encoded: [[UInt8]]
 
@@ -10,14 +10,18 @@ struct PeerCertificates: Sendable, Hashable {
     /// - Parameter chain: a STACK_OF(X509).
     init(chain: OpaquePointer?) {
         encoded = (0..<max(OPENSSL_sk_num(chain), 0)).compactMap { index in
-            guard let certificate = OPENSSL_sk_value(chain, index) else { return nil }
-            var bytes: UnsafeMutablePointer<UInt8>?
-            let count = i2d_X509(OpaquePointer(certificate), &bytes)
-            return Self.taking(bytes, count)
+            OPENSSL_sk_value(chain, index).flatMap { Self.encoded(OpaquePointer($0)) }
         }
     }
 
-    /// Copies and frees what an i2d function has written.
+    /// A certificate in DER.
+    static func encoded(_ certificate: OpaquePointer) -> [UInt8]? {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509(certificate, &bytes)
+        return taking(bytes, count)
+    }
+
+    /// Copies and frees the output of an i2d function.
     private static func taking(_ bytes: UnsafeMutablePointer<UInt8>?, _ count: CInt) -> [UInt8]? {
         guard count > 0, let bytes else { return nil }
         // OPENSSL_free is a macro.
@@ -58,7 +62,8 @@ struct PeerCertificates: Sendable, Hashable {
         digest.map { ConnectionConfiguration.TLS.pinPrefix + Base64.encode($0) } ?? ""
     }
 
-    /// Whether one of the keys is pinned. Where nothing was verified, anyone could have put any certificate behind the first.
+    /// Whether one of the keys is pinned. If nothing was verified, anyone could have put any certificate after the
+    /// first.
     func contain(_ pinned: Set<[UInt8]>, isVerified: Bool) -> Bool {
         encoded.prefix(isVerified ? encoded.count : 1).contains { der in
             Self.with(der) { Self.keyDigest($0).map(pinned.contains) ?? false } ?? false
@@ -72,7 +77,7 @@ struct PeerCertificates: Sendable, Hashable {
 
     // MARK: - For people
 
-    /// The certificates as a verifier sees them.
+    /// The certificates in the form that a verifier gets.
     var described: [ConnectionConfiguration.TLS.PeerChain.Certificate] {
         encoded.compactMap { der in
             Self.with(der) { certificate in
@@ -81,6 +86,25 @@ struct PeerCertificates: Sendable, Hashable {
                     issuer: Self.text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
                     names: Self.names(certificate), publicKeyPin: Self.pin(Self.keyDigest(certificate)))
             }
+        }
+    }
+
+    /// Certificates as text: what each is about, then PEM (RFC 7468).
+    static func text(_ certificates: [[UInt8]]) -> String {
+        certificates.reduce(into: "") { text, der in
+            _ = with(der) { certificate in
+                text += "Subject:" + Self.text { ch2_print_name($0, X509_get_subject_name(certificate)) } + "\n"
+                text += "Issuer:" + Self.text { ch2_print_name($0, X509_get_issuer_name(certificate)) } + "\n"
+                text += "Start date:" + Self.text { ASN1_TIME_print($0, X509_get0_notBefore(certificate)) } + "\n"
+                text += "Expire date:" + Self.text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) } + "\n"
+            }
+            text += "Cert:-----BEGIN CERTIFICATE-----\n"
+            var rest = Base64.encode(der)[...]
+            while !rest.isEmpty {
+                text += rest.prefix(64) + "\n"
+                rest = rest.dropFirst(64)
+            }
+            text += "-----END CERTIFICATE-----\n"
         }
     }
 

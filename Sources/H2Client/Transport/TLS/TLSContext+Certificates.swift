@@ -136,7 +136,7 @@ extension TLSContext {
     private func use(_ key: TLSMaterial, _ passphrase: [UInt8]?) -> KeyResult {
         ERR_clear_error()
         var needsPassphrase = false
-        // UTF-8 and characters of C differ in sign only.
+        // UTF-8 code units and C characters differ only in sign.
         let characters = passphrase?.map { CChar(bitPattern: $0) } ?? []
         let isUsed = characters.withUnsafeBufferPointer {
             ch2_use_key(

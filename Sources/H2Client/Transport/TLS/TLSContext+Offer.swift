@@ -6,12 +6,12 @@ extension TLSContext {
     /// The TLS 1.2 suites for HTTP/2: ephemeral keys and AEAD, which is all that RFC 9113 Appendix A leaves except DHE, whose
     /// groups only the server would choose. TLS 1.3 suites are not affected.
     static let suites = "ECDHE+AESGCM:ECDHE+CHACHA20"
-    /// For offers that include HTTP/1.1: a server without these suites may still use that (RFC 9113 section 9.2.2). It must not
-    /// choose one of the others for h2, which `TLSWire.handshake` verifies. The others are OpenSSL's default, spelled out as in
-    /// its documentation: the word DEFAULT only works in front.
+    /// For offers that include HTTP/1.1: a server without these suites may still use HTTP/1.1 (RFC 9113 section 9.2.2).
+    /// It must not choose one of the other suites for h2, which `TLSWire.handshake` verifies. The others are OpenSSL's
+    /// default, spelled out as in its documentation, since the word DEFAULT works only at the beginning.
     static let suitesFirst = suites + ":ALL:!COMPLEMENTOFDEFAULT:!eNULL"
 
-    /// Applies what the configuration chooses.
+    /// Applies the configuration's choices.
     func choose(_ configuration: ConnectionConfiguration.TLS) throws {
         if let suites = configuration.suites12 { try chooseSuites12(suites) }
         try choose(configuration.suites13, "cipher suite of TLS 1.3", "see 'openssl ciphers -s -tls1_3'") {
@@ -31,7 +31,7 @@ extension TLSContext {
 
     private func chooseSuites12(_ list: String) throws {
         let remedy = "see 'openssl ciphers -v' for the names"
-        // OpenSSL skips unknown names, so each is tried alone. Those with an operator change the list before them.
+        // OpenSSL skips unknown names, so each is tried separately. Names with an operator change the list before them.
         let names = list.split(whereSeparator: { $0 == ":" || $0 == "," || $0 == " " })
         for name in names where !["!", "-", "+", "@"].contains(name.first) {
             guard SSL_CTX_set_cipher_list(context, String(name)) == 1 else {
@@ -49,7 +49,7 @@ extension TLSContext {
         _ set: (OpaquePointer, UnsafePointer<CChar>) -> CInt
     ) throws {
         guard let list else { return }
-        // OpenSSL skips unknown names in some of these lists, and takes an empty one.
+        // OpenSSL skips unknown names in some of these lists, and accepts an empty one.
         let names = list.split(separator: ":", omittingEmptySubsequences: false)
         for name in names where name.isEmpty || String(name).withCString({ set(context, $0) }) != 1 {
             throw Self.unknown(name, kind, remedy)
@@ -58,7 +58,7 @@ extension TLSContext {
     }
 
     private static func unknown(_ name: Substring, _ kind: String, _ remedy: String) -> H2Error {
-        // OpenSSL's reason says less.
+        // OpenSSL's own reason is less helpful.
         ERR_clear_error()
         return configurationError("'\(name)' is not a known \(kind)", remedy)
     }

@@ -10,22 +10,22 @@ package final class TLSContext: @unchecked Sendable {
     let verifiesPeer: Bool
     /// The configured TLS 1.2 suites, offered for any protocol; nil if none were configured.
     private let suites12: String?
-    /// Sessions that later connections can resume; nil if that is off, and for servers.
+    /// Sessions that later connections can resume; nil if resumption is off, and for servers.
     let sessions: TLSSessionCache?
-    /// Hashes of which a chain has to contain one; empty: any will do.
+    /// Key hashes. A chain must contain at least one of them; empty: any chain will do.
     let pinnedKeys: Set<[UInt8]>
     let verifier: (@Sendable (ConnectionConfiguration.TLS.PeerChain) throws -> Void)?
     /// Whether certificates without a staple are rejected.
     let requiresStaple: Bool
-    /// The log of secrets.
+    /// The log for secrets.
     let keyLog: KeyLog?
-    /// Keeps the sessions for later runs.
+    /// Stores the sessions for later runs.
     private var sessionFile: TLSSessionFile?
 
     /// Number of bytes read ahead for TLS records.
     private static let readBuffer = 32 << 10
 
-    /// Creates a client's context and loads what it trusts, to be shared by all connections with this configuration.
+    /// Creates a client's context and loads its trust, to be shared by all connections with this configuration.
     /// - Throws: `H2Error`: `tlsConfiguration` if a file, a folder or what they contain cannot be used, `invalidConfiguration`.
     package convenience init(client configuration: ConnectionConfiguration.TLS) throws {
         try self.init(client: configuration, trusting: TrustSources(configuration))
@@ -33,7 +33,7 @@ package final class TLSContext: @unchecked Sendable {
 
     init(client configuration: ConnectionConfiguration.TLS, trusting sources: TrustSources) throws {
         try configuration.validate()
-        // Before the context, which nobody would free.
+        // Before the context, which nobody would free if this throws.
         let keyLog = try configuration.keyLogFile.map { try KeyLog($0) }
         guard
             let context = ch2_client_context(
@@ -93,12 +93,12 @@ package final class TLSContext: @unchecked Sendable {
         keyLog = nil
     }
 
-    /// Whether a connection's certificates are examined beyond what OpenSSL does.
+    /// Whether a connection's certificates are examined beyond OpenSSL's own checks.
     var examinesChain: Bool { verifier != nil || !pinnedKeys.isEmpty }
 
-    // Wires free their SSL before they release this.
+    // Wires free their SSL before they release this context.
     deinit {
-        // It may be released on an event loop.
+        // The last release may happen on an event loop.
         if let sessions, let sessionFile { _ = BlockingThreads.shared.run { sessionFile.save(sessions) } }
         ch2_context_free(context)
     }
@@ -110,8 +110,8 @@ package final class TLSContext: @unchecked Sendable {
         if let sessions { sessionFile?.save(sessions) }
     }
 
-    /// SHA-256 of everything that decides whether a server is believed, and of what is offered to it. Called once the trust is
-    /// loaded.
+    /// SHA-256 of all settings that decide whether a server is trusted, and of the offer to it. Called once the trust
+    /// is loaded.
     private func digest(of configuration: ConnectionConfiguration.TLS, _ sources: TrustSources) -> [UInt8] {
         var texts: [String] = []
         for value: Any? in [
@@ -127,7 +127,7 @@ package final class TLSContext: @unchecked Sendable {
         return PeerCertificates.digest(bytes)
     }
 
-    /// The digests of the loaded certificates and lists. A hashed folder is only searched as needed.
+    /// The digests of the loaded certificates and lists. A hashed folder is searched only as needed.
     private var trustedDigests: [[UInt8]] {
         let objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))
         return (0..<max(OPENSSL_sk_num(objects), 0)).compactMap { index in
@@ -143,13 +143,10 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
-    /// Makes OpenSSL load what the first context needs (2.5 ms to look up ciphers and digests), and discards the context.
-    static func warmUp() { SSL_CTX_free(ch2_client_context(0, 0, readBuffer)) }
-
     // MARK: - Connections
 
-    /// An SSL object for a connected descriptor, before the handshake; without one the caller sets a BIO. `protocols` is what a client offers by ALPN (RFC 7301),
-    /// the preferred first; if empty, ALPN is not used.
+    /// An SSL object for a connected descriptor, before the handshake; if there is no descriptor, the caller sets a
+    /// BIO. `protocols` is a client's ALPN offer (RFC 7301), in order of preference; if it is empty, ALPN is not used.
     func makeConnection(
         descriptor: CInt?, serverName: String?, isAddress: Bool, protocols: [String]
     ) -> OpaquePointer? {

@@ -11,7 +11,7 @@ import H2Platform
 final class TLSContextSource: @unchecked Sendable {
     typealias Outcome = Result<TLSContext, H2Error>
 
-    /// Identifies the state of a file.
+    /// Identifies a version of a file.
     private struct Stamp: Equatable {
         let path: String
         private let values: [UInt64]
@@ -24,24 +24,33 @@ final class TLSContextSource: @unchecked Sendable {
         }
     }
 
+    private struct Waiting {
+        let loop: H2EventLoop
+        let completion: @Sendable (Outcome) -> Void
+    }
+
     private struct Loaded {
         var context: TLSContext
         var trust: [Stamp]
         var identity: [Stamp]
+        /// Set by `prepare`: until then the first connection need not look at the files again.
+        var isCurrentUntil: UInt64 = 0
 
-        /// No file is named that could change. The system's trust is read once, or as needed.
+        /// Whether no file is named that could change. The system's trust is read once, or as needed.
         var isForGood: Bool { trust.isEmpty && identity.isEmpty }
     }
 
     /// Nanoseconds after which another load is started beside a slow one.
     private static let patience: UInt64 = 15_000_000_000
+    /// Nanoseconds for which a prepared context is current.
+    private static let preparedFor: UInt64 = 1_000_000_000
 
     private let configuration: ConnectionConfiguration.TLS
     private let lock = PthreadLock()
     private var loaded: Loaded?
-    /// When the current load began, in nanoseconds.
-    private var loadingSince: UInt64 = 0
-    private var waiting: [(loop: H2EventLoop, completion: @Sendable (Outcome) -> Void)] = []
+    /// When the current load began, in nanoseconds; nil if there is none.
+    private var loadingSince: UInt64?
+    private var waiting: [Waiting] = []
 
     init(_ configuration: ConnectionConfiguration.TLS) { self.configuration = configuration }
 
@@ -51,18 +60,22 @@ final class TLSContextSource: @unchecked Sendable {
         loaded = Loaded(context: context, trust: [], identity: [])
     }
 
-    /// Calls `completion` on the loop's thread: immediately if no files are named that could have changed. Called on the loop's
+    /// Calls `completion` on the loop's thread: immediately if no named file could have changed. Called on the loop's
     /// thread.
     func context(on loop: H2EventLoop, completion: @escaping @Sendable (Outcome) -> Void) {
         loop.preconditionInLoop()
         var isFirst = false
         let fresh: TLSContext? = lock.withLock {
             if let loaded, loaded.isForGood { return loaded.context }
-            // Not everyone waits forever for a load that hangs (on an unreachable network file system).
             let now = H2EventLoop.monotonicNanoseconds()
-            isFirst = waiting.isEmpty || now - loadingSince > Self.patience
+            if let loaded, now < loaded.isCurrentUntil {
+                self.loaded?.isCurrentUntil = 0
+                return loaded.context
+            }
+            // Callers must not all wait forever for a load that hangs (on an unreachable network file system).
+            isFirst = loadingSince.map { now - $0 > Self.patience } ?? true
             if isFirst { loadingSince = now }
-            waiting.append((loop, completion))
+            waiting.append(Waiting(loop: loop, completion: completion))
             return nil
         }
         if let fresh { return completion(.success(fresh)) }
@@ -74,17 +87,34 @@ final class TLSContextSource: @unchecked Sendable {
         if status != 0 { answer(.failure(LoopThread.exhausted("start a thread to load certificates", status))) }
     }
 
-    private func answer(_ outcome: Outcome) {
-        let callers = lock.withLock {
-            defer { waiting = [] }
-            return waiting
+    /// Loads the context on this thread, which may block. Connections that `start` begins wait for it instead of starting a
+    /// thread that loads it. If the load fails and nobody waits for it, the next connection tries again.
+    func prepare(_ start: () -> Void) {
+        let isFirst = lock.withLock {
+            guard loaded == nil, loadingSince == nil else { return false }
+            loadingSince = H2EventLoop.monotonicNanoseconds()
+            return true
         }
-        for (loop, completion) in callers { loop.execute { completion(outcome) } }
+        start()
+        guard isFirst else { return }
+        ch2_defer_error_strings()
+        answer(load(), isPrepared: true)
     }
 
-    /// Loads the context. Only one load runs at a time, unless one hangs: `waiting` is not empty until it completes.
+    private func answer(_ outcome: Outcome, isPrepared: Bool = false) {
+        let callers = lock.withLock {
+            defer { (waiting, loadingSince) = ([], nil) }
+            if isPrepared, waiting.isEmpty {
+                loaded?.isCurrentUntil = H2EventLoop.monotonicNanoseconds() + Self.preparedFor
+            }
+            return waiting
+        }
+        for caller in callers { caller.loop.execute { caller.completion(outcome) } }
+    }
+
+    /// Loads the context. Only one load runs at a time, unless one hangs: `loadingSince` is set until it completes.
     private func load() -> Outcome {
-        // The stamps first: a file that changes while it is read is read again.
+        // Take the stamps first: a file that changes while it is read is then read again.
         let (trust, identity) = (trustStamps(), identityStamps())
         let before = lock.withLock { loaded }
         func keep(_ context: TLSContext, identity: [Stamp]) -> Outcome {

@@ -3,7 +3,7 @@ import H2Platform
 
 /// The bytes of a `ConnectionConfiguration.TLS.Source`, and whether they are PEM.
 struct TLSMaterial {
-    /// Maximum size of a file. Lists of revoked certificates are the largest: some have tens of megabytes.
+    /// Maximum size of a file. Certificate revocation lists are the largest: some have tens of megabytes.
     static let limit = 64 << 20
 
     let bytes: [UInt8]
@@ -47,7 +47,7 @@ struct TLSMaterial {
         }
     }
 
-    /// Whether there is a line that begins a section of PEM.
+    /// Whether there is a line that begins a PEM section.
     private static func hasSection(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         let mark = Array("-----BEGIN ".utf8)
         var start = 0
@@ -59,7 +59,7 @@ struct TLSMaterial {
         return false
     }
 
-    /// Calls `body` with the certificates and lists in it, which may be none.
+    /// Calls `body` with the certificates and lists in the source, of which there may be none.
     func withCertificates<R>(_ body: (OpaquePointer) -> R) throws -> R {
         ERR_clear_error()
         guard let all = ch2_certificates_new(bytes, bytes.count, isPEM) else {

@@ -3,10 +3,10 @@ import H2Platform
 
 /// Sessions of earlier connections for resumption (RFC 8446 section 2.2, RFC 5077): a handshake without certificates.
 ///
-/// A resumed connection verifies nothing: it relies on what was verified when the session began. So a cache belongs to one
-/// `TLSContext`, where every session has the same trust, the same `verifiesPeer` and the same client certificate; within it a
-/// session is found only by the name that was verified. Port and offered protocols are in the key too: another port is another
-/// server, and a session's cipher suite must be among those offered.
+/// A resumed connection verifies nothing: it relies on the verification at the beginning of the session. So a cache
+/// belongs to one `TLSContext`, in which all sessions have the same trust, the same `verifiesPeer` and the same client
+/// certificate; within the context a session is found only by the name that was verified. Port and offered protocols
+/// are part of the key too: another port is another server, and a session's cipher suite must be among those offered.
 ///
 /// Sessions are duplicates of OpenSSL's, so that connections, which may be on different threads, never share one.
 ///
@@ -18,7 +18,7 @@ final class TLSSessionCache: @unchecked Sendable {
         let protocols: [String]
     }
 
-    /// The full handshake behind a session, whose certificates a resumed connection relies on.
+    /// The full handshake that began a session. A resumed connection relies on its certificates.
     struct Beginning: Hashable, Sendable {
         /// Seconds since 1970.
         var time: Int
@@ -28,7 +28,7 @@ final class TLSSessionCache: @unchecked Sendable {
 
     /// A session to resume.
     struct Resumable {
-        /// Owned by whoever has it.
+        /// Owned by the holder of this value.
         let session: OpaquePointer
         let beginning: Beginning
     }
@@ -36,8 +36,8 @@ final class TLSSessionCache: @unchecked Sendable {
     /// Maximum number of sessions, in total and per key. The oldest are removed first.
     static let limit = 256
     static let limitOfKey = 8
-    /// Seconds after its full handshake at which a session is not resumed any more, however often it was renewed (RFC 8446
-    /// section 4.6.1 limits a ticket to seven days).
+    /// Seconds after its full handshake from which a session is no longer resumed, however often it was renewed (RFC
+    /// 8446 section 4.6.1 limits a ticket to seven days).
     static let maximumAge = 7 * 86_400
 
     private struct Entry {
@@ -48,7 +48,7 @@ final class TLSSessionCache: @unchecked Sendable {
     }
 
     private let lock = PthreadLock()
-    /// The oldest first. Few enough to be searched linearly.
+    /// In order, the oldest first. Few enough for a linear search.
     private var entries: [Entry] = []
 
     deinit {
@@ -115,7 +115,7 @@ final class TLSSessionCache: @unchecked Sendable {
 
     // MARK: - For a file
 
-    /// The sessions as they are stored, the oldest first.
+    /// The sessions in the form in which they are stored, the oldest first.
     var records: [TLSSessionRecord] {
         lock.withLock {
             entries.compactMap { entry in
@@ -131,7 +131,7 @@ final class TLSSessionCache: @unchecked Sendable {
         }
     }
 
-    /// Adds stored sessions. What OpenSSL cannot read is left out.
+    /// Adds stored sessions. Those that OpenSSL cannot read are left out.
     func add(_ records: [TLSSessionRecord]) {
         for record in records {
             record.session.withUnsafeBufferPointer { bytes in

@@ -3,18 +3,19 @@ import H2Platform
 
 /// A file that keeps sessions for later runs.
 ///
-/// Sessions decide who is believed without a certificate, and contain secrets: the file must be its owner's alone. It is replaced
-/// as a whole. Of two runs that end at once the sessions of one may be lost.
+/// Sessions decide which server is trusted without a certificate, and contain secrets, so the file must be accessible
+/// only to its owner. It is replaced as a whole. If two runs end at the same time, the sessions of one of them may be
+/// lost.
 final class TLSSessionFile: Sendable {
     let path: String
     private let settings: [UInt8]
-    /// The keys of what this run has read.
+    /// The keys of the sessions that this run has read.
     private let taken: Set<TLSSessionCache.Key>
 
     /// Reads the sessions of these settings into the cache. Called where it may block.
     ///
-    /// A file that is damaged counts as empty, one that is not of sessions too; the latter is never written.
-    /// - Throws: `H2Error` (`tlsConfiguration`) if it cannot be read, or others may write or read it.
+    /// A damaged file counts as empty, and so does a file of another kind, which is never overwritten.
+    /// - Throws: `H2Error` (`tlsConfiguration`) if it cannot be read, or if others may write or read it.
     init(_ path: String, settings: [UInt8], into cache: TLSSessionCache) throws {
         self.path = path
         self.settings = settings
@@ -68,15 +69,15 @@ final class TLSSessionFile: Sendable {
             isForeign: !bytes.isEmpty && !bytes.starts(with: TLSSessionRecord.mark))
     }
 
-    /// Writes the cache's sessions, beside those of other settings and servers. Called where it may block. A failure leaves the
-    /// file as it was: resumption is never needed.
+    /// Writes the cache's sessions next to those of other settings and servers. Called where it may block. A failure
+    /// leaves the file unchanged: resumption is never required.
     func save(_ cache: TLSSessionCache) {
         guard let contents = try? Self.read(path), !contents.isForeign else { return }
         let records = TLSSessionRecord.merge(
             contents.records, with: cache.records, taken: taken, settings: settings, now: time(nil))
         if records == contents.records { return }
         let bytes = TLSSessionRecord.encode(records)
-        // Created with mode 0600, and never an existing file.
+        // Created with mode 0600. Never opens an existing file.
         var name = Array("\(path).XXXXXX".utf8CString)
         let descriptor = mkstemp(&name)
         guard descriptor >= 0 else { return }

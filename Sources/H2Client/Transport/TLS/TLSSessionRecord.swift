@@ -4,15 +4,15 @@ struct TLSSessionRecord: Hashable, Sendable {
     var beginning: TLSSessionCache.Beginning
     /// The session as OpenSSL encodes it (i2d_SSL_SESSION). It contains secrets.
     var session: [UInt8]
-    /// A digest of the settings under which the server was verified. 32 bytes.
+    /// A digest of the settings under which the server was verified, of 32 bytes.
     var settings: [UInt8] = []
 
-    /// Maximum sizes and numbers in a file; more makes it unreadable.
+    /// Maximum sizes and numbers for a file; a file that exceeds them is unreadable.
     static let fileLimit = 8 << 20
     static let textLimit = 64 << 10
     static let listLimit = 64
 
-    /// The first bytes of a file of sessions.
+    /// The first bytes of a session file.
     static let mark = Array("H2Client TLS sessions, 1\n".utf8)
 
     static func encode(_ records: [TLSSessionRecord]) -> [UInt8] {
@@ -23,7 +23,7 @@ struct TLSSessionRecord: Hashable, Sendable {
             put(record.key.protocols.map { Array($0.utf8) }, to: &out)
             put(record.settings, to: &out)
             put(record.beginning.time, to: &out)
-            // One more than the number of certificates, so that none is not the same as unknown.
+            // One more than the number of certificates, so that none can be told apart from unknown.
             put(record.beginning.certificates.map { [[]] + $0.encoded } ?? [], to: &out)
             put(record.session, to: &out)
         }
@@ -47,7 +47,7 @@ struct TLSSessionRecord: Hashable, Sendable {
         for item in list { put(item, to: &out) }
     }
 
-    /// The records of a file; nil if it is damaged, or not a file of sessions.
+    /// The records of a file; nil if it is damaged or is not a session file.
     static func decode(_ bytes: [UInt8]) -> [TLSSessionRecord]? {
         guard bytes.count <= fileLimit, bytes.starts(with: mark) else { return nil }
         var rest = Reader(rest: bytes[mark.count...])
@@ -101,10 +101,10 @@ struct TLSSessionRecord: Hashable, Sendable {
 
     // MARK: - Rules
 
-    /// Seconds after its full handshake at which a session is not taken from a file.
+    /// Seconds after its full handshake from which a session is no longer taken from a file.
     static let maximumAge = 86_400
 
-    /// Whether `decode` takes it.
+    /// Whether `decode` accepts it.
     private var isStorable: Bool {
         let certificates = beginning.certificates?.encoded ?? []
         return session.count <= Self.textLimit && key.protocols.count <= Self.listLimit
@@ -116,9 +116,9 @@ struct TLSSessionRecord: Hashable, Sendable {
 
     /// The records of a file after a run.
     /// - Parameters:
-    ///   - stored: the records that it has, perhaps by other runs.
+    ///   - stored: the records in the file, perhaps from other runs.
     ///   - ours: the sessions of this run, under `settings`.
-    ///   - taken: the keys of the sessions that this run has read from it.
+    ///   - taken: the keys of the sessions that this run has read from the file.
     static func merge(
         _ stored: [TLSSessionRecord], with ours: [TLSSessionRecord], taken: Set<TLSSessionCache.Key>,
         settings: [UInt8], now: Int

@@ -1,13 +1,13 @@
 import CNghttp2
 
-// The checks beyond what OpenSSL verifies: staple, pins, verifier.
+// The checks beyond OpenSSL's verification: staple, pins, verifier.
 
 extension TLSWire {
-    /// OpenSSL has verified the certificate and has the staple, if the server sent one.
+    /// Called when OpenSSL has verified the certificate, with the staple if the server sent one.
     static func judgeStaple(_ ssl: OpaquePointer?) -> CInt { with(ssl) { $0.judgeStaple() ? 1 : 0 } ?? 0 }
 
     private func judgeStaple() -> Bool {
-        // A resumed session was judged when it began, and the server sends no staple.
+        // A resumed session was judged when it began, and the server does not send a staple.
         guard SSL_session_reused(ssl) != 1 else { return true }
         var isPromised = false
         var why: UnsafePointer<CChar>?
@@ -30,7 +30,7 @@ extension TLSWire {
         return fault == nil
     }
 
-    /// Keeps what is examined, and compares it with the pins.
+    /// Stores the data to be examined, and compares it with the pins.
     func pinError() -> H2Error? {
         guard let context, context.examinesChain else { return nil }
         if SSL_session_reused(ssl) != 1 {
@@ -46,7 +46,7 @@ extension TLSWire {
             "if the server's key was changed on purpose, pin the new one")
     }
 
-    /// Asks the configuration's verifier; to be called on a thread that may block. nil if there is none.
+    /// Calls the configuration's verifier, on a thread that may block. nil if there is none.
     var examination: (@Sendable () -> H2Error.CertificateFault?)? {
         guard let context, let verifier = context.verifier else { return nil }
         let certificates = beginning?.certificates ?? PeerCertificates(encoded: [])

@@ -5,7 +5,7 @@ import H2Platform
 package enum ProtocolChoice: Sendable, Hashable {
     /// There is no TLS, so nothing was offered.
     case cleartext
-    /// One of the offered protocols.
+    /// One of the offered protocols was chosen.
     case chosen(String)
     /// The server chose nothing: it does not support ALPN. To a client that does, that means HTTP/1.1.
     case nothing
@@ -13,7 +13,8 @@ package enum ProtocolChoice: Sendable, Hashable {
     case unoffered(String)
 }
 
-/// TLS by OpenSSL, over a socket, whose descriptor it reads and writes itself (no copies through memory BIOs), or over another
+/// TLS by OpenSSL, over a socket, whose descriptor OpenSSL reads and writes itself (no copies through memory BIOs), or
+/// over another wire.
 /// wire.
 package final class TLSWire: SocketWire, CarrierWire {
     /// Valid until `release` or `deinit`.
@@ -25,23 +26,28 @@ package final class TLSWire: SocketWire, CarrierWire {
     private let protocols: [String]
     /// The cache key of the connection's sessions; nil on the server side.
     let sessionKey: TLSSessionCache.Key?
-    /// The full handshake that the connection relies on: an earlier one's if it resumes a session.
+    /// The full handshake that the connection relies on: that of an earlier connection if it resumes a session.
     var beginning: TLSSessionCache.Beginning?
-    /// The fault that the staple shows.
+    /// The fault found in the staple.
     var fault: H2Error.CertificateFault?
-    /// Whether everything about the peer has been examined. Only then may others resume its sessions.
+    /// Whether everything about the peer has been examined. Only then may other connections resume its sessions.
     private var isAccepted = false
-    /// Sessions that have come before. Owned.
+    /// Bytes of early data that the server accepts with the session to be resumed (RFC 8446 section 4.2.10); 0 if it
+    /// accepts none, or if the session's protocol is not offered here.
+    package private(set) var earlyDataLimit = 0
+    /// The ALPN choice when that session began. Early data is written for this protocol.
+    package private(set) var earlyProtocol = ProtocolChoice.nothing
+    /// Sessions that arrived before the peer was accepted. Owned.
     private var earlySessions: [OpaquePointer] = []
     private var isEstablished = false
-    /// Whether any data of the peer has arrived.
+    /// Whether any data from the peer has arrived.
     private var hasRead = false
     // OpenSSL forbids SSL_shutdown after a fatal error.
     private var isBroken = false
 
     /// Takes ownership of the descriptor. A nil `serverName` makes it the server side.
     /// - Parameters:
-    ///   - protocols: what a client offers by ALPN, the preferred first.
+    ///   - protocols: a client's ALPN offer, in order of preference.
     ///   - port: the origin's port, if a client resumes sessions.
     package init(
         descriptor: CInt, context: TLSContext, serverName: String?, isAddress: Bool = false, protocols: [String] = [],
@@ -62,7 +68,7 @@ package final class TLSWire: SocketWire, CarrierWire {
         prepare()
     }
 
-    /// A client's TLS over another wire, of which it takes ownership.
+    /// A client's TLS over another wire. Takes ownership of that wire.
     /// - Parameters: as above.
     init(
         over carrier: any CarrierWire, context: TLSContext, serverName: String, isAddress: Bool, protocols: [String],
@@ -95,9 +101,26 @@ package final class TLSWire: SocketWire, CarrierWire {
         SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
         if let sessionKey, let resumable = context?.sessions?.take(for: sessionKey) {
             SSL_set_session(ssl, resumable.session)
+            noteEarlyData(of: resumable.session)
             SSL_SESSION_free(resumable.session)
             beginning = resumable.beginning
         }
+    }
+
+    private func noteEarlyData(of session: OpaquePointer) {
+        let limit = SSL_SESSION_get_max_early_data(session)
+        guard limit > 0 else { return }
+        var bytes: UnsafePointer<UInt8>?
+        var length = 0
+        SSL_SESSION_get0_alpn_selected(session, &bytes, &length)
+        if let bytes, length > 0 {
+            let name = String(decoding: UnsafeBufferPointer(start: bytes, count: length), as: UTF8.self)
+            guard protocols.contains(name) else { return }
+            earlyProtocol = .chosen(name)
+        } else if !protocols.contains("http/1.1") {
+            return
+        }
+        earlyDataLimit = Int(limit)
     }
 
     // MARK: - The wire below
@@ -114,7 +137,7 @@ package final class TLSWire: SocketWire, CarrierWire {
         moveCarried(user) { $0.write(UnsafeRawBufferPointer(start: bytes, count: count)) }
     }
 
-    /// The result in the form of the BIO: a count, or one of its codes.
+    /// The result as the BIO expects it: a count, or one of its codes.
     private static func moveCarried(
         _ user: UnsafeMutableRawPointer?, _ move: (any CarrierWire) -> WireResult
     ) -> Int {
@@ -169,7 +192,7 @@ package final class TLSWire: SocketWire, CarrierWire {
         earlySessions = []
     }
 
-    /// OpenSSL has a line for the key log.
+    /// OpenSSL has produced a line for the key log.
     static func log(_ line: UnsafePointer<CChar>, of ssl: OpaquePointer) {
         with(ssl) { $0.context?.keyLog?.append(line) }
     }
@@ -214,7 +237,30 @@ package final class TLSWire: SocketWire, CarrierWire {
         }
     }
 
-    /// The connection may be used, and its sessions resumed.
+    /// The outcome for the early data.
+    package enum EarlyData: Sendable { case none, accepted, rejected }
+
+    /// Writes early data; the first call comes after the ClientHello, which may also be sent alone. Writes all or
+    /// nothing; after `wouldBlock` the next call needs the same bytes. To be called before `handshake`, with no more
+    /// than `earlyDataLimit` bytes in total.
+    package func writeEarly(_ bytes: UnsafeRawBufferPointer) -> WireResult {
+        ch2_ssl_clear_errors()
+        errno = 0
+        var written = 0
+        let result = SSL_write_early_data(ssl, bytes.baseAddress, bytes.count, &written)
+        return result == 1 ? .bytes(written) : failed(result, "writing early data", errno: errno)
+    }
+
+    /// Known once the handshake is complete.
+    package var earlyData: EarlyData {
+        switch SSL_get_early_data_status(ssl) {
+        case SSL_EARLY_DATA_ACCEPTED: .accepted
+        case SSL_EARLY_DATA_REJECTED: .rejected
+        default: .none
+        }
+    }
+
+    /// Notes that the connection may be used, and its sessions resumed.
     func accept() {
         isAccepted = true
         for session in earlySessions { keep(session) }
@@ -260,7 +306,8 @@ package final class TLSWire: SocketWire, CarrierWire {
         let text = fault.reason
         // The latter is OpenSSL's error if a server chose a protocol that was not offered, as Apache does.
         let isNoProtocol =
-            text.contains("no application protocol") || protocols == ["h2"] && text.contains("bad extension")
+            text.containsBytes(of: "no application protocol")
+            || protocols == ["h2"] && text.containsBytes(of: "bad extension")
         return H2Error(
             isNoProtocol && protocols.contains("h2") ? .http2NotNegotiated : .tlsFailed,
             scope: .connection, initiator: .remote, cause: .tls(fault), message: "the TLS handshake failed: \(text)",
@@ -280,7 +327,7 @@ package final class TLSWire: SocketWire, CarrierWire {
         let reason =
             packed != 0 && !ch2_ssl_is_unexpected_eof(packed)
             ? Self.describe(packed) : code == 0 ? "it closed the connection" : describeErrno(code)
-        // After the handshake an end without an alert may have another reason, so its code is not changed.
+        // After the handshake, an end without an alert may have another reason, so the error's code is not changed.
         return H2Error(
             isAboutCertificates || !isEstablished ? .tlsFailed : .connectionClosed, scope: .connection,
             initiator: .remote, cause: packed == 0 ? .errno(code) : .openSSL(packed),
@@ -331,7 +378,7 @@ package final class TLSWire: SocketWire, CarrierWire {
     /// The server's response to our offer.
     package var protocolChoice: ProtocolChoice {
         guard let name = selectedProtocol else { return .nothing }
-        // Not every OpenSSL verifies that it was offered.
+        // Not every version of OpenSSL verifies that it was offered.
         return protocols.contains(name) ? .chosen(name) : .unoffered(name.utf8.prefix(64).printable)
     }
 
@@ -364,6 +411,14 @@ package final class TLSWire: SocketWire, CarrierWire {
             PeerCertificates.text { ch2_print_name($0, X509_get_issuer_name(certificate)) },
             PeerCertificates.text { ASN1_TIME_print($0, X509_get0_notAfter(certificate)) }
         )
+    }
+
+    /// The peer's certificates in DER, its own first. Of a resumed session its own alone.
+    var peerCertificates: [[UInt8]] {
+        let chain = PeerCertificates(chain: SSL_get_peer_cert_chain(ssl)).encoded
+        guard chain.isEmpty, let certificate = ch2_ssl_peer_certificate(ssl) else { return chain }
+        defer { X509_free(certificate) }
+        return PeerCertificates.encoded(certificate).map { [$0] } ?? []
     }
 
     // MARK: - Bytes
@@ -457,7 +512,7 @@ package final class TLSWire: SocketWire, CarrierWire {
     static func describe(_ code: UInt) -> String {
         // OpenSSL has no text for system errors (ERR_SYSTEM_FLAG, a macro).
         if code & 0x8000_0000 != 0 { return describeErrno(CInt(truncatingIfNeeded: code & 0x7fff_ffff)) }
-        guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
+        guard let reason = ch2_error_reason(code) else { return "error \(code)" }
         return String(cString: reason)
     }
 }

@@ -10,7 +10,7 @@ struct TrustSources {
     /// The source of the names, for errors: empty, or " that SSL_CERT_FILE names".
     private(set) var origin = ""
 
-    /// Nothing is named instead of the system's trust, which is used.
+    /// Whether nothing is named in place of the system's trust, which is then used.
     private(set) var isSystem = false
     /// Roots, in place of or beside the system's.
     let values: [ConnectionConfiguration.TLS.Source]
@@ -39,7 +39,7 @@ struct TrustSources {
         guard let value, !value.isEmpty else { return [] }
         if access(value, F_OK) == 0 { return [value] }
         let paths = value.split(separator: ":").map(String.init)
-        // Separators alone name nothing that could load, and must not select the system's trust.
+        // Separators alone name nothing that could be loaded, and must not select the system's trust.
         return paths.isEmpty ? [value] : paths
     }
 

@@ -2,11 +2,11 @@ import Testing
 
 @testable import H2Client
 
-/// Feeds bytes to a dialogue, as many at a time as said, and takes its output.
+/// Feeds bytes to a dialogue, in pieces of the given size, and takes its output.
 struct DialogueRig {
     let dialogue: any TunnelDialogue
     private(set) var sent: [UInt8] = []
-    /// Bytes that were fed and left for the tunnel.
+    /// Bytes that were fed but left for the tunnel.
     private(set) var left: [UInt8] = []
 
     init(_ dialogue: any TunnelDialogue) {

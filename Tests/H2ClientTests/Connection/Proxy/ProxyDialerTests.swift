@@ -5,12 +5,12 @@ import Testing
 
 @Suite(.inTurn, .timeLimit(.minutes(2)))
 struct ProxyDialerTests {
-    /// Knows some names, and counts how often it is asked for each.
+    /// Resolves some names, and counts the look-ups of each.
     private final class Names: NameResolver {
         private let addresses: [String: [String]]
         private let asked = Asked()
 
-        /// Invariant behind `@unchecked Sendable`: `names` is touched under `lock`.
+        /// Invariant behind `@unchecked Sendable`: `names` is accessed under `lock`.
         private final class Asked: @unchecked Sendable {
             let lock = PthreadLock()
             var names: [String] = []

@@ -7,7 +7,7 @@ import Testing
 /// The dialogue over a real socket.
 @Suite(.inTurn)
 struct TunnelOpeningTests {
-    /// Has the proxy say `answer`, and returns the error, or what can be read from the tunnel then.
+    /// Lets the proxy send `answer`, and returns the error, or the bytes that can then be read from the tunnel.
     private func open(_ answer: [[UInt8]], ends: Bool = false) async throws -> (error: H2Error?, tunnelled: [UInt8]) {
         var pair: [CInt] = [0, 0]
         guard socketpair(AF_UNIX, streamSocketType, 0, &pair) == 0 else { throw ProcessFailure("no sockets") }

@@ -48,7 +48,7 @@ import Testing
         Case(#"Digest realm="a" Basic realm="b""#, is: ["digest realm=a", "basic realm=b"]),
         // A parameter without a challenge.
         Case(#"realm="a", Basic realm="b""#, is: ["basic realm=b"]),
-        // Each field starts anew.
+        // Each field starts over.
         Case("Basic", "realm=a", is: ["basic"]),
         Case("", is: []),
         Case(is: []),

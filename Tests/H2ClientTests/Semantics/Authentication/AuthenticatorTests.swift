@@ -14,7 +14,7 @@ import Testing
         other = try Origin("https://b.test")
     }
 
-    /// Sends a request until it is answered for good, and returns the statuses.
+    /// Sends a request until it gets a final answer, and returns the statuses.
     private func send(
         _ authentication: HTTPAuthentication, to gate: DigestGate, body: HTTPRequestBody = .empty,
         target: String = "/x?y=1", role: Authenticator.Role = .origin
@@ -76,7 +76,7 @@ import Testing
         let gate = gate()
         let wrong = HTTPAuthentication.digest(user: "ada", password: "wrong")
         #expect(try await send(wrong, to: gate) == [401, 401])
-        // Nothing of it is used again.
+        // No part of it is used again.
         #expect(try await send(wrong, to: gate) == [401, 401])
         #expect(gate.counts == DigestGate.Counts(withoutCredentials: 2, refused: 2))
     }

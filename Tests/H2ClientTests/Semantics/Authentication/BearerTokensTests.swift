@@ -7,7 +7,7 @@ import Testing
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct BearerTokensTests {
     private struct Refusal: Error {}
 
-    /// Fetches tokens `t1`, `t2` …, when it is let.
+    /// Fetches tokens `t1`, `t2` …, when allowed to.
     private final class Issuer: Sendable {
         let calls = Atomic(0)
         let cancelled = Atomic(0)
@@ -71,7 +71,7 @@ import Testing
         tokens.refuse(number: first.number)
         let second = try await tokens.token(limits())
         #expect(second.token.value == "t2")
-        // Another request that had the first one.
+        // Another request that used the first token.
         tokens.refuse(number: first.number)
         #expect(try await tokens.token(limits()).number == second.number)
         #expect(issuer.callCount == 2)

@@ -5,14 +5,14 @@ import Testing
 @testable import H2Client
 
 @Suite(.inTurn) struct ContentDecoderTests {
-    /// 790 bytes, and what Python's gzip and zlib, and the brotli and zstd commands, made of them.
+    /// 790 bytes, and their encodings by Python's gzip and zlib, and by the brotli and zstd commands.
     static let text = Array((0..<40).map { "line \($0) of the body\n" }.joined().utf8)
 
     struct Vector: CustomTestStringConvertible {
         let name: String
         let coding: ContentCoding
         let encoded: [UInt8]
-        /// Whether damage is found by a checksum.
+        /// Whether a checksum detects damage.
         var isChecked = true
         var testDescription: String { name }
 
@@ -112,13 +112,13 @@ import Testing
             #expect(try decode(body, [coding]) == Self.text + Array("end".utf8))
             #expect(try decode(body.map { [$0] }, [coding]) == Self.text + Array("end".utf8))
         }
-        // RFC 8878 section 3.1.2: frames to be skipped.
+        // RFC 8878 section 3.1.2: skippable frames.
         let skipped = bytes("502a4d180300000001 02 03".replacing(" ", with: ""))
         #expect(try decode(skipped + encode(Self.text, [.zstd]) + skipped, [.zstd]) == Self.text)
     }
 
     @Test func `A gzip header may have a name, a comment and a checksum`() throws {
-        // FHCRC, FEXTRA, FNAME and FCOMMENT, as Python's zlib writes none of them.
+        // FHCRC, FEXTRA, FNAME and FCOMMENT, since Python's zlib writes none of them.
         let head = bytes("1f8b081e000000000203" + "0400" + "41420000" + "6e616d6500" + "6300")
         let body = Self.vectors[0].encoded.dropFirst(10)
         let checksum = crc16(head)
@@ -152,7 +152,7 @@ import Testing
     @Test(arguments: vectors) func `Bytes after the end are found`(_ vector: Vector) throws {
         for trailing in [[0], [0x1f], [0x28, 0xb5, 0x2f], Array("garbage".utf8), [UInt8](repeating: 0, count: 100)] {
             let found = fault(vector.encoded + trailing, [vector.coding])
-            // What could become another member or frame is an incomplete one.
+            // Bytes that could begin another member or frame count as an incomplete one.
             let begins =
                 trailing == [0x1f] && vector.coding == .gzip
                 || trailing == [0x28, 0xb5, 0x2f] && vector.coding == .zstd
@@ -169,7 +169,7 @@ import Testing
                 var damaged = vector.encoded
                 damaged[index] ^= 1 << bit
                 let result = Result { try decode(damaged, [vector.coding]) }
-                // Bits of gzip's header that mean nothing, such as the time, may differ.
+                // Bits of gzip's header without a meaning, such as the time, may differ.
                 if vector.isChecked, case .success(let decoded) = result { #expect(decoded == Self.text) }
             }
         }
@@ -229,7 +229,7 @@ import Testing
 
     @Test func `A bomb inside another is refused before it keeps its reader busy`() throws {
         let limits = ContentDecoder.Limits(ratio: 200, ratioFloor: 4 << 20)
-        // The outer coding alone gives gigabytes of empty members, of which nothing comes out.
+        // The outer coding alone yields gigabytes of empty members, which produce no output.
         let members = try encode([], [.gzip])
         let inner = [UInt8]((0..<1_000_000).map { members[$0 % members.count] })
         let outer = try (0..<20).flatMap { _ in try encode(inner, [.zstd]) }

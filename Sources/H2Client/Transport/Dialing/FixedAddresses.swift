@@ -22,7 +22,7 @@ final class FixedAddresses: NameResolver {
 }
 
 extension Resolver {
-    /// The addresses of a host as someone wrote them.
+    /// The addresses of a host as they were written.
     static func literals(_ literals: [String], of host: String, port: Int) -> Result<[SocketAddress], H2Error> {
         var addresses: [SocketAddress] = []
         for literal in literals {

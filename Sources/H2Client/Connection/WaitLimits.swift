@@ -1,6 +1,6 @@
 /// How long a request may wait for something that is not a response: a file, a token.
 struct WaitLimits: Sendable {
-    /// The loop that keeps the time.
+    /// The loop that runs the timer.
     let loop: H2EventLoop
     /// The request's time limit; nil for none.
     let timeout: Duration?
@@ -14,7 +14,7 @@ struct WaitLimits: Sendable {
     ) async throws -> Value {
         let wait = TimedWait<Value>(loop)
         let run: @Sendable () -> Void = { wait.finish(Result { try work() }) }
-        // If the system has no thread left, the caller has to wait itself.
+        // If the system has no more threads, the caller has to wait itself.
         if loop.runBlocking(run) != 0 { run() }
         return try await wait.wait(within: timeout, calledAt: calledAt)
     }

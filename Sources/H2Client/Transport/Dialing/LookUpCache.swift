@@ -1,7 +1,7 @@
-/// A user's function that resolves names, with a memory of its answers.
+/// A user's function that resolves names, with a cache of its answers.
 ///
-/// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`. Callers are told, and the user's function
-/// is called, after it was released.
+/// Invariant behind `@unchecked Sendable`: mutable state is accessed only under `lock`. Callers are notified, and the
+/// user's function is called, after the lock has been released.
 final class LookUpCache: NameResolver, @unchecked Sendable {
     private struct Known {
         let addresses: [String]
@@ -12,7 +12,7 @@ final class LookUpCache: NameResolver, @unchecked Sendable {
     private final class Lookup: @unchecked Sendable {
         var queries: [Query] = []
         var task: Task<Void, Never>?
-        /// Nobody waits any more: its answer is for nobody, even if someone asks for the same host again.
+        /// Nobody is waiting any more: the answer is dropped, even if someone asks for the same host again.
         var isUnwanted = false
     }
 
@@ -83,7 +83,8 @@ final class LookUpCache: NameResolver, @unchecked Sendable {
         return query
     }
 
-    /// The task is the look-up's: it ends with the function's answer, and is cancelled when nobody waits for it.
+    /// The task belongs to the look-up: it ends with the function's answer, and is cancelled when nobody is waiting for
+    /// it.
     private func start(_ lookup: Lookup, _ host: String) {
         let task = Task {
             let result: Result<HostResolver.Answer, any Error>
@@ -100,7 +101,7 @@ final class LookUpCache: NameResolver, @unchecked Sendable {
     private func ended(_ lookup: Lookup, _ host: String, _ result: Result<HostResolver.Answer, any Error>) {
         let now = H2EventLoop.monotonicNanoseconds()
         let queries = lock.withLock {
-            // What a cancelled function returns may be anything.
+            // A cancelled function may return anything.
             if case .success(let answer) = result, !lookup.isUnwanted, answer.timeToLive > .zero, limit > 0 {
                 makeRoom(now)
                 known[host] = Known(

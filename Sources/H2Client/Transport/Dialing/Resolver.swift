@@ -31,7 +31,7 @@ extension NameResolver {
     }
 }
 
-/// Resolves names by getaddrinfo on threads of its own, so that a slow name server never blocks a loop.
+/// Resolves names by getaddrinfo on its own threads, so that a slow name server never blocks a loop.
 ///
 /// Requests for a name that is already being looked up share that look-up. Threads are started for look-ups and exit when none
 /// is waiting; at most `threadLimit` run at once, and others wait in order. Nothing is cached: that is the name service's job.

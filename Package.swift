@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// For what needs no speed, in a release of h2get. Packages that depend on this one must not see flags.
+let small: [SwiftSetting] = Context.environment["H2_RELEASE"] == nil ? [] : [.unsafeFlags(["-Osize"])]
+
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
@@ -32,7 +35,6 @@ let package = Package(
     dependencies: [
         // No traits: one of them brings FoundationEssentials into every binary, for HTTPRequest(url:), which is not used here.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -63,14 +65,13 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "H2Measure", dependencies: ["H2Client", "H2Platform", "CZlib", histogram, httpTypes],
-            swiftSettings: strict),
+            swiftSettings: strict + small),
         .executableTarget(
             name: "h2get",
             dependencies: [
                 "H2Client", "H2Measure", "H2ClientTesting", "H2Platform", httpTypes,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict + small),
         .executableTarget(
             name: "h2bench", dependencies: ["H2Client", "H2Platform", httpTypes], path: "Benchmarks/h2bench",
             swiftSettings: strict),
@@ -84,6 +85,12 @@ let package = Package(
         .testTarget(
             name: "H2ClientTestingTests",
             dependencies: ["CNghttp2", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClientGuideTests",
+            dependencies: [
+                "H2Client", "H2ClientJSON", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SimulationTests", dependencies: ["CNghttp2", "H2Client", "H2Platform", "H2TestSupport", httpTypes],

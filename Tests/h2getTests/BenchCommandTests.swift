@@ -9,7 +9,7 @@ import Testing
 private let url = "https://localhost/"
 
 private func settings(_ arguments: [String]) throws -> BenchSettings {
-    try BenchSettings(try CommandLineReader.read(BenchCommand.self, arguments))
+    try BenchSettings(try parsed(.bench, arguments))
 }
 
 private func planned(_ arguments: String...) throws -> BenchPlan { try settings(arguments).plan }
@@ -268,7 +268,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),
             (["-p", "h2c", url], "ALPN decides: leave it out"), (["-p", "http/1.1", url], "use --h1 instead"),
             (["--h1", "-p", "h2c", "http://h/"], "--h1 and -p h2c cannot be combined"),
-            (["-p", "h3", url], "'-p <PROTOCOL>'"),
+            (["-p", "h3", url], "not a valid value for -p"),
             (["-w", "15", url], "use 16 (65,535 bytes, where HTTP/2 begins) to 30"), (["-W", "31", url], "to 30"),
             (["-w", "16", "--h1", url], "-w and -W are windows of HTTP/2"),
             (["-W", "16", "-p", "http/1.1", "http://h/"], "-w and -W are windows of HTTP/2"),
@@ -290,7 +290,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["--expect-status", "600", url], "use statuses from 200 to 599"),
             (["--expect-status", "1xx", url], "use statuses from 200 to 599"),
             (["--expect-status", "2xx,", url], "use statuses from 200 to 599"),
-            (["--expect-status", "204 ,2xx", url], "The value '204 ,2xx' is invalid"),
+            (["--expect-status", "204 ,2xx", url], "'204 ,2xx' is not a valid value"),
             (["--expect-size", "many", url], "write a size in bytes"),
             (["--expect-sha256", "12", url], "write the 64 hexadecimal digits"),
             (["--timing-script-file", "/absent/s", url], "leave out -i and those on the command line"),
@@ -326,7 +326,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-c", "2M", url], "use 1 to 1000000"), (["-D", "0", url], "use a time above 0"),
             (["-D", "soon", url], "write a time such as 10s"), (["-T", "0", url], "above 0"),
             (["--requests-per-connection", "0", url], "use 1 to"),
-            (["--api", "callback", url], "'--api <direct|async>'"),
+            (["--api", "callback", url], "write direct or async"),
             (["--api", "async", "--request-rate", "5", url], "2 --api async has no open loop"),
             (["--api", "async", "--rps", "5", url], "leave out --request-rate, --rps and --stages"),
             (["-k", "http://h/"], "-k is about TLS, which http:// URLs do without"),
@@ -372,9 +372,9 @@ private func refusal(_ arguments: [String]) -> String? {
         #expect(refusal(arguments)?.contains(message) == true, "\(refusal(arguments) ?? "no refusal")")
     }
 
-    @Test func `Help has its sections once each, and fits a terminal`() {
-        let help = CommandLineReader.help(BenchCommand.self)
-        for title in ["LOAD:", "REQUESTS:", "CONNECTIONS:", "RESULTS:"] {
+    @Test func `Help has its sections once each, and fits a terminal`() throws {
+        let help = try Help(.bench, width: 120).text(topic: "all")
+        for title in ["LOAD:", "REQUEST:", "CONNECTION:", "RESULTS:"] {
             #expect(help.split(separator: "\n").count { $0.uppercased() == title } == 1, "\(title) in\n\(help)")
         }
         #expect(help.split(separator: "\n").allSatisfy { $0.count <= 120 })

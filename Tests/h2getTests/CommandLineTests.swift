@@ -7,12 +7,12 @@ import Testing
 
 /// What the words on the command line come to.
 private func settings(_ arguments: String...) throws -> FetchSettings {
-    try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments))
+    try FetchSettings(try parsed(.fetch, arguments))
 }
 
 private func usageError(_ arguments: String...) -> String? {
     do {
-        _ = try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments))
+        _ = try FetchSettings(try parsed(.fetch, arguments))
         return nil
     } catch let failure as Failure {
         return failure.status == .usage ? failure.message : "status \(failure.status)"
@@ -25,7 +25,7 @@ private func usageError(_ arguments: String...) -> String? {
     @Test func `A URL alone is a GET with our user agent`() throws {
         let settings = try settings("https://localhost/")
         #expect(settings.method == .get)
-        #expect(settings.urls == ["https://localhost/"])
+        #expect(settings.urls.arguments == ["https://localhost/"])
         #expect(settings.fields[.userAgent] == "h2get/\(version)")
         #expect(settings.fields[.accept] == "*/*")
         #expect(settings.body == .none)
@@ -69,30 +69,45 @@ private func usageError(_ arguments: String...) -> String? {
     }
 
     @Test(arguments: [
-        (["-sXPUT", "u"], ["-s", "-X", "PUT", "u"]), (["-sSo", "-fd", "u"], ["-sS", "-o", "-fd", "u"]),
-        (["-H", "-sXa", "-d@f"], ["-H", "-sXa", "-d", "@f"]), (["--data", "-sXa", "-v"], ["--data", "-sXa", "-v"]),
-        (["-vv", "--", "-sXa"], ["-vv", "--", "-sXa"]), (["-", "-o", "-", "-i"], ["-", "-o", "-", "-i"]),
+        (["-sXPUT", "u"], "-s -X=PUT u"), (["-sSo", "-fd", "u"], "-s -S -o=-fd u"),
+        (["-H", "-sXa", "-d@f"], "-H=-sXa -d=@f"), (["--data", "-sXa", "-v"], "--data=-sXa -v"),
+        (["-vv", "--", "-sXa"], "-v -v -sXa"), (["-", "-o", "-", "-i"], "-o=- -i -"),
+        (["--data=a=b", "--output="], "--data=a=b --output="), (["-o", "--", "-f"], "-o=-- -f"),
+        (["-f", "--no-fail", "u", "-f"], "-f !--no-fail -f u"), (["-d", "", ""], "-d= "),
     ])
-    func `Joined letters are told apart from values`(_ given: [String], _ expected: [String]) {
-        #expect(CommandLineReader.separated(given, lettersWithValue: GetCommand.lettersWithValue) == expected)
+    func `Letters, values and operands are told apart as curl does`(_ given: [String], _ expected: String) throws {
+        let arguments = try parsed(.fetch, given)
+        let options = arguments.occurrences.map { option in
+            (option.isOn ? "" : "!") + option.spelling
+                + (option.hasValue ? "=" + String(decoding: option.value, as: UTF8.self) : "")
+        }
+        #expect((options + arguments.operands).joined(separator: " ") == expected)
     }
 
     @Test(
         arguments: [
-            GetCommand.self, BenchCommand.self, CompareCommand.self, SweepCommand.self, BenchMergeCommand.self,
-        ] as [any URLCommand.Type])
-    func `Every letter with a value is known to the one that takes joined letters apart`(_ type: any URLCommand.Type) {
-        let help = CommandLineReader.help(type)
-        var letters: Set<UInt8> = []
-        for line in help.split(separator: "\n") {
-            // `  -X, --request <METHOD>  The method.`
-            let word = Array(line.utf8.drop { $0 == UInt8(ascii: " ") })
-            guard line.hasPrefix("  -"), word.count > 2, word[2] == UInt8(ascii: ","), line.contains(" <") else {
-                continue
-            }
-            letters.insert(word[1])
+            (["--nope"], "--nope is not an option of h2get; 'h2get --help'"), (["-s9q"], "-9 (in '-s9…')"),
+            (["--outptu", "f"], "did you mean --output?"),
+            (["--create"], "did you mean --create-dirs or --create-file-mode?"),
+            (["--http3"], "there is no HTTP/3"),
+            (["--threads", "2"], "it is an option of h2get bench, -t, --threads N"),
+            (["-o"], "-o needs a value: -o FILE"),
+            (["--silent=yes"], "--silent takes no value"), (["--no-silent=yes"], "--no-silent takes no value"),
+            (["--no-output"], "--no-output is not an option"),
+            (["-m", "soon"], "'soon' is not a valid value for -m: write"),
+            (["-m", "me:hush"], "'***' is not a valid value"),
+            (["--max-time="], "'' is not a valid value for --max-time"),
+            (["--retry", "-1"], "write a whole number"), (["--parallel-max", "0"], "use 1 at least"),
+        ] as [([String], String)])
+    func `A wrong option or value is refused with what to write instead`(_ arguments: [String], _ message: String) {
+        var refusal = "no refusal"
+        do {
+            _ = try FetchSettings(
+                parsed(.fetch, arguments + ["https://localhost/"].filter { _ in arguments != ["-o"] }))
+        } catch {
+            refusal = (error as? Failure)?.message ?? "\(error)"
         }
-        #expect(letters == type.lettersWithValue)
+        #expect(refusal.contains(message), "\(refusal)")
     }
 
     @Test func `-H replaces, repeats, empties and removes`() throws {
@@ -246,7 +261,7 @@ private func usageError(_ arguments: String...) -> String? {
             ("-1/s", nil), ("5/0s", nil), ("5/x", nil), ("1.5/s", nil), ("/s", nil),
         ] as [(String, Double?)])
     func `A rate is a number in a unit of time`(_ text: String, _ perSecond: Double?) {
-        #expect(Rate(argument: text)?.perSecond == perSecond)
+        #expect((try? Rate(text: text))?.perSecond == perSecond)
     }
 
     @Test func `Each time limit is its own`() throws {
@@ -263,23 +278,10 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("--keepalive-time", "0", "https://localhost/") != nil)
     }
 
-    @Test func `Thousands of URLs at the end do not go through the parser`() throws {
-        let urls = (1...5000).map { "https://localhost/\($0)" }
-        let (parsed, taken) = CommandLineReader.split(["-o", "/dev/null"] + urls)
-        #expect(parsed == ["-o", "/dev/null"])
-        #expect(taken == urls)
-        // The word after the last option may be its value.
-        let (withValue, rest) = CommandLineReader.split(urls + ["-m", "5"] + urls)
-        #expect(withValue.suffix(2) == ["-m", "5"])
-        #expect(rest == urls)
-        let command = try CommandLineReader.read(GetCommand.self, ["-s"] + urls)
-        #expect(command.urls == urls)
-    }
-
     @Test func `serve refuses what makes no sense`() {
         func fails(_ arguments: String...) -> Bool {
             do {
-                _ = try CommandLineReader.read(ServeCommand.self, arguments)
+                _ = try ServeSettings(parsed(.serve, arguments))
                 return false
             } catch { return (error as? Failure)?.status == .usage }
         }
@@ -296,9 +298,9 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(fails("--idle-timeout", "0"))
         #expect(!fails("--workers", "4", "--worker-queue", "8", "--service-time", "5ms", "--retry-after", "1"))
         #expect(!fails("--http1.1", "--close-after", "3", "--idle-timeout", "5s"))
-        #expect(ServeDuration(argument: "0.5s")?.duration == .milliseconds(500))
-        #expect(ServeDuration(argument: "7")?.duration == .milliseconds(7))
-        for text in ["", "s", "-1s", "1e3", "nan", "25h", "1.2.3"] { #expect(ServeDuration(argument: text) == nil) }
+        #expect((try? ServeSettings.time("0.5s")) == .milliseconds(500))
+        #expect((try? ServeSettings.time("7")) == .milliseconds(7))
+        for text in ["", "s", "-1s", "1e3", "nan", "25h", "1.2.3"] { #expect((try? ServeSettings.time(text)) == nil) }
         #expect(!fails("--port", "0", "--latency", "5", "."))
     }
 }

@@ -9,15 +9,15 @@ import Testing
 private let url = "https://localhost/"
 
 private func compare(_ arguments: String...) throws -> CompareSettings {
-    try CompareSettings(try CommandLineReader.read(CompareCommand.self, arguments))
+    try CompareSettings(try parsed(.compare, arguments))
 }
 
 private func sweep(_ arguments: String...) throws -> SweepSettings {
-    try SweepSettings(try CommandLineReader.read(SweepCommand.self, arguments))
+    try SweepSettings(try parsed(.sweep, arguments))
 }
 
 private func merge(_ arguments: [String]) throws {
-    _ = try BenchMerge(try CommandLineReader.read(BenchMergeCommand.self, arguments))
+    _ = try BenchMerge(try parsed(.merge, arguments))
 }
 
 private func refusal(_ work: () throws -> Void) -> String? {
@@ -103,14 +103,14 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["--rtt", "10", url], "write it with its unit"), (["--rtt", "5ms,5ms", url], "stands there twice"),
             (["--rtt", "11s", url], "longer than any on earth"), (["--loss", "1", url], "write it in percent"),
             (["--loss", "60%", url], "nothing would arrive"), (["--rounds", "0", url], "use 1 to 1000"),
-            (["--seed", "x", url], "'--seed <N>'"), (["-D", "5", url], "'h2get compare --help'"),
+            (["--seed", "x", url], "not a valid value for --seed"), (["-D", "5", url], "'h2get compare --help'"),
             ([url, "https://b/"], "give URLs of one https:// origin, of one http:// origin, or of one of each"),
             (["--connect-to", "h", url, "http://h/"], "with https:// and http:// leave it out"),
             (["-k", "http://h/"], "-k is about TLS"), (["--svg", "f", "--html", "f", url], "both write to f"),
             (["-s", "-v", url], "cannot be combined"), (["-H", "@-", "-H", "@-", url], "both read stdin"),
         ] as [([String], String)])
     func `What cannot be compared is refused with a reason`(_ arguments: [String], _ message: String) {
-        let refusal = refusal { _ = try CompareSettings(try CommandLineReader.read(CompareCommand.self, arguments)) }
+        let refusal = refusal { _ = try CompareSettings(try parsed(.compare, arguments)) }
         #expect(refusal?.contains(message) == true, "\(refusal ?? "no refusal")")
     }
 
@@ -126,7 +126,7 @@ private func refusal(_ work: () throws -> Void) -> String? {
             (["-s", "-v", url], "cannot be combined"), (["--sni", "x", "http://h/"], "--sni is about TLS"),
         ] as [([String], String)])
     func `What cannot be swept is refused with a reason`(_ arguments: [String], _ message: String) {
-        let refusal = refusal { _ = try SweepSettings(try CommandLineReader.read(SweepCommand.self, arguments)) }
+        let refusal = refusal { _ = try SweepSettings(try parsed(.sweep, arguments)) }
         #expect(refusal?.contains(message) == true, "\(refusal ?? "no refusal")")
     }
 

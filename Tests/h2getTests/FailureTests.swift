@@ -6,10 +6,10 @@ import Testing
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct FailureTests {
     @Test func `h2get fails with 3 for a bad URL, and fetches the others`() async throws {
         let served = try Served()
-        let result = try await served.get("nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")
+        let result = try await served.get("http:/nonsense", served.url("/bytes/4"), "https://u:secret@bad host/")
         #expect(result.status == 3)
         #expect(result.output == Served.pattern(4))
-        #expect(result.errors.contains("h2get: (3) nonsense: no scheme"))
+        #expect(result.errors.contains("h2get: (3) http:/nonsense: no scheme"))
         #expect(result.errors.contains("2 of 3 transfers failed"))
         #expect(!result.errors.contains("secret"))
     }
@@ -232,6 +232,9 @@ import Testing
             ["compare", "--rtt", "Bearer hush", "http://h/"], ["sweep", "--slo", "Bearer hush", "http://h/"],
             ["sweep", "--streams", "me:hush@h", "http://h/"], ["serve", "--user=me:hush"],
             ["serve", "http://me:hush@h/"],
+            ["-Yme:hush", "http://h/"], ["-sYme:hush", "http://h/"],
+            ["--cert", "absent.pem:hush", "https://localhost:1/"],
+            ["bench", "--cert", "absent.pem:hush", "https://localhost:1/"], ["-K", "config", "http://localhost:1/"],
             ["bench", "merge", "http://me:hush@h/x"], ["bench", "merge", "--user=me:hush", "x"],
         ]
 
@@ -240,6 +243,7 @@ import Testing
     ) async throws {
         let folder = try TemporaryFolder()
         try folder.write("a: b\nCookie hush\n", to: "fields")
+        try folder.write("--user=me:hush extra\n", to: "config")
         let result = try await Program.run(arguments, in: folder.root)
         #expect(result.status != 0 && !result.errors.isEmpty, "\(arguments)")
         #expect(!result.errors.contains("hush") && !result.text.contains("hush"), "\(arguments): \(result.errors)")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.inTurn) struct PlacementTests {
     private func placement(_ arguments: String...) throws -> Placement {
-        try FetchSettings(try CommandLineReader.read(GetCommand.self, arguments)).placement
+        try FetchSettings(try parsed(.fetch, arguments)).placement
     }
 
     @Test func `-o names the URLs in order and the rest goes to stdout`() throws {

@@ -30,15 +30,15 @@ enum Program {
     /// Runs it to its end, or kills it after `limit` seconds, which no test here needs.
     /// - Parameter whileRunning: gets the process's number; called off the cooperative pool.
     static func run(
-        _ arguments: [String], input: Data? = nil, in folder: String? = nil, limit: Double = 60,
-        output: String? = nil, whileRunning: (@Sendable (Int32) -> Void)? = nil
+        program: String = path, _ arguments: [String], input: Data? = nil, in folder: String? = nil,
+        limit: Double = 60, output: String? = nil, whileRunning: (@Sendable (Int32) -> Void)? = nil
     ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
                     with: Swift.Result {
                         try runBlocking(
-                            arguments, input: input, folder: folder, limit: limit, output: output,
+                            program, arguments, input: input, folder: folder, limit: limit, output: output,
                             whileRunning: whileRunning)
                     })
             }
@@ -46,7 +46,7 @@ enum Program {
     }
 
     private static func runBlocking(
-        _ arguments: [String], input: Data?, folder: String?, limit: Double, output: String?,
+        _ program: String, _ arguments: [String], input: Data?, folder: String?, limit: Double, output: String?,
         whileRunning: (@Sendable (Int32) -> Void)?
     ) throws -> Result {
         // Files rather than pipes: they cannot fill up.
@@ -60,7 +60,7 @@ enum Program {
         if output == nil { try scratch.write("", to: "out") }
         try scratch.write("", to: "err")
         let process = try ChildProcess(
-            path, arguments, in: folder, input: standardInput, output: .file(outputPath),
+            program, arguments, in: folder, input: standardInput, output: .file(outputPath),
             errors: .file(scratch.path("err")))
         if let whileRunning { Thread.detachNewThread { whileRunning(process.pid) } }
         let end = process.wait(seconds: limit)
@@ -87,22 +87,30 @@ enum Program {
     }
 
     /// Runs it with stdout and stderr on a terminal; `output` is what the terminal got.
-    /// - Parameter columns: how wide the terminal is; nil for one that does not say.
-    static func runOnTerminal(_ arguments: [String], columns: UInt16? = nil) async throws -> Result {
+    /// - Parameters:
+    ///   - columns: how wide the terminal is; nil for one that does not say.
+    ///   - received: gets each piece of the output, and returns the terminal's new width if it changes.
+    static func runOnTerminal(
+        _ arguments: [String], columns: UInt16? = nil, received: (@Sendable (Data) -> UInt16?)? = nil
+    ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
-                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments, columns) })
+                continuation.resume(with: Swift.Result { try runOnTerminalBlocking(arguments, columns, received) })
             }
         }
     }
 
-    private static func runOnTerminalBlocking(_ arguments: [String], _ columns: UInt16?) throws -> Result {
+    private static func runOnTerminalBlocking(
+        _ arguments: [String], _ columns: UInt16?, _ received: (@Sendable (Data) -> UInt16?)?
+    ) throws -> Result {
         var (ours, theirs): (Int32, Int32) = (-1, -1)
         var size = winsize(ws_row: 24, ws_col: columns ?? 0, ws_xpixel: 0, ws_ypixel: 0)
         try #require(openpty(&ours, &theirs, nil, nil, &size) == 0)
         defer { close(ours) }
+        // A terminal that shows colours: `swift test` sets NO_COLOR where its own output is not a terminal.
         let process = try ChildProcess(
-            path, arguments, output: .descriptor(theirs), errors: .descriptor(theirs))
+            path, arguments, output: .descriptor(theirs), errors: .descriptor(theirs),
+            environment: ["TERM": "xterm", "NO_COLOR": ""])
         close(theirs)
         var output = Data()
         let end = Date().addingTimeInterval(30)
@@ -114,6 +122,9 @@ enum Program {
             let count = read(ours, &buffer, buffer.count)
             guard count > 0 else { break }
             output += buffer.prefix(count)
+            guard let width = received?(Data(buffer.prefix(count))) else { continue }
+            size.ws_col = width
+            _ = ioctl(ours, UInt(TIOCSWINSZ), &size)
         }
         let status = process.wait(seconds: max(1, end.timeIntervalSinceNow))?.status ?? -SIGKILL
         return Result(status: status, output: output, errors: "")

@@ -132,7 +132,7 @@ import Testing
         #expect(version.text.hasPrefix("h2get "))
         let help = try await Program.run(["--help"])
         #expect(help.status == 0)
-        for part in ["EXAMPLES:", "REQUEST:", "WHERE BODIES GO:", "CONNECTION:", "MESSAGES:", "h2get serve"] {
+        for part in ["Examples:", "Request:", "Where bodies go:", "Connection:", "Messages:", "h2get serve"] {
             #expect(help.text.contains(part))
         }
         #expect(try await Program.run(["serve", "--help"]).text.contains("--port"))

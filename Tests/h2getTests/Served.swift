@@ -1,6 +1,6 @@
 import Foundation
 import H2ClientTesting
-import H2Platform
+import H2TestSupport
 import Testing
 
 /// An origin in this process, and the folder in which its client works.
@@ -61,18 +61,4 @@ final class Served: Sendable {
 }
 
 /// A port of this machine on which nobody listens.
-func closedPort() throws -> Int {
-    let descriptor = socket(AF_INET, streamSocketType, 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
-        }
-    }
-    try #require(result)
-    return Int(UInt16(bigEndian: address.sin_port))
-}
+func closedPort() throws -> Int { try LoopbackPort.unused() }

@@ -96,7 +96,7 @@ private func refusal(_ pattern: String) -> String? {
     ) -> (paths: [String], origin: String, refusal: String?) {
         do {
             let urls = try MeasuredURLs(
-                patterns: patterns, inputFile: inputFile, base: base, command: "h2get bench")
+                patterns: patterns, inputFile: inputFile, base: base, command: .bench)
             return (urls.targets.map(\.path), urls.origin.description, nil)
         } catch {
             return ([], "", (error as? Failure).map { "\($0.status.rawValue) \($0.message)" } ?? "\(error)")

@@ -6,9 +6,9 @@ import Testing
 @Suite(.inTurn) struct URLListTests {
     private func all(_ list: URLList) async throws -> [String] {
         var urls: [String] = []
-        while let (index, url) = try await list.next() {
+        while let (index, entry) = try await list.next() {
             #expect(index == urls.count)
-            urls.append(url)
+            urls.append(entry.url)
         }
         return urls
     }
@@ -45,7 +45,7 @@ import Testing
         let long = "https://host/" + String(repeating: "x", count: (1 << 20) + (isWhole ? 10 : 3 << 20))
         let file = try folder.write("https://a/\n\(long)\nhttps://b/\n", to: "list")
         let list = try URLList(urls: [], inputFile: file)
-        #expect(try await list.next()?.url == "https://a/")
+        #expect(try await list.next()?.entry.url == "https://a/")
         for _ in 0..<3 {
             let error = await #expect(throws: Failure.self) { try await list.next() }
             #expect(error?.status == .readFailed)

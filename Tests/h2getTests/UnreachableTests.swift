@@ -20,8 +20,12 @@ import Testing
     @Test func `An origin that h2get cannot reach is waited for while it restarts, and none of its URLs is lost`()
         async throws
     {
-        let served = try Served.cleartext()
-        let port = served.origin.port
+        // One that no client's socket takes while the server is away.
+        let port = try LoopbackPort.unused()
+        let served = try Served {
+            $0.security = .cleartext
+            $0.port = port
+        }
         // From a list that is still being written when the server is away.
         let script = """
             mkfifo list
@@ -98,11 +102,11 @@ import Testing
 }
 
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct MessageTests {
-    @Test(arguments: ["bnech", "bench2", "benhc", "sevre", "swep", "compair", "hepl", "Bench"])
+    @Test(arguments: ["bnech", "benhc", "sevre", "swep", "compair", "hepl", "Bench"])
     func `h2get tells of a misspelt command`(_ word: String) async throws {
         let result = try await Program.run([word, "https://127.0.0.1:1/"])
-        #expect(result.status == (word == "bench2" ? 3 : 2), "\(result.errors)")
-        #expect(result.errors.contains("did you mean") == (word != "bench2"), "\(result.errors)")
+        #expect(result.status == 2, "\(result.errors)")
+        #expect(result.errors.contains("did you mean"), "\(result.errors)")
     }
 
     @Test(arguments: [("--cacert", Int32(77)), ("--capath", Int32(77)), ("--cert", Int32(58))])

@@ -77,7 +77,7 @@ package struct BenchPlan: Sendable {
     }
 
     /// The API of the library that sends the requests.
-    package enum API: String, Sendable, Equatable {
+    package enum API: String, CaseIterable, Sendable {
         /// The completion API, the cheapest.
         case direct
         /// `send` and `await`, as programs call it. For closed loops only.

@@ -35,7 +35,37 @@ package enum JSONText: Sendable, Equatable {
         return String(decoding: out, as: UTF8.self)
     }
 
+    /// The text on one line, including its end.
+    package var line: [UInt8] {
+        var out: [UInt8] = []
+        writeLine(into: &out)
+        out.append(UInt8(ascii: "\n"))
+        return out
+    }
+
     // MARK: Writing
+
+    private func writeLine(into out: inout [UInt8]) {
+        switch self {
+        case .array(let values):
+            out.append(UInt8(ascii: "["))
+            for (index, value) in values.enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                value.writeLine(into: &out)
+            }
+            out.append(UInt8(ascii: "]"))
+        case .object(let members):
+            out.append(UInt8(ascii: "{"))
+            for (index, member) in members.enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                Self.quote(member.name, into: &out)
+                out.append(UInt8(ascii: ":"))
+                member.value.writeLine(into: &out)
+            }
+            out.append(UInt8(ascii: "}"))
+        default: write(into: &out, depth: 0)
+        }
+    }
 
     private static let widest = 100
 

@@ -1,3 +1,5 @@
+import H2Platform
+
 /// Sentences about statuses which show that the wrong thing was measured: the same in `bench`, `compare` and `sweep`.
 enum StatusSentence {
     /// Whole sentences, about statuses of more than one response in a hundred. Throttling (429, 503) is covered elsewhere.
@@ -38,6 +40,7 @@ extension BenchResult {
             "connection ended: ",
         ]
         return !causes.isEmpty
-            && causes.allSatisfy { cause in signs.contains { cause.hasPrefix($0) } && !cause.contains("GOAWAY") }
+            && causes.allSatisfy { cause in signs.contains { cause.hasPrefix($0) } && !cause.containsBytes(of: "GOAWAY")
+            }
     }
 }

@@ -1,13 +1,15 @@
 /// Colours for a terminal, or none.
-struct TextStyle {
-    let color: Bool
+package struct TextStyle: Sendable, Equatable {
+    package let color: Bool
 
-    func bold(_ text: String) -> String { sgr("1", text) }
-    func dim(_ text: String) -> String { sgr("2", text) }
-    func red(_ text: String) -> String { sgr("31", text) }
-    func green(_ text: String) -> String { sgr("32", text) }
-    func yellow(_ text: String) -> String { sgr("33", text) }
-    func cyan(_ text: String) -> String { sgr("36", text) }
+    package init(color: Bool) { self.color = color }
+
+    package func bold(_ text: String) -> String { sgr("1", text) }
+    package func dim(_ text: String) -> String { sgr("2", text) }
+    package func red(_ text: String) -> String { sgr("31", text) }
+    package func green(_ text: String) -> String { sgr("32", text) }
+    package func yellow(_ text: String) -> String { sgr("33", text) }
+    package func cyan(_ text: String) -> String { sgr("36", text) }
 
     private func sgr(_ code: String, _ text: String) -> String { color ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text }
 }

@@ -1,3 +1,5 @@
+import H2Platform
+
 /// The rules of the verdicts: what came of the requests, and whether the client or the server was at its limit. Each rule looks
 /// at one figure, and states its limits.
 struct VerdictRules {
@@ -448,7 +450,7 @@ struct VerdictRules {
         let causes = result.errors.merging(result.connections.lost, uniquingKeysWith: +)
             .merging(result.connections.failed, uniquingKeysWith: +).byCount
         for code in ["REFUSED_STREAM", "ENHANCE_YOUR_CALM"] {
-            let count = causes.reduce(0) { $0 + ($1.cause.contains(code) ? $1.count : 0) }
+            let count = causes.reduce(0) { $0 + ($1.cause.containsBytes(of: code) ? $1.count : 0) }
             if count > 0 { signs.append("\(code) \(times(count))") }
         }
         return signs

@@ -1,3 +1,5 @@
+import H2Platform
+
 /// The limits that a server announced, and its reactions to too much load.
 package struct SweepServerLimits: Sendable, Equatable {
     /// SETTINGS_MAX_CONCURRENT_STREAMS; nil for no limit, or HTTP/1.1.
@@ -32,7 +34,7 @@ extension SweepResult {
             }
             server.refusedStreams += max(0, point.refused - byStatus)
             for (cause, count) in point.connectionsLost {
-                if cause.contains("GOAWAY") {
+                if cause.containsBytes(of: "GOAWAY") {
                     server.goAways[cause, default: 0] += count
                 } else {
                     server.closed[cause, default: 0] += count

@@ -1,3 +1,4 @@
+import H2Platform
 import Histogram
 
 /// The results of one setting.
@@ -72,7 +73,7 @@ package struct SweepPoint: Sendable, Equatable {
     }
 
     private static func isRefusal(_ cause: String) -> Bool {
-        cause.contains("REFUSED_STREAM") || cause.contains("ENHANCE_YOUR_CALM")
+        cause.containsBytes(of: "REFUSED_STREAM") || cause.containsBytes(of: "ENHANCE_YOUR_CALM")
     }
 
     /// Responses per second without refusals and server errors (429 and 5xx): a refusal is faster than any other answer.

@@ -4,6 +4,8 @@ import H2Platform
 /// The process's exit code. The numbers are curl's, so that scripts written for curl work.
 enum ExitReason: Int32, Sendable, CaseIterable {
     case success = 0
+    /// A URL's scheme is not fetched here, or not allowed.
+    case unsupportedProtocol = 1
     /// The command line is invalid.
     case usage = 2
     /// The URL is invalid.
@@ -21,7 +23,13 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     /// A body to send, or a list of URLs, could not be read.
     case readFailed = 26
     case timeout = 28
+    /// The checksum of a file is wrong. The number is aria2's, which curl does not use.
+    case checksumMismatch = 32
+    /// The server did not send the range that -C needs.
+    case rangeFailed = 33
     case tlsFailed = 35
+    /// The offset of -C does not fit the file.
+    case resumeFailed = 36
     /// A redirect was not followed.
     case redirectRefused = 47
     /// The connection ended before any response.
@@ -36,6 +44,12 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case badEncoding = 61
     case tooBig = 63
     case authorityFile = 77
+    /// A certificate revocation list cannot be used.
+    case revocationFile = 82
+    /// No public key of the server's is pinned.
+    case pinMismatch = 90
+    /// The server's certificate is revoked, or its status is unknown.
+    case revoked = 91
     /// One stream failed.
     case stream = 92
     /// A proxy refused the connection.
@@ -48,6 +62,49 @@ enum ExitReason: Int32, Sendable, CaseIterable {
     case terminated = 143
 }
 
+extension ExitReason {
+    /// Why the process ends with this code, for the documents.
+    var meaning: String {
+        switch self {
+        case .success: "Everything was fetched or measured."
+        case .unsupportedProtocol: "A URL's scheme is neither http nor https, or --proto does not allow it."
+        case .usage: "The command line is invalid."
+        case .badURL: "A URL is invalid."
+        case .resolveFailed: "A host name was not resolved."
+        case .connectFailed: "No connection was established."
+        case .http2: "HTTP failed on a connection."
+        case .partial: "A connection ended in the middle of a response."
+        case .statusRefused: "The server answered 400 or more, and -f was given."
+        case .writeFailed: "A body or a result could not be written."
+        case .readFailed: "A body to send, a list of URLs or a log could not be read."
+        case .timeout: "A time limit was exceeded."
+        case .checksumMismatch: "A file does not have the checksum that it should have."
+        case .rangeFailed: "The server did not send the range that -C needs."
+        case .tlsFailed: "The TLS handshake failed."
+        case .resumeFailed: "The offset of -C does not fit the file."
+        case .redirectRefused: "A redirect was not followed."
+        case .emptyReply: "A connection ended before any response."
+        case .sendFailed: "Sending failed."
+        case .receiveFailed: "Receiving failed."
+        case .clientCertificate: "The client certificate or its key cannot be used."
+        case .cipher: "OpenSSL does not know a cipher suite or group."
+        case .notVerified: "The server's certificate was not verified."
+        case .badEncoding: "A body could not be decoded."
+        case .tooBig: "A body exceeds a size limit."
+        case .authorityFile: "The file of authorities cannot be used."
+        case .revocationFile: "The file of --crlfile cannot be used."
+        case .pinMismatch: "No public key of the server is that of --pinnedpubkey."
+        case .revoked: "The server's certificate is revoked, or its status is unknown."
+        case .stream: "A stream failed, or requests of a measurement did."
+        case .proxyFailed: "A proxy refused the connection."
+        case .conditionFailed: "A condition of --fail-if holds."
+        case .hungUp: "The terminal was closed (SIGHUP)."
+        case .interrupted: "Interrupted by Ctrl-C (SIGINT)."
+        case .terminated: "Ended by SIGTERM."
+        }
+    }
+}
+
 /// The phase in which a transfer failed, since an error means different things before and after the response's head.
 enum TransferPhase: Sendable {
     /// Connecting, or waiting for the head.
@@ -57,6 +114,45 @@ enum TransferPhase: Sendable {
 }
 
 extension ExitReason {
+    /// What happened to transfers that failed with this code, in a few words.
+    var cause: String {
+        switch self {
+        case .success: "done"
+        case .unsupportedProtocol: "with another scheme"
+        case .usage: "invalid"
+        case .badURL: "with an invalid URL"
+        case .resolveFailed: "not resolved"
+        case .connectFailed: "not connected"
+        case .http2: "by HTTP"
+        case .partial: "cut short"
+        case .statusRefused: "with status 400 or more"
+        case .writeFailed: "not written"
+        case .readFailed: "not read"
+        case .timeout: "timed out"
+        case .checksumMismatch: "with a wrong checksum"
+        case .rangeFailed: "without the range"
+        case .tlsFailed: "by TLS"
+        case .resumeFailed: "not continued"
+        case .redirectRefused: "with a refused redirect"
+        case .emptyReply: "without a response"
+        case .sendFailed: "not sent"
+        case .receiveFailed: "not received"
+        case .clientCertificate: "by the client certificate"
+        case .cipher: "by the cipher suites"
+        case .notVerified: "not verified"
+        case .badEncoding: "not decoded"
+        case .tooBig: "too big"
+        case .authorityFile: "by the authorities"
+        case .revocationFile: "by the revocation list"
+        case .pinMismatch: "not pinned"
+        case .revoked: "with a revoked certificate"
+        case .stream: "reset"
+        case .proxyFailed: "by the proxy"
+        case .conditionFailed: "by a condition"
+        case .hungUp, .interrupted, .terminated: "interrupted"
+        }
+    }
+
     init(_ error: H2Error, during phase: TransferPhase) {
         self =
             switch error.code {
@@ -65,7 +161,7 @@ extension ExitReason {
             case .resolveFailed: .resolveFailed
             case .connectFailed: .connectFailed
             case .tlsFailed: .tlsFailed
-            case .certificateRejected: .notVerified
+            case .certificateRejected: ExitReason(rejectedBy: error)
             case .tlsConfiguration: .authorityFile
             case .http2NotNegotiated, .connectionDraining, .notProcessed, .clientShutDown: .http2
             case .protocolViolation, .limitExceeded: error.scope.isStream ? .stream : .http2
@@ -78,9 +174,21 @@ extension ExitReason {
             case .contentCodingFailed: .badEncoding
             case .proxyFailed: .proxyFailed
             case .addressRefused: .connectFailed
-            case .digestMismatch: .partial
+            case .digestMismatch: .checksumMismatch
             case .unexpectedResponse: .statusRefused
             }
+    }
+
+    private init(rejectedBy error: H2Error) {
+        guard case .certificate(let fault) = error.cause else {
+            self = .notVerified
+            return
+        }
+        switch fault.kind {
+        case .pinMismatch: self = .pinMismatch
+        case .revoked, .unknownRevocation: self = .revoked
+        default: self = .notVerified
+        }
     }
 
     /// Classifies an ended connection: an HTTP/2 code is more specific than an errno, and that more than a plain close.
@@ -118,15 +226,15 @@ struct Failure: Error, Sendable, Equatable {
     init(_ error: H2Error, during phase: TransferPhase, remedy: String? = nil) {
         status = ExitReason(error, during: phase)
         message = error.message
-        if let code = error.http2Code, !message.contains(code.name) { message += " (error \(code))" }
-        if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.contains(debugText) {
+        if let code = error.http2Code, !message.containsBytes(of: code.name) { message += " (error \(code))" }
+        if case .http2(_, let debugText) = error.cause, !debugText.isEmpty, !message.containsBytes(of: debugText) {
             message += ", server says \"\(debugText)\""
         }
         let remedy = remedy ?? Failure.remedy(for: error)
         if !remedy.isEmpty { message += "; \(remedy)" }
     }
 
-    /// What to try: one of our options if one helps, otherwise the library's advice.
+    /// Advice on what to try: one of our options if one helps, otherwise the library's advice.
     static func remedy(for error: H2Error) -> String {
         switch (error.code, error.cause) {
         // Trusting another CA would not help.
@@ -134,6 +242,12 @@ struct Failure: Error, Sendable, Equatable {
             "it is for another name: use that in the URL, with --connect-to HOST:PORT:HOST:PORT if it leads elsewhere"
         case (.certificateRejected, .certificate(let fault)) where fault.kind == .expired || fault.kind == .notYetValid:
             "renew it, or accept any certificate with -k"
+        case (.certificateRejected, .certificate(let fault)) where fault.kind == .pinMismatch:
+            "if the server's key has changed rightly, pin the new one with --pinnedpubkey"
+        case (.certificateRejected, .certificate(let fault))
+        where fault.kind == .revoked || fault.kind == .unknownRevocation: error.remedy
+        case (.redirectRefused, _) where error.message.firstRange(ofASCII: "once more, after ") != nil:
+            "allow more with --max-redirs N"
         case (.certificateRejected, _): "name its authority with --cacert FILE, or accept any certificate with -k"
         case (.timeout, .timeout(.resolve, _)), (.timeout, .timeout(.connect, _)), (.timeout, .timeout(.tls, _)):
             "is the server up? allow more time with --connect-timeout or -m"
@@ -146,11 +260,12 @@ struct Failure: Error, Sendable, Equatable {
         case (.streamReset, .http2(.refusedStream, _)): "try it again, with a lower --parallel-max"
         case (_, .http2(.enhanceYourCalm, _)) where error.initiator == .remote:
             "the server wants less load: try a lower --parallel-max"
-        case (.limitExceeded, _) where error.message.contains("informational responses"):
+        case (.limitExceeded, _) where error.message.containsBytes(of: "informational responses"):
             "allow more with --informational-max and --informational-per-second"
         case (.localIO, .errno(ENOSPC)): "free some space, or choose another place with --output-dir"
         // Leave out advice that only a program can follow.
-        default: ["ConnectionConfiguration.", "HTTPClient."].contains(where: error.remedy.contains) ? "" : error.remedy
+        default:
+            ["ConnectionConfiguration.", "HTTPClient."].contains(where: error.remedy.containsBytes) ? "" : error.remedy
         }
     }
 

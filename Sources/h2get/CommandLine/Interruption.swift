@@ -60,6 +60,7 @@ enum Interruption {
     /// are running.
     static func end(with status: Int32) -> Never {
         Console.flush()
+        Terminal.restore()
         if let received { die(by: received) }
         Unfinished.clear()
         _exit(status)
@@ -106,6 +107,7 @@ enum Interruption {
     }
 
     private static func die(by signal: Int32) -> Never {
+        Terminal.restore()
         Unfinished.clear()
         restoreDefaultAction(of: signal)
         var set = sigset_t()

@@ -1,8 +1,9 @@
 import H2Measure
+import H2Platform
 
 /// Numbers with units in options, in the grammar of `QuantityText`.
 ///
-/// Each function throws `BadValue`, to which the parser prepends the option's name and the text.
+/// Each function throws `BadValue`, to which `Arguments` adds the option's name and the value.
 enum Quantity {
     /// A count such as `1000`, `10K` or `2M`: a whole number within `range`. K, M and G are powers of 1,000.
     static func count(in range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
@@ -14,6 +15,29 @@ enum Quantity {
                 throw BadValue("use \(range.lowerBound) to \(range.upperBound)")
             }
             return value
+        }
+    }
+
+    /// A whole number of at least `minimum`, without a unit.
+    static func wholeNumber(from minimum: Int) -> @Sendable (String) throws -> Int {
+        { text in
+            guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                throw BadValue("write a whole number")
+            }
+            guard let number = Int(text), number >= minimum else { throw BadValue("use \(minimum) at least") }
+            return number
+        }
+    }
+
+    /// One of a type's raw values.
+    static func choice<Choice: CaseIterable & RawRepresentable<String>>(
+        _ type: Choice.Type
+    ) -> (String) throws -> Choice {
+        { text in
+            guard let choice = Choice(rawValue: text) else {
+                throw BadValue("write " + Choice.allCases.map(\.rawValue).joined(separator: " or "))
+            }
+            return choice
         }
     }
 
@@ -146,18 +170,4 @@ struct RateStages: Sendable, Equatable {
 
     /// The total length of all stages.
     var length: Duration { stages.reduce(.zero) { $0 + $1.length } }
-}
-
-extension String {
-    /// The range of the first occurrence of an ASCII string.
-    func firstRange(ofASCII needle: String) -> Range<Index>? {
-        var at = startIndex
-        while at < endIndex {
-            if utf8[at...].starts(with: needle.utf8) {
-                return at..<utf8.index(at, offsetBy: needle.utf8.count)
-            }
-            at = utf8.index(after: at)
-        }
-        return nil
-    }
 }

@@ -5,24 +5,70 @@ import HTTPTypes
 
 /// One run: the URLs, the workers that take them in order, and the outcome.
 ///
+/// The parts of the command line (--next) run one after the other, since a later one may need what an earlier one did, such as
+/// a cookie. What is said of one part here is replaced when the next one begins, with nothing under way.
+///
 /// Its executor is the connections' event loop, so nothing here switches threads.
 actor Fetch {
-    let settings: FetchSettings
+    /// Connections, for all parts with the same options about them.
+    private struct Client {
+        let client: HTTPClient
+        /// Of the first part that uses it.
+        let settings: FetchSettings
+        let origins: KnownOrigins
+        /// For the transfer whose body is next on stdout, if those that wait for it hold all connections that `client` may
+        /// open.
+        var spare: HTTPClient?
+        /// Whether its events are reported.
+        var isNarrated = false
+
+        init(_ settings: FetchSettings, _ verbose: Verbose) {
+            let logger = verbose.frameLogger(settings.versions)
+            client = HTTPClient(configuration: settings.clientConfiguration(onFrame: logger))
+            self.settings = settings
+            origins = KnownOrigins(atOnce: settings.parallelMaximum)
+        }
+    }
+
+    private let plan: FetchPlan
+    /// The part that runs.
+    private var part = 0
+    private(set) var settings: FetchSettings
     let console: Console
-    let list: URLList
-    let client: HTTPClient
-    /// For the transfer whose body is next on stdout, if those that wait for it hold all connections that `client` may open.
-    private var spareClient: HTTPClient?
-    let outputOrder = OutputOrder()
-    let permits: OrderedSemaphore<Origin>
-    let origins: KnownOrigins
+    /// The URLs of each part.
+    private let lists: [URLList]
+    private var clients: [Client]
+    /// The client of the first part.
+    nonisolated let firstClient: HTTPClient
+    /// The position in `clients` of the one for this part.
+    private var clientInUse = 0
+    private(set) var outputOrder = OutputOrder()
+    private(set) var permits: OrderedSemaphore<Origin>
+    var targets: TargetCache
+    /// The request for the last origin, if only its path changes.
+    var template: (origin: Origin, request: HTTPRequest)?
     let isStandardOutputTerminal = isatty(STDOUT_FILENO) == 1
     let verbose: Verbose
+    let trace: Trace?
     let files = ClaimedFiles()
     let sharedOutputs = SharedOutputs()
     /// Set when the first pipe or device is written to.
     private var sharedTargets: Set<FileIdentity>?
     let retryNotes: RetryNotes
+    /// The credentials in use. Their values learn nonces.
+    var authentications: [(credentials: Credentials, authentication: HTTPAuthentication)] = []
+    /// Whether stdout did not take the text of -w.
+    var isLineOutputBroken = false
+    /// The file of -D.
+    var headDump: HeadDump?
+    /// The names in the file of --checksum-file that transfers had.
+    var checkedNames: Set<String> = []
+    /// The file of --json-lines, until it cannot be written.
+    var jsonLines: LineFile?
+    /// For --summary.
+    private var slowest = SlowestTransfers()
+    /// Files of %output that were reported.
+    var toldFiles: Set<String> = []
     private let unreachable: OriginFailures
 
     // The outcome.
@@ -31,55 +77,208 @@ actor Fetch {
     var bodyBytes = 0
     var inFlight = 0
     var peakInFlight = 0
-    var spoken: Set<HTTPProtocolVersion> = []
+    /// Without duplicates. (The first set or dictionary of a type costs the runtime 50 us.)
+    var spoken: [HTTPProtocolVersion] = []
     /// The connection of the first response.
     var firstConnection: (info: ConnectionInfo, version: HTTPProtocolVersion)?
+    private var failures: [ExitReason: Int] = [:]
     private var firstFailure: (index: Int, status: ExitReason)?
     /// Whether stdout is broken and all remaining bodies would go there.
     private var isStopped = false
+    /// Whether that is because of --fail-early.
+    private var hasStoppedEarly = false
     private var hasListFailed = false
     /// Whether a transfer was cancelled, or a signal kept the rest of the list from being read.
     private var isCutOff = false
+    /// Whether --max-total-time is over, and ended what was running.
+    var isOutOfTime = false
     /// The number of cancelled transfers that left a .part file.
     private var leftParts = 0
     /// Files that cancelled transfers emptied, because no .part file could be created beside them.
     private var emptied: [String] = []
-    private let start = ContinuousClock.now
+    let start = ContinuousClock.now
+    /// The same moment in seconds since 1970.
+    let startedAt: Double = {
+        var clock = timespec()
+        clock_gettime(CLOCK_REALTIME, &clock)
+        return Double(clock.tv_sec) + Double(clock.tv_nsec) / 1e9
+    }()
     /// Tasks that report the clients' events, with -v or --retry.
     private var narrators: [Task<Void, Never>?] = []
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { H2EventLoop.shared.asUnownedSerialExecutor() }
+    // Progress.
+    /// The transfers under way by their index, if progress is shown.
+    var running: [Int: RunningTransfer] = [:]
+    var heldBack = HeldBack()
+    var overallRate = TransferRate(at: 0)
+
+    /// How many URLs are looked at to find out whether several of them name one output.
+    private static let mostURLsToCompare = 100_000
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { FetchExecutor.shared.asUnownedSerialExecutor() }
 
     /// - Throws: `Failure` if the list of URLs cannot be opened.
-    init(_ settings: FetchSettings, console: Console) throws {
+    init(_ plan: FetchPlan, console: Console) throws {
+        self.plan = plan
+        let settings = plan.common
         self.settings = settings
         self.console = console
-        list = try URLList(urls: settings.urls, inputFile: settings.inputFile)
-        let isAlone = settings.inputFile == nil && settings.urls.count == 1
+        lists = try plan.parts.map { try URLList(urls: $0.urls, inputFile: $0.inputFile) }
         retryNotes = RetryNotes(console)
         unreachable = OriginFailures(console)
-        let verbose = Verbose(console: console, level: settings.verbosity, numbersTransfers: !isAlone)
-        self.verbose = verbose
-        client = HTTPClient(
-            configuration: settings.clientConfiguration(onFrame: verbose.frameLogger(settings.versions)))
+        try Self.reserveFiles(of: plan, files)
+        let trace = try settings.trace.map { try Trace($0) }
+        self.trace = trace
+        verbose = Verbose(
+            console: console, level: settings.verbosity, numbersTransfers: !plan.isOneTransfer,
+            showsTime: settings.timesVerbose, trace: trace)
         permits = OrderedSemaphore(initialLimit: settings.initialPermits)
-        origins = KnownOrigins(atOnce: settings.parallelMaximum)
+        targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
+        let first = Client(settings, verbose)
+        (clients, firstClient) = ([first], first.client)
+    }
+
+    /// Claims the files of options by what they are, so that other spellings and links count, before any of them is opened.
+    /// - Throws: `Failure` (`usage`).
+    private static func reserveFiles(of plan: FetchPlan, _ files: ClaimedFiles) throws {
+        for path in Set(plan.parts.compactMap(\.inputFile)) { try files.reserve(path, for: "--input-file") }
+        let common = plan.common
+        try files.reserve(common.trace?.file, for: common.trace?.isText == true ? "--trace-ascii" : "--trace")
+        try files.reserve(common.errorFile, for: "--stderr")
+        if case .file(let path)? = common.jsonLines { try files.reserve(path, for: "--json-lines") }
+        for path in Set(plan.parts.compactMap(\.cookieFile)) { try files.reserve(path, for: "-c") }
+        for path in Set(plan.parts.compactMap(\.strictTransportFile)) { try files.reserve(path, for: "--hsts") }
+        for part in plan.parts {
+            try files.reserve(part.headDump?.path, for: "-D")
+            try files.reserve(part.etagFile, for: "--etag-save")
+        }
+        // Nothing of them is written yet.
+        for part in plan.parts {
+            for path in part.placement.fixedFiles where !BodyOutput.isWrittenAsItIs(path) {
+                guard let target = try? DownloadTarget(path: path, createsDirectories: false) else { continue }
+                guard files.claim(target) else {
+                    throw Failure.usage(
+                        "-o names the same file as another option of this run, \(shown(path)); use another name")
+                }
+                files.release(target, isWritten: false)
+            }
+        }
+    }
+
+    // MARK: - Parts
+
+    /// The URLs of this part.
+    private var list: URLList { lists[part] }
+    var client: HTTPClient { clients[clientInUse].client }
+    var origins: KnownOrigins { clients[clientInUse].origins }
+    /// The number of URLs of the parts before this one.
+    private var urlsBefore: Int { lists[..<part].reduce(0) { $0 + $1.count } }
+    /// The number of URLs that were begun, in all parts.
+    private var urlsBegun: Int { lists.reduce(0) { $0 + $1.count } }
+    /// The number of all URLs; nil until all lists have been read to their end.
+    var urlsInAll: Int? {
+        let totals = lists.map(\.total)
+        return totals.contains(nil) ? nil : totals.reduce(0) { $0 + ($1 ?? 0) }
+    }
+    var hasSeveralParts: Bool { plan.parts.count > 1 }
+
+    /// - Throws: `Failure` if the part's files cannot be used, `CancellationError`.
+    private func begin(_ index: Int) async throws {
+        part = index
+        settings = plan.parts[index]
+        outputOrder = OutputOrder()
+        permits = OrderedSemaphore(initialLimit: settings.initialPermits)
+        (sharedTargets, headDump, hasListFailed, checkedNames, template) = (nil, nil, false, [], nil)
+        targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
+        try await shareCookies()
+        if let known = clients.firstIndex(where: { $0.settings.sharesConnections(with: settings) }) {
+            clientInUse = known
+            settings.strictTransport = clients[known].settings.strictTransport
+        } else {
+            // Parts with the same file of --hsts have its hosts in common.
+            if let file = settings.strictTransportFile,
+                let other = clients.first(where: { $0.settings.strictTransportFile == file })
+            {
+                settings.strictTransport = other.settings.strictTransport
+            }
+            clientInUse = clients.count
+            clients.append(Client(settings, verbose))
+        }
+        if !clients[clientInUse].isNarrated {
+            clients[clientInUse].isNarrated = true
+            narrate(client)
+        }
+        for remark in settings.remarks where console.showsErrors { console.say("h2get: \(remark)") }
+        warnOfUnknownVariables()
+        if case .file(let path)? = settings.headDump { headDump = try await HeadDump(path) }
+    }
+
+    /// All parts with cookies have them in common, as in curl. The files of a later one are read when it begins.
+    private func shareCookies() async throws {
+        guard part > 0, settings.cookies != nil else { return }
+        let settings = settings
+        let stored = try await offLoop { Result { try settings.storedCookies() } }.get()
+        guard let shared = clients.lazy.compactMap({ $0.settings.cookies }).first else {
+            self.settings.cookies = stored
+            return
+        }
+        shared.load(stored.netscapeFile())
+        self.settings.cookies = shared
+    }
+
+    /// Runs all parts, up to one that cannot be begun.
+    private func runParts() async {
+        for index in plan.parts.indices {
+            guard !Task.isCancelled, !hasStoppedEarly, !isOutOfTime else { return }
+            let isUseless = isStopped && plan.parts[index].placement.isAllStandardOutput(from: 0)
+            guard !isUseless else {
+                failed += lists[index].total ?? 0
+                continue
+            }
+            isStopped = false
+            do { try await begin(index) } catch {
+                guard let failure = error as? Failure else {
+                    isCutOff = true
+                    return
+                }
+                console.error(failure)
+                note(failure.status, at: 0)
+                return
+            }
+            let (doneBefore, failedBefore) = (done, failed)
+            await work()
+            tellOfMissingNames()
+            // With stdout broken, everything not done has failed, even if it was not started.
+            if isStopped, !hasStoppedEarly {
+                failed = max(failed, failedBefore + (list.total ?? list.count) - (done - doneBefore))
+            }
+            do { try await settings.saveMemory() } catch {
+                guard let failure = error as? Failure else { continue }
+                console.error(failure)
+                note(failure.status, at: list.count)
+            }
+        }
     }
 
     /// The second client, which has its own connection limits.
     func clientForCurrentOutput() -> HTTPClient {
-        if let spareClient { return spareClient }
+        if let spare = clients[clientInUse].spare { return spare }
         let client = HTTPClient(configuration: client.configuration)
-        spareClient = client
+        clients[clientInUse].spare = client
         narrate(client)
         return client
     }
 
     /// Whether more than one body may go to a pipe, device or descriptor. For a list with -O this is not known in advance.
     func isShared(_ identity: FileIdentity) -> Bool {
-        if settings.inputFile != nil, settings.placement.usesRemoteName { return true }
+        // A later part may write there, too.
+        if part < plan.parts.count - 1 { return true }
+        if settings.inputFile != nil, settings.placement.usesRemoteName || settings.namesListedFiles { return true }
+        // To find out would take too long. An output that stays open too long is closed at the end of the run.
+        if settings.urls.count > Self.mostURLsToCompare { return true }
         if let sharedTargets { return sharedTargets.contains(identity) }
-        let targets = settings.placement.sharedTargets(settings.urls, pathAsIs: settings.keepsPath)
+        let (schemes, keepsPath) = (settings.schemes, settings.keepsPath)
+        let targets = settings.placement.sharedTargets { try schemes.target(of: $0, pathAsIs: keepsPath) }
         sharedTargets = targets
         return targets.contains(identity)
     }
@@ -87,12 +286,18 @@ actor Fetch {
     /// Fetches all URLs, closes the connections, and reports the outcome.
     /// - Returns: the exit reason of the first failed URL in their order, or `success`.
     func run() async -> ExitReason {
-        narrate(client)
+        if case .file(let path)? = plan.common.jsonLines {
+            do { jsonLines = try await LineFile(path) } catch {
+                guard let failure = error as? Failure else { return .interrupted }
+                console.error(failure)
+                return failure.status
+            }
+        }
         let tellsOfWaits = settings.politeOptions != nil && (settings.verbosity > 0 || console.wantsProgress)
         if console.wantsProgress || tellsOfWaits {
             await withTaskGroup(of: Bool.self) { group in
                 group.addTask {
-                    await self.work(); return true
+                    await self.runParts(); return true
                 }
                 group.addTask {
                     await self.watch(); return false
@@ -100,33 +305,62 @@ actor Fetch {
                 for await isWork in group where isWork { group.cancelAll() }
             }
         } else {
-            await work()
+            await runParts()
         }
-        console.wipeProgress()
+        await endProgress()
         unreachable.tell()
-        let count = isStopped ? list.total ?? list.count : list.count
-        // With stdout broken, everything not done has failed, even if it was not started.
-        if isStopped { failed = max(failed, count - done) }
+        let count = isStopped ? urlsInAll ?? urlsBegun : urlsBegun
+        // Whether --max-total-time kept anything from being done.
+        let isCutShort =
+            isOutOfTime && (isCutOff || done < urlsBegun || urlsInAll.map { urlsBegun < $0 } ?? true)
+        if isCutShort { failed = max(failed, urlsBegun - done) }
         // A signal after the last transfer interrupts nothing.
-        let isCancelled = Task.isCancelled && (isCutOff || list.total.map { list.count < $0 } ?? true)
+        let isCancelled = Task.isCancelled && (isCutOff || urlsInAll.map { urlsBegun < $0 } ?? true)
         let statistics = await statistics()
-        await close(atOnce: isCancelled)
+        await close(atOnce: isCancelled || isCutShort)
         if isCancelled {
             let status = Interruption.received.flatMap { ExitReason(rawValue: 128 + $0) } ?? .interrupted
             let message = "interrupted: \(counted(done, "transfer")) ended before it\(leftovers)"
             console.error(Failure(status, message))
+        } else if isCutShort {
+            console.error(outOfTime)
+        } else if hasStoppedEarly, count > 1 {
+            let status = firstFailure?.status ?? .stream
+            let total = urlsInAll.map { " of \($0)" } ?? ""
+            console.error(
+                Failure(
+                    status,
+                    "stopped at the first failure (--fail-early), with \(done)\(total) transfers done\(leftovers)"))
         } else if failed > 0, count > 1 {
             let status = firstFailure?.status ?? .stream
-            let rest = isStopped && list.total == nil ? "; the rest of the list was not read" : ""
+            let rest = isStopped && urlsInAll == nil ? "; the rest of the list was not read" : ""
             console.error(Failure(status, "\(failed) of \(count) transfers failed\(rest)"))
         }
-        if settings.wantsSummary || settings.verbosity > 0 || console.wantsProgress {
-            console.say(summary(statistics))
+        let summary = summary(statistics)
+        if settings.wantsSummary {
+            console.say(([summary.text] + slowest.lines).joined(separator: "\n"))
+        } else if settings.verbosity > 0 || console.wantsProgress, count > 1 || settings.verbosity > 0 {
+            console.say(summary.line)
         }
-        return firstFailure?.status ?? .success
+        if let trace { await offLoopToItsEnd { trace.flush() } }
+        // Other failures do not hide that the run is incomplete.
+        return isCutShort ? .timeout : firstFailure?.status ?? .success
     }
 
-    /// What cancelled transfers left of their files, in words.
+    /// The end of a run by --max-total-time, with what became of its URLs.
+    private var outOfTime: Failure {
+        var text = "the run took longer than \(plan.common.maxTotalTime?.brief ?? "") (--max-total-time): "
+        text += "\(counted(done, "transfer")) done, \(urlsBegun - done) unfinished"
+        // A list whose reading was cancelled seems to be at its end.
+        if let total = urlsInAll, !isCutOff || plan.parts.allSatisfy({ $0.inputFile == nil }) {
+            text += ", \(total - urlsBegun) not begun"
+        } else {
+            text += ", and the rest of the list was not read"
+        }
+        return Failure(.timeout, text + leftovers)
+    }
+
+    /// A description of the files left by cancelled transfers.
     private var leftovers: String {
         var text = leftParts == 0 ? "" : "; unfinished downloads are in *.part files"
         if emptied.count == 1 {
@@ -139,8 +373,10 @@ actor Fetch {
 
     /// Reports the client's events: all with -v, only waits with --retry.
     private func narrate(_ client: HTTPClient) {
-        if settings.verbosity > 0 { return narrators.append(verbose.narrate(client)) }
-        guard settings.retries ?? 0 > 0, console.showsErrors else { return }
+        if let narrator = verbose.narrate(client) { narrators.append(narrator) }
+        guard settings.verbosity == 0, plan.parts.contains(where: { $0.retries ?? 0 > 0 }), console.showsErrors else {
+            return
+        }
         let events = client.events()
         narrators.append(
             Task(executorPreference: H2EventLoop.shared.taskExecutor) {
@@ -149,30 +385,38 @@ actor Fetch {
     }
 
     private func tellRetry(_ event: HTTPClient.Event.Kind) {
-        guard case .requestRetried(let failed) = event, failed.wait > .zero else { return }
+        guard settings.retries ?? 0 > 0, case .requestRetried(let failed) = event, failed.wait > .zero else { return }
         retryNotes.tell(failed.reason, wait: failed.wait)
     }
 
-    /// Closes both clients, without waiting if the run was cancelled.
+    /// Closes all clients, without waiting if the run was cancelled.
     private func close(atOnce: Bool) async {
-        for client in [client, spareClient].compactMap({ $0 }) {
+        for client in clients.flatMap({ [$0.client] + ($0.spare.map { [$0] } ?? []) }) {
             if atOnce { client.shutdownNow() } else { await client.shutdown(gracePeriod: .seconds(1)) }
         }
         // The last events are reported before the summary.
         for case .some(let narrator) in narrators where !atOnce { await narrator.value }
     }
 
-    /// The statistics of both clients together.
+    /// The statistics of all clients together, with the origins of the one in use.
     func statistics() async -> HTTPClient.Statistics {
-        var sum = await client.statistics()
-        if let spare = await spareClient?.statistics() {
+        let inUse = clientInUse
+        var sum = await clients[inUse].client.statistics()
+        let others = clients.indices.flatMap { [$0 == inUse ? nil : clients[$0].client, clients[$0].spare] }
+        for case let other? in others {
+            let spare = await other.statistics()
             sum.requests += spare.requests
             sum.requestsOnReusedConnections += spare.requestsOnReusedConnections
             sum.connectionsOpened += spare.connectionsOpened
             sum.handshakes += spare.handshakes
             sum.handshakesResumed += spare.handshakesResumed
+            sum.earlyDataAccepted += spare.earlyDataAccepted
+            sum.earlyDataRejected += spare.earlyDataRejected
             sum.handshakesSaved += spare.handshakesSaved
             sum.retries += spare.retries
+            sum.hedges += spare.hedges
+            sum.hedgesWon += spare.hedgesWon
+            sum.hedgesRefused += spare.hedgesRefused
             sum.bytesSent += spare.bytesSent
             sum.bytesReceived += spare.bytesReceived
         }
@@ -183,19 +427,35 @@ actor Fetch {
 
     /// Runs a fixed number of workers rather than a task per URL, so memory does not grow with the number of URLs.
     private func work() async {
-        let workers =
-            settings.inputFile == nil ? min(settings.parallelMaximum, settings.urls.count) : settings.parallelMaximum
+        let workers = settings.transfersAtOnce
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<workers { group.addTask { await self.workUntilEnd() } }
-            for await _ in group where isStopped { group.cancelAll() }
+            guard let limit = plan.common.maxTotalTime else {
+                for await _ in group where isStopped { group.cancelAll() }
+                return
+            }
+            let end = start + limit
+            group.addTask { await self.endAll(at: end) }
+            var running = workers
+            for await _ in group {
+                // The clock ends only if it is cancelled or the time is over.
+                running -= 1
+                if isStopped || isOutOfTime || running == 0 { group.cancelAll() }
+            }
         }
     }
 
+    /// --max-total-time.
+    private func endAll(at end: ContinuousClock.Instant) async {
+        do { try await Task.sleep(until: end, clock: .continuous) } catch { return }
+        isOutOfTime = true
+    }
+
     private func workUntilEnd() async {
-        while !isStopped, !Task.isCancelled {
+        while !isStopped, !isOutOfTime, !Task.isCancelled {
             do {
-                guard let (index, url) = try await list.next() else { return }
-                await fetch(url, index)
+                guard let (index, entry) = try await list.next() else { return }
+                await fetch(entry, index)
             } catch let failure as Failure {
                 // Reading the list failed. Every worker may see that, one reports it; running transfers continue.
                 guard !hasListFailed else { return }
@@ -210,15 +470,26 @@ actor Fetch {
         }
     }
 
-    private func fetch(_ url: String, _ index: Int) async {
-        let destination = settings.placement.destination(ofURLAt: index)
-        let outputIndex = destination == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
-        let transfer = Transfer(url: url, index: index, destination: destination, outputIndex: outputIndex)
+    /// Whether stdout takes nothing more.
+    private var isSilenced: Bool { isStopped && !hasStoppedEarly }
+
+    private func fetch(_ entry: ListedURL, _ index: Int) async {
+        let url = entry.url
+        let usual = settings.placement.destination(ofURLAt: index)
+        let outputIndex = usual == .standardOutput ? settings.placement.standardOutputCount(ofFirst: index) : nil
+        let destination = settings.placement.destination(of: entry) ?? usual
+        // Its turn on stdout passes if the list names a file for it.
+        let number = urlsBefore + index
+        let transfer = Transfer(
+            url: url, entry: entry, index: index, number: number, destination: destination,
+            meter: meter(ofTransfer: number),
+            outputIndex: destination == .standardOutput ? outputIndex : nil, checksum: entry.checksum,
+            hops: settings.redirects.limit > 0 ? Hops() : nil)
         let outcome: Outcome
-        if let limit = settings.maxTime {
-            outcome = await TimeLimit.run(limit) { await self.outcome(of: transfer, $0) }
+        if let meter = transfer.meter {
+            outcome = await meter.run { await self.limitedOutcome(of: transfer) }
         } else {
-            outcome = await self.outcome(of: transfer, nil)
+            outcome = await limitedOutcome(of: transfer)
         }
         bodyBytes += outcome.bodyBytes
         switch outcome.end {
@@ -228,10 +499,51 @@ actor Fetch {
         case .cancelled: break
         case .failed(let failure):
             fail(
-                failure, outcome.standardOutputIsBroken, url, index,
+                failure, outcome.standardOutputIsBroken, outcome.url, index,
                 unreachable: outcome.isUnreachable ? outcome.origin : nil)
         }
-        if let outputIndex { await end(outputIndex, url, index) }
+        var line: [UInt8] = []
+        if !outcome.isToldOf, !isSilenced, !outcome.isSkipped, settings.writeOut != nil {
+            switch outcome.end {
+            case .done: line = await writeOutLine(outcome.transfer ?? transfer, nil)
+            case .failed(let failure): line = await writeOutLine(outcome.transfer ?? transfer, failure)
+            case .cancelled: break
+            }
+        }
+        if settings.jsonLines != nil || settings.wantsSummary {
+            let text = await tell(outcome.transfer ?? transfer, outcome.end, isSkipped: outcome.isSkipped)
+            // A deposited body has its text with it.
+            if !outcome.isToldOf { line += text }
+        }
+        if let outputIndex {
+            await end(outputIndex, outcome.head + line, url, index)
+        } else if !line.isEmpty {
+            await writeBetweenBodies(line, url, index)
+        }
+    }
+
+    /// Tells --json-lines and --summary of a transfer that has ended.
+    /// - Returns: the line for stdout, if it goes there.
+    private func tell(_ transfer: Transfer, _ end: Outcome.End, isSkipped: Bool) async -> [UInt8] {
+        var failure: Failure?
+        switch end {
+        case .done: break
+        case .failed(let reason): failure = reason
+        case .cancelled: return []
+        }
+        let report = await report(transfer, failure)
+        if settings.wantsSummary { slowest.add(report) }
+        guard settings.jsonLines != nil else { return [] }
+        let line = jsonLine(report, transfer, isSkipped: isSkipped)
+        if settings.jsonLines == .standardOutput { return isSilenced ? [] : line }
+        do { try await jsonLines?.add(line) } catch {
+            guard let failure = error as? Failure, jsonLines != nil else { return [] }
+            // Told once. The file is not whole, so the run has failed.
+            jsonLines = nil
+            console.error(failure)
+            note(failure.status, at: .max)
+        }
+        return []
     }
 
     /// The outcome of one URL.
@@ -246,20 +558,38 @@ actor Fetch {
         var bodyBytes = 0
         var standardOutputIsBroken = false
         var isDeposited = false
+        var isToldOf = false
+        var isSkipped = false
+        /// For -D -, if it was not written before the body.
+        var head: [UInt8] = []
+        /// For -w.
+        var transfer: Transfer?
+        /// The URL, or the last mirror that was tried.
+        var url = ""
         var origin: Origin?
         /// Whether no connection to the origin could be established, which concerns all its URLs.
         var isUnreachable = false
+    }
+
+    private func limitedOutcome(of transfer: Transfer) async -> Outcome {
+        guard let limit = settings.maxTime else { return await outcome(of: transfer, nil) }
+        return await TimeLimit.run(limit) { await self.outcome(of: transfer, $0) }
     }
 
     private func outcome(of transfer: Transfer, _ limit: TimeLimit?) async -> Outcome {
         var transfer = transfer
         var outcome = Outcome()
         do {
-            try await run(&transfer)
+            try await runUntilItWorks(&transfer)
         } catch {
             switch error {
+            case is CancellationError where transfer.meter?.isOver == true:
+                outcome.end = .failed(describe(settings.slowest?.failure ?? error, transfer))
             case is CancellationError where limit?.isOver == true:
                 outcome.end = .failed(describe(tookTooLong, transfer))
+            case is CancellationError where isOutOfTime:
+                outcome.end = .failed(
+                    describe(Failure(.timeout, "the time of the whole run is over (--max-total-time)"), transfer))
             case is CancellationError:
                 outcome.end = .cancelled
                 isCutOff = true
@@ -274,8 +604,13 @@ actor Fetch {
         }
         outcome.bodyBytes = transfer.bodyBytes
         outcome.isDeposited = transfer.isDeposited
+        outcome.isToldOf = transfer.isToldOf
+        outcome.isSkipped = transfer.isSkipped
+        outcome.head = transfer.head
+        if settings.wantsReports { outcome.transfer = transfer }
         outcome.standardOutputIsBroken = transfer.standardOutputIsBroken
         outcome.origin = transfer.origin
+        outcome.url = transfer.url
         return outcome
     }
 
@@ -290,19 +625,28 @@ actor Fetch {
         // A closed stdout is reported once, however many bodies were to be written to it.
         if isStopped { return }
         failed += 1
+        failures[failure.status, default: 0] += 1
         if let origin {
             unreachable.add(failure, url: url, of: origin)
         } else {
             console.error(failure, url: url)
         }
         note(failure.status, at: index)
+        if settings.failsEarly { (isStopped, hasStoppedEarly) = (true, true) }
         guard standardOutputIsBroken, settings.placement.isAllStandardOutput(from: index) else { return }
         isStopped = true
     }
 
     /// Ends an output on stdout, and writes the bodies that waited for it.
-    private func end(_ outputIndex: Int, _ url: String, _ index: Int) async {
-        outputOrder.end(outputIndex)
+    /// - Parameter line: -w's text about it.
+    private func end(_ outputIndex: Int, _ line: [UInt8], _ url: String, _ index: Int) async {
+        outputOrder.end(outputIndex, line: line)
+        await writeOutputs(url, index)
+    }
+
+    /// Writes what may be written to stdout now.
+    /// - Parameter url: the URL that a failure is told of.
+    func writeOutputs(_ url: String, _ index: Int) async {
         do {
             try await outputOrder.writeDeposits { try await self.writeDeposit($0) }
             done += outputOrder.takeDeposits().written
@@ -315,19 +659,28 @@ actor Fetch {
                 return
             }
             guard !isStopped else { return }
+            // Only text of -w was lost.
+            guard lost > 0 else { return loseLines(failure) }
             // `fail` below counts one of them.
             failed += max(lost - 1, 0)
+            failures[failure.status, default: 0] += max(lost - 1, 0)
             fail(failure, true, url, index)
         }
     }
 
     /// - Throws: `Failure`, also if nobody reads stdout within -m, because a later reader would miss a piece.
-    private func writeDeposit(_ bytes: [UInt8]) async throws {
-        guard let limit = settings.maxTime else { return try await BodyOutput.standardOutput.write(bytes) }
-        let tookTooLong = tookTooLong
+    func writeDeposit(_ bytes: [UInt8]) async throws {
+        guard let limit = settings.maxTime else {
+            return try await console.withoutProgress(endsLine: bytes.last == 0x0a) {
+                try await BodyOutput.standardOutput.write(bytes)
+            }
+        }
+        let (tookTooLong, console) = (tookTooLong, console)
         try await TimeLimit.run(limit) { clock -> Result<Void, any Error> in
             do {
-                try await BodyOutput.standardOutput.write(bytes)
+                try await console.withoutProgress(endsLine: bytes.last == 0x0a) {
+                    try await BodyOutput.standardOutput.write(bytes)
+                }
                 return .success(())
             } catch is CancellationError where clock.isOver {
                 return .failure(tookTooLong)
@@ -337,21 +690,28 @@ actor Fetch {
         }.get()
     }
 
-    private func describe(_ error: any Error, _ transfer: Transfer) -> Failure {
+    func describe(_ error: any Error, _ transfer: Transfer) -> Failure {
         var failure: Failure
         switch error {
         case let error as Failure: failure = error
         case let error as H2Error:
             failure = Failure(error, during: transfer.phase)
             failure.message += whyNotAgain(error.retryRefusal)
+            if case .timeout(.firstByte, let limit) = error.cause, let slowest = settings.slowest,
+                limit == .seconds(slowest.seconds)
+            {
+                failure.message = slowest.failure.message
+            }
             if case .timeout(.wholeRequest, _) = error.cause, let limit = settings.maxTime {
                 // The client was given only the time that was left.
                 failure.message = "it took longer than \(limit.brief); allow more time with -m"
             }
             if error.code == .tlsConfiguration, isOurCertificate(error) { failure.status = .clientCertificate }
             // The printed line begins with the URL already.
-            let repeated = "bad URL '\(transfer.url)': "
-            if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
+            for url in [transfer.url, settings.schemes.completed(transfer.url)] {
+                let repeated = "bad URL '\(url)': "
+                if failure.message.hasPrefix(repeated) { failure.message.removeFirst(repeated.count) }
+            }
         default: failure = Failure(.stream, "\(error)")
         }
         if !transfer.leftover.isEmpty { failure.message += "; \(transfer.leftover)" }
@@ -360,49 +720,26 @@ actor Fetch {
 
     /// Whether the unusable file is that of --cert or --key, rather than --cacert.
     private func isOurCertificate(_ error: H2Error) -> Bool {
-        [settings.tls.certificateFile, settings.tls.privateKeyFile].contains { path in
-            path.map { error.message.contains("'\($0)'") } ?? false
-        }
+        let tls = settings.tls
+        let paths = [
+            tls.certificateFile, tls.privateKeyFile, tls.identity?.certificates.path, tls.identity?.privateKey?.path,
+        ]
+        return paths.contains { path in path.map { error.message.firstRange(ofASCII: "'\($0)'") != nil } ?? false }
     }
 
+    /// - Parameter index: counts in this part.
     private func note(_ status: ExitReason, at index: Int) {
+        let (sum, isTooLarge) = urlsBefore.addingReportingOverflow(index)
+        let index = isTooLarge ? Int.max : sum
         if firstFailure.map({ index < $0.index }) ?? true { firstFailure = (index, status) }
     }
 
     // MARK: - Messages
 
-    /// Shows progress, and reports requests that --polite or --rate holds back.
-    private func watch() async {
-        var heldBack = HeldBack()
-        while !Task.isCancelled {
-            do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
-            let elapsed = (ContinuousClock.now - start).inSeconds
-            let statistics = await statistics()
-            let received = statistics.bytesReceived
-            if Task.isCancelled { return }
-            var waits = ""
-            if let options = settings.politeOptions {
-                let held = heldBack.update(statistics.origins, now: .now)
-                for wait in held where wait.isNews && settings.verbosity > 0 {
-                    let what = wait.requests == 1 ? "1 request to" : "\(wait.requests) requests to"
-                    console.say("* \(options) holds \(what) \(wait.origin) back")
-                }
-                let count = held.reduce(0) { $0 + $1.requests }
-                if count > 0 { waits = ", \(count) held back (\(options))" }
-            }
-            let total = list.total.map { "/\($0)" } ?? ""
-            console.progress(
-                "\(done + failed)\(total) done, \(inFlight) in flight, \(byteCount(received)), "
-                    + "\(byteCount(Int(Double(received) / max(elapsed, 0.001))))/s"
-                    + (failed > 0 ? ", \(failed) failed" : "") + waits)
-        }
-    }
-
-    private func summary(_ statistics: HTTPClient.Statistics) -> String {
+    private func summary(_ statistics: HTTPClient.Statistics) -> Summary {
         Summary(
-            requests: done + failed, failed: failed, peakInFlight: peakInFlight, bodyBytes: bodyBytes,
-            elapsed: (ContinuousClock.now - start).inSeconds, spoken: spoken, first: firstConnection,
-            statistics: statistics
-        ).text
+            requests: done + failed, failed: failed, failures: failures, peakInFlight: peakInFlight,
+            bodyBytes: bodyBytes, elapsed: (ContinuousClock.now - start).inSeconds, spoken: spoken,
+            first: firstConnection, statistics: statistics)
     }
 }

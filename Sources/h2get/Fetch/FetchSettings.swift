@@ -10,13 +10,20 @@ struct FetchSettings: Sendable {
         case none
         case bytes([UInt8])
         case file(String)
+        /// -F and --form-string.
+        case form([FormPart])
         /// -T: one path for all URLs, or one per URL.
         case uploads([String])
     }
 
-    var urls: [String] = []
+    var urls = GivenURLs()
     /// The list to read after `urls`, if any.
     var inputFile: String?
+    /// Whether the list was given with --url, which means -O for its URLs.
+    var namesListedFiles = false
+    var schemes = URLSchemes()
+    /// --request-target.
+    var requestTarget: String?
     /// --path-as-is.
     var keepsPath = false
     var method = HTTPRequest.Method.get
@@ -24,18 +31,30 @@ struct FetchSettings: Sendable {
     /// From -H 'Host: ...'.
     var authority: String?
     var body = Body.none
+    /// --form-escape.
+    var escapesFormNames = false
+    /// From -G and --url-query, to be added to each URL.
+    var query: [UInt8] = []
     var trailers: HTTPFields?
     var options = RequestOptions()
     var maxTime: Duration?
+    /// --max-total-time.
+    var maxTotalTime: Duration?
     var connectTimeout: Duration?
     /// --stall-timeout, for bodies that h2get reads itself.
     var stallTimeout: Duration?
+    /// --limit-rate, in bytes per second.
+    var rateLimit: Int?
+    /// -Y and -y.
+    var slowest: BodyMeter.Floor?
     var parallelMaximum = 100
     var versions = HTTPClient.Versions.automatic
     var pool = HTTPClient.Pool()
     var retry = HTTPClient.RetryPolicy()
     /// --retry, if given.
     var retries: Int?
+    /// --retry-all-errors.
+    var retriesAllErrors = false
     var loadLimits = HTTPClient.LoadLimits()
     /// From --informational-max and --informational-per-second.
     var informationalMaximum: Int?
@@ -44,64 +63,152 @@ struct FetchSettings: Sendable {
     var keepAliveTime: Duration?
     var failsOnStatus = false
     var includesHead = false
+    /// -w.
+    var writeOut: WriteOut?
+    /// --json-lines.
+    var jsonLines: LineFile.Target?
+    /// -D.
+    var headDump: HeadDump.Target?
+    var failsWithBody = false
+    var failsEarly = false
+    var files = FileRules()
+    /// --max-filesize, in bytes.
+    var longestBody: Int?
+    /// -z: what is not on this side of the time is not wanted.
+    var timeCondition: TimeCondition?
+    /// --etag-save.
+    var etagFile: String?
+    /// -C.
+    var continuation: Continuation?
+    /// --range-split.
+    var rangeSplit = 1
+    /// --checksum, for the URLs in order.
+    var checksums: [Checksum] = []
+    /// --checksum-file.
+    var checksumFile: ChecksumFile?
+    /// --verify-digest.
+    var verifiesDigests = false
+    /// --stderr.
+    var errorFile: String?
     var placement = Placement()
     var connectRules = ConnectRules()
     var tls = ConnectionConfiguration.TLS()
+    /// -L, if given.
+    var redirects = HTTPClient.RedirectPolicy.never
+    /// --max-redirs 0: a redirect is an error.
+    var refusesRedirects = false
+    /// --compressed.
+    var decodesContent = false
+    /// -u or --oauth2-bearer.
+    var credentials: Credentials?
+    /// For -u and for URLs with a user name.
+    var passwordScheme = HTTPAuthentication.PasswordScheme.basic
+    var netrc: HTTPAuthentication?
+    var cookies: CookieJar?
+    /// The files of -b.
+    var cookieSources: [String] = []
+    /// -j.
+    var dropsSessionCookies = false
+    /// -c.
+    var cookieFile: String?
+    var strictTransport: StrictTransportStore?
+    /// The file of --hsts.
+    var strictTransportFile: String?
+    var proxies = HTTPClient.ProxySettings.none
+    var local = ConnectionConfiguration.Local()
+    var unixSocketPath: String?
+    /// --happy-eyeballs-timeout-ms.
+    var attemptDelay: Duration?
+    var isWithoutKeepAlive = false
+    var keepAliveCount: Int?
+    /// Remarks for the user, told before anything is sent.
+    var remarks: [String] = []
     var isSilent = false
     var showsErrors = true
     var verbosity = 0
+    /// --trace or --trace-ascii.
+    var trace: Trace.Settings?
+    /// Whether the lines of -v have times.
+    var timesVerbose = false
     var wantsSummary = false
+    /// --progress-meter and -s: whether progress was asked for or declined, whichever came last.
+    var showsProgress: Bool?
+    /// -#.
+    var progressIsBar = false
+    var colors = ColorChoice.auto
+    /// --proxy-insecure.
+    var acceptsAnyProxy = false
+    /// The options that read stdin.
+    var inputReaders: [String] = []
+    /// What connections depend on. Parts of a command line that agree in it share theirs.
+    var connectionOptions: [Arguments.Occurrence] = []
+    /// The number of responses that may wait unread for their turn on stdout, if other parts' do, too.
+    var mostWaitingResponses: Int?
 
     init() {}
 
-    init(_ command: GetCommand) throws {
-        urls = command.urls
-        inputFile = command.output.inputFile
+    init(_ arguments: Arguments) throws {
+        try setURLs(arguments)
         guard !urls.isEmpty || inputFile != nil else {
-            throw Failure.usage("no URL given; 'h2get --help' lists the options")
+            throw Failure.usage("no URL given; \(arguments.seeHelp)")
         }
-        let request = command.request
-        keepsPath = request.pathAsIs
-        guard command.output.parallelMaximum > 0 else { throw Failure.usage("--parallel-max must be at least 1") }
-        parallelMaximum = min(command.output.parallelMaximum, 100_000)
-        try setBody(request)
-        try setMethod(request)
-        try setFields(request)
-        try RawArguments.check((request.data + request.binaryData).map(\.text) + request.fields)
-        try setTrailers(request)
-        options.priority = try request.priority.map(HTTPPriority.init(option:))
-        if request.expectContinue { options.expectContinue = .seconds(1) }
-        try setTimes(command.times)
-        try setVersions(command.connection)
-        try setConnection(command.connection, command.tls)
-        try setRetry(request)
-        placement = try Placement(command.output, urlCount: inputFile == nil ? urls.count : nil)
-        failsOnStatus = command.output.fail
-        includesHead = command.output.include || method == .head
-        isSilent = command.messages.silent
-        showsErrors = !isSilent || command.messages.showError
-        verbosity = command.messages.verbosity
-        wantsSummary = command.messages.summary
-        try checkStandardInput(request)
+        keepsPath = arguments.isOn(.pathAsIs)
+        try setParallel(arguments)
+        try setBody(arguments)
+        try setMethod(arguments)
+        try setRequestTarget(arguments)
+        try setFields(arguments)
+        try setTrailers(arguments)
+        if let priority = try arguments.text(.priority) { options.priority = try HTTPPriority(option: priority) }
+        if arguments.isOn(.expectContinue) { options.expectContinue = .seconds(1) }
+        try setTimes(arguments)
+        try setVersions(arguments)
+        try setTLS(arguments)
+        try setConnection(arguments)
+        try setProxies(arguments)
+        try setLocal(arguments)
+        try setRetry(arguments)
+        try setRedirects(arguments)
+        try setCredentials(arguments)
+        try setCookies(arguments)
+        try setStrictTransport(arguments)
+        decodesContent = arguments.isOn(.compressed)
+        placement = try Placement(
+            arguments, urls: urls, hasList: inputFile != nil, namesListedFiles: namesListedFiles)
+        failsOnStatus = arguments.isOn(.fail)
+        includesHead = arguments.isOn(.include) || method == .head
+        isSilent = arguments.isOn(.silent)
+        showsErrors = !isSilent || arguments.isOn(.showError)
+        verbosity = arguments.count(.verbose)
+        wantsSummary = arguments.isOn(.summary)
+        try setProgress(arguments)
+        try setTrace(arguments)
+        try setWriting(arguments)
+        try setConditions(arguments)
+        try setDownloads(arguments)
+        try checkStandardInput(arguments)
+        connectionOptions = Self.connectionOptions(arguments)
     }
 
     // MARK: - Request
 
-    private mutating func setBody(_ request: RequestArguments) throws {
-        let data = (request.data + request.binaryData).sorted { $0.position < $1.position }
-        guard data.isEmpty || request.uploads.isEmpty else {
-            throw Failure.usage("-d (a POST) and -T (a PUT) cannot be combined")
-        }
-        guard !request.head || (data.isEmpty && request.uploads.isEmpty) else {
-            throw Failure.usage("-I asks without a body: leave out -d and -T, or -I")
-        }
-        if !request.uploads.isEmpty {
-            guard request.uploads.count == 1 || (inputFile == nil && request.uploads.count == urls.count) else {
+    private mutating func setBody(_ arguments: Arguments) throws {
+        let data = arguments.all(.data, .dataAscii, .dataRaw, .dataBinary, .dataUrlencode, .jsonBody)
+        let files = try arguments.texts(.uploadFile)
+        try checkBodyKinds(arguments, hasData: !data.isEmpty, hasFiles: !files.isEmpty)
+        query = try Self.query(arguments)
+        if arguments.isOn(.get) {
+            query = Self.joined([try Self.joined(data), query])
+        } else if arguments.isGiven(.form) || arguments.isGiven(.formString) {
+            body = .form(try Self.formParts(arguments))
+            escapesFormNames = arguments.isOn(.formEscape)
+        } else if !files.isEmpty {
+            guard files.count == 1 || (inputFile == nil && files.count == urls.arguments.count) else {
                 throw Failure.usage("give one -T for all URLs, or as many as there are URLs")
             }
-            body = .uploads(request.uploads)
-        } else if data.count == 1, data[0].isBinary, data[0].text.first == "@" {
-            body = try Self.wholeFile(String(data[0].text.dropFirst()))
+            body = .uploads(files)
+        } else if data.count == 1, [.dataBinary, .jsonBody].contains(data[0].key), let path = try data[0].file {
+            body = try Self.wholeFile(path)
         } else if !data.isEmpty {
             body = .bytes(try Self.joined(data))
         }
@@ -109,63 +216,50 @@ struct FetchSettings: Sendable {
 
     /// Each request reads a regular file anew while it is sent. Anything else can be read only once, and is kept in memory,
     /// so that each URL and each retry gets all of it, as with curl. No event loop runs yet, and a signal ends the reading.
-    private static func wholeFile(_ path: String) throws -> Body {
+    static func wholeFile(_ path: String) throws -> Body {
         if path != "-", case .regular = try FileKind.readable(path) { return .file(path) }
         return .bytes(try readWhole(path, remedy: "stream it with -T"))
     }
 
-    /// Joins the pieces with &, as curl's -d does, and drops the line ends of files unless they are binary.
-    private static func joined(_ data: [OrderedData]) throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        for (index, piece) in data.enumerated() {
-            if index > 0 { bytes.append(UInt8(ascii: "&")) }
-            guard piece.text.first == "@" else {
-                bytes += RawArguments.bytes(of: piece.text)
-                continue
-            }
-            var content = try readWhole(String(piece.text.dropFirst()), remedy: "stream it with -T")
-            if !piece.isBinary { content.removeAll { $0 == 0x0a || $0 == 0x0d || $0 == 0 } }
-            bytes += content
-        }
-        return bytes
-    }
-
-    private mutating func setMethod(_ request: RequestArguments) throws {
-        if let name = request.method {
-            guard let given = HTTPRequest.Method(name) else {
-                throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
-            }
-            guard given != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
-            method = given
-        } else if request.head {
+    private mutating func setMethod(_ arguments: Arguments) throws {
+        if let name = try arguments.text(.request) {
+            method = try HTTPRequest.Method(option: name)
+        } else if arguments.isOn(.head) {
             method = .head
         } else {
             switch body {
             case .none: method = .get
             case .uploads: method = .put
-            case .bytes, .file: method = .post
+            case .bytes, .file, .form: method = .post
             }
         }
     }
 
-    private mutating func setFields(_ request: RequestArguments) throws {
-        fields[.userAgent] = request.userAgent ?? "h2get/\(version)"
+    private mutating func setFields(_ arguments: Arguments) throws {
+        fields[.userAgent] = try arguments.text(.userAgent) ?? "h2get/\(version)"
         if fields[.userAgent] == "" { fields[.userAgent] = nil }
         fields[.accept] = "*/*"
         switch body {
         case .bytes, .file: fields[.contentType] = "application/x-www-form-urlencoded"
-        case .none, .uploads: break
+        case .none, .form, .uploads: break
         }
-        authority = try Self.apply(request.fields, to: &fields)
+        try setReferer(arguments)
+        if arguments.isGiven(.jsonBody) { (fields[.contentType], fields[.accept]) = (Self.json, Self.json) }
+        authority = try Self.apply(arguments.all(.header), to: &fields)
     }
 
     /// Applies -H to the defaults in `fields`.
     /// - Returns: the authority that -H 'Host: ...' names, if any does.
-    static func apply(_ arguments: [String], to fields: inout HTTPFields) throws -> String? {
+    static func apply(_ arguments: [Arguments.Occurrence], to fields: inout HTTPFields) throws -> String? {
+        try apply(try fieldLines(arguments, option: "-H"), to: &fields)
+    }
+
+    /// - Parameter lines: each with its position in words.
+    static func apply(_ lines: [(line: [UInt8], source: String)], to fields: inout HTTPFields) throws -> String? {
         var authority: String?
         // The first -H of a name replaces the default, further ones add: `-H 'Accept: a' -H 'Accept: b'` sends both.
         var seen: Set<HTTPField.Name> = []
-        for (line, source) in try fieldLines(arguments) {
+        for (line, source) in lines {
             let field = try FieldArgument(line, source: source)
             if field.name.lowercased() == "host" {
                 guard field.bytes == field.value.map({ Array($0.utf8) }) else {
@@ -190,31 +284,35 @@ struct FetchSettings: Sendable {
         return authority
     }
 
-    /// The lines of -H, each with its position in words.
-    private static func fieldLines(_ arguments: [String]) throws -> [(line: [UInt8], source: String)] {
+    /// The lines of -H or --proxy-header, each with its position in words.
+    static func fieldLines(
+        _ arguments: [Arguments.Occurrence], option: String
+    ) throws -> [(line: [UInt8], source: String)] {
         var lines: [(line: [UInt8], source: String)] = []
         for (index, argument) in arguments.enumerated() {
-            guard argument.utf8.first == UInt8(ascii: "@") else {
-                let source = FieldArgument.source("-H", index, of: arguments.count)
-                lines.append((RawArguments.bytes(of: argument), source))
+            guard let path = try argument.file else {
+                lines.append(
+                    (argument.value, FieldArgument.source(option, index, of: arguments.count) + argument.place))
                 continue
             }
-            let path = String(argument.dropFirst())
             let name = path == "-" ? "stdin" : printable(path)
             let content = try readText(path)
             for (number, line) in content.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).enumerated() {
-                lines.append((Array(line), "field \(number + 1) of \(name) (-H)"))
+                lines.append((Array(line), "field \(number + 1) of \(name) (\(option))"))
             }
         }
         return lines
     }
 
-    private mutating func setTrailers(_ request: RequestArguments) throws {
-        guard !request.trailers.isEmpty else { return }
-        guard !request.head else { throw Failure.usage("-I asks without a body, so no --trailer can follow one") }
+    private mutating func setTrailers(_ arguments: Arguments) throws {
+        let lines = try arguments.texts(.trailer)
+        guard !lines.isEmpty else { return }
+        guard !arguments.isOn(.head) else {
+            throw Failure.usage("-I asks without a body, so no --trailer can follow one")
+        }
         var trailers = HTTPFields()
-        for (index, line) in request.trailers.enumerated() {
-            let source = FieldArgument.source("--trailer", index, of: request.trailers.count)
+        for (index, line) in lines.enumerated() {
+            let source = FieldArgument.source("--trailer", index, of: lines.count)
             let field = try FieldArgument(Array(line.utf8), source: source)
             guard let name = HTTPField.Name(field.name) else { throw Failure.usage(FieldArgument.badName(source)) }
             guard let value = field.value else {
@@ -226,18 +324,36 @@ struct FetchSettings: Sendable {
     }
 
     /// Checks that at most one option reads stdin, and that it is needed only once.
-    private func checkStandardInput(_ request: RequestArguments) throws {
+    private mutating func checkStandardInput(_ arguments: Arguments) throws {
         var readers: [String] = []
-        func isInput(_ argument: String) -> Bool {
-            argument.first == "@" && StandardDescriptors.isInput(String(argument.dropFirst()))
+        if let inputFile, StandardDescriptors.isInput(inputFile) {
+            readers.append(namesListedFiles ? "--url @-" : "--input-file -")
         }
-        if let inputFile, StandardDescriptors.isInput(inputFile) { readers.append("--input-file -") }
-        readers += request.uploads.filter(StandardDescriptors.isInput).map { _ in "-T -" }
-        readers += (request.data + request.binaryData).filter { isInput($0.text) }.map { _ in "-d @-" }
-        readers += request.fields.filter(isInput).map { _ in "-H @-" }
-        guard readers.count <= 1 else {
-            throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
+        for occurrence in arguments.occurrences {
+            switch occurrence.key {
+            case .variable where Variables.readsInput(occurrence.value): readers.append(Self.variableReader)
+            case .config where StandardDescriptors.isInput(try occurrence.text): readers.append("-K -")
+            case .uploadFile where StandardDescriptors.isInput(try occurrence.text): readers.append("-T -")
+            case .cookie where try occurrence.text == "-": readers.append("-b -")
+            case .checksumFile where StandardDescriptors.isInput(try occurrence.text):
+                readers.append("--checksum-file -")
+            case .data, .dataBinary, .header, .proxyHeader, .writeOut:
+                guard let path = try occurrence.file, StandardDescriptors.isInput(path) else { continue }
+                switch occurrence.key {
+                case .header: readers.append("-H @-")
+                case .proxyHeader: readers.append("--proxy-header @-")
+                case .writeOut: readers.append("-w @-")
+                default: readers.append("-d @-")
+                }
+            case .dataAscii, .dataUrlencode, .jsonBody, .urlQuery, .form:
+                for path in try occurrence.requestFiles where StandardDescriptors.isInput(path) {
+                    readers.append("\(occurrence.spelling) with @-")
+                }
+            default: break
+            }
         }
+        try Self.checkReaders(readers)
+        inputReaders = readers
         var isReadOnce = false
         // A missing file is reported when it is fetched.
         if case .uploads(let files) = body, files.count == 1 {
@@ -250,11 +366,39 @@ struct FetchSettings: Sendable {
         }
     }
 
+    static let variableReader = "--variable NAME@-"
+
+    static func checkReaders(_ readers: [String]) throws {
+        guard readers.count <= 1 else {
+            throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
+        }
+    }
+
     /// The number of bodies that go to stdout, or an upper bound if there is a list to read.
     var standardOutputCount: Int { placement.standardOutputCount(ofFirst: inputFile == nil ? urls.count : Int.max) }
 
     /// Whether several bodies go to stdout, which are then written in the order of the URLs.
     var writesInOrder: Bool { standardOutputCount > 1 }
+}
+
+extension Arguments.Occurrence {
+    /// The path of `@FILE`; nil for other values, which may be bytes.
+    /// - Throws: `Failure` (`usage`) if the path is not UTF-8.
+    var file: String? {
+        get throws { value.first == UInt8(ascii: "@") ? String(try text.dropFirst()) : nil }
+    }
+}
+
+extension HTTPRequest.Method {
+    /// Parses the value of -X.
+    /// - Throws: `Failure` (`usage`).
+    init(option name: String) throws {
+        guard let method = HTTPRequest.Method(name) else {
+            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
+        }
+        guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
+        self = method
+    }
 }
 
 /// One -H or --trailer line. Its value is bytes of any encoding (RFC 9110 section 5.5).

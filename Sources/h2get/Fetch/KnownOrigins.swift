@@ -16,7 +16,7 @@ final class KnownOrigins {
     /// Pauses between attempts to reach an origin: doubled each time, from the lower bound up to the upper bound.
     private static let pauses = Duration.milliseconds(100)...Duration.seconds(1)
 
-    private struct Record {
+    private final class Record {
         var hasServed = false
         /// Consecutive transfers that got no response because their connection ended.
         var unserved = 0
@@ -34,6 +34,8 @@ final class KnownOrigins {
     private let unservedLimit: Int
     private let now: () -> ContinuousClock.Instant
     private var records: [Origin: Record] = [:]
+    /// The record that was asked for last, which most transfers ask for again.
+    private var last: (origin: Origin, record: Record)?
 
     /// - Parameter atOnce: the number of concurrent transfers, which all fail if one connection ends.
     init(atOnce: Int, now: @escaping () -> ContinuousClock.Instant = { ContinuousClock.now }) {
@@ -41,39 +43,55 @@ final class KnownOrigins {
         self.now = now
     }
 
-    /// Why the origin is given up, or nil if it is not.
-    func failure(of origin: Origin) -> H2Error? { records[origin]?.failure }
+    private func record(_ origin: Origin) -> Record? {
+        if let last, last.origin == origin { return last.record }
+        guard let record = records[origin] else { return nil }
+        last = (origin, record)
+        return record
+    }
 
-    func hasServed(_ origin: Origin) -> Bool { records[origin]?.hasServed ?? false }
+    private func recordOrNew(_ origin: Origin) -> Record {
+        if let record = record(origin) { return record }
+        let record = Record()
+        records[origin] = record
+        return record
+    }
+
+    /// Why the origin is given up, or nil if it is not.
+    func failure(of origin: Origin) -> H2Error? { record(origin)?.failure }
+
+    func hasServed(_ origin: Origin) -> Bool { record(origin)?.hasServed ?? false }
 
     /// Records that a transfer starts to use the origin. `ended` must follow.
     func began(_ origin: Origin) {
-        if let record = records[origin], record.asking == 0, let away = record.awaySince, let until = record.askedUntil
-        {
+        let record = recordOrNew(origin)
+        if record.asking == 0, let away = record.awaySince, let until = record.askedUntil {
             // It may have been reachable meanwhile.
-            records[origin]?.awaySince = away + (now() - until)
+            record.awaySince = away + (now() - until)
         }
-        records[origin, default: Record()].asking += 1
+        record.asking += 1
     }
 
     /// Records that a transfer ended, successfully or not.
     func ended(_ origin: Origin) {
-        records[origin]?.asking -= 1
-        if records[origin]?.asking == 0 { records[origin]?.askedUntil = now() }
+        guard let record = record(origin) else { return }
+        record.asking -= 1
+        if record.asking == 0 { record.askedUntil = now() }
     }
 
     /// Records a response from the origin.
     func served(_ origin: Origin) {
-        guard records[origin].map({ !$0.hasServed || $0.unserved > 0 || $0.awaySince != nil }) ?? true else { return }
-        records[origin, default: Record()].hasServed = true
-        records[origin]?.unserved = 0
-        records[origin]?.awaySince = nil
+        let record = recordOrNew(origin)
+        guard !record.hasServed || record.unserved > 0 || record.awaySince != nil else { return }
+        record.hasServed = true
+        record.unserved = 0
+        record.awaySince = nil
     }
 
     /// The wait before a transfer that could not reach the origin retries, or nil if a retry makes no sense.
     /// - Parameter attempts: the transfer's attempts so far.
     func pause(before origin: Origin, after error: H2Error, attempts: Int) -> Duration? {
-        guard error.mayPass, let record = records[origin], record.hasServed, record.failure == nil else { return nil }
+        guard error.mayPass, let record = record(origin), record.hasServed, record.failure == nil else { return nil }
         guard isPatient(origin) else { return nil }
         return min(Self.pauses.lowerBound * (1 << min(attempts - 1, 10)), Self.pauses.upperBound)
     }
@@ -81,7 +99,7 @@ final class KnownOrigins {
     /// The wait before a transfer begins, so that an origin that ends its connections while it restarts does not use up
     /// all remaining URLs.
     func pause(before origin: Origin) -> Duration {
-        guard let record = records[origin], record.awaySince != nil, record.unserved > 0 else { return .zero }
+        guard let record = record(origin), record.awaySince != nil, record.unserved > 0 else { return .zero }
         return .milliseconds(250)
     }
 
@@ -91,17 +109,17 @@ final class KnownOrigins {
         let isUnreachable = error.isFailureToConnect || !isConnected
         guard isUnreachable || error.scope == .connection else { return }
         if hasServed(origin), error.mayPass || !isUnreachable {
-            if !isUnreachable { records[origin]?.unserved += 1 }
-            if !isPatient(origin) { records[origin]?.failure = error }
+            if !isUnreachable { record(origin)?.unserved += 1 }
+            if !isPatient(origin) { record(origin)?.failure = error }
             return
         }
         guard !isUnreachable else {
-            records[origin, default: Record()].failure = error
+            recordOrNew(origin).failure = error
             return
         }
-        records[origin, default: Record()].unserved += 1
-        guard records[origin]?.unserved == unservedLimit else { return }
-        records[origin]?.failure = H2Error(
+        recordOrNew(origin).unserved += 1
+        guard record(origin)?.unserved == unservedLimit else { return }
+        record(origin)?.failure = H2Error(
             .connectionClosed, scope: .connection, initiator: .remote,
             message: "\(origin) ended its connections without serving any of \(unservedLimit) requests",
             remedy: "look at the server's log, or at -vv")
@@ -110,8 +128,8 @@ final class KnownOrigins {
     /// Whether to keep waiting for an origin that has served but fails now.
     private func isPatient(_ origin: Origin) -> Bool {
         let now = now()
-        guard let since = records[origin]?.awaySince else {
-            records[origin]?.awaySince = now
+        guard let since = record(origin)?.awaySince else {
+            record(origin)?.awaySince = now
             return true
         }
         return now - since < Self.patience

@@ -15,20 +15,32 @@ final class TimeLimit: Sendable {
         _ limit: Duration, _ work: @escaping @Sendable (TimeLimit) async -> Value
     ) async -> Value {
         let clock = TimeLimit()
-        return await withTaskGroup(of: Value?.self) { group in
-            group.addTask { await work(clock) }
-            group.addTask {
-                do { try await Task.sleep(for: limit + grace) } catch { return nil }
-                clock.over.store(true, ordering: .relaxed)
-                return nil
-            }
-            var result: Value?
-            while result == nil, let next = await group.next() {
-                group.cancelAll()
-                result = next
-            }
-            // The work always returns a value.
-            return result!
+        return await watched {
+            do { try await Task.sleep(for: limit + grace) } catch { return }
+            clock.over.store(true, ordering: .relaxed)
+        } work: {
+            await work(clock)
         }
+    }
+}
+
+/// Runs `work` beside `watch`. When one of them ends, the other is cancelled.
+/// - Returns: the value of `work`, also if it was cancelled.
+func watched<Value: Sendable>(
+    by watch: @escaping @Sendable () async -> Void, work: @escaping @Sendable () async -> Value
+) async -> Value {
+    await withTaskGroup(of: Value?.self) { group in
+        group.addTask { await work() }
+        group.addTask {
+            await watch()
+            return nil
+        }
+        var result: Value?
+        while result == nil, let next = await group.next() {
+            group.cancelAll()
+            result = next
+        }
+        // The work always returns a value.
+        return result!
     }
 }

@@ -74,6 +74,27 @@ struct URLGlob: RandomAccessCollection, Sendable {
         return out
     }
 
+    // MARK: - Ranges and lists
+
+    /// The number of values of each range and list, in order.
+    var valueCounts: [Int] {
+        parts.compactMap { if case .text = $0 { nil } else { $0.count } }
+    }
+
+    /// The texts of the ranges and lists in the URL at `position`, in order.
+    func values(at position: Int) -> [String] {
+        var values: [String] = []
+        var rest = position
+        for part in parts.reversed() {
+            if case .text = part { continue }
+            var value = ""
+            part.append(rest % part.count, to: &value)
+            rest /= part.count
+            values.append(value)
+        }
+        return values.reversed()
+    }
+
     // MARK: - Reading a pattern
 
     private struct Reader {

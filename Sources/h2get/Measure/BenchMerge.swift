@@ -5,8 +5,8 @@ struct BenchMerge {
     private let files: [String]
     private let results: ResultFiles
 
-    init(_ command: BenchMergeCommand) throws {
-        let files = command.urls
+    init(_ arguments: Arguments) throws {
+        let files = arguments.operands
         self.files = files
         guard !files.isEmpty else {
             throw Failure.usage("no log given; write h2get bench merge FILE..., the files of 'h2get bench --hdr FILE'")
@@ -17,7 +17,7 @@ struct BenchMerge {
         if let index = files.indices.first(where: { files[..<$0].contains(files[$0]) }) {
             throw Failure.usage("\(printable(files[index])) is named twice, and would count twice; name each log once")
         }
-        results = try ResultFiles([(.merged, command.output), (.hgrm, command.distribution)])
+        results = try ResultFiles(arguments, [.merged, .hgrm])
     }
 
     /// - Throws: `Failure`, in which case no file is written.

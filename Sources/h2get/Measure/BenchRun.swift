@@ -32,7 +32,7 @@ struct BenchRun: Sendable {
         let measuring = bench
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
-        let report = BenchReport(result, plan, conditions: settings.conditions, context: MeasureRun.context)
+        let report = BenchReport(result, plan, conditions: settings.conditions, context: settings.context)
         var logFailure: Failure?
         if let error = result.requestLogFailure {
             let rest = files.leave(.csv)

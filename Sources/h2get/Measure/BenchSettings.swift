@@ -15,99 +15,88 @@ struct BenchSettings: MeasureSettings {
     let conditions: [FailCondition]
     let isSilent: Bool
     let isVerbose: Bool
+    let context: ReportContext
+    private let api: BenchPlan.API
 
-    init(_ command: BenchCommand) throws {
-        let (load, request, connections) = (command.load, command.request, command.connections)
-        try Self.checkStandardInput(command)
-        let script = try Self.script(command)
+    init(_ arguments: Arguments) throws {
+        try Self.checkStandardInput(arguments)
+        let base = try arguments.text(.baseURI)
+        api = try arguments.value(.api, Quantity.choice(BenchPlan.API.self)) ?? .direct
+        let script = try Self.script(arguments, base: base, api)
         let urls =
             if let script {
-                try MeasuredURLs(targets: script.targets, base: request.base, command: "h2get bench")
+                try MeasuredURLs(targets: script.targets, base: base, command: arguments.command)
             } else {
                 try MeasuredURLs(
-                    patterns: command.urls, inputFile: request.inputFile, base: request.base, command: "h2get bench")
+                    patterns: arguments.operands, inputFile: try arguments.text(.inputFile), base: base,
+                    command: arguments.command)
             }
         let connection = MeasuredConnection(origin: urls.origin)
-        let method = try Self.method(request)
-        let body = try request.data.map(Self.content) ?? []
+        let expectation = try Self.expectation(arguments)
+        let method = try Self.method(arguments, expectation)
+        let body = try arguments.text(.data).map(Self.content) ?? []
         plan = BenchPlan(
-            origin: urls.origin, requests: try urls.requests(method, fields: command.field.fields, body: body))
-        plan.protocols = try connection.protocols(command.versions)
-        plan.configuration = try connection.configuration(command.connection, command.tls)
-        plan.connections = load.connections
-        plan.threads = load.threads
-        plan.api = connections.api
-        conditions = command.output.conditions
-        isSilent = command.messages.silent
-        isVerbose = command.messages.verbose
-        files = try ResultFiles([
-            (.json, command.output.json), (.csv, command.output.csv), (.hdr, command.output.hdr),
-            (.html, command.output.html),
-        ])
-        guard !(isSilent && isVerbose) else { throw Failure.usage("-s and -v cannot be combined") }
-        try setPace(load, script)
-        try setExtent(load)
-        try setConnections(connections)
+            origin: urls.origin, requests: try urls.requests(method, fields: arguments.all(.header), body: body))
+        plan.expectation = expectation
+        plan.protocols = try connection.protocols(arguments)
+        plan.configuration = try connection.configuration(arguments)
+        plan.connections = try arguments.value(.clients, Quantity.count(in: 1...1_000_000)) ?? 1
+        plan.threads = try arguments.value(.threads, Quantity.count(in: 1...1_024)) ?? 1
+        plan.api = api
+        conditions = try arguments.values(.failIf) { try FailCondition($0) }
+        (isSilent, isVerbose) = try arguments.messages
+        context = ReportContext(arguments)
+        files = try ResultFiles(arguments, [.json, .csv, .hdr, .html])
+        try setPace(arguments, script)
+        try setExtent(arguments)
+        try setConnections(arguments)
+        try setTLS(arguments)
         plan.keepsIntervalHistograms = files.contains(.hdr)
-        if request.expectedStatuses != nil || request.expectedSize != nil || request.expectedDigest != nil {
-            plan.expectation = BenchPlan.Expectation(
-                statuses: request.expectedStatuses?.statuses, bodyBytes: request.expectedSize,
-                sha256: request.expectedDigest)
-        }
-        plan.keepsTrying = connections.keepTrying
-        for (name, value) in [
-            ("--ciphers", connections.ciphers), ("--tls13-ciphers", connections.ciphers13),
-            ("--groups", connections.groups),
-        ] {
-            guard value == nil || urls.origin.scheme == .https else {
-                throw Failure.usage(
-                    "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
-            }
-        }
-        plan.configuration.tls.suites12 = connections.ciphers
-        plan.configuration.tls.suites13 = connections.ciphers13
-        plan.configuration.tls.groups = connections.groups
-        if let path = connections.socketPath {
-            guard SocketAddress(path: path) != nil else {
-                throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
-            }
-            guard connections.source == nil, command.connection.connectTo == nil else {
-                throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
-            }
-        }
-        plan.configuration.unixSocketPath = connections.socketPath
-        plan.sourceAddresses = connections.source?.addresses ?? []
-        plan.breaksDown = command.output.breakdown
-        plan.startAt = load.startAt
-        if let start = load.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
+        plan.breaksDown = arguments.isOn(.breakdown)
+        plan.startAt = try arguments.value(.startAt, Quantity.unixTime)
+        if let start = plan.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
             throw Failure.usage("--start-at is over already, or less than --warm-up-time away; name a later time")
         }
     }
 
     // MARK: - Requests
 
-    private static func method(_ request: BenchRequestArguments) throws -> HTTPRequest.Method {
-        guard !request.head || request.data == nil else {
-            throw Failure.usage("-I asks without a body: leave out -d, or -I")
+    private static func expectation(_ arguments: Arguments) throws -> BenchPlan.Expectation? {
+        guard arguments.isGiven(.expectStatus) || arguments.isGiven(.expectSize) || arguments.isGiven(.expectSHA256)
+        else { return nil }
+        return BenchPlan.Expectation(
+            statuses: try arguments.value(.expectStatus, StatusList.init(text:))?.statuses,
+            bodyBytes: try arguments.value(.expectSize, Quantity.size(in: 0...Int.max)),
+            sha256: try arguments.value(.expectSHA256, sha256))
+    }
+
+    /// Parses a SHA-256 digest as sha256sum prints it.
+    private static func sha256(_ text: String) throws -> [UInt8] {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == 64, text.utf8.count == 64 else {
+            throw BadValue("write the 64 hexadecimal digits that sha256sum prints")
         }
-        guard !request.head || request.method == nil else {
-            throw Failure.usage("-I is -X HEAD: leave out one of -I and -X")
-        }
-        if request.head || request.method == "HEAD" {
+        return stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+
+    private static func method(
+        _ arguments: Arguments, _ expectation: BenchPlan.Expectation?
+    ) throws -> HTTPRequest.Method {
+        let (isHead, hasBody) = (arguments.isOn(.head), arguments.isGiven(.data))
+        guard !isHead || !hasBody else { throw Failure.usage("-I asks without a body: leave out -d, or -I") }
+        let name = try arguments.text(.request)
+        guard !isHead || name == nil else { throw Failure.usage("-I is -X HEAD: leave out one of -I and -X") }
+        if isHead || name == "HEAD" {
             let checks = [
-                ("--expect-size", request.expectedSize != nil), ("--expect-sha256", request.expectedDigest != nil),
+                ("--expect-size", expectation?.bodyBytes != nil), ("--expect-sha256", expectation?.sha256 != nil),
             ]
             if let check = checks.first(where: \.1)?.0 {
                 throw Failure.usage(
                     "responses to HEAD have no body, so \(check) has nothing to check: leave out \(check), or use GET")
             }
         }
-        guard let name = request.method else { return request.head ? .head : request.data == nil ? .get : .post }
-        guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
-        }
-        guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
-        return method
+        guard let name else { return isHead ? .head : hasBody ? .post : .get }
+        return try HTTPRequest.Method(option: name)
     }
 
     private static func content(_ path: String) throws -> [UInt8] {
@@ -118,12 +107,12 @@ struct BenchSettings: MeasureSettings {
     }
 
     /// Checks that at most one option reads stdin.
-    private static func checkStandardInput(_ command: BenchCommand) throws {
+    private static func checkStandardInput(_ arguments: Arguments) throws {
         var readers: [String] = []
-        if command.request.inputFile == "-" { readers.append("-i -") }
-        if command.load.timingScript == "-" { readers.append("--timing-script-file -") }
-        if command.request.data == "-" { readers.append("-d -") }
-        readers += command.field.fields.filter { $0 == "@-" }.map { _ in "-H @-" }
+        if try arguments.text(.inputFile) == "-" { readers.append("-i -") }
+        if try arguments.text(.timingScriptFile) == "-" { readers.append("--timing-script-file -") }
+        if try arguments.text(.data) == "-" { readers.append("-d -") }
+        readers += try arguments.all(.header).filter { try $0.file == "-" }.map { _ in "-H @-" }
         guard readers.count <= 1 else {
             throw Failure.usage("\(readers[0]) and \(readers[1]) both read stdin; keep one")
         }
@@ -132,28 +121,25 @@ struct BenchSettings: MeasureSettings {
     // MARK: - Load
 
     /// The lines of the timing script that are to be sent, if there is one.
-    private static func script(_ command: BenchCommand) throws -> TimingScript? {
-        let load = command.load
-        guard let path = load.timingScript else { return nil }
-        let others: [(String, Bool)] = [
-            ("--request-rate", load.requestRate != nil), ("--rps", load.ratePerConnection != nil),
-            ("--stages", load.stages != nil),
-            ("--ramp", load.ramp != nil), ("--arrivals", load.arrivals != nil), ("--seed", load.seed != nil),
-            ("--think-time", load.thinkTime != nil), ("-D", load.duration != nil),
-            ("--warm-up-time", load.warmUp != nil), ("--drain", load.drain != nil),
+    private static func script(
+        _ arguments: Arguments, base: String?, _ api: BenchPlan.API
+    ) throws -> TimingScript? {
+        guard let path = try arguments.text(.timingScriptFile) else { return nil }
+        let others: [OptionKey] = [
+            .requestRate, .rps, .stages, .ramp, .arrivals, .seed, .thinkTime, .duration, .warmUpTime, .drain,
         ]
-        if let other = others.first(where: \.1)?.0 {
+        if let other = others.lazy.compactMap(arguments.last).first?.spelling {
             throw Failure.usage("--timing-script-file says when each request begins: leave out \(other)")
         }
-        guard command.urls.isEmpty, command.request.inputFile == nil else {
+        guard arguments.operands.isEmpty, !arguments.isGiven(.inputFile) else {
             throw Failure.usage("--timing-script-file has the URLs: leave out -i and those on the command line")
         }
-        guard command.connections.api == .direct else {
+        guard api == .direct else {
             throw Failure.usage(
                 "--api async has no open loop: leave out --timing-script-file, or measure with --api direct")
         }
-        var script = try TimingScript(path: path, hasBase: command.request.base != nil)
-        if let count = load.requests {
+        var script = try TimingScript(path: path, hasBase: base != nil)
+        if let count = try arguments.requests {
             guard count <= script.times.count else {
                 throw Failure.usage(
                     "-n \(count) is more than the \(counted(script.times.count, "line")) of --timing-script-file; each connection "
@@ -164,90 +150,98 @@ struct BenchSettings: MeasureSettings {
         return script
     }
 
-    private mutating func setPace(_ load: BenchLoadArguments, _ script: TimingScript?) throws {
-        guard load.requestRate == nil || load.ratePerConnection == nil else {
+    private mutating func setPace(_ arguments: Arguments, _ script: TimingScript?) throws {
+        let requestRate = try arguments.value(.requestRate, ArrivalRate.init(text:))
+        let ratePerConnection = try arguments.value(.rps, Quantity.rate)
+        let stages = try arguments.stages
+        let ramp = try arguments.value(.ramp, Quantity.positiveTime)
+        guard requestRate == nil || ratePerConnection == nil else {
             throw Failure.usage("--request-rate (over all connections) and --rps (on each) cannot be combined")
         }
-        guard plan.api == .direct || (load.requestRate == nil && load.ratePerConnection == nil && load.stages == nil)
-        else {
+        let isOpen = requestRate != nil || ratePerConnection != nil || stages != nil
+        guard plan.api == .direct || !isOpen else {
             throw Failure.usage(
                 "--api async has no open loop: leave out --request-rate, --rps and --stages, or measure with --api direct"
             )
         }
-        guard load.stages == nil || (load.requestRate == nil && load.ratePerConnection == nil && load.ramp == nil)
-        else {
+        guard stages == nil || (requestRate == nil && ratePerConnection == nil && ramp == nil) else {
             throw Failure.usage("--stages says all about the rate: leave out --request-rate, --rps and --ramp")
         }
-        let isOpen = load.requestRate != nil || load.ratePerConnection != nil || load.stages != nil
-        guard load.arrivals == nil || isOpen else {
+        let arrivals = try arguments.value(.arrivals, Quantity.choice(ArrivalKind.self))
+        guard arrivals == nil || isOpen else {
             throw Failure.usage("--arrivals is for open loops: it goes with --request-rate, --rps or --stages")
         }
-        guard load.thinkTime == nil || !isOpen else {
+        let thinkTime = try arguments.value(.thinkTime, Quantity.positiveTime)
+        guard thinkTime == nil || !isOpen else {
             throw Failure.usage(
                 "--think-time is for closed loops, and --request-rate, --rps and --stages make an open one")
         }
-        plan.arrivesAtRandom = load.arrivals == .poisson
-        guard load.seed == nil || plan.arrivesAtRandom else {
+        plan.arrivesAtRandom = arrivals == .poisson
+        let seed = try arguments.value(.seed, Quantity.count(in: 0...4_294_967_295))
+        guard seed == nil || plan.arrivesAtRandom else {
             throw Failure.usage("--seed is for random arrivals: it goes with --arrivals poisson")
         }
         // Machines that measure together must not send in lockstep.
-        if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(load.seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
-        plan.thinkTime = load.thinkTime ?? .zero
-        switch load.requestRate {
+        if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
+        plan.thinkTime = thinkTime ?? .zero
+        switch requestRate {
         case nil where script != nil: plan.pace = .script(script?.times ?? [])
-        case nil where load.stages != nil: plan.pace = .stages(load.stages?.stages ?? [])
+        case nil where stages != nil: plan.pace = .stages(stages?.stages ?? [])
         case nil:
-            guard load.ramp == nil else {
+            guard ramp == nil else {
                 throw Failure.usage("--ramp goes with --request-rate: --request-rate A..B --ramp TIME")
             }
-            if let rate = load.ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
+            if let rate = ratePerConnection { plan.pace = .arrivalsPerConnection(rate) }
         case .constant(let rate):
             // A ramp begins at 0.
-            plan.pace = .arrivals(from: load.ramp == nil ? rate : 0, to: rate, ramp: load.ramp ?? .zero)
+            plan.pace = .arrivals(from: ramp == nil ? rate : 0, to: rate, ramp: ramp ?? .zero)
         case .range(let from, let to):
-            guard let ramp = load.ramp ?? load.duration else {
+            guard let ramp = try ramp ?? arguments.duration else {
                 throw Failure.usage("--request-rate A..B needs --ramp TIME, the time in which it goes from A to B")
             }
             plan.pace = .arrivals(from: from, to: to, ramp: ramp)
         }
+        let streams = try arguments.value(.streams, Quantity.count(in: 1...1_000_000))
         guard plan.protocols.isHTTP1 else {
-            plan.streams = load.streams ?? (plan.pace == .closed ? 1 : Self.openLoopStreams)
+            plan.streams = streams ?? (plan.pace == .closed ? 1 : Self.openLoopStreams)
             return
         }
-        guard (load.streams ?? 1) == 1 else {
+        guard (streams ?? 1) == 1 else {
             throw Failure.usage("HTTP/1.1 has one request at a time on a connection: use -c for more, not -m")
         }
     }
 
-    private mutating func setExtent(_ load: BenchLoadArguments) throws {
-        guard load.threads <= load.connections else {
+    private mutating func setExtent(_ arguments: Arguments) throws {
+        guard plan.threads <= plan.connections else {
             throw Failure.usage(
-                "-t \(load.threads) threads have only -c \(counted(load.connections, "connection")); use as many at least"
+                "-t \(plan.threads) threads have only -c \(counted(plan.connections, "connection")); use as many at least"
             )
         }
-        plan.warmUp = load.warmUp ?? .zero
+        let (given, stages) = (try arguments.requests, try arguments.stages)
+        let drain = try arguments.value(.drain, Quantity.time)
+        plan.warmUp = try arguments.value(.warmUpTime, Quantity.time) ?? .zero
         // Without -D and -n the stages give the duration.
-        if let duration = load.duration ?? (load.requests == nil ? load.stages?.length : nil) {
-            guard load.requests == nil else {
+        if let duration = try arguments.duration ?? (given == nil ? stages?.length : nil) {
+            guard given == nil else {
                 throw Failure.usage("-n and -D cannot be combined")
             }
             plan.extent = .time(duration)
-            plan.drain = load.drain ?? plan.drain
+            plan.drain = drain ?? plan.drain
             return
         }
-        guard load.drain == nil else {
+        guard drain == nil else {
             throw Failure.usage("--drain is for the end of -D; with -n all requests are waited for")
         }
         if case .script(let times) = plan.pace {
-            plan.extent = .requests(times.count * load.connections)
+            plan.extent = .requests(times.count * plan.connections)
             return
         }
-        let requests = load.requests ?? max(load.connections, plan.requests.count)
-        guard requests >= load.connections else {
+        let requests = given ?? max(plan.connections, plan.requests.count)
+        guard requests >= plan.connections else {
             throw Failure.usage(
-                "-n \(requests) is less than one request for each of -c \(load.connections) connections")
+                "-n \(requests) is less than one request for each of -c \(plan.connections) connections")
         }
-        if let stages = load.stages?.stages, stages.last?.to == 0 {
+        if let stages = stages?.stages, stages.last?.to == 0 {
             // Nothing arrives after the last stage, so waiting for further requests would never end.
             let held = stages.reduce(0) { $0 + ($1.from + $1.to) / 2 * $1.length.inSeconds }
             guard Double(requests) <= held.rounded(.up) else {
@@ -266,31 +260,99 @@ struct BenchSettings: MeasureSettings {
 
     // MARK: - Connections
 
-    private mutating func setConnections(_ connections: BenchConnectionArguments) throws {
-        if let count = connections.connectionRate {
+    private mutating func setConnections(_ arguments: Arguments) throws {
+        let period = try arguments.value(.ratePeriod, Quantity.positiveTime)
+        if let count = try arguments.value(.connectionRate, Self.connectionRate) {
             guard count <= plan.connections else {
                 throw Failure.usage(
                     "-r \(count) opens more connections at once than -c \(plan.connections) allows; use at most as many"
                         + " (requests a second are --request-rate)")
             }
-            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: connections.ratePeriod ?? .seconds(1))
-        } else if connections.ratePeriod != nil {
+            plan.connectionRamp = BenchPlan.ConnectionRamp(count: count, period: period ?? .seconds(1))
+        } else if period != nil {
             throw Failure.usage("--rate-period goes with -r N, the connections to open in each")
         }
-        plan.requestsPerConnection = connections.requestsPerConnection
-        plan.activeTimeout = connections.activeTimeout
-        plan.inactivityTimeout = connections.inactivityTimeout
-        guard !plan.protocols.isHTTP1 || (connections.windowBits == nil && connections.connectionWindowBits == nil)
-        else {
+        plan.requestsPerConnection = try arguments.value(
+            .requestsPerConnection, Quantity.count(in: 1...1_000_000_000))
+        plan.activeTimeout = try arguments.value(.connectionActiveTimeout, Quantity.positiveTime)
+        plan.inactivityTimeout = try arguments.value(.connectionInactivityTimeout, Quantity.positiveTime)
+        let streamBits = try arguments.value(.windowBits, Self.windowBits)
+        let connectionBits = try arguments.value(.connectionWindowBits, Self.windowBits)
+        guard !plan.protocols.isHTTP1 || (streamBits == nil && connectionBits == nil) else {
             throw Failure.usage("-w and -W are windows of HTTP/2, and HTTP/1.1 has none: leave them out")
         }
-        guard !plan.protocols.isHTTP1 || connections.frameSize == nil else {
+        let frameSize = try arguments.value(.maxFrameSize, Quantity.size(in: 16_384...16_777_215))
+        guard !plan.protocols.isHTTP1 || frameSize == nil else {
             throw Failure.usage("-f is about frames of HTTP/2, and HTTP/1.1 has none: leave it out")
         }
-        plan.configuration.limits.frameSize = connections.frameSize ?? plan.configuration.limits.frameSize
+        plan.configuration.limits.frameSize = frameSize ?? plan.configuration.limits.frameSize
         plan.configuration.setWindows(
-            streamBits: connections.windowBits ?? Self.defaultWindowBits,
-            connectionBits: connections.connectionWindowBits ?? Self.defaultWindowBits)
+            streamBits: streamBits ?? Self.defaultWindowBits, connectionBits: connectionBits ?? Self.defaultWindowBits)
+        plan.keepsTrying = arguments.isOn(.keepTrying)
+        plan.sourceAddresses = try arguments.value(.source, SourceAddresses.init(text:))?.addresses ?? []
+        if let path = try arguments.text(.unixSocket) {
+            guard SocketAddress(path: path) != nil else {
+                throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
+            }
+            guard !arguments.isGiven(.source), !arguments.isGiven(.connectTo) else {
+                throw Failure.usage("--unix-socket says where to connect: leave out --source and --connect-to")
+            }
+            plan.configuration.unixSocketPath = path
+        }
+    }
+
+    private mutating func setTLS(_ arguments: Arguments) throws {
+        for option in arguments.all(.ciphers, .tls13Ciphers, .groups) where plan.origin.scheme != .https {
+            throw Failure.usage(
+                "\(option.spelling) is about TLS, which http:// URLs do without: leave it out, or use https://")
+        }
+        plan.configuration.tls.suites12 = try arguments.text(.ciphers)
+        plan.configuration.tls.suites13 = try arguments.text(.tls13Ciphers)
+        plan.configuration.tls.groups = try arguments.text(.groups)
+    }
+
+    private static func connectionRate(_ text: String) throws -> Int {
+        do {
+            return try Quantity.count(in: 1...1_000_000)(text)
+        } catch {
+            // A rate of requests, such as 0.5, 100/s or 100..2K.
+            guard (try? ArrivalRate(text: text)) != nil else { throw error }
+            throw BadValue("write how many connections to open in each period; requests a second are --request-rate")
+        }
+    }
+
+    private static func windowBits(_ text: String) throws -> Int {
+        guard let bits = Int(text), (16...30).contains(bits) else {
+            throw BadValue("use 16 (65,535 bytes, where HTTP/2 begins) to 30")
+        }
+        return bits
+    }
+}
+
+/// The value of `--arrivals`.
+enum ArrivalKind: String, CaseIterable, Sendable {
+    case even
+    case poisson
+}
+
+/// The options that several checks need.
+extension Arguments {
+    fileprivate var requests: Int? {
+        get throws { try value(.requests, Quantity.count(in: 1...1_000_000_000_000)) }
+    }
+
+    fileprivate var duration: Duration? { get throws { try value(.duration, Quantity.positiveTime) } }
+    fileprivate var stages: RateStages? { get throws { try value(.stages, RateStages.init(text:)) } }
+}
+
+extension Arguments {
+    /// The meaning of -s and -v for all measuring commands.
+    /// - Throws: `Failure` (`usage`) if both are given.
+    var messages: (isSilent: Bool, isVerbose: Bool) {
+        get throws {
+            guard !(isOn(.silent) && isOn(.verbose)) else { throw Failure.usage("-s and -v cannot be combined") }
+            return (isOn(.silent), isOn(.verbose))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ struct CompareRun: Sendable {
         // Covers all distances: a signal between two of them must not lose the earlier results.
         let (results, ended) = try await MeasureRun.interruptibly { try await measureAll() }
         console.wipeProgress()
-        let report = CompareReport(results, context: MeasureRun.context)
+        let report = CompareReport(results, context: settings.context)
         try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         if let ended { return ended }
         return Self.failure(of: results)

@@ -1,3 +1,5 @@
+import H2Measure
+
 /// A measurement's result in each output format of its command.
 protocol MeasureReport {
     /// The content of a result file; nil if this report has no such file.
@@ -12,6 +14,7 @@ protocol MeasureSettings: Sendable {
     var files: ResultFiles { get }
     var isSilent: Bool { get }
     var isVerbose: Bool { get }
+    var context: ReportContext { get }
 }
 
 extension MeasureSettings {

@@ -73,21 +73,6 @@ enum MeasureRun {
         if let failure { throw failure }
     }
 
-    /// The program and the command line, for reports.
-    static var context: ReportContext {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        let letters: Set<UInt8> =
-            switch arguments.first {
-            case "bench": BenchCommand.lettersWithValue
-            case "compare": CompareCommand.lettersWithValue
-            case "sweep": SweepCommand.lettersWithValue
-            default: []
-            }
-        let text = ShownCommandLine.text(
-            "h2get \(arguments.first ?? "")", Array(arguments.dropFirst()), lettersWithValue: letters)
-        return ReportContext(program: "h2get \(version)", commandLine: text)
-    }
-
     /// Writes to stdout.
     /// - Throws: `Failure` (`writeFailed`).
     static func show(_ text: String) throws {
@@ -101,8 +86,7 @@ enum MeasureRun {
     /// The style of text on stdout: the terminal's width, and whether to use color (https://no-color.org).
     static var standardOutputStyle: (width: Int, color: Bool) {
         guard let width = Console.width(of: STDOUT_FILENO) else { return (80, false) }
-        func value(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
-        return (width, value("NO_COLOR").isEmpty && value("TERM") != "dumb")
+        return (width, ColorChoice.auto.isOn(for: STDOUT_FILENO))
     }
 
     /// Ensures that `count` connections can be open at once.
@@ -117,6 +101,13 @@ enum MeasureRun {
                 "\(count) connections need \(needed) open files and the system allows \(allowed): raise that with "
                     + "'ulimit -Hn \(needed)' as root, or use a lower -c")
         }
+    }
+}
+
+extension ReportContext {
+    /// The program and the command line.
+    init(_ arguments: Arguments) {
+        self.init(program: "h2get \(version)", commandLine: ShownCommandLine.text(arguments))
     }
 }
 

@@ -6,40 +6,38 @@ struct MeasuredConnection {
     let origin: Origin
 
     /// The protocols to use: over TLS what ALPN selects, in cleartext HTTP/2 by prior knowledge, unless HTTP/1.1 is requested.
-    func protocols(_ arguments: MeasuredProtocolArguments) throws -> BenchPlan.Protocols {
+    func protocols(_ arguments: Arguments) throws -> BenchPlan.Protocols {
+        let cleartext = try arguments.value(.noTLSProto, Quantity.choice(CleartextProtocol.self))
+        let isHTTP1 = arguments.isOn(.h1)
         guard origin.scheme == .http else {
-            guard arguments.cleartext == nil else {
+            guard cleartext == nil else {
                 throw Failure.usage(
                     "-p says what http:// URLs speak, and these are https://, where ALPN decides: "
-                        + (arguments.cleartext == .http1 ? "use --h1 instead" : "leave it out"))
+                        + (cleartext == .http1 ? "use --h1 instead" : "leave it out"))
             }
-            return .tls(arguments.http1 ? ["http/1.1"] : ["h2", "http/1.1"])
+            return .tls(isHTTP1 ? ["http/1.1"] : ["h2", "http/1.1"])
         }
-        guard !(arguments.http1 && arguments.cleartext == .h2c) else {
+        guard !(isHTTP1 && cleartext == .h2c) else {
             throw Failure.usage("--h1 and -p h2c cannot be combined")
         }
-        return arguments.http1 || arguments.cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
+        return isHTTP1 || cleartext == .http1 ? .cleartextHTTP1 : .cleartextHTTP2
     }
 
-    func configuration(_ arguments: MeasuredConnectionArguments, _ tls: TLSArguments) throws -> ConnectionConfiguration
-    {
+    func configuration(_ arguments: Arguments) throws -> ConnectionConfiguration {
         var configuration = ConnectionConfiguration()
         if origin.scheme == .http {
-            for (name, isGiven) in [
-                ("-k", tls.insecure), ("--cacert", tls.authorityFile != nil),
-                ("--cert", tls.certificate != nil), ("--key", tls.key != nil),
-                ("--sni", arguments.serverName != nil),
-            ] where isGiven {
+            let options = arguments.all(.insecure, .cacert, .cert, .key, .sni)
+            if let name = options.first(where: \.isOn)?.spelling {
                 throw Failure.usage(
                     "\(name) is about TLS, which http:// URLs do without: leave it out, or use https://")
             }
         }
-        guard !(tls.insecure && tls.authorityFile != nil) else {
+        guard !(arguments.isOn(.insecure) && arguments.isGiven(.cacert)) else {
             throw Failure.usage("-k accepts any certificate, so --cacert does nothing: keep one")
         }
-        configuration.tls = try tls.configuration()
-        configuration.tls.serverName = arguments.serverName
-        configuration.connectTo = try arguments.connectTo.map(endpoint)
+        configuration.tls = try TLSFiles(arguments).configuration
+        configuration.tls.serverName = try arguments.text(.sni)
+        configuration.connectTo = try arguments.text(.connectTo).map(endpoint)
         return configuration
     }
 
@@ -58,4 +56,10 @@ struct MeasuredConnection {
                 "write --connect-to HOST or HOST:PORT, an IPv6 address in brackets")
         }
     }
+}
+
+/// The value of `-p`.
+enum CleartextProtocol: String, CaseIterable, Sendable {
+    case h2c
+    case http1 = "http/1.1"
 }

@@ -15,9 +15,9 @@ struct MeasuredURLs: Sendable {
     ///   - patterns: URLs with ranges and lists; with a base, paths too.
     ///   - inputFile: a file with more URLs, one per line, without ranges and lists; - is stdin.
     ///   - base: a URL whose scheme, host and port replace those of all URLs.
-    ///   - command: the command whose `--help` errors refer to.
+    ///   - command: the command, for errors.
     /// - Throws: `Failure`.
-    init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: String) throws {
+    init(patterns: [String], inputFile: String? = nil, base: String? = nil, command: Command) throws {
         let base = try base.map(Self.base)
         try self.init(Self.targets(patterns, inputFile, base, command), base, command)
     }
@@ -26,15 +26,15 @@ struct MeasuredURLs: Sendable {
     ///   - targets: at least one URL.
     ///   - base: a URL whose scheme, host and port replace those of all URLs.
     /// - Throws: `Failure`.
-    init(targets: [RequestTarget], base: String?, command: String) throws {
+    init(targets: [RequestTarget], base: String?, command: Command) throws {
         try self.init(targets, base.map(Self.base), command)
     }
 
-    private init(_ targets: [RequestTarget], _ base: Origin?, _ command: String) throws {
+    private init(_ targets: [RequestTarget], _ base: Origin?, _ command: Command) throws {
         self.targets = targets
         origin = base ?? targets[0].origin
         for target in targets where base == nil && target.origin != origin {
-            let remedy = command == "h2get bench" ? ", or send all to one with -B \(origin)" : ""
+            let remedy = command == .bench ? ", or send all to one with -B \(origin)" : ""
             throw Failure.usage(
                 "\(target.origin) is another origin than \(origin), which the first URL names; measure one at a time"
                     + remedy)
@@ -48,7 +48,7 @@ struct MeasuredURLs: Sendable {
 
     /// Groups the URLs by scheme, each group of one origin, in order of first appearance.
     /// - Throws: `Failure`.
-    static func byScheme(patterns: [String], command: String) throws -> [MeasuredURLs] {
+    static func byScheme(patterns: [String], command: Command) throws -> [MeasuredURLs] {
         var all: [MeasuredURLs] = []
         for target in try targets(patterns, nil, nil, command) {
             guard let index = all.firstIndex(where: { $0.origin.scheme == target.origin.scheme }) else {
@@ -68,7 +68,7 @@ struct MeasuredURLs: Sendable {
     /// The request for each URL.
     /// - Throws: `Failure`.
     func requests(
-        _ method: HTTPRequest.Method = .get, fields fieldArguments: [String], body: [UInt8] = []
+        _ method: HTTPRequest.Method = .get, fields fieldArguments: [Arguments.Occurrence], body: [UInt8] = []
     ) throws -> [BenchPlan.Request] {
         var fields = HTTPFields()
         fields[.userAgent] = "h2get/\(version)"
@@ -90,7 +90,7 @@ struct MeasuredURLs: Sendable {
 
     /// At least one.
     private static func targets(
-        _ patterns: [String], _ inputFile: String?, _ base: Origin?, _ command: String
+        _ patterns: [String], _ inputFile: String?, _ base: Origin?, _ command: Command
     ) throws -> [RequestTarget] {
         var targets: [RequestTarget] = []
         func add(_ url: String) throws {
@@ -127,7 +127,7 @@ struct MeasuredURLs: Sendable {
         guard !targets.isEmpty else {
             throw Failure.usage(
                 inputFile.map { "no URL in \($0 == "-" ? "stdin" : printable($0)); write one a line" }
-                    ?? "no URL given; '\(command) --help' lists the options")
+                    ?? "no URL given; '\(command.name) --help' lists the options")
         }
         return targets
     }

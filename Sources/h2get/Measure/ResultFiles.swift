@@ -13,17 +13,16 @@ enum ResultFile: Sendable, CaseIterable {
     case merged
     case hgrm
 
-    /// The option's name on the command line.
-    var option: String {
+    var option: OptionKey {
         switch self {
-        case .json: "--json"
-        case .csv: "--csv"
-        case .hdr: "--hdr"
-        case .html: "--html"
-        case .markdown: "--markdown"
-        case .svg: "--svg"
-        case .merged: "-o"
-        case .hgrm: "--hgrm"
+        case .json: .json
+        case .csv: .csv
+        case .hdr: .hdr
+        case .html: .html
+        case .markdown: .markdown
+        case .svg: .svg
+        case .merged: .output
+        case .hgrm: .hgrm
         }
     }
 }
@@ -35,23 +34,25 @@ struct ResultFiles: Sendable {
     private(set) var onStandardOutput: ResultFile?
 
     /// - Throws: `Failure` (`usage`) if two results would be written to the same place.
-    init(_ given: [(kind: ResultFile, path: String?)]) throws {
+    init(_ arguments: Arguments, _ kinds: [ResultFile]) throws {
         // File names are bytes; different ones can be equal as strings.
-        var kinds: [[UInt8]: ResultFile] = [:]
-        for case (let kind, let path?) in given {
-            guard !path.isEmpty else { throw Failure.usage("\(kind.option) needs the name of a file") }
+        var options: [[UInt8]: String] = [:]
+        for kind in kinds {
+            guard let occurrence = arguments.last(kind.option) else { continue }
+            let (option, name) = (occurrence.spelling, try occurrence.text)
+            guard !name.isEmpty else { throw Failure.usage("\(option) needs the name of a file") }
             // Another name of stdout, where it would mix with the summary.
-            let path = StandardDescriptors.number(named: path) == 1 ? "-" : path
+            let path = StandardDescriptors.number(named: name) == 1 ? "-" : name
             // Several results may go to /dev/null.
-            if let other = kinds[Array(path.utf8)], path != "/dev/null" {
+            if let other = options[Array(path.utf8)], path != "/dev/null" {
                 throw Failure.usage(
-                    "\(other.option) and \(kind.option) both write to \(path == "-" ? "stdout" : printable(path)); "
+                    "\(other) and \(option) both write to \(path == "-" ? "stdout" : printable(path)); "
                         + "name two files")
             }
             guard path != "-" || kind != .csv else {
                 throw Failure.usage("--csv is written while the measurement runs: name a file rather than -")
             }
-            kinds[Array(path.utf8)] = kind
+            options[Array(path.utf8)] = option
             paths[kind] = path
             if path == "-" { onStandardOutput = kind }
         }

@@ -1,4 +1,5 @@
 import H2Measure
+import H2Platform
 
 /// A command line for reports, without the credentials of URLs and without header field values that may be secrets.
 enum ShownCommandLine {
@@ -11,25 +12,32 @@ enum ShownCommandLine {
         "if-modified-since", "if-none-match", "pragma", "range", "te", "user-agent",
     ]
 
-    /// - Parameters:
-    ///   - command: the command's name, such as `h2get bench`.
-    ///   - lettersWithValue: the command's letters that take a value, to separate joined options.
-    static func text(_ command: String, _ arguments: [String], lettersWithValue: Set<UInt8>) -> String {
-        var words = [command]
-        var isField = false
-        for word in CommandLineReader.separated(arguments, lettersWithValue: lettersWithValue) {
-            if isField {
-                words.append(quoted(field(word)))
-            } else if word.hasPrefix("--header=") {
-                words.append(quoted("--header=" + field(String(word.dropFirst(9)))))
-            } else {
-                words.append(quoted(word.contains("://") ? withoutSecrets(word) : word))
+    /// The command, its options in order, and its operands.
+    static func text(_ arguments: Arguments) -> String {
+        var words = [arguments.command.name]
+        // The options of a configuration file stand for it.
+        for occurrence in arguments.occurrences where occurrence.key != .config {
+            words.append(occurrence.spelling)
+            guard occurrence.hasValue else { continue }
+            let value = String(decoding: occurrence.value, as: UTF8.self)
+            switch occurrence.key {
+            case .header: words.append(quoted(field(value)))
+            case .cert:
+                let (file, passphrase) = TLSFiles.parts(value)
+                words.append(quoted(passphrase == nil ? file : "\(file):***"))
+            default: words.append(quoted(shown(value)))
             }
-            isField = !isField && (word == "-H" || word == "--header")
+        }
+        for operand in arguments.operands {
+            words.append(quoted(shown(operand)))
+            // The rest will not be shown.
+            if words.count > longest { break }
         }
         let text = words.joined(separator: " ")
         return text.count <= longest ? text : text.prefix(longest) + "…"
     }
+
+    private static func shown(_ word: String) -> String { word.containsBytes(of: "://") ? withoutSecrets(word) : word }
 
     /// Hides the value of `Name: value` unless known to be harmless; leaves `@FILE`, `Name:` and `Name;` as they are.
     private static func field(_ text: String) -> String {

@@ -22,7 +22,7 @@ struct SweepRun: Sendable {
         let measuring = sweep
         let result = try await MeasureRun.interruptibly { try await measuring.run() }
         console.wipeProgress()
-        let report = SweepReport(result, settings.plan, context: MeasureRun.context)
+        let report = SweepReport(result, settings.plan, context: settings.context)
         try MeasureRun.deliver(report, to: files, showsSummary: settings.showsSummary)
         return Self.failure(of: result)
     }

@@ -35,6 +35,16 @@ struct BodyOutput {
         return try opened(path, try await openOffLoop(path, O_WRONLY | O_APPEND))
     }
 
+    /// Opens the file of an option, which is then empty; a pipe, device or descriptor as it is.
+    /// - Parameter purpose: follows "cannot write " in the failure.
+    /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
+    static nonisolated(nonsending) func openingEmpty(_ path: String, _ purpose: String) async throws -> BodyOutput {
+        guard !isWrittenAsItIs(path) else { return try await opening(path) }
+        let descriptor = H2Platform.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOCTTY | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw Failure(.writeFailed, "cannot write \(purpose): \(errnoText(errno))") }
+        return BodyOutput(target: .descriptor(descriptor, name: path))
+    }
+
     /// Like `opening(_:)`, but blocks the thread.
     static func openingBlocking(_ path: String) throws -> BodyOutput {
         if let number = StandardDescriptors.number(named: path) {
@@ -51,6 +61,14 @@ struct BodyOutput {
         return BodyOutput(target: .descriptor(descriptor, name: path))
     }
 
+    /// Writes to a descriptor on the calling thread.
+    /// - Throws: `Failure` (`writeFailed`).
+    func writeBlocking(_ bytes: [UInt8]) throws {
+        guard case .descriptor(let descriptor, let name) = target else { return }
+        let code = bytes.withUnsafeBytes { writeFully(descriptor, $0) }
+        guard code == 0 else { throw Self.failure(code, name: name) }
+    }
+
     /// Closes the descriptor, except stdout and that of a download, which closes itself.
     func close() {
         if case .descriptor(let descriptor, _) = target, descriptor != STDOUT_FILENO { H2Platform.close(descriptor) }
@@ -61,43 +79,94 @@ struct BodyOutput {
     }
 
     /// Writes the response's head, for -i and -I.
+    /// - Parameter colors: whether a head on stdout gets any.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
-    nonisolated(nonsending) func write(head: [UInt8]) async throws {
+    nonisolated(nonsending) func write(head: [UInt8], colors: ColorChoice = .never) async throws {
         switch target {
         case .discard: break
         case .download(let download):
             try await Self.write(head, to: try Self.open(download.descriptor, name: download.partPath))
         case .descriptor(let descriptor, let name):
             let output = try Self.open(descriptor, name: name)
-            guard isatty(descriptor) == 1 else { return try await Self.write(head, to: output) }
-            let text = Self.printableLines(String(decoding: head, as: UTF8.self))
+            let style = TextStyle(color: isStandardOutput && colors.isOn(for: descriptor))
+            guard isatty(descriptor) == 1 else { return try await Self.write(style.heads(head), to: output) }
+            let text = Self.printableLines(String(decoding: head, as: UTF8.self), style)
             try await Self.write(Array(text.utf8), to: output)
         }
     }
 
     /// Writes the whole body.
+    /// - Parameters:
+    ///   - limit: the length in bytes that it must not exceed (--max-filesize).
+    ///   - verifiesDigests: whether it must have the digest that the server states. Its end shows that.
+    ///   - meter: what counts the bytes or holds them back, if anything. The server is held back by what is not read.
     /// - Returns: the body's length in bytes.
-    /// - Throws: `Failure` if writing fails, `H2Error` if reading fails, `CancellationError`.
-    nonisolated(nonsending) func write(_ body: HTTPResponseBody) async throws -> Int {
+    /// - Throws: `Failure` if writing fails or the body is too long, `H2Error` if reading fails, `CancellationError`.
+    nonisolated(nonsending) func write(
+        _ response: StreamedResponse, upTo limit: Int?, verifiesDigests: Bool, meter: BodyMeter?
+    ) async throws -> Int {
+        guard verifiesDigests else { return try await write(response.body, upTo: limit, meter: meter) }
+        var output: Output?
         switch target {
-        case .discard: return try await body.discard()
-        case .download(let download): return try await body.write(to: download.descriptor)
-        case .descriptor(let descriptor, let name):
-            guard let output = try Self.open(descriptor, name: name) else { return try await body.discard() }
-            var length = 0
-            var isFirstOnTerminal = isatty(descriptor) == 1
-            for try await chunk in body {
-                if isFirstOnTerminal, chunk.prefix(2000).contains(0) {
-                    throw Failure(
-                        .writeFailed,
-                        "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
-                }
-                isFirstOnTerminal = false
-                try await Self.write(chunk.bytes, to: output)
-                length += chunk.count
-            }
-            return length
+        case .discard: break
+        case .download(let download): output = try Self.open(download.descriptor, name: download.partPath)
+        case .descriptor(let descriptor, let name): output = try Self.open(descriptor, name: name)
         }
+        return try await Self.write(
+            response.verifiedBody(), to: output, terminal: isTerminal, upTo: limit, meter: meter)
+    }
+
+    private var isTerminal: Bool {
+        if case .descriptor(let descriptor, _) = target { isatty(descriptor) == 1 } else { false }
+    }
+
+    private nonisolated(nonsending) func write(
+        _ body: HTTPResponseBody, upTo limit: Int?, meter: BodyMeter?
+    ) async throws -> Int {
+        var output: Output?
+        switch target {
+        case .discard: break
+        case .download(let download):
+            if limit == nil, meter == nil { return try await body.write(to: download.descriptor) }
+            output = try Self.open(download.descriptor, name: download.partPath)
+        case .descriptor(let descriptor, let name):
+            output = try Self.open(descriptor, name: name)
+        }
+        if output == nil, limit == nil, meter == nil { return try await body.discard() }
+        return try await Self.write(body, to: output, terminal: isTerminal, upTo: limit, meter: meter)
+    }
+
+    private static nonisolated(nonsending) func write<Chunks: AsyncSequence>(
+        _ chunks: Chunks, to output: Output?, terminal isTerminal: Bool, upTo limit: Int?, meter: BodyMeter?
+    ) async throws -> Int where Chunks.Element == HTTPResponseBody.Chunk {
+        var isFirstOnTerminal = isTerminal
+        var length = 0
+        var pace = meter?.pace ?? Pace(limit: nil)
+        for try await chunk in chunks {
+            if isFirstOnTerminal, chunk.prefix(2000).contains(0) {
+                throw Failure(
+                    .writeFailed,
+                    "the body is binary, which can upset a terminal; save it with -o FILE, or pipe it to a program")
+            }
+            isFirstOnTerminal = false
+            if let limit, chunk.count > limit - length { throw isTooLong(limit) }
+            length += chunk.count
+            guard let meter else {
+                try await write(chunk.bytes, to: output)
+                continue
+            }
+            for piece in pace.pieces(of: chunk.bytes) {
+                try await pace.wait(for: piece.count)
+                try await write(Array(piece), to: output)
+                meter.add(piece, .received)
+            }
+        }
+        return length
+    }
+
+    /// The failure of a body that --max-filesize does not allow.
+    static func isTooLong(_ limit: Int) -> Failure {
+        Failure(.tooBig, "the body is longer than \(counted(limit, "byte")); allow more with --max-filesize")
     }
 
     /// Writes bytes that are already in memory.
@@ -147,11 +216,11 @@ struct BodyOutput {
         return Failure(.writeFailed, "writing to \(name) failed: \(errnoText(code))\(remedy)")
     }
 
-    private static func printableLines(_ head: String) -> String {
+    private static func printableLines(_ head: String, _ style: TextStyle) -> String {
         var out = ""
         for line in head.split(separator: "\r\n", omittingEmptySubsequences: false) {
             if !out.isEmpty || line.isEmpty { out += "\n" }
-            out += printable(String(line))
+            out += style.headLine(printable(String(line)))
         }
         return out
     }

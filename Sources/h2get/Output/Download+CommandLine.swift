@@ -2,9 +2,9 @@ import H2Client
 import H2Measure
 import H2Platform
 
-/// What h2get says about downloads, and what it cleans up.
+/// h2get's messages about downloads, and its cleanup.
 struct CommandLineDownloads: DownloadHost {
-    /// What to try after an errno.
+    /// Advice for an errno.
     let advice: @Sendable (Int32) -> String
 
     func failure(_ message: String, _ code: CInt, advises: Bool) -> any Error {
@@ -26,7 +26,7 @@ struct CommandLineDownloads: DownloadHost {
 }
 
 extension DownloadTarget {
-    /// - Parameter advice: what to try after an errno.
+    /// - Parameter advice: returns advice for an errno.
     /// - Throws: `Failure` (`writeFailed`) if nothing can be written under that name.
     init(
         path: String, createsDirectories: Bool, advice: @escaping @Sendable (Int32) -> String = Download.advice
@@ -39,7 +39,7 @@ extension Download {
     /// Creates the empty `.part` file.
     /// - Parameters:
     ///   - keepsPart: whether an incomplete file is useful. If not, it is removed when a signal ends the process.
-    ///   - advice: what to try after an errno.
+    ///   - advice: returns advice for an errno.
     /// - Throws: `Failure` (`writeFailed`).
     convenience init(
         _ target: DownloadTarget, keepsPart: Bool = true,
@@ -48,7 +48,7 @@ extension Download {
         try self.init(target, keepsPart: keepsPart, host: CommandLineDownloads(advice: advice))
     }
 
-    /// What to try after an errno, in terms of h2get's options.
+    /// Advice for an errno, in terms of h2get's options.
     @Sendable static func advice(_ code: Int32) -> String {
         switch code {
         case ENOENT: "; its folder does not exist: make it, or use --create-dirs"
@@ -68,7 +68,8 @@ extension Download {
         return text
     }
 
-    /// What a failure leaves of the file, in words. Empty if nothing is left, or if the error of `finish` has said it.
+    /// What is left of the file after a failure, in words. Empty if nothing is left, or if the error of `finish`
+    /// already says so.
     func leftover() -> String {
         if isWhole { return "" }
         if isInPlace {

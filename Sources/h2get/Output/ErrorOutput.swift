@@ -33,8 +33,9 @@ final class ErrorOutput: @unchecked Sendable {
     }
 
     /// Writes `text` now or queues it. Callable from any thread; does not block.
-    func put(_ text: String) {
-        let bytes = Array(text.utf8)
+    func put(_ text: String) { put(Array(text.utf8)) }
+
+    func put(_ bytes: [UInt8]) {
         let needsThread = lock.withLock {
             guard !state.isBusy else {
                 add(bytes[...], to: &state)
@@ -49,6 +50,9 @@ final class ErrorOutput: @unchecked Sendable {
         // If no thread can be started, blocking is better than losing the output.
         if needsThread, startDetachedThread({ self.writeQueue() }) != 0 { writeQueue() }
     }
+
+    /// Whether earlier bytes still wait to be written.
+    var isBusy: Bool { lock.withLock { state.isBusy } }
 
     /// Waits until everything is written.
     /// - Parameter limit: the maximum wait, in milliseconds.

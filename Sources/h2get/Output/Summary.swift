@@ -5,15 +5,36 @@ import H2Measure
 struct Summary {
     var requests: Int
     var failed: Int
+    /// The failed ones by their cause.
+    var failures: [ExitReason: Int] = [:]
     /// The maximum number of concurrent transfers, including waiting ones.
     var peakInFlight: Int
     var bodyBytes: Int
     var elapsed: Double
-    /// The HTTP versions of the responses.
-    var spoken: Set<HTTPProtocolVersion>
+    /// The HTTP versions of the responses, each once.
+    var spoken: [HTTPProtocolVersion]
     /// The connection of the first response.
     var first: (info: ConnectionInfo, version: HTTPProtocolVersion)?
     var statistics: HTTPClient.Statistics
+
+    /// Everything in one line: `97 of 100 done, 3 failed (2 timed out, 1 not connected), 34.5 MB in 2.31 s, …`.
+    var line: String {
+        var parts =
+            failed == 0
+            ? ["\(grouped(requests, "transfer")) done"] : ["\(grouped(requests - failed)) of \(grouped(requests)) done"]
+        if failed > 0 { parts.append("\(grouped(failed)) failed\(causes)") }
+        parts.append("\(byteCount(bodyBytes)) in \(timeText(seconds: max(elapsed, 1e-6)))")
+        parts.append(counted(statistics.connectionsOpened, "connection"))
+        if statistics.requests > 1 { parts.append("\(percent(statistics.reuseRatio)) reused") }
+        return "h2get: " + parts.joined(separator: ", ")
+    }
+
+    /// The causes, the most frequent first; those of failures that nothing was counted for are not named.
+    private var causes: String {
+        let sorted = failures.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
+        guard !sorted.isEmpty else { return "" }
+        return " (" + sorted.map { "\(grouped($0.value)) \($0.key.cause)" }.joined(separator: ", ") + ")"
+    }
 
     var text: String {
         let elapsed = max(elapsed, 1e-6)

@@ -1,5 +1,6 @@
 import H2Client
 import H2Measure
+import H2Platform
 
 /// Hides a URL's secrets for messages and logs: everything before its `@`, and the values of parameters named like keys,
 /// tokens and passwords.

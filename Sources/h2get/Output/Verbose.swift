@@ -9,12 +9,25 @@ struct Verbose: Sendable {
     let level: Int
     /// Whether lines begin with the transfer's number, because several may run at once.
     let numbersTransfers: Bool
+    /// Whether lines begin with the time.
+    var showsTime = false
+    /// What gets the same lines, and more.
+    var trace: Trace?
 
     private var isOn: Bool { level > 0 }
 
+    /// Shows lines, each with the time if that is wanted.
+    private func say(_ text: String) {
+        guard isOn else { return }
+        guard showsTime else { return console.say(text) }
+        let time = Trace.time(at: nil)
+        console.say(
+            text.split(separator: "\n", omittingEmptySubsequences: false).map { time + $0 }.joined(separator: "\n"))
+    }
+
     /// Reports the client's connection events until it is shut down.
     func narrate(_ client: HTTPClient) -> Task<Void, Never>? {
-        guard isOn else { return nil }
+        guard isOn || trace != nil else { return nil }
         let events = client.events()
         return Task(executorPreference: H2EventLoop.shared.taskExecutor) {
             for await event in events { tell(event) }
@@ -22,7 +35,10 @@ struct Verbose: Sendable {
     }
 
     private func tell(_ event: HTTPClient.Event) {
-        for line in Verbose.lines(event) { console.say(printable("* \(line)")) }
+        for line in Verbose.lines(event) {
+            say(printable("* \(line)"))
+            trace?.info(line, connection: event.connectionID)
+        }
     }
 
     /// The lines of -v about an event, except those that transfers report themselves.
@@ -35,11 +51,13 @@ struct Verbose: Sendable {
             ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
         case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
         case .connectionShared: ["\(connection) serves \(origin) too from now on"]
+        case .tunnelOpened: ["\(connection) carries a tunnel to \(origin)"]
         case .connectionDraining(let reason): ["\(connection) takes no new requests: \(reason)"]
         case .connectionClosed(let reason, let requests):
             ["\(connection) ended after \(counted(requests, "request")): \(reason)"]
         case .requestRetried(let failed):
             ["\(failed.reason); trying again \(failed.wait > .zero ? "in \(failed.wait.brief)" : "at once")"]
+        case .requestHedged(let time): ["no answer after \(time.brief); sending another copy on \(connection)"]
         case .requestRedirected(let redirect):
             ["following the redirect (\(redirect.status.code)) to \(redirect.target)"]
         case .requestQueued, .requestSent, .attemptFinished: []
@@ -70,11 +88,21 @@ struct Verbose: Sendable {
         return lines + ["\(name): \(times)"]
     }
 
+    /// The version that a request will be sent with, as far as it is known before it has a connection.
+    private func version(_ request: HTTPRequest, _ versions: HTTPClient.Versions) -> String {
+        switch versions {
+        case .http2Only: "HTTP/2"
+        case .http1Only: "HTTP/1.1"
+        default: request.scheme == "http" ? "HTTP/1.1" : "HTTP"
+        }
+    }
+
     /// Prints the request, and informational responses when they arrive. The HTTP version is not known yet.
     func sending(
-        _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions
+        _ request: HTTPRequest, _ transfer: Transfer, _ options: inout RequestOptions, _ versions: HTTPClient.Versions
     ) {
-        guard isOn else { return }
+        guard isOn || trace != nil else { return }
+        trace?.sending(request, transfer.number, version: version(request, versions))
         let mark = mark(transfer)
         let target = "\(request.scheme ?? "")://\(request.authority ?? "")\(request.path ?? "/")"
         var text = "\(mark)> \(request.method.rawValue) \(printable(target))"
@@ -82,17 +110,25 @@ struct Verbose: Sendable {
             // Logs are shared, so they must not contain passwords.
             let isSecret = [.authorization, .proxyAuthorization, .cookie].contains(field.name)
             let value = isSecret ? "(not shown)" : printable(field.value)
-            text += "\n\(mark)> \(field.name.canonicalName): \(value)"
+            text += "\n\(mark)> " + console.style.headLine("\(field.name.canonicalName): \(value)")
         }
         if let priority = options.priority { text += "\n\(mark)> priority: \(priority.fieldValue)" }
-        console.say("\(text)\n\(mark)>")
-        let console = console
+        say("\(text)\n\(mark)>")
+        let number = transfer.number
         options.onInformational = { response in
-            console.say(Verbose.head(response, "HTTP", mark: mark))
+            say(Verbose.head(response, "HTTP", mark: mark, console.style))
+            trace?.head(Head.bytes(ofInformational: response), number, nil)
         }
     }
 
+    /// Tells of a transfer that --skip-existing leaves out.
+    func skipped(_ transfer: Transfer) {
+        guard isOn else { return }
+        say(printable("\(mark(transfer))* \(transfer.fileName ?? "") exists: nothing is fetched"))
+    }
+
     func received(_ response: StreamedResponse, _ transfer: Transfer) {
+        trace?.head(Head.bytes(of: response), transfer.number, response.connectionID)
         guard isOn else { return }
         let mark = mark(transfer)
         var text = "\(mark)* \(Verbose.name(response)) on connection \(response.connectionID) "
@@ -102,7 +138,7 @@ struct Verbose: Sendable {
             text += "on \(attempt.connectionID): "
             text += printable(attempt.error?.message ?? "status \(attempt.status?.code ?? 0)")
         }
-        console.say("\(text)\n" + Verbose.head(response.head, response.version.rawValue, mark: mark))
+        say("\(text)\n" + Verbose.head(response.head, response.version.rawValue, mark: mark, console.style))
     }
 
     /// The response's name: its stream, or "request" over HTTP/1.x, which has no streams.
@@ -111,34 +147,42 @@ struct Verbose: Sendable {
     }
 
     nonisolated(nonsending) func finished(_ response: StreamedResponse, _ transfer: Transfer) async {
-        guard isOn else { return }
+        guard isOn || trace != nil else { return }
         let mark = mark(transfer)
         if let trailers = await response.trailerFields() {
             for field in trailers {
-                console.say("\(mark)< \(field.name.canonicalName): \(printable(field.value)) (trailer)")
+                let line = Array("\(field.name.rawName): \(field.value)\r\n".utf8)
+                trace?.head(line, transfer.number, response.connectionID)
+                say("\(mark)< \(field.name.canonicalName): \(printable(field.value)) (trailer)")
             }
         }
         let metrics = await response.metrics()
         var times = "queued \(metrics.queued.brief), sent at \(metrics.requestSent.brief)"
         if let firstByte = metrics.firstByte { times += ", first byte at \(firstByte.brief)" }
         if let lastByte = metrics.lastByte { times += ", whole at \(lastByte.brief)" }
-        console.say(
+        say(
             "\(mark)* \(Verbose.name(response)) done: \(times); \(metrics.bodyBytesReceived) B of body, "
                 + "\(metrics.bytesReceived) B received, \(metrics.bytesSent) B sent")
     }
 
     /// A logger that prints each frame; nil, at no cost, below -vv.
     func frameLogger(_ versions: HTTPClient.Versions) -> (@Sendable (FrameRecord) -> Void)? {
-        guard level > 1 else { return nil }
+        if level < 2 {
+            guard let trace, versions != .http1Only else { return nil }
+            return { trace.info(Verbose.line($0), connection: $0.connectionID) }
+        }
         guard versions != .http1Only else {
-            console.say("* frames are HTTP/2's: with --http1.1 -vv says no more than -v")
+            say("* frames are HTTP/2's: with --http1.1 -vv says no more than -v")
             return nil
         }
-        console.say(
+        say(
             "* frames: time, connection, < received or > sent, type, stream, payload length, flags, detail, "
                 + "[window for receiving: stream/connection | for sending: stream/connection]")
-        let console = console
-        return { console.say(Verbose.line($0)) }
+        return { frame in
+            let line = Verbose.line(frame)
+            say(line)
+            trace?.info(line, connection: frame.connectionID)
+        }
     }
 
     static func line(_ frame: FrameRecord) -> String {
@@ -153,13 +197,17 @@ struct Verbose: Sendable {
         return printable(text + " [\(window(frame.receiveWindow)) | \(window(frame.sendWindow))]")
     }
 
-    private static func head(_ response: HTTPResponse, _ version: String, mark: String) -> String {
-        var text = "\(mark)< \(version) \(response.status.code)"
+    private static func head(
+        _ response: HTTPResponse, _ version: String, mark: String, _ style: TextStyle
+    ) -> String {
+        // Informational responses have no version here.
+        let status = "\(version) \(response.status.code)"
+        var text = "\(mark)< " + (version.hasPrefix("HTTP/") ? style.headLine(status) : status)
         for field in response.headerFields {
-            text += "\n\(mark)< \(field.name.canonicalName): \(printable(field.value))"
+            text += "\n\(mark)< " + style.headLine("\(field.name.canonicalName): \(printable(field.value))")
         }
         return "\(text)\n\(mark)<"
     }
 
-    private func mark(_ transfer: Transfer) -> String { numbersTransfers ? "[\(transfer.index + 1)] " : "" }
+    private func mark(_ transfer: Transfer) -> String { numbersTransfers ? "[\(transfer.number + 1)] " : "" }
 }

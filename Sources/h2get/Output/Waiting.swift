@@ -116,6 +116,18 @@ final class InputFile: Sendable {
         }.get()
     }
 
+    /// Waits for input or its end. Returns false if there is none within `limit`.
+    /// - Throws: `CancellationError`, after which nothing more can be read.
+    nonisolated(nonsending) func hasInput(within limit: Duration) async throws -> Bool {
+        guard mayWait else { return true }
+        do { try await InputWatch(self).wait(limit) } catch {
+            isAbandoned.store(true, ordering: .relaxed)
+            throw error
+        }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, 0) != 0
+    }
+
     /// Waits for input on the event loop, because threads are limited and a FIFO may be silent for hours.
     private final class InputWatch: ReadinessHandler {
         // Keeps the descriptor open while it is watched.

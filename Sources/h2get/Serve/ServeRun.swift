@@ -1,4 +1,5 @@
 import H2Client
+import H2ClientTesting
 import H2Measure
 import H2Platform
 
@@ -12,20 +13,20 @@ struct ServeRun: Sendable {
 
     /// Checks the files to write, then listens.
     /// - Throws: `Failure`.
-    init(_ command: ServeCommand) throws {
-        directory = command.directory
-        address = command.address
-        authorityFile = try command.caFile.map {
-            try ServeFile($0, option: "--ca-file", kind: .authority, isForced: command.force)
+    init(_ settings: ServeSettings) throws {
+        directory = settings.directory
+        address = settings.configuration.address
+        authorityFile = try settings.authorityFile.map {
+            try ServeFile($0, option: "--ca-file", kind: .authority, isForced: settings.isForced)
         }
-        portFile = try command.portFile.map {
-            try ServeFile($0, option: "--port-file", kind: .port, isForced: command.force)
+        portFile = try settings.portFile.map {
+            try ServeFile($0, option: "--port-file", kind: .port, isForced: settings.isForced)
         }
         if let authorityFile, let portFile, authorityFile.isSame(as: portFile) {
             throw Failure(.usage, "--ca-file and --port-file name the same file")
         }
-        allowOpenFiles((command.maxConnections ?? ServeCommand.defaultConnections) + 100)
-        origin = try ServedOrigin(command)
+        allowOpenFiles(settings.configuration.limits.connections + 100)
+        origin = try ServedOrigin(settings.configuration)
     }
 
     /// Writes the files, and prints where the server listens.

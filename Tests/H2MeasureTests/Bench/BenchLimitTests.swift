@@ -336,8 +336,7 @@ struct BenchLimitTests {
         _ api: BenchPlan.API
     ) async throws {
         // A port on which nobody listens at first.
-        let port = try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { $0.server.port }
-        try await eventually("nobody listens") { !LoopbackPort.accepts(port) }
+        let port = try LoopbackPort.unused()
         let origin = try Origin("http://127.0.0.1:\(port)")
         var plan = BenchPlan(
             origin: origin,

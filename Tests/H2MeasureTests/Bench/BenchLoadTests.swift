@@ -423,8 +423,9 @@ struct BenchLoadTests {
     ) async throws {
         let loop = H2EventLoop()
         defer { loop.shutdown() }
-        let first = try OriginServer.start(MeasuredOrigin.cleartext(), on: loop)
-        let port = first.port
+        // One that no client's socket takes while the server is away.
+        let port = try LoopbackPort.unused()
+        let first = try OriginServer.start(MeasuredOrigin.cleartext { $0.port = port }, on: loop)
         try await MeasuredOrigin.run(MeasuredOrigin.cleartext()) { origin in
             var plan = try origin.plan("/delay/1", .time(.seconds(9)), connections: 2)
             plan.origin = try Origin(first.url)

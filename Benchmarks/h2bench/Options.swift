@@ -46,6 +46,8 @@ struct Options: Sendable {
     var through = Through.connection
     var body = BodyUse.collect
     var caFile: String?
+    /// All requests go through it; its certificate is verified as the server's.
+    var proxy: HTTPClient.Proxy?
     var latencies = false
     /// A 503 is counted and not retried, instead of being a failure.
     var countsRefusals = false
@@ -61,6 +63,7 @@ struct Options: Sendable {
         var configuration = ConnectionConfiguration()
         configuration.tls.caFile = caFile
         configuration.tls.verifiesPeer = caFile != nil
+        if let proxy { configuration.proxies = .all(proxy) }
         return configuration
     }
 
@@ -90,7 +93,7 @@ func usage() -> Never {
         usage: h2bench URL [-n REQUESTS] [-m CALLERS] [--task-executor | --global]
                        [--client | --http1] [--adaptive] [--count-refusals]
                        [--discard | --chunks | --write-null] [--latency] [--cacert FILE]
-                       [--exit-after MICROSECONDS]
+                       [--proxy URL] [--exit-after MICROSECONDS]
                h2bench URL --reuse [-n REQUESTS] [--rounds N] [--cacert FILE]
                h2bench --cookies N [-n REQUESTS] [--rounds N]
         Sends REQUESTS GETs over one HTTP/2 connection from CALLERS tasks, and prints name=value pairs. Callers run
@@ -101,6 +104,8 @@ func usage() -> Never {
         --client sends through an HTTPClient, --http1 through one that speaks HTTP/1.1 over as many connections; callers
         prefer the loop then, or run on the global pool, and the client's statistics are printed too. With --adaptive it
         looks for the load that the server takes. With --count-refusals a 503 is counted, and not sent again.
+
+        --proxy sends everything through a proxy, whose certificate is verified like the server's.
 
         --exit-after ends the process after that time by exit(3), in the middle of everything.
 
@@ -139,6 +144,9 @@ func parse() -> Options {
         case "--chunks": options.body = .chunks
         case "--write-null": options.body = .write(open("/dev/null", O_WRONLY | O_CLOEXEC))
         case "--latency": options.latencies = true
+        case "--proxy":
+            guard let url = arguments.popFirst(), let proxy = try? HTTPClient.Proxy(url) else { usage() }
+            options.proxy = proxy
         case "--exit-after":
             guard let text = arguments.popFirst(), let time = UInt32(text) else { usage() }
             options.exitAfter = time

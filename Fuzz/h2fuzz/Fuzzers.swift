@@ -6,8 +6,9 @@ import HTTPTypes
 
 /// The fuzzers by name.
 let fuzzers: [String: Fuzzer] = [
-    "content-disposition": contentDisposition, "digest-field": digestField, "download": download, "events": events,
-    "lines": lines, "multipart": multipart, "url": url,
+    "challenges": challenges, "content-coding": contentCoding, "content-disposition": contentDisposition,
+    "cookies": cookies, "digest-field": digestField, "download": download, "events": events, "lines": lines,
+    "multipart": multipart, "netrc": netrc, "netscape": netscape, "strict-transport": strictTransport, "url": url,
 ]
 
 typealias Fuzzer = @Sendable ([UInt8]) -> Void

@@ -35,6 +35,7 @@ client() {
         global) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --global "$@" ;;
         client) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --client --task-executor "$@" ;;
         client-global) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --client --global "$@" ;;
+        tunnel) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --task-executor --proxy "$proxy" "$@" ;;
         http1) run "${pin[@]}" "$h2bench" "$url" -n "$n" -m "$m" --cacert "$ca" --http1 --task-executor "$@" ;;
         h2load-h1)
             run "${pin[@]}" h2load --h1 -c "$m" -t 1 -n "$n" "$url"

@@ -9,6 +9,7 @@ enum Curl {
     static let partialFile = 18
     static let timedOut = 28
     static let emptyReply = 52
+    static let sendFailed = 55
     static let receiveFailed = 56
 }
 

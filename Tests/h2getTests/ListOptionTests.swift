@@ -253,6 +253,41 @@ import Testing
         }
     }
 
+    /// To stdout, to a file and to a pipe.
+    @Test(arguments: ["-", "lines", "pipe"])
+    func `Transfers that the time ends have their lines`(_ target: String) async throws {
+        let served = try Served()
+        if target == "pipe" { mkfifo(served.folder.path("pipe"), 0o600) }
+        let reader = Task { target == "pipe" ? try served.folder.data("pipe") : Data() }
+        let result = try await served.get(
+            "--max-total-time", "1", "-w", "%{exitcode} %{urlnum}\n", "--json-lines", target, "-o", "a", "-o", "b",
+            served.url("/bytes/3"), served.url("/stall?after=3"))
+        #expect(result.status == 28)
+        let piped = try await reader.value
+        let lines =
+            switch target {
+            case "lines": try served.folder.read("lines")
+            case "pipe": String(decoding: piped, as: UTF8.self)
+            default: result.text
+            }
+        #expect(lines.split(separator: "\n").count { $0.hasPrefix("{") } == 2, "\(lines)")
+        #expect(result.text.contains("0 0\n") && result.text.contains("28 1\n"), "\(result.text)")
+    }
+
+    @Test func `A pipe that nobody reads holds the end of the time up only shortly`() async throws {
+        let served = try Served()
+        mkfifo(served.folder.path("pipe"), 0o600)
+        let pipe = open(served.folder.path("pipe"), O_RDWR)
+        defer { close(pipe) }
+        let full = Data(repeating: 0x61, count: 1 << 16)
+        _ = full.withUnsafeBytes { write(pipe, $0.baseAddress, $0.count) }
+        let start = ContinuousClock.now
+        let result = try await served.get(
+            "--max-total-time", "0.5", "--json-lines", "pipe", "-o", "b", served.url("/stall?after=3"))
+        #expect(result.status == 28)
+        #expect(ContinuousClock.now - start < .seconds(20))
+    }
+
     @Test func `Bodies on stdout stay in order up to the end of the time`() async throws {
         let served = try Served()
         let result = try await served.get(

@@ -10,40 +10,18 @@ import HTTPTypes
 ///
 /// Its executor is the connections' event loop, so nothing here switches threads.
 actor Fetch {
-    /// Connections, for all parts with the same options about them.
-    private struct Client {
-        let client: HTTPClient
-        /// Of the first part that uses it.
-        let settings: FetchSettings
-        let origins: KnownOrigins
-        /// For the transfer whose body is next on stdout, if those that wait for it hold all connections that `client` may
-        /// open.
-        var spare: HTTPClient?
-        /// Whether its events are reported.
-        var isNarrated = false
-
-        init(_ settings: FetchSettings, _ verbose: Verbose) {
-            let logger = verbose.frameLogger(settings.versions)
-            client = HTTPClient(configuration: settings.clientConfiguration(onFrame: logger))
-            self.settings = settings
-            origins = KnownOrigins(atOnce: settings.parallelMaximum)
-        }
-    }
-
-    private let plan: FetchPlan
+    let plan: FetchPlan
     /// The part that runs.
-    private var part = 0
-    private(set) var settings: FetchSettings
+    var part = 0
+    var settings: FetchSettings
     let console: Console
     /// The URLs of each part.
-    private let lists: [URLList]
-    private var clients: [Client]
+    let lists: [URLList]
+    var clients: FetchClients
     /// The client of the first part.
     nonisolated let firstClient: HTTPClient
-    /// The position in `clients` of the one for this part.
-    private var clientInUse = 0
-    private(set) var outputOrder = OutputOrder()
-    private(set) var permits: OrderedSemaphore<Origin>
+    var outputOrder = OutputOrder()
+    var permits: OrderedSemaphore<Origin>
     var targets: TargetCache
     /// The request for the last origin, if only its path changes.
     var template: (origin: Origin, request: HTTPRequest)?
@@ -53,7 +31,7 @@ actor Fetch {
     let files = ClaimedFiles()
     let sharedOutputs = SharedOutputs()
     /// Set when the first pipe or device is written to.
-    private var sharedTargets: Set<FileIdentity>?
+    var sharedTargets: Set<FileIdentity>?
     let retryNotes: RetryNotes
     /// The credentials in use. Their values learn nonces.
     var authentications: [(credentials: Credentials, authentication: HTTPAuthentication)] = []
@@ -84,14 +62,16 @@ actor Fetch {
     private var failures: [ExitReason: Int] = [:]
     private var firstFailure: (index: Int, status: ExitReason)?
     /// Whether stdout is broken and all remaining bodies would go there.
-    private var isStopped = false
+    var isStopped = false
     /// Whether that is because of --fail-early.
-    private var hasStoppedEarly = false
-    private var hasListFailed = false
+    var hasStoppedEarly = false
+    var hasListFailed = false
     /// Whether a transfer was cancelled, or a signal kept the rest of the list from being read.
-    private var isCutOff = false
+    var isCutOff = false
     /// Whether --max-total-time is over, and ended what was running.
     var isOutOfTime = false
+    /// The lines of -w and --json-lines of transfers that --max-total-time ended: those for stdout, and those for the file.
+    var lateLines: (output: [UInt8], file: [UInt8]) = ([], [])
     /// The number of cancelled transfers that left a .part file.
     private var leftParts = 0
     /// Files that cancelled transfers emptied, because no .part file could be created beside them.
@@ -112,9 +92,6 @@ actor Fetch {
     var heldBack = HeldBack()
     var overallRate = TransferRate(at: 0)
 
-    /// How many URLs are looked at to find out whether several of them name one output.
-    private static let mostURLsToCompare = 100_000
-
     nonisolated var unownedExecutor: UnownedSerialExecutor { FetchExecutor.shared.asUnownedSerialExecutor() }
 
     /// - Throws: `Failure` if the list of URLs cannot be opened.
@@ -126,7 +103,7 @@ actor Fetch {
         lists = try plan.parts.map { try URLList(urls: $0.urls, inputFile: $0.inputFile) }
         retryNotes = RetryNotes(console)
         unreachable = OriginFailures(console)
-        try Self.reserveFiles(of: plan, files)
+        for (_, path) in plan.optionFiles { files.reserve(path) }
         let trace = try settings.trace.map { try Trace($0) }
         self.trace = trace
         verbose = Verbose(
@@ -134,153 +111,8 @@ actor Fetch {
             showsTime: settings.timesVerbose, trace: trace)
         permits = OrderedSemaphore(initialLimit: settings.initialPermits)
         targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
-        let first = Client(settings, verbose)
-        (clients, firstClient) = ([first], first.client)
-    }
-
-    /// Claims the files of options by what they are, so that other spellings and links count, before any of them is opened.
-    /// - Throws: `Failure` (`usage`).
-    private static func reserveFiles(of plan: FetchPlan, _ files: ClaimedFiles) throws {
-        for path in Set(plan.parts.compactMap(\.inputFile)) { try files.reserve(path, for: "--input-file") }
-        let common = plan.common
-        try files.reserve(common.trace?.file, for: common.trace?.isText == true ? "--trace-ascii" : "--trace")
-        try files.reserve(common.errorFile, for: "--stderr")
-        if case .file(let path)? = common.jsonLines { try files.reserve(path, for: "--json-lines") }
-        for path in Set(plan.parts.compactMap(\.cookieFile)) { try files.reserve(path, for: "-c") }
-        for path in Set(plan.parts.compactMap(\.strictTransportFile)) { try files.reserve(path, for: "--hsts") }
-        for part in plan.parts {
-            try files.reserve(part.headDump?.path, for: "-D")
-            try files.reserve(part.etagFile, for: "--etag-save")
-        }
-        // Nothing of them is written yet.
-        for part in plan.parts {
-            for path in part.placement.fixedFiles where !BodyOutput.isWrittenAsItIs(path) {
-                guard let target = try? DownloadTarget(path: path, createsDirectories: false) else { continue }
-                guard files.claim(target) else {
-                    throw Failure.usage(
-                        "-o names the same file as another option of this run, \(shown(path)); use another name")
-                }
-                files.release(target, isWritten: false)
-            }
-        }
-    }
-
-    // MARK: - Parts
-
-    /// The URLs of this part.
-    private var list: URLList { lists[part] }
-    var client: HTTPClient { clients[clientInUse].client }
-    var origins: KnownOrigins { clients[clientInUse].origins }
-    /// The number of URLs of the parts before this one.
-    private var urlsBefore: Int { lists[..<part].reduce(0) { $0 + $1.count } }
-    /// The number of URLs that were begun, in all parts.
-    private var urlsBegun: Int { lists.reduce(0) { $0 + $1.count } }
-    /// The number of all URLs; nil until all lists have been read to their end.
-    var urlsInAll: Int? {
-        let totals = lists.map(\.total)
-        return totals.contains(nil) ? nil : totals.reduce(0) { $0 + ($1 ?? 0) }
-    }
-    var hasSeveralParts: Bool { plan.parts.count > 1 }
-
-    /// - Throws: `Failure` if the part's files cannot be used, `CancellationError`.
-    private func begin(_ index: Int) async throws {
-        part = index
-        settings = plan.parts[index]
-        outputOrder = OutputOrder()
-        permits = OrderedSemaphore(initialLimit: settings.initialPermits)
-        (sharedTargets, headDump, hasListFailed, checkedNames, template) = (nil, nil, false, [], nil)
-        targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
-        try await shareCookies()
-        if let known = clients.firstIndex(where: { $0.settings.sharesConnections(with: settings) }) {
-            clientInUse = known
-            settings.strictTransport = clients[known].settings.strictTransport
-        } else {
-            // Parts with the same file of --hsts have its hosts in common.
-            if let file = settings.strictTransportFile,
-                let other = clients.first(where: { $0.settings.strictTransportFile == file })
-            {
-                settings.strictTransport = other.settings.strictTransport
-            }
-            clientInUse = clients.count
-            clients.append(Client(settings, verbose))
-        }
-        if !clients[clientInUse].isNarrated {
-            clients[clientInUse].isNarrated = true
-            narrate(client)
-        }
-        for remark in settings.remarks where console.showsErrors { console.say("h2get: \(remark)") }
-        warnOfUnknownVariables()
-        if case .file(let path)? = settings.headDump { headDump = try await HeadDump(path) }
-    }
-
-    /// All parts with cookies have them in common, as in curl. The files of a later one are read when it begins.
-    private func shareCookies() async throws {
-        guard part > 0, settings.cookies != nil else { return }
-        let settings = settings
-        let stored = try await offLoop { Result { try settings.storedCookies() } }.get()
-        guard let shared = clients.lazy.compactMap({ $0.settings.cookies }).first else {
-            self.settings.cookies = stored
-            return
-        }
-        shared.load(stored.netscapeFile())
-        self.settings.cookies = shared
-    }
-
-    /// Runs all parts, up to one that cannot be begun.
-    private func runParts() async {
-        for index in plan.parts.indices {
-            guard !Task.isCancelled, !hasStoppedEarly, !isOutOfTime else { return }
-            let isUseless = isStopped && plan.parts[index].placement.isAllStandardOutput(from: 0)
-            guard !isUseless else {
-                failed += lists[index].total ?? 0
-                continue
-            }
-            isStopped = false
-            do { try await begin(index) } catch {
-                guard let failure = error as? Failure else {
-                    isCutOff = true
-                    return
-                }
-                console.error(failure)
-                note(failure.status, at: 0)
-                return
-            }
-            let (doneBefore, failedBefore) = (done, failed)
-            await work()
-            tellOfMissingNames()
-            // With stdout broken, everything not done has failed, even if it was not started.
-            if isStopped, !hasStoppedEarly {
-                failed = max(failed, failedBefore + (list.total ?? list.count) - (done - doneBefore))
-            }
-            do { try await settings.saveMemory() } catch {
-                guard let failure = error as? Failure else { continue }
-                console.error(failure)
-                note(failure.status, at: list.count)
-            }
-        }
-    }
-
-    /// The second client, which has its own connection limits.
-    func clientForCurrentOutput() -> HTTPClient {
-        if let spare = clients[clientInUse].spare { return spare }
-        let client = HTTPClient(configuration: client.configuration)
-        clients[clientInUse].spare = client
-        narrate(client)
-        return client
-    }
-
-    /// Whether more than one body may go to a pipe, device or descriptor. For a list with -O this is not known in advance.
-    func isShared(_ identity: FileIdentity) -> Bool {
-        // A later part may write there, too.
-        if part < plan.parts.count - 1 { return true }
-        if settings.inputFile != nil, settings.placement.usesRemoteName || settings.namesListedFiles { return true }
-        // To find out would take too long. An output that stays open too long is closed at the end of the run.
-        if settings.urls.count > Self.mostURLsToCompare { return true }
-        if let sharedTargets { return sharedTargets.contains(identity) }
-        let (schemes, keepsPath) = (settings.schemes, settings.keepsPath)
-        let targets = settings.placement.sharedTargets { try schemes.target(of: $0, pathAsIs: keepsPath) }
-        sharedTargets = targets
-        return targets.contains(identity)
+        clients = FetchClients(settings, verbose)
+        firstClient = clients.current
     }
 
     /// Fetches all URLs, closes the connections, and reports the outcome.
@@ -308,6 +140,7 @@ actor Fetch {
             await runParts()
         }
         await endProgress()
+        if isOutOfTime, !Task.isCancelled { await writeLateLines() }
         unreachable.tell()
         let count = isStopped ? urlsInAll ?? urlsBegun : urlsBegun
         // Whether --max-total-time kept anything from being done.
@@ -316,7 +149,7 @@ actor Fetch {
         if isCutShort { failed = max(failed, urlsBegun - done) }
         // A signal after the last transfer interrupts nothing.
         let isCancelled = Task.isCancelled && (isCutOff || urlsInAll.map { urlsBegun < $0 } ?? true)
-        let statistics = await statistics()
+        let statistics = await clients.statistics()
         await close(atOnce: isCancelled || isCutShort)
         if isCancelled {
             let status = Interruption.received.flatMap { ExitReason(rawValue: 128 + $0) } ?? .interrupted
@@ -372,7 +205,7 @@ actor Fetch {
     }
 
     /// Reports the client's events: all with -v, only waits with --retry.
-    private func narrate(_ client: HTTPClient) {
+    func narrate(_ client: HTTPClient) {
         if let narrator = verbose.narrate(client) { narrators.append(narrator) }
         guard settings.verbosity == 0, plan.parts.contains(where: { $0.retries ?? 0 > 0 }), console.showsErrors else {
             return
@@ -391,42 +224,15 @@ actor Fetch {
 
     /// Closes all clients, without waiting if the run was cancelled.
     private func close(atOnce: Bool) async {
-        for client in clients.flatMap({ [$0.client] + ($0.spare.map { [$0] } ?? []) }) {
-            if atOnce { client.shutdownNow() } else { await client.shutdown(gracePeriod: .seconds(1)) }
-        }
+        await clients.close(atOnce: atOnce)
         // The last events are reported before the summary.
         for case .some(let narrator) in narrators where !atOnce { await narrator.value }
-    }
-
-    /// The statistics of all clients together, with the origins of the one in use.
-    func statistics() async -> HTTPClient.Statistics {
-        let inUse = clientInUse
-        var sum = await clients[inUse].client.statistics()
-        let others = clients.indices.flatMap { [$0 == inUse ? nil : clients[$0].client, clients[$0].spare] }
-        for case let other? in others {
-            let spare = await other.statistics()
-            sum.requests += spare.requests
-            sum.requestsOnReusedConnections += spare.requestsOnReusedConnections
-            sum.connectionsOpened += spare.connectionsOpened
-            sum.handshakes += spare.handshakes
-            sum.handshakesResumed += spare.handshakesResumed
-            sum.earlyDataAccepted += spare.earlyDataAccepted
-            sum.earlyDataRejected += spare.earlyDataRejected
-            sum.handshakesSaved += spare.handshakesSaved
-            sum.retries += spare.retries
-            sum.hedges += spare.hedges
-            sum.hedgesWon += spare.hedgesWon
-            sum.hedgesRefused += spare.hedgesRefused
-            sum.bytesSent += spare.bytesSent
-            sum.bytesReceived += spare.bytesReceived
-        }
-        return sum
     }
 
     // MARK: - Workers
 
     /// Runs a fixed number of workers rather than a task per URL, so memory does not grow with the number of URLs.
-    private func work() async {
+    func work() async {
         let workers = settings.transfersAtOnce
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<workers { group.addTask { await self.workUntilEnd() } }
@@ -515,7 +321,10 @@ actor Fetch {
             // A deposited body has its text with it.
             if !outcome.isToldOf { line += text }
         }
-        if let outputIndex {
+        if isOutOfTime {
+            // This task is cancelled. `run` writes it.
+            lateLines.output += outcome.head + line
+        } else if let outputIndex {
             await end(outputIndex, outcome.head + line, url, index)
         } else if !line.isEmpty {
             await writeBetweenBodies(line, url, index)
@@ -536,14 +345,28 @@ actor Fetch {
         guard settings.jsonLines != nil else { return [] }
         let line = jsonLine(report, transfer, isSkipped: isSkipped)
         if settings.jsonLines == .standardOutput { return isSilenced ? [] : line }
-        do { try await jsonLines?.add(line) } catch {
-            guard let failure = error as? Failure, jsonLines != nil else { return [] }
+        if isOutOfTime { lateLines.file += line } else { await addJSON(line) }
+        return []
+    }
+
+    private func addJSON(_ lines: [UInt8]) async {
+        do { try await jsonLines?.add(lines) } catch {
+            guard let failure = error as? Failure, jsonLines != nil else { return }
             // Told once. The file is not whole, so the run has failed.
             jsonLines = nil
             console.error(failure)
             note(failure.status, at: .max)
         }
-        return []
+    }
+
+    /// Writes the lines of transfers that --max-total-time ended. A reader that takes nothing holds the run up only shortly.
+    private func writeLateLines() async {
+        let (output, file) = lateLines
+        guard !output.isEmpty || !file.isEmpty else { return }
+        await TimeLimit.run(.seconds(1)) { _ in
+            if !file.isEmpty { await self.addJSON(file) }
+            if !output.isEmpty { try? await BodyOutput.standardOutput.write(output) }
+        }
     }
 
     /// The outcome of one URL.
@@ -728,7 +551,7 @@ actor Fetch {
     }
 
     /// - Parameter index: counts in this part.
-    private func note(_ status: ExitReason, at index: Int) {
+    func note(_ status: ExitReason, at index: Int) {
         let (sum, isTooLarge) = urlsBefore.addingReportingOverflow(index)
         let index = isTooLarge ? Int.max : sum
         if firstFailure.map({ index < $0.index }) ?? true { firstFailure = (index, status) }

@@ -37,25 +37,41 @@ struct FetchPlan: Sendable {
     /// Whether the run has just one URL.
     var isOneTransfer: Bool { parts.count == 1 && common.inputFile == nil && common.urls.count == 1 }
 
-    /// Checks that no file gets what two options write to it: the second would replace what the first wrote.
-    private func checkFiles() throws {
-        // By bytes: strings that are equivalent in Unicode name different files.
-        var writers: [[UInt8]: String] = [:]
-        func add(_ option: String, _ path: String?) throws {
+    /// The files that options name for the whole run. No body replaces them.
+    var optionFiles: [(option: String, path: String)] {
+        var files: [(option: String, path: String)] = []
+        func add(_ option: String, _ path: String?) {
             guard let path, !path.isEmpty, path != "-", !BodyOutput.isWrittenAsItIs(path) else { return }
-            guard let other = writers.updateValue(option, forKey: Array(path.utf8)) else { return }
-            throw Failure.usage("\(other) and \(option) name the same file, \(shown(path)); use another name")
+            files.append((option, path))
         }
-        try add(common.trace?.isText == true ? "--trace-ascii" : "--trace", common.trace?.file)
-        try add("--stderr", common.errorFile)
-        if case .file(let path)? = common.jsonLines { try add("--json-lines", path) }
+        for path in Set(parts.compactMap(\.inputFile)) { add("--input-file", path) }
+        add(common.trace?.isText == true ? "--trace-ascii" : "--trace", common.trace?.file)
+        add("--stderr", common.errorFile)
+        if case .file(let path)? = common.jsonLines { add("--json-lines", path) }
         // Parts have their cookies in common.
-        for path in Set(parts.compactMap(\.cookieFile)) { try add("-c", path) }
-        for path in Set(parts.compactMap(\.strictTransportFile)) { try add("--hsts", path) }
+        for path in Set(parts.compactMap(\.cookieFile)) { add("-c", path) }
+        for path in Set(parts.compactMap(\.strictTransportFile)) { add("--hsts", path) }
         for part in parts {
-            try add("-D", part.headDump?.path)
-            try add("--etag-save", part.etagFile)
-            for path in part.placement.fixedFiles { try add("-o", path) }
+            add("-D", part.headDump?.path)
+            add("--etag-save", part.etagFile)
+        }
+        return files
+    }
+
+    /// Checks that no file gets what two options write to it: the second would replace what the first wrote. Other spellings
+    /// and links count, too.
+    private func checkFiles() throws {
+        let outputs = parts.flatMap(\.placement.fixedFiles).filter { !BodyOutput.isWrittenAsItIs($0) }
+        let files = optionFiles + outputs.map { ("-o", $0) }
+        guard files.count > 1 else { return }
+        // By bytes: strings that are equivalent in Unicode name different files.
+        var spellings: [[UInt8]: String] = [:]
+        var identities: [FileIdentity: String] = [:]
+        for (option, path) in files {
+            let target = try? DownloadTarget(path: path, createsDirectories: false)
+            let others = (target?.identities ?? []).compactMap { identities.updateValue(option, forKey: $0) }
+            guard let other = spellings.updateValue(option, forKey: Array(path.utf8)) ?? others.first else { continue }
+            throw Failure.usage("\(other) and \(option) name the same file, \(shown(path)); use another name")
         }
     }
 }
@@ -97,8 +113,8 @@ extension FetchSettings {
     /// - Throws: `Failure` (`readFailed`).
     func storedCookies() throws -> CookieJar {
         // Stdin was read at the beginning.
-        let jar = cookieSources.contains("-") ? cookies ?? CookieJar() : CookieJar()
-        for file in cookieSources where !file.isEmpty && file != "-" && access(file, F_OK) == 0 {
+        let jar = cookieSources.contains(where: StandardDescriptors.isInput) ? cookies ?? CookieJar() : CookieJar()
+        for file in cookieSources where !file.isEmpty && !StandardDescriptors.isInput(file) && access(file, F_OK) == 0 {
             jar.load(try readWhole(file, remedy: "name a cookie file"))
         }
         if dropsSessionCookies { jar.removeAll { $0.expires == nil } }

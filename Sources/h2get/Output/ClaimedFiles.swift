@@ -35,17 +35,11 @@ final class ClaimedFiles {
         return true
     }
 
-    /// Claims the file of an option for the whole run: no body replaces it, and no other option writes to it. What is wrong
-    /// with a file is reported when it is opened.
-    /// - Throws: `Failure` (`usage`) if it is claimed already.
-    func reserve(_ path: String?, for option: String) throws {
-        guard let path, !path.isEmpty, path != "-", !BodyOutput.isWrittenAsItIs(path),
-            let target = try? DownloadTarget(path: path, createsDirectories: false)
-        else { return }
-        guard claim(target) else {
-            throw Failure.usage(
-                "\(option) names the same file as another option of this run, \(shown(path)); use another name")
-        }
+    /// Claims the file of an option for the whole run, so that no body replaces it. A file that cannot be used is reported when
+    /// it is opened.
+    func reserve(_ path: String) {
+        guard let target = try? DownloadTarget(path: path, createsDirectories: false) else { return }
+        underWay.formUnion(target.identities)
     }
 
     /// Releases the file at the end of its transfer.

@@ -72,7 +72,7 @@ extension Fetch {
 
     private func heldBackRequests() async -> String {
         guard let options = settings.politeOptions else { return "" }
-        let held = heldBack.update(await statistics().origins, now: .now)
+        let held = heldBack.update(await clients.statistics().origins, now: .now)
         for wait in held where wait.isNews && settings.verbosity > 0 {
             let what = wait.requests == 1 ? "1 request to" : "\(wait.requests) requests to"
             console.say("* \(options) holds \(what) \(wait.origin) back")

@@ -20,9 +20,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #ifdef SYS_openat2
 #include <linux/openat2.h>
 #endif
+#endif
+#if defined(__APPLE__)
+#include <sys/xattr.h>
 #endif
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -59,6 +63,14 @@ int ch2_rename_new(const char *from, const char *to) {
   (void)from, (void)to;
   errno = ENOSYS;
   return -1;
+#endif
+}
+
+int ch2_set_attribute(int fd, const char *name, const void *value, size_t length) {
+#if defined(__APPLE__)
+  return fsetxattr(fd, name, value, length, 0, 0);
+#else
+  return fsetxattr(fd, name, value, length, 0);
 #endif
 }
 

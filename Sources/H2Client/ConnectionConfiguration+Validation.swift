@@ -39,7 +39,7 @@ extension ConnectionConfiguration {
             try Self.require((1...65_535).contains(connectTo.port), "connectTo.port", connectTo.port, "1 to 65535")
         }
         try tls.validate()
-        try proxies.tls?.validate()
+        try proxies.validate(as: "proxies", of: "ConnectionConfiguration")
         try local.validate()
     }
 
@@ -65,7 +65,7 @@ extension HTTPClient.Configuration {
     public func validate() throws(H2Error) {
         try connection.validate()
         for tls in originTLS.values { try tls.validate() }
-        try proxies.tls?.validate()
+        try proxies.validate(as: "proxies", of: Self.name)
         try require(!eventLoops.isEmpty, "eventLoops", "empty", "one or more loops, or .own(count:) with 1 or more")
         for (name, value) in [
             ("pool.http1ConnectionsPerOrigin", pool.http1ConnectionsPerOrigin),
@@ -121,6 +121,15 @@ extension HTTPClient.Configuration {
 
     private func require(_ isRight: Bool, _ name: String, _ value: Any, _ range: String) throws(H2Error) {
         try ConnectionConfiguration.require(isRight, name, value, range, in: Self.name)
+    }
+}
+
+extension HTTPClient.ProxySettings {
+    func validate(as name: String, of type: String) throws(H2Error) {
+        try tls?.validate()
+        guard let preproxy else { return }
+        try ConnectionConfiguration.require(
+            !preproxy.scheme.isHTTP, "\(name).preproxy", preproxy, "a SOCKS proxy", in: type)
     }
 }
 

@@ -47,6 +47,11 @@ public struct ConnectionConfiguration: Sendable {
     /// let version = try await HTTP2Connection.withConnection(to: origin, configuration: configuration) { $0.info.tlsVersion }
     /// ```
     public var proxies: HTTPClient.ProxySettings
+    /// Whether requests over HTTP/1.x are those of HTTP/1.0 (RFC 1945), for servers that cannot read others. A body then needs a
+    /// length that is known before it is sent, and there is no `Expect: 100-continue`; requests with either fail
+    /// (``H2Error/Code/invalidRequest``). A connection is used again only if the server says `keep-alive`. It does not keep a
+    /// client from HTTP/2: see ``HTTPClient/Configuration/versions``. Default false.
+    public var sendsHTTP10: Bool
     /// Called for each frame that is sent or received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
     /// What is noted of connections besides, for reports.
@@ -67,7 +72,7 @@ public struct ConnectionConfiguration: Sendable {
         tls: TLS = TLS(), timeouts: Timeouts = Timeouts(), windows: Windows = Windows(), limits: Limits = Limits(),
         keepAlive: KeepAlive = KeepAlive(), tcpKeepAlive: TCPKeepAlive? = TCPKeepAlive(), connectTo: Endpoint? = nil,
         unixSocketPath: String? = nil, local: Local = Local(), resolver: HostResolver? = nil,
-        addressFilter: AddressFilter? = nil, proxies: HTTPClient.ProxySettings = .none,
+        addressFilter: AddressFilter? = nil, proxies: HTTPClient.ProxySettings = .none, sendsHTTP10: Bool = false,
         onFrame: (@Sendable (FrameRecord) -> Void)? = nil
     ) {
         self.tls = tls
@@ -82,6 +87,7 @@ public struct ConnectionConfiguration: Sendable {
         self.resolver = resolver
         self.addressFilter = addressFilter
         self.proxies = proxies
+        self.sendsHTTP10 = sendsHTTP10
         self.onFrame = onFrame
     }
 

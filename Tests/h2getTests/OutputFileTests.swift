@@ -199,6 +199,45 @@ import Testing
         #expect(try Self.status(served.folder.path("second")).changeSeconds == 1_577_934_245)
     }
 
+    /// Prints the extended attributes of a file, in order, or `none` if the file system has no such thing.
+    private static let attributes = """
+        import os, sys
+        try: names = sorted(os.listxattr(sys.argv[1]))
+        except OSError: sys.exit(print("none"))
+        print("\\n".join(n + "=" + os.getxattr(sys.argv[1], n).decode() for n in names if n.startswith("user.")))
+        """
+
+    @Test func `--xattr stores what is known of a file, without passwords`() async throws {
+        let served = try Served { configuration in
+            configuration.routes["/moved"] = { _ in
+                .init(status: .found, headerFields: [.location: "/page"])
+            }
+            configuration.routes["/page"] = { _ in .init(headerFields: [.contentType: "text/x; a=b"], body: [65]) }
+        }
+        try served.folder.write("old", to: "linked")
+        link(served.folder.path("linked"), served.folder.path("second"))
+        let url = served.url("/moved").replacing("://", with: "://me:secret@")
+        let result = try await served.get("-L", "--xattr", "-e", "http://r/", "-o", "new", "-o", "linked", url, url)
+        #expect(result.status == 0, "\(result.errors)")
+        let expected = """
+            user.creator=h2get
+            user.mime_type=text/x; a=b
+            user.xdg.origin.url=\(served.url("/page"))
+            user.xdg.referrer.url=http://r/
+
+            """
+        for name in ["new", "second"] {
+            let found = try await Program.run(
+                program: "/usr/bin/env", ["python3", "-c", Self.attributes, served.folder.path(name)])
+            if found.text == "none\n" {
+                #expect(result.errors.contains("cannot set user.creator"))
+            } else {
+                #expect(found.text == expected, "\(name): \(found.text) \(result.errors)")
+                #expect(result.errors.isEmpty)
+            }
+        }
+    }
+
     @Test func `-J names files as the server says, in the folder only, and replaces none`() async throws {
         let served = try Self.served()
         let result = try await served.get(
@@ -249,6 +288,7 @@ import Testing
         (["-J", "-O", "-i"], "-D FILE"), (["-J", "-O", "--skip-existing"], "keep one"),
         (["--skip-existing"], "add -o FILE or -O"),
         (["--no-clobber", "-o", "-"], "add -o FILE or -O"), (["-R"], "add -o FILE or -O"),
+        (["--xattr"], "--xattr is about files"),
         (["--remove-on-error"], "add -o FILE or -O"), (["--create-file-mode", "644"], "add -o FILE or -O"),
         (["--create-file-mode", "888", "-O"], "octal"), (["--create-file-mode", "7777", "-O"], "octal"),
         (["--create-file-mode", "", "-O"], "octal"), (["--max-filesize", "x"], "size in bytes"),

@@ -333,6 +333,8 @@ int ch2_open(const char *path, int flags, int mode);
 /// Renames a file if the new name does not exist, otherwise EEXIST (renameat2(2), renamex_np(2)). ENOSYS, EPERM or EINVAL if
 /// the system or the file system has no such call.
 int ch2_rename_new(const char *from, const char *to);
+/// Sets an extended attribute (fsetxattr, which the C library's module lacks on Linux and has two more parameters on Darwin).
+int ch2_set_attribute(int fd, const char *name, const void *value, size_t length);
 /// fcntl is variadic.
 int ch2_set_nonblocking(int fd);
 /// A duplicate (F_DUPFD_CLOEXEC); fcntl is variadic.

@@ -12,12 +12,16 @@ extension FetchSettings {
 
     mutating func setVersions(_ arguments: Arguments) throws {
         var given: [String] = []
+        if arguments.isOn(.http10) { (given, versions, sendsHTTP10) = (["--http1.0"], .http1Only, true) }
         if arguments.isOn(.http11) { (given, versions) = (given + ["--http1.1"], .http1Only) }
         if arguments.isOn(.http2) { (given, versions) = (given + ["--http2"], .automatic) }
         if arguments.isOn(.http2PriorKnowledge) {
             (given, versions) = (given + ["--http2-prior-knowledge"], .http2Only)
         }
         guard given.count <= 1 else { throw Failure.usage("\(given[0]) and \(given[1]) cannot be combined") }
+        guard !sendsHTTP10 || !arguments.isOn(.expectContinue) else {
+            throw Failure.usage("HTTP/1.0 has no Expect: 100-continue: leave out --expect-continue or --http1.0")
+        }
     }
 
     mutating func setConnection(_ arguments: Arguments) throws {
@@ -157,6 +161,7 @@ extension FetchSettings {
         configuration.tls = tls
         configuration.local = local
         configuration.unixSocketPath = unixSocketPath
+        configuration.sendsHTTP10 = sendsHTTP10
         if let attemptDelay { configuration.timeouts.connectionAttemptDelay = attemptDelay }
         // At the end no transfer is running, and a peer that does not close must not delay the user.
         configuration.timeouts.drain = .seconds(1)

@@ -63,7 +63,9 @@ extension FetchSettings {
     }
 
     private mutating func setFiles(_ arguments: Arguments) throws {
-        let flags: [OptionKey] = [.removeOnError, .noClobber, .skipExisting, .remoteTime, .remoteHeaderName]
+        let flags: [OptionKey] = [
+            .removeOnError, .noClobber, .skipExisting, .remoteTime, .xattr, .remoteHeaderName,
+        ]
         let given = arguments.occurrences.last { flags.contains($0.key) && $0.isOn && arguments.isOn($0.key) }
         if let option = given ?? arguments.last(.createFileMode), !placement.writesFiles, inputFile == nil {
             throw Failure.usage("\(option.spelling) is about files, and no body goes to one: add -o FILE or -O")
@@ -71,6 +73,7 @@ extension FetchSettings {
         files.mode = try arguments.value(.createFileMode, FileRules.mode)
         files.removesOnError = arguments.isOn(.removeOnError)
         files.keepsTime = arguments.isOn(.remoteTime)
+        files.hasAttributes = arguments.isOn(.xattr)
         files.usesHeaderName = arguments.isOn(.remoteHeaderName)
         guard !files.removesOnError || !failsWithBody else {
             throw Failure.usage("--fail-with-body keeps the body, and --remove-on-error does not: keep one of them")

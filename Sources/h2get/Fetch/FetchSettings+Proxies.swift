@@ -6,34 +6,17 @@ import HTTPTypes
 /// The options for proxies, and the environment that curl reads.
 extension FetchSettings {
     mutating func setProxies(_ arguments: Arguments) throws {
-        let given = arguments.all(.proxy, .socks5, .socks5Hostname, .socks4a)
         let exceptions = HTTPClient.NoProxy(
             try arguments.text(.noproxy) ?? Self.variable("no_proxy") ?? Self.variable("NO_PROXY") ?? "")
-        let login = try arguments.text(.proxyUser).map { try Self.login($0, "-U") }
-        if let last = given.last {
-            let text = try last.text
-            // -x '' is for no proxy, whatever the environment says.
-            guard last.key != .proxy || !text.isEmpty else { return try refuseProxyOptions(arguments) }
-            let scheme: HTTPClient.Proxy.Scheme? =
-                switch last.key {
-                case .socks5: .socks5
-                case .socks5Hostname: .socks5h
-                case .socks4a: .socks4a
-                default: nil
-                }
-            let proxy: HTTPClient.Proxy
-            do { proxy = try Self.proxy(text, scheme, login) } catch {
-                throw Failure.usage("\(last.spelling) names no proxy: \(error.message); \(error.remedy)")
-            }
-            proxies = .all(proxy, except: exceptions)
-        } else {
-            let all = try Self.proxy(named: ["all_proxy", "ALL_PROXY"], login)
-            // In a CGI program HTTP_PROXY is a field of somebody's request, so curl does not read it.
-            let http = try Self.proxy(named: ["http_proxy"], login) ?? all
-            let https = try Self.proxy(named: ["https_proxy", "HTTPS_PROXY"], login) ?? all
-            guard http != nil || https != nil else { return try refuseProxyOptions(arguments) }
-            proxies = .fixed(http: http, https: https, except: exceptions)
+        let preproxy = try Self.preproxy(arguments)
+        guard let chosen = try Self.chosenProxies(arguments, exceptions) else {
+            try refuseProxyOptions(arguments)
+            // As in curl, it is then the only one.
+            if let preproxy { proxies = .all(preproxy, except: exceptions) }
+            return
         }
+        proxies = chosen
+        proxies.preproxy = preproxy
         let schemes = arguments.all(.proxyBasic, .proxyDigest, .proxyAnyauth).filter(\.isOn)
         if let first = schemes.first, let other = schemes.first(where: { $0.key != first.key }) {
             throw Failure.usage("\(first.spelling) and \(other.spelling) cannot be combined")
@@ -46,6 +29,48 @@ extension FetchSettings {
         proxies.tunnelsHTTP = arguments.isOn(.proxyTunnel)
         try setProxyFields(arguments)
         try setProxyTLS(arguments)
+    }
+
+    /// The proxies of the command line or the environment; nil for none.
+    private static func chosenProxies(
+        _ arguments: Arguments, _ exceptions: HTTPClient.NoProxy
+    ) throws -> HTTPClient.ProxySettings? {
+        let login = try arguments.text(.proxyUser).map { try Self.login($0, "-U") }
+        guard let last = arguments.all(.proxy, .socks5, .socks5Hostname, .socks4, .socks4a).last else {
+            let all = try proxy(named: ["all_proxy", "ALL_PROXY"], login)
+            // In a CGI program HTTP_PROXY is a field of somebody's request, so curl does not read it.
+            let http = try proxy(named: ["http_proxy"], login) ?? all
+            let https = try proxy(named: ["https_proxy", "HTTPS_PROXY"], login) ?? all
+            return http == nil && https == nil ? nil : .fixed(http: http, https: https, except: exceptions)
+        }
+        let text = try last.text
+        // -x '' is for no proxy, whatever the environment says.
+        guard last.key != .proxy || !text.isEmpty else { return nil }
+        let scheme: HTTPClient.Proxy.Scheme? =
+            switch last.key {
+            case .socks5: .socks5
+            case .socks5Hostname: .socks5h
+            case .socks4: .socks4
+            case .socks4a: .socks4a
+            default: nil
+            }
+        do { return .all(try proxy(text, scheme, login), except: exceptions) } catch {
+            throw Failure.usage("\(last.spelling) names no proxy: \(error.message); \(error.remedy)")
+        }
+    }
+
+    /// --preproxy. Its default scheme is curl's.
+    private static func preproxy(_ arguments: Arguments) throws -> HTTPClient.Proxy? {
+        guard let text = try arguments.text(.preproxy) else { return nil }
+        let hasScheme = text.utf8.firstRange(ofASCII: "://") != nil
+        let proxy: HTTPClient.Proxy
+        do { proxy = try Self.proxy(text, hasScheme ? nil : .socks4, nil) } catch {
+            throw Failure.usage("--preproxy names no proxy: \(error.message); \(error.remedy)")
+        }
+        guard [.socks4, .socks4a, .socks5, .socks5h].contains(proxy.scheme) else {
+            throw Failure.usage("--preproxy takes a SOCKS proxy, such as socks5h://HOST; use -x for an HTTP proxy")
+        }
+        return proxy
     }
 
     private mutating func setProxyFields(_ arguments: Arguments) throws {

@@ -12,7 +12,8 @@ extension FetchSettings {
                 throw Failure.usage("--unix-socket takes the path of a socket, of 107 bytes at most")
             }
             if let option = arguments.all(
-                .interface, .localPort, .connectTo, .resolve, .proxy, .socks5, .socks5Hostname, .socks4a
+                .interface, .localPort, .connectTo, .resolve, .proxy, .socks5, .socks5Hostname, .socks4, .socks4a,
+                .preproxy
             )
             .first?.spelling {
                 throw Failure.usage("--unix-socket says where to connect: leave out \(option)")

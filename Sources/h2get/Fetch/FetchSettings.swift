@@ -49,6 +49,8 @@ struct FetchSettings: Sendable {
     var slowest: BodyMeter.Floor?
     var parallelMaximum = 100
     var versions = HTTPClient.Versions.automatic
+    /// -0.
+    var sendsHTTP10 = false
     var pool = HTTPClient.Pool()
     var retry = HTTPClient.RetryPolicy()
     /// --retry, if given.
@@ -334,9 +336,12 @@ struct FetchSettings: Sendable {
             case .variable where Variables.readsInput(occurrence.value): readers.append(Self.variableReader)
             case .config where StandardDescriptors.isInput(try occurrence.text): readers.append("-K -")
             case .uploadFile where StandardDescriptors.isInput(try occurrence.text): readers.append("-T -")
-            case .cookie where try occurrence.text == "-": readers.append("-b -")
+            case .cookie where StandardDescriptors.isInput(try occurrence.text): readers.append("-b -")
             case .checksumFile where StandardDescriptors.isInput(try occurrence.text):
                 readers.append("--checksum-file -")
+            case .etagCompare, .netrcFile:
+                guard StandardDescriptors.isInput(try occurrence.text) else { continue }
+                readers.append("\(occurrence.spelling) -")
             case .data, .dataBinary, .header, .proxyHeader, .writeOut:
                 guard let path = try occurrence.file, StandardDescriptors.isInput(path) else { continue }
                 switch occurrence.key {

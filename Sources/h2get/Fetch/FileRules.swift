@@ -21,6 +21,8 @@ struct FileRules: Sendable, Equatable {
     var removesOnError = false
     /// -R.
     var keepsTime = false
+    /// --xattr.
+    var hasAttributes = false
     /// -J.
     var usesHeaderName = false
 

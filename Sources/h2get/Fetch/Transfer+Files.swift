@@ -85,10 +85,34 @@ extension Fetch {
     func finish(_ download: Download, _ response: StreamedResponse, _ transfer: Transfer) async throws {
         let times = settings.files.keepsTime ? Self.times(of: response) : nil
         if let times, futimens(download.descriptor, times) != 0 { warnOfTime(download.target.path, errno) }
+        if settings.files.hasAttributes { setAttributes(of: download.descriptor, download, response, transfer) }
         guard let copy = try download.finish(replacing: !transfer.keepsExisting) else { return }
         try await offLoopToItsEnd { Result { try copy.run() } }.get()
+        if settings.files.hasAttributes {
+            let descriptor = H2Platform.open(download.target.resolved.c, O_RDONLY | O_CLOEXEC)
+            setAttributes(of: descriptor, download, response, transfer)
+            if descriptor >= 0 { close(descriptor) }
+        }
         if let times, utimensat(AT_FDCWD, download.target.resolved.c, times, 0) != 0 {
             warnOfTime(download.target.path, errno)
+        }
+    }
+
+    /// --xattr: curl's attributes, most of which freedesktop.org has named. As in curl, the file is good without them.
+    private func setAttributes(
+        of descriptor: CInt, _ download: Download, _ response: StreamedResponse, _ transfer: Transfer
+    ) {
+        let url = (response.redirects.last).map { "\($0.target)" } ?? transfer.url
+        let attributes = [
+            ("user.creator", "h2get"), ("user.xdg.referrer.url", settings.fields[.referer].map(withoutUserInfo)),
+            ("user.mime_type", response.firstValue(of: .contentType)), ("user.xdg.origin.url", withoutUserInfo(url)),
+        ]
+        for case (let name, let value?) in attributes {
+            let code = setExtendedAttribute(name, value, of: descriptor)
+            guard code != 0 else { continue }
+            guard console.showsErrors else { return }
+            let path = download.target.path
+            return console.say(printable("h2get: warning: cannot set \(name) of \(path) (--xattr): \(errnoText(code))"))
         }
     }
 

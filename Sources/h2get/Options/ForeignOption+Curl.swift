@@ -7,9 +7,6 @@ extension ForeignOption {
         ForeignOption("--alt-svc", "curl", "alternative services are HTTP/3 mostly, which is not here; leave it out"),
         ForeignOption(
             "--http0.9", "curl", "a response without a head is refused here, because it cannot be told from rubbish"),
-        ForeignOption(
-            "-0 --http1.0", "curl",
-            "requests are written as HTTP/1.1 or HTTP/2, and servers of HTTP/1.0 take the former; use --http1.1"),
         ForeignOption("--parallel-max-host", "curl", "use --connections-per-origin N"),
         ForeignOption("--proto-redir", "curl", "use --proto, which limits redirects, too"),
         ForeignOption("--expect100-timeout", "curl", "use --expect-continue, which waits for at most 1 s"),
@@ -31,8 +28,6 @@ extension ForeignOption {
     ]
 
     private static let curlProxies: [ForeignOption] = [
-        ForeignOption("--preproxy", "curl", "one proxy is used, and not a chain; use -x"),
-        ForeignOption("--socks4", "curl", "use --socks4a, with which the proxy looks names up"),
         ForeignOption("--proxy1.0", "curl", "proxies are asked over HTTP/1.1 or HTTP/2; use -x"),
         ForeignOption(
             "--proxy-ciphers --proxy-tls13-ciphers --proxy-pinnedpubkey --proxy-crlfile --proxy-pass --proxy-capath",
@@ -67,9 +62,6 @@ extension ForeignOption {
         ForeignOption("--styled-output", "curl", "use --color"),
         ForeignOption(
             "--trace-config", "curl", "use --trace FILE, which shows everything, or -vv for frames with their times"),
-        ForeignOption(
-            "--xattr", "curl",
-            "files get no attributes, which not all file systems keep; write the URL with -w '%output{FILE}%{url}'"),
         ForeignOption("-M --manual", "curl", "use --help all, or --generate man for a man page"),
         ForeignOption("--libcurl", "curl", "h2get is no libcurl; the library's guide shows how programs send requests"),
         ForeignOption(

@@ -10,7 +10,7 @@ enum OptionKey: CaseIterable, Sendable {
     // Redirects, credentials, cookies, codings and proxies
     case location, maxRedirs, post301, post302, post303, locationTrusted, compressed, cookie, cookieJar
     case junkSessionCookies, hsts, user, basic, digest, anyauth, oauth2Bearer, netrc, netrcFile, netrcOptional
-    case proxy, noproxy, proxyUser, proxyBasic, proxyDigest, proxyAnyauth, socks5, socks5Hostname, socks4a
+    case proxy, noproxy, proxyUser, proxyBasic, proxyDigest, proxyAnyauth, socks5, socks5Hostname, socks4, socks4a, preproxy
     case proxyTunnel, proxyHeader, proxyInsecure, proxyCacert, proxyCert, proxyKey
     // The request: its body, its query
     case dataRaw, dataAscii, dataUrlencode, jsonBody, get, urlQuery, referer, form, formString, formEscape
@@ -22,9 +22,9 @@ enum OptionKey: CaseIterable, Sendable {
     case writeOut, dumpHeader, failWithBody, failEarly, removeOnError, noClobber, skipExisting, createFileMode
     case range, timeCond, etagSave, etagCompare
     case continueAt, checksum, checksumFile, verifyDigest, rangeSplit
-    case maxFilesize, remoteNameAll, remoteHeaderName, remoteTime, noBuffer, stderrFile
+    case maxFilesize, remoteNameAll, remoteHeaderName, remoteTime, xattr, noBuffer, stderrFile
     // Connections
-    case http11, http2, http2PriorKnowledge, connectionsPerOrigin, maxRequestsPerConnection, rate, polite
+    case http10, http11, http2, http2PriorKnowledge, connectionsPerOrigin, maxRequestsPerConnection, rate, polite
     case informationalMax, informationalPerSecond, connectTo, resolve, ipv4, ipv6, interface, localPort
     case happyEyeballsTimeout, ipTOS, keepalive, keepaliveCount
     // TLS

@@ -54,7 +54,8 @@ extension OptionTable {
             "Like -n. Here, -u and the URL come first either way."),
         Option(
             .proxy, "x", "proxy", "[SCHEME://]HOST[:PORT]", of: .fetch, in: .proxy,
-            "Use this proxy: http, https, socks4a, socks5 or socks5h; '' for none. Default port: 1080, for https 443.",
+            "Use this proxy: http, https, socks4, socks4a, socks5 or socks5h; '' for none. Default port: 1080, for https "
+                + "443.",
             common: true, environment: "all_proxy"),
         Option(
             .noproxy, nil, "noproxy", "LIST", of: .fetch, in: .proxy,
@@ -74,8 +75,14 @@ extension OptionTable {
             .socks5Hostname, nil, "socks5-hostname", "HOST[:PORT]", of: .fetch, in: .proxy,
             "Use this SOCKS 5 proxy, which looks names up."),
         Option(
+            .socks4, nil, "socks4", "HOST[:PORT]", of: .fetch, in: .proxy,
+            "Use this SOCKS 4 proxy, and look names up here."),
+        Option(
             .socks4a, nil, "socks4a", "HOST[:PORT]", of: .fetch, in: .proxy,
             "Use this SOCKS 4 proxy, which looks names up."),
+        Option(
+            .preproxy, nil, "preproxy", "[SCHEME://]HOST[:PORT]", of: .fetch, in: .proxy,
+            "Reach the proxy of -x through this one: socks4, socks4a, socks5 or socks5h. Default scheme: socks4."),
         Option(
             .proxyTunnel, "p", "proxytunnel", of: .fetch, in: .proxy,
             "Use a tunnel (CONNECT) for http:// URLs, too. Default: forward them; https:// always has a tunnel."),

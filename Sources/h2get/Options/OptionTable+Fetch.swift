@@ -82,6 +82,9 @@ extension OptionTable {
 
     private static let connectionOptions: [Option] = [
         Option(
+            .http10, "0", "http1.0", of: .fetch, in: .connection,
+            "Use HTTP/1.0 only, for servers that cannot read others. Bodies need a known length."),
+        Option(
             .http11, nil, "http1.1", of: .fetch, in: .connection, "Use HTTP/1.1 only.", common: true),
         Option(
             .http2, nil, "http2", of: .fetch, in: .connection,

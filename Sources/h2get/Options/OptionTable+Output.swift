@@ -45,6 +45,9 @@ extension OptionTable {
             .remoteTime, "R", "remote-time", of: .fetch, in: .output,
             "Give files the time of the server's last-modified field."),
         Option(
+            .xattr, nil, "xattr", of: .fetch, in: .output,
+            "Store the URL, the referrer and the media type in extended attributes of the file."),
+        Option(
             .noBuffer, "N", "no-buffer", of: .fetch, in: .output,
             "Write bodies as they come. This is the default: the option is accepted for curl's sake."),
         Option(

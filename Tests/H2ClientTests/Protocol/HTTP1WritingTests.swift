@@ -21,6 +21,46 @@ import Testing
 
     private let host = "Host: example.org\r\n"
 
+    // MARK: - HTTP/1.0
+
+    /// A session that sends HTTP/1.0.
+    private var oldRig: HTTP1Rig {
+        var configuration = ConnectionConfiguration()
+        configuration.sendsHTTP10 = true
+        return HTTP1Rig(configuration)
+    }
+
+    @Test func `HTTP 1_0 has its own request line, and lengths`() throws {
+        let rig = oldRig
+        _ = try rig.request(.post, path: "/a", body: .bytes([97, 98], offset: 0), contentLength: 2)
+        #expect(rig.sent() == "POST /a HTTP/1.0\r\n\(host)Content-Length: 2\r\n\r\nab")
+        let other = oldRig
+        _ = try other.request(authority: "b:80")
+        #expect(other.sent() == "GET / HTTP/1.0\r\nHost: b:80\r\n\r\n")
+    }
+
+    @Test func `HTTP 1_0 has no chunks, no trailers and no expectation`() {
+        for (trailers, length, expects) in [(nil, nil, false), ([.eTag: "x"], 1, false), (nil, 1, true)]
+            as [(HTTPFields?, Int?, Bool)]
+        {
+            let error = #expect(throws: H2Error.self) {
+                try oldRig.request(
+                    .post, body: .bytes([97], offset: 0), trailers: trailers, contentLength: length,
+                    expectsContinue: expects)
+            }
+            #expect(error?.code == .invalidRequest)
+            #expect(error?.message.contains("HTTP/1.0") == true, "\(error as Any)")
+        }
+    }
+
+    @Test(arguments: [("", false), ("Connection: keep-alive\r\n", true)])
+    func `After HTTP 1_0 a connection is kept only if the server says so`(_ field: String, _ isKept: Bool) throws {
+        let rig = oldRig
+        _ = try rig.sentRequest()
+        rig.receive("HTTP/1.1 200 OK\r\n\(field)Content-Length: 1\r\n\r\nx")
+        #expect(rig.session.hasFreeSlot == isKept)
+    }
+
     // MARK: - Heads
 
     @Test func `A GET is a line, Host, its fields and nothing else`() throws {

@@ -165,7 +165,7 @@ extension RealProxy {
     }
 
     public static let dante = RealProxy(
-        name: "dante", schemes: [.socks5, .socks5h], wantsPassword: false, commands: ["danted"]
+        name: "dante", schemes: [.socks4, .socks5, .socks5h], wantsPassword: false, commands: ["danted"]
     ) { site in
         try writeText(
             """
@@ -197,7 +197,7 @@ extension RealProxy {
 
     /// `ssh -D`, which speaks SOCKS 4A and 5, to its own sshd.
     public static let ssh = RealProxy(
-        name: "ssh", schemes: [.socks4a, .socks5, .socks5h], wantsPassword: false,
+        name: "ssh", schemes: [.socks4, .socks4a, .socks5, .socks5h], wantsPassword: false,
         commands: ["ssh", "sshd", "ssh-keygen"]
     ) { site in
         let folder = site.folder

@@ -98,6 +98,35 @@ extension RealProxies {
 
         @Test(arguments: [
             (RealProxy.squid, HTTPClient.Proxy.Scheme.http), (.nghttpx, .https), (.haproxyHTTP1, .https),
+            (.ssh, .socks5h),
+        ])
+        func `A proxy can be reached through a SOCKS proxy`(
+            _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme
+        ) async throws {
+            try await RealProxy.microsocks.run { first in
+                let preproxy = try RealProxy.microsocks.proxy(.socks5h, port: first.port)
+                try await withProxy(proxy, scheme, { $0.proxies.preproxy = preproxy }) { client, server in
+                    let burst = await client.burst(50, "\(server.url)/bytes/1000", bytes: 1_000)
+                    #expect(burst.served == 50 && burst.failures.isEmpty, "\(burst.failures.prefix(2))")
+                    let info = try await client.get("\(server.url)/bytes/1").response.connectionInfo
+                    #expect(info.proxy?.hasPrefix("\(scheme.rawValue)://localhost:") == true)
+                    #expect(info.remoteAddress.hasSuffix(":\(first.port)"))
+                    let other = try OriginServer.start(cleartext())
+                    defer { other.stopNow() }
+                    let count = try await client.get("\(other.url)/bytes/7").body.count
+                    #expect(count == 7)
+                }
+                await first.crash()
+                try await withProxy(proxy, scheme, { $0.proxies.preproxy = preproxy }) { client, server in
+                    let error = await #expect(throws: H2Error.self) { try await client.get("\(server.url)/bytes/1") }
+                    #expect(error?.code == .connectFailed)
+                    #expect(error?.message.contains("the proxy \(preproxy)") == true, "\(error as Any)")
+                }
+            }
+        }
+
+        @Test(arguments: [
+            (RealProxy.squid, HTTPClient.Proxy.Scheme.http), (.nghttpx, .https), (.haproxyHTTP1, .https),
         ])
         func `Many http origins share one connection to a proxy that forwards`(
             _ proxy: RealProxy, _ scheme: HTTPClient.Proxy.Scheme

@@ -46,6 +46,33 @@ import Testing
         }
     }
 
+    @Test(arguments: ["--socks4 127.0.0.1:PROXY", "-x socks4://127.0.0.1:PROXY"])
+    func `SOCKS 4 is used as curl uses it`(_ options: String) async throws {
+        let served = try served()
+        try await RealProxy.dante.run { proxy in
+            let arguments = options.replacing("PROXY", with: "\(proxy.port)").split(separator: " ").map(String.init)
+            try await CurlParity(served).expectSame(arguments + ["--http1.1", served.url("/hello")])
+        }
+    }
+
+    /// `FIRST` is a SOCKS proxy with its password, `PROXY` an HTTP proxy.
+    @Test(arguments: [
+        "--preproxy socks5h://FIRST -x 127.0.0.1:PROXY", "--preproxy socks5://FIRST -p -x 127.0.0.1:PROXY",
+        "--preproxy socks5h://FIRST", "--preproxy socks5h://127.0.0.1:1 -x 127.0.0.1:PROXY --noproxy *",
+    ])
+    func `A proxy before the proxy is used as curl uses it`(_ options: String) async throws {
+        let served = try served()
+        try await RealProxy.microsocks.run { first in
+            try await RealProxy.tinyproxy.run { proxy in
+                let login = "\(RealProxy.user):\(RealProxy.password.replacing(" ", with: "%20"))"
+                let text = options.replacing("PROXY", with: "\(proxy.port)").replacing(
+                    "FIRST", with: "\(login)@127.0.0.1:\(first.port)")
+                let arguments = text.split(separator: " ").map(String.init)
+                try await CurlParity(served).expectSame(arguments + ["--http1.1", served.url("/hello")])
+            }
+        }
+    }
+
     @Test func `The environment names proxies, and -x comes before it`() async throws {
         let served = try served()
         try await RealProxy.tinyproxy.run { proxy in

@@ -45,6 +45,21 @@ import Testing
     }
 
     @Test(arguments: [
+        Row("-0", "URL/version"), Row("--http1.0", "-d", "a=1", "URL/version"), Row("-0", "-T", "f", "URL/version"),
+        Row("-0", "URL/version", "URL/version"), Row("-0", "-F", "a=b", "URL/version"), Row("-0", "-I", "URL/version"),
+    ])
+    func `HTTP 1_0 is curl's`(_ row: Row) async throws {
+        // A server that tells the request line, and closes.
+        try await ScriptedHTTP1Server.run(script: { request in
+            [.send("HTTP/1.0 200 OK\r\n\r\n\(request.method == "HEAD" ? "" : request.requestLine)\n"), .close]
+        }) { server in
+            let served = try Served { $0.security = .cleartext }
+            try await CurlParity(served, files: ["f": "one\n"]).expectSame(
+                row.arguments.map { $0.replacing("URL", with: server.origin.description) })
+        }
+    }
+
+    @Test(arguments: [
         Row("-d", "a=1", "-d", "b=2", "URL/tell"), Row("--data-raw", "@f", "URL/tell"),
         Row("--data-ascii", "@f", "URL/tell"), Row("--data-binary", "@f", "--data-ascii", "x", "URL/tell"),
         Row("--data-urlencode", "a b=c&d é", "URL/tell"), Row("--data-urlencode", "=x=y", "URL/tell"),

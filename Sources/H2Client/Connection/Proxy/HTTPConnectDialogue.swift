@@ -20,6 +20,9 @@ final class HTTPConnectDialogue: TunnelDialogue {
     ) throws(H2Error) {
         self.proxy = proxy
         self.target = target
+        var configuration = configuration
+        // That is for origins.
+        configuration.sendsHTTP10 = false
         session = HTTP1Session(
             origin: try Origin(scheme: .http, host: proxy.host, port: proxy.port), configuration: configuration,
             now: now)

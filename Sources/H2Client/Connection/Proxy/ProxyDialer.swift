@@ -38,10 +38,11 @@ final class ProxyDialer {
     /// - Parameters:
     ///   - tls: for the origin; nil means cleartext.
     ///   - allowsEarlyData: as for `Dialer`, to the origin.
+    ///   - beginning: when the dial that this one is part of started; nil if that is now.
     init(
         to origin: Origin, offering offer: ProtocolOffer, through route: ProxyRoute,
         configuration: ConnectionConfiguration, tls: TLSContext?, allowsEarlyData: Bool = false, loop: H2EventLoop,
-        completion: @escaping Completion
+        since beginning: UInt64? = nil, completion: @escaping Completion
     ) {
         self.origin = origin
         self.offer = offer
@@ -58,7 +59,7 @@ final class ProxyDialer {
             route.servesAll
             || route.proxies.forwards(proxy) && offer == .cleartextHTTP1 && configuration.connectTo == nil
         credentials = proxy.scheme.isHTTP ? route.proxies.credentials(for: proxy) : nil
-        beginning = loop.preciseNow
+        self.beginning = beginning ?? loop.preciseNow
     }
 
     func start() {
@@ -68,7 +69,7 @@ final class ProxyDialer {
             forwards ? nil : credentials?.authorization(method: "CONNECT", target: target.authority)
         // The origin is then the proxy itself, not a target.
         if route.servesAll { return reach() }
-        guard Resolver.isAddress(target.host) else { return proxy.scheme == .socks5 ? resolveTarget() : reach() }
+        guard Resolver.isAddress(target.host) else { return proxy.scheme.looksNamesUpHere ? resolveTarget() : reach() }
         // The configuration's filter is about servers. It can judge addresses; if the proxy looks up a name, only the
         // proxy can judge its address.
         if let filter = configuration.addressFilter, let address = AddressFilter.Address(target.host),
@@ -104,15 +105,21 @@ final class ProxyDialer {
         switch result {
         case .failure(let error): finish(.failure(error))
         case .success(let found):
-            let all = Dialer.interleaved(found).compactMap(\.hostAddress)
+            var all = Dialer.interleaved(found).compactMap(\.hostAddress)
+            if proxy.scheme == .socks4 { all.removeAll { NumericAddress($0.description)?.bytes.count != 4 } }
             addresses = all.filter { configuration.addressFilter?.allows($0) ?? true }
             guard addresses.isEmpty else { return reach() }
-            finish(
-                .failure(
-                    all.isEmpty
-                        ? H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")
-                        : addressRefused(all)))
+            finish(.failure(all.isEmpty ? noAddress(of: found) : addressRefused(all)))
         }
+    }
+
+    private func noAddress(of found: [SocketAddress]) -> H2Error {
+        found.isEmpty
+            ? H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")
+            : H2Error(
+                .resolveFailed, scope: .connection,
+                message: "'\(target.host)' has no IPv4 address, and SOCKS 4 supports no other",
+                remedy: "use socks5://, if the proxy speaks it")
     }
 
     private func addressRefused(_ addresses: [AddressFilter.Address]) -> H2Error {
@@ -150,11 +157,18 @@ final class ProxyDialer {
         (configuration.connectTo, configuration.tls) = (nil, route.proxies.tlsConfiguration)
         configuration.addressFilter = nil
         do throws(H2Error) {
-            let dialer = Dialer(
-                origin: try Origin(scheme: context == nil ? .http : .https, host: proxy.host, port: proxy.port),
-                id: ConnectionID.next(), configuration: configuration, tls: context,
-                protocols: context == nil ? [] : forwards ? forwardOffer : ["h2", "http/1.1"], loop: loop,
-                since: beginning, completion: { self.reached($0) })
+            let peer = try Origin(scheme: context == nil ? .http : .https, host: proxy.host, port: proxy.port)
+            let offer = context == nil ? .cleartextHTTP1 : offerToProxy
+            guard let first = route.proxies.preproxy, !route.isToPreproxy else {
+                let dialer = Dialer(
+                    origin: peer, id: ConnectionID.next(), configuration: configuration, tls: context,
+                    protocols: offer.protocols, loop: loop, since: beginning, completion: { self.reached($0) })
+                cancelStep = dialer.cancel
+                return dialer.start()
+            }
+            let dialer = ProxyDialer(
+                to: peer, offering: offer, through: route.to(preproxy: first), configuration: configuration,
+                tls: context, loop: loop, since: beginning, completion: { result, _ in self.reached(result) })
             cancelStep = dialer.cancel
             dialer.start()
         } catch {
@@ -162,9 +176,9 @@ final class ProxyDialer {
         }
     }
 
-    /// The protocols offered to an `https` proxy that forwards. The version may have been decided before, as for a
+    /// The protocols offered to an `https` proxy. If it forwards, the version may have been decided before, as for a
     /// cleartext origin.
-    private var forwardOffer: [String] { offer == .cleartextHTTP1 ? ["http/1.1"] : offer.protocols }
+    private var offerToProxy: ProtocolOffer { !forwards ? .either : offer == .cleartextHTTP1 ? .http1 : offer }
 
     private func reached(_ result: Result<Dialer.Connected, H2Error>) {
         guard completion != nil else { return }
@@ -229,10 +243,21 @@ final class ProxyDialer {
                 to: target, through: proxy, authorization: authorization, fields: route.proxies.fields,
                 configuration: configuration,
                 now: loop.preciseNow)
-        case .socks4a: return try SOCKS4Dialogue(to: target, through: proxy)
-        case .socks5, .socks5h:
-            return try SOCKS5Dialogue(
-                to: target, at: addresses.first.flatMap { NumericAddress($0.description) }, through: proxy)
+        case .socks4, .socks4a: return try SOCKS4Dialogue(to: target, at: firstAddress, through: proxy)
+        case .socks5, .socks5h: return try SOCKS5Dialogue(to: target, at: firstAddress, through: proxy)
+        }
+    }
+
+    /// The address of the target that is tried; nil if the proxy looks up its name.
+    private var firstAddress: NumericAddress? { addresses.first.flatMap { NumericAddress($0.description) } }
+
+    /// Whether the proxy might reach another address of the target.
+    private func mayReachAnother(_ dialogue: any TunnelDialogue) -> Bool {
+        switch dialogue {
+        // General failure, unreachable, refused, unknown address type.
+        case let socks as SOCKS5Dialogue: socks.refusal.map { [1, 3, 4, 5, 8].contains($0) } ?? false
+        case let socks as SOCKS4Dialogue: socks.isRejected
+        default: false
         }
     }
 
@@ -244,8 +269,7 @@ final class ProxyDialer {
         guard let error else { return opened(wire, connected) }
         wire.close()
         if let challenges = (dialogue as? HTTPConnectDialogue)?.challenges, answer(challenges) { return reach() }
-        // General failure, unreachable, refused, unknown address type.
-        if let code = (dialogue as? SOCKS5Dialogue)?.refusal, [1, 3, 4, 5, 8].contains(code), addresses.count > 1 {
+        if addresses.count > 1, mayReachAnother(dialogue) {
             addresses.removeFirst()
             return reach()
         }
@@ -265,7 +289,8 @@ final class ProxyDialer {
     }
 
     private func opened(_ wire: any CarrierWire, _ connected: Dialer.Connected) {
-        let whole = Duration(nanoseconds: loop.preciseNow &- askedAt) + (connected.info.tls ?? .zero)
+        let reached = (connected.info.tunnel ?? .zero) + (connected.info.tls ?? .zero)
+        let whole = Duration(nanoseconds: loop.preciseNow &- askedAt) + reached
         guard let tls else {
             return finish(
                 .success(

@@ -21,6 +21,8 @@ final class Proxies: @unchecked Sendable {
     private let tunnelsHTTP: Bool
     /// For requests to proxies.
     let fields: HTTPFields
+    /// The proxy through which the others are reached.
+    let preproxy: HTTPClient.Proxy?
     private var shared: [ObjectIdentifier: ProxyConnections] = [:]
 
     /// The maximum number of proxies whose authentication state is remembered; beyond it, all are forgotten.
@@ -51,6 +53,7 @@ final class Proxies: @unchecked Sendable {
         forwardsOverHTTP2 = settings.forwardsOverHTTP2
         tunnelsHTTP = settings.tunnelsHTTP
         fields = settings.fields
+        preproxy = settings.preproxy
         if let tls = settings.tls {
             tlsConfiguration = tls
         } else {
@@ -175,7 +178,16 @@ struct ProxyRoute: Sendable {
     let proxies: Proxies
     /// Whether the connection serves all origins whose requests the proxy forwards.
     var servesAll = false
+    /// Whether it leads to another proxy.
+    private(set) var isToPreproxy = false
     var observe: Observer?
+
+    /// The route to this route's proxy.
+    func to(preproxy: HTTPClient.Proxy) -> ProxyRoute {
+        var route = ProxyRoute(proxy: preproxy, proxies: proxies)
+        route.isToPreproxy = true
+        return route
+    }
 
     /// The route of a standalone connection; nil for a direct one.
     /// - Throws: `H2Error` (`invalidConfiguration`) if the environment names a proxy that cannot be used.

@@ -132,21 +132,24 @@ final class SOCKS5Dialogue: TunnelDialogue {
     }
 }
 
-/// SOCKS 4A: SOCKS 4 with names that the proxy looks up.
+/// SOCKS 4, and SOCKS 4A, where the proxy looks up names.
 final class SOCKS4Dialogue: TunnelDialogue {
     private let proxy: HTTPClient.Proxy
     private let target: TunnelTarget
     private var input = SOCKSInput()
     private var output = OutputBuffer(capacity: 512)
     private(set) var isOpen = false
+    /// Whether the proxy rejected the request, or could not connect.
+    private(set) var isRejected = false
 
+    /// - Parameter address: the address that the name resolved to; nil to send the name.
     /// - Throws: `H2Error` (`proxyFailed`) for an IPv6 address, which SOCKS 4 does not support.
-    init(to target: TunnelTarget, through proxy: HTTPClient.Proxy) throws(H2Error) {
+    init(to target: TunnelTarget, at address: NumericAddress?, through proxy: HTTPClient.Proxy) throws(H2Error) {
         self.proxy = proxy
         self.target = target
         var request: [UInt8] = [4, 1, UInt8(target.port >> 8), UInt8(target.port & 0xff)]
         let user = Array((proxy.user ?? "").utf8) + [0]
-        if let address = NumericAddress(target.host) {
+        if let address = address ?? NumericAddress(target.host) {
             guard address.bytes.count == 4 else {
                 throw SOCKSError.unspeakable("an IPv6 address", target, proxy)
             }
@@ -169,6 +172,7 @@ final class SOCKS4Dialogue: TunnelDialogue {
         switch input.bytes[1] {
         case 90: isOpen = true
         case 91:
+            isRejected = true
             throw SOCKSError.failed(
                 "rejected the request, or could not connect", target, proxy, "is the name right, and the server up?")
         case 92, 93:

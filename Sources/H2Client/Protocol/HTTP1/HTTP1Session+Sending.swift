@@ -3,6 +3,10 @@ import HTTPTypes
 // Serialising requests (RFC 9112 sections 3, 6 and 7.1).
 
 extension HTTP1Session {
+    /// The end of the request line, up to the host.
+    static let hostAfter11: StaticString = " HTTP/1.1\r\nHost: "
+    static let hostAfter10: StaticString = " HTTP/1.0\r\nHost: "
+
     /// Maximum body bytes moved at once, and per chunk.
     private static let pieceLimit = 32 << 10
 
@@ -58,7 +62,12 @@ extension HTTP1Session {
             write(coding.rawValue)
             write("\r\n")
         }
-        if expectsContinue { write("Expect: 100-continue\r\n") }
+        if expectsContinue {
+            guard !sendsHTTP10 else {
+                throw RequestRules.invalid("HTTP/1.0 has no Expect: 100-continue", "do not expect it, or allow HTTP/1.1")
+            }
+            write("Expect: 100-continue\r\n")
+        }
         if let priority {
             write("Priority: ")
             write(priority.fieldValue)
@@ -95,7 +104,7 @@ extension HTTP1Session {
             write(path)
         }
         if let named, named != authority {
-            write(" HTTP/1.1\r\nHost: ")
+            write(sendsHTTP10 ? Self.hostAfter10 : Self.hostAfter11)
             write(named)
             write("\r\n")
         } else {
@@ -108,7 +117,7 @@ extension HTTP1Session {
     @inline(never)
     private func write(_ form: AbsoluteForm, _ request: HTTPRequest, _ authority: String, _ path: String) {
         write(form.target(authority, path))
-        write(" HTTP/1.1\r\nHost: ")
+        write(sendsHTTP10 ? Self.hostAfter10 : Self.hostAfter11)
         write(authority)
         write("\r\n")
         for field in form.fields {
@@ -185,6 +194,11 @@ extension HTTP1Session {
         let length = contentLength ?? head.statedLength
         // Only chunked bodies have trailers.
         if head.saysChunked || stream.outgoingTrailers != nil || (head.hasBody && length == nil) {
+            guard !sendsHTTP10 else {
+                throw RequestRules.invalid(
+                    "a body of unknown length, or with trailers, cannot be sent over HTTP/1.0",
+                    "state its length, or allow HTTP/1.1")
+            }
             write("Transfer-Encoding: chunked\r\n")
             return .chunked
         }

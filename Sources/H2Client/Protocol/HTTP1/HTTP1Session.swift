@@ -53,6 +53,7 @@ final class HTTP1Session: HTTPSession {
     let knownHost: [UInt8]
     /// Set if the other end is a proxy that forwards the requests.
     let absoluteForm: AbsoluteForm?
+    let sendsHTTP10: Bool
 
     // Unchecked exclusivity, as in `HTTP2Session`: a session is used by one thread, and nothing here is passed inout to code that
     // could reenter it.
@@ -101,7 +102,8 @@ final class HTTP1Session: HTTPSession {
         unreadLimit = max(configuration.windows.stream, 1)
         scheme = origin.scheme.rawValue
         authority = origin.authority
-        knownHost = Array(" HTTP/1.1\r\nHost: \(origin.authority)\r\n".utf8)
+        sendsHTTP10 = configuration.sendsHTTP10
+        knownHost = Array("\(sendsHTTP10 ? Self.hostAfter10 : Self.hostAfter11)\(origin.authority)\r\n".utf8)
         self.now = now
     }
 
@@ -329,8 +331,8 @@ final class HTTP1Session: HTTPSession {
         // RFC 9112 section 9.3.
         if framing.saysClose {
             close("the server said connection: close")
-        } else if isVersion10 && !framing.saysKeepAlive {
-            close("the server speaks HTTP/1.0, and did not say keep-alive")
+        } else if isVersion10 || sendsHTTP10, !framing.saysKeepAlive {
+            close("HTTP/1.0 is spoken, and the server did not say keep-alive")
         } else if framing.keepAliveRemaining == 0 {
             close("the server takes no more requests on it")
         }

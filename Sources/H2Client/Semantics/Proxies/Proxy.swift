@@ -15,7 +15,9 @@ extension HTTPClient {
             case http
             /// The same over TLS. If the proxy speaks HTTP/2, tunnels share one connection to it.
             case https
-            /// SOCKS 4, where the proxy looks up names. It supports neither IPv6 addresses nor passwords.
+            /// SOCKS 4, with names looked up locally. It supports neither IPv6 addresses nor passwords.
+            case socks4
+            /// SOCKS 4A: SOCKS 4 where the proxy looks up names.
             case socks4a
             /// SOCKS 5 (RFC 1928), with names looked up locally.
             case socks5
@@ -27,11 +29,14 @@ extension HTTPClient {
                 switch self {
                 case .http: 80
                 case .https: 443
-                case .socks4a, .socks5, .socks5h: 1080
+                case .socks4, .socks4a, .socks5, .socks5h: 1080
                 }
             }
 
             var isHTTP: Bool { self == .http || self == .https }
+
+            /// Whether names are looked up here, since the proxy gets only addresses.
+            var looksNamesUpHere: Bool { self == .socks4 || self == .socks5 }
         }
 
         /// The protocol for talking to it.
@@ -96,7 +101,7 @@ extension HTTPClient {
             case .http, .https:
                 return user.utf8.contains(UInt8(ascii: ":"))
                     ? ("a ':' in its user name, which Basic credentials cannot carry", "use another user name") : nil
-            case .socks4a:
+            case .socks4, .socks4a:
                 return password == nil ? nil : ("a password, which SOCKS 4 does not have", "use socks5h://")
             case .socks5, .socks5h:
                 // RFC 1929 section 2: each has a length field of one byte.

@@ -75,6 +75,10 @@ extension HTTPClient {
         /// Default: none.
         public var fields = HTTPFields()
 
+        /// A SOCKS proxy through which the proxies are reached, as with curl's `--preproxy`. It has no effect on origins
+        /// that are reached directly. Other schemes are an invalid configuration. Default: none.
+        public var preproxy: Proxy?
+
         /// No proxies.
         public static var none: ProxySettings { ProxySettings(source: .none) }
 

@@ -61,6 +61,52 @@ struct ProxyDialerTests {
         #expect(names.names.filter { $0 == "dual.test" }.count == 1)
     }
 
+    @Test func `SOCKS 4 looks names up here, and tries the next IPv4 address if one is rejected`() async throws {
+        let names = Names(["dual.test": ["::1", "127.0.0.2", "127.0.0.1"], "six.test": ["::1"]])
+        try await ScriptedHTTP1Server.run(
+            greeting: { [.send([0, $0 == 0 ? 91 : 90, 0, 0, 0, 0, 0, 0])] }, script: { _ in [.respond()] }
+        ) { server in
+            let proxy = try HTTPClient.Proxy("socks4://127.0.0.1:\(server.port)")
+            try await withHTTPClient(configuration: configuration(proxy, names)) { client in
+                let text = try await client.get("http://dual.test:81/").text
+                #expect(text == "abc")
+                let error = await #expect(throws: H2Error.self) { try await client.get("http://six.test/") }
+                #expect(error?.code == .resolveFailed)
+                #expect(error?.message.contains("no IPv4 address") == true, "\(error as Any)")
+            }
+            #expect(server.connections.count == 2)
+            let head = try #require(server.requests.first?.head)
+            #expect(head.hasPrefix("\u{4}\u{1}\u{0}Q\u{7f}\u{0}\u{0}\u{1}\u{0}GET / HTTP/1.1\r\n"))
+        }
+    }
+
+    @Test func `A proxy that cannot be a first one is an invalid configuration`() async throws {
+        var configuration = configuration(try HTTPClient.Proxy("http://127.0.0.1:9"), Names([:]))
+        configuration.proxies.preproxy = try HTTPClient.Proxy("http://127.0.0.1:9")
+        let client = HTTPClient(configuration: configuration)
+        let error = await #expect(throws: H2Error.self) { try await client.get("http://a.test/") }
+        #expect(error?.code == .invalidConfiguration)
+        #expect(error?.message.contains("proxies.preproxy") == true, "\(error as Any)")
+        await client.shutdown()
+    }
+
+    @Test(arguments: ["socks5h", "http"])
+    func `The limit on connecting counts for a chain of proxies as a whole`(_ second: String) async throws {
+        // The first proxy opens the tunnel late, and the second one never answers.
+        try await ScriptedHTTP1Server.run(
+            greeting: { _ in [.wait(.milliseconds(150)), .send([5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]), .hold] },
+            script: { _ in [.hold] }
+        ) { server in
+            var configuration = configuration(try HTTPClient.Proxy("\(second)://second.test:9"), Names([:]))
+            configuration.proxies.preproxy = try HTTPClient.Proxy("socks5h://127.0.0.1:\(server.port)")
+            configuration.connection.timeouts.establish = .milliseconds(300)
+            try await withHTTPClient(configuration: configuration) { client in
+                let error = await #expect(throws: H2Error.self) { try await client.get("https://a.test/") }
+                #expect(error?.cause == .timeout(.connect, after: .milliseconds(300)), "\(error as Any)")
+            }
+        }
+    }
+
     @Test(arguments: ["socks5h", "socks4a", "http"])
     func `Other proxies get the name, and nobody else`(_ scheme: String) async throws {
         let names = Names([:])

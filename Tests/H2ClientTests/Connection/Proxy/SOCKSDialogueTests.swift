@@ -15,9 +15,13 @@ struct SOCKSDialogueTests {
                 through: HTTPClient.Proxy(proxy)))
     }
 
-    private func socks4(_ host: String, port: Int = 80, proxy: String = "socks4a://proxy.example") throws -> DialogueRig
-    {
-        DialogueRig(try SOCKS4Dialogue(to: TunnelTarget(host: host, port: port), through: HTTPClient.Proxy(proxy)))
+    private func socks4(
+        _ host: String, at address: String? = nil, port: Int = 80, proxy: String = "socks4a://proxy.example"
+    ) throws -> DialogueRig {
+        DialogueRig(
+            try SOCKS4Dialogue(
+                to: TunnelTarget(host: host, port: port), at: address.flatMap { NumericAddress($0) },
+                through: HTTPClient.Proxy(proxy)))
     }
 
     private static let name: [UInt8] = [5, 1, 0, 3, 14] + Array("origin.example".utf8) + [1, 187]
@@ -127,6 +131,13 @@ struct SOCKSDialogueTests {
         #expect(try socks4("10.1.2.3").sent == [4, 1, 0, 80, 10, 1, 2, 3, 0])
         let error = #expect(throws: H2Error.self) { try socks4("::1") }
         #expect(error?.message.contains("IPv6") == true)
+    }
+
+    @Test func `SOCKS 4 sends the address of a name`() throws {
+        var rig = try socks4("origin.example", at: "10.1.2.3", port: 443, proxy: "socks4://me@proxy.example")
+        #expect(rig.sent == [4, 1, 1, 187, 10, 1, 2, 3] + Array("me".utf8) + [0])
+        try rig.receive([0, 90, 0, 0, 0, 0, 0, 0])
+        #expect(rig.dialogue.isOpen)
     }
 
     @Test(

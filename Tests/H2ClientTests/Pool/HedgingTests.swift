@@ -123,7 +123,7 @@ import Testing
     ) async throws {
         try await withServers(
             version, first: { _, _ in true },
-            second: Self.answering()
+            second: Self.answering(after: { $0.has("A asked 2") })
         ) { client, url, log in
             let whole = try await client.get("\(url)/")
             #expect(whole.status == .ok && whole.response.isHedge && whole.response.failedAttempts.isEmpty)
@@ -302,7 +302,7 @@ import Testing
     @Test(arguments: 0..<2) func `A body that can be sent again goes with each copy`(_ kind: Int) async throws {
         try await withServers(
             .http2, first: { _, _ in true },
-            second: Self.answering()
+            second: Self.answering(after: { $0.has("A asked 2") })
         ) { client, url, log in
             let body =
                 kind == 0
@@ -439,7 +439,7 @@ import Testing
         }
         try await withServers(
             version, first: { _, _ in true },
-            second: Self.answering()
+            second: Self.answering(after: { $0.has("A asked 2") })
         ) { client, url, log in
             var options = RequestOptions()
             options.interceptors = interceptors
@@ -454,7 +454,7 @@ import Testing
     @Test func `Events tell of a hedge, and of the end of each copy`() async throws {
         try await withServers(
             .http2, first: { _, _ in true },
-            second: Self.answering()
+            second: Self.answering(after: { $0.has("A asked 2") })
         ) { client, url, log in
             let events = client.events()
             let whole = try await client.get("\(url)/")

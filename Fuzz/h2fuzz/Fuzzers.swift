@@ -82,7 +82,7 @@ private func cuts(_ input: [UInt8]) -> [[[UInt8]]] {
     precondition(ContentDisposition.safe(name) == name, "it is not safe at once")
 }
 
-/// What is read of a field is bounded by it.
+/// The length of a field bounds what is kept of it.
 @Sendable private func digestField(_ input: [UInt8]) {
     let text = String(decoding: input, as: UTF8.self)
     guard let field = DigestField([text]) else { return }

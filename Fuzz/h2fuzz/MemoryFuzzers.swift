@@ -2,7 +2,7 @@ import HTTPTypes
 
 @testable import H2Client
 
-// What is remembered between requests: cookies, hosts that want TLS, credentials.
+// State that lasts between requests: cookies, hosts that want TLS, credentials.
 
 /// 2026-01-01.
 private let now = 1_767_225_600

@@ -47,17 +47,17 @@ public struct ConnectionConfiguration: Sendable {
     /// let version = try await HTTP2Connection.withConnection(to: origin, configuration: configuration) { $0.info.tlsVersion }
     /// ```
     public var proxies: HTTPClient.ProxySettings
-    /// Whether requests over HTTP/1.x are those of HTTP/1.0 (RFC 1945), for servers that cannot read others. A body then needs a
-    /// length that is known before it is sent, and there is no `Expect: 100-continue`; requests with either fail
-    /// (``H2Error/Code/invalidRequest``). A connection is used again only if the server says `keep-alive`. It does not keep a
-    /// client from HTTP/2: see ``HTTPClient/Configuration/versions``. Default false.
+    /// Whether HTTP/1.x requests are sent as HTTP/1.0 (RFC 1945), for servers that understand nothing newer. Requests with a body
+    /// of unknown length, trailers or `Expect: 100-continue` then fail (``H2Error/Code/invalidRequest``). A connection is used
+    /// again only if the server says `keep-alive`, which the client does not ask for, so most requests need a connection of their
+    /// own. A client may still use HTTP/2: see ``HTTPClient/Configuration/versions``. Default false.
     public var sendsHTTP10: Bool
     /// Called for each frame that is sent or received, on the connection's event loop. It must not block. nil costs nothing.
     public var onFrame: (@Sendable (FrameRecord) -> Void)?
-    /// What is noted of connections besides, for reports.
+    /// Further facts that connections note, for reports.
     package var notes = Notes()
 
-    /// What is noted of connections only if somebody wants to know.
+    /// Facts that connections note only if somebody wants to know.
     package struct Notes: Sendable {
         /// How long the body of each stream waits for a window.
         package var windowStalls = false

@@ -145,7 +145,7 @@ public struct H2Error: Error, Sendable, Hashable, CustomStringConvertible {
         case timeout(Phase, after: Duration)
     }
 
-    /// What happened.
+    /// The kind of failure.
     public var code: Code
     /// The part that the error ended.
     public var scope: Scope

@@ -126,7 +126,7 @@ extension HTTPClient {
         case http2PriorKnowledge
     }
 
-    /// What to do with a request when all streams of its origin's connections are in use.
+    /// How a request is handled when all streams of its origin's connections are in use.
     @nonexhaustive
     public enum Saturation: Sendable, Hashable {
         /// Wait in order.
@@ -141,7 +141,7 @@ extension HTTPClient {
     public struct Pool: Sendable {
         /// The maximum number of HTTP/1.1 connections to one origin. 1 or more. Default 8.
         public var http1ConnectionsPerOrigin: Int
-        /// What an HTTP/2 request does when all streams are in use. Default: wait. HTTP/1.1 opens connections up to its
+        /// How an HTTP/2 request is handled when all streams are in use. Default: wait. HTTP/1.1 opens connections up to its
         /// limit and then waits, or fails if this is `fail`.
         public var whenSaturated: Saturation
         /// The maximum number of concurrent streams on one HTTP/2 connection, even if the server allows more. Default: the

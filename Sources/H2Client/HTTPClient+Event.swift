@@ -22,6 +22,8 @@ extension HTTPClient {
             case connecting(OpenReason)
             /// A connection to ``Event/origin`` could not be established.
             case connectFailed(any Error)
+            /// An attempt to connect to ``Event/origin`` was cancelled, because the connection is no longer needed.
+            case connectCancelled
             /// A connection was established, and why it was opened. With early data, requests may already have been
             /// sent on it.
             case connectionOpened(ConnectionInfo, HTTPProtocolVersion, OpenReason)
@@ -52,7 +54,7 @@ extension HTTPClient {
             case attemptFinished(Result<HTTPResponse.Status, any Error>)
         }
 
-        /// What happened.
+        /// The kind of event.
         public var kind: Kind
         /// The origin, if it is known. For connections to a proxy that forward requests or carry tunnels, it is the
         /// proxy: an `http` origin if it forwards, else an `https` one. For a request it is the request's origin.

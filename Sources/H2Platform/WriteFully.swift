@@ -14,7 +14,7 @@ package func writeFully(
         if let isWanted {
             guard isWanted() else { return ECANCELED }
             guard hasRoom(descriptor) else { continue }
-            // What says that it has room takes this much at once, and does not block.
+            // A descriptor that reports room takes this much at once, and does not block.
             count = min(count, Int(PIPE_BUF))
         }
         let written = write(descriptor, bytes.baseAddress! + done, count)

@@ -10,7 +10,7 @@ struct Catalog: Sendable {
         var stock: Int
     }
 
-    /// What differs between production, staging and tests.
+    /// The settings that differ between production, staging and tests.
     struct Settings: Sendable {
         /// The catalogue's URL, without a path.
         var url: String

@@ -61,7 +61,7 @@ final class CatalogServer: Sendable {
         return configuration
     }
 
-    /// What every request meets.
+    /// Every request passes through it.
     private func judge(_ request: OriginServer.Request) -> OriginServer.Response? {
         state.withLock { state in
             if let id = request.headerFields[Metrics.requestID] { state.requestIDs.insert(id) }

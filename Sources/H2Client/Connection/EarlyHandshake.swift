@@ -47,6 +47,8 @@ final class EarlyHandshake: ReadinessHandler {
     @exclusivity(unchecked) private var isFull = false
     @exclusivity(unchecked) private var timer: LoopTimer?
     @exclusivity(unchecked) private var patience: LoopTimer?
+    /// The requests that were given to the connection before the end.
+    @exclusivity(unchecked) fileprivate(set) var requests = 0
     /// The callers that wait for the end.
     @exclusivity(unchecked) private var waits: [TimedWait<Void>] = []
     /// Called once at the end if the handshake succeeds. Set by the connection's owner.
@@ -370,6 +372,7 @@ extension Connection {
     /// Sends a request as early data, or makes it wait for the end of the handshake.
     func startEarly(_ exchange: Exchange, _ request: HTTPRequest) {
         guard let early else { return }
+        early.requests += 1
         early.requestCame()
         guard hasFreeSlot, early.admits(exchange, request) else {
             if let refusal = early.refusal { return exchange.fail(refusal) }

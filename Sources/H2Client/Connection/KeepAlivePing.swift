@@ -11,7 +11,7 @@
 ///    servers end a connection with ENHANCE_YOUR_CALM ("too_many_pings") after the third PING sent within 5 minutes of the
 ///    previous one, with no response of theirs in between.
 struct KeepAlivePing {
-    /// What to do, and when to check again.
+    /// The next step, and when to check again.
     enum Step: Equatable {
         /// Nothing to watch: start again with the next request.
         case rest

@@ -70,7 +70,8 @@ extension ConnectionPool {
     }
 
     /// On the dial's loop.
-    func dialCancelled(_ dial: PoolDial) {
+    func dialCancelled(_ dial: PoolDial, hasBegun: Bool) {
+        if hasBegun { tell(.connectCancelled, origin: dial.entry.origin) }
         change { state in
             members[dial.key.slot] = .none
             state.closed(dial.key)

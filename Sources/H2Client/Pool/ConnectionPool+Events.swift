@@ -1,4 +1,4 @@
-// What connections tell their owner, on their loops.
+// Connections report to their owner, on their loops.
 
 extension ConnectionPool {
     func released(_ connection: Connection, _ exchange: Exchange) {
@@ -24,9 +24,21 @@ extension ConnectionPool {
     func doubted(_ connection: Connection) { change { $0.doubted(connection.key) } }
     func trusted(_ connection: Connection) { change { $0.trusted(connection.key) } }
     func draining(_ connection: Connection, why: H2Error, answers: Int?) {
-        tell(.connectionDraining(reason: why.message), origin: connection.info.origin, connection: connection.info.id)
+        // Until its early handshake is over, it is not open for those who follow the events.
+        if let early = connection.early, early.isPending {
+            early.whenEstablished = { [tellOfOpening = early.whenEstablished] in
+                tellOfOpening?()
+                self.tellOfDraining(connection, why)
+            }
+        } else {
+            tellOfDraining(connection, why)
+        }
         let reason = connection.isUsedUp ? CloseReason.identifiersUsed : .serverSaid
         change { $0.draining(connection.key, served: answers, because: reason) }
+    }
+
+    private func tellOfDraining(_ connection: Connection, _ why: H2Error) {
+        tell(.connectionDraining(reason: why.message), origin: connection.info.origin, connection: connection.info.id)
     }
 
     func stalled(_ connection: Connection, _ isStalled: Bool) {
@@ -61,6 +73,9 @@ extension ConnectionPool {
             if isEstablished {
                 figures.bytesSent += snapshot.bytesSent
                 figures.bytesReceived += snapshot.bytesReceived
+            } else if connection.info.origin.scheme == .https, let early {
+                // They need another connection, with its own handshake.
+                figures.secureRequests -= early.requests
             }
             members[key.slot] = .none
             state.closed(key)

@@ -127,15 +127,16 @@ final class PoolDial: @unchecked Sendable {
 
     /// The pool no longer needs it.
     func cancel() {
+        var hasBegun = true
         switch state {
         case .over: return
-        case .created: break
+        case .created: hasBegun = false
         case .resolving(let query, let limit):
             query?.cancel()
             if let limit { loop.cancel(limit) }
         case .connecting(let connector): connector.cancel()
         }
         state = .over
-        pool.dialCancelled(self)
+        pool.dialCancelled(self, hasBegun: hasBegun)
     }
 }

@@ -8,6 +8,8 @@ enum RequestRules {
         /// Corresponds to the authority.
         case host
         case contentLength
+        /// Several are one in HTTP/1.1 (RFC 9113 section 8.2.3).
+        case cookie
         /// `te: trailers`, the only useful value.
         case te
         case connection
@@ -25,6 +27,7 @@ enum RequestRules {
         case "keep-alive", "proxy-connection", "upgrade": .forbidden
         case "te": field.value == "trailers" ? .te : .forbidden
         case "host": .host
+        case "cookie": .cookie
         case "content-length": .contentLength
         case "accept-encoding", "range", "content-encoding": .coding
         default: .regular

@@ -2,7 +2,7 @@ import H2Platform
 
 /// How a body is written to a file.
 public struct FileWritingOptions: Sendable, Hashable {
-    /// What happens to an existing file.
+    /// Whether an existing file is replaced.
     @nonexhaustive
     public enum ExistingFile: Sendable, Hashable {
         /// The file is replaced once the new bytes are complete. It keeps its mode and owner.
@@ -11,7 +11,7 @@ public struct FileWritingOptions: Sendable, Hashable {
         case refuse
     }
 
-    /// What happens to an existing file. Default ``ExistingFile/replace``.
+    /// Whether an existing file is replaced. Default ``ExistingFile/replace``.
     public var existingFile: ExistingFile
     /// Whether missing folders of the path are created. Default false, so that a mistyped path is an error.
     public var createsFolders: Bool

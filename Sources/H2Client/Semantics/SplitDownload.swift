@@ -73,7 +73,7 @@ package final class SplitDownload: @unchecked Sendable {
 
     private let identity: String
     private let part: LoopBound<ResumablePart>
-    /// What identifies the server's file.
+    /// Identifies the server's file.
     private let file: DownloadState
     private let lock = PthreadLock()
     private var state = State()

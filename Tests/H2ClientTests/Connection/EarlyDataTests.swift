@@ -187,6 +187,9 @@ import Testing
             let response = try await client.collect(RequestTarget(peer.url).request(method))
             #expect(response.text == "ok")
             #expect(response.response.failedAttempts.count == 1)
+            // Each of the two requests has needed a handshake.
+            let statistics = await client.statistics()
+            #expect(statistics.handshakes == 2 && statistics.handshakesSaved == 0)
             // The sessions that failed are not tried again.
             #expect(response.response.connectionInfo.isTLSResumed == false)
             #expect(peer.requests(on: 3).map(\.isEarly) == [false])
@@ -290,10 +293,33 @@ import Testing
         }
         try await withVisitor(peer) { client in
             defer { isOver.store(true, ordering: .releasing) }
+            let events = client.events()
             let response = try await client.post(peer.url, body: .bytes([]))
             #expect(response.text == "ok" && response.response.failedAttempts.count == 1)
             #expect(peer.requests.dropFirst().map(\.connection) == [3])
+            isOver.store(true, ordering: .releasing)
+            await client.shutdown(gracePeriod: .seconds(5))
+            await expectOrder(of: events)
         }
+    }
+
+    /// Each connection is opened before anything else is said of it, and each attempt to open one has an end.
+    private func expectOrder(of events: AsyncStream<HTTPClient.Event>) async {
+        var open: Set<ConnectionID> = []
+        var attempts = 0
+        for await event in events {
+            switch event.kind {
+            case .connecting: attempts += 1
+            case .connectFailed, .connectCancelled: attempts -= 1
+            case .connectionOpened:
+                attempts -= 1
+                if let id = event.connectionID { open.insert(id) }
+            case .connectionDraining, .connectionClosed:
+                #expect(event.connectionID.map { open.contains($0) } == true, "\(event)")
+            default: break
+            }
+        }
+        #expect(attempts == 0)
     }
 
     @Test func `A handshake that never ends fails at its time limit, and the request is sent without early data`()
@@ -329,9 +355,7 @@ import Testing
             await client.shutdown(gracePeriod: .zero)
             await #expect(throws: H2Error.self) { try await task.value }
             #expect(peer.requests.count == 1)
-            for await event in events {
-                if case .connectionClosed = event.kind { Issue.record("the connection was never open") }
-            }
+            await expectOrder(of: events)
         }
     }
 

@@ -96,6 +96,18 @@ import Testing
             text == "PUT / HTTP/1.1\r\n\(host)Content-Length: 3\r\nExpect: 100-continue\r\nPriority: u=1\r\n\r\n")
     }
 
+    @Test func `Cookies are one field`() throws {
+        let cookie = HTTPField.Name.cookie
+        var fields: HTTPFields = [.accept: "x"]
+        fields.append(HTTPField(name: cookie, value: "a=1"))
+        fields.append(HTTPField(name: cookie, value: "b=2; c=3"))
+        #expect(try written(fields: fields) == "GET / HTTP/1.1\r\n\(host)Accept: x\r\nCookie: a=1; b=2; c=3\r\n\r\n")
+        fields = [:]
+        // swift-http-types divides it.
+        fields[cookie] = "a=1; b=2"
+        #expect(try written(fields: fields) == "GET / HTTP/1.1\r\n\(host)Cookie: a=1; b=2\r\n\r\n")
+    }
+
     @Test func `TE is named in Connection`() throws {
         let te = HTTPField.Name("te")!
         #expect(

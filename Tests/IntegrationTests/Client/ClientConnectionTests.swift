@@ -284,7 +284,8 @@ struct ClientConnectionTests {
                     sent[try #require(event.requestID)] = event.connectionID
                     reused += isReused ? 1 : 0
                 case .attemptFinished(let result): finished[try #require(event.requestID)] = try result.get()
-                case .connectFailed, .connectionShared, .connectionDraining, .tunnelOpened, .requestRetried,
+                case .connectFailed, .connectCancelled, .connectionShared, .connectionDraining, .tunnelOpened,
+                    .requestRetried,
                     .requestHedged,
                     .requestRedirected:
                     break

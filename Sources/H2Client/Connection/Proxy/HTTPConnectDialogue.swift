@@ -21,7 +21,7 @@ final class HTTPConnectDialogue: TunnelDialogue {
         self.proxy = proxy
         self.target = target
         var configuration = configuration
-        // That is for origins.
+        // HTTP/1.0 is for origins only.
         configuration.sendsHTTP10 = false
         session = HTTP1Session(
             origin: try Origin(scheme: .http, host: proxy.host, port: proxy.port), configuration: configuration,

@@ -69,7 +69,9 @@ final class ProxyDialer {
             forwards ? nil : credentials?.authorization(method: "CONNECT", target: target.authority)
         // The origin is then the proxy itself, not a target.
         if route.servesAll { return reach() }
-        guard Resolver.isAddress(target.host) else { return proxy.scheme.looksNamesUpHere ? resolveTarget() : reach() }
+        guard Resolver.isAddress(target.host) else {
+            return proxy.scheme.looksNamesUpHere ? resolveTarget() : reach()
+        }
         // The configuration's filter is about servers. It can judge addresses; if the proxy looks up a name, only the
         // proxy can judge its address.
         if let filter = configuration.addressFilter, let address = AddressFilter.Address(target.host),
@@ -118,7 +120,7 @@ final class ProxyDialer {
             ? H2Error(.resolveFailed, scope: .connection, message: "'\(target.host)' has no address")
             : H2Error(
                 .resolveFailed, scope: .connection,
-                message: "'\(target.host)' has no IPv4 address, and SOCKS 4 supports no other",
+                message: "no IPv4 address was found for '\(target.host)', and SOCKS 4 supports no other",
                 remedy: "use socks5://, if the proxy speaks it")
     }
 
@@ -168,12 +170,23 @@ final class ProxyDialer {
             }
             let dialer = ProxyDialer(
                 to: peer, offering: offer, through: route.to(preproxy: first), configuration: configuration,
-                tls: context, loop: loop, since: beginning, completion: { result, _ in self.reached(result) })
+                tls: context, loop: loop, since: beginning,
+                completion: { result, _ in self.reached(result.map(Self.connected)) })
             cancelStep = dialer.cancel
             dialer.start()
         } catch {
             unreachable(error)
         }
+    }
+
+    /// A connection to the proxy through a preproxy, whose answer is part of connecting.
+    private static func connected(through tunnel: Dialer.Connected) -> Dialer.Connected {
+        var info = tunnel.info
+        info.connect += info.tunnel ?? .zero
+        info.tunnel = nil
+        return Dialer.Connected(
+            wire: tunnel.wire, info: info, remoteAddress: tunnel.remoteAddress,
+            applicationProtocol: tunnel.applicationProtocol)
     }
 
     /// The protocols offered to an `https` proxy. If it forwards, the version may have been decided before, as for a
@@ -199,7 +212,11 @@ final class ProxyDialer {
     private func unreachable(_ error: H2Error) {
         var error = error
         error.message = "cannot reach the proxy \(proxy): \(error.message)"
-        if error.code == .connectFailed { error.remedy = "is the proxy running, and is its port right?" }
+        // If there is another proxy before it, the advice is about that one.
+        let isDirect = route.isToPreproxy || route.proxies.preproxy == nil
+        if error.code == .connectFailed, isDirect {
+            error.remedy = "is the proxy \(proxy) running, and is its port right?"
+        }
         finish(.failure(error))
     }
 
@@ -289,8 +306,7 @@ final class ProxyDialer {
     }
 
     private func opened(_ wire: any CarrierWire, _ connected: Dialer.Connected) {
-        let reached = (connected.info.tunnel ?? .zero) + (connected.info.tls ?? .zero)
-        let whole = Duration(nanoseconds: loop.preciseNow &- askedAt) + reached
+        let whole = Duration(nanoseconds: loop.preciseNow &- askedAt) + (connected.info.tls ?? .zero)
         guard let tls else {
             return finish(
                 .success(

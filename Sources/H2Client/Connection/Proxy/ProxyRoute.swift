@@ -178,7 +178,7 @@ struct ProxyRoute: Sendable {
     let proxies: Proxies
     /// Whether the connection serves all origins whose requests the proxy forwards.
     var servesAll = false
-    /// Whether it leads to another proxy.
+    /// Whether its proxy is the preproxy, which is dialled directly.
     private(set) var isToPreproxy = false
     var observe: Observer?
 

@@ -16,7 +16,7 @@
 /// Compared with Netflix's limits: Vegas uses the minimum latency, which fails at 3; Gradient2 follows a long-term mean, so its
 /// baseline grows with a persistent queue, which 4 and 5 avoid.
 struct AdaptiveLimit: Sendable {
-    /// What an answer shows about the server's load.
+    /// The load of the server, as an answer shows it.
     enum Answer: Sendable, Hashable {
         /// The server kept up.
         case good

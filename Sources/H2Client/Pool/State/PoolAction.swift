@@ -1,4 +1,4 @@
-/// What the owner of a `PoolState` must do, in this order.
+/// The steps that the owner of a `PoolState` must take, in this order.
 ///
 /// Each `close`, `abort` and `cancelDial` is answered with `closed` when it is done; until then the connection counts against
 /// the limits.

@@ -1,6 +1,6 @@
 import H2Platform
 
-/// What the header fields of a response say about its body and its connection.
+/// The header fields of a response that decide about its body and its connection.
 struct HTTP1Framing {
     private(set) var contentLength: Int?
     private(set) var isChunked = false

@@ -30,6 +30,7 @@ extension HTTP1Session {
                 try RequestRules.oneHost(field, host: host)
             }
         }
+        if head.hasCookies { writeCookies(request.headerFields) }
         if let trailers = stream.outgoingTrailers {
             for field in trailers where RequestRules.kind(field) != .regular {
                 throw RequestRules.invalid(
@@ -62,12 +63,10 @@ extension HTTP1Session {
             write(coding.rawValue)
             write("\r\n")
         }
-        if expectsContinue {
-            guard !sendsHTTP10 else {
-                throw RequestRules.invalid("HTTP/1.0 has no Expect: 100-continue", "do not expect it, or allow HTTP/1.1")
-            }
-            write("Expect: 100-continue\r\n")
+        if sendsHTTP10, expectsContinue || request.headerFields.contains(.expect) {
+            throw RequestRules.invalid("HTTP/1.0 has no Expect: 100-continue", "turn it off, or allow HTTP/1.1")
         }
+        if expectsContinue { write("Expect: 100-continue\r\n") }
         if let priority {
             write("Priority: ")
             write(priority.fieldValue)
@@ -140,6 +139,7 @@ extension HTTP1Session {
         var saysChunked = false
         var saysClose = false
         var saysTrailers = false
+        var hasCookies = false
 
         init(hasBody: Bool, codings: RequestRules.Codings) {
             self.hasBody = hasBody
@@ -154,6 +154,9 @@ extension HTTP1Session {
                 try codings.take(field)
                 return true
             case .host: return false
+            case .cookie:
+                hasCookies = true
+                return false
             case .te:
                 defer { saysTrailers = true }
                 return !saysTrailers
@@ -214,6 +217,19 @@ extension HTTP1Session {
         write(String(length ?? 0))
         write("\r\n")
         return head.hasBody ? .plain(sent: 0, of: length ?? 0) : .done
+    }
+
+    /// Writes all cookies as one field (RFC 6265 section 5.4, RFC 9113 section 8.2.3).
+    private func writeCookies(_ fields: HTTPFields) {
+        var isFirst = true
+        for field in fields where RequestRules.kind(field) == .cookie {
+            write(isFirst ? "Cookie: " : "; ")
+            isFirst = false
+            field.withUnsafeBytesOfValue { value in
+                if let base = value.baseAddress { output.append(base, count: value.count) }
+            }
+        }
+        write("\r\n")
     }
 
     private func write(_ field: HTTPField) {

@@ -332,7 +332,7 @@ final class HTTP1Session: HTTPSession {
         if framing.saysClose {
             close("the server said connection: close")
         } else if isVersion10 || sendsHTTP10, !framing.saysKeepAlive {
-            close("HTTP/1.0 is spoken, and the server did not say keep-alive")
+            close("HTTP/1.0 is in use, and the server did not say keep-alive")
         } else if framing.keepAliveRemaining == 0 {
             close("the server takes no more requests on it")
         }

@@ -187,7 +187,7 @@ extension RequestHead {
         }
         for field in request.headerFields {
             switch RequestRules.kind(field) {
-            case .regular, .te: append(field)
+            case .regular, .te, .cookie: append(field)
             case .coding:
                 try self.codings.take(field)
                 append(field)

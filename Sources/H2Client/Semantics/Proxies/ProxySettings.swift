@@ -24,7 +24,8 @@ extension HTTPClient {
     /// ``HTTPClient/Configuration/connectTo``, for ``RequestOptions/origin``, and in
     /// ``HTTPClient/withConnection(to:_:)``.
     ///
-    /// Names are sent to the proxy and not looked up locally, except by `socks5`. Time limits are those of
+    /// Names are sent to the proxy and not looked up locally, except by `socks4` and
+    /// `socks5`. Time limits are those of
     /// ``ConnectionConfiguration/Timeouts``: `resolve`, `connect` and `tls` for reaching the proxy, `connect` again for
     /// its answer (a proxy connects before it answers), `tls` again for the origin, and `establish` for everything
     /// together. If a proxy refuses, or its answer cannot be used, the error is ``H2Error/Code/proxyFailed``.
@@ -75,8 +76,10 @@ extension HTTPClient {
         /// Default: none.
         public var fields = HTTPFields()
 
-        /// A SOCKS proxy through which the proxies are reached, as with curl's `--preproxy`. It has no effect on origins
-        /// that are reached directly. Other schemes are an invalid configuration. Default: none.
+        /// A SOCKS proxy through which the proxies are reached, as with curl's `--preproxy`. `socks4` and `socks5` look
+        /// up the names of the other proxies locally. Reaching it has the limits `resolve` and `connect`, and its answer
+        /// `connect` again. It has no effect on origins that are reached directly. Other schemes are an invalid
+        /// configuration. Default: none.
         public var preproxy: Proxy?
 
         /// No proxies.

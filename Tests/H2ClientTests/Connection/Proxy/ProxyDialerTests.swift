@@ -72,7 +72,7 @@ struct ProxyDialerTests {
                 #expect(text == "abc")
                 let error = await #expect(throws: H2Error.self) { try await client.get("http://six.test/") }
                 #expect(error?.code == .resolveFailed)
-                #expect(error?.message.contains("no IPv4 address") == true, "\(error as Any)")
+                #expect(error?.message.contains("no IPv4 address was found for 'six.test'") == true, "\(error as Any)")
             }
             #expect(server.connections.count == 2)
             let head = try #require(server.requests.first?.head)
